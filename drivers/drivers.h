@@ -1,0 +1,13 @@
+/* The drivers an application may name in its torc_app.drivers. */
+#ifndef TORC_DRIVERS_DRIVERS_H
+#define TORC_DRIVERS_DRIVERS_H
+
+#include "kernel/driver.h"
+
+extern const struct driver virtio_blk_driver; /* PCI and MMIO: vda, vdb .. */
+extern const struct driver virtio_net_driver; /* PCI and MMIO: net0 .. */
+extern const struct driver leaf_blk_driver;   /* hosted files: vda .. */
+extern const struct driver leaf_net_driver;   /* hosted tap, slirp: net0 .. */
+extern const struct driver ramdisk_driver;    /* boot modules: rda, rdb .. */
+
+#endif

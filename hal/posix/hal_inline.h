@@ -1,0 +1,19 @@
+/* The inline part of hal.h on the hosted machine: see there. */
+#ifndef TORC_HAL_POSIX_INLINE_H
+#define TORC_HAL_POSIX_INLINE_H
+
+#include <stdatomic.h>
+
+/*
+ * A function and not a thread-local variable: a kernel thread may continue on
+ * another pthread, and compilers keep the address of a thread-local across
+ * calls.
+ */
+void *hal_cpu_local(void);
+
+static inline void hal_fence(void)
+{
+    atomic_thread_fence(memory_order_seq_cst);
+}
+
+#endif

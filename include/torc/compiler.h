@@ -1,0 +1,21 @@
+/* Attributes and helpers of the compiler, spelled once. */
+#ifndef TORC_COMPILER_H
+#define TORC_COMPILER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define must_check __attribute__((warn_unused_result))
+#define printf_like(fmt_index, args_index) \
+    __attribute__((format(printf, fmt_index, args_index)))
+#define cache_aligned __attribute__((aligned(64)))
+#define likely(e)     __builtin_expect(!!(e), 1)
+#define unlikely(e)   __builtin_expect(!!(e), 0)
+
+#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
+
+/* The structure of `type` whose `member` is at `ptr`. */
+#define container_of(ptr, type, member) \
+    ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
+
+#endif

@@ -1,0 +1,52 @@
+/*
+ * Memory. Each CPU allocates from its own region; a block belongs to the CPU
+ * that allocated it and is freed there.
+ */
+#ifndef TORC_MEMORY_H
+#define TORC_MEMORY_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <torc/compiler.h>
+
+/*
+ * Allocate `size` bytes (> 0), aligned to 16, contents undefined.
+ * Returns NULL when this CPU's region has no room. Does not wait.
+ */
+must_check void *mem_alloc(size_t size);
+
+/* As mem_alloc(), all bytes zero. */
+must_check void *mem_alloc_zeroed(size_t size);
+
+/*
+ * Free a block; NULL is ignored. On the CPU that owns the block; a foreign
+ * block is sent home through an exchange slot.
+ */
+void mem_free(void *ptr);
+
+/*
+ * Move a block to a new size, keeping the contents; NULL allocates.
+ * Returns NULL, the old block untouched, when there is no room.
+ */
+must_check void *mem_resize(void *ptr, size_t size);
+
+/* How many bytes the block at `ptr` can hold. */
+size_t mem_usable_size(const void *ptr);
+
+/*
+ * Allocate whole zeroed pages that devices of this CPU can reach.
+ *   size    bytes, rounded up to pages
+ * Returns NULL when there is no room. dma_free() takes the same size.
+ */
+must_check void *dma_alloc(size_t size);
+void dma_free(void *ptr, size_t size);
+
+/* This CPU's region. */
+struct mem_stats {
+    size_t total_bytes;
+    size_t free_bytes;  /* in whole free pages */
+    size_t block_count; /* live mem_alloc() blocks */
+};
+void mem_get_stats(struct mem_stats *stats);
+
+#endif

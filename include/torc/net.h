@@ -1,0 +1,114 @@
+/*
+ * The network. One stack instance lives on the CPU its card is dedicated to;
+ * sockets belong to that CPU.
+ *
+ * A TCP server registers a struct service, in Toro's way: the kernel does the
+ * TCP and calls back. All callbacks of a service run in one thread of the
+ * service's own, so they may read files and wait; while one waits, the other
+ * connections' events queue up. Data is never lost meanwhile: the receive
+ * window closes.
+ */
+#ifndef TORC_NET_H
+#define TORC_NET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <torc/compiler.h>
+#include <torc/device.h>
+#include <torc/errno.h>
+
+/* IPv4 addresses are in host order: 10.0.2.15 is 0x0a00020f. */
+struct net_config {
+    uint32_t address;
+    uint32_t netmask;
+    uint32_t gateway; /* 0: none */
+};
+
+/*
+ * Parse "a.b.c.d/prefix[,gateway]". Returns 0, -EINVAL.
+ */
+must_check int net_config_parse(const char *text, struct net_config *out);
+
+/*
+ * Start the stack on `device`, which is dedicated to this CPU.
+ * Returns 0, -EXDEV, -EBUSY (has one), -EINVAL (the address), -ENOMEM.
+ */
+must_check int net_start(struct device *device,
+                         const struct net_config *config);
+
+struct socket;
+
+struct service {
+    const char *name;
+    uint16_t port;    /* 1 .. 65535 */
+    unsigned backlog; /* connections at once; 0: NET_BACKLOG_DEFAULT */
+    uint64_t idle_ns; /* timeout() after this long without data; 0: never */
+    void *cookie;     /* the application's */
+
+    /* Called once in the service's thread before it listens. May be NULL. */
+    int (*init)(struct service *service);
+
+    /* A connection is there. Not 0 refuses it (reset). May be NULL. */
+    int (*accept)(struct service *service, struct socket *socket);
+
+    /*
+     * Data has come: take it with socket_receive(). Called again only when
+     * more comes. At the peer's end of data socket_receive() returns 0.
+     */
+    void (*receive)(struct service *service, struct socket *socket);
+
+    /* After socket_send() took less than all: there is room again. */
+    void (*writable)(struct service *service, struct socket *socket);
+
+    /* Nothing came for idle_ns. Commonly closes. May be NULL: closes. */
+    void (*timeout)(struct service *service, struct socket *socket);
+
+    /*
+     * The connection is over for any reason, socket_close() included: free
+     * what socket_cookie() holds. Last call for this socket, which is invalid
+     * afterwards. May be NULL.
+     */
+    void (*close)(struct service *service, struct socket *socket);
+};
+
+enum { NET_BACKLOG_DEFAULT = 256 };
+
+/*
+ * Serve. `service` must live for ever. Returns 0, -EADDRINUSE, -EINVAL,
+ * -ENOMEM, -ENOTCONN (no stack on this CPU), or what init() returned.
+ */
+must_check int service_register(struct service *service);
+
+/*
+ * Take received data: bytes, 0 (the peer has ended its side), -EAGAIN (none
+ * now), -ECONNRESET, -ETIMEDOUT. Does not wait.
+ */
+must_check int64_t socket_receive(struct socket *socket, void *buf,
+                                  size_t size);
+
+/*
+ * Queue data to send: how much was taken, 0 .. size; less than size means that
+ * writable() will be called. -EPIPE, -ECONNRESET, -ETIMEDOUT. Does not wait.
+ */
+must_check int64_t socket_send(struct socket *socket, const void *data,
+                               size_t size);
+
+/* How many bytes socket_send() would take now. */
+size_t socket_send_room(const struct socket *socket);
+
+/* End the connection after what is queued was sent; close() follows. */
+void socket_close(struct socket *socket);
+
+/* Drop the connection at once with a reset; close() follows. */
+void socket_abort(struct socket *socket);
+
+/* The application's pointer for this connection. */
+void socket_set_cookie(struct socket *socket, void *cookie);
+void *socket_cookie(const struct socket *socket);
+
+/* The peer, for logs. */
+uint32_t socket_peer_address(const struct socket *socket);
+uint16_t socket_peer_port(const struct socket *socket);
+
+#endif

@@ -1,0 +1,51 @@
+/*
+ * Exchange slots: the one place where two CPUs touch the same memory.
+ *
+ * An item is any object with a struct exchange_item in it. The sender gives it
+ * up with exchange_send(); the receiver's scheduler pass calls item->run(item)
+ * on the target CPU under the rules of irq work. Items of one sender to one
+ * receiver arrive in order.
+ *
+ * exchange.c tells how it works and why no LOCK is needed.
+ */
+#ifndef TORC_KERNEL_EXCHANGE_H
+#define TORC_KERNEL_EXCHANGE_H
+
+#include "kernel/lib/list.h"
+#include <stdbool.h>
+#include <stdint.h>
+#include <torc/compiler.h>
+
+struct exchange_item {
+    struct queue_node node; /* the sender's, then the receiver's */
+    void (*run)(struct exchange_item *item);
+};
+
+/* Make the slots of `cpu_count` CPUs. CPU 0, at boot. Returns 0, -ENOMEM. */
+must_check int exchange_init(unsigned cpu_count);
+
+/*
+ * Send `item` to `cpu` (not this one). It leaves with the sender's next
+ * scheduler pass. Context: thread or irq work.
+ */
+void exchange_send(unsigned cpu, struct exchange_item *item);
+
+/*
+ * Publish what waits in this CPU's outgoing lists, as far as the slots are
+ * empty. Returns whether something had to stay. The scheduler's.
+ */
+bool exchange_emigrate(void);
+
+/* Take and run what has come for this CPU; whether anything had. The
+ * scheduler's. */
+bool exchange_immigrate(void);
+
+/*
+ * Announce that this CPU is about to sleep, then look once more. Interrupts
+ * are off. Returns false when something has come: do not sleep. After the
+ * sleep, or a false, call exchange_wake(). The scheduler's.
+ */
+bool exchange_may_sleep(void);
+void exchange_wake(void);
+
+#endif

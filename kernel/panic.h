@@ -1,0 +1,14 @@
+/* Stop, and say why. */
+#ifndef TORC_KERNEL_PANIC_H
+#define TORC_KERNEL_PANIC_H
+
+#include <torc/compiler.h>
+
+/*
+ * Print the reason, the CPU, the thread and a backtrace, then end the machine
+ * with hal_abort(). For broken invariants only: a device that fails and memory
+ * that runs out are errors, not panics.
+ */
+_Noreturn void panic(const char *format, ...) printf_like(1, 2);
+
+#endif
