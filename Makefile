@@ -97,7 +97,7 @@ $(BUILD)/$(1)/tests/libfakes.a: $$(FAKES:%.c=$(BUILD)/$(1)/%.o)
 $(BUILD)/$(1)/unit/%: $(BUILD)/$(1)/tests/unit/%.o \
 		$(BUILD)/$(1)/tests/libfakes.a $(BUILD)/$(1)/libtorc.a
 	@mkdir -p $$(@D)
-	$$(Q)$$(CC) -pthread $$(LINK-$(1)) $$^ $(BUILD)/$(1)/libtorc.a \
+	$$(Q)$$(CC) -pthread $$(LINK-$(1)) -Wl,--start-group $$^ -Wl,--end-group \
 		-lcmocka $$(SLIRP_LIBS) -o $$@
 endef
 
