@@ -67,7 +67,7 @@ static int modules_open(const struct host_config *config)
     for (unsigned i = 0; i < config->module_count; i++) {
         struct hal_module *module = &machine_boot.module[i];
         const void *base;
-        int err = host_file_map(config->module[i], &base, &module->size);
+        int err = host_file_map(config->modules[i], &base, &module->size);
 
         if (err != 0)
             return err;
@@ -152,6 +152,17 @@ void host_machine_close(void)
 static unsigned char exit_stack[EXIT_STACK_SIZE] cache_aligned;
 static atomic_bool exiting;
 static int exit_status;
+
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/lsan_interface.h>
+
+/* The leak checker sees only the stack the process ends on: it would report
+ * what the others hold. */
+int __lsan_is_turned_off(void)
+{
+    return atomic_load(&exiting);
+}
+#endif
 
 static void exit_enter(void *arg)
 {

@@ -1,7 +1,7 @@
 /*
  * Execution contexts of the hosted machine: hal.h, section 5.
  *
- * The switch itself is context.S. Here it is told to the sanitizers, when the
+ * The switch itself is switch.S. Here it is told to the sanitizers, when the
  * build has one: AddressSanitizer must know on which stack it is (it also
  * learns the bounds of the pthread's own), ThreadSanitizer keeps a history per
  * "fibre". Between two contexts of a CPU there is program order, so the fibre
@@ -60,7 +60,7 @@ static inline void __tsan_switch_to_fiber(void *fiber, unsigned flags)
 
 enum { STACK_MIN = 2048, STACK_ALIGN = 16 };
 
-/* context.S */
+/* switch.S */
 void context_swap(void **from_sp, void *to_sp);
 void context_enter(void);
 _Noreturn void context_begin(void (*entry)(void *), void *arg);

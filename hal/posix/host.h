@@ -59,18 +59,21 @@ struct host_net_config {
     struct host_forward forward[HOST_FORWARD_MAX];
 };
 
-/* All zero is a machine: one CPU, HOST_MEM_DEFAULT, no devices. */
+/*
+ * All zero is a machine: one CPU, HOST_MEM_DEFAULT, no devices. What it points
+ * to is not needed after host_machine_prepare().
+ */
 struct host_config {
     unsigned cpus;       /* 0: 1 */
     size_t mem_bytes;    /* of each CPU; 0: HOST_MEM_DEFAULT */
     const char *cmdline; /* NULL: "" */
-    unsigned disk_count;
-    struct host_disk_config disk[HOST_DISK_MAX];
-    unsigned net_count;
-    struct host_net_config net[HOST_NET_MAX];
-    unsigned module_count;
-    const char *module[HOST_MODULE_MAX]; /* paths */
-    bool quiet;                          /* hal_console_write() says nothing */
+    unsigned disk_count; /* at most HOST_DISK_MAX */
+    const struct host_disk_config *disks;
+    unsigned net_count; /* at most HOST_NET_MAX */
+    const struct host_net_config *nets;
+    unsigned module_count;      /* at most HOST_MODULE_MAX */
+    const char *const *modules; /* paths */
+    bool quiet;                 /* hal_console_write() says nothing */
 };
 
 /*
@@ -201,6 +204,9 @@ void host_signal_stack_close(struct host_signal_stack *stack);
 
 struct host_args {
     struct host_config config;
+    struct host_disk_config disks[HOST_DISK_MAX];
+    struct host_net_config nets[HOST_NET_MAX];
+    const char *modules[HOST_MODULE_MAX];
     char cmdline[HOST_CMDLINE_MAX];
     char error[256];
     bool help;

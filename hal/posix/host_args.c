@@ -110,8 +110,8 @@ static int disk_parse(struct host_args *args, char *text)
         text[len - 3] = '\0';
     if (*text == '\0')
         return fail(args, "--disk: give the name of a file");
-    config->disk[config->disk_count].path = text;
-    config->disk[config->disk_count].read_only = read_only;
+    args->disks[config->disk_count].path = text;
+    args->disks[config->disk_count].read_only = read_only;
     config->disk_count++;
     return 0;
 }
@@ -124,7 +124,7 @@ static int module_parse(struct host_args *args, char *text)
         return fail(args, "--module: at most %d modules", HOST_MODULE_MAX);
     if (*text == '\0')
         return fail(args, "--module: give the name of a file");
-    config->module[config->module_count++] = text;
+    args->modules[config->module_count++] = text;
     return 0;
 }
 
@@ -223,7 +223,7 @@ static int net_parse(struct host_args *args, char *text)
 
     if (config->net_count == HOST_NET_MAX)
         return fail(args, "--net: at most %d cards", HOST_NET_MAX);
-    net = &config->net[config->net_count];
+    net = &args->nets[config->net_count];
     if (strcmp(word, "user") == 0) {
         net->kind = HOST_NET_USER;
     } else if (strncmp(word, "tap=", 4) == 0) {
@@ -246,19 +246,30 @@ static int net_parse(struct host_args *args, char *text)
 
 /* ---- The kernel's words ------------------------------------------------------ */
 
-/* Append a word to the command line, quoted when it has blanks. */
+/*
+ * Append a word to the command line. Blanks are quoted; of key=value only the
+ * value, since an equals sign in quotes ends no key.
+ */
 static int word_add(struct host_args *args, const char *word)
 {
     size_t used = strlen(args->cmdline);
-    bool quote = *word == '\0' || strpbrk(word, " \t\n") != NULL;
+    size_t room = sizeof(args->cmdline) - used;
+    const char *value = word + strcspn(word, "= \t\n");
+    const char *quote = "";
     int len;
 
+    if (*value == '=')
+        value++;
+    else
+        value = word;
+    if (*word == '\0' || strpbrk(value, " \t\n") != NULL)
+        quote = "\"";
     if (strchr(word, '"') != NULL)
         return fail(args, "'%s': a word cannot hold double quotes", word);
-    len = snprintf(args->cmdline + used, sizeof(args->cmdline) - used,
-                   "%s%s%s%s", used > 0 ? " " : "", quote ? "\"" : "", word,
-                   quote ? "\"" : "");
-    if ((size_t)len >= sizeof(args->cmdline) - used)
+    len = snprintf(args->cmdline + used, room, "%s%.*s%s%s%s",
+                   used > 0 ? " " : "", (int)(value - word), word, quote, value,
+                   quote);
+    if ((size_t)len >= room)
         return fail(args, "the command line is longer than %zu bytes",
                     sizeof(args->cmdline) - 1);
     return 0;
@@ -319,5 +330,8 @@ int host_args_parse(int argc, char **argv, struct host_args *args)
     for (; err == 0 && index < argc; index++)
         err = word_add(args, argv[index]);
     args->config.cmdline = args->cmdline;
+    args->config.disks = args->disks;
+    args->config.nets = args->nets;
+    args->config.modules = args->modules;
     return err;
 }

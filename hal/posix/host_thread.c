@@ -20,11 +20,11 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
-#define NEVER     UINT64_MAX
-#define NS_PER_S  UINT64_C(1000000000)
-#define CLOSE_S   10
-#define STACK_MIN ((size_t)256 * 1024)
+#define NEVER    UINT64_MAX
+#define NS_PER_S UINT64_C(1000000000)
+#define CLOSE_S  10
 
 struct host_cpu {
     pthread_t thread;
@@ -40,6 +40,7 @@ struct host_cpu {
 static struct host_cpu cpus[HOST_CPU_MAX];
 static unsigned cpu_count;
 static uint64_t boot_ns;
+static pid_t owner; /* the process: a fork() has no CPUs but its own */
 
 static pthread_t timer_thread;
 static pthread_mutex_t timer_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -242,6 +243,7 @@ int host_cpus_open(unsigned count)
     cond_open(&timer_wake);
     timer_stop = false;
     cpu_count = count;
+    owner = getpid();
     return host_error(pthread_create(&timer_thread, NULL, timer_main, NULL));
 }
 
@@ -285,6 +287,10 @@ static void cpu_join(struct host_cpu *cpu)
 
 void host_cpus_close(void)
 {
+    if (owner != getpid()) {
+        cpu_count = 0;
+        return;
+    }
     for (unsigned i = 0; i < cpu_count; i++)
         if (cpus[i].started)
             cpu_join(&cpus[i]);
