@@ -1,0 +1,10 @@
+SRCS-kernel += drivers/pci.c
+SRCS-kernel += drivers/virtio.c
+SRCS-kernel += drivers/virtqueue.c
+SRCS-kernel += drivers/virtio_pci.c
+SRCS-kernel += drivers/virtio_mmio.c
+SRCS-kernel += drivers/virtio_blk.c
+SRCS-kernel += drivers/virtio_net.c
+SRCS-kernel += drivers/leaf_blk.c
+SRCS-kernel += drivers/leaf_net.c
+SRCS-kernel += drivers/ramdisk.c

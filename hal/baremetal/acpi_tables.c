@@ -166,8 +166,8 @@ static void aml_devices(struct acpi_info *info, const uint8_t *aml, size_t size)
             continue;
         if (info->device_count == COUNT_OF(info->device))
             return;
-        if (device_scan(aml + i + name,
-                        span < DEVICE_SPAN ? span : DEVICE_SPAN, &device))
+        if (device_scan(aml + i + name, span < DEVICE_SPAN ? span : DEVICE_SPAN,
+                        &device))
             info->device[info->device_count++] = device;
     }
 }
@@ -282,8 +282,8 @@ static bool root_parse(const struct context *ctx, uint64_t address,
 
         if (at + width > size)
             break;
-        table_parse(ctx, width == 8 ? le64_get(root + at)
-                                    : le32_get(root + at));
+        table_parse(ctx,
+                    width == 8 ? le64_get(root + at) : le32_get(root + at));
     }
     return true;
 }

@@ -110,7 +110,7 @@ uint32_t lapic_timer_left(void)
 /* ---- I/O APICs ------------------------------------------------------------------- */
 
 enum {
-    IOAPIC_VERSION = 1,    /* bits 16-23: the last entry */
+    IOAPIC_VERSION = 1,     /* bits 16-23: the last entry */
     IOAPIC_REDIRECT = 0x10, /* two words each */
     REDIRECT_LOW_ACTIVE = 1 << 13,
     REDIRECT_LEVEL = 1 << 15,

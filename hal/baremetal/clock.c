@@ -22,10 +22,10 @@
 enum {
     HYPERVISOR_TICK_NS = 16, /* 1 GHz by the divider */
     PM_TIMER_HZ = 3579545,
-    FIRST_NS = 200 * 1000,             /* of counter time for a first factor */
+    FIRST_NS = 200 * 1000, /* of counter time for a first factor */
 };
 #define REFINE_NS UINT64_C(10000000)
-#define DONE_NS UINT64_C(2000000000)
+#define DONE_NS   UINT64_C(2000000000)
 
 /* Written by CPU 0, read by all under `sequence`. */
 static struct {
@@ -101,8 +101,7 @@ static uint64_t reference_ns(void)
     uint32_t ticks;
 
     if (reference_is_lapic)
-        return (uint64_t)(UINT32_MAX - lapic_timer_left()) *
-               HYPERVISOR_TICK_NS;
+        return (uint64_t)(UINT32_MAX - lapic_timer_left()) * HYPERVISOR_TICK_NS;
     ticks = inl(acpi.pm_timer_port) - reference_start;
     if (!acpi.pm_timer_32bit)
         ticks &= 0xffffff;
@@ -198,7 +197,8 @@ static void refine(struct cpu_block *block)
     if (now == 0)
         return;
     settled = sum_ns >= DONE_NS;
-    while (sum_ns >> 32 != 0) { /* a long sample: keep the quotient in 64 bits */
+    while (sum_ns >> 32 !=
+           0) { /* a long sample: keep the quotient in 64 bits */
         sum_ns /= 2;
         sum_tsc /= 2;
     }
@@ -235,8 +235,8 @@ void hal_timer_set(uint64_t deadline_ns)
     } else {
         uint64_t wait = deadline_ns > now ? deadline_ns - now : 0;
 
-        ticks = wait >= NS_PER_S * 60 ? UINT32_MAX
-                                      : scaled(wait, lapic_factor) + 1;
+        ticks =
+            wait >= NS_PER_S * 60 ? UINT32_MAX : scaled(wait, lapic_factor) + 1;
         if (ticks > UINT32_MAX)
             ticks = UINT32_MAX;
     }
@@ -247,9 +247,20 @@ void hal_timer_set(uint64_t deadline_ns)
 
 /* ---- The wall clock: the RTC of the PC (MC146818) ------------------------------------------- */
 
-enum { RTC_SECONDS = 0, RTC_MINUTES = 2, RTC_HOURS = 4, RTC_DAY = 7,
-       RTC_MONTH = 8, RTC_YEAR = 9, RTC_STATUS_A = 10, RTC_STATUS_B = 11,
-       RTC_UPDATING = 0x80, RTC_BINARY = 4, RTC_24H = 2, RTC_PM = 0x80 };
+enum {
+    RTC_SECONDS = 0,
+    RTC_MINUTES = 2,
+    RTC_HOURS = 4,
+    RTC_DAY = 7,
+    RTC_MONTH = 8,
+    RTC_YEAR = 9,
+    RTC_STATUS_A = 10,
+    RTC_STATUS_B = 11,
+    RTC_UPDATING = 0x80,
+    RTC_BINARY = 4,
+    RTC_24H = 2,
+    RTC_PM = 0x80
+};
 
 static uint8_t rtc_read(uint8_t reg)
 {
@@ -268,8 +279,8 @@ static uint64_t days_of(unsigned year, unsigned month, unsigned day)
     unsigned y = month > 2 ? year : year - 1;
     unsigned m = month > 2 ? month - 3 : month + 9;
 
-    return (uint64_t)y * 365 + y / 4 - y / 100 + y / 400 +
-           (153 * m + 2) / 5 + day - 1 - 719468;
+    return (uint64_t)y * 365 + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 +
+           day - 1 - 719468;
 }
 
 uint64_t clock_rtc_ns(void)

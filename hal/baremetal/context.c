@@ -22,8 +22,7 @@ void hal_context_init(struct hal_context *ctx, void *stack, size_t size,
     *--top = 0;                /* r13 */
     *--top = 0;                /* r14 */
     *--top = 0;                /* r15 */
-    *ctx = (struct hal_context){
-        .sp = top, .stack = stack, .stack_size = size};
+    *ctx = (struct hal_context){.sp = top, .stack = stack, .stack_size = size};
 }
 
 void hal_context_fini(struct hal_context *ctx)

@@ -51,8 +51,8 @@ static void descriptors_load(struct cpu_block *block)
     struct {
         uint16_t limit;
         uint64_t base;
-    } __attribute__((packed)) pointer = {sizeof(block->gdt) - 1,
-                                         (uintptr_t)block->gdt};
+    } __attribute__((packed))
+    pointer = {sizeof(block->gdt) - 1, (uintptr_t)block->gdt};
 
     block->gdt[1] = 0x00209a0000000000;
     block->gdt[2] = 0x0000920000000000;

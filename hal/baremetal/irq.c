@@ -74,7 +74,8 @@ static int attach_line(unsigned line, unsigned cpu, void (*fn)(void *),
 
     if (lines[line].routed)
         return lines[line].cpu == cpu
-                   ? attach_shared(&block->handlers[lines[line].vector], fn, arg)
+                   ? attach_shared(&block->handlers[lines[line].vector], fn,
+                                   arg)
                    : -EBUSY;
     vector = vector_alloc(block);
     if (vector < 0)
@@ -141,10 +142,9 @@ int hal_irq_attach(int irq, unsigned cpu, void (*fn)(void *), void *arg)
     if (irq == HAL_IRQ_TIMER || irq == HAL_IRQ_DOORBELL) {
         if (cpu != hal_cpu_id())
             return -EINVAL;
-        return attach_vector(cpu_blocks[cpu],
-                             irq == HAL_IRQ_TIMER ? VECTOR_TIMER
-                                                  : VECTOR_DOORBELL,
-                             fn, arg);
+        return attach_vector(
+            cpu_blocks[cpu],
+            irq == HAL_IRQ_TIMER ? VECTOR_TIMER : VECTOR_DOORBELL, fn, arg);
     }
     if (irq < 0)
         return -EINVAL;

@@ -114,8 +114,8 @@ struct handler {
 
 /* One CPU, at its %gs. Owner: that CPU, and CPU 0 until it starts. */
 struct cpu_block {
-    void *local; /* at 0: hal_inline.h and boot.S know */
-    uint64_t id; /* at 8 */
+    void *local;          /* at 0: hal_inline.h and boot.S know */
+    uint64_t id;          /* at 8 */
     uint64_t start_stack; /* at 16: boot.S */
     void (*entry)(void *);
     void *entry_arg;
@@ -173,7 +173,7 @@ struct acpi_info {
     } isa_irq[16];
     uint16_t pm_timer_port; /* 0: none */
     bool pm_timer_32bit;
-    uint16_t pm1a_control; /* port, 0: none */
+    uint16_t pm1a_control;  /* port, 0: none */
     uint64_t sleep_control; /* address of the reduced-hardware register */
     bool sleep_control_is_port;
     int s5_type; /* SLP_TYP for power off, -1: unknown */

@@ -23,8 +23,8 @@ enum {
     POOL_MAX = 512,
     CPUID_1G_PAGES = 1 << 26,
 };
-#define PTE_NX (UINT64_C(1) << 63)
-#define PTE_ADDRESS UINT64_C(0x000ffffffffff000)
+#define PTE_NX        (UINT64_C(1) << 63)
+#define PTE_ADDRESS   UINT64_C(0x000ffffffffff000)
 #define ADDRESS_LIMIT (UINT64_C(1) << 47)
 
 extern uint64_t page_pml4[];
@@ -53,8 +53,7 @@ static void invalidate(uint64_t address)
 /* A page for a table: from this CPU's pool once there are pools. */
 static void *table_alloc(void)
 {
-    struct cpu_block *block =
-        cpu_block_count == 0 ? NULL : cpu_block_self();
+    struct cpu_block *block = cpu_block_count == 0 ? NULL : cpu_block_self();
 
     if (block == NULL || block->table_pages == NULL)
         return boot_alloc(HAL_PAGE_SIZE);
@@ -75,9 +74,8 @@ static bool entry_split(uint64_t *entry, unsigned level)
     if (level == 1)
         each &= ~(uint64_t)PTE_LARGE;
     for (unsigned i = 0; i < TABLE_ENTRIES; i++)
-        table[i] = (*entry & PTE_PRESENT) == 0
-                       ? 0
-                       : each + i * level_size(level - 1);
+        table[i] =
+            (*entry & PTE_PRESENT) == 0 ? 0 : each + i * level_size(level - 1);
     *entry = (uintptr_t)table | PTE_PRESENT | PTE_WRITE;
     return true;
 }

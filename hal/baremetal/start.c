@@ -201,8 +201,14 @@ static void multiboot_map(const uint8_t *tag, uint32_t size)
 
 static void multiboot_parse(const uint8_t *info)
 {
-    enum { TAG_END, TAG_CMDLINE, TAG_MODULE = 3, TAG_MAP = 6, TAG_RSDP = 14,
-           TAG_RSDP_2 = 15 };
+    enum {
+        TAG_END,
+        TAG_CMDLINE,
+        TAG_MODULE = 3,
+        TAG_MAP = 6,
+        TAG_RSDP = 14,
+        TAG_RSDP_2 = 15
+    };
     uint32_t total = le32_get(info);
 
     for (uint32_t at = 8; at + 8 <= total;) {
@@ -259,8 +265,8 @@ void hal_start(uint32_t magic, uintptr_t info)
 {
     console_init();
     boot.cmdline = cmdline;
-    boot.machine = magic == MULTIBOOT2_LOADER ? "x86-64 by Multiboot2"
-                                              : "x86-64 by PVH";
+    boot.machine =
+        magic == MULTIBOOT2_LOADER ? "x86-64 by Multiboot2" : "x86-64 by PVH";
     loader_parse(magic, info);
     acpi_init(rsdp_told); /* reads the loader's data: before memory is used */
     region_cut(0, (uintptr_t)image_end);

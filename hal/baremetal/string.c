@@ -9,8 +9,7 @@ void *memcpy(void *restrict dst, const void *restrict src, size_t size)
 {
     void *to = dst;
 
-    __asm__ volatile("rep movsb"
-                     : "+D"(to), "+S"(src), "+c"(size)::"memory");
+    __asm__ volatile("rep movsb" : "+D"(to), "+S"(src), "+c"(size)::"memory");
     return dst;
 }
 

@@ -73,16 +73,26 @@ void traps_load(void)
 static const char *exception_name(uint64_t vector)
 {
     static const char *const names[] = {
-        "division error",      "debug trap",
-        "non-maskable interrupt", "breakpoint",
-        "overflow",            "bound exceeded",
-        "invalid instruction", "no floating point",
-        "double fault",        "coprocessor overrun",
-        "invalid TSS",         "segment not present",
-        "stack fault",         "general protection fault",
-        "page fault",          "exception 15",
-        "floating point error", "alignment error",
-        "machine check",       "SIMD error",
+        "division error",
+        "debug trap",
+        "non-maskable interrupt",
+        "breakpoint",
+        "overflow",
+        "bound exceeded",
+        "invalid instruction",
+        "no floating point",
+        "double fault",
+        "coprocessor overrun",
+        "invalid TSS",
+        "segment not present",
+        "stack fault",
+        "general protection fault",
+        "page fault",
+        "exception 15",
+        "floating point error",
+        "alignment error",
+        "machine check",
+        "SIMD error",
     };
 
     return vector < COUNT_OF(names) ? names[vector] : "unknown exception";

@@ -5,6 +5,7 @@ SRCS-posix-k += hal/posix/irq.c
 SRCS-posix-k += hal/posix/clock.c
 SRCS-posix-k += hal/posix/context.c
 SRCS-posix-k += hal/posix/switch.S
+SRCS-posix-k += hal/posix/io.c
 SRCS-posix-k += hal/posix/dma.c
 SRCS-posix-k += hal/posix/fault.c
 SRCS-posix-k += hal/posix/platform.c
