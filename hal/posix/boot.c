@@ -13,7 +13,7 @@ struct hal_boot_info machine_boot;
 static char cmdline[HOST_CMDLINE_MAX];
 static bool quiet;
 
-/* ---- Start ------------------------------------------------------------------ */
+/* ---- Start --------------------------------------------------------------- */
 
 static int config_check(const struct host_config *config, unsigned cpus,
                         size_t mem)
@@ -147,7 +147,7 @@ void host_machine_close(void)
     machine_boot.region_count = 0;
 }
 
-/* ---- End -------------------------------------------------------------------- */
+/* ---- End ----------------------------------------------------------------- */
 
 /* Leaving a process runs the host's own code, which wants a large stack. */
 static unsigned char exit_stack[EXIT_STACK_SIZE] cache_aligned;

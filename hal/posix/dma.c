@@ -54,7 +54,7 @@ int hal_page_attr(void *base, size_t size, enum hal_page_attr attr)
     return host_memory_protect(base, size, attr == HAL_PAGE_NORMAL);
 }
 
-/* ---- Ranges devices reach --------------------------------------------------- */
+/* ---- Ranges devices reach ------------------------------------------------ */
 
 static size_t page_index(const void *ptr)
 {

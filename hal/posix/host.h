@@ -33,7 +33,7 @@ enum {
 #define HOST_MEM_MIN     ((size_t)2 << 20)
 #define HOST_MEM_DEFAULT ((size_t)64 << 20)
 
-/* ---- The machine: what it is made of -------------------------------------- */
+/* ---- The machine: what it is made of ------------------------------------- */
 
 struct host_disk_config {
     const char *path;
@@ -93,7 +93,7 @@ host_machine_prepare(const struct host_config *config);
  */
 void host_machine_close(void);
 
-/* ---- Upcalls: the host half tells the kernel half -------------------------- */
+/* ---- Upcalls: the host half tells the kernel half ------------------------ */
 
 /* Any thread: a device of the host has something to say. */
 void machine_irq_raise(int irq);
@@ -110,7 +110,7 @@ struct host_fault {
 /* A CPU's pthread, on its signal stack. */
 _Noreturn void machine_fault(const struct host_fault *fault);
 
-/* ---- CPUs and time (host_thread.c) ----------------------------------------- */
+/* ---- CPUs and time (host_thread.c) --------------------------------------- */
 
 /* Make `count` CPUs; the caller becomes CPU 0. Returns 0, -ENOMEM, -EAGAIN. */
 int host_cpus_open(unsigned count);
@@ -149,7 +149,7 @@ uint64_t host_time_ns(void);
  */
 void host_timer_set(unsigned cpu, uint64_t deadline_ns);
 
-/* ---- Memory, console, end (host_misc.c, host_file.c) ------------------------------------ */
+/* ---- Memory, console, end (host_misc.c, host_file.c) --------------------- */
 
 /* Zeroed memory, `align` a power of two; NULL when there is none. */
 void *host_memory_map(size_t size, size_t align);
@@ -184,7 +184,7 @@ _Noreturn void host_abort(void);
 /* The negative error of Torc for an errno of the host. */
 int host_error(int host_errno);
 
-/* ---- Disks (host_file.c) ------------------------------------------------------ */
+/* ---- Disks (host_file.c) ------------------------------------------------- */
 
 enum host_disk_op { HOST_DISK_READ, HOST_DISK_WRITE, HOST_DISK_FLUSH };
 
@@ -217,7 +217,7 @@ void host_disk_submit(unsigned unit, struct host_disk_request *request);
 /* A completed request, or NULL. */
 struct host_disk_request *host_disk_poll(unsigned unit);
 
-/* ---- Nets (host_net.c) -------------------------------------------------------- */
+/* ---- Nets (host_net.c) --------------------------------------------------- */
 
 /*
  * Open net `unit`. `irq` is raised when a frame has come after host_net_recv()
@@ -232,7 +232,7 @@ int host_net_send(unsigned unit, const void *frame, size_t len);
 /* Take a frame. Returns its length, -EAGAIN, -EMSGSIZE (too long: dropped). */
 int host_net_recv(unsigned unit, void *buf, size_t size);
 
-/* ---- Faults (host_fault.c) --------------------------------------------------- */
+/* ---- Faults (host_fault.c) ----------------------------------------------- */
 
 /* Turn SIGSEGV and its like on any CPU into machine_fault(). */
 void host_fault_catch(void);
@@ -248,7 +248,7 @@ struct host_signal_stack {
 void host_signal_stack_open(struct host_signal_stack *stack);
 void host_signal_stack_close(struct host_signal_stack *stack);
 
-/* ---- Command line (host_args.c) --------------------------------------------- */
+/* ---- Command line (host_args.c) ------------------------------------------ */
 
 struct host_args {
     struct host_config config;

@@ -41,7 +41,7 @@ static int fail(struct host_args *args, const char *format, ...)
     return -EINVAL;
 }
 
-/* ---- Values ------------------------------------------------------------------ */
+/* ---- Values -------------------------------------------------------------- */
 
 /* All of `text` as a decimal number, at most `limit`. */
 static int number_parse(const char *text, uint64_t limit, uint64_t *out)
@@ -128,7 +128,7 @@ static int module_parse(struct host_args *args, char *text)
     return 0;
 }
 
-/* ---- Nets -------------------------------------------------------------------- */
+/* ---- Nets ---------------------------------------------------------------- */
 
 /* Six pairs of hexadecimal digits with colons; of a single card, not all 0. */
 static int mac_parse(const char *text, uint8_t mac[6])
@@ -244,7 +244,7 @@ static int net_parse(struct host_args *args, char *text)
     return err;
 }
 
-/* ---- The kernel's words ------------------------------------------------------ */
+/* ---- The kernel's words -------------------------------------------------- */
 
 /*
  * Append a word to the command line. Blanks are quoted; of key=value only the
@@ -275,7 +275,7 @@ static int word_add(struct host_args *args, const char *word)
     return 0;
 }
 
-/* ---- Options ----------------------------------------------------------------- */
+/* ---- Options ------------------------------------------------------------- */
 
 static const struct {
     const char *name;

@@ -17,7 +17,7 @@
 
 enum { SECTOR_SIZE = 512 };
 
-/* ---- Boot modules ------------------------------------------------------------ */
+/* ---- Boot modules -------------------------------------------------------- */
 
 /* A copy-on-write map: the module is memory and may be written to. */
 static int file_map(int fd, const void **base, size_t *size)
@@ -61,7 +61,7 @@ void host_file_unmap(const void *base, size_t size)
     munmap((void *)(uintptr_t)base, size);
 }
 
-/* ---- Lists of requests --------------------------------------------------------- */
+/* ---- Lists of requests --------------------------------------------------- */
 
 struct request_list {
     struct host_disk_request *head;
@@ -88,7 +88,7 @@ static struct host_disk_request *list_pop(struct request_list *list)
     return request;
 }
 
-/* ---- Disks: the thread --------------------------------------------------------- */
+/* ---- Disks: the thread --------------------------------------------------- */
 
 static struct host_disk {
     /* constant while the disk is open: */
@@ -182,7 +182,7 @@ struct host_disk_request *host_disk_poll(unsigned unit)
     return request;
 }
 
-/* ---- Disks: open and close ------------------------------------------------------ */
+/* ---- Disks: open and close ----------------------------------------------- */
 
 /* Open for writing if that is allowed, else for reading. Returns -1, errno. */
 static int open_either(const char *path, bool *read_only)

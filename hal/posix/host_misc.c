@@ -20,7 +20,7 @@ enum {
     SIGNAL_STACK_SIZE = 256 * 1024,
 };
 
-/* ---- Errors ----------------------------------------------------------------- */
+/* ---- Errors -------------------------------------------------------------- */
 
 /*
  * Torc has Linux's numbers, so translating is leaving out those it does not
@@ -71,7 +71,7 @@ int host_error(int host_errno)
     }
 }
 
-/* ---- Memory ----------------------------------------------------------------- */
+/* ---- Memory -------------------------------------------------------------- */
 
 void *host_memory_map(size_t size, size_t align)
 {
@@ -108,7 +108,7 @@ int host_memory_protect(void *base, size_t size, bool access)
     return mprotect(base, size, protection) == 0 ? 0 : host_error(errno);
 }
 
-/* ---- Stacks for signals ------------------------------------------------------ */
+/* ---- Stacks for signals -------------------------------------------------- */
 
 void host_signal_stack_open(struct host_signal_stack *stack)
 {
@@ -139,7 +139,7 @@ void host_signal_stack_close(struct host_signal_stack *stack)
     host_memory_unmap(stack->base, SIGNAL_STACK_SIZE);
 }
 
-/* ---- Time of day, randomness ------------------------------------------------ */
+/* ---- Time of day, randomness --------------------------------------------- */
 
 uint64_t host_wall_ns(void)
 {
@@ -164,7 +164,7 @@ size_t host_entropy(void *buf, size_t len)
     return done;
 }
 
-/* ---- Console and end -------------------------------------------------------- */
+/* ---- Console and end ----------------------------------------------------- */
 
 /* Write all, unless the reader takes nothing for CONSOLE_WAIT_MS. */
 static void write_all(int fd, const char *text, size_t len)

@@ -35,7 +35,7 @@ static pthread_t event_thread;
 static int event_set;
 static int event_stop;
 
-/* ---- The event thread ---------------------------------------------------------- */
+/* ---- The event thread ---------------------------------------------------- */
 
 static void *event_main(void *arg)
 {
@@ -99,7 +99,7 @@ static void events_close(void)
     close(event_set);
 }
 
-/* ---- Taps ------------------------------------------------------------------------ */
+/* ---- Taps ---------------------------------------------------------------- */
 
 /* Returns the file descriptor, or the negative of the host's errno. */
 static int tap_attach(const char *name)
@@ -204,7 +204,7 @@ static int tap_recv(struct host_net *net, unsigned unit, void *buf, size_t size)
     return -EAGAIN;
 }
 
-/* ---- Either --------------------------------------------------------------------- */
+/* ---- Either -------------------------------------------------------------- */
 
 int host_net_open(unsigned unit, const struct host_net_config *config, int irq)
 {

@@ -58,7 +58,7 @@ struct host_slirp {
     uint8_t frame[HOST_FRAME_MAX];
 };
 
-/* ---- Rings ------------------------------------------------------------------------ */
+/* ---- Rings --------------------------------------------------------------- */
 
 static int ring_open(struct ring *ring)
 {
@@ -143,7 +143,7 @@ int host_slirp_recv(struct host_slirp *net, void *buf, size_t size)
     return ring_pop(&net->to_machine, buf, size);
 }
 
-/* ---- What libslirp calls ------------------------------------------------------------ */
+/* ---- What libslirp calls ------------------------------------------------- */
 
 static int64_t now_ns(void *opaque)
 {
@@ -224,7 +224,7 @@ static const SlirpCb callbacks = {
     .notify = notify_ignore,
 };
 
-/* ---- The thread ----------------------------------------------------------------------- */
+/* ---- The thread ---------------------------------------------------------- */
 
 static const struct {
     int slirp;
@@ -339,7 +339,7 @@ static void *slirp_main(void *arg)
     return NULL;
 }
 
-/* ---- Open and close -------------------------------------------------------------------- */
+/* ---- Open and close ------------------------------------------------------ */
 
 static struct in_addr address(uint32_t host_order)
 {

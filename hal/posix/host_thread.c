@@ -63,7 +63,7 @@ bool host_is_cpu(void)
     return self_is_cpu;
 }
 
-/* ---- Time ------------------------------------------------------------------- */
+/* ---- Time ---------------------------------------------------------------- */
 
 static uint64_t clock_ns(void)
 {
@@ -105,7 +105,7 @@ static void cond_wait_until(pthread_cond_t *cond, pthread_mutex_t *lock,
     pthread_cond_timedwait(cond, lock, &until);
 }
 
-/* ---- Timers ----------------------------------------------------------------- */
+/* ---- Timers -------------------------------------------------------------- */
 
 /* Expire the CPU's timer if its deadline is still `deadline_ns`. */
 static void timer_expire(struct host_cpu *cpu, uint64_t deadline_ns)
@@ -174,7 +174,7 @@ void host_timer_set(unsigned id, uint64_t deadline_ns)
         timer_tell(deadline_ns);
 }
 
-/* ---- Sleeping --------------------------------------------------------------- */
+/* ---- Sleeping ------------------------------------------------------------ */
 
 /* Returns the deadline that has passed, or NEVER when the flag was set. */
 static uint64_t cpu_wait(struct host_cpu *cpu, const atomic_bool *attention)
@@ -230,7 +230,7 @@ void host_cpu_relax(void)
         __builtin_ia32_pause();
 }
 
-/* ---- Start and end ---------------------------------------------------------- */
+/* ---- Start and end ------------------------------------------------------- */
 
 int host_cpus_open(unsigned count)
 {

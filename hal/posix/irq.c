@@ -61,7 +61,7 @@ void irq_reset(void)
     }
 }
 
-/* ---- Raising --------------------------------------------------------------- */
+/* ---- Raising ------------------------------------------------------------- */
 
 void irq_attention(struct vcpu *cpu)
 {
@@ -105,7 +105,7 @@ void machine_timer_expired(unsigned cpu)
     irq_pend(&machine_cpu[cpu], IRQ_OWN_COUNT + HAL_IRQ_TIMER);
 }
 
-/* ---- Delivering ------------------------------------------------------------ */
+/* ---- Delivering ---------------------------------------------------------- */
 
 static void irq_run(struct vcpu *cpu, unsigned bit)
 {
@@ -159,7 +159,7 @@ void hal_irq_restore(hal_irqflags flags)
         cpu_attend(cpu);
 }
 
-/* ---- Attaching ------------------------------------------------------------- */
+/* ---- Attaching ----------------------------------------------------------- */
 
 static int own_attach(unsigned index, unsigned cpu, void (*handler)(void *),
                       void *arg)

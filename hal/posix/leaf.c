@@ -32,7 +32,7 @@ static struct net {
     uint8_t mac[6];
 } nets[HOST_NET_MAX];
 
-/* ---- Start and end ---------------------------------------------------------- */
+/* ---- Start and end ------------------------------------------------------- */
 
 static int disk_open(unsigned unit, const struct host_disk_config *config)
 {
@@ -97,7 +97,7 @@ void leaf_close(void)
     }
 }
 
-/* ---- Disks ------------------------------------------------------------------ */
+/* ---- Disks --------------------------------------------------------------- */
 
 static struct disk *disk_of(unsigned unit)
 {
@@ -160,7 +160,7 @@ struct hal_blk_req *hal_blk_poll(unsigned unit)
     return slot->req;
 }
 
-/* ---- Nets ------------------------------------------------------------------- */
+/* ---- Nets ---------------------------------------------------------------- */
 
 static bool net_present(unsigned unit)
 {

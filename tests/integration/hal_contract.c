@@ -4,8 +4,8 @@
  * in hal_contract_*.c.
  *
  * Words of the command line: fault=guard and fault=stack end with a deliberate
- * fault, exit=NN with that status. It prints what CMocka prints; the status is 0
- * or 1.
+ * fault, exit=NN with that status. It prints what CMocka prints; the status is
+ * 0 or 1.
  */
 #include "tests/integration/hal_contract.h"
 #include "kernel/lib/fmt.h"

@@ -22,7 +22,7 @@ static void test_boot_info(void)
     CHECK(hal_cpu_local() == &cpus[0]);
 }
 
-static void test_regions_are_whole_pages_ascending(void)
+static void test_regions_are_sorted_pages(void)
 {
     uintptr_t end = 0;
 
@@ -52,7 +52,7 @@ static void test_regions_are_free(void)
     }
 }
 
-static void test_regions_are_writable_at_both_ends(void)
+static void test_regions_are_writable(void)
 {
     for (unsigned i = 0; i < boot->region_count; i++) {
         volatile uint64_t *first = (uint64_t *)boot->region[i].base;
@@ -207,9 +207,9 @@ static void test_irq_msi(void)
 /* clang-format off */
 const struct contract_test contract_cpu_tests[] = {
     {"boot_info", test_boot_info},
-    {"regions_are_whole_pages_ascending", test_regions_are_whole_pages_ascending},
+    {"regions_are_sorted_pages", test_regions_are_sorted_pages},
     {"regions_are_free", test_regions_are_free},
-    {"regions_are_writable_at_both_ends", test_regions_are_writable_at_both_ends},
+    {"regions_are_writable", test_regions_are_writable},
     {"console_takes_any_length", test_console_takes_any_length},
     {"cpu_start_refuses_nonsense", test_cpu_start_refuses_nonsense},
     {"cpus_start", test_cpus_start},

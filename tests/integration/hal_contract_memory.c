@@ -80,7 +80,7 @@ static void check_contexts(void)
     hal_context_fini(&side_context);
 }
 
-static void test_contexts_keep_registers_and_stack(void)
+static void test_contexts_keep_registers(void)
 {
     side_stack = pages_take(STACK_SIZE);
     on_each(check_contexts);
@@ -98,7 +98,7 @@ static void flags_entry(void *arg)
     }
 }
 
-static void test_contexts_leave_the_interrupt_flag(void)
+static void test_contexts_keep_the_irq_flag(void)
 {
     hal_irqflags seen = 77;
 
@@ -119,7 +119,7 @@ static void loop_entry(void *arg)
         hal_context_switch(&side_context, &main_context);
 }
 
-static void test_timer_interrupts_switching_threads(void)
+static void test_timer_interrupts_switching(void)
 {
     struct cpu *cpu = self();
     unsigned before = count_get(&cpu->timers);
@@ -268,9 +268,9 @@ static void test_device_lists_end(void)
 
 /* clang-format off */
 const struct contract_test contract_memory_tests[] = {
-    {"contexts_keep_registers_and_stack", test_contexts_keep_registers_and_stack},
-    {"contexts_leave_the_interrupt_flag", test_contexts_leave_the_interrupt_flag},
-    {"timer_interrupts_switching_threads", test_timer_interrupts_switching_threads},
+    {"contexts_keep_registers", test_contexts_keep_registers},
+    {"contexts_keep_the_irq_flag", test_contexts_keep_the_irq_flag},
+    {"timer_interrupts_switching", test_timer_interrupts_switching},
     {"contexts_move_between_cpus", test_contexts_move_between_cpus},
     {"page_attr_refuses_nonsense", test_page_attr_refuses_nonsense},
     {"page_attr_comes_and_goes", test_page_attr_comes_and_goes},

@@ -1,5 +1,5 @@
 /*
- * The contract of hal/hal.h, sections 2 and 4: clock, timer, sleep and doorbell.
+ * The contract of hal/hal.h, sections 2 and 4: clock, timer, sleep, doorbell.
  */
 #include "tests/integration/hal_contract.h"
 

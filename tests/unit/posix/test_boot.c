@@ -8,7 +8,7 @@
 
 enum { STACK_SIZE = 64 * 1024 };
 
-/* ---- Machines one after the other ---------------------------------------------- */
+/* ---- Machines one after the other ---------------------------------------- */
 
 static atomic_uint arrived;
 
@@ -111,7 +111,7 @@ static void test_memory_is_aligned(void **state)
     host_machine_close();
 }
 
-/* ---- What cannot be made --------------------------------------------------------- */
+/* ---- What cannot be made ------------------------------------------------- */
 
 static void test_bad_machines_are_refused(void **state)
 {
@@ -161,7 +161,7 @@ static void test_modules_are_there(void **state)
     unlink(path);
 }
 
-/* ---- Contexts -------------------------------------------------------------------- */
+/* ---- Contexts ------------------------------------------------------------ */
 
 /* A context that ends in the middle of things leaves a clean stack. */
 static void context_messy(void *arg)

@@ -170,7 +170,7 @@ static void test_forward_brings_a_connection(void **state)
     close(client);
 }
 
-/* ---- Taps -------------------------------------------------------------------------- */
+/* ---- Taps ---------------------------------------------------------------- */
 
 /* A raw socket on the other side of the tap, which it brings up; -1: cannot. */
 static int tap_peer(const char *name)
