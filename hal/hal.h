@@ -152,7 +152,13 @@ enum {
 
 typedef unsigned long hal_irqflags;
 
-/* Turn interrupts off on this CPU; returns what hal_irq_restore() needs. */
+enum { HAL_IRQS_OFF = 0, HAL_IRQS_ON = 1 };
+
+/*
+ * Turn interrupts off on this CPU; returns whether they were HAL_IRQS_ON or
+ * HAL_IRQS_OFF. hal_irq_restore() sets either; the first time a CPU turns them
+ * on it does so with hal_irq_restore(HAL_IRQS_ON).
+ */
 hal_irqflags hal_irq_save(void);
 void hal_irq_restore(hal_irqflags flags);
 
