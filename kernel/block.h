@@ -13,7 +13,7 @@
 #include <stdint.h>
 #include <torc/compiler.h>
 
-enum { BLOCK_SECTOR_SIZE = 512 };
+enum { BLOCK_SECTOR_SIZE = 512, BLOCK_PARTITION_MAX = 4 };
 
 enum block_op { BLOCK_READ, BLOCK_WRITE, BLOCK_FLUSH };
 
@@ -58,6 +58,9 @@ struct block_device {
     struct block_device *disk;
     uint64_t first_sector;
 
+    /* of a whole disk, constant once it is dedicated */
+    struct block_device *partitions[BLOCK_PARTITION_MAX];
+
     /* owner CPU only, of whole disks: */
     struct queue waiting; /* requests the driver had no room for */
 };
@@ -69,12 +72,14 @@ struct block_device {
 must_check int block_register(struct block_device *dev, const char *prefix);
 
 /*
- * Read the partition table of a dedicated disk (MBR; each primary partition
- * becomes a device: vda1 ..) . Done by device_dedicate(). A disk without a table
- * has no partitions, which is success; a damaged entry is logged and skipped.
- * Returns 0, -EIO, -ENOMEM.
+ * Read the partition table of a disk on its owner CPU (MBR; primary partitions).
+ * A disk without a table has no partitions, which is success; a damaged entry is
+ * logged and skipped. Returns 0, -EIO, -ENOMEM.
  */
 must_check int partition_scan(struct block_device *disk);
+
+/* Add what was found to the device list (vda1 ..). CPU 0. Returns 0, -ENOSPC. */
+must_check int partition_register(struct block_device *disk);
 
 /*
  * Submit a request. Completion comes through request->done, always.

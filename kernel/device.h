@@ -25,9 +25,13 @@ struct device {
      */
     int (*start)(struct device *device);
 
-    /* written by device_dedicate() on CPU 0's behalf; DEVICE_NOBODY at first */
+    /* written by CPU 0 alone, in device_dedicate(); DEVICE_NOBODY at first.
+     * Other CPUs learn it by the message that starts the device there. */
     int owner;
 };
+
+/* Empty the list. At boot. */
+void device_list_init(void);
 
 /*
  * Add a device; the caller filled class and start. `prefix` gives its name: with

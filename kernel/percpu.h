@@ -1,11 +1,12 @@
 /*
  * What each CPU owns. cpu_self() is mine; cpu_of(n) is another's and appears
- * only in exchange.c and percpu.c, for the fields marked so.
+ * only where its comment allows.
  */
 #ifndef TORC_KERNEL_PERCPU_H
 #define TORC_KERNEL_PERCPU_H
 
 #include "hal/hal.h"
+#include "kernel/exchange.h"
 #include "kernel/irq_work.h"
 #include "kernel/lib/list.h"
 #include <stdint.h>
@@ -14,41 +15,44 @@ struct thread;
 struct timer;
 struct exchange_cpu;
 struct heap;
-struct page_allocator;
 
 struct cpu {
     /* constant after boot: */
     unsigned id;
-    unsigned node;
-    struct page_allocator *pages;
     struct heap *heap;
     struct exchange_cpu *exchange;
+
+    /* "I am here", sent to CPU 0 once */
+    struct exchange_item online_item;
 
     /* owner CPU only: the scheduler's (sched.c, thread.c) */
     struct thread *current;
     struct thread *idle;
     struct thread *dead; /* ended, still on its stack: freed by the next one */
-    struct list ready;   /* struct thread */
-    struct list threads; /* all threads that live here */
-    uint64_t thread_sequence;
+    struct list ready;   /* struct thread, oldest first */
+    struct list stacks;  /* of ended threads, for the next ones */
+    unsigned stack_count;
+    struct thread **threads; /* by slot number; NULL where free */
+    unsigned thread_slots;
     unsigned thread_count;
+    uint32_t thread_generation;
+    unsigned spread; /* THREAD_CPU_SPREAD: how far the last one went */
+    uint64_t switch_count;
 
     /* owner CPU, interrupts off: raised by handlers, taken by the pass */
     struct irq_work *irq_work_head;
-    struct irq_work **irq_work_tail;
-    struct irq_work timer_work;
-    /* set with irq_work_head: one flag for the switch's fast path to look at */
-    volatile bool attention;
+    struct irq_work *irq_work_tail;
+    volatile bool attention; /* irq_work_head is not NULL */
 
     /* owner CPU only: the timer heap (timer.c) */
+    struct irq_work timer_work;
     struct timer **timers;
     unsigned timer_count;
     unsigned timer_capacity;
-    uint64_t timer_armed_ns; /* what the HAL's timer is set to */
 
-    /* owner CPU only: one pointer per subsystem above the kernel core */
+    /* owner CPU only: one place per subsystem above the kernel core */
     void *packet_pool;
-    struct list mounts;
+    void *mounts; /* vfs.c */
     void *net_stack;
 };
 
@@ -57,16 +61,13 @@ static inline struct cpu *cpu_self(void)
     return hal_cpu_local();
 }
 
-/* The block of another CPU. Only for what its comment allows. */
-struct cpu *cpu_of(unsigned id);
-
 /*
- * Make the block of CPU `id` from memory of that CPU's region and its other
- * per-CPU parts. CPU 0, at boot. Returns NULL when the region is too small.
+ * Make the block of CPU `id` in memory of its own share, with its heap. CPU 0,
+ * at boot. Returns NULL when the share is too small.
  */
 struct cpu *percpu_create(unsigned id);
 
-/* How many CPUs run. */
-unsigned percpu_count(void);
+/* The block of another CPU: for exchange.c, and for init.c before it starts. */
+struct cpu *cpu_of(unsigned id);
 
 #endif

@@ -7,7 +7,7 @@
  *   log_debug   only with the option log=debug
  *
  * `format` is that of kernel/lib/fmt.h, without the newline. A line is cut at
- * LOG_LINE_MAX. Any CPU, thread or interrupt.
+ * LOG_LINE_MAX. Any CPU; thread or irq work, not an interrupt handler.
  */
 #ifndef TORC_LOG_H
 #define TORC_LOG_H

@@ -1,0 +1,94 @@
+/*
+ * Pages. Physical memory is divided over the CPUs at boot; each CPU has a page
+ * allocator for its share and nobody else touches it.
+ *
+ * A buddy allocator by physical address: a block of 2^k pages is aligned to its
+ * size, and a freed one joins its free neighbours. Every page has a struct page;
+ * the array is made ready in chunks as the memory is first used, so that boot
+ * costs the same with 8 MiB and with 512 GiB.
+ */
+#ifndef TORC_KERNEL_MEM_H
+#define TORC_KERNEL_MEM_H
+
+#include "hal/hal.h"
+#include "kernel/lib/list.h"
+#include <stdint.h>
+#include <torc/compiler.h>
+
+enum {
+    PAGE_SHIFT = 12,
+    PAGE_SIZE = HAL_PAGE_SIZE,
+    PAGE_ORDER_MAX = 18, /* a block of 1 GiB */
+    PAGE_RANGE_MAX = 4,  /* ranges in one CPU's share */
+};
+
+enum page_state {
+    PAGE_FREE,  /* first page of a free block of 2^order pages */
+    PAGE_INNER, /* inside a free or used block */
+    PAGE_RUN,   /* first page of `count` pages handed out */
+    PAGE_SLAB,  /* in a slab of the heap; `head` pages behind its first */
+};
+
+struct page {
+    uint8_t state;
+    uint8_t order;    /* of a free block */
+    uint8_t class;    /* of a slab: its size class */
+    uint8_t head;     /* of a slab's page: distance to the first */
+    uint32_t used;    /* of a slab: objects handed out; of a run: pages */
+    void *objects;    /* of a slab: its free objects */
+    struct list link; /* of a free block or of a slab that has free objects */
+};
+
+/* A contiguous piece of a CPU's share. */
+struct page_range {
+    uintptr_t base;     /* first allocatable byte */
+    size_t page_count;  /* pages from there */
+    size_t fresh;       /* pages from here on were never used */
+    struct page *pages; /* page_count of them, just below base */
+};
+
+struct page_allocator {
+    /* constant after mem_init(): */
+    unsigned cpu;
+    unsigned range_count;
+    /* owner CPU only: */
+    struct page_range range[PAGE_RANGE_MAX];
+    struct list free[PAGE_ORDER_MAX + 1];
+    uint32_t free_orders; /* bit k: free[k] is not empty */
+    size_t total_pages;
+    size_t free_pages; /* fresh ones included */
+};
+
+/*
+ * Divide the regions over `cpu_count` CPUs. CPU 0, at boot.
+ * Returns 0, -ENOMEM when a share would be below MEM_SHARE_MIN.
+ */
+enum { MEM_SHARE_MIN = 1024 * 1024 };
+must_check int mem_init(const struct hal_boot_info *info, unsigned cpu_count);
+
+/* The allocator of one CPU; for that CPU, and for CPU 0 before it starts. */
+struct page_allocator *mem_pages_of(unsigned cpu);
+
+/* The CPU whose share `ptr` is in, or -1. Any CPU. */
+int mem_owner(const void *ptr);
+
+/*
+ * Take `count` (> 0) contiguous pages, aligned to 2^align_order pages; contents
+ * undefined. Returns NULL when there is no such block. Owner CPU.
+ */
+void *page_alloc(struct page_allocator *pages, size_t count,
+                 unsigned align_order);
+
+/* Give back what page_alloc() returned. Owner CPU. */
+void page_free(struct page_allocator *pages, void *ptr);
+
+/* How many pages page_alloc() gave at `ptr`. */
+size_t page_count_of(struct page_allocator *pages, const void *ptr);
+
+/* The struct page of an address of this share; outside it the machine stops. */
+struct page *page_at(struct page_allocator *pages, const void *ptr);
+
+/* The address of a struct page. */
+void *page_address(struct page_allocator *pages, const struct page *page);
+
+#endif

@@ -1,0 +1,178 @@
+/*
+ * Channels and remote calls, both on exchange slots. A message to another CPU is
+ * a small block that goes home by itself after delivery (mem_free()).
+ */
+#include "hal/hal.h"
+#include "kernel/exchange.h"
+#include "kernel/lib/check.h"
+#include "kernel/percpu.h"
+#include "kernel/thread.h"
+#include "kernel/wait.h"
+#include <torc/machine.h>
+#include <torc/memory.h>
+#include <torc/message.h>
+#include <torc/time.h>
+
+struct channel {
+    /* constant: */
+    unsigned owner;
+    unsigned capacity;
+    /* owner CPU only: */
+    unsigned head; /* index of the oldest value */
+    unsigned count;
+    uint64_t dropped;
+    struct wait_queue receivers;
+    uint64_t values[];
+};
+
+int channel_create(unsigned capacity, struct channel **out)
+{
+    struct channel *channel;
+    size_t size;
+
+    if (capacity == 0 ||
+        __builtin_mul_overflow((size_t)capacity, sizeof(uint64_t), &size))
+        return -EINVAL;
+    channel = mem_alloc(sizeof(*channel) + size);
+    if (channel == NULL)
+        return -ENOMEM;
+    *channel = (struct channel){.owner = cpu_id(), .capacity = capacity};
+    wait_queue_init(&channel->receivers);
+    *out = channel;
+    return 0;
+}
+
+static void deliver(struct channel *channel, uint64_t value)
+{
+    if (channel->count == channel->capacity) {
+        channel->dropped++;
+        return;
+    }
+    channel->values[(channel->head + channel->count) % channel->capacity] =
+        value;
+    channel->count++;
+    wait_wake_one(&channel->receivers);
+}
+
+struct message {
+    struct exchange_item item;
+    struct channel *channel;
+    uint64_t value;
+};
+
+static void message_arrived(struct exchange_item *item)
+{
+    struct message *message = container_of(item, struct message, item);
+
+    deliver(message->channel, message->value);
+    mem_free(message);
+}
+
+int channel_send(struct channel *channel, uint64_t value)
+{
+    struct message *message;
+
+    if (channel->owner == cpu_id()) {
+        deliver(channel, value);
+        return 0;
+    }
+    message = mem_alloc(sizeof(*message));
+    if (message == NULL)
+        return -ENOMEM;
+    message->item.run = message_arrived;
+    message->channel = channel;
+    message->value = value;
+    exchange_send(channel->owner, &message->item);
+    return 0;
+}
+
+int channel_receive(struct channel *channel, uint64_t deadline_ns,
+                    uint64_t *value)
+{
+    if (channel->owner != cpu_id())
+        return -EXDEV;
+    while (channel->count == 0) {
+        if (wait_on_until(&channel->receivers, deadline_ns) != 0 &&
+            channel->count == 0)
+            return -ETIMEDOUT;
+    }
+    *value = channel->values[channel->head];
+    channel->head = (channel->head + 1) % channel->capacity;
+    channel->count--;
+    return 0;
+}
+
+int channel_destroy(struct channel *channel)
+{
+    if (channel->owner != cpu_id())
+        return -EXDEV;
+    if (channel->count != 0 || !wait_queue_empty(&channel->receivers))
+        return -EBUSY;
+    mem_free(channel);
+    return 0;
+}
+
+/* ---- Remote calls ------------------------------------------------------------------ */
+
+/* On the caller's stack; the caller waits until it is back. */
+struct call {
+    struct exchange_item item;
+    int (*fn)(void *);
+    void *arg;
+    unsigned from;
+    int result;
+    bool answered;
+    struct wait_queue done;
+};
+
+static void call_answered(struct exchange_item *item)
+{
+    struct call *call = container_of(item, struct call, item);
+
+    call->answered = true;
+    wait_wake_all(&call->done);
+}
+
+static void call_answer(struct call *call, int result)
+{
+    call->result = result;
+    call->item.run = call_answered;
+    exchange_send(call->from, &call->item);
+}
+
+static int call_thread(void *arg)
+{
+    struct call *call = arg;
+
+    call_answer(call, call->fn(call->arg));
+    return 0;
+}
+
+static void call_arrived(struct exchange_item *item)
+{
+    struct call *call = container_of(item, struct call, item);
+    const struct thread_attr attr = {.name = "remote"};
+    struct thread *thread;
+    int status = thread_create_here(&attr, call_thread, call, &thread);
+
+    if (status != 0)
+        call_answer(call, status);
+    else
+        thread->detached = true;
+}
+
+int remote_call(unsigned cpu, int (*fn)(void *), void *arg)
+{
+    struct call call = {.fn = fn, .arg = arg, .from = cpu_id()};
+
+    if (cpu >= cpu_count())
+        return -EINVAL;
+    if (cpu == call.from)
+        return fn(arg);
+    call.item.run = call_arrived;
+    wait_queue_init(&call.done);
+    exchange_send(cpu, &call.item);
+    while (!call.answered)
+        wait_on(&call.done);
+    return call.result;
+}
