@@ -42,8 +42,7 @@ static void entry_free(struct arp_cache *cache, struct arp_entry *entry)
 }
 
 /* A new entry, in place of the one unused for longest if need be. */
-static struct arp_entry *entry_create(struct net_stack *stack,
-                                      uint32_t address)
+static struct arp_entry *entry_create(struct net_stack *stack, uint32_t address)
 {
     struct arp_entry *set = set_of(&stack->arp, address);
     struct arp_entry *victim = set;

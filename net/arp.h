@@ -62,7 +62,6 @@ void arp_receive(struct net_stack *stack, const uint8_t *buf, size_t len);
  * Send an IPv4 packet to the neighbour `address`, now or when it is known. The
  * packet is gone afterwards in any case.
  */
-void arp_send(struct net_stack *stack, struct packet *packet,
-              uint32_t address);
+void arp_send(struct net_stack *stack, struct packet *packet, uint32_t address);
 
 #endif

@@ -31,8 +31,8 @@ static void echo_reply(struct net_stack *stack, struct packet *packet,
  * A router says that a datagram of ours was too big for the next link. It
  * quotes what it dropped; only TCP can tell whether we really sent that.
  */
-static void path_too_small(struct net_stack *stack,
-                           const struct packet *packet, uint32_t rest)
+static void path_too_small(struct net_stack *stack, const struct packet *packet,
+                           uint32_t rest)
 {
     const uint8_t *quote = packet->data + ICMP4_HEADER_SIZE;
     size_t len = packet->len - ICMP4_HEADER_SIZE;
@@ -64,8 +64,7 @@ void icmp_receive(struct net_stack *stack, struct packet *packet,
         echo_reply(stack, packet, header, message.rest);
         return;
     }
-    if (message.type == ICMP4_UNREACHABLE &&
-        message.code == ICMP4_CODE_TOO_BIG)
+    if (message.type == ICMP4_UNREACHABLE && message.code == ICMP4_CODE_TOO_BIG)
         path_too_small(stack, packet, message.rest);
     packet_put(packet);
 }

@@ -18,8 +18,8 @@ static bool source_is_possible(const struct net_config *config, uint32_t src)
 
 static bool is_broadcast(const struct net_config *config, uint32_t dst)
 {
-    return dst == UINT32_MAX ||
-           (~config->netmask > 1 && dst == (config->address | ~config->netmask));
+    return dst == UINT32_MAX || (~config->netmask > 1 &&
+                                 dst == (config->address | ~config->netmask));
 }
 
 /* Hand a datagram for us to its protocol, which takes the packet. */

@@ -22,8 +22,7 @@ int server_create(struct net_stack *stack, struct service *service,
     if (service->port == 0 || service->receive == NULL ||
         service->backlog > BACKLOG_MAX)
         return -EINVAL;
-    list_for_each(node, &stack->listeners)
-    {
+    list_for_each (node, &stack->listeners) {
         server = container_of(node, struct server, link);
         if (server->service->port == service->port)
             return -EADDRINUSE;

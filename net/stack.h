@@ -51,9 +51,9 @@ struct net_stack {
     struct timer tx_timer;
 
     /* owner CPU only: TCP's */
-    struct list listeners;  /* struct tcp_listener */
-    struct list *conns;     /* STACK_CONN_BUCKETS: struct tcp_conn by 4-tuple */
-    struct list blocked;    /* have data, but the card or the pool has no room */
+    struct list listeners; /* struct tcp_listener */
+    struct list *conns;    /* STACK_CONN_BUCKETS: struct tcp_conn by 4-tuple */
+    struct list blocked;   /* have data, but the card or the pool has no room */
     struct list time_waits; /* oldest first */
     struct list dead;       /* to be freed */
     unsigned time_wait_count;

@@ -38,7 +38,7 @@ struct net_stats {
     uint64_t tcp_timeouts; /* connections given up */
     uint64_t tcp_resets_in;
     uint64_t tcp_resets_out;
-    uint64_t tcp_challenges;   /* RFC 5961 */
+    uint64_t tcp_challenges; /* RFC 5961 */
     uint64_t tcp_out_of_window;
     uint64_t tcp_out_of_order; /* kept for later */
     uint64_t tcp_no_memory;    /* data dropped, the peer sends it again */

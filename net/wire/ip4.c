@@ -59,8 +59,7 @@ void ip4_emit(uint8_t *buf, const struct ip4_header *header)
     be16_put(buf + 10, 0);
     be32_put(buf + 12, header->src);
     be32_put(buf + 16, header->dst);
-    be16_put(buf + 10,
-             checksum_finish(checksum_add(0, buf, IP4_HEADER_SIZE)));
+    be16_put(buf + 10, checksum_finish(checksum_add(0, buf, IP4_HEADER_SIZE)));
 }
 
 uint32_t ip4_pseudo_sum(uint32_t src, uint32_t dst, uint8_t protocol,
