@@ -97,7 +97,7 @@ $(BUILD)/$(1)/tests/libfakes.a: $$(FAKES:%.c=$(BUILD)/$(1)/%.o)
 $(BUILD)/$(1)/unit/%: $(BUILD)/$(1)/tests/unit/%.o \
 		$(BUILD)/$(1)/tests/libfakes.a $(BUILD)/$(1)/libtorc.a
 	@mkdir -p $$(@D)
-	$$(Q)$$(CC) -pthread $$(LINK-$(1)) $$^ $(BUILD)/$(1)/libtorc.a \
+	$$(Q)$$(CC) -pthread $$(LINK-$(1)) -Wl,--start-group $$^ -Wl,--end-group \
 		-lcmocka $$(SLIRP_LIBS) -o $$@
 endef
 
@@ -105,16 +105,27 @@ OBJS-posix := $(patsubst %.c,%.o,$(patsubst %.S,%.o,$(SRCS-posix-k) $(SRCS-posix
 OBJS-metal := $(patsubst %.c,%.o,$(patsubst %.S,%.o,$(SRCS-metal)))
 $(foreach v,$(VARIANTS),$(eval $(call variant_rules,$(v))))
 
-$(BUILD)/metal/%.elf: $(BUILD)/metal/apps/%/main.o $(BUILD)/metal/libtorc.a \
-		$(OBJS-metal:%=$(BUILD)/metal/%) hal/baremetal/link.ld
-	$(call say,LD,$@)
-	$(Q)$(CC) -nostdlib -static -no-pie -Wl,--gc-sections -Wl,--build-id=none \
-		-Wl,-z,max-page-size=4096 -T hal/baremetal/link.ld \
-		$(filter %.o %.a,$^) -o $@
+# Every source of apps/<name>/ is part of the application. Images are linked
+# twice: the second time with the names of the first, for backtraces.
+app_objects = $(patsubst %.c,$(BUILD)/$(1)/%.o,$(wildcard apps/$(2)/*.c))
+LINK-image := -nostdlib -static -no-pie -Wl,--gc-sections -Wl,--build-id=none \
+	-Wl,-z,max-page-size=4096 -Wl,-z,noexecstack -T hal/baremetal/link.ld
 
-$(BUILD)/host/%: $(BUILD)/host/apps/%/main.o $(BUILD)/host/libtorc.a
+.SECONDEXPANSION:
+$(BUILD)/metal/%.elf: $$(call app_objects,metal,$$*) $(BUILD)/metal/libtorc.a \
+		$(OBJS-metal:%=$(BUILD)/metal/%) hal/baremetal/link.ld tools/symbols.sh
 	$(call say,LD,$@)
-	$(Q)$(CC) -pthread $^ $(SLIRP_LIBS) -o $@
+	$(Q)$(CC) $(LINK-image) $(filter %.o %.a,$^) -o $@.first
+	$(Q)tools/symbols.sh $@.first >$@.symbols.S
+	$(Q)$(CC) -c $@.symbols.S -o $@.symbols.o
+	$(Q)$(CC) $(LINK-image) $(filter %.o,$^) $@.symbols.o $(filter %.a,$^) -o $@
+
+$(BUILD)/host/%: $$(call app_objects,host,$$*) $(BUILD)/host/libtorc.a
+	$(call say,LD,$@)
+	$(Q)$(CC) -pthread -no-pie $(filter %.o %.a,$^) $(SLIRP_LIBS) -o $@.first
+	$(Q)tools/symbols.sh $@.first >$@.symbols.S
+	$(Q)$(CC) -c $@.symbols.S -o $@.symbols.o
+	$(Q)$(CC) -pthread -no-pie $(filter %.o %.a,$^) $@.symbols.o $(SLIRP_LIBS) -o $@
 
 metal: $(APPS:%=$(BUILD)/metal/%.elf) ## the images that boot: build/metal/APP.elf
 host: $(APPS:%=$(BUILD)/host/%) ## the same as Linux processes: build/host/APP

@@ -36,7 +36,7 @@ struct cpu {
     unsigned thread_slots;
     unsigned thread_count;
     uint32_t thread_generation;
-    unsigned spread; /* THREAD_CPU_SPREAD: how far the last one went */
+    unsigned spread; /* THREAD_SPREAD: how far the last one went */
     uint64_t switch_count;
 
     /* owner CPU, interrupts off: raised by handlers, taken by the pass */

@@ -290,28 +290,25 @@ static int create_there(unsigned cpu, const struct thread_attr *attr,
     return creation.status;
 }
 
-/* Each CPU deals its own threads round, starting behind itself. */
-static unsigned next_spread(struct cpu *cpu)
+/* The CPU a new thread goes to. THREAD_SPREAD deals round, behind the caller. */
+static unsigned place(struct cpu *self, const struct thread_attr *attr)
 {
-    cpu->spread = (cpu->spread + 1) % cpu_count();
-    return (cpu->id + cpu->spread) % cpu_count();
+    if (attr == NULL || attr->place == THREAD_HERE)
+        return self->id;
+    if (attr->place == THREAD_ON_CPU)
+        return attr->cpu;
+    self->spread = (self->spread + 1) % cpu_count();
+    return (self->id + self->spread) % cpu_count();
 }
 
 int thread_create(const struct thread_attr *attr, int (*fn)(void *), void *arg,
                   thread_id *out)
 {
     struct cpu *self = cpu_self();
-    int wanted = attr != NULL ? attr->cpu : THREAD_CPU_SELF;
-    unsigned cpu = self->id;
+    unsigned cpu = place(self, attr);
     struct thread *thread;
     int status;
 
-    if (wanted == THREAD_CPU_SPREAD)
-        cpu = next_spread(self);
-    else if (wanted >= 0)
-        cpu = (unsigned)wanted;
-    else if (wanted != THREAD_CPU_SELF)
-        return -EINVAL;
     if (cpu >= cpu_count() || fn == NULL)
         return -EINVAL;
     if (cpu != self->id)

@@ -33,7 +33,8 @@ static int app_main(int argc, char **argv)
     if (channel_create(cpu_count(), &answers) != 0)
         return 1;
     for (unsigned cpu = 0; cpu < cpu_count(); cpu++) {
-        const struct thread_attr attr = {.name = "greeter", .cpu = (int)cpu};
+        const struct thread_attr attr = {
+            .name = "greeter", .place = THREAD_ON_CPU, .cpu = cpu};
         uint64_t answer;
 
         if (thread_create(&attr, greet, answers, NULL) != 0 ||

@@ -2,8 +2,6 @@
 #ifndef TORC_HAL_POSIX_INLINE_H
 #define TORC_HAL_POSIX_INLINE_H
 
-#include <stdatomic.h>
-
 /*
  * A function and not a thread-local variable: a kernel thread may continue on
  * another pthread, and compilers keep the address of a thread-local across
@@ -11,9 +9,10 @@
  */
 void *hal_cpu_local(void);
 
+/* Not atomic_thread_fence(), which gcc refuses under ThreadSanitizer. */
 static inline void hal_fence(void)
 {
-    atomic_thread_fence(memory_order_seq_cst);
+    __asm__ volatile("mfence" ::: "memory");
 }
 
 #endif

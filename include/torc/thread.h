@@ -19,13 +19,19 @@ enum {
     THREAD_STACK_DEFAULT = 16 * 1024,
     THREAD_STACK_MIN = 4 * 1024,
     THREAD_STACK_MAX = 8 * 1024 * 1024,
-    THREAD_CPU_SELF = -1,   /* the caller's CPU */
-    THREAD_CPU_SPREAD = -2, /* the next CPU in turn */
 };
 
+enum thread_place {
+    THREAD_HERE,   /* the caller's CPU */
+    THREAD_ON_CPU, /* the CPU named */
+    THREAD_SPREAD, /* the next CPU in turn */
+};
+
+/* All zero is a good default. */
 struct thread_attr {
     const char *name;  /* copied, cut at THREAD_NAME_MAX-1; NULL: "thread" */
-    int cpu;           /* 0 .. cpu_count()-1, or THREAD_CPU_* */
+    enum thread_place place;
+    unsigned cpu;      /* with THREAD_ON_CPU: 0 .. cpu_count()-1 */
     size_t stack_size; /* bytes, rounded up to pages; 0: the default */
 };
 

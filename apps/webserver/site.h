@@ -1,0 +1,14 @@
+/* The service that answers requests with files. */
+#ifndef TORC_APPS_WEBSERVER_SITE_H
+#define TORC_APPS_WEBSERVER_SITE_H
+
+#include <stdint.h>
+#include <torc/compiler.h>
+
+/*
+ * Serve the files below directory `dir` (absolute) on `port`. Thread of the CPU
+ * that has the card and the disk. Returns 0, or as service_register().
+ */
+must_check int site_start(const char *dir, uint16_t port);
+
+#endif

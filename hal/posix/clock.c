@@ -1,0 +1,20 @@
+/*
+ * Time and randomness of the hosted machine: hal.h, section 4. The clock and
+ * the timers themselves are those of host_thread.c.
+ */
+#include "hal/posix/machine.h"
+
+uint64_t hal_time_ns(void)
+{
+    return host_time_ns();
+}
+
+void hal_timer_set(uint64_t deadline_ns)
+{
+    host_timer_set(host_cpu_id(), deadline_ns);
+}
+
+size_t hal_entropy(void *buf, size_t len)
+{
+    return host_entropy(buf, len);
+}

@@ -1,0 +1,153 @@
+/*
+ * Execution contexts of the hosted machine: hal.h, section 5.
+ *
+ * The switch itself is switch.S. Here it is told to the sanitizers, when the
+ * build has one: AddressSanitizer must know on which stack it is (it also
+ * learns the bounds of the pthread's own), ThreadSanitizer keeps a history per
+ * "fibre". Between two contexts of a CPU there is program order, so the fibre
+ * switch synchronises.
+ */
+#include "hal/posix/machine.h"
+
+#ifndef __has_feature
+#define __has_feature(x) 0
+#endif
+
+#if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
+#include <sanitizer/asan_interface.h>
+#define WATCHED 1
+#else
+#define ASAN_UNPOISON_MEMORY_REGION(base, size) ((void)(base), (void)(size))
+static inline void __sanitizer_start_switch_fiber(void **fake, const void *base,
+                                                  size_t size)
+{
+    (void)fake, (void)base, (void)size;
+}
+static inline void
+__sanitizer_finish_switch_fiber(void *fake, const void **base, size_t *size)
+{
+    (void)fake, (void)base, (void)size;
+}
+#endif
+
+#if defined(__SANITIZE_THREAD__) || __has_feature(thread_sanitizer)
+#include <sanitizer/tsan_interface.h>
+#define WATCHED 1
+#else
+static inline void *__tsan_get_current_fiber(void)
+{
+    return NULL;
+}
+static inline void *__tsan_create_fiber(unsigned flags)
+{
+    (void)flags;
+    return NULL;
+}
+static inline void __tsan_destroy_fiber(void *fiber)
+{
+    (void)fiber;
+}
+static inline void __tsan_switch_to_fiber(void *fiber, unsigned flags)
+{
+    (void)fiber, (void)flags;
+}
+#endif
+
+/* Whether a sanitizer has to be told. */
+#ifndef WATCHED
+#define WATCHED 0
+#endif
+
+enum { STACK_MIN = 2048, STACK_ALIGN = 16 };
+
+/* switch.S */
+void context_swap(void **from_sp, void *to_sp);
+void context_enter(void);
+_Noreturn void context_begin(void (*entry)(void *), void *arg);
+
+void context_memory_fresh(void *base, size_t size)
+{
+    ASAN_UNPOISON_MEMORY_REGION(base, size);
+}
+
+/* After a switch, on the new stack, perhaps on another pthread than before. */
+static void context_arrived(void *fake)
+{
+    struct hal_context *from;
+    const void *base;
+    size_t size;
+
+    if (!WATCHED)
+        return;
+    from = vcpu_self()->switched_from;
+    base = from->stack;
+    size = from->stack_size;
+    __sanitizer_finish_switch_fiber(fake, &base, &size);
+    from->stack = (void *)(uintptr_t)base;
+    from->stack_size = size;
+}
+
+void context_begin(void (*entry)(void *), void *arg)
+{
+    context_arrived(NULL);
+    entry(arg);
+    machine_bug("the entry function of a context returned");
+}
+
+void context_jump(struct vcpu *cpu, struct hal_context *from,
+                  struct hal_context *to)
+{
+    void *fake = NULL;
+    void *sp = to->sp;
+
+    cpu->switched_from = from;
+    from->host = __tsan_get_current_fiber();
+    __sanitizer_start_switch_fiber(&fake, to->stack, to->stack_size);
+    __tsan_switch_to_fiber(to->host, 0);
+    context_swap(&from->sp, sp);
+    context_arrived(fake);
+}
+
+void hal_context_init(struct hal_context *ctx, void *stack, size_t size,
+                      void (*entry)(void *), void *arg)
+{
+    uintptr_t base = (uintptr_t)stack;
+    void **sp;
+
+    if (base % STACK_ALIGN != 0 || size % STACK_ALIGN != 0 || size < STACK_MIN)
+        machine_bug("hal_context_init() with a bad stack");
+    context_memory_fresh(stack, size);
+    ctx->stack = stack;
+    ctx->stack_size = size;
+    ctx->host = __tsan_create_fiber(0);
+
+    /* What context_swap() takes back, from the top: a hole that keeps the
+     * stack aligned, the return address, rbp rbx r12 r13 r14 r15. */
+    sp = (void **)(base + size) - 2;
+    *--sp = (void *)(uintptr_t)context_enter;
+    *--sp = NULL;
+    *--sp = NULL;
+    *--sp = (void *)(uintptr_t)entry;
+    *--sp = arg;
+    *--sp = NULL;
+    *--sp = NULL;
+    ctx->sp = sp;
+}
+
+void hal_context_switch(struct hal_context *from, struct hal_context *to)
+{
+    struct vcpu *cpu = vcpu_self();
+
+    if (unlikely(atomic_load_explicit(&cpu->attention, memory_order_relaxed)))
+        cpu_attend(cpu);
+    context_jump(cpu, from, to);
+}
+
+void hal_context_fini(struct hal_context *ctx)
+{
+    if (ctx->host != NULL)
+        __tsan_destroy_fiber(ctx->host);
+    ctx->host = NULL;
+    /* Frames that never returned have left their red zones in the shadow. */
+    context_memory_fresh(ctx->stack, ctx->stack_size);
+}
