@@ -164,7 +164,6 @@ static int service_start(struct server *server)
 {
     const struct thread_attr attr = {
         .name = server->service->name,
-        .cpu = THREAD_CPU_SELF,
         .stack_size = SERVICE_STACK,
     };
     struct start start = {.server = server};

@@ -295,7 +295,7 @@ static void stack_log(const struct net_stack *stack)
 
 int net_start(struct device *device, const struct net_config *config)
 {
-    const struct thread_attr attr = {.name = "net", .cpu = THREAD_CPU_SELF};
+    const struct thread_attr attr = {.name = "net"};
     struct net_device *dev = net_from_device(device);
     struct net_stack *stack;
     thread_id thread;
