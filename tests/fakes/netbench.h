@@ -58,6 +58,7 @@ struct bench {
     struct net_stack *stack;
     struct server *server;
     uint64_t now;
+    bool answers_arp; /* for the peer and the gateway, unseen by the test */
     uint32_t iss;                     /* the stack's first sequence number */
     bool relative;                    /* count from it */
     uint8_t frame[FAKENET_FRAME_MAX]; /* what `data` of the last one is in */
@@ -95,8 +96,8 @@ void peer_send(struct peer_segment segment);
 /* As peer_send() but nobody is called back. */
 void peer_send_quietly(struct peer_segment segment);
 
-/* The next segment the stack sent; ARP questions are answered. Checks the
- * addresses and both checksums. Returns false when there is none. */
+/* The next segment the stack sent. Checks the addresses and both checksums.
+ * Returns false when there is none. */
 bool peer_receive(struct peer_segment *out);
 
 /*
