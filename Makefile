@@ -67,7 +67,8 @@ define variant_rules
 $(BUILD)/$(1)/tests/%.o: tests/%.c
 	@mkdir -p $$(@D)
 	$$(call say,CC,$$<)
-	$$(Q)$$(CC) $$(BASE) $$(WARN) $$(HOSTED) $$(FLAGS-$(1)) -c $$< -o $$@
+	$$(Q)$$(CC) $$(BASE) $$(filter-out -Wframe%,$$(WARN)) $$(HOSTED) \
+		$$(FLAGS-$(1)) -c $$< -o $$@
 
 $(BUILD)/$(1)/hal/posix/host_%.o: hal/posix/host_%.c
 	@mkdir -p $$(@D)
@@ -112,7 +113,7 @@ LINK-image := -nostdlib -static -no-pie -Wl,--gc-sections -Wl,--build-id=none \
 	-Wl,-z,max-page-size=4096 -Wl,-z,noexecstack -T hal/baremetal/link.ld
 
 .SECONDEXPANSION:
-$(BUILD)/metal/%.elf: $$(call app_objects,metal,$$*) $(BUILD)/metal/libtorc.a \
+$(APPS:%=$(BUILD)/metal/%.elf): $(BUILD)/metal/%.elf: $$(call app_objects,metal,$$*) $(BUILD)/metal/libtorc.a \
 		$(OBJS-metal:%=$(BUILD)/metal/%) hal/baremetal/link.ld tools/symbols.sh
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LINK-image) $(filter %.o %.a,$^) -o $@.first
@@ -120,7 +121,7 @@ $(BUILD)/metal/%.elf: $$(call app_objects,metal,$$*) $(BUILD)/metal/libtorc.a \
 	$(Q)$(CC) -c $@.symbols.S -o $@.symbols.o
 	$(Q)$(CC) $(LINK-image) $(filter %.o,$^) $@.symbols.o $(filter %.a,$^) -o $@
 
-$(BUILD)/host/%: $$(call app_objects,host,$$*) $(BUILD)/host/libtorc.a
+$(APPS:%=$(BUILD)/host/%): $(BUILD)/host/%: $$(call app_objects,host,$$*) $(BUILD)/host/libtorc.a
 	$(call say,LD,$@)
 	$(Q)$(CC) -pthread -no-pie $(filter %.o %.a,$^) $(SLIRP_LIBS) -o $@.first
 	$(Q)tools/symbols.sh $@.first >$@.symbols.S

@@ -21,3 +21,4 @@ SRCS-kernel += kernel/block.c
 SRCS-kernel += kernel/partition.c
 SRCS-kernel += kernel/netdev.c
 SRCS-kernel += kernel/packet.c
+SRCS-kernel += kernel/vfs_stub.c

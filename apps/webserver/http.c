@@ -160,8 +160,6 @@ static int parse_path(struct span path, struct http_request *out)
                 return -414;
             out->path[len++] = (char)c;
         }
-        if (len >= HTTP_PATH_MAX - 2)
-            return -414;
         out->path[len] = '\0';
         if (len == start + 1 || str_equal(out->path + start, "/.")) {
             len = start;
@@ -392,9 +390,11 @@ int http_range_apply(const struct http_range *range, uint64_t size,
     uint64_t last = range->last;
 
     if (range->suffix) {
+        if (last == 0 || size == 0)
+            return -416;
         *count = last < size ? last : size;
         *first = size - *count;
-        return *count > 0 ? 0 : -416;
+        return 0;
     }
     if (range->first >= size)
         return -416;

@@ -184,6 +184,54 @@ _Noreturn void host_abort(void);
 /* The negative error of Torc for an errno of the host. */
 int host_error(int host_errno);
 
+/* ---- Disks (host_file.c) ------------------------------------------------------ */
+
+enum host_disk_op { HOST_DISK_READ, HOST_DISK_WRITE, HOST_DISK_FLUSH };
+
+/* The host half's from submit to poll. */
+struct host_disk_request {
+    enum host_disk_op op;
+    uint64_t offset; /* bytes */
+    size_t size;
+    void *buf;
+    int status; /* at completion: 0, -EIO, -EROFS */
+    struct host_disk_request *next;
+};
+
+struct host_disk_info {
+    uint64_t size; /* bytes */
+    bool read_only;
+};
+
+/*
+ * Open disk `unit`; each completion raises `irq`. Returns 0, or an error after
+ * a line on stderr.
+ */
+int host_disk_open(unsigned unit, const struct host_disk_config *config,
+                   int irq, struct host_disk_info *info);
+void host_disk_close(unsigned unit);
+
+/* Requests are served in order by a thread of the disk. */
+void host_disk_submit(unsigned unit, struct host_disk_request *request);
+
+/* A completed request, or NULL. */
+struct host_disk_request *host_disk_poll(unsigned unit);
+
+/* ---- Nets (host_net.c) -------------------------------------------------------- */
+
+/*
+ * Open net `unit`. `irq` is raised when a frame has come after host_net_recv()
+ * found none. Returns 0, or an error after a line on stderr.
+ */
+int host_net_open(unsigned unit, const struct host_net_config *config, int irq);
+void host_net_close(unsigned unit);
+
+/* Send a frame of 14 .. HOST_FRAME_MAX bytes. Returns 0, -EAGAIN. */
+int host_net_send(unsigned unit, const void *frame, size_t len);
+
+/* Take a frame. Returns its length, -EAGAIN, -EMSGSIZE (too long: dropped). */
+int host_net_recv(unsigned unit, void *buf, size_t size);
+
 /* ---- Faults (host_fault.c) --------------------------------------------------- */
 
 /* Turn SIGSEGV and its like on any CPU into machine_fault(). */

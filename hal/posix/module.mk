@@ -15,5 +15,7 @@ SRCS-posix-h += hal/posix/host_main.c
 SRCS-posix-h += hal/posix/host_args.c
 SRCS-posix-h += hal/posix/host_thread.c
 SRCS-posix-h += hal/posix/host_file.c
+SRCS-posix-h += hal/posix/host_net.c
+SRCS-posix-h += hal/posix/host_slirp.c
 SRCS-posix-h += hal/posix/host_misc.c
 SRCS-posix-h += hal/posix/host_fault.c

@@ -29,7 +29,7 @@ enum thread_place {
 
 /* All zero is a good default. */
 struct thread_attr {
-    const char *name;  /* copied, cut at THREAD_NAME_MAX-1; NULL: "thread" */
+    const char *name; /* copied, cut at THREAD_NAME_MAX-1; NULL: "thread" */
     enum thread_place place;
     unsigned cpu;      /* with THREAD_ON_CPU: 0 .. cpu_count()-1 */
     size_t stack_size; /* bytes, rounded up to pages; 0: the default */

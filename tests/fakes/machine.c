@@ -64,6 +64,7 @@ static _Noreturn void child(unsigned cpus, size_t mem_bytes,
 
     dup2(out_fd, 1);
     dup2(out_fd, 2);
+    host_fault_catch();
     kernel_main(prepare(&config));
 }
 

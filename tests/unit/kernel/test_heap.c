@@ -1,0 +1,243 @@
+#include "kernel/heap.h"
+#include "kernel/lib/poison.h"
+#include "tests/fakes/cmocka_all.h"
+#include "tests/fakes/machine.h"
+#include <stdlib.h>
+#include <string.h>
+
+static int setup(void **state)
+{
+    (void)state;
+    machine_attach(16 << 20);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    machine_detach();
+    return 0;
+}
+
+static struct mem_stats stats(void)
+{
+    struct mem_stats now;
+
+    mem_get_stats(&now);
+    return now;
+}
+
+static void test_mem_alloc_every_size(void **state)
+{
+    size_t blocks = stats().block_count;
+
+    (void)state;
+    for (size_t size = 1; size < 40000; size += size < 9000 ? 1 : 997) {
+        char *ptr = mem_alloc(size);
+
+        assert_non_null(ptr);
+        assert_int_equal((uintptr_t)ptr % 16, 0);
+        memset(ptr, 0xa5, size);
+        assert_true(mem_usable_size(ptr) >= size);
+        assert_true(mem_usable_size(ptr) <= size + size / 4 + 4096);
+        mem_free(ptr);
+    }
+    assert_int_equal(stats().block_count, blocks);
+}
+
+static void test_mem_blocks_do_not_overlap(void **state)
+{
+    static struct {
+        unsigned char *ptr;
+        size_t size;
+    } live[256];
+    size_t blocks = stats().block_count;
+
+    (void)state;
+    srand(7);
+    memset(live, 0, sizeof(live));
+    for (int i = 0; i < 50000; i++) {
+        unsigned at = (unsigned)rand() % 256;
+
+        if (live[at].ptr != NULL) {
+            for (size_t k = 0; k < live[at].size; k++)
+                assert_int_equal(live[at].ptr[k], (unsigned char)at);
+            mem_free(live[at].ptr);
+            live[at].ptr = NULL;
+        } else {
+            live[at].size = 1 + (size_t)rand() % (i % 10 == 0 ? 20000 : 300);
+            live[at].ptr = mem_alloc(live[at].size);
+            assert_non_null(live[at].ptr);
+            memset(live[at].ptr, (int)at, live[at].size);
+        }
+    }
+    for (unsigned at = 0; at < 256; at++)
+        mem_free(live[at].ptr);
+    assert_int_equal(stats().block_count, blocks);
+}
+
+static void test_mem_empty_slabs_go_home(void **state)
+{
+    static void *taken[20000];
+    size_t before = stats().free_bytes;
+
+    (void)state;
+    for (int i = 0; i < 20000; i++) {
+        taken[i] = mem_alloc(64);
+        assert_non_null(taken[i]);
+    }
+    assert_true(stats().free_bytes < before - 1000000);
+    for (int i = 0; i < 20000; i++)
+        mem_free(taken[i]);
+    assert_true(stats().free_bytes + 64 * 1024 >= before);
+}
+
+static void test_mem_exhaustion_returns_null(void **state)
+{
+    static void *taken[4096];
+    int count = 0;
+
+    (void)state;
+    while (count < 4096 && (taken[count] = mem_alloc(64 * 1024)) != NULL)
+        count++;
+    assert_in_range(count, 100, 256);
+    assert_null(mem_alloc(64 * 1024));
+    assert_null(dma_alloc(64 * 1024));
+    while (count > 0)
+        mem_free(taken[--count]);
+    assert_non_null(taken[0] = mem_alloc(4 << 20));
+    mem_free(taken[0]);
+    assert_null(mem_alloc(SIZE_MAX));
+    assert_null(mem_alloc(SIZE_MAX / 2 + 1));
+}
+
+static void test_mem_resize_keeps_contents(void **state)
+{
+    char *ptr = mem_resize(NULL, 10);
+
+    (void)state;
+    assert_non_null(ptr);
+    memcpy(ptr, "0123456789", 10);
+    for (size_t size = 10; size < 100000; size = size * 3 / 2) {
+        ptr = mem_resize(ptr, size);
+        assert_non_null(ptr);
+        assert_memory_equal(ptr, "0123456789", 10);
+    }
+    assert_null(mem_resize(ptr, 1 << 30));
+    assert_memory_equal(ptr, "0123456789", 10);
+    ptr = mem_resize(ptr, 4);
+    assert_memory_equal(ptr, "0123", 4);
+    mem_free(ptr);
+}
+
+static void test_mem_zeroed_and_dma(void **state)
+{
+    unsigned char *dirty = mem_alloc(5000);
+    unsigned char *ptr;
+
+    (void)state;
+    memset(dirty, 0xff, 5000);
+    mem_free(dirty);
+    ptr = mem_alloc_zeroed(5000);
+    for (int i = 0; i < 5000; i++)
+        assert_int_equal(ptr[i], 0);
+    mem_free(ptr);
+    ptr = dma_alloc(5000);
+    assert_int_equal((uintptr_t)ptr % 4096, 0);
+    for (int i = 0; i < 8192; i++)
+        assert_int_equal(ptr[i], 0);
+    dma_free(ptr, 5000);
+    mem_free(NULL);
+    dma_free(NULL, 1);
+}
+
+static void test_mem_failure_on_request(void **state)
+{
+    void *ptr;
+
+    (void)state;
+    heap_fail(2);
+    ptr = mem_alloc(8);
+    assert_non_null(ptr);
+    assert_false(heap_failed());
+    assert_null(mem_alloc(8));
+    assert_true(heap_failed());
+    mem_free(ptr);
+    ptr = mem_alloc(8);
+    assert_non_null(ptr);
+    mem_free(ptr);
+}
+
+#if POISON_BUILD
+int __asan_address_is_poisoned(void const volatile *addr);
+
+static void test_mem_sanitizer_sees_freed_and_beyond(void **state)
+{
+    char *ptr = mem_alloc(20);
+
+    (void)state;
+    assert_false(__asan_address_is_poisoned(ptr + 19));
+    assert_true(__asan_address_is_poisoned(ptr + 20));
+    mem_free(ptr);
+    assert_true(__asan_address_is_poisoned(ptr));
+}
+#endif
+
+/* A block made on one CPU and freed on another goes home. */
+static int free_it(void *ptr)
+{
+    mem_free(ptr);
+    return 0;
+}
+
+#include <torc/message.h>
+#include <torc/thread.h>
+
+static int foreign_free(void *arg)
+{
+    size_t blocks = stats().block_count;
+
+    (void)arg;
+    for (int i = 0; i < 100; i++) {
+        void *ptr = mem_alloc(16 + (size_t)i * 200);
+
+        if (ptr == NULL || remote_call(1, free_it, ptr) != 0)
+            return 1;
+    }
+    for (int i = 0; i < 100 && stats().block_count != blocks; i++)
+        thread_yield();
+    return stats().block_count == blocks ? 0 : 2;
+}
+
+static void test_mem_foreign_free_goes_home(void **state)
+{
+    (void)state;
+    assert_int_equal(machine_run(2, 8 << 20, foreign_free, NULL), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_mem_alloc_every_size, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_mem_blocks_do_not_overlap, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_mem_empty_slabs_go_home, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_mem_exhaustion_returns_null, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_mem_resize_keeps_contents, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_mem_zeroed_and_dma, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_mem_failure_on_request, setup,
+                                        teardown),
+#if POISON_BUILD
+        cmocka_unit_test_setup_teardown(
+            test_mem_sanitizer_sees_freed_and_beyond, setup, teardown),
+#endif
+        cmocka_unit_test(test_mem_foreign_free_goes_home),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,233 @@
+#include "kernel/mem.h"
+#include "tests/fakes/cmocka_all.h"
+#include <stdlib.h>
+#include <string.h>
+
+/* The allocator needs no machine: a table of regions is enough. */
+static char *arena;
+static struct hal_boot_info info;
+
+static void regions(unsigned count, const size_t *offsets, const size_t *sizes)
+{
+    memset(&info, 0, sizeof(info));
+    info.region_count = count;
+    for (unsigned i = 0; i < count; i++) {
+        info.region[i].base = (uintptr_t)arena + offsets[i];
+        info.region[i].size = sizes[i];
+    }
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    arena = aligned_alloc(HAL_LARGE_PAGE_SIZE, 64 << 20);
+    return arena == NULL;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    free(arena);
+    return 0;
+}
+
+/* Every free page is in exactly one free block, and the count is right. */
+static size_t count_free(struct page_allocator *pages)
+{
+    size_t total = 0;
+
+    for (unsigned order = 0; order <= PAGE_ORDER_MAX; order++) {
+        list_for_each (node, &pages->free[order]) {
+            struct page *page = container_of(node, struct page, link);
+
+            assert_int_equal(page->state, PAGE_FREE);
+            assert_int_equal(page->order, order);
+            total += (size_t)1 << order;
+        }
+        assert_int_equal(pages->free_orders >> order & 1,
+                         !list_empty(&pages->free[order]));
+    }
+    for (unsigned i = 0; i < pages->range_count; i++)
+        total += pages->range[i].page_count - pages->range[i].fresh;
+    assert_int_equal(total, pages->free_pages);
+    return total;
+}
+
+static void test_mem_divides_evenly(void **state)
+{
+    const size_t offset = 0, size = 64 << 20;
+    size_t smallest = SIZE_MAX, largest = 0;
+
+    (void)state;
+    regions(1, &offset, &size);
+    assert_int_equal(mem_init(&info, 4), 0);
+    for (unsigned cpu = 0; cpu < 4; cpu++) {
+        size_t pages = mem_pages_of(cpu)->total_pages;
+
+        smallest = pages < smallest ? pages : smallest;
+        largest = pages > largest ? pages : largest;
+    }
+    assert_true(largest - smallest <= largest / 8);
+    assert_int_equal(mem_owner(arena + (1 << 20)), 0);
+    assert_int_equal(mem_owner(arena + (63 << 20)), 3);
+    assert_int_equal(mem_owner(arena + (64 << 20)), -1);
+    assert_int_equal(mem_owner(arena - 1), -1);
+}
+
+static void test_mem_holes_are_never_handed_out(void **state)
+{
+    const size_t offsets[] = {0, 6 << 20, 20 << 20};
+    const size_t sizes[] = {5 << 20, 10 << 20, 1 << 20};
+
+    (void)state;
+    regions(3, offsets, sizes);
+    assert_int_equal(mem_init(&info, 2), 0);
+    for (unsigned cpu = 0; cpu < 2; cpu++) {
+        void *ptr;
+
+        while ((ptr = page_alloc(mem_pages_of(cpu), 1, 0)) != NULL) {
+            size_t at = (size_t)((char *)ptr - arena);
+
+            assert_true(at < (5 << 20) ||
+                        (at >= (6 << 20) && at < (16 << 20)) ||
+                        (at >= (20 << 20) && at < (21 << 20)));
+            memset(ptr, 0xaa, PAGE_SIZE);
+        }
+        assert_int_equal(mem_pages_of(cpu)->free_pages, 0);
+    }
+}
+
+static void test_mem_too_little(void **state)
+{
+    const size_t offset = 0, size = 2 << 20;
+
+    (void)state;
+    regions(1, &offset, &size);
+    assert_int_equal(mem_init(&info, 3), -ENOMEM);
+    assert_int_equal(mem_init(&info, 2), 0);
+    regions(0, &offset, &size);
+    assert_int_equal(mem_init(&info, 1), -ENOMEM);
+}
+
+static void test_page_alloc_aligns_and_trims(void **state)
+{
+    const size_t offset = 0, size = 16 << 20;
+    struct page_allocator *pages;
+    size_t before;
+
+    (void)state;
+    regions(1, &offset, &size);
+    assert_int_equal(mem_init(&info, 1), 0);
+    pages = mem_pages_of(0);
+    before = pages->free_pages;
+    for (unsigned order = 0; order <= 9; order++) {
+        for (size_t count = 1; count < 40; count += 3) {
+            void *ptr = page_alloc(pages, count, order);
+
+            assert_non_null(ptr);
+            assert_int_equal((uintptr_t)ptr % ((uintptr_t)PAGE_SIZE << order),
+                             0);
+            assert_int_equal(page_count_of(pages, ptr), count);
+            assert_int_equal(pages->free_pages, before - count);
+            page_free(pages, ptr);
+            assert_int_equal(count_free(pages), before);
+        }
+    }
+}
+
+static void test_page_alloc_exhausts_and_coalesces(void **state)
+{
+    const size_t offset = 0, size = 8 << 20;
+    static void *taken[4096];
+    struct page_allocator *pages;
+    size_t total, count = 0;
+
+    (void)state;
+    regions(1, &offset, &size);
+    assert_int_equal(mem_init(&info, 1), 0);
+    pages = mem_pages_of(0);
+    total = pages->free_pages;
+    while ((taken[count] = page_alloc(pages, 1, 0)) != NULL)
+        count++;
+    assert_int_equal(count, total);
+    assert_null(page_alloc(pages, 1, 0));
+    for (size_t i = 0; i < count; i += 2)
+        page_free(pages, taken[i]);
+    assert_null(page_alloc(pages, 2, 0)); /* only every other page is free */
+    for (size_t i = 1; i < count; i += 2)
+        page_free(pages, taken[i]);
+    assert_int_equal(count_free(pages), total);
+    assert_non_null(page_alloc(pages, 1024, 0)); /* 4 MiB in one piece */
+}
+
+static void test_page_alloc_random(void **state)
+{
+    const size_t offset = 0, size = 32 << 20;
+    static struct {
+        char *ptr;
+        size_t count;
+    } live[128];
+    struct page_allocator *pages;
+    size_t total;
+
+    (void)state;
+    regions(1, &offset, &size);
+    assert_int_equal(mem_init(&info, 1), 0);
+    pages = mem_pages_of(0);
+    total = pages->free_pages;
+    srand(42);
+    memset(live, 0, sizeof(live));
+    for (int i = 0; i < 20000; i++) {
+        unsigned at = (unsigned)rand() % 128;
+
+        if (live[at].ptr != NULL) {
+            for (size_t k = 0; k < live[at].count; k++)
+                assert_int_equal(live[at].ptr[k * PAGE_SIZE], (char)at);
+            page_free(pages, live[at].ptr);
+            live[at].ptr = NULL;
+        } else {
+            live[at].count = 1 + (size_t)rand() % 100;
+            live[at].ptr = page_alloc(pages, live[at].count, 0);
+            for (size_t k = 0; live[at].ptr != NULL && k < live[at].count; k++)
+                live[at].ptr[k * PAGE_SIZE] = (char)at;
+        }
+        if (i % 500 == 0)
+            count_free(pages);
+    }
+    for (unsigned at = 0; at < 128; at++) {
+        if (live[at].ptr != NULL)
+            page_free(pages, live[at].ptr);
+    }
+    assert_int_equal(count_free(pages), total);
+}
+
+static void test_page_array_is_made_lazily(void **state)
+{
+    const size_t offset = 0, size = 64 << 20;
+    struct page_allocator *pages;
+
+    (void)state;
+    regions(1, &offset, &size);
+    memset(arena, 0x5a, 64 << 20);
+    assert_int_equal(mem_init(&info, 1), 0);
+    pages = mem_pages_of(0);
+    assert_non_null(page_alloc(pages, 1, 0));
+    assert_true(pages->range[0].fresh <= 512);
+    assert_int_equal(
+        pages->range[0].pages[pages->range[0].page_count - 1].state, 0x5a);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_mem_divides_evenly),
+        cmocka_unit_test(test_mem_holes_are_never_handed_out),
+        cmocka_unit_test(test_mem_too_little),
+        cmocka_unit_test(test_page_alloc_aligns_and_trims),
+        cmocka_unit_test(test_page_alloc_exhausts_and_coalesces),
+        cmocka_unit_test(test_page_alloc_random),
+        cmocka_unit_test(test_page_array_is_made_lazily),
+    };
+
+    return cmocka_run_group_tests(tests, setup, teardown);
+}

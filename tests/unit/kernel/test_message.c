@@ -1,0 +1,190 @@
+#include "kernel/heap.h"
+#include "kernel/thread.h"
+#include "tests/fakes/cmocka_all.h"
+#include "tests/fakes/machine.h"
+#include <torc/machine.h>
+#include <torc/message.h>
+#include <torc/time.h>
+
+static int setup(void **state)
+{
+    (void)state;
+    machine_attach(8 << 20);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    machine_detach();
+    return 0;
+}
+
+static void test_channel_keeps_order_and_wraps(void **state)
+{
+    struct channel *channel;
+    uint64_t value;
+
+    (void)state;
+    assert_int_equal(channel_create(3, &channel), 0);
+    for (uint64_t round = 0; round < 10; round++) {
+        for (uint64_t i = 0; i < 3; i++)
+            assert_int_equal(channel_send(channel, round * 3 + i), 0);
+        for (uint64_t i = 0; i < 3; i++) {
+            assert_int_equal(channel_receive(channel, TIME_NEVER, &value), 0);
+            assert_int_equal(value, round * 3 + i);
+        }
+    }
+    assert_int_equal(channel_destroy(channel), 0);
+}
+
+static void test_channel_full_drops_the_newest(void **state)
+{
+    struct channel *channel;
+    uint64_t value;
+
+    (void)state;
+    assert_int_equal(channel_create(2, &channel), 0);
+    for (uint64_t i = 0; i < 5; i++)
+        assert_int_equal(channel_send(channel, i), 0);
+    assert_int_equal(channel_destroy(channel), -EBUSY);
+    assert_int_equal(channel_receive(channel, TIME_NEVER, &value), 0);
+    assert_int_equal(value, 0);
+    assert_int_equal(channel_receive(channel, TIME_NEVER, &value), 0);
+    assert_int_equal(value, 1);
+    assert_int_equal(channel_receive(channel, time_ns(), &value), -ETIMEDOUT);
+    assert_int_equal(channel_destroy(channel), 0);
+}
+
+static void test_channel_arguments(void **state)
+{
+    struct channel *channel;
+
+    (void)state;
+    assert_int_equal(channel_create(0, &channel), -EINVAL);
+    heap_fail(1);
+    assert_int_equal(channel_create(1, &channel), -ENOMEM);
+}
+
+static int send_later(void *arg)
+{
+    thread_sleep(NS_PER_MS);
+    return channel_send(arg, 99);
+}
+
+static void test_channel_receive_waits(void **state)
+{
+    struct channel *channel;
+    uint64_t value;
+    thread_id id;
+
+    (void)state;
+    assert_int_equal(channel_create(1, &channel), 0);
+    assert_int_equal(thread_create(NULL, send_later, channel, &id), 0);
+    assert_int_equal(
+        channel_receive(channel, time_ns() + 10 * NS_PER_S, &value), 0);
+    assert_int_equal(value, 99);
+    assert_int_equal(thread_join(id, NULL), 0);
+    assert_int_equal(channel_destroy(channel), 0);
+}
+
+/* ---- Between CPUs --------------------------------------------------------------------- */
+
+static int send_thousand(void *arg)
+{
+    for (uint64_t i = 0; i < 1000; i++) {
+        if (channel_send(arg, (uint64_t)cpu_id() << 32 | i) != 0)
+            return 1;
+    }
+    return 0;
+}
+
+static int receive_foreign(void *arg)
+{
+    uint64_t value;
+
+    return channel_receive(arg, TIME_NEVER, &value) == -EXDEV &&
+                   channel_destroy(arg) == -EXDEV
+               ? 0
+               : 1;
+}
+
+static int many_senders(void *arg)
+{
+    uint64_t next[4] = {0};
+    struct channel *channel;
+    struct mem_stats stats;
+
+    (void)arg;
+    if (channel_create(4000, &channel) != 0)
+        return 1;
+    if (remote_call(1, receive_foreign, channel) != 0)
+        return 2;
+    for (unsigned cpu = 1; cpu < 4; cpu++) {
+        const struct thread_attr attr = {.place = THREAD_ON_CPU, .cpu = cpu};
+
+        if (thread_create(&attr, send_thousand, channel, NULL) != 0)
+            return 3;
+    }
+    for (int i = 0; i < 3000; i++) {
+        uint64_t value;
+
+        if (channel_receive(channel, time_ns() + 20 * NS_PER_S, &value) != 0)
+            return 4;
+        if ((value & 0xffffffff) != next[value >> 32]++)
+            return 5;
+    }
+    mem_get_stats(&stats);
+    return channel_destroy(channel) == 0 ? 0 : 6;
+}
+
+static void test_channel_many_senders_each_in_order(void **state)
+{
+    (void)state;
+    assert_int_equal(machine_run(4, 8 << 20, many_senders, NULL), 0);
+}
+
+static int starve(void *arg)
+{
+    (void)arg;
+    heap_fail(1);
+    return 0;
+}
+
+static int nothing(void *arg)
+{
+    (void)arg;
+    return 42;
+}
+
+/* The far CPU has no memory for the thread: the caller hears of it. */
+static int call_without_memory(void *arg)
+{
+    (void)arg;
+    if (remote_call(1, starve, NULL) != 0)
+        return 1;
+    if (remote_call(1, nothing, NULL) != -ENOMEM)
+        return 2;
+    return remote_call(1, nothing, NULL) == 42 ? 0 : 3;
+}
+
+static void test_remote_call_reports_no_memory(void **state)
+{
+    (void)state;
+    assert_int_equal(machine_run(2, 8 << 20, call_without_memory, NULL), 0);
+}
+
+int main(void)
+{
+#define ATTACHED(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        ATTACHED(test_channel_keeps_order_and_wraps),
+        ATTACHED(test_channel_full_drops_the_newest),
+        ATTACHED(test_channel_arguments),
+        ATTACHED(test_channel_receive_waits),
+        cmocka_unit_test(test_channel_many_senders_each_in_order),
+        cmocka_unit_test(test_remote_call_reports_no_memory),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
