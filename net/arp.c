@@ -122,13 +122,14 @@ static void entry_ask(struct net_stack *stack, struct arp_entry *entry)
 {
     uint64_t now = net_now(stack);
 
+    timer_start(stack);
     if (entry->asked > 0 && now - entry->asked_at < ARP_RETRY_NS)
         return;
-    if (entry->asked < ARP_TRIES)
-        entry->asked++;
+    if (entry->asked >= ARP_TRIES)
+        return; /* the timer gives it up */
+    entry->asked++;
     entry->asked_at = now;
     request_send(stack, entry->address);
-    timer_start(stack);
 }
 
 /* Look after one entry with an open question; whether it stays open. */
