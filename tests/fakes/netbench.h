@@ -59,8 +59,8 @@ struct bench {
     struct server *server;
     uint64_t now;
     bool answers_arp; /* for the peer and the gateway, unseen by the test */
-    uint32_t iss;                     /* the stack's first sequence number */
-    bool relative;                    /* count from it */
+    uint32_t iss;     /* the stack's first sequence number */
+    bool relative;    /* count from it */
     uint8_t frame[FAKENET_FRAME_MAX]; /* what `data` of the last one is in */
     size_t blocks; /* live memory when the bench was opened */
 };

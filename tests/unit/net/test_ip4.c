@@ -226,8 +226,8 @@ static void test_errors_are_limited(void **state)
     bench_open(64);
     for (unsigned i = 0; i < 1000; i++) {
         memset(frame, 0x55, sizeof(frame));
-        count += inject(peer_ip4(frame, PEER_ADDRESS, OUR_ADDRESS, 17, 20)) !=
-                 NULL;
+        count +=
+            inject(peer_ip4(frame, PEER_ADDRESS, OUR_ADDRESS, 17, 20)) != NULL;
     }
     assert_int_equal(count, 100);
     bench_sleep(NS_PER_S);

@@ -324,11 +324,8 @@ static void test_orphans_do_not_last(void **state)
     assert_int_equal(socket_send(sock, text, 3000), 3000);
     close_ours();
     for (unsigned i = 0; i < 70; i++) {
-        peer_send((struct peer_segment){.flags = ACK,
-                                        .seq = 1001,
-                                        .ack = 1001,
-                                        .window = 0,
-                                        .port = 2});
+        peer_send((struct peer_segment){
+            .flags = ACK, .seq = 1001, .ack = 1001, .window = 0, .port = 2});
         bench_sleep(NS_PER_S);
     }
     assert_int_equal(state_of(2), TCP_CLOSED);
