@@ -37,7 +37,9 @@ int server_create(struct net_stack *stack, struct service *service,
     wait_queue_init(&server->wake);
     server->backlog =
         service->backlog != 0 ? service->backlog : NET_BACKLOG_DEFAULT;
-    server->half_open_max = TCP_HALF_OPEN_MAX;
+    server->half_open_max = server->backlog > TCP_HALF_OPEN_MAX
+                                ? TCP_HALF_OPEN_MAX * 2
+                                : TCP_HALF_OPEN_MAX;
     list_push_back(&stack->listeners, &server->link);
     *out = server;
     return 0;

@@ -58,7 +58,8 @@ struct server {
     unsigned conn_count; /* established or closing, not TIME-WAIT */
     unsigned half_open_max;
     unsigned half_open_count;
-    struct list half_open; /* struct tcp_conn, oldest first */
+    struct list half_open;  /* struct tcp_conn, oldest first */
+    uint64_t cookies_until; /* SYN cookies are believed */
 };
 
 /* TCP: a connection was established. Returns NULL when there is no memory. */

@@ -42,7 +42,8 @@ struct net_stats {
     uint64_t tcp_out_of_window;
     uint64_t tcp_out_of_order; /* kept for later */
     uint64_t tcp_no_memory;    /* data dropped, the peer sends it again */
-    uint64_t tcp_half_open_dropped;
+    uint64_t tcp_cookies_out;  /* SYN cookies given, and come back */
+    uint64_t tcp_cookies_in;
     uint64_t tcp_backlog_full;
     uint64_t tcp_opened;
 };

@@ -34,14 +34,15 @@ struct server;
 struct socket;
 
 enum {
-    TCP_HALF_OPEN_MAX = 128, /* of one service; then the oldest goes */
-    TCP_MSS_DEFAULT = 536,   /* RFC 9293, 3.7.1 */
-    TCP_MSS_MIN = 64,        /* less is an attack (CVE-2019-11479) */
-    TCP_PATH_MTU_MIN = 552,  /* likewise, by ICMP (RFC 5927) */
-    TCP_SCALE = 3,           /* NET_BUFFER_MAX in a 16-bit window */
-    TCP_DUP_ACKS = 3,        /* RFC 5681, 3.2 */
-    TCP_RANGES_MAX = 16,     /* pieces kept out of order */
-    TCP_SYN_TRIES = 5,       /* SYN-ACKs sent again */
+    TCP_HALF_OPEN_MAX = 128,  /* of one service; then SYN cookies */
+    TCP_COOKIE_WINDOW = 8192, /* promised with a SYN cookie */
+    TCP_MSS_DEFAULT = 536,    /* RFC 9293, 3.7.1 */
+    TCP_MSS_MIN = 64,         /* less is an attack (CVE-2019-11479) */
+    TCP_PATH_MTU_MIN = 552,   /* likewise, by ICMP (RFC 5927) */
+    TCP_SCALE = 3,            /* NET_BUFFER_MAX in a 16-bit window */
+    TCP_DUP_ACKS = 3,         /* RFC 5681, 3.2 */
+    TCP_RANGES_MAX = 16,      /* pieces kept out of order */
+    TCP_SYN_TRIES = 5,        /* SYN-ACKs sent again */
 };
 
 #define TCP_RTO_FIRST_NS  (1 * NS_PER_S)
@@ -201,6 +202,9 @@ struct tcp_conn *conn_create(struct net_stack *stack, struct server *server,
                              uint32_t remote,
                              const struct tcp_segment *segment);
 
+/* Begin at another sequence number than conn_create() chose. */
+void conn_set_iss(struct tcp_conn *conn, uint32_t iss);
+
 /* It is over; `error` is what its socket, if any, is told. Frees later. */
 void conn_end(struct tcp_conn *conn, int error);
 
@@ -221,9 +225,9 @@ void tcp_reap(struct net_stack *stack);
 
 /* ---- tcp_listen.c -------------------------------------------------------- */
 
-/* A segment for no connection. */
-void listen_receive(struct net_stack *stack, uint32_t remote,
-                    const struct tcp_segment *segment);
+/* A segment for no connection. Returns the one it brings, or NULL. */
+struct tcp_conn *listen_receive(struct net_stack *stack, uint32_t remote,
+                                const struct tcp_segment *segment);
 
 /* The ACK of our SYN-ACK has come; whether the connection stands now. */
 bool listen_established(struct tcp_conn *conn);
@@ -263,6 +267,11 @@ void tcp_output(struct tcp_conn *conn);
 void tcp_resend(struct tcp_conn *conn, uint32_t seq, uint32_t len);
 
 void tcp_send_syn_ack(struct tcp_conn *conn);
+
+/* A SYN-ACK without a connection, in answer to `segment`. */
+void tcp_send_cookie(struct net_stack *stack, uint32_t remote,
+                     const struct tcp_segment *segment, uint32_t cookie);
+
 void tcp_send_ack(struct tcp_conn *conn);
 
 /* At most one in TCP_CHALLENGE_NS: an answer to what should not have come. */

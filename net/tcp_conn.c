@@ -67,6 +67,14 @@ static uint16_t mss_choose(const struct net_stack *stack, uint16_t offered)
     return mss < own ? mss : own;
 }
 
+void conn_set_iss(struct tcp_conn *conn, uint32_t iss)
+{
+    conn->iss = iss;
+    conn->snd_una = iss;
+    conn->snd_nxt = iss + 1;
+    conn->snd_max = iss + 1;
+}
+
 struct tcp_conn *conn_create(struct net_stack *stack, struct server *server,
                              uint32_t remote, const struct tcp_segment *segment)
 {
@@ -89,10 +97,7 @@ struct tcp_conn *conn_create(struct net_stack *stack, struct server *server,
         conn->snd_scale = segment->options.scale;
         conn->rcv_scale = TCP_SCALE;
     }
-    conn->iss = initial_sequence(stack, conn);
-    conn->snd_una = conn->iss;
-    conn->snd_nxt = conn->iss + 1;
-    conn->snd_max = conn->iss + 1;
+    conn_set_iss(conn, initial_sequence(stack, conn));
     conn->snd_wnd = segment->window; /* a SYN's is never scaled */
     conn->irs = segment->seq;
     conn->rcv_nxt = segment->seq + 1;

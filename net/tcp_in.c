@@ -143,10 +143,10 @@ void tcp_receive(struct net_stack *stack, struct packet *packet,
         return;
     }
     conn = conn_find(stack, header->src, segment.src_port, segment.dst_port);
+    if (conn == NULL)
+        conn = listen_receive(stack, header->src, &segment);
     if (conn != NULL)
         conn_receive(conn, &segment);
-    else
-        listen_receive(stack, header->src, &segment);
     packet_put(packet);
     tcp_reap(stack);
 }

@@ -98,6 +98,12 @@ void tcp_challenge(struct tcp_conn *conn)
     segment_send(conn, conn->snd_max, 0, 0);
 }
 
+/* The largest segment we can take. */
+static uint16_t own_mss(const struct net_stack *stack)
+{
+    return (uint16_t)(stack->dev->mtu - IP4_HEADER_SIZE - TCP_HEADER_SIZE);
+}
+
 void tcp_send_syn_ack(struct tcp_conn *conn)
 {
     struct net_stack *stack = conn->stack;
@@ -110,8 +116,7 @@ void tcp_send_syn_ack(struct tcp_conn *conn)
         .ack = conn->rcv_nxt,
         .flags = TCP_SYN | TCP_ACK,
         .window = (uint16_t)min_u32(window, UINT16_MAX), /* not scaled */
-        .options = {.mss = (uint16_t)(stack->dev->mtu - IP4_HEADER_SIZE -
-                                      TCP_HEADER_SIZE),
+        .options = {.mss = own_mss(stack),
                     .has_scale = conn->rcv_scale != 0,
                     .scale = conn->rcv_scale},
     };
@@ -120,6 +125,24 @@ void tcp_send_syn_ack(struct tcp_conn *conn)
         return; /* as if lost: it is sent again */
     conn->rcv_adv = conn->rcv_nxt + segment.window;
     segment_emit(stack, packet, conn->remote, &segment);
+}
+
+void tcp_send_cookie(struct net_stack *stack, uint32_t remote,
+                     const struct tcp_segment *segment, uint32_t cookie)
+{
+    const struct tcp_segment answer = {
+        .src_port = segment->dst_port,
+        .dst_port = segment->src_port,
+        .seq = cookie,
+        .ack = segment->seq + 1,
+        .flags = TCP_SYN | TCP_ACK,
+        .window = TCP_COOKIE_WINDOW,
+        .options = {.mss = own_mss(stack)},
+    };
+    struct packet *packet = stack_packet(stack);
+
+    if (packet != NULL)
+        segment_emit(stack, packet, remote, &answer);
 }
 
 void tcp_send_reset(struct tcp_conn *conn)

@@ -251,13 +251,76 @@ static void test_syn_flood_is_bounded(void **state)
         while (peer_receive(&got))
             continue;
     }
-    assert_int_equal(bench.server->half_open_count, TCP_HALF_OPEN_MAX);
-    assert_int_equal(bench.stack->conn_count, TCP_HALF_OPEN_MAX);
+    assert_true(bench.server->half_open_count <= 2 * TCP_HALF_OPEN_MAX);
+    assert_int_equal(bench.stack->conn_count, bench.server->half_open_count);
     mem_get_stats(&after);
     assert_true(before.free_bytes - after.free_bytes < 512 * 1024);
-    /* A real client still gets in: the oldest gives way. */
+    /* A real client still gets in, by a cookie. */
+    assert_int_equal(bench.stack->stats.tcp_cookies_in, 0);
     peer_connect(1000, 7, 1000);
     assert_int_equal(accepted, 1);
+    assert_int_equal(bench.stack->stats.tcp_cookies_in, 1);
+    assert_int_equal(
+        conn_find(bench.stack, PEER_ADDRESS, 1000, SERVICE_PORT)->mss, 1000);
+    bench_close();
+}
+
+/* What a cookie's ACK must have right: RFC 4987, section 3.6. */
+static void test_syn_cookies_are_checked(void **state)
+{
+    static const struct {
+        const char *name;
+        uint32_t seq;
+        uint32_t ack;
+        uint16_t port;
+        unsigned seconds;
+        bool good;
+    } rows[] = {
+        {"another number", 11, 2, 1, 0, false},
+        {"another clock", 11, 1 + (1u << 27), 1, 0, false},
+        {"another MSS", 11, 1 + (1u << 24), 1, 0, false},
+        {"another sequence", 12, 1, 1, 0, false},
+        {"another port", 11, 1, 2, 0, false},
+        {"too late", 11, 1, 1, 200, false},
+        {"right", 11, 1, 1, 0, true},
+        {"right, a minute later", 11, 1, 1, 60, true},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        open_bench();
+        bench.server->half_open_max = 0;
+        print_message("row %s\n", rows[i].name);
+        bench.iss = syn(1, 10);
+        bench.relative = true;
+        assert_int_equal(bench.stack->conn_count, 0);
+        bench_sleep(rows[i].seconds * NS_PER_S);
+        peer_send((struct peer_segment){.flags = ACK,
+                                        .seq = rows[i].seq,
+                                        .ack = rows[i].ack,
+                                        .port = rows[i].port});
+        assert_int_equal(accepted, rows[i].good);
+        if (rows[i].good)
+            peer_expect_nothing();
+        else
+            peer_expect({.flags = RST, .seq = rows[i].ack});
+        bench_close();
+    }
+}
+
+/* Without a flood no cookie is believed, however right it is. */
+static void test_cookies_only_after_a_flood(void **state)
+{
+    (void)state;
+    open_bench();
+    bench.server->half_open_max = 0;
+    bench.iss = syn(1, 10);
+    bench.relative = true;
+    bench.server->cookies_until = 0;
+    peer_send(
+        (struct peer_segment){.flags = ACK, .seq = 11, .ack = 1, .port = 1});
+    peer_expect({.flags = RST, .seq = 1});
+    assert_int_equal(accepted, 0);
     bench_close();
 }
 
@@ -417,6 +480,8 @@ int main(void)
         cmocka_unit_test(test_data_with_the_last_ack_is_taken),
         cmocka_unit_test(test_reset_of_half_open),
         cmocka_unit_test(test_syn_flood_is_bounded),
+        cmocka_unit_test(test_syn_cookies_are_checked),
+        cmocka_unit_test(test_cookies_only_after_a_flood),
         cmocka_unit_test(test_backlog_is_kept),
         cmocka_unit_test(test_backlog_is_kept_at_the_last_ack),
         cmocka_unit_test(test_accept_can_refuse),
