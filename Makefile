@@ -110,7 +110,7 @@ $(foreach v,$(VARIANTS),$(eval $(call variant_rules,$(v))))
 # twice: the second time with the names of the first, for backtraces.
 app_objects = $(patsubst %.c,$(BUILD)/$(1)/%.o,$(wildcard apps/$(2)/*.c))
 LINK-image := -nostdlib -static -no-pie -Wl,--gc-sections -Wl,--build-id=none \
-	-Wl,-z,max-page-size=4096 -Wl,-z,noexecstack -T hal/baremetal/link.ld
+	-Wl,-z,max-page-size=4096 -Wl,-z,noexecstack -Wl,-z,norelro -T hal/baremetal/link.ld
 
 .SECONDEXPANSION:
 $(APPS:%=$(BUILD)/metal/%.elf): $(BUILD)/metal/%.elf: $$(call app_objects,metal,$$*) $(BUILD)/metal/libtorc.a \

@@ -3,6 +3,7 @@
  * region, at an address the host chooses, aligned to large pages.
  */
 #include "hal/posix/machine.h"
+#include "hal/posix/sanitize.h"
 #include "kernel/lib/str.h"
 
 enum { EXIT_STACK_SIZE = 512 * 1024 };
@@ -153,9 +154,7 @@ static unsigned char exit_stack[EXIT_STACK_SIZE] cache_aligned;
 static atomic_bool exiting;
 static int exit_status;
 
-#if defined(__SANITIZE_ADDRESS__)
-#include <sanitizer/lsan_interface.h>
-
+#if SANITIZED_ADDRESS
 /* The leak checker sees only the stack the process ends on: it would report
  * what the others hold. */
 int __lsan_is_turned_off(void)

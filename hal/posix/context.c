@@ -8,55 +8,7 @@
  * switch synchronises.
  */
 #include "hal/posix/machine.h"
-
-#ifndef __has_feature
-#define __has_feature(x) 0
-#endif
-
-#if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
-#include <sanitizer/asan_interface.h>
-#define WATCHED 1
-#else
-#define ASAN_UNPOISON_MEMORY_REGION(base, size) ((void)(base), (void)(size))
-static inline void __sanitizer_start_switch_fiber(void **fake, const void *base,
-                                                  size_t size)
-{
-    (void)fake, (void)base, (void)size;
-}
-static inline void
-__sanitizer_finish_switch_fiber(void *fake, const void **base, size_t *size)
-{
-    (void)fake, (void)base, (void)size;
-}
-#endif
-
-#if defined(__SANITIZE_THREAD__) || __has_feature(thread_sanitizer)
-#include <sanitizer/tsan_interface.h>
-#define WATCHED 1
-#else
-static inline void *__tsan_get_current_fiber(void)
-{
-    return NULL;
-}
-static inline void *__tsan_create_fiber(unsigned flags)
-{
-    (void)flags;
-    return NULL;
-}
-static inline void __tsan_destroy_fiber(void *fiber)
-{
-    (void)fiber;
-}
-static inline void __tsan_switch_to_fiber(void *fiber, unsigned flags)
-{
-    (void)fiber, (void)flags;
-}
-#endif
-
-/* Whether a sanitizer has to be told. */
-#ifndef WATCHED
-#define WATCHED 0
-#endif
+#include "hal/posix/sanitize.h"
 
 enum { STACK_MIN = 2048, STACK_ALIGN = 16 };
 
@@ -77,7 +29,7 @@ static void context_arrived(void *fake)
     const void *base;
     size_t size;
 
-    if (!WATCHED)
+    if (!SANITIZED)
         return;
     from = vcpu_self()->switched_from;
     base = from->stack;

@@ -210,6 +210,11 @@ void host_complain(const char *format, ...)
 
 void host_exit(int status)
 {
+    static atomic_flag ending = ATOMIC_FLAG_INIT;
+
+    /* exit() is for one thread; a second, say for a signal, waits for it. */
+    while (atomic_flag_test_and_set(&ending))
+        pause();
     exit(status);
 }
 

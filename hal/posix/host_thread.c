@@ -26,6 +26,8 @@
 #define NS_PER_S UINT64_C(1000000000)
 #define CLOSE_S  10
 
+enum { RELAX_YIELD = 16 /* every so many, the processor is given away */ };
+
 struct host_cpu {
     pthread_t thread;
     bool started;
@@ -220,7 +222,12 @@ void host_cpu_wake(unsigned id)
 
 void host_cpu_relax(void)
 {
-    sched_yield();
+    static _Thread_local unsigned count;
+
+    if (++count % RELAX_YIELD == 0)
+        sched_yield();
+    else
+        __builtin_ia32_pause();
 }
 
 /* ---- Start and end ---------------------------------------------------------- */

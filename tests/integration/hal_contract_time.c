@@ -110,6 +110,11 @@ static void check_timer_past(void)
     before++;
     timer_begin(hal_time_ns());
     timer_end_idle(before);
+    before++;
+    timer_begin(1);
+    hal_irq_restore(HAL_IRQS_ON);
+    CHECK(wait_for(&self()->timers, before + 1));
+    hal_irq_save();
 }
 
 static void test_timer_in_the_past_fires_at_once(void)

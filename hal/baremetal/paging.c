@@ -1,0 +1,207 @@
+/*
+ * Page tables: everything identity mapped. boot.S has mapped 4 GiB in large
+ * pages; here the image gets its rights, page 0 goes, memory above 4 GiB comes,
+ * and single pages change later. Intel SDM volume 3, chapter 4.
+ *
+ * Tables above the last level belong to CPU 0 and are complete when it starts
+ * the others; the kernel divides memory so that a large page belongs to one CPU,
+ * which alone splits it, with a table from its own pool.
+ */
+#include "hal/baremetal/machine.h"
+#include "kernel/lib/check.h"
+#include "kernel/lib/mem.h"
+
+enum {
+    PTE_PRESENT = 1 << 0,
+    PTE_WRITE = 1 << 1,
+    PTE_WRITE_THROUGH = 1 << 3,
+    PTE_NO_CACHE = 1 << 4,
+    PTE_LARGE = 1 << 7,
+    TABLE_ENTRIES = 512,
+    LEVELS = 4,
+    POOL_MIN = 8,
+    POOL_MAX = 512,
+    CPUID_1G_PAGES = 1 << 26,
+};
+#define PTE_NX (UINT64_C(1) << 63)
+#define PTE_ADDRESS UINT64_C(0x000ffffffffff000)
+#define ADDRESS_LIMIT (UINT64_C(1) << 47)
+
+extern uint64_t page_pml4[];
+
+/* Bytes an entry of a level covers: 4 KiB, 2 MiB, 1 GiB, 512 GiB. */
+static uint64_t level_size(unsigned level)
+{
+    return UINT64_C(4096) << 9 * level;
+}
+
+static uint64_t *table_of(uint64_t entry)
+{
+    return (uint64_t *)(uintptr_t)(entry & PTE_ADDRESS);
+}
+
+static unsigned index_of(uint64_t address, unsigned level)
+{
+    return (unsigned)(address / level_size(level)) % TABLE_ENTRIES;
+}
+
+static void invalidate(uint64_t address)
+{
+    __asm__ volatile("invlpg (%0)" ::"r"(address) : "memory");
+}
+
+/* A page for a table: from this CPU's pool once there are pools. */
+static void *table_alloc(void)
+{
+    struct cpu_block *block =
+        cpu_block_count == 0 ? NULL : cpu_block_self();
+
+    if (block == NULL || block->table_pages == NULL)
+        return boot_alloc(HAL_PAGE_SIZE);
+    if (block->table_page_count == 0)
+        return NULL;
+    return block->table_pages +
+           (size_t)--block->table_page_count * HAL_PAGE_SIZE;
+}
+
+/* Replace a large entry by a table that says the same. */
+static bool entry_split(uint64_t *entry, unsigned level)
+{
+    uint64_t *table = table_alloc();
+    uint64_t each = *entry;
+
+    if (table == NULL)
+        return false;
+    if (level == 1)
+        each &= ~(uint64_t)PTE_LARGE;
+    for (unsigned i = 0; i < TABLE_ENTRIES; i++)
+        table[i] = (*entry & PTE_PRESENT) == 0
+                       ? 0
+                       : each + i * level_size(level - 1);
+    *entry = (uintptr_t)table | PTE_PRESENT | PTE_WRITE;
+    return true;
+}
+
+/* The entry of `level` for an address, making tables on the way; NULL: none. */
+static uint64_t *entry_of(uint64_t address, unsigned level)
+{
+    uint64_t *table = page_pml4;
+
+    for (unsigned at = LEVELS - 1; at > level; at--) {
+        uint64_t *entry = &table[index_of(address, at)];
+
+        if ((*entry & PTE_PRESENT) == 0 || (*entry & PTE_LARGE) != 0) {
+            if (!entry_split(entry, at))
+                return NULL;
+        }
+        table = table_of(*entry);
+    }
+    return &table[index_of(address, level)];
+}
+
+/* Give every 4 KiB page of [from, to) these bits. */
+static void protect(uintptr_t from, uintptr_t to, uint64_t bits)
+{
+    for (uintptr_t at = from; at < to; at += HAL_PAGE_SIZE) {
+        uint64_t *entry = entry_of(at, 0);
+
+        *entry = bits == 0 ? 0 : at | bits;
+        invalidate(at);
+    }
+}
+
+/* Rights for the image; nothing at page 0; the rest is data. */
+void paging_init(void)
+{
+    uintptr_t large = HAL_LARGE_PAGE_SIZE;
+    uintptr_t end = ((uintptr_t)image_end + large - 1) & ~(large - 1);
+
+    protect(HAL_PAGE_SIZE, (uintptr_t)image_start,
+            PTE_PRESENT | PTE_WRITE | PTE_NX);
+    protect((uintptr_t)image_start, (uintptr_t)rodata_start, PTE_PRESENT);
+    protect((uintptr_t)rodata_start, (uintptr_t)data_start,
+            PTE_PRESENT | PTE_NX);
+    protect((uintptr_t)data_start, end, PTE_PRESENT | PTE_WRITE | PTE_NX);
+    protect(0, HAL_PAGE_SIZE, 0);
+}
+
+/* Memory above what boot.S mapped: in the largest pages there are. */
+void paging_map_ram(uint64_t base, uint64_t size)
+{
+    bool has_1g = (cpuid(0x80000001, 0).edx & CPUID_1G_PAGES) != 0;
+    unsigned level = has_1g ? 2 : 1;
+    uint64_t step = level_size(level);
+    uint64_t from = base & ~(step - 1);
+
+    for (uint64_t at = from; at < base + size && at < ADDRESS_LIMIT;
+         at += step) {
+        uint64_t *entry;
+
+        if (at < UINT64_C(4) << 30)
+            continue;
+        entry = entry_of(at, level);
+        if (entry == NULL)
+            boot_fail("no memory for page tables");
+        *entry = at | PTE_PRESENT | PTE_WRITE | PTE_LARGE | PTE_NX;
+    }
+}
+
+/*
+ * Set pages aside for tables: one for each large page of a CPU's share, so that
+ * guard pages can be anywhere.
+ */
+void paging_pools_init(void)
+{
+    extern size_t boot_ram_size(void);
+    size_t count =
+        boot_ram_size() / HAL_LARGE_PAGE_SIZE / cpu_block_count + POOL_MIN;
+
+    if (count > POOL_MAX)
+        count = POOL_MAX;
+    for (unsigned i = 0; i < cpu_block_count; i++) {
+        cpu_blocks[i]->table_pages = boot_alloc(count * HAL_PAGE_SIZE);
+        cpu_blocks[i]->table_page_count = (unsigned)count;
+    }
+}
+
+int hal_page_attr(void *base, size_t size, enum hal_page_attr attr)
+{
+    uint64_t bits = PTE_PRESENT | PTE_WRITE | PTE_NX;
+    uintptr_t from = (uintptr_t)base;
+
+    if ((from | size) % HAL_PAGE_SIZE != 0 || size == 0 ||
+        !boot_is_ram(from, size))
+        return -EINVAL;
+    if (attr == HAL_PAGE_UNCACHED)
+        bits |= PTE_NO_CACHE | PTE_WRITE_THROUGH;
+    for (uintptr_t at = from; at < from + size; at += HAL_PAGE_SIZE) {
+        uint64_t *entry = entry_of(at, 0);
+
+        if (entry == NULL)
+            return -ENOMEM;
+        *entry = attr == HAL_PAGE_NONE ? 0 : at | bits;
+        invalidate(at);
+    }
+    return 0;
+}
+
+/* Registers: whole large pages, uncached. Done while devices are set up. */
+int paging_map_io(uint64_t base, uint64_t size)
+{
+    uint64_t step = level_size(1);
+
+    if (size > ADDRESS_LIMIT || base > ADDRESS_LIMIT - size)
+        return -EINVAL;
+    for (uint64_t at = base & ~(step - 1); at < base + size; at += step) {
+        uint64_t *entry = entry_of(at, 1);
+
+        if (entry == NULL)
+            return -ENOMEM;
+        if ((*entry & PTE_PRESENT) != 0 && (*entry & PTE_LARGE) == 0)
+            continue; /* in pieces: the image's, or shared with RAM */
+        *entry = at | PTE_PRESENT | PTE_WRITE | PTE_LARGE | PTE_NX |
+                 PTE_NO_CACHE | PTE_WRITE_THROUGH;
+        invalidate(at);
+    }
+    return 0;
+}
