@@ -37,6 +37,11 @@ must_check int net_config_parse(const char *text, struct net_config *out);
 must_check int net_start(struct device *device,
                          const struct net_config *config);
 
+/*
+ * Sockets are used on the CPU of their stack, by any thread, until close() has
+ * been called back. socket_receive() and socket_send() answer -EXDEV elsewhere;
+ * the others stop the machine.
+ */
 struct socket;
 
 struct service {
@@ -49,7 +54,8 @@ struct service {
     /* Called once in the service's thread before it listens. May be NULL. */
     int (*init)(struct service *service);
 
-    /* A connection is there. Not 0 refuses it (reset). May be NULL. */
+    /* A connection is there. Not 0 refuses it: it is reset, and close() is
+     * not called. May be NULL. */
     int (*accept)(struct service *service, struct socket *socket);
 
     /*
@@ -58,10 +64,12 @@ struct service {
      */
     void (*receive)(struct service *service, struct socket *socket);
 
-    /* After socket_send() took less than all: there is room again. */
+    /* After socket_send() took less than all: there is room again. May be
+     * NULL. */
     void (*writable)(struct service *service, struct socket *socket);
 
-    /* Nothing came for idle_ns. Commonly closes. May be NULL: closes. */
+    /* Nothing came for idle_ns, neither data nor acknowledgements of ours.
+     * Commonly closes; else it is called again. May be NULL: closes. */
     void (*timeout)(struct service *service, struct socket *socket);
 
     /*
@@ -75,21 +83,23 @@ struct service {
 enum { NET_BACKLOG_DEFAULT = 256 };
 
 /*
- * Serve. `service` must live for ever. Returns 0, -EADDRINUSE, -EINVAL,
- * -ENOMEM, -ENOTCONN (no stack on this CPU), or what init() returned.
+ * Serve. `service` must live for ever. Returns 0, -EADDRINUSE, -EINVAL (no
+ * port, no receive(), a backlog above 65536), -ENOMEM, -ENOTCONN (no stack on
+ * this CPU), or what init() returned. Context: thread; waits for init().
  */
 must_check int service_register(struct service *service);
 
 /*
- * Take received data: bytes, 0 (the peer has ended its side), -EAGAIN (none
- * now), -ECONNRESET, -ETIMEDOUT. Does not wait.
+ * Take received data: bytes, 0 (the peer has ended its side, or we closed),
+ * -EAGAIN (none now), -ECONNRESET, -ETIMEDOUT, -EXDEV. Does not wait.
  */
 must_check int64_t socket_receive(struct socket *socket, void *buf,
                                   size_t size);
 
 /*
  * Queue data to send: how much was taken, 0 .. size; less than size means that
- * writable() will be called. -EPIPE, -ECONNRESET, -ETIMEDOUT. Does not wait.
+ * writable() will be called. -EPIPE (we closed), -ECONNRESET, -ETIMEDOUT,
+ * -EXDEV. Does not wait.
  */
 must_check int64_t socket_send(struct socket *socket, const void *data,
                                size_t size);

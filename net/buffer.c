@@ -1,0 +1,95 @@
+#include "net/buffer.h"
+#include "kernel/lib/check.h"
+#include "kernel/lib/mem.h"
+#include <torc/memory.h>
+
+uint32_t net_buffer_limit(const struct net_buffer *buffer,
+                          const struct net_budget *budget)
+{
+    size_t left = budget->limit - budget->used + buffer->size;
+    uint32_t size = NET_BUFFER_MIN;
+
+    if (left < NET_BUFFER_MIN)
+        return buffer->size;
+    while (size < NET_BUFFER_MAX && size * 2 <= left / 2)
+        size *= 2;
+    return size > buffer->size ? size : buffer->size;
+}
+
+int net_buffer_reserve(struct net_buffer *buffer, struct net_budget *budget,
+                       uint32_t need)
+{
+    uint32_t size = buffer->size != 0 ? buffer->size : NET_BUFFER_MIN;
+    uint32_t first = buffer->size - buffer->head;
+    uint8_t *base;
+
+    if (need <= buffer->size)
+        return 0;
+    if (need > net_buffer_limit(buffer, budget))
+        return -ENOMEM;
+    while (size < need)
+        size *= 2;
+    base = mem_alloc(size);
+    if (base == NULL)
+        return -ENOMEM;
+    if (buffer->size != 0) { /* all of it: there may be bytes behind `used` */
+        memcpy(base, buffer->base + buffer->head, first);
+        memcpy(base + first, buffer->base, buffer->head);
+    }
+    mem_free(buffer->base);
+    budget->used += size - buffer->size;
+    buffer->base = base;
+    buffer->size = size;
+    buffer->head = 0;
+    return 0;
+}
+
+void net_buffer_write(struct net_buffer *buffer, uint32_t offset,
+                      const void *data, uint32_t len)
+{
+    uint32_t at, first;
+
+    if (len == 0)
+        return;
+    assert(offset <= buffer->size && len <= buffer->size - offset);
+    at = (buffer->head + offset) & (buffer->size - 1);
+    first = buffer->size - at < len ? buffer->size - at : len;
+    memcpy(buffer->base + at, data, first);
+    memcpy(buffer->base, (const uint8_t *)data + first, len - first);
+}
+
+void net_buffer_commit(struct net_buffer *buffer, uint32_t len)
+{
+    assert(len <= buffer->size - buffer->used);
+    buffer->used += len;
+}
+
+void net_buffer_peek(const struct net_buffer *buffer, uint32_t offset,
+                     void *data, uint32_t len)
+{
+    uint32_t at, first;
+
+    if (len == 0)
+        return;
+    assert(offset <= buffer->used && len <= buffer->used - offset);
+    at = (buffer->head + offset) & (buffer->size - 1);
+    first = buffer->size - at < len ? buffer->size - at : len;
+    memcpy(data, buffer->base + at, first);
+    memcpy((uint8_t *)data + first, buffer->base, len - first);
+}
+
+void net_buffer_drop(struct net_buffer *buffer, uint32_t len)
+{
+    assert(len <= buffer->used);
+    if (len == 0)
+        return;
+    buffer->head = (buffer->head + len) & (buffer->size - 1);
+    buffer->used -= len;
+}
+
+void net_buffer_release(struct net_buffer *buffer, struct net_budget *budget)
+{
+    budget->used -= buffer->size;
+    mem_free(buffer->base);
+    *buffer = (struct net_buffer){0};
+}

@@ -1,0 +1,109 @@
+#include "net/ip4.h"
+#include "net/stack.h"
+#include "net/tcp.h"
+
+/* RFC 1122, section 3.2.1.3: what a source address may not be. */
+static bool source_is_possible(const struct net_config *config, uint32_t src)
+{
+    if (src >> 24 == 0 || src >> 24 == 127 || src >> 28 >= 14)
+        return false;
+    if (src == config->address)
+        return false;
+    if (~config->netmask <= 1)
+        return true;
+    return ((src ^ config->address) & config->netmask) != 0 ||
+           ((src & ~config->netmask) != 0 &&
+            (src | config->netmask) != UINT32_MAX);
+}
+
+static bool is_broadcast(const struct net_config *config, uint32_t dst)
+{
+    return dst == UINT32_MAX || (~config->netmask > 1 &&
+                                 dst == (config->address | ~config->netmask));
+}
+
+/* Hand a datagram for us to its protocol, which takes the packet. */
+static void deliver(struct net_stack *stack, struct packet *packet,
+                    const struct ip4_header *header)
+{
+    switch (header->protocol) {
+    case IP4_TCP:
+        packet_pull(packet, header->header_len);
+        tcp_receive(stack, packet, header);
+        return;
+    case IP4_ICMP:
+        packet_pull(packet, header->header_len);
+        icmp_receive(stack, packet, header);
+        return;
+    case IP4_UDP:
+        stack->stats.ip_unknown_protocol++;
+        icmp_unreachable(stack, packet, header, ICMP4_CODE_PORT);
+        break;
+    default:
+        stack->stats.ip_unknown_protocol++;
+        icmp_unreachable(stack, packet, header, ICMP4_CODE_PROTOCOL);
+        break;
+    }
+    packet_put(packet);
+}
+
+void ip4_receive(struct net_stack *stack, struct packet *packet, bool to_group)
+{
+    struct ip4_header header;
+
+    stack->stats.ip_in++;
+    if (ip4_parse(packet->data, packet->len, &header) != 0 ||
+        !source_is_possible(&stack->config, header.src)) {
+        stack->stats.ip_bad++;
+        packet_put(packet);
+        return;
+    }
+    /* Nothing we speak goes to a group, by address or by frame: broadcasts
+     * are dropped without an answer (RFC 1122, 3.2.2.6 and 4.2.3.10). */
+    if (header.dst != stack->config.address || to_group) {
+        if (!is_broadcast(&stack->config, header.dst))
+            stack->stats.ip_not_ours++;
+        packet_put(packet);
+        return;
+    }
+    if (header.is_fragment) {
+        stack->stats.ip_fragments++;
+        packet_put(packet);
+        return;
+    }
+    packet->len = header.total_len; /* without the link's padding */
+    deliver(stack, packet, &header);
+}
+
+/* The neighbour on the way to `dst`, or 0. */
+static uint32_t next_hop(const struct net_config *config, uint32_t dst)
+{
+    if (((dst ^ config->address) & config->netmask) == 0)
+        return dst;
+    return config->gateway;
+}
+
+void ip4_send(struct net_stack *stack, struct packet *packet, uint32_t dst,
+              uint8_t protocol)
+{
+    uint32_t hop = next_hop(&stack->config, dst);
+    uint8_t *start = packet_push(packet, IP4_HEADER_SIZE);
+    /* RFC 6864: a datagram that may not be fragmented needs no id. */
+    const struct ip4_header header = {
+        .src = stack->config.address,
+        .dst = dst,
+        .protocol = protocol,
+        .ttl = IP4_TTL,
+        .dont_fragment = true,
+        .total_len = packet->len,
+    };
+
+    if (hop == 0 || start == NULL || packet->len > stack->dev->mtu) {
+        stack->stats.ip_no_route++;
+        packet_put(packet);
+        return;
+    }
+    ip4_emit(start, &header);
+    stack->stats.ip_out++;
+    arp_send(stack, packet, hop);
+}

@@ -1,0 +1,206 @@
+/* Services: a thread for each, that calls the application back. */
+#include "kernel/lib/check.h"
+#include "net/socket.h"
+#include "net/stack.h"
+#include "net/tcp.h"
+#include <torc/log.h>
+#include <torc/machine.h>
+#include <torc/memory.h>
+#include <torc/thread.h>
+
+enum {
+    DISPATCH_BUDGET = 16, /* callbacks between two yields */
+    SERVICE_STACK = 64 * 1024,
+    BACKLOG_MAX = 65536,
+};
+
+int server_create(struct net_stack *stack, struct service *service,
+                  struct server **out)
+{
+    struct server *server;
+
+    if (service->port == 0 || service->receive == NULL ||
+        service->backlog > BACKLOG_MAX)
+        return -EINVAL;
+    list_for_each (node, &stack->listeners) {
+        server = container_of(node, struct server, link);
+        if (server->service->port == service->port)
+            return -EADDRINUSE;
+    }
+    server = mem_alloc_zeroed(sizeof(*server));
+    if (server == NULL)
+        return -ENOMEM;
+    server->stack = stack;
+    server->service = service;
+    list_init(&server->ready);
+    list_init(&server->half_open);
+    wait_queue_init(&server->wake);
+    server->backlog =
+        service->backlog != 0 ? service->backlog : NET_BACKLOG_DEFAULT;
+    server->half_open_max = server->backlog > TCP_HALF_OPEN_MAX
+                                ? TCP_HALF_OPEN_MAX * 2
+                                : TCP_HALF_OPEN_MAX;
+    list_push_back(&stack->listeners, &server->link);
+    *out = server;
+    return 0;
+}
+
+void server_destroy(struct server *server)
+{
+    assert(list_empty(&server->half_open));
+    assert(list_empty(&server->ready));
+    assert(server->conn_count == 0);
+    list_remove(&server->link);
+    mem_free(server);
+}
+
+static void call_accept(struct server *server, struct socket *socket)
+{
+    struct service *service = server->service;
+
+    socket->is_accepted = true;
+    if (service->accept == NULL || service->accept(service, socket) == 0)
+        return;
+    /* Refused: reset, and no close() for what was never accepted. */
+    socket->is_accepted = false;
+    socket_abort(socket);
+}
+
+static void call_close(struct server *server, struct socket *socket)
+{
+    struct service *service = server->service;
+
+    if (socket->is_accepted && service->close != NULL)
+        service->close(service, socket);
+    assert(socket->conn == NULL);
+    list_remove(&socket->link); /* a callback may have closed it once more */
+    mem_free(socket);
+}
+
+/* Call back for one event, which has been taken off the socket. */
+static void call_event(struct server *server, struct socket *socket,
+                       enum socket_event event)
+{
+    struct service *service = server->service;
+
+    switch (event) {
+    case SOCKET_ACCEPT:
+        call_accept(server, socket);
+        break;
+    case SOCKET_RECEIVE:
+        service->receive(service, socket);
+        break;
+    case SOCKET_WRITABLE:
+        if (service->writable != NULL)
+            service->writable(service, socket);
+        break;
+    case SOCKET_TIMEOUT:
+        if (service->timeout != NULL)
+            service->timeout(service, socket);
+        else
+            socket_close(socket);
+        break;
+    case SOCKET_CLOSE:
+        call_close(server, socket);
+        break;
+    }
+}
+
+/*
+ * One event of the socket at the front. It goes back to the end of the list
+ * first if it has more, so that no connection can keep the others waiting; it
+ * stays valid during the callback, because only SOCKET_CLOSE frees it and that
+ * comes last.
+ */
+static void dispatch_one(struct server *server)
+{
+    struct list *node = list_pop_front(&server->ready);
+    struct socket *socket = container_of(node, struct socket, link);
+    unsigned event = socket->events & -socket->events;
+
+    socket->events &= ~event;
+    if (socket->events != 0)
+        list_push_back(&server->ready, &socket->link);
+    call_event(server, socket, event);
+}
+
+bool server_dispatch(struct server *server, unsigned budget)
+{
+    for (; budget > 0 && !list_empty(&server->ready); budget--)
+        dispatch_one(server);
+    return !list_empty(&server->ready);
+}
+
+/* ---- The thread ---------------------------------------------------------- */
+
+/* What service_register() and the new thread tell each other. */
+struct start {
+    struct server *server;
+    bool is_done;
+    int error;
+    struct wait_queue wake;
+};
+
+static int service_run(void *arg)
+{
+    struct start *start = arg;
+    struct server *server = start->server;
+    struct service *service = server->service;
+    int error = service->init != NULL ? service->init(service) : 0;
+
+    server->is_listening = error == 0;
+    start->error = error;
+    start->is_done = true;
+    wait_wake_all(&start->wake); /* `start` is gone from here on */
+    if (error != 0)
+        return error;
+    for (;;) {
+        while (server_dispatch(server, DISPATCH_BUDGET))
+            thread_yield();
+        wait_on(&server->wake);
+    }
+    return 0;
+}
+
+static int service_start(struct server *server)
+{
+    const struct thread_attr attr = {
+        .name = server->service->name,
+        .stack_size = SERVICE_STACK,
+    };
+    struct start start = {.server = server};
+    thread_id thread;
+    int error;
+
+    wait_queue_init(&start.wake);
+    error = thread_create(&attr, service_run, &start, &thread);
+    if (error != 0)
+        return error == -EINVAL ? -EINVAL : -ENOMEM;
+    error = thread_detach(thread);
+    assert(error == 0);
+    while (!start.is_done)
+        wait_on(&start.wake);
+    return start.error;
+}
+
+int service_register(struct service *service)
+{
+    struct net_stack *stack = stack_self();
+    struct server *server;
+    int error;
+
+    if (stack == NULL)
+        return -ENOTCONN;
+    error = server_create(stack, service, &server);
+    if (error != 0)
+        return error;
+    error = service_start(server);
+    if (error != 0) {
+        server_destroy(server);
+        return error;
+    }
+    log_info("net: %s listens on port %u",
+             service->name != NULL ? service->name : "a service",
+             service->port);
+    return 0;
+}

@@ -1,0 +1,116 @@
+#include "net/socket.h"
+#include "kernel/lib/check.h"
+#include "net/stack.h"
+#include "net/tcp.h"
+#include <torc/machine.h>
+#include <torc/memory.h>
+
+struct socket *socket_create(struct server *server, struct tcp_conn *conn)
+{
+    struct socket *socket = mem_alloc_zeroed(sizeof(*socket));
+
+    if (socket == NULL)
+        return NULL;
+    list_init(&socket->link);
+    socket->server = server;
+    socket->conn = conn;
+    socket->cpu = cpu_id();
+    socket->peer = conn->remote;
+    socket->peer_port = conn->remote_port;
+    socket_notify(socket, SOCKET_ACCEPT);
+    return socket;
+}
+
+void socket_notify(struct socket *socket, enum socket_event event)
+{
+    if ((socket->events & SOCKET_CLOSE) != 0)
+        return; /* nothing comes after it */
+    socket->events |= event;
+    if (list_empty(&socket->link))
+        list_push_back(&socket->server->ready, &socket->link);
+    wait_wake_one(&socket->server->wake);
+}
+
+/* From now on nothing but close() is to be called. */
+static void socket_finish(struct socket *socket, int error)
+{
+    socket->conn = NULL;
+    socket->error = error;
+    socket->events = 0;
+    socket_notify(socket, SOCKET_CLOSE);
+}
+
+void socket_detach(struct socket *socket, int error)
+{
+    assert(socket->conn != NULL);
+    socket_finish(socket, error);
+}
+
+int64_t socket_receive(struct socket *socket, void *buf, size_t size)
+{
+    if (socket->cpu != cpu_id())
+        return -EXDEV;
+    if (socket->conn == NULL)
+        return socket->error == -EPIPE ? 0 : socket->error;
+    return tcp_read(socket->conn, buf, size);
+}
+
+int64_t socket_send(struct socket *socket, const void *data, size_t size)
+{
+    if (socket->cpu != cpu_id())
+        return -EXDEV;
+    if (socket->conn == NULL)
+        return socket->error;
+    return tcp_write(socket->conn, data, size);
+}
+
+size_t socket_send_room(const struct socket *socket)
+{
+    assert(socket->cpu == cpu_id());
+    return socket->conn == NULL ? 0 : tcp_write_room(socket->conn);
+}
+
+void socket_close(struct socket *socket)
+{
+    struct tcp_conn *conn = socket->conn;
+
+    assert(socket->cpu == cpu_id());
+    if (conn == NULL)
+        return;
+    conn->socket = NULL;
+    socket_finish(socket, -EPIPE);
+    tcp_close(conn);
+}
+
+void socket_abort(struct socket *socket)
+{
+    struct tcp_conn *conn = socket->conn;
+
+    assert(socket->cpu == cpu_id());
+    if (conn == NULL)
+        return;
+    conn->socket = NULL;
+    socket_finish(socket, -EPIPE);
+    tcp_abort(conn);
+}
+
+void socket_set_cookie(struct socket *socket, void *cookie)
+{
+    assert(socket->cpu == cpu_id());
+    socket->cookie = cookie;
+}
+
+void *socket_cookie(const struct socket *socket)
+{
+    return socket->cookie;
+}
+
+uint32_t socket_peer_address(const struct socket *socket)
+{
+    return socket->peer;
+}
+
+uint16_t socket_peer_port(const struct socket *socket)
+{
+    return socket->peer_port;
+}

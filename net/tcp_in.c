@@ -1,0 +1,152 @@
+/*
+ * A segment comes: RFC 9293, 3.10.7, in its order of checks, with RFC 5961 for
+ * resets, SYNs and acknowledgements that nobody but a blind attacker sends.
+ *
+ * Urgent data is taken as ordinary data and its pointer is not looked at
+ * (RFC 6093 advises against the mechanism).
+ */
+#include "net/ip4.h"
+#include "net/stack.h"
+#include "net/tcp.h"
+
+/* How many sequence numbers a segment takes. */
+static uint32_t segment_len(const struct tcp_segment *segment)
+{
+    return (uint32_t)segment->payload_len + ((segment->flags & TCP_SYN) != 0) +
+           ((segment->flags & TCP_FIN) != 0);
+}
+
+/*
+ * RFC 9293, 3.10.7.4, first, with its allowance for acknowledgements while the
+ * window is shut: a segment that begins exactly at the window is looked at, and
+ * what does not fit is cut off later.
+ */
+static bool is_acceptable(const struct tcp_conn *conn,
+                          const struct tcp_segment *segment)
+{
+    uint32_t len = segment_len(segment);
+    uint32_t last = segment->seq + len - 1;
+
+    if (segment->seq == conn->rcv_nxt)
+        return true;
+    if (len == 0)
+        return seq_le(conn->rcv_nxt, segment->seq) &&
+               seq_le(segment->seq, conn->rcv_adv);
+    if (seq_le(conn->rcv_nxt, segment->seq))
+        return seq_lt(segment->seq, conn->rcv_adv);
+    return seq_le(conn->rcv_nxt, last) && seq_lt(last, conn->rcv_adv);
+}
+
+/* Something old, or from somebody who guesses: say where we are. */
+static void answer_unacceptable(struct tcp_conn *conn,
+                                const struct tcp_segment *segment)
+{
+    if ((segment->flags & TCP_RST) != 0)
+        return;
+    conn->stack->stats.tcp_out_of_window++;
+    if (conn->state == TCP_SYN_RECEIVED && (segment->flags & TCP_SYN) != 0 &&
+        segment->seq == conn->irs)
+        tcp_send_syn_ack(conn); /* ours was lost */
+    else if (segment->payload_len > 0 || (segment->flags & TCP_FIN) != 0)
+        tcp_send_ack(conn);
+    else
+        tcp_challenge(conn); /* limited: two ends must not do this for ever */
+}
+
+/* RFC 5961, section 3.2. */
+static void reset_receive(struct tcp_conn *conn,
+                          const struct tcp_segment *segment)
+{
+    if (segment->seq != conn->rcv_nxt) {
+        tcp_challenge(conn);
+        return;
+    }
+    conn->stack->stats.tcp_resets_in++;
+    conn_end(conn, -ECONNRESET);
+}
+
+/* RFC 9293, 3.10.7.4 for TIME-WAIT; RFC 1122, 4.2.2.13 for a new SYN; RFC 1337
+ * for ignoring resets. */
+static void time_wait_receive(struct tcp_conn *conn,
+                              const struct tcp_segment *segment)
+{
+    struct net_stack *stack = conn->stack;
+    uint32_t remote = conn->remote;
+
+    if ((segment->flags & TCP_RST) != 0)
+        return;
+    if ((segment->flags & (TCP_SYN | TCP_ACK)) == TCP_SYN &&
+        seq_lt(conn->rcv_nxt, segment->seq)) {
+        conn_end(conn, 0);
+        listen_receive(stack, remote, segment);
+        return;
+    }
+    if ((segment->flags & TCP_FIN) != 0)
+        alarm_set(conn, TCP_ALARM_LIFE, net_now(stack) + TCP_TIME_WAIT_NS);
+    if (segment_len(segment) > 0)
+        tcp_challenge(conn);
+}
+
+/* Whether the handshake is over, now or before. */
+static bool handshake_done(struct tcp_conn *conn,
+                           const struct tcp_segment *segment)
+{
+    if (conn->state != TCP_SYN_RECEIVED)
+        return true;
+    if (segment->ack != conn->snd_max) {
+        tcp_refuse(conn->stack, conn->remote, segment);
+        return false;
+    }
+    return listen_established(conn);
+}
+
+static void conn_receive(struct tcp_conn *conn,
+                         const struct tcp_segment *segment)
+{
+    if (conn->state == TCP_TIME_WAIT) {
+        time_wait_receive(conn, segment);
+        return;
+    }
+    if (!is_acceptable(conn, segment)) {
+        answer_unacceptable(conn, segment);
+        return;
+    }
+    if ((segment->flags & TCP_RST) != 0) {
+        reset_receive(conn, segment);
+        return;
+    }
+    if ((segment->flags & TCP_SYN) != 0) {
+        tcp_challenge(conn); /* RFC 5961, section 4.2 */
+        return;
+    }
+    if ((segment->flags & TCP_ACK) == 0 || !handshake_done(conn, segment))
+        return;
+    if (!ack_receive(conn, segment))
+        return;
+    data_receive(conn, segment);
+    if (conn->state != TCP_CLOSED && conn->state != TCP_TIME_WAIT)
+        tcp_output(conn);
+}
+
+void tcp_receive(struct net_stack *stack, struct packet *packet,
+                 const struct ip4_header *header)
+{
+    struct tcp_segment segment;
+    struct tcp_conn *conn;
+
+    stack->stats.tcp_in++;
+    if (tcp_parse(packet->data, packet->len, header->src, header->dst,
+                  &segment) != 0 ||
+        segment.src_port == 0 || segment.dst_port == 0) {
+        stack->stats.tcp_bad++;
+        packet_put(packet);
+        return;
+    }
+    conn = conn_find(stack, header->src, segment.src_port, segment.dst_port);
+    if (conn == NULL)
+        conn = listen_receive(stack, header->src, &segment);
+    if (conn != NULL)
+        conn_receive(conn, &segment);
+    packet_put(packet);
+    tcp_reap(stack);
+}

@@ -1,0 +1,191 @@
+/*
+ * Time in TCP. A connection has several alarms but one kernel timer, which is
+ * moved only when an alarm is to go off earlier than it would: alarms are set
+ * and cleared with every segment, the timer rarely.
+ */
+#include "kernel/lib/check.h"
+#include "net/socket.h"
+#include "net/stack.h"
+#include "net/tcp.h"
+
+static uint64_t alarm_earliest(const struct tcp_conn *conn, uint64_t limit)
+{
+    uint64_t earliest = limit;
+
+    for (unsigned i = 0; i < TCP_ALARM_COUNT; i++) {
+        if (conn->alarm[i] < earliest)
+            earliest = conn->alarm[i];
+    }
+    return earliest;
+}
+
+void alarm_set(struct tcp_conn *conn, enum tcp_alarm which, uint64_t at)
+{
+    int error = 0;
+
+    conn->alarm[which] = at;
+    if (at < conn->timer.deadline_ns && timer_is_set(&conn->timer))
+        error = timer_set(&conn->timer, at);
+    assert(error == 0); /* moving a set timer never fails */
+}
+
+void rexmit_start(struct tcp_conn *conn)
+{
+    uint64_t delay = conn->rto_ns << conn->backoff;
+
+    if (delay > TCP_RTO_MAX_NS)
+        delay = TCP_RTO_MAX_NS;
+    alarm_set(conn, TCP_ALARM_REXMIT, net_now(conn->stack) + delay);
+}
+
+static void backoff_more(struct tcp_conn *conn)
+{
+    if (conn->rto_ns << conn->backoff < TCP_RTO_MAX_NS)
+        conn->backoff++;
+}
+
+static void give_up(struct tcp_conn *conn)
+{
+    conn->stack->stats.tcp_timeouts++;
+    if (conn->state == TCP_SYN_RECEIVED)
+        conn_end(conn, -ETIMEDOUT);
+    else
+        conn_reset(conn, -ETIMEDOUT);
+}
+
+static void syn_ack_timeout(struct tcp_conn *conn)
+{
+    if (conn->backoff >= TCP_SYN_TRIES) {
+        give_up(conn);
+        return;
+    }
+    conn->backoff++;
+    conn->rtt_running = false;
+    conn->stack->stats.tcp_retransmits++;
+    tcp_send_syn_ack(conn);
+    rexmit_start(conn);
+}
+
+/*
+ * The window is shut, or too small to use, and nothing is on its way: send a
+ * byte (or what fits) so that the peer tells us when it opens (RFC 9293,
+ * 3.8.6.1). As long as it answers we go on.
+ */
+static void window_probe(struct tcp_conn *conn)
+{
+    uint32_t len = conn->snd_wnd > 0 ? conn->snd_wnd : 1;
+
+    backoff_more(conn);
+    conn->rtt_running = false;
+    tcp_resend(conn, conn->snd_una, len);
+    rexmit_start(conn);
+}
+
+/* RFC 6298, section 5.4 to 5.6, and RFC 5681, section 3.1, equation 4. */
+static void rexmit_timeout(struct tcp_conn *conn)
+{
+    uint32_t half = conn_flight(conn) / 2;
+
+    if (conn->backoff == 0)
+        conn->ssthresh = half > 2U * conn->mss ? half : 2U * conn->mss;
+    conn->cwnd = conn->mss;
+    conn->recover = conn->snd_max;
+    conn->is_recovering = false;
+    conn->dup_acks = 0;
+    conn->rtt_running = false; /* Karn */
+    conn->snd_nxt = conn->snd_una;
+    backoff_more(conn);
+    tcp_output(conn);
+    rexmit_start(conn);
+}
+
+static void on_rexmit(struct tcp_conn *conn)
+{
+    if (conn->state == TCP_SYN_RECEIVED)
+        syn_ack_timeout(conn);
+    else if (net_now(conn->stack) - conn->progress_at >= TCP_GIVE_UP_NS)
+        give_up(conn);
+    else if (conn->is_probing)
+        window_probe(conn);
+    else
+        rexmit_timeout(conn);
+}
+
+static void on_idle(struct tcp_conn *conn)
+{
+    uint64_t now = net_now(conn->stack);
+    uint64_t idle = conn->server->service->idle_ns;
+
+    if (conn->socket == NULL)
+        return;
+    if (now - conn->active_at >= idle) {
+        socket_notify(conn->socket, SOCKET_TIMEOUT);
+        conn->active_at = now; /* and again, if it stays */
+    }
+    alarm_set(conn, TCP_ALARM_IDLE, conn->active_at + idle);
+}
+
+static void on_life(struct tcp_conn *conn)
+{
+    if (conn->state == TCP_TIME_WAIT)
+        conn_end(conn, 0);
+    else
+        give_up(conn);
+}
+
+static void alarm_ring(struct tcp_conn *conn, enum tcp_alarm which)
+{
+    switch (which) {
+    case TCP_ALARM_REXMIT:
+        on_rexmit(conn);
+        break;
+    case TCP_ALARM_ACK:
+        tcp_send_ack(conn);
+        break;
+    case TCP_ALARM_IDLE:
+        on_idle(conn);
+        break;
+    case TCP_ALARM_LIFE:
+        on_life(conn);
+        break;
+    case TCP_ALARM_RETRY:
+        conn_check_room(conn);
+        break;
+    case TCP_ALARM_COUNT:
+        break;
+    }
+}
+
+static void alarm_run(struct timer *timer)
+{
+    struct tcp_conn *conn = container_of(timer, struct tcp_conn, timer);
+    struct net_stack *stack = conn->stack;
+    uint64_t now = net_now(stack);
+    int error;
+
+    /* Set again first: the place in the queue is free now, and later it is
+     * only moved. */
+    error = timer_set(timer, now + TCP_IDLE_CHECK_NS);
+    assert(error == 0);
+    for (unsigned i = 0; i < TCP_ALARM_COUNT; i++) {
+        if (conn->alarm[i] > now)
+            continue;
+        conn->alarm[i] = TIME_NEVER;
+        alarm_ring(conn, (enum tcp_alarm)i);
+        if (conn->state == TCP_CLOSED)
+            break;
+    }
+    if (conn->state != TCP_CLOSED) {
+        error = timer_set(timer, alarm_earliest(conn, timer->deadline_ns));
+        assert(error == 0);
+    }
+    tcp_reap(stack);
+}
+
+int alarm_init(struct tcp_conn *conn)
+{
+    timer_init(&conn->timer, alarm_run);
+    for (unsigned i = 0; i < TCP_ALARM_COUNT; i++)
+        conn->alarm[i] = TIME_NEVER;
+    return timer_set(&conn->timer, net_now(conn->stack) + TCP_IDLE_CHECK_NS);
+}

@@ -1,0 +1,76 @@
+/* IPv4 headers: RFC 791, with RFC 1122 for what to check. */
+#include "kernel/lib/bytes.h"
+#include "kernel/lib/checksum.h"
+#include "kernel/lib/fmt.h"
+#include "net/wire/wire.h"
+
+enum {
+    FLAG_MORE = 0x2000,
+    FLAG_DONT = 0x4000,
+    OFFSET_MASK = 0x1fff,
+};
+
+int ip4_parse_quoted(const uint8_t *buf, size_t len, struct ip4_header *out)
+{
+    size_t header_len;
+    uint16_t fragment;
+
+    if (len < IP4_HEADER_SIZE || buf[0] >> 4 != 4)
+        return -EPROTO;
+    header_len = (size_t)(buf[0] & 15) * 4;
+    if (header_len < IP4_HEADER_SIZE || header_len > len)
+        return -EPROTO;
+    fragment = be16_get(buf + 6);
+    out->header_len = header_len;
+    out->total_len = be16_get(buf + 2);
+    if (out->total_len < header_len)
+        return -EPROTO;
+    out->id = be16_get(buf + 4);
+    out->is_fragment = (fragment & (FLAG_MORE | OFFSET_MASK)) != 0;
+    out->dont_fragment = (fragment & FLAG_DONT) != 0;
+    out->ttl = buf[8];
+    out->protocol = buf[9];
+    out->src = be32_get(buf + 12);
+    out->dst = be32_get(buf + 16);
+    return 0;
+}
+
+int ip4_parse(const uint8_t *buf, size_t len, struct ip4_header *out)
+{
+    struct ip4_header header;
+
+    if (ip4_parse_quoted(buf, len, &header) != 0 || header.total_len > len)
+        return -EPROTO;
+    if (checksum_finish(checksum_add(0, buf, header.header_len)) != 0)
+        return -EUCLEAN;
+    *out = header;
+    return 0;
+}
+
+void ip4_emit(uint8_t *buf, const struct ip4_header *header)
+{
+    buf[0] = 4 << 4 | IP4_HEADER_SIZE / 4;
+    buf[1] = 0;
+    be16_put(buf + 2, (uint16_t)header->total_len);
+    be16_put(buf + 4, header->id);
+    be16_put(buf + 6, header->dont_fragment ? FLAG_DONT : 0);
+    buf[8] = header->ttl;
+    buf[9] = header->protocol;
+    be16_put(buf + 10, 0);
+    be32_put(buf + 12, header->src);
+    be32_put(buf + 16, header->dst);
+    be16_put(buf + 10, checksum_finish(checksum_add(0, buf, IP4_HEADER_SIZE)));
+}
+
+uint32_t ip4_pseudo_sum(uint32_t src, uint32_t dst, uint8_t protocol,
+                        size_t len)
+{
+    return (src >> 16) + (src & 0xffff) + (dst >> 16) + (dst & 0xffff) +
+           protocol + (uint32_t)len;
+}
+
+void ip4_format(char text[IP4_ADDRESS_TEXT], uint32_t address)
+{
+    fmt_print(text, IP4_ADDRESS_TEXT, "%u.%u.%u.%u", address >> 24,
+              address >> 16 & 255, address >> 8 & 255, address & 255);
+}

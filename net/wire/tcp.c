@@ -1,0 +1,144 @@
+/* TCP segments: RFC 9293, section 3.1; options of RFC 7323 and RFC 2018. */
+#include "kernel/lib/bytes.h"
+#include "kernel/lib/checksum.h"
+#include "kernel/lib/mem.h"
+#include "net/wire/wire.h"
+
+enum {
+    OPTION_END = 0,
+    OPTION_NOP = 1,
+    OPTION_MSS = 2,
+    OPTION_SCALE = 3,
+    OPTION_SACK_PERMITTED = 4,
+    OPTION_TIMESTAMP = 8,
+    SCALE_MAX = 14, /* RFC 7323, section 2.3: larger means 14 */
+};
+
+/* The length an option of `kind` must have; 0: any. */
+static size_t option_len(uint8_t kind)
+{
+    switch (kind) {
+    case OPTION_MSS:
+        return 4;
+    case OPTION_SCALE:
+        return 3;
+    case OPTION_SACK_PERMITTED:
+        return 2;
+    case OPTION_TIMESTAMP:
+        return 10;
+    default:
+        return 0;
+    }
+}
+
+static void take_option(const uint8_t *option, struct tcp_options *out)
+{
+    switch (option[0]) {
+    case OPTION_MSS:
+        out->mss = be16_get(option + 2);
+        break;
+    case OPTION_SCALE:
+        out->has_scale = true;
+        out->scale = option[2] > SCALE_MAX ? SCALE_MAX : option[2];
+        break;
+    case OPTION_SACK_PERMITTED:
+        out->sack_permitted = true;
+        break;
+    case OPTION_TIMESTAMP:
+        out->has_timestamp = true;
+        out->timestamp = be32_get(option + 2);
+        out->timestamp_of = be32_get(option + 6);
+        break;
+    }
+}
+
+/* Each turn of the loop moves on by at least one byte. */
+static int parse_options(const uint8_t *buf, size_t len,
+                         struct tcp_options *out)
+{
+    size_t at = 0;
+
+    *out = (struct tcp_options){0};
+    while (at < len && buf[at] != OPTION_END) {
+        size_t size;
+
+        if (buf[at] == OPTION_NOP) {
+            at++;
+            continue;
+        }
+        if (len - at < 2)
+            return -EPROTO;
+        size = buf[at + 1];
+        if (size < 2 || size > len - at)
+            return -EPROTO;
+        if (option_len(buf[at]) != 0 && option_len(buf[at]) != size)
+            return -EPROTO;
+        take_option(buf + at, out);
+        at += size;
+    }
+    return 0;
+}
+
+int tcp_parse(const uint8_t *buf, size_t len, uint32_t src, uint32_t dst,
+              struct tcp_segment *out)
+{
+    size_t header_len;
+    uint32_t sum;
+
+    if (len < TCP_HEADER_SIZE || len > UINT16_MAX)
+        return -EPROTO;
+    header_len = (size_t)(buf[12] >> 4) * 4;
+    if (header_len < TCP_HEADER_SIZE || header_len > len)
+        return -EPROTO;
+    sum = ip4_pseudo_sum(src, dst, IP4_TCP, len);
+    if (checksum_finish(checksum_add(sum, buf, len)) != 0)
+        return -EUCLEAN;
+    out->src_port = be16_get(buf);
+    out->dst_port = be16_get(buf + 2);
+    out->seq = be32_get(buf + 4);
+    out->ack = be32_get(buf + 8);
+    out->flags = buf[13];
+    out->window = be16_get(buf + 14);
+    out->urgent = be16_get(buf + 18);
+    out->payload = buf + header_len;
+    out->payload_len = len - header_len;
+    return parse_options(buf + TCP_HEADER_SIZE, header_len - TCP_HEADER_SIZE,
+                         &out->options);
+}
+
+size_t tcp_header_len(const struct tcp_segment *segment)
+{
+    if ((segment->flags & TCP_SYN) == 0)
+        return TCP_HEADER_SIZE;
+    return TCP_HEADER_SIZE + (segment->options.has_scale ? TCP_SYN_OPTIONS : 4);
+}
+
+void tcp_emit(uint8_t *buf, size_t len, uint32_t src, uint32_t dst,
+              const struct tcp_segment *segment)
+{
+    size_t header_len = tcp_header_len(segment);
+    uint32_t sum;
+
+    be16_put(buf, segment->src_port);
+    be16_put(buf + 2, segment->dst_port);
+    be32_put(buf + 4, segment->seq);
+    be32_put(buf + 8, segment->ack);
+    buf[12] = (uint8_t)(header_len / 4 << 4);
+    buf[13] = segment->flags;
+    be16_put(buf + 14, segment->window);
+    be16_put(buf + 16, 0);
+    be16_put(buf + 18, segment->urgent);
+    if ((segment->flags & TCP_SYN) != 0) {
+        buf[20] = OPTION_MSS;
+        buf[21] = 4;
+        be16_put(buf + 22, segment->options.mss);
+    }
+    if (header_len == TCP_HEADER_SIZE + TCP_SYN_OPTIONS) {
+        buf[24] = OPTION_NOP;
+        buf[25] = OPTION_SCALE;
+        buf[26] = 3;
+        buf[27] = segment->options.scale;
+    }
+    sum = ip4_pseudo_sum(src, dst, IP4_TCP, len);
+    be16_put(buf + 16, checksum_finish(checksum_add(sum, buf, len)));
+}

@@ -1,0 +1,197 @@
+/*
+ * The packet formats of the network: parse and emit on plain byte buffers. No
+ * state, no memory, no other part of the stack: what comes in is bytes, what
+ * goes out is a host structure, and the other way round.
+ *
+ * Every parser takes the whole length it may look at and checks every field
+ * that says how long something is; what it accepts is safe to use.
+ * Addresses are in host order (10.0.2.15 is 0x0a00020f).
+ */
+#ifndef TORC_NET_WIRE_WIRE_H
+#define TORC_NET_WIRE_WIRE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <torc/compiler.h>
+#include <torc/errno.h>
+
+/* ---- Ethernet II (IEEE 802.3, clause 3) ---------------------------------- */
+
+enum {
+    ETHER_HEADER_SIZE = 14,
+    ETHER_ADDR_SIZE = 6,
+    ETHER_TYPE_IP4 = 0x0800,
+    ETHER_TYPE_ARP = 0x0806,
+};
+
+struct ether_header {
+    uint8_t dst[ETHER_ADDR_SIZE];
+    uint8_t src[ETHER_ADDR_SIZE];
+    uint16_t type;
+};
+
+/* Returns 0, -EPROTO (too short, or a group address as the source). */
+must_check int ether_parse(const uint8_t *frame, size_t len,
+                           struct ether_header *out);
+
+/* Write ETHER_HEADER_SIZE bytes. */
+void ether_emit(uint8_t *frame, const struct ether_header *header);
+
+/* Whether the address names a group: multicast or broadcast. */
+static inline bool ether_is_group(const uint8_t *addr)
+{
+    return (addr[0] & 1) != 0;
+}
+
+/* ---- ARP for IPv4 over Ethernet (RFC 826) -------------------------------- */
+
+enum { ARP_SIZE = 28, ARP_REQUEST = 1, ARP_REPLY = 2 };
+
+struct arp_message {
+    uint16_t op; /* ARP_REQUEST or ARP_REPLY */
+    uint8_t sender_mac[ETHER_ADDR_SIZE];
+    uint32_t sender;
+    uint8_t target_mac[ETHER_ADDR_SIZE];
+    uint32_t target;
+};
+
+/*
+ * Returns 0, -EPROTO (too short, another hardware or protocol, wrong address
+ * lengths, another operation, a group or zero address as the sender's).
+ */
+must_check int arp_parse(const uint8_t *buf, size_t len,
+                         struct arp_message *out);
+
+/* Write ARP_SIZE bytes. */
+void arp_emit(uint8_t *buf, const struct arp_message *message);
+
+/* ---- IPv4 (RFC 791) ------------------------------------------------------ */
+
+enum {
+    IP4_HEADER_SIZE = 20, /* without options */
+    IP4_TTL = 64,
+    IP4_ICMP = 1,
+    IP4_TCP = 6,
+    IP4_UDP = 17,
+    IP4_ADDRESS_TEXT = 16, /* "255.255.255.255" and its NUL */
+};
+
+struct ip4_header {
+    uint32_t src;
+    uint32_t dst;
+    uint16_t id;
+    uint8_t protocol;
+    uint8_t ttl;
+    bool is_fragment;
+    bool dont_fragment;
+    size_t header_len; /* 20 .. 60 */
+    size_t total_len;  /* header_len .. the length given */
+};
+
+/*
+ * Returns 0, -EPROTO (version, header length, total length), -EUCLEAN (the
+ * header checksum). Bytes after total_len are link padding.
+ */
+must_check int ip4_parse(const uint8_t *buf, size_t len,
+                         struct ip4_header *out);
+
+/* As ip4_parse() for the header an ICMP error quotes: the datagram may be cut
+ * off after its header, and the checksum is not looked at. */
+must_check int ip4_parse_quoted(const uint8_t *buf, size_t len,
+                                struct ip4_header *out);
+
+/* Write IP4_HEADER_SIZE bytes with the checksum; header_len is ignored. */
+void ip4_emit(uint8_t *buf, const struct ip4_header *header);
+
+/* The sum over the pseudo header (RFC 9293, 3.1), for checksum_add(). */
+uint32_t ip4_pseudo_sum(uint32_t src, uint32_t dst, uint8_t protocol,
+                        size_t len);
+
+/* Write an address as text. */
+void ip4_format(char text[IP4_ADDRESS_TEXT], uint32_t address);
+
+/* ---- ICMP (RFC 792) ------------------------------------------------------ */
+
+enum {
+    ICMP4_HEADER_SIZE = 8,
+    ICMP4_ECHO_REPLY = 0,
+    ICMP4_UNREACHABLE = 3,
+    ICMP4_ECHO = 8,
+    ICMP4_CODE_PROTOCOL = 2,
+    ICMP4_CODE_PORT = 3,
+    ICMP4_CODE_TOO_BIG = 4,
+};
+
+struct icmp4_message {
+    uint8_t type;
+    uint8_t code;
+    uint32_t rest; /* the type's own four bytes */
+};
+
+/* Returns 0, -EPROTO (too short), -EUCLEAN (the checksum). */
+must_check int icmp4_parse(const uint8_t *buf, size_t len,
+                           struct icmp4_message *out);
+
+/* Write the header in front of the payload that is in place already; `len` is
+ * that of both. */
+void icmp4_emit(uint8_t *buf, size_t len, const struct icmp4_message *message);
+
+/* ---- TCP (RFC 9293, 3.1; RFC 7323 for the options) ----------------------- */
+
+enum {
+    TCP_HEADER_SIZE = 20, /* without options */
+    TCP_OPTIONS_MAX = 40,
+    TCP_SYN_OPTIONS = 8, /* what tcp_emit() adds to a SYN: MSS, scale */
+};
+
+enum tcp_flag {
+    TCP_FIN = 1,
+    TCP_SYN = 2,
+    TCP_RST = 4,
+    TCP_PSH = 8,
+    TCP_ACK = 16,
+    TCP_URG = 32,
+};
+
+struct tcp_options {
+    uint16_t mss;          /* 0: none */
+    bool has_scale;        /* window scale */
+    uint8_t scale;         /* 0 .. 14 */
+    bool sack_permitted;   /* RFC 2018 */
+    bool has_timestamp;    /* RFC 7323 */
+    uint32_t timestamp;    /* TSval */
+    uint32_t timestamp_of; /* TSecr */
+};
+
+struct tcp_segment {
+    uint16_t src_port;
+    uint16_t dst_port;
+    uint32_t seq;
+    uint32_t ack;
+    uint8_t flags; /* enum tcp_flag */
+    uint16_t window;
+    uint16_t urgent;
+    struct tcp_options options;
+    const uint8_t *payload; /* into the buffer parsed */
+    size_t payload_len;
+};
+
+/*
+ * Returns 0, -EPROTO (header length, an option of length 0 or 1, past the end,
+ * or of another length than its kind has), -EUCLEAN (the checksum).
+ */
+must_check int tcp_parse(const uint8_t *buf, size_t len, uint32_t src,
+                         uint32_t dst, struct tcp_segment *out);
+
+/* How long the header of a segment to emit is. */
+size_t tcp_header_len(const struct tcp_segment *segment);
+
+/*
+ * Write the header in front of the payload that is in place already; `len` is
+ * that of both. A SYN carries options.mss and, with has_scale, the scale.
+ */
+void tcp_emit(uint8_t *buf, size_t len, uint32_t src, uint32_t dst,
+              const struct tcp_segment *segment);
+
+#endif

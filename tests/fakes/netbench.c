@@ -1,0 +1,364 @@
+#include "tests/fakes/netbench.h"
+#include "kernel/lib/check.h"
+#include "kernel/percpu.h"
+#include "tests/fakes/machine.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <torc/memory.h>
+/* clang-format off */
+#include <cmocka.h>
+/* clang-format on */
+
+struct bench bench;
+
+const uint8_t bench_mac[6] = {0x52, 0x54, 0, 0, 0, 1};
+const uint8_t peer_mac[6] = {0x52, 0x54, 0, 0, 0, 2};
+
+/* ---- Bytes --------------------------------------------------------------- */
+
+void peer_put16(uint8_t *p, unsigned value)
+{
+    p[0] = (uint8_t)(value >> 8);
+    p[1] = (uint8_t)value;
+}
+
+void peer_put32(uint8_t *p, uint32_t value)
+{
+    peer_put16(p, value >> 16);
+    peer_put16(p + 2, value & 0xffff);
+}
+
+uint32_t peer_get16(const uint8_t *p)
+{
+    return (uint32_t)p[0] << 8 | p[1];
+}
+
+uint32_t peer_get32(const uint8_t *p)
+{
+    return peer_get16(p) << 16 | peer_get16(p + 2);
+}
+
+/* RFC 1071, byte by byte. */
+uint16_t peer_checksum(const uint8_t *data, size_t len, uint32_t sum)
+{
+    for (size_t i = 0; i < len; i++)
+        sum += i % 2 == 0 ? (uint32_t)data[i] << 8 : data[i];
+    while (sum > 0xffff)
+        sum = (sum & 0xffff) + (sum >> 16);
+    return (uint16_t)~sum;
+}
+
+size_t peer_ip4(uint8_t *frame, uint32_t src, uint32_t dst, uint8_t protocol,
+                size_t len)
+{
+    uint8_t *ip = frame + 14;
+
+    memcpy(frame, bench_mac, 6);
+    memcpy(frame + 6, peer_mac, 6);
+    peer_put16(frame + 12, 0x0800);
+    memset(ip, 0, 20);
+    ip[0] = 0x45;
+    peer_put16(ip + 2, (unsigned)(20 + len));
+    ip[8] = 64;
+    ip[9] = protocol;
+    peer_put32(ip + 12, src);
+    peer_put32(ip + 16, dst);
+    peer_put16(ip + 10, peer_checksum(ip, 20, 0));
+    return 34 + len;
+}
+
+static uint32_t pseudo_sum(uint32_t src, uint32_t dst, size_t len)
+{
+    return (src >> 16) + (src & 0xffff) + (dst >> 16) + (dst & 0xffff) + 6 +
+           (uint32_t)len;
+}
+
+size_t peer_frame(uint8_t *frame, const struct peer_segment *segment)
+{
+    uint32_t src = segment->address != 0 ? segment->address : PEER_ADDRESS;
+    uint8_t *tcp = frame + 34;
+    size_t header = 20 + segment->options_len;
+    size_t len = header + segment->len;
+    uint32_t base = bench.relative && (segment->flags & ACK) ? bench.iss : 0;
+
+    memset(tcp, 0, 20);
+    peer_put16(tcp, segment->port != 0 ? segment->port : PEER_PORT);
+    peer_put16(tcp + 2, segment->target != 0 ? segment->target : SERVICE_PORT);
+    peer_put32(tcp + 4, segment->seq);
+    peer_put32(tcp + 8, segment->ack + base);
+    tcp[12] = (uint8_t)(header / 4 << 4);
+    tcp[13] = segment->flags;
+    peer_put16(tcp + 14, segment->window);
+    peer_put16(tcp + 18, segment->urgent);
+    if (segment->options_len > 0)
+        memcpy(tcp + 20, segment->options, segment->options_len);
+    if (segment->len > 0)
+        memcpy(tcp + header, segment->data, segment->len);
+    peer_put16(tcp + 16,
+               peer_checksum(tcp, len, pseudo_sum(src, OUR_ADDRESS, len)));
+    return peer_ip4(frame, src, OUR_ADDRESS, 6, len);
+}
+
+/* ---- The bench ----------------------------------------------------------- */
+
+static uint64_t bench_clock(void)
+{
+    return bench.now;
+}
+
+/* An ARP message of the peer or the gateway. */
+static void arp_say(uint32_t address, uint8_t op)
+{
+    uint8_t frame[42];
+
+    memcpy(frame, bench_mac, 6);
+    memcpy(frame + 6, peer_mac, 6);
+    peer_put16(frame + 12, 0x0806);
+    memcpy(frame + 14, "\0\1\x08\0\6\4\0", 7);
+    frame[21] = op;
+    memcpy(frame + 22, peer_mac, 6);
+    peer_put32(frame + 28, address);
+    memset(frame + 32, 0, 6);
+    peer_put32(frame + 38, OUR_ADDRESS);
+    fakenet_inject(&bench.net, frame, sizeof(frame));
+}
+
+/* The peer tells who it is, as any host does before it talks. */
+static void introduce(uint32_t address)
+{
+    arp_say(address, 1);
+    bench_poll();
+    while (fakenet_sent(&bench.net) != NULL)
+        continue;
+}
+
+/* Answer the questions among what was sent, and take them out. */
+static bool arp_answer(void)
+{
+    struct fakenet_queue *sent = &bench.net.sent;
+    bool any = false;
+
+    for (unsigned i = 0; bench.answers_arp && i < sent->count; i++) {
+        struct fakenet_frame *frame =
+            &sent->frame[(sent->head + i) % FAKENET_FRAMES];
+        uint32_t target = peer_get32(frame->data + 38);
+
+        if (frame->len != 42 || peer_get16(frame->data + 12) != 0x0806 ||
+            frame->data[21] != 1 ||
+            (target != PEER_ADDRESS && target != GATEWAY))
+            continue;
+        arp_say(target, 2);
+        frame->len = 0;
+        any = true;
+    }
+    return any;
+}
+
+void bench_open(size_t mem_mib)
+{
+    const struct net_config config = {OUR_ADDRESS, 0xffffff00, GATEWAY};
+    struct mem_stats memory;
+    int error;
+
+    machine_attach(mem_mib << 20);
+    /* Far from the machine's own clock, which must not run our timers. */
+    bench.now = 1000000 * NS_PER_S;
+    bench.answers_arp = true;
+    bench.relative = false;
+    bench.server = NULL;
+    fakenet_init(&bench.net, bench_mac);
+    error = stack_create(&bench.net.dev, &config, &bench.stack);
+    assert_int_equal(error, 0);
+    bench.stack->clock = bench_clock;
+    cpu_self()->net_stack = bench.stack;
+    introduce(PEER_ADDRESS);
+    introduce(GATEWAY);
+    mem_get_stats(&memory);
+    bench.blocks = memory.block_count;
+}
+
+void bench_close(void)
+{
+    struct mem_stats memory;
+
+    tcp_fini(bench.stack);
+    if (bench.server != NULL) {
+        while (server_dispatch(bench.server, 1000))
+            continue;
+        server_destroy(bench.server);
+    }
+    assert_int_equal(bench.stack->budget.used, 0);
+    assert_int_equal(bench.stack->conn_count, 0);
+    mem_get_stats(&memory);
+    assert_true(memory.block_count <= bench.blocks + 1); /* the timer queue */
+    cpu_self()->net_stack = NULL;
+    stack_destroy(bench.stack);
+    machine_detach();
+}
+
+void bench_serve(struct service *service)
+{
+    int error = server_create(bench.stack, service, &bench.server);
+
+    assert_int_equal(error, 0);
+    bench.server->is_listening = true;
+}
+
+void bench_poll(void)
+{
+    do {
+        while (stack_poll(bench.stack))
+            continue;
+    } while (arp_answer());
+}
+
+void bench_run(void)
+{
+    bench_poll();
+    if (bench.server == NULL)
+        return;
+    while (server_dispatch(bench.server, 1000))
+        continue;
+}
+
+void bench_sleep(uint64_t ns)
+{
+    uint64_t end = bench.now + ns;
+
+    while (timer_next() <= end) {
+        if (timer_next() > bench.now)
+            bench.now = timer_next();
+        timer_run(bench.now);
+        bench_run();
+    }
+    bench.now = end;
+}
+
+/* ---- The peer ------------------------------------------------------------ */
+
+void peer_send_quietly(struct peer_segment segment)
+{
+    static uint8_t frame[FAKENET_FRAME_MAX];
+
+    fakenet_inject(&bench.net, frame, peer_frame(frame, &segment));
+    bench_poll();
+}
+
+void peer_send(struct peer_segment segment)
+{
+    peer_send_quietly(segment);
+    bench_run();
+}
+
+static void check_ip4(const uint8_t *ip, size_t len)
+{
+    assert_true(len >= 20);
+    assert_int_equal(ip[0], 0x45);
+    assert_int_equal(peer_checksum(ip, 20, 0), 0);
+    assert_int_equal(peer_get16(ip + 2), len);
+    assert_int_equal(peer_get32(ip + 12), OUR_ADDRESS);
+}
+
+bool peer_receive(struct peer_segment *out)
+{
+    const struct fakenet_frame *frame;
+    const uint8_t *ip = bench.frame + 14;
+    const uint8_t *tcp = bench.frame + 34;
+    size_t header, len;
+
+    do {
+        frame = fakenet_sent(&bench.net);
+        if (frame == NULL)
+            return false;
+    } while (frame->len == 0);
+    memcpy(bench.frame, frame->data, frame->len);
+    assert_memory_equal(bench.frame + 6, bench_mac, 6);
+    assert_int_equal(peer_get16(bench.frame + 12), 0x0800);
+    check_ip4(ip, frame->len - 14);
+    assert_int_equal(ip[9], 6);
+    len = frame->len - 34;
+    assert_true(len >= 20);
+    assert_int_equal(
+        peer_checksum(tcp, len,
+                      pseudo_sum(OUR_ADDRESS, peer_get32(ip + 16), len)),
+        0);
+    header = (size_t)(tcp[12] >> 4) * 4;
+    assert_true(header >= 20 && header <= len);
+    *out = (struct peer_segment){
+        .address = peer_get32(ip + 16),
+        .target = (uint16_t)peer_get16(tcp),
+        .port = (uint16_t)peer_get16(tcp + 2),
+        .seq = peer_get32(tcp + 4) - (bench.relative ? bench.iss : 0),
+        .ack = peer_get32(tcp + 8),
+        .flags = tcp[13],
+        .window = (uint16_t)peer_get16(tcp + 14),
+        .options = tcp + 20,
+        .options_len = header - 20,
+        .data = tcp + header,
+        .len = len - header,
+    };
+    return true;
+}
+
+void peer_expect_at(struct peer_segment want, const char *file, int line)
+{
+    struct peer_segment got;
+    bool same;
+
+    if (!peer_receive(&got)) {
+        print_error("nothing was sent\n");
+        _fail(file, line);
+        return;
+    }
+    same = (got.flags & ~PSH) == (want.flags & ~PSH) && got.seq == want.seq &&
+           got.ack == want.ack && got.len == want.len &&
+           (want.window == 0 || want.window == got.window) &&
+           (want.port == 0 || want.port == got.port);
+    if (same && want.data != NULL && want.len > 0)
+        same = memcmp(want.data, got.data, want.len) == 0;
+    if (same)
+        return;
+    print_error("sent: flags %02x seq %u ack %u len %zu window %u port %u\n"
+                "want: flags %02x seq %u ack %u len %zu window %u port %u\n",
+                got.flags, got.seq, got.ack, got.len, got.window, got.port,
+                want.flags, want.seq, want.ack, want.len, want.window,
+                want.port);
+    _fail(file, line);
+}
+
+void peer_expect_nothing_at(const char *file, int line)
+{
+    struct peer_segment got;
+
+    if (!peer_receive(&got))
+        return;
+    print_error("sent: flags %02x seq %u ack %u len %zu window %u\n", got.flags,
+                got.seq, got.ack, got.len, got.window);
+    _fail(file, line);
+}
+
+void peer_connect(uint16_t port, uint32_t seq, uint16_t window)
+{
+    static const uint8_t mss_1000[4] = {2, 4, 1000 >> 8, 1000 & 255};
+    struct peer_segment got;
+
+    bench.relative = false;
+    peer_send((struct peer_segment){.flags = SYN,
+                                    .seq = seq,
+                                    .window = window,
+                                    .port = port,
+                                    .options = mss_1000,
+                                    .options_len = 4});
+    assert_true(peer_receive(&got));
+    assert_int_equal(got.flags, SYN | ACK);
+    assert_int_equal(got.ack, seq + 1);
+    bench.iss = got.seq;
+    bench.relative = true;
+    peer_send((struct peer_segment){.flags = ACK,
+                                    .seq = seq + 1,
+                                    .ack = 1,
+                                    .window = window,
+                                    .port = port});
+}

@@ -1,0 +1,142 @@
+/* Rings that grow, against a plain array that does the same. */
+#include "net/buffer.h"
+#include "tests/fakes/machine.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <torc/memory.h>
+/* clang-format off */
+#include <cmocka.h>
+/* clang-format on */
+
+static int setup(void **state)
+{
+    (void)state;
+    machine_attach(16 << 20);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    machine_detach();
+    return 0;
+}
+
+static void test_empty_buffer_has_no_memory(void **state)
+{
+    struct net_budget budget = {1 << 20, 0};
+    struct net_buffer buffer = {0};
+
+    (void)state;
+    assert_int_equal(net_buffer_limit(&buffer, &budget), NET_BUFFER_MAX);
+    assert_int_equal(net_buffer_reserve(&buffer, &budget, 0), 0);
+    assert_int_equal(budget.used, 0);
+    net_buffer_release(&buffer, &budget);
+}
+
+static void test_budget_divides_itself(void **state)
+{
+    struct net_budget budget = {256 * 1024, 0};
+    struct net_buffer buffer[8] = {{0}};
+    unsigned count = 0;
+
+    (void)state;
+    /* Each may take half of what is left. */
+    assert_int_equal(net_buffer_limit(&buffer[0], &budget), 128 * 1024);
+    for (; count < 8; count++) {
+        uint32_t limit = net_buffer_limit(&buffer[count], &budget);
+
+        assert_int_equal(net_buffer_reserve(&buffer[count], &budget, limit + 1),
+                         -ENOMEM);
+        assert_int_equal(net_buffer_reserve(&buffer[count], &budget, limit), 0);
+        assert_true(budget.used <= budget.limit);
+    }
+    for (unsigned i = 0; i < count; i++)
+        net_buffer_release(&buffer[i], &budget);
+    assert_int_equal(budget.used, 0);
+}
+
+static void test_limit_when_nothing_is_left(void **state)
+{
+    struct net_budget budget = {1000, 0};
+    struct net_buffer buffer = {0};
+
+    (void)state;
+    assert_int_equal(net_buffer_limit(&buffer, &budget), 0);
+    assert_int_equal(net_buffer_reserve(&buffer, &budget, 1), -ENOMEM);
+}
+
+/* Bytes written ahead survive growing and wrapping. */
+static void test_written_ahead_survives_growth(void **state)
+{
+    struct net_budget budget = {1 << 20, 0};
+    struct net_buffer buffer = {0};
+    char out[3000];
+
+    (void)state;
+    assert_int_equal(net_buffer_reserve(&buffer, &budget, 2048), 0);
+    memset(out, 'o', sizeof(out));
+    net_buffer_write(&buffer, 0, out, 2000);
+    net_buffer_commit(&buffer, 2000);
+    net_buffer_drop(&buffer, 2000); /* head is near the end */
+    net_buffer_write(&buffer, 100, "ahead", 5);
+    assert_int_equal(net_buffer_reserve(&buffer, &budget, 3000), 0);
+    net_buffer_write(&buffer, 0, out, 100);
+    net_buffer_commit(&buffer, 105);
+    net_buffer_peek(&buffer, 98, out, 7);
+    assert_memory_equal(out, "ooahead", 7);
+    net_buffer_release(&buffer, &budget);
+}
+
+static void test_against_a_model(void **state)
+{
+    static uint8_t model[NET_BUFFER_MAX + 65536], out[NET_BUFFER_MAX];
+    struct net_budget budget = {2 << 20, 0};
+    struct net_buffer buffer = {0};
+    uint32_t used = 0, next = 0;
+
+    (void)state;
+    srand(4711);
+    for (unsigned i = 0; i < 20000; i++) {
+        uint32_t len = (uint32_t)rand() % 5000;
+
+        if (rand() % 2 == 0 && used + len <= NET_BUFFER_MAX) {
+            for (uint32_t j = 0; j < len; j++)
+                model[used + j] = (uint8_t)(next++ * 31);
+            assert_int_equal(net_buffer_reserve(&buffer, &budget, used + len),
+                             0);
+            net_buffer_write(&buffer, used, model + used, len);
+            net_buffer_commit(&buffer, len);
+            used += len;
+        } else {
+            len = len < used ? len : used;
+            net_buffer_peek(&buffer, used - len, out, len);
+            assert_memory_equal(out, model + used - len, len);
+            net_buffer_drop(&buffer, len);
+            memmove(model, model + len, used - len);
+            used -= len;
+        }
+        assert_int_equal(buffer.used, used);
+    }
+    net_buffer_release(&buffer, &budget);
+    assert_int_equal(budget.used, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_empty_buffer_has_no_memory, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_budget_divides_itself, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_limit_when_nothing_is_left, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_written_ahead_survives_growth,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(test_against_a_model, setup, teardown),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,99 @@
+/* Addresses as text, and what makes sense as an interface's configuration. */
+#include "net/stack.h"
+#include "tests/fakes/machine.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+/* clang-format off */
+#include <cmocka.h>
+/* clang-format on */
+
+static void test_parse(void **state)
+{
+    static const struct {
+        const char *text;
+        int want;
+        struct net_config config;
+    } rows[] = {
+        {"10.0.2.15/24", 0, {0x0a00020f, 0xffffff00, 0}},
+        {"10.0.2.15/24,10.0.2.2", 0, {0x0a00020f, 0xffffff00, 0x0a000202}},
+        {"0.0.0.0/0", 0, {0, 0, 0}},
+        {"255.255.255.255/32", 0, {0xffffffff, 0xffffffff, 0}},
+        {"1.2.3.4/1", 0, {0x01020304, 0x80000000, 0}},
+        {"", -EINVAL, {0}},
+        {"10.0.2.15", -EINVAL, {0}},
+        {"10.0.2.15/", -EINVAL, {0}},
+        {"10.0.2.15/33", -EINVAL, {0}},
+        {"10.0.2.15/-1", -EINVAL, {0}},
+        {"10.0.2.256/24", -EINVAL, {0}},
+        {"10.0.2/24", -EINVAL, {0}},
+        {"10.0.2.1.5/24", -EINVAL, {0}},
+        {"10..2.15/24", -EINVAL, {0}},
+        {" 10.0.2.15/24", -EINVAL, {0}},
+        {"10.0.2.15/24 ", -EINVAL, {0}},
+        {"10.0.2.15/24,", -EINVAL, {0}},
+        {"10.0.2.15/24,10.0.2", -EINVAL, {0}},
+        {"10.0.2.15/24,10.0.2.2x", -EINVAL, {0}},
+        {"010.0.2.15/24", -EINVAL, {0}},
+        {"99999999999999999999.0.0.1/24", -EINVAL, {0}},
+        {"a.b.c.d/24", -EINVAL, {0}},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct net_config config = {1, 2, 3};
+
+        print_message("row \"%s\"\n", rows[i].text);
+        assert_int_equal(net_config_parse(rows[i].text, &config), rows[i].want);
+        if (rows[i].want == 0) {
+            assert_int_equal(config.address, rows[i].config.address);
+            assert_int_equal(config.netmask, rows[i].config.netmask);
+            assert_int_equal(config.gateway, rows[i].config.gateway);
+        } else {
+            assert_int_equal(config.gateway, 3); /* untouched */
+        }
+    }
+    assert_int_equal(net_config_parse(NULL, NULL), -EINVAL);
+}
+
+static void test_check(void **state)
+{
+    static const struct {
+        const char *name;
+        struct net_config config;
+        int want;
+    } rows[] = {
+        {"usual", {0x0a00020f, 0xffffff00, 0x0a000202}, 0},
+        {"no gateway", {0x0a00020f, 0xffffff00, 0}, 0},
+        {"/31", {0x0a000200, 0xfffffffe, 0x0a000201}, 0},
+        {"/32", {0x0a000200, 0xffffffff, 0}, 0},
+        {"netmask with a hole", {0x0a00020f, 0xff00ff00, 0}, -EINVAL},
+        {"no netmask", {0x0a00020f, 0, 0}, -EINVAL},
+        {"zero", {0, 0xffffff00, 0}, -EINVAL},
+        {"loop", {0x7f000001, 0xff000000, 0}, -EINVAL},
+        {"multicast", {0xe0000001, 0xffffff00, 0}, -EINVAL},
+        {"network", {0x0a000200, 0xffffff00, 0}, -EINVAL},
+        {"broadcast", {0x0a0002ff, 0xffffff00, 0}, -EINVAL},
+        {"gateway elsewhere", {0x0a00020f, 0xffffff00, 0x0a000302}, -EINVAL},
+        {"gateway is us", {0x0a00020f, 0xffffff00, 0x0a00020f}, -EINVAL},
+        {"gateway is all", {0x0a00020f, 0xffffff00, 0x0a0002ff}, -EINVAL},
+    };
+
+    (void)state;
+    machine_attach(16 << 20);
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        print_message("row %s\n", rows[i].name);
+        assert_int_equal(net_config_check(&rows[i].config), rows[i].want);
+    }
+    machine_detach();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_parse),
+        cmocka_unit_test(test_check),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,476 @@
+/* What the peer sends: order, windows, acknowledgements, its end. */
+#include "tests/fakes/netbench.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+/* clang-format off */
+#include <cmocka.h>
+/* clang-format on */
+
+static char taken[1 << 20]; /* what the service read */
+static size_t taken_len;
+static int received; /* calls */
+static bool reading;
+static bool ended;
+static struct socket *last;
+
+static void on_receive(struct service *service, struct socket *socket)
+{
+    int64_t got = 1;
+
+    (void)service;
+    last = socket;
+    received++;
+    while (reading && got > 0) {
+        got = socket_receive(socket, taken + taken_len,
+                             sizeof(taken) - taken_len);
+        if (got > 0)
+            taken_len += (size_t)got;
+    }
+    if (reading && got == 0)
+        ended = true;
+}
+
+static struct service service = {.port = SERVICE_PORT, .receive = on_receive};
+
+static void open_connection(uint32_t seq)
+{
+    bench_open(64);
+    bench_serve(&service);
+    taken_len = 0;
+    received = 0;
+    reading = true;
+    ended = false;
+    peer_connect(PEER_PORT, seq, 60000);
+    peer_expect_nothing();
+}
+
+static void data(uint32_t seq, const char *text, uint8_t flags)
+{
+    peer_send((struct peer_segment){.flags = flags | ACK,
+                                    .seq = seq,
+                                    .ack = 1,
+                                    .window = 60000,
+                                    .data = text,
+                                    .len = strlen(text)});
+}
+
+static void check_taken(const char *want)
+{
+    assert_int_equal(taken_len, strlen(want));
+    assert_memory_equal(taken, want, taken_len);
+}
+
+static void test_data_is_delivered_and_acked_late(void **state)
+{
+    (void)state;
+    open_connection(1000);
+    data(1001, "hello", PSH);
+    check_taken("hello");
+    peer_expect_nothing();
+    bench_sleep(39 * NS_PER_MS);
+    peer_expect_nothing();
+    bench_sleep(1 * NS_PER_MS);
+    peer_expect({.flags = ACK, .seq = 1, .ack = 1006});
+    bench_sleep(NS_PER_S);
+    peer_expect_nothing();
+    bench_close();
+}
+
+/* RFC 9293, 3.8.6.3: at least every second full segment. */
+static void test_second_segment_is_acked_at_once(void **state)
+{
+    static char full[1000];
+
+    (void)state;
+    open_connection(1000);
+    peer_send((struct peer_segment){
+        .flags = ACK, .seq = 1001, .ack = 1, .data = full, .len = 1000});
+    peer_expect_nothing();
+    peer_send((struct peer_segment){
+        .flags = ACK, .seq = 2001, .ack = 1, .data = full, .len = 1000});
+    peer_expect({.flags = ACK, .seq = 1, .ack = 3001});
+    bench_close();
+}
+
+static void test_out_of_order_is_put_in_order(void **state)
+{
+    (void)state;
+    open_connection(1000);
+    data(1004, "def", 0);
+    peer_expect({.flags = ACK, .seq = 1, .ack = 1001});
+    data(1007, "ghi", 0);
+    peer_expect({.flags = ACK, .seq = 1, .ack = 1001});
+    assert_int_equal(taken_len, 0);
+    data(1001, "abc", 0);
+    peer_expect({.flags = ACK, .seq = 1, .ack = 1010});
+    check_taken("abcdefghi");
+    bench_close();
+}
+
+/* Pieces in every order and overlap make the same text. */
+static void test_overlapping_pieces(void **state)
+{
+    static const struct {
+        uint32_t at;
+        uint32_t len;
+    } pieces[] = {{5, 3}, {20, 6}, {2, 4}, {12, 4}, {10, 12},
+                  {7, 1}, {8, 4},  {0, 1}, {1, 3},  {0, 26}};
+    static const char text[] = "abcdefghijklmnopqrstuvwxyz";
+
+    (void)state;
+    for (unsigned first = 0; first < COUNT_OF(pieces); first++) {
+        open_connection(1000);
+        for (unsigned i = 0; i < COUNT_OF(pieces); i++) {
+            unsigned n = (first + i) % COUNT_OF(pieces);
+
+            peer_send((struct peer_segment){.flags = ACK,
+                                            .seq = 1001 + pieces[n].at,
+                                            .ack = 1,
+                                            .data = text + pieces[n].at,
+                                            .len = pieces[n].len});
+        }
+        check_taken(text);
+        bench_close();
+    }
+}
+
+static void test_duplicate_is_acked_again(void **state)
+{
+    (void)state;
+    open_connection(1000);
+    data(1001, "abc", 0);
+    bench_sleep(50 * NS_PER_MS);
+    peer_expect({.flags = ACK, .seq = 1, .ack = 1004});
+    data(1001, "abc", 0);
+    peer_expect({.flags = ACK, .seq = 1, .ack = 1004});
+    check_taken("abc");
+    assert_int_equal(received, 1);
+    bench_close();
+}
+
+static void test_sequence_numbers_wrap(void **state)
+{
+    (void)state;
+    open_connection(UINT32_MAX - 4); /* data begin at UINT32_MAX - 3 */
+    data(UINT32_MAX - 3 + 6, "ghi", 0);
+    peer_expect({.flags = ACK, .seq = 1, .ack = UINT32_MAX - 3});
+    data(UINT32_MAX - 3, "abcdef", 0);
+    peer_expect({.flags = ACK, .seq = 1, .ack = 5});
+    check_taken("abcdefghi");
+    bench_close();
+}
+
+/* More holes than we keep: what does not fit is dropped and comes again. */
+static void test_holes_are_bounded(void **state)
+{
+    struct peer_segment got;
+
+    (void)state;
+    open_connection(1000);
+    for (uint32_t i = 0; i < 100; i++)
+        data(1002 + 2 * i, "x", 0);
+    assert_int_equal(
+        conn_find(bench.stack, PEER_ADDRESS, PEER_PORT, SERVICE_PORT)
+            ->range_count,
+        TCP_RANGES_MAX);
+    for (uint32_t i = 0; i < 100; i++) {
+        data(1001 + 2 * i, "o", 0);
+        data(1002 + 2 * i, "x", 0);
+    }
+    bench_sleep(NS_PER_S);
+    while (peer_receive(&got))
+        continue;
+    assert_int_equal(got.ack, 1201);
+    assert_int_equal(taken_len, 200);
+    for (size_t i = 0; i < 200; i++)
+        assert_int_equal(taken[i], i % 2 == 0 ? 'o' : 'x');
+    bench_close();
+}
+
+static void test_window_closes_when_nobody_reads(void **state)
+{
+    static char full[1000];
+    struct peer_segment got = {.window = 1};
+    uint32_t seq = 1001;
+    uint32_t right = 0;
+    unsigned sent;
+
+    (void)state;
+    open_connection(1000);
+    reading = false;
+    memset(full, 'q', sizeof(full));
+    for (sent = 0; sent < 300; sent++) {
+        peer_send((struct peer_segment){
+            .flags = ACK, .seq = seq, .ack = 1, .data = full, .len = 1000});
+        seq += 1000;
+        while (peer_receive(&got)) {
+            /* RFC 9293, 3.8.6: the right edge never goes back. */
+            assert_true((int32_t)(got.ack + got.window - right) >= 0 ||
+                        right == 0);
+            right = got.ack + got.window;
+        }
+        if (got.window == 0)
+            break;
+    }
+    assert_int_equal(got.window, 0);
+    assert_in_range(right - 1001, 32768, 65535);
+    assert_int_equal(taken_len, 0);
+    /* A probe into the shut window is answered, not taken. */
+    peer_send((struct peer_segment){
+        .flags = ACK, .seq = right, .ack = 1, .data = full, .len = 1});
+    peer_expect({.flags = ACK, .seq = 1, .ack = right});
+    /* Reading opens it, and the peer is told. */
+    reading = true;
+    on_receive(&service, last);
+    assert_int_equal(taken_len, right - 1001);
+    assert_true(peer_receive(&got));
+    assert_int_equal(got.ack, right);
+    assert_true(got.window > 30000);
+    bench_close();
+}
+
+static void test_data_beyond_the_window_is_cut(void **state)
+{
+    static char big[1400];
+    struct tcp_conn *conn;
+
+    (void)state;
+    open_connection(1000);
+    conn = conn_find(bench.stack, PEER_ADDRESS, PEER_PORT, SERVICE_PORT);
+    conn->rcv_adv = conn->rcv_nxt + 1000;
+    conn->stack->budget.limit = 2048; /* so that the window stays */
+    memset(big, 'z', sizeof(big));
+    peer_send_quietly((struct peer_segment){
+        .flags = ACK, .seq = 1001, .ack = 1, .data = big, .len = 1400});
+    assert_int_equal(conn->rcv_nxt, 2001);
+    conn->stack->budget.limit = 1 << 20;
+    bench_close();
+}
+
+static void test_segments_outside_the_window(void **state)
+{
+    static const struct {
+        const char *name;
+        uint32_t seq;
+        uint8_t flags;
+        size_t len;
+    } rows[] = {
+        {"data long gone", 1, ACK, 10},
+        {"data just before", 991, ACK, 10},
+        {"data far ahead", 1001 + 70000, ACK, 10},
+        {"half the space away", 1001 + 0x80000000u, ACK, 10},
+        {"keep-alive probe", 1000, ACK, 0},
+        {"keep-alive probe with a byte", 1000, ACK, 1},
+        {"old FIN", 900, FIN | ACK, 0},
+    };
+
+    (void)state;
+    open_connection(1000);
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        bench_sleep(NS_PER_S);
+        print_message("row %s\n", rows[i].name);
+        peer_send((struct peer_segment){.flags = rows[i].flags,
+                                        .seq = rows[i].seq,
+                                        .ack = 1,
+                                        .data = "0123456789",
+                                        .len = rows[i].len});
+        peer_expect({.flags = ACK, .seq = 1, .ack = 1001});
+        peer_expect_nothing();
+    }
+    assert_int_equal(received, 0);
+    bench_close();
+}
+
+/* RFC 5961: neither resets, nor SYNs, nor acknowledgements by guessers. */
+static void test_blind_attacks(void **state)
+{
+    static const struct {
+        const char *name;
+        uint32_t seq;
+        uint32_t ack;
+        uint8_t flags;
+        bool answer;
+    } rows[] = {
+        {"RST in the window", 1500, 1, RST, true},
+        {"RST before the window", 900, 1, RST, false},
+        {"RST after the window", 1001 + 70000, 1, RST, false},
+        {"SYN in the window", 1500, 0, SYN, true},
+        {"SYN at its start", 1001, 0, SYN, true},
+        {"SYN outside", 5, 0, SYN, true},
+        {"SYN ACK", 1001, 1, SYN | ACK, true},
+        {"ACK of what was not sent", 1001, 100, ACK, true},
+        {"ACK far in the past", 1001, 1 - 100000u, ACK, true},
+        {"no flags", 1001, 0, 0, false},
+    };
+
+    (void)state;
+    open_connection(1000);
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        bench_sleep(NS_PER_S);
+        print_message("row %s\n", rows[i].name);
+        peer_send((struct peer_segment){
+            .flags = rows[i].flags, .seq = rows[i].seq, .ack = rows[i].ack});
+        if (rows[i].answer)
+            peer_expect({.flags = ACK, .seq = 1, .ack = 1001});
+        peer_expect_nothing();
+    }
+    data(1001, "still here", 0);
+    check_taken("still here");
+    bench_close();
+}
+
+static void test_challenges_are_limited(void **state)
+{
+    struct peer_segment got;
+    unsigned count = 0;
+
+    (void)state;
+    open_connection(1000);
+    for (unsigned i = 0; i < 1000; i++) {
+        peer_send((struct peer_segment){.flags = RST, .seq = 1500});
+        bench_sleep(NS_PER_MS);
+    }
+    while (peer_receive(&got))
+        count++;
+    assert_in_range(count, 1, 20);
+    bench_close();
+}
+
+static void test_urgent_is_ordinary(void **state)
+{
+    (void)state;
+    open_connection(1000);
+    peer_send((struct peer_segment){.flags = ACK | URG,
+                                    .seq = 1001,
+                                    .ack = 1,
+                                    .urgent = 60000,
+                                    .data = "abc",
+                                    .len = 3});
+    peer_send((struct peer_segment){.flags = ACK | URG,
+                                    .seq = 1004,
+                                    .ack = 1,
+                                    .urgent = 0,
+                                    .data = "def",
+                                    .len = 3});
+    check_taken("abcdef");
+    bench_close();
+}
+
+static void test_fin_ends_the_data(void **state)
+{
+    (void)state;
+    open_connection(1000);
+    data(1001, "bye", FIN);
+    peer_expect({.flags = ACK, .seq = 1, .ack = 1005});
+    check_taken("bye");
+    assert_true(ended);
+    bench_close();
+}
+
+static void test_fin_before_its_data(void **state)
+{
+    (void)state;
+    open_connection(1000);
+    data(1004, "def", FIN);
+    peer_expect({.flags = ACK, .seq = 1, .ack = 1001});
+    assert_false(ended);
+    data(1001, "abc", 0);
+    peer_expect({.flags = ACK, .seq = 1, .ack = 1008});
+    check_taken("abcdef");
+    assert_true(ended);
+    bench_close();
+}
+
+static void test_data_behind_the_fin_is_ignored(void **state)
+{
+    (void)state;
+    open_connection(1000);
+    data(1001, "abc", FIN);
+    peer_expect({.flags = ACK, .seq = 1, .ack = 1005});
+    data(1005, "more", 0);
+    check_taken("abc");
+    data(1004, "", FIN); /* the FIN once more */
+    bench_close();
+}
+
+/* A FIN that claims to be before what has come already is a lie. */
+static void test_fin_before_later_data(void **state)
+{
+    (void)state;
+    open_connection(1000);
+    data(1011, "later", 0);
+    data(1004, "x", FIN);
+    data(1001, "abcdefghij", 0);
+    check_taken("abcdefghijlater");
+    assert_false(ended);
+    bench_close();
+}
+
+/* With the window scale of the handshake. */
+static void test_window_scale_of_our_window(void **state)
+{
+    static const uint8_t options[8] = {2, 4, 5, 180, 1, 3, 3, 7};
+    struct peer_segment got;
+
+    (void)state;
+    bench_open(64);
+    bench_serve(&service);
+    reading = true;
+    taken_len = 0;
+    peer_send((struct peer_segment){
+        .flags = SYN, .seq = 1, .options = options, .options_len = 8});
+    assert_true(peer_receive(&got));
+    assert_int_equal(got.window, 65535); /* a SYN's is not scaled */
+    bench.iss = got.seq;
+    bench.relative = true;
+    peer_send((struct peer_segment){.flags = ACK, .seq = 2, .ack = 1});
+    data(2, "abc", 0);
+    bench_sleep(NS_PER_S);
+    assert_true(peer_receive(&got));
+    assert_in_range((uint32_t)got.window << 3, 200000, 262144);
+    bench_close();
+}
+
+/* All memory of the budget in use: data is dropped, not acknowledged. */
+static void test_no_memory_drops_data(void **state)
+{
+    (void)state;
+    open_connection(1000);
+    bench.stack->budget.limit = 0;
+    data(1001, "abc", 0);
+    peer_expect({.flags = ACK, .seq = 1, .ack = 1001});
+    assert_int_equal(bench.stack->stats.tcp_no_memory, 1);
+    bench.stack->budget.limit = 1 << 20;
+    data(1001, "abc", 0);
+    check_taken("abc");
+    bench_close();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_data_is_delivered_and_acked_late),
+        cmocka_unit_test(test_second_segment_is_acked_at_once),
+        cmocka_unit_test(test_out_of_order_is_put_in_order),
+        cmocka_unit_test(test_overlapping_pieces),
+        cmocka_unit_test(test_duplicate_is_acked_again),
+        cmocka_unit_test(test_sequence_numbers_wrap),
+        cmocka_unit_test(test_holes_are_bounded),
+        cmocka_unit_test(test_window_closes_when_nobody_reads),
+        cmocka_unit_test(test_data_beyond_the_window_is_cut),
+        cmocka_unit_test(test_segments_outside_the_window),
+        cmocka_unit_test(test_blind_attacks),
+        cmocka_unit_test(test_challenges_are_limited),
+        cmocka_unit_test(test_urgent_is_ordinary),
+        cmocka_unit_test(test_fin_ends_the_data),
+        cmocka_unit_test(test_fin_before_its_data),
+        cmocka_unit_test(test_data_behind_the_fin_is_ignored),
+        cmocka_unit_test(test_fin_before_later_data),
+        cmocka_unit_test(test_window_scale_of_our_window),
+        cmocka_unit_test(test_no_memory_drops_data),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
