@@ -21,4 +21,6 @@ SRCS-kernel += kernel/block.c
 SRCS-kernel += kernel/partition.c
 SRCS-kernel += kernel/netdev.c
 SRCS-kernel += kernel/packet.c
-SRCS-kernel += kernel/vfs_stub.c
+SRCS-kernel += kernel/cache.c
+SRCS-kernel += kernel/vfs.c
+SRCS-kernel += kernel/file.c

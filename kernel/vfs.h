@@ -11,6 +11,7 @@
 
 #include "kernel/block.h"
 #include "kernel/lib/list.h"
+#include "kernel/wait.h"
 #include <stdint.h>
 #include <torc/compiler.h>
 #include <torc/file.h>
@@ -83,10 +84,14 @@ struct vfs_mount {
 };
 
 struct vfs_inode {
+    /* owner CPU only, as all of a mount: */
     struct list link;
     struct vfs_mount *mount;
     uint64_t number;
     uint32_t references;
+    bool loading; /* inode_load() is under way, which may wait */
+    int status;   /* what it said */
+    struct wait_queue loaded;
     enum file_type type;
     uint64_t size_bytes;
     void *fs_data;
@@ -94,5 +99,23 @@ struct vfs_inode {
 
 /* Name the file systems the image has; at boot, constant after. */
 void vfs_init(const struct file_system *const *file_systems);
+
+/* ---- For file.c ------------------------------------------------------------- */
+
+/*
+ * Walk an absolute path to an inode, held for the caller. With `follow` false a
+ * symbolic link at the end is itself the result. Thread; may wait.
+ * Returns 0, -EINVAL (not absolute), -ENOENT, -ENOTDIR, -ELOOP, -ENAMETOOLONG,
+ * -EIO, -EUCLEAN, -ENOMEM.
+ */
+must_check int vfs_walk(const char *path, bool follow, struct vfs_inode **out);
+
+/* Give an inode back. */
+void vfs_put(struct vfs_inode *inode);
+
+/* Mount and unmount; as file_mount() and file_unmount(). */
+must_check int vfs_mount(struct block_device *device, const char *path,
+                         const char *type);
+must_check int vfs_unmount(const char *path);
 
 #endif

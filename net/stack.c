@@ -275,7 +275,11 @@ void stack_destroy(struct net_stack *stack)
 
 static unsigned prefix_len(uint32_t netmask)
 {
-    return (unsigned)__builtin_popcount(netmask);
+    unsigned len = 0;
+
+    for (; netmask != 0; netmask <<= 1)
+        len++;
+    return len;
 }
 
 static void stack_log(const struct net_stack *stack)

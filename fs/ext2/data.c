@@ -1,0 +1,80 @@
+/* Reading the data of files and the targets of symbolic links. */
+#include "fs/ext2/ext2_internal.h"
+#include "kernel/lib/mem.h"
+
+/* Copy from one run of blocks, which lies on the disk in one piece. */
+static int read_run(struct ext2_fs *fs, uint32_t block, uint32_t in_block,
+                    char *to, size_t size)
+{
+    if (block == 0) {
+        memset(to, 0, size);
+        return 0;
+    }
+    return cache_read(
+        fs->cache, ((uint64_t)block << fs->block_shift) + in_block, to, size);
+}
+
+int64_t ext2_read(struct vfs_inode *inode, void *buf, size_t size,
+                  uint64_t offset)
+{
+    struct ext2_fs *fs = ext2_of(inode);
+    char *to = buf;
+    size_t done = 0;
+
+    while (done < size) {
+        uint64_t at = offset + done;
+        uint32_t in_block = (uint32_t)(at & (fs->block_size - 1));
+        uint64_t want = ((size - done + in_block - 1) >> fs->block_shift) + 1;
+        uint32_t block, count;
+        size_t piece;
+        int status = ext2_bmap(inode, at >> fs->block_shift,
+                               want > UINT16_MAX ? UINT16_MAX : (uint32_t)want,
+                               &block, &count);
+
+        if (status != 0)
+            return done > 0 ? (int64_t)done : status;
+        piece = ((size_t)count << fs->block_shift) - in_block;
+        if (piece > size - done)
+            piece = size - done;
+        status = read_run(fs, block, in_block, to + done, piece);
+        if (status != 0)
+            return done > 0 ? (int64_t)done : status;
+        done += piece;
+    }
+    return (int64_t)done;
+}
+
+/*
+ * A short target stands in the inode, in place of the block numbers: when the file
+ * has no blocks but that of its extended attributes.
+ */
+static bool is_fast(const struct ext2_fs *fs, const struct ext2_inode *ext2)
+{
+    uint32_t attributes = ext2->file_acl != 0 ? fs->block_size / 512 : 0;
+
+    return ext2->sectors == attributes;
+}
+
+int64_t ext2_read_link(struct vfs_inode *inode, char *buf, size_t size)
+{
+    const struct ext2_inode *ext2 = ext2_inode_of(inode);
+    size_t len = (size_t)inode->size_bytes;
+    int64_t got = (int64_t)len;
+
+    if (size > len)
+        size = len;
+    if (is_fast(ext2_of(inode), ext2)) {
+        if (len > EXT2_FAST_LINK_MAX)
+            return -EUCLEAN;
+        memcpy(buf, ext2->fast_link, size);
+    } else if (size > 0) {
+        got = ext2_read(inode, buf, size, 0);
+        if (got >= 0 && (size_t)got < size)
+            return -EIO;
+    }
+    for (size_t i = 0; got > 0 && i < size; i++) {
+        if (buf[i] == '\0')
+            return -EUCLEAN;
+    }
+    return got < 0 ? got : (int64_t)len;
+}

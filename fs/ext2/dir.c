@@ -1,0 +1,156 @@
+/*
+ * Directories: blocks of entries, each with the distance to the next. Indexed
+ * directories keep the same entries and hide their index in empty ones, so they
+ * read as any other.
+ */
+#include "fs/ext2/ext2_internal.h"
+#include "kernel/lib/bytes.h"
+#include "kernel/lib/mem.h"
+
+struct entry {
+    uint32_t inode; /* 0: unused */
+    uint32_t rec_len;
+    uint32_t name_len;
+    uint8_t type; /* 0: the volume does not say */
+    const char *name;
+};
+
+/* The entry at `at` of a block; -EUCLEAN when it does not fit in. */
+static int entry_parse(const struct ext2_fs *fs, const uint8_t *block,
+                       uint32_t at, struct entry *out)
+{
+    const uint8_t *raw = block + at;
+    bool has_type = (fs->incompat & INCOMPAT_FILETYPE) != 0;
+
+    if (fs->block_size - at < EXT2_DIRENT_MIN)
+        return -EUCLEAN;
+    out->inode = le32_get(raw + DIRENT_INODE);
+    out->rec_len = le16_get(raw + DIRENT_REC_LEN);
+    out->name_len =
+        has_type ? raw[DIRENT_NAME_LEN] : le16_get(raw + DIRENT_NAME_LEN);
+    out->type = has_type ? raw[DIRENT_FILE_TYPE] : 0;
+    out->name = (const char *)raw + DIRENT_NAME;
+    if (out->rec_len < EXT2_DIRENT_MIN || (out->rec_len & 3) != 0 ||
+        out->rec_len > fs->block_size - at)
+        return -EUCLEAN;
+    if (out->inode == 0)
+        return 0;
+    if (out->inode > fs->inodes_count || out->name_len == 0 ||
+        out->name_len > FILE_NAME_MAX ||
+        out->name_len > out->rec_len - EXT2_DIRENT_MIN)
+        return -EUCLEAN;
+    return 0;
+}
+
+/* Hold block `index` of a directory; a hole in one is damage. */
+static int block_get(struct vfs_inode *dir, uint64_t index,
+                     struct cache_ref *ref)
+{
+    struct ext2_fs *fs = ext2_of(dir);
+    uint32_t block, count;
+    int status = ext2_bmap(dir, index, 1, &block, &count);
+
+    if (status == -EFBIG || (status == 0 && block == 0))
+        return -EUCLEAN;
+    if (status != 0)
+        return status;
+    return cache_get(fs->cache, (uint64_t)block << fs->block_shift, ref);
+}
+
+/* Search one block: 1 found, 0 not here. */
+static int block_search(const struct ext2_fs *fs, const uint8_t *block,
+                        const char *name, size_t len, uint64_t *number)
+{
+    struct entry entry;
+
+    for (uint32_t at = 0; at < fs->block_size; at += entry.rec_len) {
+        int status = entry_parse(fs, block, at, &entry);
+
+        if (status != 0)
+            return status;
+        if (entry.inode != 0 && entry.name_len == len &&
+            memcmp(entry.name, name, len) == 0) {
+            *number = entry.inode;
+            return 1;
+        }
+    }
+    return 0;
+}
+
+int ext2_lookup(struct vfs_inode *dir, const char *name, size_t len,
+                uint64_t *number)
+{
+    struct ext2_fs *fs = ext2_of(dir);
+    uint64_t blocks = dir->size_bytes >> fs->block_shift;
+
+    for (uint64_t i = 0; i < blocks; i++) {
+        struct cache_ref ref;
+        int status = block_get(dir, i, &ref);
+
+        if (status != 0)
+            return status;
+        status = block_search(fs, ref.data, name, len, number);
+        cache_put(fs->cache, &ref);
+        if (status != 0)
+            return status < 0 ? status : 0;
+    }
+    return -ENOENT;
+}
+
+/* A name that holds a slash or a NUL could not be asked for. */
+static bool name_valid(const struct entry *entry)
+{
+    for (uint32_t i = 0; i < entry->name_len; i++) {
+        if (entry->name[i] == '/' || entry->name[i] == '\0')
+            return false;
+    }
+    return true;
+}
+
+static enum file_type type_of(uint8_t type)
+{
+    static const enum file_type types[] = {
+        FILE_UNKNOWN, FILE_REGULAR, FILE_DIRECTORY, FILE_OTHER,
+        FILE_OTHER,   FILE_OTHER,   FILE_OTHER,     FILE_SYMLINK,
+    };
+
+    return type < COUNT_OF(types) ? types[type] : FILE_UNKNOWN;
+}
+
+/* Take the entry at a cursor out: 1 taken, 0 unused, or an error. */
+static int entry_take(struct vfs_inode *dir, uint64_t *cursor,
+                      struct dir_entry *out)
+{
+    struct ext2_fs *fs = ext2_of(dir);
+    struct cache_ref ref;
+    struct entry entry;
+    int status = block_get(dir, *cursor >> fs->block_shift, &ref);
+
+    if (status != 0)
+        return status;
+    status = entry_parse(fs, ref.data,
+                         (uint32_t)(*cursor & (fs->block_size - 1)), &entry);
+    if (status == 0 && entry.inode != 0) {
+        status = name_valid(&entry) ? 1 : -EUCLEAN;
+        out->inode = entry.inode;
+        out->type = type_of(entry.type);
+        memcpy(out->name, entry.name, entry.name_len);
+        out->name[entry.name_len] = '\0';
+    }
+    if (status >= 0)
+        *cursor += entry.rec_len;
+    cache_put(fs->cache, &ref);
+    return status;
+}
+
+int ext2_dir_next(struct vfs_inode *dir, uint64_t *cursor,
+                  struct dir_entry *entry)
+{
+    while (*cursor < dir->size_bytes) {
+        int status = entry_take(dir, cursor, entry);
+
+        if (status != 0)
+            return status;
+    }
+    return 0;
+}

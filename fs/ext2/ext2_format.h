@@ -1,0 +1,85 @@
+/*
+ * The second extended file system on disk: offsets and values. Source: "The
+ * Second Extended File System, Internal Layout" (D. Poirier), and for the feature
+ * flags e2fsprogs, lib/ext2fs/ext2_fs.h. Everything is little-endian; blocks are
+ * numbered from 0 at the start of the volume.
+ */
+#ifndef TORC_FS_EXT2_FORMAT_H
+#define TORC_FS_EXT2_FORMAT_H
+
+/* clang-format off */
+enum {
+    /* The superblock: 1024 bytes at byte 1024, whatever the block size. */
+    EXT2_SUPER_OFFSET         = 1024,
+    EXT2_SUPER_SIZE           = 1024,
+    SUPER_INODES_COUNT        = 0,
+    SUPER_BLOCKS_COUNT        = 4,
+    SUPER_FIRST_DATA_BLOCK    = 20,  /* 1 with 1 KiB blocks, else 0 */
+    SUPER_LOG_BLOCK_SIZE      = 24,  /* 1024 << this */
+    SUPER_BLOCKS_PER_GROUP    = 32,
+    SUPER_INODES_PER_GROUP    = 40,
+    SUPER_MAGIC               = 56,  /* 16 bits */
+    SUPER_REV_LEVEL           = 76,
+    SUPER_FIRST_INO           = 84,  /* from revision 1 on, as what follows */
+    SUPER_INODE_SIZE          = 88,  /* 16 bits */
+    SUPER_FEATURE_COMPAT      = 92,
+    SUPER_FEATURE_INCOMPAT    = 96,
+    SUPER_FEATURE_RO_COMPAT   = 100,
+    SUPER_FIRST_META_BG       = 260,
+    EXT2_MAGIC                = 0xef53,
+    EXT2_LOG_BLOCK_SIZE_MAX   = 2,   /* 4 KiB: what we mount */
+
+    /* A group descriptor. */
+    EXT2_GROUP_DESC_SIZE      = 32,
+    GROUP_BLOCK_BITMAP        = 0,
+    GROUP_INODE_BITMAP        = 4,
+    GROUP_INODE_TABLE         = 8,
+
+    /* An inode. */
+    EXT2_INODE_SIZE_MIN       = 128,
+    INODE_MODE                = 0,   /* 16 bits */
+    INODE_UID                 = 2,   /* 16 bits */
+    INODE_SIZE                = 4,
+    INODE_ATIME               = 8,
+    INODE_CTIME               = 12,
+    INODE_MTIME               = 16,
+    INODE_GID                 = 24,  /* 16 bits */
+    INODE_LINKS               = 26,  /* 16 bits */
+    INODE_BLOCKS              = 28,  /* of 512 bytes, indirect ones included */
+    INODE_FLAGS               = 32,
+    INODE_BLOCK               = 40,  /* 12 direct, then 1, 2, 3 levels */
+    INODE_FILE_ACL            = 104, /* block of extended attributes, or 0 */
+    INODE_SIZE_HIGH           = 108, /* of regular files, revision 1 */
+    INODE_UID_HIGH            = 120, /* 16 bits */
+    INODE_GID_HIGH            = 122, /* 16 bits */
+    EXT2_DIRECT_COUNT         = 12,
+    EXT2_LEVEL_MAX            = 3,
+    EXT2_BLOCK_POINTERS       = 15,
+    EXT2_FAST_LINK_MAX        = 59,  /* in the 60 bytes of i_block, and a NUL */
+    EXT2_ROOT_INODE           = 2,
+    EXT2_FIRST_INODE_REV0     = 11,
+
+    /* i_mode: the type, in its upper 4 bits. */
+    MODE_TYPE_SHIFT           = 12,
+    MODE_DIRECTORY            = 4,
+    MODE_REGULAR              = 8,
+    MODE_SYMLINK              = 10,
+    MODE_PERMISSIONS          = 0xfff,
+
+    /* A directory entry. */
+    DIRENT_INODE              = 0,   /* 0: unused */
+    DIRENT_REC_LEN            = 4,   /* 16 bits, a multiple of 4 */
+    DIRENT_NAME_LEN           = 6,   /* 8 bits with the file type, else 16 */
+    DIRENT_FILE_TYPE          = 7,
+    DIRENT_NAME               = 8,
+    EXT2_DIRENT_MIN           = 8,
+
+    /* Features. */
+    INCOMPAT_FILETYPE         = 0x0002,
+    INCOMPAT_META_BG          = 0x0010,
+    INCOMPAT_SUPPORTED        = INCOMPAT_FILETYPE | INCOMPAT_META_BG,
+    RO_COMPAT_SPARSE_SUPER    = 0x0001,
+};
+/* clang-format on */
+
+#endif

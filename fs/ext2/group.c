@@ -1,0 +1,88 @@
+/* Block groups and their descriptors. */
+#include "fs/ext2/ext2_internal.h"
+#include "kernel/lib/bytes.h"
+
+static bool is_power(uint32_t value, uint32_t base)
+{
+    while (value % base == 0)
+        value /= base;
+    return value == 1;
+}
+
+/* Whether a group begins with a copy of the superblock. */
+static bool has_super(const struct ext2_fs *fs, uint32_t group)
+{
+    if ((fs->ro_compat & RO_COMPAT_SPARSE_SUPER) == 0 || group <= 1)
+        return true;
+    return is_power(group, 3) || is_power(group, 5) || is_power(group, 7);
+}
+
+/*
+ * The block that holds a group's descriptor. All stand together behind the
+ * superblock, or, with META_BG, each block of them in the first group it tells of.
+ */
+static uint64_t desc_block(const struct ext2_fs *fs, uint32_t group)
+{
+    uint32_t per_block = fs->block_size / EXT2_GROUP_DESC_SIZE;
+    uint32_t index = group / per_block;
+    uint32_t first = index * per_block;
+
+    if ((fs->incompat & INCOMPAT_META_BG) == 0 || index < fs->first_meta_bg)
+        return (uint64_t)fs->first_data_block + 1 + index;
+    return (uint64_t)fs->first_data_block +
+           (uint64_t)first * fs->blocks_per_group + has_super(fs, first);
+}
+
+static int desc_read(struct ext2_fs *fs, uint32_t group,
+                     uint8_t desc[EXT2_GROUP_DESC_SIZE])
+{
+    uint32_t per_block = fs->block_size / EXT2_GROUP_DESC_SIZE;
+    uint64_t block = desc_block(fs, group);
+
+    if (!ext2_blocks_valid(fs, block, 1))
+        return -EUCLEAN;
+    return cache_read(fs->cache,
+                      (block << fs->block_shift) +
+                          group % per_block * EXT2_GROUP_DESC_SIZE,
+                      desc, EXT2_GROUP_DESC_SIZE);
+}
+
+/* Where an inode table begins, if all of it lies in the volume. */
+static int table_of(const struct ext2_fs *fs, const uint8_t *desc,
+                    uint32_t *block)
+{
+    uint32_t per_block = fs->block_size / fs->inode_size;
+    uint32_t length = (fs->inodes_per_group + per_block - 1) / per_block;
+    uint32_t first = le32_get(desc + GROUP_INODE_TABLE);
+
+    if (!ext2_blocks_valid(fs, first, length))
+        return -EUCLEAN;
+    *block = first;
+    return 0;
+}
+
+int ext2_group_inode_table(struct ext2_fs *fs, uint32_t group, uint32_t *block)
+{
+    uint8_t desc[EXT2_GROUP_DESC_SIZE];
+    int status = desc_read(fs, group, desc);
+
+    return status != 0 ? status : table_of(fs, desc, block);
+}
+
+int ext2_groups_check(struct ext2_fs *fs)
+{
+    for (uint32_t group = 0; group < fs->group_count; group++) {
+        uint8_t desc[EXT2_GROUP_DESC_SIZE];
+        uint32_t table;
+        int status = desc_read(fs, group, desc);
+
+        if (status == 0)
+            status = table_of(fs, desc, &table);
+        if (status != 0)
+            return status;
+        if (!ext2_blocks_valid(fs, le32_get(desc + GROUP_BLOCK_BITMAP), 1) ||
+            !ext2_blocks_valid(fs, le32_get(desc + GROUP_INODE_BITMAP), 1))
+            return -EUCLEAN;
+    }
+    return 0;
+}

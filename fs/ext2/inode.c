@@ -1,0 +1,130 @@
+/* Inodes: from disk to memory, and what is checked on the way. */
+#include "fs/ext2/ext2_internal.h"
+#include "kernel/lib/bytes.h"
+#include "kernel/lib/mem.h"
+#include <torc/memory.h>
+
+static enum file_type type_of(uint16_t mode)
+{
+    switch (mode >> MODE_TYPE_SHIFT) {
+    case MODE_DIRECTORY:
+        return FILE_DIRECTORY;
+    case MODE_REGULAR:
+        return FILE_REGULAR;
+    case MODE_SYMLINK:
+        return FILE_SYMLINK;
+    default:
+        return FILE_OTHER;
+    }
+}
+
+static void parse(const uint8_t *raw, struct ext2_inode *out)
+{
+    out->mode = le16_get(raw + INODE_MODE);
+    out->links = le16_get(raw + INODE_LINKS);
+    out->uid = le16_get(raw + INODE_UID) |
+               (uint32_t)le16_get(raw + INODE_UID_HIGH) << 16;
+    out->gid = le16_get(raw + INODE_GID) |
+               (uint32_t)le16_get(raw + INODE_GID_HIGH) << 16;
+    out->sectors = le32_get(raw + INODE_BLOCKS);
+    out->file_acl = le32_get(raw + INODE_FILE_ACL);
+    /* Signed: until 2038, and before 1970. */
+    out->atime_s = (int32_t)le32_get(raw + INODE_ATIME);
+    out->ctime_s = (int32_t)le32_get(raw + INODE_CTIME);
+    out->mtime_s = (int32_t)le32_get(raw + INODE_MTIME);
+    for (unsigned i = 0; i < EXT2_BLOCK_POINTERS; i++)
+        out->block[i] = le32_get(raw + INODE_BLOCK + 4 * i);
+    memcpy(out->fast_link, raw + INODE_BLOCK, sizeof(out->fast_link));
+}
+
+/* What its users rely on. */
+static int check(const struct ext2_fs *fs, const struct vfs_inode *inode,
+                 const struct ext2_inode *ext2)
+{
+    if (ext2->links == 0 || ext2->mode == 0)
+        return -EUCLEAN; /* an entry leads to a deleted file */
+    switch (inode->type) {
+    case FILE_DIRECTORY:
+        /* Whole blocks, and not more than there are. */
+        if (inode->size_bytes == 0 ||
+            (inode->size_bytes & (fs->block_size - 1)) != 0 ||
+            inode->size_bytes >> fs->block_shift > fs->blocks_count)
+            return -EUCLEAN;
+        return 0;
+    case FILE_SYMLINK:
+        return inode->size_bytes < fs->block_size ? 0 : -EUCLEAN;
+    default:
+        return inode->size_bytes <= INT64_MAX ? 0 : -EUCLEAN;
+    }
+}
+
+/* Byte offset of an inode on the disk. */
+static int locate(struct ext2_fs *fs, uint64_t number, uint64_t *offset)
+{
+    uint32_t index, table;
+    int status;
+
+    if (number == 0 || number > fs->inodes_count)
+        return -EUCLEAN;
+    index = (uint32_t)(number - 1);
+    status = ext2_group_inode_table(fs, index / fs->inodes_per_group, &table);
+    if (status != 0)
+        return status;
+    *offset = ((uint64_t)table << fs->block_shift) +
+              (uint64_t)(index % fs->inodes_per_group) * fs->inode_size;
+    return 0;
+}
+
+int ext2_inode_load(struct vfs_inode *inode)
+{
+    struct ext2_fs *fs = ext2_of(inode);
+    struct ext2_inode *ext2;
+    uint8_t raw[EXT2_INODE_SIZE_MIN];
+    uint64_t offset;
+    int status = locate(fs, inode->number, &offset);
+
+    if (status == 0)
+        status = cache_read(fs->cache, offset, raw, sizeof(raw));
+    if (status != 0)
+        return status;
+    ext2 = mem_alloc(sizeof(*ext2));
+    if (ext2 == NULL)
+        return -ENOMEM;
+    parse(raw, ext2);
+    inode->type = type_of(ext2->mode);
+    inode->size_bytes = le32_get(raw + INODE_SIZE);
+    if (inode->type == FILE_REGULAR && !fs->is_rev0)
+        inode->size_bytes |= (uint64_t)le32_get(raw + INODE_SIZE_HIGH) << 32;
+    status = check(fs, inode, ext2);
+    if (status != 0) {
+        mem_free(ext2);
+        return status;
+    }
+    inode->fs_data = ext2;
+    return 0;
+}
+
+void ext2_inode_drop(struct vfs_inode *inode)
+{
+    mem_free(inode->fs_data);
+}
+
+int ext2_stat(struct vfs_inode *inode, struct file_stat *stat)
+{
+    const struct ext2_inode *ext2 = ext2_inode_of(inode);
+
+    *stat = (struct file_stat){
+        .inode = inode->number,
+        .type = inode->type,
+        .mode = ext2->mode & MODE_PERMISSIONS,
+        .links = ext2->links,
+        .uid = ext2->uid,
+        .gid = ext2->gid,
+        .size_bytes = inode->size_bytes,
+        .blocks = ext2->sectors,
+        .atime_s = ext2->atime_s,
+        .mtime_s = ext2->mtime_s,
+        .ctime_s = ext2->ctime_s,
+    };
+    return 0;
+}
