@@ -273,9 +273,14 @@ void stack_destroy(struct net_stack *stack)
     mem_free(stack);
 }
 
+/* Of a netmask that is a prefix. */
 static unsigned prefix_len(uint32_t netmask)
 {
-    return (unsigned)__builtin_popcount(netmask);
+    unsigned len = 0;
+
+    for (; netmask != 0; netmask <<= 1)
+        len++;
+    return len;
 }
 
 static void stack_log(const struct net_stack *stack)
