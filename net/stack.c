@@ -273,6 +273,7 @@ void stack_destroy(struct net_stack *stack)
     mem_free(stack);
 }
 
+/* Of a netmask that is a prefix. */
 static unsigned prefix_len(uint32_t netmask)
 {
     unsigned len = 0;

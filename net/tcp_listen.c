@@ -2,11 +2,12 @@
  * Segments for no connection, and connections being made.
  *
  * What has not answered our SYN-ACK yet costs one struct tcp_conn and no
- * buffers, and a service has at most half_open_max of them. When a flood of SYNs
- * has used them up, the next ones get a SYN cookie (RFC 4987, section 3.6): the
- * state goes into the sequence number of the SYN-ACK, and the connection is made
- * from the ACK that brings it back. Its five top bits are a clock, the next
- * three the MSS, the rest a keyed hash. Such a connection has no window scale.
+ * buffers, and a service has at most half_open_max of them. When a flood of
+ * SYNs has used them up, the next ones get a SYN cookie (RFC 4987, section
+ * 3.6): the state goes into the sequence number of the SYN-ACK, and the
+ * connection is made from the ACK that brings it back. Its five top bits are a
+ * clock, the next three the MSS, the rest a keyed hash. Such a connection has
+ * no window scale.
  */
 #include "kernel/lib/bytes.h"
 #include "net/socket.h"
