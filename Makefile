@@ -35,7 +35,8 @@ BASE := -std=c11 -g -O2 -fno-common -fno-omit-frame-pointer \
 	-fno-strict-aliasing -ffile-prefix-map=$(CURDIR)/= -I. -Iinclude \
 	-MMD -MP
 # No libc: with -nostdinc only the compiler's own headers are there.
-FREE := -ffreestanding -nostdinc -isystem $(shell $(CC) -print-file-name=include)
+FREE := -ffreestanding -nostdinc \
+	-isystem $(shell $(CC) -print-file-name=include 2>/dev/null)
 METAL := -Ihal/baremetal -mno-red-zone -mgeneral-regs-only -fno-pic -fno-pie \
 	-fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables \
 	-ffunction-sections -fdata-sections
@@ -128,11 +129,111 @@ $(APPS:%=$(BUILD)/host/%): $(BUILD)/host/%: $$(call app_objects,host,$$*) $(BUIL
 	$(Q)$(CC) -c $@.symbols.S -o $@.symbols.o
 	$(Q)$(CC) -pthread -no-pie $(filter %.o %.a,$^) $@.symbols.o $(SLIRP_LIBS) -o $@
 
+# The contract test of the HAL is a kernel of its own: a HAL and kernel/lib.
+CONTRACT := $(wildcard tests/integration/hal_contract*.c)
+define contract_rules
+$(BUILD)/$(1)/contract/%.o: tests/integration/%.c
+	@mkdir -p $$(@D)
+	$$(call say,CC,$$<)
+	$$(Q)$$(CC) $$(BASE) $$(WARN) $$(FREE) $$(FLAGS-$(1)) -c $$< -o $$@
+endef
+$(foreach v,metal host asan tsan,$(eval $(call contract_rules,$(v))))
+contract_objects = $(CONTRACT:tests/integration/%.c=$(BUILD)/$(1)/contract/%.o)
+
+$(BUILD)/metal/hal_contract.elf: $(call contract_objects,metal) \
+		$(BUILD)/metal/libtorc.a $(OBJS-metal:%=$(BUILD)/metal/%)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LINK-image) $(filter %.o %.a,$^) -o $@
+$(BUILD)/host/hal_contract: $(call contract_objects,host) $(BUILD)/host/libtorc.a
+	$(call say,LD,$@)
+	$(Q)$(CC) -pthread $^ $(SLIRP_LIBS) -o $@
+
+# ---- Targets --------------------------------------------------------------------
+
 metal: $(APPS:%=$(BUILD)/metal/%.elf) ## the images that boot: build/metal/APP.elf
 host: $(APPS:%=$(BUILD)/host/%) ## the same as Linux processes: build/host/APP
 
-unit: $(UNIT:%=$(BUILD)/asan/unit/%) ## unit tests on the host, ASan and UBSan
+deps: ## install every Debian package needed (packages.txt)
+	$(Q)tools/need.sh --install all
+
+# What is missing is installed first; then make begins again, since the flags are
+# read off the tools.
+run: ## boot APP in QEMU: CPUS= MEM= (MiB) PORT= MACHINE= DIR=; Ctrl-C ends
+	$(Q)tools/need.sh --install build run
+	$(Q)$(MAKE) --no-print-directory run-installed
+
+APP ?= webserver
+CPUS ?= 2
+MEM ?= 64
+PORT ?= 8080
+MACHINE ?= microvm
+DIR ?= apps/$(APP)/www
+run-installed: $(BUILD)/metal/$(APP).elf
+	$(Q)[ ! -d "$(DIR)" ] || tools/mkimg/mkimg.sh ext2 --dir "$(DIR)" \
+		--out $(BUILD)/root.img
+	$(Q)if [ -d "$(DIR)" ]; then \
+		tools/run.sh $(PORT) tools/qemu.sh --machine $(MACHINE) \
+			--cpus $(CPUS) --mem $(MEM) --kernel $< --append "$(ARGS)" \
+			--disk $(BUILD)/root.img --forward $(PORT); \
+	else \
+		tools/qemu.sh --machine $(MACHINE) --cpus $(CPUS) --mem $(MEM) \
+			--kernel $< --append "$(ARGS)"; \
+	fi
+
+run-host: ## the same as a Linux process, without root
+	$(Q)tools/need.sh build run
+	$(Q)$(MAKE) --no-print-directory $(BUILD)/host/$(APP)
+	$(Q)tools/mkimg/mkimg.sh ext2 --dir "$(DIR)" --out $(BUILD)/root.img
+	$(Q)tools/run.sh $(PORT) $(BUILD)/host/$(APP) --cpus $(CPUS) --mem $(MEM)m \
+		--disk $(BUILD)/root.img \
+		--net user,hostfwd=tcp:127.0.0.1:$(PORT)-:80 -- $(ARGS)
+
+image: $(BUILD)/metal/$(APP).elf ## bootable disk and ISO: build/APP.img, build/APP.iso
+	$(Q)tools/need.sh build run
+	$(Q)tools/mkimg/mkimg.sh disk --kernel $< --dir "$(DIR)" --out $(BUILD)/$(APP).img
+	$(Q)tools/mkimg/mkimg.sh iso --kernel $< --dir "$(DIR)" --out $(BUILD)/$(APP).iso
+	$(Q)ls -lh $(BUILD)/$(APP).img $(BUILD)/$(APP).iso
+
+test: ## unit and integration tests
+	$(Q)tools/need.sh --install build run test
+	$(Q)$(MAKE) --no-print-directory unit
+	$(Q)$(MAKE) --no-print-directory integration
+
+need-build:
+	$(Q)tools/need.sh build
+need-test: need-build
+	$(Q)tools/need.sh test
+
+unit: $(UNIT:%=$(BUILD)/asan/unit/%) | need-test ## unit tests on the host, ASan and UBSan
 	$(Q)tools/run_unit.sh $^
+
+integration: metal host $(BUILD)/metal/hal_contract.elf \
+		$(BUILD)/host/hal_contract | need-test ## boot the images, fetch files
+	$(Q)BUILD=$(BUILD) tests/integration/run.sh $(TESTS)
+
+check: ## layers, no lock, format, second compiler, tidiness
+	$(Q)tools/need.sh --install build check
+	$(Q)$(MAKE) --no-print-directory metal host
+	$(Q)BUILD=$(BUILD) tools/check.sh
+
+coverage: ## lcov pages of the unit tests: build/coverage/index.html
+	$(Q)tools/need.sh build test coverage
+	$(Q)$(MAKE) --no-print-directory $(UNIT:%=$(BUILD)/cov/unit/%)
+	$(Q)BUILD=$(BUILD) tools/coverage.sh $(UNIT:%=$(BUILD)/cov/unit/%)
+
+TARGET ?= ext2
+SECONDS ?= 30
+fuzz: ## libFuzzer: TARGET=ext2 SECONDS=30
+	$(Q)tools/need.sh build test check fuzz
+	$(Q)[ -f tests/fuzz/fuzz_$(TARGET).c ] || { \
+		echo "no such target; there are: $(FUZZ)"; exit 2; }
+	$(Q)$(MAKE) --no-print-directory CC=clang-14 $(BUILD)/fuzz/fuzz_$(TARGET)
+	$(Q)BUILD=$(BUILD) tools/fuzz.sh $(TARGET) $(SECONDS)
+
+$(BUILD)/fuzz/fuzz_%: $(BUILD)/fuzz/tests/fuzz/fuzz_%.o \
+		$(BUILD)/fuzz/tests/libfakes.a $(BUILD)/fuzz/libtorc.a
+	$(Q)$(CC) -pthread $(LINK-fuzz) -Wl,--start-group $^ -Wl,--end-group \
+		-lcmocka $(SLIRP_LIBS) -o $@
 
 format: ## format the tree with clang-format
 	$(Q)git ls-files -co --exclude-standard '*.c' '*.h' | xargs clang-format-14 -i
@@ -143,6 +244,7 @@ clean: ## remove everything made
 help: ## this list
 	@awk -F':.*## ' '/^[a-z_-]+:.*## /{printf "  %-14s %s\n",$$1,$$2}' Makefile
 
-.PHONY: metal host unit format clean help
+.PHONY: metal host deps run run-installed run-host image test need-build need-test \
+	unit integration check coverage fuzz format clean help
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

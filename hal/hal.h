@@ -41,7 +41,7 @@ enum {
     HAL_LARGE_PAGE_SIZE = 2 * 1024 * 1024,
 };
 
-/* ---- 1. Start and end of the world -------------------------------------- */
+/* ---- 1. Start and end of the world --------------------------------------- */
 
 /* Free RAM: whole pages, identity mapped, writable, not zeroed. */
 struct hal_region {
@@ -103,7 +103,7 @@ _Noreturn void hal_abort(void);
 /* Write text to the console; best effort, bounded wait, any context. */
 void hal_console_write(const char *text, size_t len);
 
-/* ---- 2. Processors --------------------------------------------------------- */
+/* ---- 2. Processors ------------------------------------------------------- */
 
 /* Number of this CPU, 0 .. cpu_count-1. */
 unsigned hal_cpu_id(void);
@@ -138,7 +138,7 @@ void hal_cpu_relax(void);
  */
 void hal_ipi_send(unsigned cpu);
 
-/* ---- 3. Interrupts ---------------------------------------------------------- */
+/* ---- 3. Interrupts ------------------------------------------------------- */
 
 /*
  * Interrupt numbers: 0 .. 255 are the lines of the platform (global system
@@ -179,7 +179,7 @@ must_check int hal_irq_attach(int irq, unsigned cpu, void (*handler)(void *),
  */
 must_check int hal_irq_msi(unsigned cpu, uint64_t *addr, uint32_t *data);
 
-/* ---- 4. Time and entropy ------------------------------------------------------ */
+/* ---- 4. Time and entropy ------------------------------------------------- */
 
 /* Nanoseconds since boot: monotonic, the same on all CPUs, never 0 twice. */
 uint64_t hal_time_ns(void);
@@ -195,7 +195,7 @@ void hal_timer_set(uint64_t deadline_ns);
 /* Fill `buf` with up to `len` random bytes; returns how many it had. */
 size_t hal_entropy(void *buf, size_t len);
 
-/* ---- 5. Execution contexts ------------------------------------------------------ */
+/* ---- 5. Execution contexts ----------------------------------------------- */
 
 struct hal_context {
     void *sp;
@@ -224,7 +224,7 @@ void hal_context_switch(struct hal_context *from, struct hal_context *to);
  */
 void hal_context_fini(struct hal_context *ctx);
 
-/* ---- 6. Memory: attributes, ordering, devices ------------------------------------- */
+/* ---- 6. Memory: attributes, ordering, devices ---------------------------- */
 
 enum hal_page_attr {
     HAL_PAGE_NORMAL,   /* readable, writable, cached, not executable */
@@ -253,7 +253,7 @@ void hal_dma_unmap(void *ptr, size_t size);
  */
 uint64_t hal_dma_addr(const void *ptr);
 
-/* ---- 7. Device registers ------------------------------------------------------------ */
+/* ---- 7. Device registers ------------------------------------------------- */
 
 enum hal_io_space { HAL_IO_PORT, HAL_IO_MEMORY };
 
@@ -278,7 +278,7 @@ void hal_io_write8(struct hal_io io, size_t offset, uint8_t value);
 void hal_io_write16(struct hal_io io, size_t offset, uint16_t value);
 void hal_io_write32(struct hal_io io, size_t offset, uint32_t value);
 
-/* ---- 8. Finding devices --------------------------------------------------------------- */
+/* ---- 8. Finding devices -------------------------------------------------- */
 
 struct hal_pci_addr {
     uint8_t bus;
@@ -305,7 +305,7 @@ struct hal_platform_device {
 must_check int hal_platform_device(unsigned index,
                                    struct hal_platform_device *out);
 
-/* ---- 9. Leaf devices: what a hosted machine has instead of hardware ----------------------- */
+/* ---- 9. Leaf devices: what a hosted machine has instead of hardware ------ */
 
 /* On bare metal there are none: every call returns -ENODEV or NULL. */
 

@@ -74,7 +74,7 @@ int block_submit(struct block_device *dev, struct block_request *request)
     return 0;
 }
 
-/* ---- Waiting for one request ---------------------------------------------------------- */
+/* ---- Waiting for one request --------------------------------------------- */
 
 struct waiter {
     struct wait_queue queue;

@@ -36,8 +36,9 @@ struct block_device;
 struct block_ops {
     /*
      * Start a request whose range was checked. 0: the driver owns it until
-     * done(), which may come before submit returns. -EAGAIN: full now, the block
-     * layer retries after the next completion. Owner CPU; thread or irq work.
+     * done(), which may come before submit returns. -EAGAIN: full now, the
+     * block layer retries after the next completion. Owner CPU; thread or irq
+     * work.
      */
     int (*submit)(struct block_device *dev, struct block_request *request);
 
@@ -72,13 +73,14 @@ struct block_device {
 must_check int block_register(struct block_device *dev, const char *prefix);
 
 /*
- * Read the partition table of a disk on its owner CPU (MBR; primary partitions).
- * A disk without a table has no partitions, which is success; a damaged entry is
- * logged and skipped. Returns 0, -EIO, -ENOMEM.
+ * Read the partition table of a disk on its owner CPU (MBR; primary
+ * partitions). A disk without a table has no partitions, which is success; a
+ * damaged entry is logged and skipped. Returns 0, -EIO, -ENOMEM.
  */
 must_check int partition_scan(struct block_device *disk);
 
-/* Add what was found to the device list (vda1 ..). CPU 0. Returns 0, -ENOSPC. */
+/* Add what was found to the device list (vda1 ..). CPU 0. Returns 0,
+ * -ENOSPC. */
 must_check int partition_register(struct block_device *disk);
 
 /*

@@ -18,10 +18,10 @@ struct device {
     struct list link;
 
     /*
-     * Set the device up on the calling CPU, which becomes its owner: memory from
-     * here, interrupts to here. Once. Thread; may wait. On failure the device is
-     * reset and start() may be called again. Returns 0, -ENOMEM, -EIO,
-     * -ETIMEDOUT, -ENOTSUP.
+     * Set the device up on the calling CPU, which becomes its owner: memory
+     * from here, interrupts to here. Once. Thread; may wait. On failure the
+     * device is reset and start() may be called again. Returns 0, -ENOMEM,
+     * -EIO, -ETIMEDOUT, -ENOTSUP.
      */
     int (*start)(struct device *device);
 
@@ -34,9 +34,9 @@ struct device {
 void device_list_init(void);
 
 /*
- * Add a device; the caller filled class and start. `prefix` gives its name: with
- * a letter ("vd": vda, vdb) for disks, with a number ("net": net0) for cards.
- * Returns 0, -ENOSPC (no name left).
+ * Add a device; the caller filled class and start. `prefix` gives its name:
+ * with a letter ("vd": vda, vdb) for disks, with a number ("net": net0) for
+ * cards. Returns 0, -ENOSPC (no name left).
  */
 must_check int device_register(struct device *device, const char *prefix);
 

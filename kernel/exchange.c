@@ -13,23 +13,24 @@
  *   wait for load-acquire(slot)==NULL   ...
  *   store-release(slot, list)           store-release(slot, NULL)
  *
- * Doorbells. So that a pass need not look at every slot, the source also sets its
- * byte in the destination's line of bells (one line for 64 sources) and then the
- * destination's summary byte, which is all an idle pass reads. The destination
- * clears the summary, then looks at the bells, clears those it finds and takes
- * the slots. A set summary could be lost between "clear summary" and "look at the
- * bells": the destination's fence stands between these two, the source's fence
- * stands between "set bell" and "set summary". If the source's fence comes first,
- * the destination sees the bell; if the destination's comes first, the source's
- * summary store comes after the clearing one, and stays.
+ * Doorbells. So that a pass need not look at every slot, the source also sets
+ * its byte in the destination's line of bells (one line for 64 sources) and
+ * then the destination's summary byte, which is all an idle pass reads. The
+ * destination clears the summary, then looks at the bells, clears those it
+ * finds and takes the slots. A set summary could be lost between "clear
+ * summary" and "look at the bells": the destination's fence stands between
+ * these two, the source's fence stands between "set bell" and "set summary". If
+ * the source's fence comes first, the destination sees the bell; if the
+ * destination's comes first, the source's summary store comes after the
+ * clearing one, and stays.
  *
  * Sleep. The destination announces sleep, fences, looks at all bells, and only
- * then sleeps. The source sets the bell, fences (the same fence), and then looks
- * whether the destination sleeps; if so it sends an interrupt. Whichever fence is
- * first, one of the two sees the other's store: either the destination finds the
- * bell and stays awake, or the source finds it asleep and rings. It looks at the
- * bells and not at the summary, because the source stores the summary after its
- * fence.
+ * then sleeps. The source sets the bell, fences (the same fence), and then
+ * looks whether the destination sleeps; if so it sends an interrupt. Whichever
+ * fence is first, one of the two sees the other's store: either the destination
+ * finds the bell and stays awake, or the source finds it asleep and rings. It
+ * looks at the bells and not at the summary, because the source stores the
+ * summary after its fence.
  *
  * These two store-load races are why hal_fence() exists; nothing else in the
  * kernel needs it.

@@ -4,8 +4,8 @@
  * found from any object by arithmetic. A slab that becomes empty goes back to
  * the page allocator, so memory does not stay in the class that once needed it.
  *
- * Classes: multiples of 16 up to 128, then four to each doubling: at most a fifth
- * of a block is lost. Every object is aligned to 16.
+ * Classes: multiples of 16 up to 128, then four to each doubling: at most a
+ * fifth of a block is lost. Every object is aligned to 16.
  */
 #include "kernel/heap.h"
 #include "hal/hal.h"
@@ -55,7 +55,7 @@ struct heap *heap_create(struct page_allocator *pages)
     return heap;
 }
 
-/* ---- Failing on request -------------------------------------------------------- */
+/* ---- Failing on request -------------------------------------------------- */
 
 void heap_fail(uint64_t after)
 {
@@ -74,7 +74,7 @@ static bool must_fail(struct heap *heap)
     return --heap->fault_after == 0;
 }
 
-/* ---- Slabs ------------------------------------------------------------------------ */
+/* ---- Slabs --------------------------------------------------------------- */
 
 /* Cut a new slab; its descriptor, on the class's list, or NULL. */
 static struct page *slab_create(struct heap *heap, unsigned class)
@@ -169,7 +169,7 @@ static struct page *slab_of(struct heap *heap, const void *ptr)
     return page - page->head;
 }
 
-/* ---- The interface -------------------------------------------------------------------- */
+/* ---- The interface ------------------------------------------------------- */
 
 void *mem_alloc(size_t size)
 {

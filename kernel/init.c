@@ -62,7 +62,7 @@ void machine_exit(int status)
     hal_exit(status);
 }
 
-/* ---- Before threads -------------------------------------------------------------- */
+/* ---- Before threads ------------------------------------------------------ */
 
 static void init_options(const char *app_name)
 {
@@ -114,7 +114,7 @@ void kernel_init(const struct hal_boot_info *info, const char *app_name)
     device_list_init();
 }
 
-/* ---- The other CPUs ---------------------------------------------------------------- */
+/* ---- The other CPUs ------------------------------------------------------ */
 
 static void online_arrived(struct exchange_item *item)
 {
@@ -168,7 +168,7 @@ static void wait_for_cpus(void)
     }
 }
 
-/* ---- The application ------------------------------------------------------------------ */
+/* ---- The application ----------------------------------------------------- */
 
 static int main_thread(void *arg)
 {

@@ -20,8 +20,8 @@ void irq_work_raise(struct irq_work *work)
 }
 
 /*
- * Takes the whole list at once: work raised meanwhile, by itself even, waits for
- * the next pass, so a storm of interrupts cannot keep the threads out.
+ * Takes the whole list at once: work raised meanwhile, by itself even, waits
+ * for the next pass, so a storm of interrupts cannot keep the threads out.
  */
 void irq_work_run(void)
 {

@@ -1,7 +1,7 @@
 /*
  * Log lines. The console belongs to CPU 0: the others send their lines there
- * through the exchange slots, so lines of two CPUs never mix. Without memory for
- * the message a CPU writes by itself; a torn line is better than none.
+ * through the exchange slots, so lines of two CPUs never mix. Without memory
+ * for the message a CPU writes by itself; a torn line is better than none.
  */
 #include "kernel/log.h"
 #include "hal/hal.h"

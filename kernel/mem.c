@@ -69,7 +69,7 @@ void *page_address(struct page_allocator *pages, const struct page *page)
     panic("page %p is not of cpu %u", (const void *)page, pages->cpu);
 }
 
-/* ---- Blocks ------------------------------------------------------------------ */
+/* ---- Blocks -------------------------------------------------------------- */
 
 static void block_insert(struct page_allocator *pages, struct page *page,
                          unsigned order)
@@ -226,7 +226,7 @@ void page_free(struct page_allocator *pages, void *ptr)
     pages_free(pages, range_of(pages, (uintptr_t)ptr), (uintptr_t)ptr, count);
 }
 
-/* ---- Dividing memory ------------------------------------------------------------- */
+/* ---- Dividing memory ----------------------------------------------------- */
 
 /* Give [base, base+size) to a CPU; what is too small to use is left out. */
 static void share_add(struct page_allocator *pages, uintptr_t base, size_t size)

@@ -3,9 +3,9 @@
  * allocator for its share and nobody else touches it.
  *
  * A buddy allocator by physical address: a block of 2^k pages is aligned to its
- * size, and a freed one joins its free neighbours. Every page has a struct page;
- * the array is made ready in chunks as the memory is first used, so that boot
- * costs the same with 8 MiB and with 512 GiB.
+ * size, and a freed one joins its free neighbours. Every page has a struct
+ * page; the array is made ready in chunks as the memory is first used, so that
+ * boot costs the same with 8 MiB and with 512 GiB.
  */
 #ifndef TORC_KERNEL_MEM_H
 #define TORC_KERNEL_MEM_H

@@ -1,6 +1,6 @@
 /*
- * Channels and remote calls, both on exchange slots. A message to another CPU is
- * a small block that goes home by itself after delivery (mem_free()).
+ * Channels and remote calls, both on exchange slots. A message to another CPU
+ * is a small block that goes home by itself after delivery (mem_free()).
  */
 #include "hal/hal.h"
 #include "kernel/exchange.h"
@@ -112,7 +112,7 @@ int channel_destroy(struct channel *channel)
     return 0;
 }
 
-/* ---- Remote calls ------------------------------------------------------------------ */
+/* ---- Remote calls -------------------------------------------------------- */
 
 /* On the caller's stack; the caller waits until it is back. */
 struct call {

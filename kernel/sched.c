@@ -69,12 +69,12 @@ void thread_yield(void)
     sched_switch();
 }
 
-/* ---- Idle ------------------------------------------------------------------------ */
+/* ---- Idle ---------------------------------------------------------------- */
 
 /*
  * Sleep unless something came since the last pass. Interrupts are off from the
- * look to the sleep, so an interrupt in between ends the sleep at once; a message
- * in between rings the doorbell (exchange.c).
+ * look to the sleep, so an interrupt in between ends the sleep at once; a
+ * message in between rings the doorbell (exchange.c).
  */
 static void idle_sleep(struct cpu *cpu)
 {
@@ -103,7 +103,7 @@ static _Noreturn void idle_loop(void)
     }
 }
 
-/* ---- Start ------------------------------------------------------------------------ */
+/* ---- Start --------------------------------------------------------------- */
 
 static void timer_irq(void *arg)
 {

@@ -1,7 +1,7 @@
 /*
  * Names of functions, for backtraces. The table is made after the first link by
- * tools/symbols.sh and linked in the second time; an image without one has empty
- * defaults.
+ * tools/symbols.sh and linked in the second time; an image without one has
+ * empty defaults.
  */
 #ifndef TORC_KERNEL_SYMBOLS_H
 #define TORC_KERNEL_SYMBOLS_H

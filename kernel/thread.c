@@ -18,7 +18,7 @@
 #include <torc/machine.h>
 #include <torc/time.h>
 
-/* ---- Stacks ------------------------------------------------------------------------ */
+/* ---- Stacks -------------------------------------------------------------- */
 
 /* A kept stack holds its own list node, in its highest bytes. */
 static struct list *stack_node(char *stack)
@@ -64,7 +64,7 @@ static void stack_free(struct cpu *cpu, char *stack, size_t size)
         page_free(cpu->heap->pages, base);
 }
 
-/* ---- The table: id to thread ------------------------------------------------------- */
+/* ---- The table: id to thread --------------------------------------------- */
 
 /*
  * An id is generation (32 bits), CPU (8), slot (24). Slots are reused,
@@ -127,7 +127,7 @@ static void table_remove(struct cpu *cpu, struct thread *thread)
     cpu->thread_count--;
 }
 
-/* ---- Create and end ------------------------------------------------------------------ */
+/* ---- Create and end ------------------------------------------------------ */
 
 static void timeout_run(struct timer *timer)
 {
@@ -234,7 +234,7 @@ void thread_exit(int exit_value)
     panic("thread %s ran after its end", self->name);
 }
 
-/* ---- Creation on another CPU ------------------------------------------------------------ */
+/* ---- Creation on another CPU --------------------------------------------- */
 
 /* On the creator's stack; carried there and back by the exchange slots. */
 struct creation {
@@ -290,7 +290,8 @@ static int create_there(unsigned cpu, const struct thread_attr *attr,
     return creation.status;
 }
 
-/* The CPU a new thread goes to. THREAD_SPREAD deals round, behind the caller. */
+/* The CPU a new thread goes to. THREAD_SPREAD deals round, behind the
+ * caller. */
 static unsigned place(struct cpu *self, const struct thread_attr *attr)
 {
     if (attr == NULL || attr->place == THREAD_HERE)
@@ -319,7 +320,7 @@ int thread_create(const struct thread_attr *attr, int (*fn)(void *), void *arg,
     return status;
 }
 
-/* ---- The rest --------------------------------------------------------------------------- */
+/* ---- The rest ------------------------------------------------------------ */
 
 /* A live or unjoined thread of this CPU by its id. */
 static int find_joinable(thread_id id, struct thread **out)

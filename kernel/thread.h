@@ -53,7 +53,8 @@ _Noreturn void sched_run(void);
 
 /*
  * Make the calling context an ordinary thread of this CPU, with an idle thread
- * behind it. For unit tests, which live on a stack of libc's. Returns 0, -ENOMEM.
+ * behind it. For unit tests, which live on a stack of libc's. Returns 0,
+ * -ENOMEM.
  */
 must_check int sched_adopt(void);
 

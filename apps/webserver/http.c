@@ -91,7 +91,7 @@ static bool span_number(struct span span, uint64_t *out)
     return true;
 }
 
-/* ---- The request target ------------------------------------------------------------- */
+/* ---- The request target -------------------------------------------------- */
 
 static int hex_value(char c)
 {
@@ -217,11 +217,11 @@ static int parse_request_line(struct span line, struct http_request *out,
     return parse_target(target, out);
 }
 
-/* ---- Header fields --------------------------------------------------------------------- */
+/* ---- Header fields ------------------------------------------------------- */
 
 /*
- * Range: bytes=first-last | first- | -suffix (RFC 9110, section 14.1.2). Several
- * ranges, other units and nonsense are ignored, as section 14.2 allows.
+ * Range: bytes=first-last | first- | -suffix (RFC 9110, section 14.1.2).
+ * Several ranges, other units and nonsense are ignored, as section 14.2 allows.
  */
 static void parse_range(struct span value, struct http_range *out)
 {
@@ -405,7 +405,7 @@ int http_range_apply(const struct http_range *range, uint64_t size,
     return 0;
 }
 
-/* ---- Words for answers ------------------------------------------------------------------- */
+/* ---- Words for answers --------------------------------------------------- */
 
 const char *http_reason(int status)
 {

@@ -55,7 +55,8 @@ const char *http_reason(int status);
 /* The media type for a file of that name. */
 const char *http_content_type(const char *path);
 
-/* An IMF-fixdate ("Sun, 06 Nov 1994 08:49:37 GMT") of UTC seconds since 1970. */
+/* An IMF-fixdate ("Sun, 06 Nov 1994 08:49:37 GMT") of UTC seconds since
+ * 1970. */
 enum { HTTP_DATE_SIZE = 32 };
 void http_date(int64_t seconds, char text[HTTP_DATE_SIZE]);
 

@@ -2,10 +2,12 @@
  * A web server: the files of an ext2 disk, over TCP.
  *
  *   net=ADDRESS/PREFIX[,GATEWAY]   default 10.0.2.15/24,10.0.2.2
- *   root=DEVICE                    default: the first disk or partition with ext2
+ *   root=DEVICE                    default: the first disk or partition with
+ *   ext2
  *   dir=PATH                       what to serve, default /
  *   port=NUMBER                    default 80
- *   cpu=NUMBER                     which CPU has the card and the disk, default 0
+ *   cpu=NUMBER                     which CPU has the card and the disk, default
+ *   0
  */
 #include "apps/webserver/site.h"
 #include "drivers/drivers.h"
@@ -72,7 +74,7 @@ static int read_settings(int argc, char **argv, struct settings *out)
     return 0;
 }
 
-/* ---- The disk: dedicate here, mount there ---------------------------------------------- */
+/* ---- The disk: dedicate here, mount there -------------------------------- */
 
 static int mount_root(void *arg)
 {
@@ -138,7 +140,7 @@ static int setup_disk(const struct settings *settings)
     return find_root(settings);
 }
 
-/* ---- The card ------------------------------------------------------------------------------ */
+/* ---- The card ------------------------------------------------------------ */
 
 struct service_call {
     const struct settings *settings;

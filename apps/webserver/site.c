@@ -52,7 +52,7 @@ static struct {
     char *chunk;
 } site;
 
-/* ---- Answers --------------------------------------------------------------------------- */
+/* ---- Answers ------------------------------------------------------------- */
 
 static size_t put_common(char *text, size_t size, const struct connection *conn,
                          int status)
@@ -245,9 +245,10 @@ static int answer(struct connection *conn, struct job *job)
     return status;
 }
 
-/* ---- The connection ---------------------------------------------------------------------- */
+/* ---- The connection ------------------------------------------------------ */
 
-/* Send what is left of the answer; 1 done, 0 the socket is full, or an error. */
+/* Send what is left of the answer; 1 done, 0 the socket is full, or an
+ * error. */
 static int connection_send(struct connection *conn)
 {
     while (conn->answer_at < conn->answer_len) {

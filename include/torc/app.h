@@ -12,9 +12,9 @@ struct torc_app {
     const char *name;
 
     /*
-     * The application, in a thread of CPU 0. argv[0] is the name, then the words
-     * of the command line that are not key=value options of the kernel. What it
-     * returns is the exit status of the machine.
+     * The application, in a thread of CPU 0. argv[0] is the name, then the
+     * words of the command line that are not key=value options of the kernel.
+     * What it returns is the exit status of the machine.
      */
     int (*main)(int argc, char **argv);
 

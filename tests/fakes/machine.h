@@ -5,8 +5,8 @@
  * whole kernel but no application. The test is a thread of that kernel: it may
  * create threads, wait, and set timers.
  *
- * machine_run() runs a function as the application of a whole machine in a child
- * process, with as many CPUs as wished.
+ * machine_run() runs a function as the application of a whole machine in a
+ * child process, with as many CPUs as wished.
  */
 #ifndef TORC_TESTS_FAKES_MACHINE_H
 #define TORC_TESTS_FAKES_MACHINE_H

@@ -2,10 +2,10 @@
  * Fuzzing the network stack from the wire.
  *
  * The input is a list of steps for a stack with an echo service: a frame as it
- * is, a frame whose lengths and checksums are made right (so that what is behind
- * them is reached), a TCP segment with numbers near those of the connection, a
- * moment of time, the card filling up. After each input everything is taken down
- * and must have left no memory behind.
+ * is, a frame whose lengths and checksums are made right (so that what is
+ * behind them is reached), a TCP segment with numbers near those of the
+ * connection, a moment of time, the card filling up. After each input
+ * everything is taken down and must have left no memory behind.
  */
 #include "kernel/lib/check.h"
 #include "tests/fakes/machine.h"

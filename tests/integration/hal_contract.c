@@ -8,6 +8,7 @@
  * 0 or 1.
  */
 #include "tests/integration/hal_contract.h"
+#include "kernel/lib/check.h"
 #include "kernel/lib/fmt.h"
 #include <stdarg.h>
 
@@ -31,6 +32,13 @@ void print(const char *format, ...)
     len = fmt_vprint(line, sizeof(line), format, args);
     va_end(args);
     hal_console_write(line, len < sizeof(line) ? len : sizeof(line) - 1);
+}
+
+/* An assertion of the HAL itself. */
+void check_failed(const char *file, int line, const char *expr)
+{
+    print("%s:%d: assertion failed: %s\n", file, line, expr);
+    hal_abort();
 }
 
 bool check(bool holds, const char *what, const char *file, int line)

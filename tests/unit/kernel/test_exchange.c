@@ -1,7 +1,7 @@
 /*
- * Exchange slots on real threads: every CPU sends to every other, nothing is lost
- * or reordered, and sleepers wake. (That the orderings suffice under the memory
- * model is another kind of proof.)
+ * Exchange slots on real threads: every CPU sends to every other, nothing is
+ * lost or reordered, and sleepers wake. (That the orderings suffice under the
+ * memory model is another kind of proof.)
  */
 #include "kernel/exchange.h"
 #include "kernel/thread.h"

@@ -88,7 +88,7 @@ static void test_channel_receive_waits(void **state)
     assert_int_equal(channel_destroy(channel), 0);
 }
 
-/* ---- Between CPUs --------------------------------------------------------------------- */
+/* ---- Between CPUs -------------------------------------------------------- */
 
 static int send_thousand(void *arg)
 {

@@ -82,7 +82,7 @@ static void test_packet_pool_out_of_memory(void **state)
     assert_int_equal(packet_free_count(), 4);
 }
 
-/* ---- The net class ---------------------------------------------------------------------- */
+/* ---- The net class ------------------------------------------------------- */
 
 static int send_status;
 static struct packet *sent;

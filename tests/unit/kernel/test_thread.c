@@ -240,7 +240,7 @@ static void test_thread_sleep_is_not_early(void **state)
     thread_sleep_until(start); /* past: returns */
 }
 
-/* ---- Several CPUs ------------------------------------------------------------------------ */
+/* ---- Several CPUs -------------------------------------------------------- */
 
 static int where(void *arg)
 {

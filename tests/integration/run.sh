@@ -1,0 +1,444 @@
+#!/bin/bash
+# Integration tests: the images in QEMU and the hosted processes, from outside.
+#
+#   run.sh [NAME...]     all tests, or those named; two at a time
+#   run.sh --list
+#
+# Each test is a function test_NAME below; its log is build/integration/NAME.log,
+# shown when it fails. Needs `make metal host` and the contract programs.
+cd "$(dirname "$0")/../.." || exit 1
+PATH="$PATH:/usr/sbin:/sbin"
+build="${BUILD:-build}"
+work="$build/integration"
+site="$work/site"
+jobs=2
+
+# ---- Tools of the tests ---------------------------------------------------------
+
+die() {
+    echo "FAILED: $*"
+    exit 1
+}
+
+# A port nobody has: one range for each test, by its place in the list.
+free_port() {
+    local port=$((20000 + TEST_INDEX * 20))
+    while (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do
+        port=$((port + 1))
+    done
+    echo $port
+}
+
+# start LOG COMMAND...: in the background, ended with the test.
+start() {
+    local log="$1"
+    shift
+    timeout 150 "$@" >"$log" 2>&1 </dev/null &
+    child=$!
+    trap 'kill $child 2>/dev/null; wait $child 2>/dev/null' EXIT
+}
+
+# Wait until the server answers.
+await() {
+    local i
+    for i in $(seq 200); do
+        curl -s -o /dev/null --max-time 2 "$1" && return 0
+        kill -0 $child 2>/dev/null || break
+        sleep 0.1
+    done
+    cat "$2"
+    die "no answer from $1"
+}
+
+# expect STATUS TEXT COMMAND...: it ends with that status ("fail": any but 0) and
+# prints the text on one line.
+expect() {
+    local status text got
+    status="$1" text="$2"
+    shift 2
+    timeout 60 "$@" >"$work/$TEST_NAME.out" 2>&1 </dev/null
+    got=$?
+    cat "$work/$TEST_NAME.out"
+    [ $got -ne 124 ] || die "it hangs: $*"
+    if [ "$status" = fail ]; then
+        [ $got -ne 0 ] || die "status 0, but it should fail: $*"
+    else
+        [ $got -eq "$status" ] || die "status $got and not $status: $*"
+    fi
+    grep -q -- "$text" "$work/$TEST_NAME.out" || die "it does not say \"$text\""
+}
+
+make_site() {
+    [ -e "$site/.done" ] && return
+    rm -rf "$site"
+    mkdir -p "$site/sub/deeper"
+    echo '<h1>root</h1>' >"$site/index.html"
+    echo '<h1>sub</h1>' >"$site/sub/index.html"
+    for size in 0 1 511 512 1023 1024 1025 4096 65535 65536 100000 1048577; do
+        head -c $size /dev/urandom >"$site/size-$size.bin"
+    done
+    head -c 20971520 /dev/urandom >"$site/big.bin"
+    echo text >"$site/sub/deeper/a b.txt"
+    ln -s ../size-1025.bin "$site/sub/relative.bin"
+    ln -s /size-1024.bin "$site/absolute.bin"
+    ln -s loop "$site/loop"
+    tools/mkimg/mkimg.sh ext2 --dir "$site" --out "$work/site.img" &&
+        tools/mkimg/mkimg.sh ext2 --dir "$site" --out "$work/site4k.img" \
+            --block-size 4096 &&
+        tools/mkimg/mkimg.sh disk --kernel "$build/metal/webserver.elf" \
+            --dir "$site" --out "$work/disk.img" &&
+        tools/mkimg/mkimg.sh iso --kernel "$build/metal/webserver.elf" \
+            --dir "$site" --out "$work/cd.iso" || exit 1
+    cp "$work/site.img" "$work/damaged.img"
+    # The group descriptors, and the superblock's inode size.
+    dd if=/dev/urandom of="$work/damaged.img" bs=1024 seek=2 count=1 \
+        conv=notrunc status=none
+    head -c 1000000 /dev/zero >"$work/empty.img"
+    touch "$site/.done"
+}
+
+# ---- What a web server must do ------------------------------------------------------
+
+status_of() {
+    curl -s -o /dev/null --max-time 20 -w '%{http_code}' "$@"
+}
+
+# Every file, byte by byte.
+check_files() {
+    local url="$1" file
+    for file in "$site"/size-*.bin "$site/sub/relative.bin" \
+        "$site/absolute.bin" "$site/index.html" "$site/sub/index.html"; do
+        curl -s --max-time 20 "$url/${file#"$site"/}" |
+            cmp -s - "$file" || die "$file differs"
+    done
+    curl -s "$url/sub/deeper/a%20b.txt" | cmp -s - "$site/sub/deeper/a b.txt" ||
+        die "a name with a blank"
+    curl -s "$url/" | cmp -s - "$site/index.html" || die "the index of /"
+    curl -sL "$url/sub" | cmp -s - "$site/sub/index.html" || die "redirection"
+}
+
+check_protocol() {
+    local url="$1" port="${1##*:}" headers etag connects
+    [ "$(status_of "$url/nope")" = 404 ] || die "404"
+    [ "$(status_of "$url/loop")" = 404 ] || die "a link to itself"
+    [ "$(status_of "$url/index.html/x")" = 404 ] || die "below a file"
+    [ "$(status_of --path-as-is "$url/../etc/passwd")" = 400 ] || die "above /"
+    [ "$(status_of -d x=y "$url/")" = 413 ] || die "a body"
+    [ "$(status_of -X DELETE "$url/")" = 405 ] || die "another method"
+    [ "$(status_of "$url/sub")" = 301 ] || die "a directory without its slash"
+    headers=$(curl -sI "$url/size-1025.bin")
+    grep -qi '^content-length: 1025' <<<"$headers" || die "HEAD: length"
+    grep -qi '^content-type: application/octet-stream' <<<"$headers" ||
+        die "HEAD: type"
+    curl -sI "$url/" | grep -qi '^content-type: text/html' || die "html type"
+    etag=$(sed -n 's/^ETag: \(.*\)\r$/\1/p' <<<"$headers")
+    [ "$(status_of -H "If-None-Match: $etag" "$url/size-1025.bin")" = 304 ] ||
+        die "If-None-Match"
+    curl -s -r 100-299 "$url/size-1025.bin" |
+        cmp -s - <(tail -c +101 "$site/size-1025.bin" | head -c 200) ||
+        die "a range"
+    [ "$(status_of -r 5000- "$url/size-1025.bin")" = 416 ] || die "416"
+    connects=$(curl -s --max-time 20 -w '%{num_connects}\n' -o /dev/null \
+        "$url/size-1.bin" -o /dev/null "$url/size-4096.bin" -o /dev/null \
+        "$url/nope" | paste -sd+ | sed 's/+/ + /g')
+    [ $((connects)) -eq 1 ] || die "keep-alive: $connects connections for three"
+    # What is no HTTP gets an answer and a closed connection.
+    exec 3<>"/dev/tcp/127.0.0.1/$port"
+    printf 'nonsense\r\n\r\n' >&3
+    timeout 10 cat <&3 | grep -q '^HTTP/1.1 400' || die "nonsense"
+    exec 3>&-
+    # Two requests in one segment.
+    exec 3<>"/dev/tcp/127.0.0.1/$port"
+    printf 'GET /size-1.bin HTTP/1.1\r\nHost: a\r\n\r\nGET /size-0.bin HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n' >&3
+    [ "$(timeout 10 cat <&3 | tr -d '\0' | grep -ac 'HTTP/1.1 200')" = 2 ] ||
+        die "pipelining"
+    exec 3>&-
+}
+
+check_parallel() {
+    local url="$1" i pids=()
+    for i in 1 2 3 4 5 6 7 8; do
+        (curl -s --max-time 60 "$url/size-1048577.bin" |
+            cmp -s - "$site/size-1048577.bin") &
+        pids+=($!)
+    done
+    for i in "${pids[@]}"; do
+        wait "$i" || die "one of eight parallel downloads differs"
+    done
+}
+
+check_web() {
+    check_files "$1"
+    check_protocol "$1"
+    check_parallel "$1"
+}
+
+check_big() {
+    local got want
+    got=$(curl -s --max-time 120 "$1/big.bin" | sha256sum)
+    want=$(sha256sum <"$site/big.bin")
+    [ "$got" = "$want" ] || die "20 MB: SHA-256 $got, should be $want"
+    echo "20 MB: SHA-256 is right"
+}
+
+# 64 connections for ten seconds: none lost, none refused, no wrong answer.
+check_load() {
+    wrk -t2 -c64 -d10 --timeout 10 "$1/index.html" | tee "$work/$TEST_NAME.wrk"
+    grep -q 'requests in' "$work/$TEST_NAME.wrk" || die "wrk did not run"
+    ! grep -E 'Socket errors|Non-2xx' "$work/$TEST_NAME.wrk" ||
+        die "64 connections: some were lost"
+}
+
+# CPU time of a process and its threads in ten seconds: under 2 %.
+check_idle() {
+    local before after ticks
+    sleep 2
+    before=$(awk '{print $14 + $15}' "/proc/$1/stat")
+    sleep 10
+    after=$(awk '{print $14 + $15}' "/proc/$1/stat")
+    ticks=$((after - before))
+    echo "idle: $ticks ms of CPU in 10 s times 10"
+    [ $((ticks * 1000 / $(getconf CLK_TCK))) -lt 200 ] ||
+        die "idle takes $ticks ticks of 1/$(getconf CLK_TCK) s in 10 s"
+}
+
+# ---- Machines ---------------------------------------------------------------------------
+
+host_web() { # PORT CPUS [WORDS...]
+    local port="$1" cpus="$2"
+    shift 2
+    start "$work/$TEST_NAME.machine" "$build/host/webserver" --cpus "$cpus" \
+        --mem 64m --disk "$work/site4k.img,ro" \
+        --net "user,hostfwd=tcp:127.0.0.1:$port-:80" -- "$@"
+    await "http://127.0.0.1:$port/" "$work/$TEST_NAME.machine"
+}
+
+qemu_web() { # PORT QEMU.SH OPTIONS...
+    local port="$1"
+    shift
+    start "$work/$TEST_NAME.machine" tools/qemu.sh --forward "$port" "$@"
+    await "http://127.0.0.1:$port/" "$work/$TEST_NAME.machine"
+}
+
+microvm() { # PORT CPUS [CMDLINE]
+    qemu_web "$1" --machine microvm --cpus "$2" --mem $((16 * $2)) \
+        --kernel "$build/metal/webserver.elf" --disk "$work/site.img" \
+        --append "${3:-}"
+}
+
+# ---- The tests ------------------------------------------------------------------------------
+
+contract() { # COMMAND...
+    local log="$work/$TEST_NAME.out" status
+    timeout 100 "$@" >"$log" 2>&1 </dev/null
+    status=$?
+    cat "$log"
+    [ $status -eq 0 ] || die "status $status"
+    ! grep -q 'FAILED' "$log" || die "a contract test failed"
+    [ "$(grep -c '       OK ' "$log")" -ge 20 ] || die "too few tests ran"
+}
+
+contract_qemu() { # MACHINE CPUS
+    contract tools/qemu.sh --machine "$1" --cpus "$2" --mem $((32 * $2)) \
+        --no-net --kernel "$build/metal/hal_contract.elf"
+}
+
+test_contract_host_1() { contract "$build/host/hal_contract" --cpus 1; }
+test_contract_host_4() { contract "$build/host/hal_contract" --cpus 4; }
+test_contract_microvm_1() { contract_qemu microvm 1; }
+test_contract_microvm_4() { contract_qemu microvm 4; }
+test_contract_pc_1() { contract_qemu pc 1; }
+test_contract_pc_4() { contract_qemu pc 4; }
+test_contract_q35_4() { contract_qemu q35 4; }
+
+hello() { # CPUS COMMAND...
+    local cpus="$1" i
+    shift
+    expect 0 "hello from cpu 0 of $cpus" "$@"
+    for i in $(seq 0 $((cpus - 1))); do
+        grep -q "hello from cpu $i of $cpus" "$work/$TEST_NAME.out" ||
+            die "cpu $i says nothing"
+    done
+}
+
+hello_qemu() { # MACHINE CPUS
+    hello "$2" tools/qemu.sh --machine "$1" --cpus "$2" --mem $((8 * $2)) \
+        --no-net --kernel "$build/metal/hello.elf"
+}
+
+test_hello_host_1() { hello 1 "$build/host/hello" --cpus 1; }
+test_hello_host_4() { hello 4 "$build/host/hello" --cpus 4; }
+test_hello_microvm_1() { hello_qemu microvm 1; }
+test_hello_microvm_4() { hello_qemu microvm 4; }
+test_hello_pc_4() { hello_qemu pc 4; }
+test_hello_q35_1() { hello_qemu q35 1; }
+
+web() { # STARTER ARGS...: the whole list of checks
+    local port
+    port=$(free_port)
+    "$1" "$port" "${@:2}"
+    check_web "http://127.0.0.1:$port"
+    cat "$work/$TEST_NAME.machine"
+}
+
+test_web_host_1() { web host_web 1; }
+test_web_host_4() { web host_web 4 cpu=3; }
+test_web_microvm_1() { web microvm 1; }
+test_web_microvm_4() { web microvm 4; }
+test_web_microvm_4_cpu_2() { web microvm 4 cpu=2; }
+test_web_pc_grub_1() { web qemu_web --machine pc --mem 32 --boot "$work/disk.img"; }
+test_web_pc_grub_4() {
+    web qemu_web --machine pc --cpus 4 --mem 64 --boot "$work/disk.img"
+}
+test_web_pc_iso() { web qemu_web --machine pc --mem 128 --cdrom "$work/cd.iso"; }
+test_web_q35_4() {
+    web qemu_web --machine q35 --cpus 4 --mem 64 --disk "$work/site4k.img" \
+        --kernel "$build/metal/webserver.elf"
+}
+test_web_8_mib() {
+    web qemu_web --machine microvm --mem 8 --disk "$work/site.img" \
+        --kernel "$build/metal/webserver.elf"
+}
+
+test_big_host() {
+    local port
+    port=$(free_port)
+    host_web "$port" 1
+    check_big "http://127.0.0.1:$port"
+}
+test_big_microvm() {
+    local port
+    port=$(free_port)
+    microvm "$port" 1
+    check_big "http://127.0.0.1:$port"
+}
+
+test_load_host() {
+    local port
+    port=$(free_port)
+    host_web "$port" 1
+    check_load "http://127.0.0.1:$port"
+}
+test_load_microvm() {
+    local port
+    port=$(free_port)
+    microvm "$port" 1
+    check_load "http://127.0.0.1:$port"
+}
+
+test_idle_host() {
+    local port
+    port=$(free_port)
+    host_web "$port" 4
+    check_idle "$(pgrep -P $child)"
+}
+test_idle_microvm() {
+    local port
+    port=$(free_port)
+    microvm "$port" 4
+    check_idle "$(pgrep -f "hostfwd=tcp:127.0.0.1:$port-" | head -1)"
+}
+
+# ---- What is wrong gets one clear line and a status -----------------------------------------
+
+bad_qemu() { # TEXT CMDLINE OPTIONS...
+    local text="$1" cmdline="$2"
+    shift 2
+    expect fail "$text" tools/qemu.sh --kernel "$build/metal/webserver.elf" \
+        --append "$cmdline" "$@"
+}
+bad_host() { # TEXT OPTIONS...
+    local text="$1"
+    shift
+    expect fail "$text" "$build/host/webserver" "$@"
+}
+
+test_bad_disk_metal() {
+    bad_qemu "error: no disk: attach" ""
+    bad_qemu "run e2fsck" "" --disk "$work/damaged.img"
+    bad_qemu "error: no disk holds an ext2" "" --disk "$work/empty.img"
+    bad_qemu "root=vdz: there is no such disk" "root=vdz" --disk "$work/site.img"
+}
+test_bad_disk_host() {
+    bad_host "error: no disk: attach" --net user
+    bad_host "run e2fsck" --net user --disk "$work/damaged.img"
+    bad_host "error: no disk holds an ext2" --net user --disk "$work/empty.img"
+    bad_host "nowhere" --net user --disk "$work/nowhere.img"
+}
+test_bad_net() {
+    bad_qemu "error: no network card: attach" "" --no-net \
+        --disk "$work/site.img"
+    bad_host "error: no network card: attach" --disk "$work/site.img"
+    bad_host "torc: " --net tap --disk "$work/site.img"
+    bad_host "torc: " --net user,hostfwd=nonsense --disk "$work/site.img"
+}
+test_bad_arguments() {
+    bad_qemu 'unknown option "nett"' "nett=1" --disk "$work/site.img"
+    bad_qemu 'unknown argument "x"' "x" --disk "$work/site.img"
+    bad_qemu 'bad address "10.0.0.1"' "net=10.0.0.1" --disk "$work/site.img"
+    bad_qemu 'bad port "0"' "port=0" --disk "$work/site.img"
+    bad_qemu 'no such cpu "1"' "cpu=1" --disk "$work/site.img"
+    bad_qemu 'log=loud' "log=loud" --disk "$work/site.img"
+    bad_qemu 'dir=/none' "dir=/none" --disk "$work/site.img"
+    bad_host "torc: " --no-such-option
+    bad_host "torc: " --cpus 0
+    bad_host "torc: " --mem nothing
+    bad_host 'bad port "70000"' --net user --disk "$work/site.img" -- port=70000
+}
+test_bad_memory() {
+    expect fail "too little" tools/qemu.sh --mem 2 --no-net \
+        --kernel "$build/metal/hello.elf"
+    expect fail "too little" tools/qemu.sh --mem 8 --cpus 16 --no-net \
+        --kernel "$build/metal/hello.elf"
+    bad_host "too small" --mem 1m
+}
+test_bad_tools() {
+    local port
+    expect fail "no such directory" tools/mkimg/mkimg.sh ext2 --dir /nowhere \
+        --out "$work/x.img"
+    expect fail "no such file" tools/mkimg/mkimg.sh disk --dir "$site" \
+        --kernel /nowhere --out "$work/x.img"
+    port=$(free_port)
+    host_web "$port" 1
+    expect fail "is in use" tools/run.sh "$port" true
+}
+
+# ---- Running them --------------------------------------------------------------------------
+
+all_tests() {
+    declare -F | sed -n 's/^declare -f test_//p'
+}
+
+# One test, in a process of its own.
+if [ "$1" = --one ]; then
+    TEST_NAME="${2#*:}" TEST_INDEX="${2%%:*}"
+    log="$work/$TEST_NAME.log"
+    began=$SECONDS
+    if ("test_$TEST_NAME") >"$log" 2>&1; then
+        printf 'ok   %-28s %3s s\n' "$TEST_NAME" $((SECONDS - began))
+        echo ok >"$work/$TEST_NAME.result"
+    else
+        { cat "$log" && printf 'FAIL %s (%s)\n' "$TEST_NAME" "$log"; } |
+            sed 's/\r//g'
+        echo failed >"$work/$TEST_NAME.result"
+    fi
+    exit 0
+fi
+if [ "$1" = --list ]; then
+    all_tests
+    exit 0
+fi
+
+tools/need.sh build run test || exit 1
+mkdir -p "$work"
+rm -f "$work"/*.result
+make_site
+if [ $# -gt 0 ]; then
+    printf '%s\n' "$@"
+else
+    all_tests
+fi | awk '{print NR ":" $0}' | xargs -P "$jobs" -n 1 "$0" --one
+passed=$(cat "$work"/*.result | grep -c '^ok$')
+failed=$(cat "$work"/*.result | grep -c '^failed$')
+echo "integration: $passed passed, $failed failed"
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

@@ -1,0 +1,61 @@
+#!/bin/bash
+# make check: one line for each check, the reason under those that fail.
+cd "$(dirname "$0")/.." || exit 1
+build="${BUILD:-build}"
+passed=0
+failed=0
+
+check() { # NAME COMMAND...
+    local name="$1" output
+    shift
+    if output=$("$@" 2>&1); then
+        printf 'ok   %s\n' "$name"
+        passed=$((passed + 1))
+    else
+        printf 'FAIL %s\n%s\n' "$name" "$output"
+        failed=$((failed + 1))
+    fi
+}
+
+# No conditional on the target, and no assembly, above the HAL. Tests of the
+# compiler's own macros (sanitizers) are no targets.
+target_conditionals() {
+    ! git ls-files 'kernel/*' 'drivers/*' 'fs/*' 'net/*' 'apps/*.[ch]' 'include/*' |
+        xargs grep -nE '^[ \t]*#[ \t]*(if|ifdef|ifndef|elif).*(POSIX|HOSTED|BAREMETAL|METAL|__linux|__unix|__STDC_HOSTED|__x86|_WIN)'
+}
+assembly() {
+    ! git ls-files 'kernel/*' 'drivers/*' 'fs/*' 'net/*' 'apps/*.[ch]' 'include/*' |
+        xargs grep -nE '\b(__asm__|asm)\b'
+}
+# The kernel's objects of both builds come from the same sources.
+same_sources() {
+    diff <(cd "$build/metal" && find kernel drivers fs net -name '*.o' | sort) \
+        <(cd "$build/host" && find kernel drivers fs net -name '*.o' | sort)
+}
+format() {
+    git ls-files '*.c' '*.h' | xargs clang-format-14 --dry-run -Werror
+}
+clang_build() {
+    make -s -j2 CC=clang-14 BUILD="$build/clang" metal host
+}
+image_size() {
+    local size
+    strip -o "$build/metal/webserver.stripped" "$build/metal/webserver.elf"
+    size=$(stat -c %s "$build/metal/webserver.stripped")
+    echo "the stripped web server has $size bytes, under 200000 are allowed"
+    [ "$size" -lt 200000 ]
+}
+
+check "layers: who includes whom, no libc" tools/layers.sh
+check "no condition on the target above the HAL" target_conditionals
+check "no assembly above the HAL" assembly
+check "both builds have the same kernel sources" same_sources
+check "no lock: the check finds what it should" tools/no_lock.sh --self-test
+check "no lock: in no image" tools/no_lock.sh "$build"/metal/*.elf
+check "clang-format" format
+check "clang builds everything without a warning" clang_build
+check "no lock: in no image by clang" tools/no_lock.sh "$build"/clang/metal/*.elf
+check "tidiness" tools/tidy.sh
+check "image size" image_size
+echo "check: $passed passed, $failed failed"
+[ $failed -eq 0 ]
