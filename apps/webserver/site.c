@@ -17,10 +17,10 @@
 #include <torc/time.h>
 
 enum {
-    CHUNK_SIZE = 64 * 1024, /* read from the disk at once */
-    ANSWER_MAX = 1024,      /* head, and body of an error page */
-    REQUEST_FIRST = 1024,   /* room for a request at first */
-    REDIRECT_MAX = HTTP_PATH_MAX * 3,
+    CHUNK_SIZE = 64 * 1024,                /* read from the disk at once */
+    ANSWER_MAX = 1024,                     /* head, and body of an error page */
+    REQUEST_FIRST = 1024,                  /* room for a request at first */
+    REDIRECT_MAX = HTTP_PATH_MAX * 3 + 32, /* every character encoded */
 };
 #define IDLE_NS (30 * NS_PER_S)
 
@@ -95,25 +95,32 @@ static int answer_page(struct connection *conn, int status, bool head_only,
     return 0;
 }
 
+/* Whether a character of a path needs no encoding: RFC 3986, 2.3. */
+static bool is_plain(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+           (c >= '0' && c <= '9') || c == '/' || c == '-' || c == '.' ||
+           c == '_' || c == '~';
+}
+
 /* "Location:" for a directory without its slash, encoded again. */
 static int answer_redirect(struct connection *conn,
                            const struct http_request *request)
 {
-    char extra[REDIRECT_MAX / 4];
-    size_t len = fmt_print(extra, sizeof(extra), "Location: ");
+    char *extra = mem_alloc(REDIRECT_MAX);
+    size_t len;
+    int status;
 
-    for (const char *p = request->path; *p != '\0'; p++) {
-        bool plain = (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') ||
-                     (*p >= '0' && *p <= '9') || *p == '/' || *p == '-' ||
-                     *p == '.' || *p == '_' || *p == '~';
-
-        if (len + 8 > sizeof(extra))
-            return answer_page(conn, 404, request->method == HTTP_HEAD, "");
-        len += fmt_print(extra + len, sizeof(extra) - len,
-                         plain ? "%c" : "%%%02X", (unsigned char)*p);
-    }
-    fmt_print(extra + len, sizeof(extra) - len, "/\r\n");
-    return answer_page(conn, 301, request->method == HTTP_HEAD, extra);
+    if (extra == NULL)
+        return -ENOMEM;
+    len = fmt_print(extra, REDIRECT_MAX, "Location: ");
+    for (const char *p = request->path; *p != '\0'; p++)
+        len += fmt_print(extra + len, REDIRECT_MAX - len,
+                         is_plain(*p) ? "%c" : "%%%02X", (unsigned char)*p);
+    fmt_print(extra + len, REDIRECT_MAX - len, "/\r\n");
+    status = answer_page(conn, 301, request->method == HTTP_HEAD, extra);
+    mem_free(extra);
+    return status;
 }
 
 /* The head for an open file; the body follows in connection_send(). */
@@ -263,14 +270,12 @@ static int connection_send(struct connection *conn)
         size_t size = socket_send_room(conn->socket);
         int64_t got;
 
+        if (size == 0)
+            size = 1; /* it will not be taken, but asks for writable() */
         if (size > CHUNK_SIZE)
             size = CHUNK_SIZE;
         if (size > conn->left)
             size = (size_t)conn->left;
-        if (size == 0)
-            /* An empty send asks for writable(). */
-            return (int)socket_send(conn->socket, site.chunk, 1) < 0 ? -EPIPE
-                                                                     : 0;
         got = file_read_at(conn->file, site.chunk, size, conn->offset);
         if (got <= 0)
             return got < 0 ? (int)got : -EIO;
