@@ -49,7 +49,8 @@ FLAGS-metal := $(METAL)
 FLAGS-host := -Ihal/posix
 FLAGS-asan := -Ihal/posix $(SAN) -O1
 FLAGS-tsan := -Ihal/posix -fsanitize=thread -O1
-FLAGS-cov := -Ihal/posix --coverage -fprofile-update=atomic -O0
+FLAGS-cov := -Ihal/posix --coverage -fprofile-update=atomic -O0 \
+	-Wno-frame-larger-than
 FLAGS-fuzz := -Ihal/posix $(SAN) -fsanitize=fuzzer-no-link -O1
 LINK-host :=
 LINK-asan := $(SAN)

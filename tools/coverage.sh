@@ -11,7 +11,7 @@ find "$build/cov" -name '*.gcda' -delete
 tools/run_unit.sh "$@" | tail -n 1
 lcov "${lcov_rc[@]}" --capture --directory "$build/cov" --base-directory . \
     --output-file "$out/all.info" 2>/dev/null || exit 1
-lcov "${lcov_rc[@]}" --extract "$out/all.info" "$PWD/*/kernel/*" "$PWD/kernel/*" \
+lcov "${lcov_rc[@]}" --extract "$out/all.info" "$PWD/kernel/*" \
     "$PWD/drivers/*" "$PWD/fs/*" "$PWD/net/*" "$PWD/hal/*" "$PWD/apps/*" \
     --output-file "$out/torc.info" 2>/dev/null || exit 1
 genhtml --branch-coverage --quiet --prefix "$PWD" --title Torc \

@@ -1,6 +1,7 @@
 /*
- * The memory functions the compiler calls. The string instructions are small and,
- * with ERMSB, as fast as anything for large blocks.
+ * The memory functions the compiler calls. The string instructions are small and
+ * fast for large blocks; eight bytes at a time, because an emulator counts, and
+ * runs, each step.
  */
 #include "kernel/lib/mem.h"
 #include <stdint.h>
@@ -8,16 +9,29 @@
 void *memcpy(void *restrict dst, const void *restrict src, size_t size)
 {
     void *to = dst;
+    size_t words = size / 8;
+    size_t rest = size % 8;
 
-    __asm__ volatile("rep movsb" : "+D"(to), "+S"(src), "+c"(size)::"memory");
+    __asm__ volatile("rep movsq" : "+D"(to), "+S"(src), "+c"(words)::"memory");
+    __asm__ volatile("rep movsb" : "+D"(to), "+S"(src), "+c"(rest)::"memory");
     return dst;
 }
 
 void *memset(void *dst, int byte, size_t size)
 {
     void *to = dst;
+    size_t words = size / 8;
+    size_t rest = size % 8;
+    uint64_t pattern = (uint8_t)byte * UINT64_C(0x0101010101010101);
 
-    __asm__ volatile("rep stosb" : "+D"(to), "+c"(size) : "a"(byte) : "memory");
+    __asm__ volatile("rep stosq"
+                     : "+D"(to), "+c"(words)
+                     : "a"(pattern)
+                     : "memory");
+    __asm__ volatile("rep stosb"
+                     : "+D"(to), "+c"(rest)
+                     : "a"(pattern)
+                     : "memory");
     return dst;
 }
 

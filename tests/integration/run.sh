@@ -341,6 +341,27 @@ test_idle_microvm() {
     check_idle "$(pgrep -f "hostfwd=tcp:127.0.0.1:$port-" | head -1)"
 }
 
+# From reset to the application that serves: at most 5 million instructions of one
+# CPU, the firmware's included, counted by a plugin in QEMU.
+test_boot_instructions() {
+    local plugin="$work/insn_count.so" count i
+    gcc -shared -fPIC -O2 -o "$plugin" tools/insn_count.c || die "the plugin"
+    start "$work/$TEST_NAME.machine" tools/qemu.sh --disk "$work/site.img" \
+        --kernel "$build/metal/webserver.elf" -- -plugin "$plugin" -d plugin \
+        -D "$work/$TEST_NAME.count"
+    for i in $(seq 100); do
+        grep -q 'webserver: serving' "$work/$TEST_NAME.machine" && break
+        sleep 0.1
+    done
+    kill "$child"
+    wait "$child"
+    cat "$work/$TEST_NAME.machine" "$work/$TEST_NAME.count"
+    count=$(sed -n 's/^instructions: firmware \([0-9]*\), kernel and application \([0-9]*\)$/\1 + \2/p' \
+        "$work/$TEST_NAME.count")
+    [ -n "$count" ] || die "nothing was counted"
+    [ $((count)) -le 5000000 ] || die "boot takes $((count)) instructions"
+}
+
 # ---- What is wrong gets one clear line and a status -----------------------------------------
 
 bad_qemu() { # TEXT CMDLINE OPTIONS...
