@@ -48,7 +48,7 @@ uint16_t pci_read16(const struct pci_function *function, unsigned reg)
     return (uint16_t)(read(function, reg & ~3U) >> 8 * (reg & 2));
 }
 
-/* ---- Enumeration ----------------------------------------------------------------- */
+/* ---- Enumeration --------------------------------------------------------- */
 
 /* Buses seen and buses to look at, so that a loop of bridges ends. */
 struct scan {
@@ -129,7 +129,7 @@ unsigned pci_capability(const struct pci_function *function, uint8_t id,
     return 0;
 }
 
-/* ---- BARs --------------------------------------------------------------------------- */
+/* ---- BARs ---------------------------------------------------------------- */
 
 /* Size a BAR by writing ones (6.2.5.1), with the function deaf meanwhile. */
 static uint64_t bar_size(const struct pci_function *function, unsigned reg,
@@ -190,7 +190,7 @@ void pci_enable(const struct pci_function *function)
               ~(uint32_t)COMMAND_INTX_OFF);
 }
 
-/* ---- Interrupts ------------------------------------------------------------------------ */
+/* ---- Interrupts ---------------------------------------------------------- */
 
 /* MSI-X: 6.8.2. All entries but the first stay masked. */
 static int attach_msix(const struct pci_function *function, unsigned cap,

@@ -37,8 +37,9 @@ unsigned pci_capability(const struct pci_function *function, uint8_t id,
                         unsigned after);
 
 /*
- * Map `size` bytes at `offset` of BAR `bar`. Returns 0, -EINVAL (no such BAR, or
- * beyond its end), -ENODEV (the firmware gave it no address), and as hal_io_map().
+ * Map `size` bytes at `offset` of BAR `bar`. Returns 0, -EINVAL (no such BAR,
+ * or beyond its end), -ENODEV (the firmware gave it no address), and as
+ * hal_io_map().
  */
 must_check int pci_map_bar(const struct pci_function *function, unsigned bar,
                            uint64_t offset, uint64_t size, struct hal_io *io);

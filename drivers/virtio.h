@@ -1,8 +1,8 @@
 /*
  * Virtio devices, whatever they are attached by: VIRTIO 1.2, chapters 2 and 3.
  *
- * A transport (virtio_pci.c, virtio_mmio.c) finds devices and implements the ops;
- * a driver (virtio_blk.c, virtio_net.c) knows nothing of it.
+ * A transport (virtio_pci.c, virtio_mmio.c) finds devices and implements the
+ * ops; a driver (virtio_blk.c, virtio_net.c) knows nothing of it.
  */
 #ifndef TORC_DRIVERS_VIRTIO_H
 #define TORC_DRIVERS_VIRTIO_H
@@ -58,14 +58,14 @@ struct virtio_device {
 };
 
 /*
- * Call found(dev) for every device with that id, in the order PCI, then MMIO; the
- * transports look once. CPU 0, at boot. Returns 0, -ENOMEM.
+ * Call found(dev) for every device with that id, in the order PCI, then MMIO;
+ * the transports look once. CPU 0, at boot. Returns 0, -ENOMEM.
  */
 must_check int virtio_find(uint32_t id, int (*found)(struct virtio_device *));
 
 /*
- * Reset the device and agree on features out of `wanted` (section 3.1.1, steps 1
- * to 6). Returns 0, -ETIMEDOUT (does not reset), -ENOTSUP (refuses).
+ * Reset the device and agree on features out of `wanted` (section 3.1.1, steps
+ * 1 to 6). Returns 0, -ETIMEDOUT (does not reset), -ENOTSUP (refuses).
  */
 must_check int virtio_begin(struct virtio_device *dev, uint64_t wanted);
 

@@ -2,8 +2,8 @@
  * Virtio block device: VIRTIO 1.2, section 5.2. One request queue; each request
  * is a chain of a header, the data and a status byte. Many may be on their way.
  *
- * A device that does not answer within REQUEST_TIMEOUT_NS, or whose used ring is
- * nonsense, is reset and dead: what it held and what comes later fails.
+ * A device that does not answer within REQUEST_TIMEOUT_NS, or whose used ring
+ * is nonsense, is reset and dead: what it held and what comes later fails.
  */
 #include "drivers/drivers.h"
 #include "drivers/virtio.h"
@@ -72,7 +72,7 @@ static struct virtio_blk *blk_of(struct block_device *dev)
     return container_of(dev, struct virtio_blk, block);
 }
 
-/* ---- Requests ------------------------------------------------------------------------ */
+/* ---- Requests ------------------------------------------------------------ */
 
 static void flight_end(struct virtio_blk *blk, struct blk_flight *flight,
                        int status)
@@ -210,7 +210,7 @@ static void blk_work(struct irq_work *work)
 static const struct block_ops blk_ops = {.submit = blk_submit,
                                          .poll = blk_poll};
 
-/* ---- Start ------------------------------------------------------------------------------- */
+/* ---- Start --------------------------------------------------------------- */
 
 static int slots_alloc(struct virtio_blk *blk, unsigned count)
 {

@@ -1,9 +1,9 @@
 /*
- * Virtio over MMIO: VIRTIO 1.2, section 4.2; version 1, the legacy interface that
- * QEMU's microvm has by default, section 4.2.4.
+ * Virtio over MMIO: VIRTIO 1.2, section 4.2; version 1, the legacy interface
+ * that QEMU's microvm has by default, section 4.2.4.
  *
- * Devices are those the firmware describes (hal_platform_device) and those named
- * on the command line, as Linux and Firecracker do it:
+ * Devices are those the firmware describes (hal_platform_device) and those
+ * named on the command line, as Linux and Firecracker do it:
  *     virtio_mmio.device=SIZE@ADDRESS:IRQ
  */
 #include "drivers/virtio.h"
@@ -171,7 +171,7 @@ static const struct virtio_transport_ops mmio_ops = {
     .acknowledge = acknowledge,
 };
 
-/* ---- Finding -------------------------------------------------------------------------- */
+/* ---- Finding ------------------------------------------------------------- */
 
 /* Look at one place; an empty one (device id 0) is none. 0 or -ENOMEM. */
 static int device_probe(uint64_t base, size_t size, int irq,

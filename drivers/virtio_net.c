@@ -1,7 +1,7 @@
 /*
- * Virtio network card: VIRTIO 1.2, section 5.1. One pair of queues, no offloads.
- * Each frame follows a header of 12 bytes (10 for legacy devices), which lies in
- * the packet's headroom.
+ * Virtio network card: VIRTIO 1.2, section 5.1. One pair of queues, no
+ * offloads. Each frame follows a header of 12 bytes (10 for legacy devices),
+ * which lies in the packet's headroom.
  *
  * Received frames interrupt; sent ones do not, unless the ring is full: their
  * packets are taken back when the next are sent. The device is told of sent
@@ -61,11 +61,11 @@ static void net_die(struct virtio_net *net)
     virtio_fail(net->virtio);
 }
 
-/* ---- Receiving ------------------------------------------------------------------------ */
+/* ---- Receiving ----------------------------------------------------------- */
 
 /*
- * Hand a packet's whole buffer to the device. Legacy devices want the header in a
- * descriptor of its own: 5.1.6.1.
+ * Hand a packet's whole buffer to the device. Legacy devices want the header in
+ * a descriptor of its own: 5.1.6.1.
  */
 static bool rx_give(struct virtio_net *net, struct packet *packet)
 {
@@ -94,8 +94,8 @@ static void rx_fill(struct virtio_net *net)
 }
 
 /*
- * A frame of `written` bytes, header included. A fresh packet takes its place; if
- * there is none, the frame is dropped and its packet goes round again.
+ * A frame of `written` bytes, header included. A fresh packet takes its place;
+ * if there is none, the frame is dropped and its packet goes round again.
  */
 static void rx_one(struct virtio_net *net, struct packet *packet,
                    uint32_t written)
@@ -128,7 +128,7 @@ static int rx_take(struct virtio_net *net)
     return status;
 }
 
-/* ---- Sending ----------------------------------------------------------------------------- */
+/* ---- Sending ------------------------------------------------------------- */
 
 static int tx_reclaim(struct virtio_net *net)
 {
@@ -190,7 +190,7 @@ static void kick_run(struct irq_work *work)
         virtio_kick(net->virtio, QUEUE_TX, &net->tx);
 }
 
-/* ---- Polling -------------------------------------------------------------------------------- */
+/* ---- Polling ------------------------------------------------------------- */
 
 static unsigned virtio_net_poll(struct net_device *dev, unsigned budget)
 {
@@ -240,7 +240,7 @@ static void work_run(struct irq_work *work)
 static const struct net_ops virtio_net_ops = {.send = virtio_net_send,
                                               .poll = virtio_net_poll};
 
-/* ---- Start ---------------------------------------------------------------------------------- */
+/* ---- Start --------------------------------------------------------------- */
 
 static int queues_make(struct virtio_net *net)
 {

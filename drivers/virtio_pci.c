@@ -176,7 +176,7 @@ static const struct virtio_transport_ops pci_ops = {
     .acknowledge = acknowledge,
 };
 
-/* ---- Finding -------------------------------------------------------------------------- */
+/* ---- Finding ------------------------------------------------------------- */
 
 /* Map the first structure of a type; `size` bytes at least. */
 static int map_structure(struct virtio_pci *pci, uint8_t type, uint32_t size,

@@ -2,8 +2,8 @@
  * The split virtqueue: VIRTIO 1.2, section 2.7. Pure memory logic without a
  * register; the transport tells the device where the rings are.
  *
- * Everything the device writes is checked: a used ring that makes no sense marks
- * the queue broken, and nothing is taken from it any more.
+ * Everything the device writes is checked: a used ring that makes no sense
+ * marks the queue broken, and nothing is taken from it any more.
  */
 #ifndef TORC_DRIVERS_VIRTQUEUE_H
 #define TORC_DRIVERS_VIRTQUEUE_H
@@ -73,7 +73,8 @@ uint64_t vq_used_bus(const struct virtqueue *vq);
 must_check int vq_add(struct virtqueue *vq, const struct vq_piece *pieces,
                       unsigned count, void *cookie);
 
-/* Whether the device wants to be notified of what was added since last asked. */
+/* Whether the device wants to be notified of what was added since last
+ * asked. */
 must_check bool vq_must_notify(struct virtqueue *vq);
 
 /*

@@ -2,8 +2,8 @@
  * The cache of a mounted disk: aligned chunks of it in memory.
  *
  * A chunk is larger than a block, and one request brings it: file systems lay
- * files out in long runs, so the neighbours are wanted next. What nobody holds is
- * kept, least recently used first to go, up to a share of the CPU's memory.
+ * files out in long runs, so the neighbours are wanted next. What nobody holds
+ * is kept, least recently used first to go, up to a share of the CPU's memory.
  *
  * A cache belongs to the CPU of its disk. Reading waits, and other threads run
  * meanwhile: a chunk that is being read is in the table already, and a second
@@ -33,9 +33,9 @@ void cache_destroy(struct cache *cache);
 
 /*
  * Hold the chunk with byte `offset` of the disk. Thread of the cache's CPU; may
- * wait. Returns 0 and *out, -EINVAL (past the end), -ENOMEM (everything is held,
- * or no memory), -EIO and what else the disk says. Errors are not kept: the next
- * one tries again.
+ * wait. Returns 0 and *out, -EINVAL (past the end), -ENOMEM (everything is
+ * held, or no memory), -EIO and what else the disk says. Errors are not kept:
+ * the next one tries again.
  */
 must_check int cache_get(struct cache *cache, uint64_t offset,
                          struct cache_ref *out);

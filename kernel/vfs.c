@@ -49,7 +49,7 @@ static struct vfs_mount *root_mount(void)
     return container_of(table->mounts.next, struct vfs_mount, link);
 }
 
-/* ---- Inodes ------------------------------------------------------------------------ */
+/* ---- Inodes -------------------------------------------------------------- */
 
 static void inode_hold(struct vfs_inode *inode)
 {
@@ -112,7 +112,7 @@ static int inode_get(struct vfs_mount *mount, uint64_t number,
     return status;
 }
 
-/* ---- The walk ------------------------------------------------------------------------- */
+/* ---- The walk ------------------------------------------------------------ */
 
 struct walk {
     struct vfs_inode *at; /* held */
@@ -322,7 +322,7 @@ int vfs_walk(const char *path, bool follow, struct vfs_inode **out)
     return status;
 }
 
-/* ---- Mounting ------------------------------------------------------------------------------ */
+/* ---- Mounting ------------------------------------------------------------ */
 
 /* Try one file system; the mount is complete on success. */
 static int mount_try(struct vfs_mount *mount, const struct file_system *fs)

@@ -1,5 +1,6 @@
 /*
- * The virtual file system: what a file system offers and what files are made of.
+ * The virtual file system: what a file system offers and what files are made
+ * of.
  *
  * One mount table per CPU. Inodes and file systems belong to the CPU that
  * mounted them. Path walking, links, positions and reference counts are the
@@ -39,8 +40,8 @@ struct vfs_ops {
 
     /*
      * Read from a regular file; holes read as zeros. offset < size_bytes, size
-     * cut to the file. Returns bytes (may be fewer only on an error after some),
-     * -EUCLEAN, -EIO.
+     * cut to the file. Returns bytes (may be fewer only on an error after
+     * some), -EUCLEAN, -EIO.
      */
     int64_t (*read)(struct vfs_inode *inode, void *buf, size_t size,
                     uint64_t offset);
@@ -100,7 +101,7 @@ struct vfs_inode {
 /* Name the file systems the image has; at boot, constant after. */
 void vfs_init(const struct file_system *const *file_systems);
 
-/* ---- For file.c ------------------------------------------------------------- */
+/* ---- For file.c ---------------------------------------------------------- */
 
 /*
  * Walk an absolute path to an inode, held for the caller. With `follow` false a

@@ -1,7 +1,7 @@
 /*
- * A QEMU TCG plugin that prints how many guest instructions ran until the machine
- * ended. The few prototypes are written by hand: Debian packages no header. QEMU
- * 7.2, docs/devel/tcg-plugins.rst.
+ * A QEMU TCG plugin that prints how many guest instructions ran until the
+ * machine ended. The few prototypes are written by hand: Debian packages no
+ * header. QEMU 7.2, docs/devel/tcg-plugins.rst.
  */
 #include <inttypes.h>
 #include <stdint.h>
@@ -27,7 +27,8 @@ void qemu_plugin_outs(const char *string);
 
 __attribute__((visibility("default"))) int qemu_plugin_version = 1;
 
-/* Of one virtual CPU: meant for -smp 1. Below and above 1 MiB: firmware, kernel. */
+/* Of one virtual CPU: meant for -smp 1. Below and above 1 MiB: firmware,
+ * kernel. */
 static uint64_t firmware;
 static uint64_t kernel;
 

@@ -1,7 +1,7 @@
 /*
  * Logical to physical blocks: i_block[0..11] are direct, [12], [13], [14] lead
- * through one, two, three levels of blocks full of 32-bit block numbers. A zero at
- * any level is a hole.
+ * through one, two, three levels of blocks full of 32-bit block numbers. A zero
+ * at any level is a hole.
  */
 #include "fs/ext2/ext2_internal.h"
 #include "kernel/lib/bytes.h"

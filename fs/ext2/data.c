@@ -45,8 +45,8 @@ int64_t ext2_read(struct vfs_inode *inode, void *buf, size_t size,
 }
 
 /*
- * A short target stands in the inode, in place of the block numbers: when the file
- * has no blocks but that of its extended attributes.
+ * A short target stands in the inode, in place of the block numbers: when the
+ * file has no blocks but that of its extended attributes.
  */
 static bool is_fast(const struct ext2_fs *fs, const struct ext2_inode *ext2)
 {

@@ -1,8 +1,8 @@
 /*
  * The second extended file system on disk: offsets and values. Source: "The
- * Second Extended File System, Internal Layout" (D. Poirier), and for the feature
- * flags e2fsprogs, lib/ext2fs/ext2_fs.h. Everything is little-endian; blocks are
- * numbered from 0 at the start of the volume.
+ * Second Extended File System, Internal Layout" (D. Poirier), and for the
+ * feature flags e2fsprogs, lib/ext2fs/ext2_fs.h. Everything is little-endian;
+ * blocks are numbered from 0 at the start of the volume.
  */
 #ifndef TORC_FS_EXT2_FORMAT_H
 #define TORC_FS_EXT2_FORMAT_H

@@ -76,8 +76,8 @@ void ext2_inode_drop(struct vfs_inode *inode);
 int ext2_stat(struct vfs_inode *inode, struct file_stat *stat);
 
 /*
- * bmap.c: map file block `index`. *block gets its place, 0 for a hole, and *count
- * (1 .. max) how many that follow are contiguous there, or holes too.
+ * bmap.c: map file block `index`. *block gets its place, 0 for a hole, and
+ * *count (1 .. max) how many that follow are contiguous there, or holes too.
  * Returns 0, -EFBIG (beyond triple indirection), -EUCLEAN, -EIO, -ENOMEM.
  */
 must_check int ext2_bmap(struct vfs_inode *inode, uint64_t index, uint32_t max,

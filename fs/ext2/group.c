@@ -19,7 +19,8 @@ static bool has_super(const struct ext2_fs *fs, uint32_t group)
 
 /*
  * The block that holds a group's descriptor. All stand together behind the
- * superblock, or, with META_BG, each block of them in the first group it tells of.
+ * superblock, or, with META_BG, each block of them in the first group it tells
+ * of.
  */
 static uint64_t desc_block(const struct ext2_fs *fs, uint32_t group)
 {

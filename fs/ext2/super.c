@@ -1,6 +1,6 @@
 /*
- * The superblock: is this ext2, can we read it, and does it hang together? What is
- * checked here is relied upon everywhere else.
+ * The superblock: is this ext2, can we read it, and does it hang together? What
+ * is checked here is relied upon everywhere else.
  */
 #include "fs/ext2/ext2_internal.h"
 #include "kernel/lib/bytes.h"

@@ -1,7 +1,7 @@
 /*
  * ACPI tables to struct acpi_info: ACPI specification 6.4, chapter 5. Pure: the
- * bytes come from a function, and every one of them may be wrong. A damaged table
- * is as good as none.
+ * bytes come from a function, and every one of them may be wrong. A damaged
+ * table is as good as none.
  */
 #include "hal/baremetal/machine.h"
 #include "kernel/lib/bytes.h"
@@ -59,7 +59,7 @@ static const uint8_t *table_get(const struct context *ctx, uint64_t address,
     return table;
 }
 
-/* ---- MADT: CPUs, I/O APICs, overrides (5.2.12) ----------------------------------- */
+/* ---- MADT: CPUs, I/O APICs, overrides (5.2.12) --------------------------- */
 
 enum {
     MADT_LAPIC_BASE = 36,
@@ -120,11 +120,11 @@ static void madt_parse(struct acpi_info *info, const uint8_t *table,
     }
 }
 
-/* ---- DSDT and SSDTs: bytes we know the look of ------------------------------------- */
+/* ---- DSDT and SSDTs: bytes we know the look of --------------------------- */
 
 /*
- * AML is not interpreted. QEMU, Firecracker and the like describe a virtio device
- * as a Device with _HID "LNRO0005" and a _CRS buffer of two descriptors
+ * AML is not interpreted. QEMU, Firecracker and the like describe a virtio
+ * device as a Device with _HID "LNRO0005" and a _CRS buffer of two descriptors
  * (6.4.3.4, 6.4.3.6): find the name, then the descriptors behind it.
  */
 enum {
@@ -204,7 +204,7 @@ static void aml_parse(const struct context *ctx, uint64_t address)
     aml_s5(ctx->info, aml, size);
 }
 
-/* ---- FADT: power off, the PM timer, the DSDT (5.2.9) ------------------------------- */
+/* ---- FADT: power off, the PM timer, the DSDT (5.2.9) --------------------- */
 
 enum {
     FADT_DSDT = 40,
@@ -251,7 +251,7 @@ static void fadt_parse(const struct context *ctx, const uint8_t *table,
     info->pm_timer_32bit = (flags & FLAG_TIMER_32BIT) != 0;
 }
 
-/* ---- The root ------------------------------------------------------------------------ */
+/* ---- The root ------------------------------------------------------------ */
 
 static void table_parse(const struct context *ctx, uint64_t address)
 {

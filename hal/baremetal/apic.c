@@ -107,7 +107,7 @@ uint32_t lapic_timer_left(void)
     return lapic_read(LAPIC_TIMER_CURRENT);
 }
 
-/* ---- I/O APICs ------------------------------------------------------------------- */
+/* ---- I/O APICs ----------------------------------------------------------- */
 
 enum {
     IOAPIC_VERSION = 1,     /* bits 16-23: the last entry */
@@ -157,9 +157,9 @@ void ioapic_init(void)
 
 /*
  * How a line signals. An ISA line is edge, active high unless an override says
- * otherwise; devices of the platform and PCI lines above 15 are level. ACPI says
- * active high for virtio over MMIO and active low for PCI; the I/O APIC of QEMU
- * ignores the polarity, real ones above 15 carry PCI.
+ * otherwise; devices of the platform and PCI lines above 15 are level. ACPI
+ * says active high for virtio over MMIO and active low for PCI; the I/O APIC of
+ * QEMU ignores the polarity, real ones above 15 carry PCI.
  */
 static uint32_t line_mode(uint32_t gsi)
 {

@@ -1,18 +1,18 @@
 /*
  * Time from the TSC, without waiting for a calibration.
  *
- * The TSC's rate is taken from CPUID where CPUID tells it. Where it does not, it
- * is measured against a counter of known rate that runs since boot anyway:
+ * The TSC's rate is taken from CPUID where CPUID tells it. Where it does not,
+ * it is measured against a counter of known rate that runs since boot anyway:
  *  - under a hypervisor the local APIC's timer: QEMU and KVM both let it count
  *    at 1 GHz (KVM: APIC_BUS_CYCLE_NS; QEMU: hw/intc/apic.c);
  *  - else the ACPI PM timer, 3.579545 MHz (ACPI 6.4, 4.8.3.3).
- * Until enough time has passed, time is that counter itself; then a first factor
- * is set, and each timer that is set later improves it, the long run making the
- * error small. Each change continues from the time the old factor gives, so time
- * never jumps or goes back.
+ * Until enough time has passed, time is that counter itself; then a first
+ * factor is set, and each timer that is set later improves it, the long run
+ * making the error small. Each change continues from the time the old factor
+ * gives, so time never jumps or goes back.
  *
- * The factor is written by CPU 0 alone, guarded by a sequence number that readers
- * check: plain stores in order.
+ * The factor is written by CPU 0 alone, guarded by a sequence number that
+ * readers check: plain stores in order.
  */
 #include "hal/baremetal/machine.h"
 #include "kernel/lib/check.h"
@@ -94,7 +94,7 @@ static uint64_t scale_time(uint64_t *at_tsc)
     }
 }
 
-/* ---- The reference ---------------------------------------------------------------- */
+/* ---- The reference ------------------------------------------------------- */
 
 static uint64_t reference_ns(void)
 {
@@ -113,7 +113,7 @@ static bool has_hypervisor(void)
     return cpuid(1, 0).ecx >> 31 != 0;
 }
 
-/* ---- Rates the processor tells ------------------------------------------------------- */
+/* ---- Rates the processor tells ------------------------------------------- */
 
 /* kHz, or 0. Leaf 0x40000010 is the hypervisors' agreement (VMware, KVM). */
 static uint64_t tsc_khz_told(void)
@@ -136,7 +136,7 @@ static uint64_t tsc_khz_told(void)
     return 0;
 }
 
-/* ---- Start and refinement ---------------------------------------------------------------- */
+/* ---- Start and refinement ------------------------------------------------ */
 
 void clock_init(void)
 {
@@ -245,7 +245,7 @@ void hal_timer_set(uint64_t deadline_ns)
     lapic_timer_start((uint32_t)ticks);
 }
 
-/* ---- The wall clock: the RTC of the PC (MC146818) ------------------------------------------- */
+/* ---- The wall clock: the RTC of the PC (MC146818) ------------------------ */
 
 enum {
     RTC_SECONDS = 0,

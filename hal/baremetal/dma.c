@@ -1,4 +1,5 @@
-/* Devices see the addresses the processor sees: there is no IOMMU in between. */
+/* Devices see the addresses the processor sees: there is no IOMMU in
+ * between. */
 #include "hal/baremetal/machine.h"
 
 int hal_dma_map(void *ptr, size_t size)

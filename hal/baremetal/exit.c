@@ -1,8 +1,8 @@
 /*
  * The end. A failure goes to QEMU's isa-debug-exit device, which turns status s
- * into exit status 2s+1; success cannot be said that way, so it is a power off by
- * ACPI, or where there is none a reset, which `qemu -no-reboot` also ends with
- * status 0.
+ * into exit status 2s+1; success cannot be said that way, so it is a power off
+ * by ACPI, or where there is none a reset, which `qemu -no-reboot` also ends
+ * with status 0.
  */
 #include "hal/baremetal/machine.h"
 

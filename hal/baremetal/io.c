@@ -80,7 +80,7 @@ void hal_io_write32(struct hal_io io, size_t offset, uint32_t value)
         *(volatile uint32_t *)address = value;
 }
 
-/* ---- PCI: configuration mechanism 1 (PCI Local Bus 3.0, 3.2.2.3.2) -------------- */
+/* ---- PCI: configuration mechanism 1 (PCI Local Bus 3.0, 3.2.2.3.2) ------- */
 
 enum { CONFIG_ADDRESS = 0xcf8, CONFIG_DATA = 0xcfc };
 #define CONFIG_ENABLE UINT32_C(0x80000000)

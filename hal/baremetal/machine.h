@@ -7,7 +7,7 @@
 
 #include "hal/hal.h"
 
-/* ---- Instructions ------------------------------------------------------------ */
+/* ---- Instructions -------------------------------------------------------- */
 
 static inline void outb(uint16_t port, uint8_t value)
 {
@@ -85,7 +85,7 @@ static inline uint64_t tsc_read(void)
     return (uint64_t)high << 32 | low;
 }
 
-/* ---- CPUs (cpu.c) ---------------------------------------------------------------- */
+/* ---- CPUs (cpu.c) -------------------------------------------------------- */
 
 enum {
     IRQ_STACK_SIZE = 8192,
@@ -144,7 +144,7 @@ static inline struct cpu_block *cpu_block_self(void)
 /* Make the blocks of all CPUs; CPU 0's becomes %gs. */
 void cpu_init(const uint32_t *apic_ids, unsigned count);
 
-/* ---- The other files ---------------------------------------------------------------- */
+/* ---- The other files ----------------------------------------------------- */
 
 /* boot.S */
 extern const char image_start[], rodata_start[], data_start[], image_end[];

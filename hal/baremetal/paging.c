@@ -4,8 +4,8 @@
  * and single pages change later. Intel SDM volume 3, chapter 4.
  *
  * Tables above the last level belong to CPU 0 and are complete when it starts
- * the others; the kernel divides memory so that a large page belongs to one CPU,
- * which alone splits it, with a table from its own pool.
+ * the others; the kernel divides memory so that a large page belongs to one
+ * CPU, which alone splits it, with a table from its own pool.
  */
 #include "hal/baremetal/machine.h"
 #include "kernel/lib/check.h"

@@ -35,7 +35,7 @@ void boot_fail(const char *why)
     hal_exit(1);
 }
 
-/* ---- Memory ---------------------------------------------------------------------- */
+/* ---- Memory -------------------------------------------------------------- */
 
 size_t boot_ram_size(void)
 {
@@ -127,7 +127,7 @@ void *boot_alloc(size_t size)
     boot_fail("too little memory to start: give the machine 8 MiB a CPU");
 }
 
-/* ---- What the loaders say ----------------------------------------------------------- */
+/* ---- What the loaders say ------------------------------------------------ */
 
 static void cmdline_set(const char *text, size_t limit)
 {
@@ -231,7 +231,7 @@ static void multiboot_parse(const uint8_t *info)
     }
 }
 
-/* ---- The order ---------------------------------------------------------------------------- */
+/* ---- The order ----------------------------------------------------------- */
 
 /* CPU 0 is the one that runs; the table may name it anywhere. */
 static void cpus_find(void)

@@ -1,7 +1,7 @@
 /*
- * The memory functions the compiler calls. The string instructions are small and
- * fast for large blocks; eight bytes at a time, because an emulator counts, and
- * runs, each step.
+ * The memory functions the compiler calls. The string instructions are small
+ * and fast for large blocks; eight bytes at a time, because an emulator counts,
+ * and runs, each step.
  */
 #include "kernel/lib/mem.h"
 #include <stdint.h>

@@ -1,10 +1,11 @@
 /*
- * Where models of devices plug into the hosted machine: registers, configuration
- * space. Without a model there is no device, and hal_io_map() finds nothing.
+ * Where models of devices plug into the hosted machine: registers,
+ * configuration space. Without a model there is no device, and hal_io_map()
+ * finds nothing.
  *
  * A model is called on the CPU that touches its register. It reaches memory by
- * dma_lookup() (hal/posix/dma.h) and interrupts by irq_raise() and irq_from_msi()
- * (hal/posix/irq.h).
+ * dma_lookup() (hal/posix/dma.h) and interrupts by irq_raise() and
+ * irq_from_msi() (hal/posix/irq.h).
  */
 #ifndef TORC_HAL_POSIX_SIMBUS_H
 #define TORC_HAL_POSIX_SIMBUS_H
@@ -21,8 +22,8 @@ struct sim_window {
 must_check int sim_claim(enum hal_io_space space, uint64_t base, size_t size,
                          const struct sim_window *window);
 
-/* Answer at a place of PCI configuration space; the two called with reg % 4 == 0.
- * Returns 0, -ENOSPC. */
+/* Answer at a place of PCI configuration space; the two called with reg % 4 ==
+ * 0. Returns 0, -ENOSPC. */
 struct sim_pci {
     uint32_t (*read)(void *model, unsigned reg);
     void (*write)(void *model, unsigned reg, uint32_t value);

@@ -1,0 +1,45 @@
+/* ext2 images for tests, made by e2fsprogs from a tree made here. */
+#ifndef TORC_TESTS_FAKES_EXT2_IMAGE_H
+#define TORC_TESTS_FAKES_EXT2_IMAGE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * A directory with a bit of everything, made once a process and removed at its
+ * end: files around every limit, holes, links, long names, a large directory.
+ */
+const char *ext2_tree(void);
+
+/* A directory with little: for images that are damaged thousands of times. */
+const char *ext2_small_tree(void);
+
+/*
+ * An image of `kib` KiB made by "mke2fs OPTIONS -d dir". In memory of malloc().
+ */
+uint8_t *ext2_image(const char *options, const char *dir, unsigned kib,
+                    size_t *size);
+
+/* Run debugfs commands ("clri <12>") on an image. */
+void ext2_debugfs(uint8_t *image, size_t size, const char *command);
+
+/* Where things are, by the test's own reading of the format. */
+size_t ext2_inode_offset(const uint8_t *image, uint32_t number);
+
+/* The inode a path leads to, by debugfs. */
+uint32_t ext2_inode_of_path(const uint8_t *image, size_t size,
+                            const char *path);
+
+/*
+ * Walk and read everything below "/" of this CPU's mounts, within bounds.
+ * Returns how many entries were seen, or the first error; goes on after errors.
+ */
+struct ext2_walk {
+    unsigned entries;
+    unsigned errors;
+    int first_error;
+    uint64_t bytes;
+};
+void ext2_walk_all(struct ext2_walk *walk);
+
+#endif

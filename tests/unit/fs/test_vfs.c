@@ -1,0 +1,275 @@
+/* Paths, links, mounts and open files, over two small ext2 volumes. */
+#include "fs/file_systems.h"
+#include "kernel/vfs.h"
+#include "tests/fakes/cmocka_all.h"
+#include "tests/fakes/ext2_image.h"
+#include "tests/fakes/machine.h"
+#include "tests/fakes/ramblk.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const struct file_system *const file_systems[] = {&ext2_file_system,
+                                                         NULL};
+static struct ramblk disks[2];
+static uint8_t *images[2];
+static char tree[] = "/tmp/torc_vfs_XXXXXX";
+
+static int setup(void **state)
+{
+    char command[2000];
+    size_t size;
+
+    (void)state;
+    if (mkdtemp(tree) == NULL)
+        return -1;
+    snprintf(
+        command, sizeof(command),
+        "cd %s && mkdir -p a/b mnt && echo -n root >f && echo -n ab >a/b/f "
+        "&& ln -s f to_f && ln -s a/b to_b && ln -s /a/b/f abs && ln -s "
+        "../../f a/b/up && ln -s loop2 loop1 && ln -s loop1 loop2 && ln -s "
+        "nowhere dangling && ln -s f/ to_f_slash && ln -s . here && ln -s "
+        "/ root && i=0; ln -s f c0; while [ $i -lt 45 ]; do ln -s c$i "
+        "c$((i+1)); i=$((i+1)); done",
+        tree);
+    if (system(command) != 0)
+        return -1;
+    images[0] = ext2_image("-b 1024 -N 128", tree, 512, &size);
+    machine_attach(64 << 20);
+    vfs_init(file_systems);
+    ramblk_init(&disks[0], images[0], size);
+    images[1] = ext2_image("-b 1024 -N 128", tree, 512, &size);
+    ramblk_init(&disks[1], images[1], size);
+    return file_mount(&disks[0].block.device, "/", NULL);
+}
+
+static int teardown(void **state)
+{
+    char command[100];
+
+    (void)state;
+    machine_detach();
+    free(images[0]);
+    free(images[1]);
+    snprintf(command, sizeof(command), "rm -rf %s", tree);
+    return system(command);
+}
+
+/* What opening and reading a path gives: 0 and its first bytes, or the
+ * error. */
+static int read_path(const char *path, char text[16])
+{
+    struct file *file;
+    int64_t got;
+    int status = file_open(path, &file);
+
+    text[0] = '\0';
+    if (status != 0)
+        return status;
+    got = file_read(file, text, 15);
+    file_close(file);
+    if (got < 0)
+        return (int)got;
+    text[got] = '\0';
+    return 0;
+}
+
+static void test_vfs_paths(void **state)
+{
+    static const struct {
+        const char *path;
+        int status;
+        const char *text;
+    } rows[] = {
+        {"/f", 0, "root"},
+        {"//f", 0, "root"},
+        {"/./f", 0, "root"},
+        {"/../f", 0, "root"},
+        {"/../../a/../f", 0, "root"},
+        {"/a/b/f", 0, "ab"},
+        {"/a//b///f", 0, "ab"},
+        {"/a/b/../b/./f", 0, "ab"},
+        {"/to_f", 0, "root"},
+        {"/to_b/f", 0, "ab"},
+        {"/to_b/../b/f", 0, "ab"},
+        {"/abs", 0, "ab"},
+        {"/a/b/up", 0, "root"},
+        {"/here/here/here/f", 0, "root"},
+        {"/a/b/../../root/a/b/f", 0, "ab"},
+        {"/c39", 0, "root"},
+        {"/c40", -ELOOP, ""},
+        {"/loop1", -ELOOP, ""},
+        {"/loop1/x", -ELOOP, ""},
+        {"/dangling", -ENOENT, ""},
+        {"/none", -ENOENT, ""},
+        {"/none/f", -ENOENT, ""},
+        {"/f/", -ENOTDIR, ""},
+        {"/f/.", -ENOTDIR, ""},
+        {"/f/..", -ENOTDIR, ""},
+        {"/f/x", -ENOTDIR, ""},
+        {"/to_f/", -ENOTDIR, ""},
+        {"/to_f_slash", -ENOTDIR, ""},
+        {"/", -EISDIR, ""},
+        {"/a/b/", -EISDIR, ""},
+        {"/to_b", -EISDIR, ""},
+        {"f", -EINVAL, ""},
+        {"", -EINVAL, ""},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        char text[16];
+
+        ROW(rows[i].path, read_path(rows[i].path, text) == rows[i].status);
+        ROW(rows[i].path, strcmp(text, rows[i].text) == 0);
+    }
+}
+
+static void test_vfs_name_limits(void **state)
+{
+    static char path[FILE_PATH_MAX + 10];
+    char text[16];
+
+    (void)state;
+    memset(path, 'x', sizeof(path));
+    path[0] = '/';
+    path[256] = '\0';
+    assert_int_equal(read_path(path, text), -ENOENT);
+    path[256] = 'x';
+    path[257] = '\0';
+    assert_int_equal(read_path(path, text), -ENAMETOOLONG);
+    /* Slashes up to the limit are fine, and one more is not. */
+    memset(path, '/', sizeof(path));
+    strcpy(path + FILE_PATH_MAX - 2, "f");
+    assert_int_equal(read_path(path, text), 0);
+    memset(path, '/', sizeof(path));
+    strcpy(path + FILE_PATH_MAX - 1, "f");
+    assert_int_equal(read_path(path, text), -ENAMETOOLONG);
+    /* A link that makes it too long. */
+    memset(path, '/', sizeof(path));
+    memcpy(path, "/to_b", 5);
+    strcpy(path + FILE_PATH_MAX - 2, "f");
+    assert_int_equal(read_path(path, text), 0);
+    memcpy(path, "/a/b/up", 7);
+    assert_int_equal(read_path(path, text), -ENAMETOOLONG);
+}
+
+static void test_vfs_stat_and_links(void **state)
+{
+    struct file_stat stat;
+    char link[10];
+
+    (void)state;
+    assert_int_equal(file_stat("/to_f", false, &stat), 0);
+    assert_int_equal(stat.type, FILE_SYMLINK);
+    assert_int_equal(stat.size_bytes, 1);
+    assert_int_equal(file_stat("/to_f", true, &stat), 0);
+    assert_int_equal(stat.type, FILE_REGULAR);
+    assert_int_equal(stat.size_bytes, 4);
+    assert_int_equal(file_stat("/to_b/", false, &stat), 0);
+    assert_int_equal(stat.type, FILE_DIRECTORY);
+    assert_int_equal(file_read_link("/abs", link, sizeof(link)), 6);
+    assert_memory_equal(link, "/a/b/f", 6);
+    link[2] = '#';
+    assert_int_equal(file_read_link("/abs", link, 2), 6); /* cut */
+    assert_int_equal(link[2], '#');
+    assert_int_equal(file_read_link("/f", link, sizeof(link)), -EINVAL);
+    assert_int_equal(file_read_link("/none", link, sizeof(link)), -ENOENT);
+}
+
+static void test_vfs_mounts(void **state)
+{
+    struct device *second = &disks[1].block.device;
+    struct file *file;
+    char text[16];
+
+    (void)state;
+    assert_int_equal(file_mount(second, "/", NULL), -EBUSY);
+    assert_int_equal(file_mount(second, "/none", NULL), -ENOENT);
+    assert_int_equal(file_mount(second, "/f", NULL), -ENOTDIR);
+    assert_int_equal(file_mount(second, "/mnt", "ext3"), -ENODEV);
+    assert_int_equal(file_mount(NULL, "/mnt", NULL), -EINVAL);
+    assert_int_equal(file_mount(second, "/mnt", NULL), 0);
+    assert_int_equal(file_mount(second, "/mnt", NULL), -EBUSY);
+    assert_int_equal(read_path("/mnt/f", text), 0);
+    assert_int_equal(read_path("/mnt/a/b/f", text), 0);
+    assert_string_equal(text, "ab");
+    /* Out again by "..", and links from "/" start at the very root. */
+    assert_int_equal(read_path("/mnt/../f", text), 0);
+    assert_int_equal(read_path("/mnt/a/../../f", text), 0);
+    assert_int_equal(read_path("/mnt/root/mnt/f", text), 0);
+    assert_int_equal(file_unmount("/mnt/a"), -EINVAL);
+    assert_int_equal(file_open("/mnt/f", &file), 0);
+    assert_int_equal(file_unmount("/mnt"), -EBUSY);
+    assert_int_equal(file_unmount("/"), -EBUSY); /* it is covered */
+    file_close(file);
+    assert_int_equal(file_unmount("/mnt"), 0);
+    assert_int_equal(read_path("/mnt/f", text), -ENOENT);
+    assert_int_equal(file_unmount("/mnt"), -EINVAL);
+}
+
+static void test_file_position(void **state)
+{
+    struct file *file;
+    char buf[8];
+
+    (void)state;
+    assert_int_equal(file_open("/f", &file), 0);
+    assert_int_equal(file_read(file, buf, 2), 2);
+    assert_memory_equal(buf, "ro", 2);
+    assert_int_equal(file_read_at(file, buf, 8, 1), 3);
+    assert_memory_equal(buf, "oot", 3);
+    assert_int_equal(file_read(file, buf, 8), 2);
+    assert_memory_equal(buf, "ot", 2);
+    assert_int_equal(file_read(file, buf, 8), 0);
+    assert_int_equal(file_seek(file, 3), 0);
+    assert_int_equal(file_read(file, buf, 8), 1);
+    assert_int_equal(file_seek(file, UINT64_MAX), 0);
+    assert_int_equal(file_read(file, buf, 8), 0);
+    assert_int_equal(file_read_at(file, buf, 0, 0), 0);
+    file_close(file);
+}
+
+static void test_file_directory_is_no_file(void **state)
+{
+    struct dir_entry entry;
+    struct file *file;
+    char buf[8];
+
+    (void)state;
+    assert_int_equal(file_open("/a", &file), 0);
+    assert_int_equal(file_read(file, buf, 8), -EISDIR);
+    file_close(file);
+    assert_int_equal(file_open("/f", &file), 0);
+    assert_int_equal(dir_read(file, &entry), -ENOTDIR);
+    file_close(file);
+}
+
+static void test_file_without_mounts(void **state)
+{
+    struct file *file;
+
+    (void)state;
+    assert_int_equal(file_unmount("/"), 0);
+    assert_int_equal(file_open("/f", &file), -ENOENT);
+    disks[0].block.device.owner = 7; /* another CPU's */
+    assert_int_equal(file_mount(&disks[0].block.device, "/", NULL), -EXDEV);
+    disks[0].block.device.owner = 0;
+    assert_int_equal(file_mount(&disks[0].block.device, "/", NULL), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_vfs_paths),
+        cmocka_unit_test(test_vfs_name_limits),
+        cmocka_unit_test(test_vfs_stat_and_links),
+        cmocka_unit_test(test_vfs_mounts),
+        cmocka_unit_test(test_file_position),
+        cmocka_unit_test(test_file_directory_is_no_file),
+        cmocka_unit_test(test_file_without_mounts),
+    };
+
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
