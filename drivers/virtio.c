@@ -1,5 +1,5 @@
 #include "drivers/virtio.h"
-#include "kernel/init.h"
+#include "kernel/device.h"
 #include <torc/log.h>
 #include <torc/time.h>
 
@@ -9,7 +9,7 @@ enum { DEVICE_MAX = 32 };
 /* CPU 0, at boot. */
 static struct virtio_device *devices[DEVICE_MAX];
 static unsigned device_count;
-static const struct hal_boot_info *scanned_for; /* the machine they are of */
+static unsigned scanned_epoch; /* the boot they were found in */
 
 static void device_add(struct virtio_device *dev)
 {
@@ -23,9 +23,9 @@ static int scan_once(void)
 {
     int status;
 
-    if (scanned_for == boot_info())
+    if (scanned_epoch == device_epoch())
         return 0;
-    scanned_for = boot_info();
+    scanned_epoch = device_epoch();
     device_count = 0;
     status = virtio_pci_scan(device_add);
     return status != 0 ? status : virtio_mmio_scan(device_add);

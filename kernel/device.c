@@ -10,10 +10,17 @@
 
 /* CPU 0 only. */
 static struct list devices;
+static unsigned epoch;
 
 void device_list_init(void)
 {
     list_init(&devices);
+    epoch++;
+}
+
+unsigned device_epoch(void)
+{
+    return epoch;
 }
 
 struct device *device_find(enum device_class class, unsigned index)

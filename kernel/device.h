@@ -34,6 +34,12 @@ struct device {
 void device_list_init(void);
 
 /*
+ * Which boot this is, of this process: what a driver found before another one is
+ * gone.
+ */
+unsigned device_epoch(void);
+
+/*
  * Add a device; the caller filled class and start. `prefix` gives its name:
  * with a letter ("vd": vda, vdb) for disks, with a number ("net": net0) for
  * cards. Returns 0, -ENOSPC (no name left).

@@ -1,0 +1,193 @@
+/* Virtio over MMIO: VIRTIO 1.2, section 4.2.2 and, for version 1, 4.2.4. */
+#include "hal/posix/irq.h"
+#include "hal/posix/platform.h"
+#include "hal/posix/simbus.h"
+#include "tests/models/virtio_model.h"
+#include <stdlib.h>
+#include <string.h>
+
+enum { BASE = 0x10000000, SIZE = 0x200, IRQ = 40, PLACES = 8 };
+
+static struct place {
+    struct virtio_model *model;
+    unsigned version;
+    uint32_t page_size; /* version 1 */
+} places[PLACES];
+static unsigned place_count;
+
+void mmio_models_reset(void);
+void pci_models_reset(void);
+
+void mmio_models_reset(void)
+{
+    place_count = 0;
+}
+
+void models_reset(void)
+{
+    sim_reset();
+    mmio_models_reset();
+    pci_models_reset();
+}
+
+static void raise_line(struct virtio_model *model)
+{
+    for (unsigned i = 0; i < place_count; i++) {
+        if (places[i].model == model)
+            irq_raise((int)(IRQ + i));
+    }
+}
+
+static uint32_t read(void *arg, size_t offset, unsigned width)
+{
+    struct place *place = arg;
+    struct virtio_model *model = place->model;
+
+    if (offset >= 0x100)
+        return offset - 0x100 < sizeof(model->config)
+                   ? model->config[offset - 0x100]
+                   : 0;
+    if (width != 4 || offset % 4 != 0)
+        model_breach("register %#zx read with %u bytes", offset, width);
+    switch (offset) {
+    case 0x000:
+        return 0x74726976;
+    case 0x004:
+        return place->version;
+    case 0x008:
+        return model->id;
+    case 0x00c:
+        return 0x1af4;
+    case 0x010:
+        return (uint32_t)(model->offered >> 32 * model->feature_select);
+    case 0x034:
+        return model->queue_select < model->queue_count ? model->queue_max : 0;
+    case 0x060:
+        return model->isr;
+    case 0x070:
+        return model_get_status(model);
+    default:
+        model_breach("register %#zx is not for reading", offset);
+        return 0;
+    }
+}
+
+/* Version 1: the page of the queue, from which the rest follows: 2.7.2. */
+static void legacy_queue(struct place *place, uint32_t page)
+{
+    struct model_queue *queue =
+        &place->model->queue[place->model->queue_select];
+    uint64_t base = (uint64_t)page * place->page_size;
+    uint64_t end = base + 16U * queue->size + 6 + 2U * queue->size;
+
+    if (place->page_size == 0)
+        model_breach("a queue before the page size");
+    queue->desc = base;
+    queue->driver = base + 16U * queue->size;
+    queue->device = (end + 4095) & ~UINT64_C(4095);
+    model_queue_enable(place->model, place->model->queue_select);
+}
+
+static void set_half(uint64_t *value, bool high, uint32_t half)
+{
+    *value = high ? (*value & UINT32_MAX) | (uint64_t)half << 32
+                  : (*value & ~(uint64_t)UINT32_MAX) | half;
+}
+
+static void write_queue(struct place *place, size_t offset, uint32_t value)
+{
+    struct virtio_model *model = place->model;
+    struct model_queue *queue = &model->queue[model->queue_select];
+    bool is_legacy = offset == 0x03c || offset == 0x040;
+
+    if (model->queue_select >= model->queue_count)
+        model_breach("queue %u does not exist", model->queue_select);
+    if (is_legacy != (place->version == 1) && offset != 0x038)
+        model_breach("register %#zx in version %u", offset, place->version);
+    switch (offset) {
+    case 0x038:
+        queue->size = (uint16_t)value;
+        break;
+    case 0x03c:
+        if (value != 4096)
+            model_breach("queue alignment %u", value);
+        break;
+    case 0x040:
+        legacy_queue(place, value);
+        break;
+    case 0x044:
+        model_queue_enable(model, model->queue_select);
+        break;
+    case 0x080:
+    case 0x084:
+        set_half(&queue->desc, offset == 0x084, value);
+        break;
+    case 0x090:
+    case 0x094:
+        set_half(&queue->driver, offset == 0x094, value);
+        break;
+    case 0x0a0:
+    case 0x0a4:
+        set_half(&queue->device, offset == 0x0a4, value);
+        break;
+    default:
+        model_breach("register %#zx is not for writing", offset);
+    }
+}
+
+static void write(void *arg, size_t offset, unsigned width, uint32_t value)
+{
+    struct place *place = arg;
+    struct virtio_model *model = place->model;
+
+    if (width != 4 || offset % 4 != 0 || offset >= 0x100)
+        model_breach("register %#zx written with %u bytes", offset, width);
+    switch (offset) {
+    case 0x014:
+        model->feature_select = value;
+        break;
+    case 0x020:
+        set_half(&model->accepted, model->driver_select != 0, value);
+        break;
+    case 0x024:
+        model->driver_select = value;
+        break;
+    case 0x028:
+        place->page_size = value;
+        break;
+    case 0x030:
+        model->queue_select = value;
+        break;
+    case 0x050:
+        model_notify(model, value);
+        break;
+    case 0x064:
+        model->isr &= ~value;
+        break;
+    case 0x070:
+        model_set_status(model, (uint8_t)value);
+        break;
+    default:
+        write_queue(place, offset, value);
+    }
+}
+
+void model_on_mmio(struct virtio_model *model, unsigned version)
+{
+    unsigned index = place_count++;
+    struct place *place = &places[index];
+    const struct sim_window window = {read, write, place};
+    const struct hal_platform_device device = {
+        .id = "LNRO0005",
+        .base = BASE + (uint64_t)index * SIZE,
+        .size = SIZE,
+        .irq = (int)(IRQ + index),
+    };
+
+    *place = (struct place){.model = model, .version = version};
+    model->legacy = version == 1;
+    model->raise = raise_line;
+    if (sim_claim(HAL_IO_MEMORY, device.base, SIZE, &window) != 0 ||
+        platform_add(&device) != 0)
+        abort();
+}
