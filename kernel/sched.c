@@ -40,8 +40,11 @@ static void switch_to(struct cpu *cpu, struct thread *next)
     struct thread *previous = cpu->current;
 
     next->state = THREAD_RUNNING;
-    if (next == previous)
+    if (next == previous) {
+        /* A thread that yields to nobody spins: interrupts must come in. */
+        hal_cpu_relax();
         return;
+    }
     cpu->current = next;
     cpu->switch_count++;
     hal_context_switch(&previous->context, &next->context);
