@@ -61,7 +61,9 @@ static _Noreturn void child(unsigned cpus, size_t mem_bytes,
 {
     const struct host_config config = {
         .cpus = cpus, .mem_bytes = mem_bytes, .cmdline = cmdline};
+    struct host_signal_stack stack;
 
+    host_signal_stack_open(&stack); /* as host_main.c does */
     dup2(out_fd, 1);
     dup2(out_fd, 2);
     host_fault_catch();

@@ -160,7 +160,9 @@ static int assert_now(void *arg)
 
 static int fault_now(void *arg)
 {
-    *(volatile int *)(uintptr_t)8 = (int)(uintptr_t)arg;
+    volatile uintptr_t address = 8; /* for the compiler's eyes */
+
+    *(volatile int *)address = (int)(uintptr_t)arg;
     return 0;
 }
 
@@ -181,7 +183,6 @@ static void test_panic_says_why_and_where(void **state)
     expect("on cpu 1, thread remote");
 }
 
-#if !defined(__SANITIZE_ADDRESS__)
 static void test_panic_fault(void **state)
 {
     (void)state;
@@ -189,7 +190,6 @@ static void test_panic_fault(void **state)
     expect("address 0x8");
     expect("on cpu 0, thread main");
 }
-#endif
 
 static void test_symbols_absent(void **state)
 {
@@ -208,13 +208,9 @@ int main(void)
         cmocka_unit_test(test_log_cuts_long_lines),
         cmocka_unit_test(test_log_lines_of_cpus_do_not_mix),
         cmocka_unit_test(test_panic_says_why_and_where),
-#if !defined(__SANITIZE_ADDRESS__)
         cmocka_unit_test(test_panic_fault),
-#else
         cmocka_unit_test(test_symbols_absent),
-#endif
     };
 
-    (void)fault_now;
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
