@@ -341,6 +341,33 @@ test_idle_microvm() {
     check_idle "$(pgrep -f "hostfwd=tcp:127.0.0.1:$port-" | head -1)"
 }
 
+# A panic names what happened, the thread, and the functions on its stack.
+fault() { # TEXT HOW [there]
+    expect fail "$1" tools/qemu.sh --no-net --cpus 2 --mem 32 \
+        --kernel "$build/metal/faults.elf" --append "${*:2}"
+    grep -q 'thread victim' "$work/$TEST_NAME.out" || die "no thread"
+    # What is executed in data has no frame; its caller's caller has.
+    grep -qE "fault_$2\+0x|thread_entry\+0x" "$work/$TEST_NAME.out" ||
+        die "no function"
+}
+test_panic_metal() {
+    fault 'panic: page fault, address 0x8' read
+    fault 'panic: page fault, address 0x8' read there
+    fault 'panic: page fault' write
+    fault 'panic: page fault' execute
+    fault 'panic: stack overflow' stack
+    fault 'panic: stack overflow' stack there
+    fault 'assertion failed' assert
+    grep -q 'thread_entry+0x' "$work/$TEST_NAME.out" || die "no caller"
+}
+test_panic_host() {
+    expect fail 'panic: segmentation fault, address 0x8' "$build/host/faults" -- read
+    grep -q 'fault_read+0x' "$work/$TEST_NAME.out" || die "no function"
+    expect fail 'panic: stack overflow' "$build/host/faults" -- stack
+    expect fail 'assertion failed' "$build/host/faults" --cpus 2 -- assert there
+    grep -q 'on cpu 1' "$work/$TEST_NAME.out" || die "not there"
+}
+
 # From reset to the application that serves: at most 5 million instructions of one
 # CPU, the firmware's included, counted by a plugin in QEMU.
 test_boot_instructions() {
