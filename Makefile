@@ -118,10 +118,10 @@ LINK-image := -nostdlib -static -no-pie -Wl,--gc-sections -Wl,--build-id=none \
 $(APPS:%=$(BUILD)/metal/%.elf): $(BUILD)/metal/%.elf: $$(call app_objects,metal,$$*) $(BUILD)/metal/libtorc.a \
 		$(OBJS-metal:%=$(BUILD)/metal/%) hal/baremetal/link.ld tools/symbols.sh
 	$(call say,LD,$@)
-	$(Q)$(CC) $(LINK-image) $(filter %.o %.a,$^) -o $@.first
+	$(Q)$(CC) $(LINK-image) $(filter %.o,$^) $(filter %.a,$^) -o $@.first
 	$(Q)tools/symbols.sh $@.first >$@.symbols.S
 	$(Q)$(CC) -c $@.symbols.S -o $@.symbols.o
-	$(Q)$(CC) $(LINK-image) $(filter %.o,$^) $@.symbols.o $(filter %.a,$^) -o $@
+	$(Q)$(CC) $(LINK-image) $(filter %.o,$^) $(filter %.a,$^) $@.symbols.o -o $@
 
 $(APPS:%=$(BUILD)/host/%): $(BUILD)/host/%: $$(call app_objects,host,$$*) $(BUILD)/host/libtorc.a
 	$(call say,LD,$@)

@@ -34,8 +34,8 @@ struct device {
 void device_list_init(void);
 
 /*
- * Which boot this is, of this process: what a driver found before another one is
- * gone.
+ * Which boot this is, of this process: what a driver found before another one
+ * is gone.
  */
 unsigned device_epoch(void);
 

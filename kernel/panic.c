@@ -129,5 +129,5 @@ void kernel_fault(const struct hal_fault *fault)
     say_where();
     say("%s", fault->detail);
     say_place("in", fault->ip);
-    finish(in_guard_page(fault->sp) ? 0 : fault->fp);
+    finish(in_guard_page(fault->fp) ? 0 : fault->fp);
 }

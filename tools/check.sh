@@ -32,6 +32,15 @@ same_sources() {
     diff <(cd "$build/metal" && find kernel drivers fs net -name '*.o' | sort) \
         <(cd "$build/host" && find kernel drivers fs net -name '*.o' | sort)
 }
+# A backtrace is right only if the second link moved no function.
+symbols_match() {
+    local image
+    for image in "$build"/metal/*.elf "$build"/host/hello "$build"/host/webserver; do
+        [ -e "$image.first" ] || continue
+        diff <(nm -n "$image.first" | grep -i ' t ') \
+            <(nm -n "$image" | grep -i ' t ') || return 1
+    done
+}
 format() {
     git ls-files '*.c' '*.h' | xargs clang-format-14 --dry-run -Werror
 }
@@ -52,6 +61,7 @@ check "no assembly above the HAL" assembly
 check "both builds have the same kernel sources" same_sources
 check "no lock: the check finds what it should" tools/no_lock.sh --self-test
 check "no lock: in no image" tools/no_lock.sh "$build"/metal/*.elf
+check "backtraces: both links agree on every function" symbols_match
 check "clang-format" format
 check "clang builds everything without a warning" clang_build
 check "no lock: in no image by clang" tools/no_lock.sh "$build"/clang/metal/*.elf

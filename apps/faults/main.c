@@ -1,6 +1,6 @@
 /*
- * Die on purpose, to see what a panic says. The first argument chooses how; with
- * "there" behind it, it happens on CPU 1.
+ * Die on purpose, to see what a panic says. The first argument chooses how;
+ * with "there" behind it, it happens on CPU 1.
  *
  *   read      a null pointer is read
  *   write     code is written

@@ -1,8 +1,8 @@
 /*
  * The device's side of virtio, for tests: a strict and asynchronous referee,
- * written from VIRTIO 1.2 and not from the drivers. A breach of the protocol fails
- * the test with a sentence. Nothing happens by itself: a notification is only
- * noted, the test steps the device.
+ * written from VIRTIO 1.2 and not from the drivers. A breach of the protocol
+ * fails the test with a sentence. Nothing happens by itself: a notification is
+ * only noted, the test steps the device.
  */
 #ifndef TORC_TESTS_MODELS_VIRTIO_MODEL_H
 #define TORC_TESTS_MODELS_VIRTIO_MODEL_H
@@ -84,7 +84,7 @@ void model_use_raw(struct virtio_model *model, unsigned index, uint32_t id,
 void model_used_index(struct virtio_model *model, unsigned index, uint16_t to);
 void model_interrupt(struct virtio_model *model, unsigned index);
 
-/* ---- Transports: put the model into the machine ------------------------------- */
+/* ---- Transports: put the model into the machine -------------------------- */
 
 /* Over MMIO, `version` 1 or 2, at a place and line of its own. */
 void model_on_mmio(struct virtio_model *model, unsigned version);

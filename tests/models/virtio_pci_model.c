@@ -1,7 +1,8 @@
 /*
  * Virtio over PCI: VIRTIO 1.2, section 4.1. One memory BAR of 64 bits holds the
  * common configuration at 0, the ISR at 0x1000, the device's configuration at
- * 0x1800, notifications at 0x2000 (4 bytes a queue) and the MSI-X table at 0x3000.
+ * 0x1800, notifications at 0x2000 (4 bytes a queue) and the MSI-X table at
+ * 0x3000.
  */
 #include "hal/posix/irq.h"
 #include "hal/posix/simbus.h"
@@ -213,7 +214,7 @@ static void bar_write(void *arg, size_t offset, unsigned width, uint32_t value)
     }
 }
 
-/* ---- Configuration space --------------------------------------------------- */
+/* ---- Configuration space ------------------------------------------------- */
 
 static uint32_t config_read(void *arg, unsigned reg)
 {

@@ -1,6 +1,6 @@
 /*
- * The virtio disk over each transport, against the model: what it sets up, what it
- * sends, and what it does when the device lies, fails, or says nothing.
+ * The virtio disk over each transport, against the model: what it sets up, what
+ * it sends, and what it does when the device lies, fails, or says nothing.
  */
 #include "drivers/drivers.h"
 #include "kernel/block.h"
@@ -297,7 +297,7 @@ static void test_blk_error_sweep(void **state)
     finish();
 }
 
-/* ---- Many requests ------------------------------------------------------------------ */
+/* ---- Many requests ------------------------------------------------------- */
 
 static int done_status[200];
 static unsigned done_count;
@@ -375,7 +375,8 @@ static void test_blk_completions_out_of_order(void **state)
     finish();
 }
 
-/* A device that lies or is silent is given up: everything fails, nothing hangs. */
+/* A device that lies or is silent is given up: everything fails, nothing
+ * hangs. */
 static void all_fail(uint8_t *buf, int status)
 {
     for (int i = 0; i < 10000 && done_count < 200; i++)

@@ -1,6 +1,6 @@
 /*
- * ACPI tables, good and damaged. The parser is pure, so it is included as it is:
- * the hosted archive does not hold bare metal's sources.
+ * ACPI tables, good and damaged. The parser is pure, so it is included as it
+ * is: the hosted archive does not hold bare metal's sources.
  */
 #include "hal/baremetal/acpi_tables.c"
 #include "tests/fakes/cmocka_all.h"
@@ -66,10 +66,10 @@ static uint64_t madt_add(void)
         0,  8,  1,    4,    1,    0,    0,    0, /* CPU, id 4 */
         0,  8,  2,    5,    0,    0,    0,    0, /* disabled */
         0,  8,  3,    4,    1,    0,    0,    0, /* id 4 again */
-        9,  16, 0,    0,    0x34, 0x12, 0,    0,    1,  0, 0, 0, 0,
-        0,  0,  0,                                               /* x2APIC */
+        9,  16, 0,    0,    0x34, 0x12, 0,    0,    1,  0, 0, 0,
+        0,  0,  0,    0,                                         /* x2APIC */
         1,  12, 0,    0,    0,    0,    0xc0, 0xfe, 0,  0, 0, 0, /* I/O APIC */
-        1,  12, 1,    0,    0,    0x10, 0xc0, 0xfe, 24, 0, 0, 0, /* second one */
+        1,  12, 1,    0,    0,    0x10, 0xc0, 0xfe, 24, 0, 0, 0, /* one more */
         2,  10, 0,    0,    2,    0,    0,    0,    0,  0, /* IRQ 0 is GSI 2 */
         2,  10, 0,    9,    9,    0,    0,    0,    13, 0, /* IRQ 9, level */
         2,  10, 0,    200,  9,    0,    0,    0,    13, 0, /* no such IRQ */
@@ -236,7 +236,8 @@ static void test_acpi_lengths(void **state)
     }
 }
 
-/* Entries of length 0 and 1 would never end, long ones would leave the table. */
+/* Entries of length 0 and 1 would never end, long ones would leave the
+ * table. */
 static void test_acpi_madt_entry_lengths(void **state)
 {
     (void)state;
