@@ -247,16 +247,30 @@ static void share_add(struct page_allocator *pages, uintptr_t base, size_t size)
 }
 
 /*
- * Walk the regions once, handing each CPU its share in turn. Where shares are
- * large, borders fall on large pages, so that no page table serves two CPUs.
+ * Where one share may end and the next begin: on the largest page that shares
+ * are large against, because a page-table entry that serves two CPUs would be
+ * changed by both. (Shares below 4 MiB do share one; then a guard page may be
+ * lost.)
+ */
+static size_t border_size(size_t share)
+{
+    const size_t huge = (size_t)1 << 30;
+
+    if (share >= 4 * huge)
+        return huge;
+    return share >= 2 * (size_t)HAL_LARGE_PAGE_SIZE ? HAL_LARGE_PAGE_SIZE
+                                                    : PAGE_SIZE;
+}
+
+/*
+ * Walk the regions once, handing each CPU its share in turn. What the rounding
+ * to a border takes from one share is added to the next.
  */
 static void divide(const struct hal_boot_info *info, size_t share)
 {
-    size_t border = share >= 4 * (size_t)HAL_LARGE_PAGE_SIZE
-                        ? HAL_LARGE_PAGE_SIZE
-                        : PAGE_SIZE;
-    unsigned cpu = 0;
+    size_t border = border_size(share);
     size_t missing = share;
+    unsigned cpu = 0;
 
     for (unsigned i = 0; i < info->region_count; i++) {
         uintptr_t base = info->region[i].base;
@@ -275,7 +289,7 @@ static void divide(const struct hal_boot_info *info, size_t share)
             missing -= size < missing ? size : missing;
             if (missing < border && cpu + 1 < allocator_count) {
                 cpu++;
-                missing = share;
+                missing += share;
             }
         }
     }

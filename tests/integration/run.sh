@@ -302,6 +302,29 @@ test_web_8_mib() {
         --kernel "$build/metal/webserver.elf"
 }
 
+# On a tap, in a network namespace of its own: ping, and the list of checks.
+test_web_host_tap() {
+    local user
+    user=$([ "$(id -u)" -eq 0 ] || echo --map-root-user)
+    # shellcheck disable=SC2086 # perhaps no word
+    TEST_NAME=$TEST_NAME unshare $user --net "$0" --tap
+}
+in_namespace() {
+    local url=http://192.168.77.2
+    ip link set lo up
+    ip tuntap add dev torc0 mode tap || die "no tap here"
+    ip address add 192.168.77.1/24 dev torc0
+    ip link set torc0 up
+    start "$work/$TEST_NAME.machine" "$build/host/webserver" --mem 32m \
+        --disk "$work/site4k.img,ro" --net tap=torc0 -- net=192.168.77.2/24
+    await "$url/" "$work/$TEST_NAME.machine"
+    ping -c 3 -i 0.2 -s 1400 192.168.77.2 || die "ping"
+    check_files "$url"
+    check_parallel "$url"
+    check_big "$url"
+    check_load "$url"
+}
+
 test_big_host() {
     local port
     port=$(free_port)
@@ -473,6 +496,10 @@ if [ "$1" = --one ]; then
         echo failed >"$work/$TEST_NAME.result"
     fi
     exit 0
+fi
+if [ "$1" = --tap ]; then
+    in_namespace
+    exit
 fi
 if [ "$1" = --list ]; then
     all_tests
