@@ -183,9 +183,13 @@ check_big() {
     echo "20 MB: SHA-256 is right"
 }
 
-# 64 connections for ten seconds: none lost, none refused, no wrong answer.
-check_load() {
-    wrk -t2 -c64 -d10 --timeout 10 "$1/index.html" | tee "$work/$TEST_NAME.wrk"
+# 64 connections for ten seconds: none lost, none refused, no wrong answer. The
+# user-mode network listens with a queue of one, so some of 64 connections at once
+# are asked for again by the client after 1, 2, 4 s: there only losses count. On a
+# tap every answer must come within 2 s.
+check_load() { # URL [TIMEOUT_S]
+    wrk -t2 -c64 -d10 --latency --timeout "${2:-30}" "$1/index.html" |
+        tee "$work/$TEST_NAME.wrk"
     grep -q 'requests in' "$work/$TEST_NAME.wrk" || die "wrk did not run"
     ! grep -E 'Socket errors|Non-2xx' "$work/$TEST_NAME.wrk" ||
         die "64 connections: some were lost"
@@ -322,7 +326,7 @@ in_namespace() {
     check_files "$url"
     check_parallel "$url"
     check_big "$url"
-    check_load "$url"
+    check_load "$url" 2
 }
 
 test_big_host() {
