@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -19,6 +20,7 @@ enum {
     RING_SLOTS = 4096, /* a power of two */
     BURST_MAX = 512,   /* frames taken from the machine between two polls */
     TIMER_MAX = 4,
+    LISTEN_QUEUE = 1024,
     NS_PER_MS = 1000000,
 };
 
@@ -365,6 +367,22 @@ static int forward_open(struct host_slirp *net,
     return -EADDRINUSE;
 }
 
+/*
+ * libslirp listens with a queue of one: of many clients at once most would wait
+ * seconds for their second try. Listening again only makes the queue longer.
+ */
+static int queue_widen(int fd, int events, void *opaque)
+{
+    int listens = 0;
+    socklen_t size = sizeof(listens);
+
+    (void)events, (void)opaque;
+    if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) == 0 &&
+        listens != 0 && listen(fd, LISTEN_QUEUE) != 0)
+        host_complain("a short queue for connections: %s", strerror(errno));
+    return 0;
+}
+
 static int slirp_open(struct host_slirp *net,
                       const struct host_net_config *config)
 {
@@ -377,6 +395,7 @@ static int slirp_open(struct host_slirp *net,
         .vdhcp_start = address(0x0a00020f),
         .vnameserver = address(0x0a000203),
     };
+    uint32_t timeout_ms = 0;
     int err;
 
     net->slirp = slirp_new(&slirp, &callbacks, net);
@@ -389,6 +408,7 @@ static int slirp_open(struct host_slirp *net,
         if (err != 0)
             return err;
     }
+    slirp_pollfds_fill(net->slirp, &timeout_ms, queue_widen, net);
     err = pthread_create(&net->thread, NULL, slirp_main, net);
     if (err != 0)
         host_complain("no thread for --net user: %s", strerror(err));

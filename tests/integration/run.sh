@@ -20,6 +20,12 @@ die() {
     exit 1
 }
 
+# The test cannot run here, by no fault of its own.
+skip() {
+    echo "skipped: $*"
+    exit 77
+}
+
 # A port nobody has: one range for each test, by its place in the list.
 free_port() {
     local port=$((20000 + TEST_INDEX * 20))
@@ -184,9 +190,9 @@ check_big() {
 }
 
 # 64 connections for ten seconds: none lost, none refused, no wrong answer. The
-# user-mode network listens with a queue of one, so some of 64 connections at once
-# are asked for again by the client after 1, 2, 4 s: there only losses count. On a
-# tap every answer must come within 2 s.
+# QEMU's user-mode network listens with a queue of one, so some of 64 connections at
+# once are tried again by the client for seconds: there only losses count. Elsewhere
+# every answer must come within 2 s.
 check_load() { # URL [TIMEOUT_S]
     wrk -t2 -c64 -d10 --latency --timeout "${2:-30}" "$1/index.html" |
         tee "$work/$TEST_NAME.wrk"
@@ -310,6 +316,8 @@ test_web_8_mib() {
 test_web_host_tap() {
     local user
     user=$([ "$(id -u)" -eq 0 ] || echo --map-root-user)
+    [ -r /dev/net/tun ] && unshare $user --net true ||
+        skip "no right to make a tap: run as root"
     # shellcheck disable=SC2086 # perhaps no word
     TEST_NAME=$TEST_NAME unshare $user --net "$0" --tap
 }
@@ -346,7 +354,7 @@ test_load_host() {
     local port
     port=$(free_port)
     host_web "$port" 1
-    check_load "http://127.0.0.1:$port"
+    check_load "http://127.0.0.1:$port" 2
 }
 test_load_microvm() {
     local port
@@ -491,9 +499,13 @@ if [ "$1" = --one ]; then
     TEST_NAME="${2#*:}" TEST_INDEX="${2%%:*}"
     log="$work/$TEST_NAME.log"
     began=$SECONDS
-    if ("test_$TEST_NAME") >"$log" 2>&1; then
+    ("test_$TEST_NAME") >"$log" 2>&1
+    status=$?
+    if [ $status -eq 0 ]; then
         printf 'ok   %-28s %3s s\n' "$TEST_NAME" $((SECONDS - began))
         echo ok >"$work/$TEST_NAME.result"
+    elif [ $status -eq 77 ]; then
+        printf 'skip %-28s %s\n' "$TEST_NAME" "$(tail -n 1 "$log")"
     else
         { cat "$log" && printf 'FAIL %s (%s)\n' "$TEST_NAME" "$log"; } |
             sed 's/\r//g'
