@@ -152,6 +152,8 @@ static uint64_t bar_size(const struct pci_function *function, unsigned reg,
     write(function, REG_COMMAND, command);
     if ((low & BAR_IO) != 0)
         return -(mask & ~UINT64_C(3) & 0xffff) & 0xffff;
+    if ((uint32_t)(mask & ~UINT64_C(15)) == 0 && !is_64)
+        return 0; /* not there: no bit stayed */
     return -(mask & ~UINT64_C(15));
 }
 
