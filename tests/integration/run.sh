@@ -322,7 +322,7 @@ test_web_host_tap() {
     TEST_NAME=$TEST_NAME unshare $user --net "$0" --tap
 }
 in_namespace() {
-    local url=http://192.168.77.2
+    local url=http://192.168.77.2:80 # a minimal system knows no port by name
     ip link set lo up
     ip tuntap add dev torc0 mode tap || die "no tap here"
     ip address add 192.168.77.1/24 dev torc0
