@@ -91,6 +91,14 @@ uint16_t virtio_config16(struct virtio_device *dev, unsigned offset);
 uint32_t virtio_config32(struct virtio_device *dev, unsigned offset);
 uint64_t virtio_config64(struct virtio_device *dev, unsigned offset);
 
+/* For transports: a 64-bit address register, as two halves. */
+static inline void virtio_write64(struct hal_io io, size_t offset,
+                                  uint64_t value)
+{
+    hal_io_write32(io, offset, (uint32_t)value);
+    hal_io_write32(io, offset + 4, (uint32_t)(value >> 32));
+}
+
 static inline bool virtio_has(const struct virtio_device *dev, unsigned bit)
 {
     return (dev->features >> bit & 1) != 0;

@@ -101,12 +101,6 @@ static uint16_t queue_max(struct virtio_device *dev, unsigned index)
     return size > VIRTQUEUE_SIZE_MAX ? VIRTQUEUE_SIZE_MAX : (uint16_t)size;
 }
 
-static void write64(struct hal_io io, size_t offset, uint64_t value)
-{
-    hal_io_write32(io, offset, (uint32_t)value);
-    hal_io_write32(io, offset + 4, (uint32_t)(value >> 32));
-}
-
 static int queue_setup(struct virtio_device *dev, unsigned index,
                        struct virtqueue *vq)
 {
@@ -122,9 +116,9 @@ static int queue_setup(struct virtio_device *dev, unsigned index,
                        (uint32_t)(vq_desc_bus(vq) / LEGACY_PAGE));
         return 0;
     }
-    write64(io, REG_QUEUE_DESC, vq_desc_bus(vq));
-    write64(io, REG_QUEUE_DRIVER, vq_avail_bus(vq));
-    write64(io, REG_QUEUE_DEVICE, vq_used_bus(vq));
+    virtio_write64(io, REG_QUEUE_DESC, vq_desc_bus(vq));
+    virtio_write64(io, REG_QUEUE_DRIVER, vq_avail_bus(vq));
+    virtio_write64(io, REG_QUEUE_DEVICE, vq_used_bus(vq));
     hal_io_write32(io, REG_QUEUE_READY, 1);
     return 0;
 }

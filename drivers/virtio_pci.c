@@ -99,12 +99,6 @@ static uint16_t queue_max(struct virtio_device *dev, unsigned index)
     return hal_io_read16(io, COMMON_QUEUE_SIZE);
 }
 
-static void write64(struct hal_io io, size_t offset, uint64_t value)
-{
-    hal_io_write32(io, offset, (uint32_t)value);
-    hal_io_write32(io, offset + 4, (uint32_t)(value >> 32));
-}
-
 static int queue_setup(struct virtio_device *dev, unsigned index,
                        struct virtqueue *vq)
 {
@@ -118,9 +112,9 @@ static int queue_setup(struct virtio_device *dev, unsigned index,
     hal_io_write16(io, COMMON_QUEUE_MSIX, pci->is_msix ? 0 : NO_VECTOR);
     if (pci->is_msix && hal_io_read16(io, COMMON_QUEUE_MSIX) != 0)
         return -ENODEV;
-    write64(io, COMMON_QUEUE_DESC, vq_desc_bus(vq));
-    write64(io, COMMON_QUEUE_DRIVER, vq_avail_bus(vq));
-    write64(io, COMMON_QUEUE_DEVICE, vq_used_bus(vq));
+    virtio_write64(io, COMMON_QUEUE_DESC, vq_desc_bus(vq));
+    virtio_write64(io, COMMON_QUEUE_DRIVER, vq_avail_bus(vq));
+    virtio_write64(io, COMMON_QUEUE_DEVICE, vq_used_bus(vq));
     at = (uint64_t)hal_io_read16(io, COMMON_QUEUE_NOTIFY_OFF) *
          pci->notify_multiplier;
     if (at > pci->notify.size - 2)
