@@ -1,39 +1,44 @@
 /*
  * How the slots work.
  *
- * For each ordered pair (source, destination) there is one slot: a pointer to a
- * list. The source collects items in a private list; its scheduler pass
- * publishes the whole list when the slot is empty (emigrate). The destination
- * takes the list and empties the slot (immigrate). Empty or full tells whose it
- * is: an empty slot is written by the source alone, a full one by the
- * destination alone. So plain loads and stores do, with release and acquire:
+ * For each ordered pair (source, destination) there is one slot: a word that
+ * points to a list, or is 0. The source collects items in a private list; its
+ * scheduler pass publishes the whole list when the slot is empty (emigrate).
+ * The destination takes the list and empties the slot (immigrate). Empty or
+ * full tells whose it is: an empty slot is written by the source alone, a full
+ * one by the destination alone. So plain loads and stores do:
  *
  *   source                              destination
  *   fill the items                      list = load-acquire(slot)
- *   wait for load-acquire(slot)==NULL   ...
- *   store-release(slot, list)           store-release(slot, NULL)
+ *   wait for load(slot) == 0            store(slot, 0)
+ *   store-release(slot, list)           run the items
  *
- * Doorbells. So that a pass need not look at every slot, the source also sets
- * its byte in the destination's line of bells (one line for 64 sources) and
- * then the destination's summary byte, which is all an idle pass reads. The
- * destination clears the summary, then looks at the bells, clears those it
- * finds and takes the slots. A set summary could be lost between "clear
- * summary" and "look at the bells": the destination's fence stands between
- * these two, the source's fence stands between "set bell" and "set summary". If
- * the source's fence comes first, the destination sees the bell; if the
- * destination's comes first, the source's summary store comes after the
- * clearing one, and stays.
+ * Emptying needs no order: the source learns from an empty slot only that it
+ * may write the slot again, which coherence of that one word gives.
  *
- * Sleep. The destination announces sleep, fences, looks at all bells, and only
- * then sleeps. The source sets the bell, fences (the same fence), and then
- * looks whether the destination sleeps; if so it sends an interrupt. Whichever
- * fence is first, one of the two sees the other's store: either the destination
- * finds the bell and stays awake, or the source finds it asleep and rings. It
- * looks at the bells and not at the summary, because the source stores the
- * summary after its fence.
+ * What a pass looks at. The slots of eight sources share a cache line. With up
+ * to eight CPUs a pass reads that line and has seen everything: the slots are
+ * their own doorbells. With more, it reads instead one line of eight flags, one
+ * for 32 sources each, which a source sets after it has filled its slot. So an
+ * idle pass reads eight words of one line, with 4 CPUs or with 256.
  *
- * These two store-load races are why hal_fence() exists; nothing else in the
- * kernel needs it.
+ * A flag has many writers: the destination clears it and then looks at the
+ * slots, a source fills its slot and then sets it. Between the two steps both
+ * have a fence. If the source's fence comes first, the destination sees the
+ * slot; if the destination's comes first, the source sets the flag after it was
+ * cleared, and it stays.
+ *
+ * Sleep. A CPU announces that it sleeps, fences, looks at all its slots, and
+ * only then sleeps. A source fills the slot, fences, and then looks whether the
+ * destination sleeps; if so it sends an interrupt. Whichever fence is first,
+ * one of the two sees the other's store. A CPU with items that found their
+ * slots full sleeps too: it says that it is blocked, and after its fence looks
+ * whether one of these slots has become empty. The destination empties the
+ * slot, fences, and then looks whether the source is blocked.
+ *
+ * The source's fence of all this is one: a pass takes all lists, publishes all
+ * lists, fences once if it did either, and then sets flags and looks at the
+ * sleepers among those it took from or gave to.
  */
 #include "kernel/exchange.h"
 #include "hal/hal.h"
@@ -43,43 +48,109 @@
 #include "kernel/percpu.h"
 #include <stdatomic.h>
 
-enum { BELL_LINE = 64 };
+enum {
+    LINE_WORDS = 8,
+    FLAG_LINES = HAL_CPU_MAX / LINE_WORDS / LINE_WORDS, /* lines of a flag */
+    FLAG_CPUS = FLAG_LINES * LINE_WORDS,
+    SET_WORDS = HAL_CPU_MAX / 64,
+};
 
-struct slot {
-    _Atomic(struct queue_node *) list; /* see above */
+/* What a CPU says about its sleep; bits. */
+enum {
+    SLEEP_NONE = 0,
+    SLEEP_ANNOUNCED = 1,
+    SLEEP_BLOCKED = 2, /* wants to know when a slot of its becomes empty */
+};
+
+struct line {
+    _Atomic uintptr_t word[LINE_WORDS];
 } cache_aligned;
+
+/* A set of CPUs. */
+struct cpu_set {
+    uint64_t bits[SET_WORDS];
+};
+
+/* One direction of a pair, at the source. */
+struct outgoing {
+    struct queue queue;
+    uint64_t sent;
+    uint64_t batches;
+    uint64_t blocked;
+};
+
+/* The other, at the destination. */
+struct incoming {
+    uint64_t received;
+    uint64_t taken;
+};
 
 /* What CPU n receives by, and sends from; in memory of CPU n. */
 struct exchange_cpu {
-    /* written by every source (its own byte), cleared by the owner */
-    _Atomic uint8_t bells[HAL_CPU_MAX] cache_aligned;
-    /* written by sources, cleared by the owner */
-    _Atomic uint8_t summary cache_aligned;
-    /* written by the owner, read by sources */
-    _Atomic uint8_t sleeping cache_aligned;
+    /* constant: */
+    struct line *slots; /* one word a source, written as described above */
+    struct line *watch; /* what a pass looks at: slots, or &flags */
+    bool has_flags;
+    struct outgoing *outgoing; /* one a destination; owner only */
+    struct incoming *incoming; /* one a source; owner only */
 
     /* owner only: */
-    struct queue *outgoing cache_aligned; /* one a destination */
-    uint64_t pending[HAL_CPU_MAX / 64];   /* destinations with something */
-    bool any_pending;
+    bool busy;              /* a set below is not empty */
+    struct cpu_set pending; /* destinations with items waiting */
+    struct cpu_set given;   /* destinations to look at after the fence */
+    struct cpu_set taken;   /* sources to look at after the fence */
 
-    struct slot *slots; /* one a source; each as described above */
+    /* written by every source, cleared by the owner */
+    struct line flags;
+    /* written by the owner, read by all */
+    _Atomic uint8_t sleeping cache_aligned;
 };
 
 /* Constant after exchange_init(). */
 static unsigned cpu_total;
 
-static size_t pages_for(size_t size)
+static void set_add(struct cpu_set *set, unsigned cpu)
 {
-    return (size + PAGE_SIZE - 1) >> PAGE_SHIFT;
+    set->bits[cpu / 64] |= UINT64_C(1) << cpu % 64;
+}
+
+static void set_remove(struct cpu_set *set, unsigned cpu)
+{
+    set->bits[cpu / 64] &= ~(UINT64_C(1) << cpu % 64);
+}
+
+/* The first CPU of `set` from `cpu` on, or cpu_total. */
+static unsigned set_next(const struct cpu_set *set, unsigned cpu)
+{
+    while (cpu < cpu_total) {
+        uint64_t bits = set->bits[cpu / 64] >> cpu % 64;
+
+        if (bits != 0)
+            return cpu + (unsigned)__builtin_ctzll(bits);
+        cpu = (cpu / 64 + 1) * 64;
+    }
+    return cpu_total;
+}
+
+#define set_for_each(cpu, set)                             \
+    for (unsigned cpu = set_next(set, 0); cpu < cpu_total; \
+         cpu = set_next(set, cpu + 1))
+
+/* ---- At boot ------------------------------------------------------------- */
+
+static size_t lines_for(unsigned cpu_count)
+{
+    return (cpu_count + LINE_WORDS - 1) / LINE_WORDS;
 }
 
 static struct exchange_cpu *exchange_create(unsigned cpu, unsigned cpu_count)
 {
     size_t fixed = sizeof(struct exchange_cpu);
-    size_t slots = cpu_count * sizeof(struct slot);
-    size_t queues = cpu_count * sizeof(struct queue);
-    size_t pages = pages_for(fixed + slots + queues);
+    size_t slots = lines_for(cpu_count) * sizeof(struct line);
+    size_t outgoing = cpu_count * sizeof(struct outgoing);
+    size_t incoming = cpu_count * sizeof(struct incoming);
+    size_t size = fixed + slots + outgoing + incoming;
+    size_t pages = (size + PAGE_SIZE - 1) >> PAGE_SHIFT;
     char *base = page_alloc(mem_pages_of(cpu), pages, 0);
     struct exchange_cpu *exchange = (struct exchange_cpu *)(void *)base;
 
@@ -87,8 +158,12 @@ static struct exchange_cpu *exchange_create(unsigned cpu, unsigned cpu_count)
         return NULL;
     for (size_t i = 0; i < pages * PAGE_SIZE / sizeof(uint64_t); i++)
         ((uint64_t *)(void *)base)[i] = 0;
-    exchange->slots = (struct slot *)(void *)(base + fixed);
-    exchange->outgoing = (struct queue *)(void *)(base + fixed + slots);
+    exchange->slots = (struct line *)(void *)(base + fixed);
+    exchange->outgoing = (struct outgoing *)(void *)(base + fixed + slots);
+    exchange->incoming =
+        (struct incoming *)(void *)(base + fixed + slots + outgoing);
+    exchange->has_flags = cpu_count > LINE_WORDS;
+    exchange->watch = exchange->has_flags ? &exchange->flags : exchange->slots;
     return exchange;
 }
 
@@ -103,137 +178,222 @@ int exchange_init(unsigned cpu_count)
     return 0;
 }
 
+/* ---- Slots --------------------------------------------------------------- */
+
+static _Atomic uintptr_t *slot_of(struct exchange_cpu *to, unsigned from)
+{
+    return &to->slots[from / LINE_WORDS].word[from % LINE_WORDS];
+}
+
+/* Whether all eight words are 0: a cheap look, order comes later. */
+static inline bool line_quiet(struct line *line)
+{
+    uintptr_t any = 0;
+
+#pragma GCC unroll 8
+    for (unsigned i = 0; i < LINE_WORDS; i++)
+        any |= atomic_load_explicit(&line->word[i], memory_order_relaxed);
+    return any == 0;
+}
+
+/* ---- Sending ------------------------------------------------------------- */
+
 void exchange_send(unsigned cpu, struct exchange_item *item)
 {
     struct cpu *self = cpu_self();
     struct exchange_cpu *mine = self->exchange;
 
     assert(cpu < cpu_total && cpu != self->id);
-    queue_push(&mine->outgoing[cpu], &item->node);
-    mine->pending[cpu / 64] |= UINT64_C(1) << cpu % 64;
-    mine->any_pending = true;
+    queue_push(&mine->outgoing[cpu].queue, &item->node);
+    mine->outgoing[cpu].sent++;
+    set_add(&mine->pending, cpu);
+    mine->busy = true;
 }
 
-/* Publish to one destination; false when its slot is still full. */
-static bool publish(struct exchange_cpu *mine, unsigned self, unsigned cpu)
+/* Fill the slots of those destinations that have emptied theirs. */
+static void publish(struct exchange_cpu *mine, unsigned self)
 {
-    struct exchange_cpu *theirs = cpu_of(cpu)->exchange;
-    struct slot *slot = &theirs->slots[self];
+    set_for_each(cpu, &mine->pending)
+    {
+        struct outgoing *outgoing = &mine->outgoing[cpu];
+        _Atomic uintptr_t *slot = slot_of(cpu_of(cpu)->exchange, self);
 
-    /* pairs with the release in take(): the old list is out of our sight */
-    if (atomic_load_explicit(&slot->list, memory_order_acquire) != NULL)
-        return false;
-    /* pairs with the acquire in take(): the items' contents go along */
-    atomic_store_explicit(&slot->list, mine->outgoing[cpu].head,
-                          memory_order_release);
-    queue_init(&mine->outgoing[cpu]);
-    /* pairs with the acquire in take_rung() */
-    atomic_store_explicit(&theirs->bells[self], 1, memory_order_release);
-    hal_fence(); /* bell | summary, and bell | sleeping: see above */
-    atomic_store_explicit(&theirs->summary, 1, memory_order_relaxed);
-    if (atomic_load_explicit(&theirs->sleeping, memory_order_relaxed) != 0)
-        hal_ipi_send(cpu);
-    return true;
+        if (atomic_load_explicit(slot, memory_order_relaxed) != 0) {
+            outgoing->blocked++;
+            continue;
+        }
+        /* pairs with the acquire in take(): the items' contents go along */
+        atomic_store_explicit(slot, (uintptr_t)outgoing->queue.head,
+                              memory_order_release);
+        queue_init(&outgoing->queue);
+        outgoing->batches++;
+        set_remove(&mine->pending, cpu);
+        set_add(&mine->given, cpu);
+    }
+}
+
+/* After the fence: flags, and interrupts for those who sleep. */
+static void tell(struct exchange_cpu *mine, unsigned self)
+{
+    set_for_each(cpu, &mine->given)
+    {
+        struct exchange_cpu *theirs = cpu_of(cpu)->exchange;
+
+        if (theirs->has_flags)
+            atomic_store_explicit(&theirs->flags.word[self / FLAG_CPUS], 1,
+                                  memory_order_relaxed);
+        if (atomic_load_explicit(&theirs->sleeping, memory_order_relaxed) !=
+            SLEEP_NONE)
+            hal_ipi_send(cpu);
+    }
+    set_for_each(cpu, &mine->taken)
+    {
+        struct exchange_cpu *theirs = cpu_of(cpu)->exchange;
+
+        if ((atomic_load_explicit(&theirs->sleeping, memory_order_relaxed) &
+             SLEEP_BLOCKED) != 0)
+            hal_ipi_send(cpu);
+    }
+    mine->given = (struct cpu_set){{0}};
+    mine->taken = (struct cpu_set){{0}};
 }
 
 bool exchange_emigrate(void)
 {
     struct cpu *self = cpu_self();
     struct exchange_cpu *mine = self->exchange;
-    bool left = false;
 
-    if (likely(!mine->any_pending))
+    if (likely(!mine->busy))
         return false;
-    for (unsigned i = 0; i * 64 < cpu_total; i++) {
-        for (uint64_t bits = mine->pending[i]; bits != 0; bits &= bits - 1) {
-            unsigned bit = (unsigned)__builtin_ctzll(bits);
-
-            if (publish(mine, self->id, i * 64 + bit))
-                mine->pending[i] &= ~(UINT64_C(1) << bit);
-            else
-                left = true;
-        }
-    }
-    mine->any_pending = left;
-    return left;
+    publish(mine, self->id);
+    hal_fence(); /* slot | flag, and slot | sleeping: see above */
+    tell(mine, self->id);
+    mine->busy = set_next(&mine->pending, 0) < cpu_total;
+    return mine->busy;
 }
 
+/* ---- Receiving ----------------------------------------------------------- */
+
 /* Take the list of one source and run its items. */
-static void take(struct slot *slot)
+static void take(struct exchange_cpu *mine, unsigned source)
 {
+    _Atomic uintptr_t *slot = slot_of(mine, source);
+    struct incoming *incoming = &mine->incoming[source];
     /* pairs with the release in publish() */
     struct queue_node *node =
-        atomic_load_explicit(&slot->list, memory_order_acquire);
+        (struct queue_node *)atomic_load_explicit(slot, memory_order_acquire);
 
     if (node == NULL)
         return;
-    /* pairs with the acquire in publish(); nothing of the list is read through
-     * the slot afterwards */
-    atomic_store_explicit(&slot->list, NULL, memory_order_release);
+    atomic_store_explicit(slot, 0, memory_order_relaxed);
+    incoming->taken++;
+    set_add(&mine->taken, source);
+    mine->busy = true;
     while (node != NULL) {
         struct exchange_item *item =
             container_of(node, struct exchange_item, node);
 
         node = node->next; /* run() may free or send the item */
+        __builtin_prefetch(node);
+        incoming->received++;
         item->run(item);
     }
 }
 
-/* Whether any of eight bells rings; a cheap look, order comes later. */
-static bool eight_ring(struct exchange_cpu *mine, unsigned first)
+static void take_lines(struct exchange_cpu *mine, unsigned first, unsigned end)
 {
-    for (unsigned i = first; i < first + 8; i++) {
-        if (atomic_load_explicit(&mine->bells[i], memory_order_relaxed) != 0)
-            return true;
+    for (unsigned line = first; line < end && line < lines_for(cpu_total);
+         line++) {
+        if (line_quiet(&mine->slots[line]))
+            continue;
+        for (unsigned i = 0; i < LINE_WORDS; i++)
+            take(mine, line * LINE_WORDS + i);
     }
-    return false;
 }
 
-static void take_rung(struct exchange_cpu *mine, unsigned source)
+/* Clear the flags that are set, then look at the slots they stand for. */
+static void take_flagged(struct exchange_cpu *mine)
 {
-    /* pairs with the release in publish(): the slot is seen full */
-    if (atomic_load_explicit(&mine->bells[source], memory_order_acquire) == 0)
-        return;
-    /* Before the slot is emptied, so that the next list's bell comes after. */
-    atomic_store_explicit(&mine->bells[source], 0, memory_order_relaxed);
-    take(&mine->slots[source]);
+    unsigned set = 0;
+
+    for (unsigned i = 0; i < LINE_WORDS; i++) {
+        _Atomic uintptr_t *flag = &mine->flags.word[i];
+
+        if (atomic_load_explicit(flag, memory_order_relaxed) == 0)
+            continue;
+        atomic_store_explicit(flag, 0, memory_order_relaxed);
+        set |= 1U << i;
+    }
+    hal_fence(); /* flag | slot: see above */
+    for (; set != 0; set &= set - 1) {
+        unsigned first = (unsigned)__builtin_ctz(set) * FLAG_LINES;
+
+        take_lines(mine, first, first + FLAG_LINES);
+    }
 }
 
 bool exchange_immigrate(void)
 {
     struct exchange_cpu *mine = cpu_self()->exchange;
 
-    if (likely(atomic_load_explicit(&mine->summary, memory_order_relaxed) == 0))
+    if (likely(line_quiet(mine->watch)))
         return false;
-    atomic_store_explicit(&mine->summary, 0, memory_order_relaxed);
-    hal_fence(); /* summary | bells: see above */
-    for (unsigned i = 0; i < cpu_total; i += 8) {
-        if (!eight_ring(mine, i))
-            continue;
-        for (unsigned source = i; source < i + 8 && source < cpu_total;
-             source++)
-            take_rung(mine, source);
-    }
+    if (mine->has_flags)
+        take_flagged(mine);
+    else
+        take_lines(mine, 0, 1);
     return true;
+}
+
+/* ---- Sleeping ------------------------------------------------------------ */
+
+/* Whether a slot that was full, with items of ours waiting, is empty now. */
+static bool may_publish(struct exchange_cpu *mine, unsigned self)
+{
+    set_for_each(cpu, &mine->pending)
+    {
+        if (atomic_load_explicit(slot_of(cpu_of(cpu)->exchange, self),
+                                 memory_order_relaxed) == 0)
+            return true;
+    }
+    return false;
 }
 
 bool exchange_may_sleep(void)
 {
-    struct exchange_cpu *mine = cpu_self()->exchange;
+    struct cpu *self = cpu_self();
+    struct exchange_cpu *mine = self->exchange;
+    uint8_t announced = SLEEP_ANNOUNCED;
 
-    if (mine->any_pending)
-        return false;
-    atomic_store_explicit(&mine->sleeping, 1, memory_order_relaxed);
-    hal_fence(); /* sleeping | bells: see above */
-    for (unsigned i = 0; i < cpu_total; i += 8) {
-        if (eight_ring(mine, i))
+    if (mine->busy)
+        announced |= SLEEP_BLOCKED;
+    atomic_store_explicit(&mine->sleeping, announced, memory_order_relaxed);
+    hal_fence(); /* sleeping | slot: see above */
+    for (unsigned line = 0; line < lines_for(cpu_total); line++) {
+        if (!line_quiet(&mine->slots[line]))
             return false;
     }
-    return true;
+    return !mine->busy || !may_publish(mine, self->id);
 }
 
 void exchange_wake(void)
 {
-    atomic_store_explicit(&cpu_self()->exchange->sleeping, 0,
+    atomic_store_explicit(&cpu_self()->exchange->sleeping, SLEEP_NONE,
                           memory_order_relaxed);
+}
+
+/* ---- Counters ------------------------------------------------------------ */
+
+void exchange_get_counters(unsigned cpu, struct exchange_counters *out)
+{
+    struct exchange_cpu *mine = cpu_self()->exchange;
+
+    assert(cpu < cpu_total);
+    *out = (struct exchange_counters){
+        .sent = mine->outgoing[cpu].sent,
+        .batches = mine->outgoing[cpu].batches,
+        .blocked = mine->outgoing[cpu].blocked,
+        .received = mine->incoming[cpu].received,
+        .taken = mine->incoming[cpu].taken,
+    };
 }

@@ -31,21 +31,33 @@ must_check int exchange_init(unsigned cpu_count);
 void exchange_send(unsigned cpu, struct exchange_item *item);
 
 /*
- * Publish what waits in this CPU's outgoing lists, as far as the slots are
- * empty. Returns whether something had to stay. The scheduler's.
+ * The two halves of a pass, in this order. exchange_immigrate() takes and runs
+ * what has come for this CPU; returns whether anything had.
+ * exchange_emigrate() publishes what waits in this CPU's outgoing lists, as far
+ * as the slots are empty, and wakes the CPUs that sleep over it; returns
+ * whether something had to stay. The scheduler's.
  */
-bool exchange_emigrate(void);
-
-/* Take and run what has come for this CPU; whether anything had. The
- * scheduler's. */
 bool exchange_immigrate(void);
+bool exchange_emigrate(void);
 
 /*
  * Announce that this CPU is about to sleep, then look once more. Interrupts
- * are off. Returns false when something has come: do not sleep. After the
+ * are off. Returns false when there is something to do: do not sleep. After the
  * sleep, or a false, call exchange_wake(). The scheduler's.
  */
 bool exchange_may_sleep(void);
 void exchange_wake(void);
+
+/* What went through this CPU's slots to and from one other CPU. */
+struct exchange_counters {
+    uint64_t sent;     /* items given to exchange_send() */
+    uint64_t batches;  /* lists published */
+    uint64_t blocked;  /* passes that found the slot full */
+    uint64_t received; /* items run here */
+    uint64_t taken;    /* lists taken here */
+};
+
+/* This CPU's own counters of its slots with `cpu`. */
+void exchange_get_counters(unsigned cpu, struct exchange_counters *out);
 
 #endif

@@ -191,7 +191,7 @@ void hal_abort(void)
 
 void machine_bug(const char *what)
 {
-    host_complain("broken rule of hal.h on CPU %u: %s", host_cpu_id(), what);
+    host_complain("broken rule of hal.h on CPU %u: %s", vcpu_self()->id, what);
     host_abort();
 }
 

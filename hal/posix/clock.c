@@ -11,7 +11,7 @@ uint64_t hal_time_ns(void)
 
 void hal_timer_set(uint64_t deadline_ns)
 {
-    host_timer_set(host_cpu_id(), deadline_ns);
+    host_timer_set(vcpu_self()->id, deadline_ns);
 }
 
 size_t hal_entropy(void *buf, size_t len)

@@ -9,6 +9,15 @@
 
 struct vcpu machine_cpu[HAL_CPU_MAX];
 
+_Thread_local struct vcpu *machine_vcpu = &machine_cpu[0];
+_Thread_local void *machine_local;
+
+void vcpu_become(struct vcpu *cpu)
+{
+    machine_vcpu = cpu;
+    machine_local = cpu->local;
+}
+
 /* Set while CPUs other than 0 have to leave. */
 static atomic_bool stopping;
 
@@ -22,6 +31,7 @@ void cpu_reset(void)
         cpu->irq_on = false;
         cpu->started = i == 0;
     }
+    vcpu_become(&machine_cpu[0]);
     atomic_store(&stopping, false);
 }
 
@@ -58,6 +68,7 @@ static void cpu_main(unsigned id)
 {
     struct vcpu *cpu = &machine_cpu[id];
 
+    vcpu_become(cpu);
     context_jump(cpu, &cpu->host, &cpu->start);
     hal_context_fini(&cpu->start);
 }
@@ -85,17 +96,13 @@ int hal_cpu_start(unsigned id, void (*entry)(void *), void *arg, void *stack,
 
 unsigned hal_cpu_id(void)
 {
-    return host_cpu_id();
-}
-
-void *hal_cpu_local(void)
-{
-    return vcpu_self()->local;
+    return vcpu_self()->id;
 }
 
 void hal_cpu_set_local(void *local)
 {
     vcpu_self()->local = local;
+    machine_local = local;
 }
 
 void hal_cpu_idle(void)

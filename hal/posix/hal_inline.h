@@ -3,11 +3,17 @@
 #define TORC_HAL_POSIX_INLINE_H
 
 /*
- * A function and not a thread-local variable: a kernel thread may continue on
- * another pthread, and compilers keep the address of a thread-local across
- * calls.
+ * What hal_cpu_set_local() stored, in thread-local storage; read in assembly,
+ * because a kernel thread may continue on another pthread and compilers keep
+ * the address of a thread-local across calls.
  */
-void *hal_cpu_local(void);
+static inline void *hal_cpu_local(void)
+{
+    void *local;
+
+    __asm__ volatile("movq %%fs:machine_local@tpoff, %0" : "=r"(local));
+    return local;
+}
 
 /* Not atomic_thread_fence(), which gcc refuses under ThreadSanitizer. */
 static inline void hal_fence(void)

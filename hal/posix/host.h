@@ -124,9 +124,6 @@ void host_cpus_close(void);
 /* Run main(cpu) as another CPU. Returns 0, -EAGAIN, -ENOMEM. */
 int host_cpu_start(unsigned cpu, void (*main)(unsigned cpu));
 
-/* The CPU the caller is; 0 when it is none. */
-unsigned host_cpu_id(void);
-
 /* Whether the caller is a CPU. */
 bool host_is_cpu(void);
 

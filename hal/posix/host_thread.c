@@ -50,13 +50,8 @@ static pthread_cond_t timer_wake;
 static bool timer_stop; /* under timer_lock */
 static _Atomic uint64_t timer_next;
 
-static _Thread_local unsigned self_id;
 static _Thread_local bool self_is_cpu;
 
-unsigned host_cpu_id(void)
-{
-    return self_id;
-}
 
 bool host_is_cpu(void)
 {
@@ -245,7 +240,6 @@ int host_cpus_open(unsigned count)
         atomic_store(&cpu->deadline_ns, NEVER);
     }
     boot_ns = clock_ns() - 1;
-    self_id = 0;
     self_is_cpu = true;
     cond_open(&timer_wake);
     timer_stop = false;
@@ -259,7 +253,6 @@ static void *cpu_thread(void *arg)
     struct host_cpu *cpu = arg;
     struct host_signal_stack stack;
 
-    self_id = cpu->id;
     self_is_cpu = true;
     host_signal_stack_open(&stack);
     cpu->main(cpu->id);

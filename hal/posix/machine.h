@@ -38,11 +38,20 @@ struct vcpu {
 extern struct vcpu machine_cpu[HAL_CPU_MAX];
 extern struct hal_boot_info machine_boot;
 
-/* The caller's CPU. A call each time: a context may change its pthread. */
+/* The caller's CPU and what the kernel keeps there; see hal_cpu_local(). */
+extern _Thread_local struct vcpu *machine_vcpu;
+extern _Thread_local void *machine_local;
+
 static inline struct vcpu *vcpu_self(void)
 {
-    return &machine_cpu[host_cpu_id()];
+    struct vcpu *cpu;
+
+    __asm__ volatile("movq %%fs:machine_vcpu@tpoff, %0" : "=r"(cpu));
+    return cpu;
 }
+
+/* The caller becomes that CPU. */
+void vcpu_become(struct vcpu *cpu);
 
 /* A rule of hal.h was broken: say which, and stop. */
 _Noreturn void machine_bug(const char *what);

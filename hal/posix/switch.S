@@ -25,7 +25,8 @@ context_swap:
     popq %r12
     popq %rbx
     popq %rbp
-    ret
+    popq %rcx                   /* not RET: its prediction would be wrong */
+    jmp *%rcx
     .cfi_endproc
     .size context_swap, . - context_swap
 
