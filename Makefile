@@ -35,15 +35,16 @@ BASE := -std=c11 -g -O2 -fno-common -fno-omit-frame-pointer \
 	-fno-strict-aliasing -ffile-prefix-map=$(CURDIR)/= -I. -Iinclude \
 	-MMD -MP
 # No libc: with -nostdinc only the compiler's own headers are there.
-FREE := -ffreestanding -nostdinc \
+# No red zone on either machine: hal_context_switch() pushes inline.
+FREE := -ffreestanding -nostdinc -mno-red-zone \
 	-isystem $(shell $(CC) -print-file-name=include 2>/dev/null)
-METAL := -Ihal/baremetal -mno-red-zone -mgeneral-regs-only -fno-pic -fno-pie \
+METAL := -Ihal/baremetal -mgeneral-regs-only -fno-pic -fno-pie \
 	-fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables \
 	-ffunction-sections -fdata-sections
 SAN := -fsanitize=address,undefined -fno-sanitize-recover=all
 SLIRP_CFLAGS = $(shell pkg-config --cflags slirp 2>/dev/null)
 SLIRP_LIBS = $(shell pkg-config --libs slirp 2>/dev/null)
-HOSTED := -D_GNU_SOURCE -Ihal/posix -pthread
+HOSTED := -D_GNU_SOURCE -mno-red-zone -Ihal/posix -pthread
 
 FLAGS-metal := $(METAL)
 FLAGS-host := -Ihal/posix

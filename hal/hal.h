@@ -212,13 +212,6 @@ void hal_context_init(struct hal_context *ctx, void *stack, size_t size,
                       void (*entry)(void *), void *arg);
 
 /*
- * Save this context into `from` and continue `to`, which must not be running.
- * Returns when somebody switches back. Callee-saved registers only. The state
- * of interrupts is not switched: a new context starts with the caller's.
- */
-void hal_context_switch(struct hal_context *from, struct hal_context *to);
-
-/*
  * Say that `ctx`, never to be continued, is gone, so that the HAL can forget
  * what it holds for it. Not on the running context.
  */
@@ -355,6 +348,14 @@ must_check int hal_net_recv(unsigned unit, void *buf, size_t size);
  * Inline on each machine, chosen by include path:
  *
  *   void *hal_cpu_local(void)    what hal_cpu_set_local() stored on this CPU
+ *   void hal_context_switch(struct hal_context *from, struct hal_context *to)
+ *                                save this context into `from` and continue
+ *                                `to`, which must not be running. Returns when
+ *                                somebody switches back, perhaps on another
+ *                                CPU. The state of interrupts is not switched:
+ *                                a new context starts with the caller's
+ *   uint64_t hal_cycles(void)    a counter of constant, unknown rate: cheap,
+ *                                monotonic, the same on all CPUs
  *   void hal_fence(void)         all loads and stores before it are visible to
  *                                every CPU before any after it: the store-load
  *                                barrier, for the one place that needs it

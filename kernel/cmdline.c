@@ -3,6 +3,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <torc/errno.h>
+#include <torc/log.h>
 
 /* Constant after cmdline_parse(). */
 static char text[CMDLINE_MAX];
@@ -130,6 +131,22 @@ const char *machine_option(const char *key)
         }
     }
     return value;
+}
+
+int option_number(const char *key, uint64_t min, uint64_t max, uint64_t *value)
+{
+    const char *word = machine_option(key);
+    uint64_t number;
+
+    if (word == NULL)
+        return 0;
+    if (str_to_u64(word, &number) != 0 || number < min || number > max) {
+        log_error("%s=%s: give a number from %lu to %lu", key, word,
+                  (unsigned long)min, (unsigned long)max);
+        return -EINVAL;
+    }
+    *value = number;
+    return 0;
 }
 
 const char *machine_unknown_option(void)

@@ -6,6 +6,7 @@
 #ifndef TORC_KERNEL_CMDLINE_H
 #define TORC_KERNEL_CMDLINE_H
 
+#include <stdint.h>
 #include <torc/compiler.h>
 #include <torc/machine.h>
 
@@ -25,5 +26,12 @@ char **cmdline_argv(void);
  * may be repeated (virtio_mmio.device=).
  */
 const char *cmdline_value(const char *key, unsigned index);
+
+/*
+ * The option `key` as a number from min to max; *value stays when it is not
+ * given. Returns 0, or -EINVAL after a line in the log.
+ */
+must_check int option_number(const char *key, uint64_t min, uint64_t max,
+                             uint64_t *value);
 
 #endif

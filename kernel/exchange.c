@@ -17,10 +17,10 @@
  * may write the slot again, which coherence of that one word gives.
  *
  * What a pass looks at. The slots of eight sources share a cache line. With up
- * to eight CPUs a pass reads that line and has seen everything: the slots are
- * their own doorbells. With more, it reads instead one line of eight flags, one
- * for 32 sources each, which a source sets after it has filled its slot. So an
- * idle pass reads eight words of one line, with 4 CPUs or with 256.
+ * to four CPUs a pass reads four words of that line and has seen everything:
+ * the slots are their own doorbells. With more, it reads instead four flags, one
+ * for 64 sources each, which a source sets after it has filled its slot. So an
+ * idle pass reads four words of one line, with 4 CPUs or with 256.
  *
  * A flag has many writers: the destination clears it and then looks at the
  * slots, a source fills its slot and then sets it. Between the two steps both
@@ -49,9 +49,10 @@
 #include <stdatomic.h>
 
 enum {
-    LINE_WORDS = 8,
-    FLAG_LINES = HAL_CPU_MAX / LINE_WORDS / LINE_WORDS, /* lines of a flag */
-    FLAG_CPUS = FLAG_LINES * LINE_WORDS,
+    LINE_WORDS = EXCHANGE_LINE_WORDS,
+    FLAG_COUNT = EXCHANGE_WATCH_WORDS,
+    FLAG_CPUS = HAL_CPU_MAX / FLAG_COUNT, /* sources of a flag */
+    FLAG_LINES = FLAG_CPUS / LINE_WORDS,  /* lines of their slots */
     SET_WORDS = HAL_CPU_MAX / 64,
 };
 
@@ -61,10 +62,6 @@ enum {
     SLEEP_ANNOUNCED = 1,
     SLEEP_BLOCKED = 2, /* wants to know when a slot of its becomes empty */
 };
-
-struct line {
-    _Atomic uintptr_t word[LINE_WORDS];
-} cache_aligned;
 
 /* A set of CPUs. */
 struct cpu_set {
@@ -88,20 +85,18 @@ struct incoming {
 /* What CPU n receives by, and sends from; in memory of CPU n. */
 struct exchange_cpu {
     /* constant: */
-    struct line *slots; /* one word a source, written as described above */
-    struct line *watch; /* what a pass looks at: slots, or &flags */
+    struct exchange_line *slots; /* one word a source: see above */
     bool has_flags;
     struct outgoing *outgoing; /* one a destination; owner only */
     struct incoming *incoming; /* one a source; owner only */
 
-    /* owner only: */
-    bool busy;              /* a set below is not empty */
+    /* owner only; cpu->exchange_busy: one of them is not empty */
     struct cpu_set pending; /* destinations with items waiting */
     struct cpu_set given;   /* destinations to look at after the fence */
     struct cpu_set taken;   /* sources to look at after the fence */
 
     /* written by every source, cleared by the owner */
-    struct line flags;
+    struct exchange_line flags;
     /* written by the owner, read by all */
     _Atomic uint8_t sleeping cache_aligned;
 };
@@ -146,7 +141,7 @@ static size_t lines_for(unsigned cpu_count)
 static struct exchange_cpu *exchange_create(unsigned cpu, unsigned cpu_count)
 {
     size_t fixed = sizeof(struct exchange_cpu);
-    size_t slots = lines_for(cpu_count) * sizeof(struct line);
+    size_t slots = lines_for(cpu_count) * sizeof(struct exchange_line);
     size_t outgoing = cpu_count * sizeof(struct outgoing);
     size_t incoming = cpu_count * sizeof(struct incoming);
     size_t size = fixed + slots + outgoing + incoming;
@@ -158,12 +153,13 @@ static struct exchange_cpu *exchange_create(unsigned cpu, unsigned cpu_count)
         return NULL;
     for (size_t i = 0; i < pages * PAGE_SIZE / sizeof(uint64_t); i++)
         ((uint64_t *)(void *)base)[i] = 0;
-    exchange->slots = (struct line *)(void *)(base + fixed);
+    exchange->slots = (struct exchange_line *)(void *)(base + fixed);
     exchange->outgoing = (struct outgoing *)(void *)(base + fixed + slots);
     exchange->incoming =
         (struct incoming *)(void *)(base + fixed + slots + outgoing);
-    exchange->has_flags = cpu_count > LINE_WORDS;
-    exchange->watch = exchange->has_flags ? &exchange->flags : exchange->slots;
+    exchange->has_flags = cpu_count > EXCHANGE_WATCH_WORDS;
+    cpu_of(cpu)->exchange_watch =
+        exchange->has_flags ? &exchange->flags : exchange->slots;
     return exchange;
 }
 
@@ -180,20 +176,19 @@ int exchange_init(unsigned cpu_count)
 
 /* ---- Slots --------------------------------------------------------------- */
 
-static _Atomic uintptr_t *slot_of(struct exchange_cpu *to, unsigned from)
-{
-    return &to->slots[from / LINE_WORDS].word[from % LINE_WORDS];
-}
-
-/* Whether all eight words are 0: a cheap look, order comes later. */
-static inline bool line_quiet(struct line *line)
+/* Whether all slots of a line are empty, for now. */
+static bool line_quiet(struct exchange_line *line)
 {
     uintptr_t any = 0;
 
-#pragma GCC unroll 8
     for (unsigned i = 0; i < LINE_WORDS; i++)
         any |= atomic_load_explicit(&line->word[i], memory_order_relaxed);
     return any == 0;
+}
+
+static _Atomic uintptr_t *slot_of(struct exchange_cpu *to, unsigned from)
+{
+    return &to->slots[from / LINE_WORDS].word[from % LINE_WORDS];
 }
 
 /* ---- Sending ------------------------------------------------------------- */
@@ -207,7 +202,7 @@ void exchange_send(unsigned cpu, struct exchange_item *item)
     queue_push(&mine->outgoing[cpu].queue, &item->node);
     mine->outgoing[cpu].sent++;
     set_add(&mine->pending, cpu);
-    mine->busy = true;
+    self->exchange_busy = true;
 }
 
 /* Fill the slots of those destinations that have emptied theirs. */
@@ -263,20 +258,21 @@ bool exchange_emigrate(void)
     struct cpu *self = cpu_self();
     struct exchange_cpu *mine = self->exchange;
 
-    if (likely(!mine->busy))
+    if (likely(!self->exchange_busy))
         return false;
     publish(mine, self->id);
     hal_fence(); /* slot | flag, and slot | sleeping: see above */
     tell(mine, self->id);
-    mine->busy = set_next(&mine->pending, 0) < cpu_total;
-    return mine->busy;
+    self->exchange_busy = set_next(&mine->pending, 0) < cpu_total;
+    return self->exchange_busy;
 }
 
 /* ---- Receiving ----------------------------------------------------------- */
 
 /* Take the list of one source and run its items. */
-static void take(struct exchange_cpu *mine, unsigned source)
+static void take(struct cpu *self, unsigned source)
 {
+    struct exchange_cpu *mine = self->exchange;
     _Atomic uintptr_t *slot = slot_of(mine, source);
     struct incoming *incoming = &mine->incoming[source];
     /* pairs with the release in publish() */
@@ -288,7 +284,7 @@ static void take(struct exchange_cpu *mine, unsigned source)
     atomic_store_explicit(slot, 0, memory_order_relaxed);
     incoming->taken++;
     set_add(&mine->taken, source);
-    mine->busy = true;
+    self->exchange_busy = true;
     while (node != NULL) {
         struct exchange_item *item =
             container_of(node, struct exchange_item, node);
@@ -300,23 +296,26 @@ static void take(struct exchange_cpu *mine, unsigned source)
     }
 }
 
-static void take_lines(struct exchange_cpu *mine, unsigned first, unsigned end)
+static void take_lines(struct cpu *self, unsigned first, unsigned end)
 {
+    struct exchange_cpu *mine = self->exchange;
+
     for (unsigned line = first; line < end && line < lines_for(cpu_total);
          line++) {
         if (line_quiet(&mine->slots[line]))
             continue;
         for (unsigned i = 0; i < LINE_WORDS; i++)
-            take(mine, line * LINE_WORDS + i);
+            take(self, line * LINE_WORDS + i);
     }
 }
 
 /* Clear the flags that are set, then look at the slots they stand for. */
-static void take_flagged(struct exchange_cpu *mine)
+static void take_flagged(struct cpu *self)
 {
+    struct exchange_cpu *mine = self->exchange;
     unsigned set = 0;
 
-    for (unsigned i = 0; i < LINE_WORDS; i++) {
+    for (unsigned i = 0; i < FLAG_COUNT; i++) {
         _Atomic uintptr_t *flag = &mine->flags.word[i];
 
         if (atomic_load_explicit(flag, memory_order_relaxed) == 0)
@@ -328,20 +327,20 @@ static void take_flagged(struct exchange_cpu *mine)
     for (; set != 0; set &= set - 1) {
         unsigned first = (unsigned)__builtin_ctz(set) * FLAG_LINES;
 
-        take_lines(mine, first, first + FLAG_LINES);
+        take_lines(self, first, first + FLAG_LINES);
     }
 }
 
 bool exchange_immigrate(void)
 {
-    struct exchange_cpu *mine = cpu_self()->exchange;
+    struct cpu *self = cpu_self();
 
-    if (likely(line_quiet(mine->watch)))
+    if (likely(exchange_look(self->exchange_watch) == 0))
         return false;
-    if (mine->has_flags)
-        take_flagged(mine);
+    if (self->exchange->has_flags)
+        take_flagged(self);
     else
-        take_lines(mine, 0, 1);
+        take_lines(self, 0, 1);
     return true;
 }
 
@@ -365,7 +364,7 @@ bool exchange_may_sleep(void)
     struct exchange_cpu *mine = self->exchange;
     uint8_t announced = SLEEP_ANNOUNCED;
 
-    if (mine->busy)
+    if (self->exchange_busy)
         announced |= SLEEP_BLOCKED;
     atomic_store_explicit(&mine->sleeping, announced, memory_order_relaxed);
     hal_fence(); /* sleeping | slot: see above */
@@ -373,7 +372,7 @@ bool exchange_may_sleep(void)
         if (!line_quiet(&mine->slots[line]))
             return false;
     }
-    return !mine->busy || !may_publish(mine, self->id);
+    return !self->exchange_busy || !may_publish(mine, self->id);
 }
 
 void exchange_wake(void)

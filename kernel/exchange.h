@@ -12,6 +12,7 @@
 #define TORC_KERNEL_EXCHANGE_H
 
 #include "kernel/lib/list.h"
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <torc/compiler.h>
@@ -20,6 +21,26 @@ struct exchange_item {
     struct queue_node node; /* the sender's, then the receiver's */
     void (*run)(struct exchange_item *item);
 };
+
+enum { EXCHANGE_LINE_WORDS = 8, EXCHANGE_WATCH_WORDS = 4 };
+
+/* Slots of eight sources, or flags: exchange.c tells who writes them when. */
+struct exchange_line {
+    _Atomic uintptr_t word[EXCHANGE_LINE_WORDS];
+} cache_aligned;
+
+/*
+ * 0 when the words a pass looks at are all 0: a cheap look; order comes later.
+ */
+static inline uintptr_t exchange_look(struct exchange_line *line)
+{
+    uintptr_t any = 0;
+
+#pragma GCC unroll 4
+    for (unsigned i = 0; i < EXCHANGE_WATCH_WORDS; i++)
+        any |= atomic_load_explicit(&line->word[i], memory_order_relaxed);
+    return any;
+}
 
 /* Make the slots of `cpu_count` CPUs. CPU 0, at boot. Returns 0, -ENOMEM. */
 must_check int exchange_init(unsigned cpu_count);

@@ -4,11 +4,18 @@
  * found from any object by arithmetic. A slab that becomes empty goes back to
  * the page allocator, so memory does not stay in the class that once needed it.
  *
+ * In front of the slabs each class has a quick list, last in, first out, which
+ * is all that most calls touch. An empty one takes over all free objects of a
+ * slab; one that holds two slabs' worth gives one back. Each object on it knows
+ * how many are below: a counter beside the list would be read and written by
+ * every call, and calls would wait for each other's.
+ *
  * Classes: multiples of 16 up to 128, then four to each doubling: at most a
  * fifth of a block is lost. Every object is aligned to 16.
  */
 #include "kernel/heap.h"
 #include "hal/hal.h"
+#include "kernel/cmdline.h"
 #include "kernel/exchange.h"
 #include "kernel/lib/check.h"
 #include "kernel/lib/mem.h"
@@ -16,7 +23,9 @@
 #include "kernel/panic.h"
 #include "kernel/percpu.h"
 
-static_assert(sizeof(struct exchange_item) <= 16,
+enum { GRAIN = 16, GRAIN_SHIFT = 4 };
+
+static_assert(sizeof(struct exchange_item) <= GRAIN,
               "the smallest block can carry itself home");
 
 static const uint16_t class_size[HEAP_CLASS_COUNT] = {
@@ -25,21 +34,42 @@ static const uint16_t class_size[HEAP_CLASS_COUNT] = {
     1792, 2048, 2560, 3072, 3584, 4096, 5120, 6144, 7168, 8192,
 };
 
-/* The class of 1 .. HEAP_SMALL_MAX bytes. */
-static unsigned class_of(size_t size)
-{
-    unsigned msb;
+/* The class of 16 * i bytes; filled by heap_init(), then constant. */
+static uint8_t class_by_grain[HEAP_SMALL_MAX / GRAIN + 1];
 
-    if (size <= 128)
-        return (unsigned)((size - 1) >> 4);
-    msb = 63 - (unsigned)__builtin_clzll(size - 1);
-    return 8 + (msb - 7) * 4 + (unsigned)((size - 1) >> (msb - 2) & 3);
-}
+/* Blocks have guards: constant after heap_init(). */
+static bool checking;
 
 /* Pages in a slab of a class: so that a slab holds eight objects or more. */
 static unsigned slab_pages(unsigned class)
 {
     return class_size[class] <= 512 ? 1 : class_size[class] <= 2048 ? 4 : 16;
+}
+
+static unsigned slab_objects(unsigned class)
+{
+    return slab_pages(class) * PAGE_SIZE / class_size[class];
+}
+
+int heap_init(void)
+{
+    uint64_t check = 0;
+    unsigned class = 0;
+    int status = option_number("memcheck", 0, 1, &check);
+
+    checking = check != 0;
+    for (unsigned i = 1; i < COUNT_OF(class_by_grain); i++) {
+        if (i * GRAIN > class_size[class])
+            class ++;
+        class_by_grain[i] = (uint8_t) class;
+    }
+    return status;
+}
+
+static void limits_set(struct heap *heap, bool quick)
+{
+    for (unsigned i = 0; i < HEAP_CLASS_COUNT; i++)
+        heap->quick[i].limit = quick ? 2 * slab_objects(i) : 0;
 }
 
 struct heap *heap_create(struct page_allocator *pages)
@@ -50,28 +80,19 @@ struct heap *heap_create(struct page_allocator *pages)
     if (heap == NULL)
         return NULL;
     *heap = (struct heap){.pages = pages};
+    for (unsigned i = 0; i < pages->range_count; i++) {
+        struct page_range *range = &pages->range[i];
+
+        if (range->page_count * PAGE_SIZE <= heap->span)
+            continue;
+        heap->base = range->base;
+        heap->span = range->page_count * PAGE_SIZE;
+        heap->first_page = range->pages;
+    }
     for (unsigned i = 0; i < HEAP_CLASS_COUNT; i++)
         list_init(&heap->partial[i]);
+    limits_set(heap, !checking);
     return heap;
-}
-
-/* ---- Failing on request -------------------------------------------------- */
-
-void heap_fail(uint64_t after)
-{
-    cpu_self()->heap->fault_after = after;
-}
-
-bool heap_failed(void)
-{
-    return cpu_self()->heap->fault_after == 0;
-}
-
-static bool must_fail(struct heap *heap)
-{
-    if (likely(heap->fault_after == 0))
-        return false;
-    return --heap->fault_after == 0;
 }
 
 /* ---- Slabs --------------------------------------------------------------- */
@@ -93,7 +114,7 @@ static struct page *slab_create(struct heap *heap, unsigned class)
         slab[i].class = (uint8_t) class;
         slab[i].head = (uint8_t)i;
     }
-    for (size_t i = pages * (size_t)PAGE_SIZE / size; i-- > 0;) {
+    for (unsigned i = slab_objects(class); i-- > 0;) {
         void *object = base + i * size;
 
         *(void **)object = objects;
@@ -112,48 +133,92 @@ static void slab_destroy(struct heap *heap, struct page *slab)
     void *base = page_address(heap->pages, slab);
 
     list_remove(&slab->link);
-    for (unsigned i = 0; i < pages; i++)
+    for (unsigned i = 0; i < pages; i++) {
         slab[i].state = PAGE_INNER;
+        slab[i].class = PAGE_NO_CLASS;
+    }
     slab->state = PAGE_RUN;
     slab->used = pages;
     unpoison(base, pages * (size_t)PAGE_SIZE);
     page_free(heap->pages, base);
 }
 
-static void *small_alloc(struct heap *heap, size_t size)
+static inline size_t quick_count(const struct quick_list *quick)
 {
-    unsigned class = class_of(size);
-    struct list *partial = &heap->partial[class];
-    struct page *slab;
-    void *object;
+    if (quick->objects == NULL)
+        return 0;
+    unpoison(quick->objects, sizeof(struct quick_object));
+    return quick->objects->depth;
+}
 
-    if (unlikely(list_empty(partial))) {
-        slab = slab_create(heap, class);
-        if (slab == NULL)
-            return NULL;
-    } else {
-        slab = container_of(partial->next, struct page, link);
-    }
-    object = slab->objects;
-    unpoison(object, size < sizeof(void *) ? sizeof(void *) : size);
-    slab->objects = *(void **)object;
-    slab->used++;
-    if (slab->objects == NULL)
-        list_remove(&slab->link);
+static inline void quick_push(struct quick_list *quick, void *ptr, size_t below)
+{
+    struct quick_object *object = ptr;
+
+    object->next = quick->objects;
+    object->depth = below + 1;
+    quick->objects = object;
+}
+
+static void *quick_pop(struct quick_list *quick)
+{
+    struct quick_object *object = quick->objects;
+
+    unpoison(object, sizeof(*object));
+    quick->objects = object->next;
     return object;
 }
 
-static void small_free(struct heap *heap, struct page *slab, void *object)
+/* Tell the sanitizer that these bytes of an object are used. */
+static inline void live(void *object, size_t size)
+{
+    poison(object, sizeof(struct quick_object));
+    unpoison(object, size);
+}
+
+/* Let the quick list, which is empty, take over all a slab has. */
+static bool quick_fill(struct heap *heap, unsigned class)
+{
+    struct list *partial = &heap->partial[class];
+    struct quick_list *quick = &heap->quick[class];
+    unsigned all = slab_objects(class);
+    struct page *slab;
+    void *object;
+
+    if (!list_empty(partial))
+        slab = container_of(partial->next, struct page, link);
+    else
+        slab = slab_create(heap, class);
+    if (slab == NULL)
+        return false;
+    object = slab->objects;
+    for (size_t below = 0; below < all - slab->used; below++) {
+        void *next;
+
+        unpoison(object, sizeof(struct quick_object));
+        next = *(void **)object;
+        quick_push(quick, object, below);
+        object = next;
+    }
+    heap->taken += all - slab->used;
+    slab->objects = NULL;
+    slab->used = all;
+    list_remove(&slab->link);
+    return true;
+}
+
+/* An object goes back to its slab. */
+static void slab_return(struct heap *heap, struct page *slab, void *object)
 {
     struct list *partial = &heap->partial[slab->class];
 
-    unpoison(object, sizeof(void *));
     *(void **)object = slab->objects;
     poison(object, class_size[slab->class]);
     if (slab->objects == NULL)
         list_push_front(partial, &slab->link);
     slab->objects = object;
     slab->used--;
+    heap->taken--;
     /* One empty slab stays, so that a lone pair does not make and unmake it. */
     if (slab->used == 0 && partial->next != partial->prev)
         slab_destroy(heap, slab);
@@ -164,28 +229,176 @@ static struct page *slab_of(struct heap *heap, const void *ptr)
 {
     struct page *page = page_at(heap->pages, ptr);
 
-    if (page->state != PAGE_SLAB)
-        return NULL;
-    return page - page->head;
+    return page->state == PAGE_SLAB ? page - page->head : NULL;
 }
 
-/* ---- The interface ------------------------------------------------------- */
+/* Give back objects of the quick list until `keep` are left. */
+static void quick_drain(struct heap *heap, unsigned class, size_t keep)
+{
+    struct quick_list *quick = &heap->quick[class];
+
+    for (size_t count = quick_count(quick); count > keep; count--) {
+        void *object = quick_pop(quick);
+
+        slab_return(heap, slab_of(heap, object), object);
+    }
+}
+
+void mem_trim(void)
+{
+    struct heap *heap = cpu_self()->heap;
+
+    for (unsigned class = 0; class < HEAP_CLASS_COUNT; class ++) {
+        struct list *partial = &heap->partial[class];
+        struct page *slab;
+
+        quick_drain(heap, class, 0);
+        if (list_empty(partial))
+            continue;
+        slab = container_of(partial->next, struct page, link);
+        if (slab->used == 0) /* the one that stayed */
+            slab_destroy(heap, slab);
+    }
+}
+
+/* ---- Failing on request -------------------------------------------------- */
+
+/* While a failure is asked for, nothing is quick: all calls are counted. */
+void heap_fail(uint64_t after)
+{
+    struct heap *heap = cpu_self()->heap;
+
+    heap->fault_after = after;
+    limits_set(heap, after == 0 && !checking);
+    for (unsigned i = 0; after != 0 && i < HEAP_CLASS_COUNT; i++)
+        quick_drain(heap, i, 0);
+}
+
+bool heap_failed(void)
+{
+    return cpu_self()->heap->fault_after == 0;
+}
+
+static bool must_fail(struct heap *heap)
+{
+    if (likely(heap->fault_after == 0))
+        return false;
+    if (--heap->fault_after > 0)
+        return false;
+    heap->failed++;
+    return true;
+}
+
+/* ---- Allocate ------------------------------------------------------------ */
+
+void *heap_pages(struct heap *heap, size_t count, unsigned align_order)
+{
+    void *ptr;
+
+    if (unlikely(must_fail(heap)))
+        return NULL;
+    ptr = page_alloc(heap->pages, count, align_order);
+    if (unlikely(ptr == NULL)) {
+        mem_trim();
+        ptr = page_alloc(heap->pages, count, align_order);
+    }
+    if (unlikely(ptr == NULL))
+        heap->failed++;
+    return ptr;
+}
+
+static void *run_alloc(struct heap *heap, size_t size, size_t align)
+{
+    size_t count = (size + PAGE_SIZE - 1) >> PAGE_SHIFT;
+    unsigned order = 0;
+    void *ptr;
+
+    while ((size_t)PAGE_SIZE << order < align)
+        order++;
+    ptr = heap_pages(heap, count, order);
+    if (ptr != NULL)
+        heap->run_count++;
+    return ptr;
+}
+
+static void *small_alloc(struct heap *heap, unsigned class)
+{
+    struct quick_list *quick = &heap->quick[class];
+    void *object;
+
+    if (must_fail(heap))
+        return NULL;
+    if (quick->objects == NULL && !quick_fill(heap, class)) {
+        mem_trim(); /* other classes may keep what this one needs */
+        if (!quick_fill(heap, class)) {
+            heap->failed++;
+            return NULL;
+        }
+    }
+    object = quick_pop(quick);
+    if (quick->limit == 0)
+        quick_drain(heap, class, 0);
+    return object;
+}
+
+void *heap_alloc_plain(struct heap *heap, size_t size, size_t align)
+{
+    unsigned class;
+    void *ptr;
+
+    if (size > SIZE_MAX / 4 || align > SIZE_MAX / 4) {
+        heap->failed++;
+        return NULL;
+    }
+    if (size > HEAP_SMALL_MAX || align > PAGE_SIZE)
+        return run_alloc(heap, size, align);
+    class = class_by_grain[(size + GRAIN - 1) >> GRAIN_SHIFT];
+    /* A slab begins on a page: objects of a multiple of align are aligned. */
+    while (class_size[class] % align != 0)
+        class ++;
+    ptr = small_alloc(heap, class);
+    if (ptr != NULL)
+        live(ptr, size);
+    return ptr;
+}
+
+static noinline void *alloc_slow(struct heap *heap, size_t size)
+{
+    assert(size > 0);
+    if (checking)
+        return check_alloc(heap, size, GRAIN);
+    return heap_alloc_plain(heap, size, GRAIN);
+}
 
 void *mem_alloc(size_t size)
 {
     struct heap *heap = cpu_self()->heap;
-    void *ptr;
 
-    assert(size > 0);
-    if (must_fail(heap) || size > SIZE_MAX / 2)
-        return NULL;
-    if (size <= HEAP_SMALL_MAX)
-        ptr = small_alloc(heap, size);
-    else
-        ptr = page_alloc(heap->pages, (size + PAGE_SIZE - 1) >> PAGE_SHIFT, 0);
-    if (likely(ptr != NULL))
-        heap->block_count++;
-    return ptr;
+    if (likely(size <= HEAP_SMALL_MAX)) {
+        unsigned class = class_by_grain[(size + GRAIN - 1) >> GRAIN_SHIFT];
+        struct quick_list *quick = &heap->quick[class];
+        struct quick_object *object = quick->objects;
+
+        if (likely(object != NULL)) {
+            unpoison(object, sizeof(*object));
+            quick->objects = object->next;
+            live(object, size);
+            return object;
+        }
+    }
+    return alloc_slow(heap, size);
+}
+
+void *mem_alloc_aligned(size_t size, size_t align)
+{
+    struct heap *heap = cpu_self()->heap;
+
+    assert(size > 0 && align > 0 && (align & (align - 1)) == 0);
+    if (align < GRAIN)
+        align = GRAIN;
+    if (checking)
+        return check_alloc(heap, size, align);
+    return heap_alloc_plain(heap, size, align);
 }
 
 void *mem_alloc_zeroed(size_t size)
@@ -197,75 +410,126 @@ void *mem_alloc_zeroed(size_t size)
     return ptr;
 }
 
+/* ---- Free ---------------------------------------------------------------- */
+
+void heap_free_plain(struct heap *heap, void *ptr)
+{
+    struct page *slab = slab_of(heap, ptr);
+    unsigned class;
+
+    if (slab == NULL) {
+        page_free(heap->pages, ptr);
+        heap->run_count--;
+        return;
+    }
+    class = slab->class;
+    slab_return(heap, slab, ptr);
+    if (heap->quick[class].limit != 0)
+        quick_drain(heap, class, slab_objects(class));
+}
+
 /* On the owner, for a block freed elsewhere. */
 static void free_arrived(struct exchange_item *item)
 {
-    mem_free(item);
+    struct heap *heap = cpu_self()->heap;
+
+    heap->came_home++;
+    if (unlikely(checking))
+        check_arrived(heap, item);
+    else
+        mem_free(item);
 }
 
 /* The block itself carries the message. */
-static void free_foreign(void *ptr)
+static void free_foreign(struct heap *heap, void *ptr)
 {
     int owner = mem_owner(ptr);
     struct exchange_item *item = ptr;
 
     if (owner < 0)
         panic("mem_free: %p is not memory of any cpu", ptr);
+    if (checking)
+        item = check_send(ptr);
     item->run = free_arrived;
+    heap->sent_home++;
     exchange_send((unsigned)owner, item);
 }
 
-static bool is_mine(const struct page_allocator *pages, const void *ptr)
+static noinline void free_slow(struct heap *heap, void *ptr)
 {
-    for (unsigned i = 0; i < pages->range_count; i++) {
-        const struct page_range *range = &pages->range[i];
-
-        if ((uintptr_t)ptr - range->base < range->page_count * PAGE_SIZE)
-            return true;
-    }
-    return false;
+    if (ptr == NULL)
+        return;
+    if (!page_is_mine(heap->pages, ptr))
+        free_foreign(heap, ptr);
+    else if (checking)
+        check_free(heap, ptr);
+    else
+        heap_free_plain(heap, ptr);
 }
 
 void mem_free(void *ptr)
 {
     struct heap *heap = cpu_self()->heap;
-    struct page *slab;
+    uintptr_t offset = (uintptr_t)ptr - heap->base;
 
-    if (ptr == NULL)
-        return;
-    if (unlikely(!is_mine(heap->pages, ptr))) {
-        free_foreign(ptr);
-        return;
+    if (likely(offset < heap->span)) {
+        unsigned class = heap->first_page[offset >> PAGE_SHIFT].class;
+
+        if (likely(class != PAGE_NO_CLASS)) {
+            struct quick_list *quick = &heap->quick[class];
+            size_t below = quick_count(quick);
+
+            if (likely(below < quick->limit)) {
+                if (is_poisoned(ptr))
+                    panic("mem_free: %p is free already", ptr);
+                unpoison(ptr, sizeof(struct quick_object));
+                quick_push(quick, ptr, below);
+                poison(ptr, class_size[class]);
+                return;
+            }
+        }
     }
-    heap->block_count--;
-    slab = slab_of(heap, ptr);
-    if (likely(slab != NULL))
-        small_free(heap, slab, ptr);
-    else
-        page_free(heap->pages, ptr);
+    free_slow(heap, ptr);
+}
+
+/* ---- Sizes --------------------------------------------------------------- */
+
+size_t heap_usable_plain(struct heap *heap, const void *ptr)
+{
+    struct page *slab = slab_of(heap, ptr);
+
+    return slab != NULL ? class_size[slab->class]
+                        : page_count_of(heap->pages, ptr) * PAGE_SIZE;
 }
 
 size_t mem_usable_size(const void *ptr)
 {
     struct heap *heap = cpu_self()->heap;
-    struct page *slab = slab_of(heap, ptr);
-    size_t size = slab != NULL ? class_size[slab->class]
-                               : page_count_of(heap->pages, ptr) * PAGE_SIZE;
+    size_t size;
 
+    if (checking)
+        return check_usable(ptr);
+    size = heap_usable_plain(heap, ptr);
     unpoison(ptr, size);
     return size;
 }
 
 void *mem_resize(void *ptr, size_t size)
 {
+    struct heap *heap = cpu_self()->heap;
     size_t old_size;
     void *moved;
 
     if (ptr == NULL)
         return mem_alloc(size);
+    assert(size > 0);
     old_size = mem_usable_size(ptr);
     if (size <= old_size && size > old_size / 2)
         return ptr;
+    if (!checking && size > HEAP_SMALL_MAX && size <= old_size) {
+        page_shrink(heap->pages, ptr, (size + PAGE_SIZE - 1) >> PAGE_SHIFT);
+        return ptr;
+    }
     moved = mem_alloc(size);
     if (moved == NULL)
         return size <= old_size ? ptr : NULL;
@@ -274,6 +538,8 @@ void *mem_resize(void *ptr, size_t size)
     return moved;
 }
 
+/* ---- Memory for devices -------------------------------------------------- */
+
 void *dma_alloc(size_t size)
 {
     struct heap *heap = cpu_self()->heap;
@@ -281,9 +547,7 @@ void *dma_alloc(size_t size)
     void *ptr;
 
     assert(size > 0);
-    if (must_fail(heap))
-        return NULL;
-    ptr = page_alloc(heap->pages, count, 0);
+    ptr = heap_pages(heap, count, 0);
     if (ptr == NULL)
         return NULL;
     if (hal_dma_map(ptr, count << PAGE_SHIFT) != 0) {
@@ -306,11 +570,27 @@ void dma_free(void *ptr, size_t size)
     page_free(pages, ptr);
 }
 
+/* ---- Statistics ---------------------------------------------------------- */
+
 void mem_get_stats(struct mem_stats *stats)
 {
     struct heap *heap = cpu_self()->heap;
+    size_t kept = 0;
+    size_t kept_bytes = 0;
 
-    stats->total_bytes = heap->pages->total_pages * PAGE_SIZE;
-    stats->free_bytes = heap->pages->free_pages * PAGE_SIZE;
-    stats->block_count = heap->block_count;
+    for (unsigned i = 0; i < HEAP_CLASS_COUNT; i++) {
+        size_t count = quick_count(&heap->quick[i]);
+
+        kept += count;
+        kept_bytes += count * class_size[i];
+    }
+    *stats = (struct mem_stats){
+        .total_bytes = heap->pages->total_pages * PAGE_SIZE,
+        .free_bytes = heap->pages->free_pages * PAGE_SIZE,
+        .kept_bytes = kept_bytes,
+        .block_count = heap->taken - kept + heap->run_count,
+        .failed = heap->failed,
+        .sent_home = heap->sent_home,
+        .came_home = heap->came_home,
+    };
 }

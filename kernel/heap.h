@@ -12,17 +12,50 @@ enum {
     HEAP_SMALL_MAX = 8192, /* larger blocks are whole pages */
 };
 
+/* In a free object of a quick list. */
+struct quick_object {
+    struct quick_object *next;
+    size_t depth; /* how many there are from here on */
+};
+
+/* Free objects of a class at hand: what alloc and free touch, if they can. */
+struct quick_list {
+    struct quick_object *objects;
+    size_t limit; /* more go back to their slabs */
+};
+
 struct heap {
-    /* constant: */
+    /* constant: the largest range of the CPU's pages, for mem_free() */
+    uintptr_t base;
+    size_t span;
+    struct page *first_page;
     struct page_allocator *pages;
+
     /* owner CPU only: */
+    struct quick_list quick[HEAP_CLASS_COUNT];
     struct list partial[HEAP_CLASS_COUNT]; /* slabs that have free objects */
-    size_t block_count;
+    size_t taken;                          /* objects that left their slabs */
+    size_t run_count;                      /* blocks of whole pages */
+    uint64_t failed;
+    uint64_t sent_home;
+    uint64_t came_home;
     uint64_t fault_after; /* tests: allocations until one fails; 0: never */
 };
 
+/*
+ * Read the option memcheck=0|1: guard every block, find overruns and double
+ * frees. CPU 0, at boot. Returns 0, -EINVAL after a line in the log.
+ */
+must_check int heap_init(void);
+
 /* Make the heap of a CPU, in its own pages; NULL when there are none. */
 struct heap *heap_create(struct page_allocator *pages);
+
+/*
+ * page_alloc() for the kernel's own needs: gives back what the quick lists keep
+ * when there is nothing else. NULL when there is no room. Owner CPU.
+ */
+void *heap_pages(struct heap *heap, size_t count, unsigned align_order);
 
 /*
  * Tests: let the `after`-th allocation from now on this CPU fail, once; 0 ends
@@ -32,5 +65,20 @@ void heap_fail(uint64_t after);
 
 /* Whether the failure asked for has happened. */
 bool heap_failed(void);
+
+/* ---- Between heap.c and heap_check.c ------------------------------------- */
+
+/* Without guards; `align` a power of two. */
+void *heap_alloc_plain(struct heap *heap, size_t size, size_t align);
+void heap_free_plain(struct heap *heap, void *ptr);
+size_t heap_usable_plain(struct heap *heap, const void *ptr);
+
+/* With guards. The last two take what check_alloc() gave, on the owner CPU. */
+void *check_alloc(struct heap *heap, size_t size, size_t align);
+void check_free(struct heap *heap, void *ptr);
+size_t check_usable(const void *ptr);
+/* The block leaves for its owner; returns where its memory begins. */
+void *check_send(void *ptr);
+void check_arrived(struct heap *heap, void *start);
 
 #endif

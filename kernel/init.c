@@ -4,6 +4,8 @@
 #include "kernel/device.h"
 #include "kernel/driver.h"
 #include "kernel/exchange.h"
+#include "kernel/heap.h"
+#include "kernel/idle.h"
 #include "kernel/lib/check.h"
 #include "kernel/log.h"
 #include "kernel/mem.h"
@@ -62,6 +64,9 @@ void machine_exit(int status)
     hal_exit(status);
 }
 
+/* The counter hal_cycles() when the machine was young; constant. */
+uint64_t boot_cycles;
+
 /* ---- Before threads ------------------------------------------------------ */
 
 static void init_options(const char *app_name)
@@ -81,6 +86,8 @@ static void init_options(const char *app_name)
         log_error("log=%s: use error, warn, info or debug", level);
         hal_exit(EXIT_BAD_OPTION);
     }
+    if (thread_init() != 0 || idle_init() != 0 || heap_init() != 0)
+        hal_exit(EXIT_BAD_OPTION);
 }
 
 static _Noreturn void too_little_memory(void)
@@ -98,6 +105,7 @@ static _Noreturn void too_little_memory(void)
 void kernel_init(const struct hal_boot_info *info, const char *app_name)
 {
     boot = info;
+    boot_cycles = hal_cycles();
     assert(info->cpu_count >= 1 && info->cpu_count <= HAL_CPU_MAX);
     assert(info->region_count <= HAL_REGION_MAX);
     init_options(app_name);

@@ -7,6 +7,9 @@
 /* What the HAL handed over; constant after boot. */
 const struct hal_boot_info *boot_info(void);
 
+/* hal_cycles() when the machine was young; constant after boot. */
+extern uint64_t boot_cycles;
+
 /*
  * The part of bring-up that runs on CPU 0 before any thread: command line,
  * memory, the per-CPU blocks, the exchange slots. Ends the machine with a clear

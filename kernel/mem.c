@@ -146,7 +146,8 @@ static bool range_grow(struct page_allocator *pages, struct page_range *range)
     if (count == 0)
         return false;
     for (size_t i = first; i < first + count; i++)
-        range->pages[i] = (struct page){.state = PAGE_INNER};
+        range->pages[i] =
+            (struct page){.state = PAGE_INNER, .class = PAGE_NO_CLASS};
     range->fresh += count;
     pages_free(pages, range, address, count);
     return true;
@@ -224,6 +225,23 @@ void page_free(struct page_allocator *pages, void *ptr)
     page_at(pages, ptr)->state = PAGE_INNER;
     pages->free_pages += count;
     pages_free(pages, range_of(pages, (uintptr_t)ptr), (uintptr_t)ptr, count);
+}
+
+void page_shrink(struct page_allocator *pages, void *ptr, size_t count)
+{
+    size_t old = page_count_of(pages, ptr);
+    uintptr_t address = (uintptr_t)ptr;
+
+    assert(count > 0 && count <= old);
+    page_at(pages, ptr)->used = (uint32_t)count;
+    pages->free_pages += old - count;
+    pages_free(pages, range_of(pages, address), address + count * PAGE_SIZE,
+               old - count);
+}
+
+bool page_is_mine(struct page_allocator *pages, const void *ptr)
+{
+    return range_of(pages, (uintptr_t)ptr) != NULL;
 }
 
 /* ---- Dividing memory ----------------------------------------------------- */

@@ -29,10 +29,12 @@ enum page_state {
     PAGE_SLAB,  /* in a slab of the heap; `head` pages behind its first */
 };
 
+enum { PAGE_NO_CLASS = 255 };
+
 struct page {
     uint8_t state;
     uint8_t order;    /* of a free block */
-    uint8_t class;    /* of a slab: its size class */
+    uint8_t class;    /* of a slab: its size class; else PAGE_NO_CLASS */
     uint8_t head;     /* of a slab's page: distance to the first */
     uint32_t used;    /* of a slab: objects handed out; of a run: pages */
     void *objects;    /* of a slab: its free objects */
@@ -81,6 +83,12 @@ void *page_alloc(struct page_allocator *pages, size_t count,
 
 /* Give back what page_alloc() returned. Owner CPU. */
 void page_free(struct page_allocator *pages, void *ptr);
+
+/* Keep the first `count` (> 0) of these pages, give back the rest. Owner CPU. */
+void page_shrink(struct page_allocator *pages, void *ptr, size_t count);
+
+/* Whether `ptr` is in this share. */
+bool page_is_mine(struct page_allocator *pages, const void *ptr);
 
 /* How many pages page_alloc() gave at `ptr`. */
 size_t page_count_of(struct page_allocator *pages, const void *ptr);

@@ -3,6 +3,7 @@
  * is a small block that goes home by itself after delivery (mem_free()).
  */
 #include "hal/hal.h"
+#include "kernel/errand.h"
 #include "kernel/exchange.h"
 #include "kernel/lib/check.h"
 #include "kernel/percpu.h"
@@ -92,9 +93,16 @@ int channel_receive(struct channel *channel, uint64_t deadline_ns,
     if (channel->owner != cpu_id())
         return -EXDEV;
     while (channel->count == 0) {
-        if (wait_on_until(&channel->receivers, deadline_ns) != 0 &&
-            channel->count == 0)
-            return -ETIMEDOUT;
+        int status = wait_killable(&channel->receivers, deadline_ns);
+
+        if (status == -EINTR) {
+            /* A message may have come for us at the same moment. */
+            if (channel->count > 0)
+                wait_wake_one(&channel->receivers);
+            thread_point();
+        }
+        if (status != 0 && channel->count == 0)
+            return status;
     }
     *value = channel->values[channel->head];
     channel->head = (channel->head + 1) % channel->capacity;
@@ -114,65 +122,40 @@ int channel_destroy(struct channel *channel)
 
 /* ---- Remote calls -------------------------------------------------------- */
 
-/* On the caller's stack; the caller waits until it is back. */
 struct call {
-    struct exchange_item item;
+    struct errand errand;
     int (*fn)(void *);
     void *arg;
-    unsigned from;
-    int result;
-    bool answered;
-    struct wait_queue done;
 };
-
-static void call_answered(struct exchange_item *item)
-{
-    struct call *call = container_of(item, struct call, item);
-
-    call->answered = true;
-    wait_wake_all(&call->done);
-}
-
-static void call_answer(struct call *call, int result)
-{
-    call->result = result;
-    call->item.run = call_answered;
-    exchange_send(call->from, &call->item);
-}
 
 static int call_thread(void *arg)
 {
     struct call *call = arg;
 
-    call_answer(call, call->fn(call->arg));
+    errand_answer(&call->errand, call->fn(call->arg));
     return 0;
 }
 
-static void call_arrived(struct exchange_item *item)
+static void call_arrive(struct errand *errand)
 {
-    struct call *call = container_of(item, struct call, item);
+    struct call *call = container_of(errand, struct call, errand);
     const struct thread_attr attr = {.name = "remote"};
     struct thread *thread;
     int status = thread_create_here(&attr, call_thread, call, &thread);
 
     if (status != 0)
-        call_answer(call, status);
+        errand_answer(errand, status);
     else
-        thread->detached = true;
+        thread_set_detached(thread);
 }
 
 int remote_call(unsigned cpu, int (*fn)(void *), void *arg)
 {
-    struct call call = {.fn = fn, .arg = arg, .from = cpu_id()};
+    struct call call = {.fn = fn, .arg = arg};
 
     if (cpu >= cpu_count())
         return -EINVAL;
-    if (cpu == call.from)
+    if (cpu == cpu_id())
         return fn(arg);
-    call.item.run = call_arrived;
-    wait_queue_init(&call.done);
-    exchange_send(cpu, &call.item);
-    while (!call.answered)
-        wait_on(&call.done);
-    return call.result;
+    return errand_run(&call.errand, cpu, call_arrive);
 }

@@ -74,7 +74,7 @@ static void say_where(void)
         say("  on cpu %u, before its threads\n", hal_cpu_id());
     else
         say("  on cpu %u, thread %s\n", cpu->id,
-            cpu->current != NULL ? cpu->current->name : "(boot)");
+            cpu->current != NULL ? thread_name_of(cpu->current) : "(boot)");
 }
 
 static _Noreturn void finish(uintptr_t fp)

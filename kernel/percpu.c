@@ -2,6 +2,7 @@
 #include "kernel/heap.h"
 #include "kernel/lib/check.h"
 #include "kernel/mem.h"
+#include "kernel/thread.h"
 #include <torc/machine.h>
 
 /* Written once each at boot, before the CPU starts; constant after. */
@@ -26,8 +27,10 @@ struct cpu *percpu_create(unsigned id)
     if (cpu == NULL)
         return NULL;
     *cpu = (struct cpu){.id = id, .heap = heap};
-    list_init(&cpu->ready);
+    queue_init(&cpu->ready);
+    cpu->accounting = thread_accounting;
     list_init(&cpu->stacks);
+    list_init(&cpu->guests);
     cpus[id] = cpu;
     return cpu;
 }

@@ -12,37 +12,49 @@
 #include <stdint.h>
 
 struct thread;
+struct thread_entry;
 struct timer;
 struct exchange_cpu;
 struct heap;
 
 struct cpu {
+    /* owner CPU only: what every switch looks at */
+    struct thread *current;
+    struct queue ready;  /* struct thread, oldest first */
+    struct thread *left; /* switched away from for good: ended or moving */
+    struct exchange_line *exchange_watch; /* constant */
+    bool exchange_busy;                   /* exchange.c: see there */
+    /* owner CPU, interrupts off: irq_work_head is not NULL */
+    volatile bool attention;
+    uint64_t switch_count;
+    uint64_t switch_cycles; /* hal_cycles() at the last switch */
+    bool accounting;        /* constant: cputime=1 */
+
     /* constant after boot: */
     unsigned id;
     struct heap *heap;
     struct exchange_cpu *exchange;
+    struct thread *idle;
 
     /* "I am here", sent to CPU 0 once */
     struct exchange_item online_item;
 
-    /* owner CPU only: the scheduler's (sched.c, thread.c) */
-    struct thread *current;
-    struct thread *idle;
-    struct thread *dead; /* ended, still on its stack: freed by the next one */
-    struct list ready;   /* struct thread, oldest first */
-    struct list stacks;  /* of ended threads, for the next ones */
+    /* owner CPU only: stacks (stack.c), threads (thread_table.c, thread.c) */
+    struct list stacks; /* of ended threads, for the next ones */
     unsigned stack_count;
-    struct thread **threads; /* by slot number; NULL where free */
+    struct thread_entry *threads; /* by slot number */
     unsigned thread_slots;
     unsigned thread_count;
-    uint32_t thread_generation;
-    unsigned spread; /* THREAD_SPREAD: how far the last one went */
-    uint64_t switch_count;
+    uint32_t thread_free; /* first free slot, or thread_slots */
+    struct list guests;   /* threads whose home is another CPU */
+    unsigned spread;      /* THREAD_SPREAD: how far the last one went */
+
+    /* owner CPU only: how long sleeps were of late (idle.c) */
+    uint64_t idle_estimate_ns;
 
     /* owner CPU, interrupts off: raised by handlers, taken by the pass */
     struct irq_work *irq_work_head;
     struct irq_work *irq_work_tail;
-    volatile bool attention; /* irq_work_head is not NULL */
 
     /* owner CPU only: the timer heap (timer.c) */
     struct irq_work timer_work;

@@ -5,11 +5,17 @@
  * A pass is made before each switch: interrupts' work, then the exchange slots.
  * So work that came from outside is at most one thread's turn away, and all of
  * it runs between threads, never inside one.
+ *
+ * Requests. Another thread may ask that one be suspended, killed or moved.
+ * Suspension takes effect here, when the thread would become ready or would
+ * run. The other two the thread carries out itself, at its next point
+ * (thread_point()): a yield, a sleep, a wait that says so. So a thread that is inside the file
+ * system or holds half a list in its hands is never torn out of it.
  */
 #include "kernel/exchange.h"
+#include "kernel/idle.h"
 #include "kernel/irq_work.h"
 #include "kernel/lib/check.h"
-#include "kernel/mem.h"
 #include "kernel/panic.h"
 #include "kernel/percpu.h"
 #include "kernel/thread.h"
@@ -17,96 +23,136 @@
 #include <torc/memory.h>
 #include <torc/time.h>
 
-void sched_pass(void)
+static noinline void pass_busy(struct cpu *cpu)
 {
-    struct cpu *cpu = cpu_self();
-
-    if (unlikely(cpu->attention))
+    if (cpu->attention)
         irq_work_run();
     exchange_immigrate();
     exchange_emigrate();
 }
 
+/* The three questions of every pass are asked in one: mostly the answer is no. */
+static inline void pass(struct cpu *cpu)
+{
+    uintptr_t any = exchange_look(cpu->exchange_watch);
+
+    any |= cpu->attention;
+    any |= cpu->exchange_busy;
+    if (unlikely(any != 0))
+        pass_busy(cpu);
+}
+
+void sched_pass(void)
+{
+    pass(cpu_self());
+}
+
 void sched_ready(struct thread *thread)
 {
     assert(thread->state == THREAD_WAITING);
+    if (unlikely((thread->requests & REQUEST_SUSPEND) != 0)) {
+        thread->state = THREAD_SUSPENDED;
+        return;
+    }
     thread->state = THREAD_READY;
-    list_push_back(&cpu_self()->ready, &thread->link);
+    queue_push(&cpu_self()->ready, &thread->ready);
 }
 
-/* Run `next`; returns when somebody switches back to the caller's thread. */
-static void switch_to(struct cpu *cpu, struct thread *next)
+/*
+ * Run `next`, which is not the current thread. Returns when somebody switches
+ * back to the caller, perhaps on another CPU.
+ */
+static inline void switch_to(struct cpu *cpu, struct thread *next)
 {
     struct thread *previous = cpu->current;
 
-    next->state = THREAD_RUNNING;
-    if (next == previous) {
-        /* A thread that yields to nobody spins: interrupts must come in. */
-        hal_cpu_relax();
-        return;
+    if (unlikely(cpu->accounting)) {
+        uint64_t now = hal_cycles();
+
+        previous->cycles += now - cpu->switch_cycles;
+        cpu->switch_cycles = now;
     }
-    cpu->current = next;
     cpu->switch_count++;
+    cpu->current = next;
     hal_context_switch(&previous->context, &next->context);
-    thread_reap();
+    thread_after_switch();
+}
+
+static inline struct thread *next_of(struct cpu *cpu)
+{
+    struct queue_node *node = queue_pop(&cpu->ready);
+
+    return node != NULL ? container_of(node, struct thread, ready) : cpu->idle;
+}
+
+/* Let the next one run; returns when the caller's turn has come again. */
+static void give_up(void)
+{
+    struct cpu *cpu = cpu_self();
+    struct thread *next;
+
+    pass(cpu);
+    next = next_of(cpu);
+    if (next != cpu->current)
+        switch_to(cpu, next);
+    else
+        hal_cpu_relax(); /* woken by the pass, before it left */
+}
+
+void sched_park(void)
+{
+    struct thread *self = thread_current();
+
+    while ((self->requests & REQUEST_SUSPEND) != 0) {
+        self->state = THREAD_SUSPENDED;
+        give_up();
+    }
 }
 
 void sched_switch(void)
 {
-    struct cpu *cpu = cpu_self();
-    struct list *node;
+    struct thread *self = thread_current();
 
-    sched_pass();
-    node = list_pop_front(&cpu->ready);
-    switch_to(cpu, node != NULL ? container_of(node, struct thread, link)
-                                : cpu->idle);
+    give_up();
+    if (unlikely((self->requests & REQUEST_SUSPEND) != 0))
+        sched_park();
 }
 
+/* The current thread is READY by its state, and on the list while it is not
+ * the one that runs: a yield changes nothing but the list. */
 void thread_yield(void)
 {
     struct cpu *cpu = cpu_self();
-    struct thread *self = cpu->current;
+    struct queue_node *node;
 
-    self->state = THREAD_READY;
-    list_push_back(&cpu->ready, &self->link);
-    sched_switch();
+    pass(cpu);
+    node = cpu->ready.head;
+    if (unlikely(node == NULL)) {
+        /* A thread that yields to nobody spins: interrupts must come in. */
+        hal_cpu_relax();
+    } else {
+        queue_push_more(&cpu->ready, &cpu->current->ready);
+        cpu->ready.head = node->next;
+        switch_to(cpu, container_of(node, struct thread, ready));
+    }
+    if (unlikely(thread_current()->requests != 0))
+        thread_point();
 }
 
-/* ---- Idle ---------------------------------------------------------------- */
-
-/*
- * Sleep unless something came since the last pass. Interrupts are off from the
- * look to the sleep, so an interrupt in between ends the sleep at once; a
- * message in between rings the doorbell (exchange.c).
- */
-static void idle_sleep(struct cpu *cpu)
-{
-    hal_irqflags flags = hal_irq_save();
-
-    if (!cpu->attention && exchange_may_sleep())
-        hal_cpu_idle();
-    exchange_wake();
-    hal_irq_restore(flags);
-    hal_cpu_relax();
-}
+/* ---- Start --------------------------------------------------------------- */
 
 static _Noreturn void idle_loop(void)
 {
     struct cpu *cpu = cpu_self();
 
     for (;;) {
-        sched_pass();
-        if (list_empty(&cpu->ready)) {
+        pass(cpu);
+        if (queue_empty(&cpu->ready))
             idle_sleep(cpu);
-        } else {
-            struct list *node = list_pop_front(&cpu->ready);
-
-            switch_to(cpu, container_of(node, struct thread, link));
-        }
+        else
+            switch_to(cpu, next_of(cpu));
     }
 }
-
-/* ---- Start --------------------------------------------------------------- */
 
 static void timer_irq(void *arg)
 {
@@ -154,9 +200,10 @@ void sched_run(void)
 
     if (idle == NULL)
         panic("cpu %u: no memory for the idle thread", cpu->id);
-    idle->state = THREAD_RUNNING;
+    idle->state = THREAD_READY;
     cpu->idle = idle;
     cpu->current = idle;
+    cpu->switch_cycles = hal_cycles();
     hal_irq_restore(HAL_IRQS_ON);
     idle_loop();
 }
@@ -164,7 +211,7 @@ void sched_run(void)
 static void idle_entry(void *arg)
 {
     (void)arg;
-    thread_reap();
+    thread_after_switch();
     idle_loop();
 }
 
@@ -179,9 +226,10 @@ int sched_adopt(void)
     if (self == NULL || idle == NULL || stack == NULL)
         return -ENOMEM;
     hal_context_init(&idle->context, stack, stack_size, idle_entry, NULL);
-    idle->state = THREAD_WAITING;
-    self->state = THREAD_RUNNING;
+    idle->state = THREAD_READY;
+    self->state = THREAD_READY;
     cpu->idle = idle;
     cpu->current = self;
+    cpu->switch_cycles = hal_cycles();
     return 0;
 }

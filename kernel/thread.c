@@ -1,139 +1,53 @@
 /*
- * Life and death of threads. A thread cannot free the stack it stands on: it
- * leaves itself in cpu->dead and the next thread to run frees it.
- *
- * Stacks have an inaccessible page below them. Stacks of the default size are
- * kept for the next thread, guard and all.
+ * Life, death and journeys of threads. A thread can neither free nor give away
+ * the stack it stands on: it leaves itself in cpu->left, and the next to run
+ * does it (thread_finish_left()).
  */
 #include "kernel/thread.h"
-#include "kernel/exchange.h"
-#include "kernel/heap.h"
+#include "kernel/cmdline.h"
+#include "kernel/errand.h"
 #include "kernel/lib/check.h"
 #include "kernel/lib/str.h"
 #include "kernel/mem.h"
 #include "kernel/panic.h"
 #include "kernel/percpu.h"
 #include "kernel/thread_internal.h"
-#include <torc/log.h>
 #include <torc/machine.h>
+#include <torc/memory.h>
 #include <torc/time.h>
 
-/* ---- Stacks -------------------------------------------------------------- */
+unsigned thread_count_limit = THREAD_COUNT_MAX;
+size_t thread_stack_default = THREAD_STACK_DEFAULT;
+bool thread_accounting;
 
-/* A kept stack holds its own list node, in its highest bytes. */
-static struct list *stack_node(char *stack)
+int thread_init(void)
 {
-    return (struct list *)(void *)(stack + THREAD_STACK_DEFAULT) - 1;
+    uint64_t count = THREAD_COUNT_MAX;
+    uint64_t stack_kib = THREAD_STACK_DEFAULT / 1024;
+    uint64_t accounting = 0;
+    int status = option_number("threads", 2, THREAD_COUNT_MAX, &count);
+
+    if (status == 0)
+        status = option_number("stack", THREAD_STACK_MIN / 1024,
+                               THREAD_STACK_MAX / 1024, &stack_kib);
+    if (status == 0)
+        status = option_number("cputime", 0, 1, &accounting);
+    thread_accounting = accounting != 0;
+    thread_count_limit = (unsigned)count;
+    thread_stack_default =
+        (stack_kib * 1024 + PAGE_SIZE - 1) & ~(size_t)(PAGE_SIZE - 1);
+    return status;
 }
 
-static char *stack_alloc(struct cpu *cpu, size_t size)
-{
-    struct page_allocator *pages = cpu->heap->pages;
-    char *base;
-
-    if (size == THREAD_STACK_DEFAULT && cpu->stack_count > 0) {
-        struct list *node = list_pop_front(&cpu->stacks);
-
-        cpu->stack_count--;
-        return (char *)(node + 1) - THREAD_STACK_DEFAULT;
-    }
-    base = page_alloc(pages, size / PAGE_SIZE + 1, 0);
-    if (base == NULL)
-        return NULL;
-    if (hal_page_attr(base, PAGE_SIZE, HAL_PAGE_NONE) != 0) {
-        page_free(pages, base);
-        return NULL;
-    }
-    return base + PAGE_SIZE;
-}
-
-static void stack_free(struct cpu *cpu, char *stack, size_t size)
-{
-    char *base = stack - PAGE_SIZE;
-
-    if (size == THREAD_STACK_DEFAULT && cpu->stack_count < THREAD_STACK_CACHE) {
-        list_push_front(&cpu->stacks, stack_node(stack));
-        cpu->stack_count++;
-        return;
-    }
-    /* It was set once, so there is a page table to set it back in. */
-    if (hal_page_attr(base, PAGE_SIZE, HAL_PAGE_NORMAL) != 0)
-        log_error("cpu %u: a guard page could not be lifted; %zu bytes lost",
-                  cpu->id, size);
-    else
-        page_free(cpu->heap->pages, base);
-}
-
-/* ---- The table: id to thread --------------------------------------------- */
-
-/*
- * An id is generation (32 bits), CPU (8), slot (24). Slots are reused,
- * generations are not, until 2^32 threads were made on one CPU.
- */
-static thread_id id_make(const struct cpu *cpu, uint32_t slot)
-{
-    return (uint64_t)cpu->thread_generation << 32 | (uint64_t)cpu->id << 24 |
-           slot;
-}
-
-static unsigned id_cpu(thread_id id)
-{
-    return (unsigned)(id >> 24 & 0xff);
-}
-
-static struct thread *id_find(struct cpu *cpu, thread_id id)
-{
-    uint32_t slot = id & 0xffffff;
-
-    if (slot >= cpu->thread_slots || cpu->threads[slot] == NULL ||
-        cpu->threads[slot]->id != id)
-        return NULL;
-    return cpu->threads[slot];
-}
-
-/* Free slots are found from a hint on; the table doubles when it is full. */
-static int table_insert(struct cpu *cpu, struct thread *thread)
-{
-    uint32_t slot = cpu->thread_count; /* free unless threads ended */
-
-    if (cpu->thread_count == cpu->thread_slots) {
-        unsigned slots = cpu->thread_slots == 0 ? 64 : cpu->thread_slots * 2;
-        struct thread **threads;
-
-        if (slots > THREAD_COUNT_MAX)
-            return -EAGAIN;
-        threads = mem_resize(cpu->threads, slots * sizeof(*threads));
-        if (threads == NULL)
-            return -ENOMEM;
-        for (unsigned i = cpu->thread_slots; i < slots; i++)
-            threads[i] = NULL;
-        cpu->threads = threads;
-        cpu->thread_slots = slots;
-    }
-    while (cpu->threads[slot] != NULL)
-        slot = slot == 0 ? cpu->thread_slots - 1 : slot - 1;
-    if (++cpu->thread_generation == 0)
-        cpu->thread_generation = 1;
-    thread->slot = slot;
-    thread->id = id_make(cpu, slot);
-    cpu->threads[slot] = thread;
-    cpu->thread_count++;
-    return 0;
-}
-
-static void table_remove(struct cpu *cpu, struct thread *thread)
-{
-    cpu->threads[thread->slot] = NULL;
-    cpu->thread_count--;
-}
-
-/* ---- Create and end ------------------------------------------------------ */
+/* ---- Create -------------------------------------------------------------- */
 
 static void timeout_run(struct timer *timer)
 {
     struct thread *thread = container_of(timer, struct thread, timeout);
 
-    thread->timed_out = true;
+    if (thread->state != THREAD_WAITING)
+        return; /* woken already, only not yet run */
+    thread->wait_status = -ETIMEDOUT;
     list_remove(&thread->link);
     sched_ready(thread);
 }
@@ -141,10 +55,17 @@ static void timeout_run(struct timer *timer)
 void thread_setup(struct thread *thread, const char *name)
 {
     list_init(&thread->link);
-    wait_queue_init(&thread->joiner);
     timer_init(&thread->timeout, timeout_run);
-    if (str_copy(thread->name, sizeof(thread->name),
-                 name != NULL ? name : "thread") != 0) {
+    thread->cycles = 0;
+    thread->requests = 0;
+    thread->killable = false;
+    thread->local = NULL;
+    thread->cleanups = NULL;
+    thread->id = 0;
+    thread->stack = NULL;
+    thread->name[0] = '\0';
+    if (name != NULL &&
+        str_copy(thread->name, sizeof(thread->name), name) != 0) {
         /* Names are for people; a cut one will do. */
     }
 }
@@ -153,44 +74,36 @@ static void thread_entry(void *arg)
 {
     struct thread *self = arg;
 
-    thread_reap();
+    thread_after_switch();
+    if (unlikely(self->requests != 0))
+        thread_point();
     thread_exit(self->fn(self->arg));
 }
 
-static void thread_free(struct cpu *cpu, struct thread *thread)
+/* Bytes of the stack asked for, or 0: out of range. */
+static size_t stack_size_of(const struct thread_attr *attr)
 {
-    table_remove(cpu, thread);
-    mem_free(thread);
-}
+    size_t size;
 
-void thread_reap(void)
-{
-    struct cpu *cpu = cpu_self();
-    struct thread *dead = cpu->dead;
-
-    if (likely(dead == NULL))
-        return;
-    cpu->dead = NULL;
-    hal_context_fini(&dead->context);
-    stack_free(cpu, dead->stack, dead->stack_size);
-    dead->stack = NULL;
-    if (dead->detached)
-        thread_free(cpu, dead);
+    if (attr == NULL || attr->stack_size == 0)
+        return thread_stack_default;
+    size = attr->stack_size;
+    if (size < THREAD_STACK_MIN || size > THREAD_STACK_MAX)
+        return 0;
+    return (size + PAGE_SIZE - 1) & ~(size_t)(PAGE_SIZE - 1);
 }
 
 int thread_create_here(const struct thread_attr *attr, int (*fn)(void *),
                        void *arg, struct thread **out)
 {
     struct cpu *cpu = cpu_self();
-    size_t size = attr != NULL && attr->stack_size != 0 ? attr->stack_size
-                                                        : THREAD_STACK_DEFAULT;
+    size_t size = stack_size_of(attr);
     struct thread *thread;
     int status;
 
-    if (size < THREAD_STACK_MIN || size > THREAD_STACK_MAX)
+    if (size == 0)
         return -EINVAL;
-    size = (size + PAGE_SIZE - 1) & ~(size_t)(PAGE_SIZE - 1);
-    thread = mem_alloc_zeroed(sizeof(*thread));
+    thread = mem_alloc(sizeof(*thread));
     if (thread == NULL)
         return -ENOMEM;
     thread_setup(thread, attr != NULL ? attr->name : NULL);
@@ -213,81 +126,43 @@ int thread_create_here(const struct thread_attr *attr, int (*fn)(void *),
     return 0;
 
 fail_stack:
-    table_remove(cpu, thread);
+    table_remove(cpu, table_find(cpu, thread->id));
 fail_table:
     mem_free(thread);
     return status;
 }
 
-void thread_exit(int exit_value)
-{
-    struct cpu *cpu = cpu_self();
-    struct thread *self = cpu->current;
-
-    assert(self != cpu->idle && self->stack != NULL);
-    self->exit_value = exit_value;
-    self->state = THREAD_ENDED;
-    wait_wake_all(&self->joiner);
-    assert(cpu->dead == NULL);
-    cpu->dead = self;
-    sched_switch();
-    panic("thread %s ran after its end", self->name);
-}
-
 /* ---- Creation on another CPU --------------------------------------------- */
 
-/* On the creator's stack; carried there and back by the exchange slots. */
 struct creation {
-    struct exchange_item item;
+    struct errand errand;
     struct thread_attr attr;
     int (*fn)(void *);
     void *arg;
-    unsigned from;
-    int status;
     thread_id id;
-    bool answered;
-    struct wait_queue done;
 };
 
-static void creation_answered(struct exchange_item *item)
+static void creation_arrive(struct errand *errand)
 {
-    struct creation *creation = container_of(item, struct creation, item);
+    struct creation *creation = container_of(errand, struct creation, errand);
+    struct thread *thread;
+    int status = thread_create_here(&creation->attr, creation->fn,
+                                    creation->arg, &thread);
 
-    creation->answered = true;
-    wait_wake_all(&creation->done);
-}
-
-static void creation_arrived(struct exchange_item *item)
-{
-    struct creation *creation = container_of(item, struct creation, item);
-    struct thread *thread = NULL;
-
-    creation->status = thread_create_here(&creation->attr, creation->fn,
-                                          creation->arg, &thread);
-    if (creation->status == 0)
+    if (status == 0)
         creation->id = thread->id;
-    item->run = creation_answered;
-    exchange_send(creation->from, item);
+    errand_answer(errand, status);
 }
 
 static int create_there(unsigned cpu, const struct thread_attr *attr,
                         int (*fn)(void *), void *arg, thread_id *out)
 {
-    struct creation creation = {
-        .item.run = creation_arrived,
-        .attr = *attr,
-        .fn = fn,
-        .arg = arg,
-        .from = cpu_id(),
-    };
+    struct creation creation = {.attr = *attr, .fn = fn, .arg = arg};
+    int status = errand_run(&creation.errand, cpu, creation_arrive);
 
-    wait_queue_init(&creation.done);
-    exchange_send(cpu, &creation.item);
-    while (!creation.answered)
-        wait_on(&creation.done);
-    if (creation.status == 0 && out != NULL)
+    if (status == 0 && out != NULL)
         *out = creation.id;
-    return creation.status;
+    return status;
 }
 
 /* The CPU a new thread goes to. THREAD_SPREAD deals round, behind the
@@ -320,57 +195,173 @@ int thread_create(const struct thread_attr *attr, int (*fn)(void *), void *arg,
     return status;
 }
 
-/* ---- The rest ------------------------------------------------------------ */
+/* ---- End ----------------------------------------------------------------- */
 
-/* A live or unjoined thread of this CPU by its id. */
-static int find_joinable(thread_id id, struct thread **out)
+static void cleanups_run(struct thread *self)
 {
-    struct cpu *cpu = cpu_self();
+    while (self->cleanups != NULL) {
+        struct thread_cleanup *cleanup = self->cleanups;
 
-    if (id_cpu(id) >= cpu_count())
-        return -ESRCH;
-    if (id_cpu(id) != cpu->id)
-        return -EXDEV;
-    *out = id_find(cpu, id);
-    return *out == NULL || (*out)->detached ? -ESRCH : 0;
+        self->cleanups = cleanup->next;
+        cleanup->fn(cleanup->arg);
+    }
 }
 
-int thread_join(thread_id id, int *exit_value)
+void thread_exit(int exit_value)
 {
-    struct cpu *cpu = cpu_self();
-    struct thread *thread;
-    int status = find_joinable(id, &thread);
+    struct thread *self = thread_current();
+    struct cpu *cpu;
 
-    if (status != 0)
-        return status;
-    if (thread == cpu->current)
-        return -EDEADLK;
-    if (thread->joining)
-        return -EBUSY;
-    thread->joining = true;
-    while (thread->state != THREAD_ENDED)
-        wait_on(&thread->joiner);
-    if (exit_value != NULL)
-        *exit_value = thread->exit_value;
-    thread_free(cpu, thread);
-    return 0;
+    assert(self->stack != NULL); /* not idle, not a test's own */
+    cleanups_run(self);
+    cpu = cpu_self(); /* a cleanup may have waited, and moved */
+    self->exit_value = exit_value;
+    self->state = THREAD_ENDED;
+    cpu->left = self;
+    sched_switch();
+    panic("thread %s ran after its end", thread_name_of(self));
 }
 
-int thread_detach(thread_id id)
+void thread_home_ended(struct cpu *cpu, struct thread *thread)
 {
-    struct thread *thread;
-    int status = find_joinable(id, &thread);
+    struct thread_entry *entry = table_find(cpu, thread->id);
+    struct errand *joiner = entry->joiner;
+    int exit_value = thread->exit_value;
 
-    if (status != 0)
-        return status;
-    if (thread->joining)
-        return -EBUSY;
+    stack_free(cpu, thread->stack, thread->stack_size);
+    mem_free(thread);
+    entry->thread = NULL;
+    entry->ended = true;
+    entry->exit_value = exit_value;
+    if (entry->detached || joiner != NULL)
+        table_remove(cpu, entry);
+    if (joiner != NULL)
+        thread_joined(joiner, exit_value);
+}
+
+static void ended_arrives(struct exchange_item *item)
+{
+    thread_home_ended(cpu_self(), container_of(item, struct thread, item));
+}
+
+static void finish_end(struct cpu *cpu, struct thread *thread)
+{
+    unsigned home = id_cpu(thread->id);
+
+    hal_context_fini(&thread->context);
+    if (home == cpu->id) {
+        thread_home_ended(cpu, thread);
+        return;
+    }
+    list_remove(&thread->guest);
+    thread->item.run = ended_arrives;
+    exchange_send(home, &thread->item);
+}
+
+/* ---- Journeys ------------------------------------------------------------ */
+
+/*
+ * A thread goes from one CPU to another by way of its home, which so always
+ * knows where it is: what home sends after it arrives behind it, and what the
+ * thread left behind on another CPU comes home behind it.
+ */
+static void settle(struct thread *thread)
+{
+    thread->state = THREAD_WAITING;
+    sched_ready(thread);
+}
+
+static void guest_arrives(struct exchange_item *item)
+{
+    struct thread *thread = container_of(item, struct thread, item);
+
+    list_push_back(&cpu_self()->guests, &thread->guest);
+    settle(thread);
+}
+
+static void send_guest(struct cpu *home, struct thread *thread)
+{
+    table_find(home, thread->id)->where = (uint16_t)thread->target;
+    thread->item.run = guest_arrives;
+    exchange_send(thread->target, &thread->item);
+}
+
+static void home_arrives(struct exchange_item *item)
+{
+    struct thread *thread = container_of(item, struct thread, item);
+    struct cpu *cpu = cpu_self();
+
+    if (thread->target != cpu->id) {
+        send_guest(cpu, thread);
+        return;
+    }
+    table_find(cpu, thread->id)->where = (uint16_t)cpu->id;
+    settle(thread);
+}
+
+static void finish_leave(struct cpu *cpu, struct thread *thread)
+{
+    unsigned home = id_cpu(thread->id);
+
+    if (home == cpu->id) {
+        send_guest(cpu, thread);
+        return;
+    }
+    list_remove(&thread->guest);
+    thread->item.run = home_arrives;
+    exchange_send(home, &thread->item);
+}
+
+void thread_finish_left(struct cpu *cpu)
+{
+    struct thread *thread = cpu->left;
+
+    cpu->left = NULL;
     if (thread->state == THREAD_ENDED)
-        thread_free(cpu_self(), thread);
+        finish_end(cpu, thread);
     else
-        thread->detached = true;
+        finish_leave(cpu, thread);
+}
+
+static void leave_for(struct thread *self, unsigned target)
+{
+    struct cpu *cpu = cpu_self();
+
+    self->requests &= (uint8_t)~REQUEST_MOVE;
+    if (target == cpu->id)
+        return;
+    self->target = target;
+    self->state = THREAD_MOVING;
+    cpu->left = self;
+    sched_switch();
+}
+
+int thread_migrate(unsigned cpu)
+{
+    struct thread *self = thread_current();
+
+    if (cpu >= cpu_count() || self->stack == NULL)
+        return -EINVAL;
+    leave_for(self, cpu);
+    thread_point();
     return 0;
 }
+
+void thread_point(void)
+{
+    struct thread *self = thread_current();
+
+    while (self->requests != 0) {
+        if ((self->requests & REQUEST_KILL) != 0)
+            thread_exit(-ECANCELED);
+        if ((self->requests & REQUEST_SUSPEND) != 0)
+            sched_park();
+        else
+            leave_for(self, self->target);
+    }
+}
+
+/* ---- Sleep, and what a thread knows of itself ---------------------------- */
 
 void thread_sleep_until(uint64_t deadline_ns)
 {
@@ -378,14 +369,18 @@ void thread_sleep_until(uint64_t deadline_ns)
 
     wait_queue_init(&nobody);
     while (hal_time_ns() < deadline_ns) {
-        if (wait_on_until(&nobody, deadline_ns) == -ETIMEDOUT)
-            continue; /* look at the clock: the wait may end early */
+        /* -ETIMEDOUT too: the clock decides, a wait may end early. */
+        if (wait_killable(&nobody, deadline_ns) == -EINTR)
+            break;
     }
+    thread_point();
 }
 
 void thread_sleep(uint64_t ns)
 {
-    thread_sleep_until(hal_time_ns() + ns);
+    uint64_t now = hal_time_ns();
+
+    thread_sleep_until(ns < TIME_NEVER - now ? now + ns : TIME_NEVER);
 }
 
 thread_id thread_self(void)
@@ -395,5 +390,36 @@ thread_id thread_self(void)
 
 const char *thread_name(void)
 {
-    return thread_current()->name;
+    return thread_name_of(thread_current());
+}
+
+void *thread_local_get(void)
+{
+    return thread_current()->local;
+}
+
+void thread_local_set(void *value)
+{
+    thread_current()->local = value;
+}
+
+void thread_cleanup_push(struct thread_cleanup *cleanup, void (*fn)(void *),
+                         void *arg)
+{
+    struct thread *self = thread_current();
+
+    cleanup->fn = fn;
+    cleanup->arg = arg;
+    cleanup->next = self->cleanups;
+    self->cleanups = cleanup;
+}
+
+void thread_cleanup_pop(struct thread_cleanup *cleanup, bool run)
+{
+    struct thread *self = thread_current();
+
+    assert(self->cleanups == cleanup);
+    self->cleanups = cleanup->next;
+    if (run)
+        cleanup->fn(cleanup->arg);
 }

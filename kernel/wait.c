@@ -12,7 +12,7 @@ void wait_on(struct wait_queue *queue)
 {
     struct thread *self = thread_current();
 
-    assert(self->state == THREAD_RUNNING);
+    assert(self->state == THREAD_READY);
     self->state = THREAD_WAITING;
     list_push_back(&queue->waiters, &self->link);
     sched_switch();
@@ -21,23 +21,36 @@ void wait_on(struct wait_queue *queue)
 int wait_on_until(struct wait_queue *queue, uint64_t deadline_ns)
 {
     struct thread *self = thread_current();
-    int status;
 
+    self->wait_status = 0;
     if (deadline_ns == TIME_NEVER) {
         wait_on(queue);
-        return 0;
+        return self->wait_status;
     }
-    status = timer_set(&self->timeout, deadline_ns);
-    if (status != 0) {
+    if (timer_set(&self->timeout, deadline_ns) != 0) {
         /* No room for a timer: let the others run and say the time is over,
          * which every caller handles. */
-        thread_yield();
+        self->state = THREAD_WAITING;
+        sched_ready(self);
+        sched_switch();
         return -ETIMEDOUT;
     }
-    self->timed_out = false;
     wait_on(queue);
     timer_cancel(&self->timeout);
-    return self->timed_out ? -ETIMEDOUT : 0;
+    return self->wait_status;
+}
+
+int wait_killable(struct wait_queue *queue, uint64_t deadline_ns)
+{
+    struct thread *self = thread_current();
+    int status;
+
+    if ((self->requests & REQUEST_KILL) != 0)
+        return -EINTR;
+    self->killable = true;
+    status = wait_on_until(queue, deadline_ns);
+    self->killable = false;
+    return status;
 }
 
 void wait_wake_one(struct wait_queue *queue)

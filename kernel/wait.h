@@ -28,8 +28,13 @@ void wait_on(struct wait_queue *queue);
  * Wait until woken or until time_ns() >= deadline_ns (TIME_NEVER: for ever).
  * Returns 0, or -ETIMEDOUT.
  */
-int wait_on_until(struct wait_queue *queue, uint64_t deadline_ns)
-    __attribute__((warn_unused_result));
+must_check int wait_on_until(struct wait_queue *queue, uint64_t deadline_ns);
+
+/*
+ * As wait_on_until(), but ends when the thread is killed: then returns -EINTR,
+ * and the caller, once its things are in order, calls thread_point().
+ */
+must_check int wait_killable(struct wait_queue *queue, uint64_t deadline_ns);
 
 /* Make the oldest waiter, or all of them, ready. Thread or irq work. */
 void wait_wake_one(struct wait_queue *queue);

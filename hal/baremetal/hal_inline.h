@@ -17,4 +17,35 @@ static inline void hal_fence(void)
     __asm__ volatile("mfence" ::: "memory");
 }
 
+/* The time stamp counter: constant rate, the same on all CPUs. */
+static inline uint64_t hal_cycles(void)
+{
+    uint32_t low, high;
+
+    __asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
+    return (uint64_t)high << 32 | low;
+}
+
+/*
+ * Nothing but the frame pointer, the place to go on and the stack pointer is
+ * saved: to the compiler all other registers change here, so it has stored what
+ * it still needs. The jump is indirect, not a return, which the processor would
+ * predict by the calls of the other context.
+ */
+static inline void hal_context_switch(struct hal_context *from,
+                                      struct hal_context *to)
+{
+    __asm__ volatile("pushq %%rbp\n\t"
+                     "pushq $1f\n\t"
+                     "movq %%rsp, (%0)\n\t"
+                     "movq (%1), %%rsp\n\t"
+                     "popq %%rax\n\t"
+                     "jmp *%%rax\n"
+                     "1:\tpopq %%rbp"
+                     : "+D"(from), "+S"(to)
+                     :
+                     : "rax", "rbx", "rcx", "rdx", "r8", "r9", "r10", "r11",
+                       "r12", "r13", "r14", "r15", "memory", "cc");
+}
+
 #endif

@@ -1,7 +1,7 @@
 /*
  * Execution contexts of the hosted machine: hal.h, section 5.
  *
- * The switch itself is switch.S. Here it is told to the sanitizers, when the
+ * The switch itself is in hal_inline.h. Here it is told to the sanitizers, when the
  * build has one: AddressSanitizer must know on which stack it is (it also
  * learns the bounds of the pthread's own), ThreadSanitizer keeps a history per
  * "fibre". Between two contexts of a CPU there is program order, so the fibre
@@ -13,7 +13,6 @@
 enum { STACK_MIN = 2048, STACK_ALIGN = 16 };
 
 /* switch.S */
-void context_swap(void **from_sp, void *to_sp);
 void context_enter(void);
 _Noreturn void context_begin(void (*entry)(void *), void *arg);
 
@@ -50,17 +49,16 @@ void context_jump(struct vcpu *cpu, struct hal_context *from,
                   struct hal_context *to)
 {
     void *fake = NULL;
-    void *sp = to->sp;
 
     if (!SANITIZED) {
-        context_swap(&from->sp, sp);
+        context_swap(from, to);
         return;
     }
     cpu->switched_from = from;
     from->host = __tsan_get_current_fiber();
     __sanitizer_start_switch_fiber(&fake, to->stack, to->stack_size);
     __tsan_switch_to_fiber(to->host, 0);
-    context_swap(&from->sp, sp);
+    context_swap(from, to);
     context_arrived(fake);
 }
 
@@ -77,26 +75,21 @@ void hal_context_init(struct hal_context *ctx, void *stack, size_t size,
     ctx->stack_size = size;
     ctx->host = __tsan_create_fiber(0);
 
-    /* What context_swap() takes back, from the top: a hole that keeps the
-     * stack aligned, the return address, rbp rbx r12 r13 r14 r15. */
-    sp = (void **)(base + size) - 2;
-    *--sp = (void *)(uintptr_t)context_enter;
-    *--sp = NULL;
-    *--sp = NULL;
+    sp = (void **)(base + size);
     *--sp = (void *)(uintptr_t)entry;
     *--sp = arg;
-    *--sp = NULL;
-    *--sp = NULL;
+    *--sp = (void *)(uintptr_t)context_enter;
     ctx->sp = sp;
 }
 
-void hal_context_switch(struct hal_context *from, struct hal_context *to)
+void context_attend(void)
 {
-    struct vcpu *cpu = vcpu_self();
+    cpu_attend(vcpu_self());
+}
 
-    if (unlikely(atomic_load_explicit(&cpu->attention, memory_order_relaxed)))
-        cpu_attend(cpu);
-    context_jump(cpu, from, to);
+void context_switch_told(struct hal_context *from, struct hal_context *to)
+{
+    context_jump(vcpu_self(), from, to);
 }
 
 void hal_context_fini(struct hal_context *ctx)

@@ -11,11 +11,13 @@ struct vcpu machine_cpu[HAL_CPU_MAX];
 
 _Thread_local struct vcpu *machine_vcpu = &machine_cpu[0];
 _Thread_local void *machine_local;
+_Thread_local atomic_bool *machine_attention = &machine_cpu[0].attention;
 
 void vcpu_become(struct vcpu *cpu)
 {
     machine_vcpu = cpu;
     machine_local = cpu->local;
+    machine_attention = &cpu->attention;
 }
 
 /* Set while CPUs other than 0 have to leave. */

@@ -2,6 +2,8 @@
 #ifndef TORC_HAL_POSIX_INLINE_H
 #define TORC_HAL_POSIX_INLINE_H
 
+#include <stdatomic.h>
+
 /*
  * What hal_cpu_set_local() stored, in thread-local storage; read in assembly,
  * because a kernel thread may continue on another pthread and compilers keep
@@ -19,6 +21,75 @@ static inline void *hal_cpu_local(void)
 static inline void hal_fence(void)
 {
     __asm__ volatile("mfence" ::: "memory");
+}
+
+/* The time stamp counter: constant rate, the same on all CPUs. */
+static inline uint64_t hal_cycles(void)
+{
+    uint32_t low, high;
+
+    __asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
+    return (uint64_t)high << 32 | low;
+}
+
+/* Builds with a sanitizer tell it of each switch: context.c. */
+#ifndef __has_feature
+#define __has_feature(x) 0
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || \
+    __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define CONTEXT_SWITCH_TOLD 1
+#else
+#define CONTEXT_SWITCH_TOLD 0
+#endif
+void context_switch_told(struct hal_context *from, struct hal_context *to);
+
+/* Deliver what is pending: the slow side of hal_context_switch(). */
+void context_attend(void);
+
+static inline bool context_attention(void)
+{
+    const atomic_bool *attention;
+
+    __asm__ volatile("movq %%fs:machine_attention@tpoff, %0" : "=r"(attention));
+    return atomic_load_explicit(attention, memory_order_relaxed);
+}
+
+/*
+ * Nothing but the frame pointer, the place to go on and the stack pointer is
+ * saved: to the compiler all other registers change here, so it has stored what
+ * it still needs. The jump is indirect, not a return, which the processor would
+ * predict by the calls of the other context.
+ */
+static inline void context_swap(struct hal_context *from,
+                                struct hal_context *to)
+{
+    __asm__ volatile("pushq %%rbp\n\t"
+                     "leaq 1f(%%rip), %%rax\n\t"
+                     "pushq %%rax\n\t"
+                     "movq %%rsp, (%0)\n\t"
+                     "movq (%1), %%rsp\n\t"
+                     "popq %%rax\n\t"
+                     "jmp *%%rax\n"
+                     "1:\tpopq %%rbp"
+                     : "+D"(from), "+S"(to)
+                     :
+                     : "rax", "rbx", "rcx", "rdx", "r8", "r9", "r10", "r11",
+                       "r12", "r13", "r14", "r15", "memory", "cc", "xmm0",
+                       "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7",
+                       "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13",
+                       "xmm14", "xmm15");
+}
+
+static inline void hal_context_switch(struct hal_context *from,
+                                      struct hal_context *to)
+{
+    if (unlikely(context_attention()))
+        context_attend();
+    if (CONTEXT_SWITCH_TOLD)
+        context_switch_told(from, to);
+    else
+        context_swap(from, to);
 }
 
 #endif

@@ -52,7 +52,6 @@ static _Atomic uint64_t timer_next;
 
 static _Thread_local bool self_is_cpu;
 
-
 bool host_is_cpu(void)
 {
     return self_is_cpu;

@@ -41,6 +41,7 @@ extern struct hal_boot_info machine_boot;
 /* The caller's CPU and what the kernel keeps there; see hal_cpu_local(). */
 extern _Thread_local struct vcpu *machine_vcpu;
 extern _Thread_local void *machine_local;
+extern _Thread_local atomic_bool *machine_attention;
 
 static inline struct vcpu *vcpu_self(void)
 {

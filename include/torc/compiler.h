@@ -9,6 +9,7 @@
 #define printf_like(fmt_index, args_index) \
     __attribute__((format(printf, fmt_index, args_index)))
 #define cache_aligned __attribute__((aligned(64)))
+#define noinline      __attribute__((noinline))
 #define likely(e)     __builtin_expect(!!(e), 1)
 #define unlikely(e)   __builtin_expect(!!(e), 0)
 

@@ -49,6 +49,7 @@
 #define ENOTCONN     107  /* not connected */
 #define ETIMEDOUT    110  /* timed out */
 #define ECONNREFUSED 111  /* connection refused */
+#define ECANCELED    125  /* the thread was killed */
 #define EHOSTUNREACH 113  /* no route to the host */
 #define EALREADY     114  /* already under way */
 /* clang-format on */

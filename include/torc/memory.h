@@ -19,6 +19,12 @@ must_check void *mem_alloc(size_t size);
 must_check void *mem_alloc_zeroed(size_t size);
 
 /*
+ * As mem_alloc(), aligned to `align` bytes, a power of two of any size. Freed
+ * and resized like any other; a resized one is aligned to 16 only.
+ */
+must_check void *mem_alloc_aligned(size_t size, size_t align);
+
+/*
  * Free a block; NULL is ignored. On the CPU that owns the block; a foreign
  * block is sent home through an exchange slot.
  */
@@ -26,11 +32,12 @@ void mem_free(void *ptr);
 
 /*
  * Move a block to a new size, keeping the contents; NULL allocates.
- * Returns NULL, the old block untouched, when there is no room.
+ * Returns NULL, the old block untouched, when there is no room. On the CPU that
+ * owns the block.
  */
 must_check void *mem_resize(void *ptr, size_t size);
 
-/* How many bytes the block at `ptr` can hold. */
+/* How many bytes the block at `ptr` can hold. On the CPU that owns it. */
 size_t mem_usable_size(const void *ptr);
 
 /*
@@ -45,8 +52,18 @@ void dma_free(void *ptr, size_t size);
 struct mem_stats {
     size_t total_bytes;
     size_t free_bytes;  /* in whole free pages */
+    size_t kept_bytes;  /* in freed blocks at hand for the next ones */
     size_t block_count; /* live mem_alloc() blocks */
+    uint64_t failed;    /* allocations that found no room */
+    uint64_t sent_home; /* blocks of other CPUs freed here */
+    uint64_t came_home; /* blocks of this CPU freed on others */
 };
 void mem_get_stats(struct mem_stats *stats);
+
+/*
+ * Make whole free pages of the freed blocks at hand. mem_alloc() does so by
+ * itself before it fails.
+ */
+void mem_trim(void);
 
 #endif

@@ -15,8 +15,8 @@
 typedef uint64_t thread_id;
 
 enum {
-    THREAD_NAME_MAX = 16, /* with its NUL */
-    THREAD_STACK_DEFAULT = 16 * 1024,
+    THREAD_NAME_MAX = 16,             /* with its NUL */
+    THREAD_STACK_DEFAULT = 16 * 1024, /* or the option stack=KIB */
     THREAD_STACK_MIN = 4 * 1024,
     THREAD_STACK_MAX = 8 * 1024 * 1024,
 };
@@ -35,28 +35,83 @@ struct thread_attr {
     size_t stack_size; /* bytes, rounded up to pages; 0: the default */
 };
 
+enum thread_state {
+    THREAD_READY,     /* waits for its turn */
+    THREAD_RUNNING,   /* has the CPU */
+    THREAD_WAITING,   /* for an event, a message, a time */
+    THREAD_SUSPENDED, /* until thread_resume() */
+    THREAD_MOVING,    /* between two CPUs */
+    THREAD_ENDED,     /* for thread_join() to find */
+};
+
+/* What thread_get_info() tells. */
+struct thread_info {
+    enum thread_state state;
+    unsigned cpu;         /* where it is */
+    uint64_t cpu_time_ns; /* it had the CPU so long; 0 without cputime=1 */
+    size_t stack_size;
+    char name[THREAD_NAME_MAX];
+};
+
 /*
  * Create a thread that runs fn(arg); what fn returns is its exit value. Its
- * memory comes from the CPU it runs on. `attr` may be NULL for the defaults.
+ * memory comes from the CPU it is made on. `attr` may be NULL for the defaults.
  *
  * Returns 0 and *out, -EINVAL (CPU or stack size), -ENOMEM, -EAGAIN (thread
- * limit). Context: thread; waits for the answer when the CPU is another.
+ * limit: threads=N). Context: thread; waits for the answer when the CPU is
+ * another.
  */
 must_check int thread_create(const struct thread_attr *attr, int (*fn)(void *),
                              void *arg, thread_id *out);
+
+/*
+ * The functions below that take an id work on a thread of any CPU, wherever it
+ * has gone since; they wait for an answer when that is not the caller's. They
+ * return -ESRCH when there is no such thread (any more).
+ */
 
 /*
  * Wait until thread `id` ends and take its exit value (may be NULL). Each
  * thread is either joined once or detached.
  *
  * Returns 0, -ESRCH (unknown, joined or detached), -EDEADLK (itself), -EBUSY
- * (somebody joins it already), -EXDEV (lives on another CPU).
- * Context: thread; waits.
+ * (somebody joins it already). Context: thread; waits, and is not to be killed
+ * meanwhile: it ends when the thread it waits for has.
  */
 must_check int thread_join(thread_id id, int *exit_value);
 
-/* Let a thread clean up by itself when it ends. Returns 0, -ESRCH, -EXDEV. */
+/* Let a thread clean up by itself when it ends. Returns 0, -ESRCH, -EBUSY. */
 must_check int thread_detach(thread_id id);
+
+/*
+ * Let thread `id` run no more until thread_resume(). One that waits is stopped
+ * when its wait is over. The calling thread may suspend itself.
+ * Returns 0, -ESRCH.
+ */
+must_check int thread_suspend(thread_id id);
+must_check int thread_resume(thread_id id);
+
+/*
+ * End thread `id` with the exit value -ECANCELED. It ends at its next point: a
+ * yield, a sleep, a wait for a message, an event or a semaphore, in which it
+ * may already be; a thread that never comes to one is not ended. Its cleanups
+ * run. Returns 0, -ESRCH.
+ */
+must_check int thread_kill(thread_id id);
+
+/*
+ * Move thread `id` to another CPU, at its next point (see thread_kill()).
+ * What it allocated stays where it is, and still may be freed by it; objects
+ * of a CPU (files, sockets, channels) it must have left.
+ * Returns 0, -ESRCH, -EINVAL (no such CPU).
+ */
+must_check int thread_move(thread_id id, unsigned cpu);
+
+/* Continue on another CPU. Returns 0, -EINVAL (no such CPU). */
+must_check int thread_migrate(unsigned cpu);
+
+/* Returns 0 and *out, -ESRCH. */
+must_check int thread_get_info(thread_id id, struct thread_info *out);
 
 /* End the calling thread. */
 _Noreturn void thread_exit(int exit_value);
@@ -73,5 +128,23 @@ void thread_sleep(uint64_t ns);
 /* The calling thread, and its name. */
 thread_id thread_self(void);
 const char *thread_name(void);
+
+/* One pointer of the calling thread's own; NULL at first. */
+void *thread_local_get(void);
+void thread_local_set(void *value);
+
+/*
+ * Let fn(arg) run when the calling thread ends, by itself or killed; the last
+ * pushed first. `cleanup` lives until then or until it is popped, which is in
+ * the reverse order too. Pop runs fn(arg) if `run`.
+ */
+struct thread_cleanup {
+    struct thread_cleanup *next;
+    void (*fn)(void *);
+    void *arg;
+};
+void thread_cleanup_push(struct thread_cleanup *cleanup, void (*fn)(void *),
+                         void *arg);
+void thread_cleanup_pop(struct thread_cleanup *cleanup, bool run);
 
 #endif

@@ -104,6 +104,14 @@ static inline void queue_push(struct queue *queue, struct queue_node *node)
     queue->tail = node;
 }
 
+/* As queue_push(), on a queue that is not empty. */
+static inline void queue_push_more(struct queue *queue, struct queue_node *node)
+{
+    node->next = NULL;
+    queue->tail->next = node;
+    queue->tail = node;
+}
+
 static inline void queue_push_front(struct queue *queue,
                                     struct queue_node *node)
 {

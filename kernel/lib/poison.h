@@ -5,6 +5,7 @@
 #ifndef TORC_KERNEL_LIB_POISON_H
 #define TORC_KERNEL_LIB_POISON_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #ifndef __has_feature
@@ -14,6 +15,7 @@
 #if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
 void __asan_poison_memory_region(void const volatile *ptr, size_t size);
 void __asan_unpoison_memory_region(void const volatile *ptr, size_t size);
+int __asan_address_is_poisoned(void const volatile *ptr);
 #define POISON_BUILD 1
 #else
 #define POISON_BUILD 0
@@ -38,6 +40,17 @@ static inline void unpoison(const void *ptr, size_t size)
 #else
     (void)ptr;
     (void)size;
+#endif
+}
+
+/* Whether an access to this byte would be a bug; only the sanitizer knows. */
+static inline bool is_poisoned(const void *ptr)
+{
+#if POISON_BUILD
+    return __asan_address_is_poisoned(ptr) != 0;
+#else
+    (void)ptr;
+    return false;
 #endif
 }
 

@@ -208,7 +208,11 @@ static void test_thread_exhaustion(void **state)
 
 static void test_thread_create_survives_each_failed_allocation(void **state)
 {
+    thread_id first; /* makes the table, which stays */
+
     (void)state;
+    assert_int_equal(thread_create(NULL, give_7, NULL, &first), 0);
+    assert_int_equal(thread_join(first, NULL), 0);
     for (uint64_t n = 1; n < 10; n++) {
         struct mem_stats before, after;
         thread_id id;
@@ -254,12 +258,13 @@ static int on_every_cpu(void *arg)
     for (unsigned cpu = 0; cpu < cpu_count(); cpu++) {
         const struct thread_attr attr = {.place = THREAD_ON_CPU, .cpu = cpu};
         thread_id id;
+        int value;
 
         if (thread_create(&attr, where, NULL, &id) != 0)
             return 1;
-        if (thread_join(id, NULL) != (cpu == 0 ? 0 : -EXDEV))
+        if (thread_join(id, &value) != 0 || value != (int)cpu)
             return 2;
-        if (thread_detach(id) != (cpu == 0 ? -ESRCH : -EXDEV))
+        if (thread_detach(id) != -ESRCH)
             return 3;
     }
     return 0;
