@@ -18,9 +18,9 @@
  *
  * What a pass looks at. The slots of eight sources share a cache line. With up
  * to four CPUs a pass reads four words of that line and has seen everything:
- * the slots are their own doorbells. With more, it reads instead four flags, one
- * for 64 sources each, which a source sets after it has filled its slot. So an
- * idle pass reads four words of one line, with 4 CPUs or with 256.
+ * the slots are their own doorbells. With more, it reads instead four flags,
+ * one for 64 sources each, which a source sets after it has filled its slot. So
+ * an idle pass reads four words of one line, with 4 CPUs or with 256.
  *
  * A flag has many writers: the destination clears it and then looks at the
  * slots, a source fills its slot and then sets it. Between the two steps both

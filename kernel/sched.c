@@ -9,8 +9,9 @@
  * Requests. Another thread may ask that one be suspended, killed or moved.
  * Suspension takes effect here, when the thread would become ready or would
  * run. The other two the thread carries out itself, at its next point
- * (thread_point()): a yield, a sleep, a wait that says so. So a thread that is inside the file
- * system or holds half a list in its hands is never torn out of it.
+ * (thread_point()): a yield, a sleep, a wait that says so. So a thread that is
+ * inside the file system or holds half a list in its hands is never torn out of
+ * it.
  */
 #include "kernel/exchange.h"
 #include "kernel/idle.h"
@@ -31,7 +32,8 @@ static noinline void pass_busy(struct cpu *cpu)
     exchange_emigrate();
 }
 
-/* The three questions of every pass are asked in one: mostly the answer is no. */
+/* The three questions of every pass are asked in one: mostly the answer is no.
+ * */
 static inline void pass(struct cpu *cpu)
 {
     uintptr_t any = exchange_look(cpu->exchange_watch);

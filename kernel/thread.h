@@ -57,8 +57,8 @@ enum {
 /*
  * Read the options: threads=N, how many a CPU may have; stack=KIB, the stack of
  * a thread that asks for none; cputime=0|1, count the CPU time of each, which
- * costs a look at the counter for each switch. CPU 0, at boot. Returns 0, -EINVAL after a line
- * in the log.
+ * costs a look at the counter for each switch. CPU 0, at boot. Returns 0,
+ * -EINVAL after a line in the log.
  */
 must_check int thread_init(void);
 

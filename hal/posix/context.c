@@ -1,8 +1,8 @@
 /*
  * Execution contexts of the hosted machine: hal.h, section 5.
  *
- * The switch itself is in hal_inline.h. Here it is told to the sanitizers, when the
- * build has one: AddressSanitizer must know on which stack it is (it also
+ * The switch itself is in hal_inline.h. Here it is told to the sanitizers, when
+ * the build has one: AddressSanitizer must know on which stack it is (it also
  * learns the bounds of the pthread's own), ThreadSanitizer keeps a history per
  * "fibre". Between two contexts of a CPU there is program order, so the fibre
  * switch synchronises.
