@@ -4,7 +4,8 @@
 # source that is not listed does not exist. Objects go to build/<variant>/.
 #
 # Variants: metal (the image that boots), host (a Linux process), asan (unit
-# tests), cov (the same, counting), fuzz (clang, libFuzzer).
+# tests), cov (the same, counting), fuzz (clang, libFuzzer), sim (the simulated
+# machine).
 
 BUILD ?= build
 CC = gcc
@@ -18,6 +19,7 @@ SRCS-kernel :=
 SRCS-metal :=
 SRCS-posix-k :=
 SRCS-posix-h :=
+SRCS-posix-sim :=
 include kernel/module.mk drivers/module.mk fs/ext2/module.mk net/module.mk
 include hal/baremetal/module.mk hal/posix/module.mk
 
@@ -53,12 +55,14 @@ FLAGS-tsan := -Ihal/posix -fsanitize=thread -O1
 FLAGS-cov := -Ihal/posix --coverage -fprofile-update=atomic -O0 \
 	-Wno-frame-larger-than
 FLAGS-fuzz := -Ihal/posix $(SAN) -fsanitize=fuzzer-no-link -O1
+FLAGS-sim := -Ihal/posix -DHAL_SIM=1
 LINK-host :=
+LINK-sim :=
 LINK-asan := $(SAN)
 LINK-tsan := -fsanitize=thread
 LINK-cov := --coverage
 LINK-fuzz := $(SAN) -fsanitize=fuzzer
-VARIANTS := metal host asan tsan cov fuzz
+VARIANTS := metal host asan tsan cov fuzz sim
 
 # ---- Objects -------------------------------------------------------------------
 
@@ -91,7 +95,7 @@ $(BUILD)/$(1)/%.o: %.S
 	$$(Q)$$(CC) $$(BASE) $$(FREE) $$(FLAGS-$(1)) -c $$< -o $$@
 
 $(BUILD)/$(1)/libtorc.a: $$(SRCS-kernel:%.c=$(BUILD)/$(1)/%.o) \
-		$$(if $$(filter metal,$(1)),,$$(OBJS-posix:%=$(BUILD)/$(1)/%))
+		$$(OBJS-hal-$(1):%=$(BUILD)/$(1)/%)
 	$$(call say,AR,$$@)
 	$$(Q)rm -f $$@ && ar rcs $$@ $$^
 
@@ -106,6 +110,9 @@ $(BUILD)/$(1)/unit/%: $(BUILD)/$(1)/tests/unit/%.o \
 endef
 
 OBJS-posix := $(patsubst %.c,%.o,$(patsubst %.S,%.o,$(SRCS-posix-k) $(SRCS-posix-h)))
+OBJS-sim := $(filter-out %/host_thread.o,$(OBJS-posix)) $(SRCS-posix-sim:.c=.o)
+$(foreach v,host asan tsan cov fuzz,$(eval OBJS-hal-$(v) := $(OBJS-posix)))
+OBJS-hal-sim := $(OBJS-sim)
 OBJS-metal := $(patsubst %.c,%.o,$(patsubst %.S,%.o,$(SRCS-metal)))
 $(foreach v,$(VARIANTS),$(eval $(call variant_rules,$(v))))
 
@@ -130,6 +137,16 @@ $(APPS:%=$(BUILD)/host/%): $(BUILD)/host/%: $$(call app_objects,host,$$*) $(BUIL
 	$(Q)tools/symbols.sh $@.first >$@.symbols.S
 	$(Q)$(CC) -c $@.symbols.S -o $@.symbols.o
 	$(Q)$(CC) -pthread -no-pie $(filter %.o %.a,$^) $@.symbols.o $(SLIRP_LIBS) -o $@
+
+# The simulated machine has a point at each atomic access of the slots.
+$(BUILD)/sim/kernel/exchange.o: FLAGS-sim += -fsanitize=thread
+
+SIMS := $(patsubst tests/sim/sim_%.c,%,$(wildcard tests/sim/sim_*.c))
+SIM_PARTS := $(filter-out tests/sim/sim_%,$(wildcard tests/sim/*.c)) tests/stress/stress.c
+$(SIMS:%=$(BUILD)/sim/%): $(BUILD)/sim/%: $(BUILD)/sim/tests/sim/sim_%.o \
+		$(SIM_PARTS:%.c=$(BUILD)/sim/%.o) $(BUILD)/sim/libtorc.a
+	$(call say,LD,$@)
+	$(Q)$(CC) -pthread -Wl,--start-group $^ -Wl,--end-group $(SLIRP_LIBS) -o $@
 
 # The contract test of the HAL is a kernel of its own: a HAL and kernel/lib.
 CONTRACT := $(wildcard tests/integration/hal_contract*.c)

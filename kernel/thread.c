@@ -303,6 +303,10 @@ static void finish_leave(struct cpu *cpu, struct thread *thread)
 {
     unsigned home = id_cpu(thread->id);
 
+    if (thread->target == cpu->id) {
+        settle(thread); /* somebody moved it back before it had left */
+        return;
+    }
     if (home == cpu->id) {
         send_guest(cpu, thread);
         return;

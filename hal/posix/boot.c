@@ -3,8 +3,13 @@
  * region, at an address the host chooses, aligned to large pages.
  */
 #include "hal/posix/machine.h"
+#include "hal/posix/point.h"
 #include "hal/posix/sanitize.h"
+#include "hal/posix/sim.h"
 #include "kernel/lib/str.h"
+
+/* Simulated runs must have the same addresses to be the same. */
+#define SIM_MEMORY_BASE UINT64_C(0x200000000000)
 
 enum { EXIT_STACK_SIZE = 512 * 1024 };
 
@@ -45,7 +50,8 @@ static int memory_open(size_t size)
     void *base;
 
     size &= ~(size_t)(HAL_PAGE_SIZE - 1);
-    base = host_memory_map(size, HAL_LARGE_PAGE_SIZE);
+    base = host_memory_map(size, HAL_LARGE_PAGE_SIZE,
+                           HAL_SIM ? SIM_MEMORY_BASE : 0);
     if (base == NULL) {
         host_complain("no room for %zu bytes of memory, see --mem", size);
         return -ENOMEM;
@@ -102,8 +108,8 @@ static int machine_open(const struct host_config *config, unsigned cpus,
     }
     machine_boot.cpu_count = cpus;
     machine_boot.cmdline = cmdline;
-    machine_boot.boot_wall_ns = host_wall_ns() - host_time_ns();
-    machine_boot.machine = "posix threads";
+    machine_boot.boot_wall_ns = HAL_SIM ? 0 : host_wall_ns() - host_time_ns();
+    machine_boot.machine = HAL_SIM ? "posix sim" : "posix threads";
     err = modules_open(config);
     if (err != 0)
         return err;
@@ -179,6 +185,9 @@ void hal_exit(int status)
     while (atomic_exchange(&exiting, true))
         host_cpu_relax();
     exit_status = status;
+#if HAL_SIM
+    sim_exit(status);
+#endif
     hal_context_init(&to, exit_stack, sizeof(exit_stack), exit_enter, NULL);
     context_jump(cpu, &from, &to);
     host_abort();

@@ -6,6 +6,7 @@
  * `attention` after it announced that it sleeps (host_thread.c).
  */
 #include "hal/posix/machine.h"
+#include "hal/posix/point.h"
 
 struct vcpu machine_cpu[HAL_CPU_MAX];
 
@@ -135,6 +136,7 @@ void hal_ipi_send(unsigned cpu)
 
     if (cpu >= machine_boot.cpu_count)
         machine_bug("hal_ipi_send() to a CPU that is not there");
+    machine_point();
     target = &machine_cpu[cpu];
     atomic_fetch_or(&target->pending[0], UINT64_C(1) << bit);
     irq_attention(target);

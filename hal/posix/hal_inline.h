@@ -2,6 +2,7 @@
 #ifndef TORC_HAL_POSIX_INLINE_H
 #define TORC_HAL_POSIX_INLINE_H
 
+#include "hal/posix/point.h"
 #include <stdatomic.h>
 
 /*
@@ -20,16 +21,21 @@ static inline void *hal_cpu_local(void)
 /* Not atomic_thread_fence(), which gcc refuses under ThreadSanitizer. */
 static inline void hal_fence(void)
 {
+    machine_point();
     __asm__ volatile("mfence" ::: "memory");
 }
 
 /* The time stamp counter: constant rate, the same on all CPUs. */
 static inline uint64_t hal_cycles(void)
 {
+#if HAL_SIM
+    return hal_time_ns();
+#else
     uint32_t low, high;
 
     __asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
     return (uint64_t)high << 32 | low;
+#endif
 }
 
 /* Builds with a sanitizer tell it of each switch: context.c. */

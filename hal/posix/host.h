@@ -148,8 +148,11 @@ void host_timer_set(unsigned cpu, uint64_t deadline_ns);
 
 /* ---- Memory, console, end (host_misc.c, host_file.c) --------------------- */
 
-/* Zeroed memory, `align` a power of two; NULL when there is none. */
-void *host_memory_map(size_t size, size_t align);
+/*
+ * Zeroed memory, `align` a power of two, at `hint` if that is free (0: it does
+ * not matter); NULL when there is none.
+ */
+void *host_memory_map(size_t size, size_t align, uintptr_t hint);
 void host_memory_unmap(void *base, size_t size);
 
 /* Allow or forbid access. Returns 0, -ENOMEM. */

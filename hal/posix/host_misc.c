@@ -73,7 +73,7 @@ int host_error(int host_errno)
 
 /* ---- Memory -------------------------------------------------------------- */
 
-void *host_memory_map(size_t size, size_t align)
+void *host_memory_map(size_t size, size_t align, uintptr_t hint)
 {
     size_t room = size + align;
     uintptr_t base, start;
@@ -81,7 +81,7 @@ void *host_memory_map(size_t size, size_t align)
 
     if (room < size)
         return NULL;
-    map = mmap(NULL, room, PROT_READ | PROT_WRITE,
+    map = mmap((void *)hint, room, PROT_READ | PROT_WRITE,
                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (map == MAP_FAILED)
         return NULL;
@@ -116,7 +116,7 @@ void host_signal_stack_open(struct host_signal_stack *stack)
     stack_t old;
 
     stack->base = NULL;
-    new.ss_sp = host_memory_map(SIGNAL_STACK_SIZE, 4096);
+    new.ss_sp = host_memory_map(SIGNAL_STACK_SIZE, 4096, 0);
     if (new.ss_sp == NULL || sigaltstack(&new, &old) != 0)
         return;
     stack->base = new.ss_sp;

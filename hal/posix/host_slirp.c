@@ -64,7 +64,7 @@ struct host_slirp {
 
 static int ring_open(struct ring *ring)
 {
-    ring->slots = host_memory_map(RING_SLOTS * sizeof(struct slot), 4096);
+    ring->slots = host_memory_map(RING_SLOTS * sizeof(struct slot), 4096, 0);
     if (ring->slots == NULL)
         return -ENOMEM;
     ring->hungry = true;

@@ -7,6 +7,7 @@
  * points.
  */
 #include "hal/posix/machine.h"
+#include "hal/posix/point.h"
 
 enum { ACTION_MAX = 512, NOBODY = -1 };
 
@@ -155,6 +156,7 @@ void hal_irq_restore(hal_irqflags flags)
     struct vcpu *cpu = vcpu_self();
 
     cpu->irq_on = flags != 0;
+    machine_point();
     if (atomic_load_explicit(&cpu->attention, memory_order_relaxed))
         cpu_attend(cpu);
 }

@@ -11,6 +11,10 @@ SRCS-posix-k += hal/posix/fault.c
 SRCS-posix-k += hal/posix/platform.c
 SRCS-posix-k += hal/posix/leaf.c
 
+# Of the simulated machine, in the place of host_thread.c.
+SRCS-posix-sim += hal/posix/step.c
+SRCS-posix-sim += hal/posix/step_atomic.c
+
 # The host half: libc, host.h.
 SRCS-posix-h += hal/posix/host_main.c
 SRCS-posix-h += hal/posix/host_args.c

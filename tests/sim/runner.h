@@ -1,0 +1,22 @@
+/*
+ * Runs a scenario on the simulated machine, thousands of times: each seed twice
+ * in fresh processes, whose hashes must be equal; or once for a person to look
+ * at; or every schedule up to a bound of preemptions.
+ */
+#ifndef TORC_TESTS_SIM_RUNNER_H
+#define TORC_TESTS_SIM_RUNNER_H
+
+#include <stddef.h>
+
+struct scenario {
+    const char *name;
+    unsigned cpus_min; /* the seed chooses from these, unless --cpus does */
+    unsigned cpus_max;
+    size_t mem_bytes; /* of each CPU */
+    int (*run)(void); /* in the main thread; 0: all was well */
+};
+
+/* The program's main(). */
+int sim_main(int argc, char **argv, const struct scenario *scenario);
+
+#endif
