@@ -148,6 +148,25 @@ $(SIMS:%=$(BUILD)/sim/%): $(BUILD)/sim/%: $(BUILD)/sim/tests/sim/sim_%.o \
 	$(call say,LD,$@)
 	$(Q)$(CC) -pthread -Wl,--start-group $^ -Wl,--end-group $(SLIRP_LIBS) -o $@
 
+$(BUILD)/%/stress: $(BUILD)/%/tests/stress/stress_main.o $(BUILD)/%/tests/stress/stress.o \
+		$(BUILD)/%/tests/libfakes.a $(BUILD)/%/libtorc.a
+	$(call say,LD,$@)
+	$(Q)$(CC) -pthread $(LINK-$*) -Wl,--start-group $^ -Wl,--end-group \
+		-lcmocka $(SLIRP_LIBS) -o $@
+
+# A simulation with one mistake in it, for tools/sim_check.sh: PLANTED_FILE comes
+# from the directory PLANTED.
+PLANTED_OBJECT = $(PLANTED)/$(PLANTED_FILE:.c=.o)
+planted: $(PLANTED)/$(PLANTED_SCENARIO)
+$(PLANTED)/$(PLANTED_SCENARIO): $(BUILD)/sim/$(PLANTED_SCENARIO)
+	$(Q)$(CC) $(BASE) $(FREE) $(FLAGS-sim) -w \
+		$(if $(filter kernel/exchange.c,$(PLANTED_FILE)),-fsanitize=thread) \
+		-c $(PLANTED)/$(PLANTED_FILE) -o $(PLANTED_OBJECT)
+	$(Q)$(CC) -pthread -Wl,--start-group $(PLANTED_OBJECT) \
+		$(BUILD)/sim/tests/sim/sim_$(PLANTED_SCENARIO).o \
+		$(SIM_PARTS:%.c=$(BUILD)/sim/%.o) $(BUILD)/sim/libtorc.a \
+		-Wl,--end-group $(SLIRP_LIBS) -o $@
+
 # The contract test of the HAL is a kernel of its own: a HAL and kernel/lib.
 CONTRACT := $(wildcard tests/integration/hal_contract*.c)
 define contract_rules
@@ -230,6 +249,16 @@ integration: metal host $(BUILD)/metal/hal_contract.elf \
 		$(BUILD)/host/hal_contract | need-test ## boot the images, fetch files
 	$(Q)BUILD=$(BUILD) tests/integration/run.sh $(TESTS)
 
+SEEDS ?= 1000
+SECONDS ?= 30
+FIRST ?= 1
+sim-check: $(SIMS:%=$(BUILD)/sim/%) ## the core simulated: SEEDS=1000 FIRST=1, planted bugs found
+	$(Q)BUILD=$(BUILD) tools/sim_check.sh $(SEEDS) $(FIRST)
+
+STRESS_CPUS ?= 8
+stress: $(BUILD)/tsan/stress ## the same mix on threads under ThreadSanitizer: SECONDS=60
+	$(Q)TSAN_OPTIONS="die_after_fork=0 $$TSAN_OPTIONS" $< $(STRESS_CPUS) $(SECONDS)
+
 check: ## layers, no lock, format, second compiler, tidiness
 	$(Q)tools/need.sh --install build check
 	$(Q)$(MAKE) --no-print-directory metal host
@@ -241,7 +270,6 @@ coverage: ## lcov pages of the unit tests: build/coverage/index.html
 	$(Q)BUILD=$(BUILD) tools/coverage.sh $(UNIT:%=$(BUILD)/cov/unit/%)
 
 TARGET ?= ext2
-SECONDS ?= 30
 fuzz: ## libFuzzer: TARGET=ext2 SECONDS=30
 	$(Q)tools/need.sh build test check fuzz
 	$(Q)[ -f tests/fuzz/fuzz_$(TARGET).c ] || { \
@@ -264,6 +292,6 @@ help: ## this list
 	@awk -F':.*## ' '/^[a-z_-]+:.*## /{printf "  %-14s %s\n",$$1,$$2}' Makefile
 
 .PHONY: metal host deps run run-installed run-host image test need-build need-test \
-	unit integration check coverage fuzz format clean help
+	unit integration sim-check planted stress check coverage fuzz format clean help
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

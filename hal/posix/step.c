@@ -14,6 +14,7 @@ enum {
     STEP_LIMIT = 50 * 1000 * 1000,
     STAY_SHIFT_MAX = 7, /* SIM_RANDOM: stays of 2 to 2^8 points */
     STEP_NS_MAX = 500,
+    PATIENCE = 5000, /* SIM_PCT: points a CPU may have in a row */
 };
 
 struct step_cpu {
@@ -40,6 +41,8 @@ static struct sim_state *sim;
 static uint64_t random_state[SIM_TAG_COUNT];
 static unsigned stay;
 static uint64_t change_at[SIM_DEPTH_MAX]; /* SIM_PCT */
+static uint64_t lowest;                   /* below every priority given */
+static uint64_t arrived_at;               /* the step the current CPU came on */
 
 /* ---- Choices ------------------------------------------------------------- */
 
@@ -113,6 +116,8 @@ void sim_setup(const struct sim_config *new_config, struct sim_state *state)
     sim = state;
     sim->hash = 0;
     sim->steps = 0;
+    arrived_at = 0;
+    lowest = UINT64_MAX >> 1;
     sim->time_ns = 0;
     sim->switches = 0;
     sim->choice_count = 0;
@@ -163,6 +168,7 @@ static void go(unsigned to)
         return;
     sim->switches++;
     current = to;
+    arrived_at = sim->steps;
     vcpu_become(&machine_cpu[to]);
     context_jump(&machine_cpu[to], &from->at, &cpus[to].at);
 }
@@ -174,10 +180,12 @@ static unsigned pick_by_priority(bool others)
 
     for (unsigned i = 0; i < config.depth; i++) {
         if (change_at[i] == sim->steps)
-            cpus[current].priority = i;
+            cpus[current].priority = lowest--;
     }
-    if (others) /* it spins: whoever it waits for must get on */
-        cpus[current].priority = draw(SIM_CPU) >> 32;
+    if (sim->steps - arrived_at > PATIENCE)
+        others = true; /* threads of it may wait for one another and for us */
+    if (others)        /* it spins: whoever it waits for must get on */
+        cpus[current].priority = lowest--;
     for (unsigned i = 0; i < cpu_count; i++) {
         if (runnable(i) && (!runnable(best) || (others && best == current) ||
                             cpus[i].priority > cpus[best].priority))
@@ -326,7 +334,7 @@ int host_cpus_open(unsigned count)
     current = 0;
     for (unsigned i = 0; i < count; i++) {
         cpus[i] = (struct step_cpu){.deadline_ns = NEVER};
-        cpus[i].priority = SIM_DEPTH_MAX + (draw(SIM_CPU) >> 32);
+        cpus[i].priority = UINT64_MAX - (draw(SIM_CPU) >> 32);
     }
     cpus[0].started = true;
     next_deadline_ns = NEVER;

@@ -1,4 +1,5 @@
 /* Everything at once, in a size the seed chooses. */
+#include "hal/posix/host.h"
 #include "hal/posix/sim.h"
 #include "tests/sim/runner.h"
 #include "tests/stress/stress.h"
@@ -11,7 +12,11 @@ static int mixed(void)
         .ops = 5 + hal_choose(20, SIM_WORK),
     };
 
-    return stress_run(&stress) == 0 ? 0 : 1;
+    int line = stress_run(&stress);
+
+    if (line != 0)
+        host_complain("see stress.c, line %d", line);
+    return line == 0 ? 0 : 1;
 }
 
 int main(int argc, char **argv)

@@ -465,9 +465,9 @@ int stress_run(const struct stress *stress)
     if (status == 0)
         status = workers_join(stress, workers);
     if (status == 0)
-        status = on_all(cpu_calm);
-    if (status == 0)
         status = settle(blocks, threads);
+    if (status == 0)
+        status = on_all(cpu_calm);
     if (status == 0)
         status = sinks_end(sinks);
     return status != 0 ? status : on_all(cpu_end);
