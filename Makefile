@@ -26,7 +26,7 @@ include hal/baremetal/module.mk hal/posix/module.mk
 APPS := $(patsubst apps/%/main.c,%,$(wildcard apps/*/main.c))
 UNIT := $(patsubst tests/unit/%.c,%,$(sort $(wildcard tests/unit/*/test_*.c)))
 FUZZ := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
-FAKES := $(wildcard tests/fakes/*.c tests/models/*.c)
+FAKES := $(wildcard tests/fakes/*.c tests/models/*.c) tests/stress/stress.c
 
 # ---- Flags -------------------------------------------------------------------
 

@@ -100,7 +100,7 @@ static void describe(struct cpu *cpu, const struct thread *thread,
 {
     uint64_t cycles = thread->cycles;
 
-    if (thread == cpu->current)
+    if (cpu->accounting && thread == cpu->current)
         cycles += hal_cycles() - cpu->switch_cycles;
     info->state = (enum thread_state)thread->state;
     if (thread == cpu->current)

@@ -1,8 +1,9 @@
 /*
  * What gcc and clang call for each atomic access of a file compiled with
- * -fsanitize=thread (LLVM, compiler-rt/include/sanitizer/tsan_interface_atomic):
- * the simulated machine builds exchange.c so, and gets a point before each
- * access. The accesses themselves are plain: one pthread runs all CPUs.
+ * -fsanitize=thread (LLVM, compiler-
+ * rt/include/sanitizer/tsan_interface_atomic): the simulated machine builds
+ * exchange.c so, and gets a point before each access. The accesses themselves
+ * are plain: one pthread runs all CPUs.
  */
 #include "hal/posix/point.h"
 #include <stdint.h>

@@ -1,0 +1,532 @@
+/*
+ * What threads do to one another: suspend, resume, kill, move, ask; and what
+ * they may keep: a pointer, cleanups. On one CPU; test_stress.c is for several.
+ */
+#include "kernel/thread.h"
+#include "tests/fakes/cmocka_all.h"
+#include "tests/fakes/machine.h"
+#include <string.h>
+#include <torc/errno.h>
+#include <torc/machine.h>
+#include <torc/memory.h>
+#include <torc/message.h>
+#include <torc/sync.h>
+#include <torc/thread.h>
+#include <torc/time.h>
+
+static int setup(void **state)
+{
+    (void)state;
+    machine_attach(16 << 20);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    machine_detach();
+    return 0;
+}
+
+static int count_turns(void *arg)
+{
+    for (;;) {
+        ++*(unsigned *)arg;
+        thread_yield();
+    }
+    return 0;
+}
+
+static void yield_some(void)
+{
+    for (int i = 0; i < 5; i++)
+        thread_yield();
+}
+
+static enum thread_state state_of(thread_id id)
+{
+    struct thread_info info;
+
+    assert_int_equal(thread_get_info(id, &info), 0);
+    return info.state;
+}
+
+static void expect_killed(thread_id id)
+{
+    int value;
+
+    assert_int_equal(thread_join(id, &value), 0);
+    assert_int_equal(value, -ECANCELED);
+}
+
+/* ---- Suspend and resume -------------------------------------------------- */
+
+static void test_suspend_stops_a_ready_thread(void **state)
+{
+    unsigned turns = 0, before;
+    thread_id id;
+
+    (void)state;
+    assert_int_equal(thread_create(NULL, count_turns, &turns, &id), 0);
+    yield_some();
+    assert_true(turns > 0);
+    assert_int_equal(state_of(id), THREAD_READY);
+    assert_int_equal(thread_suspend(id), 0);
+    assert_int_equal(state_of(id), THREAD_SUSPENDED);
+    yield_some();
+    before = turns;
+    yield_some();
+    assert_int_equal(turns, before);
+    assert_int_equal(state_of(id), THREAD_SUSPENDED);
+    assert_int_equal(thread_resume(id), 0);
+    assert_int_equal(thread_resume(id), 0); /* harmless */
+    yield_some();
+    assert_true(turns > before);
+    assert_int_equal(thread_kill(id), 0);
+    expect_killed(id);
+}
+
+static int wait_for_message(void *arg)
+{
+    uint64_t value;
+
+    if (channel_receive(arg, TIME_NEVER, &value) != 0)
+        return -1;
+    return (int)value;
+}
+
+static void test_suspend_holds_a_waiting_thread_when_it_is_woken(void **state)
+{
+    struct channel *channel;
+    thread_id id;
+    int value;
+
+    (void)state;
+    assert_int_equal(channel_create(4, &channel), 0);
+    assert_int_equal(thread_create(NULL, wait_for_message, channel, &id), 0);
+    yield_some();
+    assert_int_equal(state_of(id), THREAD_WAITING);
+    assert_int_equal(thread_suspend(id), 0);
+    assert_int_equal(state_of(id), THREAD_WAITING);
+    assert_int_equal(channel_send(channel, 9), 0);
+    yield_some();
+    assert_int_equal(state_of(id), THREAD_SUSPENDED);
+    assert_int_equal(thread_resume(id), 0);
+    assert_int_equal(thread_join(id, &value), 0);
+    assert_int_equal(value, 9);
+    assert_int_equal(channel_destroy(channel), 0);
+}
+
+/* Woken first, suspended before its turn: it stops at the end of the wait. */
+static void test_suspend_between_wake_and_turn(void **state)
+{
+    struct channel *channel;
+    thread_id id;
+    int value;
+
+    (void)state;
+    assert_int_equal(channel_create(4, &channel), 0);
+    assert_int_equal(thread_create(NULL, wait_for_message, channel, &id), 0);
+    yield_some();
+    assert_int_equal(channel_send(channel, 9), 0);
+    assert_int_equal(thread_suspend(id), 0);
+    yield_some();
+    assert_int_equal(state_of(id), THREAD_SUSPENDED);
+    assert_int_equal(thread_resume(id), 0);
+    assert_int_equal(thread_join(id, &value), 0);
+    assert_int_equal(value, 9);
+    assert_int_equal(channel_destroy(channel), 0);
+}
+
+static int suspend_self(void *arg)
+{
+    *(unsigned *)arg = 1;
+    if (thread_suspend(thread_self()) != 0)
+        return 1;
+    *(unsigned *)arg = 2;
+    return 0;
+}
+
+static void test_suspend_itself(void **state)
+{
+    unsigned stage = 0;
+    thread_id id;
+    int value;
+
+    (void)state;
+    assert_int_equal(thread_create(NULL, suspend_self, &stage, &id), 0);
+    yield_some();
+    assert_int_equal(stage, 1);
+    assert_int_equal(thread_resume(id), 0);
+    assert_int_equal(thread_join(id, &value), 0);
+    assert_int_equal(value, 0);
+    assert_int_equal(stage, 2);
+}
+
+static void test_suspend_before_the_first_turn(void **state)
+{
+    unsigned turns = 0;
+    thread_id id;
+
+    (void)state;
+    assert_int_equal(thread_create(NULL, count_turns, &turns, &id), 0);
+    assert_int_equal(thread_suspend(id), 0);
+    yield_some();
+    assert_int_equal(turns, 0);
+    assert_int_equal(thread_kill(id), 0); /* ends a suspended one too */
+    expect_killed(id);
+    assert_int_equal(turns, 0);
+}
+
+/* ---- Kill ---------------------------------------------------------------- */
+
+static int sleep_long(void *arg)
+{
+    (void)arg;
+    thread_sleep(TIME_NEVER);
+    return 0;
+}
+
+static void test_kill_ends_a_sleep(void **state)
+{
+    thread_id id;
+
+    (void)state;
+    assert_int_equal(thread_create(NULL, sleep_long, NULL, &id), 0);
+    yield_some();
+    assert_int_equal(state_of(id), THREAD_WAITING);
+    assert_int_equal(thread_kill(id), 0);
+    assert_int_equal(thread_kill(id), 0); /* harmless */
+    expect_killed(id);
+    assert_int_equal(thread_kill(id), -ESRCH);
+}
+
+static void test_kill_ends_a_receive_and_loses_no_message(void **state)
+{
+    struct channel *channel;
+    thread_id first, second;
+    int value;
+
+    (void)state;
+    assert_int_equal(channel_create(4, &channel), 0);
+    assert_int_equal(thread_create(NULL, wait_for_message, channel, &first), 0);
+    assert_int_equal(thread_create(NULL, wait_for_message, channel, &second),
+                     0);
+    yield_some();
+    assert_int_equal(thread_kill(first), 0);
+    assert_int_equal(channel_send(channel, 5), 0);
+    expect_killed(first);
+    assert_int_equal(thread_join(second, &value), 0);
+    assert_int_equal(value, 5);
+    assert_int_equal(channel_destroy(channel), 0);
+}
+
+static int wait_event(void *arg)
+{
+    return event_wait(arg, TIME_NEVER);
+}
+
+static int wait_semaphore(void *arg)
+{
+    return semaphore_wait(arg, TIME_NEVER);
+}
+
+static void test_kill_ends_waits(void **state)
+{
+    struct semaphore *semaphore;
+    struct event *event;
+    thread_id id;
+
+    (void)state;
+    assert_int_equal(event_create(&event), 0);
+    assert_int_equal(thread_create(NULL, wait_event, event, &id), 0);
+    yield_some();
+    assert_int_equal(event_destroy(event), -EBUSY);
+    assert_int_equal(thread_kill(id), 0);
+    expect_killed(id);
+    assert_int_equal(event_destroy(event), 0);
+
+    assert_int_equal(semaphore_create(0, &semaphore), 0);
+    assert_int_equal(thread_create(NULL, wait_semaphore, semaphore, &id), 0);
+    yield_some();
+    assert_int_equal(semaphore_destroy(semaphore), -EBUSY);
+    assert_int_equal(thread_kill(id), 0);
+    expect_killed(id);
+    assert_int_equal(semaphore_destroy(semaphore), 0);
+}
+
+static int kill_self(void *arg)
+{
+    (void)arg;
+    (void)!thread_kill(thread_self());
+    return 0;
+}
+
+static void test_kill_itself(void **state)
+{
+    thread_id id;
+
+    (void)state;
+    assert_int_equal(thread_create(NULL, kill_self, NULL, &id), 0);
+    expect_killed(id);
+}
+
+/* A killed thread that goes on into a wait does not wait. */
+static int yield_into_sleep(void *arg)
+{
+    struct mutex *mutex = arg;
+
+    if (mutex_lock(mutex, TIME_NEVER) != 0)
+        return 1;
+    thread_sleep(TIME_NEVER);
+    return 2;
+}
+
+static void test_kill_waits_for_the_next_point(void **state)
+{
+    struct mutex *mutex;
+    thread_id id;
+
+    (void)state;
+    assert_int_equal(mutex_create(&mutex), 0);
+    assert_int_equal(mutex_lock(mutex, 0), 0);
+    assert_int_equal(thread_create(NULL, yield_into_sleep, mutex, &id), 0);
+    yield_some();
+    assert_int_equal(thread_kill(id), 0); /* in mutex_lock(): no point */
+    yield_some();
+    assert_int_equal(state_of(id), THREAD_WAITING);
+    assert_int_equal(mutex_unlock(mutex), 0);
+    expect_killed(id); /* it had the mutex, and took it along */
+    assert_int_equal(mutex_destroy(mutex), -EBUSY);
+}
+
+/* ---- Cleanups, the pointer, information ---------------------------------- */
+
+static char track[16];
+
+static void note(void *arg)
+{
+    strncat(track, arg, 1);
+}
+
+static int with_cleanups(void *arg)
+{
+    struct thread_cleanup a, b, c;
+    char names[] = "abcx";
+
+    thread_cleanup_push(&a, note, &names[0]);
+    thread_cleanup_push(&b, note, &names[1]);
+    thread_cleanup_push(&c, note, &names[2]);
+    thread_cleanup_pop(&c, true);
+    thread_cleanup_push(&c, note, &names[3]);
+    thread_cleanup_pop(&c, false);
+    if (arg != NULL)
+        thread_sleep(TIME_NEVER);
+    thread_exit(3);
+}
+
+static void test_cleanups_run_in_reverse(void **state)
+{
+    thread_id id;
+    int value;
+
+    (void)state;
+    track[0] = '\0';
+    assert_int_equal(thread_create(NULL, with_cleanups, NULL, &id), 0);
+    assert_int_equal(thread_join(id, &value), 0);
+    assert_int_equal(value, 3);
+    assert_string_equal(track, "cba");
+    track[0] = '\0';
+    assert_int_equal(thread_create(NULL, with_cleanups, track, &id), 0);
+    yield_some();
+    assert_int_equal(thread_kill(id), 0);
+    expect_killed(id);
+    assert_string_equal(track, "cba");
+}
+
+static int local_pointer(void *arg)
+{
+    if (thread_local_get() != NULL)
+        return 1;
+    thread_local_set(arg);
+    thread_yield();
+    return thread_local_get() == arg ? 0 : 2;
+}
+
+static void test_local_pointer_is_its_own(void **state)
+{
+    thread_id ids[3];
+    int value;
+
+    (void)state;
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(thread_create(NULL, local_pointer, &ids[i], &ids[i]),
+                         0);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(thread_join(ids[i], &value), 0);
+        assert_int_equal(value, 0);
+    }
+}
+
+static int info_of_self(void *arg)
+{
+    return thread_get_info(thread_self(), arg);
+}
+
+static void test_info(void **state)
+{
+    const struct thread_attr attr = {.name = "curious", .stack_size = 20000};
+    struct thread_info info;
+    thread_id id;
+
+    (void)state;
+    assert_int_equal(thread_create(&attr, info_of_self, &info, &id), 0);
+    yield_some();
+    assert_int_equal(info.state, THREAD_RUNNING);
+    assert_string_equal(info.name, "curious");
+    assert_int_equal(info.cpu, 0);
+    assert_int_equal(info.stack_size, 20480);
+    assert_int_equal(info.cpu_time_ns, 0); /* cputime=1 was not given */
+    assert_int_equal(state_of(id), THREAD_ENDED);
+    assert_int_equal(thread_suspend(id), -ESRCH);
+    assert_int_equal(thread_join(id, NULL), 0);
+    assert_int_equal(thread_get_info(id, &info), -ESRCH);
+    /* No such home. */
+    assert_int_equal(thread_get_info(id | UINT64_C(7) << 24, &info), -ESRCH);
+    assert_int_equal(thread_get_info(id | 0xffff, &info), -ESRCH);
+}
+
+static void test_detach_twice(void **state)
+{
+    unsigned turns = 0;
+    thread_id id;
+
+    (void)state;
+    assert_int_equal(thread_create(NULL, count_turns, &turns, &id), 0);
+    assert_int_equal(thread_detach(id), 0);
+    assert_int_equal(thread_detach(id), -ESRCH);
+    assert_int_equal(thread_join(id, NULL), -ESRCH);
+    assert_int_equal(thread_kill(id), 0);
+    yield_some();
+    assert_int_equal(thread_kill(id), -ESRCH);
+}
+
+static void test_move_on_one_cpu(void **state)
+{
+    unsigned turns = 0;
+    thread_id id;
+
+    (void)state;
+    assert_int_equal(thread_migrate(0), -EINVAL); /* a test's own stack */
+    assert_int_equal(thread_create(NULL, count_turns, &turns, &id), 0);
+    assert_int_equal(thread_move(id, 1), -EINVAL);
+    assert_int_equal(thread_move(id, 0), 0);
+    yield_some();
+    assert_true(turns > 0);
+    assert_int_equal(thread_kill(id), 0);
+    expect_killed(id);
+}
+
+/* ---- Options ------------------------------------------------------------- */
+
+static int spin_a_little(void *arg)
+{
+    uint64_t end = time_ns() + 3 * NS_PER_MS;
+
+    while (time_ns() < end)
+        ;
+    return thread_get_info(thread_self(), arg);
+}
+
+static void test_cpu_time_is_counted(void **state)
+{
+    struct thread_info info;
+    thread_id id;
+
+    (void)state;
+    machine_attach_cmdline(8 << 20, "cputime=1");
+    assert_int_equal(thread_create(NULL, spin_a_little, &info, &id), 0);
+    assert_int_equal(thread_join(id, NULL), 0);
+    /* Not less than it span; the clock and the counter may differ by a bit. */
+    assert_true(info.cpu_time_ns > 2 * NS_PER_MS);
+    assert_int_equal(thread_create(NULL, sleep_long, NULL, &id), 0);
+    thread_sleep(5 * NS_PER_MS);
+    assert_int_equal(thread_get_info(id, &info), 0);
+    assert_true(info.cpu_time_ns < 4 * NS_PER_MS);
+    assert_int_equal(thread_kill(id), 0);
+    expect_killed(id);
+    machine_detach();
+}
+
+static void test_thread_limit_and_stack_option(void **state)
+{
+    struct thread_info info;
+    unsigned turns = 0;
+    thread_id ids[4];
+    thread_id id;
+
+    (void)state;
+    machine_attach_cmdline(8 << 20, "threads=3 stack=32");
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(thread_create(NULL, count_turns, &turns, &ids[i]), 0);
+    assert_int_equal(thread_create(NULL, count_turns, &turns, &id), -EAGAIN);
+    assert_int_equal(thread_get_info(ids[0], &info), 0);
+    assert_int_equal(info.stack_size, 32768);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(thread_kill(ids[i]), 0);
+        expect_killed(ids[i]);
+    }
+    machine_detach();
+}
+
+static int nothing(void *arg)
+{
+    (void)arg;
+    return 0;
+}
+
+static void test_bad_options_are_named(void **state)
+{
+    static const char *const bad[] = {
+        "threads=1", "threads=many", "stack=3",     "stack=9000",
+        "cputime=2", "poll=1001",    "memcheck=on",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
+        char output[1024];
+
+        assert_int_equal(machine_run_output(1, 8 << 20, bad[i], nothing, NULL,
+                                            output, sizeof(output)),
+                         2);
+        assert_non_null(strstr(output, bad[i]));
+        assert_non_null(strstr(output, "give a number from"));
+    }
+}
+
+int main(void)
+{
+#define ATTACHED(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        ATTACHED(test_suspend_stops_a_ready_thread),
+        ATTACHED(test_suspend_holds_a_waiting_thread_when_it_is_woken),
+        ATTACHED(test_suspend_between_wake_and_turn),
+        ATTACHED(test_suspend_itself),
+        ATTACHED(test_suspend_before_the_first_turn),
+        ATTACHED(test_kill_ends_a_sleep),
+        ATTACHED(test_kill_ends_a_receive_and_loses_no_message),
+        ATTACHED(test_kill_ends_waits),
+        ATTACHED(test_kill_itself),
+        ATTACHED(test_kill_waits_for_the_next_point),
+        ATTACHED(test_cleanups_run_in_reverse),
+        ATTACHED(test_local_pointer_is_its_own),
+        ATTACHED(test_info),
+        ATTACHED(test_detach_twice),
+        ATTACHED(test_move_on_one_cpu),
+        cmocka_unit_test(test_cpu_time_is_counted),
+        cmocka_unit_test(test_thread_limit_and_stack_option),
+        cmocka_unit_test(test_bad_options_are_named),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
