@@ -1,0 +1,78 @@
+/*
+ * What the measuring programs share. Each prints samples, one a line:
+ *
+ *   sample ROW CONTENDER PICOSECONDS
+ *
+ * and tools/bench_core.sh makes the tables of them. C and C++.
+ */
+#ifndef TORC_TESTS_BENCH_BENCH_H
+#define TORC_TESTS_BENCH_BENCH_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define BENCH_LINE __attribute__((aligned(64)))
+
+/* ---- The host (host.c) --------------------------------------------------- */
+
+/* Processors this process may use. */
+unsigned bench_processors(void);
+
+/* Bind the calling pthread to the n-th of them; ends the process otherwise. */
+void bench_pin(unsigned n);
+
+uint64_t bench_now_ns(void);
+
+/* ---- Two processors (pair.c) --------------------------------------------- */
+
+/* Serve pair_run() on the second processor, until pair_stop(). */
+void pair_serve(void);
+
+/*
+ * Run side0(count) here and side1(count) on the second processor at once.
+ * Returns the nanoseconds until both have ended.
+ */
+uint64_t pair_run(void (*side0)(uint64_t), void (*side1)(uint64_t),
+                  uint64_t count);
+void pair_stop(void);
+
+/* ---- Contenders ---------------------------------------------------------- */
+
+/* Does `count` operations; returns the nanoseconds they took. */
+typedef uint64_t (*bench_fn)(uint64_t count);
+
+uint64_t bench_torc_switch(uint64_t count); /* torc_switch.c */
+uint64_t bench_torc_yield(uint64_t count);
+uint64_t bench_torc_slots_32(uint64_t count); /* torc_slots.c */
+uint64_t bench_torc_slots_256(uint64_t count);
+uint64_t bench_torc_slots_1(uint64_t count);
+uint64_t bench_torc_turn(uint64_t count);
+uint64_t bench_torc_channel(uint64_t count); /* torc_wake.c */
+uint64_t bench_torc_remote_call(uint64_t count);
+
+uint64_t bench_ucontext(uint64_t count); /* peer_posix.c */
+uint64_t bench_sched_yield(uint64_t count);
+uint64_t bench_cond(uint64_t count);
+uint64_t bench_futex(uint64_t count);
+uint64_t bench_line(uint64_t count);
+
+uint64_t bench_ring_32(uint64_t count); /* peer_ring.c */
+uint64_t bench_ring_256(uint64_t count);
+uint64_t bench_ring_1(uint64_t count);
+uint64_t bench_ring_turn(uint64_t count);
+
+uint64_t bench_fcontext(uint64_t count); /* peer_boost.cc */
+uint64_t bench_spsc(uint64_t count);
+uint64_t bench_spsc_turn(uint64_t count);
+
+/* What the contenders cannot know to be unused. */
+extern volatile uint64_t bench_sink;
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,43 @@
+/* Processors and the clock. */
+#include "tests/bench/bench.h"
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+/* Those of the process before anything was bound. */
+static cpu_set_t allowed;
+
+__attribute__((constructor)) static void look(void)
+{
+    sched_getaffinity(0, sizeof(allowed), &allowed);
+}
+
+unsigned bench_processors(void)
+{
+    return (unsigned)CPU_COUNT(&allowed);
+}
+
+void bench_pin(unsigned n)
+{
+    cpu_set_t one;
+
+    CPU_ZERO(&one);
+    for (int i = 0; i < CPU_SETSIZE; i++) {
+        if (CPU_ISSET(i, &allowed) && n-- == 0)
+            CPU_SET(i, &one);
+    }
+    if (pthread_setaffinity_np(pthread_self(), sizeof(one), &one) != 0) {
+        fprintf(stderr, "bench: there are not two processors to run on\n");
+        exit(1);
+    }
+}
+
+uint64_t bench_now_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
