@@ -16,7 +16,7 @@ static void *serve(void *arg)
 
 int main(int argc, char **argv)
 {
-    int rounds = argc > 1 ? atoi(argv[1]) : 3;
+    int rounds = argc > 1 ? atoi(argv[1]) : 9;
     pthread_t second;
 
     bench_pin(0);
@@ -24,10 +24,10 @@ int main(int argc, char **argv)
         return 1;
     alloc_prepare();
     for (const struct alloc_load *l = alloc_loads; l->row != NULL; l++) {
-        l->run(l->count / 2);
+        l->run(l->count);
         for (int i = 0; i < rounds; i++)
             printf("sample %s malloc %" PRIu64 "\n", l->row,
-                   l->run(l->count) * 1000 / l->count);
+                   bench_sample_ps(l->run, l->count, true));
     }
     pair_stop();
     pthread_join(second, NULL);

@@ -8,6 +8,7 @@
 #ifndef TORC_TESTS_BENCH_BENCH_H
 #define TORC_TESTS_BENCH_BENCH_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #ifdef __cplusplus
@@ -26,6 +27,16 @@ void bench_pin(unsigned n);
 
 uint64_t bench_now_ns(void);
 
+/* Does `count` operations; returns the nanoseconds they took. */
+typedef uint64_t (*bench_fn)(uint64_t count);
+
+/*
+ * Picoseconds of one of `count` operations. With `quiet` the sample is taken
+ * again (up to a limit) when another process had a processor of ours meanwhile;
+ * that is for what neither sleeps nor yields to the host by itself.
+ */
+uint64_t bench_sample_ps(bench_fn run, uint64_t count, bool quiet);
+
 /* ---- Two processors (pair.c) --------------------------------------------- */
 
 /* Serve pair_run() on the second processor, until pair_stop(). */
@@ -40,9 +51,6 @@ uint64_t pair_run(void (*side0)(uint64_t), void (*side1)(uint64_t),
 void pair_stop(void);
 
 /* ---- Contenders ---------------------------------------------------------- */
-
-/* Does `count` operations; returns the nanoseconds they took. */
-typedef uint64_t (*bench_fn)(uint64_t count);
 
 uint64_t bench_torc_switch(uint64_t count); /* torc_switch.c */
 uint64_t bench_torc_yield(uint64_t count);

@@ -4,7 +4,10 @@
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <time.h>
+
+enum { TRIES = 20 };
 
 /* Those of the process before anything was bound. */
 static cpu_set_t allowed;
@@ -40,4 +43,27 @@ uint64_t bench_now_ns(void)
 
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+/* How often a thread of this process had to give way to another process. */
+static long disturbances(void)
+{
+    struct rusage usage;
+
+    getrusage(RUSAGE_SELF, &usage);
+    return usage.ru_nivcsw;
+}
+
+uint64_t bench_sample_ps(bench_fn run, uint64_t count, bool quiet)
+{
+    uint64_t ns = 0;
+
+    for (int i = 0; i < TRIES; i++) {
+        long before = disturbances();
+
+        ns = run(count);
+        if (!quiet || disturbances() == before)
+            break;
+    }
+    return ns * 1000 / count;
 }

@@ -54,7 +54,7 @@ $(BENCH)/insn_marks.so: tests/bench/insn_marks.c
 
 bench-core: ## Torc's core beside its peers: times, guest instructions; STRICT=1
 	$(Q)tools/need.sh --install build run bench
-	$(Q)$(MAKE) --no-print-directory $(BENCH_PROGRAMS) $(BUILD)/metal/bench.elf
+	$(Q)$(MAKE) -s --no-print-directory $(BENCH_PROGRAMS) $(BUILD)/metal/bench.elf
 	$(Q)BUILD=$(BUILD) STRICT=$(STRICT) tools/bench_core.sh
 
 .PHONY: bench-core
