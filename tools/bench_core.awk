@@ -1,7 +1,12 @@
 # The table of bench_core.sh, from lines "ROW CONTENDER PICOSECONDS": medians in
 # nanoseconds, with half the distance between the quartiles in percent of them.
 
+$1 == "disturbed" {
+    disturbed += $3
+    next
+}
 {
+    all++
     key = $1 " " $2
     if (!(key in n)) contenders[$1] = contenders[$1] " " $2
     sample[key, ++n[key]] = $3 / 1000
@@ -57,5 +62,7 @@ END {
     for (l = 1; l <= count; l++)
         if (split(lines[l], f, "|") == 4) row(f[1], f[2], f[3], f[4])
     if (over) printf "  %d bars missed\n", over
+    if (disturbed)
+        printf "  The machine was busy: %d of %d samples are disturbed\n", disturbed, all
     exit strict == 1 && over > 0
 }

@@ -19,8 +19,9 @@ run() { # NAME COMMAND...: its samples, under the name that came with them or NA
         echo "bench: ${*##*/} failed" >&2
         exit 2
     }
-    awk -v name="$name" '$1 == "sample" { print $2, $3 == "malloc" ? name : $3, $4 }' \
-        "$work/out" >>"$samples"
+    awk -v name="$name" '
+        $1 == "sample" { print $2, $3 == "malloc" ? name : $3, $4 }
+        $1 == "disturbed" { print $1, "-", $2 }' "$work/out" >>"$samples"
 }
 
 mkdir -p "$work"
@@ -28,12 +29,12 @@ mkdir -p "$work"
 model=$(sed -n '/^model name/{s/.*: //p;q}' /proc/cpuinfo)
 echo "Measuring, half a minute, on $(nproc) x $model, load $(cut -d' ' -f1 /proc/loadavg)"
 for _ in $(seq $rounds); do
-    run core timeout 60 "$work/core" --cpus 2
-    run torc timeout 30 "$work/alloc_torc" --cpus 2
-    run glibc timeout 30 "$work/alloc_libc"
-    run jemalloc timeout 30 env LD_PRELOAD=$lib/libjemalloc.so.2 "$work/alloc_libc"
-    run mimalloc timeout 30 env LD_PRELOAD=$lib/libmimalloc.so.2.0 "$work/alloc_libc"
-    run tcmalloc timeout 30 env LD_PRELOAD=$lib/libtcmalloc_minimal.so.4 "$work/alloc_libc"
+    run core timeout 100 "$work/core" --cpus 2
+    run torc timeout 100 "$work/alloc_torc" --cpus 2
+    run glibc timeout 100 "$work/alloc_libc"
+    run jemalloc timeout 100 env LD_PRELOAD=$lib/libjemalloc.so.2 "$work/alloc_libc"
+    run mimalloc timeout 100 env LD_PRELOAD=$lib/libmimalloc.so.2.0 "$work/alloc_libc"
+    run tcmalloc timeout 100 env LD_PRELOAD=$lib/libtcmalloc_minimal.so.4 "$work/alloc_libc"
 done
 
 # row | what it is, with its unit | bar | the peers the ratio is to the best of; the

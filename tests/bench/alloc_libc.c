@@ -29,6 +29,7 @@ int main(int argc, char **argv)
             printf("sample %s malloc %" PRIu64 "\n", l->row,
                    bench_sample_ps(l->run, l->count, true));
     }
+    printf("disturbed %u\n", bench_disturbed);
     pair_stop();
     pthread_join(second, NULL);
     return 0;

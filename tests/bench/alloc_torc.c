@@ -112,6 +112,7 @@ static int app_main(int argc, char **argv)
     for (const struct alloc_load *l = alloc_loads; l->row != NULL; l++)
         measure(l, "torc", rounds);
     measure(&items, "items", rounds);
+    console_print("disturbed %u\n", bench_disturbed);
     pair_stop();
     return 0;
 }

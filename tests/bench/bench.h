@@ -3,6 +3,7 @@
  *
  *   sample ROW CONTENDER PICOSECONDS
  *
+ * and in the end how many of them are bad, "disturbed NUMBER",
  * and tools/bench_core.sh makes the tables of them. C and C++.
  */
 #ifndef TORC_TESTS_BENCH_BENCH_H
@@ -32,10 +33,13 @@ typedef uint64_t (*bench_fn)(uint64_t count);
 
 /*
  * Picoseconds of one of `count` operations. With `quiet` the sample is taken
- * again (up to a limit) when another process had a processor of ours meanwhile;
+ * again (for a while) when another process had a processor of ours meanwhile;
  * that is for what neither sleeps nor yields to the host by itself.
  */
 uint64_t bench_sample_ps(bench_fn run, uint64_t count, bool quiet);
+
+/* Samples that stayed disturbed. */
+extern unsigned bench_disturbed;
 
 /* ---- Two processors (pair.c) --------------------------------------------- */
 

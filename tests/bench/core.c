@@ -97,6 +97,7 @@ static int app_main(int argc, char **argv)
         if (argc < 2 || str_equal(argv[1], c->row))
             measure(c, next);
     }
+    console_print("disturbed %u\n", bench_disturbed);
     pair_stop();
     return 0;
 }

@@ -7,7 +7,10 @@
 #include <sys/resource.h>
 #include <time.h>
 
-enum { TRIES = 20 };
+/* How long a sample may be tried for, in nanoseconds. */
+enum { PATIENCE = 40000000 };
+
+unsigned bench_disturbed;
 
 /* Those of the process before anything was bound. */
 static cpu_set_t allowed;
@@ -56,14 +59,16 @@ static long disturbances(void)
 
 uint64_t bench_sample_ps(bench_fn run, uint64_t count, bool quiet)
 {
-    uint64_t ns = 0;
+    uint64_t end = bench_now_ns() + PATIENCE;
 
-    for (int i = 0; i < TRIES; i++) {
+    for (;;) {
         long before = disturbances();
+        uint64_t ns = run(count);
+        bool disturbed = quiet && disturbances() != before;
 
-        ns = run(count);
-        if (!quiet || disturbances() == before)
-            break;
+        if (disturbed && bench_now_ns() < end)
+            continue;
+        bench_disturbed += disturbed;
+        return ns * 1000 / count;
     }
-    return ns * 1000 / count;
 }
