@@ -1,6 +1,6 @@
 /*
  * Torc's exchange slots, driven as the scheduler's pass drives them: the
- * producer publishes after each batch, the consumer looks for what has come.
+ * producer makes a pass after each batch, the consumer makes nothing else.
  */
 #include "kernel/exchange.h"
 #include "tests/bench/flow.h"
@@ -22,23 +22,30 @@ static void consume(struct exchange_item *item)
     flow_consume((struct flow_object *)(void *)item);
 }
 
+/* The scheduler's pass, as far as it is about slots. */
+static bool pass(void)
+{
+    exchange_immigrate();
+    return exchange_emigrate();
+}
+
 static void produce(uint64_t count)
 {
     while (flow.sent < count) {
         while (!flow_room(batch))
-            exchange_emigrate();
+            pass();
         for (uint64_t i = 0; i < batch; i++)
             exchange_send(1, item_of(flow_next()));
-        exchange_emigrate();
+        pass();
     }
-    while (exchange_emigrate())
+    while (pass())
         ;
 }
 
 static void consume_all(uint64_t count)
 {
     while (flow.taken < count) {
-        exchange_immigrate();
+        pass();
         flow_ack();
     }
 }
@@ -69,47 +76,49 @@ uint64_t bench_torc_slots_1(uint64_t count)
 
 /* ---- One item to and fro ------------------------------------------------- */
 
+static uint64_t turns_wanted;
 static uint64_t turns BENCH_LINE;   /* CPU 0's */
 static uint64_t returns BENCH_LINE; /* CPU 1's */
 
+static void arrived_there(struct exchange_item *item);
+
+/* Each arrival sends the item on, as an answer to a message would. */
 static void arrived_back(struct exchange_item *item)
 {
-    (void)item;
-    turns++;
+    if (++turns == turns_wanted)
+        return;
+    item->run = arrived_there;
+    exchange_send(1, item);
 }
 
 static void arrived_there(struct exchange_item *item)
 {
+    returns++;
     item->run = arrived_back;
     exchange_send(0, item);
-    returns++;
 }
 
 static void turn_here(uint64_t count)
 {
     struct exchange_item *item = item_of(&flow_objects[0]);
 
-    for (uint64_t i = 1; i <= count; i++) {
-        item->run = arrived_there;
-        exchange_send(1, item);
-        exchange_emigrate();
-        while (turns != i)
-            exchange_immigrate();
-    }
+    item->run = arrived_there;
+    exchange_send(1, item);
+    while (turns != count)
+        pass();
 }
 
 static void turn_there(uint64_t count)
 {
-    while (returns != count) {
-        if (exchange_immigrate())
-            exchange_emigrate();
-    }
-    while (exchange_emigrate())
+    while (returns != count)
+        pass();
+    while (pass())
         ;
 }
 
 uint64_t bench_torc_turn(uint64_t count)
 {
+    turns_wanted = count;
     turns = 0;
     returns = 0;
     return pair_run(turn_here, turn_there, count);
