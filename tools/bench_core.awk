@@ -1,5 +1,5 @@
-# The table of bench_core.sh, from lines "ROW CONTENDER PICOSECONDS": medians in
-# nanoseconds, with half the distance between the quartiles in percent of them.
+# The table of bench_core.sh, from lines "ROW CONTENDER PICOSECONDS": for each
+# contender the least and, in brackets, the median, in nanoseconds.
 
 $1 == "disturbed" {
     disturbed += $3
@@ -23,41 +23,49 @@ function sort(key, i, j, x) {
 
 function at(key, part) { return sample[key, int((n[key] - 1) * part + 1.5)] }
 
-function shown(name, key) {
-    return sprintf("%s %.*f ±%d%%", name, at(key, .5) < 100 ? 2 : 0, at(key, .5),
-        50 * (at(key, .75) - at(key, .25)) / at(key, .5) + .5)
+# The name of the peer of a row that is best at a part of its samples.
+function best_of(id, peers, part, m, i, name, best) {
+    m = split(peers, name, " ")
+    for (i = 1; i <= m; i++)
+        if (best == "" || at(id " " name[i], part) < at(id " " best, part))
+            best = name[i]
+    return best
 }
 
-function row(id, title, bar, peers, m, i, name, key, best, ratio, verdict, list) {
+function ns(x) { return sprintf("%.*f", x < 100 ? 2 : 0, x) }
+
+# What sleeps (no bar) is judged by its median: its least is a wait that did not
+# happen.
+function row(id, title, bar, peers, m, i, name, key, best, least, median, verdict, list) {
     m = split(contenders[id], name, " ")
     if (m == 0) return
-    for (i = 1; i <= m; i++) {
-        key = id " " name[i]
-        sort(key)
-        if (index(" " peers " ", " " name[i] " ") &&
-            (best == "" || at(key, .5) < at(best, .5))) best = key
-    }
-    ratio = at(id " torc", .5) / at(best, .5)
-    verdict = bar == "" ? "" : ratio <= bar ? "ok" : "over"
+    for (i = 1; i <= m; i++) sort(id " " name[i])
+    best = best_of(id, peers, bar == "" ? .5 : 0)
+    least = at(id " torc", 0) / at(id " " best, 0)
+    median = at(id " torc", .5) / at(id " " best_of(id, peers, .5), .5)
+    verdict = bar == "" ? "" : least <= bar ? "ok" : "over"
     if (verdict == "over") over++
-    printf "  %-29s %9.*f %5.2f %5s %-4s ", title, at(id " torc", .5) < 1000 ? 2 : 0,
-        at(id " torc", .5), ratio, bar == "" ? "-" : bar, verdict
+    printf "  %-29s %8s %6s %6.2f %5s %-4s", title, ns(at(id " torc", bar == "" ? .5 : 0)),
+        bar == "" ? "-" : sprintf("%.2f", least), median, bar == "" ? "-" : bar, verdict
     for (i = 1; i <= m; i++) {
         key = id " " name[i]
-        list = list (list == "" ? "" : ", ") \
-            (key == best && m > 2 ? "*" : "") shown(name[i], key)
-        printf "%s,%s,%.3f,%.3f,%.3f,%d,%s,%s,%s\n", id, name[i], at(key, 0),
-            at(key, .5), at(key, 1), n[key],
-            name[i] == "torc" ? sprintf("%.3f", ratio) : "",
-            name[i] == "torc" ? bar : "", name[i] == "torc" ? verdict : "" >csv
+        list = list "  " (name[i] == best && m > 2 ? "*" : "") name[i] " " \
+            ns(at(key, 0)) " (" ns(at(key, .5)) ")"
+        printf "%s,%s,%.3f,%.3f,%.3f,%d", id, name[i], at(key, 0), at(key, .5),
+            at(key, 1), n[key] >csv
+        if (name[i] == "torc")
+            printf ",%.3f,%.3f,%s,%s\n", least, median, bar, verdict >csv
+        else
+            printf ",,,,\n" >csv
     }
     print list
 }
 
 END {
-    print "row,contender,min_ns,median_ns,max_ns,samples,ratio,bar,verdict" >csv
-    print "Times in ns (ratio: to the best peer, marked *)"
-    printf "  %-29s %9s %5s %5s\n", "", "Torc", "ratio", "bar"
+    print "row,contender,min_ns,median_ns,max_ns,samples," \
+        "ratio_min,ratio_median,bar,verdict" >csv
+    print "Times in ns: least (median); ratios to the best peer, *"
+    printf "  %-29s %8s %6s %6s %5s\n", "", "Torc", "ratio", "median", "bar"
     count = split(rows, lines, "\n")
     for (l = 1; l <= count; l++)
         if (split(lines[l], f, "|") == 4) row(f[1], f[2], f[3], f[4])
