@@ -57,6 +57,7 @@ void pair_stop(void);
 /* ---- Contenders ---------------------------------------------------------- */
 
 uint64_t bench_torc_switch(uint64_t count); /* torc_switch.c */
+uint64_t bench_torc_switch_bare(uint64_t count);
 uint64_t bench_torc_yield(uint64_t count);
 uint64_t bench_torc_slots_32(uint64_t count); /* torc_slots.c */
 uint64_t bench_torc_slots_256(uint64_t count);
@@ -79,6 +80,21 @@ uint64_t bench_ring_turn(uint64_t count);
 uint64_t bench_fcontext(uint64_t count); /* peer_boost.cc */
 uint64_t bench_spsc(uint64_t count);
 uint64_t bench_spsc_turn(uint64_t count);
+
+/*
+ * Five values in registers, as many as a called function must keep (the sixth
+ * is the frame pointer): what a context switch has to save.
+ */
+struct bench_live {
+    uint64_t a, b, c, d, e;
+};
+
+static inline void bench_live_use(struct bench_live *live)
+{
+    __asm__ volatile(""
+                     : "+r"(live->a), "+r"(live->b), "+r"(live->c),
+                       "+r"(live->d), "+r"(live->e));
+}
 
 /* What the contenders cannot know to be unused. */
 extern volatile uint64_t bench_sink;

@@ -26,6 +26,7 @@ struct contender {
 /* Rows in pieces of their own; the contenders of a row take turns. */
 static const struct contender contenders[] = {
     {"switch", "torc", bench_torc_switch, 300000, false},
+    {"switch", "bare", bench_torc_switch_bare, 300000, false},
     {"switch", "boost", bench_fcontext, 300000, false},
     {"switch", "ucontext", bench_ucontext, 20000, false},
 

@@ -12,18 +12,25 @@ static char stack[16 * 1024] __attribute__((aligned(16)));
 
 static void bounce(transfer_t from)
 {
-    for (;;)
+    bench_live live = {1, 2, 3, 4, 5};
+
+    for (;;) {
         from = jump_fcontext(from.fctx, nullptr);
+        bench_live_use(&live);
+    }
 }
 
 uint64_t bench_fcontext(uint64_t count)
 {
     transfer_t there = {
         make_fcontext(stack + sizeof(stack), sizeof(stack), bounce), nullptr};
+    bench_live live = {1, 2, 3, 4, 5};
     uint64_t start = bench_now_ns();
 
-    for (uint64_t i = 0; i < count; i += 2)
+    for (uint64_t i = 0; i < count; i += 2) {
         there = jump_fcontext(there.fctx, nullptr);
+        bench_live_use(&live);
+    }
     return bench_now_ns() - start;
 }
 

@@ -16,12 +16,17 @@ static char stack[64 * 1024] __attribute__((aligned(16)));
 
 static void bounce(void)
 {
-    for (;;)
+    struct bench_live live = {1, 2, 3, 4, 5};
+
+    for (;;) {
         swapcontext(&there, &here);
+        bench_live_use(&live);
+    }
 }
 
 uint64_t bench_ucontext(uint64_t count)
 {
+    struct bench_live live = {1, 2, 3, 4, 5};
     uint64_t start;
 
     getcontext(&there);
@@ -29,8 +34,10 @@ uint64_t bench_ucontext(uint64_t count)
     there.uc_stack.ss_size = sizeof(stack);
     makecontext(&there, bounce, 0);
     start = bench_now_ns();
-    for (uint64_t i = 0; i < count; i += 2)
+    for (uint64_t i = 0; i < count; i += 2) {
         swapcontext(&here, &there);
+        bench_live_use(&live);
+    }
     return bench_now_ns() - start;
 }
 

@@ -10,6 +10,17 @@ static char stack[16 * 1024] __attribute__((aligned(16)));
 
 static void bounce(void *arg)
 {
+    struct bench_live live = {1, 2, 3, 4, 5};
+
+    (void)arg;
+    for (;;) {
+        hal_context_switch(&there, &here);
+        bench_live_use(&live);
+    }
+}
+
+static void bounce_bare(void *arg)
+{
     (void)arg;
     for (;;)
         hal_context_switch(&there, &here);
@@ -17,9 +28,26 @@ static void bounce(void *arg)
 
 uint64_t bench_torc_switch(uint64_t count)
 {
+    struct bench_live live = {1, 2, 3, 4, 5};
     uint64_t start;
 
     hal_context_init(&there, stack, sizeof(stack), bounce, NULL);
+    start = bench_now_ns();
+    for (uint64_t i = 0; i < count; i += 2) {
+        hal_context_switch(&here, &there);
+        bench_live_use(&live);
+    }
+    start = bench_now_ns() - start;
+    hal_context_fini(&there);
+    return start;
+}
+
+/* With nothing to save. */
+uint64_t bench_torc_switch_bare(uint64_t count)
+{
+    uint64_t start;
+
+    hal_context_init(&there, stack, sizeof(stack), bounce_bare, NULL);
     start = bench_now_ns();
     for (uint64_t i = 0; i < count; i += 2)
         hal_context_switch(&here, &there);
