@@ -1,7 +1,8 @@
-# The table of bench_core.sh, from lines "ROW CONTENDER PICOSECONDS": for each
-# contender the 5th percentile and, in brackets, the median, in nanoseconds.
+# The table of bench_core.sh, from lines "ROW CONTENDER PICOSECONDS GROUP". A group
+# is what was measured close together in time. The figure of a contender is the
+# median, over the groups, of its best sample in each; a ratio is the median of
+# the groups' ratios. In brackets is the median of all samples.
 
-BEGIN { FAST = .05 }
 $1 == "disturbed" {
     disturbed += $3
     next
@@ -10,62 +11,73 @@ $1 == "disturbed" {
     all++
     key = $1 " " $2
     if (!(key in n)) contenders[$1] = contenders[$1] " " $2
-    sample[key, ++n[key]] = $3 / 1000
+    x = $3 / 1000
+    sample[key, ++n[key]] = x
+    if (!((key, $4) in best) || x < best[key, $4]) best[key, $4] = x
+    if ($4 > groups) groups = $4
 }
 
-function sort(key, i, j, x) {
-    for (i = 2; i <= n[key]; i++) {
-        x = sample[key, i]
-        for (j = i - 1; j > 0 && sample[key, j] > x; j--)
-            sample[key, j + 1] = sample[key, j]
-        sample[key, j + 1] = x
+# The median of v[1 .. count], which is sorted by it.
+function median_of(v, count, i, j, x) {
+    for (i = 2; i <= count; i++) {
+        x = v[i]
+        for (j = i - 1; j > 0 && v[j] > x; j--)
+            v[j + 1] = v[j]
+        v[j + 1] = x
     }
+    return v[int((count + 1) / 2)]
 }
 
-function at(key, part) { return sample[key, int((n[key] - 1) * part + 1.5)] }
+function typical(key, i, v) {
+    for (i = 1; i <= n[key]; i++) v[i] = sample[key, i]
+    return median_of(v, n[key])
+}
 
-# The name of the peer of a row that is best at a part of its samples.
-function best_of(id, peers, part, m, i, name, best) {
-    m = split(peers, name, " ")
-    for (i = 1; i <= m; i++)
-        if (best == "" || at(id " " name[i], part) < at(id " " best, part))
-            best = name[i]
-    return best
+function good(key, g, v) {
+    for (g = 1; g <= groups; g++) v[g] = best[key, g]
+    return median_of(v, groups)
+}
+
+function ratio(key, other, g, v) {
+    for (g = 1; g <= groups; g++) v[g] = best[key, g] / best[other, g]
+    return median_of(v, groups)
 }
 
 function ns(x) { return sprintf("%.*f", x < 100 ? 2 : 0, x) }
 
-# What has no bar is shown by its median: it sleeps, and its best samples are
-# waits that did not happen.
-function row(id, title, bar, peers, m, i, name, key, best, fast, median, verdict, list) {
-    m = split(contenders[id], name, " ")
-    if (m == 0) return
-    for (i = 1; i <= m; i++) sort(id " " name[i])
-    best = best_of(id, peers, bar == "" ? .5 : FAST)
-    fast = at(id " torc", FAST) / at(id " " best, FAST)
-    median = at(id " torc", .5) / at(id " " best_of(id, peers, .5), .5)
-    verdict = bar == "" ? "" : fast <= bar ? "ok" : "over"
+# What has no bar sleeps, mostly; its best samples are waits that did not happen,
+# so it is compared by the medians.
+function row(id, title, bar, peers, m, i, name, x, value, peer, torc, part, middle, verdict) {
+    m = split(peers, name, " ")
+    for (i = 1; i <= m; i++) {
+        x = bar == "" ? typical(id " " name[i]) : good(id " " name[i])
+        if (peer == "" || x < value) { peer = name[i]; value = x }
+    }
+    torc = id " torc"
+    part = ratio(torc, id " " peer)
+    middle = typical(torc) / typical(id " " peer)
+    verdict = bar == "" ? "" : part <= bar ? "ok" : "over"
     if (verdict == "over") over++
-    printf "  %-29s %8s %6s %6.2f %5s %-4s", title, ns(at(id " torc", bar == "" ? .5 : FAST)),
-        bar == "" ? "-" : sprintf("%.2f", fast), median, bar == "" ? "-" : bar, verdict
+    printf "  %-29s %8s %6s %6.2f %5s %-4s", title,
+        ns(bar == "" ? typical(torc) : good(torc)),
+        bar == "" ? "-" : sprintf("%.2f", part), middle, bar == "" ? "-" : bar, verdict
+    m = split(contenders[id], name, " ")
     for (i = 1; i <= m; i++) {
         key = id " " name[i]
-        list = list "  " (name[i] == best && m > 2 ? "*" : "") name[i] " " \
-            ns(at(key, FAST)) " (" ns(at(key, .5)) ")"
-        printf "%s,%s,%.3f,%.3f,%.3f,%.3f,%d", id, name[i], at(key, 0),
-            at(key, FAST), at(key, .5), at(key, 1), n[key] >csv
+        printf "  %s%s %s (%s)", (name[i] == peer ? "*" : ""), name[i],
+            ns(good(key)), ns(typical(key))
+        printf "%s,%s,%.3f,%.3f,%d", id, name[i], good(key), typical(key), n[key] >csv
         if (name[i] == "torc")
-            printf ",%.3f,%.3f,%s,%s\n", fast, median, bar, verdict >csv
+            printf ",%.3f,%.3f,%s,%s\n", part, middle, bar, verdict >csv
         else
             printf ",,,,\n" >csv
     }
-    print list
+    printf "\n"
 }
 
 END {
-    print "row,contender,min_ns,p5_ns,median_ns,max_ns,samples," \
-        "ratio_p5,ratio_median,bar,verdict" >csv
-    print "Times in ns: 5th percentile (median); ratios to the best peer, *"
+    print "row,contender,good_ns,median_ns,samples,ratio_good,ratio_median,bar,verdict" >csv
+    print "Times in ns: good (median); ratios to the best peer, *"
     printf "  %-29s %8s %6s %6s %5s\n", "", "Torc", "ratio", "median", "bar"
     count = split(rows, lines, "\n")
     for (l = 1; l <= count; l++)

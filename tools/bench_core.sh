@@ -8,7 +8,7 @@ build="${BUILD:-build}"
 work="$build/bench"
 samples="$work/samples"
 lib=/usr/lib/x86_64-linux-gnu
-rounds=7
+groups=9
 strict="${STRICT:-0}"
 
 run() { # NAME COMMAND...: its samples, under the name that came with them or NAME
@@ -19,8 +19,8 @@ run() { # NAME COMMAND...: its samples, under the name that came with them or NA
         echo "bench: ${*##*/} failed" >&2
         exit 2
     }
-    awk -v name="$name" '
-        $1 == "sample" { print $2, $3 == "malloc" ? name : $3, $4 }
+    awk -v name="$name" -v group="$group" '
+        $1 == "sample" { print $2, $3 == "malloc" ? name : $3, $4, group }
         $1 == "disturbed" { print $1, "-", $2 }' "$work/out" >>"$samples"
 }
 
@@ -28,7 +28,7 @@ mkdir -p "$work"
 : >"$samples"
 model=$(sed -n '/^model name/{s/.*: //p;q}' /proc/cpuinfo)
 echo "Measuring, half a minute, on $(nproc) x $model, load $(cut -d' ' -f1 /proc/loadavg)"
-for _ in $(seq $rounds); do
+for group in $(seq $groups); do
     run core timeout 100 "$work/core" --cpus 2
     run torc timeout 100 "$work/alloc_torc" --cpus 2
     run glibc timeout 100 "$work/alloc_libc"
@@ -58,6 +58,7 @@ echo
 awk -v rows="$rows" -v csv="$work/core.csv" -v strict="$strict" -f tools/bench_core.awk \
     "$samples"
 over=$?
+[ $over -le 1 ] || exit 2
 
 echo
 echo "Guest instructions (QEMU, all CPUs together)"
