@@ -269,6 +269,8 @@ coverage: ## lcov pages of the unit tests: build/coverage/index.html
 	$(Q)$(MAKE) --no-print-directory $(UNIT:%=$(BUILD)/cov/unit/%)
 	$(Q)BUILD=$(BUILD) tools/coverage.sh $(UNIT:%=$(BUILD)/cov/unit/%)
 
+include tests/bench/rules.mk
+
 TARGET ?= ext2
 fuzz: ## libFuzzer: TARGET=ext2 SECONDS=30
 	$(Q)tools/need.sh build test check fuzz
@@ -289,7 +291,7 @@ clean: ## remove everything made
 	rm -rf $(BUILD)
 
 help: ## this list
-	@awk -F':.*## ' '/^[a-z_-]+:.*## /{printf "  %-14s %s\n",$$1,$$2}' Makefile
+	@awk -F':.*## ' '/^[a-z_-]+:.*## /{printf "  %-14s %s\n",$$1,$$2}' Makefile tests/bench/rules.mk
 
 .PHONY: metal host deps run run-installed run-host image test need-build need-test \
 	unit integration sim-check planted stress check coverage fuzz format clean help

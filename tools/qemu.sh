@@ -4,10 +4,13 @@
 #   qemu.sh [--machine microvm|pc|q35] [--cpus N] [--mem MIB]
 #           (--kernel ELF [--append TEXT] | --boot DISK | --cdrom ISO)
 #           [--disk FILE]... [--module FILE] [--no-net] [--forward HOSTPORT]
+#           [--count]
 #           [-- further QEMU arguments]
 #
+# --count: interpret on one host thread, for plugins that count instructions.
+#
 # Its exit status is the machine's: 0, or what the image gave hal_exit().
-machine=microvm cpus=1 mem=64 net=yes forward= kernel= append= boot= cdrom= module=
+machine=microvm cpus=1 mem=64 net=yes count=no forward= kernel= append= boot= cdrom= module=
 disks=()
 while [ $# -gt 0 ]; do
     case "$1" in
@@ -26,6 +29,11 @@ while [ $# -gt 0 ]; do
         shift
         continue
         ;;
+    --count)
+        count=yes
+        shift
+        continue
+        ;;
     --)
         shift
         break
@@ -40,7 +48,9 @@ done
 
 # Real virtualisation only where the processor has it: elsewhere /dev/kvm, if
 # there is one, interprets.
-if grep -qwE 'vmx|svm' /proc/cpuinfo && [ -w /dev/kvm ]; then
+if [ "$count" = yes ]; then
+    args=(-accel "tcg,thread=single" -cpu max)
+elif grep -qwE 'vmx|svm' /proc/cpuinfo && [ -w /dev/kvm ]; then
     args=(-accel kvm -cpu host)
 else
     args=(-accel "tcg,thread=multi" -cpu max)

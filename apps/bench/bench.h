@@ -1,0 +1,29 @@
+/* The parts of the application: marks and loads. */
+#ifndef TORC_APPS_BENCH_BENCH_H
+#define TORC_APPS_BENCH_BENCH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/*
+ * Called around each load. They do nothing: tests/bench/insn_marks.c knows
+ * their addresses and counts the instructions in between.
+ */
+void bench_begin(void);
+void bench_end(void);
+
+struct load {
+    const char *name;
+    /*
+     * Do `count` operations between bench_begin() and bench_end(), after a few
+     * for warming up. Returns 0, or what failed.
+     */
+    int (*run)(uint64_t count);
+    uint64_t count;
+    bool two_cpus;
+};
+
+/* Ends with a NULL name. */
+extern const struct load loads[];
+
+#endif

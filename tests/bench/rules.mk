@@ -1,0 +1,60 @@
+# The measuring programs of `make bench-core`: docs/bench.md.
+#
+# core has Torc and its peers in one process; alloc_torc and alloc_libc are the
+# same loads with Torc's allocator and with malloc(), which LD_PRELOAD replaces.
+
+BENCH := $(BUILD)/bench
+BENCH_CORE := core host pair torc_switch torc_slots torc_wake peer_posix
+BENCH_FLAGS := $(BASE) $(filter-out -Wframe%,$(WARN)) $(HOSTED) $(FLAGS-host)
+DPDK_FLAGS := -isystem /usr/include/dpdk -isystem /usr/include/x86_64-linux-gnu/dpdk \
+	-include rte_config.h -march=corei7
+BENCH_PROGRAMS := $(BENCH)/core $(BENCH)/alloc_torc $(BENCH)/alloc_libc \
+	$(BENCH)/insn_marks.so
+
+$(BENCH)/peer_ring.o: tests/bench/peer_ring.c
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$(Q)$(CC) $(BENCH_FLAGS) $(DPDK_FLAGS) -c $< -o $@
+
+$(BENCH)/peer_boost.o: tests/bench/peer_boost.cc
+	@mkdir -p $(@D)
+	$(call say,CXX,$<)
+	$(Q)g++ -std=c++14 -O2 -g -Wall -Wextra -Werror -I. -MMD -MP -c $< -o $@
+
+# The loads, once for each allocator. The compiler must not see through malloc().
+$(BENCH)/loops_torc.o: tests/bench/alloc_loops.c
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$(Q)$(CC) $(BENCH_FLAGS) -Itests/bench/torc -c $< -o $@
+$(BENCH)/loops_libc.o: tests/bench/alloc_loops.c
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$(Q)$(CC) $(BENCH_FLAGS) -fno-builtin -fno-plt -Itests/bench/libc -c $< -o $@
+
+$(BENCH)/core: $(BENCH_CORE:%=$(BUILD)/host/tests/bench/%.o) $(BENCH)/peer_ring.o \
+		$(BENCH)/peer_boost.o $(BUILD)/host/libtorc.a
+	$(call say,LD,$@)
+	$(Q)g++ -pthread -no-pie $^ -l:libboost_context.a -lrte_ring $(SLIRP_LIBS) -o $@
+
+$(BENCH)/alloc_torc: $(BUILD)/host/tests/bench/alloc_torc.o $(BENCH)/loops_torc.o \
+		$(BUILD)/host/tests/bench/pair.o $(BUILD)/host/tests/bench/host.o \
+		$(BUILD)/host/libtorc.a
+	$(call say,LD,$@)
+	$(Q)$(CC) -pthread -no-pie $^ $(SLIRP_LIBS) -o $@
+
+$(BENCH)/alloc_libc: $(BUILD)/host/tests/bench/alloc_libc.o $(BENCH)/loops_libc.o \
+		$(BUILD)/host/tests/bench/pair.o $(BUILD)/host/tests/bench/host.o
+	$(call say,LD,$@)
+	$(Q)$(CC) -pthread -no-pie $^ -o $@
+
+$(BENCH)/insn_marks.so: tests/bench/insn_marks.c
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$(Q)$(CC) $(BASE) $(WARN) -shared -fPIC $< -o $@
+
+bench-core: ## Torc's core beside its peers: times, guest instructions; STRICT=1
+	$(Q)tools/need.sh --install build run bench
+	$(Q)$(MAKE) -s --no-print-directory $(BENCH_PROGRAMS) $(BUILD)/metal/bench.elf
+	$(Q)BUILD=$(BUILD) STRICT=$(STRICT) tools/bench_core.sh
+
+.PHONY: bench-core
