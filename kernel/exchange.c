@@ -205,6 +205,11 @@ void exchange_send(unsigned cpu, struct exchange_item *item)
     self->exchange_busy = true;
 }
 
+uint64_t exchange_batch(unsigned cpu)
+{
+    return cpu_self()->exchange->outgoing[cpu].batches;
+}
+
 /* Fill the slots of those destinations that have emptied theirs. */
 static void publish(struct exchange_cpu *mine, unsigned self)
 {
@@ -261,8 +266,11 @@ bool exchange_emigrate(void)
     if (likely(!self->exchange_busy))
         return false;
     publish(mine, self->id);
-    hal_fence(); /* slot | flag, and slot | sleeping: see above */
-    tell(mine, self->id);
+    if (set_next(&mine->given, 0) < cpu_total ||
+        set_next(&mine->taken, 0) < cpu_total) {
+        hal_fence(); /* slot | flag, and slot | sleeping: see above */
+        tell(mine, self->id);
+    }
     self->exchange_busy = set_next(&mine->pending, 0) < cpu_total;
     return self->exchange_busy;
 }

@@ -52,6 +52,12 @@ must_check int exchange_init(unsigned cpu_count);
 void exchange_send(unsigned cpu, struct exchange_item *item);
 
 /*
+ * The number of the list an item sent to `cpu` now would leave with. As long as
+ * it stays the same, an item sent before is still this CPU's to change.
+ */
+uint64_t exchange_batch(unsigned cpu);
+
+/*
  * The two halves of a pass, in this order. exchange_immigrate() takes and runs
  * what has come for this CPU; returns whether anything had.
  * exchange_emigrate() publishes what waits in this CPU's outgoing lists, as far

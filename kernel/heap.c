@@ -5,10 +5,10 @@
  * the page allocator, so memory does not stay in the class that once needed it.
  *
  * In front of the slabs each class has a quick list, last in, first out, which
- * is all that most calls touch. An empty one takes over all free objects of a
- * slab; one that holds two slabs' worth gives one back. Each object on it knows
- * how many are below: a counter beside the list would be read and written by
- * every call, and calls would wait for each other's.
+ * is all that most calls touch. An empty one takes over the free list of a slab
+ * as it is. Objects go back to their slabs only when pages run out
+ * (mem_trim()): a count to limit the list would be written by every call, and
+ * each would wait for the one before.
  *
  * Classes: multiples of 16 up to 128, then four to each doubling: at most a
  * fifth of a block is lost. Every object is aligned to 16.
@@ -37,8 +37,7 @@ static const uint16_t class_size[HEAP_CLASS_COUNT] = {
 /* The class of 16 * i bytes; filled by heap_init(), then constant. */
 static uint8_t class_by_grain[HEAP_SMALL_MAX / GRAIN + 1];
 
-/* Blocks have guards: constant after heap_init(). */
-static bool checking;
+bool heap_checking;
 
 /* Pages in a slab of a class: so that a slab holds eight objects or more. */
 static unsigned slab_pages(unsigned class)
@@ -57,7 +56,7 @@ int heap_init(void)
     unsigned class = 0;
     int status = option_number("memcheck", 0, 1, &check);
 
-    checking = check != 0;
+    heap_checking = check != 0;
     for (unsigned i = 1; i < COUNT_OF(class_by_grain); i++) {
         if (i * GRAIN > class_size[class])
             class ++;
@@ -66,32 +65,32 @@ int heap_init(void)
     return status;
 }
 
-static void limits_set(struct heap *heap, bool quick)
+/* Let mem_free() know its range, or know none, so that it is never quick. */
+static void span_set(struct heap *heap, bool quick)
 {
-    for (unsigned i = 0; i < HEAP_CLASS_COUNT; i++)
-        heap->quick[i].limit = quick ? 2 * slab_objects(i) : 0;
-}
+    heap->span = 0;
+    for (unsigned i = 0; i < heap->pages->range_count; i++) {
+        struct page_range *range = &heap->pages->range[i];
 
-struct heap *heap_create(struct page_allocator *pages)
-{
-    struct heap *heap = page_alloc(pages, 1, 0);
-
-    static_assert(sizeof(struct heap) <= PAGE_SIZE, "one page");
-    if (heap == NULL)
-        return NULL;
-    *heap = (struct heap){.pages = pages};
-    for (unsigned i = 0; i < pages->range_count; i++) {
-        struct page_range *range = &pages->range[i];
-
-        if (range->page_count * PAGE_SIZE <= heap->span)
+        if (!quick || range->page_count * PAGE_SIZE <= heap->span)
             continue;
         heap->base = range->base;
         heap->span = range->page_count * PAGE_SIZE;
         heap->first_page = range->pages;
     }
+}
+
+struct heap *heap_create(struct page_allocator *pages)
+{
+    size_t count = (sizeof(struct heap) + PAGE_SIZE - 1) >> PAGE_SHIFT;
+    struct heap *heap = page_alloc(pages, count, 0);
+
+    if (heap == NULL)
+        return NULL;
+    *heap = (struct heap){.pages = pages};
     for (unsigned i = 0; i < HEAP_CLASS_COUNT; i++)
         list_init(&heap->partial[i]);
-    limits_set(heap, !checking);
+    span_set(heap, !heap_checking);
     return heap;
 }
 
@@ -143,47 +142,33 @@ static void slab_destroy(struct heap *heap, struct page *slab)
     page_free(heap->pages, base);
 }
 
-static inline size_t quick_count(const struct quick_list *quick)
+/* Only the link of a free object may be touched. */
+static inline struct free_object *next_of(struct free_object *object)
 {
-    if (quick->objects == NULL)
-        return 0;
-    unpoison(quick->objects, sizeof(struct quick_object));
-    return quick->objects->depth;
-}
-
-static inline void quick_push(struct quick_list *quick, void *ptr, size_t below)
-{
-    struct quick_object *object = ptr;
-
-    object->next = quick->objects;
-    object->depth = below + 1;
-    quick->objects = object;
-}
-
-static void *quick_pop(struct quick_list *quick)
-{
-    struct quick_object *object = quick->objects;
+    struct free_object *next;
 
     unpoison(object, sizeof(*object));
-    quick->objects = object->next;
-    return object;
+    next = object->next;
+    poison(object, sizeof(*object));
+    return next;
 }
 
-/* Tell the sanitizer that these bytes of an object are used. */
-static inline void live(void *object, size_t size)
+static inline void quick_push(struct heap *heap, unsigned class, void *ptr)
 {
-    poison(object, sizeof(struct quick_object));
-    unpoison(object, size);
+    struct free_object *object = ptr;
+
+    unpoison(object, sizeof(*object));
+    object->next = heap->quick[class];
+    heap->quick[class] = object;
+    poison(object, class_size[class]);
 }
 
 /* Let the quick list, which is empty, take over all a slab has. */
 static bool quick_fill(struct heap *heap, unsigned class)
 {
     struct list *partial = &heap->partial[class];
-    struct quick_list *quick = &heap->quick[class];
     unsigned all = slab_objects(class);
     struct page *slab;
-    void *object;
 
     if (!list_empty(partial))
         slab = container_of(partial->next, struct page, link);
@@ -191,15 +176,7 @@ static bool quick_fill(struct heap *heap, unsigned class)
         slab = slab_create(heap, class);
     if (slab == NULL)
         return false;
-    object = slab->objects;
-    for (size_t below = 0; below < all - slab->used; below++) {
-        void *next;
-
-        unpoison(object, sizeof(struct quick_object));
-        next = *(void **)object;
-        quick_push(quick, object, below);
-        object = next;
-    }
+    heap->quick[class] = slab->objects;
     heap->taken += all - slab->used;
     slab->objects = NULL;
     slab->used = all;
@@ -212,7 +189,8 @@ static void slab_return(struct heap *heap, struct page *slab, void *object)
 {
     struct list *partial = &heap->partial[slab->class];
 
-    *(void **)object = slab->objects;
+    unpoison(object, sizeof(struct free_object));
+    ((struct free_object *)object)->next = slab->objects;
     poison(object, class_size[slab->class]);
     if (slab->objects == NULL)
         list_push_front(partial, &slab->link);
@@ -232,15 +210,17 @@ static struct page *slab_of(struct heap *heap, const void *ptr)
     return page->state == PAGE_SLAB ? page - page->head : NULL;
 }
 
-/* Give back objects of the quick list until `keep` are left. */
-static void quick_drain(struct heap *heap, unsigned class, size_t keep)
+/* Give the objects of a quick list back to their slabs. */
+static void quick_drain(struct heap *heap, unsigned class)
 {
-    struct quick_list *quick = &heap->quick[class];
+    struct free_object *object = heap->quick[class];
 
-    for (size_t count = quick_count(quick); count > keep; count--) {
-        void *object = quick_pop(quick);
+    heap->quick[class] = NULL;
+    while (object != NULL) {
+        struct free_object *next = next_of(object);
 
         slab_return(heap, slab_of(heap, object), object);
+        object = next;
     }
 }
 
@@ -252,7 +232,7 @@ void mem_trim(void)
         struct list *partial = &heap->partial[class];
         struct page *slab;
 
-        quick_drain(heap, class, 0);
+        quick_drain(heap, class);
         if (list_empty(partial))
             continue;
         slab = container_of(partial->next, struct page, link);
@@ -269,9 +249,9 @@ void heap_fail(uint64_t after)
     struct heap *heap = cpu_self()->heap;
 
     heap->fault_after = after;
-    limits_set(heap, after == 0 && !checking);
+    span_set(heap, after == 0 && !heap_checking);
     for (unsigned i = 0; after != 0 && i < HEAP_CLASS_COUNT; i++)
-        quick_drain(heap, i, 0);
+        quick_drain(heap, i);
 }
 
 bool heap_failed(void)
@@ -323,21 +303,21 @@ static void *run_alloc(struct heap *heap, size_t size, size_t align)
 
 static void *small_alloc(struct heap *heap, unsigned class)
 {
-    struct quick_list *quick = &heap->quick[class];
-    void *object;
+    struct free_object *object;
 
     if (must_fail(heap))
         return NULL;
-    if (quick->objects == NULL && !quick_fill(heap, class)) {
+    if (heap->quick[class] == NULL && !quick_fill(heap, class)) {
         mem_trim(); /* other classes may keep what this one needs */
         if (!quick_fill(heap, class)) {
             heap->failed++;
             return NULL;
         }
     }
-    object = quick_pop(quick);
-    if (quick->limit == 0)
-        quick_drain(heap, class, 0);
+    object = heap->quick[class];
+    heap->quick[class] = next_of(object);
+    if (heap->span == 0)
+        quick_drain(heap, class); /* the next one is counted, too */
     return object;
 }
 
@@ -358,14 +338,14 @@ void *heap_alloc_plain(struct heap *heap, size_t size, size_t align)
         class ++;
     ptr = small_alloc(heap, class);
     if (ptr != NULL)
-        live(ptr, size);
+        unpoison(ptr, size);
     return ptr;
 }
 
 static noinline void *alloc_slow(struct heap *heap, size_t size)
 {
     assert(size > 0);
-    if (checking)
+    if (heap_checking)
         return check_alloc(heap, size, GRAIN);
     return heap_alloc_plain(heap, size, GRAIN);
 }
@@ -376,13 +356,11 @@ void *mem_alloc(size_t size)
 
     if (likely(size <= HEAP_SMALL_MAX)) {
         unsigned class = class_by_grain[(size + GRAIN - 1) >> GRAIN_SHIFT];
-        struct quick_list *quick = &heap->quick[class];
-        struct quick_object *object = quick->objects;
+        struct free_object *object = heap->quick[class];
 
         if (likely(object != NULL)) {
-            unpoison(object, sizeof(*object));
-            quick->objects = object->next;
-            live(object, size);
+            heap->quick[class] = next_of(object);
+            unpoison(object, size);
             return object;
         }
     }
@@ -396,7 +374,7 @@ void *mem_alloc_aligned(size_t size, size_t align)
     assert(size > 0 && align > 0 && (align & (align - 1)) == 0);
     if (align < GRAIN)
         align = GRAIN;
-    if (checking)
+    if (heap_checking)
         return check_alloc(heap, size, align);
     return heap_alloc_plain(heap, size, align);
 }
@@ -415,44 +393,13 @@ void *mem_alloc_zeroed(size_t size)
 void heap_free_plain(struct heap *heap, void *ptr)
 {
     struct page *slab = slab_of(heap, ptr);
-    unsigned class;
 
-    if (slab == NULL) {
+    if (slab != NULL) {
+        slab_return(heap, slab, ptr);
+    } else {
         page_free(heap->pages, ptr);
         heap->run_count--;
-        return;
     }
-    class = slab->class;
-    slab_return(heap, slab, ptr);
-    if (heap->quick[class].limit != 0)
-        quick_drain(heap, class, slab_objects(class));
-}
-
-/* On the owner, for a block freed elsewhere. */
-static void free_arrived(struct exchange_item *item)
-{
-    struct heap *heap = cpu_self()->heap;
-
-    heap->came_home++;
-    if (unlikely(checking))
-        check_arrived(heap, item);
-    else
-        mem_free(item);
-}
-
-/* The block itself carries the message. */
-static void free_foreign(struct heap *heap, void *ptr)
-{
-    int owner = mem_owner(ptr);
-    struct exchange_item *item = ptr;
-
-    if (owner < 0)
-        panic("mem_free: %p is not memory of any cpu", ptr);
-    if (checking)
-        item = check_send(ptr);
-    item->run = free_arrived;
-    heap->sent_home++;
-    exchange_send((unsigned)owner, item);
 }
 
 static noinline void free_slow(struct heap *heap, void *ptr)
@@ -460,8 +407,8 @@ static noinline void free_slow(struct heap *heap, void *ptr)
     if (ptr == NULL)
         return;
     if (!page_is_mine(heap->pages, ptr))
-        free_foreign(heap, ptr);
-    else if (checking)
+        heap_send_home(heap, ptr);
+    else if (heap_checking)
         check_free(heap, ptr);
     else
         heap_free_plain(heap, ptr);
@@ -476,17 +423,10 @@ void mem_free(void *ptr)
         unsigned class = heap->first_page[offset >> PAGE_SHIFT].class;
 
         if (likely(class != PAGE_NO_CLASS)) {
-            struct quick_list *quick = &heap->quick[class];
-            size_t below = quick_count(quick);
-
-            if (likely(below < quick->limit)) {
-                if (is_poisoned(ptr))
-                    panic("mem_free: %p is free already", ptr);
-                unpoison(ptr, sizeof(struct quick_object));
-                quick_push(quick, ptr, below);
-                poison(ptr, class_size[class]);
-                return;
-            }
+            if (is_poisoned(ptr))
+                panic("mem_free: %p is free already", ptr);
+            quick_push(heap, class, ptr);
+            return;
         }
     }
     free_slow(heap, ptr);
@@ -507,7 +447,7 @@ size_t mem_usable_size(const void *ptr)
     struct heap *heap = cpu_self()->heap;
     size_t size;
 
-    if (checking)
+    if (heap_checking)
         return check_usable(ptr);
     size = heap_usable_plain(heap, ptr);
     unpoison(ptr, size);
@@ -526,7 +466,7 @@ void *mem_resize(void *ptr, size_t size)
     old_size = mem_usable_size(ptr);
     if (size <= old_size && size > old_size / 2)
         return ptr;
-    if (!checking && size > HEAP_SMALL_MAX && size <= old_size) {
+    if (!heap_checking && size > HEAP_SMALL_MAX && size <= old_size) {
         page_shrink(heap->pages, ptr, (size + PAGE_SIZE - 1) >> PAGE_SHIFT);
         return ptr;
     }
@@ -579,10 +519,11 @@ void mem_get_stats(struct mem_stats *stats)
     size_t kept_bytes = 0;
 
     for (unsigned i = 0; i < HEAP_CLASS_COUNT; i++) {
-        size_t count = quick_count(&heap->quick[i]);
-
-        kept += count;
-        kept_bytes += count * class_size[i];
+        for (struct free_object *object = heap->quick[i]; object != NULL;
+             object = next_of(object)) {
+            kept++;
+            kept_bytes += class_size[i];
+        }
     }
     *stats = (struct mem_stats){
         .total_bytes = heap->pages->total_pages * PAGE_SIZE,

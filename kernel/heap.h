@@ -12,27 +12,31 @@ enum {
     HEAP_SMALL_MAX = 8192, /* larger blocks are whole pages */
 };
 
-/* In a free object of a quick list. */
-struct quick_object {
-    struct quick_object *next;
-    size_t depth; /* how many there are from here on */
+/* In a free object. */
+struct free_object {
+    struct free_object *next;
 };
 
-/* Free objects of a class at hand: what alloc and free touch, if they can. */
-struct quick_list {
-    struct quick_object *objects;
-    size_t limit; /* more go back to their slabs */
+/* Blocks of another CPU on their way home: heap_home.c. */
+struct parcel;
+struct open_parcel {
+    struct parcel *parcel;
+    uint64_t batch; /* ours until this list leaves: exchange_batch() */
 };
 
 struct heap {
-    /* constant: the largest range of the CPU's pages, for mem_free() */
+    /*
+     * The largest range of the CPU's pages, for mem_free(). Owner CPU only; the
+     * span is 0 while nothing may be quick.
+     */
     uintptr_t base;
     size_t span;
-    struct page *first_page;
-    struct page_allocator *pages;
+    struct page *first_page;      /* constant */
+    struct page_allocator *pages; /* constant */
 
     /* owner CPU only: */
-    struct quick_list quick[HEAP_CLASS_COUNT];
+    struct free_object
+        *quick[HEAP_CLASS_COUNT];          /* at hand, last in first out */
     struct list partial[HEAP_CLASS_COUNT]; /* slabs that have free objects */
     size_t taken;                          /* objects that left their slabs */
     size_t run_count;                      /* blocks of whole pages */
@@ -40,6 +44,8 @@ struct heap {
     uint64_t sent_home;
     uint64_t came_home;
     uint64_t fault_after; /* tests: allocations until one fails; 0: never */
+    struct open_parcel open[HAL_CPU_MAX]; /* the last one to each CPU */
+    struct parcel *spare;                 /* one that came back */
 };
 
 /*
@@ -66,12 +72,18 @@ void heap_fail(uint64_t after);
 /* Whether the failure asked for has happened. */
 bool heap_failed(void);
 
-/* ---- Between heap.c and heap_check.c ------------------------------------- */
+/* ---- Between heap.c, heap_home.c and heap_check.c ------------------------------------- */
 
 /* Without guards; `align` a power of two. */
 void *heap_alloc_plain(struct heap *heap, size_t size, size_t align);
 void heap_free_plain(struct heap *heap, void *ptr);
 size_t heap_usable_plain(struct heap *heap, const void *ptr);
+
+/* Send a block to the CPU it belongs to. */
+void heap_send_home(struct heap *heap, void *ptr);
+
+/* Blocks have guards; constant after heap_init(). */
+extern bool heap_checking;
 
 /* With guards. The last two take what check_alloc() gave, on the owner CPU. */
 void *check_alloc(struct heap *heap, size_t size, size_t align);

@@ -93,18 +93,20 @@ static void check_pages(const struct page_allocator *pages)
 
 static void check_heap(const struct heap *heap)
 {
+    size_t all = 0;
+
     for (unsigned class = 0; class < HEAP_CLASS_COUNT; class ++) {
         size_t count = 0;
 
-        for (struct quick_object *object = heap->quick[class].objects;
-             object != NULL; object = object->next) {
+        for (struct free_object *object = heap->quick[class]; object != NULL;
+             object = object->next) {
             if (++count > MANY)
                 sim_fail("a quick list goes round");
         }
-        if (heap->quick[class].objects != NULL &&
-            heap->quick[class].objects->depth != count)
-            sim_fail("a quick list has lost count");
+        all += count;
     }
+    if (all > heap->taken)
+        sim_fail("a block is on a quick list twice");
 }
 
 void invariants_check(void)

@@ -456,8 +456,8 @@ int stress_run(const struct stress *stress)
     if (status == 0)
         status = on_all(cpu_count_things);
     for (unsigned cpu = 0; cpu < cpu_count(); cpu++) {
-        /* Tables of threads and timers may come to stay. */
-        blocks[cpu] = per_cpu[cpu].blocks + 2;
+        /* Tables of threads and timers may come to stay, and spare parcels. */
+        blocks[cpu] = per_cpu[cpu].blocks + 4;
         threads[cpu] = per_cpu[cpu].threads;
     }
     if (status == 0)

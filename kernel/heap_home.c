@@ -1,0 +1,108 @@
+/*
+ * The way home of blocks freed on another CPU. The freeing CPU writes their
+ * addresses into a parcel, which is an exchange item: as long as the list it is
+ * on has not left (exchange_batch()), more are added. The owner frees them and
+ * sends the empty parcel back. So a block is not touched on its way, and a
+ * parcel of 61 costs two items. Without memory for a parcel the block carries
+ * itself.
+ */
+#include "kernel/exchange.h"
+#include "kernel/heap.h"
+#include "kernel/lib/check.h"
+#include "kernel/panic.h"
+#include "kernel/percpu.h"
+
+enum { PARCEL_BLOCKS = 61 };
+
+/* Belongs to `from`; lent to the owner of the blocks while it is away. */
+struct parcel {
+    struct exchange_item item;
+    uint32_t from;
+    uint32_t count;
+    void *block[PARCEL_BLOCKS];
+};
+static_assert(sizeof(struct parcel) == 512, "one of a size class");
+
+/* On the owner. */
+static void free_arrived(struct heap *heap, void *start)
+{
+    heap->came_home++;
+    if (unlikely(heap_checking))
+        check_arrived(heap, start);
+    else
+        mem_free(start);
+}
+
+static void block_arrived(struct exchange_item *item)
+{
+    free_arrived(cpu_self()->heap, item);
+}
+
+static void parcel_returned(struct exchange_item *item)
+{
+    struct parcel *parcel = container_of(item, struct parcel, item);
+    struct heap *heap = cpu_self()->heap;
+
+    mem_free(heap->spare);
+    heap->spare = parcel;
+}
+
+static void parcel_arrived(struct exchange_item *item)
+{
+    struct parcel *parcel = container_of(item, struct parcel, item);
+    struct heap *heap = cpu_self()->heap;
+
+    for (uint32_t i = 0; i < parcel->count; i++)
+        free_arrived(heap, parcel->block[i]);
+    parcel->item.run = parcel_returned;
+    exchange_send(parcel->from, &parcel->item);
+}
+
+/* An empty parcel, on its way; NULL: no memory. */
+static struct parcel *parcel_open(struct heap *heap, unsigned owner)
+{
+    struct parcel *parcel = heap->spare;
+
+    heap->spare = NULL;
+    if (parcel == NULL)
+        parcel = mem_alloc(sizeof(*parcel));
+    if (parcel == NULL)
+        return NULL;
+    parcel->item.run = parcel_arrived;
+    parcel->from = cpu_self()->id;
+    parcel->count = 0;
+    heap->open[owner] = (struct open_parcel){parcel, exchange_batch(owner)};
+    exchange_send(owner, &parcel->item);
+    return parcel;
+}
+
+/* The block itself is the message. */
+static void send_alone(unsigned owner, void *start)
+{
+    struct exchange_item *item = start;
+
+    item->run = block_arrived;
+    exchange_send(owner, item);
+}
+
+void heap_send_home(struct heap *heap, void *ptr)
+{
+    int owner = mem_owner(ptr);
+    struct parcel *parcel;
+    void *start = ptr;
+
+    if (owner < 0)
+        panic("mem_free: %p is not memory of any cpu", ptr);
+    if (heap_checking)
+        start = check_send(ptr);
+    heap->sent_home++;
+    parcel = heap->open[owner].parcel;
+    if (parcel == NULL ||
+        heap->open[owner].batch != exchange_batch((unsigned)owner) ||
+        parcel->count == PARCEL_BLOCKS)
+        parcel = parcel_open(heap, (unsigned)owner);
+    if (parcel == NULL)
+        send_alone((unsigned)owner, start);
+    else
+        parcel->block[parcel->count++] = start;
+}
