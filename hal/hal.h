@@ -129,6 +129,14 @@ must_check int hal_cpu_start(unsigned cpu, void (*entry)(void *), void *arg,
  */
 void hal_cpu_idle(void);
 
+/*
+ * Watch the 64 bytes at `line` (aligned to 64): a store by another CPU to them
+ * from now on will end the next hal_cpu_idle(), which must be the next sleep of
+ * this CPU. Interrupts are off from here to there. Returns false when this
+ * machine cannot; then only an interrupt ends it.
+ */
+bool hal_cpu_watch(const void *line);
+
 /* In every spin loop: a pause, and a moment for simulated time to move. */
 void hal_cpu_relax(void);
 

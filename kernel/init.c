@@ -7,6 +7,7 @@
 #include "kernel/heap.h"
 #include "kernel/idle.h"
 #include "kernel/lib/check.h"
+#include "kernel/lib/str.h"
 #include "kernel/log.h"
 #include "kernel/mem.h"
 #include "kernel/panic.h"
@@ -73,12 +74,18 @@ static void init_options(const char *app_name)
 {
     int status = cmdline_parse(boot->cmdline, app_name);
     const char *level;
+    const char *idle;
 
     if (status != 0) {
         log_error(status == -E2BIG
                       ? "the command line is too long: at most 4095 bytes and "
                         "64 words"
                       : "the command line has an open quote: close it");
+        hal_exit(EXIT_BAD_OPTION);
+    }
+    idle = machine_option("idle"); /* the HAL's own parser has acted on it */
+    if (idle != NULL && !str_equal(idle, "mwait") && !str_equal(idle, "hlt")) {
+        log_error("idle=%s: use mwait or hlt", idle);
         hal_exit(EXIT_BAD_OPTION);
     }
     level = machine_option("log");

@@ -140,12 +140,6 @@ void hal_cpu_set_local(void *local)
     __asm__ volatile("movq %0, %%gs:0" ::"r"(local) : "memory");
 }
 
-/* STI lets one more instruction run before an interrupt: no gap before HLT. */
-void hal_cpu_idle(void)
-{
-    __asm__ volatile("sti\n\thlt\n\tcli" ::: "memory");
-}
-
 void hal_cpu_relax(void)
 {
     __asm__ volatile("pause" ::: "memory");

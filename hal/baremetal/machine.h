@@ -121,6 +121,7 @@ struct cpu_block {
     void *entry_arg;
     uint32_t apic_id;
     bool started;
+    bool watching;        /* idle.c: hal_cpu_watch() was called */
     uint64_t timer_ticks; /* what the local APIC's timer was set to */
     uint64_t timer_tsc;   /* and when */
     uint64_t gdt[7];
@@ -204,6 +205,9 @@ void ioapic_init(void);
 /* Route a line; -EINVAL: no such line. */
 int ioapic_route(uint32_t gsi, uint32_t apic_id, uint8_t vector);
 enum { IPI_INIT = 0x4500, IPI_STARTUP = 0x4600, IPI_FIXED = 0x4000 };
+
+/* idle.c: how to sleep, as the command line says */
+void sleep_init(const char *cmdline);
 
 /* irq.c */
 void irq_dispatch(uint8_t vector);

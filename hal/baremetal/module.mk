@@ -3,6 +3,7 @@ SRCS-metal += hal/baremetal/vectors.S
 SRCS-metal += hal/baremetal/switch.S
 SRCS-metal += hal/baremetal/start.c
 SRCS-metal += hal/baremetal/cpu.c
+SRCS-metal += hal/baremetal/idle.c
 SRCS-metal += hal/baremetal/traps.c
 SRCS-metal += hal/baremetal/irq.c
 SRCS-metal += hal/baremetal/apic.c

@@ -282,6 +282,7 @@ void hal_start(uint32_t magic, uintptr_t info)
     lapic_init();
     ioapic_init();
     clock_init();
+    sleep_init(boot.cmdline);
     boot.boot_wall_ns = clock_rtc_ns();
     started = true;
     kernel_main(&boot);

@@ -1,6 +1,7 @@
 # The kernel half: hal.h, host.h, no libc.
 SRCS-posix-k += hal/posix/boot.c
 SRCS-posix-k += hal/posix/cpu.c
+SRCS-posix-k += hal/posix/idle.c
 SRCS-posix-k += hal/posix/irq.c
 SRCS-posix-k += hal/posix/clock.c
 SRCS-posix-k += hal/posix/context.c

@@ -279,6 +279,52 @@ static void test_no_wakeup_is_lost(void)
     CHECK(work_sum == 2000);
 }
 
+/*
+ * A store to the watched line, and nothing else, ends the sleep; where the
+ * machine cannot, an interrupt does as always.
+ */
+static cache_aligned atomic_uint watched[64 / sizeof(atomic_uint)];
+static bool watch_works;
+
+static void watch_wait(void)
+{
+    while (count_get(&watched[3]) == 0) {
+        watch_works = hal_cpu_watch(watched);
+        if (!watch_works)
+            return;
+        if (count_get(&watched[3]) == 0)
+            hal_cpu_idle();
+    }
+}
+
+static void test_store_ends_watched_sleep(void)
+{
+    for (unsigned i = 1; i < boot->cpu_count; i++) {
+        for (unsigned round = 0; round < 20; round++) {
+            atomic_store_explicit(&watched[3], 0, memory_order_relaxed);
+            cpu_give(i, watch_wait);
+            spin_ns(round * MS / 10);
+            count_up(&watched[3]);
+            if (!CHECK(cpu_finish(i)))
+                return;
+        }
+    }
+    if (!watch_works)
+        print("no store ends a sleep on this machine\n");
+}
+
+static void check_watch_and_interrupt(void)
+{
+    (void)hal_cpu_watch(watched);
+    check_timer_idle();
+    check_idle_pending();
+}
+
+static void test_interrupt_ends_watched_sleep(void)
+{
+    on_each(check_watch_and_interrupt);
+}
+
 /* ---- The tests ----------------------------------------------------------- */
 
 /* clang-format off */
@@ -294,6 +340,8 @@ const struct contract_test contract_time_tests[] = {
     {"doorbell_from_each_to_each", test_doorbell_from_each_to_each},
     {"doorbell_coalesces", test_doorbell_coalesces},
     {"no_wakeup_is_lost", test_no_wakeup_is_lost},
+    {"store_ends_watched_sleep", test_store_ends_watched_sleep},
+    {"interrupt_ends_watched_sleep", test_interrupt_ends_watched_sleep},
     {NULL, NULL},
 };
 /* clang-format on */

@@ -250,9 +250,9 @@ contract() { # COMMAND...
     [ "$(grep -c '       OK ' "$log")" -ge 20 ] || die "too few tests ran"
 }
 
-contract_qemu() { # MACHINE CPUS
+contract_qemu() { # MACHINE CPUS [CMDLINE]
     contract tools/qemu.sh --machine "$1" --cpus "$2" --mem $((32 * $2)) \
-        --no-net --kernel "$build/metal/hal_contract.elf"
+        --no-net --kernel "$build/metal/hal_contract.elf" --append "${3:-}"
 }
 
 test_contract_host_1() { contract "$build/host/hal_contract" --cpus 1; }
@@ -262,6 +262,13 @@ test_contract_microvm_4() { contract_qemu microvm 4; }
 test_contract_pc_1() { contract_qemu pc 1; }
 test_contract_pc_4() { contract_qemu pc 4; }
 test_contract_q35_4() { contract_qemu q35 4; }
+test_contract_mwait() {
+    contract_qemu microvm 1 idle=mwait
+    contract_qemu pc 4 "idle=hlt idle=mwait"
+    ! grep -q 'no store ends' "$work/$TEST_NAME.out" || die "no MWAIT"
+    contract_qemu pc 2 "idle=mwait idle=hlt"
+    grep -q 'no store ends' "$work/$TEST_NAME.out" || die "MWAIT against idle=hlt"
+}
 
 hello() { # CPUS COMMAND...
     local cpus="$1" i
@@ -464,6 +471,7 @@ test_bad_arguments() {
     bad_qemu 'bad port "0"' "port=0" --disk "$work/site.img"
     bad_qemu 'no such cpu "1"' "cpu=1" --disk "$work/site.img"
     bad_qemu 'log=loud' "log=loud" --disk "$work/site.img"
+    bad_qemu 'idle=poll: use mwait or hlt' "idle=poll" --disk "$work/site.img"
     bad_qemu 'dir=/none' "dir=/none" --disk "$work/site.img"
     bad_host "torc: " --no-such-option
     bad_host "torc: " --cpus 0
