@@ -364,6 +364,11 @@ must_check int hal_net_recv(unsigned unit, void *buf, size_t size);
  *                                a new context starts with the caller's
  *   uint64_t hal_cycles(void)    a counter of constant, unknown rate: cheap,
  *                                monotonic, the same on all CPUs
+ *   uint64_t hal_fp_control(void)
+ *   void hal_fp_control_set(uint64_t control)
+ *                                this CPU's floating-point control, which a
+ *                                function keeps for its caller: the x87 control
+ *                                word from bit 32 on, MXCSR below
  *   void hal_fence(void)         all loads and stores before it are visible to
  *                                every CPU before any after it: the store-load
  *                                barrier, for the one place that needs it

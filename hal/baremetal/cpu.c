@@ -8,6 +8,7 @@ enum {
     GDT_TSS = 32, /* selector: entries 4 and 5 */
     TSS_IST1 = 36,
     RFLAGS_IF = 0x200,
+    MXCSR_DEFAULT = 0x1f80, /* all exceptions masked, round to nearest */
 };
 
 static_assert(offsetof(struct cpu_block, id) == 8, "cpu_block_self()");
@@ -66,11 +67,20 @@ static void descriptors_load(struct cpu_block *block)
     traps_load();
 }
 
+/* x87 and SSE as the ABI wants them at entry (System V AMD64 1.0, 3.4.1). */
+static void fp_init(void)
+{
+    uint32_t mxcsr = MXCSR_DEFAULT;
+
+    __asm__ volatile("fninit\n\tldmxcsr %0" ::"m"(mxcsr));
+}
+
 /* The caller becomes the CPU of that block. */
 static void block_enter(struct cpu_block *block)
 {
     descriptors_load(block);
     msr_write(MSR_GS_BASE, (uintptr_t)block);
+    fp_init();
 }
 
 void cpu_init(const uint32_t *apic_ids, unsigned count)

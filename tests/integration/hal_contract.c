@@ -188,6 +188,7 @@ static const struct contract_test *const lists[] = {
     contract_cpu_tests,
     contract_time_tests,
     contract_memory_tests,
+    contract_fp_tests,
 };
 
 /* Returns whether it passed. */

@@ -95,5 +95,6 @@ struct contract_test {
 extern const struct contract_test contract_cpu_tests[];
 extern const struct contract_test contract_time_tests[];
 extern const struct contract_test contract_memory_tests[];
+extern const struct contract_test contract_fp_tests[];
 
 #endif
