@@ -228,16 +228,19 @@ void hal_context_fini(struct hal_context *ctx);
 /* ---- 6. Memory: attributes, ordering, devices ---------------------------- */
 
 enum hal_page_attr {
-    HAL_PAGE_NORMAL,   /* readable, writable, cached, not executable */
-    HAL_PAGE_NONE,     /* any access is a fault: guard pages */
-    HAL_PAGE_UNCACHED, /* readable, writable, not cached */
+    HAL_PAGE_NORMAL,          /* readable, writable, cached, not executable */
+    HAL_PAGE_NONE,            /* any access is a fault: guard pages */
+    HAL_PAGE_UNCACHED,        /* readable, writable, not cached */
+    HAL_PAGE_WRITE_COMBINING, /* the same, but stores may be collected */
 };
 
 /*
- * Set the attribute of whole pages of a boot region. The pages belong to this
- * CPU; other CPUs must not have touched them since they last changed.
+ * Set the attribute of whole pages of a boot region; their contents stay. The
+ * pages belong to this CPU; other CPUs must not have touched them since they
+ * last changed.
  * Returns 0, -EINVAL (not aligned, not in a region), -ENOMEM (no page-table
- * page left), -ENOTSUP (this machine cannot; UNCACHED on the hosted one).
+ * page left), -ENOTSUP (this machine cannot: UNCACHED and WRITE_COMBINING on
+ * the hosted one); after an error nothing has changed.
  */
 must_check int hal_page_attr(void *base, size_t size, enum hal_page_attr attr);
 

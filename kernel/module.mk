@@ -10,6 +10,7 @@ SRCS-kernel += kernel/percpu.c
 SRCS-kernel += kernel/mem.c
 SRCS-kernel += kernel/heap.c
 SRCS-kernel += kernel/heap_check.c
+SRCS-kernel += kernel/cache_control.c
 SRCS-kernel += kernel/irq_work.c
 SRCS-kernel += kernel/timer.c
 SRCS-kernel += kernel/wait.c

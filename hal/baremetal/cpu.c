@@ -81,6 +81,7 @@ static void block_enter(struct cpu_block *block)
     descriptors_load(block);
     msr_write(MSR_GS_BASE, (uintptr_t)block);
     fp_init();
+    paging_cpu_init();
 }
 
 void cpu_init(const uint32_t *apic_ids, unsigned count)

@@ -218,6 +218,7 @@ void traps_load(void); /* this CPU uses it */
 
 /* paging.c */
 void paging_init(void);
+void paging_cpu_init(void); /* this CPU's memory types */
 void paging_map_ram(uint64_t base, uint64_t size);
 void paging_pools_init(void);
 int paging_map_io(uint64_t base, uint64_t size);

@@ -48,7 +48,7 @@ int hal_page_attr(void *base, size_t size, enum hal_page_attr attr)
 {
     if (!machine_owns_pages(base, size))
         return -EINVAL;
-    if (attr == HAL_PAGE_UNCACHED)
+    if (attr == HAL_PAGE_UNCACHED || attr == HAL_PAGE_WRITE_COMBINING)
         return -ENOTSUP;
     if (attr != HAL_PAGE_NORMAL && attr != HAL_PAGE_NONE)
         return -EINVAL;
