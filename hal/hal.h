@@ -64,6 +64,7 @@ struct hal_boot_info {
     unsigned module_count;
     struct hal_region region[HAL_REGION_MAX]; /* disjoint, ascending */
     struct hal_module module[HAL_MODULE_MAX];
+    uint8_t cpu_node[HAL_CPU_MAX]; /* NUMA node of each CPU, 0 if unknown */
     uint64_t boot_wall_ns; /* UTC since 1970 when hal_time_ns() was 0, or 0 */
     const char *machine;   /* for people: "x86-64 pc", "posix threads" */
 };
@@ -235,7 +236,7 @@ enum hal_page_attr {
 };
 
 /*
- * Set the attribute of whole pages of a boot region; their contents stay. The
+ * Set the attribute of whole pages of boot regions; their contents stay. The
  * pages belong to this CPU; other CPUs must not have touched them since they
  * last changed.
  * Returns 0, -EINVAL (not aligned, not in a region), -ENOMEM (no page-table
@@ -245,7 +246,7 @@ enum hal_page_attr {
 must_check int hal_page_attr(void *base, size_t size, enum hal_page_attr attr);
 
 /*
- * Let devices reach [ptr, ptr+size), whole pages of a boot region, from now on.
+ * Let devices reach [ptr, ptr+size), whole pages of boot regions, from now on.
  * Returns 0, -EINVAL, -ENOMEM (the hosted machine tracks a bounded number).
  */
 must_check int hal_dma_map(void *ptr, size_t size);

@@ -68,6 +68,41 @@ void machine_exit(int status)
 /* The counter hal_cycles() when the machine was young; constant. */
 uint64_t boot_cycles;
 
+/* ---- Memory -------------------------------------------------------------- */
+
+/* How much of a region a CPU has. */
+static size_t share_of(unsigned cpu, const struct hal_region *region)
+{
+    const struct page_allocator *pages = mem_pages_of(cpu);
+    size_t bytes = 0;
+
+    for (unsigned i = 0; i < pages->range_count; i++) {
+        uintptr_t from = pages->range[i].base;
+        uintptr_t to = from + pages->range[i].page_count * PAGE_SIZE;
+
+        if (from < region->base)
+            from = region->base;
+        if (to > region->base + region->size)
+            to = region->base + region->size;
+        bytes += to > from ? to - from : 0;
+    }
+    return bytes;
+}
+
+static void log_memory(void)
+{
+    for (unsigned cpu = 0; cpu < boot->cpu_count; cpu++) {
+        for (unsigned i = 0; i < boot->region_count; i++) {
+            size_t bytes = share_of(cpu, &boot->region[i]);
+
+            if (bytes > 0)
+                log_debug("cpu %u, node %u: %zu MiB of node %u", cpu,
+                          boot->cpu_node[cpu], bytes >> 20,
+                          boot->region[i].node);
+        }
+    }
+}
+
 /* ---- Before threads ------------------------------------------------------ */
 
 static void init_options(const char *app_name)
@@ -210,6 +245,7 @@ void kernel_main(const struct hal_boot_info *info)
     kernel_init(info, torc_app.name);
     log_info("Torc on %s, %u CPU%s: %s", info->machine, info->cpu_count,
              info->cpu_count == 1 ? "" : "s", torc_app.name);
+    log_memory();
     start_cpus();
     if (thread_create_here(&attr, main_thread, NULL, &thread) != 0)
         too_little_memory();

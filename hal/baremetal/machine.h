@@ -178,6 +178,17 @@ struct acpi_info {
     uint64_t sleep_control; /* address of the reduced-hardware register */
     bool sleep_control_is_port;
     int s5_type; /* SLP_TYP for power off, -1: unknown */
+    unsigned apic_node_count;
+    struct {
+        uint32_t apic_id;
+        uint8_t node;
+    } apic_node[HAL_CPU_MAX];
+    unsigned memory_node_count;
+    struct {
+        uint64_t base;
+        uint64_t end;
+        uint8_t node;
+    } memory_node[HAL_REGION_MAX];
     unsigned device_count;
     struct hal_platform_device device[HAL_CPU_MAX / 8];
 };
@@ -194,6 +205,16 @@ struct acpi_memory {
 void acpi_parse(struct acpi_info *out, const struct acpi_memory *memory,
                 uint64_t rsdp);
 bool acpi_is_rsdp(const uint8_t *bytes, size_t size);
+
+/* numa.c: the node of a CPU, 0 when unknown. */
+uint8_t numa_cpu_node(const struct acpi_info *info, uint32_t apic_id);
+
+/*
+ * Tell the regions their nodes; one of several is cut, while there are fewer
+ * than `max`. Returns how many there are then.
+ */
+unsigned numa_split(const struct acpi_info *info, struct hal_region *region,
+                    unsigned count, unsigned max);
 
 /* apic.c */
 void lapic_init(void); /* this CPU */

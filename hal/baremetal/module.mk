@@ -9,6 +9,7 @@ SRCS-metal += hal/baremetal/irq.c
 SRCS-metal += hal/baremetal/apic.c
 SRCS-metal += hal/baremetal/acpi.c
 SRCS-metal += hal/baremetal/acpi_tables.c
+SRCS-metal += hal/baremetal/numa.c
 SRCS-metal += hal/baremetal/paging.c
 SRCS-metal += hal/baremetal/clock.c
 SRCS-metal += hal/baremetal/console.c

@@ -46,14 +46,19 @@ size_t boot_ram_size(void)
     return total;
 }
 
+/* It may reach over several regions in a row, of different nodes. */
 bool boot_is_ram(uintptr_t base, size_t size)
 {
     for (unsigned i = 0; i < boot.region_count; i++) {
-        const struct hal_region *region = &boot.region[i];
+        size_t offset = base - boot.region[i].base;
+        size_t rest = boot.region[i].size - offset;
 
-        if (base >= region->base && size <= region->size &&
-            base - region->base <= region->size - size)
+        if (offset >= boot.region[i].size)
+            continue;
+        if (size <= rest)
             return true;
+        base += rest;
+        size -= rest;
     }
     return false;
 }
@@ -249,6 +254,8 @@ static void cpus_find(void)
         acpi.apic_id[0] = self;
     }
     boot.cpu_count = acpi.cpu_count;
+    for (unsigned i = 0; i < acpi.cpu_count; i++)
+        boot.cpu_node[i] = numa_cpu_node(&acpi, acpi.apic_id[i]);
 }
 
 static void loader_parse(uint32_t magic, uintptr_t info)
@@ -276,6 +283,8 @@ void hal_start(uint32_t magic, uintptr_t info)
     paging_init();
     for (unsigned i = 0; i < boot.region_count; i++)
         paging_map_ram(boot.region[i].base, boot.region[i].size);
+    boot.region_count =
+        numa_split(&acpi, boot.region, boot.region_count, HAL_REGION_MAX);
     cpus_find();
     cpu_init(acpi.apic_id, acpi.cpu_count);
     paging_pools_init();

@@ -21,6 +21,7 @@ struct hal_boot_info;
 
 enum {
     HOST_CPU_MAX = 256,
+    HOST_NODE_MAX = 64, /* HAL_REGION_MAX */
     HOST_DISK_MAX = 16,
     HOST_NET_MAX = 8,
     HOST_MODULE_MAX = 4,
@@ -66,6 +67,7 @@ struct host_net_config {
 struct host_config {
     unsigned cpus;       /* 0: 1 */
     size_t mem_bytes;    /* of each CPU; 0: HOST_MEM_DEFAULT */
+    unsigned nodes;      /* NUMA nodes, at most HOST_NODE_MAX; 0: 1 */
     const char *cmdline; /* NULL: "" */
     unsigned disk_count; /* at most HOST_DISK_MAX */
     const struct host_disk_config *disks;

@@ -239,6 +239,24 @@ static void test_page_attr_caching(void)
     on_each(check_caching);
 }
 
+/* Regions in a row, of different nodes, are no border for what is in them. */
+static void test_regions_in_a_row(void)
+{
+    for (unsigned i = 0; i + 1 < boot->region_count; i++) {
+        uintptr_t end = boot->region[i].base + boot->region[i].size;
+        uint8_t *page = (uint8_t *)(end - HAL_PAGE_SIZE);
+
+        if (end != boot->region[i + 1].base)
+            continue;
+        print("regions %u and %u are in a row\n", i, i + 1);
+        CHECK(hal_page_attr(page, 2 * HAL_PAGE_SIZE, HAL_PAGE_NORMAL) == 0);
+        CHECK(hal_dma_map(page, 2 * HAL_PAGE_SIZE) == 0);
+        CHECK(hal_dma_addr(page + HAL_PAGE_SIZE) ==
+              hal_dma_addr(page) + HAL_PAGE_SIZE);
+        hal_dma_unmap(page, 2 * HAL_PAGE_SIZE);
+    }
+}
+
 static void test_dma_addresses_are_contiguous(void)
 {
     uint8_t *page = pages_take(4 * HAL_PAGE_SIZE);
@@ -303,6 +321,7 @@ const struct contract_test contract_memory_tests[] = {
     {"page_attr_refuses_nonsense", test_page_attr_refuses_nonsense},
     {"page_attr_comes_and_goes", test_page_attr_comes_and_goes},
     {"page_attr_caching", test_page_attr_caching},
+    {"regions_in_a_row", test_regions_in_a_row},
     {"dma_addresses_are_contiguous", test_dma_addresses_are_contiguous},
     {"entropy_differs", test_entropy_differs},
     {"device_lists_end", test_device_lists_end},

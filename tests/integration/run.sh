@@ -383,6 +383,60 @@ test_idle_microvm() {
     check_idle "$(pgrep -f "hostfwd=tcp:127.0.0.1:$port-" | head -1)"
 }
 
+# Two nodes, of 96 and 160 MiB, with one and three CPUs: what each CPU has is of
+# its node, and it is its part of it.
+numa_metal() { # MACHINE
+    local cpu
+    # The HAL leaves the memory of a node without CPUs whole: up to the next.
+    contract tools/qemu.sh --machine "$1" --cpus 4 --mem 320 --no-net \
+        --kernel "$build/metal/hal_contract.elf" -- \
+        -object memory-backend-ram,id=m0,size=96M -numa node,nodeid=0,memdev=m0,cpus=0 \
+        -object memory-backend-ram,id=m1,size=64M -numa node,nodeid=1,memdev=m1 \
+        -object memory-backend-ram,id=m2,size=160M -numa node,nodeid=2,memdev=m2,cpus=1-3
+    grep -q 'are in a row' "$work/$TEST_NAME.out" || die "no nodes"
+    expect 0 "hello from cpu 3 of 4" tools/qemu.sh --machine "$1" --cpus 4 \
+        --mem 256 --no-net --kernel "$build/metal/hello.elf" \
+        --append "log=debug" -- \
+        -object memory-backend-ram,id=m0,size=96M -numa node,nodeid=0,memdev=m0,cpus=0 \
+        -object memory-backend-ram,id=m1,size=160M -numa node,nodeid=1,memdev=m1,cpus=1-3
+    check_nodes 0 1 1 1
+    [ $(($(node_mib 0))) -ge 85 ] && [ $(($(node_mib 0))) -le 96 ] || die "cpu 0"
+    for cpu in 1 2 3; do
+        [ $(($(node_mib $cpu))) -ge 50 ] && [ $(($(node_mib $cpu))) -le 56 ] ||
+            die "cpu $cpu"
+    done
+}
+node_mib() { # CPU: a sum
+    sed -n "s/.*debug: cpu $1, node [0-9]*: \([0-9]*\) MiB of node.*/\1/p" \
+        "$work/$TEST_NAME.out" | paste -sd+
+}
+check_nodes() { # the node of each CPU: it has memory of that node and no other
+    local cpu=0 node
+    for node in "$@"; do
+        grep -q "cpu $cpu, node $node: [0-9]* MiB of node $node" \
+            "$work/$TEST_NAME.out" || die "cpu $cpu has no memory of node $node"
+        ! grep "cpu $cpu, node" "$work/$TEST_NAME.out" |
+            grep -v "cpu $cpu, node $node: [0-9]* MiB of node $node" ||
+            die "cpu $cpu has memory of another node"
+        cpu=$((cpu + 1))
+    done
+}
+test_numa_pc() { numa_metal pc; }
+test_numa_q35() { numa_metal q35; }
+test_numa_host() {
+    expect 0 "hello from cpu 3 of 4" "$build/host/hello" --cpus 4 --mem 16m \
+        --nodes 2 -- log=debug
+    check_nodes 0 0 1 1
+    expect 0 "hello from cpu 1 of 2" "$build/host/hello" --cpus 2 --mem 16m \
+        --nodes 3 -- log=debug
+    grep -q "cpu 0, node 0: .* MiB of node 2" "$work/$TEST_NAME.out" ||
+        die "the memory of the node without a CPU"
+    expect 0 "hello from cpu 2 of 3" "$build/host/hello" --cpus 3 --mem 2m \
+        --nodes 64
+    contract "$build/host/hal_contract" --cpus 3 --nodes 2
+    expect fail "1 to 64" "$build/host/hello" --nodes 65
+}
+
 # A panic names what happened, the thread, and the functions on its stack.
 fault() { # TEXT HOW [there]
     expect fail "$1" tools/qemu.sh --no-net --cpus 2 --mem 32 \
