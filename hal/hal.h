@@ -242,6 +242,9 @@ enum hal_page_attr {
  * Returns 0, -EINVAL (not aligned, not in a region), -ENOMEM (no page-table
  * page left), -ENOTSUP (this machine cannot: UNCACHED and WRITE_COMBINING on
  * the hosted one); after an error nothing has changed.
+ *
+ * Where the memory of one CPU begins, CPU 0 sets the first page to NORMAL
+ * before it starts the others: so no two of them ever make the same page table.
  */
 must_check int hal_page_attr(void *base, size_t size, enum hal_page_attr attr);
 

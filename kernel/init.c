@@ -25,6 +25,7 @@ enum {
     EXIT_BAD_BOOT = 1,
     EXIT_BAD_OPTION = 2,
 };
+#define GIB            ((uintptr_t)1 << 30)
 #define ONLINE_WAIT_NS (5 * NS_PER_S)
 
 /* Constant after kernel_init(). */
@@ -103,6 +104,28 @@ static void log_memory(void)
     }
 }
 
+/*
+ * What hal_page_attr() asks of CPU 0 where shares begin. One that begins on a
+ * GiB has no page in common with others, however large pages are.
+ */
+static int prepare_borders(void)
+{
+    for (unsigned cpu = 0; cpu < boot->cpu_count; cpu++) {
+        const struct page_allocator *pages = mem_pages_of(cpu);
+
+        for (unsigned i = 0; i < pages->range_count; i++) {
+            void *first = pages->range[i].pages;
+            int status = 0;
+
+            if ((uintptr_t)first % GIB != 0)
+                status = hal_page_attr(first, PAGE_SIZE, HAL_PAGE_NORMAL);
+            if (status != 0)
+                return status;
+        }
+    }
+    return 0;
+}
+
 /* ---- Before threads ------------------------------------------------------ */
 
 static void init_options(const char *app_name)
@@ -151,7 +174,7 @@ void kernel_init(const struct hal_boot_info *info, const char *app_name)
     assert(info->cpu_count >= 1 && info->cpu_count <= HAL_CPU_MAX);
     assert(info->region_count <= HAL_REGION_MAX);
     init_options(app_name);
-    if (mem_init(info, info->cpu_count) != 0)
+    if (mem_init(info, info->cpu_count) != 0 || prepare_borders() != 0)
         too_little_memory();
     for (unsigned cpu = 0; cpu < info->cpu_count; cpu++) {
         if (percpu_create(cpu) == NULL)

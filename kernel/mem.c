@@ -280,9 +280,7 @@ static void share_add(struct page_allocator *pages, uintptr_t base, size_t size)
 
 /*
  * Where one share may end and the next begin: on the largest page that shares
- * are large against, because a page-table entry that serves two CPUs would be
- * changed by both. (Shares below 4 MiB do share one; then a guard page may be
- * lost.)
+ * are large against, so that few are in small pages because of it.
  */
 static size_t border_size(size_t share)
 {

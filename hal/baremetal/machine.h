@@ -128,7 +128,7 @@ struct cpu_block {
     uint8_t tss[104] __attribute__((aligned(16)));
     struct handler handlers[VECTOR_COUNT];
     uint8_t *table_pages; /* for paging.c: pages free for page tables */
-    unsigned table_page_count;
+    size_t table_page_count;
 };
 
 extern struct cpu_block *cpu_blocks[HAL_CPU_MAX];
@@ -154,6 +154,13 @@ enum { AP_START_PAGE = 0x8000 };
 
 /* start.c: memory for the HAL itself, whole pages, zeroed; never given back. */
 void *boot_alloc(size_t size);
+
+/* The same, anywhere, of that node if it has as much; not zeroed. */
+void *boot_alloc_near(unsigned node, size_t size);
+size_t boot_ram_size(void);
+
+/* Identity mapping ends here, where addresses stop being canonical. */
+#define BOOT_ADDRESS_LIMIT (UINT64_C(1) << 47)
 _Noreturn void boot_fail(const char *why);
 bool boot_is_ram(uintptr_t base, size_t size);
 
@@ -241,7 +248,7 @@ void traps_load(void); /* this CPU uses it */
 void paging_init(void);
 void paging_cpu_init(void); /* this CPU's memory types */
 void paging_map_ram(uint64_t base, uint64_t size);
-void paging_pools_init(void);
+void paging_pools_init(const struct hal_boot_info *boot);
 int paging_map_io(uint64_t base, uint64_t size);
 
 /* clock.c */

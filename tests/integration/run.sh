@@ -437,9 +437,67 @@ test_numa_host() {
     expect fail "1 to 64" "$build/host/hello" --nodes 65
 }
 
+# Machines with more memory than one top entry of the page table maps, sparse on
+# the host.
+big() { # MIB COMMAND...: qemu.sh with that memory
+    expect 0 "$2" tools/qemu.sh "${@:3}" --no-net --mem "$1" -- \
+        -object "memory-backend-ram,id=ram,size=$1M,reserve=off" \
+        -machine memory-backend=ram -cpu "max,phys-bits=42$no_1g"
+}
+can_map() { # MIB
+    tools/qemu.sh --no-net --mem "$1" -- -S -object \
+        "memory-backend-ram,id=ram,size=$1M,reserve=off" -machine memory-backend=ram \
+        -cpu max,phys-bits=42 >"$work/$TEST_NAME.out" 2>&1 &
+    sleep 1
+    kill $! 2>/dev/null || { # it has ended by itself
+        cat "$work/$TEST_NAME.out"
+        skip "this host cannot map $1 MiB"
+    }
+    wait $!
+}
+test_memory_520g() {
+    local no_1g=
+    can_map 532480
+    big 532480 'hello from cpu 3 of 4' --machine q35 --cpus 4 --kernel "$build/metal/hello.elf"
+    big 532480 'PASSED' --machine pc --cpus 2 --kernel "$build/metal/hal_contract.elf"
+    big 532480 'PASSED' --machine microvm --kernel "$build/metal/hal_contract.elf"
+    no_1g=,-pdpe1gb
+    big 532480 'PASSED' --machine pc --cpus 2 --kernel "$build/metal/hal_contract.elf"
+}
+test_memory_1030g() {
+    local no_1g=
+    can_map 1054720
+    big 1054720 'PASSED' --machine microvm --cpus 2 --kernel "$build/metal/hal_contract.elf"
+    big 1054720 'hello from cpu 1 of 2' --machine pc --cpus 2 --kernel "$build/metal/hello.elf"
+    # A border inside a GiB.
+    big 1054977 'hello from cpu 2 of 3' --machine q35 --cpus 3 --kernel "$build/metal/hello.elf"
+}
+test_memory_600g_host() {
+    local log="$work/$TEST_NAME.out"
+    "$build/host/hello" --mem 600g >"$log" 2>&1 || {
+        cat "$log"
+        ! grep -q 'no room' "$log" || skip "this host cannot map 600 GiB"
+        die "600 GiB"
+    }
+    grep -q 'hello from cpu 0 of 1' "$log" || die "it says nothing"
+    contract "$build/host/hal_contract" --mem 300g --cpus 2
+    # What is not used costs nothing.
+    (ulimit -v 800000000 && exec "$build/host/webserver" --mem 600g \
+        --disk "$work/site.img,ro" --net user) >"$log" 2>&1 &
+    child=$!
+    sleep 1
+    local used
+    used=$(awk '/^VmHWM/ {print $2}' "/proc/$child/status")
+    kill $child
+    wait $child
+    cat "$log"
+    echo "with 600 GiB the server uses ${used:-0} KiB"
+    [ "${used:-0}" -gt 0 ] && [ "$used" -lt 100000 ] || die "too much, or no server"
+}
+
 # A panic names what happened, the thread, and the functions on its stack.
 fault() { # TEXT HOW [there]
-    expect fail "$1" tools/qemu.sh --no-net --cpus 2 --mem 32 \
+    expect fail "$1" tools/qemu.sh --no-net --cpus 2 --mem 32 "${fault_args[@]}" \
         --kernel "$build/metal/faults.elf" --append "${*:2}"
     grep -q 'thread victim' "$work/$TEST_NAME.out" || die "no thread"
     # What is executed in data has no frame; its caller's caller has.
@@ -453,6 +511,11 @@ test_panic_metal() {
     fault 'panic: page fault' execute
     fault 'panic: stack overflow' stack
     fault 'panic: stack overflow' stack there
+    # Shares of less than two large pages: guard pages all the same.
+    fault_args=(--mem 12 --cpus 4)
+    fault 'panic: stack overflow' stack
+    fault 'panic: stack overflow' stack there
+    fault_args=()
     fault 'assertion failed' assert
     grep -q 'thread_entry+0x' "$work/$TEST_NAME.out" || die "no caller"
 }
@@ -464,25 +527,51 @@ test_panic_host() {
     grep -q 'on cpu 1' "$work/$TEST_NAME.out" || die "not there"
 }
 
-# From reset to the application that serves: at most 5 million instructions of one
-# CPU, the firmware's included, counted by a plugin in QEMU.
-test_boot_instructions() {
-    local plugin="$work/insn_count.so" count i
-    gcc -shared -fPIC -O2 -o "$plugin" tools/insn_count.c || die "the plugin"
-    start "$work/$TEST_NAME.machine" tools/qemu.sh --disk "$work/site.img" \
-        --kernel "$build/metal/webserver.elf" -- -plugin "$plugin" -d plugin \
-        -D "$work/$TEST_NAME.count"
+# From reset to the application that serves: instructions of one CPU, the firmware's
+# included, counted by a plugin in QEMU.
+make_plugin() {
+    gcc -shared -fPIC -O2 -o "$work/$TEST_NAME.so" tools/insn_count.c || die "the plugin"
+}
+count_boot() { # QEMU.SH OPTIONS... [-- QEMU'S]: sets count
+    local i plugin=(-plugin "$work/$TEST_NAME.so" -d plugin -D "$work/$TEST_NAME.count")
+    local log="$work/$TEST_NAME.machine"
+    case " $* " in
+    *" -- "*) ;;
+    *) set -- "$@" -- ;;
+    esac
+    timeout 60 tools/qemu.sh --disk "$work/site.img" \
+        --kernel "$build/metal/webserver.elf" "$@" "${plugin[@]}" >"$log" 2>&1 &
+    child=$!
     for i in $(seq 100); do
-        grep -q 'webserver: serving' "$work/$TEST_NAME.machine" && break
+        grep -q 'webserver: serving' "$log" && break
         sleep 0.1
     done
     kill "$child"
     wait "$child"
-    cat "$work/$TEST_NAME.machine" "$work/$TEST_NAME.count"
+    cat "$log" "$work/$TEST_NAME.count"
     count=$(sed -n 's/^instructions: firmware \([0-9]*\), kernel and application \([0-9]*\)$/\1 + \2/p' \
         "$work/$TEST_NAME.count")
     [ -n "$count" ] || die "nothing was counted"
-    [ $((count)) -le 5000000 ] || die "boot takes $((count)) instructions"
+    count=$((count))
+}
+test_boot_instructions() {
+    local count
+    make_plugin
+    count_boot
+    [ $count -le 5000000 ] || die "boot takes $count instructions"
+}
+# Boot costs the same, up to a tenth, with eight thousand times the memory.
+test_boot_instructions_520g() {
+    local count small
+    can_map 532480
+    make_plugin
+    count_boot --mem 64
+    small=$count
+    count_boot --mem 532480 -- \
+        -object memory-backend-ram,id=ram,size=532480M,reserve=off \
+        -machine memory-backend=ram -cpu max,phys-bits=42
+    echo "instructions: $small with 64 MiB, $count with 520 GiB"
+    [ $((count * 10)) -le $((small * 11)) ] || die "more than a tenth more"
 }
 
 # ---- What is wrong gets one clear line and a status -----------------------------------------
