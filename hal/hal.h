@@ -201,6 +201,22 @@ uint64_t hal_time_ns(void);
  */
 void hal_timer_set(uint64_t deadline_ns);
 
+/*
+ * From now on, about every `period_ns` (at least HAL_SAMPLE_MIN_NS), call
+ * kernel_sample() on this CPU, whatever it is running with interrupts on, be it
+ * a loop that calls nothing of the HAL; but not while it sleeps. 0 ends it.
+ * Returns 0, -ENOTSUP.
+ */
+enum { HAL_SAMPLE_MIN_NS = 100 * 1000 };
+must_check int hal_sample_start(uint64_t period_ns);
+
+/*
+ * Upcall: a sample of what this CPU does: ip, sp and fp of the interrupted
+ * code. Runs on the HAL's own stack with interrupts off, between any two
+ * instructions: it reads what it can, and returns soon.
+ */
+void kernel_sample(const struct hal_fault *where);
+
 /* Fill `buf` with up to `len` random bytes; returns how many it had. */
 size_t hal_entropy(void *buf, size_t len);
 

@@ -14,6 +14,7 @@
 #include "kernel/percpu.h"
 #include "kernel/thread.h"
 #include "kernel/vfs.h"
+#include "kernel/watchdog.h"
 #include <torc/app.h>
 #include <torc/log.h>
 #include <torc/machine.h>
@@ -151,7 +152,8 @@ static void init_options(const char *app_name)
         log_error("log=%s: use error, warn, info or debug", level);
         hal_exit(EXIT_BAD_OPTION);
     }
-    if (thread_init() != 0 || idle_init() != 0 || heap_init() != 0)
+    if (thread_init() != 0 || idle_init() != 0 || heap_init() != 0 ||
+        watchdog_options() != 0)
         hal_exit(EXIT_BAD_OPTION);
 }
 
@@ -184,6 +186,7 @@ void kernel_init(const struct hal_boot_info *info, const char *app_name)
         too_little_memory();
     hal_cpu_set_local(cpu_of(0));
     sched_init();
+    watchdog_init();
     device_list_init();
 }
 
@@ -203,6 +206,7 @@ static void cpu_entry(void *arg)
 
     hal_cpu_set_local(cpu);
     sched_init();
+    watchdog_init();
     cpu->online_item.run = online_arrived;
     exchange_send(0, &cpu->online_item);
     sched_run();

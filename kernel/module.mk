@@ -6,6 +6,7 @@ SRCS-kernel += kernel/cmdline.c
 SRCS-kernel += kernel/log.c
 SRCS-kernel += kernel/panic.c
 SRCS-kernel += kernel/symbols.c
+SRCS-kernel += kernel/watchdog.c
 SRCS-kernel += kernel/percpu.c
 SRCS-kernel += kernel/mem.c
 SRCS-kernel += kernel/heap.c

@@ -38,6 +38,8 @@ static struct cpu_block *block_create(unsigned id, uint32_t apic_id)
 
     block->id = id;
     block->apic_id = apic_id;
+    block->deadline_ns = UINT64_MAX;
+    block->sample_ns = UINT64_MAX;
     ist_set(block, IST_IRQ, stack += IRQ_STACK_SIZE);
     ist_set(block, IST_NMI, stack += FAULT_STACK_SIZE);
     ist_set(block, IST_DOUBLE, stack += FAULT_STACK_SIZE);

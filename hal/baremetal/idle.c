@@ -81,10 +81,12 @@ void hal_cpu_idle(void)
 {
     struct cpu_block *block = cpu_block_self();
 
-    if (!block->watching) {
+    clock_sleep_begin();
+    if (block->watching)
+        __asm__ volatile("sti\n\tmwait\n\tnop\n\tcli" ::"a"(0), "c"(0)
+                         : "memory");
+    else
         __asm__ volatile("sti\n\thlt\n\tcli" ::: "memory");
-        return;
-    }
     block->watching = false;
-    __asm__ volatile("sti\n\tmwait\n\tnop\n\tcli" ::"a"(0), "c"(0) : "memory");
+    clock_sleep_end();
 }

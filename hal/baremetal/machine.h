@@ -121,9 +121,13 @@ struct cpu_block {
     void *entry_arg;
     uint32_t apic_id;
     bool started;
-    bool watching;        /* idle.c: hal_cpu_watch() was called */
-    uint64_t timer_ticks; /* what the local APIC's timer was set to */
-    uint64_t timer_tsc;   /* and when */
+    bool watching; /* idle.c: hal_cpu_watch() was called */
+    /* Of the timer, which serves both; UINT64_MAX: never. */
+    uint64_t deadline_ns;   /* hal_timer_set() */
+    uint64_t sample_ns;     /* the next sample, if the CPU stays awake */
+    uint64_t sample_period; /* 0: none */
+    uint64_t timer_ticks;   /* what the local APIC's timer was set to */
+    uint64_t timer_tsc;     /* and when */
     uint64_t gdt[7];
     uint8_t tss[104] __attribute__((aligned(16)));
     struct handler handlers[VECTOR_COUNT];
@@ -254,6 +258,14 @@ int paging_map_io(uint64_t base, uint64_t size);
 /* clock.c */
 void clock_init(void);
 void clock_settle(void); /* before another CPU may ask for the time */
+
+/* The timer's interrupt: which of the two it is for, perhaps both. */
+enum { TIMER_DEADLINE = 1, TIMER_SAMPLE = 2 };
+unsigned clock_timer_fired(void);
+
+/* No samples from here to there: around a sleep, with interrupts off. */
+void clock_sleep_begin(void);
+void clock_sleep_end(void);
 uint64_t clock_rtc_ns(void);
 
 /* console.c */

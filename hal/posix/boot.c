@@ -156,6 +156,7 @@ host_machine_prepare(const struct host_config *config)
 
 void host_machine_close(void)
 {
+    host_samples_close();
     if (machine_boot.cpu_count > 0) {
         cpu_stop_others();
         host_cpus_close();

@@ -111,6 +111,7 @@ struct host_fault {
 
 /* A CPU's pthread, on its signal stack. */
 _Noreturn void machine_fault(const struct host_fault *fault);
+void machine_sample(const struct host_fault *where);
 
 /* ---- CPUs and time (host_thread.c) --------------------------------------- */
 
@@ -147,6 +148,17 @@ uint64_t host_time_ns(void);
  * deadline. UINT64_MAX: never.
  */
 void host_timer_set(unsigned cpu, uint64_t deadline_ns);
+
+/* ---- Samples (host_sample.c) --------------------------------------------- */
+
+/*
+ * Call machine_sample() on this CPU after each `period_ns` of processor time;
+ * 0: no more. Returns 0, -ENOTSUP.
+ */
+int host_sample_start(unsigned cpu, uint64_t period_ns);
+
+/* No CPU has samples from now on. */
+void host_samples_close(void);
 
 /* ---- Memory, console, end (host_misc.c, host_file.c) --------------------- */
 

@@ -182,6 +182,15 @@ void on_each(void (*fn)(void))
     }
 }
 
+void kernel_sample(const struct hal_fault *where)
+{
+    struct cpu *cpu = self();
+
+    count_up(&cpu->samples);
+    cpu->bad_samples +=
+        hal_irq_save() != HAL_IRQS_OFF || where->ip == 0 || where->sp == 0;
+}
+
 /* ---- The run ------------------------------------------------------------- */
 
 static const struct contract_test *const lists[] = {

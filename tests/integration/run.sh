@@ -519,6 +519,38 @@ test_panic_metal() {
     fault 'assertion failed' assert
     grep -q 'thread_entry+0x' "$work/$TEST_NAME.out" || die "no caller"
 }
+# One that keeps its CPU for 300 ms is told of once, and goes on.
+watchdog() { # CPU COMMAND...
+    local cpu="$1"
+    shift
+    expect 0 "warning: cpu $cpu: thread victim has not yielded for 1[0-9][0-9] ms" "$@"
+    [ "$(grep -c 'has not yielded' "$work/$TEST_NAME.out")" = 1 ] || die "told twice"
+    grep -qE '(in|at) .*fault_spin\+0x' "$work/$TEST_NAME.out" || die "no function"
+    grep -q 'at .*thread_entry+0x' "$work/$TEST_NAME.out" || die "no caller"
+}
+test_watchdog_metal() {
+    local how
+    for how in "--machine microvm" "--machine pc"; do
+        # shellcheck disable=SC2086 # two words
+        set -- tools/qemu.sh --no-net $how --cpus 2 --mem 32 \
+            --kernel "$build/metal/faults.elf" --append
+        watchdog 0 "$@" "watchdog=100 spin"
+        watchdog 1 "$@" "watchdog=100 spin there"
+        expect 0 Torc "$@" "spin there"
+        ! grep 'has not yielded' "$work/$TEST_NAME.out" || die "told unasked"
+        expect 0 Torc "$@" "watchdog=1000 spin"
+        ! grep 'has not yielded' "$work/$TEST_NAME.out" || die "told too early"
+        expect 2 "watchdog=9: give a number from 10 to 60000" "$@" "watchdog=9 spin"
+    done
+}
+test_watchdog_host() {
+    watchdog 0 "$build/host/faults" -- watchdog=100 spin
+    watchdog 1 "$build/host/faults" --cpus 2 -- watchdog=100 spin there
+    expect 0 Torc "$build/host/faults" --cpus 2 -- spin there
+    ! grep 'has not yielded' "$work/$TEST_NAME.out" || die "told unasked"
+    expect 2 "watchdog=60001: give" "$build/host/faults" -- watchdog=60001
+    expect 2 "watchdog=1s: give" "$build/host/faults" -- watchdog=1s
+}
 test_panic_host() {
     expect fail 'panic: segmentation fault, address 0x8' "$build/host/faults" -- read
     grep -q 'fault_read+0x' "$work/$TEST_NAME.out" || die "no function"
