@@ -75,7 +75,7 @@ expect() {
 }
 
 make_site() {
-    [ -e "$site/.done" ] && return
+    [ "$site/.done" -nt "$build/metal/webserver.elf" ] && return
     rm -rf "$site"
     mkdir -p "$site/sub/deeper"
     echo '<h1>root</h1>' >"$site/index.html"
@@ -547,7 +547,7 @@ test_panic_metal() {
 watchdog() { # CPU COMMAND...
     local cpu="$1"
     shift
-    expect 0 "warning: cpu $cpu: thread victim has not yielded for 1[0-9][0-9] ms" "$@"
+    expect 0 "warning: cpu $cpu: thread victim has not yielded for [0-9]* ms" "$@"
     [ "$(grep -c 'has not yielded' "$work/$TEST_NAME.out")" = 1 ] || die "told twice"
     grep -qE '(in|at) .*fault_spin\+0x' "$work/$TEST_NAME.out" || die "no function"
     grep -q 'at .*thread_entry+0x' "$work/$TEST_NAME.out" || die "no caller"
@@ -568,8 +568,8 @@ test_watchdog_metal() {
     done
 }
 test_watchdog_host() {
-    watchdog 0 "$build/host/faults" -- watchdog=100 spin
-    watchdog 1 "$build/host/faults" --cpus 2 -- watchdog=100 spin there
+    watchdog 0 "$build/host/faults" -- watchdog=50 spin
+    watchdog 1 "$build/host/faults" --cpus 2 -- watchdog=50 spin there
     expect 0 Torc "$build/host/faults" --cpus 2 -- spin there
     ! grep 'has not yielded' "$work/$TEST_NAME.out" || die "told unasked"
     expect 2 "watchdog=60001: give" "$build/host/faults" -- watchdog=60001
