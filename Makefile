@@ -48,6 +48,11 @@ SLIRP_CFLAGS = $(shell pkg-config --cflags slirp 2>/dev/null)
 SLIRP_LIBS = $(shell pkg-config --libs slirp 2>/dev/null)
 HOSTED := -D_GNU_SOURCE -mno-red-zone -Ihal/posix -pthread
 
+# Applications, and the test of it, may use floating point; the kernel may not.
+WITH-FLOAT := apps/% tests/integration/hal_contract_fp.c
+flags = $(if $(filter $(WITH-FLOAT),$(1)),$(filter-out \
+	-mgeneral-regs-only,$(FLAGS-$(2))),$(FLAGS-$(2)))
+
 FLAGS-metal := $(METAL)
 FLAGS-host := -Ihal/posix
 FLAGS-asan := -Ihal/posix $(SAN) -O1
@@ -86,8 +91,8 @@ $(BUILD)/$(1)/hal/posix/host_%.o: hal/posix/host_%.c
 $(BUILD)/$(1)/%.o: %.c
 	@mkdir -p $$(@D)
 	$$(call say,CC,$$<)
-	$$(Q)$$(CC) $$(BASE) $$(WARN) $$(call WARN-extra,$$<) $$(FREE) $$(FLAGS-$(1)) \
-		-c $$< -o $$@
+	$$(Q)$$(CC) $$(BASE) $$(WARN) $$(call WARN-extra,$$<) $$(FREE) \
+		$$(call flags,$$<,$(1)) -c $$< -o $$@
 
 $(BUILD)/$(1)/%.o: %.S
 	@mkdir -p $$(@D)
@@ -173,7 +178,7 @@ define contract_rules
 $(BUILD)/$(1)/contract/%.o: tests/integration/%.c
 	@mkdir -p $$(@D)
 	$$(call say,CC,$$<)
-	$$(Q)$$(CC) $$(BASE) $$(WARN) $$(FREE) $$(FLAGS-$(1)) -c $$< -o $$@
+	$$(Q)$$(CC) $$(BASE) $$(WARN) $$(FREE) $$(call flags,$$<,$(1)) -c $$< -o $$@
 endef
 $(foreach v,metal host asan tsan,$(eval $(call contract_rules,$(v))))
 contract_objects = $(CONTRACT:tests/integration/%.c=$(BUILD)/$(1)/contract/%.o)

@@ -64,6 +64,7 @@ struct hal_boot_info {
     unsigned module_count;
     struct hal_region region[HAL_REGION_MAX]; /* disjoint, ascending */
     struct hal_module module[HAL_MODULE_MAX];
+    uint8_t cpu_node[HAL_CPU_MAX]; /* NUMA node of each CPU, 0 if unknown */
     uint64_t boot_wall_ns; /* UTC since 1970 when hal_time_ns() was 0, or 0 */
     const char *machine;   /* for people: "x86-64 pc", "posix threads" */
 };
@@ -129,6 +130,14 @@ must_check int hal_cpu_start(unsigned cpu, void (*entry)(void *), void *arg,
  */
 void hal_cpu_idle(void);
 
+/*
+ * Watch the 64 bytes at `line` (aligned to 64): a store by another CPU to them
+ * from now on will end the next hal_cpu_idle(), which must be the next sleep of
+ * this CPU. Interrupts are off from here to there. Returns false when this
+ * machine cannot; then only an interrupt ends it.
+ */
+bool hal_cpu_watch(const void *line);
+
 /* In every spin loop: a pause, and a moment for simulated time to move. */
 void hal_cpu_relax(void);
 
@@ -192,6 +201,22 @@ uint64_t hal_time_ns(void);
  */
 void hal_timer_set(uint64_t deadline_ns);
 
+/*
+ * From now on, about every `period_ns` (at least HAL_SAMPLE_MIN_NS), call
+ * kernel_sample() on this CPU, whatever it is running with interrupts on, be it
+ * a loop that calls nothing of the HAL; but not while it sleeps. 0 ends it.
+ * Returns 0, -ENOTSUP.
+ */
+enum { HAL_SAMPLE_MIN_NS = 100 * 1000 };
+must_check int hal_sample_start(uint64_t period_ns);
+
+/*
+ * Upcall: a sample of what this CPU does: ip, sp and fp of the interrupted
+ * code. Runs on the HAL's own stack with interrupts off, between any two
+ * instructions: it reads what it can, and returns soon.
+ */
+void kernel_sample(const struct hal_fault *where);
+
 /* Fill `buf` with up to `len` random bytes; returns how many it had. */
 size_t hal_entropy(void *buf, size_t len);
 
@@ -220,21 +245,27 @@ void hal_context_fini(struct hal_context *ctx);
 /* ---- 6. Memory: attributes, ordering, devices ---------------------------- */
 
 enum hal_page_attr {
-    HAL_PAGE_NORMAL,   /* readable, writable, cached, not executable */
-    HAL_PAGE_NONE,     /* any access is a fault: guard pages */
-    HAL_PAGE_UNCACHED, /* readable, writable, not cached */
+    HAL_PAGE_NORMAL,          /* readable, writable, cached, not executable */
+    HAL_PAGE_NONE,            /* any access is a fault: guard pages */
+    HAL_PAGE_UNCACHED,        /* readable, writable, not cached */
+    HAL_PAGE_WRITE_COMBINING, /* the same, but stores may be collected */
 };
 
 /*
- * Set the attribute of whole pages of a boot region. The pages belong to this
- * CPU; other CPUs must not have touched them since they last changed.
+ * Set the attribute of whole pages of boot regions; their contents stay. The
+ * pages belong to this CPU; other CPUs must not have touched them since they
+ * last changed.
  * Returns 0, -EINVAL (not aligned, not in a region), -ENOMEM (no page-table
- * page left), -ENOTSUP (this machine cannot; UNCACHED on the hosted one).
+ * page left), -ENOTSUP (this machine cannot: UNCACHED and WRITE_COMBINING on
+ * the hosted one); after an error nothing has changed.
+ *
+ * Where the memory of one CPU begins, CPU 0 sets the first page to NORMAL
+ * before it starts the others: so no two of them ever make the same page table.
  */
 must_check int hal_page_attr(void *base, size_t size, enum hal_page_attr attr);
 
 /*
- * Let devices reach [ptr, ptr+size), whole pages of a boot region, from now on.
+ * Let devices reach [ptr, ptr+size), whole pages of boot regions, from now on.
  * Returns 0, -EINVAL, -ENOMEM (the hosted machine tracks a bounded number).
  */
 must_check int hal_dma_map(void *ptr, size_t size);
@@ -356,6 +387,11 @@ must_check int hal_net_recv(unsigned unit, void *buf, size_t size);
  *                                a new context starts with the caller's
  *   uint64_t hal_cycles(void)    a counter of constant, unknown rate: cheap,
  *                                monotonic, the same on all CPUs
+ *   uint64_t hal_fp_control(void)
+ *   void hal_fp_control_set(uint64_t control)
+ *                                this CPU's floating-point control, which a
+ *                                function keeps for its caller: the x87 control
+ *                                word from bit 32 on, MXCSR below
  *   void hal_fence(void)         all loads and stores before it are visible to
  *                                every CPU before any after it: the store-load
  *                                barrier, for the one place that needs it

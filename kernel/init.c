@@ -7,12 +7,14 @@
 #include "kernel/heap.h"
 #include "kernel/idle.h"
 #include "kernel/lib/check.h"
+#include "kernel/lib/str.h"
 #include "kernel/log.h"
 #include "kernel/mem.h"
 #include "kernel/panic.h"
 #include "kernel/percpu.h"
 #include "kernel/thread.h"
 #include "kernel/vfs.h"
+#include "kernel/watchdog.h"
 #include <torc/app.h>
 #include <torc/log.h>
 #include <torc/machine.h>
@@ -24,6 +26,7 @@ enum {
     EXIT_BAD_BOOT = 1,
     EXIT_BAD_OPTION = 2,
 };
+#define GIB            ((uintptr_t)1 << 30)
 #define ONLINE_WAIT_NS (5 * NS_PER_S)
 
 /* Constant after kernel_init(). */
@@ -67,12 +70,70 @@ void machine_exit(int status)
 /* The counter hal_cycles() when the machine was young; constant. */
 uint64_t boot_cycles;
 
+/* ---- Memory -------------------------------------------------------------- */
+
+/* How much of a region a CPU has. */
+static size_t share_of(unsigned cpu, const struct hal_region *region)
+{
+    const struct page_allocator *pages = mem_pages_of(cpu);
+    size_t bytes = 0;
+
+    for (unsigned i = 0; i < pages->range_count; i++) {
+        uintptr_t from = pages->range[i].base;
+        uintptr_t to = from + pages->range[i].page_count * PAGE_SIZE;
+
+        if (from < region->base)
+            from = region->base;
+        if (to > region->base + region->size)
+            to = region->base + region->size;
+        bytes += to > from ? to - from : 0;
+    }
+    return bytes;
+}
+
+static void log_memory(void)
+{
+    for (unsigned cpu = 0; cpu < boot->cpu_count; cpu++) {
+        for (unsigned i = 0; i < boot->region_count; i++) {
+            size_t bytes = share_of(cpu, &boot->region[i]);
+
+            if (bytes > 0)
+                log_debug("cpu %u, node %u: %zu MiB of node %u", cpu,
+                          boot->cpu_node[cpu], bytes >> 20,
+                          boot->region[i].node);
+        }
+    }
+}
+
+/*
+ * What hal_page_attr() asks of CPU 0 where shares begin. One that begins on a
+ * GiB has no page in common with others, however large pages are.
+ */
+static int prepare_borders(void)
+{
+    for (unsigned cpu = 0; cpu < boot->cpu_count; cpu++) {
+        const struct page_allocator *pages = mem_pages_of(cpu);
+
+        for (unsigned i = 0; i < pages->range_count; i++) {
+            void *first = pages->range[i].pages;
+            int status = 0;
+
+            if ((uintptr_t)first % GIB != 0)
+                status = hal_page_attr(first, PAGE_SIZE, HAL_PAGE_NORMAL);
+            if (status != 0)
+                return status;
+        }
+    }
+    return 0;
+}
+
 /* ---- Before threads ------------------------------------------------------ */
 
 static void init_options(const char *app_name)
 {
     int status = cmdline_parse(boot->cmdline, app_name);
     const char *level;
+    const char *idle;
 
     if (status != 0) {
         log_error(status == -E2BIG
@@ -81,12 +142,18 @@ static void init_options(const char *app_name)
                       : "the command line has an open quote: close it");
         hal_exit(EXIT_BAD_OPTION);
     }
+    idle = machine_option("idle"); /* the HAL's own parser has acted on it */
+    if (idle != NULL && !str_equal(idle, "mwait") && !str_equal(idle, "hlt")) {
+        log_error("idle=%s: use mwait or hlt", idle);
+        hal_exit(EXIT_BAD_OPTION);
+    }
     level = machine_option("log");
     if (level != NULL && log_set_level(level) != 0) {
         log_error("log=%s: use error, warn, info or debug", level);
         hal_exit(EXIT_BAD_OPTION);
     }
-    if (thread_init() != 0 || idle_init() != 0 || heap_init() != 0)
+    if (thread_init() != 0 || idle_init() != 0 || heap_init() != 0 ||
+        watchdog_options() != 0)
         hal_exit(EXIT_BAD_OPTION);
 }
 
@@ -109,7 +176,7 @@ void kernel_init(const struct hal_boot_info *info, const char *app_name)
     assert(info->cpu_count >= 1 && info->cpu_count <= HAL_CPU_MAX);
     assert(info->region_count <= HAL_REGION_MAX);
     init_options(app_name);
-    if (mem_init(info, info->cpu_count) != 0)
+    if (mem_init(info, info->cpu_count) != 0 || prepare_borders() != 0)
         too_little_memory();
     for (unsigned cpu = 0; cpu < info->cpu_count; cpu++) {
         if (percpu_create(cpu) == NULL)
@@ -119,6 +186,7 @@ void kernel_init(const struct hal_boot_info *info, const char *app_name)
         too_little_memory();
     hal_cpu_set_local(cpu_of(0));
     sched_init();
+    watchdog_init();
     device_list_init();
 }
 
@@ -138,6 +206,7 @@ static void cpu_entry(void *arg)
 
     hal_cpu_set_local(cpu);
     sched_init();
+    watchdog_init();
     cpu->online_item.run = online_arrived;
     exchange_send(0, &cpu->online_item);
     sched_run();
@@ -203,6 +272,7 @@ void kernel_main(const struct hal_boot_info *info)
     kernel_init(info, torc_app.name);
     log_info("Torc on %s, %u CPU%s: %s", info->machine, info->cpu_count,
              info->cpu_count == 1 ? "" : "s", torc_app.name);
+    log_memory();
     start_cpus();
     if (thread_create_here(&attr, main_thread, NULL, &thread) != 0)
         too_little_memory();

@@ -246,13 +246,27 @@ bool page_is_mine(struct page_allocator *pages, const void *ptr)
 
 /* ---- Dividing memory ----------------------------------------------------- */
 
-/* Give [base, base+size) to a CPU; what is too small to use is left out. */
+/*
+ * Give [base, base+size) to a CPU; what is too small to use is left out. What
+ * continues the range before becomes part of it.
+ */
 static void share_add(struct page_allocator *pages, uintptr_t base, size_t size)
 {
-    size_t total = size >> PAGE_SHIFT;
-    size_t meta = (total * sizeof(struct page) + PAGE_SIZE - 1) >> PAGE_SHIFT;
     struct page_range *range = &pages->range[pages->range_count];
+    size_t total;
+    size_t meta;
 
+    if (pages->range_count > 0 &&
+        range[-1].base + range[-1].page_count * PAGE_SIZE == base) {
+        range--;
+        pages->range_count--;
+        pages->total_pages -= range->page_count;
+        pages->free_pages -= range->page_count;
+        size += base - (uintptr_t)range->pages;
+        base = (uintptr_t)range->pages;
+    }
+    total = size >> PAGE_SHIFT;
+    meta = (total * sizeof(struct page) + PAGE_SIZE - 1) >> PAGE_SHIFT;
     if (total < 2 || total <= meta || pages->range_count == PAGE_RANGE_MAX)
         return;
     range->pages = (struct page *)base;
@@ -266,9 +280,7 @@ static void share_add(struct page_allocator *pages, uintptr_t base, size_t size)
 
 /*
  * Where one share may end and the next begin: on the largest page that shares
- * are large against, because a page-table entry that serves two CPUs would be
- * changed by both. (Shares below 4 MiB do share one; then a guard page may be
- * lost.)
+ * are large against, so that few are in small pages because of it.
  */
 static size_t border_size(size_t share)
 {
@@ -281,23 +293,69 @@ static size_t border_size(size_t share)
 }
 
 /*
+ * A deal: some regions divided evenly among some CPUs. A node's memory goes to
+ * its CPUs, that of all nodes without CPUs to everybody, as does all memory
+ * when nodes are to be ignored.
+ */
+enum { EVERYBODY = -1 };
+
+static int dealt_to(const struct hal_boot_info *info, bool by_node,
+                    unsigned region)
+{
+    for (unsigned cpu = 0; by_node && cpu < allocator_count; cpu++) {
+        if (info->cpu_node[cpu] == info->region[region].node)
+            return info->cpu_node[cpu];
+    }
+    return EVERYBODY;
+}
+
+/* The first CPU from `cpu` on that takes part, or allocator_count. */
+static unsigned dealt_cpu(const struct hal_boot_info *info, int whom,
+                          unsigned cpu)
+{
+    while (whom != EVERYBODY && cpu < allocator_count &&
+           info->cpu_node[cpu] != whom)
+        cpu++;
+    return cpu;
+}
+
+/* What each CPU that takes part should get: all it is about, evenly. */
+static size_t deal_share(const struct hal_boot_info *info, bool by_node,
+                         int whom)
+{
+    size_t total = 0;
+    size_t count = 0;
+
+    for (unsigned i = 0; i < info->region_count; i++) {
+        if (dealt_to(info, by_node, i) == whom)
+            total += info->region[i].size;
+    }
+    for (unsigned cpu = dealt_cpu(info, whom, 0); cpu < allocator_count;
+         cpu = dealt_cpu(info, whom, cpu + 1))
+        count++;
+    return total / count & ~(size_t)(PAGE_SIZE - 1);
+}
+
+/*
  * Walk the regions once, handing each CPU its share in turn. What the rounding
  * to a border takes from one share is added to the next.
  */
-static void divide(const struct hal_boot_info *info, size_t share)
+static void deal(const struct hal_boot_info *info, bool by_node, int whom)
 {
+    size_t share = deal_share(info, by_node, whom);
     size_t border = border_size(share);
     size_t missing = share;
-    unsigned cpu = 0;
+    unsigned cpu = dealt_cpu(info, whom, 0);
+    unsigned next = dealt_cpu(info, whom, cpu + 1);
 
     for (unsigned i = 0; i < info->region_count; i++) {
         uintptr_t base = info->region[i].base;
         uintptr_t end = base + info->region[i].size;
 
-        while (base < end) {
+        while (base < end && dealt_to(info, by_node, i) == whom) {
             size_t size = end - base;
 
-            if (size > missing && cpu + 1 < allocator_count) {
+            if (size > missing && next < allocator_count) {
                 uintptr_t cut = (base + missing) & ~(border - 1);
 
                 size = cut > base ? cut - base : missing;
@@ -305,32 +363,59 @@ static void divide(const struct hal_boot_info *info, size_t share)
             share_add(&allocators[cpu], base, size);
             base += size;
             missing -= size < missing ? size : missing;
-            if (missing < border && cpu + 1 < allocator_count) {
-                cpu++;
+            if (missing < border && next < allocator_count) {
+                cpu = next;
+                next = dealt_cpu(info, whom, cpu + 1);
                 missing += share;
             }
         }
     }
 }
 
-int mem_init(const struct hal_boot_info *info, unsigned cpu_count)
+/*
+ * Divide all memory, what is near a CPU first: it is used first. Returns
+ * whether every share is large enough.
+ */
+static bool divide(const struct hal_boot_info *info, bool by_node, size_t least)
 {
-    size_t total = 0;
-
-    allocator_count = cpu_count;
-    for (unsigned cpu = 0; cpu < cpu_count; cpu++) {
+    for (unsigned cpu = 0; cpu < allocator_count; cpu++) {
         allocators[cpu] = (struct page_allocator){.cpu = cpu};
         for (unsigned i = 0; i <= PAGE_ORDER_MAX; i++)
             list_init(&allocators[cpu].free[i]);
     }
+    for (unsigned i = 0; i < info->region_count; i++) {
+        int whom = dealt_to(info, by_node, i);
+        unsigned before = 0;
+
+        while (dealt_to(info, by_node, before) != whom)
+            before++;
+        if (before == i && whom != EVERYBODY)
+            deal(info, by_node, whom);
+    }
+    deal(info, by_node, EVERYBODY);
+    for (unsigned cpu = 0; cpu < allocator_count; cpu++) {
+        if (allocators[cpu].total_pages * PAGE_SIZE < least)
+            return false;
+    }
+    return true;
+}
+
+int mem_init(const struct hal_boot_info *info, unsigned cpu_count)
+{
+    size_t total = 0;
+    size_t even;
+
+    allocator_count = cpu_count;
     for (unsigned i = 0; i < info->region_count; i++)
         total += info->region[i].size;
-    if (total / cpu_count < MEM_SHARE_MIN)
+    even = total / cpu_count;
+    if (even < MEM_SHARE_MIN)
         return -ENOMEM;
-    divide(info, total / cpu_count & ~(size_t)(PAGE_SIZE - 1));
-    for (unsigned cpu = 0; cpu < cpu_count; cpu++) {
-        if (allocators[cpu].total_pages * PAGE_SIZE < MEM_SHARE_MIN / 2)
-            return -ENOMEM;
-    }
-    return 0;
+    /* A CPU whose node has no memory, or next to none: better far than none. */
+    if (divide(info, true,
+               even / MEM_NODE_UNEVEN > MEM_SHARE_MIN ? even / MEM_NODE_UNEVEN
+                                                      : MEM_SHARE_MIN / 2) ||
+        divide(info, false, MEM_SHARE_MIN / 2))
+        return 0;
+    return -ENOMEM;
 }

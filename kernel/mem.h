@@ -19,7 +19,7 @@ enum {
     PAGE_SHIFT = 12,
     PAGE_SIZE = HAL_PAGE_SIZE,
     PAGE_ORDER_MAX = 18, /* a block of 1 GiB */
-    PAGE_RANGE_MAX = 4,  /* ranges in one CPU's share */
+    PAGE_RANGE_MAX = 8,  /* ranges in one CPU's share */
 };
 
 enum page_state {
@@ -62,10 +62,13 @@ struct page_allocator {
 };
 
 /*
- * Divide the regions over `cpu_count` CPUs. CPU 0, at boot.
+ * Divide the regions over `cpu_count` CPUs: the memory of each node evenly over
+ * its CPUs, that of nodes without CPUs over all. Where nodes are so uneven that
+ * a CPU would get less than a MEM_NODE_UNEVENth of an even share, nodes are
+ * ignored. CPU 0, at boot.
  * Returns 0, -ENOMEM when a share would be below MEM_SHARE_MIN.
  */
-enum { MEM_SHARE_MIN = 1024 * 1024 };
+enum { MEM_SHARE_MIN = 1024 * 1024, MEM_NODE_UNEVEN = 16 };
 must_check int mem_init(const struct hal_boot_info *info, unsigned cpu_count);
 
 /* The allocator of one CPU; for that CPU, and for CPU 0 before it starts. */

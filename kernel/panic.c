@@ -47,23 +47,28 @@ struct frame {
 };
 
 /*
- * Follow the frame pointers while they climb, stay aligned and stay near: the
- * stack may be what is broken.
+ * Follow the frame pointers while they climb, stay aligned and stay in [low,
+ * high): the stack may be what is broken.
  */
-static void backtrace(uintptr_t fp)
+static void backtrace(uintptr_t fp, uintptr_t low, uintptr_t high)
 {
-    uintptr_t limit = fp + STACK_SPAN_MAX;
-
     for (unsigned i = 0; i < BACKTRACE_MAX; i++) {
         const struct frame *frame = (const struct frame *)fp;
 
-        if (fp == 0 || fp % sizeof(uintptr_t) != 0 || frame->return_ip == 0)
+        if (fp < low || fp > high || high - fp < sizeof(*frame) ||
+            fp % sizeof(uintptr_t) != 0 || frame->return_ip == 0)
             break;
         say_place("at", frame->return_ip);
-        if ((uintptr_t)frame->caller <= fp || (uintptr_t)frame->caller >= limit)
+        if ((uintptr_t)frame->caller <= fp)
             break;
         fp = (uintptr_t)frame->caller;
     }
+}
+
+void backtrace_print(uintptr_t ip, uintptr_t fp, uintptr_t low, uintptr_t high)
+{
+    say_place("in", ip);
+    backtrace(fp, low, high);
 }
 
 static void say_where(void)
@@ -83,7 +88,8 @@ static _Noreturn void finish(uintptr_t fp)
 
     if (!again) {
         again = true;
-        backtrace(fp);
+        if (fp != 0)
+            backtrace(fp, fp, fp + STACK_SPAN_MAX);
     }
     hal_abort();
 }

@@ -2,6 +2,7 @@
 #ifndef TORC_KERNEL_PANIC_H
 #define TORC_KERNEL_PANIC_H
 
+#include <stdint.h>
 #include <torc/compiler.h>
 
 /*
@@ -10,5 +11,11 @@
  * that runs out are errors, not panics.
  */
 _Noreturn void panic(const char *format, ...) printf_like(1, 2);
+
+/*
+ * Print where code was interrupted: `ip`, and its callers as long as their
+ * frames, the first at `fp`, lie in [low, high). Any context.
+ */
+void backtrace_print(uintptr_t ip, uintptr_t fp, uintptr_t low, uintptr_t high);
 
 #endif

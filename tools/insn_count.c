@@ -1,17 +1,23 @@
 /*
  * A QEMU TCG plugin that prints how many guest instructions ran until the
- * machine ended. The few prototypes are written by hand: Debian packages no
+ * machine ended, and with the argument every=MS also how many until then, each
+ * MS milliseconds. The few prototypes are written by hand: Debian packages no
  * header. QEMU 7.2, docs/devel/tcg-plugins.rst.
  */
 #include <inttypes.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
 
 typedef uint64_t qemu_plugin_id_t;
 struct qemu_plugin_tb;
 struct qemu_info;
 
-enum { QEMU_PLUGIN_INLINE_ADD_U64 = 0 };
+enum { QEMU_PLUGIN_CB_NO_REGS = 0 };
 
 void qemu_plugin_register_vcpu_tb_trans_cb(
     qemu_plugin_id_t id,
@@ -19,28 +25,72 @@ void qemu_plugin_register_vcpu_tb_trans_cb(
 void qemu_plugin_register_atexit_cb(qemu_plugin_id_t id,
                                     void (*cb)(qemu_plugin_id_t id, void *p),
                                     void *userdata);
-void qemu_plugin_register_vcpu_tb_exec_inline(struct qemu_plugin_tb *tb, int op,
-                                              void *ptr, uint64_t imm);
+void qemu_plugin_register_vcpu_tb_exec_cb(struct qemu_plugin_tb *tb,
+                                          void (*cb)(unsigned cpu, void *data),
+                                          int flags, void *data);
 size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *tb);
 uint64_t qemu_plugin_tb_vaddr(const struct qemu_plugin_tb *tb);
 void qemu_plugin_outs(const char *string);
 
 __attribute__((visibility("default"))) int qemu_plugin_version = 1;
 
-/* Of one virtual CPU: meant for -smp 1. Below and above 1 MiB: firmware,
- * kernel. */
-static uint64_t firmware;
-static uint64_t kernel;
+/*
+ * Of each virtual CPU, which runs on a thread of its own and is the only one
+ * that adds. Below and above 1 MiB: firmware, kernel.
+ */
+enum { CPU_MAX = 256, FIRMWARE = 0, KERNEL = 1 };
+static struct {
+    _Atomic uint64_t ran[2];
+} __attribute__((aligned(64))) cpus[CPU_MAX];
+
+/* What a callback is told: how many instructions, and of which kind. */
+static void executed(unsigned cpu, void *data)
+{
+    uintptr_t what = (uintptr_t)data;
+    _Atomic uint64_t *ran = &cpus[cpu % CPU_MAX].ran[what & 1];
+
+    atomic_store_explicit(
+        ran, atomic_load_explicit(ran, memory_order_relaxed) + (what >> 1),
+        memory_order_relaxed);
+}
 
 static void translated(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 {
     uint64_t at = qemu_plugin_tb_vaddr(tb);
-    int is_kernel = at >= 0x100000 && at < 0x400000;
+    int kind = at >= 0x100000 && at < 0x400000 ? KERNEL : FIRMWARE;
+    uintptr_t what = qemu_plugin_tb_n_insns(tb) << 1 | (unsigned)kind;
 
     (void)id;
-    qemu_plugin_register_vcpu_tb_exec_inline(tb, QEMU_PLUGIN_INLINE_ADD_U64,
-                                             is_kernel ? &kernel : &firmware,
-                                             qemu_plugin_tb_n_insns(tb));
+    qemu_plugin_register_vcpu_tb_exec_cb(tb, executed, QEMU_PLUGIN_CB_NO_REGS,
+                                         (void *)what);
+}
+
+static uint64_t total(int kind)
+{
+    uint64_t sum = 0;
+
+    for (unsigned cpu = 0; cpu < CPU_MAX; cpu++)
+        sum += atomic_load_explicit(&cpus[cpu].ran[kind], memory_order_relaxed);
+    return sum;
+}
+
+static void *teller(void *arg)
+{
+    long ms = (long)(intptr_t)arg;
+    const struct timespec pause = {ms / 1000, ms % 1000 * 1000000};
+    char text[120];
+
+    for (;;) {
+        struct timespec now;
+
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        snprintf(text, sizeof(text), "at %lld ms: %" PRIu64 " instructions\n",
+                 (long long)now.tv_sec * 1000 + now.tv_nsec / 1000000,
+                 total(FIRMWARE) + total(KERNEL));
+        qemu_plugin_outs(text);
+        nanosleep(&pause, NULL);
+    }
+    return NULL;
 }
 
 static void ended(qemu_plugin_id_t id, void *p)
@@ -52,7 +102,7 @@ static void ended(qemu_plugin_id_t id, void *p)
     snprintf(text, sizeof(text),
              "instructions: firmware %" PRIu64
              ", kernel and application %" PRIu64 "\n",
-             firmware, kernel);
+             total(FIRMWARE), total(KERNEL));
     qemu_plugin_outs(text);
 }
 
@@ -60,10 +110,25 @@ __attribute__((visibility("default"))) int
 qemu_plugin_install(qemu_plugin_id_t id, const struct qemu_info *info, int argc,
                     char **argv)
 {
+    long every = 0;
+
     (void)info;
-    (void)argc;
-    (void)argv;
+    for (int i = 0; i < argc; i++) {
+        if (strncmp(argv[i], "every=", 6) == 0)
+            every = strtol(argv[i] + 6, NULL, 10);
+        if (every <= 0) {
+            fprintf(stderr, "insn_count: every=MS and nothing else\n");
+            return -1;
+        }
+    }
     qemu_plugin_register_vcpu_tb_trans_cb(id, translated);
     qemu_plugin_register_atexit_cb(id, ended, NULL);
+    if (every > 0) {
+        pthread_t thread;
+
+        if (pthread_create(&thread, NULL, teller, (void *)(intptr_t)every) != 0)
+            return -1;
+        pthread_detach(thread);
+    }
     return 0;
 }

@@ -7,14 +7,17 @@
  *   execute   data is executed
  *   stack     a stack overflows
  *   assert    an assertion fails
+ *   spin      nothing is given up for 300 ms; then all is well
  */
 #include "kernel/lib/check.h"
 #include "kernel/lib/str.h"
+#include <stdbool.h>
 #include <torc/app.h>
 #include <torc/log.h>
 #include <torc/machine.h>
 #include <torc/message.h>
 #include <torc/thread.h>
+#include <torc/time.h>
 
 /* A look through this keeps the compiler from seeing what will happen. */
 static volatile uintptr_t hidden;
@@ -59,13 +62,31 @@ static int fault_assert(void *arg)
     return 0;
 }
 
+/* Set on the CPU it happens on, looked at on CPU 0. */
+static volatile bool ended;
+
+/* Calls nothing for most of the time. */
+static int fault_spin(void *arg)
+{
+    uint64_t end = time_ns() + 300 * NS_PER_MS;
+    double sum = 0;
+
+    (void)arg;
+    while (time_ns() < end) {
+        for (hidden = 0; hidden < 1000000; hidden++)
+            sum += 1.0 / (double)(hidden + 1);
+    }
+    ended = sum > 1;
+    return 0;
+}
+
 static const struct {
     const char *name;
     int (*fn)(void *);
 } faults[] = {
     {"read", fault_read},       {"write", fault_write},
     {"execute", fault_execute}, {"stack", fault_stack},
-    {"assert", fault_assert},
+    {"assert", fault_assert},   {"spin", fault_spin},
 };
 
 static int app_main(int argc, char **argv)
@@ -82,11 +103,12 @@ static int app_main(int argc, char **argv)
             continue;
         if (thread_create(&attr, faults[i].fn, NULL, &id) != 0)
             return 1;
-        for (;;)
-            thread_yield();
+        while (!ended)
+            thread_sleep(10 * NS_PER_MS);
+        return 0;
     }
-    log_error("faults: read, write, execute, stack or assert, then perhaps "
-              "there");
+    log_error("faults: read, write, execute, stack, assert or spin, then "
+              "perhaps there");
     return 2;
 }
 

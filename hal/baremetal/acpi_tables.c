@@ -15,6 +15,7 @@ enum {
     RSDP_SIZE_2 = 36,
     HEADER_SIZE = 36,
     HEADER_LENGTH = 4,
+    HEADER_REVISION = 8,
     TABLE_SIZE_MAX = 1024 * 1024,
     TABLE_COUNT_MAX = 64,
 };
@@ -116,6 +117,79 @@ static void madt_parse(struct acpi_info *info, const uint8_t *table,
         if (length < 2 || length > size - at)
             break;
         madt_entry(info, table + at, length);
+        at += length;
+    }
+}
+
+/* ---- SRAT: which node a CPU and a range of memory is of (5.2.16) --------- */
+
+enum {
+    SRAT_ENTRIES = 48,
+    SRAT_LAPIC = 0,
+    SRAT_MEMORY = 1,
+    SRAT_X2APIC = 2,
+    AFFINITY_ENABLED = 1,
+    DOMAIN_MAX = UINT8_MAX, /* one with a larger number counts as unknown */
+};
+
+static void affinity_add_cpu(struct acpi_info *info, uint32_t apic_id,
+                             uint32_t domain, uint32_t flags)
+{
+    unsigned i = info->apic_node_count;
+
+    if ((flags & AFFINITY_ENABLED) == 0 || domain > DOMAIN_MAX ||
+        i == COUNT_OF(info->apic_node))
+        return;
+    info->apic_node[i].apic_id = apic_id;
+    info->apic_node[i].node = (uint8_t)domain;
+    info->apic_node_count++;
+}
+
+static void affinity_add_memory(struct acpi_info *info, const uint8_t *entry,
+                                uint32_t domain)
+{
+    unsigned i = info->memory_node_count;
+    uint64_t base = le64_get(entry + 8);
+    uint64_t size = le64_get(entry + 16);
+
+    if ((le32_get(entry + 28) & AFFINITY_ENABLED) == 0 || domain > DOMAIN_MAX ||
+        i == COUNT_OF(info->memory_node) || size == 0 ||
+        size > UINT64_MAX - base)
+        return;
+    info->memory_node[i].base = base;
+    info->memory_node[i].end = base + size;
+    info->memory_node[i].node = (uint8_t)domain;
+    info->memory_node_count++;
+}
+
+/* In revision 1 the upper bytes of a domain's number mean nothing. */
+static void srat_entry(struct acpi_info *info, const uint8_t *entry,
+                       uint8_t length, uint32_t domain_mask)
+{
+    if (entry[0] == SRAT_LAPIC && length >= 16) {
+        uint32_t domain = entry[2] | (le32_get(entry + 8) & 0xffffff00);
+
+        affinity_add_cpu(info, entry[3], domain & domain_mask,
+                         le32_get(entry + 4));
+    } else if (entry[0] == SRAT_X2APIC && length >= 24) {
+        affinity_add_cpu(info, le32_get(entry + 8), le32_get(entry + 4),
+                         le32_get(entry + 12));
+    } else if (entry[0] == SRAT_MEMORY && length >= 40) {
+        affinity_add_memory(info, entry, le32_get(entry + 2) & domain_mask);
+    }
+}
+
+static void srat_parse(struct acpi_info *info, const uint8_t *table,
+                       size_t size)
+{
+    uint32_t domain_mask = table[HEADER_REVISION] < 2 ? 0xff : UINT32_MAX;
+
+    for (size_t at = SRAT_ENTRIES; at + 2 <= size;) {
+        uint8_t length = table[at + 1];
+
+        if (length < 2 || length > size - at)
+            break;
+        srat_entry(info, table + at, length, domain_mask);
         at += length;
     }
 }
@@ -264,6 +338,8 @@ static void table_parse(const struct context *ctx, uint64_t address)
         madt_parse(ctx->info, table, size);
     else if (memcmp(table, "FACP", 4) == 0)
         fadt_parse(ctx, table, size);
+    else if (memcmp(table, "SRAT", 4) == 0)
+        srat_parse(ctx->info, table, size);
     else if (memcmp(table, "SSDT", 4) == 0)
         aml_parse(ctx, address);
 }

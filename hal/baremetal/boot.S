@@ -12,6 +12,7 @@
 
 #define CR0_PE 0x00000001
 #define CR0_MP 0x00000002
+#define CR0_NE 0x00000020       /* x87 errors are exceptions, not IRQ 13 */
 #define CR0_WP 0x00010000
 #define CR0_PG 0x80000000
 #define CR4_PAE_FXSR 0x620      /* PAE, OSFXSR, OSXMMEXCPT */
@@ -93,7 +94,7 @@ enter_long_mode:
     rdmsr
     orl $EFER_LME_NXE, %eax
     wrmsr
-    movl $(CR0_PG | CR0_WP | CR0_MP | CR0_PE), %eax
+    movl $(CR0_PG | CR0_WP | CR0_NE | CR0_MP | CR0_PE), %eax
     movl %eax, %cr0
     lgdt boot_gdt_pointer
     ljmp $8, $1f

@@ -216,10 +216,28 @@ uint64_t hal_time_ns(void)
     return now < FIRST_NS ? now : first_factor(now);
 }
 
-void hal_timer_set(uint64_t deadline_ns)
+/* ---- The timer: for deadlines and for samples ---------------------------- */
+
+/* What the counter must count for a deadline. */
+static uint64_t ticks_until(uint64_t deadline_ns, uint64_t now)
 {
-    struct cpu_block *block = cpu_block_self();
-    uint64_t now, ticks;
+    uint64_t wait = deadline_ns > now ? deadline_ns - now : 0;
+    uint64_t ticks;
+
+    if (wait >= NS_PER_S * 60)
+        return UINT32_MAX;
+    ticks = scaled(wait, lapic_factor) + 1;
+    return ticks > UINT32_MAX ? UINT32_MAX : ticks;
+}
+
+/* Let the timer count to the nearer of the two. */
+static void timer_program(struct cpu_block *block)
+{
+    hal_irqflags flags = hal_irq_save(); /* what is measured must be so */
+    uint64_t next = block->deadline_ns < block->sample_ns ? block->deadline_ns
+                                                          : block->sample_ns;
+    uint64_t ticks = 0;
+    uint64_t now;
     uint64_t tsc;
 
     if (scale_time(&tsc) == 0)
@@ -227,22 +245,82 @@ void hal_timer_set(uint64_t deadline_ns)
     now = hal_time_ns();
     if (block->id == 0 && reference_is_lapic)
         refine(block);
-    if (deadline_ns == UINT64_MAX) {
-        ticks = 0;
-        /* Keep measuring while there is nothing else to count. */
-        if (block->id == 0 && reference_is_lapic && !settled)
-            ticks = UINT32_MAX;
-    } else {
-        uint64_t wait = deadline_ns > now ? deadline_ns - now : 0;
-
-        ticks =
-            wait >= NS_PER_S * 60 ? UINT32_MAX : scaled(wait, lapic_factor) + 1;
-        if (ticks > UINT32_MAX)
-            ticks = UINT32_MAX;
-    }
+    if (next != UINT64_MAX)
+        ticks = ticks_until(next, now);
+    else if (block->id == 0 && reference_is_lapic && !settled)
+        ticks = UINT32_MAX; /* go on measuring: nothing else to count */
     block->timer_ticks = ticks;
     block->timer_tsc = tsc_read();
     lapic_timer_start((uint32_t)ticks);
+    hal_irq_restore(flags);
+}
+
+void hal_timer_set(uint64_t deadline_ns)
+{
+    struct cpu_block *block = cpu_block_self();
+
+    block->deadline_ns = deadline_ns;
+    timer_program(block);
+}
+
+int hal_sample_start(uint64_t period_ns)
+{
+    struct cpu_block *block = cpu_block_self();
+    hal_irqflags flags = hal_irq_save();
+
+    if (period_ns != 0 && period_ns < HAL_SAMPLE_MIN_NS)
+        period_ns = HAL_SAMPLE_MIN_NS;
+    block->sample_period = period_ns;
+    block->sample_ns = period_ns == 0 ? UINT64_MAX : hal_time_ns() + period_ns;
+    timer_program(block);
+    hal_irq_restore(flags);
+    return 0;
+}
+
+void clock_sleep_begin(void)
+{
+    struct cpu_block *block = cpu_block_self();
+    bool is_next = block->sample_ns < block->deadline_ns;
+
+    block->sample_ns = UINT64_MAX;
+    if (is_next)
+        timer_program(block);
+}
+
+void clock_sleep_end(void)
+{
+    struct cpu_block *block = cpu_block_self();
+
+    if (block->sample_period == 0)
+        return;
+    block->sample_ns = hal_time_ns() + block->sample_period;
+    if (block->sample_ns < block->deadline_ns)
+        timer_program(block);
+}
+
+/* An interrupt that comes early, or that a sleep made void, is a deadline's:
+ * hal.h lets those be early. */
+unsigned clock_timer_fired(void)
+{
+    struct cpu_block *block = cpu_block_self();
+    unsigned fired = 0;
+    uint64_t now;
+
+    if (block->sample_ns == UINT64_MAX) {
+        block->deadline_ns = UINT64_MAX;
+        return TIMER_DEADLINE;
+    }
+    now = hal_time_ns();
+    if (block->sample_ns <= now || block->sample_ns < block->deadline_ns) {
+        fired |= TIMER_SAMPLE;
+        block->sample_ns = now + block->sample_period;
+    }
+    if (block->deadline_ns <= now || fired == 0) {
+        fired |= TIMER_DEADLINE;
+        block->deadline_ns = UINT64_MAX;
+    }
+    timer_program(block);
+    return fired;
 }
 
 /* ---- The wall clock: the RTC of the PC (MC146818) ------------------------ */

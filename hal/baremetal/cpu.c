@@ -8,6 +8,7 @@ enum {
     GDT_TSS = 32, /* selector: entries 4 and 5 */
     TSS_IST1 = 36,
     RFLAGS_IF = 0x200,
+    MXCSR_DEFAULT = 0x1f80, /* all exceptions masked, round to nearest */
 };
 
 static_assert(offsetof(struct cpu_block, id) == 8, "cpu_block_self()");
@@ -37,6 +38,8 @@ static struct cpu_block *block_create(unsigned id, uint32_t apic_id)
 
     block->id = id;
     block->apic_id = apic_id;
+    block->deadline_ns = UINT64_MAX;
+    block->sample_ns = UINT64_MAX;
     ist_set(block, IST_IRQ, stack += IRQ_STACK_SIZE);
     ist_set(block, IST_NMI, stack += FAULT_STACK_SIZE);
     ist_set(block, IST_DOUBLE, stack += FAULT_STACK_SIZE);
@@ -66,11 +69,21 @@ static void descriptors_load(struct cpu_block *block)
     traps_load();
 }
 
+/* x87 and SSE as the ABI wants them at entry (System V AMD64 1.0, 3.4.1). */
+static void fp_init(void)
+{
+    uint32_t mxcsr = MXCSR_DEFAULT;
+
+    __asm__ volatile("fninit\n\tldmxcsr %0" ::"m"(mxcsr));
+}
+
 /* The caller becomes the CPU of that block. */
 static void block_enter(struct cpu_block *block)
 {
     descriptors_load(block);
     msr_write(MSR_GS_BASE, (uintptr_t)block);
+    fp_init();
+    paging_cpu_init();
 }
 
 void cpu_init(const uint32_t *apic_ids, unsigned count)
@@ -138,12 +151,6 @@ unsigned hal_cpu_id(void)
 void hal_cpu_set_local(void *local)
 {
     __asm__ volatile("movq %0, %%gs:0" ::"r"(local) : "memory");
-}
-
-/* STI lets one more instruction run before an interrupt: no gap before HLT. */
-void hal_cpu_idle(void)
-{
-    __asm__ volatile("sti\n\thlt\n\tcli" ::: "memory");
 }
 
 void hal_cpu_relax(void)

@@ -121,13 +121,18 @@ struct cpu_block {
     void *entry_arg;
     uint32_t apic_id;
     bool started;
-    uint64_t timer_ticks; /* what the local APIC's timer was set to */
-    uint64_t timer_tsc;   /* and when */
+    bool watching; /* idle.c: hal_cpu_watch() was called */
+    /* Of the timer, which serves both; UINT64_MAX: never. */
+    uint64_t deadline_ns;   /* hal_timer_set() */
+    uint64_t sample_ns;     /* the next sample, if the CPU stays awake */
+    uint64_t sample_period; /* 0: none */
+    uint64_t timer_ticks;   /* what the local APIC's timer was set to */
+    uint64_t timer_tsc;     /* and when */
     uint64_t gdt[7];
     uint8_t tss[104] __attribute__((aligned(16)));
     struct handler handlers[VECTOR_COUNT];
     uint8_t *table_pages; /* for paging.c: pages free for page tables */
-    unsigned table_page_count;
+    size_t table_page_count;
 };
 
 extern struct cpu_block *cpu_blocks[HAL_CPU_MAX];
@@ -153,6 +158,13 @@ enum { AP_START_PAGE = 0x8000 };
 
 /* start.c: memory for the HAL itself, whole pages, zeroed; never given back. */
 void *boot_alloc(size_t size);
+
+/* The same, anywhere, of that node if it has as much; not zeroed. */
+void *boot_alloc_near(unsigned node, size_t size);
+size_t boot_ram_size(void);
+
+/* Identity mapping ends here, where addresses stop being canonical. */
+#define BOOT_ADDRESS_LIMIT (UINT64_C(1) << 47)
 _Noreturn void boot_fail(const char *why);
 bool boot_is_ram(uintptr_t base, size_t size);
 
@@ -177,6 +189,17 @@ struct acpi_info {
     uint64_t sleep_control; /* address of the reduced-hardware register */
     bool sleep_control_is_port;
     int s5_type; /* SLP_TYP for power off, -1: unknown */
+    unsigned apic_node_count;
+    struct {
+        uint32_t apic_id;
+        uint8_t node;
+    } apic_node[HAL_CPU_MAX];
+    unsigned memory_node_count;
+    struct {
+        uint64_t base;
+        uint64_t end;
+        uint8_t node;
+    } memory_node[HAL_REGION_MAX];
     unsigned device_count;
     struct hal_platform_device device[HAL_CPU_MAX / 8];
 };
@@ -194,6 +217,16 @@ void acpi_parse(struct acpi_info *out, const struct acpi_memory *memory,
                 uint64_t rsdp);
 bool acpi_is_rsdp(const uint8_t *bytes, size_t size);
 
+/* numa.c: the node of a CPU, 0 when unknown. */
+uint8_t numa_cpu_node(const struct acpi_info *info, uint32_t apic_id);
+
+/*
+ * Tell the regions their nodes; one of several is cut, while there are fewer
+ * than `max`. Returns how many there are then.
+ */
+unsigned numa_split(const struct acpi_info *info, struct hal_region *region,
+                    unsigned count, unsigned max);
+
 /* apic.c */
 void lapic_init(void); /* this CPU */
 void lapic_eoi(void);
@@ -205,6 +238,9 @@ void ioapic_init(void);
 int ioapic_route(uint32_t gsi, uint32_t apic_id, uint8_t vector);
 enum { IPI_INIT = 0x4500, IPI_STARTUP = 0x4600, IPI_FIXED = 0x4000 };
 
+/* idle.c: how to sleep, as the command line says */
+void sleep_init(const char *cmdline);
+
 /* irq.c */
 void irq_dispatch(uint8_t vector);
 
@@ -214,13 +250,22 @@ void traps_load(void); /* this CPU uses it */
 
 /* paging.c */
 void paging_init(void);
+void paging_cpu_init(void); /* this CPU's memory types */
 void paging_map_ram(uint64_t base, uint64_t size);
-void paging_pools_init(void);
+void paging_pools_init(const struct hal_boot_info *boot);
 int paging_map_io(uint64_t base, uint64_t size);
 
 /* clock.c */
 void clock_init(void);
 void clock_settle(void); /* before another CPU may ask for the time */
+
+/* The timer's interrupt: which of the two it is for, perhaps both. */
+enum { TIMER_DEADLINE = 1, TIMER_SAMPLE = 2 };
+unsigned clock_timer_fired(void);
+
+/* No samples from here to there: around a sleep, with interrupts off. */
+void clock_sleep_begin(void);
+void clock_sleep_end(void);
 uint64_t clock_rtc_ns(void);
 
 /* console.c */

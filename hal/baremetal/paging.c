@@ -3,9 +3,10 @@
  * pages; here the image gets its rights, page 0 goes, memory above 4 GiB comes,
  * and single pages change later. Intel SDM volume 3, chapter 4.
  *
- * Tables above the last level belong to CPU 0 and are complete when it starts
- * the others; the kernel divides memory so that a large page belongs to one
- * CPU, which alone splits it, with a table from its own pool.
+ * Splitting a large page needs no agreement between CPUs: one that holds pages
+ * of two of them has been split by CPU 0 before it started the others (hal.h,
+ * hal_page_attr()), and any other is split by its only owner, with a table from
+ * a pool of that CPU's. Changing an entry is one store.
  */
 #include "hal/baremetal/machine.h"
 #include "kernel/lib/check.h"
@@ -20,12 +21,10 @@ enum {
     TABLE_ENTRIES = 512,
     LEVELS = 4,
     POOL_MIN = 8,
-    POOL_MAX = 512,
     CPUID_1G_PAGES = 1 << 26,
 };
-#define PTE_NX        (UINT64_C(1) << 63)
-#define PTE_ADDRESS   UINT64_C(0x000ffffffffff000)
-#define ADDRESS_LIMIT (UINT64_C(1) << 47)
+#define PTE_NX      (UINT64_C(1) << 63)
+#define PTE_ADDRESS UINT64_C(0x000ffffffffff000)
 
 extern uint64_t page_pml4[];
 
@@ -59,8 +58,7 @@ static void *table_alloc(void)
         return boot_alloc(HAL_PAGE_SIZE);
     if (block->table_page_count == 0)
         return NULL;
-    return block->table_pages +
-           (size_t)--block->table_page_count * HAL_PAGE_SIZE;
+    return block->table_pages + --block->table_page_count * HAL_PAGE_SIZE;
 }
 
 /* Replace a large entry by a table that says the same. */
@@ -73,9 +71,10 @@ static bool entry_split(uint64_t *entry, unsigned level)
         return false;
     if (level == 1)
         each &= ~(uint64_t)PTE_LARGE;
-    for (unsigned i = 0; i < TABLE_ENTRIES; i++)
-        table[i] =
-            (*entry & PTE_PRESENT) == 0 ? 0 : each + i * level_size(level - 1);
+    if ((each & PTE_PRESENT) == 0)
+        memset(table, 0, HAL_PAGE_SIZE);
+    for (unsigned i = 0; (each & PTE_PRESENT) != 0 && i < TABLE_ENTRIES; i++)
+        table[i] = each + i * level_size(level - 1);
     *entry = (uintptr_t)table | PTE_PRESENT | PTE_WRITE;
     return true;
 }
@@ -123,63 +122,125 @@ void paging_init(void)
     protect(0, HAL_PAGE_SIZE, 0);
 }
 
-/* Memory above what boot.S mapped: in the largest pages there are. */
+/* [at, end) in large pages of a level, as far as one table goes: to where. */
+static uint64_t map_large(uint64_t at, uint64_t end, unsigned level)
+{
+    uint64_t step = level_size(level);
+    uint64_t *entry = entry_of(at, level);
+
+    for (unsigned i = index_of(at, level); at < end && i < TABLE_ENTRIES; i++) {
+        *entry++ = at | PTE_PRESENT | PTE_WRITE | PTE_LARGE | PTE_NX;
+        at += step;
+    }
+    return at;
+}
+
+/*
+ * Memory above what boot.S mapped: whole GiBs in one page each where the
+ * processor has such pages, so that boot costs next to the same however much
+ * there is; the rest in pages of 2 MiB.
+ */
 void paging_map_ram(uint64_t base, uint64_t size)
 {
     bool has_1g = (cpuid(0x80000001, 0).edx & CPUID_1G_PAGES) != 0;
-    unsigned level = has_1g ? 2 : 1;
-    uint64_t step = level_size(level);
-    uint64_t from = base & ~(step - 1);
+    const uint64_t huge = level_size(2);
+    uint64_t end = base + size;
+    uint64_t first = has_1g ? (base + huge - 1) & ~(huge - 1) : end;
+    uint64_t last = has_1g ? end & ~(huge - 1) : end;
+    uint64_t at = base & ~(level_size(1) - 1);
 
-    for (uint64_t at = from; at < base + size && at < ADDRESS_LIMIT;
-         at += step) {
-        uint64_t *entry;
-
-        if (at < UINT64_C(4) << 30)
-            continue;
-        entry = entry_of(at, level);
-        if (entry == NULL)
-            boot_fail("no memory for page tables");
-        *entry = at | PTE_PRESENT | PTE_WRITE | PTE_LARGE | PTE_NX;
+    if (at < 4 * huge)
+        at = 4 * huge;
+    while (at < end) {
+        if (at >= first && at < last)
+            at = map_large(at, last, 2);
+        else
+            at = map_large(at, at < first && first < end ? first : end, 1);
     }
 }
 
 /*
- * Set pages aside for tables: one for each large page of a CPU's share, so that
- * guard pages can be anywhere.
+ * Set pages aside for tables: for each CPU as many as an even share could ever
+ * need, so that guard pages can be anywhere in it (a CPU that has more, because
+ * nodes are uneven, may run out before its memory does); and for CPU 0 those it
+ * needs where shares meet, a table of each level.
  */
-void paging_pools_init(void)
+void paging_pools_init(const struct hal_boot_info *boot)
 {
-    extern size_t boot_ram_size(void);
-    size_t count =
-        boot_ram_size() / HAL_LARGE_PAGE_SIZE / cpu_block_count + POOL_MIN;
+    size_t large = boot_ram_size() / HAL_LARGE_PAGE_SIZE / cpu_block_count;
+    size_t count = large + large / TABLE_ENTRIES + POOL_MIN;
 
-    if (count > POOL_MAX)
-        count = POOL_MAX;
     for (unsigned i = 0; i < cpu_block_count; i++) {
-        cpu_blocks[i]->table_pages = boot_alloc(count * HAL_PAGE_SIZE);
-        cpu_blocks[i]->table_page_count = (unsigned)count;
+        size_t more = i == 0 ? 2 * (boot->region_count + cpu_block_count) : 0;
+
+        cpu_blocks[i]->table_pages =
+            boot_alloc_near(boot->cpu_node[i], (count + more) * HAL_PAGE_SIZE);
+        cpu_blocks[i]->table_page_count = count + more;
     }
 }
 
+/* ---- Attributes ---------------------------------------------------------- */
+
+/*
+ * The memory types that the two cache bits of an entry choose from: what reset
+ * leaves, but write combining in the place of write through, which nothing has
+ * used before. Every 64-bit processor has the PAT. SDM volume 3, 11.12.
+ */
+void paging_cpu_init(void)
+{
+    enum {
+        MSR_PAT = 0x277,
+        UNCACHED = 0,
+        WRITE_COMBINING = 1,
+        WRITE_BACK = 6,
+        UNCACHED_MINUS = 7,
+    };
+    uint64_t half = (uint64_t)UNCACHED << 24 | UNCACHED_MINUS << 16 |
+                    WRITE_COMBINING << 8 | WRITE_BACK;
+
+    msr_write(MSR_PAT, half << 32 | half);
+}
+
+/*
+ * Bring the memory up to date and leave nothing of it in the caches: SDM volume
+ * 3, 11.12.4. CLFLUSH looks at the caches whatever the memory type is now;
+ * INVLPG, which serialises, before and after it keeps it in its place.
+ */
+static void cache_flush(uintptr_t from, size_t size)
+{
+    size_t line = (cpuid(1, 0).ebx >> 8 & 0xff) * 8;
+
+    for (uintptr_t at = from; line != 0 && at < from + size; at += line)
+        __asm__ volatile("clflush (%0)" ::"r"(at) : "memory");
+    invalidate(from);
+}
+
+static const uint64_t attr_bits[] = {
+    [HAL_PAGE_NORMAL] = PTE_PRESENT | PTE_WRITE | PTE_NX,
+    [HAL_PAGE_NONE] = 0,
+    [HAL_PAGE_UNCACHED] =
+        PTE_PRESENT | PTE_WRITE | PTE_NX | PTE_NO_CACHE | PTE_WRITE_THROUGH,
+    [HAL_PAGE_WRITE_COMBINING] =
+        PTE_PRESENT | PTE_WRITE | PTE_NX | PTE_WRITE_THROUGH,
+};
+
 int hal_page_attr(void *base, size_t size, enum hal_page_attr attr)
 {
-    uint64_t bits = PTE_PRESENT | PTE_WRITE | PTE_NX;
     uintptr_t from = (uintptr_t)base;
 
     if ((from | size) % HAL_PAGE_SIZE != 0 || size == 0 ||
-        !boot_is_ram(from, size))
+        !boot_is_ram(from, size) || (unsigned)attr >= COUNT_OF(attr_bits))
         return -EINVAL;
-    if (attr == HAL_PAGE_UNCACHED)
-        bits |= PTE_NO_CACHE | PTE_WRITE_THROUGH;
     for (uintptr_t at = from; at < from + size; at += HAL_PAGE_SIZE) {
-        uint64_t *entry = entry_of(at, 0);
-
-        if (entry == NULL)
+        if (entry_of(at, 0) == NULL)
             return -ENOMEM;
-        *entry = attr == HAL_PAGE_NONE ? 0 : at | bits;
+    }
+    for (uintptr_t at = from; at < from + size; at += HAL_PAGE_SIZE) {
+        *entry_of(at, 0) = attr == HAL_PAGE_NONE ? 0 : at | attr_bits[attr];
         invalidate(at);
     }
+    if (attr == HAL_PAGE_UNCACHED || attr == HAL_PAGE_WRITE_COMBINING)
+        cache_flush(from, size);
     return 0;
 }
 
@@ -188,7 +249,7 @@ int paging_map_io(uint64_t base, uint64_t size)
 {
     uint64_t step = level_size(1);
 
-    if (size > ADDRESS_LIMIT || base > ADDRESS_LIMIT - size)
+    if (size > BOOT_ADDRESS_LIMIT || base > BOOT_ADDRESS_LIMIT - size)
         return -EINVAL;
     for (uint64_t at = base & ~(step - 1); at < base + size; at += step) {
         uint64_t *entry = entry_of(at, 1);

@@ -10,7 +10,6 @@
 #include "kernel/lib/str.h"
 
 _Noreturn void hal_start(uint32_t magic, uintptr_t info);
-size_t boot_ram_size(void);
 
 enum {
     MULTIBOOT2_LOADER = 0x36d76289,
@@ -46,14 +45,19 @@ size_t boot_ram_size(void)
     return total;
 }
 
+/* It may reach over several regions in a row, of different nodes. */
 bool boot_is_ram(uintptr_t base, size_t size)
 {
     for (unsigned i = 0; i < boot.region_count; i++) {
-        const struct hal_region *region = &boot.region[i];
+        size_t offset = base - boot.region[i].base;
+        size_t rest = boot.region[i].size - offset;
 
-        if (base >= region->base && size <= region->size &&
-            base - region->base <= region->size - size)
+        if (offset >= boot.region[i].size)
+            continue;
+        if (size <= rest)
             return true;
+        base += rest;
+        size -= rest;
     }
     return false;
 }
@@ -63,6 +67,10 @@ static void region_add(uint64_t base, uint64_t end)
 {
     unsigned at = boot.region_count;
 
+    if (base >= BOOT_ADDRESS_LIMIT || end < base)
+        return;
+    if (end > BOOT_ADDRESS_LIMIT)
+        end = BOOT_ADDRESS_LIMIT;
     base = (base + HAL_PAGE_SIZE - 1) & ~(uint64_t)(HAL_PAGE_SIZE - 1);
     end &= ~(uint64_t)(HAL_PAGE_SIZE - 1);
     if (base < MEMORY_START)
@@ -107,6 +115,11 @@ static void region_cut(uint64_t base, uint64_t end)
     }
 }
 
+static _Noreturn void too_little_memory(void)
+{
+    boot_fail("too little memory to start: give the machine 8 MiB a CPU");
+}
+
 /* From the start of the first region that has room. */
 void *boot_alloc(size_t size)
 {
@@ -124,7 +137,29 @@ void *boot_alloc(size_t size)
     }
     if (started)
         return NULL;
-    boot_fail("too little memory to start: give the machine 8 MiB a CPU");
+    too_little_memory();
+}
+
+/* From the end of the largest region, of that node if there is one. */
+void *boot_alloc_near(unsigned node, size_t size)
+{
+    struct hal_region *best = NULL;
+
+    for (unsigned i = 0; i < boot.region_count; i++) {
+        struct hal_region *region = &boot.region[i];
+        bool nearer =
+            best != NULL && region->node == node && best->node != node;
+        bool farther =
+            best != NULL && region->node != node && best->node == node;
+
+        if (region->size > size && !farther &&
+            (best == NULL || nearer || region->size > best->size))
+            best = region;
+    }
+    if (best == NULL)
+        too_little_memory();
+    best->size -= size;
+    return (void *)(best->base + best->size);
 }
 
 /* ---- What the loaders say ------------------------------------------------ */
@@ -249,6 +284,8 @@ static void cpus_find(void)
         acpi.apic_id[0] = self;
     }
     boot.cpu_count = acpi.cpu_count;
+    for (unsigned i = 0; i < acpi.cpu_count; i++)
+        boot.cpu_node[i] = numa_cpu_node(&acpi, acpi.apic_id[i]);
 }
 
 static void loader_parse(uint32_t magic, uintptr_t info)
@@ -276,12 +313,15 @@ void hal_start(uint32_t magic, uintptr_t info)
     paging_init();
     for (unsigned i = 0; i < boot.region_count; i++)
         paging_map_ram(boot.region[i].base, boot.region[i].size);
+    boot.region_count =
+        numa_split(&acpi, boot.region, boot.region_count, HAL_REGION_MAX);
     cpus_find();
     cpu_init(acpi.apic_id, acpi.cpu_count);
-    paging_pools_init();
+    paging_pools_init(&boot);
     lapic_init();
     ioapic_init();
     clock_init();
+    sleep_init(boot.cmdline);
     boot.boot_wall_ns = clock_rtc_ns();
     started = true;
     kernel_main(&boot);

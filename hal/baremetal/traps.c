@@ -128,9 +128,32 @@ static _Noreturn void exception(const struct trap_frame *frame)
     kernel_fault(&fault);
 }
 
+static void sample(const struct trap_frame *frame)
+{
+    const struct hal_fault where = {
+        .what = "sample",
+        .ip = frame->rip,
+        .sp = frame->rsp,
+        .fp = frame->rbp,
+        .detail = "",
+    };
+
+    kernel_sample(&where);
+}
+
 void trap_handle(struct trap_frame *frame)
 {
     if (frame->vector < EXCEPTION_COUNT)
         exception(frame);
+    if (frame->vector == VECTOR_TIMER) {
+        unsigned fired = clock_timer_fired();
+
+        if ((fired & TIMER_SAMPLE) != 0)
+            sample(frame);
+        if ((fired & TIMER_DEADLINE) == 0) {
+            lapic_eoi();
+            return;
+        }
+    }
     irq_dispatch((uint8_t)frame->vector);
 }

@@ -1,6 +1,7 @@
 /*
- * Start and end of the hosted machine: hal.h, section 1. All memory is one
- * region, at an address the host chooses, aligned to large pages.
+ * Start and end of the hosted machine: hal.h, section 1. All memory is in one
+ * piece, at an address the host chooses, aligned to large pages; a region for
+ * each node.
  */
 #include "hal/posix/machine.h"
 #include "hal/posix/point.h"
@@ -14,6 +15,7 @@
 enum { EXIT_STACK_SIZE = 512 * 1024 };
 
 struct hal_boot_info machine_boot;
+struct machine_memory machine_memory;
 
 static char cmdline[HOST_CMDLINE_MAX];
 static bool quiet;
@@ -31,6 +33,9 @@ static int config_check(const struct host_config *config, unsigned cpus,
                       mem, HOST_MEM_MIN);
     else if (mem > SIZE_MAX / 2 / cpus)
         host_complain("%zu bytes of memory for each CPU are too many", mem);
+    else if (config->nodes > HAL_REGION_MAX)
+        host_complain("%u nodes are too many, at most %d", config->nodes,
+                      HAL_REGION_MAX);
     else if (config->disk_count > HOST_DISK_MAX)
         host_complain("%u disks are too many, at most %d", config->disk_count,
                       HOST_DISK_MAX);
@@ -43,6 +48,23 @@ static int config_check(const struct host_config *config, unsigned cpus,
     else
         return 0;
     return -EINVAL;
+}
+
+/* The memory in even parts, and the CPUs, which need not be as many. */
+static void nodes_divide(unsigned nodes, unsigned cpus)
+{
+    size_t pages = machine_memory.size / HAL_PAGE_SIZE;
+
+    for (unsigned i = 0; i < nodes; i++) {
+        size_t from = pages * i / nodes * HAL_PAGE_SIZE;
+        size_t to = pages * (i + 1) / nodes * HAL_PAGE_SIZE;
+
+        machine_boot.region[i] = (struct hal_region){
+            .base = machine_memory.base + from, .size = to - from, .node = i};
+    }
+    machine_boot.region_count = nodes;
+    for (unsigned i = 0; i < cpus; i++)
+        machine_boot.cpu_node[i] = (uint8_t)(i * nodes / cpus);
 }
 
 static int memory_open(size_t size)
@@ -58,10 +80,8 @@ static int memory_open(size_t size)
     }
     /* Another machine may have left its stacks' red zones here. */
     context_memory_fresh(base, size);
-    machine_boot.region_count = 1;
-    machine_boot.region[0].base = (uintptr_t)base;
-    machine_boot.region[0].size = size;
-    machine_boot.region[0].node = 0;
+    machine_memory.base = (uintptr_t)base;
+    machine_memory.size = size;
     if (dma_open() != 0) {
         host_complain("no room for the page table, see --mem");
         return -ENOMEM;
@@ -98,6 +118,7 @@ static int machine_open(const struct host_config *config, unsigned cpus,
     err = memory_open(mem * cpus);
     if (err != 0)
         return err;
+    nodes_divide(config->nodes != 0 ? config->nodes : 1, cpus);
     cpu_reset();
     irq_reset();
     platform_reset();
@@ -135,8 +156,7 @@ host_machine_prepare(const struct host_config *config)
 
 void host_machine_close(void)
 {
-    struct hal_region *region = &machine_boot.region[0];
-
+    host_samples_close();
     if (machine_boot.cpu_count > 0) {
         cpu_stop_others();
         host_cpus_close();
@@ -148,8 +168,9 @@ void host_machine_close(void)
                         machine_boot.module[i].size);
     machine_boot.module_count = 0;
     dma_close();
-    if (machine_boot.region_count > 0)
-        host_memory_unmap((void *)region->base, region->size);
+    if (machine_memory.size > 0)
+        host_memory_unmap((void *)machine_memory.base, machine_memory.size);
+    machine_memory.size = 0;
     machine_boot.region_count = 0;
 }
 

@@ -13,14 +13,9 @@ static _Atomic uint32_t *page_range;
 static size_t page_count;
 static _Atomic uint32_t last_range;
 
-static const struct hal_region *arena(void)
-{
-    return &machine_boot.region[0];
-}
-
 int dma_open(void)
 {
-    page_count = arena()->size / HAL_PAGE_SIZE;
+    page_count = machine_memory.size / HAL_PAGE_SIZE;
     page_range =
         host_memory_map(page_count * sizeof(*page_range), HAL_PAGE_SIZE, 0);
     return page_range == NULL ? -ENOMEM : 0;
@@ -38,17 +33,16 @@ bool machine_owns_pages(const void *base, size_t size)
 {
     uintptr_t start = (uintptr_t)base;
 
-    return machine_boot.region_count != 0 && size != 0 &&
-           (start | size) % HAL_PAGE_SIZE == 0 && start >= arena()->base &&
-           size <= arena()->size &&
-           start - arena()->base <= arena()->size - size;
+    return size != 0 && (start | size) % HAL_PAGE_SIZE == 0 &&
+           start >= machine_memory.base && size <= machine_memory.size &&
+           start - machine_memory.base <= machine_memory.size - size;
 }
 
 int hal_page_attr(void *base, size_t size, enum hal_page_attr attr)
 {
     if (!machine_owns_pages(base, size))
         return -EINVAL;
-    if (attr == HAL_PAGE_UNCACHED)
+    if (attr == HAL_PAGE_UNCACHED || attr == HAL_PAGE_WRITE_COMBINING)
         return -ENOTSUP;
     if (attr != HAL_PAGE_NORMAL && attr != HAL_PAGE_NONE)
         return -EINVAL;
@@ -61,7 +55,7 @@ int hal_page_attr(void *base, size_t size, enum hal_page_attr attr)
 
 static size_t page_index(const void *ptr)
 {
-    return ((uintptr_t)ptr - arena()->base) / HAL_PAGE_SIZE;
+    return ((uintptr_t)ptr - machine_memory.base) / HAL_PAGE_SIZE;
 }
 
 /* The range page `index` lies in; none outside the memory. */
@@ -118,7 +112,7 @@ uint64_t hal_dma_addr(const void *ptr)
 {
     if (range_of(page_index(ptr)) == 0)
         machine_bug("hal_dma_addr() of memory that is not mapped for devices");
-    return (uintptr_t)ptr - arena()->base + DMA_BUS_BASE;
+    return (uintptr_t)ptr - machine_memory.base + DMA_BUS_BASE;
 }
 
 void *dma_lookup(uint64_t bus, size_t size)
@@ -135,5 +129,5 @@ void *dma_lookup(uint64_t bus, size_t size)
          page <= (offset + size - 1) / HAL_PAGE_SIZE; page++)
         if (range == 0 || range_of(page) != range)
             return NULL;
-    return (void *)(uintptr_t)(arena()->base + offset);
+    return (void *)(uintptr_t)(machine_memory.base + offset);
 }

@@ -98,4 +98,21 @@ static inline void hal_context_switch(struct hal_context *from,
         context_swap(from, to);
 }
 
+static inline uint64_t hal_fp_control(void)
+{
+    uint32_t mxcsr;
+    uint16_t x87;
+
+    __asm__ volatile("stmxcsr %0\n\tfnstcw %1" : "=m"(mxcsr), "=m"(x87));
+    return (uint64_t)x87 << 32 | mxcsr;
+}
+
+static inline void hal_fp_control_set(uint64_t control)
+{
+    uint32_t mxcsr = (uint32_t)control;
+    uint16_t x87 = (uint16_t)(control >> 32);
+
+    __asm__ volatile("ldmxcsr %0\n\tfldcw %1" ::"m"(mxcsr), "m"(x87));
+}
+
 #endif

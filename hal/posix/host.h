@@ -21,6 +21,7 @@ struct hal_boot_info;
 
 enum {
     HOST_CPU_MAX = 256,
+    HOST_NODE_MAX = 64, /* HAL_REGION_MAX */
     HOST_DISK_MAX = 16,
     HOST_NET_MAX = 8,
     HOST_MODULE_MAX = 4,
@@ -66,6 +67,7 @@ struct host_net_config {
 struct host_config {
     unsigned cpus;       /* 0: 1 */
     size_t mem_bytes;    /* of each CPU; 0: HOST_MEM_DEFAULT */
+    unsigned nodes;      /* NUMA nodes, at most HOST_NODE_MAX; 0: 1 */
     const char *cmdline; /* NULL: "" */
     unsigned disk_count; /* at most HOST_DISK_MAX */
     const struct host_disk_config *disks;
@@ -109,6 +111,7 @@ struct host_fault {
 
 /* A CPU's pthread, on its signal stack. */
 _Noreturn void machine_fault(const struct host_fault *fault);
+void machine_sample(const struct host_fault *where);
 
 /* ---- CPUs and time (host_thread.c) --------------------------------------- */
 
@@ -145,6 +148,17 @@ uint64_t host_time_ns(void);
  * deadline. UINT64_MAX: never.
  */
 void host_timer_set(unsigned cpu, uint64_t deadline_ns);
+
+/* ---- Samples (host_sample.c) --------------------------------------------- */
+
+/*
+ * Call machine_sample() on this CPU after each `period_ns` of processor time;
+ * 0: no more. Returns 0, -ENOTSUP.
+ */
+int host_sample_start(unsigned cpu, uint64_t period_ns);
+
+/* No CPU has samples from now on. */
+void host_samples_close(void);
 
 /* ---- Memory, console, end (host_misc.c, host_file.c) --------------------- */
 

@@ -18,6 +18,7 @@ const char host_args_help[] =
     "\n"
     "  --cpus N         CPUs, 1 to 256 (1)\n"
     "  --mem SIZE       memory of each CPU, with k, m or g (64m)\n"
+    "  --nodes N        NUMA nodes, 1 to 64, that share both evenly (1)\n"
     "  --disk FILE[,ro] a disk: a file or block device\n"
     "  --net tap=NAME[,mac=MAC]\n"
     "                   a network card on a tap interface of the host\n"
@@ -69,6 +70,17 @@ static int cpus_parse(struct host_args *args, char *text)
         return fail(args, "--cpus '%s': give a number from 1 to %d", text,
                     HOST_CPU_MAX);
     args->config.cpus = (unsigned)value;
+    return 0;
+}
+
+static int nodes_parse(struct host_args *args, char *text)
+{
+    uint64_t value;
+
+    if (number_parse(text, HOST_NODE_MAX, &value) != 0 || value == 0)
+        return fail(args, "--nodes '%s': give a number from 1 to %d", text,
+                    HOST_NODE_MAX);
+    args->config.nodes = (unsigned)value;
     return 0;
 }
 
@@ -281,7 +293,8 @@ static const struct {
     const char *name;
     int (*parse)(struct host_args *args, char *value);
 } options[] = {
-    {"--cpus", cpus_parse}, {"--mem", mem_parse},       {"--disk", disk_parse},
+    {"--cpus", cpus_parse}, {"--nodes", nodes_parse},
+    {"--mem", mem_parse},   {"--disk", disk_parse},
     {"--net", net_parse},   {"--module", module_parse},
 };
 

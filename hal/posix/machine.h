@@ -38,6 +38,13 @@ struct vcpu {
 extern struct vcpu machine_cpu[HAL_CPU_MAX];
 extern struct hal_boot_info machine_boot;
 
+/* All the memory, which machine_boot.region divides into nodes. */
+struct machine_memory {
+    uintptr_t base;
+    size_t size;
+};
+extern struct machine_memory machine_memory;
+
 /* The caller's CPU and what the kernel keeps there; see hal_cpu_local(). */
 extern _Thread_local struct vcpu *machine_vcpu;
 extern _Thread_local void *machine_local;

@@ -48,6 +48,20 @@ size_t mem_usable_size(const void *ptr);
 must_check void *dma_alloc(size_t size);
 void dma_free(void *ptr, size_t size);
 
+/*
+ * How the processor caches [ptr, ptr+size), whole pages of this CPU's region,
+ * such as dma_alloc() gives. Set them back to MEM_CACHED before they are freed.
+ * Returns 0, -EINVAL (not whole pages, no memory of the machine), -EXDEV (not
+ * all this CPU's), -ENOTSUP (the machine cannot: the hosted one), -ENOMEM (no
+ * room for a page table); after an error nothing has changed.
+ */
+enum mem_cache {
+    MEM_CACHED,          /* the usual */
+    MEM_UNCACHED,        /* each access goes to the memory, in order */
+    MEM_WRITE_COMBINING, /* not cached; stores are collected into bursts */
+};
+must_check int mem_cache_set(void *ptr, size_t size, enum mem_cache mode);
+
 /* This CPU's region. */
 struct mem_stats {
     size_t total_bytes;

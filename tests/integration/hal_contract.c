@@ -182,12 +182,22 @@ void on_each(void (*fn)(void))
     }
 }
 
+void kernel_sample(const struct hal_fault *where)
+{
+    struct cpu *cpu = self();
+
+    count_up(&cpu->samples);
+    cpu->bad_samples +=
+        hal_irq_save() != HAL_IRQS_OFF || where->ip == 0 || where->sp == 0;
+}
+
 /* ---- The run ------------------------------------------------------------- */
 
 static const struct contract_test *const lists[] = {
     contract_cpu_tests,
     contract_time_tests,
     contract_memory_tests,
+    contract_fp_tests,
 };
 
 /* Returns whether it passed. */

@@ -28,6 +28,8 @@ struct cpu {
     atomic_uint timers;
     uint64_t timer_wanted_ns; /* an earlier interrupt does not count */
     uint64_t timer_fired_ns;
+    atomic_uint samples;
+    unsigned bad_samples; /* with interrupts on, or of nowhere */
     uintptr_t entry_sp;
     hal_irqflags entry_flags;
     void *entry_local;
@@ -95,5 +97,6 @@ struct contract_test {
 extern const struct contract_test contract_cpu_tests[];
 extern const struct contract_test contract_time_tests[];
 extern const struct contract_test contract_memory_tests[];
+extern const struct contract_test contract_fp_tests[];
 
 #endif

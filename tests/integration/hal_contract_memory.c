@@ -194,7 +194,6 @@ static void test_page_attr_comes_and_goes(void)
 {
     uint8_t *page = pages_take(2 * HAL_PAGE_SIZE);
     volatile uint8_t *second = page + HAL_PAGE_SIZE;
-    int err;
 
     for (unsigned round = 0; round < 3; round++) {
         CHECK(hal_page_attr(page, HAL_PAGE_SIZE, HAL_PAGE_NONE) == 0);
@@ -204,11 +203,58 @@ static void test_page_attr_comes_and_goes(void)
         CHECK(*(volatile uint8_t *)page == 7);
         CHECK(*second == round);
     }
-    err = hal_page_attr(page, HAL_PAGE_SIZE, HAL_PAGE_UNCACHED);
-    CHECK(err == 0 || err == -ENOTSUP);
-    *(volatile uint8_t *)page = 8;
-    CHECK(*(volatile uint8_t *)page == 8);
-    CHECK(hal_page_attr(page, HAL_PAGE_SIZE, HAL_PAGE_NORMAL) == 0);
+}
+
+/* All ways between the kinds of caching; nothing written is lost. */
+static void check_caching(void)
+{
+    static const enum hal_page_attr way[] = {
+        HAL_PAGE_UNCACHED, HAL_PAGE_NORMAL,          HAL_PAGE_WRITE_COMBINING,
+        HAL_PAGE_UNCACHED, HAL_PAGE_WRITE_COMBINING, HAL_PAGE_NORMAL};
+    volatile uint64_t *words = pages_take(3 * HAL_PAGE_SIZE);
+    const size_t count = 3 * HAL_PAGE_SIZE / sizeof(*words);
+    bool is_hosted = false;
+    unsigned wrong = 0;
+
+    for (unsigned step = 0; step < COUNT_OF(way); step++) {
+        int err;
+
+        for (size_t i = 0; i < count; i++)
+            words[i] = i * 77 + step;
+        err = hal_page_attr((void *)(uintptr_t)words, 3 * HAL_PAGE_SIZE,
+                            way[step]);
+        CHECK(err == 0 || (err == -ENOTSUP && way[step] != HAL_PAGE_NORMAL));
+        is_hosted |= err == -ENOTSUP;
+        CHECK(!is_hosted || way[step] == HAL_PAGE_NORMAL || err == -ENOTSUP);
+        for (size_t i = 0; i < count; i++)
+            wrong += words[i] != i * 77 + step;
+    }
+    CHECK(wrong == 0);
+    CHECK(hal_page_attr((void *)(uintptr_t)words, HAL_PAGE_SIZE,
+                        (enum hal_page_attr)77) == -EINVAL);
+}
+
+static void test_page_attr_caching(void)
+{
+    on_each(check_caching);
+}
+
+/* Regions in a row, of different nodes, are no border for what is in them. */
+static void test_regions_in_a_row(void)
+{
+    for (unsigned i = 0; i + 1 < boot->region_count; i++) {
+        uintptr_t end = boot->region[i].base + boot->region[i].size;
+        uint8_t *page = (uint8_t *)(end - HAL_PAGE_SIZE);
+
+        if (end != boot->region[i + 1].base)
+            continue;
+        print("regions %u and %u are in a row\n", i, i + 1);
+        CHECK(hal_page_attr(page, 2 * HAL_PAGE_SIZE, HAL_PAGE_NORMAL) == 0);
+        CHECK(hal_dma_map(page, 2 * HAL_PAGE_SIZE) == 0);
+        CHECK(hal_dma_addr(page + HAL_PAGE_SIZE) ==
+              hal_dma_addr(page) + HAL_PAGE_SIZE);
+        hal_dma_unmap(page, 2 * HAL_PAGE_SIZE);
+    }
 }
 
 static void test_dma_addresses_are_contiguous(void)
@@ -274,6 +320,8 @@ const struct contract_test contract_memory_tests[] = {
     {"contexts_move_between_cpus", test_contexts_move_between_cpus},
     {"page_attr_refuses_nonsense", test_page_attr_refuses_nonsense},
     {"page_attr_comes_and_goes", test_page_attr_comes_and_goes},
+    {"page_attr_caching", test_page_attr_caching},
+    {"regions_in_a_row", test_regions_in_a_row},
     {"dma_addresses_are_contiguous", test_dma_addresses_are_contiguous},
     {"entropy_differs", test_entropy_differs},
     {"device_lists_end", test_device_lists_end},

@@ -1,8 +1,10 @@
 /*
- * ACPI tables, good and damaged. The parser is pure, so it is included as it
- * is: the hosted archive does not hold bare metal's sources.
+ * ACPI tables, good and damaged, and the nodes they tell of. The sources are
+ * pure, so they are included as they are: the hosted archive does not hold bare
+ * metal's.
  */
 #include "hal/baremetal/acpi_tables.c"
+#include "hal/baremetal/numa.c"
 #include "tests/fakes/cmocka_all.h"
 #include <stdlib.h>
 #include <string.h>
@@ -129,13 +131,100 @@ static void root_add(const uint64_t *tables, unsigned count, bool wide)
     checksum_fix(memory, RSDP_SIZE, 8);
 }
 
+/* ---- SRATs are built entry by entry -------------------------------------- */
+
+static uint8_t srat[8192];
+static size_t srat_size;
+
+static uint8_t *srat_entry_add(uint8_t type, uint8_t length)
+{
+    uint8_t *entry = srat + srat_size;
+
+    memset(entry, 0, length);
+    entry[0] = type;
+    entry[1] = length;
+    srat_size += length;
+    return entry;
+}
+
+static void srat_begin(void)
+{
+    memset(srat, 0, sizeof(srat));
+    srat_size = SRAT_ENTRIES - HEADER_SIZE;
+}
+
+static void srat_cpu(uint8_t apic_id, uint32_t domain, uint32_t flags)
+{
+    uint8_t *entry = srat_entry_add(SRAT_LAPIC, 16);
+
+    le32_put(entry + 8, domain);
+    entry[8] = 0x77; /* the SAPIC's id: not ours */
+    entry[2] = (uint8_t)domain;
+    entry[3] = apic_id;
+    le32_put(entry + 4, flags);
+}
+
+static void srat_x2apic(uint32_t apic_id, uint32_t domain, uint32_t flags)
+{
+    uint8_t *entry = srat_entry_add(SRAT_X2APIC, 24);
+
+    le32_put(entry + 4, domain);
+    le32_put(entry + 8, apic_id);
+    le32_put(entry + 12, flags);
+}
+
+static void srat_memory(uint64_t base, uint64_t size, uint32_t domain,
+                        uint32_t flags)
+{
+    uint8_t *entry = srat_entry_add(SRAT_MEMORY, 40);
+
+    le32_put(entry + 2, domain);
+    le64_put(entry + 8, base);
+    le64_put(entry + 16, size);
+    le32_put(entry + 28, flags);
+}
+
+static uint64_t srat_add(uint8_t revision)
+{
+    uint64_t address = table_add("SRAT", srat, srat_size);
+    uint8_t *table = memory + (address - BASE);
+
+    table[HEADER_REVISION] = revision;
+    checksum_fix(table, HEADER_SIZE + srat_size, 9);
+    return address;
+}
+
+static void srat_read(uint8_t revision)
+{
+    uint64_t table;
+
+    end = 64;
+    memset(memory, 0, MEMORY);
+    table = srat_add(revision);
+    root_add(&table, 1, true);
+    acpi_parse(&info, &acpi_memory, BASE);
+}
+
+static void srat_two_nodes(void)
+{
+    srat_begin();
+    srat_cpu(0, 0, 1);
+    srat_cpu(4, 1, 1);
+    srat_x2apic(0x1234, 1, 1);
+    srat_memory(0, 0xa0000, 0, 1);
+    srat_memory(0x100000, 0x7ff00000, 0, 1);
+    srat_memory(0x80000000, 0x40000000, 1, 1);
+}
+
 static void build(bool wide, bool reduced)
 {
-    uint64_t tables[2];
+    uint64_t tables[3];
 
-    tables[0] = madt_add();
-    tables[1] = fadt_add(dsdt_add(), reduced);
-    root_add(tables, 2, wide);
+    srat_two_nodes();
+    tables[0] = srat_add(3); /* before the CPUs are known */
+    tables[1] = madt_add();
+    tables[2] = fadt_add(dsdt_add(), reduced);
+    root_add(tables, 3, wide);
 }
 
 static void test_acpi_everything(void **state)
@@ -191,6 +280,199 @@ static void test_acpi_nothing_there(void **state)
         assert_int_equal(info.cpu_count, 0);
         assert_int_equal(info.lapic_base, 0xfee00000);
         assert_int_equal(info.s5_type, -1);
+    }
+}
+
+static void test_acpi_nodes(void **state)
+{
+    (void)state;
+    build(true, false);
+    acpi_parse(&info, &acpi_memory, BASE);
+    assert_int_equal(info.apic_node_count, 3);
+    assert_int_equal(info.memory_node_count, 3);
+    for (unsigned i = 0; i < info.cpu_count; i++)
+        assert_int_equal(numa_cpu_node(&info, info.apic_id[i]), i > 0);
+    assert_int_equal(numa_cpu_node(&info, 77), 0);
+    assert_int_equal(info.memory_node[2].base, 0x80000000);
+    assert_int_equal(info.memory_node[2].end, 0xc0000000);
+    assert_int_equal(info.memory_node[2].node, 1);
+}
+
+static void test_srat_refuses_nonsense(void **state)
+{
+    (void)state;
+    srat_begin();
+    srat_cpu(1, 1, 0);    /* disabled */
+    srat_cpu(2, 256, 1);  /* too large a number */
+    srat_x2apic(3, 1, 2); /* disabled */
+    srat_x2apic(4, UINT32_MAX, 1);
+    srat_memory(0, 4096, 1, 6); /* disabled, hot pluggable */
+    srat_memory(0, 0, 1, 1);    /* empty */
+    srat_memory(4096, UINT64_MAX - 4095, 1, 1);
+    srat_memory(0, 4096, 256, 1);
+    srat_entry_add(SRAT_LAPIC, 15)[4] = 1; /* too short, all of them */
+    srat_entry_add(SRAT_X2APIC, 23)[12] = 1;
+    le64_put(srat_entry_add(SRAT_MEMORY, 39) + 16, 4096);
+    srat_entry_add(3, 20)[4] = 1; /* of no kind we know */
+    srat_cpu(9, 3, 1);
+    srat_memory(4096, UINT64_MAX - 4096, 2, 1);
+    srat_read(3);
+    assert_int_equal(info.apic_node_count, 1);
+    assert_int_equal(numa_cpu_node(&info, 9), 3);
+    assert_int_equal(info.memory_node_count, 1);
+    assert_int_equal(info.memory_node[0].base, 4096);
+    assert_int_equal(info.memory_node[0].node, 2);
+}
+
+/* In the first revision only eight bits of a domain count. */
+static void test_srat_revisions(void **state)
+{
+    (void)state;
+    for (uint8_t revision = 1; revision < 4; revision++) {
+        unsigned expected = revision == 1;
+
+        srat_begin();
+        srat_cpu(1, 0xabcdef01, 1);
+        srat_memory(0, 4096, 0xabcdef01, 1);
+        srat_read(revision);
+        assert_int_equal(info.apic_node_count, expected);
+        assert_int_equal(info.memory_node_count, expected);
+        assert_int_equal(numa_cpu_node(&info, 1), expected);
+    }
+}
+
+static void test_srat_lengths(void **state)
+{
+    (void)state;
+    for (unsigned length = 0; length < 256; length++) {
+        srat_begin();
+        srat_cpu(1, 1, 1);
+        srat[srat_size - 15] = (uint8_t)length;
+        srat_memory(0, 4096, 1, 1);
+        srat_size += 10; /* a rest that holds no entry */
+        srat_read(3);
+        /* Whole and inside the table: 66 bytes are there. */
+        assert_int_equal(info.apic_node_count, length >= 16 && length <= 66);
+        if (length < 2 || length > 66)
+            assert_int_equal(info.memory_node_count, 0);
+    }
+    srat_begin();
+    srat_size -= 4; /* not even the header */
+    srat_read(3);
+    assert_int_equal(info.memory_node_count, 0);
+}
+
+static void test_srat_many(void **state)
+{
+    (void)state;
+    srat_begin();
+    for (unsigned i = 0; i < 300; i++)
+        srat_cpu((uint8_t)i, i < 256 ? 1 : 2, 1);
+    for (unsigned i = 0; i < 70; i++)
+        srat_memory(i * 4096, 4096, i, 1);
+    srat_read(3);
+    assert_int_equal(info.apic_node_count, HAL_CPU_MAX);
+    assert_int_equal(numa_cpu_node(&info, 3), 1); /* the first one counts */
+    assert_int_equal(info.memory_node_count, HAL_REGION_MAX);
+}
+
+/* ---- Regions and nodes --------------------------------------------------- */
+
+static void node_range(uint64_t base, uint64_t range_end, uint8_t node)
+{
+    unsigned i = info.memory_node_count++;
+
+    info.memory_node[i].base = base;
+    info.memory_node[i].end = range_end;
+    info.memory_node[i].node = node;
+}
+
+/* Split one region and compare with (end, node) pairs; 0 ends them. */
+static void split_is(uint64_t base, uint64_t size, unsigned max,
+                     const uint64_t *expected)
+{
+    struct hal_region region[8] = {{.base = base, .size = size, .node = 99}};
+    unsigned count = numa_split(&info, region, 1, max);
+    uint64_t at = base;
+    unsigned i = 0;
+
+    for (; expected[2 * i] != 0; i++) {
+        assert_true(i < count);
+        assert_int_equal(region[i].base, at);
+        at += region[i].size;
+        assert_int_equal(at, expected[2 * i]);
+        assert_int_equal(region[i].node, expected[2 * i + 1]);
+    }
+    assert_int_equal(count, i);
+    assert_int_equal(at, base + size);
+}
+
+static void test_numa_split(void **state)
+{
+    (void)state;
+    info = (struct acpi_info){0};
+    split_is(0x1000, 0x9000, 8, (const uint64_t[]){0xa000, 0, 0});
+    node_range(0x2000, 0x4000, 1);
+    node_range(0x4000, 0x6000, 1); /* goes on: no cut */
+    node_range(0x6800, 0x8000, 2); /* from the middle of a page */
+    node_range(0x7000, 0xb000, 3); /* overlaps: the first counts */
+    node_range(0xd000, 0xd800, 4); /* the first half of a page: it counts */
+    split_is(0x1000, 0x1000, 8, (const uint64_t[]){0x2000, 0, 0});
+    split_is(0x2000, 0x4000, 8, (const uint64_t[]){0x6000, 1, 0});
+    split_is(0x3000, 0x2000, 8, (const uint64_t[]){0x5000, 1, 0});
+    split_is(0x1000, 0x10000, 8,
+             (const uint64_t[]){0x2000, 0, 0x6000, 1, 0x7000, 0, 0x8000, 2,
+                                0xb000, 3, 0xd000, 0, 0xe000, 4, 0x11000, 0,
+                                0});
+    /* No room: the rest stays with the node of its beginning. */
+    split_is(0x1000, 0x10000, 3,
+             (const uint64_t[]){0x2000, 0, 0x6000, 1, 0x11000, 0, 0});
+    split_is(0x2000, 0x10000, 1, (const uint64_t[]){0x12000, 1, 0});
+}
+
+static void test_numa_split_far_up(void **state)
+{
+    const uint64_t top = UINT64_MAX - 0xfff;
+
+    (void)state;
+    info = (struct acpi_info){0};
+    node_range(0x5000, UINT64_MAX, 1);
+    node_range(top - 0x800, top + 0x800, 2);
+    split_is(0x4000, 0x3000, 8, (const uint64_t[]){0x5000, 0, 0x7000, 1, 0});
+    split_is(top - 0x3000, 0x3000, 8, (const uint64_t[]){top, 1, 0});
+}
+
+static void test_numa_split_random(void **state)
+{
+    (void)state;
+    for (unsigned seed = 0; seed < 5000; seed++) {
+        struct hal_region region[12] = {{.base = 0x3000, .size = 0x9000},
+                                        {.base = 0x10000, .size = 0x20000}};
+        unsigned count;
+        uint64_t total = 0;
+
+        srand(seed);
+        info = (struct acpi_info){0};
+        for (int k = rand() % 12; k > 0; k--) {
+            uint64_t base = (uint64_t)rand() % 0x40000;
+
+            node_range(base, base + 1 + (uint64_t)rand() % 0x10000,
+                       (uint8_t)(rand() % 4));
+        }
+        count = numa_split(&info, region, 2, COUNT_OF(region));
+        assert_in_range(count, 2, COUNT_OF(region));
+        for (unsigned i = 0; i < count; i++) {
+            uint64_t next;
+
+            assert_int_equal(region[i].base % HAL_PAGE_SIZE, 0);
+            assert_true(region[i].size >= HAL_PAGE_SIZE);
+            assert_true(i == 0 || region[i].base >=
+                                      region[i - 1].base + region[i - 1].size);
+            assert_int_equal(region[i].node,
+                             node_at(&info, region[i].base, &next));
+            total += region[i].size;
+        }
+        assert_int_equal(total, 0x29000);
     }
 }
 
@@ -310,6 +592,8 @@ static void test_acpi_random_damage(void **state)
         assert_true(info.cpu_count <= HAL_CPU_MAX);
         assert_true(info.ioapic_count <= COUNT_OF(info.ioapic));
         assert_true(info.device_count <= COUNT_OF(info.device));
+        assert_true(info.apic_node_count <= COUNT_OF(info.apic_node));
+        assert_true(info.memory_node_count <= COUNT_OF(info.memory_node));
     }
 }
 
@@ -324,6 +608,14 @@ int main(void)
         READY(test_acpi_lengths),
         READY(test_acpi_madt_entry_lengths),
         READY(test_acpi_many_cpus_and_controllers),
+        READY(test_acpi_nodes),
+        READY(test_srat_refuses_nonsense),
+        READY(test_srat_revisions),
+        READY(test_srat_lengths),
+        READY(test_srat_many),
+        cmocka_unit_test(test_numa_split),
+        cmocka_unit_test(test_numa_split_far_up),
+        cmocka_unit_test(test_numa_split_random),
         READY(test_acpi_random_damage),
     };
 

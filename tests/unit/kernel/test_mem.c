@@ -109,6 +109,171 @@ static void test_mem_too_little(void **state)
     assert_int_equal(mem_init(&info, 1), -ENOMEM);
 }
 
+/* ---- Nodes --------------------------------------------------------------- */
+
+enum { MIB = 1 << 20 };
+
+/* Pages a CPU has of a node, by the regions. */
+static size_t pages_of_node(unsigned cpu, unsigned node)
+{
+    struct page_allocator *pages = mem_pages_of(cpu);
+    size_t count = 0;
+
+    for (unsigned i = 0; i < pages->range_count; i++) {
+        for (size_t page = 0; page < pages->range[i].page_count; page++) {
+            uintptr_t at = pages->range[i].base + page * PAGE_SIZE;
+
+            for (unsigned k = 0; k < info.region_count; k++)
+                count += info.region[k].node == node &&
+                         at - info.region[k].base < info.region[k].size;
+        }
+    }
+    return count;
+}
+
+static void nodes(unsigned count, const unsigned *of_regions,
+                  const uint8_t *of_cpus)
+{
+    for (unsigned i = 0; i < info.region_count; i++)
+        info.region[i].node = of_regions[i];
+    memcpy(info.cpu_node, of_cpus, count);
+    assert_int_equal(mem_init(&info, count), 0);
+}
+
+/* `part` in percent of the MiB given, the struct pages left out. */
+static void assert_share(size_t pages, size_t mib, unsigned percent)
+{
+    size_t want = mib * 256 * percent / 100;
+
+    assert_in_range(pages, want - want / 8 - 16, want + want / 8 + 16);
+}
+
+static void test_mem_goes_to_its_node(void **state)
+{
+    /* CPUs of a node are not neighbours, nor are its regions. */
+    const size_t offsets[] = {0, 16 * MIB, 40 * MIB, 48 * MIB};
+    const size_t sizes[] = {16 * MIB, 24 * MIB, 8 * MIB, 16 * MIB};
+    const unsigned of_regions[] = {0, 1, 0, 200};
+    const uint8_t of_cpus[] = {1, 0, 200, 1, 0};
+
+    (void)state;
+    regions(4, offsets, sizes);
+    nodes(5, of_regions, of_cpus);
+    for (unsigned cpu = 0; cpu < 5; cpu++)
+        assert_int_equal(mem_pages_of(cpu)->total_pages,
+                         pages_of_node(cpu, of_cpus[cpu]));
+    assert_share(mem_pages_of(0)->total_pages, 24, 50);
+    assert_share(mem_pages_of(3)->total_pages, 24, 50);
+    assert_share(mem_pages_of(1)->total_pages, 24, 50);
+    assert_share(mem_pages_of(4)->total_pages, 24, 50);
+    assert_share(mem_pages_of(2)->total_pages, 16, 100);
+}
+
+static void test_mem_of_nodes_without_cpus_is_dealt_to_all(void **state)
+{
+    const size_t offsets[] = {0, 16 * MIB, 32 * MIB, 48 * MIB};
+    const size_t sizes[] = {8 * MIB, 16 * MIB, 16 * MIB, 16 * MIB};
+    const unsigned of_regions[] = {7, 0, 9, 1};
+    const uint8_t of_cpus[] = {0, 0, 1, 1};
+
+    (void)state;
+    regions(4, offsets, sizes);
+    nodes(4, of_regions, of_cpus);
+    for (unsigned cpu = 0; cpu < 4; cpu++) {
+        struct page_allocator *pages = mem_pages_of(cpu);
+
+        assert_share(pages_of_node(cpu, of_cpus[cpu]), 16, 50);
+        assert_share(pages->total_pages, 14, 100);
+        /* Its own first, though others lie lower. */
+        assert_true(pages->range[0].base >=
+                    info.region[of_cpus[cpu] == 0 ? 1 : 3].base);
+    }
+}
+
+static void test_mem_ranges_in_a_row_are_one(void **state)
+{
+    size_t offsets[60], sizes[60];
+    unsigned of_regions[60];
+    const uint8_t of_cpus[] = {0, 1, 2};
+
+    (void)state;
+    for (unsigned i = 0; i < 60; i++) {
+        offsets[i] = i * MIB;
+        sizes[i] = MIB;
+        of_regions[i] = i;
+    }
+    regions(60, offsets, sizes);
+    nodes(3, of_regions, of_cpus);
+    for (unsigned cpu = 0; cpu < 3; cpu++) {
+        assert_true(mem_pages_of(cpu)->range_count <= 2);
+        assert_share(mem_pages_of(cpu)->total_pages, 20, 100);
+    }
+}
+
+static void test_mem_without_use_of_nodes(void **state)
+{
+    const size_t offsets[] = {0, 32 * MIB, 60 * MIB};
+    const size_t sizes[] = {32 * MIB, 28 * MIB, 1 * MIB / 4};
+    const unsigned of_regions[] = {0, 0, 1};
+    const uint8_t nothing[] = {0, 5, 0};
+    const uint8_t too_little[] = {0, 1, 0};
+
+    (void)state;
+    regions(3, offsets, sizes);
+    nodes(3, of_regions, nothing);
+    for (unsigned cpu = 0; cpu < 3; cpu++)
+        assert_share(mem_pages_of(cpu)->total_pages, 20, 100);
+    nodes(3, of_regions, too_little);
+    for (unsigned cpu = 0; cpu < 3; cpu++)
+        assert_share(mem_pages_of(cpu)->total_pages, 20, 100);
+}
+
+/* All memory is somebody's, once, however it lies. */
+static void test_mem_random_nodes(void **state)
+{
+    (void)state;
+    srand(7);
+    for (unsigned round = 0; round < 2000; round++) {
+        unsigned cpus = 1 + (unsigned)rand() % 8;
+        size_t total = 0, dealt = 0;
+
+        memset(&info, 0, sizeof(info));
+        info.region_count = 1 + (unsigned)rand() % 6;
+        for (unsigned i = 0; i < info.region_count; i++) {
+            info.region[i].base = (uintptr_t)arena + i * 10 * MIB +
+                                  (uintptr_t)(rand() % 512) * PAGE_SIZE;
+            info.region[i].size = (size_t)(1 + rand() % 2000) * PAGE_SIZE;
+            info.region[i].node = (unsigned)rand() % 4;
+            total += info.region[i].size;
+        }
+        for (unsigned cpu = 0; cpu < cpus; cpu++)
+            info.cpu_node[cpu] = (uint8_t)(rand() % 4);
+        if (mem_init(&info, cpus) != 0) {
+            assert_true(total / cpus < 2 * MEM_SHARE_MIN);
+            continue;
+        }
+        for (unsigned cpu = 0; cpu < cpus; cpu++) {
+            struct page_allocator *pages = mem_pages_of(cpu);
+
+            for (unsigned i = 0; i < pages->range_count; i++) {
+                const struct page_range *range = &pages->range[i];
+                char *first = (char *)range->base;
+                char *last = first + (range->page_count - 1) * PAGE_SIZE;
+
+                dealt += range->page_count * PAGE_SIZE;
+                assert_int_equal(mem_owner(first), cpu);
+                assert_int_equal(mem_owner(last), cpu);
+                assert_int_not_equal(
+                    pages_of_node(cpu, 0) + pages_of_node(cpu, 1) +
+                        pages_of_node(cpu, 2) + pages_of_node(cpu, 3),
+                    0);
+            }
+        }
+        /* Struct pages, and pieces of a page. */
+        assert_in_range(dealt, total - total / 100 - 64 * PAGE_SIZE, total);
+    }
+}
+
 static void test_page_alloc_aligns_and_trims(void **state)
 {
     const size_t offset = 0, size = 16 << 20;
@@ -223,6 +388,11 @@ int main(void)
         cmocka_unit_test(test_mem_divides_evenly),
         cmocka_unit_test(test_mem_holes_are_never_handed_out),
         cmocka_unit_test(test_mem_too_little),
+        cmocka_unit_test(test_mem_goes_to_its_node),
+        cmocka_unit_test(test_mem_of_nodes_without_cpus_is_dealt_to_all),
+        cmocka_unit_test(test_mem_ranges_in_a_row_are_one),
+        cmocka_unit_test(test_mem_without_use_of_nodes),
+        cmocka_unit_test(test_mem_random_nodes),
         cmocka_unit_test(test_page_alloc_aligns_and_trims),
         cmocka_unit_test(test_page_alloc_exhausts_and_coalesces),
         cmocka_unit_test(test_page_alloc_random),

@@ -111,6 +111,33 @@ static void test_memory_is_aligned(void **state)
     host_machine_close();
 }
 
+static void test_nodes_share_evenly(void **state)
+{
+    static const uint8_t two_of_five[] = {0, 0, 0, 1, 1};
+    const struct hal_boot_info *boot = bare_open(
+        (struct host_config){.cpus = 5, .mem_bytes = 2 << 20, .nodes = 2});
+    uintptr_t base;
+
+    (void)state;
+    assert_int_equal(boot->region_count, 2);
+    base = boot->region[0].base;
+    assert_int_equal(boot->region[0].size, 5 << 20);
+    assert_int_equal(boot->region[1].base, base + (5 << 20));
+    assert_int_equal(boot->region[1].size, 5 << 20);
+    assert_int_equal(boot->region[0].node, 0);
+    assert_int_equal(boot->region[1].node, 1);
+    assert_memory_equal(boot->cpu_node, two_of_five, 5);
+    /* More nodes than CPUs; DMA and rights over a border. */
+    boot = bare_open((struct host_config){.mem_bytes = 2 << 20, .nodes = 64});
+    assert_int_equal(boot->region_count, 64);
+    assert_int_equal(boot->cpu_node[0], 0);
+    assert_int_equal(hal_dma_map(bare_page(boot, 0), 2 << 20), 0);
+    assert_int_equal(
+        hal_page_attr(bare_page(boot, 7), 2 * HAL_PAGE_SIZE, HAL_PAGE_NORMAL),
+        0);
+    host_machine_close();
+}
+
 /* ---- What cannot be made ------------------------------------------------- */
 
 static void test_bad_machines_are_refused(void **state)
@@ -125,6 +152,7 @@ static void test_bad_machines_are_refused(void **state)
         struct host_config config;
     } rows[] = {
         {"too many cpus", {.cpus = 257}},
+        {"too many nodes", {.nodes = 65}},
         {"too little memory", {.mem_bytes = 4096}},
         {"memory wraps", {.cpus = 4, .mem_bytes = SIZE_MAX / 2}},
         {"memory nobody has", {.mem_bytes = (size_t)1 << 60}},
@@ -195,6 +223,7 @@ int main(void)
         cmocka_unit_test(test_close_stops_all_cpus),
         cmocka_unit_test(test_prepare_starts_afresh),
         cmocka_unit_test(test_memory_is_aligned),
+        cmocka_unit_test(test_nodes_share_evenly),
         cmocka_unit_test(test_bad_machines_are_refused),
         cmocka_unit_test(test_modules_are_there),
         cmocka_unit_test(test_stack_of_a_dead_context_is_plain_memory),

@@ -1,0 +1,92 @@
+/* Threads that keep their CPU, told of; and those that do not. */
+#include "kernel/watchdog.h"
+#include "tests/fakes/cmocka_all.h"
+#include "tests/fakes/machine.h"
+#include <string.h>
+#include <torc/thread.h>
+#include <torc/time.h>
+
+static char output[16384];
+
+static int run(unsigned cpus, const char *cmdline, int (*fn)(void *))
+{
+    return machine_run_output(cpus, 4 << 20, cmdline, fn, NULL, output,
+                              sizeof(output));
+}
+
+static unsigned times_told(void)
+{
+    unsigned count = 0;
+
+    for (const char *at = output; (at = strstr(at, "has not yielded")) != NULL;
+         at++)
+        count++;
+    return count;
+}
+
+static void spin(uint64_t ns)
+{
+    uint64_t end = time_ns() + ns;
+
+    while (time_ns() < end)
+        ;
+}
+
+static int spin_twice(void *arg)
+{
+    (void)arg;
+    spin(200 * NS_PER_MS);
+    thread_sleep(NS_PER_MS);
+    spin(200 * NS_PER_MS);
+    return 0;
+}
+
+static void test_watchdog_tells_once_a_stall(void **state)
+{
+    (void)state;
+    assert_int_equal(run(1, "watchdog=50", spin_twice), 0);
+    assert_int_equal(times_told(), 2);
+    assert_non_null(strstr(output, "cpu 0: thread main has not yielded for "));
+    assert_int_equal(run(1, "watchdog=2000", spin_twice), 0);
+    assert_int_equal(times_told(), 0);
+    assert_int_equal(run(1, "", spin_twice), 0);
+    assert_int_equal(times_told(), 0);
+}
+
+static int sleep_long(void *arg)
+{
+    (void)arg;
+    thread_sleep(300 * NS_PER_MS);
+    return 0;
+}
+
+static void test_watchdog_lets_sleep(void **state)
+{
+    (void)state;
+    assert_int_equal(run(2, "watchdog=10", sleep_long), 0);
+    assert_int_equal(times_told(), 0);
+}
+
+static void test_watchdog_bad_options(void **state)
+{
+    static const char *const bad[] = {"watchdog=9", "watchdog=60001",
+                                      "watchdog=", "watchdog=1s",
+                                      "watchdog=-50"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        ROW(bad[i], run(1, bad[i], sleep_long) == 2);
+        ROW(bad[i], strstr(output, ": give a number from 10 to 60000\n"));
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_watchdog_tells_once_a_stall),
+        cmocka_unit_test(test_watchdog_lets_sleep),
+        cmocka_unit_test(test_watchdog_bad_options),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
