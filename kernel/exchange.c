@@ -36,6 +36,9 @@
  * whether one of these slots has become empty. The destination empties the
  * slot, fences, and then looks whether the source is blocked.
  *
+ * Where the machine can watch memory (hal_cpu_watch()), the sleeper is woken by
+ * the store to its slot or flag, and the source sends no interrupt.
+ *
  * The source's fence of all this is one: a pass takes all lists, publishes all
  * lists, fences once if it did either, and then sets flags and looks at the
  * sleepers among those it took from or gave to.
@@ -60,7 +63,8 @@ enum {
 enum {
     SLEEP_NONE = 0,
     SLEEP_ANNOUNCED = 1,
-    SLEEP_BLOCKED = 2, /* wants to know when a slot of its becomes empty */
+    SLEEP_BLOCKED = 2,  /* wants to know when a slot of its becomes empty */
+    SLEEP_WATCHING = 4, /* a store to what it watches wakes it by itself */
 };
 
 /* A set of CPUs. */
@@ -238,12 +242,14 @@ static void tell(struct exchange_cpu *mine, unsigned self)
     set_for_each(cpu, &mine->given)
     {
         struct exchange_cpu *theirs = cpu_of(cpu)->exchange;
+        uint8_t sleeping;
 
         if (theirs->has_flags)
             atomic_store_explicit(&theirs->flags.word[self / FLAG_CPUS], 1,
                                   memory_order_relaxed);
-        if (atomic_load_explicit(&theirs->sleeping, memory_order_relaxed) !=
-            SLEEP_NONE)
+        sleeping =
+            atomic_load_explicit(&theirs->sleeping, memory_order_relaxed);
+        if (sleeping != SLEEP_NONE && (sleeping & SLEEP_WATCHING) == 0)
             hal_ipi_send(cpu);
     }
     set_for_each(cpu, &mine->taken)
@@ -374,6 +380,9 @@ bool exchange_may_sleep(void)
 
     if (self->exchange_busy)
         announced |= SLEEP_BLOCKED;
+    /* Before the look at the slots: from here on a store to them is seen. */
+    if (hal_cpu_watch(self->exchange_watch))
+        announced |= SLEEP_WATCHING;
     atomic_store_explicit(&mine->sleeping, announced, memory_order_relaxed);
     hal_fence(); /* sleeping | slot: see above */
     for (unsigned line = 0; line < lines_for(cpu_total); line++) {

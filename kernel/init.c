@@ -69,6 +69,7 @@ void machine_exit(int status)
 
 /* The counter hal_cycles() when the machine was young; constant. */
 uint64_t boot_cycles;
+uint64_t boot_fp_control;
 
 /* ---- Memory -------------------------------------------------------------- */
 
@@ -173,6 +174,7 @@ void kernel_init(const struct hal_boot_info *info, const char *app_name)
 {
     boot = info;
     boot_cycles = hal_cycles();
+    boot_fp_control = hal_fp_control();
     assert(info->cpu_count >= 1 && info->cpu_count <= HAL_CPU_MAX);
     assert(info->region_count <= HAL_REGION_MAX);
     init_options(app_name);

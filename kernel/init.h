@@ -10,6 +10,9 @@ const struct hal_boot_info *boot_info(void);
 /* hal_cycles() when the machine was young; constant after boot. */
 extern uint64_t boot_cycles;
 
+/* The floating-point control words the machine began with; constant. */
+extern uint64_t boot_fp_control;
+
 /*
  * The part of bring-up that runs on CPU 0 before any thread: command line,
  * memory, the per-CPU blocks, the exchange slots. Ends the machine with a clear

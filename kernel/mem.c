@@ -34,11 +34,52 @@ static struct page_range *range_of(struct page_allocator *pages,
     return NULL;
 }
 
+/*
+ * All ranges by address, so that any CPU can look up whose an address is
+ * without touching what others write. Constant after mem_init().
+ */
+static struct {
+    uintptr_t base;
+    uintptr_t end;
+    unsigned cpu;
+} owners[HAL_CPU_MAX * PAGE_RANGE_MAX];
+static unsigned owner_count;
+
+static void owner_insert(const struct page_range *range, unsigned cpu)
+{
+    unsigned at = owner_count++;
+
+    for (; at > 0 && owners[at - 1].base > range->base; at--)
+        owners[at] = owners[at - 1];
+    owners[at].base = range->base;
+    owners[at].end = range->base + range->page_count * PAGE_SIZE;
+    owners[at].cpu = cpu;
+}
+
+static void owners_fill(void)
+{
+    owner_count = 0;
+    for (unsigned cpu = 0; cpu < allocator_count; cpu++) {
+        for (unsigned i = 0; i < allocators[cpu].range_count; i++)
+            owner_insert(&allocators[cpu].range[i], cpu);
+    }
+}
+
 int mem_owner(const void *ptr)
 {
-    for (unsigned cpu = 0; cpu < allocator_count; cpu++) {
-        if (range_of(&allocators[cpu], (uintptr_t)ptr) != NULL)
-            return (int)cpu;
+    uintptr_t address = (uintptr_t)ptr;
+    unsigned low = 0;
+    unsigned high = owner_count;
+
+    while (low < high) {
+        unsigned middle = (low + high) / 2;
+
+        if (address < owners[middle].base)
+            high = middle;
+        else if (address >= owners[middle].end)
+            low = middle + 1;
+        else
+            return (int)owners[middle].cpu;
     }
     return -1;
 }
@@ -412,10 +453,11 @@ int mem_init(const struct hal_boot_info *info, unsigned cpu_count)
     if (even < MEM_SHARE_MIN)
         return -ENOMEM;
     /* A CPU whose node has no memory, or next to none: better far than none. */
-    if (divide(info, true,
-               even / MEM_NODE_UNEVEN > MEM_SHARE_MIN ? even / MEM_NODE_UNEVEN
-                                                      : MEM_SHARE_MIN / 2) ||
-        divide(info, false, MEM_SHARE_MIN / 2))
-        return 0;
-    return -ENOMEM;
+    if (!divide(info, true,
+                even / MEM_NODE_UNEVEN > MEM_SHARE_MIN ? even / MEM_NODE_UNEVEN
+                                                       : MEM_SHARE_MIN / 2) &&
+        !divide(info, false, MEM_SHARE_MIN / 2))
+        return -ENOMEM;
+    owners_fill();
+    return 0;
 }

@@ -28,7 +28,7 @@ struct cpu *percpu_create(unsigned id)
         return NULL;
     *cpu = (struct cpu){.id = id, .heap = heap};
     queue_init(&cpu->ready);
-    cpu->accounting = thread_accounting;
+    cpu->switch_extras = thread_accounting;
     list_init(&cpu->stacks);
     list_init(&cpu->guests);
     cpus[id] = cpu;

@@ -28,7 +28,7 @@ struct cpu {
     volatile bool attention;
     uint64_t switch_count;
     uint64_t switch_cycles; /* hal_cycles() at the last switch */
-    bool accounting;        /* constant: cputime=1 */
+    bool switch_extras;     /* a switch has more to do than most */
 
     /* constant after boot: */
     unsigned id;

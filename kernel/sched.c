@@ -15,6 +15,7 @@
  */
 #include "kernel/exchange.h"
 #include "kernel/idle.h"
+#include "kernel/init.h"
 #include "kernel/irq_work.h"
 #include "kernel/lib/check.h"
 #include "kernel/panic.h"
@@ -60,6 +61,22 @@ void sched_ready(struct thread *thread)
     queue_push(&cpu_self()->ready, &thread->ready);
 }
 
+/* CPU time, and control words of those that have their own. */
+static void switch_extras(struct cpu *cpu, struct thread *previous,
+                          const struct thread *next)
+{
+    uint64_t now = hal_cycles();
+
+    previous->cycles += now - cpu->switch_cycles;
+    cpu->switch_cycles = now;
+    if (previous->own_fp_control) {
+        previous->fp_control = hal_fp_control();
+        hal_fp_control_set(boot_fp_control);
+    }
+    if (next->own_fp_control)
+        hal_fp_control_set(next->fp_control);
+}
+
 /*
  * Run `next`, which is not the current thread. Returns when somebody switches
  * back to the caller, perhaps on another CPU.
@@ -68,12 +85,8 @@ static inline void switch_to(struct cpu *cpu, struct thread *next)
 {
     struct thread *previous = cpu->current;
 
-    if (unlikely(cpu->accounting)) {
-        uint64_t now = hal_cycles();
-
-        previous->cycles += now - cpu->switch_cycles;
-        cpu->switch_cycles = now;
-    }
+    if (unlikely(cpu->switch_extras))
+        switch_extras(cpu, previous, next);
     cpu->switch_count++;
     cpu->current = next;
     hal_context_switch(&previous->context, &next->context);
@@ -87,6 +100,13 @@ static inline struct thread *next_of(struct cpu *cpu)
     return node != NULL ? container_of(node, struct thread, ready) : cpu->idle;
 }
 
+/* A thread that yields to nobody spins: interrupts must come in. */
+static void stay(struct cpu *cpu)
+{
+    cpu->switch_count++; /* it had the chance: the watchdog counts it */
+    hal_cpu_relax();
+}
+
 /* Let the next one run; returns when the caller's turn has come again. */
 static void give_up(void)
 {
@@ -98,7 +118,7 @@ static void give_up(void)
     if (next != cpu->current)
         switch_to(cpu, next);
     else
-        hal_cpu_relax(); /* woken by the pass, before it left */
+        stay(cpu); /* woken by the pass, before it left */
 }
 
 void sched_park(void)
@@ -130,8 +150,7 @@ void thread_yield(void)
     pass(cpu);
     node = cpu->ready.head;
     if (unlikely(node == NULL)) {
-        /* A thread that yields to nobody spins: interrupts must come in. */
-        hal_cpu_relax();
+        stay(cpu);
     } else {
         queue_push_more(&cpu->ready, &cpu->current->ready);
         cpu->ready.head = node->next;

@@ -6,6 +6,7 @@
 #include "kernel/thread.h"
 #include "kernel/cmdline.h"
 #include "kernel/errand.h"
+#include "kernel/init.h"
 #include "kernel/lib/check.h"
 #include "kernel/lib/str.h"
 #include "kernel/mem.h"
@@ -59,6 +60,7 @@ void thread_setup(struct thread *thread, const char *name)
     thread->cycles = 0;
     thread->requests = 0;
     thread->killable = false;
+    thread->own_fp_control = false;
     thread->local = NULL;
     thread->cleanups = NULL;
     thread->id = 0;
@@ -93,6 +95,22 @@ static size_t stack_size_of(const struct thread_attr *attr)
     return (size + PAGE_SIZE - 1) & ~(size_t)(PAGE_SIZE - 1);
 }
 
+/* Let a thread that is new here take its turns. */
+static void settle(struct thread *thread)
+{
+    if (thread->own_fp_control)
+        cpu_self()->switch_extras = true;
+    thread->state = THREAD_WAITING;
+    sched_ready(thread);
+}
+
+/* It begins with the machine's control words. */
+static void fp_control_own(struct thread *thread)
+{
+    thread->own_fp_control = true;
+    thread->fp_control = boot_fp_control;
+}
+
 int thread_create_here(const struct thread_attr *attr, int (*fn)(void *),
                        void *arg, struct thread **out)
 {
@@ -118,10 +136,11 @@ int thread_create_here(const struct thread_attr *attr, int (*fn)(void *),
     thread->stack_size = size;
     thread->fn = fn;
     thread->arg = arg;
+    if (attr != NULL && attr->own_fp_control)
+        fp_control_own(thread);
     hal_context_init(&thread->context, thread->stack, size, thread_entry,
                      thread);
-    thread->state = THREAD_WAITING;
-    sched_ready(thread);
+    settle(thread);
     *out = thread;
     return 0;
 
@@ -265,12 +284,6 @@ static void finish_end(struct cpu *cpu, struct thread *thread)
  * knows where it is: what home sends after it arrives behind it, and what the
  * thread left behind on another CPU comes home behind it.
  */
-static void settle(struct thread *thread)
-{
-    thread->state = THREAD_WAITING;
-    sched_ready(thread);
-}
-
 static void guest_arrives(struct exchange_item *item)
 {
     struct thread *thread = container_of(item, struct thread, item);

@@ -30,9 +30,11 @@ struct thread {
     uint64_t cycles;         /* of CPU time, up to the last switch */
     uint8_t state; /* enum thread_state but RUNNING: that is `current` */
     uint8_t requests;
-    bool killable;   /* waits in wait_killable() */
-    int wait_status; /* how the last wait ended: 0, -ETIMEDOUT, -EINTR */
-    unsigned target; /* the CPU it goes to */
+    bool killable; /* waits in wait_killable() */
+    bool own_fp_control;
+    uint64_t fp_control; /* while it does not run */
+    int wait_status;     /* how the last wait ended: 0, -ETIMEDOUT, -EINTR */
+    unsigned target;     /* the CPU it goes to */
     struct timer timeout;
     void *local; /* thread_set_local() */
     struct thread_cleanup *cleanups;

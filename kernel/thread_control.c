@@ -100,7 +100,7 @@ static void describe(struct cpu *cpu, const struct thread *thread,
 {
     uint64_t cycles = thread->cycles;
 
-    if (cpu->accounting && thread == cpu->current)
+    if (thread_accounting && thread == cpu->current)
         cycles += hal_cycles() - cpu->switch_cycles;
     info->state = (enum thread_state)thread->state;
     if (thread == cpu->current)
@@ -109,7 +109,7 @@ static void describe(struct cpu *cpu, const struct thread *thread,
              (thread->requests & REQUEST_SUSPEND) != 0)
         info->state = THREAD_SUSPENDED; /* when its turn comes */
     info->cpu = cpu->id;
-    info->cpu_time_ns = cycles_to_ns(cycles);
+    info->cpu_time_ns = thread_accounting ? cycles_to_ns(cycles) : 0;
     info->stack_size = thread->stack_size;
     (void)str_copy(info->name, sizeof(info->name), thread_name_of(thread));
 }

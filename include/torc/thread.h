@@ -33,6 +33,13 @@ struct thread_attr {
     enum thread_place place;
     unsigned cpu;      /* with THREAD_ON_CPU: 0 .. cpu_count()-1 */
     size_t stack_size; /* bytes, rounded up to pages; 0: the default */
+
+    /*
+     * Floating-point registers need no care, but a thread that changes the
+     * rounding mode or the exception mask across a yield or wait must say so:
+     * its control words are then its own.
+     */
+    bool own_fp_control;
 };
 
 enum thread_state {
