@@ -191,6 +191,8 @@ $(BUILD)/host/hal_contract: $(call contract_objects,host) $(BUILD)/host/libtorc.
 	$(call say,LD,$@)
 	$(Q)$(CC) -pthread $^ $(SLIRP_LIBS) -o $@
 
+include tests/wmm/rules.mk
+
 # ---- Targets --------------------------------------------------------------------
 
 metal: $(APPS:%=$(BUILD)/metal/%.elf) ## the images that boot: build/metal/APP.elf
@@ -276,6 +278,11 @@ coverage: ## lcov pages of the unit tests: build/coverage/index.html
 
 include tests/bench/rules.mk
 
+wmm: ## explore the weak-memory executions of kernel/exchange.c
+	$(Q)tools/need.sh build
+	$(Q)$(MAKE) --no-print-directory $(BUILD)/wmm/wmm
+	$(Q)BUILD=$(BUILD) tools/wmm.sh
+
 TARGET ?= ext2
 fuzz: ## libFuzzer: TARGET=ext2 SECONDS=30
 	$(Q)tools/need.sh build test check fuzz
@@ -299,6 +306,6 @@ help: ## this list
 	@awk -F':.*## ' '/^[a-z_-]+:.*## /{printf "  %-14s %s\n",$$1,$$2}' Makefile tests/bench/rules.mk
 
 .PHONY: metal host deps run run-installed run-host image test need-build need-test \
-	unit integration sim-check planted stress check coverage fuzz format clean help
+	unit integration sim-check planted stress check coverage wmm fuzz format clean help
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -1,0 +1,144 @@
+#include "tests/wmm/machine.h"
+#include "hal/hal.h"
+#include "kernel/cmdline.h"
+#include "kernel/exchange.h"
+#include "kernel/heap.h"
+#include "kernel/idle.h"
+#include "kernel/lib/check.h"
+#include "kernel/mem.h"
+#include "kernel/panic.h"
+#include "kernel/percpu.h"
+#include "kernel/thread.h"
+#include "tests/wmm/threads.h"
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { CPUS_MAX = 16, CPU_MEMORY = MEM_SHARE_MIN + 16 * PAGE_SIZE };
+
+/* Watched, as all data of the program is; the threads' stacks are not. */
+static _Alignas(PAGE_SIZE) char memory[CPUS_MAX * CPU_MEMORY];
+
+static struct {
+    unsigned threads;
+    unsigned cpu[WMM_THREADS]; /* of each thread */
+    unsigned poll_us;
+    unsigned booting; /* who we are outside the executions */
+} machine;
+
+static unsigned cpu_now(void)
+{
+    return threads_active ? machine.cpu[thread_now] : machine.booting;
+}
+
+void machine_be(unsigned cpu)
+{
+    machine.booting = cpu;
+}
+
+void machine_poll(unsigned us)
+{
+    machine.poll_us = us;
+}
+
+void machine_boot(unsigned cpu_count, unsigned threads, const unsigned *cpus)
+{
+    static struct hal_boot_info boot;
+
+    boot.cpu_count = cpu_count;
+    boot.region_count = 1;
+    boot.region[0].base = (uintptr_t)memory;
+    boot.region[0].size = (size_t)cpu_count * CPU_MEMORY;
+    machine.threads = threads;
+    for (unsigned i = 0; i < threads; i++)
+        machine.cpu[i] = cpus[i];
+    machine_be(0);
+    if (cpu_count > CPUS_MAX || mem_init(&boot, cpu_count) != 0 ||
+        heap_init() != 0 || idle_init() != 0)
+        wmm_fail("no memory");
+    for (unsigned cpu = 0; cpu < cpu_count; cpu++) {
+        if (percpu_create(cpu) == NULL)
+            wmm_fail("no memory");
+    }
+    if (exchange_init(cpu_count) != 0)
+        wmm_fail("no memory");
+    machine.poll_us = 0;
+}
+
+/* ---- What the kernel needs ----------------------------------------------- */
+
+void *hal_cpu_local(void)
+{
+    return cpu_of(cpu_now());
+}
+
+void hal_ipi_send(unsigned cpu)
+{
+    for (unsigned i = 0; i < machine.threads; i++) {
+        if (machine.cpu[i] == cpu)
+            wmm_interrupt_send(i);
+    }
+}
+
+/* The options are absent, but for poll. */
+int option_number(const char *key, uint64_t min, uint64_t max, uint64_t *value)
+{
+    (void)min;
+    (void)max;
+    if (strcmp(key, "poll") == 0)
+        *value = machine.poll_us;
+    return 0;
+}
+
+bool thread_accounting;
+
+void hal_cpu_relax(void)
+{
+    wmm_pause();
+}
+
+void hal_cpu_idle(void)
+{
+    wmm_interrupt_wait();
+}
+
+hal_irqflags hal_irq_save(void)
+{
+    return 0;
+}
+
+/* Interrupts go on: what is pending is delivered, and forgotten. */
+void hal_irq_restore(hal_irqflags flags)
+{
+    (void)flags;
+    wmm_interrupt_clear();
+}
+
+int hal_dma_map(void *ptr, size_t size)
+{
+    (void)ptr;
+    (void)size;
+    return 0;
+}
+
+void hal_dma_unmap(void *ptr, size_t size)
+{
+    (void)ptr;
+    (void)size;
+}
+
+void panic(const char *format, ...)
+{
+    char text[200];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    wmm_fail("panic: %s", text);
+}
+
+void check_failed(const char *file, int line, const char *expr)
+{
+    wmm_fail("%s:%d: %s", file, line, expr);
+}

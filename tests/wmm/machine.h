@@ -1,0 +1,17 @@
+/* The kernel's machine: CPUs that are model threads, and their memory. */
+#ifndef TORC_WMM_MACHINE_H
+#define TORC_WMM_MACHINE_H
+
+/*
+ * setup(): give `cpu_count` CPUs memory, heaps and exchange slots, as at boot.
+ * Thread n of the test is CPU cpus[n]; the others never run.
+ */
+void machine_boot(unsigned cpu_count, unsigned threads, const unsigned *cpus);
+
+/* Before machine_boot(): let the idle CPUs of the next machine poll. */
+void machine_poll(unsigned us);
+
+/* setup(): be this CPU for a while. */
+void machine_be(unsigned cpu);
+
+#endif

@@ -1,0 +1,201 @@
+#include "race.h"
+#include "model.h"
+#include "threads.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+enum {
+    RECORDS = 15, /* live accesses to one word */
+    UNDO_MAX = 1 << 18,
+};
+
+struct record {
+    uint16_t epoch; /* the clock of `thread` then */
+    uint8_t mask;   /* bytes of the word */
+    uint8_t thread : 7;
+    uint8_t write : 1;
+    uint32_t site;
+};
+
+/* Eight bytes of memory. */
+struct shadow {
+    uint32_t execution; /* the rest is of this one */
+    uint8_t count;
+    bool saved;
+    struct record record[RECORDS];
+};
+
+static struct {
+    uintptr_t base;
+    size_t size;
+    uint32_t execution;
+    struct shadow *shadow; /* one a word */
+    uint8_t *location;     /* one a byte */
+    struct {
+        uint64_t *word;
+        uint64_t old;
+    } * undo;
+    unsigned undo_count;
+} race;
+
+extern char __data_start[];
+extern char _end[];
+
+static void *reserve(size_t size)
+{
+    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    if (memory == MAP_FAILED)
+        abort();
+    return memory;
+}
+
+void race_init(void)
+{
+    race.base = (uintptr_t)__data_start & ~(uintptr_t)7;
+    race.size = ((uintptr_t)_end + 7 - race.base) & ~(uintptr_t)7;
+    race.shadow = reserve(race.size / 8 * sizeof(struct shadow));
+    race.location = reserve(race.size);
+    race.undo = reserve(UNDO_MAX * sizeof(*race.undo));
+}
+
+bool race_watches(uintptr_t address)
+{
+    return address - race.base < race.size;
+}
+
+uint8_t *race_location(uintptr_t address)
+{
+    return &race.location[address - race.base];
+}
+
+void race_begin(void)
+{
+    while (race.undo_count > 0) {
+        race.undo_count--;
+        *race.undo[race.undo_count].word = race.undo[race.undo_count].old;
+    }
+    race.execution++;
+}
+
+static struct shadow *shadow_at(uintptr_t address)
+{
+    struct shadow *shadow = &race.shadow[(address - race.base) >> 3];
+
+    if (shadow->execution != race.execution) {
+        shadow->execution = race.execution;
+        shadow->count = 0;
+        shadow->saved = false;
+    }
+    return shadow;
+}
+
+static void save(struct shadow *shadow, uintptr_t address)
+{
+    uint64_t *word = (uint64_t *)(address & ~(uintptr_t)7);
+
+    if (shadow->saved)
+        return;
+    shadow->saved = true;
+    if (race.undo_count == UNDO_MAX)
+        wmm_fail("an execution writes too much memory");
+    race.undo[race.undo_count].word = word;
+    race.undo[race.undo_count++].old = *word;
+}
+
+void race_save(uintptr_t address)
+{
+    save(shadow_at(address), address);
+}
+
+static const char *kind(bool write)
+{
+    return write ? "write" : "read";
+}
+
+static void conflict(const struct record *record, uintptr_t address, bool write,
+                     const char *how, const void *site)
+{
+    wmm_fail("data race at %#lx: %s by thread %u at %#x, %s%s by thread %u at "
+             "%#lx",
+             (unsigned long)address, kind(record->write), record->thread,
+             record->site, how, kind(write), thread_now, (unsigned long)site);
+}
+
+/*
+ * The records of a word are accesses that a later one could still race with.
+ * One that happened before the new access and touches no byte more is left out,
+ * unless it is a write and the new one a read: what races with it and comes
+ * after the new one, races with the new one as well.
+ */
+static void word_access(uintptr_t address, uint8_t mask, bool write,
+                        const void *site)
+{
+    struct shadow *shadow = shadow_at(address);
+    unsigned epoch = model_epoch(thread_now);
+    unsigned kept = 0;
+    bool covered = false;
+
+    if (write)
+        save(shadow, address);
+    for (unsigned i = 0; i < shadow->count; i++) {
+        struct record record = shadow->record[i];
+
+        if (record.thread == thread_now && record.epoch == epoch &&
+            (mask & ~record.mask) == 0 && record.write >= write) {
+            if (kept == i)
+                return;
+            covered = true;
+        } else if (model_knows(record.thread) >= record.epoch) {
+            if ((record.mask & ~mask) == 0 && (write || !record.write))
+                continue;
+        } else if ((record.mask & mask) != 0 && (record.write || write)) {
+            conflict(&record, address, write, "", site);
+        }
+        shadow->record[kept++] = record;
+    }
+    shadow->count = (uint8_t)kept;
+    if (covered)
+        return;
+    if (kept == RECORDS)
+        wmm_fail("too many accesses to one word to remember");
+    shadow->record[kept] =
+        (struct record){(uint16_t)epoch, mask, (uint8_t)(thread_now & 127),
+                        write, (uint32_t)(uintptr_t)site};
+    shadow->count = (uint8_t)(kept + 1);
+}
+
+void race_access(uintptr_t address, size_t size, bool write, const void *site)
+{
+    if (!threads_active || !race_watches(address))
+        return;
+    while (size > 0) {
+        unsigned first = address & 7;
+        size_t count = size < 8 - first ? size : 8 - first;
+        uint8_t mask = (uint8_t)(((1U << count) - 1) << first);
+
+        word_access(address, mask, write, site);
+        if (*(uint64_t *)(void *)&race
+                 .location[(address & ~(uintptr_t)7) - race.base] != 0)
+            model_plain(address, count, write, site);
+        address += count;
+        size -= count;
+    }
+}
+
+void race_against_plain(uintptr_t address, size_t size, bool write,
+                        const void *site)
+{
+    struct shadow *shadow = shadow_at(address);
+    uint8_t mask = (uint8_t)(((1U << size) - 1) << (address & 7));
+
+    for (unsigned i = 0; i < shadow->count; i++) {
+        const struct record *record = &shadow->record[i];
+
+        if ((record->mask & mask) != 0 && (record->write || write) &&
+            model_knows(record->thread) < record->epoch)
+            conflict(record, address, write, "atomic ", site);
+    }
+}

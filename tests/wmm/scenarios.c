@@ -1,0 +1,545 @@
+/*
+ * The kernel's own code between two or three CPUs. Each CPU does what the
+ * scheduler would: passes, and sleep when there is nothing to do. A CPU ends
+ * when it has received all that it will; an item that is lost, or lies where
+ * nobody looks, leaves its receiver waiting, which is a deadlock.
+ */
+#include "kernel/exchange.h"
+#include "kernel/heap.h"
+#include "kernel/idle.h"
+#include "kernel/lib/check.h"
+#include "kernel/percpu.h"
+#include "tests/wmm/machine.h"
+#include "tests/wmm/wmm.h"
+#include <torc/machine.h>
+#include <torc/memory.h>
+#include <torc/time.h>
+
+enum {
+    LETTERS = 4,
+    CPUS = 9,
+    PARCEL_SIZE = 512, /* heap_home.c */
+};
+
+/* What is sent. All of it is plain memory that moves from CPU to CPU. */
+struct letter {
+    struct exchange_item item;
+    unsigned content;
+    unsigned from;
+};
+
+static struct letter letters[LETTERS];
+
+/* Each is one CPU's own. */
+static struct {
+    unsigned received;
+    uint64_t clock;
+    unsigned next[CPUS]; /* content expected from each CPU */
+} mine[CPUS];
+
+/* Looking at the clock takes a while, or longer than poll=100. */
+uint64_t hal_time_ns(void)
+{
+    return mine[cpu_id()].clock += (wmm_choose(2) * 100 + 40) * NS_PER_US;
+}
+
+/* ---- What a CPU does ----------------------------------------------------- */
+
+/* A pass; whether it leaves something to send. */
+static bool pass(void)
+{
+    exchange_immigrate();
+    return exchange_emigrate();
+}
+
+/* Pass without sleep until `count` have come and nothing is left to send. */
+static void poll_for(unsigned count)
+{
+    while (pass() || mine[cpu_id()].received < count)
+        hal_cpu_relax();
+}
+
+/* The same with sleep. */
+static void sleep_for(unsigned count)
+{
+    while (pass() || mine[cpu_id()].received < count)
+        idle_sleep(cpu_self());
+}
+
+static void arrived(struct exchange_item *item)
+{
+    struct letter *letter = container_of(item, struct letter, item);
+
+    assert(letter->content == mine[cpu_id()].next[letter->from]);
+    mine[cpu_id()].next[letter->from]++;
+    mine[cpu_id()].received++;
+    letter->content = 100; /* it is ours now */
+}
+
+static void send_with(struct letter *letter, unsigned to, unsigned content,
+                      void (*run)(struct exchange_item *item))
+{
+    letter->item.run = run;
+    letter->content = content;
+    letter->from = cpu_id();
+    exchange_send(to, &letter->item);
+}
+
+static void send(unsigned letter, unsigned to, unsigned content)
+{
+    send_with(&letters[letter], to, content, arrived);
+}
+
+/* ---- Machines ------------------------------------------------------------ */
+
+static void two_cpus(void)
+{
+    machine_boot(2, 2, (const unsigned[]){0, 1});
+}
+
+/* Before they sleep they look twice for what comes. */
+static void two_cpus_polling(void)
+{
+    machine_poll(100);
+    two_cpus();
+}
+
+static void three_cpus(void)
+{
+    machine_boot(3, 3, (const unsigned[]){0, 1, 2});
+}
+
+/* So many that a pass does not look at every slot. */
+static void two_of_nine(void)
+{
+    machine_boot(9, 2, (const unsigned[]){0, 8});
+}
+
+/* The slots of the sources, 0 and 8, are in two lines behind one flag. */
+static void three_of_nine(void)
+{
+    machine_boot(9, 3, (const unsigned[]){0, 8, 1});
+}
+
+/* ---- Slots --------------------------------------------------------------- */
+
+static void one_batch_0(void)
+{
+    send(0, 1, 0);
+    send(1, 1, 1);
+    poll_for(0);
+}
+
+static void receive_1(void)
+{
+    poll_for(1);
+}
+
+static void receive_2(void)
+{
+    poll_for(2);
+}
+
+static void two_batches_0(void)
+{
+    send(0, 1, 0);
+    pass();
+    send(1, 1, 1);
+    poll_for(0);
+}
+
+static void both_ways_0(void)
+{
+    send(0, 1, 0);
+    poll_for(1);
+}
+
+static void both_ways_1(void)
+{
+    send(1, 0, 0);
+    poll_for(1);
+}
+
+static void to_1(void)
+{
+    send(0, 1, 0);
+    poll_for(0);
+}
+
+static void to_8(void)
+{
+    send(0, 8, 0);
+    poll_for(0);
+}
+
+static void two_to_8(void)
+{
+    send(0, 8, 0);
+    pass();
+    send(1, 8, 1);
+    poll_for(0);
+}
+
+/* ---- Three CPUs ---------------------------------------------------------- */
+
+static void source_0(void)
+{
+    send(0, 2, 0);
+    poll_for(0);
+}
+
+static void source_1(void)
+{
+    send(1, 2, 0);
+    poll_for(0);
+}
+
+/* On CPU 1: what 0 has sent goes on to 2, contents and all. */
+static void pass_on(struct exchange_item *item)
+{
+    struct letter *letter = container_of(item, struct letter, item);
+
+    mine[1].received++;
+    assert(letter->content == 0);
+    letter->item.run = arrived;
+    exchange_send(2, item);
+}
+
+static void chain_0(void)
+{
+    send_with(&letters[0], 1, 0, pass_on);
+    poll_for(0);
+}
+
+static void source_0_to_1(void)
+{
+    send(0, 1, 0);
+    sleep_for(0);
+}
+
+static void source_8_to_1(void)
+{
+    send(1, 1, 0);
+    sleep_for(0);
+}
+
+/* ---- Sleep --------------------------------------------------------------- */
+
+static void sleep_1(void)
+{
+    sleep_for(1);
+}
+
+static void sleep_2(void)
+{
+    sleep_for(2);
+}
+
+/* The second finds the slot full, or not: then this CPU sleeps as well. */
+static void sleep_two_batches_0(void)
+{
+    send(0, 1, 0);
+    pass();
+    send(1, 1, 1);
+    sleep_for(0);
+}
+
+static void sleep_two_to_8(void)
+{
+    send(0, 8, 0);
+    pass();
+    send(1, 8, 1);
+    sleep_for(0);
+}
+
+static void sleep_three_batches_0(void)
+{
+    send(0, 1, 0);
+    pass();
+    send(1, 1, 1);
+    pass();
+    send(2, 1, 2);
+    sleep_for(0);
+}
+
+static void sleep_3(void)
+{
+    sleep_for(3);
+}
+
+/* One that is blocked and asleep must also hear others. */
+static void blocked_0(void)
+{
+    send(0, 2, 0);
+    pass();
+    send(1, 2, 1);
+    sleep_for(1);
+}
+
+static void call_blocked_1(void)
+{
+    send(2, 0, 0);
+    sleep_for(0);
+}
+
+/* Round the three CPUs, all of which sleep. */
+static void go_round(struct exchange_item *item)
+{
+    struct letter *letter = container_of(item, struct letter, item);
+
+    mine[cpu_id()].received++;
+    assert(letter->content == cpu_id());
+    letter->content++;
+    if (cpu_id() == 2)
+        letter->item.run = arrived;
+    exchange_send((cpu_id() + 1) % 3, item);
+}
+
+static void ring_0(void)
+{
+    mine[0].next[0] = 3;
+    send_with(&letters[0], 1, 1, go_round);
+    sleep_for(1);
+}
+
+static void answer(struct exchange_item *item)
+{
+    struct letter *letter = container_of(item, struct letter, item);
+
+    mine[1].received++;
+    letter->content++;
+    letter->item.run = arrived;
+    exchange_send(0, item);
+}
+
+static void question_0(void)
+{
+    mine[0].next[0] = 5;
+    send_with(&letters[0], 1, 4, answer);
+    sleep_for(1);
+}
+
+static void sleep_both_0(void)
+{
+    send(0, 1, 0);
+    sleep_for(1);
+}
+
+static void sleep_both_1(void)
+{
+    send(1, 0, 0);
+    sleep_for(1);
+}
+
+/* ---- Memory -------------------------------------------------------------- */
+
+/* Blocks of CPU 0 that are not free when an execution begins. */
+static size_t blocks_at_first;
+
+static size_t blocks(void)
+{
+    struct mem_stats stats;
+
+    mem_get_stats(&stats);
+    return stats.block_count;
+}
+
+/* Every size that is used has a slab, so that none is made in an execution. */
+static void make_slabs(unsigned cpus)
+{
+    for (unsigned cpu = 0; cpu < cpus; cpu++) {
+        machine_be(cpu);
+        assert(mem_alloc(sizeof(struct letter)) != NULL);
+        mem_free(mem_alloc(PARCEL_SIZE));
+    }
+    machine_be(0);
+    blocks_at_first = blocks();
+}
+
+static void two_cpus_with_slabs(void)
+{
+    two_cpus();
+    make_slabs(2);
+}
+
+static void three_cpus_with_slabs(void)
+{
+    three_cpus();
+    make_slabs(3);
+}
+
+static void read_and_free(struct exchange_item *item)
+{
+    struct letter *letter = container_of(item, struct letter, item);
+
+    mine[cpu_id()].received++;
+    assert(letter->content == 7);
+    mem_free(letter);
+}
+
+static struct letter *block_sent(void)
+{
+    struct letter *block = mem_alloc(sizeof(*block));
+
+    assert(block != NULL);
+    send_with(block, 1, 7, read_and_free);
+    return block;
+}
+
+/* CPU 0: until its blocks are home again. */
+static void wait_for_blocks(void)
+{
+    while (pass() || blocks() != blocks_at_first)
+        idle_sleep(cpu_self());
+}
+
+/* The others: until the parcel they sent blocks home in is back. */
+static void wait_for_parcel(unsigned count)
+{
+    while (pass() || mine[cpu_id()].received < count ||
+           cpu_self()->heap->spare == NULL)
+        idle_sleep(cpu_self());
+}
+
+static void free_1(void)
+{
+    wait_for_parcel(1);
+}
+
+static void free_2(void)
+{
+    wait_for_parcel(2);
+}
+
+/* Without memory for a parcel the block goes home alone. */
+static void free_alone_1(void)
+{
+    heap_fail(1);
+    sleep_for(1);
+}
+
+/* Send a block away, wait until it is home again, use it once more. */
+static void free_elsewhere_0(void)
+{
+    struct letter *block = block_sent();
+    struct letter *again;
+
+    wait_for_blocks();
+    again = mem_alloc(sizeof(*again));
+    assert(again == block);
+    again->content = 8;
+}
+
+/* Two of them, which come home in one parcel. */
+static void free_both_0(void)
+{
+    struct letter *block = block_sent();
+    struct letter *other = block_sent();
+
+    assert(block != other);
+    wait_for_blocks();
+    block = mem_alloc(sizeof(*block));
+    block->content = 8;
+    other = mem_alloc(sizeof(*other));
+    other->content = 9;
+    assert(block->content == 8);
+}
+
+/* The same one twice, with the parcel that has come back; nobody sleeps. */
+static void free_twice_0(void)
+{
+    for (int i = 0; i < 2; i++) {
+        block_sent();
+        while (pass() || blocks() != blocks_at_first)
+            hal_cpu_relax();
+    }
+}
+
+static void free_twice_1(void)
+{
+    while (pass() || mine[1].received < 2 || cpu_self()->heap->spare == NULL)
+        hal_cpu_relax();
+}
+
+/* From 0 to 1, on to 2, and home from there. */
+static void free_further(struct exchange_item *item)
+{
+    struct letter *letter = container_of(item, struct letter, item);
+
+    mine[1].received++;
+    assert(letter->content == 7);
+    letter->item.run = read_and_free;
+    exchange_send(2, item);
+}
+
+static void free_further_0(void)
+{
+    struct letter *block = mem_alloc(sizeof(*block));
+
+    assert(block != NULL);
+    send_with(block, 1, 7, free_further);
+    wait_for_blocks();
+    block = mem_alloc(sizeof(*block));
+    block->content = 8;
+}
+
+/* ---- The list ------------------------------------------------------------ */
+
+/* Those that take longest come last, where few mutants get. */
+/* clang-format off */
+const struct wmm_test wmm_scenarios[] = {
+    {.name = "one_batch", .threads = 2, .bound = WMM_UNBOUNDED,
+     .setup = two_cpus, .run = {one_batch_0, receive_2}},
+    {.name = "two_batches", .threads = 2, .bound = WMM_UNBOUNDED,
+     .setup = two_cpus, .run = {two_batches_0, receive_2}},
+    {.name = "both_ways", .threads = 2, .bound = WMM_UNBOUNDED,
+     .setup = two_cpus, .run = {both_ways_0, both_ways_1}},
+    {.name = "flags", .threads = 2, .bound = WMM_UNBOUNDED,
+     .setup = two_of_nine, .run = {to_8, receive_1}},
+    {.name = "flags_two_batches", .threads = 2, .bound = WMM_UNBOUNDED,
+     .setup = two_of_nine, .run = {two_to_8, receive_2}},
+    {.name = "sleep", .threads = 2, .bound = WMM_UNBOUNDED,
+     .setup = two_cpus, .run = {to_1, sleep_1}},
+    {.name = "sleep_two_batches", .threads = 2, .bound = WMM_UNBOUNDED,
+     .setup = two_cpus, .run = {sleep_two_batches_0, sleep_2}},
+    {.name = "sleep_question", .threads = 2, .bound = WMM_UNBOUNDED,
+     .setup = two_cpus, .run = {question_0, sleep_1}},
+    {.name = "sleep_both", .threads = 2, .bound = WMM_UNBOUNDED,
+     .setup = two_cpus, .run = {sleep_both_0, sleep_both_1}},
+    {.name = "poll_first", .threads = 2, .bound = WMM_UNBOUNDED,
+     .setup = two_cpus_polling, .run = {to_1, sleep_1}},
+    {.name = "poll_question", .threads = 2, .bound = WMM_UNBOUNDED,
+     .setup = two_cpus_polling, .run = {question_0, sleep_1}},
+    {.name = "free_elsewhere", .threads = 2, .bound = WMM_UNBOUNDED,
+     .setup = two_cpus_with_slabs, .run = {free_elsewhere_0, free_1}},
+    {.name = "free_alone", .threads = 2, .bound = WMM_UNBOUNDED,
+     .setup = two_cpus_with_slabs, .run = {free_elsewhere_0, free_alone_1}},
+    {.name = "two_sources", .threads = 3, .bound = WMM_UNBOUNDED,
+     .setup = three_cpus, .run = {source_0, source_1, receive_2}},
+    {.name = "two_sources_flags", .threads = 3, .bound = WMM_UNBOUNDED,
+     .setup = three_of_nine, .run = {source_0_to_1, source_8_to_1, receive_2}},
+    {.name = "two_sources_sleep", .threads = 3, .bound = WMM_UNBOUNDED,
+     .setup = three_cpus, .run = {source_0, source_1, sleep_2}},
+    {.name = "chain", .threads = 3, .bound = WMM_UNBOUNDED,
+     .setup = three_cpus, .run = {chain_0, receive_1, receive_1}},
+    {.name = "chain_sleep", .threads = 3, .bound = WMM_UNBOUNDED,
+     .setup = three_cpus, .run = {chain_0, sleep_1, sleep_1}},
+    {.name = "free_both", .threads = 2, .bound = WMM_UNBOUNDED,
+     .setup = two_cpus_with_slabs, .run = {free_both_0, free_2}},
+    {.name = "free_twice", .threads = 2, .bound = 3,
+     .setup = two_cpus_with_slabs, .run = {free_twice_0, free_twice_1}},
+    {.name = "chain_free", .threads = 3, .bound = 2,
+     .setup = three_cpus_with_slabs, .run = {free_further_0, sleep_1, free_1}},
+    {.name = "ring_sleep", .threads = 3, .bound = WMM_UNBOUNDED,
+     .setup = three_cpus, .run = {ring_0, sleep_1, sleep_1}},
+    {.name = "blocked_and_called", .threads = 3, .bound = 2,
+     .setup = three_cpus, .run = {blocked_0, call_blocked_1, sleep_2}},
+    {.name = "sleep_flags", .threads = 2, .bound = WMM_UNBOUNDED,
+     .setup = two_of_nine, .run = {sleep_two_to_8, sleep_2}},
+    {.name = "sleep_three_batches", .threads = 2, .bound = WMM_UNBOUNDED,
+     .setup = two_cpus, .run = {sleep_three_batches_0, sleep_3}},
+    {.name = "two_sources_flags_sleep", .threads = 3, .bound = WMM_UNBOUNDED,
+     .setup = three_of_nine, .run = {source_0_to_1, source_8_to_1, sleep_2}},
+};
+/* clang-format on */
+const size_t wmm_scenario_count = COUNT_OF(wmm_scenarios);
