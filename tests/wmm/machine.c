@@ -23,6 +23,8 @@ static struct {
     unsigned threads;
     unsigned cpu[WMM_THREADS]; /* of each thread */
     unsigned poll_us;
+    bool will_watch; /* after the next machine_boot() */
+    bool can_watch;
     unsigned booting; /* who we are outside the executions */
 } machine;
 
@@ -39,6 +41,11 @@ void machine_be(unsigned cpu)
 void machine_poll(unsigned us)
 {
     machine.poll_us = us;
+}
+
+void machine_watch(void)
+{
+    machine.will_watch = true;
 }
 
 void machine_boot(unsigned cpu_count, unsigned threads, const unsigned *cpus)
@@ -63,6 +70,8 @@ void machine_boot(unsigned cpu_count, unsigned threads, const unsigned *cpus)
     if (exchange_init(cpu_count) != 0)
         wmm_fail("no memory");
     machine.poll_us = 0;
+    machine.can_watch = machine.will_watch;
+    machine.will_watch = false;
 }
 
 /* ---- What the kernel needs ----------------------------------------------- */
@@ -100,6 +109,13 @@ void hal_cpu_relax(void)
 void hal_cpu_idle(void)
 {
     wmm_interrupt_wait();
+}
+
+bool hal_cpu_watch(const void *line)
+{
+    if (machine.can_watch)
+        wmm_interrupt_watch(line);
+    return machine.can_watch;
 }
 
 hal_irqflags hal_irq_save(void)

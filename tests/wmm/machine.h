@@ -11,6 +11,9 @@ void machine_boot(unsigned cpu_count, unsigned threads, const unsigned *cpus);
 /* Before machine_boot(): let the idle CPUs of the next machine poll. */
 void machine_poll(unsigned us);
 
+/* The same: let them watch memory while they sleep. */
+void machine_watch(void);
+
 /* setup(): be this CPU for a while. */
 void machine_be(unsigned cpu);
 

@@ -287,6 +287,29 @@ void model_refresh(unsigned thread)
     }
 }
 
+bool model_unseen(uintptr_t line)
+{
+    struct view *now = &model.now[thread_now];
+    bool unseen = false;
+
+    for (unsigned i = 0; i < model.touched_count; i++) {
+        unsigned lane = model.touched[i];
+        struct location *location = &model.location[lane];
+        struct store *newest = in_order(location, location->count - 1);
+
+        if ((location->address & ~(uintptr_t)63) != line ||
+            now->at[lane] == newest->time)
+            continue;
+        if (wmm_choose(2) != 0) {
+            unseen = true;
+        } else {
+            now->at[lane] = newest->time;
+            thread_observe((uint64_t)lane << 32 | store_name(newest));
+        }
+    }
+    return unseen;
+}
+
 /* ---- Telling what happens ------------------------------------------------ */
 
 static const char *order_name(unsigned order)
@@ -398,6 +421,7 @@ static void writes(unsigned lane, unsigned place, uint64_t value,
     order_changed(location, lane);
     thread_observe((uint64_t)lane << 32 | 0xff000000 | order);
     thread_stored();
+    thread_wake_watchers(location->address & ~(uintptr_t)63);
 }
 
 void model_store(const struct access *access, uint64_t value)

@@ -60,6 +60,12 @@ void model_plain(uintptr_t address, size_t size, bool write, const void *site);
 unsigned model_epoch(unsigned thread);
 unsigned model_knows(unsigned thread);
 
+/*
+ * Stores to the 64 bytes at `line` that the running thread has not seen: either
+ * they are over by now, and it will see them, or not; then returns true.
+ */
+bool model_unseen(uintptr_t line);
+
 /* Let a thread see no old values of what is stored up to now. */
 void model_refresh(unsigned thread);
 

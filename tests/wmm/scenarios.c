@@ -121,6 +121,31 @@ static void three_of_nine(void)
     machine_boot(9, 3, (const unsigned[]){0, 8, 1});
 }
 
+/* The same machines, which wake by a store to what they watch. */
+static void two_watching(void)
+{
+    machine_watch();
+    two_cpus();
+}
+
+static void three_watching(void)
+{
+    machine_watch();
+    three_cpus();
+}
+
+static void nine_watching_2(void)
+{
+    machine_watch();
+    two_of_nine();
+}
+
+static void nine_watching_3(void)
+{
+    machine_watch();
+    three_of_nine();
+}
+
 /* ---- Slots --------------------------------------------------------------- */
 
 static void one_batch_0(void)
@@ -510,6 +535,14 @@ const struct wmm_test wmm_scenarios[] = {
      .setup = two_cpus_polling, .run = {to_1, sleep_1}},
     {.name = "poll_question", .threads = 2, .bound = WMM_UNBOUNDED,
      .setup = two_cpus_polling, .run = {question_0, sleep_1}},
+    {.name = "watch", .threads = 2, .bound = WMM_UNBOUNDED,
+     .setup = two_watching, .run = {to_1, sleep_1}},
+    {.name = "watch_two_batches", .threads = 2, .bound = WMM_UNBOUNDED,
+     .setup = two_watching, .run = {sleep_two_batches_0, sleep_2}},
+    {.name = "watch_question", .threads = 2, .bound = WMM_UNBOUNDED,
+     .setup = two_watching, .run = {question_0, sleep_1}},
+    {.name = "watch_flags", .threads = 2, .bound = WMM_UNBOUNDED,
+     .setup = nine_watching_2, .run = {to_8, sleep_1}},
     {.name = "free_elsewhere", .threads = 2, .bound = WMM_UNBOUNDED,
      .setup = two_cpus_with_slabs, .run = {free_elsewhere_0, free_1}},
     {.name = "free_alone", .threads = 2, .bound = WMM_UNBOUNDED,
@@ -520,6 +553,8 @@ const struct wmm_test wmm_scenarios[] = {
      .setup = three_of_nine, .run = {source_0_to_1, source_8_to_1, receive_2}},
     {.name = "two_sources_sleep", .threads = 3, .bound = WMM_UNBOUNDED,
      .setup = three_cpus, .run = {source_0, source_1, sleep_2}},
+    {.name = "two_sources_watch", .threads = 3, .bound = WMM_UNBOUNDED,
+     .setup = three_watching, .run = {source_0, source_1, sleep_2}},
     {.name = "chain", .threads = 3, .bound = WMM_UNBOUNDED,
      .setup = three_cpus, .run = {chain_0, receive_1, receive_1}},
     {.name = "chain_sleep", .threads = 3, .bound = WMM_UNBOUNDED,
@@ -540,6 +575,8 @@ const struct wmm_test wmm_scenarios[] = {
      .setup = two_cpus, .run = {sleep_three_batches_0, sleep_3}},
     {.name = "two_sources_flags_sleep", .threads = 3, .bound = WMM_UNBOUNDED,
      .setup = three_of_nine, .run = {source_0_to_1, source_8_to_1, sleep_2}},
+    {.name = "two_sources_flags_watch", .threads = 3, .bound = 2,
+     .setup = nine_watching_3, .run = {source_0_to_1, source_8_to_1, sleep_2}},
 };
 /* clang-format on */
 const size_t wmm_scenario_count = COUNT_OF(wmm_scenarios);

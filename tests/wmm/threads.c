@@ -31,6 +31,7 @@ struct thread {
     bool retry;             /* others have stored since it paused last */
     bool interrupt;         /* pending */
     uint64_t interrupt_ops; /* they are in one order: the last one's place */
+    uintptr_t watched;      /* line; 0 when none is */
     unsigned pauses;
     unsigned fresh; /* state.stores when it was brought up to date */
 };
@@ -343,15 +344,39 @@ static void interrupt_order(struct thread *of, const char *what)
                (unsigned)(of - state.thread), what);
 }
 
-void wmm_interrupt_send(unsigned thread)
+static void interrupt(struct thread *target, const char *how)
 {
-    struct thread *target = &state.thread[thread];
-
-    thread_point();
     target->interrupt = true;
     if (target->status == WAITING)
         target->status = RUNNABLE;
-    interrupt_order(target, "sent");
+    interrupt_order(target, how);
+}
+
+void wmm_interrupt_send(unsigned thread)
+{
+    thread_point();
+    interrupt(&state.thread[thread], "sent");
+}
+
+void wmm_interrupt_watch(const void *line)
+{
+    struct thread *self = &state.thread[thread_now];
+
+    thread_point();
+    self->watched = (uintptr_t)line;
+    interrupt_order(self, "by what it watches");
+    if (model_unseen(self->watched))
+        interrupt(self, "sent by a store that is under way");
+}
+
+void thread_wake_watchers(uintptr_t line)
+{
+    for (unsigned i = 0; i < state.test->threads; i++) {
+        struct thread *thread = &state.thread[i];
+
+        if (i != thread_now && thread->watched == line)
+            interrupt(thread, "sent by the store");
+    }
 }
 
 void wmm_interrupt_wait(void)
@@ -375,6 +400,7 @@ void wmm_interrupt_clear(void)
 
     thread_point();
     self->interrupt = false;
+    self->watched = 0;
     interrupt_order(self, "cleared");
 }
 

@@ -38,6 +38,9 @@ void thread_seen(void);
 /* After a store: who waits for one may look again. */
 void thread_stored(void);
 
+/* After it, too: who watches this line is interrupted. */
+void thread_wake_watchers(uintptr_t line);
+
 /* This thread has observed `what`: part of the state's name. */
 void thread_observe(uint64_t what);
 

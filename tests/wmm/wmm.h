@@ -60,6 +60,13 @@ void wmm_interrupt_send(unsigned thread);
 void wmm_interrupt_wait(void);
 void wmm_interrupt_clear(void);
 
+/*
+ * From now until wmm_interrupt_clear() a store of another thread to the 64
+ * bytes at `line` is an interrupt. So is one that was done before but is not
+ * seen by this thread even now.
+ */
+void wmm_interrupt_watch(const void *line);
+
 /* The copying functions that watched code calls. */
 void *wmm_memcpy(void *dst, const void *src, size_t size);
 void *wmm_memmove(void *dst, const void *src, size_t size);
