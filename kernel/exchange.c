@@ -36,6 +36,8 @@
  * whether one of these slots has become empty. The destination empties the
  * slot, fences, and then looks whether the source is blocked.
  *
+ * Items in no hurry are published when a CPU goes to sleep, and wake nobody.
+ *
  * Where the machine can watch memory (hal_cpu_watch()), the sleeper is woken by
  * the store to its slot or flag, and the source sends no interrupt.
  *
@@ -74,10 +76,12 @@ struct cpu_set {
 
 /* One direction of a pair, at the source. */
 struct outgoing {
+    _Atomic uintptr_t *slot;   /* constant: the destination's for us */
+    struct exchange_cpu *peer; /* constant: the destination */
     struct queue queue;
-    uint64_t sent;
     uint64_t batches;
     uint64_t blocked;
+    bool untold; /* the last list was left for the receiver to find */
 };
 
 /* The other, at the destination. */
@@ -94,10 +98,12 @@ struct exchange_cpu {
     struct outgoing *outgoing; /* one a destination; owner only */
     struct incoming *incoming; /* one a source; owner only */
 
-    /* owner only; cpu->exchange_busy: one of them is not empty */
+    /* owner only; cpu->exchange_busy: one of them is not empty, lazies apart */
     struct cpu_set pending; /* destinations with items waiting */
     struct cpu_set given;   /* destinations to look at after the fence */
     struct cpu_set taken;   /* sources to look at after the fence */
+    bool news;              /* one of these two is not empty */
+    bool lazy;              /* of what is pending, some is in no hurry */
 
     /* written by every source, cleared by the owner */
     struct exchange_line flags;
@@ -107,6 +113,7 @@ struct exchange_cpu {
 
 /* Constant after exchange_init(). */
 static unsigned cpu_total;
+static unsigned set_words;
 
 static void set_add(struct cpu_set *set, unsigned cpu)
 {
@@ -118,22 +125,29 @@ static void set_remove(struct cpu_set *set, unsigned cpu)
     set->bits[cpu / 64] &= ~(UINT64_C(1) << cpu % 64);
 }
 
-/* The first CPU of `set` from `cpu` on, or cpu_total. */
-static unsigned set_next(const struct cpu_set *set, unsigned cpu)
-{
-    while (cpu < cpu_total) {
-        uint64_t bits = set->bits[cpu / 64] >> cpu % 64;
+/* The body may change the set; what was in a word when it began counts. */
+#define set_for_each(cpu, set)                                               \
+    for (unsigned cpu, cpu##_word = 0; cpu##_word < set_words; cpu##_word++) \
+        for (uint64_t cpu##_bits = (set)->bits[cpu##_word];                  \
+             cpu##_bits != 0 &&                                              \
+             (cpu = cpu##_word * 64 + (unsigned)__builtin_ctzll(cpu##_bits), \
+             true);                                                          \
+             cpu##_bits &= cpu##_bits - 1)
 
-        if (bits != 0)
-            return cpu + (unsigned)__builtin_ctzll(bits);
-        cpu = (cpu / 64 + 1) * 64;
-    }
-    return cpu_total;
+static bool set_empty(const struct cpu_set *set)
+{
+    uint64_t any = 0;
+
+    for (unsigned i = 0; i < set_words; i++)
+        any |= set->bits[i];
+    return any == 0;
 }
 
-#define set_for_each(cpu, set)                             \
-    for (unsigned cpu = set_next(set, 0); cpu < cpu_total; \
-         cpu = set_next(set, cpu + 1))
+static void set_clear(struct cpu_set *set)
+{
+    for (unsigned i = 0; i < set_words; i++)
+        set->bits[i] = 0;
+}
 
 /* ---- At boot ------------------------------------------------------------- */
 
@@ -167,14 +181,32 @@ static struct exchange_cpu *exchange_create(unsigned cpu, unsigned cpu_count)
     return exchange;
 }
 
+static _Atomic uintptr_t *slot_of(struct exchange_cpu *to, unsigned from)
+{
+    return &to->slots[from / LINE_WORDS].word[from % LINE_WORDS];
+}
+
+static void peers_connect(unsigned self, unsigned cpu_count)
+{
+    struct outgoing *outgoing = cpu_of(self)->exchange->outgoing;
+
+    for (unsigned cpu = 0; cpu < cpu_count; cpu++) {
+        outgoing[cpu].peer = cpu_of(cpu)->exchange;
+        outgoing[cpu].slot = slot_of(outgoing[cpu].peer, self);
+    }
+}
+
 int exchange_init(unsigned cpu_count)
 {
     cpu_total = cpu_count;
+    set_words = (cpu_count + 63) / 64;
     for (unsigned cpu = 0; cpu < cpu_count; cpu++) {
         cpu_of(cpu)->exchange = exchange_create(cpu, cpu_count);
         if (cpu_of(cpu)->exchange == NULL)
             return -ENOMEM;
     }
+    for (unsigned cpu = 0; cpu < cpu_count; cpu++)
+        peers_connect(cpu, cpu_count);
     return 0;
 }
 
@@ -190,23 +222,47 @@ static bool line_quiet(struct exchange_line *line)
     return any == 0;
 }
 
-static _Atomic uintptr_t *slot_of(struct exchange_cpu *to, unsigned from)
-{
-    return &to->slots[from / LINE_WORDS].word[from % LINE_WORDS];
-}
-
 /* ---- Sending ------------------------------------------------------------- */
+
+/* An item that is not the first of its list costs three stores. */
+static inline void collect(struct cpu *self, unsigned cpu,
+                           struct exchange_item *item)
+{
+    struct exchange_cpu *mine = self->exchange;
+    struct queue *queue = &mine->outgoing[cpu].queue;
+
+    assert(cpu < cpu_total && cpu != self->id);
+    if (likely(!queue_empty(queue))) {
+        queue_push_more(queue, &item->node);
+        return;
+    }
+    queue_push(queue, &item->node);
+    set_add(&mine->pending, cpu);
+}
 
 void exchange_send(unsigned cpu, struct exchange_item *item)
 {
     struct cpu *self = cpu_self();
-    struct exchange_cpu *mine = self->exchange;
 
-    assert(cpu < cpu_total && cpu != self->id);
-    queue_push(&mine->outgoing[cpu].queue, &item->node);
-    mine->outgoing[cpu].sent++;
-    set_add(&mine->pending, cpu);
+    collect(self, cpu, item);
     self->exchange_busy = true;
+    self->attention = true;
+}
+
+void exchange_send_lazily(unsigned cpu, struct exchange_item *item)
+{
+    struct cpu *self = cpu_self();
+
+    collect(self, cpu, item);
+    self->exchange->lazy = true;
+}
+
+void exchange_hurry(void)
+{
+    struct cpu *self = cpu_self();
+
+    self->exchange_busy = true;
+    self->attention = true;
 }
 
 uint64_t exchange_batch(unsigned cpu)
@@ -214,16 +270,25 @@ uint64_t exchange_batch(unsigned cpu)
     return cpu_self()->exchange->outgoing[cpu].batches;
 }
 
-/* Fill the slots of those destinations that have emptied theirs. */
-static void publish(struct exchange_cpu *mine, unsigned self)
+/*
+ * Fill the slots of those destinations that have emptied theirs; `quietly`: to
+ * be found, not told of. Who was not told of the list that fills its slot, and
+ * may sleep over it, is told when another one has to wait behind it.
+ */
+static void publish(struct exchange_cpu *mine, bool quietly)
 {
     set_for_each(cpu, &mine->pending)
     {
         struct outgoing *outgoing = &mine->outgoing[cpu];
-        _Atomic uintptr_t *slot = slot_of(cpu_of(cpu)->exchange, self);
+        _Atomic uintptr_t *slot = outgoing->slot;
 
         if (atomic_load_explicit(slot, memory_order_relaxed) != 0) {
             outgoing->blocked++;
+            if (outgoing->untold && !quietly) {
+                outgoing->untold = false;
+                set_add(&mine->given, cpu);
+                mine->news = true;
+            }
             continue;
         }
         /* pairs with the acquire in take(): the items' contents go along */
@@ -231,17 +296,19 @@ static void publish(struct exchange_cpu *mine, unsigned self)
                               memory_order_release);
         queue_init(&outgoing->queue);
         outgoing->batches++;
+        outgoing->untold = quietly;
         set_remove(&mine->pending, cpu);
         set_add(&mine->given, cpu);
+        mine->news = true;
     }
 }
 
 /* After the fence: flags, and interrupts for those who sleep. */
-static void tell(struct exchange_cpu *mine, unsigned self)
+static void tell(struct exchange_cpu *mine, unsigned self, bool quietly)
 {
     set_for_each(cpu, &mine->given)
     {
-        struct exchange_cpu *theirs = cpu_of(cpu)->exchange;
+        struct exchange_cpu *theirs = mine->outgoing[cpu].peer;
         uint8_t sleeping;
 
         if (theirs->has_flags)
@@ -249,19 +316,31 @@ static void tell(struct exchange_cpu *mine, unsigned self)
                                   memory_order_relaxed);
         sleeping =
             atomic_load_explicit(&theirs->sleeping, memory_order_relaxed);
-        if (sleeping != SLEEP_NONE && (sleeping & SLEEP_WATCHING) == 0)
+        if (!quietly && sleeping != SLEEP_NONE &&
+            (sleeping & SLEEP_WATCHING) == 0)
             hal_ipi_send(cpu);
     }
     set_for_each(cpu, &mine->taken)
     {
-        struct exchange_cpu *theirs = cpu_of(cpu)->exchange;
+        struct exchange_cpu *theirs = mine->outgoing[cpu].peer;
 
         if ((atomic_load_explicit(&theirs->sleeping, memory_order_relaxed) &
              SLEEP_BLOCKED) != 0)
             hal_ipi_send(cpu);
     }
-    mine->given = (struct cpu_set){{0}};
-    mine->taken = (struct cpu_set){{0}};
+    set_clear(&mine->given);
+    set_clear(&mine->taken);
+}
+
+static void emigrate(struct exchange_cpu *mine, unsigned self, bool quietly)
+{
+    publish(mine, quietly);
+    mine->lazy = false;
+    if (!mine->news)
+        return;
+    mine->news = false;
+    hal_fence(); /* slot | flag, and slot | sleeping: see above */
+    tell(mine, self, quietly);
 }
 
 bool exchange_emigrate(void)
@@ -271,24 +350,20 @@ bool exchange_emigrate(void)
 
     if (likely(!self->exchange_busy))
         return false;
-    publish(mine, self->id);
-    if (set_next(&mine->given, 0) < cpu_total ||
-        set_next(&mine->taken, 0) < cpu_total) {
-        hal_fence(); /* slot | flag, and slot | sleeping: see above */
-        tell(mine, self->id);
-    }
-    self->exchange_busy = set_next(&mine->pending, 0) < cpu_total;
+    emigrate(mine, self->id, false);
+    self->exchange_busy = !set_empty(&mine->pending);
     return self->exchange_busy;
 }
 
 /* ---- Receiving ----------------------------------------------------------- */
 
-/* Take the list of one source and run its items. */
-static void take(struct cpu *self, unsigned source)
+/* Take the list of one source, if there is one, and run its items. */
+static noinline void take(struct cpu *self, unsigned source)
 {
     struct exchange_cpu *mine = self->exchange;
     _Atomic uintptr_t *slot = slot_of(mine, source);
     struct incoming *incoming = &mine->incoming[source];
+    uint64_t count = 0;
     /* pairs with the release in publish() */
     struct queue_node *node =
         (struct queue_node *)atomic_load_explicit(slot, memory_order_acquire);
@@ -298,6 +373,7 @@ static void take(struct cpu *self, unsigned source)
     atomic_store_explicit(slot, 0, memory_order_relaxed);
     incoming->taken++;
     set_add(&mine->taken, source);
+    mine->news = true;
     self->exchange_busy = true;
     while (node != NULL) {
         struct exchange_item *item =
@@ -305,21 +381,20 @@ static void take(struct cpu *self, unsigned source)
 
         node = node->next; /* run() may free or send the item */
         __builtin_prefetch(node);
-        incoming->received++;
+        count++;
         item->run(item);
     }
+    incoming->received += count;
 }
 
 static void take_lines(struct cpu *self, unsigned first, unsigned end)
 {
-    struct exchange_cpu *mine = self->exchange;
+    unsigned last = end * LINE_WORDS < cpu_total ? end * LINE_WORDS : cpu_total;
 
-    for (unsigned line = first; line < end && line < lines_for(cpu_total);
-         line++) {
-        if (line_quiet(&mine->slots[line]))
-            continue;
-        for (unsigned i = 0; i < LINE_WORDS; i++)
-            take(self, line * LINE_WORDS + i);
+    for (unsigned source = first * LINE_WORDS; source < last; source++) {
+        if (atomic_load_explicit(slot_of(self->exchange, source),
+                                 memory_order_relaxed) != 0)
+            take(self, source);
     }
 }
 
@@ -361,11 +436,11 @@ bool exchange_immigrate(void)
 /* ---- Sleeping ------------------------------------------------------------ */
 
 /* Whether a slot that was full, with items of ours waiting, is empty now. */
-static bool may_publish(struct exchange_cpu *mine, unsigned self)
+static bool may_publish(struct exchange_cpu *mine)
 {
     set_for_each(cpu, &mine->pending)
     {
-        if (atomic_load_explicit(slot_of(cpu_of(cpu)->exchange, self),
+        if (atomic_load_explicit(mine->outgoing[cpu].slot,
                                  memory_order_relaxed) == 0)
             return true;
     }
@@ -378,6 +453,8 @@ bool exchange_may_sleep(void)
     struct exchange_cpu *mine = self->exchange;
     uint8_t announced = SLEEP_ANNOUNCED;
 
+    if (mine->lazy) /* now is the time */
+        emigrate(mine, self->id, true);
     if (self->exchange_busy)
         announced |= SLEEP_BLOCKED;
     /* Before the look at the slots: from here on a store to them is seen. */
@@ -389,7 +466,7 @@ bool exchange_may_sleep(void)
         if (!line_quiet(&mine->slots[line]))
             return false;
     }
-    return !self->exchange_busy || !may_publish(mine, self->id);
+    return !self->exchange_busy || !may_publish(mine);
 }
 
 void exchange_wake(void)
@@ -406,7 +483,6 @@ void exchange_get_counters(unsigned cpu, struct exchange_counters *out)
 
     assert(cpu < cpu_total);
     *out = (struct exchange_counters){
-        .sent = mine->outgoing[cpu].sent,
         .batches = mine->outgoing[cpu].batches,
         .blocked = mine->outgoing[cpu].blocked,
         .received = mine->incoming[cpu].received,

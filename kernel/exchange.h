@@ -52,6 +52,16 @@ must_check int exchange_init(unsigned cpu_count);
 void exchange_send(unsigned cpu, struct exchange_item *item);
 
 /*
+ * As exchange_send(), in no hurry: the item leaves with the next one sent to
+ * anybody, or when this CPU has nothing else to do; then it does not wake the
+ * receiver, which finds it when it wakes for something else.
+ */
+void exchange_send_lazily(unsigned cpu, struct exchange_item *item);
+
+/* Let what was sent lazily leave with the next pass. */
+void exchange_hurry(void);
+
+/*
  * The number of the list an item sent to `cpu` now would leave with. As long as
  * it stays the same, an item sent before is still this CPU's to change.
  */
@@ -77,7 +87,6 @@ void exchange_wake(void);
 
 /* What went through this CPU's slots to and from one other CPU. */
 struct exchange_counters {
-    uint64_t sent;     /* items given to exchange_send() */
     uint64_t batches;  /* lists published */
     uint64_t blocked;  /* passes that found the slot full */
     uint64_t received; /* items run here */

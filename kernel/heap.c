@@ -22,6 +22,7 @@
 #include "kernel/lib/poison.h"
 #include "kernel/panic.h"
 #include "kernel/percpu.h"
+#include "kernel/thread.h"
 
 enum { GRAIN = 16, GRAIN_SHIFT = 4 };
 
@@ -228,6 +229,7 @@ void mem_trim(void)
 {
     struct heap *heap = cpu_self()->heap;
 
+    thread_spares_drop();
     for (unsigned class = 0; class < HEAP_CLASS_COUNT; class ++) {
         struct list *partial = &heap->partial[class];
         struct page *slab;

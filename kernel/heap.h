@@ -21,7 +21,7 @@ struct free_object {
 struct parcel;
 struct open_parcel {
     struct parcel *parcel;
-    uint64_t batch; /* ours until this list leaves: exchange_batch() */
+    uint64_t batch; /* ours until this list, less 1, leaves; 0: none */
 };
 
 struct heap {

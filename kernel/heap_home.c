@@ -1,10 +1,13 @@
 /*
- * The way home of blocks freed on another CPU. The freeing CPU writes their
- * addresses into a parcel, which is an exchange item: as long as the list it is
- * on has not left (exchange_batch()), more are added. The owner frees them and
- * sends the empty parcel back. So a block is not touched on its way, and a
- * parcel of 61 costs two items. Without memory for a parcel the block carries
- * itself.
+ * The way home of blocks freed on another CPU. The first one to leave with a
+ * list is its own message. For the others the freeing CPU writes their addresses
+ * into a parcel, which is an exchange item: as long as the list it is on has not
+ * left (exchange_batch()), more are added. The owner frees them and sends the
+ * empty parcel back. So these blocks are not touched on their way, and a parcel
+ * of 61 costs two items. Without memory for a parcel each block carries itself.
+ *
+ * Nobody waits for a parcel: it leaves with what else goes, when it is full, or
+ * when its CPU has nothing else to do.
  */
 #include "kernel/exchange.h"
 #include "kernel/heap.h"
@@ -55,7 +58,7 @@ static void parcel_arrived(struct exchange_item *item)
     for (uint32_t i = 0; i < parcel->count; i++)
         free_arrived(heap, parcel->block[i]);
     parcel->item.run = parcel_returned;
-    exchange_send(parcel->from, &parcel->item);
+    exchange_send_lazily(parcel->from, &parcel->item);
 }
 
 /* An empty parcel, on its way; NULL: no memory. */
@@ -71,9 +74,20 @@ static struct parcel *parcel_open(struct heap *heap, unsigned owner)
     parcel->item.run = parcel_arrived;
     parcel->from = cpu_self()->id;
     parcel->count = 0;
-    heap->open[owner] = (struct open_parcel){parcel, exchange_batch(owner)};
-    exchange_send(owner, &parcel->item);
+    exchange_send_lazily(owner, &parcel->item);
     return parcel;
+}
+
+/* A full one is left alone from now on, and leaves. */
+static void parcel_add(struct open_parcel *open, void *start)
+{
+    struct parcel *parcel = open->parcel;
+
+    parcel->block[parcel->count++] = start;
+    if (parcel->count < PARCEL_BLOCKS)
+        return;
+    open->parcel = NULL;
+    exchange_hurry();
 }
 
 /* The block itself is the message. */
@@ -82,27 +96,32 @@ static void send_alone(unsigned owner, void *start)
     struct exchange_item *item = start;
 
     item->run = block_arrived;
-    exchange_send(owner, item);
+    exchange_send_lazily(owner, item);
 }
 
 void heap_send_home(struct heap *heap, void *ptr)
 {
     int owner = mem_owner(ptr);
-    struct parcel *parcel;
+    struct open_parcel *open;
     void *start = ptr;
+    uint64_t batch;
 
     if (owner < 0)
         panic("mem_free: %p is not memory of any cpu", ptr);
     if (heap_checking)
         start = check_send(ptr);
     heap->sent_home++;
-    parcel = heap->open[owner].parcel;
-    if (parcel == NULL ||
-        heap->open[owner].batch != exchange_batch((unsigned)owner) ||
-        parcel->count == PARCEL_BLOCKS)
-        parcel = parcel_open(heap, (unsigned)owner);
-    if (parcel == NULL)
+    open = &heap->open[owner];
+    batch = exchange_batch((unsigned)owner);
+    if (open->batch != batch + 1) {
+        *open = (struct open_parcel){.batch = batch + 1};
+        send_alone((unsigned)owner, start);
+        return;
+    }
+    if (open->parcel == NULL)
+        open->parcel = parcel_open(heap, (unsigned)owner);
+    if (open->parcel == NULL)
         send_alone((unsigned)owner, start);
     else
-        parcel->block[parcel->count++] = start;
+        parcel_add(open, start);
 }

@@ -34,7 +34,8 @@ int idle_init(void)
 
 static bool something_came(const struct cpu *cpu)
 {
-    return cpu->attention || exchange_look(cpu->exchange_watch) != 0;
+    return cpu->irq_work_head != NULL ||
+           exchange_look(cpu->exchange_watch) != 0;
 }
 
 /* Whether work came within poll_ns. */
@@ -52,7 +53,7 @@ static void sleep(struct cpu *cpu)
 {
     hal_irqflags flags = hal_irq_save();
 
-    if (!cpu->attention && exchange_may_sleep())
+    if (cpu->irq_work_head == NULL && exchange_may_sleep())
         hal_cpu_idle();
     exchange_wake();
     hal_irq_restore(flags);

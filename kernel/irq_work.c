@@ -30,7 +30,7 @@ void irq_work_run(void)
     struct irq_work *work = cpu->irq_work_head;
 
     cpu->irq_work_head = NULL;
-    cpu->attention = false;
+    cpu->attention = false; /* for now: see pass_busy() */
     hal_irq_restore(flags);
     while (work != NULL) {
         struct irq_work *next = work->next;

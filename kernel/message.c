@@ -139,14 +139,12 @@ static int call_thread(void *arg)
 static void call_arrive(struct errand *errand)
 {
     struct call *call = container_of(errand, struct call, errand);
-    const struct thread_attr attr = {.name = "remote"};
+    const struct thread_attr attr = {.name = "remote", .detached = true};
     struct thread *thread;
     int status = thread_create_here(&attr, call_thread, call, &thread);
 
     if (status != 0)
         errand_answer(errand, status);
-    else
-        thread_set_detached(thread);
 }
 
 int remote_call(unsigned cpu, int (*fn)(void *), void *arg)

@@ -29,7 +29,7 @@ struct cpu *percpu_create(unsigned id)
     *cpu = (struct cpu){.id = id, .heap = heap};
     queue_init(&cpu->ready);
     cpu->switch_extras = thread_accounting;
-    list_init(&cpu->stacks);
+    queue_init(&cpu->spare_threads);
     list_init(&cpu->guests);
     cpus[id] = cpu;
     return cpu;

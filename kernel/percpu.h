@@ -23,9 +23,9 @@ struct cpu {
     struct queue ready;  /* struct thread, oldest first */
     struct thread *left; /* switched away from for good: ended or moving */
     struct exchange_line *exchange_watch; /* constant */
-    bool exchange_busy;                   /* exchange.c: see there */
-    /* owner CPU, interrupts off: irq_work_head is not NULL */
+    /* owner CPU, handlers too: a pass has more to do than look at the slots */
     volatile bool attention;
+    bool exchange_busy; /* items or news for other CPUs: exchange.c */
     uint64_t switch_count;
     uint64_t switch_cycles; /* hal_cycles() at the last switch */
     bool switch_extras;     /* a switch has more to do than most */
@@ -39,9 +39,9 @@ struct cpu {
     /* "I am here", sent to CPU 0 once */
     struct exchange_item online_item;
 
-    /* owner CPU only: stacks (stack.c), threads (thread_table.c, thread.c) */
-    struct list stacks; /* of ended threads, for the next ones */
-    unsigned stack_count;
+    /* owner CPU only: threads (thread_memory.c, thread_table.c, thread.c) */
+    struct queue spare_threads; /* ended, with stacks, for the next ones */
+    unsigned spare_count;
     struct thread_entry *threads; /* by slot number */
     unsigned thread_slots;
     unsigned thread_count;

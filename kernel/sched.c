@@ -30,7 +30,8 @@ static noinline void pass_busy(struct cpu *cpu)
     if (cpu->attention)
         irq_work_run();
     exchange_immigrate();
-    exchange_emigrate();
+    if (exchange_emigrate())
+        cpu->attention = true; /* try again with the next pass */
 }
 
 /* The three questions of every pass are asked in one: mostly the answer is no.
@@ -40,7 +41,6 @@ static inline void pass(struct cpu *cpu)
     uintptr_t any = exchange_look(cpu->exchange_watch);
 
     any |= cpu->attention;
-    any |= cpu->exchange_busy;
     if (unlikely(any != 0))
         pass_busy(cpu);
 }
@@ -78,19 +78,18 @@ static void switch_extras(struct cpu *cpu, struct thread *previous,
 }
 
 /*
- * Run `next`, which is not the current thread. Returns when somebody switches
- * back to the caller, perhaps on another CPU.
+ * From `previous`, the current thread, to `next`, another. Returns when somebody
+ * switches back, and the CPU that is on, perhaps another.
  */
-static inline void switch_to(struct cpu *cpu, struct thread *next)
+static inline struct cpu *switch_to(struct cpu *cpu, struct thread *previous,
+                                    struct thread *next)
 {
-    struct thread *previous = cpu->current;
-
     if (unlikely(cpu->switch_extras))
         switch_extras(cpu, previous, next);
     cpu->switch_count++;
     cpu->current = next;
     hal_context_switch(&previous->context, &next->context);
-    thread_after_switch();
+    return thread_after_switch();
 }
 
 static inline struct thread *next_of(struct cpu *cpu)
@@ -116,9 +115,18 @@ static void give_up(void)
     pass(cpu);
     next = next_of(cpu);
     if (next != cpu->current)
-        switch_to(cpu, next);
+        switch_to(cpu, cpu->current, next);
     else
         stay(cpu); /* woken by the pass, before it left */
+}
+
+void sched_leave(void)
+{
+    struct cpu *cpu = cpu_self();
+
+    pass(cpu);
+    switch_to(cpu, cpu->current, next_of(cpu));
+    panic("thread %s ran after its end", thread_name());
 }
 
 void sched_park(void)
@@ -152,11 +160,13 @@ void thread_yield(void)
     if (unlikely(node == NULL)) {
         stay(cpu);
     } else {
-        queue_push_more(&cpu->ready, &cpu->current->ready);
+        struct thread *self = cpu->current;
+
+        queue_push_more(&cpu->ready, &self->ready);
         cpu->ready.head = node->next;
-        switch_to(cpu, container_of(node, struct thread, ready));
+        cpu = switch_to(cpu, self, container_of(node, struct thread, ready));
     }
-    if (unlikely(thread_current()->requests != 0))
+    if (unlikely(cpu->current->requests != 0))
         thread_point();
 }
 
@@ -171,7 +181,7 @@ static _Noreturn void idle_loop(void)
         if (queue_empty(&cpu->ready))
             idle_sleep(cpu);
         else
-            switch_to(cpu, next_of(cpu));
+            switch_to(cpu, cpu->current, next_of(cpu));
     }
 }
 
@@ -209,8 +219,10 @@ static struct thread *adopt(const char *name)
 {
     struct thread *thread = mem_alloc_zeroed(sizeof(*thread));
 
-    if (thread != NULL)
-        thread_setup(thread, name);
+    if (thread == NULL)
+        return NULL;
+    thread_setup(thread);
+    thread_set_name(thread, name);
     return thread;
 }
 

@@ -10,7 +10,6 @@
 #include "kernel/lib/check.h"
 #include "kernel/lib/str.h"
 #include "kernel/mem.h"
-#include "kernel/panic.h"
 #include "kernel/percpu.h"
 #include "kernel/thread_internal.h"
 #include <torc/machine.h>
@@ -53,23 +52,19 @@ static void timeout_run(struct timer *timer)
     sched_ready(thread);
 }
 
-void thread_setup(struct thread *thread, const char *name)
+void thread_setup(struct thread *thread)
 {
     list_init(&thread->link);
     timer_init(&thread->timeout, timeout_run);
-    thread->cycles = 0;
-    thread->requests = 0;
     thread->killable = false;
-    thread->own_fp_control = false;
-    thread->local = NULL;
     thread->cleanups = NULL;
     thread->id = 0;
     thread->stack = NULL;
-    thread->name[0] = '\0';
-    if (name != NULL &&
-        str_copy(thread->name, sizeof(thread->name), name) != 0) {
-        /* Names are for people; a cut one will do. */
-    }
+}
+
+void thread_set_name(struct thread *thread, const char *name)
+{
+    (void)str_copy(thread->name, sizeof(thread->name), name);
 }
 
 static void thread_entry(void *arg)
@@ -111,6 +106,18 @@ static void fp_control_own(struct thread *thread)
     thread->fp_control = boot_fp_control;
 }
 
+/* What the attributes say beyond place and stack. */
+static noinline void attributes_apply(struct thread *thread,
+                                      const struct thread_attr *attr)
+{
+    if (attr->name != NULL)
+        thread_set_name(thread, attr->name);
+    if (attr->own_fp_control)
+        fp_control_own(thread);
+    if (attr->detached)
+        table_entry(cpu_self(), thread->id)->detached = true;
+}
+
 int thread_create_here(const struct thread_attr *attr, int (*fn)(void *),
                        void *arg, struct thread **out)
 {
@@ -119,36 +126,30 @@ int thread_create_here(const struct thread_attr *attr, int (*fn)(void *),
     struct thread *thread;
     int status;
 
-    if (size == 0)
+    if (unlikely(size == 0))
         return -EINVAL;
-    thread = mem_alloc(sizeof(*thread));
-    if (thread == NULL)
+    thread = thread_alloc(cpu, size);
+    if (unlikely(thread == NULL))
         return -ENOMEM;
-    thread_setup(thread, attr != NULL ? attr->name : NULL);
     status = table_insert(cpu, thread);
-    if (status != 0)
-        goto fail_table;
-    thread->stack = stack_alloc(cpu, size);
-    if (thread->stack == NULL) {
-        status = -ENOMEM;
-        goto fail_stack;
+    if (unlikely(status != 0)) {
+        thread_free(cpu, thread);
+        return status;
     }
-    thread->stack_size = size;
+    thread->cycles = 0;
+    thread->requests = 0;
+    thread->own_fp_control = false;
+    thread->local = NULL;
+    thread->name[0] = '\0';
     thread->fn = fn;
     thread->arg = arg;
-    if (attr != NULL && attr->own_fp_control)
-        fp_control_own(thread);
+    if (attr != NULL)
+        attributes_apply(thread, attr);
     hal_context_init(&thread->context, thread->stack, size, thread_entry,
                      thread);
     settle(thread);
     *out = thread;
     return 0;
-
-fail_stack:
-    table_remove(cpu, table_find(cpu, thread->id));
-fail_table:
-    mem_free(thread);
-    return status;
 }
 
 /* ---- Creation on another CPU --------------------------------------------- */
@@ -173,8 +174,8 @@ static void creation_arrive(struct errand *errand)
     errand_answer(errand, status);
 }
 
-static int create_there(unsigned cpu, const struct thread_attr *attr,
-                        int (*fn)(void *), void *arg, thread_id *out)
+static noinline int create_there(unsigned cpu, const struct thread_attr *attr,
+                                 int (*fn)(void *), void *arg, thread_id *out)
 {
     struct creation creation = {.attr = *attr, .fn = fn, .arg = arg};
     int status = errand_run(&creation.errand, cpu, creation_arrive);
@@ -188,8 +189,6 @@ static int create_there(unsigned cpu, const struct thread_attr *attr,
  * caller. */
 static unsigned place(struct cpu *self, const struct thread_attr *attr)
 {
-    if (attr == NULL || attr->place == THREAD_HERE)
-        return self->id;
     if (attr->place == THREAD_ON_CPU)
         return attr->cpu;
     self->spread = (self->spread + 1) % cpu_count();
@@ -200,14 +199,19 @@ int thread_create(const struct thread_attr *attr, int (*fn)(void *), void *arg,
                   thread_id *out)
 {
     struct cpu *self = cpu_self();
-    unsigned cpu = place(self, attr);
     struct thread *thread;
     int status;
 
-    if (cpu >= cpu_count() || fn == NULL)
+    if (unlikely(fn == NULL))
         return -EINVAL;
-    if (cpu != self->id)
-        return create_there(cpu, attr, fn, arg, out);
+    if (attr != NULL && attr->place != THREAD_HERE) {
+        unsigned cpu = place(self, attr);
+
+        if (cpu >= cpu_count())
+            return -EINVAL;
+        if (cpu != self->id)
+            return create_there(cpu, attr, fn, arg, out);
+    }
     status = thread_create_here(attr, fn, arg, &thread);
     if (status == 0 && out != NULL)
         *out = thread->id;
@@ -226,41 +230,50 @@ static void cleanups_run(struct thread *self)
     }
 }
 
+/* Tell those at home that thread `id` has ended. */
+static void announce_end(struct cpu *cpu, thread_id id, int exit_value)
+{
+    struct thread_entry *entry = table_entry(cpu, id);
+    struct errand *joiner = entry->joiner;
+
+    if (entry->detached) {
+        table_remove(cpu, entry);
+    } else if (joiner != NULL) {
+        table_remove(cpu, entry);
+        thread_joined(joiner, exit_value);
+    } else {
+        entry->thread = NULL;
+        entry->ended = true;
+        entry->exit_value = exit_value;
+    }
+}
+
+/* At home its end is told at once, so that who waited may be the next to run;
+ * the memory goes when nobody stands on it. */
 void thread_exit(int exit_value)
 {
     struct thread *self = thread_current();
     struct cpu *cpu;
 
     assert(self->stack != NULL); /* not idle, not a test's own */
-    cleanups_run(self);
+    if (unlikely(self->cleanups != NULL))
+        cleanups_run(self);
     cpu = cpu_self(); /* a cleanup may have waited, and moved */
     self->exit_value = exit_value;
     self->state = THREAD_ENDED;
+    if (likely(id_cpu(self->id) == cpu->id))
+        announce_end(cpu, self->id, exit_value);
     cpu->left = self;
-    sched_switch();
-    panic("thread %s ran after its end", thread_name_of(self));
-}
-
-void thread_home_ended(struct cpu *cpu, struct thread *thread)
-{
-    struct thread_entry *entry = table_find(cpu, thread->id);
-    struct errand *joiner = entry->joiner;
-    int exit_value = thread->exit_value;
-
-    stack_free(cpu, thread->stack, thread->stack_size);
-    mem_free(thread);
-    entry->thread = NULL;
-    entry->ended = true;
-    entry->exit_value = exit_value;
-    if (entry->detached || joiner != NULL)
-        table_remove(cpu, entry);
-    if (joiner != NULL)
-        thread_joined(joiner, exit_value);
+    sched_leave();
 }
 
 static void ended_arrives(struct exchange_item *item)
 {
-    thread_home_ended(cpu_self(), container_of(item, struct thread, item));
+    struct thread *thread = container_of(item, struct thread, item);
+    struct cpu *cpu = cpu_self();
+
+    announce_end(cpu, thread->id, thread->exit_value);
+    thread_free(cpu, thread);
 }
 
 static void finish_end(struct cpu *cpu, struct thread *thread)
@@ -268,8 +281,8 @@ static void finish_end(struct cpu *cpu, struct thread *thread)
     unsigned home = id_cpu(thread->id);
 
     hal_context_fini(&thread->context);
-    if (home == cpu->id) {
-        thread_home_ended(cpu, thread);
+    if (likely(home == cpu->id)) {
+        thread_free(cpu, thread);
         return;
     }
     list_remove(&thread->guest);
@@ -294,7 +307,7 @@ static void guest_arrives(struct exchange_item *item)
 
 static void send_guest(struct cpu *home, struct thread *thread)
 {
-    table_find(home, thread->id)->where = (uint16_t)thread->target;
+    table_entry(home, thread->id)->where = (uint16_t)thread->target;
     thread->item.run = guest_arrives;
     exchange_send(thread->target, &thread->item);
 }
@@ -308,7 +321,7 @@ static void home_arrives(struct exchange_item *item)
         send_guest(cpu, thread);
         return;
     }
-    table_find(cpu, thread->id)->where = (uint16_t)cpu->id;
+    table_entry(cpu, thread->id)->where = (uint16_t)cpu->id;
     settle(thread);
 }
 

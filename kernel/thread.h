@@ -23,6 +23,8 @@ enum {
  * are in and whose table knows it. It may live on another as a guest; the CPU
  * where it lives owns all fields.
  */
+struct thread_entry;
+
 struct thread {
     struct hal_context context;
     struct queue_node ready; /* on the ready list */
@@ -42,7 +44,7 @@ struct thread {
     struct exchange_item item; /* while it travels */
     struct list guest;         /* on cpu->guests, away from home */
 
-    /* constant: */
+    /* constant while it lives: */
     thread_id id;
     int (*fn)(void *arg);
     void *arg;
@@ -53,7 +55,7 @@ struct thread {
 
 enum {
     THREAD_COUNT_MAX = 1 << 20, /* of one CPU */
-    THREAD_STACK_CACHE = 32,    /* default stacks kept for the next thread */
+    THREAD_SPARES = 32,         /* ended ones kept for the next */
 };
 
 /*
@@ -85,17 +87,20 @@ must_check int thread_create_here(const struct thread_attr *attr,
                                   int (*fn)(void *), void *arg,
                                   struct thread **out);
 
-/* Nobody will join a thread just made here. */
-void thread_set_detached(struct thread *thread);
-
 /* CPU time is counted; constant after thread_init(). */
 extern bool thread_accounting;
+
+/* Give up the CPU for good. */
+_Noreturn void sched_leave(void);
 
 /* Give up the CPU; the caller has put itself where somebody will find it. */
 void sched_switch(void);
 
 /* Put a waiting thread at the end of the ready list. */
 void sched_ready(struct thread *thread);
+
+/* Free the threads kept for the next: memory is short. Owner CPU. */
+void thread_spares_drop(void);
 
 /* The calling thread stays here while it is suspended. */
 void sched_park(void);

@@ -242,8 +242,11 @@ static int run_simple(thread_id id, enum op op, unsigned target)
 
 int thread_join(thread_id id, int *exit_value)
 {
-    struct control control = {.id = id, .op = OP_JOIN};
+    struct control control;
     int status;
+
+    control.id = id;
+    control.op = OP_JOIN;
 
     if (id == thread_self() && id != 0)
         return -EDEADLK;
@@ -256,11 +259,6 @@ int thread_join(thread_id id, int *exit_value)
 int thread_detach(thread_id id)
 {
     return run_simple(id, OP_DETACH, 0);
-}
-
-void thread_set_detached(struct thread *thread)
-{
-    table_find(cpu_self(), thread->id)->detached = true;
 }
 
 int thread_suspend(thread_id id)

@@ -1,33 +1,68 @@
-/* What sched.c, thread.c, thread_table.c, thread_control.c and stack.c share.
- */
+/* What the files of threads and sched.c share. */
 #ifndef TORC_KERNEL_THREAD_INTERNAL_H
 #define TORC_KERNEL_THREAD_INTERNAL_H
 
 #include "kernel/errand.h"
 #include "kernel/percpu.h"
+#include "kernel/thread.h"
 #include <torc/thread.h>
 
-struct thread;
-
 /* Set up the parts that need neither stack nor id. */
-void thread_setup(struct thread *thread, const char *name);
+void thread_setup(struct thread *thread);
+
+/* Names are for people; one that is too long is cut. */
+void thread_set_name(struct thread *thread, const char *name);
 
 /* What is left to do for the thread just switched away from, if anything. */
 void thread_finish_left(struct cpu *cpu);
 
-static inline void thread_after_switch(void)
+/* The first thing after a switch; returns the CPU, which may be another. */
+static inline struct cpu *thread_after_switch(void)
 {
     struct cpu *cpu = cpu_self();
 
     if (unlikely(cpu->left != NULL))
         thread_finish_left(cpu);
+    return cpu;
 }
 
-/* ---- Stacks (stack.c) ---------------------------------------------------- */
+/* How many threads one CPU may have, and the stack of one that asks for none;
+ * constant after thread_init(). */
+extern unsigned thread_count_limit;
+extern size_t thread_stack_default;
 
-/* Whole pages with a guard page below; NULL when there is no room. */
-char *stack_alloc(struct cpu *cpu, size_t size);
-void stack_free(struct cpu *cpu, char *stack, size_t size);
+/* ---- Where threads live (thread_memory.c) -------------------------------- */
+
+/* A new one, or NULL: no room; and away with it. */
+struct thread *thread_make(struct cpu *cpu, size_t stack_size);
+void thread_unmake(struct cpu *cpu, struct thread *thread);
+
+/*
+ * A thread with a stack, set up but for what thread_create() is told, and with
+ * a guard page below the stack; NULL when there is no room.
+ */
+static inline struct thread *thread_alloc(struct cpu *cpu, size_t stack_size)
+{
+    struct queue_node *node = NULL;
+
+    if (likely(stack_size == thread_stack_default))
+        node = queue_pop(&cpu->spare_threads);
+    if (unlikely(node == NULL))
+        return thread_make(cpu, stack_size);
+    cpu->spare_count--;
+    return container_of(node, struct thread, ready);
+}
+
+static inline void thread_free(struct cpu *cpu, struct thread *thread)
+{
+    if (unlikely(thread->stack_size != thread_stack_default ||
+                 cpu->spare_count >= THREAD_SPARES)) {
+        thread_unmake(cpu, thread);
+        return;
+    }
+    queue_push_front(&cpu->spare_threads, &thread->ready);
+    cpu->spare_count++;
+}
 
 /* ---- The table: what a CPU knows of the threads made there --------------- */
 
@@ -43,27 +78,51 @@ struct thread_entry {
     bool ended;
 };
 
-/* Give a new thread of this CPU its id. Returns 0, -EAGAIN, -ENOMEM. */
-must_check int table_insert(struct cpu *cpu, struct thread *thread);
+/* More slots. Returns 0, -ENOMEM. */
+must_check int table_grow(struct cpu *cpu);
 
 /* Forget an id. */
 void table_remove(struct cpu *cpu, struct thread_entry *entry);
 
+/* What this CPU knows of a thread that has its home here and is not gone. */
+static inline struct thread_entry *table_entry(struct cpu *cpu, thread_id id)
+{
+    return &cpu->threads[id & 0xffffff];
+}
+
 /* What the home CPU of `id` knows of it, or NULL. */
 struct thread_entry *table_find(struct cpu *cpu, thread_id id);
 
-/* How many threads one CPU may have, and the stack of one that asks for none;
- * constant after thread_init(). */
-extern unsigned thread_count_limit;
-extern size_t thread_stack_default;
+#define GENERATION (UINT64_C(1) << 32) /* in an id */
+
+/* Give a new thread of this CPU its id. Returns 0, -EAGAIN, -ENOMEM. */
+static inline int table_insert(struct cpu *cpu, struct thread *thread)
+{
+    struct thread_entry *entry;
+
+    if (unlikely(cpu->thread_count >= thread_count_limit))
+        return -EAGAIN;
+    if (unlikely(cpu->thread_free == cpu->thread_slots)) {
+        int status = table_grow(cpu);
+
+        if (status != 0)
+            return status;
+    }
+    entry = &cpu->threads[cpu->thread_free];
+    cpu->thread_free = entry->next_free;
+    cpu->thread_count++;
+    entry->id += GENERATION; /* 0 in 2^32 times: then it names no thread */
+    if (unlikely(entry->id < GENERATION))
+        entry->id += GENERATION;
+    entry->thread = thread;
+    thread->id = entry->id;
+    return 0;
+}
 
 static inline unsigned id_cpu(thread_id id)
 {
     return (unsigned)(id >> 24 & 0xff);
 }
-
-/* A thread of this CPU has ended, here or elsewhere, and is off its stack. */
-void thread_home_ended(struct cpu *cpu, struct thread *thread);
 
 /* Give the exit value to the errand of a thread_join(). */
 void thread_joined(struct errand *joiner, int exit_value);

@@ -9,7 +9,7 @@
 
 enum { SLOTS_FIRST = 64 };
 
-static int table_grow(struct cpu *cpu)
+int table_grow(struct cpu *cpu)
 {
     unsigned slots =
         cpu->thread_slots == 0 ? SLOTS_FIRST : cpu->thread_slots * 2;
@@ -19,46 +19,23 @@ static int table_grow(struct cpu *cpu)
     if (threads == NULL)
         return -ENOMEM;
     for (uint32_t i = cpu->thread_slots; i < slots; i++)
-        threads[i] = (struct thread_entry){.next_free = i + 1};
+        threads[i] = (struct thread_entry){
+            .id = (uint64_t)cpu->id << 24 | i,
+            .next_free = i + 1,
+            .where = (uint16_t)cpu->id,
+        };
     cpu->threads = threads;
     cpu->thread_free = cpu->thread_slots;
     cpu->thread_slots = slots;
     return 0;
 }
 
-int table_insert(struct cpu *cpu, struct thread *thread)
-{
-    struct thread_entry *entry;
-    uint32_t slot, generation;
-    int status;
-
-    if (cpu->thread_count >= thread_count_limit)
-        return -EAGAIN;
-    if (cpu->thread_free == cpu->thread_slots) {
-        status = table_grow(cpu);
-        if (status != 0)
-            return status;
-    }
-    slot = cpu->thread_free;
-    entry = &cpu->threads[slot];
-    cpu->thread_free = entry->next_free;
-    cpu->thread_count++;
-    generation = (uint32_t)(entry->id >> 32) + 1;
-    if (generation == 0)
-        generation = 1;
-    entry->id = (uint64_t)generation << 32 | (uint64_t)cpu->id << 24 | slot;
-    entry->thread = thread;
-    entry->joiner = NULL;
-    entry->where = (uint16_t)cpu->id;
-    entry->detached = false;
-    entry->ended = false;
-    thread->id = entry->id;
-    return 0;
-}
-
 void table_remove(struct cpu *cpu, struct thread_entry *entry)
 {
     entry->thread = NULL;
+    entry->joiner = NULL;
+    entry->where = (uint16_t)cpu->id;
+    entry->detached = false;
     entry->ended = false;
     entry->next_free = cpu->thread_free;
     cpu->thread_free = (uint32_t)(entry - cpu->threads);

@@ -54,7 +54,20 @@ static int nothing(void *arg)
     return 0;
 }
 
+/* One yield lets it run to its end. */
 static int create_many(uint64_t count)
+{
+    const struct thread_attr attr = {.detached = true};
+    int status = 0;
+
+    for (uint64_t i = 0; i < count && status == 0; i++) {
+        status = thread_create(&attr, nothing, NULL, NULL);
+        thread_yield();
+    }
+    return status;
+}
+
+static int join_many(uint64_t count)
 {
     int status = 0;
 
@@ -76,6 +89,18 @@ static int load_create(uint64_t count)
         return status;
     bench_begin();
     status = create_many(count);
+    bench_end();
+    return status;
+}
+
+static int load_join(uint64_t count)
+{
+    int status = join_many(WARM_UP);
+
+    if (status != 0)
+        return status;
+    bench_begin();
+    status = join_many(count);
     bench_end();
     return status;
 }
@@ -213,8 +238,13 @@ static int load_call(uint64_t count)
 }
 
 const struct load loads[] = {
-    {"loop", load_loop, 100000, false},    {"yield", load_yield, 20000, false},
-    {"create", load_create, 2000, false},  {"alloc", load_alloc, 20000, false},
-    {"message", load_message, 2000, true}, {"stream", load_stream, 32000, true},
-    {"call", load_call, 1000, true},       {NULL, NULL, 0, false},
+    {"loop", load_loop, 100000, false},
+    {"yield", load_yield, 20000, false},
+    {"create", load_create, 2000, false},
+    {"join", load_join, 2000, false},
+    {"alloc", load_alloc, 20000, false},
+    {"message", load_message, 2000, true},
+    {"stream", load_stream, 32000, true},
+    {"call", load_call, 1000, true},
+    {NULL, NULL, 0, false},
 };

@@ -37,7 +37,8 @@ must_check int channel_destroy(struct channel *channel);
 
 /*
  * Run fn(arg) on `cpu` in a thread of its own and wait for its result.
- * Returns what fn returned, or -EINVAL (no such CPU), -ENOMEM.
+ * Returns what fn returned, or -EINVAL (no such CPU), -ENOMEM, -EAGAIN (it has
+ * as many threads as it may).
  */
 must_check int remote_call(unsigned cpu, int (*fn)(void *), void *arg);
 

@@ -40,6 +40,7 @@ struct thread_attr {
      * its control words are then its own.
      */
     bool own_fp_control;
+    bool detached; /* as if by thread_detach() */
 };
 
 enum thread_state {

@@ -22,7 +22,7 @@ static void check_sleep(const struct cpu *cpu)
         return;
     if (cpu->ready.head != NULL)
         sim_fail("a CPU sleeps while a thread of it is ready");
-    if (cpu->attention)
+    if (cpu->irq_work_head != NULL)
         sim_fail("a CPU sleeps while an interrupt's work waits");
 }
 

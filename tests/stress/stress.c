@@ -330,6 +330,7 @@ static int cpu_count_things(void *arg)
     struct mem_stats stats;
 
     (void)arg;
+    mem_trim();
     mem_get_stats(&stats);
     per_cpu[cpu_id()].blocks = stats.block_count;
     per_cpu[cpu_id()].threads = cpu_self()->thread_count;

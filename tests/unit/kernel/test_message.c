@@ -144,11 +144,23 @@ static void test_channel_many_senders_each_in_order(void **state)
     assert_int_equal(machine_run(4, 8 << 20, many_senders, NULL), 0);
 }
 
-static int starve(void *arg)
+static int stay(void *arg)
 {
     (void)arg;
-    heap_fail(1);
+    thread_sleep(TIME_NEVER);
     return 0;
+}
+
+/* As many threads as CPU 1 may have. */
+static int fill(void *arg)
+{
+    int status;
+
+    (void)arg;
+    do {
+        status = thread_create(NULL, stay, NULL, NULL);
+    } while (status == 0);
+    return status;
 }
 
 static int nothing(void *arg)
@@ -157,21 +169,41 @@ static int nothing(void *arg)
     return 42;
 }
 
-/* The far CPU has no memory for the thread: the caller hears of it. */
-static int call_without_memory(void *arg)
+/* The far CPU has no room for the thread: the caller hears of it. */
+static int call_without_room(void *arg)
 {
     (void)arg;
-    if (remote_call(1, starve, NULL) != 0)
+    if (remote_call(1, fill, NULL) != -EAGAIN)
         return 1;
-    if (remote_call(1, nothing, NULL) != -ENOMEM)
+    if (remote_call(1, nothing, NULL) != 42) /* the place of fill() */
         return 2;
-    return remote_call(1, nothing, NULL) == 42 ? 0 : 3;
+    if (remote_call(1, fill, NULL) != -EAGAIN)
+        return 3;
+    return 0;
 }
 
-static void test_remote_call_reports_no_memory(void **state)
+static int call_without_any_room(void *arg)
 {
+    const struct thread_attr attr = {.place = THREAD_ON_CPU, .cpu = 1};
+
+    if (call_without_room(arg) != 0)
+        return 1;
+    if (thread_create(&attr, stay, NULL, NULL) != 0)
+        return 2;
+    if (thread_create(&attr, stay, NULL, NULL) != -EAGAIN)
+        return 3;
+    return remote_call(1, nothing, NULL) == -EAGAIN ? 0 : 4;
+}
+
+static void test_remote_call_reports_no_room(void **state)
+{
+    char output[1024];
+
     (void)state;
-    assert_int_equal(machine_run(2, 8 << 20, call_without_memory, NULL), 0);
+    assert_int_equal(machine_run_output(2, 8 << 20, "threads=5",
+                                        call_without_any_room, NULL, output,
+                                        sizeof(output)),
+                     0);
 }
 
 int main(void)
@@ -183,7 +215,7 @@ int main(void)
         ATTACHED(test_channel_arguments),
         ATTACHED(test_channel_receive_waits),
         cmocka_unit_test(test_channel_many_senders_each_in_order),
-        cmocka_unit_test(test_remote_call_reports_no_memory),
+        cmocka_unit_test(test_remote_call_reports_no_room),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

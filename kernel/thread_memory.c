@@ -1,0 +1,68 @@
+/*
+ * Where threads live: an object in the heap, and a stack with an inaccessible
+ * page below it. Those with a stack of the default size are kept for the next
+ * thread, guard and all.
+ */
+#include "hal/hal.h"
+#include "kernel/heap.h"
+#include "kernel/mem.h"
+#include "kernel/thread.h"
+#include "kernel/thread_internal.h"
+#include <torc/log.h>
+
+static char *stack_alloc(struct cpu *cpu, size_t size)
+{
+    char *base = heap_pages(cpu->heap, size / PAGE_SIZE + 1, 0);
+
+    if (base == NULL)
+        return NULL;
+    if (hal_page_attr(base, PAGE_SIZE, HAL_PAGE_NONE) != 0) {
+        page_free(cpu->heap->pages, base);
+        return NULL;
+    }
+    return base + PAGE_SIZE;
+}
+
+static void stack_free(struct cpu *cpu, char *stack, size_t size)
+{
+    char *base = stack - PAGE_SIZE;
+
+    /* It was set once, so there is a page table to set it back in. */
+    if (hal_page_attr(base, PAGE_SIZE, HAL_PAGE_NORMAL) != 0)
+        log_error("cpu %u: a guard page could not be lifted; %zu bytes lost",
+                  cpu->id, size);
+    else
+        page_free(cpu->heap->pages, base);
+}
+
+struct thread *thread_make(struct cpu *cpu, size_t stack_size)
+{
+    struct thread *thread = mem_alloc(sizeof(*thread));
+
+    if (thread == NULL)
+        return NULL;
+    thread_setup(thread);
+    thread->stack = stack_alloc(cpu, stack_size);
+    if (thread->stack == NULL) {
+        mem_free(thread);
+        return NULL;
+    }
+    thread->stack_size = stack_size;
+    return thread;
+}
+
+void thread_unmake(struct cpu *cpu, struct thread *thread)
+{
+    stack_free(cpu, thread->stack, thread->stack_size);
+    mem_free(thread);
+}
+
+void thread_spares_drop(void)
+{
+    struct cpu *cpu = cpu_self();
+    struct queue_node *node;
+
+    while ((node = queue_pop(&cpu->spare_threads)) != NULL)
+        thread_unmake(cpu, container_of(node, struct thread, ready));
+    cpu->spare_count = 0;
+}
