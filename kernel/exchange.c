@@ -98,12 +98,13 @@ struct exchange_cpu {
     struct outgoing *outgoing; /* one a destination; owner only */
     struct incoming *incoming; /* one a source; owner only */
 
-    /* owner only; cpu->exchange_busy: one of them is not empty, lazies apart */
+    /* owner only; cpu->exchange_busy: there is news, or something urgent */
     struct cpu_set pending; /* destinations with items waiting */
     struct cpu_set given;   /* destinations to look at after the fence */
     struct cpu_set taken;   /* sources to look at after the fence */
     bool news;              /* one of these two is not empty */
-    bool lazy;              /* of what is pending, some is in no hurry */
+    bool urgent;            /* what is pending is to leave with the next pass */
+    bool lazy;              /* or, if this is set instead, before a sleep */
 
     /* written by every source, cleared by the owner */
     struct exchange_line flags;
@@ -245,6 +246,7 @@ void exchange_send(unsigned cpu, struct exchange_item *item)
     struct cpu *self = cpu_self();
 
     collect(self, cpu, item);
+    self->exchange->urgent = true;
     self->exchange_busy = true;
     self->attention = true;
 }
@@ -261,6 +263,7 @@ void exchange_hurry(void)
 {
     struct cpu *self = cpu_self();
 
+    self->exchange->urgent = true;
     self->exchange_busy = true;
     self->attention = true;
 }
@@ -334,8 +337,15 @@ static void tell(struct exchange_cpu *mine, unsigned self, bool quietly)
 
 static void emigrate(struct exchange_cpu *mine, unsigned self, bool quietly)
 {
-    publish(mine, quietly);
-    mine->lazy = false;
+    bool left;
+
+    /* News of what was taken is no reason to wake others for lazies. */
+    if (mine->urgent || quietly) {
+        publish(mine, quietly);
+        left = !set_empty(&mine->pending);
+        mine->urgent = !quietly && left;
+        mine->lazy = quietly && left;
+    }
     if (!mine->news)
         return;
     mine->news = false;
@@ -351,8 +361,8 @@ bool exchange_emigrate(void)
     if (likely(!self->exchange_busy))
         return false;
     emigrate(mine, self->id, false);
-    self->exchange_busy = !set_empty(&mine->pending);
-    return self->exchange_busy;
+    self->exchange_busy = mine->urgent;
+    return mine->urgent;
 }
 
 /* ---- Receiving ----------------------------------------------------------- */
@@ -453,7 +463,7 @@ bool exchange_may_sleep(void)
     struct exchange_cpu *mine = self->exchange;
     uint8_t announced = SLEEP_ANNOUNCED;
 
-    if (mine->lazy) /* now is the time */
+    if (mine->lazy && !mine->urgent) /* now is the time */
         emigrate(mine, self->id, true);
     if (self->exchange_busy)
         announced |= SLEEP_BLOCKED;

@@ -18,6 +18,12 @@ volatile uint64_t bench_sink;
 struct flow flow;
 struct flow_object flow_objects[FLOW_OBJECTS];
 
+void flow_consume(struct flow_object *object)
+{
+    flow.sum += object->value;
+    flow.taken++;
+}
+
 static void await(const uint64_t *counter, uint64_t value)
 {
     while (__atomic_load_n(counter, __ATOMIC_ACQUIRE) != value)
@@ -62,6 +68,9 @@ uint64_t flow_run(void (*producer)(uint64_t), void (*consumer)(uint64_t),
                   uint64_t count)
 {
     uint64_t ns;
+
+    for (unsigned i = 0; i < FLOW_OBJECTS; i++)
+        flow_objects[i].handle = flow_consume;
 
     memset(&flow, 0, sizeof(flow));
     ns = pair_run(producer, consumer, count);

@@ -58,7 +58,7 @@ static void consume(uint64_t count)
         flow_object *object;
 
         if (queues[0].pop(object)) {
-            flow_consume(object);
+            object->handle(object);
             flow_ack();
         }
     }

@@ -52,7 +52,7 @@ static void consume(uint64_t count)
             rte_ring_sc_dequeue_burst(rings[0], objects, burst, NULL);
 
         for (unsigned i = 0; i < got; i++)
-            flow_consume(objects[i]);
+            ((struct flow_object *)objects[i])->handle(objects[i]);
         flow_ack();
     }
 }
@@ -96,7 +96,7 @@ static void consume_one(uint64_t count)
         void *object;
 
         if (rte_ring_sc_dequeue(rings[0], &object) == 0) {
-            flow_consume(object);
+            ((struct flow_object *)object)->handle(object);
             flow_ack();
         }
     }
