@@ -65,7 +65,7 @@ LINK-host :=
 LINK-sim :=
 LINK-asan := $(SAN)
 LINK-tsan := -fsanitize=thread
-LINK-cov := --coverage
+LINK-cov := --coverage -Wl,-u,__gcov_dump
 LINK-fuzz := $(SAN) -fsanitize=fuzzer
 VARIANTS := metal host asan tsan cov fuzz sim
 

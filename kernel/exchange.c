@@ -367,7 +367,7 @@ bool exchange_emigrate(void)
 
 /* ---- Receiving ----------------------------------------------------------- */
 
-/* Take the list of one source, if there is one, and run its items. */
+/* Take the list of one source, whose slot is full, and run its items. */
 static noinline void take(struct cpu *self, unsigned source)
 {
     struct exchange_cpu *mine = self->exchange;
@@ -378,8 +378,6 @@ static noinline void take(struct cpu *self, unsigned source)
     struct queue_node *node =
         (struct queue_node *)atomic_load_explicit(slot, memory_order_acquire);
 
-    if (node == NULL)
-        return;
     atomic_store_explicit(slot, 0, memory_order_relaxed);
     incoming->taken++;
     set_add(&mine->taken, source);

@@ -5,7 +5,8 @@
  * a line that says which. Blocks freed on another CPU are looked at there,
  * before they travel, and again at home.
  *
- * The state is kept clear of the first eight bytes, which free lists use.
+ * The state is kept clear of the first bytes, which free lists use, and the
+ * exchange item that a block is on its way home.
  */
 #include "kernel/heap.h"
 #include "kernel/lib/bytes.h"
@@ -24,11 +25,10 @@ enum {
 
 /* Just before the block. */
 struct header {
-    uint32_t free_list[2]; /* when it begins the memory and is free */
+    uint64_t others[2]; /* a free list's, or an exchange item's on the way */
     uint32_t state;
     uint32_t offset; /* of the block from where its memory begins */
     uint64_t size;
-    uint64_t unused;
 };
 static_assert(sizeof(struct header) % 16 == 0, "blocks stay aligned");
 

@@ -1,10 +1,11 @@
 /*
  * The way home of blocks freed on another CPU. The first one to leave with a
- * list is its own message. For the others the freeing CPU writes their addresses
- * into a parcel, which is an exchange item: as long as the list it is on has not
- * left (exchange_batch()), more are added. The owner frees them and sends the
- * empty parcel back. So these blocks are not touched on their way, and a parcel
- * of 61 costs two items. Without memory for a parcel each block carries itself.
+ * list is its own message. For the others the freeing CPU writes their
+ * addresses into a parcel, which is an exchange item: as long as the list it is
+ * on has not left (exchange_batch()), more are added. The owner frees them and
+ * sends the empty parcel back. So these blocks are not touched on their way,
+ * and a parcel of 61 costs two items. Without memory for a parcel each block
+ * carries itself.
  *
  * Nobody waits for a parcel: it leaves with what else goes, when it is full, or
  * when its CPU has nothing else to do.

@@ -78,8 +78,8 @@ static void switch_extras(struct cpu *cpu, struct thread *previous,
 }
 
 /*
- * From `previous`, the current thread, to `next`, another. Returns when somebody
- * switches back, and the CPU that is on, perhaps another.
+ * From `previous`, the current thread, to `next`, another. Returns when
+ * somebody switches back, and the CPU that is on, perhaps another.
  */
 static inline struct cpu *switch_to(struct cpu *cpu, struct thread *previous,
                                     struct thread *next)

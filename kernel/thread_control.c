@@ -83,15 +83,13 @@ static int detach(struct cpu *cpu, struct thread_entry *entry)
 static uint64_t cycles_to_ns(uint64_t cycles)
 {
     uint64_t ns = hal_time_ns();
-    uint64_t all = hal_cycles() - boot_cycles;
+    uint64_t all = hal_cycles() - boot_cycles + 1;
 
     /* No 128-bit division in a kernel: both lose the same low bits. */
     while ((ns | all) >> 32 != 0) {
         ns >>= 1;
         all >>= 1;
     }
-    if (all == 0)
-        return 0;
     return cycles / all * ns + cycles % all * ns / all;
 }
 

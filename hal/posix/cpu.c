@@ -32,6 +32,7 @@ void cpu_reset(void)
         cpu->id = i;
         cpu->local = NULL;
         cpu->irq_on = false;
+        cpu->watched = NULL;
         cpu->started = i == 0;
     }
     vcpu_become(&machine_cpu[0]);
@@ -106,18 +107,6 @@ void hal_cpu_set_local(void *local)
 {
     vcpu_self()->local = local;
     machine_local = local;
-}
-
-void hal_cpu_idle(void)
-{
-    struct vcpu *cpu = vcpu_self();
-
-    if (cpu->irq_on)
-        machine_bug("hal_cpu_idle() with interrupts on");
-    host_cpu_sleep(cpu->id, &cpu->attention);
-    cpu->irq_on = true;
-    cpu_attend(cpu);
-    cpu->irq_on = false;
 }
 
 void hal_cpu_relax(void)

@@ -11,6 +11,8 @@
 
 static _Atomic uint32_t *page_range;
 static size_t page_count;
+
+unsigned machine_attr_fails;
 static _Atomic uint32_t last_range;
 
 int dma_open(void)
@@ -46,6 +48,8 @@ int hal_page_attr(void *base, size_t size, enum hal_page_attr attr)
         return -ENOTSUP;
     if (attr != HAL_PAGE_NORMAL && attr != HAL_PAGE_NONE)
         return -EINVAL;
+    if (machine_attr_fails != 0 && --machine_attr_fails == 0)
+        return -ENOMEM;
     if (HAL_SIM)
         return 0; /* thousands of machines a second */
     return host_memory_protect(base, size, attr == HAL_PAGE_NORMAL);

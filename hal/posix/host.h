@@ -95,6 +95,12 @@ host_machine_prepare(const struct host_config *config);
  */
 void host_machine_close(void);
 
+/* Tests: let the n-th hal_page_attr() from now fail; 0: none (dma.c). */
+extern unsigned machine_attr_fails;
+
+/* Tests: hal_cpu_watch() can watch memory, by looking at it (idle.c). */
+extern bool machine_watches;
+
 /* ---- Upcalls: the host half tells the kernel half ------------------------ */
 
 /* Any thread: a device of the host has something to say. */

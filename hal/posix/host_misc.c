@@ -218,7 +218,12 @@ void host_exit(int status)
     exit(status);
 }
 
+/* Builds that measure coverage keep what ran before a panic, too. */
+void __gcov_dump(void) __attribute__((weak));
+
 void host_abort(void)
 {
+    if (__gcov_dump != NULL)
+        __gcov_dump();
     abort();
 }

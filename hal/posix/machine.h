@@ -13,6 +13,8 @@
  * bits that anybody sets and the CPU itself takes, at its delivery points,
  * while its interrupt flag is on.
  */
+enum { VCPU_LINE_WORDS = 8 };
+
 struct vcpu {
     /* constant from host_machine_prepare() on: */
     unsigned id;
@@ -20,6 +22,8 @@ struct vcpu {
     /* this CPU only: */
     void *local;
     bool irq_on;
+    const void *watched; /* idle.c: what the next sleep looks at, or NULL */
+    uint64_t seen[VCPU_LINE_WORDS];
     struct irq_action own[IRQ_OWN_COUNT]; /* timer, doorbell */
     struct hal_context host;              /* the pthread's own stack */
     struct hal_context start;             /* the stack the kernel gave */

@@ -138,12 +138,69 @@ static void test_exchange_many_cpus(void **state)
     assert_int_equal(machine_run(70, 2 << 20, call_all, NULL), 0);
 }
 
+/* ---- Counters ------------------------------------------------------------ */
+
+static unsigned came;
+
+static void count_one(struct exchange_item *item)
+{
+    (void)item;
+    came++;
+}
+
+static int count_three(void *arg)
+{
+    static struct exchange_item items[3];
+    struct exchange_counters before, after;
+
+    (void)arg;
+    exchange_get_counters(1, &before);
+    for (int i = 0; i < 3; i++) {
+        items[i].run = count_one;
+        exchange_send(1, &items[i]);
+    }
+    thread_yield(); /* they leave together */
+    exchange_get_counters(1, &after);
+    if (after.batches != before.batches + 1)
+        return 1;
+    if (remote_call(1, echo_nothing, NULL) != 5 || came != 3)
+        return 2;
+    exchange_get_counters(1, &after);
+    return after.received > before.received && after.taken > before.taken ? 0
+                                                                          : 3;
+}
+
+static void test_exchange_counts(void **state)
+{
+    (void)state;
+    assert_int_equal(machine_run(2, 8 << 20, count_three, NULL), 0);
+}
+
+static int call_each(void *arg)
+{
+    (void)arg;
+    for (unsigned cpu = 1; cpu < cpu_count(); cpu += 17) {
+        if (remote_call(cpu, echo_nothing, NULL) != 5)
+            return 1;
+    }
+    return 0;
+}
+
+/* As many as there can be: all four flags. */
+static void test_exchange_256_cpus(void **state)
+{
+    (void)state;
+    assert_int_equal(machine_run(256, 2 << 20, call_each, NULL), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_exchange_all_to_all_in_order),
         cmocka_unit_test(test_exchange_wakes_sleepers),
         cmocka_unit_test(test_exchange_many_cpus),
+        cmocka_unit_test(test_exchange_counts),
+        cmocka_unit_test(test_exchange_256_cpus),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

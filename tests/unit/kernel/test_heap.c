@@ -1,9 +1,13 @@
+#include "kernel/exchange.h"
 #include "kernel/heap.h"
 #include "kernel/lib/poison.h"
+#include "kernel/percpu.h"
 #include "tests/fakes/cmocka_all.h"
 #include "tests/fakes/machine.h"
 #include <stdlib.h>
 #include <string.h>
+#include <torc/message.h>
+#include <torc/thread.h>
 
 static int setup(void **state)
 {
@@ -216,28 +220,381 @@ static void test_mem_foreign_free_goes_home(void **state)
     assert_int_equal(machine_run(2, 8 << 20, foreign_free, NULL), 0);
 }
 
+static void test_mem_aligned(void **state)
+{
+    size_t blocks = stats().block_count;
+
+    (void)state;
+    for (size_t align = 1; align <= 2 << 20; align *= 2) {
+        for (size_t size = 1; size < 20000; size = size * 3 + 1) {
+            char *ptr = mem_alloc_aligned(size, align);
+
+            assert_non_null(ptr);
+            assert_int_equal((uintptr_t)ptr % align, 0);
+            assert_true(mem_usable_size(ptr) >= size);
+            memset(ptr, 1, size);
+            mem_free(ptr);
+        }
+    }
+    assert_int_equal(stats().block_count, blocks);
+    assert_null(mem_alloc_aligned(1, SIZE_MAX / 2 + 1));
+    assert_null(mem_alloc(SIZE_MAX / 2));
+    assert_null(mem_alloc((size_t)1 << 40));
+    assert_true(stats().failed >= 3);
+}
+
+static void test_mem_shrinks_in_place(void **state)
+{
+    char *ptr = mem_alloc(100 * 4096);
+    size_t before;
+
+    (void)state;
+    assert_non_null(ptr);
+    ptr[0] = 7;
+    before = stats().free_bytes;
+    assert_ptr_equal(mem_resize(ptr, 20 * 4096), ptr);
+    assert_int_equal(ptr[0], 7);
+    assert_int_equal(stats().free_bytes, before + 80 * 4096);
+    assert_int_equal(mem_usable_size(ptr), 20 * 4096);
+    mem_free(ptr);
+}
+
+/* What one class keeps, another can have. */
+static void test_mem_trims_before_it_fails(void **state)
+{
+    static void *live[200000];
+    size_t count = 0;
+    char *large;
+
+    (void)state;
+    while ((live[count] = mem_alloc(100)) != NULL)
+        count++;
+    for (size_t i = 0; i < count; i++)
+        mem_free(live[i]);
+    assert_true(stats().kept_bytes > 8 << 20);
+    large = mem_alloc(8000); /* a slab of another class */
+    assert_non_null(large);
+    mem_free(large);
+    for (size_t i = 0; i < count; i++)
+        live[i] = mem_alloc(100);
+    assert_null(mem_alloc(8000));
+    for (size_t i = 0; i < count; i++)
+        mem_free(live[i]);
+    large = mem_alloc(4 << 20); /* pages */
+    assert_non_null(large);
+    mem_free(large);
+}
+
+static void test_dma_fails_where_a_page_is_mapped_already(void **state)
+{
+    char *ptr = dma_alloc(4096);
+
+    (void)state;
+    assert_non_null(ptr);
+    dma_free(ptr, 4096);
+    assert_int_equal(hal_dma_map(ptr, 4096), 0);
+    assert_null(dma_alloc(4096)); /* the same page again */
+    hal_dma_unmap(ptr, 4096);
+    dma_free(NULL, 4096);
+}
+
+static void test_boot_without_pages(void **state)
+{
+    struct page_allocator *pages = mem_pages_of(0);
+
+    (void)state;
+    while (page_alloc(pages, 1, 0) != NULL)
+        ;
+    assert_null(percpu_create(0));
+    assert_int_equal(exchange_init(1), -ENOMEM);
+}
+
+static void test_boot_with_pages_for_the_heap_only(void **state)
+{
+    struct page_allocator *pages = mem_pages_of(0);
+    size_t count = (sizeof(struct heap) + PAGE_SIZE - 1) / PAGE_SIZE;
+    char *last = page_alloc(pages, count, 0);
+
+    (void)state;
+    while (page_alloc(pages, 1, 0) != NULL)
+        ;
+    page_free(pages, last);
+    assert_null(percpu_create(0));
+}
+
+/* ---- memcheck=1 ---------------------------------------------------------- */
+
+static char output[8192];
+
+static void expect_panic(int (*fn)(void *), const char *text)
+{
+    assert_int_equal(machine_run_output(2, 8 << 20, "memcheck=1", fn, NULL,
+                                        output, sizeof(output)),
+                     134);
+    if (strstr(output, text) == NULL)
+        fail_msg("no \"%s\" in: %s", text, output);
+}
+
+/* Behind the sanitizer's back: what it would stop at is what we look for. */
+static void poke(char *at, char value)
+{
+    unpoison(at, 1);
+    *(volatile char *)at = value;
+}
+
+static int overrun(void *arg)
+{
+    char *ptr = mem_alloc(21);
+
+    (void)arg;
+    poke(ptr + 21, 0);
+    mem_free(ptr);
+    return 0;
+}
+
+static int double_free(void *arg)
+{
+    char *ptr = mem_alloc(100);
+
+    (void)arg;
+    mem_free(ptr);
+    unpoison(ptr - 32, 132);
+    mem_free(ptr);
+    return 0;
+}
+
+static int free_inside(void *arg)
+{
+    char *ptr = mem_alloc_zeroed(200);
+
+    (void)arg;
+    mem_free(ptr + 64);
+    return 0;
+}
+
+static int free_there(void *arg)
+{
+    mem_free(arg);
+    return 0;
+}
+
+static int foreign_double_free(void *arg)
+{
+    char *ptr = mem_alloc(100);
+
+    (void)arg;
+    if (remote_call(1, free_there, ptr) != 0)
+        return 1;
+    unpoison(ptr - 32, 132);
+    mem_free(ptr);
+    return 0;
+}
+
+static int foreign_resize(void *arg)
+{
+    return mem_resize(arg, 5000) == NULL;
+}
+
+static int resize_elsewhere(void *arg)
+{
+    (void)arg;
+    return remote_call(1, foreign_resize, mem_alloc(100));
+}
+
+static int well_behaved(void *arg)
+{
+    char *aligned = mem_alloc_aligned(100, 4096);
+    char *ptr = mem_alloc(1);
+
+    (void)arg;
+    if (ptr == NULL || aligned == NULL || (uintptr_t)aligned % 4096 != 0)
+        return 1;
+    if (mem_usable_size(ptr) != 1 || mem_usable_size(aligned) != 100)
+        return 2;
+    ptr = mem_resize(ptr, 30000);
+    if (ptr == NULL || mem_usable_size(ptr) != 30000)
+        return 3;
+    memset(ptr, 1, 30000);
+    ptr = mem_resize(ptr, 10000);
+    if (ptr == NULL || ptr[9999] != 1 || mem_usable_size(ptr) != 10000)
+        return 4;
+    mem_free(aligned);
+    if (mem_alloc(SIZE_MAX / 2) != NULL || mem_alloc(1 << 30) != NULL)
+        return 5;
+    return remote_call(1, free_there, ptr);
+}
+
+static void test_memcheck_finds(void **state)
+{
+    (void)state;
+    expect_panic(overrun, "was written 1 bytes past its end");
+    expect_panic(double_free, "is freed a second time");
+    expect_panic(free_inside, "is no block");
+    expect_panic(foreign_double_free, "is freed a second time");
+}
+
+static void test_memcheck_leaves_others_alone(void **state)
+{
+    (void)state;
+    assert_int_equal(machine_run_output(2, 8 << 20, "memcheck=1", well_behaved,
+                                        NULL, output, sizeof(output)),
+                     0);
+}
+
+static int free_nothing(void *arg)
+{
+    static int nobodys;
+
+    (void)arg;
+    mem_free(&nobodys);
+    return 0;
+}
+
+/* Without memcheck, what cannot be right is still told. */
+static void test_mem_nonsense_is_told(void **state)
+{
+    (void)state;
+    assert_int_equal(machine_run_output(2, 8 << 20, "", resize_elsewhere, NULL,
+                                        output, sizeof(output)),
+                     134);
+    assert_non_null(strstr(output, "is not memory of cpu 1"));
+    assert_int_equal(machine_run_output(2, 8 << 20, "", free_nothing, NULL,
+                                        output, sizeof(output)),
+                     134);
+    assert_non_null(strstr(output, "is not memory of any cpu"));
+}
+
+static int free_within_pages(void *arg)
+{
+    char *ptr = mem_alloc(100000);
+
+    (void)arg;
+    mem_free(ptr + 8192);
+    return 0;
+}
+
+static int page_of_another(void *arg)
+{
+    (void)arg;
+    (void)page_address(mem_pages_of(0), (struct page *)(uintptr_t)64);
+    return 0;
+}
+
+static void test_page_nonsense_is_told(void **state)
+{
+    (void)state;
+    assert_int_equal(machine_run_output(1, 8 << 20, "", free_within_pages, NULL,
+                                        output, sizeof(output)),
+                     134);
+    assert_non_null(strstr(output, "is not the start of allocated pages"));
+    assert_int_equal(machine_run_output(1, 8 << 20, "", page_of_another, NULL,
+                                        output, sizeof(output)),
+                     134);
+    assert_non_null(strstr(output, "is not of cpu 0"));
+}
+
+static int many_home(void *arg)
+{
+    static char *blocks[300];
+    size_t before = stats().block_count;
+
+    (void)arg;
+    for (int i = 0; i < 300; i++)
+        blocks[i] = mem_alloc(40);
+    for (int i = 0; i < 300; i++) {
+        if (remote_call(1, free_there, blocks[i]) != 0)
+            return 1;
+    }
+    for (int i = 0; i < 100 && stats().came_home < 300; i++)
+        thread_sleep(1000000);
+    if (stats().came_home != 300 || stats().block_count > before + 1)
+        return 2;
+    return 0;
+}
+
+struct pair {
+    char *block[200];
+};
+
+static int free_all(void *arg)
+{
+    struct pair *pair = arg;
+
+    for (int i = 0; i < 200; i++)
+        mem_free(pair->block[i]);
+    return 0;
+}
+
+/* The same without memory for parcels there. */
+static int free_all_poor(void *arg)
+{
+    heap_fail(1);
+    return free_all(arg);
+}
+
+static int parcels_home(void *arg)
+{
+    static struct pair pair;
+
+    (void)arg;
+    for (int round = 0; round < 2; round++) {
+        uint64_t expected = stats().came_home + 200;
+
+        for (int i = 0; i < 200; i++)
+            pair.block[i] = mem_alloc(40);
+        if (remote_call(1, round == 0 ? free_all : free_all_poor, &pair) != 0)
+            return 1;
+        for (int i = 0; i < 100 && stats().came_home < expected; i++)
+            thread_sleep(1000000);
+        if (stats().came_home != expected)
+            return 2;
+    }
+    return 0;
+}
+
+static void test_mem_goes_home_alone_and_in_parcels(void **state)
+{
+    (void)state;
+    assert_int_equal(machine_run(2, 8 << 20, many_home, NULL), 0);
+    assert_int_equal(machine_run(2, 8 << 20, parcels_home, NULL), 0);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_mem_alloc_every_size, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(test_mem_blocks_do_not_overlap, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(test_mem_empty_slabs_go_home, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(test_mem_exhaustion_returns_null, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(test_mem_resize_keeps_contents, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(test_mem_zeroed_and_dma, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(test_mem_failure_on_request, setup,
-                                        teardown),
+    const struct CMUnitTest tests[] =
+    { cmocka_unit_test_setup_teardown(test_mem_alloc_every_size, setup,
+                                      teardown),
+      cmocka_unit_test_setup_teardown(test_mem_blocks_do_not_overlap, setup,
+                                      teardown),
+      cmocka_unit_test_setup_teardown(test_mem_empty_slabs_go_home, setup,
+                                      teardown),
+      cmocka_unit_test_setup_teardown(test_mem_exhaustion_returns_null, setup,
+                                      teardown),
+      cmocka_unit_test_setup_teardown(test_mem_resize_keeps_contents, setup,
+                                      teardown),
+      cmocka_unit_test_setup_teardown(test_mem_zeroed_and_dma, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_mem_failure_on_request, setup,
+                                      teardown),
 #if POISON_BUILD
-        cmocka_unit_test_setup_teardown(
-            test_mem_sanitizer_sees_freed_and_beyond, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_mem_sanitizer_sees_freed_and_beyond,
+                                      setup, teardown),
 #endif
-        cmocka_unit_test(test_mem_foreign_free_goes_home),
+      cmocka_unit_test(test_mem_foreign_free_goes_home),
+      cmocka_unit_test(test_mem_goes_home_alone_and_in_parcels),
+      cmocka_unit_test_setup_teardown(test_mem_aligned, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_mem_shrinks_in_place, setup,
+                                      teardown),
+      cmocka_unit_test_setup_teardown(test_mem_trims_before_it_fails, setup,
+                                      teardown),
+      cmocka_unit_test_setup_teardown(
+          test_dma_fails_where_a_page_is_mapped_already, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_boot_without_pages, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_boot_with_pages_for_the_heap_only,
+                                      setup, teardown),
+      cmocka_unit_test(test_memcheck_finds),
+      cmocka_unit_test(test_memcheck_leaves_others_alone),
+      cmocka_unit_test(test_mem_nonsense_is_told),
+      cmocka_unit_test(test_page_nonsense_is_told),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -382,6 +382,59 @@ static void test_page_array_is_made_lazily(void **state)
         pages->range[0].pages[pages->range[0].page_count - 1].state, 0x5a);
 }
 
+static void test_page_shrink_gives_back_the_rest(void **state)
+{
+    const size_t offset = 0, size = 16 << 20;
+    struct page_allocator *pages;
+    size_t before;
+    char *ptr;
+
+    (void)state;
+    regions(1, &offset, &size);
+    assert_int_equal(mem_init(&info, 1), 0);
+    pages = mem_pages_of(0);
+    ptr = page_alloc(pages, 9, 0);
+    assert_non_null(ptr);
+    before = count_free(pages);
+    page_shrink(pages, ptr, 2);
+    assert_int_equal(page_count_of(pages, ptr), 2);
+    assert_int_equal(count_free(pages), before + 7);
+    page_shrink(pages, ptr, 2); /* nothing to give */
+    assert_int_equal(count_free(pages), before + 7);
+    assert_true(page_is_mine(pages, ptr));
+    assert_false(page_is_mine(pages, arena + size));
+    page_free(pages, ptr);
+}
+
+/* More memory than a block can have: regions need not be there to divide. */
+static void test_page_alloc_of_more_than_the_largest_block(void **state)
+{
+    const size_t offset = 0, size = (size_t)40 << 30;
+
+    (void)state;
+    regions(1, &offset, &size);
+    assert_int_equal(mem_init(&info, 2), 0);
+    assert_null(page_alloc(mem_pages_of(0), (size_t)2 << PAGE_ORDER_MAX, 0));
+    assert_int_equal(mem_pages_of(0)->range[0].base % HAL_PAGE_SIZE, 0);
+    /* Shares of gigabytes meet on a gigabyte. */
+    assert_int_equal(
+        (uintptr_t)mem_pages_of(1)->range[0].pages % ((uintptr_t)1 << 30), 0);
+}
+
+/* Enough in all, but in too many pieces to use. */
+static void test_mem_in_crumbs(void **state)
+{
+    size_t offsets[HAL_REGION_MAX], sizes[HAL_REGION_MAX];
+
+    (void)state;
+    for (unsigned i = 0; i < HAL_REGION_MAX; i++) {
+        offsets[i] = i * (size_t)64 * 1024;
+        sizes[i] = 32 * 1024;
+    }
+    regions(HAL_REGION_MAX, offsets, sizes);
+    assert_int_equal(mem_init(&info, 1), -ENOMEM);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -397,6 +450,9 @@ int main(void)
         cmocka_unit_test(test_page_alloc_exhausts_and_coalesces),
         cmocka_unit_test(test_page_alloc_random),
         cmocka_unit_test(test_page_array_is_made_lazily),
+        cmocka_unit_test(test_page_shrink_gives_back_the_rest),
+        cmocka_unit_test(test_page_alloc_of_more_than_the_largest_block),
+        cmocka_unit_test(test_mem_in_crumbs),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -1,4 +1,5 @@
 /* The mix of tests/stress on machines of several sizes. */
+#include "hal/posix/host.h"
 #include "tests/fakes/cmocka_all.h"
 #include "tests/fakes/machine.h"
 #include "tests/stress/stress.h"
@@ -46,12 +47,25 @@ static void test_stress_with_guarded_blocks_and_polling(void **state)
                      0);
 }
 
+/* Where memory can be watched, a store to a slot ends a sleep. */
+static void test_stress_with_watched_sleep(void **state)
+{
+    unsigned count = 3;
+
+    (void)state;
+    machine_watches = true;
+    assert_int_equal(machine_run(2, 8 << 20, rounds, &count), 0);
+    assert_int_equal(machine_run(6, 8 << 20, rounds, &count), 0);
+    machine_watches = false;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_stress_without_flags),
         cmocka_unit_test(test_stress_with_flags),
         cmocka_unit_test(test_stress_with_guarded_blocks_and_polling),
+        cmocka_unit_test(test_stress_with_watched_sleep),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

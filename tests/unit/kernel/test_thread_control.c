@@ -2,6 +2,10 @@
  * What threads do to one another: suspend, resume, kill, move, ask; and what
  * they may keep: a pointer, cleanups. On one CPU; test_stress.c is for several.
  */
+#include "hal/posix/host.h"
+#include "kernel/heap.h"
+#include "kernel/init.h"
+#include "kernel/irq_work.h"
 #include "kernel/thread.h"
 #include "tests/fakes/cmocka_all.h"
 #include "tests/fakes/machine.h"
@@ -427,6 +431,215 @@ static void test_move_on_one_cpu(void **state)
     expect_killed(id);
 }
 
+/* ---- Floating point ------------------------------------------------------ */
+
+enum { ROUND_UP = 2 << 13 }; /* in MXCSR */
+
+static int round_up(void *arg)
+{
+    hal_fp_control_set(hal_fp_control() | ROUND_UP);
+    for (int i = 0; i < 4; i++) {
+        thread_yield();
+        if ((hal_fp_control() & ROUND_UP) == 0)
+            return 1;
+    }
+    (void)arg;
+    return 0;
+}
+
+static int round_to_nearest(void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < 4; i++) {
+        if ((hal_fp_control() & ROUND_UP) != 0)
+            return 1;
+        thread_yield();
+    }
+    return 0;
+}
+
+static void test_own_fp_control(void **state)
+{
+    const struct thread_attr own = {.own_fp_control = true};
+    thread_id ids[4];
+    int value;
+
+    (void)state;
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(thread_create(i % 2 == 0 ? &own : NULL,
+                                       i % 2 == 0 ? round_up : round_to_nearest,
+                                       NULL, &ids[i]),
+                         0);
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(thread_join(ids[i], &value), 0);
+        assert_int_equal(value, 0);
+    }
+    assert_int_equal(hal_fp_control() & ROUND_UP, 0);
+}
+
+/* ---- Journeys that are called off ---------------------------------------- */
+
+static struct thread *leaving;
+static struct irq_work call_back;
+
+/* As if a thread_move() arrived while it stands with one foot out. */
+static void move_back(struct irq_work *work)
+{
+    (void)work;
+    if (leaving->state == THREAD_MOVING)
+        leaving->target = 0;
+    else
+        irq_work_raise(&call_back);
+}
+
+static int leave_and_stay(void *arg)
+{
+    (void)arg;
+    leaving = thread_current();
+    irq_work_init(&call_back, move_back);
+    irq_work_raise(&call_back);
+    if (thread_migrate(1) != 0)
+        return 1;
+    return cpu_id() == 0 ? 0 : 2;
+}
+
+static int leave_and_come_back(void *arg)
+{
+    thread_id id;
+    int value;
+
+    (void)arg;
+    if (thread_create(NULL, leave_and_stay, NULL, &id) != 0 ||
+        thread_join(id, &value) != 0)
+        return 3;
+    return value;
+}
+
+static void test_moved_back_before_it_left(void **state)
+{
+    (void)state;
+    assert_int_equal(machine_run(2, 8 << 20, leave_and_come_back, NULL), 0);
+}
+
+/* ---- What cannot be, told ------------------------------------------------ */
+
+static void make_ready(struct irq_work *work)
+{
+    (void)work;
+    queue_push(&cpu_self()->ready, &leaving->ready);
+}
+
+static int end_and_run(void *arg)
+{
+    (void)arg;
+    leaving = thread_current();
+    irq_work_init(&call_back, make_ready);
+    irq_work_raise(&call_back);
+    thread_exit(0);
+}
+
+static int ended_runs(void *arg)
+{
+    const struct thread_attr attr = {.detached = true};
+
+    (void)arg;
+    if (thread_create(&attr, end_and_run, NULL, NULL) != 0)
+        return 1;
+    thread_sleep(NS_PER_S);
+    return 0;
+}
+
+static int second_timer(void *arg)
+{
+    (void)arg;
+    sched_init();
+    return 0;
+}
+
+static int idle_without_memory(void *arg)
+{
+    (void)arg;
+    heap_fail(1);
+    if (sched_adopt() != -ENOMEM)
+        return 1;
+    heap_fail(1);
+    sched_run();
+}
+
+static void test_nonsense_is_told(void **state)
+{
+    static const struct {
+        int (*fn)(void *);
+        const char *text;
+    } bad[] = {
+        {ended_runs, "ran after its end"},
+        {second_timer, "no timer or doorbell interrupt"},
+        {idle_without_memory, "no memory for the idle thread"},
+    };
+    char output[4096];
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
+        assert_int_equal(machine_run_output(1, 8 << 20, "", bad[i].fn, NULL,
+                                            output, sizeof(output)),
+                         134);
+        if (strstr(output, bad[i].text) == NULL)
+            fail_msg("no \"%s\" in: %s", bad[i].text, output);
+    }
+}
+
+/* The first thread makes the table: each allocation fails in turn. */
+static void test_first_thread_without_memory(void **state)
+{
+    unsigned failures = 0;
+
+    (void)state;
+    for (uint64_t n = 1;; n++) {
+        thread_id id;
+        int status;
+
+        machine_attach(8 << 20);
+        heap_fail(n);
+        status = thread_create(NULL, kill_self, NULL, &id);
+        if (!heap_failed()) {
+            heap_fail(0);
+            assert_int_equal(status, 0);
+            expect_killed(id);
+            machine_detach();
+            break;
+        }
+        assert_int_equal(status, -ENOMEM);
+        failures++;
+        machine_detach();
+    }
+    assert_int_equal(failures, 3); /* object, stack, table */
+}
+
+/* Page tables can run out when a guard is set, and when it is lifted. */
+static void test_guard_pages_that_cannot_be(void **state)
+{
+    const struct thread_attr attr = {.stack_size = 40960};
+    struct mem_stats before, after;
+    unsigned turns = 0;
+    thread_id id;
+
+    (void)state;
+    assert_int_equal(thread_create(NULL, count_turns, &turns, &id), 0);
+    mem_get_stats(&before);
+    machine_attr_fails = 1;
+    assert_int_equal(thread_create(&attr, kill_self, NULL, &id), -ENOMEM);
+    mem_get_stats(&after);
+    assert_int_equal(before.block_count, after.block_count);
+    assert_int_equal(before.free_bytes, after.free_bytes);
+    assert_int_equal(thread_create(&attr, kill_self, NULL, &id), 0);
+    machine_attr_fails = 1;
+    expect_killed(id);
+    yield_some();
+    /* The stack is lost, and told of; nobody runs into its guard. */
+    mem_get_stats(&after);
+    assert_int_equal(before.free_bytes, after.free_bytes + 40960 + 4096);
+}
+
 /* ---- Options ------------------------------------------------------------- */
 
 static int spin_a_little(void *arg)
@@ -440,13 +653,19 @@ static int spin_a_little(void *arg)
 
 static void test_cpu_time_is_counted(void **state)
 {
-    struct thread_info info;
+    struct thread_info info, late;
     thread_id id;
 
     (void)state;
     machine_attach_cmdline(8 << 20, "cputime=1");
     assert_int_equal(thread_create(NULL, spin_a_little, &info, &id), 0);
     assert_int_equal(thread_join(id, NULL), 0);
+    /* An old machine has counted far. */
+    boot_cycles -= UINT64_C(1) << 50;
+    assert_int_equal(thread_create(NULL, info_of_self, &late, &id), 0);
+    assert_int_equal(thread_join(id, NULL), 0);
+    boot_cycles += UINT64_C(1) << 50;
+    assert_true(late.cpu_time_ns < NS_PER_S);
     /* Not less than it span; the clock and the counter may differ by a bit. */
     assert_true(info.cpu_time_ns > 2 * NS_PER_MS);
     assert_int_equal(thread_create(NULL, sleep_long, NULL, &id), 0);
@@ -523,6 +742,11 @@ int main(void)
         ATTACHED(test_info),
         ATTACHED(test_detach_twice),
         ATTACHED(test_move_on_one_cpu),
+        ATTACHED(test_own_fp_control),
+        ATTACHED(test_guard_pages_that_cannot_be),
+        cmocka_unit_test(test_moved_back_before_it_left),
+        cmocka_unit_test(test_nonsense_is_told),
+        cmocka_unit_test(test_first_thread_without_memory),
         cmocka_unit_test(test_cpu_time_is_counted),
         cmocka_unit_test(test_thread_limit_and_stack_option),
         cmocka_unit_test(test_bad_options_are_named),

@@ -1,8 +1,10 @@
 /* Threads that keep their CPU, told of; and those that do not. */
+#include "hal/hal.h"
 #include "kernel/watchdog.h"
 #include "tests/fakes/cmocka_all.h"
 #include "tests/fakes/machine.h"
 #include <string.h>
+#include <sys/resource.h>
 #include <torc/thread.h>
 #include <torc/time.h>
 
@@ -80,9 +82,42 @@ static void test_watchdog_bad_options(void **state)
     }
 }
 
+static int give_0(void *arg)
+{
+    (void)arg;
+    return 0;
+}
+
+/* The host has no timer left to sample with. */
+static void test_watchdog_that_cannot_watch(void **state)
+{
+    struct rlimit before;
+
+    (void)state;
+    assert_int_equal(getrlimit(RLIMIT_SIGPENDING, &before), 0);
+    if (setrlimit(RLIMIT_SIGPENDING, &(struct rlimit){0, before.rlim_max}) != 0)
+        skip();
+    assert_int_equal(run(1, "watchdog=100", give_0), 0);
+    assert_int_equal(setrlimit(RLIMIT_SIGPENDING, &before), 0);
+    assert_non_null(strstr(output, "cpu 0 cannot be watched"));
+}
+
+/* A sample before the CPU has its block is nobody's. */
+static void test_sample_before_boot(void **state)
+{
+    const struct hal_fault where = {.what = "test"};
+
+    (void)state;
+    machine_detach();
+    hal_cpu_set_local(NULL);
+    kernel_sample(&where);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_watchdog_that_cannot_watch),
+        cmocka_unit_test(test_sample_before_boot),
         cmocka_unit_test(test_watchdog_tells_once_a_stall),
         cmocka_unit_test(test_watchdog_lets_sleep),
         cmocka_unit_test(test_watchdog_bad_options),
