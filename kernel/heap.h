@@ -72,7 +72,7 @@ void heap_fail(uint64_t after);
 /* Whether the failure asked for has happened. */
 bool heap_failed(void);
 
-/* ---- Between the files of the heap ---------------------------------------- */
+/* ---- Between the files of the heap --------------------------------------- */
 
 /* Without guards; `align` a power of two. */
 void *heap_alloc_plain(struct heap *heap, size_t size, size_t align);
