@@ -630,6 +630,11 @@ test_boot_instructions_520g() {
     [ $((count * 10)) -le $((small * 11)) ] || die "more than a tenth more"
 }
 
+# What the basic operations may cost in the guest: docs/bench.md.
+test_guest_instructions() {
+    STRICT=1 tools/bench_guest.sh || die "an operation takes more than it may"
+}
+
 # ---- What is wrong gets one clear line and a status -----------------------------------------
 
 bad_qemu() { # TEXT CMDLINE OPTIONS...
