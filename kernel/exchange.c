@@ -470,6 +470,10 @@ bool exchange_may_sleep(void)
         announced |= SLEEP_WATCHING;
     atomic_store_explicit(&mine->sleeping, announced, memory_order_relaxed);
     hal_fence(); /* sleeping | slot: see above */
+    /* A flag may be set though its slot is taken: then setting it again would
+     * change nothing, and who watches for a change would see none. */
+    if (exchange_look(self->exchange_watch) != 0)
+        return false;
     for (unsigned line = 0; line < lines_for(cpu_total); line++) {
         if (!line_quiet(&mine->slots[line]))
             return false;

@@ -76,22 +76,16 @@ static void span_set(struct heap *heap, bool quick)
             continue;
         heap->base = range->base;
         heap->span = range->page_count * PAGE_SIZE;
-        heap->first_page = range->pages;
+        heap->classes = range->classes;
     }
 }
 
-struct heap *heap_create(struct page_allocator *pages)
+void heap_create(struct heap *heap, struct page_allocator *pages)
 {
-    size_t count = (sizeof(struct heap) + PAGE_SIZE - 1) >> PAGE_SHIFT;
-    struct heap *heap = page_alloc(pages, count, 0);
-
-    if (heap == NULL)
-        return NULL;
     *heap = (struct heap){.pages = pages};
     for (unsigned i = 0; i < HEAP_CLASS_COUNT; i++)
         list_init(&heap->partial[i]);
     span_set(heap, !heap_checking);
-    return heap;
 }
 
 /* ---- Slabs --------------------------------------------------------------- */
@@ -119,6 +113,7 @@ static struct page *slab_create(struct heap *heap, unsigned class)
         *(void **)object = objects;
         objects = object;
     }
+    page_set_class(heap->pages, base, pages, (uint8_t) class);
     poison(base, pages * (size_t)PAGE_SIZE);
     slab->objects = objects;
     slab->used = 0;
@@ -132,10 +127,9 @@ static void slab_destroy(struct heap *heap, struct page *slab)
     void *base = page_address(heap->pages, slab);
 
     list_remove(&slab->link);
-    for (unsigned i = 0; i < pages; i++) {
+    for (unsigned i = 0; i < pages; i++)
         slab[i].state = PAGE_INNER;
-        slab[i].class = PAGE_NO_CLASS;
-    }
+    page_set_class(heap->pages, base, pages, PAGE_NO_CLASS);
     slab->state = PAGE_RUN;
     slab->used = pages;
     unpoison(base, pages * (size_t)PAGE_SIZE);
@@ -421,7 +415,7 @@ void mem_free(void *ptr)
     uintptr_t offset = (uintptr_t)ptr - heap->base;
 
     if (likely(offset < heap->span)) {
-        unsigned class = heap->first_page[offset >> PAGE_SHIFT].class;
+        unsigned class = heap->classes[offset >> PAGE_SHIFT];
 
         if (likely(class != PAGE_NO_CLASS)) {
             touch(ptr); /* the sanitizer tells when it is free already */

@@ -31,7 +31,7 @@ struct heap {
      */
     uintptr_t base;
     size_t span;
-    struct page *first_page;      /* constant */
+    const uint8_t *classes;       /* constant: of its pages */
     struct page_allocator *pages; /* constant */
 
     /* owner CPU only: */
@@ -54,8 +54,8 @@ struct heap {
  */
 must_check int heap_init(void);
 
-/* Make the heap of a CPU, in its own pages; NULL when there are none. */
-struct heap *heap_create(struct page_allocator *pages);
+/* Set up the heap of a CPU over its pages. */
+void heap_create(struct heap *heap, struct page_allocator *pages);
 
 /*
  * page_alloc() for the kernel's own needs: gives back what the quick lists keep

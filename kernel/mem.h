@@ -34,7 +34,7 @@ enum { PAGE_NO_CLASS = 255 };
 struct page {
     uint8_t state;
     uint8_t order;    /* of a free block */
-    uint8_t class;    /* of a slab: its size class; else PAGE_NO_CLASS */
+    uint8_t class;    /* of a slab: its size class */
     uint8_t head;     /* of a slab's page: distance to the first */
     uint32_t used;    /* of a slab: objects handed out; of a run: pages */
     void *objects;    /* of a slab: its free objects */
@@ -46,7 +46,9 @@ struct page_range {
     uintptr_t base;     /* first allocatable byte */
     size_t page_count;  /* pages from there */
     size_t fresh;       /* pages from here on were never used */
-    struct page *pages; /* page_count of them, just below base */
+    struct page *pages; /* page_count of them, below base */
+    uint8_t *classes;   /* of each page: the size class of its slab, or
+                           PAGE_NO_CLASS; just below base */
 };
 
 struct page_allocator {
@@ -90,6 +92,10 @@ void page_free(struct page_allocator *pages, void *ptr);
 /* Keep the first `count` (> 0) of these pages, give back the rest. Owner CPU.
  * */
 void page_shrink(struct page_allocator *pages, void *ptr, size_t count);
+
+/* Say that `count` pages from `ptr` on belong to a slab of a class. */
+void page_set_class(struct page_allocator *pages, const void *ptr, size_t count,
+                    uint8_t class);
 
 /* Whether `ptr` is in this share. */
 bool page_is_mine(struct page_allocator *pages, const void *ptr);

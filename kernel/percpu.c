@@ -1,6 +1,7 @@
 #include "kernel/percpu.h"
 #include "kernel/heap.h"
 #include "kernel/lib/check.h"
+#include "kernel/lib/mem.h"
 #include "kernel/mem.h"
 #include "kernel/thread.h"
 #include <torc/machine.h>
@@ -17,16 +18,14 @@ struct cpu *cpu_of(unsigned id)
 struct cpu *percpu_create(unsigned id)
 {
     struct page_allocator *pages = mem_pages_of(id);
-    struct heap *heap = heap_create(pages);
-    struct cpu *cpu;
+    size_t count = (sizeof(struct cpu) + PAGE_SIZE - 1) >> PAGE_SHIFT;
+    struct cpu *cpu = page_alloc(pages, count, 0);
 
-    if (heap == NULL)
-        return NULL;
-    static_assert(sizeof(struct cpu) <= PAGE_SIZE, "one page");
-    cpu = page_alloc(pages, 1, 0);
     if (cpu == NULL)
         return NULL;
-    *cpu = (struct cpu){.id = id, .heap = heap};
+    memset(cpu, 0, sizeof(*cpu));
+    cpu->id = id;
+    heap_create(cpu->heap, pages);
     queue_init(&cpu->ready);
     cpu->switch_extras = thread_accounting;
     queue_init(&cpu->spare_threads);

@@ -7,6 +7,7 @@
 
 #include "hal/hal.h"
 #include "kernel/exchange.h"
+#include "kernel/heap.h"
 #include "kernel/irq_work.h"
 #include "kernel/lib/list.h"
 #include <stdint.h>
@@ -15,7 +16,6 @@ struct thread;
 struct thread_entry;
 struct timer;
 struct exchange_cpu;
-struct heap;
 
 struct cpu {
     /* owner CPU only: what every switch looks at */
@@ -32,7 +32,6 @@ struct cpu {
 
     /* constant after boot: */
     unsigned id;
-    struct heap *heap;
     struct exchange_cpu *exchange;
     struct thread *idle;
 
@@ -66,6 +65,9 @@ struct cpu {
     void *packet_pool;
     void *mounts; /* vfs.c */
     void *net_stack;
+
+    /* owner CPU only; one, used as a pointer */
+    struct heap heap[1] cache_aligned;
 };
 
 static inline struct cpu *cpu_self(void)

@@ -309,19 +309,6 @@ static void test_boot_without_pages(void **state)
     assert_int_equal(exchange_init(1), -ENOMEM);
 }
 
-static void test_boot_with_pages_for_the_heap_only(void **state)
-{
-    struct page_allocator *pages = mem_pages_of(0);
-    size_t count = (sizeof(struct heap) + PAGE_SIZE - 1) / PAGE_SIZE;
-    char *last = page_alloc(pages, count, 0);
-
-    (void)state;
-    while (page_alloc(pages, 1, 0) != NULL)
-        ;
-    page_free(pages, last);
-    assert_null(percpu_create(0));
-}
-
 /* ---- memcheck=1 ---------------------------------------------------------- */
 
 static char output[8192];
@@ -589,8 +576,6 @@ int main(void)
       cmocka_unit_test_setup_teardown(
           test_dma_fails_where_a_page_is_mapped_already, setup, teardown),
       cmocka_unit_test_setup_teardown(test_boot_without_pages, setup, teardown),
-      cmocka_unit_test_setup_teardown(test_boot_with_pages_for_the_heap_only,
-                                      setup, teardown),
       cmocka_unit_test(test_memcheck_finds),
       cmocka_unit_test(test_memcheck_leaves_others_alone),
       cmocka_unit_test(test_mem_nonsense_is_told),
