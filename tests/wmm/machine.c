@@ -25,6 +25,7 @@ static struct {
     unsigned poll_us;
     bool will_watch; /* after the next machine_boot() */
     bool can_watch;
+    unsigned hushed;  /* nobody may interrupt it; CPUS_MAX: there is none */
     unsigned booting; /* who we are outside the executions */
 } machine;
 
@@ -46,6 +47,11 @@ void machine_poll(unsigned us)
 void machine_watch(void)
 {
     machine.will_watch = true;
+}
+
+void machine_hush(unsigned cpu)
+{
+    machine.hushed = cpu;
 }
 
 void machine_boot(unsigned cpu_count, unsigned threads, const unsigned *cpus)
@@ -72,6 +78,7 @@ void machine_boot(unsigned cpu_count, unsigned threads, const unsigned *cpus)
     machine.poll_us = 0;
     machine.can_watch = machine.will_watch;
     machine.will_watch = false;
+    machine.hushed = CPUS_MAX;
 }
 
 /* ---- What the kernel needs ----------------------------------------------- */
@@ -83,6 +90,8 @@ void *hal_cpu_local(void)
 
 void hal_ipi_send(unsigned cpu)
 {
+    if (cpu == machine.hushed)
+        wmm_fail("an interrupt for what is in no hurry");
     for (unsigned i = 0; i < machine.threads; i++) {
         if (machine.cpu[i] == cpu)
             wmm_interrupt_send(i);
@@ -100,6 +109,11 @@ int option_number(const char *key, uint64_t min, uint64_t max, uint64_t *value)
 }
 
 bool thread_accounting;
+
+/* There are no threads, and none to reuse. */
+void thread_spares_drop(void)
+{
+}
 
 void hal_cpu_relax(void)
 {

@@ -14,6 +14,9 @@ void machine_poll(unsigned us);
 /* The same: let them watch memory while they sleep. */
 void machine_watch(void);
 
+/* After machine_boot(): whoever interrupts `cpu` is at fault. */
+void machine_hush(unsigned cpu);
+
 /* setup(): be this CPU for a while. */
 void machine_be(unsigned cpu);
 

@@ -30,6 +30,7 @@ struct thread {
     bool seen;              /* thread_seen() since the last thread_point() */
     bool retry;             /* others have stored since it paused last */
     bool interrupt;         /* pending */
+    bool rests;             /* it may wait for one for ever */
     uint64_t interrupt_ops; /* they are in one order: the last one's place */
     uintptr_t watched;      /* line; 0 when none is */
     unsigned pauses;
@@ -211,7 +212,23 @@ static void refresh(unsigned index)
         printf("  %u   now sees all stores\n", index);
 }
 
-/* Nobody can go on: it is a deadlock if the newest stores change nothing. */
+/* Whether those that have not ended need no more than they have got. */
+static bool all_rest(void)
+{
+    for (unsigned i = 0; i < state.test->threads; i++) {
+        const struct thread *thread = &state.thread[i];
+
+        if (thread->status != ENDED &&
+            (thread->status != WAITING || !thread->rests))
+            return false;
+    }
+    return true;
+}
+
+/*
+ * Nobody can go on: it is the end or a deadlock if the newest stores change
+ * nothing.
+ */
 static void bring_up_to_date(void)
 {
     bool any = false;
@@ -225,6 +242,8 @@ static void bring_up_to_date(void)
         thread->status = RUNNABLE;
         any = true;
     }
+    if (!any && all_rest())
+        leave(RUN_DONE);
     if (!any)
         stuck();
 }
@@ -392,6 +411,11 @@ void wmm_interrupt_wait(void)
     }
     self->interrupt = false;
     interrupt_order(self, "taken");
+}
+
+void wmm_rest(void)
+{
+    state.thread[thread_now].rests = true;
 }
 
 void wmm_interrupt_clear(void)

@@ -61,6 +61,13 @@ void wmm_interrupt_wait(void);
 void wmm_interrupt_clear(void);
 
 /*
+ * This thread has got what it must get: from now on it may wait for an
+ * interrupt for ever. When all others do so, too, or have ended, the execution
+ * is over.
+ */
+void wmm_rest(void);
+
+/*
  * From now until wmm_interrupt_clear() a store of another thread to the 64
  * bytes at `line` is an interrupt. So is one that was done before but is not
  * seen by this thread even now.
