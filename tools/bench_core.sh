@@ -68,7 +68,7 @@ guest=$?
 awk '
     BEGIN {
         title["yield"] = "thread_yield(), each way"
-        title["create"] = "thread: create, run, exit, join"
+        title["create"] = "thread: create, run, exit"
         title["alloc"] = "64 B: allocate, free"
         title["message"] = "message to a CPU that sleeps"
         title["stream"] = "message, of 32 in a row"
