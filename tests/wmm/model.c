@@ -296,9 +296,11 @@ bool model_unseen(uintptr_t line)
         unsigned lane = model.touched[i];
         struct location *location = &model.location[lane];
         struct store *newest = in_order(location, location->count - 1);
+        struct store *seen =
+            in_order(location, oldest(location, now->at[lane]));
 
         if ((location->address & ~(uintptr_t)63) != line ||
-            now->at[lane] == newest->time)
+            newest->value == seen->value)
             continue;
         if (wmm_choose(2) != 0) {
             unseen = true;
@@ -406,6 +408,7 @@ static void writes(unsigned lane, unsigned place, uint64_t value,
 {
     struct location *location = &model.location[lane];
     struct view *now = &model.now[thread_now];
+    uint64_t before = in_order(location, location->count - 1)->value;
     struct store *store = insert(location, place);
 
     store->value = value;
@@ -421,7 +424,8 @@ static void writes(unsigned lane, unsigned place, uint64_t value,
     order_changed(location, lane);
     thread_observe((uint64_t)lane << 32 | 0xff000000 | order);
     thread_stored();
-    thread_wake_watchers(location->address & ~(uintptr_t)63);
+    if (in_order(location, location->count - 1)->value != before)
+        thread_wake_watchers(location->address & ~(uintptr_t)63);
 }
 
 void model_store(const struct access *access, uint64_t value)

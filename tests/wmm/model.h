@@ -61,8 +61,8 @@ unsigned model_epoch(unsigned thread);
 unsigned model_knows(unsigned thread);
 
 /*
- * Stores to the 64 bytes at `line` that the running thread has not seen: either
- * they are over by now, and it will see them, or not; then returns true.
+ * Changes to the 64 bytes at `line` that the running thread has not seen:
+ * either they are over by now, and it will see them, or not; then returns true.
  */
 bool model_unseen(uintptr_t line);
 

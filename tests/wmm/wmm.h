@@ -68,9 +68,9 @@ void wmm_interrupt_clear(void);
 void wmm_rest(void);
 
 /*
- * From now until wmm_interrupt_clear() a store of another thread to the 64
- * bytes at `line` is an interrupt. So is one that was done before but is not
- * seen by this thread even now.
+ * From now until wmm_interrupt_clear() a store of another thread that changes
+ * the 64 bytes at `line` is an interrupt. So is one that was done before but is
+ * not seen by this thread even now.
  */
 void wmm_interrupt_watch(const void *line);
 
