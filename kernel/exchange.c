@@ -225,7 +225,11 @@ static bool line_quiet(struct exchange_line *line)
 
 /* ---- Sending ------------------------------------------------------------- */
 
-/* An item that is not the first of its list costs three stores. */
+/*
+ * An item that is not the first of its list costs two stores, since stores wait
+ * in line behind those that miss the cache, as those to the items do. The list
+ * gets its end when it is published: publish().
+ */
 static inline void collect(struct cpu *self, unsigned cpu,
                            struct exchange_item *item)
 {
@@ -234,10 +238,12 @@ static inline void collect(struct cpu *self, unsigned cpu,
 
     assert(cpu < cpu_total && cpu != self->id);
     if (likely(!queue_empty(queue))) {
-        queue_push_more(queue, &item->node);
+        queue->tail->next = &item->node;
+        queue->tail = &item->node;
         return;
     }
-    queue_push(queue, &item->node);
+    queue->head = &item->node;
+    queue->tail = &item->node;
     set_add(&mine->pending, cpu);
 }
 
@@ -246,9 +252,8 @@ void exchange_send(unsigned cpu, struct exchange_item *item)
     struct cpu *self = cpu_self();
 
     collect(self, cpu, item);
-    self->exchange->urgent = true;
-    self->exchange_busy = true;
-    self->attention = true;
+    if (unlikely(!self->exchange->urgent))
+        exchange_hurry();
 }
 
 void exchange_send_lazily(unsigned cpu, struct exchange_item *item)
@@ -294,6 +299,7 @@ static void publish(struct exchange_cpu *mine, bool quietly)
             }
             continue;
         }
+        outgoing->queue.tail->next = NULL;
         /* pairs with the acquire in take(): the items' contents go along */
         atomic_store_explicit(slot, (uintptr_t)outgoing->queue.head,
                               memory_order_release);
