@@ -1,4 +1,5 @@
 #include "kernel/errand.h"
+#include "kernel/exchange_inline.h"
 #include "kernel/percpu.h"
 #include <torc/machine.h>
 

@@ -44,9 +44,13 @@
  * The source's fence of all this is one: a pass takes all lists, publishes all
  * lists, fences once if it did either, and then sets flags and looks at the
  * sleepers among those it took from or gave to.
+ *
+ * When all a CPU has to send waits for one slot, as it does behind a slow
+ * receiver, a pass reads that slot and nothing more: exchange_pass(). So what a
+ * pass costs does not keep a source from making its next list longer.
  */
-#include "kernel/exchange.h"
 #include "hal/hal.h"
+#include "kernel/exchange_inline.h"
 #include "kernel/heap.h"
 #include "kernel/lib/check.h"
 #include "kernel/mem.h"
@@ -58,7 +62,6 @@ enum {
     FLAG_COUNT = EXCHANGE_WATCH_WORDS,
     FLAG_CPUS = HAL_CPU_MAX / FLAG_COUNT, /* sources of a flag */
     FLAG_LINES = FLAG_CPUS / LINE_WORDS,  /* lines of their slots */
-    SET_WORDS = HAL_CPU_MAX / 64,
 };
 
 /* What a CPU says about its sleep; bits. */
@@ -69,42 +72,12 @@ enum {
     SLEEP_WATCHING = 4, /* a store to what it watches wakes it by itself */
 };
 
-/* A set of CPUs. */
-struct cpu_set {
-    uint64_t bits[SET_WORDS];
-};
+/* Why a CPU is looked at after the fence; bits of exchange_link.news. */
+enum { NEWS_GIVEN = 1, NEWS_TAKEN = 2 };
 
-/* One direction of a pair, at the source. */
-struct outgoing {
-    _Atomic uintptr_t *slot;   /* constant: the destination's for us */
-    struct exchange_cpu *peer; /* constant: the destination */
-    struct queue queue;
-    uint64_t batches;
-    uint64_t blocked;
-    bool untold; /* the last list was left for the receiver to find */
-};
-
-/* The other, at the destination. */
-struct incoming {
-    uint64_t received;
-    uint64_t taken;
-};
-
-/* What CPU n receives by, and sends from; in memory of CPU n. */
-struct exchange_cpu {
-    /* constant: */
-    struct exchange_line *slots; /* one word a source: see above */
-    bool has_flags;
-    struct outgoing *outgoing; /* one a destination; owner only */
-    struct incoming *incoming; /* one a source; owner only */
-
-    /* owner only; cpu->exchange_busy: there is news, or something urgent */
-    struct cpu_set pending; /* destinations with items waiting */
-    struct cpu_set given;   /* destinations to look at after the fence */
-    struct cpu_set taken;   /* sources to look at after the fence */
-    bool news;              /* one of these two is not empty */
-    bool urgent;            /* what is pending is to leave with the next pass */
-    bool lazy;              /* or, if this is set instead, before a sleep */
+/* What CPU n is reached by; in memory of CPU n. */
+struct exchange_port {
+    struct exchange_line *slots; /* constant; one word a source: see above */
 
     /* written by every source, cleared by the owner */
     struct exchange_line flags;
@@ -112,43 +85,8 @@ struct exchange_cpu {
     _Atomic uint8_t sleeping cache_aligned;
 };
 
-/* Constant after exchange_init(). */
-static unsigned cpu_total;
-static unsigned set_words;
-
-static void set_add(struct cpu_set *set, unsigned cpu)
-{
-    set->bits[cpu / 64] |= UINT64_C(1) << cpu % 64;
-}
-
-static void set_remove(struct cpu_set *set, unsigned cpu)
-{
-    set->bits[cpu / 64] &= ~(UINT64_C(1) << cpu % 64);
-}
-
-/* The body may change the set; what was in a word when it began counts. */
-#define set_for_each(cpu, set)                                               \
-    for (unsigned cpu, cpu##_word = 0; cpu##_word < set_words; cpu##_word++) \
-        for (uint64_t cpu##_bits = (set)->bits[cpu##_word];                  \
-             cpu##_bits != 0 &&                                              \
-             (cpu = cpu##_word * 64 + (unsigned)__builtin_ctzll(cpu##_bits), \
-             true);                                                          \
-             cpu##_bits &= cpu##_bits - 1)
-
-static bool set_empty(const struct cpu_set *set)
-{
-    uint64_t any = 0;
-
-    for (unsigned i = 0; i < set_words; i++)
-        any |= set->bits[i];
-    return any == 0;
-}
-
-static void set_clear(struct cpu_set *set)
-{
-    for (unsigned i = 0; i < set_words; i++)
-        set->bits[i] = 0;
-}
+unsigned exchange_cpu_count;
+static bool has_flags; /* constant after exchange_init() */
 
 /* ---- At boot ------------------------------------------------------------- */
 
@@ -157,57 +95,55 @@ static size_t lines_for(unsigned cpu_count)
     return (cpu_count + LINE_WORDS - 1) / LINE_WORDS;
 }
 
-static struct exchange_cpu *exchange_create(unsigned cpu, unsigned cpu_count)
+static int exchange_create(unsigned cpu)
 {
-    size_t fixed = sizeof(struct exchange_cpu);
-    size_t slots = lines_for(cpu_count) * sizeof(struct exchange_line);
-    size_t outgoing = cpu_count * sizeof(struct outgoing);
-    size_t incoming = cpu_count * sizeof(struct incoming);
-    size_t size = fixed + slots + outgoing + incoming;
-    size_t pages = (size + PAGE_SIZE - 1) >> PAGE_SHIFT;
+    struct exchange *exchange = cpu_of(cpu)->exchange;
+    size_t fixed = sizeof(struct exchange_port);
+    size_t slots = lines_for(exchange_cpu_count) * sizeof(struct exchange_line);
+    size_t links = exchange_cpu_count * sizeof(struct exchange_link);
+    size_t pages = (fixed + slots + links + PAGE_SIZE - 1) >> PAGE_SHIFT;
     char *base = page_alloc(mem_pages_of(cpu), pages, 0);
-    struct exchange_cpu *exchange = (struct exchange_cpu *)(void *)base;
 
     if (base == NULL)
-        return NULL;
+        return -ENOMEM;
     for (size_t i = 0; i < pages * PAGE_SIZE / sizeof(uint64_t); i++)
         ((uint64_t *)(void *)base)[i] = 0;
-    exchange->slots = (struct exchange_line *)(void *)(base + fixed);
-    exchange->outgoing = (struct outgoing *)(void *)(base + fixed + slots);
-    exchange->incoming =
-        (struct incoming *)(void *)(base + fixed + slots + outgoing);
-    exchange->has_flags = cpu_count > EXCHANGE_WATCH_WORDS;
-    cpu_of(cpu)->exchange_watch =
-        exchange->has_flags ? &exchange->flags : exchange->slots;
-    return exchange;
+    exchange->port = (struct exchange_port *)(void *)base;
+    exchange->port->slots = (struct exchange_line *)(void *)(base + fixed);
+    exchange->links = (struct exchange_link *)(void *)(base + fixed + slots);
+    exchange->watch =
+        has_flags ? &exchange->port->flags : exchange->port->slots;
+    return 0;
 }
 
-static _Atomic uintptr_t *slot_of(struct exchange_cpu *to, unsigned from)
+static _Atomic uintptr_t *slot_of(struct exchange_port *to, unsigned from)
 {
     return &to->slots[from / LINE_WORDS].word[from % LINE_WORDS];
 }
 
-static void peers_connect(unsigned self, unsigned cpu_count)
+static void peers_connect(unsigned self)
 {
-    struct outgoing *outgoing = cpu_of(self)->exchange->outgoing;
+    struct exchange_link *links = cpu_of(self)->exchange->links;
 
-    for (unsigned cpu = 0; cpu < cpu_count; cpu++) {
-        outgoing[cpu].peer = cpu_of(cpu)->exchange;
-        outgoing[cpu].slot = slot_of(outgoing[cpu].peer, self);
+    for (unsigned cpu = 0; cpu < exchange_cpu_count; cpu++) {
+        links[cpu].cpu = cpu;
+        links[cpu].port = cpu_of(cpu)->exchange->port;
+        links[cpu].slot = slot_of(links[cpu].port, self);
     }
 }
 
 int exchange_init(unsigned cpu_count)
 {
-    cpu_total = cpu_count;
-    set_words = (cpu_count + 63) / 64;
+    exchange_cpu_count = cpu_count;
+    has_flags = cpu_count > EXCHANGE_WATCH_WORDS;
     for (unsigned cpu = 0; cpu < cpu_count; cpu++) {
-        cpu_of(cpu)->exchange = exchange_create(cpu, cpu_count);
-        if (cpu_of(cpu)->exchange == NULL)
-            return -ENOMEM;
+        int status = exchange_create(cpu);
+
+        if (status != 0)
+            return status;
     }
     for (unsigned cpu = 0; cpu < cpu_count; cpu++)
-        peers_connect(cpu, cpu_count);
+        peers_connect(cpu);
     return 0;
 }
 
@@ -225,43 +161,25 @@ static bool line_quiet(struct exchange_line *line)
 
 /* ---- Sending ------------------------------------------------------------- */
 
-/*
- * An item that is not the first of its list costs two stores, since stores wait
- * in line behind those that miss the cache, as those to the items do. The list
- * gets its end when it is published: publish().
- */
-static inline void collect(struct cpu *self, unsigned cpu,
-                           struct exchange_item *item)
+static inline void news_add(struct exchange *mine, struct exchange_link *link,
+                            unsigned news)
 {
-    struct exchange_cpu *mine = self->exchange;
-    struct queue *queue = &mine->outgoing[cpu].queue;
-
-    assert(cpu < cpu_total && cpu != self->id);
-    if (likely(!queue_empty(queue))) {
-        queue->tail->next = &item->node;
-        queue->tail = &item->node;
-        return;
+    if (link->news == 0) {
+        link->next_news = mine->news;
+        mine->news = link;
     }
-    queue->head = &item->node;
-    queue->tail = &item->node;
-    set_add(&mine->pending, cpu);
+    link->news |= (uint8_t)news;
 }
 
-void exchange_send(unsigned cpu, struct exchange_item *item)
+void exchange_begin(struct exchange *mine, struct exchange_link *link,
+                    struct exchange_item *item)
 {
-    struct cpu *self = cpu_self();
-
-    collect(self, cpu, item);
-    if (unlikely(!self->exchange->urgent))
-        exchange_hurry();
-}
-
-void exchange_send_lazily(unsigned cpu, struct exchange_item *item)
-{
-    struct cpu *self = cpu_self();
-
-    collect(self, cpu, item);
-    self->exchange->lazy = true;
+    assert(link->port != mine->port);
+    link->queue.head = &item->node;
+    link->queue.tail = &item->node;
+    link->next_pending = mine->pending;
+    mine->pending = link;
+    mine->full = NULL;
 }
 
 void exchange_hurry(void)
@@ -269,106 +187,108 @@ void exchange_hurry(void)
     struct cpu *self = cpu_self();
 
     self->exchange->urgent = true;
-    self->exchange_busy = true;
+    self->exchange->busy = true;
     self->attention = true;
 }
 
 uint64_t exchange_batch(unsigned cpu)
 {
-    return cpu_self()->exchange->outgoing[cpu].batches;
+    return cpu_self()->exchange->links[cpu].batches;
+}
+
+/* The slot is full. Who was not told of the list in it, and may sleep over
+ * it, is told when another one has to wait behind it. */
+static void stay(struct exchange *mine, struct exchange_link *link,
+                 bool quietly)
+{
+    link->blocked++;
+    if (link->untold && !quietly) {
+        link->untold = false;
+        news_add(mine, link, NEWS_GIVEN);
+    }
+}
+
+/* The slot is empty. */
+static inline void leave(struct exchange *mine, struct exchange_link *link,
+                         bool quietly)
+{
+    link->queue.tail->next = NULL;
+    /* pairs with the acquire in take(): the items' contents go along */
+    atomic_store_explicit(link->slot, (uintptr_t)link->queue.head,
+                          memory_order_release);
+    queue_init(&link->queue);
+    link->batches++;
+    link->untold = quietly;
+    news_add(mine, link, NEWS_GIVEN);
 }
 
 /*
  * Fill the slots of those destinations that have emptied theirs; `quietly`: to
- * be found, not told of. Who was not told of the list that fills its slot, and
- * may sleep over it, is told when another one has to wait behind it.
+ * be found, not told of.
  */
-static void publish(struct exchange_cpu *mine, bool quietly)
+static inline void publish(struct exchange *mine, bool quietly)
 {
-    set_for_each(cpu, &mine->pending)
-    {
-        struct outgoing *outgoing = &mine->outgoing[cpu];
-        _Atomic uintptr_t *slot = outgoing->slot;
+    struct exchange_link **at = &mine->pending;
+    struct exchange_link *link;
 
-        if (atomic_load_explicit(slot, memory_order_relaxed) != 0) {
-            outgoing->blocked++;
-            if (outgoing->untold && !quietly) {
-                outgoing->untold = false;
-                set_add(&mine->given, cpu);
-                mine->news = true;
-            }
-            continue;
+    while ((link = *at) != NULL) {
+        if (atomic_load_explicit(link->slot, memory_order_relaxed) != 0) {
+            stay(mine, link, quietly);
+            at = &link->next_pending;
+        } else {
+            *at = link->next_pending;
+            leave(mine, link, quietly);
         }
-        outgoing->queue.tail->next = NULL;
-        /* pairs with the acquire in take(): the items' contents go along */
-        atomic_store_explicit(slot, (uintptr_t)outgoing->queue.head,
-                              memory_order_release);
-        queue_init(&outgoing->queue);
-        outgoing->batches++;
-        outgoing->untold = quietly;
-        set_remove(&mine->pending, cpu);
-        set_add(&mine->given, cpu);
-        mine->news = true;
     }
 }
 
-/* After the fence: flags, and interrupts for those who sleep. */
-static void tell(struct exchange_cpu *mine, unsigned self, bool quietly)
+/* Interrupt a sleeper, if the news is for it. */
+static void wake(unsigned cpu, unsigned sleeping, unsigned news, bool quietly)
 {
-    set_for_each(cpu, &mine->given)
-    {
-        struct exchange_cpu *theirs = mine->outgoing[cpu].peer;
+    bool asleep = (sleeping & SLEEP_WATCHING) == 0;
+    bool given = (news & NEWS_GIVEN) != 0 && !quietly && asleep;
+    bool emptied = (news & NEWS_TAKEN) != 0 && (sleeping & SLEEP_BLOCKED) != 0;
+
+    if (given || emptied)
+        hal_ipi_send(cpu);
+}
+
+/* The fence, and what comes after it: flags, and interrupts for those who
+ * sleep. */
+static noinline void news_tell(struct exchange *mine, unsigned self,
+                               bool quietly)
+{
+    struct exchange_link *link;
+
+    hal_fence(); /* slot | flag, and slot | sleeping: see above */
+    while ((link = mine->news) != NULL) {
+        struct exchange_port *port = link->port;
+        unsigned news = link->news;
         uint8_t sleeping;
 
-        if (theirs->has_flags)
-            atomic_store_explicit(&theirs->flags.word[self / FLAG_CPUS], 1,
+        mine->news = link->next_news;
+        link->news = 0;
+        if (has_flags && (news & NEWS_GIVEN) != 0)
+            atomic_store_explicit(&port->flags.word[self / FLAG_CPUS], 1,
                                   memory_order_relaxed);
-        sleeping =
-            atomic_load_explicit(&theirs->sleeping, memory_order_relaxed);
-        if (!quietly && sleeping != SLEEP_NONE &&
-            (sleeping & SLEEP_WATCHING) == 0)
-            hal_ipi_send(cpu);
+        sleeping = atomic_load_explicit(&port->sleeping, memory_order_relaxed);
+        if (unlikely(sleeping != SLEEP_NONE))
+            wake(link->cpu, sleeping, news, quietly);
     }
-    set_for_each(cpu, &mine->taken)
-    {
-        struct exchange_cpu *theirs = mine->outgoing[cpu].peer;
-
-        if ((atomic_load_explicit(&theirs->sleeping, memory_order_relaxed) &
-             SLEEP_BLOCKED) != 0)
-            hal_ipi_send(cpu);
-    }
-    set_clear(&mine->given);
-    set_clear(&mine->taken);
 }
 
-static void emigrate(struct exchange_cpu *mine, unsigned self, bool quietly)
+static inline void emigrate(struct cpu *self, bool quietly)
 {
-    bool left;
+    struct exchange *mine = self->exchange;
 
     /* News of what was taken is no reason to wake others for lazies. */
     if (mine->urgent || quietly) {
         publish(mine, quietly);
-        left = !set_empty(&mine->pending);
-        mine->urgent = !quietly && left;
-        mine->lazy = quietly && left;
+        mine->urgent = !quietly && mine->pending != NULL;
+        mine->lazy = quietly && mine->pending != NULL;
     }
-    if (!mine->news)
-        return;
-    mine->news = false;
-    hal_fence(); /* slot | flag, and slot | sleeping: see above */
-    tell(mine, self, quietly);
-}
-
-bool exchange_emigrate(void)
-{
-    struct cpu *self = cpu_self();
-    struct exchange_cpu *mine = self->exchange;
-
-    if (likely(!self->exchange_busy))
-        return false;
-    emigrate(mine, self->id, false);
-    self->exchange_busy = mine->urgent;
-    return mine->urgent;
+    if (mine->news != NULL)
+        news_tell(mine, self->id, quietly);
 }
 
 /* ---- Receiving ----------------------------------------------------------- */
@@ -376,19 +296,19 @@ bool exchange_emigrate(void)
 /* Take the list of one source, whose slot is full, and run its items. */
 static noinline void take(struct cpu *self, unsigned source)
 {
-    struct exchange_cpu *mine = self->exchange;
-    _Atomic uintptr_t *slot = slot_of(mine, source);
-    struct incoming *incoming = &mine->incoming[source];
+    struct exchange *mine = self->exchange;
+    struct exchange_link *link = &mine->links[source];
+    _Atomic uintptr_t *slot = slot_of(mine->port, source);
     uint64_t count = 0;
     /* pairs with the release in publish() */
     struct queue_node *node =
         (struct queue_node *)atomic_load_explicit(slot, memory_order_acquire);
 
     atomic_store_explicit(slot, 0, memory_order_relaxed);
-    incoming->taken++;
-    set_add(&mine->taken, source);
-    mine->news = true;
-    self->exchange_busy = true;
+    link->taken++;
+    news_add(mine, link, NEWS_TAKEN);
+    mine->full = NULL;
+    mine->busy = true;
     while (node != NULL) {
         struct exchange_item *item =
             container_of(node, struct exchange_item, node);
@@ -398,15 +318,16 @@ static noinline void take(struct cpu *self, unsigned source)
         count++;
         item->run(item);
     }
-    incoming->received += count;
+    link->received += count;
 }
 
 static void take_lines(struct cpu *self, unsigned first, unsigned end)
 {
-    unsigned last = end * LINE_WORDS < cpu_total ? end * LINE_WORDS : cpu_total;
+    unsigned last = end * LINE_WORDS < exchange_cpu_count ? end * LINE_WORDS
+                                                          : exchange_cpu_count;
 
     for (unsigned source = first * LINE_WORDS; source < last; source++) {
-        if (atomic_load_explicit(slot_of(self->exchange, source),
+        if (atomic_load_explicit(slot_of(self->exchange->port, source),
                                  memory_order_relaxed) != 0)
             take(self, source);
     }
@@ -415,7 +336,7 @@ static void take_lines(struct cpu *self, unsigned first, unsigned end)
 /* Clear the flags that are set, then look at the slots they stand for. */
 static void take_flagged(struct cpu *self)
 {
-    struct exchange_cpu *mine = self->exchange;
+    struct exchange_port *mine = self->exchange->port;
     unsigned set = 0;
 
     for (unsigned i = 0; i < FLAG_COUNT; i++) {
@@ -434,28 +355,45 @@ static void take_flagged(struct cpu *self)
     }
 }
 
-bool exchange_immigrate(void)
+static noinline void immigrate(struct cpu *self)
 {
-    struct cpu *self = cpu_self();
-
-    if (likely(exchange_look(self->exchange_watch) == 0))
-        return false;
-    if (self->exchange->has_flags)
+    if (has_flags)
         take_flagged(self);
     else
         take_lines(self, 0, 1);
-    return true;
+}
+
+/* The slot everything waits for, if it is a single one. */
+static _Atomic uintptr_t *only_slot(const struct exchange *mine)
+{
+    const struct exchange_link *link = mine->pending;
+
+    return mine->urgent && link->next_pending == NULL ? link->slot : NULL;
+}
+
+bool exchange_pass_busy(struct cpu *self)
+{
+    struct exchange *mine = self->exchange;
+
+    if (exchange_look(mine->watch) != 0)
+        immigrate(self);
+    if (!mine->busy)
+        return false;
+    emigrate(self, false);
+    mine->full = only_slot(mine);
+    mine->busy = mine->urgent;
+    return mine->busy;
 }
 
 /* ---- Sleeping ------------------------------------------------------------ */
 
 /* Whether a slot that was full, with items of ours waiting, is empty now. */
-static bool may_publish(struct exchange_cpu *mine)
+static bool may_publish(struct exchange *mine)
 {
-    set_for_each(cpu, &mine->pending)
-    {
-        if (atomic_load_explicit(mine->outgoing[cpu].slot,
-                                 memory_order_relaxed) == 0)
+    struct exchange_link *link = mine->pending;
+
+    for (; link != NULL; link = link->next_pending) {
+        if (atomic_load_explicit(link->slot, memory_order_relaxed) == 0)
             return true;
     }
     return false;
@@ -464,32 +402,33 @@ static bool may_publish(struct exchange_cpu *mine)
 bool exchange_may_sleep(void)
 {
     struct cpu *self = cpu_self();
-    struct exchange_cpu *mine = self->exchange;
+    struct exchange *mine = self->exchange;
     uint8_t announced = SLEEP_ANNOUNCED;
 
     if (mine->lazy && !mine->urgent) /* now is the time */
-        emigrate(mine, self->id, true);
-    if (self->exchange_busy)
+        emigrate(self, true);
+    if (mine->busy)
         announced |= SLEEP_BLOCKED;
     /* Before the look at the slots: from here on a store to them is seen. */
-    if (hal_cpu_watch(self->exchange_watch))
+    if (hal_cpu_watch(mine->watch))
         announced |= SLEEP_WATCHING;
-    atomic_store_explicit(&mine->sleeping, announced, memory_order_relaxed);
+    atomic_store_explicit(&mine->port->sleeping, announced,
+                          memory_order_relaxed);
     hal_fence(); /* sleeping | slot: see above */
     /* A flag may be set though its slot is taken: then setting it again would
      * change nothing, and who watches for a change would see none. */
-    if (exchange_look(self->exchange_watch) != 0)
+    if (exchange_look(mine->watch) != 0)
         return false;
-    for (unsigned line = 0; line < lines_for(cpu_total); line++) {
-        if (!line_quiet(&mine->slots[line]))
+    for (unsigned line = 0; line < lines_for(exchange_cpu_count); line++) {
+        if (!line_quiet(&mine->port->slots[line]))
             return false;
     }
-    return !self->exchange_busy || !may_publish(mine);
+    return !mine->busy || !may_publish(mine);
 }
 
 void exchange_wake(void)
 {
-    atomic_store_explicit(&cpu_self()->exchange->sleeping, SLEEP_NONE,
+    atomic_store_explicit(&cpu_self()->exchange->port->sleeping, SLEEP_NONE,
                           memory_order_relaxed);
 }
 
@@ -497,13 +436,13 @@ void exchange_wake(void)
 
 void exchange_get_counters(unsigned cpu, struct exchange_counters *out)
 {
-    struct exchange_cpu *mine = cpu_self()->exchange;
+    const struct exchange_link *link = &cpu_self()->exchange->links[cpu];
 
-    assert(cpu < cpu_total);
+    assert(cpu < exchange_cpu_count);
     *out = (struct exchange_counters){
-        .batches = mine->outgoing[cpu].batches,
-        .blocked = mine->outgoing[cpu].blocked,
-        .received = mine->incoming[cpu].received,
-        .taken = mine->incoming[cpu].taken,
+        .batches = link->batches,
+        .blocked = link->blocked,
+        .received = link->received,
+        .taken = link->taken,
     };
 }

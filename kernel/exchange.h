@@ -6,7 +6,8 @@
  * on the target CPU under the rules of irq work. Items of one sender to one
  * receiver arrive in order.
  *
- * exchange.c tells how it works and why no LOCK is needed.
+ * exchange.c tells how it works and why no LOCK is needed; exchange_inline.h
+ * has exchange_send() and the pass.
  */
 #ifndef TORC_KERNEL_EXCHANGE_H
 #define TORC_KERNEL_EXCHANGE_H
@@ -16,6 +17,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <torc/compiler.h>
+
+struct cpu;
 
 struct exchange_item {
     struct queue_node node; /* the sender's, then the receiver's */
@@ -28,6 +31,46 @@ enum { EXCHANGE_LINE_WORDS = 8, EXCHANGE_WATCH_WORDS = 4 };
 struct exchange_line {
     _Atomic uintptr_t word[EXCHANGE_LINE_WORDS];
 } cache_aligned;
+
+/* What others reach a CPU by: exchange.c. */
+struct exchange_port;
+
+/* What a CPU has for one other CPU; owner only. */
+struct exchange_link {
+    /* constant: */
+    _Atomic uintptr_t *slot;    /* at the other, for us to fill */
+    struct exchange_port *port; /* the other's */
+    unsigned cpu;               /* the other */
+
+    uint8_t news;       /* why it is on the list of news; 0: it is not */
+    bool untold;        /* the last list was left for the receiver to find */
+    struct queue queue; /* what waits to be sent; the end is open */
+    struct exchange_link *next_pending;
+    struct exchange_link *next_news;
+    /* struct exchange_counters tells what they count */
+    uint64_t batches;
+    uint64_t blocked;
+    uint64_t received;
+    uint64_t taken;
+};
+
+/* What a CPU exchanges by, a part of struct cpu; owner only. */
+struct exchange {
+    /* constant: */
+    struct exchange_line *watch; /* what a pass looks at */
+    struct exchange_link *links; /* one a CPU */
+    struct exchange_port *port;
+
+    struct exchange_link *pending; /* have something to send */
+    struct exchange_link *news;    /* to be looked at after the fence */
+    _Atomic uintptr_t *full; /* nothing can be done while this slot is full */
+    bool busy;               /* there is news, or something urgent */
+    bool urgent;             /* what is pending leaves with the next pass */
+    bool lazy;               /* or, if only this is set, before a sleep */
+};
+
+/* Constant after exchange_init(). */
+extern unsigned exchange_cpu_count;
 
 /*
  * 0 when the words a pass looks at are all 0: a cheap look; order comes later.
@@ -45,19 +88,6 @@ static inline uintptr_t exchange_look(struct exchange_line *line)
 /* Make the slots of `cpu_count` CPUs. CPU 0, at boot. Returns 0, -ENOMEM. */
 must_check int exchange_init(unsigned cpu_count);
 
-/*
- * Send `item` to `cpu` (not this one). It leaves with the sender's next
- * scheduler pass. Context: thread or irq work.
- */
-void exchange_send(unsigned cpu, struct exchange_item *item);
-
-/*
- * As exchange_send(), in no hurry: the item leaves with the next one sent to
- * anybody, or when this CPU has nothing else to do; then it does not wake the
- * receiver, which finds it when it wakes for something else.
- */
-void exchange_send_lazily(unsigned cpu, struct exchange_item *item);
-
 /* Let what was sent lazily leave with the next pass. */
 void exchange_hurry(void);
 
@@ -67,15 +97,10 @@ void exchange_hurry(void);
  */
 uint64_t exchange_batch(unsigned cpu);
 
-/*
- * The two halves of a pass, in this order. exchange_immigrate() takes and runs
- * what has come for this CPU; returns whether anything had.
- * exchange_emigrate() publishes what waits in this CPU's outgoing lists, as far
- * as the slots are empty, and wakes the CPUs that sleep over it; returns
- * whether something had to stay. The scheduler's.
- */
-bool exchange_immigrate(void);
-bool exchange_emigrate(void);
+/* For exchange_inline.h: the first item of a list; a pass with work to do. */
+void exchange_begin(struct exchange *mine, struct exchange_link *link,
+                    struct exchange_item *item);
+bool exchange_pass_busy(struct cpu *self);
 
 /*
  * Announce that this CPU is about to sleep, then look once more. Interrupts
@@ -88,7 +113,7 @@ void exchange_wake(void);
 /* What went through this CPU's slots to and from one other CPU. */
 struct exchange_counters {
     uint64_t batches;  /* lists published */
-    uint64_t blocked;  /* passes that found the slot full */
+    uint64_t blocked;  /* times the slot was found full; passes in a row: 1 */
     uint64_t received; /* items run here */
     uint64_t taken;    /* lists taken here */
 };

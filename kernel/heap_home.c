@@ -10,7 +10,7 @@
  * Nobody waits for a parcel: it leaves with what else goes, when it is full, or
  * when its CPU has nothing else to do.
  */
-#include "kernel/exchange.h"
+#include "kernel/exchange_inline.h"
 #include "kernel/heap.h"
 #include "kernel/lib/check.h"
 #include "kernel/panic.h"

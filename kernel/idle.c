@@ -35,7 +35,7 @@ int idle_init(void)
 static bool something_came(const struct cpu *cpu)
 {
     return cpu->irq_work_head != NULL ||
-           exchange_look(cpu->exchange_watch) != 0;
+           exchange_look(cpu->exchange->watch) != 0;
 }
 
 /* Whether work came within poll_ns. */

@@ -3,7 +3,7 @@
 #include "kernel/cmdline.h"
 #include "kernel/device.h"
 #include "kernel/driver.h"
-#include "kernel/exchange.h"
+#include "kernel/exchange_inline.h"
 #include "kernel/heap.h"
 #include "kernel/idle.h"
 #include "kernel/lib/check.h"

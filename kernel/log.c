@@ -5,7 +5,7 @@
  */
 #include "kernel/log.h"
 #include "hal/hal.h"
-#include "kernel/exchange.h"
+#include "kernel/exchange_inline.h"
 #include "kernel/lib/fmt.h"
 #include "kernel/lib/mem.h"
 #include "kernel/lib/str.h"

@@ -4,7 +4,7 @@
  */
 #include "hal/hal.h"
 #include "kernel/errand.h"
-#include "kernel/exchange.h"
+#include "kernel/exchange_inline.h"
 #include "kernel/lib/check.h"
 #include "kernel/percpu.h"
 #include "kernel/thread.h"

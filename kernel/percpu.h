@@ -15,24 +15,21 @@
 struct thread;
 struct thread_entry;
 struct timer;
-struct exchange_cpu;
 
 struct cpu {
     /* owner CPU only: what every switch looks at */
     struct thread *current;
     struct queue ready;  /* struct thread, oldest first */
     struct thread *left; /* switched away from for good: ended or moving */
-    struct exchange_line *exchange_watch; /* constant */
     /* owner CPU, handlers too: a pass has more to do than look at the slots */
     volatile bool attention;
-    bool exchange_busy; /* items or news for other CPUs: exchange.c */
+    struct exchange exchange[1]; /* owner only; one, used as a pointer */
     uint64_t switch_count;
     uint64_t switch_cycles; /* hal_cycles() at the last switch */
     bool switch_extras;     /* a switch has more to do than most */
 
     /* constant after boot: */
     unsigned id;
-    struct exchange_cpu *exchange;
     struct thread *idle;
 
     /* "I am here", sent to CPU 0 once */

@@ -13,7 +13,7 @@
  * inside the file system or holds half a list in its hands is never torn out of
  * it.
  */
-#include "kernel/exchange.h"
+#include "kernel/exchange_inline.h"
 #include "kernel/idle.h"
 #include "kernel/init.h"
 #include "kernel/irq_work.h"
@@ -29,8 +29,7 @@ static noinline void pass_busy(struct cpu *cpu)
 {
     if (cpu->attention)
         irq_work_run();
-    exchange_immigrate();
-    if (exchange_emigrate())
+    if (exchange_pass(cpu))
         cpu->attention = true; /* try again with the next pass */
 }
 
@@ -38,7 +37,7 @@ static noinline void pass_busy(struct cpu *cpu)
  * */
 static inline void pass(struct cpu *cpu)
 {
-    uintptr_t any = exchange_look(cpu->exchange_watch);
+    uintptr_t any = exchange_look(cpu->exchange->watch);
 
     any |= cpu->attention;
     if (unlikely(any != 0))

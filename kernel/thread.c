@@ -6,6 +6,7 @@
 #include "kernel/thread.h"
 #include "kernel/cmdline.h"
 #include "kernel/errand.h"
+#include "kernel/exchange_inline.h"
 #include "kernel/init.h"
 #include "kernel/lib/check.h"
 #include "kernel/lib/str.h"

@@ -60,7 +60,7 @@ plant kill-keeps-waiting kernel/thread_control.c 's/^        list_remove\(&threa
 # The slots
 plant slot-overwritten kernel/exchange.c 's/memory_order_relaxed\) != 0\) \{/memory_order_relaxed) == 1) {/'
 plant sleeper-not-told kernel/exchange.c 's/sleeping != SLEEP_NONE/sleeping == SLEEP_BLOCKED/'
-plant blocked-not-told kernel/exchange.c 's/SLEEP_BLOCKED\) != 0\)/SLEEP_BLOCKED) == 77)/'
+plant blocked-not-told kernel/exchange.c 's/SLEEP_BLOCKED\) != 0;/SLEEP_BLOCKED) == 77;/'
 plant flag-cleared-late kernel/exchange.c 's/^        atomic_store_explicit\(flag, 0, memory_order_relaxed\);$//; s/^    for \(; set != 0; set &= set - 1\) \{$/    for (; set != 0; atomic_store_explicit(\&mine->flags.word[__builtin_ctz(set)], 0, memory_order_relaxed), set \&= set - 1) {/'
 # Memory
 plant buddy-of-other-order kernel/mem.c 's/buddy->state != PAGE_FREE \|\| buddy->order != order/buddy->state != PAGE_FREE/'

@@ -1,5 +1,5 @@
 /* The allocator rows with Torc: alloc_torc --cpus 2 -- ROUNDS */
-#include "kernel/exchange.h"
+#include "kernel/exchange_inline.h"
 #include "kernel/lib/str.h"
 #include "tests/bench/alloc_loops.h"
 #include "tests/bench/bench.h"
@@ -26,8 +26,7 @@ static uint64_t settled BENCH_LINE;
 
 static void pass(void)
 {
-    exchange_immigrate();
-    exchange_emigrate();
+    exchange_pass(cpu_self());
 }
 
 static void arrived(struct exchange_item *item)
@@ -64,7 +63,7 @@ static void take_items(uint64_t count)
         pass();
         flow_ack();
     }
-    while (exchange_emigrate())
+    while (exchange_pass(cpu_self()))
         ;
     __atomic_store_n(&settled, 1, __ATOMIC_RELEASE);
 }

@@ -2,12 +2,14 @@
  * The rule all queues of the slot rows are measured under, C and C++.
  *
  * There are FLOW_OBJECTS objects of 32 bytes, as large as a message of Torc's
- * channels (link, function, channel, value), used in turn. The
- * producer writes a value into the object, the consumer adds it up. The
- * producer must not reuse an object before it was consumed: the consumer
- * publishes how many it has consumed each FLOW_ACK objects, and the producer
- * reads that only when it has run out of objects. So there is one rule for
- * everybody, it costs next to nothing, and no queue is stopped by its own size.
+ * channels (link, function, channel, value), used in turn. The producer writes
+ * its number into the object, the consumer checks that it is the next. Neither
+ * does it by a chain of loads and stores from one object to the next, which
+ * would take as long as a queue does. The producer must not reuse an object
+ * before it was consumed: the consumer publishes how many it has consumed each
+ * FLOW_ACK objects, and the producer reads that only when it has run out of
+ * objects. So there is one rule for everybody, it costs next to nothing, and no
+ * queue is stopped by its own size.
  */
 #ifndef TORC_TESTS_BENCH_FLOW_H
 #define TORC_TESTS_BENCH_FLOW_H
@@ -25,14 +27,12 @@ struct flow_object {
 } __attribute__((aligned(32)));
 
 struct flow {
-    uint64_t acked BENCH_LINE; /* consumer to producer */
-    /* the producer's: */
-    uint64_t sent BENCH_LINE;
-    uint64_t acked_seen;
+    uint64_t acked BENCH_LINE;      /* consumer to producer */
+    uint64_t acked_seen BENCH_LINE; /* the producer's */
     /* the consumer's: */
     uint64_t taken BENCH_LINE;
     uint64_t taken_acked;
-    uint64_t sum;
+    bool wrong; /* one came out of turn */
 };
 
 #ifdef __cplusplus
@@ -44,8 +44,8 @@ extern struct flow flow;
 extern struct flow_object flow_objects[FLOW_OBJECTS];
 
 /*
- * pair_run() with a fresh flow; afterwards the values must have added up to
- * those of 0 .. count-1, else the process ends.
+ * pair_run() with a fresh flow; each value of 0 .. count-1 must have come in
+ * its turn, else the process ends.
  */
 uint64_t flow_run(void (*producer)(uint64_t), void (*consumer)(uint64_t),
                   uint64_t count);
@@ -54,26 +54,33 @@ uint64_t flow_run(void (*producer)(uint64_t), void (*consumer)(uint64_t),
 }
 #endif
 
-/* Whether `n` more objects are free. */
-static inline bool flow_room(uint64_t n)
+/* Whether all objects before number `end` may be used. */
+static inline bool flow_room(uint64_t end)
 {
-    if (flow.sent + n - flow.acked_seen <= FLOW_OBJECTS)
+    if (end - flow.acked_seen <= FLOW_OBJECTS)
         return true;
     flow.acked_seen = __atomic_load_n(&flow.acked, __ATOMIC_ACQUIRE);
-    return flow.sent + n - flow.acked_seen <= FLOW_OBJECTS;
+    return end - flow.acked_seen <= FLOW_OBJECTS;
 }
 
-/* The next object, filled. */
-static inline struct flow_object *flow_next(void)
+/* Object number `n`, filled. */
+static inline struct flow_object *flow_fill(uint64_t n)
 {
-    struct flow_object *object = &flow_objects[flow.sent % FLOW_OBJECTS];
+    struct flow_object *object = &flow_objects[n % FLOW_OBJECTS];
 
-    object->value = flow.sent++;
+    object->value = n;
     return object;
 }
 
 /* What is done with an object: everybody calls it through a pointer in it. */
-void flow_consume(struct flow_object *object);
+static inline void flow_consume(struct flow_object *object)
+{
+    uint64_t value = object->value;
+
+    if (__builtin_expect(value != flow.taken, 0))
+        flow.wrong = true;
+    flow.taken = value + 1;
+}
 
 /* Between two looks into the queue. */
 static inline void flow_ack(void)

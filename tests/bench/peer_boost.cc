@@ -41,12 +41,14 @@ alignas(64) static queue queues[2];
 
 static void produce(uint64_t count)
 {
-    while (flow.sent < count) {
+    uint64_t n = 0;
+
+    while (n < count) {
         flow_object *object;
 
-        while (!flow_room(1))
+        while (!flow_room(n + 1))
             ;
-        object = flow_next();
+        object = flow_fill(n++);
         while (!queues[0].push(object))
             ;
     }

@@ -30,13 +30,15 @@ static void produce(uint64_t count)
 {
     void *objects[BURST_MAX];
 
-    while (flow.sent < count) {
+    uint64_t n = 0;
+
+    while (n < count) {
         unsigned sent = 0;
 
-        while (!flow_room(burst))
+        while (!flow_room(n + burst))
             ;
         for (unsigned i = 0; i < burst; i++)
-            objects[i] = flow_next();
+            objects[i] = flow_fill(n++);
         while (sent < burst)
             sent += rte_ring_sp_enqueue_burst(rings[0], objects + sent,
                                               burst - sent, NULL);
@@ -79,12 +81,14 @@ uint64_t bench_ring_256(uint64_t count)
 
 static void produce_one(uint64_t count)
 {
-    while (flow.sent < count) {
+    uint64_t n = 0;
+
+    while (n < count) {
         struct flow_object *object;
 
-        while (!flow_room(1))
+        while (!flow_room(n + 1))
             ;
-        object = flow_next();
+        object = flow_fill(n++);
         while (rte_ring_sp_enqueue(rings[0], object) != 0)
             ;
     }

@@ -2,7 +2,7 @@
  * Torc's exchange slots, driven as the scheduler's pass drives them: the
  * producer makes a pass after each batch, the consumer makes nothing else.
  */
-#include "kernel/exchange.h"
+#include "kernel/exchange_inline.h"
 #include "tests/bench/flow.h"
 #include <assert.h>
 
@@ -25,17 +25,19 @@ static void consume(struct exchange_item *item)
 /* The scheduler's pass, as far as it is about slots. */
 static bool pass(void)
 {
-    exchange_immigrate();
-    return exchange_emigrate();
+    return exchange_pass(cpu_self());
 }
 
 static void produce(uint64_t count)
 {
-    while (flow.sent < count) {
-        while (!flow_room(batch))
+    const uint64_t size = batch;
+    uint64_t n = 0;
+
+    while (n < count) {
+        while (!flow_room(n + size))
             pass();
-        for (uint64_t i = 0; i < batch; i++)
-            exchange_send(1, item_of(flow_next()));
+        for (uint64_t i = 0; i < size; i++)
+            exchange_send(1, item_of(flow_fill(n++)));
         pass();
     }
     while (pass())

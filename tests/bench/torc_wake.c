@@ -1,5 +1,5 @@
 /* Torc's messages between threads of two CPUs, which sleep in between. */
-#include "kernel/exchange.h"
+#include "kernel/exchange_inline.h"
 #include "tests/bench/bench.h"
 #include <stdlib.h>
 #include <torc/message.h>
@@ -31,7 +31,7 @@ static void last_out(void)
 {
     do
         thread_yield();
-    while (exchange_emigrate());
+    while (exchange_pass(cpu_self()));
 }
 
 static void open_here(uint64_t count)

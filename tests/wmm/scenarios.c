@@ -5,7 +5,7 @@
  * nobody looks, leaves its receiver waiting, which is a deadlock.
  */
 #include "hal/hal.h"
-#include "kernel/exchange.h"
+#include "kernel/exchange_inline.h"
 #include "kernel/heap.h"
 #include "kernel/idle.h"
 #include "kernel/lib/check.h"
@@ -51,13 +51,10 @@ static bool pass(void)
 {
     struct cpu *cpu = cpu_self();
 
-    if (exchange_look(cpu->exchange_watch) == 0 && !cpu->attention)
+    if (exchange_look(cpu->exchange->watch) == 0 && !cpu->attention)
         return false;
-    cpu->attention = false;
-    exchange_immigrate();
-    if (exchange_emigrate())
-        cpu->attention = true;
-    return cpu->exchange_busy;
+    cpu->attention = exchange_pass(cpu);
+    return cpu->attention;
 }
 
 /* Pass without sleep until `count` have come and nothing is left to send. */

@@ -18,14 +18,13 @@ static inline void bench_free(void *ptr)
 /* The scheduler's pass: foreign blocks go home with it. */
 static inline void bench_turn(void)
 {
-    exchange_immigrate();
-    exchange_emigrate();
+    exchange_pass(cpu_self());
 }
 
 /* Wait until all that was freed is on its way to where it belongs. */
 static inline void bench_settle(void)
 {
-    while (exchange_emigrate())
+    while (exchange_pass(cpu_self()))
         ;
 }
 

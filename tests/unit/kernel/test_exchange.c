@@ -3,7 +3,7 @@
  * lost or reordered, and sleepers wake. (That the orderings suffice under the
  * memory model is another kind of proof.)
  */
-#include "kernel/exchange.h"
+#include "kernel/exchange_inline.h"
 #include "kernel/thread.h"
 #include "tests/fakes/cmocka_all.h"
 #include "tests/fakes/machine.h"
