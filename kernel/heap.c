@@ -409,21 +409,37 @@ static noinline void free_slow(struct heap *heap, void *ptr)
         heap_free_plain(heap, ptr);
 }
 
+/* Of its own most blocks go to their quick list. */
+static inline bool free_quickly(struct heap *heap, void *ptr)
+{
+    uintptr_t offset = (uintptr_t)ptr - heap->base;
+    unsigned class;
+
+    if (unlikely(offset >= heap->span))
+        return false;
+    class = heap->classes[offset >> PAGE_SHIFT];
+    if (unlikely(class == PAGE_NO_CLASS))
+        return false;
+    touch(ptr); /* the sanitizer tells when it is free already */
+    quick_push(heap, class, ptr);
+    return true;
+}
+
 void mem_free(void *ptr)
 {
     struct heap *heap = cpu_self()->heap;
-    uintptr_t offset = (uintptr_t)ptr - heap->base;
 
-    if (likely(offset < heap->span)) {
-        unsigned class = heap->classes[offset >> PAGE_SHIFT];
-
-        if (likely(class != PAGE_NO_CLASS)) {
-            touch(ptr); /* the sanitizer tells when it is free already */
-            quick_push(heap, class, ptr);
-            return;
-        }
-    }
+    if (likely(free_quickly(heap, ptr)) || heap_send_quickly(heap, ptr))
+        return;
     free_slow(heap, ptr);
+}
+
+void heap_free_all(struct heap *heap, void **blocks, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        if (unlikely(!free_quickly(heap, blocks[i])))
+            free_slow(heap, blocks[i]);
+    }
 }
 
 /* ---- Sizes --------------------------------------------------------------- */

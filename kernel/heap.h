@@ -4,6 +4,7 @@
 #ifndef TORC_KERNEL_HEAP_H
 #define TORC_KERNEL_HEAP_H
 
+#include "kernel/exchange.h"
 #include "kernel/mem.h"
 #include <torc/memory.h>
 
@@ -17,11 +18,33 @@ struct free_object {
     struct free_object *next;
 };
 
-/* Blocks of another CPU on their way home: heap_home.c. */
-struct parcel;
+/*
+ * Blocks of another CPU on their way home: heap_home.c. A parcel belongs to
+ * `from`; it is lent to the owner of the blocks while it is away.
+ */
+struct parcel {
+    struct exchange_item item;
+    uint16_t from;
+    uint16_t room; /* blocks it can hold */
+    uint32_t count;
+    void *block[];
+};
+
+/* What is on its way to one CPU; owner only. */
 struct open_parcel {
+    struct parcel *parcel; /* takes more; NULL: none */
+    uint64_t batch; /* it does so until this list, less 1, leaves; 0: never */
+    bool filled;    /* a parcel on this list is full */
+    bool many;      /* one on the list before was */
+};
+
+/* The parcel that took a block last, for mem_free(); owner only. */
+struct away {
+    uintptr_t base; /* of the blocks it takes: one range */
+    size_t span;    /* 0: there is none */
     struct parcel *parcel;
-    uint64_t batch; /* ours until this list, less 1, leaves; 0: none */
+    const struct exchange_link *link;
+    uint64_t batch; /* the list of `link` it is on */
 };
 
 struct heap {
@@ -45,7 +68,9 @@ struct heap {
     uint64_t came_home;
     uint64_t fault_after; /* tests: allocations until one fails; 0: never */
     struct open_parcel open[HAL_CPU_MAX]; /* the last one to each CPU */
-    struct parcel *spare;                 /* one that came back */
+    struct away away;
+    struct parcel *spare; /* one that came back */
+    unsigned emptied;     /* parcels of others sent back: counts round */
 };
 
 /*
@@ -81,6 +106,33 @@ size_t heap_usable_plain(struct heap *heap, const void *ptr);
 
 /* Send a block to the CPU it belongs to. */
 void heap_send_home(struct heap *heap, void *ptr);
+
+/* Put a block into a parcel that has room; whether it is full now. */
+static inline bool parcel_add(struct parcel *parcel, void *start)
+{
+    parcel->block[parcel->count++] = start;
+    return parcel->count == parcel->room;
+}
+
+/* A parcel to `owner` is left alone from now on, and leaves. */
+void heap_parcel_full(struct heap *heap, unsigned owner);
+
+/* The short way of heap_send_home(): false, if there is none now. */
+static inline bool heap_send_quickly(struct heap *heap, void *ptr)
+{
+    const struct away *away = &heap->away;
+
+    if ((uintptr_t)ptr - away->base >= away->span ||
+        away->link->batches != away->batch)
+        return false;
+    heap->sent_home++;
+    if (unlikely(parcel_add(away->parcel, ptr)))
+        heap_parcel_full(heap, away->link->cpu);
+    return true;
+}
+
+/* mem_free() of many, none of which is NULL. Owner CPU. */
+void heap_free_all(struct heap *heap, void **blocks, unsigned count);
 
 /* Blocks have guards; constant after heap_init(). */
 extern bool heap_checking;

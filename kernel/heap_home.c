@@ -4,11 +4,14 @@
  * addresses into a parcel, which is an exchange item: as long as the list it is
  * on has not left (exchange_batch()), more are added. The owner frees them and
  * sends the empty parcel back. So these blocks are not touched on their way,
- * and a parcel of 61 costs two items. Without memory for a parcel each block
- * carries itself.
+ * and a parcel costs two items. Without memory for a parcel each block carries
+ * itself. Behind a list that filled a parcel the next list begins with one, and
+ * with a large one: what a list costs is shared by more blocks.
  *
  * Nobody waits for a parcel: it leaves with what else goes, when it is full, or
  * when its CPU has nothing else to do.
+ *
+ * mem_free() itself knows the parcel that took a block last: heap->away.
  */
 #include "kernel/exchange_inline.h"
 #include "kernel/heap.h"
@@ -16,30 +19,25 @@
 #include "kernel/panic.h"
 #include "kernel/percpu.h"
 
-enum { PARCEL_BLOCKS = 61 };
-
-/* Belongs to `from`; lent to the owner of the blocks while it is away. */
-struct parcel {
-    struct exchange_item item;
-    uint32_t from;
-    uint32_t count;
-    void *block[PARCEL_BLOCKS];
+enum {
+    /* Bytes of a parcel: for 61 blocks, or for 253 where many come. */
+    PARCEL_SMALL = 512,
+    PARCEL_LARGE = 2048,
+    /* So many empty ones may wait until something else leaves. */
+    PARCELS_KEPT = 4,
 };
-static_assert(sizeof(struct parcel) == 512, "one of a size class");
 
-/* On the owner. */
-static void free_arrived(struct heap *heap, void *start)
-{
-    heap->came_home++;
-    if (unlikely(heap_checking))
-        check_arrived(heap, start);
-    else
-        mem_free(start);
-}
+/* ---- On the owner -------------------------------------------------------- */
 
 static void block_arrived(struct exchange_item *item)
 {
-    free_arrived(cpu_self()->heap, item);
+    struct heap *heap = cpu_self()->heap;
+
+    heap->came_home++;
+    if (unlikely(heap_checking))
+        check_arrived(heap, item);
+    else
+        mem_free(item);
 }
 
 static void parcel_returned(struct exchange_item *item)
@@ -56,39 +54,55 @@ static void parcel_arrived(struct exchange_item *item)
     struct parcel *parcel = container_of(item, struct parcel, item);
     struct heap *heap = cpu_self()->heap;
 
-    for (uint32_t i = 0; i < parcel->count; i++)
-        free_arrived(heap, parcel->block[i]);
+    if (unlikely(heap_checking)) {
+        for (uint32_t i = 0; i < parcel->count; i++)
+            check_arrived(heap, parcel->block[i]);
+    } else {
+        heap_free_all(heap, parcel->block, parcel->count);
+    }
+    heap->came_home += parcel->count;
     parcel->item.run = parcel_returned;
     exchange_send_lazily(parcel->from, &parcel->item);
+    if (++heap->emptied % PARCELS_KEPT == 0)
+        exchange_hurry();
+}
+
+/* ---- On the CPU that frees ----------------------------------------------- */
+
+static unsigned room_of(unsigned size)
+{
+    return (size - sizeof(struct parcel)) / sizeof(void *);
+}
+
+/* One of `size` bytes, if there is memory for it. */
+static struct parcel *parcel_get(struct heap *heap, unsigned size)
+{
+    struct parcel *parcel = heap->spare;
+
+    heap->spare = NULL;
+    if (parcel != NULL && parcel->room == room_of(size))
+        return parcel;
+    mem_free(parcel);
+    parcel = mem_alloc(size);
+    if (parcel != NULL)
+        parcel->room = (uint16_t)room_of(size);
+    return parcel;
 }
 
 /* An empty parcel, on its way; NULL: no memory. */
 static struct parcel *parcel_open(struct heap *heap, unsigned owner)
 {
-    struct parcel *parcel = heap->spare;
+    bool many = heap->open[owner].many || heap->open[owner].filled;
+    struct parcel *parcel =
+        parcel_get(heap, many ? PARCEL_LARGE : PARCEL_SMALL);
 
-    heap->spare = NULL;
-    if (parcel == NULL)
-        parcel = mem_alloc(sizeof(*parcel));
     if (parcel == NULL)
         return NULL;
     parcel->item.run = parcel_arrived;
-    parcel->from = cpu_self()->id;
+    parcel->from = (uint16_t)cpu_self()->id;
     parcel->count = 0;
     exchange_send_lazily(owner, &parcel->item);
     return parcel;
-}
-
-/* A full one is left alone from now on, and leaves. */
-static void parcel_add(struct open_parcel *open, void *start)
-{
-    struct parcel *parcel = open->parcel;
-
-    parcel->block[parcel->count++] = start;
-    if (parcel->count < PARCEL_BLOCKS)
-        return;
-    open->parcel = NULL;
-    exchange_hurry();
 }
 
 /* The block itself is the message. */
@@ -100,29 +114,69 @@ static void send_alone(unsigned owner, void *start)
     exchange_send_lazily(owner, item);
 }
 
-void heap_send_home(struct heap *heap, void *ptr)
+void heap_parcel_full(struct heap *heap, unsigned owner)
 {
-    int owner = mem_owner(ptr);
-    struct open_parcel *open;
-    void *start = ptr;
-    uint64_t batch;
+    struct open_parcel *open = &heap->open[owner];
 
-    if (owner < 0)
-        panic("mem_free: %p is not memory of any cpu", ptr);
-    if (heap_checking)
-        start = check_send(ptr);
-    heap->sent_home++;
-    open = &heap->open[owner];
-    batch = exchange_batch((unsigned)owner);
-    if (open->batch != batch + 1) {
-        *open = (struct open_parcel){.batch = batch + 1};
-        send_alone((unsigned)owner, start);
-        return;
+    heap->away.span = 0;
+    open->parcel = NULL;
+    open->filled = true;
+    exchange_hurry();
+}
+
+/* Let the next blocks of this share go the short way. */
+static void away_set(struct heap *heap, const struct mem_share *share)
+{
+    const struct open_parcel *open = &heap->open[share->cpu];
+
+    heap->away = (struct away){
+        .base = share->base,
+        .span = share->end - share->base,
+        .parcel = open->parcel,
+        .link = &cpu_self()->exchange->links[share->cpu],
+        .batch = open->batch - 1,
+    };
+}
+
+/*
+ * The parcel on the list that leaves next, if there is to be one: not for the
+ * first block of a list, unless the last list has shown that there are many.
+ */
+static struct parcel *parcel_for(struct heap *heap, unsigned owner)
+{
+    struct open_parcel *open = &heap->open[owner];
+    uint64_t batch = exchange_batch(owner) + 1;
+
+    if (open->batch != batch) {
+        open->batch = batch;
+        open->parcel = NULL;
+        open->many = open->filled;
+        open->filled = false;
+        if (!open->many)
+            return NULL;
     }
     if (open->parcel == NULL)
-        open->parcel = parcel_open(heap, (unsigned)owner);
-    if (open->parcel == NULL)
-        send_alone((unsigned)owner, start);
-    else
-        parcel_add(open, start);
+        open->parcel = parcel_open(heap, owner);
+    return open->parcel;
+}
+
+void heap_send_home(struct heap *heap, void *ptr)
+{
+    const struct mem_share *share = mem_share_of(ptr);
+    struct parcel *parcel;
+
+    if (share == NULL)
+        panic("mem_free: %p is not memory of any cpu", ptr);
+    if (heap_checking)
+        ptr = check_send(ptr);
+    heap->sent_home++;
+    parcel = parcel_for(heap, share->cpu);
+    if (parcel == NULL) {
+        send_alone(share->cpu, ptr);
+        return;
+    }
+    if (!heap_checking)
+        away_set(heap, share);
+    if (parcel_add(parcel, ptr))
+        heap_parcel_full(heap, share->cpu);
 }

@@ -38,11 +38,7 @@ static struct page_range *range_of(struct page_allocator *pages,
  * All ranges by address, so that any CPU can look up whose an address is
  * without touching what others write. Constant after mem_init().
  */
-static struct {
-    uintptr_t base;
-    uintptr_t end;
-    unsigned cpu;
-} owners[HAL_CPU_MAX * PAGE_RANGE_MAX];
+static struct mem_share owners[HAL_CPU_MAX * PAGE_RANGE_MAX];
 static unsigned owner_count;
 
 static void owner_insert(const struct page_range *range, unsigned cpu)
@@ -65,7 +61,7 @@ static void owners_fill(void)
     }
 }
 
-int mem_owner(const void *ptr)
+const struct mem_share *mem_share_of(const void *ptr)
 {
     uintptr_t address = (uintptr_t)ptr;
     unsigned low = 0;
@@ -79,9 +75,16 @@ int mem_owner(const void *ptr)
         else if (address >= owners[middle].end)
             low = middle + 1;
         else
-            return (int)owners[middle].cpu;
+            return &owners[middle];
     }
-    return -1;
+    return NULL;
+}
+
+int mem_owner(const void *ptr)
+{
+    const struct mem_share *share = mem_share_of(ptr);
+
+    return share != NULL ? (int)share->cpu : -1;
 }
 
 static struct page *page_in(const struct page_range *range, uintptr_t address)

@@ -76,6 +76,16 @@ must_check int mem_init(const struct hal_boot_info *info, unsigned cpu_count);
 /* The allocator of one CPU; for that CPU, and for CPU 0 before it starts. */
 struct page_allocator *mem_pages_of(unsigned cpu);
 
+/* A range of addresses that belongs to one CPU. */
+struct mem_share {
+    uintptr_t base;
+    uintptr_t end;
+    unsigned cpu;
+};
+
+/* The one that `ptr` is in; constant. NULL: nobody's. Any CPU. */
+const struct mem_share *mem_share_of(const void *ptr);
+
 /* The CPU whose share `ptr` is in, or -1. Any CPU. */
 int mem_owner(const void *ptr);
 

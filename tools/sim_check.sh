@@ -64,7 +64,7 @@ plant blocked-not-told kernel/exchange.c 's/SLEEP_BLOCKED\) != 0;/SLEEP_BLOCKED)
 plant flag-cleared-late kernel/exchange.c 's/^        atomic_store_explicit\(flag, 0, memory_order_relaxed\);$//; s/^    for \(; set != 0; set &= set - 1\) \{$/    for (; set != 0; atomic_store_explicit(\&mine->flags.word[__builtin_ctz(set)], 0, memory_order_relaxed), set \&= set - 1) {/'
 # Memory
 plant buddy-of-other-order kernel/mem.c 's/buddy->state != PAGE_FREE \|\| buddy->order != order/buddy->state != PAGE_FREE/'
-plant parcel-after-it-left kernel/heap_home.c 's/open->batch != batch \+ 1\)/open->batch == 0)/'
+plant parcel-after-it-left kernel/heap_home.c 's/if \(open->batch != batch\) \{/if (open->batch == 0) {/'
 plant slab-count-wrong kernel/heap.c 's/^    heap->taken \+= all - slab->used;/    heap->taken += all - slab->used - 1;/'
 plant foreign-free-at-home kernel/heap.c 's/if \(!page_is_mine\(heap->pages, ptr\)\)/if (mem_owner(ptr) < 0)/'
 

@@ -146,6 +146,7 @@ ap_start16:
     movl %eax, %cr0
     ljmpl $24, $ap_start32
     .balign 8
+    .type ap_gdt_pointer, @object /* data: not to be disassembled */
 ap_gdt_pointer:
     .word boot_gdt_end - boot_gdt - 1
     .long boot_gdt

@@ -33,21 +33,24 @@ static void arrived(struct exchange_item *item)
 {
     struct carried *carried = container_of(item, struct carried, item);
 
-    flow.sum += carried->value;
-    flow.taken++;
+    if (carried->value != flow.taken)
+        flow.wrong = true;
+    flow.taken = carried->value + 1;
     mem_free(carried);
 }
 
 static void send_items(uint64_t count)
 {
-    while (flow.sent < count) {
-        while (!flow_room(BURST))
+    uint64_t sent = 0;
+
+    while (sent < count) {
+        while (!flow_room(sent + BURST))
             pass();
         for (unsigned i = 0; i < BURST; i++) {
             struct carried *carried = mem_alloc(64);
 
             carried->item.run = arrived;
-            carried->value = flow.sent++;
+            carried->value = sent++;
             exchange_send(1, &carried->item);
         }
         pass();

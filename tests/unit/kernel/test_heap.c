@@ -539,6 +539,93 @@ static int parcels_home(void *arg)
     return 0;
 }
 
+/* So many that large parcels come; now and then a list leaves half filled. */
+enum { FLOOD = 3000, FLOOD_TURN = 700 };
+
+static char *flood[FLOOD];
+
+static int free_flood(void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < FLOOD; i++) {
+        mem_free(flood[i]);
+        if (i % FLOOD_TURN == 0 || i % 61 == 0)
+            thread_yield();
+    }
+    return 0;
+}
+
+static int flood_home(void *arg)
+{
+    size_t before = stats().block_count;
+    uint64_t expected;
+
+    for (int round = 0; round < 5; round++) {
+        expected = stats().came_home + FLOOD;
+        for (int i = 0; i < FLOOD; i++)
+            flood[i] = mem_alloc(i % 3 == 0 ? 40 : 200);
+        if (remote_call(1, free_flood, NULL) != 0)
+            return 1;
+        for (int i = 0; i < 100 && stats().came_home < expected; i++)
+            thread_sleep(1000000);
+        if (stats().came_home != expected)
+            return 2;
+    }
+    (void)arg;
+    return stats().block_count <= before + 1 ? 0 : 3;
+}
+
+static void test_mem_many_go_home_in_large_parcels(void **state)
+{
+    (void)state;
+    assert_int_equal(machine_run(2, 8 << 20, flood_home, NULL), 0);
+}
+
+/* Blocks of two CPUs in turn: the short way changes hands. */
+static int free_turns(void *arg)
+{
+    char *mine[300];
+
+    (void)arg;
+    for (int i = 0; i < 300; i++)
+        mine[i] = mem_alloc(40);
+    for (int i = 0; i < 300; i++) {
+        mem_free(flood[i]);
+        mem_free(flood[300 + i]);
+        mem_free(mine[i]);
+    }
+    return 0;
+}
+
+static int fill_half(void *arg)
+{
+    char **half = arg;
+
+    for (int i = 0; i < 300; i++)
+        half[i] = mem_alloc(40);
+    return 0;
+}
+
+static int two_homes(void *arg)
+{
+    uint64_t here = stats().came_home;
+
+    (void)arg;
+    fill_half(flood);
+    if (remote_call(1, fill_half, flood + 300) != 0 ||
+        remote_call(2, free_turns, NULL) != 0)
+        return 1;
+    for (int i = 0; i < 100 && stats().came_home < here + 300; i++)
+        thread_sleep(1000000);
+    return stats().came_home == here + 300 ? 0 : 2;
+}
+
+static void test_mem_goes_home_to_two(void **state)
+{
+    (void)state;
+    assert_int_equal(machine_run(3, 8 << 20, two_homes, NULL), 0);
+}
+
 static void test_mem_goes_home_alone_and_in_parcels(void **state)
 {
     (void)state;
@@ -568,6 +655,8 @@ int main(void)
 #endif
       cmocka_unit_test(test_mem_foreign_free_goes_home),
       cmocka_unit_test(test_mem_goes_home_alone_and_in_parcels),
+      cmocka_unit_test(test_mem_many_go_home_in_large_parcels),
+      cmocka_unit_test(test_mem_goes_home_to_two),
       cmocka_unit_test_setup_teardown(test_mem_aligned, setup, teardown),
       cmocka_unit_test_setup_teardown(test_mem_shrinks_in_place, setup,
                                       teardown),
