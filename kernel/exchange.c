@@ -300,14 +300,13 @@ static noinline void take(struct cpu *self, unsigned source)
     struct exchange_link *link = &mine->links[source];
     _Atomic uintptr_t *slot = slot_of(mine->port, source);
     uint64_t count = 0;
-    /* pairs with the release in publish() */
+    /* pairs with the release in leave() */
     struct queue_node *node =
         (struct queue_node *)atomic_load_explicit(slot, memory_order_acquire);
 
     atomic_store_explicit(slot, 0, memory_order_relaxed);
     link->taken++;
     news_add(mine, link, NEWS_TAKEN);
-    mine->full = NULL;
     mine->busy = true;
     while (node != NULL) {
         struct exchange_item *item =

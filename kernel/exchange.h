@@ -113,7 +113,7 @@ void exchange_wake(void);
 /* What went through this CPU's slots to and from one other CPU. */
 struct exchange_counters {
     uint64_t batches;  /* lists published */
-    uint64_t blocked;  /* times the slot was found full; passes in a row: 1 */
+    uint64_t blocked;  /* passes that tried to publish and found it full */
     uint64_t received; /* items run here */
     uint64_t taken;    /* lists taken here */
 };

@@ -223,6 +223,8 @@ void mem_trim(void)
     struct heap *heap = cpu_self()->heap;
 
     thread_spares_drop();
+    mem_free(heap->spare);
+    heap->spare = NULL;
     for (unsigned class = 0; class < HEAP_CLASS_COUNT; class ++) {
         struct list *partial = &heap->partial[class];
         struct page *slab;

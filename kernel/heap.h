@@ -33,9 +33,12 @@ struct parcel {
 /* What is on its way to one CPU; owner only. */
 struct open_parcel {
     struct parcel *parcel; /* takes more; NULL: none */
-    uint64_t batch; /* it does so until this list, less 1, leaves; 0: never */
-    bool filled;    /* a parcel on this list is full */
-    bool many;      /* one on the list before was */
+    uint64_t batch;  /* it does so until this list, less 1, leaves; 0: never */
+    bool filled;     /* a parcel on this list is full */
+    bool many;       /* one on the list before was */
+    bool poor;       /* there was no memory for one on this list */
+    uint8_t emptied; /* parcels of the other, on the way back with ... */
+    uint32_t emptied_batch; /* ... this list, or gone */
 };
 
 /* The parcel that took a block last, for mem_free(); owner only. */
@@ -70,7 +73,6 @@ struct heap {
     struct open_parcel open[HAL_CPU_MAX]; /* the last one to each CPU */
     struct away away;
     struct parcel *spare; /* one that came back */
-    unsigned emptied;     /* parcels of others sent back: counts round */
 };
 
 /*

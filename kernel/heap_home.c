@@ -23,9 +23,10 @@ enum {
     /* Bytes of a parcel: for 61 blocks, or for 253 where many come. */
     PARCEL_SMALL = 512,
     PARCEL_LARGE = 2048,
-    /* So many empty ones may wait until something else leaves. */
-    PARCELS_KEPT = 4,
+    /* So many empty ones of a CPU do not wait until something else leaves. */
+    EMPTIED_MAX = 4,
 };
+static_assert(sizeof(struct parcel) == 24, "room for 61 and 253 blocks");
 
 /* ---- On the owner -------------------------------------------------------- */
 
@@ -49,6 +50,24 @@ static void parcel_returned(struct exchange_item *item)
     heap->spare = parcel;
 }
 
+/*
+ * The empty parcel may wait, but they must not pile up on a CPU that never
+ * sleeps and sends nothing else: their owner would take ever new ones.
+ */
+static void send_back(struct heap *heap, struct parcel *parcel)
+{
+    struct open_parcel *back = &heap->open[parcel->from];
+    uint32_t batch = (uint32_t)exchange_batch(parcel->from);
+
+    if (back->emptied_batch != batch)
+        back->emptied = 0;
+    back->emptied_batch = batch;
+    parcel->item.run = parcel_returned;
+    exchange_send_lazily(parcel->from, &parcel->item);
+    if (++back->emptied % EMPTIED_MAX == 0)
+        exchange_hurry();
+}
+
 static void parcel_arrived(struct exchange_item *item)
 {
     struct parcel *parcel = container_of(item, struct parcel, item);
@@ -61,10 +80,7 @@ static void parcel_arrived(struct exchange_item *item)
         heap_free_all(heap, parcel->block, parcel->count);
     }
     heap->came_home += parcel->count;
-    parcel->item.run = parcel_returned;
-    exchange_send_lazily(parcel->from, &parcel->item);
-    if (++heap->emptied % PARCELS_KEPT == 0)
-        exchange_hurry();
+    send_back(heap, parcel);
 }
 
 /* ---- On the CPU that frees ----------------------------------------------- */
@@ -74,18 +90,20 @@ static unsigned room_of(unsigned size)
     return (size - sizeof(struct parcel)) / sizeof(void *);
 }
 
-/* One of `size` bytes, if there is memory for it. */
+/* One of `size` bytes; without memory the one at hand, or NULL. */
 static struct parcel *parcel_get(struct heap *heap, unsigned size)
 {
-    struct parcel *parcel = heap->spare;
+    struct parcel *spare = heap->spare;
+    struct parcel *parcel;
 
     heap->spare = NULL;
-    if (parcel != NULL && parcel->room == room_of(size))
-        return parcel;
-    mem_free(parcel);
+    if (spare != NULL && spare->room == room_of(size))
+        return spare;
     parcel = mem_alloc(size);
-    if (parcel != NULL)
-        parcel->room = (uint16_t)room_of(size);
+    if (parcel == NULL)
+        return spare;
+    mem_free(spare);
+    parcel->room = (uint16_t)room_of(size);
     return parcel;
 }
 
@@ -152,11 +170,14 @@ static struct parcel *parcel_for(struct heap *heap, unsigned owner)
         open->parcel = NULL;
         open->many = open->filled;
         open->filled = false;
+        open->poor = false;
         if (!open->many)
             return NULL;
     }
-    if (open->parcel == NULL)
+    if (open->parcel == NULL && !open->poor) {
         open->parcel = parcel_open(heap, owner);
+        open->poor = open->parcel == NULL;
+    }
     return open->parcel;
 }
 

@@ -65,6 +65,7 @@ plant flag-cleared-late kernel/exchange.c 's/^        atomic_store_explicit\(fla
 # Memory
 plant buddy-of-other-order kernel/mem.c 's/buddy->state != PAGE_FREE \|\| buddy->order != order/buddy->state != PAGE_FREE/'
 plant parcel-after-it-left kernel/heap_home.c 's/if \(open->batch != batch\) \{/if (open->batch == 0) {/'
+plant short-way-after-it-left kernel/heap_home.c 's/links\[share->cpu\]/links[cpu_self()->id]/; s/\.batch = open->batch - 1/.batch = 0/'
 plant slab-count-wrong kernel/heap.c 's/^    heap->taken \+= all - slab->used;/    heap->taken += all - slab->used - 1;/'
 plant foreign-free-at-home kernel/heap.c 's/if \(!page_is_mine\(heap->pages, ptr\)\)/if (mem_owner(ptr) < 0)/'
 

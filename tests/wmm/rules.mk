@@ -3,7 +3,7 @@
 # atomic operation of the source is one in the code: nothing inlined.
 WMM := $(BUILD)/wmm
 WMM_KERNEL := kernel/exchange.c kernel/heap.c kernel/heap_check.c kernel/heap_home.c \
-	kernel/idle.c kernel/mem.c kernel/percpu.c
+	kernel/idle.c kernel/mem.c kernel/percpu.c tests/wmm/pass.c
 WMM_WATCHED := tests/wmm/litmus.c tests/wmm/scenarios.c
 WMM_RUNTIME := tests/wmm/explore.c tests/wmm/hooks.c tests/wmm/machine.c \
 	tests/wmm/main.c tests/wmm/model.c tests/wmm/mutant.c tests/wmm/race.c \

@@ -53,7 +53,7 @@ static bool pass(void)
 
     if (exchange_look(cpu->exchange->watch) == 0 && !cpu->attention)
         return false;
-    cpu->attention = exchange_pass(cpu);
+    cpu->attention = wmm_pass(cpu);
     return cpu->attention;
 }
 

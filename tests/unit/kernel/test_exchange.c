@@ -7,6 +7,7 @@
 #include "kernel/thread.h"
 #include "tests/fakes/cmocka_all.h"
 #include "tests/fakes/machine.h"
+#include <stdatomic.h>
 #include <torc/machine.h>
 #include <torc/memory.h>
 #include <torc/message.h>
@@ -138,6 +139,123 @@ static void test_exchange_many_cpus(void **state)
     assert_int_equal(machine_run(70, 2 << 20, call_all, NULL), 0);
 }
 
+/* ---- A slot that stays full ---------------------------------------------- */
+
+static atomic_int hold[3]; /* of each CPU; 1: makes no pass; 2: may again */
+
+static int make_no_pass(void *arg)
+{
+    (void)arg;
+    atomic_store(&hold[cpu_id()], 1);
+    while (atomic_load(&hold[cpu_id()]) == 1)
+        __asm__ volatile("" ::: "memory");
+    return 0;
+}
+
+static void nothing(struct exchange_item *item)
+{
+    (void)item;
+}
+
+/* Send one more item to `cpu`, and make a pass. */
+static void send_one(unsigned cpu)
+{
+    static struct exchange_item items[8];
+    static unsigned used;
+
+    items[used].run = nothing;
+    exchange_send(cpu, &items[used++]);
+    thread_yield();
+}
+
+/* Keep `cpu` from passes, and fill its slot. */
+static thread_id occupy(unsigned cpu)
+{
+    const struct thread_attr there = {.place = THREAD_ON_CPU, .cpu = cpu};
+    thread_id id;
+
+    assert_int_equal(thread_create(&there, make_no_pass, NULL, &id), 0);
+    while (atomic_load(&hold[cpu]) == 0)
+        thread_yield();
+    send_one(cpu);
+    return id;
+}
+
+static int release(unsigned cpu, thread_id id)
+{
+    atomic_store(&hold[cpu], 2);
+    return thread_join(id, NULL);
+}
+
+/* Whether a list leaves for `cpu`, after number `batch`. */
+static bool leaves(unsigned cpu, uint64_t batch)
+{
+    for (int turn = 0; turn < 100000000; turn++) {
+        if (exchange_batch(cpu) != batch)
+            return true;
+        thread_yield();
+    }
+    return false;
+}
+
+static uint64_t blocked_to_1(void)
+{
+    struct exchange_counters counters;
+
+    exchange_get_counters(1, &counters);
+    return counters.blocked;
+}
+
+/* Passes that only look at the slot are not counted; others are not kept. */
+static int behind_one(void *arg)
+{
+    thread_id id = occupy(1);
+    uint64_t blocked, batch;
+
+    (void)arg;
+    send_one(1);
+    blocked = blocked_to_1();
+    for (int i = 0; i < 10; i++)
+        thread_yield();
+    if (blocked == 0 || blocked_to_1() > blocked + 1)
+        return 1;
+    for (int i = 0; i < 2; i++) {
+        batch = exchange_batch(2);
+        send_one(2);
+        if (!leaves(2, batch))
+            return 2;
+    }
+    return release(1, id);
+}
+
+/* Two slots are full, and one of them, whichever, becomes empty. */
+static int behind_two(void *arg)
+{
+    unsigned freed = *(unsigned *)arg;
+    thread_id id[3] = {0, occupy(1), occupy(2)};
+    uint64_t batch;
+
+    send_one(1);
+    send_one(2);
+    for (int i = 0; i < 10; i++)
+        thread_yield();
+    batch = exchange_batch(freed);
+    if (release(freed, id[freed]) != 0 || !leaves(freed, batch))
+        return 1;
+    return release(3 - freed, id[3 - freed]);
+}
+
+static void test_exchange_past_full_slots(void **state)
+{
+    unsigned one = 1;
+    unsigned two = 2;
+
+    (void)state;
+    assert_int_equal(machine_run(3, 8 << 20, behind_one, NULL), 0);
+    assert_int_equal(machine_run(3, 8 << 20, behind_two, &one), 0);
+    assert_int_equal(machine_run(3, 8 << 20, behind_two, &two), 0);
+}
+
 /* ---- Counters ------------------------------------------------------------ */
 
 static unsigned came;
@@ -199,6 +317,7 @@ int main(void)
         cmocka_unit_test(test_exchange_all_to_all_in_order),
         cmocka_unit_test(test_exchange_wakes_sleepers),
         cmocka_unit_test(test_exchange_many_cpus),
+        cmocka_unit_test(test_exchange_past_full_slots),
         cmocka_unit_test(test_exchange_counts),
         cmocka_unit_test(test_exchange_256_cpus),
     };
