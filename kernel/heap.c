@@ -339,8 +339,10 @@ void *heap_alloc_plain(struct heap *heap, size_t size, size_t align)
     return ptr;
 }
 
-static noinline void *alloc_slow(struct heap *heap, size_t size)
+static noinline void *alloc_slow(size_t size)
 {
+    struct heap *heap = cpu_self()->heap;
+
     assert(size > 0);
     if (heap_checking)
         return check_alloc(heap, size, GRAIN);
@@ -361,7 +363,7 @@ void *mem_alloc(size_t size)
             return object;
         }
     }
-    return alloc_slow(heap, size);
+    return alloc_slow(size);
 }
 
 void *mem_alloc_aligned(size_t size, size_t align)

@@ -51,6 +51,9 @@ struct away {
 };
 
 struct heap {
+    /* owner CPU only; first, so that its address is the shortest sum */
+    struct free_object
+        *quick[HEAP_CLASS_COUNT]; /* at hand, last in first out */
     /*
      * The largest range of the CPU's pages, for mem_free(). Owner CPU only; the
      * span is 0 while nothing may be quick.
@@ -61,8 +64,6 @@ struct heap {
     struct page_allocator *pages; /* constant */
 
     /* owner CPU only: */
-    struct free_object
-        *quick[HEAP_CLASS_COUNT];          /* at hand, last in first out */
     struct list partial[HEAP_CLASS_COUNT]; /* slabs that have free objects */
     size_t taken;                          /* objects that left their slabs */
     size_t run_count;                      /* blocks of whole pages */

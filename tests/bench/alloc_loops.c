@@ -188,7 +188,7 @@ static uint64_t cross_1(uint64_t count)
 }
 
 const struct alloc_load alloc_loads[] = {
-    {"alloc64", pair_64, 300000},  {"mixed", mixed, 100000},
+    {"alloc64", pair_64, 800000},  {"mixed", mixed, 100000},
     {"mixed2", mixed_two, 100000}, {"cross", cross_32, 96000},
     {"cross1", cross_1, 96000},    {NULL, NULL, 0},
 };
