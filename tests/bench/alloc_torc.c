@@ -64,7 +64,6 @@ static void take_items(uint64_t count)
 {
     while (flow.taken < count) {
         pass();
-        flow_ack();
     }
     while (exchange_pass(cpu_self()))
         ;

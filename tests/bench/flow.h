@@ -31,7 +31,6 @@ struct flow {
     uint64_t acked_seen BENCH_LINE; /* the producer's */
     /* the consumer's: */
     uint64_t taken BENCH_LINE;
-    uint64_t taken_acked;
     bool wrong; /* one came out of turn */
 };
 
@@ -80,15 +79,8 @@ static inline void flow_consume(struct flow_object *object)
     if (__builtin_expect(value != flow.taken, 0))
         flow.wrong = true;
     flow.taken = value + 1;
-}
-
-/* Between two looks into the queue. */
-static inline void flow_ack(void)
-{
-    if (flow.taken - flow.taken_acked < FLOW_ACK)
-        return;
-    flow.taken_acked = flow.taken;
-    __atomic_store_n(&flow.acked, flow.taken, __ATOMIC_RELEASE);
+    if ((value + 1) % FLOW_ACK == 0)
+        __atomic_store_n(&flow.acked, value + 1, __ATOMIC_RELEASE);
 }
 
 #endif

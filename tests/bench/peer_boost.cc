@@ -61,7 +61,6 @@ static void consume(uint64_t count)
 
         if (queues[0].pop(object)) {
             object->handle(object);
-            flow_ack();
         }
     }
 }

@@ -55,7 +55,6 @@ static void consume(uint64_t count)
 
         for (unsigned i = 0; i < got; i++)
             ((struct flow_object *)objects[i])->handle(objects[i]);
-        flow_ack();
     }
 }
 
@@ -101,7 +100,6 @@ static void consume_one(uint64_t count)
 
         if (rte_ring_sc_dequeue(rings[0], &object) == 0) {
             ((struct flow_object *)object)->handle(object);
-            flow_ack();
         }
     }
 }
