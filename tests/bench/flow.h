@@ -71,16 +71,20 @@ static inline struct flow_object *flow_fill(uint64_t n)
     return object;
 }
 
+/* Number `n` has come. */
+static inline void flow_came(uint64_t n)
+{
+    if (__builtin_expect(n != flow.taken, 0))
+        flow.wrong = true;
+    flow.taken = n + 1;
+    if ((n + 1) % FLOW_ACK == 0)
+        __atomic_store_n(&flow.acked, n + 1, __ATOMIC_RELEASE);
+}
+
 /* What is done with an object: everybody calls it through a pointer in it. */
 static inline void flow_consume(struct flow_object *object)
 {
-    uint64_t value = object->value;
-
-    if (__builtin_expect(value != flow.taken, 0))
-        flow.wrong = true;
-    flow.taken = value + 1;
-    if ((value + 1) % FLOW_ACK == 0)
-        __atomic_store_n(&flow.acked, value + 1, __ATOMIC_RELEASE);
+    flow_came(object->value);
 }
 
 #endif
