@@ -30,15 +30,24 @@ static_assert(sizeof(struct parcel) == 24, "room for 61 and 253 blocks");
 
 /* ---- On the owner -------------------------------------------------------- */
 
-static void block_arrived(struct exchange_item *item)
+static void blocks_arrived(void **blocks, unsigned count)
 {
     struct heap *heap = cpu_self()->heap;
 
-    heap->came_home++;
-    if (unlikely(heap_checking))
-        check_arrived(heap, item);
-    else
-        mem_free(item);
+    heap->came_home += count;
+    if (likely(!heap_checking)) {
+        heap_free_all(heap, blocks, count);
+        return;
+    }
+    for (unsigned i = 0; i < count; i++)
+        check_arrived(heap, blocks[i]);
+}
+
+static void block_arrived(struct exchange_item *item)
+{
+    void *block = item;
+
+    blocks_arrived(&block, 1);
 }
 
 static void parcel_returned(struct exchange_item *item)
@@ -71,16 +80,9 @@ static void send_back(struct heap *heap, struct parcel *parcel)
 static void parcel_arrived(struct exchange_item *item)
 {
     struct parcel *parcel = container_of(item, struct parcel, item);
-    struct heap *heap = cpu_self()->heap;
 
-    if (unlikely(heap_checking)) {
-        for (uint32_t i = 0; i < parcel->count; i++)
-            check_arrived(heap, parcel->block[i]);
-    } else {
-        heap_free_all(heap, parcel->block, parcel->count);
-    }
-    heap->came_home += parcel->count;
-    send_back(heap, parcel);
+    blocks_arrived(parcel->block, parcel->count);
+    send_back(cpu_self()->heap, parcel);
 }
 
 /* ---- On the CPU that frees ----------------------------------------------- */

@@ -29,7 +29,6 @@ static void rings_init(void)
 static void produce(uint64_t count)
 {
     void *objects[BURST_MAX];
-
     uint64_t n = 0;
 
     while (n < count) {
