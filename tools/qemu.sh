@@ -83,9 +83,11 @@ qemu=$!
 trap 'kill $qemu 2>/dev/null' TERM INT HUP
 wait $qemu
 status=$?
-if [ $status -gt 128 ] && kill -0 $qemu 2>/dev/null; then
-    wait $qemu # the trap interrupted the first one
-fi
+# A signal interrupts the wait, and timeout(1) sends two: to us, then to the group.
+while kill -0 $qemu 2>/dev/null; do
+    wait $qemu
+    status=$?
+done
 # isa-debug-exit turns status s into 2s+1.
 if [ $status -gt 1 ] && [ $status -lt 128 ] || [ $status -eq 255 ]; then
     status=$((status / 2))

@@ -635,6 +635,29 @@ test_guest_instructions() {
     STRICT=1 tools/bench_guest.sh || die "an operation takes more than it may"
 }
 
+# qemu.sh stays until the machine has ended, whatever signals it is sent: files that
+# QEMU writes at its end are whole then. A machine that is slow to end stands in.
+test_qemu_ends() {
+    local slow="$work/$TEST_NAME.bin" ended="$work/$TEST_NAME.ended" i
+    mkdir -p "$slow"
+    rm -f "$ended"
+    printf '#!/bin/bash\n%s\n' "trap 'sleep 0.5; echo >$ended; exit 3' TERM" \
+        'echo up; while :; do sleep 0.05; done' >"$slow/qemu-system-x86_64"
+    chmod +x "$slow/qemu-system-x86_64"
+    PATH="$slow:$PATH" tools/qemu.sh --no-net >"$work/$TEST_NAME.out" 2>&1 &
+    child=$!
+    for i in $(seq 100); do
+        grep -q up "$work/$TEST_NAME.out" && break
+        sleep 0.1
+    done
+    for i in 1 2 3; do
+        kill "$child"
+        sleep 0.1
+    done
+    wait "$child"
+    [ -e "$ended" ] || die "it left a machine behind"
+}
+
 # ---- What is wrong gets one clear line and a status -----------------------------------------
 
 bad_qemu() { # TEXT CMDLINE OPTIONS...
