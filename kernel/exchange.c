@@ -62,6 +62,7 @@ enum {
     FLAG_COUNT = EXCHANGE_WATCH_WORDS,
     FLAG_CPUS = HAL_CPU_MAX / FLAG_COUNT, /* sources of a flag */
     FLAG_LINES = FLAG_CPUS / LINE_WORDS,  /* lines of their slots */
+    LOOK_AHEAD = 8,                       /* items: see take() */
 };
 
 /* What a CPU says about its sleep; bits. */
@@ -293,8 +294,14 @@ static inline void emigrate(struct cpu *self, bool quietly)
 
 /* ---- Receiving ----------------------------------------------------------- */
 
-/* Take the list of one source, whose slot is full, and run its items. */
-static noinline void take(struct cpu *self, unsigned source)
+/*
+ * Take the list of one source, whose slot is full, and run its items. Now and
+ * then the slot's line is asked for, so that the next list does not begin with
+ * waiting for it: a receiver that waits takes lists as short as they are just
+ * then, and short lists keep both sides waiting. (Aligned: with its loop across
+ * cache lines an item takes up to 2.1 ns, else 1.6.)
+ */
+static noinline cache_aligned void take(struct cpu *self, unsigned source)
 {
     struct exchange *mine = self->exchange;
     struct exchange_link *link = &mine->links[source];
@@ -312,9 +319,10 @@ static noinline void take(struct cpu *self, unsigned source)
         struct exchange_item *item =
             container_of(node, struct exchange_item, node);
 
+        if (count++ % LOOK_AHEAD == 0)
+            __builtin_prefetch(slot);
         node = node->next; /* run() may free or send the item */
         __builtin_prefetch(node);
-        count++;
         item->run(item);
     }
     link->received += count;
