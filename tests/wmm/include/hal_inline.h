@@ -1,11 +1,9 @@
 /*
- * The inline part of hal.h on the model machine: a CPU is a model thread, and
- * the fence is the memory model's.
+ * The inline part of hal.h on the model machine: the fence is the memory
+ * model's.
  */
 #ifndef TORC_WMM_HAL_INLINE_H
 #define TORC_WMM_HAL_INLINE_H
-
-void *hal_cpu_local(void);
 
 void wmm_fence(void);
 
