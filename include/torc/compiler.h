@@ -13,6 +13,16 @@
 #define likely(e)     __builtin_expect(!!(e), 1)
 #define unlikely(e)   __builtin_expect(!!(e), 0)
 
+/* Whether AddressSanitizer watches this code. */
+#ifndef __has_feature
+#define __has_feature(name) 0
+#endif
+#if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
+#define SANITIZE_ADDRESS 1
+#else
+#define SANITIZE_ADDRESS 0
+#endif
+
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
 /* The structure of `type` whose `member` is at `ptr`. */

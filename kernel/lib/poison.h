@@ -6,23 +6,17 @@
 #define TORC_KERNEL_LIB_POISON_H
 
 #include <stddef.h>
+#include <torc/compiler.h>
 
-#ifndef __has_feature
-#define __has_feature(name) 0
-#endif
-
-#if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
+#if SANITIZE_ADDRESS
 void __asan_poison_memory_region(void const volatile *ptr, size_t size);
 void __asan_unpoison_memory_region(void const volatile *ptr, size_t size);
-#define POISON_BUILD 1
-#else
-#define POISON_BUILD 0
 #endif
 
 /* Any access to these bytes from now on is a bug. */
 static inline void poison(const void *ptr, size_t size)
 {
-#if POISON_BUILD
+#if SANITIZE_ADDRESS
     __asan_poison_memory_region(ptr, size);
 #else
     (void)ptr;
@@ -33,7 +27,7 @@ static inline void poison(const void *ptr, size_t size)
 /* These bytes may be used again. */
 static inline void unpoison(const void *ptr, size_t size)
 {
-#if POISON_BUILD
+#if SANITIZE_ADDRESS
     __asan_unpoison_memory_region(ptr, size);
 #else
     (void)ptr;
@@ -44,7 +38,7 @@ static inline void unpoison(const void *ptr, size_t size)
 /* An access to this byte, for the sanitizer to judge. */
 static inline void touch(const void *ptr)
 {
-#if POISON_BUILD
+#if SANITIZE_ADDRESS
     (void)*(const volatile char *)ptr;
 #else
     (void)ptr;

@@ -173,7 +173,7 @@ static void test_mem_failure_on_request(void **state)
     mem_free(ptr);
 }
 
-#if POISON_BUILD
+#if SANITIZE_ADDRESS
 int __asan_address_is_poisoned(void const volatile *addr);
 
 static void test_mem_sanitizer_sees_freed_and_beyond(void **state)
@@ -485,7 +485,7 @@ int main(void)
       cmocka_unit_test_setup_teardown(test_mem_zeroed_and_dma, setup, teardown),
       cmocka_unit_test_setup_teardown(test_mem_failure_on_request, setup,
                                       teardown),
-#if POISON_BUILD
+#if SANITIZE_ADDRESS
       cmocka_unit_test_setup_teardown(test_mem_sanitizer_sees_freed_and_beyond,
                                       setup, teardown),
 #endif
