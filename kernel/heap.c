@@ -5,10 +5,10 @@
  * the page allocator, so memory does not stay in the class that once needed it.
  *
  * In front of the slabs each class has a quick list, last in, first out, which
- * is all that most calls touch. An empty one takes over the free list of a slab
- * as it is. Objects go back to their slabs only when pages run out
- * (mem_trim()): a count to limit the list would be written by every call, and
- * each would wait for the one before.
+ * is all that most calls touch: <torc/memory_inline.h>. An empty one takes over
+ * the free list of a slab as it is. Objects go back to their slabs only when
+ * pages run out (mem_trim()): a count to limit the list would be written by
+ * every call, and each would wait for the one before.
  *
  * Classes: multiples of 16 up to 128, then four to each doubling: at most a
  * fifth of a block is lost. Every object is aligned to 16.
@@ -23,19 +23,19 @@
 #include "kernel/percpu.h"
 #include "kernel/thread.h"
 
-enum { GRAIN = 16, GRAIN_SHIFT = 4 };
+enum { GRAIN = 1 << MEM_GRAIN_SHIFT };
 
 static_assert(sizeof(struct exchange_item) <= GRAIN,
               "the smallest block can carry itself home");
+static_assert(offsetof(struct cpu, heap) == 0 &&
+                  offsetof(struct heap, quick) == 0,
+              "mem_quick_self()");
 
-static const uint16_t class_size[HEAP_CLASS_COUNT] = {
+static const uint16_t class_size[MEM_CLASS_COUNT] = {
     16,   32,   48,   64,   80,   96,   112,  128,  160,  192,  224,
     256,  320,  384,  448,  512,  640,  768,  896,  1024, 1280, 1536,
     1792, 2048, 2560, 3072, 3584, 4096, 5120, 6144, 7168, 8192,
 };
-
-/* The class of 16 * i bytes; filled by heap_init(), then constant. */
-static uint8_t class_by_grain[HEAP_SMALL_MAX / GRAIN + 1];
 
 bool heap_checking;
 
@@ -53,37 +53,33 @@ static unsigned slab_objects(unsigned class)
 int heap_init(void)
 {
     uint64_t check = 0;
-    unsigned class = 0;
     int status = option_number("memcheck", 0, 1, &check);
 
     heap_checking = check != 0;
-    for (unsigned i = 1; i < COUNT_OF(class_by_grain); i++) {
-        if (i * GRAIN > class_size[class])
-            class ++;
-        class_by_grain[i] = (uint8_t) class;
-    }
     return status;
 }
 
 /* Let mem_free() know its range, or know none, so that it is never quick. */
 static void span_set(struct heap *heap, bool quick)
 {
-    heap->span = 0;
+    struct mem_quick *mine = &heap->quick;
+
+    mine->span = 0;
     for (unsigned i = 0; i < heap->pages->range_count; i++) {
         struct page_range *range = &heap->pages->range[i];
 
-        if (!quick || range->page_count * PAGE_SIZE <= heap->span)
+        if (!quick || range->page_count * PAGE_SIZE <= mine->span)
             continue;
-        heap->base = range->base;
-        heap->span = range->page_count * PAGE_SIZE;
-        heap->classes = range->classes;
+        mine->base = range->base;
+        mine->span = range->page_count * PAGE_SIZE;
+        mine->classes = range->classes;
     }
 }
 
 void heap_create(struct heap *heap, struct page_allocator *pages)
 {
     *heap = (struct heap){.pages = pages};
-    for (unsigned i = 0; i < HEAP_CLASS_COUNT; i++)
+    for (unsigned i = 0; i < MEM_CLASS_COUNT; i++)
         list_init(&heap->partial[i]);
     span_set(heap, !heap_checking);
 }
@@ -129,7 +125,7 @@ static void slab_destroy(struct heap *heap, struct page *slab)
     list_remove(&slab->link);
     for (unsigned i = 0; i < pages; i++)
         slab[i].state = PAGE_INNER;
-    page_set_class(heap->pages, base, pages, PAGE_NO_CLASS);
+    page_set_class(heap->pages, base, pages, MEM_NO_CLASS);
     slab->state = PAGE_RUN;
     slab->used = pages;
     unpoison(base, pages * (size_t)PAGE_SIZE);
@@ -137,9 +133,9 @@ static void slab_destroy(struct heap *heap, struct page *slab)
 }
 
 /* Only the link of a free object may be touched. */
-static inline struct free_object *next_of(struct free_object *object)
+static inline struct mem_object *next_of(struct mem_object *object)
 {
-    struct free_object *next;
+    struct mem_object *next;
 
     unpoison(object, sizeof(*object));
     next = object->next;
@@ -149,12 +145,9 @@ static inline struct free_object *next_of(struct free_object *object)
 
 static inline void quick_push(struct heap *heap, unsigned class, void *ptr)
 {
-    struct free_object *object = ptr;
-
-    unpoison(object, sizeof(*object));
-    object->next = heap->quick[class];
-    heap->quick[class] = object;
-    poison(object, class_size[class]);
+    unpoison(ptr, sizeof(struct mem_object));
+    mem_quick_push(&heap->quick, class, ptr);
+    poison(ptr, class_size[class]);
 }
 
 /* Let the quick list, which is empty, take over all a slab has. */
@@ -170,7 +163,7 @@ static bool quick_fill(struct heap *heap, unsigned class)
         slab = slab_create(heap, class);
     if (slab == NULL)
         return false;
-    heap->quick[class] = slab->objects;
+    heap->quick.list[class] = slab->objects;
     heap->taken += all - slab->used;
     slab->objects = NULL;
     slab->used = all;
@@ -183,8 +176,8 @@ static void slab_return(struct heap *heap, struct page *slab, void *object)
 {
     struct list *partial = &heap->partial[slab->class];
 
-    unpoison(object, sizeof(struct free_object));
-    ((struct free_object *)object)->next = slab->objects;
+    unpoison(object, sizeof(struct mem_object));
+    ((struct mem_object *)object)->next = slab->objects;
     poison(object, class_size[slab->class]);
     if (slab->objects == NULL)
         list_push_front(partial, &slab->link);
@@ -207,11 +200,11 @@ static struct page *slab_of(struct heap *heap, const void *ptr)
 /* Give the objects of a quick list back to their slabs. */
 static void quick_drain(struct heap *heap, unsigned class)
 {
-    struct free_object *object = heap->quick[class];
+    struct mem_object *object = heap->quick.list[class];
 
-    heap->quick[class] = NULL;
+    heap->quick.list[class] = NULL;
     while (object != NULL) {
-        struct free_object *next = next_of(object);
+        struct mem_object *next = next_of(object);
 
         slab_return(heap, slab_of(heap, object), object);
         object = next;
@@ -225,7 +218,7 @@ void mem_trim(void)
     thread_spares_drop();
     mem_free(heap->spare);
     heap->spare = NULL;
-    for (unsigned class = 0; class < HEAP_CLASS_COUNT; class ++) {
+    for (unsigned class = 0; class < MEM_CLASS_COUNT; class ++) {
         struct list *partial = &heap->partial[class];
         struct page *slab;
 
@@ -247,7 +240,7 @@ void heap_fail(uint64_t after)
 
     heap->fault_after = after;
     span_set(heap, after == 0 && !heap_checking);
-    for (unsigned i = 0; after != 0 && i < HEAP_CLASS_COUNT; i++)
+    for (unsigned i = 0; after != 0 && i < MEM_CLASS_COUNT; i++)
         quick_drain(heap, i);
 }
 
@@ -300,20 +293,20 @@ static void *run_alloc(struct heap *heap, size_t size, size_t align)
 
 static void *small_alloc(struct heap *heap, unsigned class)
 {
-    struct free_object *object;
+    struct mem_object *object;
 
     if (must_fail(heap))
         return NULL;
-    if (heap->quick[class] == NULL && !quick_fill(heap, class)) {
+    if (heap->quick.list[class] == NULL && !quick_fill(heap, class)) {
         mem_trim(); /* other classes may keep what this one needs */
         if (!quick_fill(heap, class)) {
             heap->failed++;
             return NULL;
         }
     }
-    object = heap->quick[class];
-    heap->quick[class] = next_of(object);
-    if (heap->span == 0)
+    object = heap->quick.list[class];
+    heap->quick.list[class] = next_of(object);
+    if (heap->quick.span == 0)
         quick_drain(heap, class); /* the next one is counted, too */
     return object;
 }
@@ -327,9 +320,9 @@ void *heap_alloc_plain(struct heap *heap, size_t size, size_t align)
         heap->failed++;
         return NULL;
     }
-    if (size > HEAP_SMALL_MAX || align > PAGE_SIZE)
+    if (size > MEM_SMALL_MAX || align > PAGE_SIZE)
         return run_alloc(heap, size, align);
-    class = class_by_grain[(size + GRAIN - 1) >> GRAIN_SHIFT];
+    class = mem_class_of(size);
     /* A slab begins on a page: objects of a multiple of align are aligned. */
     while (class_size[class] % align != 0)
         class ++;
@@ -339,7 +332,7 @@ void *heap_alloc_plain(struct heap *heap, size_t size, size_t align)
     return ptr;
 }
 
-static noinline void *alloc_slow(size_t size)
+void *mem_alloc_slow(size_t size)
 {
     struct heap *heap = cpu_self()->heap;
 
@@ -347,23 +340,6 @@ static noinline void *alloc_slow(size_t size)
     if (heap_checking)
         return check_alloc(heap, size, GRAIN);
     return heap_alloc_plain(heap, size, GRAIN);
-}
-
-void *mem_alloc(size_t size)
-{
-    struct heap *heap = cpu_self()->heap;
-
-    if (likely(size <= HEAP_SMALL_MAX)) {
-        unsigned class = class_by_grain[(size + GRAIN - 1) >> GRAIN_SHIFT];
-        struct free_object *object = heap->quick[class];
-
-        if (likely(object != NULL)) {
-            heap->quick[class] = next_of(object);
-            unpoison(object, size);
-            return object;
-        }
-    }
-    return alloc_slow(size);
 }
 
 void *mem_alloc_aligned(size_t size, size_t align)
@@ -416,24 +392,22 @@ static noinline void free_slow(struct heap *heap, void *ptr)
 /* Of its own most blocks go to their quick list. */
 static inline bool free_quickly(struct heap *heap, void *ptr)
 {
-    uintptr_t offset = (uintptr_t)ptr - heap->base;
-    unsigned class;
+    unsigned class = mem_quick_class(&heap->quick, ptr);
 
-    if (unlikely(offset >= heap->span))
-        return false;
-    class = heap->classes[offset >> PAGE_SHIFT];
-    if (unlikely(class == PAGE_NO_CLASS))
+    if (unlikely(class == MEM_NO_CLASS))
         return false;
     touch(ptr); /* the sanitizer tells when it is free already */
     quick_push(heap, class, ptr);
     return true;
 }
 
-void mem_free(void *ptr)
+void mem_free_slow(void *ptr)
 {
     struct heap *heap = cpu_self()->heap;
 
-    if (likely(free_quickly(heap, ptr)) || heap_send_quickly(heap, ptr))
+    if (SANITIZE_ADDRESS && free_quickly(heap, ptr))
+        return;
+    if (likely(heap_send_quickly(heap, ptr)))
         return;
     free_slow(heap, ptr);
 }
@@ -480,7 +454,7 @@ void *mem_resize(void *ptr, size_t size)
     old_size = mem_usable_size(ptr);
     if (size <= old_size && size > old_size / 2)
         return ptr;
-    if (!heap_checking && size > HEAP_SMALL_MAX && size <= old_size) {
+    if (!heap_checking && size > MEM_SMALL_MAX && size <= old_size) {
         page_shrink(heap->pages, ptr, (size + PAGE_SIZE - 1) >> PAGE_SHIFT);
         return ptr;
     }
@@ -532,8 +506,8 @@ void mem_get_stats(struct mem_stats *stats)
     size_t kept = 0;
     size_t kept_bytes = 0;
 
-    for (unsigned i = 0; i < HEAP_CLASS_COUNT; i++) {
-        for (struct free_object *object = heap->quick[i]; object != NULL;
+    for (unsigned i = 0; i < MEM_CLASS_COUNT; i++) {
+        for (struct mem_object *object = heap->quick.list[i]; object != NULL;
              object = next_of(object)) {
             kept++;
             kept_bytes += class_size[i];

@@ -8,16 +8,6 @@
 #include "kernel/mem.h"
 #include <torc/memory.h>
 
-enum {
-    HEAP_CLASS_COUNT = 32,
-    HEAP_SMALL_MAX = 8192, /* larger blocks are whole pages */
-};
-
-/* In a free object. */
-struct free_object {
-    struct free_object *next;
-};
-
 /*
  * Blocks of another CPU on their way home: heap_home.c. A parcel belongs to
  * `from`; it is lent to the owner of the blocks while it is away.
@@ -51,22 +41,13 @@ struct away {
 };
 
 struct heap {
-    /* owner CPU only; first, so that its address is the shortest sum */
-    struct free_object
-        *quick[HEAP_CLASS_COUNT]; /* at hand, last in first out */
-    /*
-     * The largest range of the CPU's pages, for mem_free(). Owner CPU only; the
-     * span is 0 while nothing may be quick.
-     */
-    uintptr_t base;
-    size_t span;
-    const uint8_t *classes;       /* constant: of its pages */
+    struct mem_quick quick;       /* owner CPU only; first: mem_quick_self() */
     struct page_allocator *pages; /* constant */
 
     /* owner CPU only: */
-    struct list partial[HEAP_CLASS_COUNT]; /* slabs that have free objects */
-    size_t taken;                          /* objects that left their slabs */
-    size_t run_count;                      /* blocks of whole pages */
+    struct list partial[MEM_CLASS_COUNT]; /* slabs that have free objects */
+    size_t taken;                         /* objects that left their slabs */
+    size_t run_count;                     /* blocks of whole pages */
     uint64_t failed;
     uint64_t sent_home;
     uint64_t came_home;

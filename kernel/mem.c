@@ -192,7 +192,7 @@ static bool range_grow(struct page_allocator *pages, struct page_range *range)
     for (size_t i = first; i < first + count; i++)
         range->pages[i] = (struct page){.state = PAGE_INNER};
     for (size_t i = first; i < first + count; i++)
-        range->classes[i] = PAGE_NO_CLASS;
+        range->classes[i] = MEM_NO_CLASS;
     range->fresh += count;
     pages_free(pages, range, address, count);
     return true;

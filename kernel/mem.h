@@ -14,9 +14,10 @@
 #include "kernel/lib/list.h"
 #include <stdint.h>
 #include <torc/compiler.h>
+#include <torc/memory.h>
 
 enum {
-    PAGE_SHIFT = 12,
+    PAGE_SHIFT = MEM_PAGE_SHIFT,
     PAGE_SIZE = HAL_PAGE_SIZE,
     PAGE_ORDER_MAX = 18, /* a block of 1 GiB */
     PAGE_RANGE_MAX = 8,  /* ranges in one CPU's share */
@@ -28,8 +29,6 @@ enum page_state {
     PAGE_RUN,   /* first page of `count` pages handed out */
     PAGE_SLAB,  /* in a slab of the heap; `head` pages behind its first */
 };
-
-enum { PAGE_NO_CLASS = 255 };
 
 struct page {
     uint8_t state;
@@ -48,7 +47,7 @@ struct page_range {
     size_t fresh;       /* pages from here on were never used */
     struct page *pages; /* page_count of them, below base */
     uint8_t *classes;   /* of each page: the size class of its slab, or
-                           PAGE_NO_CLASS; just below base */
+                           MEM_NO_CLASS; just below base */
 };
 
 struct page_allocator {

@@ -17,8 +17,11 @@ struct thread_entry;
 struct timer;
 
 struct cpu {
+    /* owner CPU only; one, used as a pointer; first: mem_quick_self() */
+    struct heap heap[1];
+
     /* owner CPU only: what every switch looks at */
-    struct thread *current;
+    struct thread *current cache_aligned;
     struct queue ready;  /* struct thread, oldest first */
     struct thread *left; /* switched away from for good: ended or moving */
     /* owner CPU, handlers too: a pass has more to do than look at the slots */
@@ -62,9 +65,6 @@ struct cpu {
     void *packet_pool;
     void *mounts; /* vfs.c */
     void *net_stack;
-
-    /* owner CPU only; one, used as a pointer */
-    struct heap heap[1] cache_aligned;
 };
 
 static inline struct cpu *cpu_self(void)

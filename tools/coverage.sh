@@ -14,7 +14,7 @@ tools/run_unit.sh "$@" | grep -v "^ok  "
 lcov "${lcov_rc[@]}" --capture --directory "$build/cov" --base-directory . \
     --output-file "$out/all.info" 2>/dev/null || exit 1
 lcov "${lcov_rc[@]}" --extract "$out/all.info" "$PWD/kernel/*" \
-    "$PWD/drivers/*" "$PWD/fs/*" "$PWD/net/*" "$PWD/hal/*" "$PWD/apps/*" \
+    "$PWD/drivers/*" "$PWD/fs/*" "$PWD/net/*" "$PWD/hal/*" "$PWD/apps/*" "$PWD/include/*" \
     --output-file "$out/torc.info" 2>/dev/null || exit 1
 genhtml --branch-coverage --quiet --prefix "$PWD" --title Torc \
     --output-directory "$out" "$out/torc.info" 2>/dev/null || exit 1
@@ -23,6 +23,7 @@ awk -v root="$PWD/" '
         # What everything else stands on, as one row.
         n = split("cache_control errand exchange heap heap_check heap_home idle irq_work mem message percpu sched sync thread thread_control thread_memory thread_table timer wait watchdog", names, " ")
         for (i = 1; i <= n; i++) is_core["kernel/" names[i] ".c"] = 1
+        is_core["include/torc/memory_inline.h"] = 1
     }
     /^SF:/ { name = substr($0, 4); sub(root, "", name); core = name in is_core }
     core && /^LF:/ { lf["core"] += substr($0, 4) } core && /^LH:/ { lh["core"] += substr($0, 4) }

@@ -13,7 +13,7 @@
  * Allocate `size` bytes (> 0), aligned to 16, contents undefined.
  * Returns NULL when this CPU's region has no room. Does not wait.
  */
-must_check void *mem_alloc(size_t size);
+must_check static inline void *mem_alloc(size_t size);
 
 /* As mem_alloc(), all bytes zero. */
 must_check void *mem_alloc_zeroed(size_t size);
@@ -28,7 +28,7 @@ must_check void *mem_alloc_aligned(size_t size, size_t align);
  * Free a block; NULL is ignored. On the CPU that owns the block; a foreign
  * block is sent home through an exchange slot.
  */
-void mem_free(void *ptr);
+static inline void mem_free(void *ptr);
 
 /*
  * Move a block to a new size, keeping the contents; NULL allocates.
@@ -79,5 +79,7 @@ void mem_get_stats(struct mem_stats *stats);
  * itself before it fails.
  */
 void mem_trim(void);
+
+#include <torc/memory_inline.h>
 
 #endif

@@ -95,11 +95,11 @@ static void check_heap(const struct heap *heap)
 {
     size_t all = 0;
 
-    for (unsigned class = 0; class < HEAP_CLASS_COUNT; class ++) {
+    for (unsigned class = 0; class < MEM_CLASS_COUNT; class ++) {
         size_t count = 0;
 
-        for (struct free_object *object = heap->quick[class]; object != NULL;
-             object = object->next) {
+        for (struct mem_object *object = heap->quick.list[class];
+             object != NULL; object = object->next) {
             if (++count > MANY)
                 sim_fail("a quick list goes round");
         }

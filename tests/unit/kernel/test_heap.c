@@ -49,6 +49,85 @@ static void test_mem_alloc_every_size(void **state)
     assert_int_equal(stats().block_count, blocks);
 }
 
+/* The smallest class that holds a size, the long way round. */
+static size_t class_bytes(size_t size)
+{
+    size_t doubling = 128;
+    size_t bytes = 0;
+
+    while (bytes < size && bytes < 128)
+        bytes += 16;
+    while (bytes < size) {
+        if (bytes == 2 * doubling)
+            doubling = bytes;
+        bytes += doubling / 4;
+    }
+    return bytes;
+}
+
+static void test_mem_blocks_are_of_the_smallest_class(void **state)
+{
+    size_t bytes = 0;
+    unsigned class = 0;
+
+    (void)state;
+    for (size_t size = 1; size <= MEM_SMALL_MAX; size++) {
+        void *ptr = mem_alloc(size);
+
+        if (class_bytes(size) != bytes)
+            class = bytes == 0 ? 0 : class + 1;
+        bytes = class_bytes(size);
+        assert_int_equal(mem_class_of(size), class);
+        assert_int_equal(mem_usable_size(ptr), bytes);
+        mem_free(ptr);
+    }
+    assert_int_equal(class, MEM_CLASS_COUNT - 1);
+}
+
+/* Of a constant size the compiler knows the class. */
+static void check_constant(size_t class, char *ptr, size_t bytes)
+{
+    if (class < MEM_CLASS_COUNT)
+        assert_int_equal(class, mem_class_of(bytes));
+    assert_non_null(ptr);
+    assert_int_equal(mem_usable_size(ptr), bytes);
+    mem_free(ptr);
+}
+
+static void test_mem_constant_sizes(void **state)
+{
+    (void)state;
+    check_constant(mem_class_of(1), mem_alloc(1), 16);
+    check_constant(mem_class_of(16), mem_alloc(16), 16);
+    check_constant(mem_class_of(17), mem_alloc(17), 32);
+    check_constant(mem_class_of(64), mem_alloc(64), 64);
+    check_constant(mem_class_of(128), mem_alloc(128), 128);
+    check_constant(mem_class_of(129), mem_alloc(129), 160);
+    check_constant(mem_class_of(320), mem_alloc(320), 320);
+    check_constant(mem_class_of(321), mem_alloc(321), 384);
+    check_constant(mem_class_of(7169), mem_alloc(7169), 8192);
+    check_constant(mem_class_of(8192), mem_alloc(8192), 8192);
+    check_constant(MEM_NO_CLASS, mem_alloc(8193), 3 * 4096);
+}
+
+static void test_mem_last_in_first_out(void **state)
+{
+    void *first = mem_alloc(64);
+    void *second = mem_alloc(50);
+
+    (void)state;
+    mem_free(first);
+    mem_free(second);
+    assert_ptr_equal(mem_alloc(64), second);
+    assert_ptr_equal(mem_alloc(49), first);
+    mem_free(first);
+    mem_free(second);
+    mem_free(NULL);
+    assert_int_equal(stats().failed, 0);
+    assert_null(mem_alloc(SIZE_MAX));
+    assert_int_equal(stats().failed, 1);
+}
+
 static void test_mem_blocks_do_not_overlap(void **state)
 {
     static struct {
@@ -438,12 +517,20 @@ static int free_nothing(void *arg)
     return 0;
 }
 
+static int alloc_nothing(void *arg)
+{
+    (void)arg;
+    mem_free(mem_alloc(1));
+    return mem_alloc(0) == NULL;
+}
+
 /* Without memcheck, what cannot be right is still told. */
 static void test_mem_nonsense_is_told(void **state)
 {
     (void)state;
     expect_panic("", resize_elsewhere, "is not memory of cpu 1");
     expect_panic("", free_nothing, "is not memory of any cpu");
+    expect_panic("", alloc_nothing, "size > 0");
 }
 
 static int free_within_pages(void *arg)
@@ -473,6 +560,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] =
     { cmocka_unit_test_setup_teardown(test_mem_alloc_every_size, setup,
+                                      teardown),
+      cmocka_unit_test_setup_teardown(test_mem_blocks_are_of_the_smallest_class,
+                                      setup, teardown),
+      cmocka_unit_test_setup_teardown(test_mem_constant_sizes, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_mem_last_in_first_out, setup,
                                       teardown),
       cmocka_unit_test_setup_teardown(test_mem_blocks_do_not_overlap, setup,
                                       teardown),
