@@ -20,10 +20,10 @@ enum {
     MEM_PAGE_SHIFT = 12,
 };
 
-/* In a free block. */
+/* In a free block, over whatever its user wrote there. */
 struct mem_object {
     struct mem_object *next;
-};
+} __attribute__((may_alias));
 
 /* What the short ways look at. Owner CPU only. */
 struct mem_quick {
