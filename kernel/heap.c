@@ -27,7 +27,7 @@ enum { GRAIN = 1 << MEM_GRAIN_SHIFT };
 
 static_assert(sizeof(struct exchange_item) <= GRAIN,
               "the smallest block can carry itself home");
-static_assert(offsetof(struct cpu, heap) == 0 &&
+static_assert(offsetof(struct cpu, heap) == offsetof(struct mem_cpu, quick) &&
                   offsetof(struct heap, quick) == 0,
               "mem_quick_self()");
 

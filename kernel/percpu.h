@@ -17,11 +17,13 @@ struct thread_entry;
 struct timer;
 
 struct cpu {
-    /* owner CPU only; one, used as a pointer; first: mem_quick_self() */
-    struct heap heap[1];
-
-    /* owner CPU only: what every switch looks at */
-    struct thread *current cache_aligned;
+    /*
+     * Owner CPU only: what every switch looks at, in the first 128 bytes, which
+     * an instruction reaches with an offset of one byte. (Behind the heap, at
+     * an offset of four, a switch took 2.3 ns and not 1.65, a single slot item
+     * 4.7 and not 2.8.)
+     */
+    struct thread *current;
     struct queue ready;  /* struct thread, oldest first */
     struct thread *left; /* switched away from for good: ended or moving */
     /* owner CPU, handlers too: a pass has more to do than look at the slots */
@@ -34,6 +36,9 @@ struct cpu {
     /* constant after boot: */
     unsigned id;
     struct thread *idle;
+
+    /* owner CPU only; one, used as a pointer; its place: struct mem_cpu */
+    struct heap heap[1] cache_aligned;
 
     /* "I am here", sent to CPU 0 once */
     struct exchange_item online_item;

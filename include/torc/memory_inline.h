@@ -37,10 +37,18 @@ struct mem_quick {
     const uint8_t *classes; /* of each page's blocks, or MEM_NO_CLASS */
 };
 
-/* This CPU's: what the kernel keeps for a CPU begins with it. */
+/* How what the kernel keeps for a CPU begins: kernel/percpu.h. */
+struct mem_cpu {
+    char scheduler[128];
+    struct mem_quick quick;
+};
+
+/* This CPU's. */
 static inline struct mem_quick *mem_quick_self(void)
 {
-    return hal_cpu_local();
+    struct mem_cpu *self = hal_cpu_local();
+
+    return &self->quick;
 }
 
 /*
