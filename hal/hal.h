@@ -379,8 +379,8 @@ must_check int hal_net_recv(unsigned unit, void *buf, size_t size);
  * Inline on each machine, chosen by include path:
  *
  *   void *hal_cpu_local(void)    what hal_cpu_set_local() stored on this CPU;
- *                                in <torc/cpu_local.h>, for that of
- *                                include/torc which is inline, too
+ *                                in <torc/cpu_local.h>, so that inline code
+ *                                of include/torc can use it
  *   void hal_context_switch(struct hal_context *from, struct hal_context *to)
  *                                save this context into `from` and continue
  *                                `to`, which must not be running. Returns when

@@ -62,7 +62,7 @@ enum {
     FLAG_COUNT = EXCHANGE_WATCH_WORDS,
     FLAG_CPUS = HAL_CPU_MAX / FLAG_COUNT, /* sources of a flag */
     FLAG_LINES = FLAG_CPUS / LINE_WORDS,  /* lines of their slots */
-    LOOK_AHEAD = 8,                       /* items: see take() */
+    ASK_EVERY = 8,                        /* items: see take() */
 };
 
 /* What a CPU says about its sleep; bits. */
@@ -298,8 +298,9 @@ static inline void emigrate(struct cpu *self, bool quietly)
  * Take the list of one source, whose slot is full, and run its items. Now and
  * then the slot's line is asked for, so that the next list does not begin with
  * waiting for it: a receiver that waits takes lists as short as they are just
- * then, and short lists keep both sides waiting. (Aligned: with its loop across
- * cache lines an item takes up to 2.1 ns, else 1.6.)
+ * then, and short lists keep both sides waiting. (Aligned, so
+ * that its loop lies in one cache line whatever is linked before: across two,
+ * an item takes up to 2.1 ns, else 1.6.)
  */
 static noinline cache_aligned void take(struct cpu *self, unsigned source)
 {
@@ -319,7 +320,7 @@ static noinline cache_aligned void take(struct cpu *self, unsigned source)
         struct exchange_item *item =
             container_of(node, struct exchange_item, node);
 
-        if (count++ % LOOK_AHEAD == 0)
+        if (++count % ASK_EVERY == 0)
             __builtin_prefetch(slot);
         node = node->next; /* run() may free or send the item */
         __builtin_prefetch(node);

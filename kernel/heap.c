@@ -30,6 +30,7 @@ static_assert(sizeof(struct exchange_item) <= GRAIN,
 static_assert(offsetof(struct cpu, heap) == offsetof(struct mem_cpu, quick) &&
                   offsetof(struct heap, quick) == 0,
               "mem_quick_self()");
+static_assert(1 << MEM_PAGE_SHIFT == HAL_PAGE_SIZE, "mem_quick_class()");
 
 static const uint16_t class_size[MEM_CLASS_COUNT] = {
     16,   32,   48,   64,   80,   96,   112,  128,  160,  192,  224,

@@ -11,7 +11,7 @@
  * Nobody waits for a parcel: it leaves with what else goes, when it is full, or
  * when its CPU has nothing else to do.
  *
- * mem_free() itself knows the parcel that took a block last: heap->away.
+ * mem_free_slow() itself knows the parcel that took a block last: heap->away.
  */
 #include "kernel/exchange_inline.h"
 #include "kernel/heap.h"

@@ -114,7 +114,7 @@ struct handler {
 
 /* One CPU, at its %gs. Owner: that CPU, and CPU 0 until it starts. */
 struct cpu_block {
-    void *local;          /* at 0: hal_inline.h and boot.S know */
+    void *local;          /* at 0: torc/cpu_local.h and boot.S know */
     uint64_t id;          /* at 8 */
     uint64_t start_stack; /* at 16: boot.S */
     void (*entry)(void *);

@@ -181,7 +181,7 @@ static unsigned char exit_stack[EXIT_STACK_SIZE] cache_aligned;
 static atomic_bool exiting;
 static int exit_status;
 
-#if SANITIZED_ADDRESS
+#if SANITIZE_ADDRESS
 /* The leak checker sees only the stack the process ends on: it would report
  * what the others hold. */
 int __lsan_is_turned_off(void)

@@ -28,7 +28,7 @@ static void context_arrived(void *fake)
     const void *base;
     size_t size;
 
-    if (!SANITIZED)
+    if (!CONTEXT_SWITCH_TOLD)
         return;
     from = vcpu_self()->switched_from;
     base = from->stack;
@@ -50,7 +50,7 @@ void context_jump(struct vcpu *cpu, struct hal_context *from,
 {
     void *fake = NULL;
 
-    if (!SANITIZED) {
+    if (!CONTEXT_SWITCH_TOLD) {
         context_swap(from, to);
         return;
     }

@@ -26,15 +26,7 @@ static inline uint64_t hal_cycles(void)
 }
 
 /* Builds with a sanitizer tell it of each switch: context.c. */
-#ifndef __has_feature
-#define __has_feature(x) 0
-#endif
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || \
-    __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define CONTEXT_SWITCH_TOLD 1
-#else
-#define CONTEXT_SWITCH_TOLD 0
-#endif
+#define CONTEXT_SWITCH_TOLD (SANITIZE_ADDRESS || SANITIZE_THREAD)
 void context_switch_told(struct hal_context *from, struct hal_context *to);
 
 /* Deliver what is pending: the slow side of hal_context_switch(). */

@@ -1,22 +1,17 @@
 /*
  * What the sanitizers of gcc and clang are told, in builds that have one; else
- * nothing, and SANITIZED is 0.
+ * nothing.
  */
 #ifndef TORC_HAL_POSIX_SANITIZE_H
 #define TORC_HAL_POSIX_SANITIZE_H
 
 #include <stddef.h>
+#include <torc/compiler.h>
 
-#ifndef __has_feature
-#define __has_feature(x) 0
-#endif
-
-#if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
-#define SANITIZED_ADDRESS 1
+#if SANITIZE_ADDRESS
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/lsan_interface.h>
 #else
-#define SANITIZED_ADDRESS                       0
 #define ASAN_UNPOISON_MEMORY_REGION(base, size) ((void)(base), (void)(size))
 static inline void __sanitizer_start_switch_fiber(void **fake, const void *base,
                                                   size_t size)
@@ -30,11 +25,9 @@ __sanitizer_finish_switch_fiber(void *fake, const void **base, size_t *size)
 }
 #endif
 
-#if defined(__SANITIZE_THREAD__) || __has_feature(thread_sanitizer)
-#define SANITIZED_THREAD 1
+#if SANITIZE_THREAD
 #include <sanitizer/tsan_interface.h>
 #else
-#define SANITIZED_THREAD 0
 static inline void *__tsan_get_current_fiber(void)
 {
     return NULL;
@@ -53,7 +46,5 @@ static inline void __tsan_switch_to_fiber(void *fiber, unsigned flags)
     (void)fiber, (void)flags;
 }
 #endif
-
-#define SANITIZED (SANITIZED_ADDRESS || SANITIZED_THREAD)
 
 #endif

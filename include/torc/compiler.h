@@ -13,14 +13,26 @@
 #define likely(e)     __builtin_expect(!!(e), 1)
 #define unlikely(e)   __builtin_expect(!!(e), 0)
 
-/* Whether AddressSanitizer watches this code. */
-#ifndef __has_feature
-#define __has_feature(name) 0
-#endif
-#if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
+/* Whether a sanitizer watches: as gcc says, as clang says. */
+#ifdef __SANITIZE_ADDRESS__
 #define SANITIZE_ADDRESS 1
-#else
+#endif
+#ifdef __SANITIZE_THREAD__
+#define SANITIZE_THREAD 1
+#endif
+#ifdef __has_feature
+#if __has_feature(address_sanitizer)
+#define SANITIZE_ADDRESS 1
+#endif
+#if __has_feature(thread_sanitizer)
+#define SANITIZE_THREAD 1
+#endif
+#endif
+#ifndef SANITIZE_ADDRESS
 #define SANITIZE_ADDRESS 0
+#endif
+#ifndef SANITIZE_THREAD
+#define SANITIZE_THREAD 0
 #endif
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))

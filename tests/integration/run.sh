@@ -638,7 +638,7 @@ test_guest_instructions() {
 # qemu.sh stays until the machine has ended, whatever signals it is sent: files that
 # QEMU writes at its end are whole then. A machine that is slow to end stands in.
 test_qemu_ends() {
-    local slow="$work/$TEST_NAME.bin" ended="$work/$TEST_NAME.ended" i
+    local slow="$work/$TEST_NAME.bin" ended="$work/$TEST_NAME.ended" status i
     mkdir -p "$slow"
     rm -f "$ended"
     printf '#!/bin/bash\n%s\n' "trap 'sleep 0.5; echo >$ended; exit 3' TERM" \
@@ -650,12 +650,15 @@ test_qemu_ends() {
         grep -q up "$work/$TEST_NAME.out" && break
         sleep 0.1
     done
+    grep -q up "$work/$TEST_NAME.out" || die "the machine does not start"
     for i in 1 2 3; do
         kill "$child"
         sleep 0.1
     done
     wait "$child"
+    status=$?
     [ -e "$ended" ] || die "it left a machine behind"
+    [ $status -eq 1 ] || die "status $status and not the machine's"
 }
 
 # ---- What is wrong gets one clear line and a status -----------------------------------------
