@@ -298,9 +298,9 @@ static inline void emigrate(struct cpu *self, bool quietly)
  * Take the list of one source, whose slot is full, and run its items. Now and
  * then the slot's line is asked for, so that the next list does not begin with
  * waiting for it: a receiver that waits takes lists as short as they are just
- * then, and short lists keep both sides waiting. (Aligned, so
- * that its loop lies in one cache line whatever is linked before: across two,
- * an item takes up to 2.1 ns, else 1.6.)
+ * then, and short lists keep both sides waiting. (Aligned, so that its loop
+ * lies in one cache line whatever is linked before: across two, an item takes
+ * up to 2.1 ns, else 1.6.)
  */
 static noinline cache_aligned void take(struct cpu *self, unsigned source)
 {

@@ -641,7 +641,7 @@ test_qemu_ends() {
     local slow="$work/$TEST_NAME.bin" ended="$work/$TEST_NAME.ended" status i
     mkdir -p "$slow"
     rm -f "$ended"
-    printf '#!/bin/bash\n%s\n' "trap 'sleep 0.5; echo >$ended; exit 3' TERM" \
+    printf '#!/bin/bash\n%s\n' "trap 'sleep 1; echo >$ended; exit 3' TERM" \
         'echo up; while :; do sleep 0.05; done' >"$slow/qemu-system-x86_64"
     chmod +x "$slow/qemu-system-x86_64"
     PATH="$slow:$PATH" tools/qemu.sh --no-net >"$work/$TEST_NAME.out" 2>&1 &
