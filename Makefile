@@ -144,7 +144,8 @@ $(APPS:%=$(BUILD)/host/%): $(BUILD)/host/%: $$(call app_objects,host,$$*) $(BUIL
 	$(Q)$(CC) -pthread -no-pie $(filter %.o %.a,$^) $@.symbols.o $(SLIRP_LIBS) -o $@
 
 # The simulated machine has a point at each atomic access of the slots.
-$(BUILD)/sim/kernel/exchange.o $(BUILD)/sim/kernel/sched.o: FLAGS-sim += -fsanitize=thread
+SIM_POINTS := kernel/exchange.c kernel/sched.c
+$(SIM_POINTS:%.c=$(BUILD)/sim/%.o): FLAGS-sim += -fsanitize=thread
 
 SIMS := $(patsubst tests/sim/sim_%.c,%,$(wildcard tests/sim/sim_*.c))
 SIM_PARTS := $(filter-out tests/sim/sim_%,$(wildcard tests/sim/*.c)) tests/stress/stress.c
@@ -165,7 +166,7 @@ PLANTED_OBJECT = $(PLANTED)/$(PLANTED_FILE:.c=.o)
 planted: $(PLANTED)/$(PLANTED_SCENARIO)
 $(PLANTED)/$(PLANTED_SCENARIO): $(BUILD)/sim/$(PLANTED_SCENARIO)
 	$(Q)$(CC) $(BASE) $(FREE) $(FLAGS-sim) -w \
-		$(if $(filter kernel/exchange.c kernel/sched.c,$(PLANTED_FILE)),-fsanitize=thread) \
+		$(if $(filter $(SIM_POINTS),$(PLANTED_FILE)),-fsanitize=thread) \
 		-c $(PLANTED)/$(PLANTED_FILE) -o $(PLANTED_OBJECT)
 	$(Q)$(CC) -pthread -Wl,--start-group $(PLANTED_OBJECT) \
 		$(BUILD)/sim/tests/sim/sim_$(PLANTED_SCENARIO).o \

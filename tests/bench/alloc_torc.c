@@ -4,6 +4,7 @@
 #include "tests/bench/alloc_loops.h"
 #include "tests/bench/bench.h"
 #include "tests/bench/flow.h"
+#include "tests/bench/torc/bench_alloc.h"
 #include <torc/app.h>
 #include <torc/log.h>
 #include <torc/machine.h>
@@ -24,11 +25,6 @@ enum { BURST = 32 };
 
 static uint64_t settled BENCH_LINE;
 
-static void pass(void)
-{
-    exchange_pass(cpu_self());
-}
-
 static void arrived(struct exchange_item *item)
 {
     struct carried *carried = container_of(item, struct carried, item);
@@ -43,7 +39,7 @@ static void send_items(uint64_t count)
 
     while (sent < count) {
         while (!flow_room(sent + BURST))
-            pass();
+            bench_turn();
         for (unsigned i = 0; i < BURST; i++) {
             struct carried *carried = mem_alloc(64);
 
@@ -51,20 +47,18 @@ static void send_items(uint64_t count)
             carried->value = sent++;
             exchange_send(1, &carried->item);
         }
-        pass();
+        bench_turn();
     }
     while (__atomic_load_n(&settled, __ATOMIC_ACQUIRE) == 0)
-        pass();
-    pass();
+        bench_turn();
+    bench_turn();
 }
 
 static void take_items(uint64_t count)
 {
-    while (flow.taken < count) {
-        pass();
-    }
-    while (exchange_pass(cpu_self()))
-        ;
+    while (flow.taken < count)
+        bench_turn();
+    bench_settle();
     __atomic_store_n(&settled, 1, __ATOMIC_RELEASE);
 }
 

@@ -59,9 +59,8 @@ static void consume(uint64_t count)
     while (flow.taken < count) {
         flow_object *object;
 
-        if (queues[0].pop(object)) {
+        if (queues[0].pop(object))
             object->handle(object);
-        }
     }
 }
 

@@ -97,9 +97,8 @@ static void consume_one(uint64_t count)
     while (flow.taken < count) {
         void *object;
 
-        if (rte_ring_sc_dequeue(rings[0], &object) == 0) {
+        if (rte_ring_sc_dequeue(rings[0], &object) == 0)
             ((struct flow_object *)object)->handle(object);
-        }
     }
 }
 

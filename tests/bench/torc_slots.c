@@ -46,9 +46,8 @@ static void produce(uint64_t count)
 
 static void consume_all(uint64_t count)
 {
-    while (flow.taken < count) {
+    while (flow.taken < count)
         pass();
-    }
 }
 
 static uint64_t slots(uint64_t count, uint64_t size)

@@ -56,6 +56,16 @@ await() {
     die "no answer from $1"
 }
 
+# await_text TEXT LOG: 10 seconds long; whether it came.
+await_text() {
+    local i
+    for i in $(seq 100); do
+        grep -q -- "$1" "$2" && return 0
+        sleep 0.1
+    done
+    return 1
+}
+
 # expect STATUS TEXT COMMAND...: it ends with that status ("fail": any but 0) and
 # prints the text on one line.
 expect() {
@@ -589,7 +599,7 @@ make_plugin() {
     gcc -shared -fPIC -O2 -pthread -o "$work/$TEST_NAME.so" tools/insn_count.c || die "the plugin"
 }
 count_boot() { # QEMU.SH OPTIONS... [-- QEMU'S]: sets count
-    local i plugin=(-plugin "$work/$TEST_NAME.so" -d plugin -D "$work/$TEST_NAME.count")
+    local plugin=(-plugin "$work/$TEST_NAME.so" -d plugin -D "$work/$TEST_NAME.count")
     local log="$work/$TEST_NAME.machine"
     case " $* " in
     *" -- "*) ;;
@@ -598,10 +608,7 @@ count_boot() { # QEMU.SH OPTIONS... [-- QEMU'S]: sets count
     timeout 60 tools/qemu.sh --disk "$work/site.img" \
         --kernel "$build/metal/webserver.elf" "$@" "${plugin[@]}" >"$log" 2>&1 &
     child=$!
-    for i in $(seq 100); do
-        grep -q 'webserver: serving' "$log" && break
-        sleep 0.1
-    done
+    await_text 'webserver: serving' "$log"
     kill "$child"
     wait "$child"
     cat "$log" "$work/$TEST_NAME.count"
@@ -646,11 +653,7 @@ test_qemu_ends() {
     chmod +x "$slow/qemu-system-x86_64"
     PATH="$slow:$PATH" tools/qemu.sh --no-net >"$work/$TEST_NAME.out" 2>&1 &
     child=$!
-    for i in $(seq 100); do
-        grep -q up "$work/$TEST_NAME.out" && break
-        sleep 0.1
-    done
-    grep -q up "$work/$TEST_NAME.out" || die "the machine does not start"
+    await_text up "$work/$TEST_NAME.out" || die "the machine does not start"
     for i in 1 2 3; do
         kill "$child"
         sleep 0.1

@@ -2,6 +2,10 @@
 #ifndef TORC_WMM_MACHINE_H
 #define TORC_WMM_MACHINE_H
 
+#include <stdbool.h>
+
+struct cpu;
+
 /*
  * setup(): give `cpu_count` CPUs memory, heaps and exchange slots, as at boot.
  * Thread n of the test is CPU cpus[n]; the others never run.
@@ -14,10 +18,8 @@ void machine_poll(unsigned us);
 /* The same: let them watch memory while they sleep. */
 void machine_watch(void);
 
-struct cpu;
-
 /* exchange_pass(), which is inline, as a part of the kernel (pass.c). */
-_Bool wmm_pass(struct cpu *cpu);
+bool wmm_pass(struct cpu *cpu);
 
 /* After machine_boot(): whoever interrupts `cpu` is at fault. */
 void machine_hush(unsigned cpu);

@@ -3,6 +3,7 @@
 #include "kernel/lib/poison.h"
 #include "kernel/percpu.h"
 #include "tests/fakes/cmocka_all.h"
+#include "tests/fakes/heap.h"
 #include "tests/fakes/machine.h"
 #include <stdlib.h>
 #include <string.h>
@@ -21,14 +22,6 @@ static int teardown(void **state)
     (void)state;
     machine_detach();
     return 0;
-}
-
-static struct mem_stats stats(void)
-{
-    struct mem_stats now;
-
-    mem_get_stats(&now);
-    return now;
 }
 
 static void test_mem_alloc_every_size(void **state)
@@ -268,15 +261,6 @@ static void test_mem_sanitizer_sees_freed_and_beyond(void **state)
 #endif
 
 /* A block made on one CPU and freed on another goes home. */
-static int free_it(void *ptr)
-{
-    mem_free(ptr);
-    return 0;
-}
-
-#include <torc/message.h>
-#include <torc/thread.h>
-
 static int foreign_free(void *arg)
 {
     size_t blocks = stats().block_count;
@@ -285,7 +269,7 @@ static int foreign_free(void *arg)
     for (int i = 0; i < 100; i++) {
         void *ptr = mem_alloc(16 + (size_t)i * 200);
 
-        if (ptr == NULL || remote_call(1, free_it, ptr) != 0)
+        if (ptr == NULL || remote_call(1, free_block, ptr) != 0)
             return 1;
     }
     for (int i = 0; i < 100 && stats().block_count != blocks; i++)
@@ -439,18 +423,12 @@ static int free_inside(void *arg)
     return 0;
 }
 
-static int free_there(void *arg)
-{
-    mem_free(arg);
-    return 0;
-}
-
 static int foreign_double_free(void *arg)
 {
     char *ptr = mem_alloc(100);
 
     (void)arg;
-    if (remote_call(1, free_there, ptr) != 0)
+    if (remote_call(1, free_block, ptr) != 0)
         return 1;
     unpoison(ptr - 32, 132);
     mem_free(ptr);
@@ -488,7 +466,7 @@ static int well_behaved(void *arg)
     mem_free(aligned);
     if (mem_alloc(SIZE_MAX / 2) != NULL || mem_alloc(1 << 30) != NULL)
         return 5;
-    return remote_call(1, free_there, ptr);
+    return remote_call(1, free_block, ptr);
 }
 
 static void test_memcheck_finds(void **state)

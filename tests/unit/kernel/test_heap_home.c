@@ -4,6 +4,7 @@
 #include "kernel/lib/poison.h"
 #include "kernel/percpu.h"
 #include "tests/fakes/cmocka_all.h"
+#include "tests/fakes/heap.h"
 #include "tests/fakes/machine.h"
 #include <stdatomic.h>
 #include <string.h>
@@ -12,14 +13,6 @@
 #include <torc/time.h>
 
 enum { SMALL = 61, LARGE = 253 }; /* blocks in a parcel */
-
-static struct mem_stats stats(void)
-{
-    struct mem_stats now;
-
-    mem_get_stats(&now);
-    return now;
-}
 
 /* Sleep until `count` have come to this CPU in all; whether they did. */
 static bool await_home(uint64_t count)
@@ -75,12 +68,6 @@ static int free_in_turns(void *arg)
     return 0;
 }
 
-static int free_one(void *arg)
-{
-    mem_free(arg);
-    return 0;
-}
-
 /* ---- Alone, and in parcels ----------------------------------------------- */
 
 static int one_by_one(void *arg)
@@ -90,7 +77,7 @@ static int one_by_one(void *arg)
     (void)arg;
     fill(300, 40);
     for (int i = 0; i < 300; i++) {
-        if (remote_call(1, free_one, all.block[i]) != 0)
+        if (remote_call(1, free_block, all.block[i]) != 0)
             return 1;
     }
     if (!await_home(300) || stats().block_count > before + 1)
