@@ -19,6 +19,7 @@ SRCS-kernel :=
 SRCS-metal :=
 SRCS-posix-k :=
 SRCS-posix-h :=
+SRCS-posix-real :=
 SRCS-posix-sim :=
 include kernel/module.mk drivers/module.mk fs/ext2/module.mk net/module.mk
 include hal/baremetal/module.mk hal/posix/module.mk
@@ -33,25 +34,37 @@ FAKES := $(wildcard tests/fakes/*.c tests/models/*.c) tests/stress/stress.c
 WARN := -Wall -Wextra -Werror -Wshadow -Wundef -Wvla -Wstrict-prototypes \
 	-Wmissing-prototypes -Wpointer-arith -Wcast-align -Wwrite-strings \
 	-Wimplicit-fallthrough -Wframe-larger-than=1024
+# A frame larger than a page is touched page by page, so that it cannot jump over a
+# guard page.
 BASE := -std=c11 -g -O2 -fno-common -fno-omit-frame-pointer \
+	-fstack-clash-protection \
 	-fno-strict-aliasing -ffile-prefix-map=$(CURDIR)/= -I. -Iinclude \
 	-MMD -MP
 # No libc: with -nostdinc only the compiler's own headers are there.
 # No red zone on either machine: hal_context_switch() pushes inline.
-FREE := -ffreestanding -nostdinc -mno-red-zone \
+FREE := -ffreestanding -fbuiltin -nostdinc -mno-red-zone \
 	-isystem $(shell $(CC) -print-file-name=include 2>/dev/null)
 METAL := -Ihal/baremetal -mgeneral-regs-only -fno-pic -fno-pie \
 	-fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables \
 	-ffunction-sections -fdata-sections
 SAN := -fsanitize=address,undefined -fno-sanitize-recover=all
 SLIRP_CFLAGS = $(shell pkg-config --cflags slirp 2>/dev/null)
-SLIRP_LIBS = $(shell pkg-config --libs slirp 2>/dev/null)
+HOST_LIBS = $(shell pkg-config --libs slirp liburing 2>/dev/null)
 HOSTED := -D_GNU_SOURCE -mno-red-zone -Ihal/posix -pthread
+
+# What runs once, or when something has failed, is built for size in the image.
+ONCE := hal/baremetal/boot/% hal/baremetal/firmware/% kernel/base/% kernel/boot/% \
+	drivers/pci.c drivers/virtio.c drivers/virtio_pci.c drivers/virtio_mmio.c \
+	kernel/device/block.c kernel/device/block_recover.c kernel/device/device.c \
+	kernel/device/partition.c kernel/device/mbr.c kernel/device/gpt.c \
+	fs/ext2/super.c apps/webserver/settings.c apps/webserver/main.c net/stack_start.c
+ONCE-metal := -Os
 
 # Applications, and the test of it, may use floating point; the kernel may not.
 WITH-FLOAT := apps/% tests/integration/hal_contract_fp.c
 flags = $(if $(filter $(WITH-FLOAT),$(1)),$(filter-out \
-	-mgeneral-regs-only,$(FLAGS-$(2))),$(FLAGS-$(2)))
+	-mgeneral-regs-only,$(FLAGS-$(2))),$(FLAGS-$(2))) $(if \
+	$(filter $(ONCE),$(1)),$(ONCE-$(2)))
 
 FLAGS-metal := $(METAL)
 FLAGS-host := -Ihal/posix
@@ -82,7 +95,10 @@ $(BUILD)/$(1)/tests/%.o: tests/%.c
 	$$(Q)$$(CC) $$(BASE) $$(filter-out -Wframe%,$$(WARN)) $$(HOSTED) \
 		$$(FLAGS-$(1)) -c $$< -o $$@
 
-$(BUILD)/$(1)/hal/posix/host_%.o: hal/posix/host_%.c
+# It includes host/slirp.c.
+$(BUILD)/$(1)/tests/unit/posix/test_slirp.o: HOSTED += $(SLIRP_CFLAGS)
+
+$(BUILD)/$(1)/hal/posix/host/%.o: hal/posix/host/%.c
 	@mkdir -p $$(@D)
 	$$(call say,CC,$$<)
 	$$(Q)$$(CC) $$(BASE) $$(WARN) $$(HOSTED) $$(SLIRP_CFLAGS) $$(FLAGS-$(1)) \
@@ -111,25 +127,25 @@ $(BUILD)/$(1)/unit/%: $(BUILD)/$(1)/tests/unit/%.o \
 		$(BUILD)/$(1)/tests/libfakes.a $(BUILD)/$(1)/libtorc.a
 	@mkdir -p $$(@D)
 	$$(Q)$$(CC) -pthread $$(LINK-$(1)) -Wl,--start-group $$^ -Wl,--end-group \
-		-lcmocka $$(SLIRP_LIBS) -o $$@
+		-lcmocka $$(HOST_LIBS) -o $$@
 endef
 
-OBJS-posix := $(patsubst %.c,%.o,$(patsubst %.S,%.o,$(SRCS-posix-k) $(SRCS-posix-h)))
-OBJS-sim := $(filter-out %/host_thread.o,$(OBJS-posix)) $(SRCS-posix-sim:.c=.o)
+OBJS-posix := $(patsubst %.c,%.o,$(patsubst %.S,%.o,$(SRCS-posix-k) $(SRCS-posix-h) $(SRCS-posix-real)))
+OBJS-sim := $(filter-out $(SRCS-posix-real:.c=.o),$(OBJS-posix)) $(SRCS-posix-sim:.c=.o)
 $(foreach v,host asan tsan cov fuzz,$(eval OBJS-hal-$(v) := $(OBJS-posix)))
 OBJS-hal-sim := $(OBJS-sim)
 OBJS-metal := $(patsubst %.c,%.o,$(patsubst %.S,%.o,$(SRCS-metal)))
 $(foreach v,$(VARIANTS),$(eval $(call variant_rules,$(v))))
 
-# Every source of apps/<name>/ is part of the application. Images are linked
+# Every source below apps/<name>/ is part of the application. Images are linked
 # twice: the second time with the names of the first, for backtraces.
-app_objects = $(patsubst %.c,$(BUILD)/$(1)/%.o,$(wildcard apps/$(2)/*.c))
+app_objects = $(patsubst %.c,$(BUILD)/$(1)/%.o,$(wildcard apps/$(2)/*.c apps/$(2)/*/*.c))
 LINK-image := -nostdlib -static -no-pie -Wl,--gc-sections -Wl,--build-id=none \
-	-Wl,-z,max-page-size=4096 -Wl,-z,noexecstack -Wl,-z,norelro -T hal/baremetal/link.ld
+	-Wl,-z,max-page-size=4096 -Wl,-z,noexecstack -Wl,-z,norelro -T hal/baremetal/boot/link.ld
 
 .SECONDEXPANSION:
 $(APPS:%=$(BUILD)/metal/%.elf): $(BUILD)/metal/%.elf: $$(call app_objects,metal,$$*) $(BUILD)/metal/libtorc.a \
-		$(OBJS-metal:%=$(BUILD)/metal/%) hal/baremetal/link.ld tools/symbols.sh
+		$(OBJS-metal:%=$(BUILD)/metal/%) hal/baremetal/boot/link.ld tools/symbols.sh
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LINK-image) $(filter %.o,$^) $(filter %.a,$^) -o $@.first
 	$(Q)tools/symbols.sh $@.first >$@.symbols.S
@@ -138,27 +154,31 @@ $(APPS:%=$(BUILD)/metal/%.elf): $(BUILD)/metal/%.elf: $$(call app_objects,metal,
 
 $(APPS:%=$(BUILD)/host/%): $(BUILD)/host/%: $$(call app_objects,host,$$*) $(BUILD)/host/libtorc.a
 	$(call say,LD,$@)
-	$(Q)$(CC) -pthread -no-pie $(filter %.o %.a,$^) $(SLIRP_LIBS) -o $@.first
+	$(Q)$(CC) -pthread -no-pie $(filter %.o %.a,$^) $(HOST_LIBS) -o $@.first
 	$(Q)tools/symbols.sh $@.first >$@.symbols.S
 	$(Q)$(CC) -c $@.symbols.S -o $@.symbols.o
-	$(Q)$(CC) -pthread -no-pie $(filter %.o %.a,$^) $@.symbols.o $(SLIRP_LIBS) -o $@
+	$(Q)$(CC) -pthread -no-pie $(filter %.o %.a,$^) $@.symbols.o $(HOST_LIBS) -o $@
 
-# The simulated machine has a point at each atomic access of the slots.
-SIM_POINTS := kernel/exchange.c kernel/sched.c
-$(SIM_POINTS:%.c=$(BUILD)/sim/%.o): FLAGS-sim += -fsanitize=thread
+# The simulated machine has a point at each atomic access of the slots and of the
+# rings that are shared with devices. (gcc warns that ThreadSanitizer's own library
+# does not know fences; step_atomic.c does.)
+SIM_POINTS := kernel/cpu/exchange.c kernel/cpu/pass.c kernel/thread/sched.c \
+	$(wildcard drivers/virtqueue*.c)
+$(SIM_POINTS:%.c=$(BUILD)/sim/%.o): FLAGS-sim += -fsanitize=thread -Wno-tsan
 
 SIMS := $(patsubst tests/sim/sim_%.c,%,$(wildcard tests/sim/sim_*.c))
 SIM_PARTS := $(filter-out tests/sim/sim_%,$(wildcard tests/sim/*.c)) tests/stress/stress.c
-$(SIMS:%=$(BUILD)/sim/%): $(BUILD)/sim/%: $(BUILD)/sim/tests/sim/sim_%.o \
-		$(SIM_PARTS:%.c=$(BUILD)/sim/%.o) $(BUILD)/sim/libtorc.a
+SIM_PARTS-io := $(wildcard tests/sim/io/*.c) tests/models/fault.c $(wildcard tests/models/virtio_*.c)
+sim_objects = $(patsubst %.c,$(BUILD)/sim/%.o,tests/sim/sim_$(1).c $(SIM_PARTS) $(SIM_PARTS-$(1)))
+$(SIMS:%=$(BUILD)/sim/%): $(BUILD)/sim/%: $$(call sim_objects,$$*) $(BUILD)/sim/libtorc.a
 	$(call say,LD,$@)
-	$(Q)$(CC) -pthread -Wl,--start-group $^ -Wl,--end-group $(SLIRP_LIBS) -o $@
+	$(Q)$(CC) -pthread -Wl,--start-group $^ -Wl,--end-group $(HOST_LIBS) -o $@
 
 $(BUILD)/%/stress: $(BUILD)/%/tests/stress/stress_main.o $(BUILD)/%/tests/stress/stress.o \
 		$(BUILD)/%/tests/libfakes.a $(BUILD)/%/libtorc.a
 	$(call say,LD,$@)
 	$(Q)$(CC) -pthread $(LINK-$*) -Wl,--start-group $^ -Wl,--end-group \
-		-lcmocka $(SLIRP_LIBS) -o $@
+		-lcmocka $(HOST_LIBS) -o $@
 
 # A simulation with one mistake in it, for tools/sim_check.sh: PLANTED_FILE comes
 # from the directory PLANTED.
@@ -169,9 +189,8 @@ $(PLANTED)/$(PLANTED_SCENARIO): $(BUILD)/sim/$(PLANTED_SCENARIO)
 		$(if $(filter $(SIM_POINTS),$(PLANTED_FILE)),-fsanitize=thread) \
 		-c $(PLANTED)/$(PLANTED_FILE) -o $(PLANTED_OBJECT)
 	$(Q)$(CC) -pthread -Wl,--start-group $(PLANTED_OBJECT) \
-		$(BUILD)/sim/tests/sim/sim_$(PLANTED_SCENARIO).o \
-		$(SIM_PARTS:%.c=$(BUILD)/sim/%.o) $(BUILD)/sim/libtorc.a \
-		-Wl,--end-group $(SLIRP_LIBS) -o $@
+		$(call sim_objects,$(PLANTED_SCENARIO)) $(BUILD)/sim/libtorc.a \
+		-Wl,--end-group $(HOST_LIBS) -o $@
 
 # The contract test of the HAL is a kernel of its own: a HAL and kernel/lib.
 CONTRACT := $(wildcard tests/integration/hal_contract*.c)
@@ -187,12 +206,31 @@ contract_objects = $(CONTRACT:tests/integration/%.c=$(BUILD)/$(1)/contract/%.o)
 $(BUILD)/metal/hal_contract.elf: $(call contract_objects,metal) \
 		$(BUILD)/metal/libtorc.a $(OBJS-metal:%=$(BUILD)/metal/%)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(LINK-image) $(filter %.o %.a,$^) -o $@
+	$(Q)$(CC) $(LINK-image) $(filter %.o,$^) $(filter %.a,$^) -o $@
 $(BUILD)/host/hal_contract: $(call contract_objects,host) $(BUILD)/host/libtorc.a
 	$(call say,LD,$@)
-	$(Q)$(CC) -pthread $^ $(SLIRP_LIBS) -o $@
+	$(Q)$(CC) -pthread $^ $(HOST_LIBS) -o $@
+
+# Faults by the machine's own instructions, which applications have none of.
+$(BUILD)/metal/faults.elf: $(BUILD)/metal/tests/integration/machine_faults.o
+
+# hello with more text and .bss than large pages hold.
+$(BUILD)/metal/big_image.elf: $(BUILD)/metal/tests/integration/big_image.o \
+		$(BUILD)/metal/apps/hello/main.o $(BUILD)/metal/libtorc.a \
+		$(OBJS-metal:%=$(BUILD)/metal/%) hal/baremetal/boot/link.ld
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LINK-image) $(filter %.o,$^) $(filter %.a,$^) -o $@
+
+# What it executes between its marks is known.
+$(BUILD)/metal/profile_app.elf: $(BUILD)/metal/contract/profile_app.o \
+		$(BUILD)/metal/tests/integration/profile_known.o \
+		$(BUILD)/metal/apps/bench/marks.o $(BUILD)/metal/libtorc.a \
+		$(OBJS-metal:%=$(BUILD)/metal/%) hal/baremetal/boot/link.ld
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LINK-image) $(filter %.o,$^) $(filter %.a,$^) -o $@
 
 include tests/wmm/rules.mk
+include tests/qtest/rules.mk
 
 # ---- Targets --------------------------------------------------------------------
 
@@ -254,8 +292,9 @@ unit: $(UNIT:%=$(BUILD)/asan/unit/%) | need-test ## unit tests on the host, ASan
 	$(Q)tools/run_unit.sh $^
 
 integration: metal host $(BUILD)/metal/hal_contract.elf \
-		$(BUILD)/host/hal_contract | need-test ## boot the images, fetch files
-	$(Q)BUILD=$(BUILD) tests/integration/run.sh $(TESTS)
+		$(BUILD)/metal/big_image.elf $(BUILD)/metal/profile_app.elf \
+		$(BUILD)/host/hal_contract | need-test ## boot the images, fetch files; MATRIX=1: on 240 machines and over every disk and card
+	$(Q)BUILD=$(BUILD) $(if $(MATRIX),tests/integration/matrices.sh $(MATRIX),tests/integration/run.sh $(TESTS))
 
 SEEDS ?= 1000
 SECONDS ?= 30
@@ -272,14 +311,32 @@ check: ## layers, no lock, format, second compiler, tidiness
 	$(Q)$(MAKE) --no-print-directory metal host
 	$(Q)BUILD=$(BUILD) tools/check.sh
 
-coverage: ## lcov pages of the unit tests: build/coverage/index.html
-	$(Q)tools/need.sh build test coverage
-	$(Q)$(MAKE) --no-print-directory $(UNIT:%=$(BUILD)/cov/unit/%)
+coverage: ## lcov pages of the unit tests, and how much of hal/baremetal runs in QEMU
+	$(Q)tools/need.sh build run test coverage mutants
+	$(Q)$(MAKE) --no-print-directory coverage-programs
 	$(Q)BUILD=$(BUILD) tools/coverage.sh $(UNIT:%=$(BUILD)/cov/unit/%)
+# The application's objects: what no unit test links counts as never executed.
+coverage-programs: $(UNIT:%=$(BUILD)/cov/unit/%) $(call app_objects,cov,webserver) \
+		metal host $(BUILD)/metal/hal_contract.elf
 
 include tests/bench/rules.mk
+include tools/profile/rules.mk
 
-wmm: ## explore the weak-memory executions of kernel/exchange.c
+PART ?=
+FILE ?=
+MUTANT ?=
+SHOW ?=
+N ?= 200
+SEED ?= 1
+mutants: ## do tests notice a changed line? PART=net N=200 SEED=1 FILE= MUTANT=id SHOW=1
+	$(Q)tools/need.sh build test mutants
+	$(Q)$(MAKE) --no-print-directory $(UNIT:%=$(BUILD)/asan/unit/%) \
+		$(UNIT:%=$(BUILD)/cov/unit/%) $(SIMS:%=$(BUILD)/sim/%)
+	$(Q)BUILD=$(BUILD) tools/mutants/mutants.pl $(PART:%=--part %) \
+		$(FILE:%=--file %) $(MUTANT:%=--mutant %) $(if $(SHOW),--show) \
+		--count $(N) --seed $(SEED)
+
+wmm: ## explore the weak-memory executions of kernel/cpu/exchange.c
 	$(Q)tools/need.sh build
 	$(Q)$(MAKE) --no-print-directory $(BUILD)/wmm/wmm
 	$(Q)BUILD=$(BUILD) tools/wmm.sh
@@ -292,10 +349,24 @@ fuzz: ## libFuzzer: TARGET=ext2 SECONDS=30
 	$(Q)$(MAKE) --no-print-directory CC=clang-14 $(BUILD)/fuzz/fuzz_$(TARGET)
 	$(Q)BUILD=$(BUILD) tools/fuzz.sh $(TARGET) $(SECONDS)
 
+fuzz-all: ## each fuzzer, one after the other: SECONDS=30
+	$(Q)tools/need.sh build test check fuzz
+	$(Q)$(MAKE) --no-print-directory fuzz-programs
+	$(Q)BUILD=$(BUILD) tools/fuzz.sh all $(SECONDS) $(FUZZ)
+fuzz-programs:
+	$(Q)$(MAKE) --no-print-directory CC=clang-14 $(FUZZ:%=$(BUILD)/fuzz/fuzz_%)
+
+# Everything that the tests of .ci/run use, so that they can run side by side.
+all-tests: metal host $(UNIT:%=$(BUILD)/asan/unit/%) coverage-programs \
+		$(BUILD)/metal/hal_contract.elf $(BUILD)/host/hal_contract \
+		$(BUILD)/metal/profile_app.elf $(BUILD)/metal/big_image.elf \
+		$(SIMS:%=$(BUILD)/sim/%) $(BUILD)/tsan/stress $(BUILD)/wmm/wmm \
+		$(QTESTS:%=$(BUILD)/asan/qtest/%) fuzz-programs
+
 $(BUILD)/fuzz/fuzz_%: $(BUILD)/fuzz/tests/fuzz/fuzz_%.o \
 		$(BUILD)/fuzz/tests/libfakes.a $(BUILD)/fuzz/libtorc.a
 	$(Q)$(CC) -pthread $(LINK-fuzz) -Wl,--start-group $^ -Wl,--end-group \
-		-lcmocka $(SLIRP_LIBS) -o $@
+		-lcmocka $(HOST_LIBS) -o $@
 
 format: ## format the tree with clang-format
 	$(Q)git ls-files -co --exclude-standard '*.c' '*.h' | xargs clang-format-14 -i
@@ -304,9 +375,10 @@ clean: ## remove everything made
 	rm -rf $(BUILD)
 
 help: ## this list
-	@awk -F':.*## ' '/^[a-z_-]+:.*## /{printf "  %-14s %s\n",$$1,$$2}' Makefile tests/bench/rules.mk
+	@awk -F':.*## ' '/^[a-z_-]+:.*## /{printf "  %-14s %s\n",$$1,$$2}' Makefile tests/qtest/rules.mk \
+		tests/bench/rules.mk tools/profile/rules.mk
 
 .PHONY: metal host deps run run-installed run-host image test need-build need-test \
-	unit integration sim-check planted stress check coverage wmm fuzz format clean help
+	unit integration sim-check planted stress check coverage mutants wmm fuzz fuzz-all fuzz-programs all-tests coverage-programs format clean help
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -1,21 +1,68 @@
-/* Cards of the hosted machine: the net class over hal_net_*. */
-#include "drivers/drivers.h"
+/*
+ * Cards of the hosted machine: the net class over hal_net_*. Each queue of the
+ * card is one of the host's, on the CPU it belongs to.
+ *
+ * The host copies a frame out of its packet at once, so a packet that was sent
+ * is free when send() returns. A frame comes into a packet; where frames may be
+ * longer than one, what does not fit goes into buffers of 16 KiB, which the
+ * packet has as slices.
+ */
 #include "hal/hal.h"
-#include "kernel/irq_work.h"
-#include "kernel/lib/check.h"
-#include "kernel/lib/mem.h"
-#include "kernel/netdev.h"
-#include "kernel/percpu.h"
+#include "hal/leaf.h"
+#include "kernel/cpu/irq_work.h"
+#include "kernel/cpu/percpu.h"
+#include "kernel/device/driver.h"
+#include "kernel/device/netdev.h"
+#include "kernel/lib/minmax.h"
+#include <torc/assert.h>
+#include <torc/drivers.h>
 #include <torc/log.h>
 #include <torc/memory.h>
+#include <torc/message.h>
+#include <torc/string.h>
 
-enum { PACKETS = 512, PACKETS_SMALL = 128, SMALL_MEMORY = 16 * 1024 * 1024 };
+enum {
+    PACKETS = 512,
+    PACKETS_SMALL = 128,
+    SMALL_MEMORY = 16 * 1024 * 1024,
+    FIRST_SIZE = PACKET_SIZE - PACKET_HEADROOM,
+    LARGE_SIZE = 16 * 1024,
+    LARGE_COUNT = 64,
+    SPARE_MAX = 4, /* with the first part they hold 64 KiB */
+};
+static_assert(FIRST_SIZE + SPARE_MAX * LARGE_SIZE >= 65535 + 14,
+              "the longest frame fits");
+
+struct leaf_queue;
+
+/* Memory for the rest of a long frame. */
+struct leaf_large {
+    struct buf buf;
+    struct leaf_queue *queue;
+    struct leaf_large *next_free;
+};
+
+/* A queue. Made by its CPU when the card is first started, and stays. */
+struct leaf_queue {
+    /* constant: */
+    struct leaf_net *leaf;
+    unsigned index;
+    unsigned spare_count; /* that a frame may need */
+    /* its CPU only: */
+    struct irq_work work;
+    bool is_attached; /* its interrupt */
+    bool dry;         /* the last poll has found the end of what had come */
+    struct leaf_large *free;
+    struct leaf_large *spares[SPARE_MAX]; /* for the next frame, or NULL */
+};
 
 struct leaf_net {
     struct net_device net;
+    /* constant: */
     unsigned unit;
-    int irq;
-    struct irq_work work; /* owner CPU */
+    uint32_t frame_max;
+    /* [i] belongs to the CPU of queue i: */
+    struct leaf_queue *queues[NET_QUEUE_MAX];
 };
 
 static struct leaf_net *leaf_of(struct net_device *dev)
@@ -23,74 +70,346 @@ static struct leaf_net *leaf_of(struct net_device *dev)
     return container_of(dev, struct leaf_net, net);
 }
 
-static int leaf_send(struct net_device *dev, struct packet *packet)
+static struct leaf_queue *queue_of(struct net_queue *queue)
 {
-    int status = hal_net_send(leaf_of(dev)->unit, packet->data, packet->len);
+    return leaf_of(queue->device)->queues[queue->index];
+}
 
-    if (status == 0)
-        packet_put(packet);
-    return status;
+/* ---- Out ----------------------------------------------------------------- */
+
+static void describe(const struct packet *packet, struct hal_vec *vec,
+                     struct hal_net_frame *frame)
+{
+    static const uint8_t segments[] = {
+        [PACKET_WHOLE] = HAL_NET_WHOLE,
+        [PACKET_TCP4] = HAL_NET_TCP4,
+        [PACKET_TCP6] = HAL_NET_TCP6,
+    };
+    const struct packet_offload *offload = &packet->offload;
+    uint16_t head = (uint16_t)packet_headroom(packet);
+    unsigned count = 0;
+
+    vec[count++] = (struct hal_vec){packet->data, packet->len};
+    for (unsigned i = 0; i < packet->slice_count; i++)
+        vec[count++] = (struct hal_vec){slice_data(&packet->slices[i]),
+                                        packet->slices[i].len};
+    assert(offload->segments < COUNT_OF(segments));
+    *frame = (struct hal_net_frame){.vec = vec,
+                                    .vec_count = count,
+                                    .len = packet_len(packet),
+                                    .segments = segments[offload->segments],
+                                    .segment_len = offload->segment_len,
+                                    .headers_len = offload->headers_len};
+    if (offload->csum_partial) {
+        assert(offload->csum_start >= head);
+        frame->csum_partial = true;
+        frame->csum_start = (uint16_t)(offload->csum_start - head);
+        frame->csum_at = (uint16_t)(offload->csum_at - head);
+    }
+}
+
+static unsigned leaf_send(struct net_queue *queue,
+                          struct packet *const packets[], unsigned count)
+{
+    unsigned unit = leaf_of(queue->device)->unit;
+    struct hal_vec vec[1 + PACKET_SLICES];
+    struct hal_net_frame frame;
+    unsigned taken = 0;
+
+    static_assert(COUNT_OF(vec) <= HAL_NET_VECS, "the host takes it");
+    for (; taken < count; taken++) {
+        int status;
+
+        describe(packets[taken], vec, &frame);
+        status = hal_net_send(unit, queue->index, &frame);
+        if (status == -EAGAIN)
+            break; /* the interrupt tells when there is room */
+        if (status != 0) {
+            net_drop_sent(queue, packets[taken]);
+            continue;
+        }
+        net_count_sent(queue, frame.len);
+        packet_put(packets[taken]);
+    }
+    return taken;
+}
+
+/* ---- In ------------------------------------------------------------------ */
+
+static void large_release(struct buf *buf)
+{
+    struct leaf_large *large = container_of(buf, struct leaf_large, buf);
+
+    large->next_free = large->queue->free;
+    large->queue->free = large;
+}
+
+/* Whether there is memory for the rest of a frame. */
+static bool spares_ready(struct leaf_queue *queue)
+{
+    for (unsigned i = 0; i < queue->spare_count; i++) {
+        struct leaf_large *large = queue->free;
+
+        if (queue->spares[i] != NULL)
+            continue;
+        if (large == NULL)
+            return false;
+        queue->free = large->next_free;
+        large->buf.refs = 1;
+        queue->spares[i] = large;
+    }
+    return true;
+}
+
+/* `len` bytes of a frame lie in spares: they are the packet's now. */
+static void rest_add(struct leaf_queue *queue, struct packet *packet,
+                     uint32_t len)
+{
+    for (unsigned i = 0; len > 0; i++) {
+        uint32_t part = min_u32(len, LARGE_SIZE);
+        int status;
+
+        assert(i < queue->spare_count);
+        status = packet_add_slice(
+            packet, (struct slice){&queue->spares[i]->buf, 0, part});
+        assert(status == 0);
+        queue->spares[i] = NULL;
+        len -= part;
+    }
+}
+
+/* What the host says of a frame. False: it makes no sense. */
+static bool offload_take(const struct hal_net_frame *frame,
+                         struct packet *packet)
+{
+    static const uint8_t segments[] = {
+        [HAL_NET_WHOLE] = PACKET_WHOLE,
+        [HAL_NET_TCP4] = PACKET_TCP4,
+        [HAL_NET_TCP6] = PACKET_TCP6,
+    };
+    size_t head = packet_headroom(packet);
+
+    if (frame->segments >= COUNT_OF(segments) ||
+        (frame->csum_partial && frame->csum_at + 2U > packet->len))
+        return false;
+    packet->offload =
+        (struct packet_offload){.csum_partial = frame->csum_partial,
+                                .csum_valid = frame->csum_valid,
+                                .segments = segments[frame->segments],
+                                .segment_len = frame->segment_len,
+                                .headers_len = frame->headers_len};
+    if (frame->csum_partial) {
+        packet->offload.csum_start = (uint16_t)(frame->csum_start + head);
+        packet->offload.csum_at = (uint16_t)(frame->csum_at + head);
+    }
+    return true;
+}
+
+/* Receive into the packet. Returns 0, or the error of the host. */
+static int receive(struct leaf_queue *queue, struct packet *packet)
+{
+    struct hal_vec vec[1 + SPARE_MAX];
+    struct hal_net_frame frame = {.vec = vec,
+                                  .vec_count = 1 + queue->spare_count};
+    uint32_t first;
+    int status;
+
+    vec[0].len = packet_tailroom(packet);
+    vec[0].base = packet_append(packet, vec[0].len);
+    for (unsigned i = 0; i < queue->spare_count; i++)
+        vec[1 + i] = (struct hal_vec){queue->spares[i]->buf.base, LARGE_SIZE};
+    status = hal_net_recv(queue->leaf->unit, queue->index, &frame);
+    if (status != 0)
+        return status;
+    first = min_u32(frame.len, (uint32_t)vec[0].len);
+    packet_trim(packet, first);
+    rest_add(queue, packet, frame.len - first);
+    return offload_take(&frame, packet) ? 0 : -EMSGSIZE;
 }
 
 /*
- * hal_net_recv() that finds nothing arms the interrupt by itself. Without a
- * packet to put a frame in, it is left where it is and looked for again.
+ * Without memory a frame cannot be received: it stays with the host, and is
+ * there at the next poll.
  */
-static unsigned leaf_poll(struct net_device *dev, unsigned budget)
+static unsigned leaf_poll(struct net_queue *net, struct packet *packets[],
+                          unsigned max)
 {
-    struct leaf_net *leaf = leaf_of(dev);
+    struct leaf_queue *queue = queue_of(net);
     unsigned count = 0;
 
-    while (count < budget) {
+    queue->dry = false;
+    for (unsigned i = 0; i < max && spares_ready(queue); i++) {
         struct packet *packet = packet_get();
-        int len;
+        int status;
 
         if (packet == NULL)
-            return budget;
-        len = hal_net_recv(leaf->unit, packet->data, packet_tailroom(packet));
-        if (len < 0)
-            packet_put(packet);
-        if (len == -EAGAIN)
             break;
-        count++;
-        if (len < 0) {
-            dev->rx_dropped++;
+        status = receive(queue, packet);
+        if (status == 0) {
+            net_count_received(net, packet_len(packet));
+            packets[count++] = packet;
             continue;
         }
-        packet->len = (size_t)len;
-        net_receive(dev, packet);
+        packet_put(packet);
+        queue->dry = status == -EAGAIN;
+        if (queue->dry)
+            break;
+        net->rx_dropped++;
     }
     return count;
 }
 
+static bool leaf_arm(struct net_queue *net, bool on)
+{
+    const struct leaf_queue *queue = queue_of(net);
+
+    if (on && !queue->dry)
+        return false;
+    return hal_net_arm(queue->leaf->unit, queue->index, on);
+}
+
+/* ---- Interrupts ---------------------------------------------------------- */
+
 static void leaf_irq(void *arg)
 {
-    struct leaf_net *leaf = arg;
+    struct leaf_queue *queue = arg;
 
-    irq_work_raise(&leaf->work);
+    irq_work_raise(&queue->work);
 }
 
 static void leaf_work(struct irq_work *work)
 {
-    net_wake(&container_of(work, struct leaf_net, work)->net);
+    struct leaf_queue *queue = container_of(work, struct leaf_queue, work);
+    struct net_device *dev = &queue->leaf->net;
+
+    if (queue->index == 0)
+        net_link_set(dev, hal_net_link(queue->leaf->unit));
+    net_wake(&dev->queues[queue->index]);
 }
 
-static int leaf_start(struct device *device)
+/* ---- Starting ------------------------------------------------------------ */
+
+/* Returns them, or NULL: no memory. */
+static struct leaf_large *larges_make(struct leaf_queue *queue)
 {
-    struct leaf_net *leaf = leaf_of(net_from_device(device));
-    struct mem_stats memory;
+    struct leaf_large *larges = mem_alloc_zeroed(LARGE_COUNT * sizeof(*larges));
+    uint8_t *base;
+
+    if (larges == NULL)
+        return NULL;
+    base = dma_alloc((size_t)LARGE_COUNT * LARGE_SIZE);
+    if (base == NULL) {
+        mem_free(larges);
+        return NULL;
+    }
+    for (unsigned i = 0; i < LARGE_COUNT; i++) {
+        larges[i].queue = queue;
+        buf_init(&larges[i].buf, base + (size_t)i * LARGE_SIZE, LARGE_SIZE,
+                 large_release);
+        buf_put(&larges[i].buf);
+    }
+    return larges;
+}
+
+/* None of them is in use. */
+static void larges_free(struct leaf_large *larges)
+{
+    if (larges == NULL)
+        return;
+    dma_free(larges[0].buf.base, (size_t)LARGE_COUNT * LARGE_SIZE);
+    mem_free(larges);
+}
+
+static int queue_make(struct leaf_net *leaf, unsigned index)
+{
+    struct leaf_queue *queue = mem_alloc_zeroed(sizeof(*queue));
+    struct leaf_large *larges = NULL;
+    unsigned packets = PACKETS;
+    int status = -ENOMEM;
+
+    if (queue == NULL)
+        return -ENOMEM;
+    queue->leaf = leaf;
+    queue->index = index;
+    irq_work_init(&queue->work, leaf_work);
+    if (leaf->frame_max > FIRST_SIZE)
+        queue->spare_count =
+            (leaf->frame_max - FIRST_SIZE + LARGE_SIZE - 1) / LARGE_SIZE;
+    assert(queue->spare_count <= SPARE_MAX);
+    if (queue->spare_count > 0)
+        larges = larges_make(queue);
+    if (mem_free_bytes() < SMALL_MEMORY)
+        packets = PACKETS_SMALL;
+    if (queue->spare_count == 0 || larges != NULL)
+        status = packet_pool_grow(packets);
+    if (status != 0) {
+        larges_free(larges);
+        mem_free(queue);
+        return status;
+    }
+    leaf->queues[index] = queue;
+    return 0;
+}
+
+/* On the CPU of the queue; once more after a start that failed. */
+static int queue_start(void *arg)
+{
+    const struct net_queue *net = arg;
+    struct leaf_net *leaf = leaf_of(net->device);
+    struct leaf_queue *queue = leaf->queues[net->index];
+    int irq = hal_net_open(leaf->unit, net->index);
     int status;
 
-    mem_get_stats(&memory);
-    status = packet_pool_grow(memory.free_bytes < SMALL_MEMORY ? PACKETS_SMALL
-                                                               : PACKETS);
-    if (status != 0)
-        return status;
-    irq_work_init(&leaf->work, leaf_work);
-    return hal_irq_attach(leaf->irq, cpu_self()->id, leaf_irq, leaf);
+    if (irq < 0)
+        return irq;
+    if (queue == NULL) {
+        status = queue_make(leaf, net->index);
+        if (status != 0)
+            return status;
+        queue = leaf->queues[net->index];
+    }
+    if (!queue->is_attached) {
+        status = hal_irq_attach(irq, cpu_self()->id, leaf_irq, queue);
+        if (status != 0)
+            return status;
+        queue->is_attached = true;
+    }
+    queue->dry = false;
+    return 0;
 }
 
-static const struct net_ops leaf_ops = {.send = leaf_send, .poll = leaf_poll};
+static int leaf_start(struct net_device *dev)
+{
+    int status = 0;
+
+    for (unsigned i = 0; status == 0 && i < dev->queue_count; i++)
+        status = remote_call(dev->queues[i].cpu, queue_start, &dev->queues[i]);
+    dev->link_up = hal_net_link(leaf_of(dev)->unit);
+    return status;
+}
+
+static const struct net_ops leaf_ops = {
+    .start = leaf_start, .send = leaf_send, .poll = leaf_poll, .arm = leaf_arm};
+
+/* ---- Finding ------------------------------------------------------------- */
+
+static unsigned offloads_of(unsigned hal)
+{
+    static const struct {
+        unsigned hal;
+        unsigned net;
+    } pairs[] = {
+        {HAL_NET_TX_CSUM, NET_TX_CSUM},   {HAL_NET_TX_TCP4, NET_TX_TCP4},
+        {HAL_NET_TX_TCP6, NET_TX_TCP6},   {HAL_NET_RX_CSUM, NET_RX_CSUM},
+        {HAL_NET_RX_LARGE, NET_RX_LARGE},
+    };
+    unsigned offloads = 0;
+
+    for (unsigned i = 0; i < COUNT_OF(pairs); i++)
+        if ((hal & pairs[i].hal) != 0)
+            offloads |= pairs[i].net;
+    return offloads;
+}
 
 static int leaf_probe(void)
 {
@@ -102,10 +421,11 @@ static int leaf_probe(void)
         if (leaf == NULL)
             return -ENOMEM;
         leaf->unit = unit;
-        leaf->irq = info.irq;
+        leaf->frame_max = info.frame_max;
         leaf->net.ops = &leaf_ops;
-        leaf->net.device.start = leaf_start;
         leaf->net.mtu = info.mtu;
+        leaf->net.queue_max = min_u32(info.queue_count, NET_QUEUE_MAX);
+        leaf->net.offloads = offloads_of(info.offloads);
         memcpy(leaf->net.mac, info.mac, sizeof(info.mac));
         if (net_register(&leaf->net) != 0) {
             mem_free(leaf);

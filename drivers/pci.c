@@ -1,7 +1,10 @@
 #include "drivers/pci.h"
-#include "kernel/lib/check.h"
+#include <torc/assert.h>
+#include <torc/log.h>
 
 enum {
+    BUS_COUNT = 256,
+    CONFIG_SIZE = 256,
     REG_ID = 0x00,
     REG_COMMAND = 0x04, /* status in the upper half */
     REG_CLASS = 0x08,
@@ -18,7 +21,9 @@ enum {
     STATUS_CAPABILITIES = 1 << 20,
     HEADER_MULTI = 0x80,
     HEADER_BRIDGE = 1,
+    CLASS_HOST_BRIDGE = 0x0600,
     BAR_IO = 1,
+    BAR_TYPE = 6,
     BAR_64 = 4,
     CAP_FIRST = 0x40,
     CAP_MSIX = 0x11,
@@ -40,34 +45,37 @@ static void write(const struct pci_function *function, unsigned reg,
 
 uint8_t pci_read8(const struct pci_function *function, unsigned reg)
 {
+    assert(reg < CONFIG_SIZE);
     return (uint8_t)(read(function, reg & ~3U) >> 8 * (reg & 3));
 }
 
 uint16_t pci_read16(const struct pci_function *function, unsigned reg)
 {
+    assert(reg < CONFIG_SIZE);
+    assert(reg % 2 == 0);
     return (uint16_t)(read(function, reg & ~3U) >> 8 * (reg & 2));
 }
 
 /* ---- Enumeration --------------------------------------------------------- */
 
-/* Buses seen and buses to look at, so that a loop of bridges ends. */
+/* Buses found so far, each once, so that a loop of bridges ends. */
 struct scan {
-    uint64_t seen[4];
-    uint8_t queue[256];
+    bool seen[BUS_COUNT];
+    uint8_t queue[BUS_COUNT];
     unsigned count;
 };
 
 static void bus_add(struct scan *scan, uint8_t bus)
 {
-    uint64_t bit = UINT64_C(1) << bus % 64;
-
-    if ((scan->seen[bus / 64] & bit) != 0)
+    if (scan->seen[bus])
         return;
-    scan->seen[bus / 64] |= bit;
+    assert(scan->count < BUS_COUNT);
+    scan->seen[bus] = true;
     scan->queue[scan->count++] = bus;
 }
 
-/* Fill `function` if something answers at its address; its header type. */
+/* Fill `function` and *header, its header type. Returns whether anything
+ * answers at its address. */
 static bool function_read(struct pci_function *function, uint8_t *header)
 {
     uint32_t id = read(function, REG_ID);
@@ -82,10 +90,27 @@ static bool function_read(struct pci_function *function, uint8_t *header)
     return true;
 }
 
+/*
+ * A host bridge besides the one at 00:00.0 leads to buses of its own, with
+ * numbers that only the firmware's bytecode tells: look at all of them, last.
+ */
+static bool is_another_root(const struct pci_function *function)
+{
+    return read(function, REG_CLASS) >> 16 == CLASS_HOST_BRIDGE &&
+           (function->addr.bus | function->addr.dev | function->addr.fn) != 0;
+}
+
+static void buses_add_all(struct scan *scan)
+{
+    for (unsigned bus = 1; bus < BUS_COUNT; bus++)
+        bus_add(scan, (uint8_t)bus);
+}
+
 void pci_scan(void (*found)(const struct pci_function *function, void *ctx),
               void *ctx)
 {
     struct scan scan = {.count = 0};
+    bool more_roots = false;
 
     bus_add(&scan, 0);
     for (unsigned i = 0; i < scan.count; i++) {
@@ -103,9 +128,12 @@ void pci_scan(void (*found)(const struct pci_function *function, void *ctx),
                 bus_add(&scan, (uint8_t)(read(&function, REG_BUSES) >> 8));
             else
                 found(&function, ctx);
+            more_roots = more_roots || is_another_root(&function);
             if (function.addr.fn == 0 && (header & HEADER_MULTI) == 0)
                 slot |= 7;
         }
+        if (more_roots && i + 1 == scan.count)
+            buses_add_all(&scan);
     }
 }
 
@@ -114,12 +142,13 @@ unsigned pci_capability(const struct pci_function *function, uint8_t id,
 {
     unsigned at = pci_read8(function, REG_CAPABILITIES) & ~3U;
     bool is_behind = after == 0;
-    uint64_t seen = 0; /* by offset / 4: a list that loops ends */
+    bool seen[CONFIG_SIZE / 4] = {
+        false}; /* by offset / 4: a list that loops ends */
 
     if ((read(function, REG_COMMAND) & STATUS_CAPABILITIES) == 0)
         return 0;
-    while (at >= CAP_FIRST && (seen >> at / 4 & 1) == 0) {
-        seen |= UINT64_C(1) << at / 4;
+    while (at >= CAP_FIRST && !seen[at / 4]) {
+        seen[at / 4] = true;
         if (is_behind && pci_read8(function, at) == id)
             return at;
         if (at == after)
@@ -131,52 +160,87 @@ unsigned pci_capability(const struct pci_function *function, uint8_t id,
 
 /* ---- BARs ---------------------------------------------------------------- */
 
-/* Size a BAR by writing ones (6.2.5.1), with the function deaf meanwhile. */
+/* The bits of a BAR that say what it is; the others are its address. */
+static uint64_t bar_flags(uint32_t low)
+{
+    return (low & BAR_IO) != 0 ? 3 : 15;
+}
+
+static uint64_t bar_read(const struct pci_function *function, unsigned reg,
+                         bool is_64)
+{
+    uint64_t low = read(function, reg);
+
+    return is_64 ? (uint64_t)read(function, reg + 4) << 32 | low : low;
+}
+
+static void bar_write(const struct pci_function *function, unsigned reg,
+                      bool is_64, uint64_t value)
+{
+    write(function, reg, (uint32_t)value);
+    if (is_64)
+        write(function, reg + 4, (uint32_t)(value >> 32));
+}
+
+/*
+ * The size of a BAR: the lowest address bit that can be set (6.2.5.1); 0: there
+ * is no such BAR. The function answers to no access meanwhile.
+ */
 static uint64_t bar_size(const struct pci_function *function, unsigned reg,
-                         uint32_t low, bool is_64)
+                         bool is_64)
 {
     uint32_t command = read(function, REG_COMMAND) & 0xffff;
-    uint32_t high = is_64 ? read(function, reg + 4) : 0;
+    uint64_t before = bar_read(function, reg, is_64);
     uint64_t mask;
 
     write(function, REG_COMMAND,
           command & ~(uint32_t)(COMMAND_IO | COMMAND_MEMORY));
-    write(function, reg, UINT32_MAX);
-    if (is_64)
-        write(function, reg + 4, UINT32_MAX);
-    mask = read(function, reg);
-    mask |= (is_64 ? (uint64_t)read(function, reg + 4) : UINT32_MAX) << 32;
-    write(function, reg, low);
-    if (is_64)
-        write(function, reg + 4, high);
+    bar_write(function, reg, is_64, UINT64_MAX);
+    mask = bar_read(function, reg, is_64) & ~bar_flags((uint32_t)before);
+    bar_write(function, reg, is_64, before);
     write(function, REG_COMMAND, command);
-    if ((low & BAR_IO) != 0)
-        return -(mask & ~UINT64_C(3) & 0xffff) & 0xffff;
-    if ((uint32_t)(mask & ~UINT64_C(15)) == 0 && !is_64)
-        return 0; /* not there: no bit stayed */
-    return -(mask & ~UINT64_C(15));
+    assert(is_64 || mask <= UINT32_MAX);
+    return mask & -mask;
+}
+
+/* Where a BAR's register is, what it says of itself, and how wide it is. */
+static unsigned bar_find(const struct pci_function *function, unsigned bar,
+                         uint32_t *low, bool *is_64)
+{
+    unsigned reg = REG_BAR + 4 * bar;
+
+    *low = read(function, reg);
+    *is_64 = (*low & (BAR_IO | BAR_TYPE)) == BAR_64 && bar + 1 < PCI_BAR_COUNT;
+    return reg;
+}
+
+uint64_t pci_bar_size(const struct pci_function *function, unsigned bar)
+{
+    uint32_t low;
+    unsigned reg;
+    bool is_64;
+
+    if (bar >= PCI_BAR_COUNT)
+        return 0;
+    reg = bar_find(function, bar, &low, &is_64);
+    return bar_size(function, reg, is_64);
 }
 
 int pci_map_bar(const struct pci_function *function, unsigned bar,
                 uint64_t offset, uint64_t size, struct hal_io *io)
 {
-    unsigned reg = REG_BAR + 4 * bar;
     uint64_t base, length;
     uint32_t low;
+    unsigned reg;
     bool is_64;
 
     if (bar >= PCI_BAR_COUNT || size == 0)
         return -EINVAL;
-    low = read(function, reg);
-    is_64 = (low & (BAR_IO | 6)) == BAR_64 && bar + 1 < PCI_BAR_COUNT;
-    length = bar_size(function, reg, low, is_64);
-    if (offset > length || size > length - offset)
+    reg = bar_find(function, bar, &low, &is_64);
+    length = bar_size(function, reg, is_64);
+    if (size > length || offset > length - size)
         return -EINVAL;
-    if ((low & BAR_IO) != 0)
-        base = low & ~UINT32_C(3);
-    else
-        base = (low & ~UINT32_C(15)) |
-               (is_64 ? (uint64_t)read(function, reg + 4) << 32 : 0);
+    base = bar_read(function, reg, is_64) & ~bar_flags(low);
     if (base == 0)
         return -ENODEV;
     return hal_io_map((low & BAR_IO) != 0 ? HAL_IO_PORT : HAL_IO_MEMORY,
@@ -192,52 +256,118 @@ void pci_enable(const struct pci_function *function)
               ~(uint32_t)COMMAND_INTX_OFF);
 }
 
+int pci_isolate(const struct pci_function *function)
+{
+    uint32_t command = read(function, REG_COMMAND) & 0xffff;
+
+    write(function, REG_COMMAND, command & ~(uint32_t)COMMAND_MASTER);
+    return (read(function, REG_COMMAND) & COMMAND_MASTER) == 0 ? 0 : -EIO;
+}
+
 /* ---- Interrupts ---------------------------------------------------------- */
 
-/* MSI-X: 6.8.2. All entries but the first stay masked. */
-static int attach_msix(const struct pci_function *function, unsigned cap,
-                       unsigned cpu, void (*handler)(void *), void *arg)
+static uint32_t msix_control(const struct pci_msix *msix)
 {
-    uint32_t control = read(function, cap);
-    uint32_t where = read(function, cap + 4);
-    unsigned entries = (control >> 16 & 0x7ff) + 1;
-    struct hal_io table;
-    uint64_t addr;
-    uint32_t data;
-    int status = pci_map_bar(function, where & 7, where & ~7U,
-                             (uint64_t)entries * MSIX_ENTRY_SIZE, &table);
-    int irq;
+    return read(&msix->function, msix->cap) &
+           ~(uint32_t)(MSIX_ENABLE | MSIX_MASK_ALL);
+}
 
+bool pci_msix_is_on(const struct pci_function *function)
+{
+    unsigned cap = pci_capability(function, CAP_MSIX, 0);
+
+    return cap != 0 && (read(function, cap) & MSIX_ENABLE) != 0;
+}
+
+static void intx_off(const struct pci_function *function, bool off)
+{
+    uint32_t command = read(function, REG_COMMAND) & 0xffff;
+
+    write(function, REG_COMMAND,
+          off ? command | COMMAND_INTX_OFF
+              : command & ~(uint32_t)COMMAND_INTX_OFF);
+}
+
+int pci_msix_open(const struct pci_function *function, struct pci_msix *msix)
+{
+    uint32_t where;
+    int status;
+
+    *msix = (struct pci_msix){.function = *function};
+    msix->cap = pci_capability(function, CAP_MSIX, 0);
+    if (msix->cap == 0)
+        return -ENODEV;
+    msix->count = (read(function, msix->cap) >> 16 & 0x7ff) + 1;
+    where = read(function, msix->cap + 4);
+    status = pci_map_bar(function, where & 7, where & ~7U,
+                         (uint64_t)msix->count * MSIX_ENTRY_SIZE, &msix->table);
     if (status != 0)
         return status;
+    write(function, msix->cap,
+          msix_control(msix) | MSIX_ENABLE | MSIX_MASK_ALL);
+    for (unsigned i = 0; i < msix->count; i++)
+        hal_io_write32(msix->table, i * MSIX_ENTRY_SIZE + 12, 1);
+    intx_off(function, true);
+    write(function, msix->cap, msix_control(msix) | MSIX_ENABLE);
+    return 0;
+}
+
+int pci_msix_attach(const struct pci_msix *msix, unsigned index, unsigned cpu,
+                    void (*handler)(void *), void *arg)
+{
+    size_t entry = index * MSIX_ENTRY_SIZE;
+    uint64_t addr;
+    uint32_t data;
+    int irq, status;
+
+    assert(index < msix->count);
+    assert(handler != NULL);
     irq = hal_irq_msi(cpu, &addr, &data);
     if (irq < 0)
         return irq;
     status = hal_irq_attach(irq, cpu, handler, arg);
     if (status != 0)
         return status;
-    write(function, cap, control | MSIX_ENABLE | MSIX_MASK_ALL);
-    for (unsigned i = 0; i < entries; i++)
-        hal_io_write32(table, i * MSIX_ENTRY_SIZE + 12, 1);
-    hal_io_write32(table, 0, (uint32_t)addr);
-    hal_io_write32(table, 4, (uint32_t)(addr >> 32));
-    hal_io_write32(table, 8, data);
-    hal_io_write32(table, 12, 0);
-    write(function, REG_COMMAND,
-          (read(function, REG_COMMAND) & 0xffff) | COMMAND_INTX_OFF);
-    write(function, cap, (control | MSIX_ENABLE) & ~(uint32_t)MSIX_MASK_ALL);
+    hal_io_write32(msix->table, entry + 12, 1);
+    hal_io_write32(msix->table, entry, (uint32_t)addr);
+    hal_io_write32(msix->table, entry + 4, (uint32_t)(addr >> 32));
+    hal_io_write32(msix->table, entry + 8, data);
+    hal_io_write32(msix->table, entry + 12, 0);
     return 0;
+}
+
+void pci_msix_close(const struct pci_msix *msix)
+{
+    write(&msix->function, msix->cap, msix_control(msix));
+    intx_off(&msix->function, false);
+}
+
+int pci_attach_line(const struct pci_function *function, unsigned cpu,
+                    void (*handler)(void *), void *arg)
+{
+    if (function->irq_line == 0 || function->irq_line == 255)
+        return -ENODEV;
+    return hal_irq_attach(function->irq_line, cpu, handler, arg);
 }
 
 int pci_attach_irq(const struct pci_function *function, unsigned cpu,
                    void (*handler)(void *), void *arg, bool *is_msix)
 {
-    unsigned cap = pci_capability(function, CAP_MSIX, 0);
+    struct pci_msix msix;
+    int status = pci_msix_open(function, &msix);
 
-    *is_msix = cap != 0 && attach_msix(function, cap, cpu, handler, arg) == 0;
+    if (status == 0) {
+        status = pci_msix_attach(&msix, 0, cpu, handler, arg);
+        if (status != 0)
+            pci_msix_close(&msix);
+    }
+    *is_msix = status == 0;
     if (*is_msix)
         return 0;
-    if (function->irq_line == 0 || function->irq_line == 255)
-        return -ENODEV;
-    return hal_irq_attach(function->irq_line, cpu, handler, arg);
+    if (msix.cap != 0)
+        log_warn("pci %02x:%02x.%x: MSI-X does not work (error %d): the "
+                 "interrupt line is used",
+                 function->addr.bus, function->addr.dev, function->addr.fn,
+                 status);
+    return pci_attach_line(function, cpu, handler, arg);
 }

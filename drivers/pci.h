@@ -6,6 +6,7 @@
 #define TORC_DRIVERS_PCI_H
 
 #include "hal/hal.h"
+#include <stdbool.h>
 #include <torc/compiler.h>
 
 enum { PCI_BAR_COUNT = 6 };
@@ -25,13 +26,14 @@ struct pci_function {
 void pci_scan(void (*found)(const struct pci_function *function, void *ctx),
               void *ctx);
 
-/* 8, 16 or 32 bits of configuration space. */
+/* 8 bits, or 16 at an even offset, of configuration space. */
 uint8_t pci_read8(const struct pci_function *function, unsigned reg);
 uint16_t pci_read16(const struct pci_function *function, unsigned reg);
 
 /*
- * Walk the capabilities: the offset of the first one with `id` behind `after`
- * (0: from the start), or 0. A list that loops ends.
+ * The offset of the first capability with `id` that follows the one at `after`
+ * in the list (0: from the start of the list). Returns 0 when there is none;
+ * a list that leads back into itself ends there.
  */
 unsigned pci_capability(const struct pci_function *function, uint8_t id,
                         unsigned after);
@@ -44,16 +46,61 @@ unsigned pci_capability(const struct pci_function *function, uint8_t id,
 must_check int pci_map_bar(const struct pci_function *function, unsigned bar,
                            uint64_t offset, uint64_t size, struct hal_io *io);
 
-/* Let the function answer, and be a bus master. */
+/* The size of a BAR in bytes; 0: there is no such BAR. */
+uint64_t pci_bar_size(const struct pci_function *function, unsigned bar);
+
+/* Let the function answer to accesses, and access memory itself. */
 void pci_enable(const struct pci_function *function);
 
 /*
- * Attach handler(arg) on `cpu`: entry 0 of MSI-X if there is one and *is_msix
- * tells so, else the interrupt line. Returns 0, -ENODEV (neither), and as
- * hal_irq_attach().
+ * Keep the function from accessing memory, and so from sending messages, too:
+ * it is no bus master any more. Returns 0, -EIO (it stays one).
+ */
+must_check int pci_isolate(const struct pci_function *function);
+
+/* ---- MSI-X: 6.8.2 -------------------------------------------------------- */
+
+struct pci_msix {
+    struct pci_function function;
+    struct hal_io table;
+    unsigned cap;
+    unsigned count; /* of vectors, > 0 */
+};
+
+/*
+ * Turn MSI-X on, with every vector masked. Returns 0, -ENODEV (the function has
+ * none), or as pci_map_bar(): then MSI-X is off.
+ */
+must_check int pci_msix_open(const struct pci_function *function,
+                             struct pci_msix *msix);
+
+/*
+ * Let vector `index` (< count) call handler(arg) on `cpu`. A vector that was
+ * attached before goes there now. Returns 0, -ENOSPC, -ENODEV (as
+ * hal_irq_msi()), or as hal_irq_attach(): then the vector is as it was.
+ */
+must_check int pci_msix_attach(const struct pci_msix *msix, unsigned index,
+                               unsigned cpu, void (*handler)(void *),
+                               void *arg);
+
+/* Turn it off: the function uses its interrupt line. */
+void pci_msix_close(const struct pci_msix *msix);
+
+/* Whether it is on. */
+bool pci_msix_is_on(const struct pci_function *function);
+
+/*
+ * Attach handler(arg) on `cpu`: to entry 0 of MSI-X when the function has it
+ * (*is_msix is true then), or else, with a warning if MSI-X failed, to the
+ * interrupt line. Returns 0, -ENODEV (neither), or as hal_irq_attach().
  */
 must_check int pci_attach_irq(const struct pci_function *function, unsigned cpu,
                               void (*handler)(void *), void *arg,
                               bool *is_msix);
+
+/* The same for the interrupt line alone. */
+must_check int pci_attach_line(const struct pci_function *function,
+                               unsigned cpu, void (*handler)(void *),
+                               void *arg);
 
 #endif

@@ -1,50 +1,41 @@
 /*
- * Disks in memory: the modules the boot loader brought along. Requests complete
- * before submit returns. What is written lives until the machine ends.
+ * Disks in memory: the modules that the boot loader loaded. A request completes
+ * before submit returns. What is written is lost when the machine ends.
  */
-#include "drivers/drivers.h"
-#include "kernel/block.h"
-#include "kernel/init.h"
-#include "kernel/lib/check.h"
-#include "kernel/lib/mem.h"
+#include "kernel/base/boot_info.h"
+#include "kernel/device/block_driver.h"
+#include "kernel/device/driver.h"
+#include <torc/assert.h>
+#include <torc/drivers.h>
 #include <torc/log.h>
 #include <torc/memory.h>
-
-enum { SECTORS_MAX = 4096 };
+#include <torc/string.h>
 
 struct ramdisk {
     struct block_device block;
     uint8_t *data; /* the module; the owner CPU's once dedicated */
 };
 
-static int ramdisk_submit(struct block_device *dev,
-                          struct block_request *request)
+static int ramdisk_submit(struct block_queue *queue,
+                          struct block_request *first)
 {
-    struct ramdisk *ram = container_of(dev, struct ramdisk, block);
-    uint8_t *at = ram->data + request->sector * BLOCK_SECTOR_SIZE;
-    size_t size = (size_t)request->count * BLOCK_SECTOR_SIZE;
+    struct ramdisk *ram = container_of(queue->disk, struct ramdisk, block);
+    uint64_t sector = first->priv.sector;
 
-    if (request->op == BLOCK_READ)
-        memcpy(request->buf, at, size);
-    else if (request->op == BLOCK_WRITE)
-        memcpy(at, request->buf, size);
-    request->done(request, 0);
+    assert(sector + first->priv.sectors <= queue->disk->sectors);
+    block_copy(first, ram->data + sector * BLOCK_SECTOR_SIZE);
+    block_done(queue, first, 0);
     return 0;
 }
 
-static void ramdisk_poll(struct block_device *dev)
+static int ramdisk_start(struct block_device *disk)
 {
-    (void)dev;
-}
-
-static int ramdisk_start(struct device *device)
-{
-    (void)device;
+    (void)disk;
     return 0;
 }
 
-static const struct block_ops ramdisk_ops = {.submit = ramdisk_submit,
-                                             .poll = ramdisk_poll};
+static const struct block_ops ramdisk_ops = {.start = ramdisk_start,
+                                             .submit = ramdisk_submit};
 
 static int ramdisk_probe(void)
 {
@@ -57,9 +48,8 @@ static int ramdisk_probe(void)
             return -ENOMEM;
         ram->data = (uint8_t *)(uintptr_t)info->module[i].base;
         ram->block.ops = &ramdisk_ops;
-        ram->block.device.start = ramdisk_start;
         ram->block.sectors = info->module[i].size / BLOCK_SECTOR_SIZE;
-        ram->block.count_max = SECTORS_MAX;
+        ram->block.limits.zeroes_sectors = UINT32_MAX;
         if (block_register(&ram->block, "rd") != 0) {
             log_warn("boot module %u is smaller than a sector: left out", i);
             mem_free(ram);

@@ -1,20 +1,31 @@
 /*
- * Virtio devices, whatever they are attached by: VIRTIO 1.2, chapters 2 and 3.
+ * Virtio devices on any bus: VIRTIO 1.2, chapters 2 and 3.
  *
- * A transport (virtio_pci.c, virtio_mmio.c) finds devices and implements the
- * ops; a driver (virtio_blk.c, virtio_net.c) knows nothing of it.
+ * A transport (virtio_pci.c, virtio_pci_legacy.c, virtio_mmio.c) finds devices
+ * and implements the operations; a driver (virtio_blk.c, virtio_net.c,
+ * virtio_entropy.c) does not know which one it is. A driver sets a device up,
+ * for the first time or again:
+ *
+ *   virtio_begin()    reset it, agree on features
+ *   virtio_attach()   interrupts
+ *   virtio_queue()    each queue, on the CPU that owns it
+ *   virtio_ready()    it works from now on
+ *
+ * Unless said otherwise the functions are for one CPU, the device's owner (CPU
+ * 0 before it has one), and none waits for an event.
  */
 #ifndef TORC_DRIVERS_VIRTIO_H
 #define TORC_DRIVERS_VIRTIO_H
 
 #include "drivers/virtqueue.h"
 #include "hal/hal.h"
+#include "kernel/cpu/irq_work.h"
 #include <stdbool.h>
 #include <stdint.h>
 #include <torc/compiler.h>
 
 /* Device ids: chapter 5. */
-enum { VIRTIO_ID_NET = 1, VIRTIO_ID_BLOCK = 2 };
+enum { VIRTIO_ID_NET = 1, VIRTIO_ID_BLOCK = 2, VIRTIO_ID_ENTROPY = 4 };
 
 /* Device status: section 2.1. */
 enum {
@@ -26,7 +37,18 @@ enum {
     VIRTIO_FAILED = 128,
 };
 
-#define VIRTIO_F_VERSION_1 (UINT64_C(1) << 32)
+/* Features of every device: chapter 6. */
+#define VIRTIO_F_ANY_LAYOUT      (UINT64_C(1) << 27) /* of legacy devices */
+#define VIRTIO_F_INDIRECT_DESC   (UINT64_C(1) << 28)
+#define VIRTIO_F_EVENT_IDX       (UINT64_C(1) << 29)
+#define VIRTIO_F_VERSION_1       (UINT64_C(1) << 32)
+#define VIRTIO_F_ACCESS_PLATFORM (UINT64_C(1) << 33)
+#define VIRTIO_F_RING_PACKED     (UINT64_C(1) << 34)
+
+enum {
+    VIRTIO_QUEUE_MAX = 65,  /* of a device */
+    VIRTIO_VECTOR_MAX = 64, /* of interrupts of queues */
+};
 
 struct virtio_device;
 
@@ -36,67 +58,142 @@ struct virtio_transport_ops {
     uint8_t (*get_status)(struct virtio_device *dev);
     void (*set_status)(struct virtio_device *dev,
                        uint8_t status); /* 0: reset */
-    /* How long queue `index` may be; 0: there is none. */
+
+    /* The greatest length of queue `index`; 0: there is no such queue. */
     uint16_t (*queue_max)(struct virtio_device *dev, unsigned index);
+    /* `vector` is a number as of attach(). Returns 0, -ENODEV, -ENOMEM. */
     int (*queue_setup)(struct virtio_device *dev, unsigned index,
-                       struct virtqueue *vq);
+                       const struct virtqueue *vq, unsigned vector);
+    /* Any CPU. */
     void (*notify)(struct virtio_device *dev, unsigned index);
-    uint8_t (*config8)(struct virtio_device *dev, unsigned offset);
-    /* Attach the one interrupt of the device to this CPU; before the queues. */
-    int (*attach)(struct virtio_device *dev, void (*handler)(void *),
-                  void *arg);
-    /* In the handler: quiet the device; whether it was this one. */
-    bool (*acknowledge)(struct virtio_device *dev);
+
+    /* A field of the configuration, `width` 1, 2 or 4 bytes; 0 behind its
+     * end. */
+    uint32_t (*config)(struct virtio_device *dev, unsigned offset,
+                       unsigned width);
+    /* The configuration's generation; NULL: the transport has none. */
+    uint32_t (*generation)(struct virtio_device *dev);
+
+    /* How many interrupt vectors there are, each with a CPU of its own, but at
+     * most `wanted`; 0: one line for all, as from now on with `wanted` 0. */
+    unsigned (*vectors)(struct virtio_device *dev, unsigned wanted);
+    /* Let vector `vector`, or the line (0), call fn(arg) on `cpu`. Returns 0,
+     * or as hal_irq_attach(). */
+    int (*attach)(struct virtio_device *dev, unsigned vector, unsigned cpu,
+                  void (*fn)(void *), void *arg);
+    /* Changes of the configuration use `vector`. Returns 0, -ENODEV. */
+    int (*config_vector)(struct virtio_device *dev, unsigned vector);
+    /* In the handler of a line: end the interrupt request, and say why it
+     * came: VIRTIO_CAUSE_...; 0: it is not this device's. */
+    uint32_t (*acknowledge)(struct virtio_device *dev);
+
+    /* The device may access memory, and interrupt; NULL: nothing to do. */
+    void (*enable)(struct virtio_device *dev);
+    /* Keep it from doing so. Returns 0, -EIO. NULL: the bus cannot. */
+    int (*isolate)(struct virtio_device *dev);
+};
+
+enum { VIRTIO_CAUSE_QUEUE = 1, VIRTIO_CAUSE_CONFIG = 2 };
+
+/* Who is told that a queue has something. The handler runs in an interrupt, on
+ * `cpu`; it may be called without a reason. */
+struct virtio_vector {
+    void (*handler)(void *arg);
+    void *arg;
+    unsigned cpu;
 };
 
 struct virtio_device {
+    /* set by the transport: */
     const struct virtio_transport_ops *ops;
     uint32_t id;
-    bool is_legacy;    /* before VIRTIO 1.0: no FEATURES_OK, other net header */
+    bool is_legacy; /* before VIRTIO 1.0: no FEATURES_OK, other net header */
+    bool is_size_fixed; /* queues have the length that the device says */
+    char where[24];     /* for messages: "pci 00:03.0" */
+
     uint64_t features; /* agreed on */
-    char where[24];    /* for people: "pci 00:03.0" */
+    void *driver;      /* the driver's */
+
+    /* virtio_irq.c's: */
+    void (*changed)(struct virtio_device *dev);
+    struct irq_work change;
+    bool is_attached;      /* `change` is in use, and `cpus` filled */
+    unsigned vector_first; /* of queues, in the transport's numbers */
+    struct virtio_vector vectors[VIRTIO_VECTOR_MAX];
+    int cpus[VIRTIO_VECTOR_MAX + 1]; /* where each vector goes; -1: nowhere */
 };
 
 /*
- * Call found(dev) for every device with that id, in the order PCI, then MMIO;
- * the transports look once. CPU 0, at boot. Returns 0, -ENOMEM.
+ * Call found(dev) for every device with that id, first those on PCI, then those
+ * on MMIO. The buses are searched by the first call in a boot. CPU 0, at boot.
+ * Returns 0, -ENOMEM, or the first error of found().
  */
 must_check int virtio_find(uint32_t id, int (*found)(struct virtio_device *));
 
+/* ---- Setting up: virtio.c ------------------------------------------------ */
+
 /*
- * Reset the device and agree on features out of `wanted` (section 3.1.1, steps
- * 1 to 6). Returns 0, -ETIMEDOUT (does not reset), -ENOTSUP (refuses).
+ * Reset the device and agree on features (section 3.1.1, steps 1 to 6): those
+ * of `wanted` that it offers, and those that queues are made with. Returns 0,
+ * -ETIMEDOUT (it does not reset), -ENOTSUP (it is older than VIRTIO 1.0, or
+ * refuses the features).
  */
 must_check int virtio_begin(struct virtio_device *dev, uint64_t wanted);
 
+/* How long queue `index` can be, a power of two, at most `size_max`, unless the
+ * device says its length; 0: that cannot be. */
+uint16_t virtio_queue_max(struct virtio_device *dev, unsigned index,
+                          uint16_t size_max);
+
+/* How a queue is to be. */
+struct virtio_queue_wish {
+    uint16_t size_max; /* descriptors, a power of two */
+    unsigned vector;   /* an index as of virtio_attach() */
+    /* If indirect tables are agreed on: so many, each of so many descriptors,
+     * or as many as the queue has. */
+    uint16_t table_count;
+    uint16_t table_len;
+};
+
 /*
- * Make queue `index` of at most `size_max` descriptors. Returns 0, -ENODEV (no
- * such queue), -ENOMEM.
+ * Make queue `index` in this CPU's memory, while no other queue of the device
+ * is being made. Returns 0, -ENODEV (no such queue, or it cannot be notified,
+ * or have the vector), -ENOTSUP (a length that cannot be), -ENOMEM.
  */
 must_check int virtio_queue(struct virtio_device *dev, unsigned index,
-                            uint16_t size_max, struct virtqueue *vq);
+                            const struct virtio_queue_wish *wish,
+                            struct virtqueue *vq);
 
-/* The device may go (step 8). */
+/* The driver is ready: the device may work from now on (step 8). */
 void virtio_ready(struct virtio_device *dev);
 
-/* Give up: tell the device and reset it, so that it leaves memory alone. */
-void virtio_fail(struct virtio_device *dev);
+/*
+ * Reset the device. Returns 0: it accesses no memory from now on, because it
+ * says that it was reset, or because it is no bus master any more; -ETIMEDOUT
+ * (logged): it may still do so, and what it knows must never be used again.
+ */
+must_check int virtio_stop(struct virtio_device *dev);
 
-/* Tell the device of new requests if it wants to know. */
-void virtio_kick(struct virtio_device *dev, unsigned index,
-                 struct virtqueue *vq);
+/* Give up: tell the device so, then as virtio_stop(). */
+int virtio_fail(struct virtio_device *dev);
 
-/* Little-endian fields of the device's configuration. */
-uint16_t virtio_config16(struct virtio_device *dev, unsigned offset);
-uint32_t virtio_config32(struct virtio_device *dev, unsigned offset);
-uint64_t virtio_config64(struct virtio_device *dev, unsigned offset);
+/*
+ * Free the memory of a queue of a device for which virtio_stop() or
+ * virtio_fail() returned `stopped`; if that is not 0, it is lost. Nothing is
+ * done for a queue that was never made (all zero). The queue's CPU.
+ */
+void virtio_queue_end(struct virtqueue *vq, int stopped);
 
-/* For transports: a 64-bit address register, as two halves. */
-static inline void virtio_write64(struct hal_io io, size_t offset,
-                                  uint64_t value)
+/* Whether the device has met an error from which only a reset helps: 2.1.2. */
+bool virtio_needs_reset(struct virtio_device *dev);
+
+/* Notify the device of requests that were added, if it wants to know. The
+ * queue's CPU. */
+static inline void virtio_kick(struct virtio_device *dev, unsigned index,
+                               struct virtqueue *vq)
 {
-    hal_io_write32(io, offset, (uint32_t)value);
-    hal_io_write32(io, offset + 4, (uint32_t)(value >> 32));
+    if (vq_must_notify(vq))
+        dev->ops->notify(dev, index);
 }
 
 static inline bool virtio_has(const struct virtio_device *dev, unsigned bit)
@@ -104,7 +201,69 @@ static inline bool virtio_has(const struct virtio_device *dev, unsigned bit)
     return (dev->features >> bit & 1) != 0;
 }
 
-/* For virtio.c: each transport's search; 0 or -ENOMEM. */
+/* ---- Interrupts: virtio_irq.c -------------------------------------------- */
+
+/*
+ * Route the interrupts of queues to vectors[0 .. count), which may be
+ * dev->vectors, and let changed(dev)
+ * be called, as irq work on this CPU, after the configuration, or the need for
+ * a reset, has changed. After virtio_begin(), before virtio_queue(). Setting a
+ * device up again attaches anew; a vector that has not moved costs nothing.
+ *
+ * Returns how many vectors there are: fewer than `count` when the device or the
+ * machine has no more, and then vectors[] is used up to there; 1 when it has a
+ * line only, whose CPU is vectors[0].cpu, which must be this one. Or an error:
+ * -ENODEV, or as hal_irq_attach().
+ */
+must_check int virtio_attach(struct virtio_device *dev,
+                             const struct virtio_vector vectors[],
+                             unsigned count,
+                             void (*changed)(struct virtio_device *dev));
+
+/* Nobody is told of a vector any more; with the first one, nor of changes of
+ * the configuration. The vector's CPU. */
+void virtio_detach(struct virtio_device *dev, unsigned vector);
+
+/* How many vectors of queues the device has, at least 1 and at most `wanted`:
+ * what virtio_attach() returns while the machine has enough. */
+unsigned virtio_vectors_max(struct virtio_device *dev, unsigned wanted);
+
+/* For virtio_queue(): the transport's number of the vector of a queue. */
+unsigned virtio_vector_number(const struct virtio_device *dev, unsigned vector);
+
+/* ---- Configuration: virtio_config.c -------------------------------------- */
+
+/* A little-endian field: 1, 2, 4 or 8 bytes. */
+struct virtio_field {
+    uint8_t offset;
+    uint8_t width;
+};
+
+/*
+ * Read fields that belong together: all of them are of the same generation
+ * (section 2.5.3; a legacy device is read until two readings are equal). Each
+ * is accessed with its own width. Returns 0 and the values, -EIO (the device
+ * changes them all the time).
+ */
+must_check int virtio_config_read(struct virtio_device *dev,
+                                  const struct virtio_field fields[],
+                                  unsigned count, uint64_t values[]);
+
+/* ---- For transports ------------------------------------------------------ */
+
+/* A 64-bit address register, as two halves. */
+static inline void virtio_write64(struct hal_io io, size_t offset,
+                                  uint64_t value)
+{
+    hal_io_write32(io, offset, (uint32_t)value);
+    hal_io_write32(io, offset + 4, (uint32_t)(value >> 32));
+}
+
+/* Read 1, 2 or 4 bytes at an offset; 0 behind the end of the window. */
+uint32_t virtio_io_read(struct hal_io io, size_t offset, unsigned width);
+
+/* For virtio.c: call add(dev) for each device of a transport. Returns 0,
+ * -ENOMEM. */
 must_check int virtio_pci_scan(void (*add)(struct virtio_device *dev));
 must_check int virtio_mmio_scan(void (*add)(struct virtio_device *dev));
 

@@ -1,315 +1,224 @@
 /*
- * Virtio block device: VIRTIO 1.2, section 5.2. One request queue; each request
- * is a chain of a header, the data and a status byte. Many may be on their way.
- *
- * A device that does not answer within REQUEST_TIMEOUT_NS, or whose used ring
- * is nonsense, is reset and dead: what it held and what comes later fails.
+ * Requests of the virtio block device: VIRTIO 1.2, section 5.2.6. Each is a
+ * chain of a header, the data and a status byte. Header and status lie in slots
+ * that are there from the start, one for each request that can be with the
+ * device (a flight).
  */
-#include "drivers/drivers.h"
-#include "drivers/virtio.h"
-#include "kernel/block.h"
-#include "kernel/irq_work.h"
-#include "kernel/lib/bytes.h"
-#include "kernel/lib/check.h"
-#include "kernel/timer.h"
-#include <torc/log.h>
+#include "drivers/virtio_blk_internal.h"
 #include <torc/memory.h>
-#include <torc/time.h>
 
 enum {
-    FEATURE_SIZE_MAX = 1,
-    FEATURE_READ_ONLY = 5,
-    FEATURE_FLUSH = 9,
-    CONFIG_CAPACITY = 0,
-    CONFIG_SIZE_MAX = 8,
-    TYPE_READ = 0,
-    TYPE_WRITE = 1,
-    TYPE_FLUSH = 4,
-    STATUS_OK = 0,
     HEADER_SIZE = 16,
-    HEADER_SECTOR = 8,
-    QUEUE_SIZE = 128,
-    SECTORS_MAX = 256, /* in one request: 128 KiB */
+    RANGE_SIZE = 16,
+    RANGE_AT = 16,
+    STATUS_AT = 32,
+    STATUS_OK = 0,
+    STATUS_UNSUPPORTED = 2,
+    STATUS_NONE = 0xff, /* the device has not written it */
 };
-#define REQUEST_TIMEOUT_NS (30 * NS_PER_S)
-#define FEATURES                                                          \
-    (UINT64_C(1) << FEATURE_SIZE_MAX | UINT64_C(1) << FEATURE_READ_ONLY | \
-     UINT64_C(1) << FEATURE_FLUSH)
+static_assert(offsetof(struct blk_slot, range) == RANGE_AT, "5.2.6");
+static_assert(offsetof(struct blk_slot, status) == STATUS_AT, "behind it");
 
-/* What the device reads and writes beside the data; one for a request. */
-struct blk_slot {
-    uint8_t header[HEADER_SIZE];
-    uint8_t status;
-    uint8_t pad[15];
-};
-static_assert(sizeof(struct blk_slot) == 32, "none crosses a page");
-
-/* A slot's other half, which the device does not see. */
-struct blk_flight {
-    struct block_request *request;
-    struct blk_slot *slot;
-    struct blk_flight *next_free;
+static const uint32_t types[] = {
+    [BLOCK_READ] = 0,     [BLOCK_WRITE] = 1,         [BLOCK_FLUSH] = 4,
+    [BLOCK_DISCARD] = 11, [BLOCK_WRITE_ZEROES] = 13,
 };
 
-struct virtio_blk {
-    struct block_device block;
-    struct virtio_device *virtio;
+/* ---- To the device ------------------------------------------------------- */
 
-    /* owner CPU only: */
-    struct virtqueue vq;
-    struct irq_work work;
-    struct timer watchdog;
-    struct blk_slot *slots;
-    struct blk_flight *flights;
-    struct blk_flight *free;
-    unsigned in_flight;
-    uint64_t progress_ns; /* when something last completed or began */
-    bool dead;
-};
-
-static struct virtio_blk *blk_of(struct block_device *dev)
+/* The data of a read or a write: how many pieces. */
+static unsigned data_pieces(struct blk_queue *queue,
+                            const struct block_request *first)
 {
-    return container_of(dev, struct virtio_blk, block);
+    bool device_writes = first->priv.op == BLOCK_READ;
+    struct block_cursor cursor;
+    struct block_piece piece;
+    unsigned count = 1;
+
+    block_pieces_begin(first, &cursor);
+    while (block_piece_next(&cursor, UINT32_MAX, &piece)) {
+        assert(count <= BLK_SEGMENTS_MAX);
+        queue->pieces[count++] =
+            (struct vq_piece){piece.bus, piece.len, device_writes};
+    }
+    return count;
 }
 
-/* ---- Requests ------------------------------------------------------------ */
+/* All pieces of a request: how many. */
+static unsigned request_pieces(struct blk_queue *queue,
+                               struct blk_flight *flight,
+                               const struct block_request *first)
+{
+    struct blk_slot *slot = flight->slot;
+    unsigned count = 1;
 
-static void flight_end(struct virtio_blk *blk, struct blk_flight *flight,
+    slot->type = types[first->priv.op];
+    slot->status = STATUS_NONE;
+    queue->pieces[0] = (struct vq_piece){flight->bus, HEADER_SIZE, false};
+    if (first->priv.segments > 0) {
+        slot->sector = first->priv.sector;
+        count = data_pieces(queue, first);
+    } else {
+        slot->sector = 0;
+    }
+    if (first->priv.op >= BLOCK_DISCARD) {
+        slot->range.sector = first->priv.sector;
+        slot->range.sectors = first->priv.sectors;
+        queue->pieces[count++] =
+            (struct vq_piece){flight->bus + RANGE_AT, RANGE_SIZE, false};
+    }
+    queue->pieces[count++] =
+        (struct vq_piece){flight->bus + STATUS_AT, 1, true};
+    return count;
+}
+
+int blk_submit(struct block_queue *block, struct block_request *first)
+{
+    struct blk_queue *queue = blk_queue_of(block);
+    struct blk_flight *flight = queue->free;
+    int status;
+
+    assert(first->priv.op < sizeof(types) / sizeof(types[0]));
+    assert(!queue->vq.broken); /* the recovery comes first */
+    if (flight == NULL)
+        return -EAGAIN;
+    assert(flight->request == NULL);
+    status = vq_add(&queue->vq, queue->pieces,
+                    request_pieces(queue, flight, first), flight);
+    if (status != 0)
+        return status;
+    queue->free = flight->next_free;
+    flight->request = first;
+    queue->in_flight++;
+    return 0;
+}
+
+void blk_commit(struct block_queue *block)
+{
+    struct blk_queue *queue = blk_queue_of(block);
+
+    virtio_kick(queue->virtio, block->index, &queue->vq);
+}
+
+/* ---- From the device ----------------------------------------------------- */
+
+static void flight_end(struct blk_queue *queue, struct blk_flight *flight,
                        int status)
 {
     struct block_request *request = flight->request;
 
+    assert(request != NULL);
+    assert(queue->in_flight > 0);
     flight->request = NULL;
-    flight->next_free = blk->free;
-    blk->free = flight;
-    blk->in_flight--;
-    blk->progress_ns = time_ns();
-    block_done(&blk->block, request, status);
+    flight->next_free = queue->free;
+    queue->free = flight;
+    queue->in_flight--;
+    block_done(queue->block, request, status);
 }
 
-/* The device is not to be trusted any more. */
-static void blk_die(struct virtio_blk *blk, const char *why, int status)
+/*
+ * The result of a request of which the device wrote `written` bytes. What
+ * legacy devices say of that is better ignored: 2.7.8.1.
+ */
+static int status_of(const struct blk_queue *queue,
+                     const struct blk_flight *flight, uint32_t written)
 {
-    struct blk_flight *flight;
+    const struct block_private *priv = &flight->request->priv;
+    uint8_t status = flight->slot->status;
 
-    log_error("%s: %s: the disk is given up", blk->block.device.name, why);
-    blk->dead = true;
-    blk->vq.broken = true;
-    virtio_fail(blk->virtio);
-    while ((flight = vq_recall(&blk->vq)) != NULL)
-        flight_end(blk, flight, status);
-}
-
-static void watchdog_set(struct virtio_blk *blk)
-{
-    uint64_t deadline = blk->progress_ns + REQUEST_TIMEOUT_NS;
-
-    /* Without memory for a timer there is no watch, and nothing else lost. */
-    if (timer_set(&blk->watchdog, deadline) != 0)
-        log_debug("%s: no memory to watch a request", blk->block.device.name);
-}
-
-static void watchdog_run(struct timer *timer)
-{
-    struct virtio_blk *blk = container_of(timer, struct virtio_blk, watchdog);
-
-    if (blk->in_flight == 0 || blk->dead)
-        return;
-    /* By the deadline and not by the clock: was there progress since it was
-     * set? */
-    if (timer->deadline_ns >= blk->progress_ns + REQUEST_TIMEOUT_NS)
-        blk_die(blk, "no answer for 30 s", -ETIMEDOUT);
-    else
-        watchdog_set(blk);
-}
-
-static uint32_t request_type(enum block_op op)
-{
-    return op == BLOCK_READ    ? TYPE_READ
-           : op == BLOCK_WRITE ? TYPE_WRITE
-                               : TYPE_FLUSH;
-}
-
-static int blk_submit(struct block_device *dev, struct block_request *request)
-{
-    struct virtio_blk *blk = blk_of(dev);
-    struct blk_flight *flight = blk->free;
-    struct vq_piece pieces[3];
-    unsigned count = 0;
-
-    if (blk->dead)
-        return -EIO;
-    if (request->op == BLOCK_FLUSH && !virtio_has(blk->virtio, FEATURE_FLUSH)) {
-        block_done(dev, request, 0); /* it writes through: 5.2.6.2 */
+    if (status != STATUS_OK)
+        return status == STATUS_UNSUPPORTED ? -ENOTSUP : -EIO;
+    if (priv->op != BLOCK_READ || queue->is_legacy)
         return 0;
-    }
-    if (flight == NULL)
-        return -EAGAIN;
-    le32_put(flight->slot->header, request_type(request->op));
-    le32_put(flight->slot->header + 4, 0);
-    le64_put(flight->slot->header + HEADER_SECTOR, request->sector);
-    flight->slot->status = 0xff;
-    pieces[count++] = (struct vq_piece){hal_dma_addr(flight->slot->header),
-                                        HEADER_SIZE, false};
-    if (request->count > 0)
-        pieces[count++] = (struct vq_piece){hal_dma_addr(request->buf),
-                                            request->count * BLOCK_SECTOR_SIZE,
-                                            request->op == BLOCK_READ};
-    pieces[count++] =
-        (struct vq_piece){hal_dma_addr(&flight->slot->status), 1, true};
-    if (vq_add(&blk->vq, pieces, count, flight) != 0)
-        return -EAGAIN;
-    blk->free = flight->next_free;
-    flight->request = request;
-    if (blk->in_flight++ == 0) {
-        blk->progress_ns = time_ns();
-        if (!timer_is_set(&blk->watchdog))
-            watchdog_set(blk);
-    }
-    virtio_kick(blk->virtio, 0, &blk->vq);
-    return 0;
+    return written == 1 + priv->sectors * BLOCK_SECTOR_SIZE ? 0 : -EIO;
 }
 
-static int status_of(const struct blk_flight *flight, uint32_t written)
+void blk_poll(struct block_queue *block)
 {
-    uint32_t wanted = 1;
-
-    if (flight->request->op == BLOCK_READ)
-        wanted += flight->request->count * BLOCK_SECTOR_SIZE;
-    if (*(volatile uint8_t *)&flight->slot->status != STATUS_OK)
-        return -EIO;
-    return written == wanted ? 0 : -EIO;
-}
-
-static void blk_poll(struct block_device *dev)
-{
-    struct virtio_blk *blk = blk_of(dev);
+    struct blk_queue *queue = blk_queue_of(block);
     uint32_t written;
     void *cookie;
     int status;
 
-    if (blk->dead)
+    if (queue == NULL) /* it interrupts before it works */
         return;
-    while ((status = vq_take(&blk->vq, &cookie, &written)) > 0)
-        flight_end(blk, cookie, status_of(cookie, written));
-    if (status < 0 && !blk->dead)
-        blk_die(blk, "its used ring makes no sense", -EIO);
+    do {
+        while ((status = vq_take(&queue->vq, &cookie, &written)) > 0)
+            flight_end(queue, cookie, status_of(queue, cookie, written));
+        if (status < 0) {
+            block_recover(block, "it breaks the rules of its queue");
+            return;
+        }
+        vq_want_interrupt(&queue->vq, true);
+    } while (vq_has_used(&queue->vq));
 }
 
-static void blk_irq(void *arg)
+void blk_queue_recall(struct blk_queue *queue)
 {
-    struct virtio_blk *blk = arg;
+    struct blk_flight *flight;
 
-    if (blk->virtio->ops->acknowledge(blk->virtio))
-        irq_work_raise(&blk->work);
+    while ((flight = vq_recall(&queue->vq)) != NULL)
+        flight_end(queue, flight, -ECANCELED);
+    assert(queue->in_flight == 0);
 }
 
-static void blk_work(struct irq_work *work)
+/* ---- Making -------------------------------------------------------------- */
+
+struct blk_queue *blk_queue_create(struct block_queue *block,
+                                   struct virtio_device *virtio)
 {
-    blk_poll(&container_of(work, struct virtio_blk, work)->block);
+    struct blk_queue *queue = mem_alloc_zeroed(sizeof(*queue));
+
+    if (queue == NULL)
+        return NULL;
+    queue->block = block;
+    queue->virtio = virtio;
+    queue->is_legacy = virtio->is_legacy;
+    return queue;
 }
 
-static const struct block_ops blk_ops = {.submit = blk_submit,
-                                         .poll = blk_poll};
-
-/* ---- Start --------------------------------------------------------------- */
-
-static int slots_alloc(struct virtio_blk *blk, unsigned count)
+int blk_flights_create(struct blk_queue *queue, unsigned count)
 {
-    blk->slots = dma_alloc(count * sizeof(*blk->slots));
-    blk->flights = mem_alloc_zeroed(count * sizeof(*blk->flights));
-    if (blk->slots == NULL || blk->flights == NULL) {
-        dma_free(blk->slots, count * sizeof(*blk->slots));
-        mem_free(blk->flights);
+    uint64_t bus;
+
+    assert(count > 0);
+    queue->slots = dma_alloc(count * sizeof(*queue->slots));
+    if (queue->slots == NULL)
         return -ENOMEM;
-    }
-    blk->free = NULL;
+    queue->flight_count = count;
+    queue->flights = mem_alloc_zeroed(count * sizeof(*queue->flights));
+    if (queue->flights == NULL)
+        return -ENOMEM;
+    bus = hal_dma_addr(queue->slots);
     for (unsigned i = 0; i < count; i++) {
-        blk->flights[i].slot = &blk->slots[i];
-        blk->flights[i].next_free = blk->free;
-        blk->free = &blk->flights[i];
+        queue->flights[i].slot = &queue->slots[i];
+        queue->flights[i].bus = bus + i * sizeof(*queue->slots);
+        queue->flights[i].next_free = queue->free;
+        queue->free = &queue->flights[i];
     }
     return 0;
 }
 
-/* On the owner: after this the device may interrupt. */
-static int blk_start(struct device *device)
+void blk_queue_destroy(struct blk_queue *queue, bool is_stopped)
 {
-    struct virtio_blk *blk = blk_of(block_from_device(device));
-    struct virtio_device *virtio = blk->virtio;
-    int status = virtio_begin(virtio, FEATURES);
-
-    if (status != 0)
-        goto fail_begin;
-    irq_work_init(&blk->work, blk_work);
-    timer_init(&blk->watchdog, watchdog_run);
-    blk->dead = false;
-    blk->in_flight = 0;
-    status = virtio->ops->attach(virtio, blk_irq, blk);
-    if (status != 0)
-        goto fail_begin;
-    status = virtio_queue(virtio, 0, QUEUE_SIZE, &blk->vq);
-    if (status != 0)
-        goto fail_begin;
-    status = slots_alloc(blk, blk->vq.size / 3U + (blk->vq.size < 3));
-    if (status != 0)
-        goto fail_slots;
-    virtio_ready(virtio);
-    return 0;
-
-fail_slots:
-    virtio_fail(virtio);
-    vq_fini(&blk->vq);
-    return status;
-fail_begin:
-    virtio_fail(virtio);
-    return status;
+    assert(queue->in_flight == 0);
+    if (queue->slots != NULL && is_stopped)
+        dma_free(queue->slots, queue->flight_count * sizeof(*queue->slots));
+    mem_free(queue->flights);
+    mem_free(queue);
 }
 
-/* Features and size are needed to register; start() asks again. */
-static int blk_found(struct virtio_device *virtio)
+void blk_queue_check(const struct blk_queue *queue)
 {
-    struct virtio_blk *blk = mem_alloc_zeroed(sizeof(*blk));
-    uint32_t size_max;
+    unsigned free = 0;
 
-    if (blk == NULL)
-        return -ENOMEM;
-    if (virtio_begin(virtio, FEATURES) != 0) {
-        log_error("virtio: the disk at %s does not start: left out",
-                  virtio->where);
-        virtio_fail(virtio);
-        mem_free(blk);
-        return 0;
+    for (const struct blk_flight *flight = queue->free; flight != NULL;
+         flight = flight->next_free) {
+        assert(flight->request == NULL);
+        free++;
+        assert(free <= queue->flight_count);
     }
-    blk->virtio = virtio;
-    blk->block.ops = &blk_ops;
-    blk->block.device.start = blk_start;
-    blk->block.sectors = virtio_config64(virtio, CONFIG_CAPACITY);
-    blk->block.read_only = virtio_has(virtio, FEATURE_READ_ONLY);
-    blk->block.count_max = SECTORS_MAX;
-    if (virtio_has(virtio, FEATURE_SIZE_MAX)) {
-        size_max = virtio_config32(virtio, CONFIG_SIZE_MAX) / BLOCK_SECTOR_SIZE;
-        if (size_max < SECTORS_MAX)
-            blk->block.count_max = size_max;
-    }
-    /* Beyond 2^55 sectors byte offsets do not fit 64 bits. */
-    if (blk->block.sectors >> 55 != 0 ||
-        block_register(&blk->block, "vd") != 0) {
-        log_error("virtio: the disk at %s says it has %llu sectors: left out",
-                  virtio->where, (unsigned long long)blk->block.sectors);
-        virtio_fail(virtio);
-        mem_free(blk);
-        return 0;
-    }
-    log_info("%s: %llu MiB%s, virtio %s", blk->block.device.name,
-             (unsigned long long)(blk->block.sectors / 2048),
-             blk->block.read_only ? ", read-only" : "", virtio->where);
-    return 0;
+    assert(free + queue->in_flight == queue->flight_count);
+    if (queue->vq.memory != NULL)
+        vq_check(&queue->vq);
 }
-
-static int blk_probe(void)
-{
-    return virtio_find(VIRTIO_ID_BLOCK, blk_found);
-}
-
-const struct driver virtio_blk_driver = {"virtio_blk", blk_probe};

@@ -1,18 +1,18 @@
 /*
- * Virtio over MMIO: VIRTIO 1.2, section 4.2; version 1, the legacy interface
- * that QEMU's microvm has by default, section 4.2.4.
+ * Virtio over MMIO: VIRTIO 1.2, section 4.2; and version 1, the legacy
+ * interface that QEMU's microvm has by default, section 4.2.4.
  *
- * Devices are those the firmware describes (hal_platform_device) and those
- * named on the command line, as Linux and Firecracker do it:
+ * The devices are those that the firmware describes (hal_platform_device) and
+ * those on the command line, in the form that Linux and Firecracker use:
  *     virtio_mmio.device=SIZE@ADDRESS:IRQ
  */
 #include "drivers/virtio.h"
-#include "kernel/cmdline.h"
-#include "kernel/lib/fmt.h"
-#include "kernel/lib/str.h"
-#include "kernel/percpu.h"
+#include "kernel/base/cmdline.h"
+#include <torc/assert.h>
+#include <torc/format.h>
 #include <torc/log.h>
 #include <torc/memory.h>
+#include <torc/string.h>
 
 enum {
     REG_MAGIC = 0x000,
@@ -36,6 +36,7 @@ enum {
     REG_QUEUE_DESC = 0x080,
     REG_QUEUE_DRIVER = 0x090,
     REG_QUEUE_DEVICE = 0x0a0,
+    REG_GENERATION = 0x0fc, /* version 2 */
     REG_CONFIG = 0x100,
     MAGIC = 0x74726976, /* "virt" */
     SIZE_MIN = 0x200,
@@ -73,6 +74,7 @@ static void set_features(struct virtio_device *dev, uint64_t features)
     hal_io_write32(io, REG_DRIVER_FEATURES_SELECT, 0);
     hal_io_write32(io, REG_DRIVER_FEATURES, (uint32_t)features);
     if (dev->is_legacy) {
+        assert(features <= UINT32_MAX);
         hal_io_write32(io, REG_GUEST_PAGE_SIZE, LEGACY_PAGE);
         return;
     }
@@ -97,15 +99,15 @@ static uint16_t queue_max(struct virtio_device *dev, unsigned index)
 
     hal_io_write32(io, REG_QUEUE_SELECT, index);
     size = hal_io_read32(io, REG_QUEUE_MAX);
-    /* Unlike over PCI the driver sets the length in both versions. */
     return size > VIRTQUEUE_SIZE_MAX ? VIRTQUEUE_SIZE_MAX : (uint16_t)size;
 }
 
 static int queue_setup(struct virtio_device *dev, unsigned index,
-                       struct virtqueue *vq)
+                       const struct virtqueue *vq, unsigned vector)
 {
     struct hal_io io = mmio_of(dev)->io;
 
+    (void)vector; /* all have the line */
     hal_io_write32(io, REG_QUEUE_SELECT, index);
     hal_io_write32(io, REG_QUEUE_SIZE, vq->size);
     if (dev->is_legacy) {
@@ -117,8 +119,8 @@ static int queue_setup(struct virtio_device *dev, unsigned index,
         return 0;
     }
     virtio_write64(io, REG_QUEUE_DESC, vq_desc_bus(vq));
-    virtio_write64(io, REG_QUEUE_DRIVER, vq_avail_bus(vq));
-    virtio_write64(io, REG_QUEUE_DEVICE, vq_used_bus(vq));
+    virtio_write64(io, REG_QUEUE_DRIVER, vq_driver_bus(vq));
+    virtio_write64(io, REG_QUEUE_DEVICE, vq_device_bus(vq));
     hal_io_write32(io, REG_QUEUE_READY, 1);
     return 0;
 }
@@ -128,28 +130,40 @@ static void notify(struct virtio_device *dev, unsigned index)
     hal_io_write32(mmio_of(dev)->io, REG_QUEUE_NOTIFY, index);
 }
 
-static uint8_t config8(struct virtio_device *dev, unsigned offset)
+static uint32_t config(struct virtio_device *dev, unsigned offset,
+                       unsigned width)
 {
-    struct hal_io io = mmio_of(dev)->io;
-
-    return offset < io.size - REG_CONFIG ? hal_io_read8(io, REG_CONFIG + offset)
-                                         : 0;
+    return virtio_io_read(mmio_of(dev)->io, (size_t)REG_CONFIG + offset, width);
 }
 
-static int attach(struct virtio_device *dev, void (*handler)(void *), void *arg)
+static uint32_t generation(struct virtio_device *dev)
 {
-    return hal_irq_attach(mmio_of(dev)->irq, cpu_self()->id, handler, arg);
+    return hal_io_read32(mmio_of(dev)->io, REG_GENERATION);
 }
 
-static bool acknowledge(struct virtio_device *dev)
+/* There is a line, and nothing else. */
+static unsigned vectors(struct virtio_device *dev, unsigned wanted)
+{
+    (void)dev;
+    (void)wanted;
+    return 0;
+}
+
+static int attach(struct virtio_device *dev, unsigned vector, unsigned cpu,
+                  void (*fn)(void *), void *arg)
+{
+    assert(vector == 0);
+    return hal_irq_attach(mmio_of(dev)->irq, cpu, fn, arg);
+}
+
+static uint32_t acknowledge(struct virtio_device *dev)
 {
     struct hal_io io = mmio_of(dev)->io;
     uint32_t cause = hal_io_read32(io, REG_INTERRUPT_STATUS);
 
-    if (cause == 0)
-        return false;
-    hal_io_write32(io, REG_INTERRUPT_ACK, cause);
-    return true;
+    if (cause != 0)
+        hal_io_write32(io, REG_INTERRUPT_ACK, cause);
+    return cause;
 }
 
 static const struct virtio_transport_ops mmio_ops = {
@@ -160,14 +174,32 @@ static const struct virtio_transport_ops mmio_ops = {
     .queue_max = queue_max,
     .queue_setup = queue_setup,
     .notify = notify,
-    .config8 = config8,
+    .config = config,
+    .generation = generation,
+    .vectors = vectors,
+    .attach = attach,
+    .acknowledge = acknowledge,
+};
+
+/* Version 1: its configuration has no generation: 4.2.4. */
+static const struct virtio_transport_ops mmio_legacy_ops = {
+    .get_features = get_features,
+    .set_features = set_features,
+    .get_status = get_status,
+    .set_status = set_status,
+    .queue_max = queue_max,
+    .queue_setup = queue_setup,
+    .notify = notify,
+    .config = config,
+    .vectors = vectors,
     .attach = attach,
     .acknowledge = acknowledge,
 };
 
 /* ---- Finding ------------------------------------------------------------- */
 
-/* Look at one place; an empty one (device id 0) is none. 0 or -ENOMEM. */
+/* Add the device at one place, unless its id is 0: then the place is empty.
+ * Returns 0, -ENOMEM. */
 static int device_probe(uint64_t base, size_t size, int irq,
                         void (*add)(struct virtio_device *dev))
 {
@@ -195,16 +227,17 @@ static int device_probe(uint64_t base, size_t size, int irq,
         return -ENOMEM;
     mmio->io = io;
     mmio->irq = irq;
-    mmio->virtio.ops = &mmio_ops;
-    mmio->virtio.id = id;
     mmio->virtio.is_legacy = version == 1;
+    mmio->virtio.ops = version == 1 ? &mmio_legacy_ops : &mmio_ops;
+    mmio->virtio.id = id;
     fmt_print(mmio->virtio.where, sizeof(mmio->virtio.where), "mmio %llx",
               (unsigned long long)base);
     add(&mmio->virtio);
     return 0;
 }
 
-/* Cut `text` at `c` into a number and the rest. */
+/* Read a number that ends at the character `c`; *text moves behind it, even
+ * behind a NUL. Returns false when the text is not of that form. */
 static bool number_until(const char **text, char c, uint64_t *out)
 {
     char digits[24];
@@ -216,11 +249,13 @@ static bool number_until(const char **text, char c, uint64_t *out)
         return false;
     for (size_t i = 0; i < len; i++)
         digits[i] = (*text)[i];
+    assert(len < sizeof(digits));
     digits[len] = '\0';
-    *text += len + (c != '\0');
+    *text += len + 1;
     return str_to_u64(digits, out) == 0;
 }
 
+/* Add the device that one option names. Returns 0, -ENOMEM. */
 static int option_probe(const char *text,
                         void (*add)(struct virtio_device *dev))
 {

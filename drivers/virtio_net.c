@@ -1,20 +1,22 @@
 /*
  * Virtio network card: VIRTIO 1.2, section 5.1. One pair of queues, no
- * offloads. Each frame follows a header of 12 bytes (10 for legacy devices),
- * which lies in the packet's headroom.
+ * offloads. A header of 12 bytes (10 for legacy devices) comes before each
+ * frame; it is written into the headroom of the packet.
  *
- * Received frames interrupt; sent ones do not, unless the ring is full: their
- * packets are taken back when the next are sent. The device is told of sent
- * frames once a scheduler pass, not once a frame.
+ * A received frame interrupts. A sent one does so only while the ring is full:
+ * packets that were sent are taken back by the next poll. The device is
+ * notified of frames to send once a scheduler pass, not once a frame.
  */
-#include "drivers/drivers.h"
 #include "drivers/virtio.h"
-#include "kernel/irq_work.h"
-#include "kernel/lib/check.h"
-#include "kernel/lib/mem.h"
-#include "kernel/netdev.h"
+#include "kernel/cpu/irq_work.h"
+#include "kernel/cpu/percpu.h"
+#include "kernel/device/driver.h"
+#include "kernel/device/netdev.h"
+#include <torc/assert.h>
+#include <torc/drivers.h>
 #include <torc/log.h>
 #include <torc/memory.h>
+#include <torc/string.h>
 
 enum {
     FEATURE_MTU = 3,
@@ -30,6 +32,7 @@ enum {
     HEADER_SIZE_LEGACY = 10,
     MTU_DEFAULT = 1500,
     FRAME_MIN = 14,
+    PIECES_MAX = 2 + PACKET_SLICES, /* of a frame that is sent */
 };
 #define FEATURES (UINT64_C(1) << FEATURE_MTU | UINT64_C(1) << FEATURE_MAC)
 
@@ -40,10 +43,10 @@ struct virtio_net {
     /* owner CPU only: */
     struct virtqueue rx;
     struct virtqueue tx;
-    struct irq_work work; /* something came */
-    struct irq_work kick; /* tell the device of what was sent */
+    struct irq_work work; /* the device has interrupted */
+    struct irq_work kick; /* frames were added: notify the device */
     size_t header_size;
-    bool dead;
+    bool dead; /* given up: see net_die() */
 };
 
 static struct virtio_net *net_of(struct net_device *dev)
@@ -51,11 +54,18 @@ static struct virtio_net *net_of(struct net_device *dev)
     return container_of(dev, struct virtio_net, net);
 }
 
+/* The one queue of the card. */
+static struct net_queue *queue_of(struct virtio_net *net)
+{
+    return &net->net.queues[0];
+}
+
+/* Give the device up: reset it and use it no more. */
 static void net_die(struct virtio_net *net)
 {
     if (net->dead)
         return;
-    log_error("%s: a ring makes no sense: the card is given up",
+    log_error("%s: a used ring breaks the rules: the card is given up",
               net->net.device.name);
     net->dead = true;
     virtio_fail(net->virtio);
@@ -64,72 +74,84 @@ static void net_die(struct virtio_net *net)
 /* ---- Receiving ----------------------------------------------------------- */
 
 /*
- * Hand a packet's whole buffer to the device. Legacy devices want the header in
- * a descriptor of its own: 5.1.6.1.
+ * Hand a packet's whole buffer to the device, whose ring has room. Legacy
+ * devices want the header in a descriptor of its own: 5.1.6.1.
  */
-static bool rx_give(struct virtio_net *net, struct packet *packet)
+static void rx_give(struct virtio_net *net, struct packet *packet)
 {
     uint32_t header = (uint32_t)net->header_size;
     const struct vq_piece pieces[] = {
-        {packet->bus, header, true},
-        {packet->bus + header, PACKET_SIZE - header, true},
+        {packet->buf.bus, header, true},
+        {packet->buf.bus + header, PACKET_SIZE - header, true},
     };
-    const struct vq_piece whole = {packet->bus, PACKET_SIZE, true};
+    const struct vq_piece whole = {packet->buf.bus, PACKET_SIZE, true};
+    int status;
 
+    packet_expose(packet);
     if (net->virtio->is_legacy)
-        return vq_add(&net->rx, pieces, 2, packet) == 0;
-    return vq_add(&net->rx, &whole, 1, packet) == 0;
+        status = vq_add(&net->rx, pieces, 2, packet);
+    else
+        status = vq_add(&net->rx, &whole, 1, packet);
+    assert(status == 0);
 }
 
+/* Give the device all the buffers that its ring has room for, once: each one
+ * that comes back is replaced. */
 static void rx_fill(struct virtio_net *net)
 {
     struct packet *packet;
 
-    while (net->rx.free_count >= 2 && (packet = packet_get()) != NULL) {
-        if (!rx_give(net, packet)) {
-            packet_put(packet);
-            break;
-        }
-    }
+    while (net->rx.free_count >= 2 && (packet = packet_get()) != NULL)
+        rx_give(net, packet);
 }
 
 /*
- * A frame of `written` bytes, header included. A fresh packet takes its place;
- * if there is none, the frame is dropped and its packet goes round again.
+ * A frame of `written` bytes, header included, was received. The device gets a
+ * fresh packet in exchange; when there is none, the frame is dropped and the
+ * device gets its packet again. Returns whether there is a frame.
  */
-static void rx_one(struct virtio_net *net, struct packet *packet,
+static bool rx_one(struct virtio_net *net, struct packet *packet,
                    uint32_t written)
 {
     struct packet *fresh = packet_get();
     bool bad = written < net->header_size + FRAME_MIN;
 
     if (fresh == NULL || bad) {
-        net->net.rx_dropped++;
+        queue_of(net)->rx_dropped++;
         packet_put(fresh);
-        if (!rx_give(net, packet))
-            packet_put(packet);
-        return;
+        rx_give(net, packet);
+        return false;
     }
-    if (!rx_give(net, fresh))
-        packet_put(fresh);
-    packet->data = packet->base + net->header_size;
-    packet->len = written - net->header_size;
-    net_receive(&net->net, packet);
+    rx_give(net, fresh);
+    assert(written <= PACKET_SIZE);
+    packet_set_frame(packet, net->header_size, written - net->header_size);
+    net_count_received(queue_of(net), packet->len);
+    return true;
 }
 
-static int rx_take(struct virtio_net *net)
+/* Take at most `max` frames. Returns how many; sets *status to -EIO when the
+ * ring is broken. A frame that is dropped counts as work done. */
+static unsigned rx_take(struct virtio_net *net, struct packet *packets[],
+                        unsigned max, int *status)
 {
-    uint32_t written;
-    void *cookie;
-    int status = vq_take(&net->rx, &cookie, &written);
+    unsigned count = 0;
 
-    if (status > 0)
-        rx_one(net, cookie, written);
-    return status;
+    for (unsigned i = 0; i < max; i++) {
+        uint32_t written;
+        void *cookie;
+
+        *status = vq_take(&net->rx, &cookie, &written);
+        if (*status <= 0)
+            break;
+        if (rx_one(net, cookie, written))
+            packets[count++] = cookie;
+    }
+    return count;
 }
 
 /* ---- Sending ------------------------------------------------------------- */
 
+/* Put the packets that were sent. Returns 0, -EIO. */
 static int tx_reclaim(struct virtio_net *net)
 {
     uint32_t written;
@@ -141,45 +163,86 @@ static int tx_reclaim(struct virtio_net *net)
     return status;
 }
 
-/* Make room for a frame; false when there is none, and an interrupt will come
- * when there is. */
-static bool tx_room(struct virtio_net *net)
+/* Whether the ring has room for `need` pieces. If it has not, an interrupt
+ * comes as soon as it has. */
+static bool tx_room(struct virtio_net *net, unsigned need)
 {
-    if (net->tx.free_count >= 2)
+    if (net->tx.free_count >= need)
         return true;
     vq_want_interrupt(&net->tx, true);
     if (tx_reclaim(net) < 0)
         net_die(net);
-    if (net->dead || net->tx.free_count < 2)
+    if (net->dead || net->tx.free_count < need)
         return false;
     vq_want_interrupt(&net->tx, false);
     return true;
 }
 
-static int virtio_net_send(struct net_device *dev, struct packet *packet)
+/* The frame with its header of zeroes: no offloads. Returns how many pieces. */
+static unsigned tx_pieces(struct virtio_net *net, struct packet *packet,
+                          struct vq_piece pieces[PIECES_MAX])
 {
-    struct virtio_net *net = net_of(dev);
     uint32_t header = (uint32_t)net->header_size;
-    struct vq_piece pieces[2];
-    uint8_t *at;
+    uint64_t bus = packet_bus(packet);
+    unsigned count = 0;
 
-    if (net->dead || !tx_room(net))
-        return -EAGAIN;
-    at = packet_push(packet, header);
-    if (at == NULL)
-        return -EMSGSIZE;
-    memset(at, 0, header);
-    pieces[0] = (struct vq_piece){packet_bus(packet), header, false};
-    pieces[1] = (struct vq_piece){packet_bus(packet) + header,
-                                  (uint32_t)packet->len - header, false};
-    if (!net->virtio->is_legacy)
-        pieces[0].len = (uint32_t)packet->len;
-    if (vq_add(&net->tx, pieces, net->virtio->is_legacy ? 2 : 1, packet) != 0) {
-        (void)packet_pull(packet, header);
-        return -EAGAIN;
+    if (net->virtio->is_legacy) {
+        pieces[count++] = (struct vq_piece){bus, header, false};
+        pieces[count++] =
+            (struct vq_piece){bus + header, packet->len - header, false};
+    } else {
+        pieces[count++] = (struct vq_piece){bus, packet->len, false};
     }
-    irq_work_raise(&net->kick);
-    return 0;
+    for (unsigned i = 0; i < packet->slice_count; i++) {
+        const struct slice *slice = &packet->slices[i];
+
+        pieces[count++] =
+            (struct vq_piece){slice_bus(slice), slice->len, false};
+    }
+    return count;
+}
+
+/* Whether the card can send the frame at all. */
+static bool tx_fits(const struct virtio_net *net, const struct packet *packet)
+{
+    return packet->slice_count + 2U <= net->tx.size &&
+           packet_headroom(packet) >= net->header_size;
+}
+
+static void tx_one(struct virtio_net *net, struct packet *packet)
+{
+    struct vq_piece pieces[PIECES_MAX];
+    int status;
+
+    assert(packet->len > 0);
+    net_count_sent(queue_of(net), packet_len(packet));
+    memset(packet_push(packet, net->header_size), 0, net->header_size);
+    status = vq_add(&net->tx, pieces, tx_pieces(net, packet, pieces), packet);
+    assert(status == 0); /* there is room */
+}
+
+static unsigned virtio_net_send(struct net_queue *queue,
+                                struct packet *const packets[], unsigned count)
+{
+    struct virtio_net *net = net_of(queue->device);
+    unsigned taken = 0;
+
+    for (; taken < count; taken++) {
+        struct packet *packet = packets[taken];
+
+        if (!net->dead && tx_fits(net, packet)) {
+            if (tx_room(net, packet->slice_count + 2U)) {
+                tx_one(net, packet);
+                continue;
+            }
+            if (!net->dead)
+                break;
+        }
+        net_drop_sent(queue, packet);
+    }
+    if (taken > 0)
+        irq_work_raise(&net->kick);
+    return taken;
 }
 
 static void kick_run(struct irq_work *work)
@@ -192,31 +255,17 @@ static void kick_run(struct irq_work *work)
 
 /* ---- Polling ------------------------------------------------------------- */
 
-static unsigned virtio_net_poll(struct net_device *dev, unsigned budget)
+static unsigned virtio_net_poll(struct net_queue *queue,
+                                struct packet *packets[], unsigned max)
 {
-    struct virtio_net *net = net_of(dev);
-    unsigned count = 0;
+    struct virtio_net *net = net_of(queue->device);
+    unsigned count;
     int status = 0;
 
     if (net->dead)
         return 0;
-    vq_want_interrupt(&net->rx, false);
-    while (count < budget) {
-        status = rx_take(net);
-        if (status > 0) {
-            count++;
-            continue;
-        }
-        if (status < 0)
-            break;
-        /* Empty: ask for interrupts, and look again, since what came before
-         * the asking does not interrupt. */
-        vq_want_interrupt(&net->rx, true);
-        if (!vq_has_used(&net->rx))
-            break;
-        vq_want_interrupt(&net->rx, false);
-    }
-    rx_fill(net);
+    count = rx_take(net, packets, max, &status);
+    assert(count <= max);
     if (status < 0 || tx_reclaim(net) < 0)
         net_die(net);
     else
@@ -224,68 +273,72 @@ static unsigned virtio_net_poll(struct net_device *dev, unsigned budget)
     return count;
 }
 
+static bool virtio_net_arm(struct net_queue *queue, bool on)
+{
+    struct virtio_net *net = net_of(queue->device);
+
+    if (net->dead)
+        return true;
+    vq_want_interrupt(&net->rx, on);
+    return !on || !vq_has_used(&net->rx);
+}
+
 static void net_irq(void *arg)
 {
-    struct virtio_net *net = arg;
-
-    if (net->virtio->ops->acknowledge(net->virtio))
-        irq_work_raise(&net->work);
+    irq_work_raise(&((struct virtio_net *)arg)->work);
 }
 
 static void work_run(struct irq_work *work)
 {
-    net_wake(&container_of(work, struct virtio_net, work)->net);
+    net_wake(queue_of(container_of(work, struct virtio_net, work)));
 }
-
-static const struct net_ops virtio_net_ops = {.send = virtio_net_send,
-                                              .poll = virtio_net_poll};
 
 /* ---- Start --------------------------------------------------------------- */
 
 static int queues_make(struct virtio_net *net)
 {
-    struct mem_stats memory;
-    uint16_t size = QUEUE_SIZE;
-    int status;
+    uint16_t size =
+        mem_free_bytes() < SMALL_MEMORY ? QUEUE_SIZE_SMALL : QUEUE_SIZE;
+    const struct virtio_queue_wish wish = {.size_max = size};
+    int status = virtio_queue(net->virtio, QUEUE_RX, &wish, &net->rx);
+    int stopped;
 
-    mem_get_stats(&memory);
-    if (memory.free_bytes < SMALL_MEMORY)
-        size = QUEUE_SIZE_SMALL;
-    status = virtio_queue(net->virtio, QUEUE_RX, size, &net->rx);
     if (status != 0)
         return status;
-    status = virtio_queue(net->virtio, QUEUE_TX, size, &net->tx);
+    status = virtio_queue(net->virtio, QUEUE_TX, &wish, &net->tx);
     if (status == 0)
-        /* The rings full, and as many again on their way through the stack. */
+        /* Both rings full, and as many packets again in use by the stack. */
         status = packet_pool_grow(net->rx.size + 2U * net->tx.size);
     if (status == 0)
         return 0;
-    virtio_fail(
-        net->virtio); /* it knows the rings: they go after it is reset */
-    if (net->tx.memory != NULL)
-        vq_fini(&net->tx);
-    vq_fini(&net->rx);
+    /* The device knows the rings: reset it before they are freed. */
+    stopped = virtio_fail(net->virtio);
+    virtio_queue_end(&net->tx, stopped);
+    virtio_queue_end(&net->rx, stopped);
     return status;
 }
 
-static int net_start_device(struct device *device)
+static int virtio_net_start(struct net_device *dev)
 {
-    struct virtio_net *net = net_of(net_from_device(device));
+    struct virtio_net *net = net_of(dev);
     struct virtio_device *virtio = net->virtio;
+    const struct virtio_vector vector = {net_irq, net, cpu_self()->id};
     int status = virtio_begin(virtio, FEATURES);
 
     irq_work_init(&net->work, work_run);
     irq_work_init(&net->kick, kick_run);
-    net->dead = false;
+    assert(!net->dead);
     net->header_size = virtio->is_legacy ? HEADER_SIZE_LEGACY : HEADER_SIZE;
     if (status == 0)
-        status = virtio->ops->attach(virtio, net_irq, net);
-    if (status == 0)
+        status = virtio_attach(virtio, &vector, 1, NULL);
+    if (status > 0)
         status = queues_make(net);
     if (status != 0) {
         virtio_fail(virtio);
         return status;
     }
+    assert(net->rx.size >= 2);
+    assert(net->tx.size >= 2);
     vq_want_interrupt(&net->tx, false);
     rx_fill(net);
     virtio_ready(virtio);
@@ -293,23 +346,45 @@ static int net_start_device(struct device *device)
     return 0;
 }
 
-static void address_read(struct virtio_net *net)
-{
-    struct virtio_device *virtio = net->virtio;
+static const struct net_ops virtio_net_ops = {.start = virtio_net_start,
+                                              .send = virtio_net_send,
+                                              .poll = virtio_net_poll,
+                                              .arm = virtio_net_arm};
 
+/* Read the card's address and its MTU, or choose them. Returns 0, -EIO. */
+static int address_read(struct virtio_net *net)
+{
+    static const struct virtio_field fields[] = {
+        {CONFIG_MAC, 1},     {CONFIG_MAC + 1, 1}, {CONFIG_MAC + 2, 1},
+        {CONFIG_MAC + 3, 1}, {CONFIG_MAC + 4, 1}, {CONFIG_MAC + 5, 1},
+        {CONFIG_MTU, 2},
+    };
+    struct virtio_device *virtio = net->virtio;
+    uint64_t values[COUNT_OF(fields)];
+    int status = virtio_config_read(virtio, fields, COUNT_OF(fields), values);
+
+    if (status != 0)
+        return status;
     for (unsigned i = 0; i < 6; i++)
-        net->net.mac[i] = virtio->ops->config8(virtio, CONFIG_MAC + i);
+        net->net.mac[i] = (uint8_t)values[i];
     if (!virtio_has(virtio, FEATURE_MAC)) {
         (void)hal_entropy(net->net.mac, 6);
         net->net.mac[0] = (uint8_t)((net->net.mac[0] & 0xfc) | 2); /* local */
     }
     net->net.mtu = MTU_DEFAULT;
-    if (virtio_has(virtio, FEATURE_MTU)) {
-        uint16_t mtu = virtio_config16(virtio, CONFIG_MTU);
+    if (virtio_has(virtio, FEATURE_MTU) && values[6] >= 576 &&
+        values[6] < MTU_DEFAULT)
+        net->net.mtu = (uint16_t)values[6];
+    return 0;
+}
 
-        if (mtu >= 576 && mtu < MTU_DEFAULT)
-            net->net.mtu = mtu;
-    }
+/* Leave a card out, with the reason. */
+static int net_left_out(struct virtio_net *net, const char *why)
+{
+    log_error("virtio: the card at %s %s: left out", net->virtio->where, why);
+    virtio_fail(net->virtio);
+    mem_free(net);
+    return 0;
 }
 
 static int net_found(struct virtio_device *virtio)
@@ -320,19 +395,14 @@ static int net_found(struct virtio_device *virtio)
         return -ENOMEM;
     net->virtio = virtio;
     net->net.ops = &virtio_net_ops;
-    net->net.device.start = net_start_device;
-    if (virtio_begin(virtio, FEATURES) != 0) {
-        log_error("virtio: the card at %s does not start: left out",
-                  virtio->where);
-        virtio_fail(virtio);
-        mem_free(net);
-        return 0;
-    }
-    address_read(net);
-    if (net_register(&net->net) != 0) {
-        mem_free(net);
-        return 0;
-    }
+    if (virtio_begin(virtio, FEATURES) != 0)
+        return net_left_out(net, "does not start");
+    if (address_read(net) != 0)
+        return net_left_out(net, "does not start");
+    if (!net_address_valid(net->net.mac))
+        return net_left_out(net, "has a group address, or none");
+    if (net_register(&net->net) != 0)
+        return net_left_out(net, "is one too many: no name is left");
     log_info("%s: %02x:%02x:%02x:%02x:%02x:%02x, virtio %s",
              net->net.device.name, net->net.mac[0], net->net.mac[1],
              net->net.mac[2], net->net.mac[3], net->net.mac[4], net->net.mac[5],

@@ -1,15 +1,17 @@
-/* Virtio over PCI, modern interface: VIRTIO 1.2, section 4.1. */
-#include "drivers/pci.h"
-#include "drivers/virtio.h"
-#include "kernel/lib/check.h"
-#include "kernel/lib/fmt.h"
-#include "kernel/percpu.h"
+/*
+ * Virtio over PCI: finding devices, and the interface of VIRTIO 1.x: VIRTIO
+ * 1.2, section 4.1. A device that has no such interface is used by the legacy
+ * one, if it has that (4.1.5.1.1.1).
+ */
+#include "drivers/virtio_pci_internal.h"
+#include <torc/assert.h>
+#include <torc/format.h>
 #include <torc/log.h>
 #include <torc/memory.h>
 
 enum {
     VENDOR = 0x1af4,
-    DEVICE_FIRST = 0x1000, /* transitional: the id is the subsystem's */
+    DEVICE_FIRST = 0x1000, /* transitional: the subsystem has the virtio id */
     DEVICE_MODERN = 0x1040,
     DEVICE_LAST = 0x107f,
     CAP_VENDOR = 0x09,
@@ -30,6 +32,7 @@ enum {
     COMMON_DRIVER_FEATURE = 12,
     COMMON_MSIX_CONFIG = 16,
     COMMON_STATUS = 20,
+    COMMON_GENERATION = 21,
     COMMON_QUEUE_SELECT = 22,
     COMMON_QUEUE_SIZE = 24,
     COMMON_QUEUE_MSIX = 26,
@@ -39,30 +42,57 @@ enum {
     COMMON_QUEUE_DRIVER = 40,
     COMMON_QUEUE_DEVICE = 48,
     COMMON_SIZE = 56,
-    NO_VECTOR = 0xffff,
-    QUEUE_MAX = 8,
 };
 
-struct virtio_pci {
-    struct virtio_device virtio;
-    struct pci_function function;
-    struct hal_io common;
-    struct hal_io notify;
-    struct hal_io isr;
-    struct hal_io config;
-    uint32_t notify_multiplier;
-    uint32_t notify_at[QUEUE_MAX];
-    bool is_msix;
-};
+/* ---- Operations of both interfaces --------------------------------------- */
 
-static struct virtio_pci *pci_of(struct virtio_device *dev)
+unsigned virtio_pci_vectors(struct virtio_device *dev, unsigned wanted)
 {
-    return container_of(dev, struct virtio_pci, virtio);
+    struct virtio_pci *pci = virtio_pci_of(dev);
+    int status = 0;
+
+    if (wanted == 0 && pci->interrupts == VIRTIO_PCI_MSIX)
+        pci_msix_close(&pci->msix);
+    if (wanted == 0)
+        pci->interrupts = VIRTIO_PCI_LINE;
+    if (pci->interrupts == VIRTIO_PCI_UNKNOWN) {
+        status = pci_msix_open(&pci->function, &pci->msix);
+        pci->interrupts = status == 0 ? VIRTIO_PCI_MSIX : VIRTIO_PCI_LINE;
+    }
+    if (status != 0 && pci->msix.cap != 0)
+        log_warn("virtio: %s: MSI-X does not work (error %d): the interrupt "
+                 "line is used",
+                 dev->where, status);
+    if (pci->interrupts == VIRTIO_PCI_LINE)
+        return 0;
+    return pci->msix.count < wanted ? pci->msix.count : wanted;
 }
+
+int virtio_pci_attach(struct virtio_device *dev, unsigned vector, unsigned cpu,
+                      void (*fn)(void *), void *arg)
+{
+    struct virtio_pci *pci = virtio_pci_of(dev);
+
+    return pci->interrupts == VIRTIO_PCI_MSIX
+               ? pci_msix_attach(&pci->msix, vector, cpu, fn, arg)
+               : pci_attach_line(&pci->function, cpu, fn, arg);
+}
+
+void virtio_pci_enable(struct virtio_device *dev)
+{
+    pci_enable(&virtio_pci_of(dev)->function);
+}
+
+int virtio_pci_isolate(struct virtio_device *dev)
+{
+    return pci_isolate(&virtio_pci_of(dev)->function);
+}
+
+/* ---- VIRTIO 1.x ---------------------------------------------------------- */
 
 static uint64_t get_features(struct virtio_device *dev)
 {
-    struct hal_io io = pci_of(dev)->common;
+    struct hal_io io = virtio_pci_of(dev)->common;
     uint64_t features;
 
     hal_io_write32(io, COMMON_DEVICE_FEATURE_SELECT, 0);
@@ -73,7 +103,7 @@ static uint64_t get_features(struct virtio_device *dev)
 
 static void set_features(struct virtio_device *dev, uint64_t features)
 {
-    struct hal_io io = pci_of(dev)->common;
+    struct hal_io io = virtio_pci_of(dev)->common;
 
     hal_io_write32(io, COMMON_DRIVER_FEATURE_SELECT, 0);
     hal_io_write32(io, COMMON_DRIVER_FEATURE, (uint32_t)features);
@@ -83,38 +113,46 @@ static void set_features(struct virtio_device *dev, uint64_t features)
 
 static uint8_t get_status(struct virtio_device *dev)
 {
-    return hal_io_read8(pci_of(dev)->common, COMMON_STATUS);
+    return hal_io_read8(virtio_pci_of(dev)->common, COMMON_STATUS);
 }
 
 static void set_status(struct virtio_device *dev, uint8_t status)
 {
-    hal_io_write8(pci_of(dev)->common, COMMON_STATUS, status);
+    hal_io_write8(virtio_pci_of(dev)->common, COMMON_STATUS, status);
 }
 
 static uint16_t queue_max(struct virtio_device *dev, unsigned index)
 {
-    struct hal_io io = pci_of(dev)->common;
+    struct hal_io io = virtio_pci_of(dev)->common;
 
     hal_io_write16(io, COMMON_QUEUE_SELECT, (uint16_t)index);
     return hal_io_read16(io, COMMON_QUEUE_SIZE);
 }
 
-static int queue_setup(struct virtio_device *dev, unsigned index,
-                       struct virtqueue *vq)
+/* A vector that the device takes can be read back: 4.1.5.1.2.2. */
+static int vector_set(struct hal_io io, unsigned reg, unsigned vector)
 {
-    struct virtio_pci *pci = pci_of(dev);
+    hal_io_write16(io, reg, (uint16_t)vector);
+    return hal_io_read16(io, reg) == vector ? 0 : -ENODEV;
+}
+
+static int queue_setup(struct virtio_device *dev, unsigned index,
+                       const struct virtqueue *vq, unsigned vector)
+{
+    struct virtio_pci *pci = virtio_pci_of(dev);
     struct hal_io io = pci->common;
     uint64_t at;
 
-    assert(index < QUEUE_MAX);
+    assert(index < VIRTIO_QUEUE_MAX);
+    if (pci->interrupts != VIRTIO_PCI_MSIX)
+        vector = VIRTIO_PCI_NO_VECTOR;
     hal_io_write16(io, COMMON_QUEUE_SELECT, (uint16_t)index);
     hal_io_write16(io, COMMON_QUEUE_SIZE, vq->size);
-    hal_io_write16(io, COMMON_QUEUE_MSIX, pci->is_msix ? 0 : NO_VECTOR);
-    if (pci->is_msix && hal_io_read16(io, COMMON_QUEUE_MSIX) != 0)
+    if (vector_set(io, COMMON_QUEUE_MSIX, vector) != 0)
         return -ENODEV;
     virtio_write64(io, COMMON_QUEUE_DESC, vq_desc_bus(vq));
-    virtio_write64(io, COMMON_QUEUE_DRIVER, vq_avail_bus(vq));
-    virtio_write64(io, COMMON_QUEUE_DEVICE, vq_used_bus(vq));
+    virtio_write64(io, COMMON_QUEUE_DRIVER, vq_driver_bus(vq));
+    virtio_write64(io, COMMON_QUEUE_DEVICE, vq_device_bus(vq));
     at = (uint64_t)hal_io_read16(io, COMMON_QUEUE_NOTIFY_OFF) *
          pci->notify_multiplier;
     if (at > pci->notify.size - 2)
@@ -126,35 +164,32 @@ static int queue_setup(struct virtio_device *dev, unsigned index,
 
 static void notify(struct virtio_device *dev, unsigned index)
 {
-    struct virtio_pci *pci = pci_of(dev);
+    struct virtio_pci *pci = virtio_pci_of(dev);
 
+    assert(index < VIRTIO_QUEUE_MAX);
     hal_io_write16(pci->notify, pci->notify_at[index], (uint16_t)index);
 }
 
-static uint8_t config8(struct virtio_device *dev, unsigned offset)
+static uint32_t config(struct virtio_device *dev, unsigned offset,
+                       unsigned width)
 {
-    struct virtio_pci *pci = pci_of(dev);
-
-    return offset < pci->config.size ? hal_io_read8(pci->config, offset) : 0;
+    return virtio_io_read(virtio_pci_of(dev)->config, offset, width);
 }
 
-static int attach(struct virtio_device *dev, void (*handler)(void *), void *arg)
+static uint32_t generation(struct virtio_device *dev)
 {
-    struct virtio_pci *pci = pci_of(dev);
-    int status = pci_attach_irq(&pci->function, cpu_self()->id, handler, arg,
-                                &pci->is_msix);
-
-    if (status == 0)
-        hal_io_write16(pci->common, COMMON_MSIX_CONFIG, NO_VECTOR);
-    return status;
+    return hal_io_read8(virtio_pci_of(dev)->common, COMMON_GENERATION);
 }
 
-static bool acknowledge(struct virtio_device *dev)
+static int config_vector(struct virtio_device *dev, unsigned vector)
 {
-    struct virtio_pci *pci = pci_of(dev);
+    return vector_set(virtio_pci_of(dev)->common, COMMON_MSIX_CONFIG, vector);
+}
 
-    /* Reading the ISR lowers the line; MSI-X needs nothing: 4.1.4.5. */
-    return pci->is_msix || hal_io_read8(pci->isr, 0) != 0;
+/* Reading the ISR lowers the line: 4.1.4.5. */
+static uint32_t acknowledge(struct virtio_device *dev)
+{
+    return hal_io_read8(virtio_pci_of(dev)->isr, 0);
 }
 
 static const struct virtio_transport_ops pci_ops = {
@@ -165,19 +200,28 @@ static const struct virtio_transport_ops pci_ops = {
     .queue_max = queue_max,
     .queue_setup = queue_setup,
     .notify = notify,
-    .config8 = config8,
-    .attach = attach,
+    .config = config,
+    .generation = generation,
+    .vectors = virtio_pci_vectors,
+    .attach = virtio_pci_attach,
+    .config_vector = config_vector,
     .acknowledge = acknowledge,
+    .enable = virtio_pci_enable,
+    .isolate = virtio_pci_isolate,
 };
 
 /* ---- Finding ------------------------------------------------------------- */
 
-/* Map the first structure of a type; `size` bytes at least. */
+/*
+ * Map the first structure of a type that can be mapped, and say which
+ * capability tells of it. Returns 0, -ENOTSUP (there is none), -EINVAL (it is
+ * shorter than `size` bytes), or as pci_map_bar().
+ */
 static int map_structure(struct virtio_pci *pci, uint8_t type, uint32_t size,
                          struct hal_io *io, unsigned *cap_out)
 {
     const struct pci_function *function = &pci->function;
-    int status = -ENODEV;
+    int status = -ENOTSUP;
 
     for (unsigned cap = pci_capability(function, CAP_VENDOR, 0); cap != 0;
          cap = pci_capability(function, CAP_VENDOR, cap)) {
@@ -198,7 +242,7 @@ static int map_structure(struct virtio_pci *pci, uint8_t type, uint32_t size,
     return status;
 }
 
-static int map_all(struct virtio_pci *pci)
+static int map_modern(struct virtio_pci *pci)
 {
     unsigned cap;
     int status =
@@ -208,14 +252,23 @@ static int map_all(struct virtio_pci *pci)
         status = map_structure(pci, TYPE_ISR, 1, &pci->isr, &cap);
     if (status == 0)
         status = map_structure(pci, TYPE_NOTIFY, 2, &pci->notify, &cap);
-    if (status == 0)
-        pci->notify_multiplier =
-            hal_pci_read32(pci->function.addr, cap + CAP_MULTIPLIER);
+    if (status != 0)
+        return status;
+    pci->notify_multiplier =
+        hal_pci_read32(pci->function.addr, cap + CAP_MULTIPLIER);
     /* A device without configuration may have none. */
-    if (status == 0 &&
-        map_structure(pci, TYPE_DEVICE, 1, &pci->config, &cap) != 0)
+    if (map_structure(pci, TYPE_DEVICE, 1, &pci->config, &cap) != 0)
         pci->config.size = 0;
-    return status;
+    pci->virtio.ops = &pci_ops;
+    return 0;
+}
+
+/* The best interface that the device has. */
+static int map_any(struct virtio_pci *pci)
+{
+    int status = map_modern(pci);
+
+    return status == -ENOTSUP ? virtio_pci_legacy_map(pci) : status;
 }
 
 struct scan {
@@ -227,6 +280,7 @@ static void function_found(const struct pci_function *function, void *ctx)
 {
     struct scan *scan = ctx;
     struct virtio_pci *pci;
+    int status;
 
     if (function->vendor != VENDOR || function->device < DEVICE_FIRST ||
         function->device > DEVICE_LAST || scan->status != 0)
@@ -236,22 +290,27 @@ static void function_found(const struct pci_function *function, void *ctx)
         scan->status = -ENOMEM;
         return;
     }
+    assert(function->addr.dev < 32);
     pci->function = *function;
-    pci->virtio.ops = &pci_ops;
     pci->virtio.id = function->device >= DEVICE_MODERN
                          ? function->device - DEVICE_MODERN
                          : function->subsystem;
     fmt_print(pci->virtio.where, sizeof(pci->virtio.where), "pci %02x:%02x.%x",
               function->addr.bus, function->addr.dev, function->addr.fn);
     pci_enable(function);
-    if (map_all(pci) != 0) {
-        log_warn("virtio: %s has no VIRTIO 1.x interface: left out (QEMU: "
-                 "disable-modern=off)",
-                 pci->virtio.where);
-        mem_free(pci);
+    status = map_any(pci);
+    if (status == 0) {
+        scan->add(&pci->virtio);
         return;
     }
-    scan->add(&pci->virtio);
+    if (status == -ENOTSUP)
+        log_warn("virtio: %s has no interface that is known: left out",
+                 pci->virtio.where);
+    else
+        log_warn("virtio: the registers of %s cannot be reached (error %d): "
+                 "left out",
+                 pci->virtio.where, status);
+    mem_free(pci);
 }
 
 int virtio_pci_scan(void (*add)(struct virtio_device *dev))

@@ -41,9 +41,12 @@ enum {
     HAL_LARGE_PAGE_SIZE = 2 * 1024 * 1024,
 };
 
-/* ---- 1. Start and end of the world --------------------------------------- */
+/* ---- 1. Start and end of the machine ------------------------------------- */
 
-/* Free RAM: whole pages, identity mapped, writable, not zeroed. */
+/*
+ * Free RAM: whole pages, at the same virtual as physical address, writable. Its
+ * contents are undefined.
+ */
 struct hal_region {
     uintptr_t base;
     size_t size;
@@ -65,8 +68,7 @@ struct hal_boot_info {
     struct hal_region region[HAL_REGION_MAX]; /* disjoint, ascending */
     struct hal_module module[HAL_MODULE_MAX];
     uint8_t cpu_node[HAL_CPU_MAX]; /* NUMA node of each CPU, 0 if unknown */
-    uint64_t boot_wall_ns; /* UTC since 1970 when hal_time_ns() was 0, or 0 */
-    const char *machine;   /* for people: "x86-64 pc", "posix threads" */
+    const char *machine; /* for people: "x86-64 pc", "posix threads" */
 };
 
 /*
@@ -98,6 +100,15 @@ _Noreturn void kernel_fault(const struct hal_fault *fault);
  */
 _Noreturn void hal_exit(int status);
 
+/*
+ * The machine is broken: stop all other CPUs for good, wherever they are, so
+ * that this one can say why and call hal_abort(). Of several CPUs that call it
+ * at once one returns; the others are stopped in the call. Interrupts are off
+ * from here on. Returns false when this CPU has called it before: then what it
+ * did since has failed as well.
+ */
+bool hal_panic_begin(void);
+
 /* End the machine at once after a panic: core dump, or exit status 127. */
 _Noreturn void hal_abort(void);
 
@@ -123,27 +134,30 @@ must_check int hal_cpu_start(unsigned cpu, void (*entry)(void *), void *arg,
                              void *stack, size_t stack_size);
 
 /*
- * Sleep until an interrupt; interrupts are off at entry and at exit, and at
- * least one handler has run in between, or the sleep ended for no reason. An
- * interrupt that was pending at entry ends it at once: nothing is lost between
- * the caller's last look and the sleep.
+ * Sleep until an interrupt comes, and run its handler. Interrupts are off at
+ * entry, and off again at return. An interrupt that is pending at entry ends
+ * the sleep at once, so none is lost between the caller's last look for work
+ * and the sleep. The sleep may also end without an interrupt.
  */
 void hal_cpu_idle(void);
 
 /*
- * Watch the 64 bytes at `line` (aligned to 64): a store by another CPU to them
- * from now on will end the next hal_cpu_idle(), which must be the next sleep of
- * this CPU. Interrupts are off from here to there. Returns false when this
- * machine cannot; then only an interrupt ends it.
+ * From now on, a store by another CPU to the 64 bytes at `line` (aligned to 64)
+ * ends the next hal_cpu_idle() of this CPU. The caller keeps interrupts off
+ * from this call to that sleep. Returns false when this machine cannot watch
+ * memory; then only an interrupt ends the sleep.
  */
 bool hal_cpu_watch(const void *line);
 
-/* In every spin loop: a pause, and a moment for simulated time to move. */
+/*
+ * Call this in every loop that waits for another CPU: it lets the processor
+ * save energy, and simulated time move on.
+ */
 void hal_cpu_relax(void);
 
 /*
- * Raise HAL_IRQ_DOORBELL on `cpu`. Carries nothing and coalesces: two sends may
- * arrive as one. A sleeping CPU wakes.
+ * Raise HAL_IRQ_DOORBELL on `cpu`, which may be this one. It carries no data,
+ * and two sends may arrive as one. A sleeping CPU wakes.
  */
 void hal_ipi_send(unsigned cpu);
 
@@ -190,22 +204,28 @@ must_check int hal_irq_msi(unsigned cpu, uint64_t *addr, uint32_t *data);
 
 /* ---- 4. Time and entropy ------------------------------------------------- */
 
-/* Nanoseconds since boot: monotonic, the same on all CPUs, never 0 twice. */
+/* Nanoseconds since boot. Never goes back, also from one CPU to another. */
 uint64_t hal_time_ns(void);
 
 /*
- * Raise HAL_IRQ_TIMER on this CPU once hal_time_ns() >= deadline_ns, or a
- * little later, or early (then look at the clock and set it again). One
- * deadline per CPU: a new one replaces the old; UINT64_MAX means none. A
- * deadline in the past fires at once.
+ * UTC in nanoseconds since 1970, or 0 when the machine does not know it. Unlike
+ * hal_time_ns() it may jump, in both directions, when it is corrected: soon
+ * after boot, and after the machine was paused.
+ */
+uint64_t hal_wall_ns(void);
+
+/*
+ * Raise HAL_IRQ_TIMER on this CPU when hal_time_ns() has reached `deadline_ns`,
+ * or a little later. It may also come early: the handler looks at the clock and
+ * sets the timer again. Each CPU has one deadline; a new one replaces it, and
+ * UINT64_MAX means none. A deadline in the past raises the interrupt at once.
  */
 void hal_timer_set(uint64_t deadline_ns);
 
 /*
- * From now on, about every `period_ns` (at least HAL_SAMPLE_MIN_NS), call
- * kernel_sample() on this CPU, whatever it is running with interrupts on, be it
- * a loop that calls nothing of the HAL; but not while it sleeps. 0 ends it.
- * Returns 0, -ENOTSUP.
+ * From now on call kernel_sample() on this CPU about every `period_ns` (at
+ * least HAL_SAMPLE_MIN_NS), between any two instructions that run with
+ * interrupts on, but not while the CPU sleeps. 0 ends it. Returns 0, -ENOTSUP.
  */
 enum { HAL_SAMPLE_MIN_NS = 100 * 1000 };
 must_check int hal_sample_start(uint64_t period_ns);
@@ -217,16 +237,21 @@ must_check int hal_sample_start(uint64_t period_ns);
  */
 void kernel_sample(const struct hal_fault *where);
 
-/* Fill `buf` with up to `len` random bytes; returns how many it had. */
+/*
+ * Fill `buf` with `len` bytes, as random as this machine can. Returns how many
+ * of them nobody can predict: less than `len` where it has no good source.
+ */
 size_t hal_entropy(void *buf, size_t len);
 
 /* ---- 5. Execution contexts ----------------------------------------------- */
 
+/* All fields are the HAL's. */
 struct hal_context {
-    void *sp;
+    void *sp;   /* while it does not run */
     void *host; /* the hosted machine's own (sanitizer fibre), else NULL */
     void *stack;
     size_t stack_size;
+    uint64_t fp_control; /* see hal_context_switch_fp() */
 };
 
 /*
@@ -237,8 +262,8 @@ void hal_context_init(struct hal_context *ctx, void *stack, size_t size,
                       void (*entry)(void *), void *arg);
 
 /*
- * Say that `ctx`, never to be continued, is gone, so that the HAL can forget
- * what it holds for it. Not on the running context.
+ * `ctx` will never be switched to again: free what the HAL holds for it. Not
+ * for the running context.
  */
 void hal_context_fini(struct hal_context *ctx);
 
@@ -266,7 +291,9 @@ must_check int hal_page_attr(void *base, size_t size, enum hal_page_attr attr);
 
 /*
  * Let devices reach [ptr, ptr+size), whole pages of boot regions, from now on.
- * Returns 0, -EINVAL, -ENOMEM (the hosted machine tracks a bounded number).
+ * Also pages of the image's constants, any number of times, where devices reach
+ * them. Returns 0, -EINVAL, -ENOMEM (the hosted machine tracks a bounded
+ * number).
  */
 must_check int hal_dma_map(void *ptr, size_t size);
 void hal_dma_unmap(void *ptr, size_t size);
@@ -329,52 +356,6 @@ struct hal_platform_device {
 must_check int hal_platform_device(unsigned index,
                                    struct hal_platform_device *out);
 
-/* ---- 9. Leaf devices: what a hosted machine has instead of hardware ------ */
-
-/* On bare metal there are none: every call returns -ENODEV or NULL. */
-
-struct hal_blk_info {
-    uint64_t sectors; /* of 512 bytes */
-    bool read_only;
-    int irq; /* raised when a request has completed */
-};
-
-struct hal_blk_req {
-    uint64_t sector;
-    uint32_t count; /* sectors; 0 with `write` means: flush to the medium */
-    bool write;
-    void *buf;  /* count * 512 bytes; the HAL's from submit to poll */
-    int status; /* at completion: 0 or -EIO, -EROFS */
-    void *cookie;
-};
-
-/* Returns 0, or -ENODEV past the last unit. */
-must_check int hal_blk_info(unsigned unit, struct hal_blk_info *info);
-
-/*
- * Start a request; it comes back through hal_blk_poll(). Requests may complete
- * in any order. Returns 0, -EAGAIN (queue full), -EINVAL (beyond the end).
- */
-must_check int hal_blk_submit(unsigned unit, struct hal_blk_req *req);
-
-/* A completed request, or NULL. */
-struct hal_blk_req *hal_blk_poll(unsigned unit);
-
-struct hal_net_info {
-    uint8_t mac[6];
-    uint16_t mtu;
-    int irq; /* raised when a frame has come and hal_net_recv() found none */
-};
-
-/* Returns 0, or -ENODEV past the last unit. */
-must_check int hal_net_info(unsigned unit, struct hal_net_info *info);
-
-/* Send one Ethernet frame (copied). Returns 0, -EAGAIN, -EMSGSIZE. */
-must_check int hal_net_send(unsigned unit, const void *frame, size_t len);
-
-/* Take one received frame: its length, -EAGAIN (none), -EMSGSIZE (dropped). */
-must_check int hal_net_recv(unsigned unit, void *buf, size_t size);
-
 /*
  * Inline on each machine, chosen by include path:
  *
@@ -387,13 +368,17 @@ must_check int hal_net_recv(unsigned unit, void *buf, size_t size);
  *                                somebody switches back, perhaps on another
  *                                CPU. The state of interrupts is not switched:
  *                                a new context starts with the caller's
+ *   void hal_context_switch_fp(struct hal_context *from,
+ *                              const struct hal_context *to)
+ *                                switch the floating-point control words (how
+ *                                to round, which exceptions to raise): keep
+ *                                this CPU's for `from` (NULL: for nobody), load
+ *                                those of `to` (NULL: those each CPU starts
+ *                                with, which a new context has too). Comes
+ *                                before hal_context_switch(), which leaves them
+ *                                alone
  *   uint64_t hal_cycles(void)    a counter of constant, unknown rate: cheap,
  *                                monotonic, the same on all CPUs
- *   uint64_t hal_fp_control(void)
- *   void hal_fp_control_set(uint64_t control)
- *                                this CPU's floating-point control, which a
- *                                function keeps for its caller: the x87 control
- *                                word from bit 32 on, MXCSR below
  *   void hal_fence(void)         all loads and stores before it are visible to
  *                                every CPU before any after it: the store-load
  *                                barrier, for the one place that needs it

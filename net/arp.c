@@ -1,22 +1,22 @@
 #include "net/arp.h"
-#include "kernel/lib/mem.h"
 #include "net/stack.h"
 #include "net/wire/wire.h"
+#include <torc/assert.h>
 #include <torc/log.h>
+#include <torc/string.h>
 
-static const uint8_t everybody[ETHER_ADDR_SIZE] = {0xff, 0xff, 0xff,
-                                                   0xff, 0xff, 0xff};
+static const uint8_t broadcast_mac[ETHER_ADDR_SIZE] = {0xff, 0xff, 0xff,
+                                                       0xff, 0xff, 0xff};
 
-static struct arp_entry *set_of(struct arp_cache *cache, uint32_t address)
+/* The number of the set that may hold `address`. */
+static unsigned set_index(uint32_t address)
 {
-    uint32_t mixed = address ^ address >> 8 ^ address >> 16;
-
-    return cache->entry[mixed & (ARP_SETS - 1)];
+    return (address ^ address >> 8 ^ address >> 16) & (ARP_SETS - 1);
 }
 
 static struct arp_entry *entry_find(struct arp_cache *cache, uint32_t address)
 {
-    struct arp_entry *set = set_of(cache, address);
+    struct arp_entry *set = cache->entry[set_index(address)];
 
     for (unsigned i = 0; i < ARP_WAYS; i++) {
         if (set[i].address == address)
@@ -41,18 +41,15 @@ static void entry_free(struct arp_cache *cache, struct arp_entry *entry)
     *entry = (struct arp_entry){0};
 }
 
-/* A new entry, in place of the one unused for longest if need be. */
+/* A new entry: in a free place, or in that of the entry of the set which was
+ * not used for the longest time. */
 static struct arp_entry *entry_create(struct net_stack *stack, uint32_t address)
 {
-    struct arp_entry *set = set_of(&stack->arp, address);
-    struct arp_entry *victim = set;
+    struct arp_entry *set = stack->arp.entry[set_index(address)];
+    struct arp_entry *victim = NULL;
 
-    for (unsigned i = 0; i < ARP_WAYS; i++) {
-        if (set[i].address == 0) {
-            victim = &set[i];
-            break;
-        }
-        if (set[i].used_at < victim->used_at)
+    for (unsigned i = 0; i < ARP_WAYS; i++) { /* a free one: used at 0 */
+        if (victim == NULL || set[i].used_at < victim->used_at)
             victim = &set[i];
     }
     entry_free(&stack->arp, victim);
@@ -86,7 +83,7 @@ static void request_send(struct net_stack *stack, uint32_t target)
     };
 
     memcpy(message.sender_mac, stack->dev->mac, ETHER_ADDR_SIZE);
-    message_send(stack, everybody, &message);
+    message_send(stack, broadcast_mac, &message);
 }
 
 static void reply_send(struct net_stack *stack,
@@ -108,35 +105,45 @@ void arp_announce(struct net_stack *stack)
     request_send(stack, stack->config.address);
 }
 
-/* A timer that cannot be set is made up for by the next packet's question. */
-static void timer_start(struct net_stack *stack)
+/* Returns 0, or -ENOMEM when there is no memory for the timer. */
+static int timer_start(struct net_stack *stack)
 {
     struct timer *timer = &stack->arp.timer;
 
-    if (!timer_is_set(timer) &&
-        timer_set(timer, net_now(stack) + ARP_RETRY_NS) != 0)
-        stack->stats.arp_failed++;
+    if (timer_is_set(timer))
+        return 0;
+    return timer_set(timer, net_now(stack) + ARP_RETRY_NS);
 }
 
+/*
+ * Send a request for the address of an entry, unless one is recent. Without a
+ * timer nobody would ask again, nor drop what waits for the answer: then an
+ * entry without an address is dropped, and the next packet to it tries again.
+ */
 static void entry_ask(struct net_stack *stack, struct arp_entry *entry)
 {
     uint64_t now = net_now(stack);
 
-    timer_start(stack);
+    if (timer_start(stack) != 0) {
+        stack->stats.arp_failed++;
+        if (!entry->known)
+            entry_free(&stack->arp, entry);
+        return;
+    }
     if (entry->asked > 0 && now - entry->asked_at < ARP_RETRY_NS)
         return;
     if (entry->asked >= ARP_TRIES)
-        return; /* the timer gives it up */
+        return; /* the timer drops the entry */
     entry->asked++;
     entry->asked_at = now;
     request_send(stack, entry->address);
 }
 
-/* Look after one entry with an open question; whether it stays open. */
+/* One entry at a timeout. Returns whether a request of it has no answer yet. */
 static bool entry_tick(struct net_stack *stack, struct arp_entry *entry,
                        uint64_t now)
 {
-    if (entry->address == 0 || entry->asked == 0)
+    if (entry->asked == 0)
         return false;
     if (now - entry->asked_at < ARP_RETRY_NS)
         return true;
@@ -154,13 +161,15 @@ static void cache_tick(struct timer *timer)
     struct arp_cache *cache = container_of(timer, struct arp_cache, timer);
     uint64_t now = net_now(cache->stack);
     bool open = false;
+    int error = timer_start(cache->stack);
 
+    assert(error == 0); /* its place in the queue has just become free */
     for (unsigned i = 0; i < ARP_SETS; i++) {
         for (unsigned j = 0; j < ARP_WAYS; j++)
             open |= entry_tick(cache->stack, &cache->entry[i][j], now);
     }
-    if (open)
-        timer_start(cache->stack);
+    if (!open)
+        timer_cancel(timer);
 }
 
 void arp_init(struct net_stack *stack)
@@ -188,10 +197,7 @@ static void frame_send(struct net_stack *stack, struct packet *packet,
     struct ether_header ether = {.type = ETHER_TYPE_IP4};
     uint8_t *frame = packet_push(packet, ETHER_HEADER_SIZE);
 
-    if (frame == NULL) {
-        packet_put(packet);
-        return;
-    }
+    assert(frame != NULL); /* PACKET_HEADROOM has room for all headers */
     memcpy(ether.dst, mac, ETHER_ADDR_SIZE);
     memcpy(ether.src, stack->dev->mac, ETHER_ADDR_SIZE);
     ether_emit(frame, &ether);
@@ -213,21 +219,17 @@ static void entry_confirm(struct net_stack *stack, struct arp_entry *entry,
         frame_send(stack, container_of(node, struct packet, node), mac);
 }
 
-/* Whether `address` can be a host on our link other than us. */
+/* Whether `address` may be that of another host on our link. */
 static bool is_neighbour(const struct net_stack *stack, uint32_t address)
 {
     const struct net_config *config = &stack->config;
-    uint32_t host = address & ~config->netmask;
 
-    if (((address ^ config->address) & config->netmask) != 0)
-        return false;
-    if (address == config->address)
-        return false;
-    /* A link of one or two addresses has no network and broadcast ones. */
-    return ~config->netmask <= 1 || (host != 0 && host != ~config->netmask);
+    return ((address ^ config->address) & config->netmask) == 0 &&
+           address != config->address && net_is_host(address, config->netmask);
 }
 
-/* RFC 826, "Packet Reception", with the checks of the file's head. */
+/* RFC 826, "Packet Reception", but only a request for our address creates an
+ * entry. */
 void arp_receive(struct net_stack *stack, const uint8_t *buf, size_t len)
 {
     struct arp_message message;
@@ -260,6 +262,7 @@ void arp_receive(struct net_stack *stack, const uint8_t *buf, size_t len)
         reply_send(stack, &message);
 }
 
+/* Keep a packet until the neighbour answers. Takes the packet. */
 static void entry_wait(struct net_stack *stack, struct arp_entry *entry,
                        struct packet *packet)
 {
@@ -298,4 +301,47 @@ void arp_send(struct net_stack *stack, struct packet *packet, uint32_t address)
     if (now >= entry->fresh_until)
         entry_ask(stack, entry);
     frame_send(stack, packet, entry->mac);
+}
+
+static void entry_check(const struct arp_entry *entry, unsigned set)
+{
+    unsigned count = 0;
+
+    for (struct queue_node *node = entry->waiting.head; node != NULL;
+         node = node->next) {
+        packet_check(container_of(node, struct packet, node));
+        count++;
+    }
+    assert(entry->waiting_count == count);
+    assert(count <= ARP_WAITING_MAX);
+    assert(entry->asked <= ARP_TRIES);
+    if (entry->address == 0) {
+        assert(count == 0 && !entry->known && entry->asked == 0);
+        return;
+    }
+    assert(set_index(entry->address) == set);
+    assert(!entry->known || count == 0);
+    assert(entry->known || entry->asked > 0); /* else nobody would answer */
+}
+
+void arp_check(const struct arp_cache *cache)
+{
+    unsigned waiting = 0;
+    unsigned asking = 0;
+
+    for (unsigned i = 0; i < ARP_SETS; i++) {
+        for (unsigned j = 0; j < ARP_WAYS; j++) {
+            const struct arp_entry *entry = &cache->entry[i][j];
+
+            entry_check(entry, i);
+            waiting += entry->waiting_count;
+            asking += entry->asked > 0;
+            for (unsigned k = 0; k < j; k++)
+                assert(entry->address == 0 ||
+                       entry->address != cache->entry[i][k].address);
+        }
+    }
+    assert(waiting == cache->waiting_count);
+    assert(waiting <= ARP_WAITING_ALL_MAX);
+    assert(asking == 0 || timer_is_set(&cache->timer));
 }

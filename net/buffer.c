@@ -1,19 +1,22 @@
 #include "net/buffer.h"
-#include "kernel/lib/check.h"
-#include "kernel/lib/mem.h"
+#include "kernel/lib/minmax.h"
+#include <torc/assert.h>
 #include <torc/memory.h>
+#include <torc/string.h>
 
 uint32_t net_buffer_limit(const struct net_buffer *buffer,
                           const struct net_budget *budget)
 {
-    size_t left = budget->limit - budget->used + buffer->size;
+    size_t avail = budget->limit - budget->used + buffer->size;
     uint32_t size = NET_BUFFER_MIN;
 
-    if (left < NET_BUFFER_MIN)
+    assert(budget->used <= budget->limit);
+    assert(buffer->size <= budget->used);
+    if (avail < NET_BUFFER_MIN)
         return buffer->size;
-    while (size < NET_BUFFER_MAX && size * 2 <= left / 2)
+    while (size < NET_BUFFER_MAX && size * 2 <= avail / 2)
         size *= 2;
-    return size > buffer->size ? size : buffer->size;
+    return max_u32(size, buffer->size);
 }
 
 int net_buffer_reserve(struct net_buffer *buffer, struct net_budget *budget,
@@ -32,7 +35,7 @@ int net_buffer_reserve(struct net_buffer *buffer, struct net_budget *budget,
     base = mem_alloc(size);
     if (base == NULL)
         return -ENOMEM;
-    if (buffer->size != 0) { /* all of it: there may be bytes behind `used` */
+    if (buffer->size != 0) { /* all: data may be behind `used` */
         memcpy(base, buffer->base + buffer->head, first);
         memcpy(base + first, buffer->base, buffer->head);
     }
@@ -51,9 +54,10 @@ void net_buffer_write(struct net_buffer *buffer, uint32_t offset,
 
     if (len == 0)
         return;
-    assert(offset <= buffer->size && len <= buffer->size - offset);
+    assert(offset <= buffer->size);
+    assert(len <= buffer->size - offset);
     at = (buffer->head + offset) & (buffer->size - 1);
-    first = buffer->size - at < len ? buffer->size - at : len;
+    first = min_u32(buffer->size - at, len);
     memcpy(buffer->base + at, data, first);
     memcpy(buffer->base, (const uint8_t *)data + first, len - first);
 }
@@ -71,9 +75,10 @@ void net_buffer_peek(const struct net_buffer *buffer, uint32_t offset,
 
     if (len == 0)
         return;
-    assert(offset <= buffer->used && len <= buffer->used - offset);
+    assert(offset <= buffer->used);
+    assert(len <= buffer->used - offset);
     at = (buffer->head + offset) & (buffer->size - 1);
-    first = buffer->size - at < len ? buffer->size - at : len;
+    first = min_u32(buffer->size - at, len);
     memcpy(data, buffer->base + at, first);
     memcpy((uint8_t *)data + first, buffer->base, len - first);
 }
@@ -81,15 +86,28 @@ void net_buffer_peek(const struct net_buffer *buffer, uint32_t offset,
 void net_buffer_drop(struct net_buffer *buffer, uint32_t len)
 {
     assert(len <= buffer->used);
-    if (len == 0)
-        return;
     buffer->head = (buffer->head + len) & (buffer->size - 1);
     buffer->used -= len;
 }
 
 void net_buffer_release(struct net_buffer *buffer, struct net_budget *budget)
 {
+    assert(buffer->size <= budget->used);
     budget->used -= buffer->size;
     mem_free(buffer->base);
     *buffer = (struct net_buffer){0};
+}
+
+void net_buffer_check(const struct net_buffer *buffer)
+{
+    assert((buffer->base != NULL) == (buffer->size != 0));
+    assert(buffer->used <= buffer->size);
+    if (buffer->size == 0) {
+        assert(buffer->head == 0);
+        return;
+    }
+    assert(buffer->size >= NET_BUFFER_MIN);
+    assert(buffer->size <= NET_BUFFER_MAX);
+    assert((buffer->size & (buffer->size - 1)) == 0);
+    assert(buffer->head < buffer->size);
 }

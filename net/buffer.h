@@ -1,14 +1,16 @@
 /*
- * Byte rings for the data of connections. A ring has no memory until something
- * is put in, doubles as it fills, and gives its memory back when it is empty.
+ * Ring buffers for the data of connections. A buffer has no memory until data
+ * are put in; its size doubles as it fills.
  *
- * All rings of a stack share one budget. How far one may grow depends on how
- * much is left (dynamic thresholds: Choudhury and Hahne, 1998): few busy
- * connections get large buffers, many get small ones, and there is always
- * something left for the next.
+ * All buffers of a stack share one budget. One buffer may grow to half of what
+ * the others have left of it (dynamic thresholds: Choudhury and Hahne, 1998):
+ * few busy connections get large buffers, many get small ones, and some of the
+ * budget always remains for the next connection.
  *
- * Positions are counted from the oldest byte. Bytes past `used` may be written
- * ahead (data that came out of order) and are taken in by net_buffer_commit().
+ * Offsets are counted from the oldest byte. Data that come out of order are
+ * written behind `used`; net_buffer_commit() makes them part of the contents.
+ *
+ * Owner: the CPU of the stack. Nothing here yields.
  */
 #ifndef TORC_NET_BUFFER_H
 #define TORC_NET_BUFFER_H
@@ -29,32 +31,38 @@ struct net_buffer {
     uint8_t *base; /* NULL when size is 0 */
     uint32_t size; /* 0 or a power of two, NET_BUFFER_MIN .. NET_BUFFER_MAX */
     uint32_t head; /* index of the oldest byte */
-    uint32_t used;
+    uint32_t used; /* bytes of contents */
 };
 
-/* How large the ring might be now, its present size included. */
+/* The size, in bytes, to which the buffer may grow now; at least its present
+ * size. */
 uint32_t net_buffer_limit(const struct net_buffer *buffer,
                           const struct net_budget *budget);
 
-/* Make room for `need` bytes in all. Returns 0, -ENOMEM (budget or memory). */
+/* Make the buffer at least `need` bytes large. Returns 0, -ENOMEM (budget or
+ * memory). */
 must_check int net_buffer_reserve(struct net_buffer *buffer,
                                   struct net_budget *budget, uint32_t need);
 
-/* Copy in at `offset`; offset + len was reserved. Does not change `used`. */
+/* Copy `len` bytes in at `offset`; offset + len <= size. `used` stays. */
 void net_buffer_write(struct net_buffer *buffer, uint32_t offset,
                       const void *data, uint32_t len);
 
-/* Take `len` bytes that were written behind `used` in. */
+/* The `len` bytes behind `used`, written before, become part of the contents.
+ */
 void net_buffer_commit(struct net_buffer *buffer, uint32_t len);
 
 /* Copy `len` bytes at `offset` out; offset + len <= used. */
 void net_buffer_peek(const struct net_buffer *buffer, uint32_t offset,
                      void *data, uint32_t len);
 
-/* Forget the oldest `len` bytes, len <= used. */
+/* Remove the oldest `len` bytes; len <= used. */
 void net_buffer_drop(struct net_buffer *buffer, uint32_t len);
 
-/* Give the memory back; the contents are gone. */
+/* Free the memory; the buffer is empty afterwards. */
 void net_buffer_release(struct net_buffer *buffer, struct net_budget *budget);
+
+/* Assert what must be true of a buffer. */
+void net_buffer_check(const struct net_buffer *buffer);
 
 #endif

@@ -3,30 +3,34 @@
 #include "net/wire/wire.h"
 #include <torc/log.h>
 
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
 /* A decimal number up to `max` at *text, which moves behind it. */
 static int take_number(const char **text, unsigned max, unsigned *out)
 {
     const char *s = *text;
     unsigned value = 0;
 
-    if (*s < '0' || *s > '9')
-        return -EINVAL;
-    if (s[0] == '0' && s[1] >= '0' && s[1] <= '9')
+    if (s[0] == '0' && is_digit(s[1]))
         return -EINVAL; /* octal to some, decimal to others */
-    for (; *s >= '0' && *s <= '9'; s++) {
+    for (; is_digit(*s); s++) {
         value = value * 10 + (unsigned)(*s - '0');
         if (value > max)
             return -EINVAL;
     }
+    if (s == *text)
+        return -EINVAL;
     *text = s;
     *out = value;
     return 0;
 }
 
+/* Four of them; what was in *out before is shifted out. */
 static int take_address(const char **text, uint32_t *out)
 {
-    uint32_t address = 0;
-
     for (unsigned i = 0; i < 4; i++) {
         unsigned part;
 
@@ -34,9 +38,8 @@ static int take_address(const char **text, uint32_t *out)
             return -EINVAL;
         if (take_number(text, 255, &part) != 0)
             return -EINVAL;
-        address = address << 8 | part;
+        *out = *out << 8 | part;
     }
-    *out = address;
     return 0;
 }
 
@@ -61,14 +64,21 @@ int net_config_parse(const char *text, struct net_config *out)
     return 0;
 }
 
-/* Whether `address` may be a host's, on a link with this netmask. */
-static bool is_host(uint32_t address, uint32_t netmask)
+bool net_is_unicast(uint32_t address)
 {
-    if (address >> 24 == 0 || address >> 24 == 127 || address >> 28 >= 14)
-        return false;
-    if (~netmask <= 1) /* RFC 3021 */
+    return address >> 24 != 0 && address >> 24 != 127 && address >> 28 < 14;
+}
+
+bool net_is_host(uint32_t address, uint32_t netmask)
+{
+    if (~netmask >> 1 == 0)
         return true;
     return (address & ~netmask) != 0 && (address | netmask) != UINT32_MAX;
+}
+
+static bool is_possible(uint32_t address, uint32_t netmask)
+{
+    return net_is_unicast(address) && net_is_host(address, netmask);
 }
 
 int net_config_check(const struct net_config *config)
@@ -80,7 +90,7 @@ int net_config_check(const struct net_config *config)
                   "address/prefix[,gateway], such as 10.0.2.15/24,10.0.2.2");
         return -EINVAL;
     }
-    if (!is_host(config->address, config->netmask)) {
+    if (!is_possible(config->address, config->netmask)) {
         log_error("net: the address is not one a host can have");
         return -EINVAL;
     }
@@ -88,7 +98,7 @@ int net_config_check(const struct net_config *config)
         return 0;
     if (((config->gateway ^ config->address) & config->netmask) != 0 ||
         config->gateway == config->address ||
-        !is_host(config->gateway, config->netmask)) {
+        !is_possible(config->gateway, config->netmask)) {
         log_error("net: the gateway is not another host of the same network");
         return -EINVAL;
     }

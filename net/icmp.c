@@ -1,17 +1,18 @@
 /*
- * ICMP: answers to pings, errors about what we do not serve, and the path's
- * packet size for TCP. RFC 792, RFC 1122 section 3.2.2, RFC 1191.
+ * ICMP: echo replies, errors about protocols and ports we do not serve, and the
+ * path MTU for TCP. RFC 792, RFC 1122 section 3.2.2, RFC 1191.
  */
 #include "kernel/lib/bytes.h"
-#include "kernel/lib/mem.h"
+#include "kernel/lib/minmax.h"
 #include "net/ip4.h"
 #include "net/stack.h"
 #include "net/tcp.h"
+#include <torc/string.h>
 #include <torc/time.h>
 
 enum {
     ERRORS_PER_SECOND = 100,
-    QUOTE_BYTES = 8, /* of the datagram, behind its header */
+    QUOTE_BYTES = 8, /* of the payload that an error quotes: RFC 792 */
 };
 
 static void echo_reply(struct net_stack *stack, struct packet *packet,
@@ -22,14 +23,17 @@ static void echo_reply(struct net_stack *stack, struct packet *packet,
         .rest = rest,
     };
 
+    /* What the card has said of the request is no wish for the reply. */
+    packet->offload = (struct packet_offload){.segments = PACKET_WHOLE};
     icmp4_emit(packet->data, packet->len, &reply);
     stack->stats.icmp_out++;
     ip4_send(stack, packet, header->src, IP4_ICMP);
 }
 
 /*
- * A router says that a datagram of ours was too big for the next link. It
- * quotes what it dropped; only TCP can tell whether we really sent that.
+ * A router has dropped a datagram of ours because its next link has an MTU of
+ * `rest` bytes. The message quotes the datagram; TCP checks that we have sent
+ * it.
  */
 static void path_too_small(struct net_stack *stack, const struct packet *packet,
                            uint32_t rest)
@@ -69,7 +73,7 @@ void icmp_receive(struct net_stack *stack, struct packet *packet,
     packet_put(packet);
 }
 
-/* Whether one more error may be sent in this second. */
+/* Whether one more error may be sent in this second; counts it. */
 static bool error_allowed(struct net_stack *stack)
 {
     uint64_t second = net_now(stack) / NS_PER_S;
@@ -93,12 +97,10 @@ void icmp_unreachable(struct net_stack *stack, const struct packet *packet,
         .type = ICMP4_UNREACHABLE,
         .code = code,
     };
-    size_t quote = header->header_len + QUOTE_BYTES;
+    size_t quote = min_size(header->header_len + QUOTE_BYTES, packet->len);
     struct packet *error;
     uint8_t *start;
 
-    if (quote > packet->len)
-        quote = packet->len;
     if (!error_allowed(stack))
         return;
     error = stack_packet(stack);

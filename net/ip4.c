@@ -1,38 +1,43 @@
+/* IPv4: the checks of a received datagram, and the header of a sent one. */
 #include "net/ip4.h"
 #include "net/stack.h"
 #include "net/tcp.h"
+#include <torc/assert.h>
 
 /* RFC 1122, section 3.2.1.3: what a source address may not be. */
 static bool source_is_possible(const struct net_config *config, uint32_t src)
 {
-    if (src >> 24 == 0 || src >> 24 == 127 || src >> 28 >= 14)
+    if (!net_is_unicast(src) || src == config->address)
         return false;
-    if (src == config->address)
-        return false;
-    if (~config->netmask <= 1)
-        return true;
     return ((src ^ config->address) & config->netmask) != 0 ||
-           ((src & ~config->netmask) != 0 &&
-            (src | config->netmask) != UINT32_MAX);
+           net_is_host(src, config->netmask);
 }
 
 static bool is_broadcast(const struct net_config *config, uint32_t dst)
 {
-    return dst == UINT32_MAX || (~config->netmask > 1 &&
-                                 dst == (config->address | ~config->netmask));
+    return dst == UINT32_MAX || (dst == (config->address | ~config->netmask) &&
+                                 !net_is_host(dst, config->netmask));
 }
 
-/* Hand a datagram for us to its protocol, which takes the packet. */
+static void header_remove(struct packet *packet,
+                          const struct ip4_header *header)
+{
+    int error = packet_pull(packet, header->header_len);
+
+    assert(error == 0); /* ip4_parse() has checked the length */
+}
+
+/* Hand a datagram for us to its protocol. Takes the packet. */
 static void deliver(struct net_stack *stack, struct packet *packet,
                     const struct ip4_header *header)
 {
     switch (header->protocol) {
     case IP4_TCP:
-        packet_pull(packet, header->header_len);
+        header_remove(packet, header);
         tcp_receive(stack, packet, header);
         return;
     case IP4_ICMP:
-        packet_pull(packet, header->header_len);
+        header_remove(packet, header);
         icmp_receive(stack, packet, header);
         return;
     case IP4_UDP:
@@ -58,8 +63,8 @@ void ip4_receive(struct net_stack *stack, struct packet *packet, bool to_group)
         packet_put(packet);
         return;
     }
-    /* Nothing we speak goes to a group, by address or by frame: broadcasts
-     * are dropped without an answer (RFC 1122, 3.2.2.6 and 4.2.3.10). */
+    /* We serve nothing to groups: a datagram to a group or in a frame to a
+     * group is dropped without an answer (RFC 1122, 3.2.2.6 and 4.2.3.10). */
     if (header.dst != stack->config.address || to_group) {
         if (!is_broadcast(&stack->config, header.dst))
             stack->stats.ip_not_ours++;
@@ -71,11 +76,11 @@ void ip4_receive(struct net_stack *stack, struct packet *packet, bool to_group)
         packet_put(packet);
         return;
     }
-    packet->len = header.total_len; /* without the link's padding */
+    packet_trim(packet, header.total_len); /* cuts the padding of the link */
     deliver(stack, packet, &header);
 }
 
-/* The neighbour on the way to `dst`, or 0. */
+/* The neighbour to which a datagram for `dst` must be sent; 0: none. */
 static uint32_t next_hop(const struct net_config *config, uint32_t dst)
 {
     if (((dst ^ config->address) & config->netmask) == 0)
@@ -98,7 +103,8 @@ void ip4_send(struct net_stack *stack, struct packet *packet, uint32_t dst,
         .total_len = packet->len,
     };
 
-    if (hop == 0 || start == NULL || packet->len > stack->dev->mtu) {
+    assert(start != NULL); /* PACKET_HEADROOM has room for all headers */
+    if (hop == 0 || packet_len(packet) > stack->dev->mtu) {
         stack->stats.ip_no_route++;
         packet_put(packet);
         return;

@@ -1,8 +1,8 @@
-/* Services: a thread for each, that calls the application back. */
-#include "kernel/lib/check.h"
+/* Services: each has a thread, which calls the application back. */
 #include "net/socket.h"
 #include "net/stack.h"
 #include "net/tcp.h"
+#include <torc/assert.h>
 #include <torc/log.h>
 #include <torc/machine.h>
 #include <torc/memory.h>
@@ -30,7 +30,6 @@ int server_create(struct net_stack *stack, struct service *service,
     server = mem_alloc_zeroed(sizeof(*server));
     if (server == NULL)
         return -ENOMEM;
-    server->stack = stack;
     server->service = service;
     list_init(&server->ready);
     list_init(&server->half_open);
@@ -73,11 +72,11 @@ static void call_close(struct server *server, struct socket *socket)
     if (socket->is_accepted && service->close != NULL)
         service->close(service, socket);
     assert(socket->conn == NULL);
-    list_remove(&socket->link); /* a callback may have closed it once more */
+    assert(list_empty(&socket->link)); /* no event follows SOCKET_CLOSE */
     mem_free(socket);
 }
 
-/* Call back for one event, which has been taken off the socket. */
+/* Call back for one event, which was removed from the socket's events. */
 static void call_event(struct server *server, struct socket *socket,
                        enum socket_event event)
 {
@@ -91,7 +90,8 @@ static void call_event(struct server *server, struct socket *socket,
         service->receive(service, socket);
         break;
     case SOCKET_WRITABLE:
-        if (service->writable != NULL)
+        /* Since the event an earlier callback may have used the room. */
+        if (service->writable != NULL && tcp_has_room(socket->conn))
             service->writable(service, socket);
         break;
     case SOCKET_TIMEOUT:
@@ -107,10 +107,9 @@ static void call_event(struct server *server, struct socket *socket,
 }
 
 /*
- * One event of the socket at the front. It goes back to the end of the list
- * first if it has more, so that no connection can keep the others waiting; it
- * stays valid during the callback, because only SOCKET_CLOSE frees it and that
- * comes last.
+ * Call back for one event of the first socket on the list. A socket with more
+ * events is appended first, so that the sockets take turns. It stays valid
+ * during the callback: only SOCKET_CLOSE frees it, and that is its last event.
  */
 static void dispatch_one(struct server *server)
 {
@@ -131,9 +130,22 @@ bool server_dispatch(struct server *server, unsigned budget)
     return !list_empty(&server->ready);
 }
 
+void server_check(const struct server *server)
+{
+    assert(server->conn_count <= server->backlog);
+    assert(server->half_open_count <= server->half_open_max);
+    list_for_each (node, &server->ready) {
+        const struct socket *socket = container_of(node, struct socket, link);
+
+        assert(socket->server == server);
+        assert(socket->events != 0);
+        assert((socket->conn == NULL) == (socket->events == SOCKET_CLOSE));
+    }
+}
+
 /* ---- The thread ---------------------------------------------------------- */
 
-/* What service_register() and the new thread tell each other. */
+/* Shared by service_register() and the new thread, until is_done is set. */
 struct start {
     struct server *server;
     bool is_done;
@@ -151,7 +163,7 @@ static int service_run(void *arg)
     server->is_listening = error == 0;
     start->error = error;
     start->is_done = true;
-    wait_wake_all(&start->wake); /* `start` is gone from here on */
+    wait_wake_all(&start->wake); /* `start` may not be used from here on */
     if (error != 0)
         return error;
     for (;;) {
@@ -167,17 +179,13 @@ static int service_start(struct server *server)
     const struct thread_attr attr = {
         .name = server->service->name,
         .stack_size = SERVICE_STACK,
+        .detached = true,
     };
     struct start start = {.server = server};
-    thread_id thread;
-    int error;
 
     wait_queue_init(&start.wake);
-    error = thread_create(&attr, service_run, &start, &thread);
-    if (error != 0)
-        return error == -EINVAL ? -EINVAL : -ENOMEM;
-    error = thread_detach(thread);
-    assert(error == 0);
+    if (thread_create(&attr, service_run, &start, NULL) != 0)
+        return -ENOMEM;
     while (!start.is_done)
         wait_on(&start.wake);
     return start.error;

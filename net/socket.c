@@ -1,11 +1,12 @@
 #include "net/socket.h"
-#include "kernel/lib/check.h"
 #include "net/stack.h"
 #include "net/tcp.h"
+#include <torc/assert.h>
 #include <torc/machine.h>
 #include <torc/memory.h>
 
-struct socket *socket_create(struct server *server, struct tcp_conn *conn)
+struct socket *socket_create(struct server *server, struct tcp_conn *conn,
+                             uint32_t remote, uint16_t remote_port)
 {
     struct socket *socket = mem_alloc_zeroed(sizeof(*socket));
 
@@ -15,23 +16,23 @@ struct socket *socket_create(struct server *server, struct tcp_conn *conn)
     socket->server = server;
     socket->conn = conn;
     socket->cpu = cpu_id();
-    socket->peer = conn->remote;
-    socket->peer_port = conn->remote_port;
+    socket->peer = remote;
+    socket->peer_port = remote_port;
     socket_notify(socket, SOCKET_ACCEPT);
     return socket;
 }
 
 void socket_notify(struct socket *socket, enum socket_event event)
 {
-    if ((socket->events & SOCKET_CLOSE) != 0)
-        return; /* nothing comes after it */
+    /* SOCKET_CLOSE is the last event: the connection is gone then. */
+    assert(socket->conn != NULL || event == SOCKET_CLOSE);
     socket->events |= event;
     if (list_empty(&socket->link))
         list_push_back(&socket->server->ready, &socket->link);
     wait_wake_one(&socket->server->wake);
 }
 
-/* From now on nothing but close() is to be called. */
+/* close() is the only callback from now on. */
 static void socket_finish(struct socket *socket, int error)
 {
     socket->conn = NULL;
@@ -77,7 +78,6 @@ void socket_close(struct socket *socket)
     assert(socket->cpu == cpu_id());
     if (conn == NULL)
         return;
-    conn->socket = NULL;
     socket_finish(socket, -EPIPE);
     tcp_close(conn);
 }
@@ -89,7 +89,6 @@ void socket_abort(struct socket *socket)
     assert(socket->cpu == cpu_id());
     if (conn == NULL)
         return;
-    conn->socket = NULL;
     socket_finish(socket, -EPIPE);
     tcp_abort(conn);
 }

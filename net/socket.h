@@ -1,30 +1,33 @@
 /*
- * Sockets and services: what is between TCP and the application.
+ * Sockets and servers: between TCP and the application. Owner: the stack's CPU.
  *
- * A socket is the application's end of a connection and outlives it: when the
- * connection is gone the socket still answers, with errors, until close() has
- * been called back. The other way round, a connection whose socket was closed
- * lives on without one until its data is delivered.
+ * A socket is the application's handle of a connection. Either may end first:
+ * when the connection ends, calls of the socket return errors until close() was
+ * called back; when the socket is closed, the connection goes on without one
+ * until its data are delivered.
  *
- * What happened to a socket is a set of events in it. A socket with events is
- * on its server's `ready` list, once; the server's thread takes them off one at
- * a time and calls back. socket_close() and socket_abort() replace all of a
- * socket's events by SOCKET_CLOSE, so nothing comes after them but close().
+ * A socket has a set of pending events. A socket with events is on its server's
+ * `ready` list, once; the server's thread takes one event at a time and calls
+ * the service back. socket_close() and socket_abort() replace all events by
+ * SOCKET_CLOSE, so close() is the only callback that follows them.
  */
 #ifndef TORC_NET_SOCKET_H
 #define TORC_NET_SOCKET_H
 
-#include "kernel/lib/list.h"
-#include "kernel/wait.h"
+#include "kernel/thread/wait.h"
 #include <stdbool.h>
 #include <stdint.h>
+#include <torc/list.h>
 #include <torc/net.h>
 
 struct net_stack;
 struct tcp_conn;
 struct server;
 
-/* In the order they are called back. */
+/* The half-open connections of a service; beyond them, SYN cookies. */
+enum { TCP_HALF_OPEN_MAX = 128 };
+
+/* A lower bit is called back first. */
 enum socket_event {
     SOCKET_ACCEPT = 1,
     SOCKET_RECEIVE = 2,
@@ -36,7 +39,7 @@ enum socket_event {
 struct socket {
     struct list link; /* in server->ready, or on itself */
     struct server *server;
-    struct tcp_conn *conn; /* NULL: gone */
+    struct tcp_conn *conn; /* NULL: it has ended, or the socket was closed */
     void *cookie;
     unsigned cpu;
     unsigned events;
@@ -49,7 +52,6 @@ struct socket {
 /* A registered service, and TCP's listener for its port. */
 struct server {
     struct list link; /* in stack->listeners */
-    struct net_stack *stack;
     struct service *service;
     struct list ready;
     struct wait_queue wake;
@@ -59,16 +61,19 @@ struct server {
     unsigned half_open_max;
     unsigned half_open_count;
     struct list half_open;  /* struct tcp_conn, oldest first */
-    uint64_t cookies_until; /* SYN cookies are believed */
+    uint64_t cookies_until; /* SYN cookies are accepted */
 };
 
-/* TCP: a connection was established. Returns NULL when there is no memory. */
-struct socket *socket_create(struct server *server, struct tcp_conn *conn);
+/* TCP: `conn`, with the peer `remote`:`remote_port`, is being established. The
+ * new socket has SOCKET_ACCEPT raised. NULL: no memory. */
+struct socket *socket_create(struct server *server, struct tcp_conn *conn,
+                             uint32_t remote, uint16_t remote_port);
 
-/* TCP: something happened. */
+/* TCP: raise an event; the server's thread calls the service back. */
 void socket_notify(struct socket *socket, enum socket_event event);
 
-/* TCP: the connection is gone; `error` is the reason. */
+/* TCP: the connection has ended; `error` is what calls of the socket return
+ * from now on. Raises SOCKET_CLOSE. */
 void socket_detach(struct socket *socket, int error);
 
 /* Make a server and reserve its port. Returns 0 and *out, -EADDRINUSE,
@@ -76,10 +81,14 @@ void socket_detach(struct socket *socket, int error);
 must_check int server_create(struct net_stack *stack, struct service *service,
                              struct server **out);
 
-/* Undo server_create(); no connection is left. */
+/* Undo server_create(); it has no connections and no sockets. */
 void server_destroy(struct server *server);
 
-/* Call back for at most `budget` events. Returns whether more are ready. */
+/* Call back for at most `budget` events. Returns whether more are ready. May
+ * yield when a callback does. */
 bool server_dispatch(struct server *server, unsigned budget);
+
+/* Assert what must be true of a server and its sockets with events. */
+void server_check(const struct server *server);
 
 #endif

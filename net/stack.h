@@ -1,93 +1,107 @@
 /*
- * One network stack: a card, an address and what hangs off them. There is at
- * most one per CPU, and everything in it belongs to that CPU. Code between two
- * yields is atomic there, so nothing in net/ has a lock.
+ * A network stack: one card, one address, its ARP cache, its services and their
+ * connections. A CPU has at most one stack, and all of it belongs to that CPU.
+ * Code between two yields is atomic there, so nothing in net/ has a lock.
  *
- * A frame's way in:  driver poll -> stack_receive -> arp_ / ip4_receive ->
- * icmp_ / tcp_receive -> socket events -> the service's thread.
- * A frame's way out: tcp_output -> ip4_send -> arp_send -> stack_transmit ->
- * driver. When the card is full, frames wait in tx_queue and TCP holds back;
- * both go on after the next poll, or a moment later by a timer.
+ * Receiving: driver poll -> stack_receive -> arp_receive or ip4_receive ->
+ * icmp_receive or tcp_receive -> socket events -> the service's thread.
+ * Sending: tcp_output -> ip4_send -> arp_send -> stack_transmit -> driver. When
+ * the card is full, frames wait in tx_queue and TCP stops sending; both are
+ * tried again after the next poll, or after a short time by tx_timer.
  */
 #ifndef TORC_NET_STACK_H
 #define TORC_NET_STACK_H
 
-#include "kernel/lib/list.h"
-#include "kernel/netdev.h"
-#include "kernel/timer.h"
-#include "kernel/wait.h"
+#include "kernel/device/netdev.h"
+#include "kernel/lib/siphash.h"
+#include "kernel/thread/timer.h"
+#include "kernel/thread/wait.h"
 #include "net/arp.h"
 #include "net/buffer.h"
-#include "net/siphash.h"
 #include "net/stats.h"
 #include <stdbool.h>
 #include <stdint.h>
+#include <torc/list.h>
 #include <torc/net.h>
 
 enum {
     STACK_POLL_BUDGET = 64,    /* frames between two yields */
-    STACK_TX_QUEUE_MAX = 256,  /* frames behind a full card */
-    STACK_TX_HOLD = 128,       /* from here on TCP holds back */
+    STACK_TX_QUEUE_MAX = 256,  /* frames that wait for the card */
+    STACK_TX_HOLD = 128,       /* with so many waiting TCP does not send */
     STACK_CONN_BUCKETS = 1024, /* a power of two */
 };
 
 struct net_stack {
     /* constant after stack_create(): */
     struct net_device *dev;
+    struct net_queue *queue; /* of the card, on this CPU */
     struct net_config config;
     uint64_t (*clock)(void); /* time_ns(), or a test's */
     struct siphash_key isn_key;
     struct siphash_key hash_key;
 
     /* owner CPU only: */
-    struct wait_queue wake; /* the stack's thread */
-    struct net_budget budget;
+    struct wait_queue wake;   /* the stack's thread waits here */
+    struct net_budget budget; /* of all connections' buffers */
     struct net_stats stats;
     struct arp_cache arp;
-    uint64_t icmp_second; /* the one icmp_sent counts for */
+    uint64_t icmp_second; /* the second for which icmp_sent counts errors */
     unsigned icmp_sent;
-    struct queue tx_queue;
-    unsigned tx_queued;
+    struct queue tx_queue; /* finished frames that wait for the card */
+    unsigned tx_queued;    /* how many */
     struct timer tx_timer;
 
-    /* owner CPU only: TCP's */
-    struct list listeners; /* struct tcp_listener */
-    struct list *conns;    /* STACK_CONN_BUCKETS: struct tcp_conn by 4-tuple */
-    struct list blocked;   /* have data, but the card or the pool has no room */
-    struct list time_waits; /* oldest first */
-    struct list dead;       /* to be freed */
+    /* owner CPU only, TCP: */
+    struct list listeners;  /* struct server */
+    struct list *conns;     /* STACK_CONN_BUCKETS chains, by 4-tuple */
+    struct list blocked;    /* wait for room in the card or the packet pool */
+    struct list time_waits; /* in TIME-WAIT, oldest first */
+    struct list dead;       /* in CLOSED, until tcp_reap() */
     unsigned time_wait_count;
     unsigned time_wait_max;
-    unsigned conn_count; /* all states */
+    unsigned conn_count; /* in any state */
 };
 
 /*
- * Make a stack on a card of this CPU and hook it to the card. No thread yet.
- * Returns 0 and *out, -EINVAL (the configuration), -ENOMEM.
+ * Create a stack without a thread for a queue of this CPU. Returns 0 and *out,
+ * -EINVAL (the configuration), -ENOMEM.
  */
-must_check int stack_create(struct net_device *dev,
+must_check int stack_create(struct net_queue *queue,
                             const struct net_config *config,
                             struct net_stack **out);
 
-/* Undo stack_create(); no service is registered any more. For tests. */
+/* Undo stack_create(). No service may be registered. */
 void stack_destroy(struct net_stack *stack);
 
 /* This CPU's stack, or NULL. */
 struct net_stack *stack_self(void);
 
-/* Let the card work once. Returns whether there is more to do at once. */
+/* Receive at most STACK_POLL_BUDGET frames and send what waits. Returns whether
+ * more may have been received. Does not yield. */
 bool stack_poll(struct net_stack *stack);
 
-/* Send a finished frame; the packet is gone afterwards in any case. */
+/* The thread of a stack: polls and waits for ever. */
+int stack_run(void *stack);
+
+/* The card has received a frame, which begins with its Ethernet header. Takes
+ * the packet. */
+void stack_receive(struct net_stack *stack, struct packet *packet);
+
+/* The card has interrupted: wake the stack's thread. */
+void stack_wake(struct net_queue *queue);
+
+/* Send an Ethernet frame, or queue it when the card is full. Takes the packet.
+ */
 void stack_transmit(struct net_stack *stack, struct packet *packet);
 
-/* Whether the card has no room: do not build more segments now. */
+/* Whether so many frames wait for the card that TCP must not send. */
 bool stack_tx_full(const struct net_stack *stack);
 
-/* Somebody is in stack->blocked: look after it soon. */
+/* Try to send what waits soon, at the latest when tx_timer expires. */
 void stack_retry(struct net_stack *stack);
+void stack_tx_timeout(struct timer *timer);
 
-/* A packet, or NULL, which is counted. */
+/* An empty packet; NULL: the pool is empty, which is counted. */
 struct packet *stack_packet(struct net_stack *stack);
 
 static inline uint64_t net_now(const struct net_stack *stack)
@@ -95,10 +109,22 @@ static inline uint64_t net_now(const struct net_stack *stack)
     return stack->clock();
 }
 
-/* What this CPU's stack has counted. Returns 0, -ENOTCONN (no stack). */
+/* The counters of this CPU's stack. Returns 0, -ENOTCONN (no stack). */
 must_check int net_get_stats(struct net_stats *stats);
 
 /* Whether an interface can have this configuration. Returns 0, -EINVAL. */
 must_check int net_config_check(const struct net_config *config);
+
+/* Whether an address may be that of one host anywhere: RFC 1122, 3.2.1.3. */
+bool net_is_unicast(uint32_t address);
+
+/* Whether an address is a host's on a link with this netmask, and not that of
+ * the network or of all hosts. A link of one or two addresses has neither: RFC
+ * 3021. */
+bool net_is_host(uint32_t address, uint32_t netmask);
+
+/* Assert what must be true of a stack and all its parts. For tests: visits
+ * every connection. */
+void stack_check(const struct net_stack *stack);
 
 #endif

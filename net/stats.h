@@ -1,4 +1,5 @@
-/* What a stack counts. Every frame that is not delivered is in one of these. */
+/* The counters of a stack. Every frame that is not delivered is counted in one
+ * of them. */
 #ifndef TORC_NET_STATS_H
 #define TORC_NET_STATS_H
 
@@ -8,14 +9,15 @@ struct net_stats {
     uint64_t frames_in;
     uint64_t frames_out;
     uint64_t frames_bad;     /* no Ethernet header, or an unknown type */
-    uint64_t frames_dropped; /* the card and our queue behind it were full */
+    uint64_t frames_dropped; /* the card and the send queue were full */
     uint64_t no_packet;      /* the packet pool was empty */
+    uint64_t no_timer;       /* no memory for the timer of the send queue */
 
     uint64_t arp_in;
-    uint64_t arp_bad;     /* malformed, or an address that cannot be */
-    uint64_t arp_ignored; /* not for us and about nobody we know */
+    uint64_t arp_bad;     /* malformed, or an impossible sender address */
+    uint64_t arp_ignored; /* from a host that is not in the cache */
     uint64_t arp_out;
-    uint64_t arp_failed; /* nobody answered: the waiting packets dropped */
+    uint64_t arp_failed; /* no answer, or no room for a waiting packet */
 
     uint64_t ip_in;
     uint64_t ip_bad; /* malformed, wrong checksum, impossible source */
@@ -28,7 +30,7 @@ struct net_stats {
     uint64_t icmp_in;
     uint64_t icmp_bad;
     uint64_t icmp_out;
-    uint64_t icmp_limited; /* not sent: too many in this second */
+    uint64_t icmp_limited; /* errors not sent: too many in this second */
 
     uint64_t tcp_in;
     uint64_t tcp_bad; /* malformed or wrong checksum */
@@ -40,11 +42,11 @@ struct net_stats {
     uint64_t tcp_resets_out;
     uint64_t tcp_challenges; /* RFC 5961 */
     uint64_t tcp_out_of_window;
-    uint64_t tcp_out_of_order; /* kept for later */
-    uint64_t tcp_no_memory;    /* data dropped, the peer sends it again */
-    uint64_t tcp_cookies_out;  /* SYN cookies given, and come back */
-    uint64_t tcp_cookies_in;
-    uint64_t tcp_backlog_full;
+    uint64_t tcp_out_of_order; /* data kept until their predecessors come */
+    uint64_t tcp_no_memory;    /* dropped; the peer retransmits */
+    uint64_t tcp_cookies_out;  /* SYN cookies sent */
+    uint64_t tcp_cookies_in;   /* connections created from cookies */
+    uint64_t tcp_backlog_full; /* the service has all its connections */
     uint64_t tcp_opened;
 };
 

@@ -1,32 +1,33 @@
 /*
- * What the peer sends: put in order, kept within the window. Bytes that come
- * early are written to their final place in the receive buffer; `range` says
- * which those are. RFC 9293, 3.10.7.4 and 3.8.6.2.2.
+ * TCP payloads: put in order, kept within the window. Data that come before
+ * their predecessors are written to their final place in the receive buffer;
+ * conn->range[] says where such data are. RFC 9293, 3.10.7.4 and 3.8.6.2.2.
  */
-#include "kernel/lib/mem.h"
 #include "net/socket.h"
 #include "net/stack.h"
-#include "net/tcp.h"
-
-enum { DISCARD_MAX = 256 * 1024 };
+#include "net/tcp_internal.h"
+#include <torc/assert.h>
+#include <torc/string.h>
 
 /* ---- The window ---------------------------------------------------------- */
 
+/* The largest window the buffer and the header's field allow. */
 static uint32_t window_max(const struct tcp_conn *conn)
 {
     uint32_t max = net_buffer_limit(&conn->rx, &conn->stack->budget);
     uint32_t field_max = (uint32_t)UINT16_MAX << conn->rcv_scale;
 
-    return max < field_max ? max : field_max;
+    return min_u32(max, field_max);
 }
 
-/* How far the right edge could move, seen from what the peer knows. */
+/* How far the right edge could move beyond the one announced last, when the
+ * window may be `max` bytes. */
 static uint32_t edge_gain(const struct tcp_conn *conn, uint32_t max)
 {
-    uint32_t free = max > conn->rx.used ? max - conn->rx.used : 0;
+    uint32_t free = max - min_u32(max, conn->rx.used);
     uint32_t promised = conn->rcv_adv - conn->rcv_nxt;
 
-    return free > promised ? free - promised : 0;
+    return free - min_u32(free, promised);
 }
 
 uint32_t data_window(const struct tcp_conn *conn)
@@ -34,7 +35,8 @@ uint32_t data_window(const struct tcp_conn *conn)
     uint32_t max = window_max(conn);
     uint32_t gain = edge_gain(conn, max);
 
-    /* Small steps would make the peer send small segments. */
+    /* RFC 9293, 3.8.6.2.2: an edge that moves by small steps makes the peer
+     * send small segments. */
     if (gain < max / 2 && gain < conn->mss)
         gain = 0;
     return conn->rcv_adv - conn->rcv_nxt + gain;
@@ -60,14 +62,15 @@ static void range_remove(struct tcp_conn *conn, unsigned at)
             (conn->range_count - at) * sizeof(conn->range[0]));
 }
 
-/* Note that [start, end) is in the buffer; false when there is no room. */
+/* Note that [start, end) is in the buffer. Returns false when there are
+ * TCP_RANGES_MAX others that it does not touch. */
 static bool range_add(struct tcp_conn *conn, uint32_t start, uint32_t end)
 {
     unsigned at = 0;
 
     while (at < conn->range_count && seq_lt(conn->range[at].end, start))
         at++;
-    /* From `at` on all that touch the new one become part of it. */
+    /* The ranges that touch the new one become part of it. */
     while (at < conn->range_count && seq_le(conn->range[at].start, end)) {
         if (seq_lt(conn->range[at].start, start))
             start = conn->range[at].start;
@@ -84,7 +87,7 @@ static bool range_add(struct tcp_conn *conn, uint32_t start, uint32_t end)
     return true;
 }
 
-/* Take in what is in order now. */
+/* rcv_nxt has moved: the ranges it has reached are in order now. */
 static void ranges_advance(struct tcp_conn *conn)
 {
     while (conn->range_count > 0 &&
@@ -101,8 +104,8 @@ static void ranges_advance(struct tcp_conn *conn)
 
 /* ---- A payload ----------------------------------------------------------- */
 
-/* The part of a payload we can use: behind rcv_nxt, before the window's edge
- * and the peer's FIN. */
+/* The part of a payload that is new: not before rcv_nxt, and not behind the
+ * window's right edge or the peer's FIN. */
 struct piece {
     uint32_t seq;
     uint32_t len;
@@ -114,37 +117,33 @@ static struct piece piece_cut(const struct tcp_conn *conn,
 {
     struct piece piece = {segment->seq, (uint32_t)segment->payload_len,
                           segment->payload};
-    uint32_t edge = conn->fin_known && seq_lt(conn->fin_seq, conn->rcv_adv)
-                        ? conn->fin_seq
-                        : conn->rcv_adv;
+    uint32_t edge = conn->fin_known ? conn->fin_seq : conn->rcv_adv;
 
     if (seq_lt(piece.seq, conn->rcv_nxt)) {
         uint32_t old = conn->rcv_nxt - piece.seq;
 
-        old = old < piece.len ? old : piece.len;
+        assert(old <= piece.len); /* the segment is acceptable */
         piece.seq += old;
         piece.data += old;
         piece.len -= old;
     }
     if (!seq_lt(piece.seq, edge))
         piece.len = 0;
-    else if (edge - piece.seq < piece.len)
-        piece.len = edge - piece.seq;
+    else
+        piece.len = min_u32(piece.len, edge - piece.seq);
     return piece;
 }
 
-/* The socket is closed: take what is in order and forget it. */
+/* The socket is closed: acknowledge data that are in order, and drop them. */
 static void piece_discard(struct tcp_conn *conn, struct piece piece)
 {
     conn->ack_now = true;
     if (piece.seq != conn->rcv_nxt)
         return;
-    conn->range_count = 0;
-    net_buffer_release(&conn->rx, &conn->stack->budget);
     conn->rcv_nxt += piece.len;
     conn->discarded += piece.len;
-    if (conn->discarded > DISCARD_MAX)
-        conn_reset(conn, 0);
+    if (conn->discarded > TCP_DISCARD_MAX)
+        conn_reset(conn);
 }
 
 static void piece_keep(struct tcp_conn *conn, struct piece piece)
@@ -174,7 +173,8 @@ static void piece_keep(struct tcp_conn *conn, struct piece piece)
     socket_notify(conn->socket, SOCKET_RECEIVE);
 }
 
-/* Acknowledge every second full segment at once, others a little later. */
+/* Acknowledge every second full segment at once, others after TCP_ACK_DELAY_NS
+ * (RFC 9293, 3.8.6.3). */
 static void ack_schedule(struct tcp_conn *conn)
 {
     if (conn->rcv_nxt - conn->rcv_acked >= 2U * conn->mss)
@@ -184,7 +184,7 @@ static void ack_schedule(struct tcp_conn *conn)
         alarm_set(conn, TCP_ALARM_ACK, net_now(conn->stack) + TCP_ACK_DELAY_NS);
 }
 
-/* The peer's FIN is next in order: RFC 9293, 3.10.7.4, eighth. */
+/* All data before the peer's FIN have come: RFC 9293, 3.10.7.4, eighth. */
 static void fin_take(struct tcp_conn *conn)
 {
     conn->fin_taken = true;
@@ -210,7 +210,8 @@ static void fin_take(struct tcp_conn *conn)
     }
 }
 
-/* Whether a FIN at `end` can be: in the window, and behind all we have seen. */
+/* Whether a FIN may have sequence number `end`: it is in the window, and not
+ * before any data we have. */
 static bool fin_is_possible(const struct tcp_conn *conn, uint32_t end)
 {
     if (conn->fin_known || seq_lt(end, conn->rcv_nxt) ||
@@ -226,8 +227,8 @@ void data_receive(struct tcp_conn *conn, const struct tcp_segment *segment)
     struct piece piece = piece_cut(conn, segment);
 
     if (segment->payload_len > 0 && piece.len == 0)
-        conn->ack_now = true; /* nothing new: say what we wait for */
-    if (conn->fin_taken)
+        conn->ack_now = true; /* nothing new: repeat what we expect */
+    if (conn->fin_taken) /* always, when the acknowledgement has ended it */
         return;
     if (piece.len > 0) {
         if (conn->socket == NULL)

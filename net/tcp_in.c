@@ -1,13 +1,14 @@
 /*
- * A segment comes: RFC 9293, 3.10.7, in its order of checks, with RFC 5961 for
- * resets, SYNs and acknowledgements that nobody but a blind attacker sends.
+ * A TCP segment arrives: the checks of RFC 9293, 3.10.7, in their order, and
+ * those of RFC 5961 for resets, SYNs and acknowledgements that only a blind
+ * attacker sends.
  *
- * Urgent data is taken as ordinary data and its pointer is not looked at
- * (RFC 6093 advises against the mechanism).
+ * Urgent data are ordinary data, and the urgent pointer is ignored (RFC 6093
+ * advises against the mechanism).
  */
 #include "net/ip4.h"
 #include "net/stack.h"
-#include "net/tcp.h"
+#include "net/tcp_internal.h"
 
 /* How many sequence numbers a segment takes. */
 static uint32_t segment_len(const struct tcp_segment *segment)
@@ -17,9 +18,9 @@ static uint32_t segment_len(const struct tcp_segment *segment)
 }
 
 /*
- * RFC 9293, 3.10.7.4, first, with its allowance for acknowledgements while the
- * window is shut: a segment that begins exactly at the window is looked at, and
- * what does not fit is cut off later.
+ * The table of RFC 9293, 3.10.7.4, "first". A segment that begins at rcv_nxt is
+ * accepted even when the window is closed, so that its acknowledgement counts;
+ * payload outside the window is cut off later.
  */
 static bool is_acceptable(const struct tcp_conn *conn,
                           const struct tcp_segment *segment)
@@ -37,7 +38,8 @@ static bool is_acceptable(const struct tcp_conn *conn,
     return seq_le(conn->rcv_nxt, last) && seq_lt(last, conn->rcv_adv);
 }
 
-/* Something old, or from somebody who guesses: say where we are. */
+/* A segment outside the window is an old duplicate or an attack: answer with
+ * the numbers we expect. */
 static void answer_unacceptable(struct tcp_conn *conn,
                                 const struct tcp_segment *segment)
 {
@@ -46,11 +48,11 @@ static void answer_unacceptable(struct tcp_conn *conn,
     conn->stack->stats.tcp_out_of_window++;
     if (conn->state == TCP_SYN_RECEIVED && (segment->flags & TCP_SYN) != 0 &&
         segment->seq == conn->irs)
-        tcp_send_syn_ack(conn); /* ours was lost */
+        tcp_send_syn_ack(conn); /* our SYN-ACK was lost */
     else if (segment->payload_len > 0 || (segment->flags & TCP_FIN) != 0)
         tcp_send_ack(conn);
     else
-        tcp_challenge(conn); /* limited: two ends must not do this for ever */
+        tcp_challenge(conn); /* limited, or two ends could answer for ever */
 }
 
 /* RFC 5961, section 3.2. */
@@ -62,11 +64,11 @@ static void reset_receive(struct tcp_conn *conn,
         return;
     }
     conn->stack->stats.tcp_resets_in++;
-    conn_end(conn, -ECONNRESET);
+    conn_fail(conn, -ECONNRESET);
 }
 
-/* RFC 9293, 3.10.7.4 for TIME-WAIT; RFC 1122, 4.2.2.13 for a new SYN; RFC 1337
- * for ignoring resets. */
+/* A segment in TIME-WAIT: RFC 9293, 3.10.7.4; a new SYN: RFC 1122, 4.2.2.13; a
+ * reset is ignored: RFC 1337. */
 static void time_wait_receive(struct tcp_conn *conn,
                               const struct tcp_segment *segment)
 {
@@ -75,9 +77,9 @@ static void time_wait_receive(struct tcp_conn *conn,
 
     if ((segment->flags & TCP_RST) != 0)
         return;
-    if ((segment->flags & (TCP_SYN | TCP_ACK)) == TCP_SYN &&
+    if ((segment->flags & (TCP_SYN | TCP_ACK | TCP_FIN)) == TCP_SYN &&
         seq_lt(conn->rcv_nxt, segment->seq)) {
-        conn_end(conn, 0);
+        conn_end(conn);
         listen_receive(stack, remote, segment);
         return;
     }
@@ -87,7 +89,8 @@ static void time_wait_receive(struct tcp_conn *conn,
         tcp_challenge(conn);
 }
 
-/* Whether the handshake is over, now or before. */
+/* Whether the connection is past SYN-RECEIVED; the segment may bring it there.
+ */
 static bool handshake_done(struct tcp_conn *conn,
                            const struct tcp_segment *segment)
 {
@@ -128,6 +131,15 @@ static void conn_receive(struct tcp_conn *conn,
         tcp_output(conn);
 }
 
+/* A frame that never left this computer has no checksum, one that the card has
+ * checked needs no second look. */
+static enum wire_sum sum_of(const struct packet *packet)
+{
+    return packet->offload.csum_valid || packet->offload.csum_partial
+               ? WIRE_SUM_BY_CARD
+               : WIRE_SUM_HERE;
+}
+
 void tcp_receive(struct net_stack *stack, struct packet *packet,
                  const struct ip4_header *header)
 {
@@ -136,7 +148,7 @@ void tcp_receive(struct net_stack *stack, struct packet *packet,
 
     stack->stats.tcp_in++;
     if (tcp_parse(packet->data, packet->len, header->src, header->dst,
-                  &segment) != 0 ||
+                  sum_of(packet), &segment) != 0 ||
         segment.src_port == 0 || segment.dst_port == 0) {
         stack->stats.tcp_bad++;
         packet_put(packet);

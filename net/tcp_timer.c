@@ -1,21 +1,20 @@
 /*
- * Time in TCP. A connection has several alarms but one kernel timer, which is
- * moved only when an alarm is to go off earlier than it would: alarms are set
- * and cleared with every segment, the timer rarely.
+ * TCP timeouts. A connection has several alarms but one kernel timer. Alarms
+ * are set and cleared with every segment; the timer moves only when an alarm is
+ * due before it. When the timer expires before any alarm is due, it is set to
+ * the earliest one.
  */
-#include "kernel/lib/check.h"
 #include "net/socket.h"
 #include "net/stack.h"
-#include "net/tcp.h"
+#include "net/tcp_internal.h"
+#include <torc/assert.h>
 
 static uint64_t alarm_earliest(const struct tcp_conn *conn, uint64_t limit)
 {
     uint64_t earliest = limit;
 
-    for (unsigned i = 0; i < TCP_ALARM_COUNT; i++) {
-        if (conn->alarm[i] < earliest)
-            earliest = conn->alarm[i];
-    }
+    for (unsigned i = 0; i < TCP_ALARM_COUNT; i++)
+        earliest = min_u64(earliest, conn->alarm[i]);
     return earliest;
 }
 
@@ -24,33 +23,32 @@ void alarm_set(struct tcp_conn *conn, enum tcp_alarm which, uint64_t at)
     int error = 0;
 
     conn->alarm[which] = at;
-    if (at < conn->timer.deadline_ns && timer_is_set(&conn->timer))
+    assert(timer_is_set(&conn->timer));
+    if (at < conn->timer.deadline_ns)
         error = timer_set(&conn->timer, at);
     assert(error == 0); /* moving a set timer never fails */
 }
 
 void rexmit_start(struct tcp_conn *conn)
 {
-    uint64_t delay = conn->rto_ns << conn->backoff;
+    uint64_t delay = min_u64(conn->rto_ns << conn->backoff, TCP_RTO_MAX_NS);
 
-    if (delay > TCP_RTO_MAX_NS)
-        delay = TCP_RTO_MAX_NS;
     alarm_set(conn, TCP_ALARM_REXMIT, net_now(conn->stack) + delay);
 }
 
-static void backoff_more(struct tcp_conn *conn)
+/* Not 0 after the first timeout, however long that was. */
+static void backoff_increase(struct tcp_conn *conn)
 {
-    if (conn->rto_ns << conn->backoff < TCP_RTO_MAX_NS)
+    if (conn->rto_ns << conn->backoff <= TCP_RTO_MAX_NS)
         conn->backoff++;
 }
 
 static void give_up(struct tcp_conn *conn)
 {
     conn->stack->stats.tcp_timeouts++;
-    if (conn->state == TCP_SYN_RECEIVED)
-        conn_end(conn, -ETIMEDOUT);
-    else
-        conn_reset(conn, -ETIMEDOUT);
+    if (conn->state != TCP_SYN_RECEIVED)
+        tcp_send_reset(conn);
+    conn_fail(conn, -ETIMEDOUT);
 }
 
 static void syn_ack_timeout(struct tcp_conn *conn)
@@ -60,41 +58,40 @@ static void syn_ack_timeout(struct tcp_conn *conn)
         return;
     }
     conn->backoff++;
-    conn->rtt_running = false;
     conn->stack->stats.tcp_retransmits++;
     tcp_send_syn_ack(conn);
     rexmit_start(conn);
 }
 
 /*
- * The window is shut, or too small to use, and nothing is on its way: send a
- * byte (or what fits) so that the peer tells us when it opens (RFC 9293,
- * 3.8.6.1). As long as it answers we go on.
+ * Window probe (RFC 9293, 3.8.6.1): send as much as the window takes, at least
+ * one byte, so that the peer tells us when it has opened its window. Goes on as
+ * long as the peer answers.
  */
 static void window_probe(struct tcp_conn *conn)
 {
-    uint32_t len = conn->snd_wnd > 0 ? conn->snd_wnd : 1;
+    uint32_t len = max_u32(conn->snd_wnd, 1);
 
-    backoff_more(conn);
-    conn->rtt_running = false;
+    backoff_increase(conn);
     tcp_resend(conn, conn->snd_una, len);
     rexmit_start(conn);
 }
 
-/* RFC 6298, section 5.4 to 5.6, and RFC 5681, section 3.1, equation 4. */
+/* RFC 6298, section 5.4 to 5.6; and RFC 5681, section 3.1, equation 4: ssthresh
+ * is set at the first timeout, not at those that follow while the timer is
+ * backed off. */
 static void rexmit_timeout(struct tcp_conn *conn)
 {
     uint32_t half = conn_flight(conn) / 2;
 
     if (conn->backoff == 0)
-        conn->ssthresh = half > 2U * conn->mss ? half : 2U * conn->mss;
+        conn->ssthresh = max_u32(half, 2U * conn->mss);
     conn->cwnd = conn->mss;
     conn->recover = conn->snd_max;
     conn->is_recovering = false;
     conn->dup_acks = 0;
-    conn->rtt_running = false; /* Karn */
     conn->snd_nxt = conn->snd_una;
-    backoff_more(conn);
+    backoff_increase(conn);
     tcp_output(conn);
     rexmit_start(conn);
 }
@@ -116,11 +113,10 @@ static void on_idle(struct tcp_conn *conn)
     uint64_t now = net_now(conn->stack);
     uint64_t idle = conn->server->service->idle_ns;
 
-    if (conn->socket == NULL)
-        return;
+    assert(conn->socket != NULL); /* tcp_close() clears the alarm */
     if (now - conn->active_at >= idle) {
         socket_notify(conn->socket, SOCKET_TIMEOUT);
-        conn->active_at = now; /* and again, if it stays */
+        conn->active_at = now; /* again after another idle_ns */
     }
     alarm_set(conn, TCP_ALARM_IDLE, conn->active_at + idle);
 }
@@ -128,12 +124,12 @@ static void on_idle(struct tcp_conn *conn)
 static void on_life(struct tcp_conn *conn)
 {
     if (conn->state == TCP_TIME_WAIT)
-        conn_end(conn, 0);
+        conn_end(conn);
     else
         give_up(conn);
 }
 
-static void alarm_ring(struct tcp_conn *conn, enum tcp_alarm which)
+static void alarm_expire(struct tcp_conn *conn, enum tcp_alarm which)
 {
     switch (which) {
     case TCP_ALARM_REXMIT:
@@ -163,15 +159,15 @@ static void alarm_run(struct timer *timer)
     uint64_t now = net_now(stack);
     int error;
 
-    /* Set again first: the place in the queue is free now, and later it is
-     * only moved. */
+    /* Set it first: the timer queue has a free place now, so this does not
+     * fail, and moving a timer never does. */
     error = timer_set(timer, now + TCP_IDLE_CHECK_NS);
     assert(error == 0);
     for (unsigned i = 0; i < TCP_ALARM_COUNT; i++) {
         if (conn->alarm[i] > now)
             continue;
         conn->alarm[i] = TIME_NEVER;
-        alarm_ring(conn, (enum tcp_alarm)i);
+        alarm_expire(conn, (enum tcp_alarm)i);
         if (conn->state == TCP_CLOSED)
             break;
     }

@@ -12,7 +12,7 @@ work="$build/bench"
 plugin="${1:-$work/insn_marks.so}"
 mkdir -p "$work"
 [ -e "$plugin" ] || plugin="$work/insn_marks.so"
-[ -e "$plugin" ] || gcc -std=c11 -O2 -shared -fPIC -o "$plugin" \
+[ -e "$plugin" ] || gcc -std=c11 -I. -O2 -shared -fPIC -o "$plugin" \
     tests/bench/insn_marks.c || exit 2
 
 address() {

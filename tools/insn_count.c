@@ -1,9 +1,9 @@
 /*
  * A QEMU TCG plugin that prints how many guest instructions ran until the
  * machine ended, and with the argument every=MS also how many until then, each
- * MS milliseconds. The few prototypes are written by hand: Debian packages no
- * header. QEMU 7.2, docs/devel/tcg-plugins.rst.
+ * MS milliseconds.
  */
+#include "tools/qemu_plugin.h"
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -13,26 +13,7 @@
 #include <string.h>
 #include <time.h>
 
-typedef uint64_t qemu_plugin_id_t;
-struct qemu_plugin_tb;
-struct qemu_info;
-
-enum { QEMU_PLUGIN_CB_NO_REGS = 0 };
-
-void qemu_plugin_register_vcpu_tb_trans_cb(
-    qemu_plugin_id_t id,
-    void (*cb)(qemu_plugin_id_t id, struct qemu_plugin_tb *tb));
-void qemu_plugin_register_atexit_cb(qemu_plugin_id_t id,
-                                    void (*cb)(qemu_plugin_id_t id, void *p),
-                                    void *userdata);
-void qemu_plugin_register_vcpu_tb_exec_cb(struct qemu_plugin_tb *tb,
-                                          void (*cb)(unsigned cpu, void *data),
-                                          int flags, void *data);
-size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *tb);
-uint64_t qemu_plugin_tb_vaddr(const struct qemu_plugin_tb *tb);
-void qemu_plugin_outs(const char *string);
-
-__attribute__((visibility("default"))) int qemu_plugin_version = 1;
+int qemu_plugin_version = 1;
 
 /*
  * Of each virtual CPU, which runs on a thread of its own and is the only one
@@ -106,9 +87,8 @@ static void ended(qemu_plugin_id_t id, void *p)
     qemu_plugin_outs(text);
 }
 
-__attribute__((visibility("default"))) int
-qemu_plugin_install(qemu_plugin_id_t id, const struct qemu_info *info, int argc,
-                    char **argv)
+int qemu_plugin_install(qemu_plugin_id_t id, const struct qemu_info *info,
+                        int argc, char **argv)
 {
     long every = 0;
 

@@ -40,7 +40,7 @@ self_test() {
             status=1
         fi
     done
-    printf '.text\nf: xchg %%ax,%%ax\nxchg %%rax,%%rbx\nnop\nret\nnews_tell: mfence\nret\n' |
+    printf '.text\nf: xchg %%ax,%%ax\nxchg %%rax,%%rbx\nnop\nret\nnotify_all: mfence\nret\n' |
         as -o "$dir/t.o" -
     scan "$dir/t.o" || {
         echo "the self-test's harmless code was found"

@@ -1,6 +1,13 @@
 #!/bin/sh
-# Run the unit test programs given, a line each, and print the totals of all. The
-# whole output of a program is shown only when it fails.
+# Run the test programs given, a line each, and print the totals of all, which begin
+# with NAME. The whole output of a program is shown only when it fails.
+#
+#   run_unit.sh [--name NAME] PROGRAM...
+name=unit
+if [ "$1" = --name ]; then
+    name="$2"
+    shift 2
+fi
 passed=0
 failed=0
 # Each program starts machines in child processes while contexts of its own live.
@@ -20,8 +27,8 @@ for program in "$@"; do
         cat "$log"
         printf 'FAIL %s (exit status %s)\n' "$program" "$status"
     else
-        printf 'ok   %-40s %3s tests\n' "${program#*/unit/}" "$ok"
+        printf 'ok   %-40s %3s tests\n' "${program#*/"$name"/}" "$ok"
     fi
 done
-printf 'unit: %s passed, %s failed\n' "$passed" "$failed"
+printf '%s: %s passed, %s failed\n' "$name" "$passed" "$failed"
 [ "$failed" -eq 0 ]

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Print the symbol table of a linked image as assembly: see kernel/symbols.c.
+# Print the symbol table of a linked image as assembly: see kernel/base/symbols.c.
 # Offsets are from the lowest function; the last entry only marks the end.
 set -e
 nm="${NM:-nm}"

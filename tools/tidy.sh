@@ -27,7 +27,8 @@ done < <(git ls-files 'hal/*.c' 'kernel/*.c' 'drivers/*.c' 'fs/*.c' 'net/*.c' 'a
 # Eighty columns, no trailing blanks, no tabs.
 git ls-files '*.c' '*.h' | xargs grep -nP '^.{81,}|[ \t]+$|\t' && status=1
 
-# Every source is listed in a module.mk, and has a test program that names it.
+# Every source is listed in a module.mk. (That tests execute it is the business of the
+# coverage report: a source without any would lower its room's figure.)
 for file in $(git ls-files 'kernel/*.c' 'kernel/**/*.c' 'drivers/*.c' 'fs/**/*.c' 'net/*.c' 'net/**/*.c' 'hal/**/*.c' 'hal/**/*.S'); do
     grep -qx "SRCS-[a-z-]* += $file" ./*/module.mk ./*/*/module.mk ||
         offend "$file: not in a module.mk"
@@ -36,7 +37,7 @@ done
 # The HAL stays thin.
 count=$(sed -n '/^#include "hal_inline/q;p' hal/hal.h |
     grep -cE '^(must_check |_Noreturn )?[a-z].*hal_[a-z0-9_]+\(')
-[ "$count" -le 45 ] || offend "hal/hal.h: $count functions, at most 45"
+[ "$count" -le 36 ] || offend "hal/hal.h: $count functions, at most 36"
 
 # No work in progress, no names of people or places.
 git ls-files | grep -v '^tools/tidy.sh$' | xargs grep -nIE 'TODO|FIXME|\bXXX\b' && status=1

@@ -1,16 +1,10 @@
-/* The parts of the application: marks and loads. */
+/* The loads. */
 #ifndef TORC_APPS_BENCH_BENCH_H
 #define TORC_APPS_BENCH_BENCH_H
 
+#include "apps/bench/marks.h"
 #include <stdbool.h>
 #include <stdint.h>
-
-/*
- * Called around each load. They do nothing: tests/bench/insn_marks.c knows
- * their addresses and counts the instructions in between.
- */
-void bench_begin(void);
-void bench_end(void);
 
 struct load {
     const char *name;

@@ -3,19 +3,17 @@
  * done, and the picoseconds each took; tools/bench_guest.sh adds instructions.
  */
 #include "apps/bench/bench.h"
-#include "kernel/lib/str.h"
 #include <torc/app.h>
 #include <torc/log.h>
 #include <torc/machine.h>
+#include <torc/string.h>
 #include <torc/time.h>
 
 static int app_main(int argc, char **argv)
 {
-    const char *unknown = machine_unknown_option();
-
-    if (argc > 2 || unknown != NULL) {
+    if (argc > 2) {
         log_error("bench takes the name of one load: leave out \"%s\"",
-                  unknown != NULL ? unknown : argv[2]);
+                  argv[2]);
         return 2;
     }
     for (const struct load *load = loads; load->name != NULL; load++) {
@@ -36,4 +34,5 @@ static int app_main(int argc, char **argv)
     return 0;
 }
 
-const struct torc_app torc_app = {.name = "bench", .main = app_main};
+const struct torc_app torc_app = {
+    .name = "bench", .main = app_main, .has_arguments = true};

@@ -1,5 +1,5 @@
 /* In a file of their own, so that the calls stay calls. */
-#include "apps/bench/bench.h"
+#include "apps/bench/marks.h"
 
 void bench_begin(void)
 {

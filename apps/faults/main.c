@@ -6,20 +6,32 @@
  *   write     code is written
  *   execute   data is executed
  *   stack     a stack overflows
+ *   alloca    a frame much larger than a guard page is below the stack
+ *   ist1..4   the page below a stack for interrupts is written (bare metal)
+ *   boot      the page below the boot stack is written (bare metal)
  *   assert    an assertion fails
  *   spin      nothing is given up for 300 ms; then all is well
+ *   corrupt   what the kernel knows of this CPU is overwritten, then read
+ *   noisy     the same as read, while CPU 0 prints without end
+ *   all       an assertion fails on every CPU at about the same time
+ *   exit      lines are printed on every CPU, then the machine ends with 3
+ *   random    sixteen random bytes are printed, and how many are believed in
+ *   triple    the processor gives up (bare metal only)
+ *   hang      nothing, for ever
  */
-#include "kernel/lib/check.h"
-#include "kernel/lib/str.h"
+#include "apps/faults/fault.h"
 #include <stdbool.h>
 #include <torc/app.h>
+#include <torc/assert.h>
+#include <torc/cpu_local.h>
 #include <torc/log.h>
 #include <torc/machine.h>
 #include <torc/message.h>
+#include <torc/string.h>
 #include <torc/thread.h>
 #include <torc/time.h>
 
-/* A look through this keeps the compiler from seeing what will happen. */
+/* The compiler cannot know the value of this, so it keeps the faulty access. */
 static volatile uintptr_t hidden;
 
 static int fault_read(void *arg)
@@ -56,6 +68,18 @@ static int fault_stack(void *arg)
     return again(arg) + room[0];
 }
 
+/* The compiler must touch the pages in between, not only what is used. */
+static int fault_alloca(void *arg)
+{
+    volatile char *far;
+
+    (void)arg;
+    hidden = 1024 * 1024;
+    far = __builtin_alloca(hidden);
+    far[0] = 1;
+    return far[0];
+}
+
 static int fault_assert(void *arg)
 {
     assert(arg != NULL);
@@ -80,39 +104,154 @@ static int fault_spin(void *arg)
     return 0;
 }
 
-static const struct {
-    const char *name;
-    int (*fn)(void *);
-} faults[] = {
+/* The report of the panic runs into the damage, and must not do so for ever. */
+static int fault_corrupt(void *arg)
+{
+    memset(hal_cpu_local(), 0x5a, 64);
+    return fault_read(arg);
+}
+
+static int wait_and_fail(void *arg)
+{
+    uint64_t *start = arg;
+
+    while (time_ns() < *start)
+        hidden++;
+    assert(hidden == 0);
+    return 0;
+}
+
+/* On every CPU; the last is this one. */
+static int run_everywhere(int (*fn)(void *), void *arg)
+{
+    for (unsigned cpu = 0; cpu < cpu_count(); cpu++) {
+        const struct thread_attr attr = {
+            .name = "victim", .place = THREAD_ON_CPU, .cpu = cpu};
+
+        if (cpu != cpu_id() && thread_create(&attr, fn, arg, NULL) != 0)
+            return 1;
+    }
+    return fn(arg);
+}
+
+static int fault_all(void *arg)
+{
+    static uint64_t start;
+
+    (void)arg;
+    start = time_ns() + 100 * NS_PER_MS;
+    return run_everywhere(wait_and_fail, &start);
+}
+
+enum { LINES = 50 };
+
+static int say_lines(void *arg)
+{
+    (void)arg;
+    for (unsigned i = 0; i < LINES; i++)
+        console_print("line %u of cpu %u\n", i, cpu_id());
+    return 0;
+}
+
+static int fault_exit(void *arg)
+{
+    (void)run_everywhere(say_lines, arg);
+    thread_sleep(50 * NS_PER_MS); /* the others print theirs */
+    (void)say_lines(arg);
+    machine_exit(3);
+}
+
+static int make_noise(void *arg)
+{
+    (void)arg;
+    while (!ended)
+        console_print("noise\n");
+    return 0;
+}
+
+static int fault_noisy(void *arg)
+{
+    thread_id id;
+
+    (void)arg;
+    if (thread_create(&(struct thread_attr){.name = "victim",
+                                            .place = THREAD_ON_CPU,
+                                            .cpu = cpu_count() - 1},
+                      fault_read, NULL, &id) != 0)
+        return 1;
+    return make_noise(NULL);
+}
+
+static int show_random(void *arg)
+{
+    uint64_t word[2];
+    size_t good = entropy_get(word, sizeof(word));
+
+    (void)arg;
+    console_print("random: %zu of 16: %016llx%016llx\n", good,
+                  (unsigned long long)word[0], (unsigned long long)word[1]);
+    ended = true;
+    return 0;
+}
+
+static int fault_hang(void *arg)
+{
+    (void)arg;
+    while (!ended)
+        hidden++;
+    return 0;
+}
+
+static const struct fault faults[] = {
     {"read", fault_read},       {"write", fault_write},
     {"execute", fault_execute}, {"stack", fault_stack},
     {"assert", fault_assert},   {"spin", fault_spin},
+    {"alloca", fault_alloca},   {"corrupt", fault_corrupt},
+    {"noisy", fault_noisy},     {"all", fault_all},
+    {"exit", fault_exit},       {"random", show_random},
+    {"hang", fault_hang},       {NULL, NULL},
 };
+
+/* What to do for a name, or NULL. */
+static int (*find(const struct fault *fault, const char *name))(void *)
+{
+    for (; fault != NULL && fault->name != NULL; fault++) {
+        if (str_equal(name, fault->name))
+            return fault->fn;
+    }
+    return NULL;
+}
 
 static int app_main(int argc, char **argv)
 {
     struct thread_attr attr = {.name = "victim"};
+    int (*fn)(void *) = NULL;
     thread_id id;
 
     if (argc > 2 && str_equal(argv[2], "there")) {
         attr.place = THREAD_ON_CPU;
         attr.cpu = 1;
     }
-    for (size_t i = 0; argc > 1 && i < COUNT_OF(faults); i++) {
-        if (!str_equal(argv[1], faults[i].name))
-            continue;
-        if (thread_create(&attr, faults[i].fn, NULL, &id) != 0)
+    if (argc > 1) {
+        fn = find(faults, argv[1]);
+        if (fn == NULL)
+            fn = find(machine_faults, argv[1]);
+    }
+    if (fn != NULL) {
+        if (thread_create(&attr, fn, NULL, &id) != 0)
             return 1;
         while (!ended)
             thread_sleep(10 * NS_PER_MS);
         return 0;
     }
-    log_error("faults: read, write, execute, stack, assert or spin, then "
-              "perhaps there");
+    log_error("faults: read, write, execute, stack, alloca, ist1 to ist4, "
+              "boot, assert, spin, corrupt, "
+              "noisy, all, exit, random, triple or hang, then perhaps there");
     return 2;
 }
 
 const struct torc_app torc_app = {
     .name = "faults",
     .main = app_main,
+    .has_arguments = true,
 };

@@ -11,23 +11,19 @@
 static int greet(void *arg)
 {
     struct channel *answers = arg;
-    struct mem_stats memory;
 
-    mem_get_stats(&memory);
     console_print("hello from cpu %u of %u, thread \"%s\", %zu KiB of memory\n",
                   cpu_id(), cpu_count(), thread_name(),
-                  memory.total_bytes / 1024);
+                  mem_total_bytes() / 1024);
     return channel_send(answers, cpu_id());
 }
 
 static int app_main(int argc, char **argv)
 {
-    const char *unknown = machine_unknown_option();
     struct channel *answers;
 
-    if (argc > 1 || unknown != NULL) {
-        log_error("hello takes no arguments: leave out \"%s\"",
-                  argc > 1 ? argv[1] : unknown);
+    if (argc > 1) {
+        log_error("hello takes no arguments: leave out \"%s\"", argv[1]);
         return 2;
     }
     if (channel_create(cpu_count(), &answers) != 0)

@@ -1,78 +1,27 @@
 /*
- * A web server: the files of an ext2 disk, over TCP.
+ * A web server: the files of an ext2 disk, over TCP. settings.h lists its
+ * options.
  *
- *   net=ADDRESS/PREFIX[,GATEWAY]   default 10.0.2.15/24,10.0.2.2
- *   root=DEVICE                    default: the first disk or partition with
- *   ext2
- *   dir=PATH                       what to serve, default /
- *   port=NUMBER                    default 80
- *   cpu=NUMBER                     which CPU has the card and the disk, default
- *   0
+ * Each step is done on the CPU that will use its result: disks and the card are
+ * dedicated to that CPU, which then mounts and serves.
  */
+#include "apps/webserver/settings.h"
 #include "apps/webserver/site.h"
-#include "drivers/drivers.h"
-#include "fs/file_systems.h"
-#include "kernel/lib/str.h"
 #include <torc/app.h>
 #include <torc/device.h>
+#include <torc/drivers.h>
 #include <torc/file.h>
+#include <torc/file_systems.h>
 #include <torc/log.h>
 #include <torc/machine.h>
+#include <torc/memory.h>
 #include <torc/message.h>
 #include <torc/net.h>
 #include <torc/thread.h>
 #include <torc/time.h>
 
-enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };
-
-struct settings {
-    struct net_config net;
-    const char *root; /* NULL: find one */
-    const char *dir;
-    uint16_t port;
-    unsigned cpu;
-};
-
-static int usage(const char *problem, const char *value)
-{
-    log_error("webserver: %s \"%s\"; options: net=A.B.C.D/PREFIX[,GATEWAY] "
-              "root=DEVICE dir=PATH port=1..65535 cpu=NUMBER",
-              problem, value);
-    return EXIT_USAGE;
-}
-
-static const char *option(const char *key, const char *otherwise)
-{
-    const char *value = machine_option(key);
-
-    return value != NULL ? value : otherwise;
-}
-
-static int read_settings(int argc, char **argv, struct settings *out)
-{
-    const char *net = option("net", "10.0.2.15/24,10.0.2.2");
-    const char *port = option("port", "80");
-    const char *cpu = option("cpu", "0");
-    uint64_t number;
-
-    out->root = option("root", NULL);
-    out->dir = option("dir", "/");
-    if (argc > 1)
-        return usage("unknown argument", argv[1]);
-    if (machine_unknown_option() != NULL)
-        return usage("unknown option", machine_unknown_option());
-    if (net_config_parse(net, &out->net) != 0)
-        return usage("bad address", net);
-    if (str_to_u64(port, &number) != 0 || number < 1 || number > 65535)
-        return usage("bad port", port);
-    out->port = (uint16_t)number;
-    if (str_to_u64(cpu, &number) != 0 || number >= cpu_count())
-        return usage("no such cpu", cpu);
-    out->cpu = (unsigned)number;
-    if (out->dir[0] != '/' || str_len(out->dir, 256) > 255)
-        return usage("dir must be absolute and short:", out->dir);
-    return 0;
-}
+enum { EXIT_FAILED = 1 };
+enum { MEMORY_MIN = 1792 * 1024 }; /* bytes of the CPU that serves */
 
 /* ---- The disk: dedicate here, mount there -------------------------------- */
 
@@ -85,7 +34,7 @@ static int mount_root(void *arg)
 static int dedicate_disks(const struct settings *settings)
 {
     struct device *device;
-    unsigned found = 0;
+    bool found = false;
 
     for (unsigned i = 0; (device = device_find(DEVICE_BLOCK, i)) != NULL; i++) {
         int status = device_dedicate(device, settings->cpu);
@@ -94,9 +43,9 @@ static int dedicate_disks(const struct settings *settings)
             log_error("disk %s: cannot be set up: error %d",
                       device_name(device), status);
         else
-            found++;
+            found = true;
     }
-    return found > 0 ? 0 : -ENODEV;
+    return found ? 0 : -ENODEV;
 }
 
 /* The device named by root=, or the first one that mounts. */
@@ -147,6 +96,19 @@ struct service_call {
     struct device *card;
 };
 
+/* With less than this CPU's share must have, files stop in the middle. */
+static int check_memory(void)
+{
+    size_t total = mem_total_bytes();
+
+    if (total >= MEMORY_MIN)
+        return 0;
+    log_error("cpu %u has %zu KiB of memory, too little to serve: give the "
+              "machine 8 MiB a CPU",
+              cpu_id(), total / 1024);
+    return -ENOMEM;
+}
+
 /* On the CPU that serves. */
 static int serve(void *arg)
 {
@@ -159,6 +121,9 @@ static int serve(void *arg)
         log_error("dir=%s: no such directory on the disk", settings->dir);
         return -ENOENT;
     }
+    status = check_memory();
+    if (status != 0)
+        return status;
     status = net_start(call->card, &settings->net);
     if (status != 0) {
         log_error("the network does not start: error %d", status);
@@ -174,7 +139,7 @@ static int app_main(int argc, char **argv)
 {
     struct settings settings;
     struct service_call call = {.settings = &settings};
-    int status = read_settings(argc, argv, &settings);
+    int status = settings_read(argc, argv, &settings);
 
     if (status != 0)
         return status;
@@ -203,7 +168,8 @@ static int app_main(int argc, char **argv)
 }
 
 static const struct driver *const drivers[] = {
-    &virtio_blk_driver, &virtio_net_driver, &leaf_blk_driver,
+    &virtio_blk_driver, &virtio_net_driver, &ide_driver,
+    &e1000_driver,      &ne2000_driver,     &leaf_blk_driver,
     &leaf_net_driver,   &ramdisk_driver,    NULL,
 };
 
@@ -215,6 +181,7 @@ static const struct file_system *const file_systems[] = {
 const struct torc_app torc_app = {
     .name = "webserver",
     .main = app_main,
+    .options = settings_options,
     .drivers = drivers,
     .file_systems = file_systems,
 };

@@ -1,10 +1,11 @@
 /*
- * Logical to physical blocks: i_block[0..11] are direct, [12], [13], [14] lead
- * through one, two, three levels of blocks full of 32-bit block numbers. A zero
- * at any level is a hole.
+ * From a block of a file to a block of the volume: i_block[0..11] are block
+ * numbers, [12], [13], [14] lead through one, two, three levels of blocks that
+ * are full of 32-bit block numbers. A zero at any level is a hole.
  */
 #include "fs/ext2/ext2_internal.h"
 #include "kernel/lib/bytes.h"
+#include <torc/assert.h>
 
 /* log2 of the entries in one indirect block. */
 static uint32_t entries_shift(const struct ext2_fs *fs)
@@ -13,8 +14,8 @@ static uint32_t entries_shift(const struct ext2_fs *fs)
 }
 
 /*
- * How many levels lead to `index`, which becomes relative to their tree.
- * Returns 0..3, or -EFBIG.
+ * The number of levels between the inode and file block *index, which becomes
+ * relative to the first block that those levels map. Returns 0..3, or -EFBIG.
  */
 static int levels_of(const struct ext2_fs *fs, uint64_t *index)
 {
@@ -31,52 +32,63 @@ static int levels_of(const struct ext2_fs *fs, uint64_t *index)
     return -EFBIG;
 }
 
-/* Of entries that stand one after the other: how many continue the first. */
+/* The number `count` places behind `first` in a run: numbers that follow each
+ * other, or all of them holes. */
+static uint32_t in_run(uint32_t first, uint32_t count)
+{
+    return first == 0 ? 0 : first + count;
+}
+
+/* How many of `max` entries are a run. */
 static uint32_t run_length(const uint8_t *entries, uint32_t max)
 {
     uint32_t first = le32_get(entries);
     uint32_t count = 1;
 
-    while (count < max &&
-           le32_get(entries + 4 * count) == (first == 0 ? 0 : first + count))
+    while (count < max && le32_get(entries + 4 * count) == in_run(first, count))
         count++;
     return count;
 }
 
-/* One entry of an indirect block, and the run that begins there. */
-static int entry_read(struct ext2_fs *fs, uint32_t table, uint32_t at,
-                      uint32_t max, uint32_t *block, uint32_t *count)
+/* Entry `slot` of the indirect block `table`, and the run that begins there. */
+static int entry_read(struct ext2_fs *fs, uint32_t table, uint32_t slot,
+                      uint64_t max, uint32_t *block, uint32_t *count)
 {
     uint32_t entries = UINT32_C(1) << entries_shift(fs);
     struct cache_ref ref;
     int status;
 
+    assert(max > 0);
+    assert(slot < entries);
+    if (max > entries - slot)
+        max = entries - slot;
     if (!ext2_blocks_valid(fs, table, 1))
         return -EUCLEAN;
-    status = cache_get(fs->cache, ((uint64_t)table << fs->block_shift) + 4 * at,
-                       &ref);
+    status = cache_get(fs->cache,
+                       ((uint64_t)table << fs->block_shift) + 4 * slot, &ref);
     if (status != 0)
         return status;
+    assert(ref.size >= 4 * max); /* chunks hold whole blocks */
     *block = le32_get(ref.data);
-    *count = run_length(ref.data, max < entries - at ? max : entries - at);
+    *count = run_length(ref.data, (uint32_t)max);
     cache_put(fs->cache, &ref);
     return 0;
 }
 
-/* Of the direct pointers, which are in memory. */
+/* The run that begins at one of the direct block numbers. */
 static uint32_t direct_run(const struct ext2_inode *ext2, uint32_t index,
-                           uint32_t max)
+                           uint64_t max)
 {
     uint32_t first = ext2->block[index];
     uint32_t count = 1;
 
     while (count < max && index + count < EXT2_DIRECT_COUNT &&
-           ext2->block[index + count] == (first == 0 ? 0 : first + count))
+           ext2->block[index + count] == in_run(first, count))
         count++;
     return count;
 }
 
-int ext2_bmap(struct vfs_inode *inode, uint64_t index, uint32_t max,
+int ext2_bmap(struct vfs_inode *inode, uint64_t index, uint64_t max,
               uint32_t *block, uint32_t *count)
 {
     struct ext2_fs *fs = ext2_of(inode);
@@ -84,6 +96,7 @@ int ext2_bmap(struct vfs_inode *inode, uint64_t index, uint32_t max,
     int levels = levels_of(fs, &index);
     uint32_t at, run = 1;
 
+    assert(max > 0);
     if (levels < 0)
         return levels;
     if (levels == 0) {
@@ -103,6 +116,7 @@ int ext2_bmap(struct vfs_inode *inode, uint64_t index, uint32_t max,
     }
     if (at != 0 && !ext2_blocks_valid(fs, at, run))
         return -EUCLEAN;
+    assert(run >= 1 && run <= max);
     *block = at;
     *count = run;
     return 0;

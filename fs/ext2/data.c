@@ -1,11 +1,13 @@
 /* Reading the data of files and the targets of symbolic links. */
 #include "fs/ext2/ext2_internal.h"
-#include "kernel/lib/mem.h"
+#include <torc/assert.h>
+#include <torc/string.h>
 
-/* Copy from one run of blocks, which lies on the disk in one piece. */
+/* Read from a run of blocks that follow each other on the disk, or holes. */
 static int read_run(struct ext2_fs *fs, uint32_t block, uint32_t in_block,
                     char *to, size_t size)
 {
+    assert(in_block < fs->block_size);
     if (block == 0) {
         memset(to, 0, size);
         return 0;
@@ -27,15 +29,15 @@ int64_t ext2_read(struct vfs_inode *inode, void *buf, size_t size,
         uint64_t want = ((size - done + in_block - 1) >> fs->block_shift) + 1;
         uint32_t block, count;
         size_t piece;
-        int status = ext2_bmap(inode, at >> fs->block_shift,
-                               want > UINT16_MAX ? UINT16_MAX : (uint32_t)want,
-                               &block, &count);
+        int status =
+            ext2_bmap(inode, at >> fs->block_shift, want, &block, &count);
 
         if (status != 0)
             return done > 0 ? (int64_t)done : status;
         piece = ((size_t)count << fs->block_shift) - in_block;
         if (piece > size - done)
             piece = size - done;
+        assert(piece > 0);
         status = read_run(fs, block, in_block, to + done, piece);
         if (status != 0)
             return done > 0 ? (int64_t)done : status;
@@ -45,8 +47,8 @@ int64_t ext2_read(struct vfs_inode *inode, void *buf, size_t size,
 }
 
 /*
- * A short target stands in the inode, in place of the block numbers: when the
- * file has no blocks but that of its extended attributes.
+ * A short target is in the inode, in place of the block numbers: when the file
+ * has no blocks, or only the one with its extended attributes.
  */
 static bool is_fast(const struct ext2_fs *fs, const struct ext2_inode *ext2)
 {
@@ -59,22 +61,25 @@ int64_t ext2_read_link(struct vfs_inode *inode, char *buf, size_t size)
 {
     const struct ext2_inode *ext2 = ext2_inode_of(inode);
     size_t len = (size_t)inode->size_bytes;
-    int64_t got = (int64_t)len;
 
+    assert(inode->type == FILE_SYMLINK);
+    assert(len < ext2_of(inode)->block_size);
     if (size > len)
         size = len;
     if (is_fast(ext2_of(inode), ext2)) {
         if (len > EXT2_FAST_LINK_MAX)
             return -EUCLEAN;
         memcpy(buf, ext2->fast_link, size);
-    } else if (size > 0) {
-        got = ext2_read(inode, buf, size, 0);
-        if (got >= 0 && (size_t)got < size)
-            return -EIO;
+    } else {
+        int64_t got = ext2_read(inode, buf, size, 0);
+
+        if (got < 0)
+            return got;
+        assert((size_t)got == size); /* it is in one block */
     }
-    for (size_t i = 0; got > 0 && i < size; i++) {
+    for (size_t i = 0; i < size; i++) {
         if (buf[i] == '\0')
             return -EUCLEAN;
     }
-    return got < 0 ? got : (int64_t)len;
+    return (int64_t)len;
 }

@@ -1,11 +1,12 @@
 /*
- * Directories: blocks of entries, each with the distance to the next. Indexed
- * directories keep the same entries and hide their index in empty ones, so they
- * read as any other.
+ * Directories: blocks of entries, each with the distance to the next one. A
+ * directory with a hash index has the same entries; the index is inside entries
+ * that say they are unused, so it reads as a directory without one.
  */
 #include "fs/ext2/ext2_internal.h"
 #include "kernel/lib/bytes.h"
-#include "kernel/lib/mem.h"
+#include <torc/assert.h>
+#include <torc/string.h>
 
 struct entry {
     uint32_t inode; /* 0: unused */
@@ -15,13 +16,16 @@ struct entry {
     const char *name;
 };
 
-/* The entry at `at` of a block; -EUCLEAN when it does not fit in. */
+/* The entry at offset `at` of a block. Returns 0, -EUCLEAN: it, or what it
+ * says, does not fit in. */
 static int entry_parse(const struct ext2_fs *fs, const uint8_t *block,
                        uint32_t at, struct entry *out)
 {
     const uint8_t *raw = block + at;
     bool has_type = (fs->incompat & INCOMPAT_FILETYPE) != 0;
 
+    assert(at < fs->block_size);
+    assert(at % 4 == 0);
     if (fs->block_size - at < EXT2_DIRENT_MIN)
         return -EUCLEAN;
     out->inode = le32_get(raw + DIRENT_INODE);
@@ -42,7 +46,7 @@ static int entry_parse(const struct ext2_fs *fs, const uint8_t *block,
     return 0;
 }
 
-/* Hold block `index` of a directory; a hole in one is damage. */
+/* Hold block `index` of a directory, which has no holes. */
 static int block_get(struct vfs_inode *dir, uint64_t index,
                      struct cache_ref *ref)
 {
@@ -50,14 +54,17 @@ static int block_get(struct vfs_inode *dir, uint64_t index,
     uint32_t block, count;
     int status = ext2_bmap(dir, index, 1, &block, &count);
 
-    if (status == -EFBIG || (status == 0 && block == 0))
-        return -EUCLEAN;
+    assert(status != -EFBIG); /* a directory is no longer than the volume */
     if (status != 0)
         return status;
-    return cache_get(fs->cache, (uint64_t)block << fs->block_shift, ref);
+    if (block == 0)
+        return -EUCLEAN;
+    status = cache_get(fs->cache, (uint64_t)block << fs->block_shift, ref);
+    assert(status != 0 || ref->size >= fs->block_size);
+    return status;
 }
 
-/* Search one block: 1 found, 0 not here. */
+/* Search one block. Returns 1 (found), 0 (not here), -EUCLEAN. */
 static int block_search(const struct ext2_fs *fs, const uint8_t *block,
                         const char *name, size_t len, uint64_t *number)
 {
@@ -83,6 +90,8 @@ int ext2_lookup(struct vfs_inode *dir, const char *name, size_t len,
     struct ext2_fs *fs = ext2_of(dir);
     uint64_t blocks = dir->size_bytes >> fs->block_shift;
 
+    assert(dir->type == FILE_DIRECTORY);
+    assert(len >= 1 && len <= FILE_NAME_MAX);
     for (uint64_t i = 0; i < blocks; i++) {
         struct cache_ref ref;
         int status = block_get(dir, i, &ref);
@@ -97,7 +106,7 @@ int ext2_lookup(struct vfs_inode *dir, const char *name, size_t len,
     return -ENOENT;
 }
 
-/* A name that holds a slash or a NUL could not be asked for. */
+/* No path could lead to a name with a slash or a NUL. */
 static bool name_valid(const struct entry *entry)
 {
     for (uint32_t i = 0; i < entry->name_len; i++) {
@@ -117,7 +126,10 @@ static enum file_type type_of(uint8_t type)
     return type < COUNT_OF(types) ? types[type] : FILE_UNKNOWN;
 }
 
-/* Take the entry at a cursor out: 1 taken, 0 unused, or an error. */
+/*
+ * Copy the entry at *cursor to `out` and move the cursor past it; after an
+ * error it stays. Returns 1, 0 (the entry is unused), or an error.
+ */
 static int entry_take(struct vfs_inode *dir, uint64_t *cursor,
                       struct dir_entry *out)
 {
@@ -137,9 +149,11 @@ static int entry_take(struct vfs_inode *dir, uint64_t *cursor,
         memcpy(out->name, entry.name, entry.name_len);
         out->name[entry.name_len] = '\0';
     }
-    if (status >= 0)
-        *cursor += entry.rec_len;
     cache_put(fs->cache, &ref);
+    if (status < 0)
+        return status;
+    assert(entry.rec_len >= EXT2_DIRENT_MIN);
+    *cursor += entry.rec_len;
     return status;
 }
 

@@ -1,10 +1,11 @@
-/* What the files of ext2 share. */
+/* The structures of a mounted volume, and what the files of ext2 offer each
+ * other. */
 #ifndef TORC_FS_EXT2_INTERNAL_H
 #define TORC_FS_EXT2_INTERNAL_H
 
 #include "fs/ext2/ext2_format.h"
-#include "kernel/cache.h"
-#include "kernel/vfs.h"
+#include "kernel/file/cache.h"
+#include "kernel/file/vfs.h"
 #include <stdbool.h>
 #include <stdint.h>
 #include <torc/compiler.h>
@@ -57,38 +58,59 @@ static inline struct ext2_inode *ext2_inode_of(const struct vfs_inode *inode)
 static inline bool ext2_blocks_valid(const struct ext2_fs *fs, uint64_t block,
                                      uint64_t count)
 {
-    return block > fs->first_data_block && block < fs->blocks_count &&
-           count <= fs->blocks_count - block;
+    return count <= fs->blocks_count && block > fs->first_data_block &&
+           block <= fs->blocks_count - count;
 }
 
-/* super.c: read and check; returns as struct file_system.mount. */
+/* ---- super.c ------------------------------------------------------------- */
+
+/* Read and check the superblock. Thread; may wait. Returns as struct
+ * file_system.mount. */
 must_check int ext2_super_read(struct ext2_fs *fs, struct block_device *dev);
 
-/* group.c: the first block of a group's inode table. -EUCLEAN, -EIO. */
+/* Assert what everything else relies on of the fields of `fs`. */
+void ext2_super_check(const struct ext2_fs *fs);
+
+/* ---- group.c ------------------------------------------------------------- */
+
+/* The first block of a group's inode table. Thread; may wait. Returns 0,
+ * -EUCLEAN (it is not in the volume), or as cache_get(). */
 must_check int ext2_group_inode_table(struct ext2_fs *fs, uint32_t group,
                                       uint32_t *block);
-/* Check every descriptor. */
+
+/* Check every group descriptor, once at mount. Returns as
+ * ext2_group_inode_table(). */
 must_check int ext2_groups_check(struct ext2_fs *fs);
 
-/* inode.c */
+/* ---- inode.c: struct vfs_ops --------------------------------------------- */
+
 must_check int ext2_inode_load(struct vfs_inode *inode);
 void ext2_inode_drop(struct vfs_inode *inode);
 int ext2_stat(struct vfs_inode *inode, struct file_stat *stat);
 
+/* Assert what is true of a loaded inode. */
+void ext2_inode_check(const struct vfs_inode *inode);
+
+/* ---- bmap.c -------------------------------------------------------------- */
+
 /*
- * bmap.c: map file block `index`. *block gets its place, 0 for a hole, and
- * *count (1 .. max) how many that follow are contiguous there, or holes too.
- * Returns 0, -EFBIG (beyond triple indirection), -EUCLEAN, -EIO, -ENOMEM.
+ * Map file block `index`. *block gets its place, or 0 for a hole; *count gets
+ * the length of the run from there, 1 .. max: so many blocks follow each other
+ * on the disk, or are holes. Thread; may wait. Returns 0, -EFBIG (beyond triple
+ * indirection), -EUCLEAN (outside the volume), or as cache_get().
  */
-must_check int ext2_bmap(struct vfs_inode *inode, uint64_t index, uint32_t max,
+must_check int ext2_bmap(struct vfs_inode *inode, uint64_t index, uint64_t max,
                          uint32_t *block, uint32_t *count);
 
-/* data.c: read from a file's data, whatever its type. */
+/* ---- data.c: struct vfs_ops ---------------------------------------------- */
+
+/* The data of a file of any type, `size` bytes at `offset`. */
 int64_t ext2_read(struct vfs_inode *inode, void *buf, size_t size,
                   uint64_t offset);
 int64_t ext2_read_link(struct vfs_inode *inode, char *buf, size_t size);
 
-/* dir.c */
+/* ---- dir.c: struct vfs_ops ----------------------------------------------- */
+
 int ext2_lookup(struct vfs_inode *dir, const char *name, size_t len,
                 uint64_t *number);
 int ext2_dir_next(struct vfs_inode *dir, uint64_t *cursor,

@@ -1,26 +1,23 @@
 /* Block groups and their descriptors. */
 #include "fs/ext2/ext2_internal.h"
 #include "kernel/lib/bytes.h"
+#include <torc/assert.h>
 
-static bool is_power(uint32_t value, uint32_t base)
-{
-    while (value % base == 0)
-        value /= base;
-    return value == 1;
-}
-
-/* Whether a group begins with a copy of the superblock. */
+/*
+ * Whether a group that a block of descriptors begins with has a copy of the
+ * superblock. With SPARSE_SUPER the groups 0 and 1 and the powers of 3, 5 and 7
+ * have one. Such a group is a multiple of 32, so only 0 can be one of them.
+ */
 static bool has_super(const struct ext2_fs *fs, uint32_t group)
 {
-    if ((fs->ro_compat & RO_COMPAT_SPARSE_SUPER) == 0 || group <= 1)
-        return true;
-    return is_power(group, 3) || is_power(group, 5) || is_power(group, 7);
+    assert(group % (fs->block_size / EXT2_GROUP_DESC_SIZE) == 0);
+    return (fs->ro_compat & RO_COMPAT_SPARSE_SUPER) == 0 || group == 0;
 }
 
 /*
- * The block that holds a group's descriptor. All stand together behind the
- * superblock, or, with META_BG, each block of them in the first group it tells
- * of.
+ * The block that holds a group's descriptor. All descriptors follow the
+ * superblock; or, with META_BG, each block of them is in the first group that
+ * it describes.
  */
 static uint64_t desc_block(const struct ext2_fs *fs, uint32_t group)
 {
@@ -28,6 +25,7 @@ static uint64_t desc_block(const struct ext2_fs *fs, uint32_t group)
     uint32_t index = group / per_block;
     uint32_t first = index * per_block;
 
+    assert(group < fs->group_count);
     if ((fs->incompat & INCOMPAT_META_BG) == 0 || index < fs->first_meta_bg)
         return (uint64_t)fs->first_data_block + 1 + index;
     return (uint64_t)fs->first_data_block +
@@ -48,7 +46,7 @@ static int desc_read(struct ext2_fs *fs, uint32_t group,
                       desc, EXT2_GROUP_DESC_SIZE);
 }
 
-/* Where an inode table begins, if all of it lies in the volume. */
+/* The first block of an inode table, which must lie in the volume. */
 static int table_of(const struct ext2_fs *fs, const uint8_t *desc,
                     uint32_t *block)
 {
@@ -58,6 +56,7 @@ static int table_of(const struct ext2_fs *fs, const uint8_t *desc,
 
     if (!ext2_blocks_valid(fs, first, length))
         return -EUCLEAN;
+    assert(length > 0);
     *block = first;
     return 0;
 }

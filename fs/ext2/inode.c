@@ -1,8 +1,9 @@
-/* Inodes: from disk to memory, and what is checked on the way. */
+/* Inodes: read from disk, checked, and kept in memory by the VFS. */
 #include "fs/ext2/ext2_internal.h"
 #include "kernel/lib/bytes.h"
-#include "kernel/lib/mem.h"
+#include <torc/assert.h>
 #include <torc/memory.h>
+#include <torc/string.h>
 
 static enum file_type type_of(uint16_t mode)
 {
@@ -28,7 +29,7 @@ static void parse(const uint8_t *raw, struct ext2_inode *out)
                (uint32_t)le16_get(raw + INODE_GID_HIGH) << 16;
     out->sectors = le32_get(raw + INODE_BLOCKS);
     out->file_acl = le32_get(raw + INODE_FILE_ACL);
-    /* Signed: until 2038, and before 1970. */
+    /* 32 bits with a sign: 1901 to 2038. */
     out->atime_s = (int32_t)le32_get(raw + INODE_ATIME);
     out->ctime_s = (int32_t)le32_get(raw + INODE_CTIME);
     out->mtime_s = (int32_t)le32_get(raw + INODE_MTIME);
@@ -37,12 +38,12 @@ static void parse(const uint8_t *raw, struct ext2_inode *out)
     memcpy(out->fast_link, raw + INODE_BLOCK, sizeof(out->fast_link));
 }
 
-/* What its users rely on. */
-static int check(const struct ext2_fs *fs, const struct vfs_inode *inode,
-                 const struct ext2_inode *ext2)
+/* What the rest of ext2 relies on. Returns 0, -EUCLEAN. */
+static int validate(const struct ext2_fs *fs, const struct vfs_inode *inode,
+                    const struct ext2_inode *ext2)
 {
     if (ext2->links == 0 || ext2->mode == 0)
-        return -EUCLEAN; /* an entry leads to a deleted file */
+        return -EUCLEAN; /* a deleted file, which a name still leads to */
     switch (inode->type) {
     case FILE_DIRECTORY:
         /* Whole blocks, and not more than there are. */
@@ -58,14 +59,26 @@ static int check(const struct ext2_fs *fs, const struct vfs_inode *inode,
     }
 }
 
-/* Byte offset of an inode on the disk. */
+void ext2_inode_check(const struct vfs_inode *inode)
+{
+    const struct ext2_fs *fs = ext2_of(inode);
+    const struct ext2_inode *ext2 = ext2_inode_of(inode);
+
+    assert(inode->number >= 1);
+    assert(inode->number <= fs->inodes_count);
+    assert(inode->type == type_of(ext2->mode));
+    assert(validate(fs, inode, ext2) == 0);
+}
+
+/* Byte offset of an inode on the disk. Directory entries and the superblock,
+ * where numbers come from, are checked. */
 static int locate(struct ext2_fs *fs, uint64_t number, uint64_t *offset)
 {
     uint32_t index, table;
     int status;
 
-    if (number == 0 || number > fs->inodes_count)
-        return -EUCLEAN;
+    assert(number >= 1);
+    assert(number <= fs->inodes_count);
     index = (uint32_t)(number - 1);
     status = ext2_group_inode_table(fs, index / fs->inodes_per_group, &table);
     if (status != 0)
@@ -95,12 +108,13 @@ int ext2_inode_load(struct vfs_inode *inode)
     inode->size_bytes = le32_get(raw + INODE_SIZE);
     if (inode->type == FILE_REGULAR && !fs->is_rev0)
         inode->size_bytes |= (uint64_t)le32_get(raw + INODE_SIZE_HIGH) << 32;
-    status = check(fs, inode, ext2);
+    status = validate(fs, inode, ext2);
     if (status != 0) {
         mem_free(ext2);
         return status;
     }
     inode->fs_data = ext2;
+    ext2_inode_check(inode);
     return 0;
 }
 

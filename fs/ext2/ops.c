@@ -1,6 +1,7 @@
-/* ext2 as the VFS sees it. */
+/* Mounting, and the table of operations for the VFS. */
 #include "fs/ext2/ext2_internal.h"
-#include "fs/file_systems.h"
+#include "kernel/file/vfs.h"
+#include <torc/file_systems.h>
 #include <torc/log.h>
 #include <torc/memory.h>
 
@@ -12,6 +13,21 @@ static void ext2_unmount(struct vfs_mount *mount)
     mem_free(fs);
 }
 
+static void ext2_check(const struct vfs_mount *mount)
+{
+    const struct ext2_fs *fs = mount->fs_data;
+
+    ext2_super_check(fs);
+    cache_check(fs->cache);
+    list_for_each (node, &mount->inodes) {
+        const struct vfs_inode *inode =
+            container_of(node, struct vfs_inode, link);
+
+        if (!inode->loading)
+            ext2_inode_check(inode);
+    }
+}
+
 static const struct vfs_ops ext2_ops = {
     .inode_load = ext2_inode_load,
     .inode_drop = ext2_inode_drop,
@@ -21,20 +37,21 @@ static const struct vfs_ops ext2_ops = {
     .read_link = ext2_read_link,
     .stat = ext2_stat,
     .unmount = ext2_unmount,
+    .check = ext2_check,
 };
 
 static int ext2_mount(struct vfs_mount *mount)
 {
-    const char *name = mount->device->device.name;
+    const char *name = mount->open.dev->device.name;
     struct ext2_fs *fs = mem_alloc_zeroed(sizeof(*fs));
     int status;
 
     if (fs == NULL)
         return -ENOMEM;
-    status = cache_create(mount->device, &fs->cache);
+    status = cache_create(&mount->open, &fs->cache);
     if (status != 0)
         goto fail_cache;
-    status = ext2_super_read(fs, mount->device);
+    status = ext2_super_read(fs, mount->open.dev);
     if (status != 0)
         goto fail_super;
     status = ext2_groups_check(fs);

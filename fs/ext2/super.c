@@ -1,9 +1,11 @@
 /*
- * The superblock: is this ext2, can we read it, and does it hang together? What
- * is checked here is relied upon everywhere else.
+ * The superblock: whether this is ext2, whether all its features are known, and
+ * whether its fields agree with each other. ext2_super_check() says what the
+ * other files rely on.
  */
 #include "fs/ext2/ext2_internal.h"
 #include "kernel/lib/bytes.h"
+#include <torc/assert.h>
 #include <torc/log.h>
 #include <torc/memory.h>
 
@@ -14,7 +16,7 @@ static int damaged(const struct block_device *dev, const char *what)
     return -EUCLEAN;
 }
 
-/* Block size first: everything else is in units of it. */
+/* The block size comes first: other fields count in blocks. */
 static int parse_sizes(struct ext2_fs *fs, const uint8_t *super,
                        struct block_device *dev)
 {
@@ -91,15 +93,13 @@ static int parse_groups(struct ext2_fs *fs, const uint8_t *super,
 
 int ext2_super_read(struct ext2_fs *fs, struct block_device *dev)
 {
-    uint8_t *super;
+    uint8_t *super = mem_alloc(EXT2_SUPER_SIZE);
     int status;
 
-    /* A disk too small for a superblock is another thing. */
-    if (dev->sectors < (EXT2_SUPER_OFFSET + EXT2_SUPER_SIZE) / 512)
-        return -EINVAL;
-    super = mem_alloc(EXT2_SUPER_SIZE);
     if (super == NULL)
         return -ENOMEM;
+    /* -EINVAL: the disk is too small for a superblock, so it holds another file
+     * system, or none. */
     status = cache_read(fs->cache, EXT2_SUPER_OFFSET, super, EXT2_SUPER_SIZE);
     if (status == 0 && le16_get(super + SUPER_MAGIC) != EXT2_MAGIC)
         status = -EINVAL;
@@ -110,5 +110,33 @@ int ext2_super_read(struct ext2_fs *fs, struct block_device *dev)
     if (status == 0)
         status = parse_groups(fs, super, dev);
     mem_free(super);
+    if (status == 0)
+        ext2_super_check(fs);
     return status;
+}
+
+void ext2_super_check(const struct ext2_fs *fs)
+{
+    uint32_t bits = 8 * fs->block_size; /* of a bitmap, which is one block */
+    uint64_t data_blocks = fs->blocks_count - fs->first_data_block;
+
+    assert(fs->block_shift >= 10);
+    assert(fs->block_shift <= 10 + EXT2_LOG_BLOCK_SIZE_MAX);
+    assert(fs->block_size == UINT32_C(1) << fs->block_shift);
+    assert(fs->first_data_block == (fs->block_shift == 10));
+    assert(fs->blocks_count > fs->first_data_block + 2);
+    assert(fs->blocks_per_group > 0);
+    assert(fs->blocks_per_group <= bits);
+    assert(fs->inodes_per_group > 0);
+    assert(fs->inodes_per_group <= bits);
+    assert((uint64_t)fs->group_count * fs->blocks_per_group >= data_blocks);
+    assert((uint64_t)(fs->group_count - 1) * fs->blocks_per_group <
+           data_blocks);
+    assert(fs->inodes_count >= EXT2_FIRST_INODE_REV0);
+    assert(fs->inodes_count <=
+           (uint64_t)fs->group_count * fs->inodes_per_group);
+    assert(fs->inode_size >= EXT2_INODE_SIZE_MIN);
+    assert(fs->inode_size <= fs->block_size);
+    assert((fs->inode_size & (fs->inode_size - 1)) == 0);
+    assert((fs->incompat & ~(uint32_t)INCOMPAT_SUPPORTED) == 0);
 }

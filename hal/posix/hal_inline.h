@@ -2,13 +2,13 @@
 #ifndef TORC_HAL_POSIX_INLINE_H
 #define TORC_HAL_POSIX_INLINE_H
 
-#include "hal/posix/point.h"
+#include "hal/posix/preemption.h"
 #include <stdatomic.h>
 
 /* Not atomic_thread_fence(), which gcc refuses under ThreadSanitizer. */
 static inline void hal_fence(void)
 {
-    machine_point();
+    preemption_point();
     __asm__ volatile("mfence" ::: "memory");
 }
 
@@ -80,20 +80,28 @@ static inline void hal_context_switch(struct hal_context *from,
         context_swap(from, to);
 }
 
-static inline uint64_t hal_fp_control(void)
-{
-    uint32_t mxcsr;
-    uint16_t x87;
+/*
+ * What a CPU and a new context begin with (System V ABI, AMD64, 3.2.1): round
+ * to nearest, all exceptions masked. The x87 control word from bit 32 on, MXCSR
+ * below.
+ */
+#define CONTEXT_FP_INITIAL (UINT64_C(0x37f) << 32 | 0x1f80)
 
-    __asm__ volatile("stmxcsr %0\n\tfnstcw %1" : "=m"(mxcsr), "=m"(x87));
-    return (uint64_t)x87 << 32 | mxcsr;
-}
-
-static inline void hal_fp_control_set(uint64_t control)
+static inline void hal_context_switch_fp(struct hal_context *from,
+                                         const struct hal_context *to)
 {
+    uint64_t control = to != NULL ? to->fp_control : CONTEXT_FP_INITIAL;
     uint32_t mxcsr = (uint32_t)control;
     uint16_t x87 = (uint16_t)(control >> 32);
 
+    if (from != NULL) {
+        uint32_t old_mxcsr;
+        uint16_t old_x87;
+
+        __asm__ volatile("stmxcsr %0\n\tfnstcw %1"
+                         : "=m"(old_mxcsr), "=m"(old_x87));
+        from->fp_control = (uint64_t)old_x87 << 32 | old_mxcsr;
+    }
     __asm__ volatile("ldmxcsr %0\n\tfldcw %1" ::"m"(mxcsr), "m"(x87));
 }
 

@@ -5,6 +5,8 @@
 #ifndef TORC_APP_H
 #define TORC_APP_H
 
+#include <stdbool.h>
+
 struct driver;
 struct file_system;
 
@@ -12,13 +14,21 @@ struct torc_app {
     const char *name;
 
     /*
-     * The application, in a thread of CPU 0. argv[0] is the name, then the
-     * words of the command line that are not key=value options of the kernel.
-     * What it returns is the exit status of the machine.
+     * The application, in a thread of CPU 0. argv[0] is the name, then its
+     * arguments: the words of the command line behind "--" that are not options
+     * of `options`; with has_arguments also those before "--" without '='. What
+     * it returns is the exit status of the machine.
      */
     int (*main)(int argc, char **argv);
 
-    /* NULL-terminated; drivers/drivers.h and fs/file_systems.h list them. */
+    /* Whether it takes arguments that do not stand behind "--". */
+    bool has_arguments;
+
+    /* The keys of its key=value options, for machine_option(); NULL ends
+     * them. */
+    const char *const *options;
+
+    /* NULL-terminated; <torc/drivers.h>, <torc/file_systems.h>. */
     const struct driver *const *drivers;
     const struct file_system *const *file_systems;
 };

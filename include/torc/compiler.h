@@ -13,7 +13,7 @@
 #define likely(e)     __builtin_expect(!!(e), 1)
 #define unlikely(e)   __builtin_expect(!!(e), 0)
 
-/* Whether a sanitizer watches: as gcc says, as clang says. */
+/* Whether a sanitizer is on: gcc defines macros, clang has __has_feature. */
 #ifdef __SANITIZE_ADDRESS__
 #define SANITIZE_ADDRESS 1
 #endif

@@ -46,8 +46,10 @@ struct file;
  * Mount the file system on block device `device` at `path` ("/" first), for
  * this CPU. `type` names it ("ext2"), NULL tries all.
  * Returns 0, -ENODEV (unknown type), -EXDEV (not this CPU's device), -EBUSY
- * (something is mounted there), -EINVAL (not that file system), -ENOTSUP
- * (features we lack), -EUCLEAN (damaged), -EIO, -ENOMEM, -ENOENT, -ENOTDIR.
+ * (something is mounted there, or sectors of the device are in use: it is
+ * mounted, or its disk, or a partition of it), -EINVAL (not that file system),
+ * -ENOTSUP (features we lack), -EUCLEAN (damaged), -EIO, -ENOMEM, -ENOENT,
+ * -ENOTDIR.
  */
 must_check int file_mount(struct device *device, const char *path,
                           const char *type);

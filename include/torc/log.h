@@ -6,7 +6,7 @@
  *   log_info    what a person watching wants to see
  *   log_debug   only with the option log=debug
  *
- * `format` is that of kernel/lib/fmt.h, without the newline. A line is cut at
+ * `format` is that of <torc/format.h>, without the newline. A line is cut at
  * LOG_LINE_MAX. Any CPU; thread or irq work, not an interrupt handler.
  */
 #ifndef TORC_LOG_H

@@ -9,25 +9,26 @@
 unsigned cpu_count(void);
 unsigned cpu_id(void);
 
-/* Fill `buf` with random bytes; how many of `len` the machine could give. */
+/*
+ * Fill `buf` with `len` random bytes. Returns how many of them nobody can
+ * predict: less than `len` on a machine without a good source.
+ */
 size_t entropy_get(void *buf, size_t len);
 
 /* For people: what kind of machine this is. */
 const char *machine_name(void);
 
-/* End everything. 0 is success, 1 .. 127 failure. */
+/*
+ * End everything, after the lines that were logged on any CPU. 0 is success,
+ * 1 .. 127 failure. Context: thread.
+ */
 _Noreturn void machine_exit(int status);
 
 /*
- * The value of `key` among the key=value words of the command line, or NULL.
- * The string lives for ever. A later word wins over an earlier one.
+ * The value of the option `key` of the command line, or NULL. An application
+ * names its options in torc_app. The string lives for ever. A later word wins
+ * over an earlier one. Any CPU.
  */
 const char *machine_option(const char *key);
-
-/*
- * The key of an option nobody has asked for yet, or NULL: a misspelt one. For
- * the application, once it has read its own. On CPU 0.
- */
-const char *machine_unknown_option(void);
 
 #endif

@@ -66,7 +66,7 @@ must_check int mem_cache_set(void *ptr, size_t size, enum mem_cache mode);
 struct mem_stats {
     size_t total_bytes;
     size_t free_bytes;  /* in whole free pages */
-    size_t kept_bytes;  /* in freed blocks at hand for the next ones */
+    size_t kept_bytes;  /* in freed blocks kept for the next allocations */
     size_t block_count; /* live mem_alloc() blocks */
     uint64_t failed;    /* allocations that found no room */
     uint64_t sent_home; /* blocks of other CPUs freed here */
@@ -74,9 +74,13 @@ struct mem_stats {
 };
 void mem_get_stats(struct mem_stats *stats);
 
+/* Two of these at once, without counting blocks: total_bytes, free_bytes. */
+size_t mem_total_bytes(void);
+size_t mem_free_bytes(void);
+
 /*
- * Make whole free pages of the freed blocks at hand. mem_alloc() does so by
- * itself before it fails.
+ * Turn the freed blocks that are kept into free pages, as far as they fill
+ * whole pages. mem_alloc() does so by itself before it fails.
  */
 void mem_trim(void);
 

@@ -1,8 +1,9 @@
 /*
- * The short ways of mem_alloc() and mem_free(), inline, in applications as in
- * the kernel. A freed block waits on the quick list of its size class for the
- * next one who wants such a block; so a pair is a few instructions and no call.
- * The long ways, and all with AddressSanitizer, are in kernel/heap.c.
+ * The fast paths of mem_alloc() and mem_free(), inline, in applications as in
+ * the kernel. A freed block goes on the quick list of its size class, and the
+ * next allocation of that class takes it from there: a few instructions, no
+ * call. The slow paths are in kernel/heap/heap.c; with AddressSanitizer every
+ * call takes them.
  */
 #ifndef TORC_MEMORY_INLINE_H
 #define TORC_MEMORY_INLINE_H
@@ -18,6 +19,7 @@ enum {
     MEM_SMALL_MAX = 8192, /* larger blocks are whole pages */
     MEM_GRAIN_SHIFT = 4,  /* all small ones are multiples of 16 */
     MEM_PAGE_SHIFT = 12,
+    MEM_QUICK_OFFSET = 512, /* in what the kernel keeps for a CPU */
 };
 
 /* In a free block, over what its user wrote there (-fno-strict-aliasing). */
@@ -25,37 +27,36 @@ struct mem_object {
     struct mem_object *next;
 };
 
-/* What the short ways look at. Owner CPU only. */
+/* What the fast paths look at. Owner CPU only. */
 struct mem_quick {
     struct mem_object *list[MEM_CLASS_COUNT]; /* last in, first out */
     /*
      * The largest range of the CPU's pages, for mem_free(). The span is 0, and
-     * the lists are empty, while nothing may be quick.
+     * the lists are empty, while every call must take the slow path.
      */
     uintptr_t base;
     size_t span;
     const uint8_t *classes; /* of each page's blocks, or MEM_NO_CLASS */
-};
-
-/* How what the kernel keeps for a CPU begins: kernel/percpu.h. */
-struct mem_cpu {
-    char scheduler[128];
-    struct mem_quick quick;
+    /* The block taken from a list last, and its class; or NULL and
+     * MEM_NO_CLASS. mem_free() tells what for. */
+    void *latest;
+    unsigned latest_class;
 };
 
 /* This CPU's. */
 static inline struct mem_quick *mem_quick_self(void)
 {
-    struct mem_cpu *self = hal_cpu_local();
+    char *self = hal_cpu_local();
 
-    return &self->quick;
+    return (void *)(self + MEM_QUICK_OFFSET);
 }
 
 /*
- * The class of `size` bytes, 1 to MEM_SMALL_MAX. Of the number of its last
- * grain only the upper three bits count, and how many bits are below them: each
- * multiple of 16 up to 128, then four classes to a doubling. A constant where
- * the size is one, and no slower than a table where it is not.
+ * The class of `size` bytes, 1 to MEM_SMALL_MAX. There is a class for each
+ * multiple of 16 up to 128, then four classes to each doubling. So the class
+ * depends on the upper three bits of the number of the block's last grain of 16
+ * bytes, and on how many bits are below those three. The compiler folds it when
+ * the size is a constant.
  */
 static inline unsigned mem_class_of(size_t size)
 {
@@ -66,9 +67,8 @@ static inline unsigned mem_class_of(size_t size)
 }
 
 /*
- * The class of the block at `ptr`; MEM_NO_CLASS: it cannot be quick. A hint
- * that the range is mostly right made blocks of other CPUs a tenth slower; the
- * one on the result, in mem_free(), makes all a little quicker.
+ * The class of the block at `ptr`; MEM_NO_CLASS: free it by the slow path.
+ * There is no likely() here on purpose: docs/bench.md has what it costs.
  */
 static inline unsigned mem_quick_class(const struct mem_quick *quick,
                                        const void *ptr)
@@ -89,7 +89,7 @@ static inline void mem_quick_push(struct mem_quick *quick, unsigned class,
     quick->list[class] = object;
 }
 
-/* The long ways: not for the caller. */
+/* The slow paths: not for the caller. */
 must_check void *mem_alloc_slow(size_t size);
 void mem_free_slow(void *ptr);
 
@@ -102,17 +102,26 @@ static inline void *mem_alloc(size_t size)
 
         if (likely(object != NULL)) {
             quick->list[class] = object->next;
+            quick->latest = object;
+            quick->latest_class = class;
             return object;
         }
     }
     return mem_alloc_slow(size);
 }
 
+/*
+ * A block that is freed soon after it was allocated is often the latest. Its
+ * class is known without a look at its page, and this look would be in the way:
+ * the next allocation cannot read the list before the processor knows where
+ * this free has stored to. docs/bench.md has what it saves.
+ */
 static inline void mem_free(void *ptr)
 {
     if (!SANITIZE_ADDRESS) {
         struct mem_quick *quick = mem_quick_self();
-        unsigned class = mem_quick_class(quick, ptr);
+        unsigned class = ptr == quick->latest ? quick->latest_class
+                                              : mem_quick_class(quick, ptr);
 
         if (likely(class != MEM_NO_CLASS)) {
             mem_quick_push(quick, class, ptr);

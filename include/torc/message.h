@@ -20,8 +20,9 @@ must_check int channel_create(unsigned capacity, struct channel **out);
 
 /*
  * Send one value from any CPU. Messages of one sender arrive in order.
- * Returns 0, -ENOMEM. A message that finds the channel full is dropped and
- * counted there; senders that must not lose any agree with the receiver.
+ * Returns 0, -ENOMEM. A message that arrives at a full channel is dropped and
+ * counted; senders whose messages must not be lost agree with the receiver on
+ * how many may be under way.
  */
 must_check int channel_send(struct channel *channel, uint64_t value);
 
@@ -32,13 +33,18 @@ must_check int channel_send(struct channel *channel, uint64_t value);
 must_check int channel_receive(struct channel *channel, uint64_t deadline_ns,
                                uint64_t *value);
 
-/* Free an empty channel nobody will send to. Returns 0, -EBUSY, -EXDEV. */
+/*
+ * Free a channel that no thread sends to any more. Returns 0, -EBUSY (it holds
+ * messages), -EXDEV (not the channel's CPU).
+ */
 must_check int channel_destroy(struct channel *channel);
 
 /*
- * Run fn(arg) on `cpu` in a thread of its own and wait for its result.
+ * Run fn(arg) on `cpu` in a thread of its own and wait for its result. On the
+ * caller's own CPU it is an ordinary call.
  * Returns what fn returned, or -EINVAL (no such CPU), -ENOMEM, -EAGAIN (it has
- * as many threads as it may).
+ * as many threads as it may), -ECANCELED (the thread ended inside fn, by
+ * thread_exit() or thread_kill()).
  */
 must_check int remote_call(unsigned cpu, int (*fn)(void *), void *arg);
 

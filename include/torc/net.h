@@ -54,8 +54,8 @@ struct service {
     /* Called once in the service's thread before it listens. May be NULL. */
     int (*init)(struct service *service);
 
-    /* A connection is there. Not 0 refuses it: it is reset, and close() is
-     * not called. May be NULL. */
+    /* A connection was established. A result other than 0 refuses it: it is
+     * reset, and close() is not called. May be NULL: accepts all. */
     int (*accept)(struct service *service, struct socket *socket);
 
     /*
@@ -64,12 +64,13 @@ struct service {
      */
     void (*receive)(struct service *service, struct socket *socket);
 
-    /* After socket_send() took less than all: there is room again. May be
-     * NULL. */
+    /* Called after socket_send() took less than it was given, when there is
+     * room again. May be NULL. */
     void (*writable)(struct service *service, struct socket *socket);
 
-    /* Nothing came for idle_ns, neither data nor acknowledgements of ours.
-     * Commonly closes; else it is called again. May be NULL: closes. */
+    /* For idle_ns neither data nor an acknowledgement of new data has come.
+     * Usually closes the socket; if not, it is called again after idle_ns. May
+     * be NULL: the connection is closed. */
     void (*timeout)(struct service *service, struct socket *socket);
 
     /*
@@ -83,9 +84,10 @@ struct service {
 enum { NET_BACKLOG_DEFAULT = 256 };
 
 /*
- * Serve. `service` must live for ever. Returns 0, -EADDRINUSE, -EINVAL (no
- * port, no receive(), a backlog above 65536), -ENOMEM, -ENOTCONN (no stack on
- * this CPU), or what init() returned. Context: thread; waits for init().
+ * Listen on service->port. `service` must live for ever. Returns 0,
+ * -EADDRINUSE, -EINVAL (no port, no receive(), a backlog above 65536), -ENOMEM,
+ * -ENOTCONN (no stack on this CPU), or what init() returned. Context: thread;
+ * waits for init().
  */
 must_check int service_register(struct service *service);
 
@@ -97,9 +99,9 @@ must_check int64_t socket_receive(struct socket *socket, void *buf,
                                   size_t size);
 
 /*
- * Queue data to send: how much was taken, 0 .. size; less than size means that
- * writable() will be called. -EPIPE (we closed), -ECONNRESET, -ETIMEDOUT,
- * -EXDEV. Does not wait.
+ * Queue data to send. Returns how many bytes were taken, 0 .. size; when fewer
+ * than size, writable() will be called. Or -EPIPE (we closed), -ECONNRESET,
+ * -ETIMEDOUT, -EXDEV. Does not wait.
  */
 must_check int64_t socket_send(struct socket *socket, const void *data,
                                size_t size);

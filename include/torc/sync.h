@@ -14,48 +14,48 @@
 #include <torc/compiler.h>
 #include <torc/errno.h>
 
-/* ---- Events: something has happened -------------------------------------- */
+/* ---- Events -------------------------------------------------------------- */
 
 struct event;
 
-/* Make an event that has not happened. Returns 0 and *out, -ENOMEM. */
+/* Make an event that is not set. Returns 0 and *out, -ENOMEM. */
 must_check int event_create(struct event **out);
 
-/* It has happened: all waiters go on, and nobody waits until it is cleared. */
+/* Set: all waiters go on, and no thread waits until the event is cleared. */
 must_check int event_set(struct event *event);
 must_check int event_clear(struct event *event);
 
 /*
- * Wait until it has happened or deadline_ns (TIME_NEVER: for ever).
- * Returns 0, -ETIMEDOUT. A point at which a thread may be killed.
+ * Wait until the event is set, until deadline_ns at most (TIME_NEVER: for
+ * ever). Returns 0, -ETIMEDOUT. A cancellation point (thread_kill()).
  */
 must_check int event_wait(struct event *event, uint64_t deadline_ns);
 
-/* Returns 0, -EBUSY (somebody waits). */
+/* Returns 0, -EBUSY (a thread waits for it). */
 must_check int event_destroy(struct event *event);
 
-/* ---- Semaphores: so many of something ------------------------------------ */
+/* ---- Semaphores ---------------------------------------------------------- */
 
 struct semaphore;
 
-/* Returns 0 and *out, -ENOMEM. */
+/* Make a semaphore of `count` units. Returns 0 and *out, -ENOMEM. */
 must_check int semaphore_create(uint64_t count, struct semaphore **out);
 
-/* Give one. Returns 0, -EOVERFLOW. */
+/* Add one unit, and wake the first waiter. Returns 0, -EOVERFLOW. */
 must_check int semaphore_post(struct semaphore *semaphore);
 
 /*
- * Take one, waiting until there is one or deadline_ns; 0: do not wait. In the
- * order of their coming. Returns 0, -ETIMEDOUT. A point at which a thread may
- * be killed.
+ * Take one unit. Threads that wait for one are served in the order in which
+ * they came, until deadline_ns at most (TIME_NEVER: for ever; 0: do not wait).
+ * Returns 0, -ETIMEDOUT. A cancellation point (thread_kill()).
  */
 must_check int semaphore_wait(struct semaphore *semaphore,
                               uint64_t deadline_ns);
 
-/* Returns 0, -EBUSY (somebody waits). */
+/* Returns 0, -EBUSY (a thread waits for it). */
 must_check int semaphore_destroy(struct semaphore *semaphore);
 
-/* ---- Mutexes: one thread at a time --------------------------------------- */
+/* ---- Mutexes ------------------------------------------------------------- */
 
 struct mutex;
 
@@ -63,13 +63,17 @@ struct mutex;
 must_check int mutex_create(struct mutex **out);
 
 /*
- * Take it, waiting until deadline_ns (TIME_NEVER: for ever; 0: do not wait), in
- * the order of coming. Returns 0, -ETIMEDOUT, -EDEADLK (the caller has it).
- * Not a point: a thread that is killed gets the mutex first.
+ * Take the mutex. Threads that wait for it are served in the order in which
+ * they came, until deadline_ns at most (TIME_NEVER: for ever; 0: do not wait).
+ * Returns 0, -ETIMEDOUT, -EDEADLK (the caller holds it). No cancellation point:
+ * a thread that is killed while it waits gets the mutex first.
  */
 must_check int mutex_lock(struct mutex *mutex, uint64_t deadline_ns);
 
-/* Give it to the one who waits longest. Returns 0, -EPERM (not the holder). */
+/*
+ * Hand the mutex to the thread that waits longest, or free it. Returns 0,
+ * -EPERM (the caller does not hold it).
+ */
 must_check int mutex_unlock(struct mutex *mutex);
 
 /* Returns 0, -EBUSY (held). */

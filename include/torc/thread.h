@@ -56,7 +56,7 @@ enum thread_state {
 struct thread_info {
     enum thread_state state;
     unsigned cpu;         /* where it is */
-    uint64_t cpu_time_ns; /* it had the CPU so long; 0 without cputime=1 */
+    uint64_t cpu_time_ns; /* how long it has run; 0 without cputime=1 */
     size_t stack_size;
     char name[THREAD_NAME_MAX];
 };
@@ -65,17 +65,17 @@ struct thread_info {
  * Create a thread that runs fn(arg); what fn returns is its exit value. Its
  * memory comes from the CPU it is made on. `attr` may be NULL for the defaults.
  *
- * Returns 0 and *out, -EINVAL (CPU or stack size), -ENOMEM, -EAGAIN (thread
- * limit: threads=N). Context: thread; waits for the answer when the CPU is
- * another.
+ * Returns 0 and *out, -EINVAL (place, CPU or stack size), -ENOMEM, -EAGAIN
+ * (thread limit: threads=N). Context: thread; waits for the answer when the CPU
+ * is another.
  */
 must_check int thread_create(const struct thread_attr *attr, int (*fn)(void *),
                              void *arg, thread_id *out);
 
 /*
- * The functions below that take an id work on a thread of any CPU, wherever it
- * has gone since; they wait for an answer when that is not the caller's. They
- * return -ESRCH when there is no such thread (any more).
+ * The functions below that take an id work on a thread of any CPU, also after
+ * it has moved. They wait for an answer when it is on another CPU, and return
+ * -ESRCH when no such thread exists or it is gone.
  */
 
 /*
@@ -83,8 +83,8 @@ must_check int thread_create(const struct thread_attr *attr, int (*fn)(void *),
  * thread is either joined once or detached.
  *
  * Returns 0, -ESRCH (unknown, joined or detached), -EDEADLK (itself), -EBUSY
- * (somebody joins it already). Context: thread; waits, and is not to be killed
- * meanwhile: it ends when the thread it waits for has.
+ * (another thread joins it already). Context: thread; waits. No cancellation
+ * point: a caller that is killed ends after the thread it waits for has ended.
  */
 must_check int thread_join(thread_id id, int *exit_value);
 
@@ -92,25 +92,27 @@ must_check int thread_join(thread_id id, int *exit_value);
 must_check int thread_detach(thread_id id);
 
 /*
- * Let thread `id` run no more until thread_resume(). One that waits is stopped
- * when its wait is over. The calling thread may suspend itself.
+ * Stop thread `id` until thread_resume(). A waiting thread stops when its wait
+ * is over. The calling thread may suspend itself.
  * Returns 0, -ESRCH.
  */
 must_check int thread_suspend(thread_id id);
 must_check int thread_resume(thread_id id);
 
 /*
- * End thread `id` with the exit value -ECANCELED. It ends at its next point: a
- * yield, a sleep, a wait for a message, an event or a semaphore, in which it
- * may already be; a thread that never comes to one is not ended. Its cleanups
- * run. Returns 0, -ESRCH.
+ * End thread `id` with the exit value -ECANCELED. It ends at its next
+ * cancellation point: a yield, a sleep, or a wait for a message, an event or a
+ * semaphore. If it waits in one now, it ends now; if it never reaches one, it
+ * never ends. Its cleanups run, and may wait: a thread that is ending cannot be
+ * killed again.
+ * Returns 0, -ESRCH.
  */
 must_check int thread_kill(thread_id id);
 
 /*
- * Move thread `id` to another CPU, at its next point (see thread_kill()).
- * What it allocated stays where it is, and still may be freed by it; objects
- * of a CPU (files, sockets, channels) it must have left.
+ * Move thread `id` to another CPU, at its next cancellation point (see
+ * thread_kill()). Its memory stays where it is and may still be freed by it.
+ * It must hold no objects that belong to a CPU: files, sockets, channels.
  * Returns 0, -ESRCH, -EINVAL (no such CPU).
  */
 must_check int thread_move(thread_id id, unsigned cpu);
@@ -143,8 +145,9 @@ void thread_local_set(void *value);
 
 /*
  * Let fn(arg) run when the calling thread ends, by itself or killed; the last
- * pushed first. `cleanup` lives until then or until it is popped, which is in
- * the reverse order too. Pop runs fn(arg) if `run`.
+ * one pushed runs first. The caller keeps `cleanup` until it has run or has
+ * been popped. Cleanups are popped in the reverse order of their pushes; pop
+ * runs fn(arg) if `run` is true.
  */
 struct thread_cleanup {
     struct thread_cleanup *next;

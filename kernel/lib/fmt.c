@@ -1,8 +1,10 @@
-#include "kernel/lib/fmt.h"
-#include "kernel/lib/mem.h"
-#include "kernel/lib/str.h"
 #include <stdbool.h>
 #include <stdint.h>
+#include <torc/assert.h>
+#include <torc/format.h>
+#include <torc/string.h>
+
+enum { WIDTH_MAX = 99999 }; /* that a format may ask for */
 
 /* One conversion, taken apart. */
 struct spec {
@@ -11,7 +13,7 @@ struct spec {
     bool upper;
     int width;
     int precision; /* -1: none */
-    char size;     /* 'H' hh, 'h', 0, 'l', 'q' ll, 'z' */
+    char size;     /* 'H' hh, 'h', 0, 'l' and all that are as wide */
     char kind;
 };
 
@@ -73,6 +75,10 @@ static void put_string(const struct sink *sink, const struct spec *spec,
         pad(sink, ' ', spec->width - (int)len);
 }
 
+static_assert(sizeof(long) == sizeof(long long), "ll is as wide as l");
+static_assert(sizeof(long) == sizeof(size_t), "z and t are, too");
+static_assert(sizeof(long) == sizeof(intmax_t), "and j");
+
 /* va_list travels by pointer, so that the caller sees what was taken. */
 struct arguments {
     va_list list;
@@ -86,10 +92,7 @@ static int64_t take_signed(struct arguments *args, char size)
     case 'h':
         return (short)va_arg(args->list, int);
     case 'l':
-    case 'z':
         return va_arg(args->list, long);
-    case 'q':
-        return va_arg(args->list, long long);
     default:
         return va_arg(args->list, int);
     }
@@ -103,15 +106,13 @@ static uint64_t take_unsigned(struct arguments *args, char size)
     case 'h':
         return (unsigned short)va_arg(args->list, unsigned);
     case 'l':
-    case 'z':
         return va_arg(args->list, unsigned long);
-    case 'q':
-        return va_arg(args->list, unsigned long long);
     default:
         return va_arg(args->list, unsigned);
     }
 }
 
+/* Digits, at most five of them, or '*' for an argument. */
 static int parse_number(const char **format, struct arguments *args)
 {
     int value = 0;
@@ -120,9 +121,22 @@ static int parse_number(const char **format, struct arguments *args)
         (*format)++;
         return va_arg(args->list, int);
     }
-    while (**format >= '0' && **format <= '9' && value < 10000)
+    while (**format >= '0' && **format <= '9' && value <= WIDTH_MAX / 10)
         value = value * 10 + (*(*format)++ - '0');
     return value;
+}
+
+/* A negative width, which only an argument can be, means left-justified. */
+static void parse_width(const char **format, struct arguments *args,
+                        struct spec *spec)
+{
+    int width = parse_number(format, args);
+
+    if (width < 0) {
+        spec->left = true;
+        width = width < -WIDTH_MAX ? WIDTH_MAX : -width;
+    }
+    spec->width = width;
 }
 
 /* Parse what follows '%'; returns the character after it. */
@@ -138,7 +152,7 @@ static const char *parse_spec(const char *format, struct arguments *args,
         else
             break;
     }
-    spec->width = parse_number(&format, args);
+    parse_width(&format, args, spec);
     if (*format == '.') {
         format++;
         spec->precision = parse_number(&format, args);
@@ -149,13 +163,13 @@ static const char *parse_spec(const char *format, struct arguments *args,
         format += format[1] == 'h' ? 2 : 1;
         break;
     case 'l':
-        spec->size = format[1] == 'l' ? 'q' : 'l';
+        spec->size = 'l';
         format += format[1] == 'l' ? 2 : 1;
         break;
     case 'z':
     case 't':
     case 'j':
-        spec->size = 'z';
+        spec->size = 'l';
         format++;
         break;
     }
@@ -168,14 +182,16 @@ static bool put_conversion(const struct sink *sink, struct spec *spec,
                            struct arguments *args)
 {
     int64_t number;
+    bool negative;
     char c;
 
     switch (spec->kind) {
     case 'd':
     case 'i':
         number = take_signed(args, spec->size);
-        put_unsigned(sink, spec, number < 0 ? "-" : "",
-                     number < 0 ? 0 - (uint64_t)number : (uint64_t)number, 10);
+        negative = number < 0;
+        put_unsigned(sink, spec, negative ? "-" : "",
+                     negative ? 0 - (uint64_t)number : (uint64_t)number, 10);
         return true;
     case 'u':
         put_unsigned(sink, spec, "", take_unsigned(args, spec->size), 10);
@@ -211,14 +227,13 @@ void fmt_vsink(void (*put)(void *ctx, const char *text, size_t len), void *ctx,
     struct arguments arguments;
 
     va_copy(arguments.list, args);
-    while (*format != '\0') {
+    for (;;) {
         const char *start = format;
         struct spec spec;
 
         while (*format != '\0' && *format != '%')
             format++;
-        if (format != start)
-            put(ctx, start, (size_t)(format - start));
+        put(ctx, start, (size_t)(format - start));
         if (*format == '\0')
             break;
         start = format;

@@ -1,5 +1,5 @@
-#include "kernel/lib/str.h"
 #include <torc/errno.h>
+#include <torc/string.h>
 
 size_t str_len(const char *s, size_t limit)
 {
@@ -52,7 +52,9 @@ int str_copy(char *dst, size_t size, const char *src)
     return src[i] == '\0' ? 0 : -ENAMETOOLONG;
 }
 
-/* The value of a digit, or 99. */
+enum { NO_DIGIT = 99 };
+
+/* The value of a digit, or NO_DIGIT. */
 static unsigned digit_value(char c)
 {
     c = to_lower(c);
@@ -60,7 +62,7 @@ static unsigned digit_value(char c)
         return (unsigned)(c - '0');
     if (c >= 'a' && c <= 'f')
         return (unsigned)(c - 'a') + 10;
-    return 99;
+    return NO_DIGIT;
 }
 
 static unsigned suffix_shift(char c)
@@ -81,19 +83,21 @@ int str_to_u64(const char *s, uint64_t *out)
 {
     unsigned base = 10;
     uint64_t value = 0;
+    const char *digits;
     unsigned shift;
 
     if (s[0] == '0' && to_lower(s[1]) == 'x') {
         base = 16;
         s += 2;
     }
-    if (digit_value(*s) >= base)
-        return -EINVAL;
+    digits = s;
     for (; digit_value(*s) < base; s++) {
         if (__builtin_mul_overflow(value, (uint64_t)base, &value) ||
             __builtin_add_overflow(value, (uint64_t)digit_value(*s), &value))
             return -ERANGE;
     }
+    if (s == digits)
+        return -EINVAL;
     shift = suffix_shift(*s);
     if (shift != 0)
         s++;

@@ -1,7 +1,7 @@
 /* ARP messages for IPv4 over Ethernet: RFC 826. */
 #include "kernel/lib/bytes.h"
-#include "kernel/lib/mem.h"
 #include "net/wire/wire.h"
+#include <torc/string.h>
 
 enum { HARDWARE_ETHERNET = 1 };
 

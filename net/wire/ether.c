@@ -1,7 +1,7 @@
 /* Ethernet II frames. */
 #include "kernel/lib/bytes.h"
-#include "kernel/lib/mem.h"
 #include "net/wire/wire.h"
+#include <torc/string.h>
 
 int ether_parse(const uint8_t *frame, size_t len, struct ether_header *out)
 {

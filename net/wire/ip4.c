@@ -1,8 +1,8 @@
 /* IPv4 headers: RFC 791, with RFC 1122 for what to check. */
 #include "kernel/lib/bytes.h"
 #include "kernel/lib/checksum.h"
-#include "kernel/lib/fmt.h"
 #include "net/wire/wire.h"
+#include <torc/format.h>
 
 enum {
     FLAG_MORE = 0x2000,

@@ -1,8 +1,9 @@
 /* TCP segments: RFC 9293, section 3.1; options of RFC 7323 and RFC 2018. */
 #include "kernel/lib/bytes.h"
 #include "kernel/lib/checksum.h"
-#include "kernel/lib/mem.h"
+#include "kernel/lib/minmax.h"
 #include "net/wire/wire.h"
+#include <torc/string.h>
 
 enum {
     OPTION_END = 0,
@@ -39,7 +40,7 @@ static void take_option(const uint8_t *option, struct tcp_options *out)
         break;
     case OPTION_SCALE:
         out->has_scale = true;
-        out->scale = option[2] > SCALE_MAX ? SCALE_MAX : option[2];
+        out->scale = (uint8_t)min_u32(option[2], SCALE_MAX);
         break;
     case OPTION_SACK_PERMITTED:
         out->sack_permitted = true;
@@ -80,18 +81,19 @@ static int parse_options(const uint8_t *buf, size_t len,
 }
 
 int tcp_parse(const uint8_t *buf, size_t len, uint32_t src, uint32_t dst,
-              struct tcp_segment *out)
+              enum wire_sum sum, struct tcp_segment *out)
 {
     size_t header_len;
-    uint32_t sum;
+    uint32_t pseudo;
 
     if (len < TCP_HEADER_SIZE || len > UINT16_MAX)
         return -EPROTO;
     header_len = (size_t)(buf[12] >> 4) * 4;
     if (header_len < TCP_HEADER_SIZE || header_len > len)
         return -EPROTO;
-    sum = ip4_pseudo_sum(src, dst, IP4_TCP, len);
-    if (checksum_finish(checksum_add(sum, buf, len)) != 0)
+    pseudo = ip4_pseudo_sum(src, dst, IP4_TCP, len);
+    if (sum == WIRE_SUM_HERE &&
+        checksum_finish(checksum_add(pseudo, buf, len)) != 0)
         return -EUCLEAN;
     out->src_port = be16_get(buf);
     out->dst_port = be16_get(buf + 2);
@@ -114,10 +116,10 @@ size_t tcp_header_len(const struct tcp_segment *segment)
 }
 
 void tcp_emit(uint8_t *buf, size_t len, uint32_t src, uint32_t dst,
-              const struct tcp_segment *segment)
+              enum wire_sum sum, const struct tcp_segment *segment)
 {
     size_t header_len = tcp_header_len(segment);
-    uint32_t sum;
+    uint32_t pseudo = ip4_pseudo_sum(src, dst, IP4_TCP, len);
 
     be16_put(buf, segment->src_port);
     be16_put(buf + 2, segment->dst_port);
@@ -139,6 +141,8 @@ void tcp_emit(uint8_t *buf, size_t len, uint32_t src, uint32_t dst,
         buf[26] = 3;
         buf[27] = segment->options.scale;
     }
-    sum = ip4_pseudo_sum(src, dst, IP4_TCP, len);
-    be16_put(buf + 16, checksum_finish(checksum_add(sum, buf, len)));
+    if (sum == WIRE_SUM_HERE)
+        be16_put(buf + 16, checksum_finish(checksum_add(pseudo, buf, len)));
+    else
+        be16_put(buf + 16, (uint16_t)~checksum_finish(pseudo));
 }

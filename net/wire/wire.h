@@ -1,11 +1,11 @@
 /*
- * The packet formats of the network: parse and emit on plain byte buffers. No
- * state, no memory, no other part of the stack: what comes in is bytes, what
- * goes out is a host structure, and the other way round.
+ * The packet formats of the network. Parsers turn bytes into structures in host
+ * byte order, and emitters the reverse. They are pure functions: no state, no
+ * allocation, and no other part of the stack is needed.
  *
- * Every parser takes the whole length it may look at and checks every field
- * that says how long something is; what it accepts is safe to use.
- * Addresses are in host order (10.0.2.15 is 0x0a00020f).
+ * A parser is told how many bytes there are and checks each length field in
+ * them; what it accepts is safe to use. Addresses are in host byte order
+ * (10.0.2.15 is 0x0a00020f).
  */
 #ifndef TORC_NET_WIRE_WIRE_H
 #define TORC_NET_WIRE_WIRE_H
@@ -142,8 +142,12 @@ void icmp4_emit(uint8_t *buf, size_t len, const struct icmp4_message *message);
 enum {
     TCP_HEADER_SIZE = 20, /* without options */
     TCP_OPTIONS_MAX = 40,
+    TCP_CHECKSUM_OFFSET = 16,
     TCP_SYN_OPTIONS = 8, /* what tcp_emit() adds to a SYN: MSS, scale */
 };
+
+/* Who adds a checksum up. */
+enum wire_sum { WIRE_SUM_HERE, WIRE_SUM_BY_CARD };
 
 enum tcp_flag {
     TCP_FIN = 1,
@@ -178,20 +182,23 @@ struct tcp_segment {
 };
 
 /*
- * Returns 0, -EPROTO (header length, an option of length 0 or 1, past the end,
- * or of another length than its kind has), -EUCLEAN (the checksum).
+ * `sum`: whether the checksum is to be looked at. Returns 0, -EPROTO (header
+ * length, an option of length 0 or 1, past the end, or of another length than
+ * its kind has), -EUCLEAN (the checksum).
  */
 must_check int tcp_parse(const uint8_t *buf, size_t len, uint32_t src,
-                         uint32_t dst, struct tcp_segment *out);
+                         uint32_t dst, enum wire_sum sum,
+                         struct tcp_segment *out);
 
 /* How long the header of a segment to emit is. */
 size_t tcp_header_len(const struct tcp_segment *segment);
 
 /*
  * Write the header in front of the payload that is in place already; `len` is
- * that of both. A SYN carries options.mss and, with has_scale, the scale.
+ * that of both. A SYN carries options.mss and, with has_scale, the scale. When
+ * the card adds the checksum up, its field gets the sum of the pseudo header.
  */
 void tcp_emit(uint8_t *buf, size_t len, uint32_t src, uint32_t dst,
-              const struct tcp_segment *segment);
+              enum wire_sum sum, const struct tcp_segment *segment);
 
 #endif

@@ -1,6 +1,5 @@
 /* The allocator rows with Torc: alloc_torc --cpus 2 -- ROUNDS */
-#include "kernel/exchange_inline.h"
-#include "kernel/lib/str.h"
+#include "kernel/cpu/exchange_inline.h"
 #include "tests/bench/alloc_loops.h"
 #include "tests/bench/bench.h"
 #include "tests/bench/flow.h"
@@ -9,6 +8,7 @@
 #include <torc/log.h>
 #include <torc/machine.h>
 #include <torc/memory.h>
+#include <torc/string.h>
 #include <torc/thread.h>
 
 /*

@@ -5,12 +5,12 @@
  *
  *   core --cpus 2 -- [ROW]
  */
-#include "kernel/lib/str.h"
 #include "tests/bench/bench.h"
 #include <stddef.h>
 #include <torc/app.h>
 #include <torc/log.h>
 #include <torc/machine.h>
+#include <torc/string.h>
 #include <torc/thread.h>
 
 enum { ROUNDS = 9 /* of one process; the script starts several */ };

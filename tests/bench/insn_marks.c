@@ -10,33 +10,16 @@
  *   segment NUMBER: COUNT...
  *
  * Whole translation blocks are counted as they begin. A mark begins one, being
- * called; so counts are exact but for a block an exception cuts short. The few
- * prototypes are written by hand: Debian packages no header. QEMU 7.2,
- * docs/devel/tcg-plugins.rst.
+ * called; so counts are exact but for a block an exception cuts short.
  */
+#include "tools/qemu_plugin.h"
 #include <inttypes.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-typedef uint64_t qemu_plugin_id_t;
-struct qemu_plugin_tb;
-struct qemu_info;
-
-enum { QEMU_PLUGIN_CB_NO_REGS = 0 };
-
-void qemu_plugin_register_vcpu_tb_trans_cb(
-    qemu_plugin_id_t id,
-    void (*cb)(qemu_plugin_id_t id, struct qemu_plugin_tb *tb));
-void qemu_plugin_register_vcpu_tb_exec_cb(struct qemu_plugin_tb *tb,
-                                          void (*cb)(unsigned vcpu, void *p),
-                                          int flags, void *userdata);
-size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *tb);
-uint64_t qemu_plugin_tb_vaddr(const struct qemu_plugin_tb *tb);
-void qemu_plugin_outs(const char *string);
-
-__attribute__((visibility("default"))) int qemu_plugin_version = 1;
+int qemu_plugin_version = 1;
 
 enum { VCPU_MAX = 8 };
 
@@ -92,11 +75,7 @@ static void translated(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 }
 
 int qemu_plugin_install(qemu_plugin_id_t id, const struct qemu_info *info,
-                        int argc, char **argv);
-
-__attribute__((visibility("default"))) int
-qemu_plugin_install(qemu_plugin_id_t id, const struct qemu_info *info, int argc,
-                    char **argv)
+                        int argc, char **argv)
 {
     (void)info;
     for (int i = 0; i < argc; i++) {

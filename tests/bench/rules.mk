@@ -34,23 +34,41 @@ $(BENCH)/loops_libc.o: tests/bench/alloc_loops.c
 $(BENCH)/core: $(BENCH_CORE:%=$(BUILD)/host/tests/bench/%.o) $(BENCH)/peer_ring.o \
 		$(BENCH)/peer_boost.o $(BUILD)/host/libtorc.a
 	$(call say,LD,$@)
-	$(Q)g++ -pthread -no-pie $^ -l:libboost_context.a -lrte_ring $(SLIRP_LIBS) -o $@
+	$(Q)g++ -pthread -no-pie $^ -l:libboost_context.a -lrte_ring $(HOST_LIBS) -o $@
 
 $(BENCH)/alloc_torc: $(BUILD)/host/tests/bench/alloc_torc.o $(BENCH)/loops_torc.o \
 		$(BUILD)/host/tests/bench/pair.o $(BUILD)/host/tests/bench/host.o \
 		$(BUILD)/host/libtorc.a
 	$(call say,LD,$@)
-	$(Q)$(CC) -pthread -no-pie $^ $(SLIRP_LIBS) -o $@
+	$(Q)$(CC) -pthread -no-pie $^ $(HOST_LIBS) -o $@
 
 $(BENCH)/alloc_libc: $(BUILD)/host/tests/bench/alloc_libc.o $(BENCH)/loops_libc.o \
 		$(BUILD)/host/tests/bench/pair.o $(BUILD)/host/tests/bench/host.o
 	$(call say,LD,$@)
 	$(Q)$(CC) -pthread -no-pie $^ -o $@
 
+$(BENCH)/io_host: $(BUILD)/host/tests/bench/io_host.o $(BUILD)/host/tests/bench/host.o \
+		$(BUILD)/host/libtorc.a
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) -pthread -no-pie $^ $(HOST_LIBS) -o $@
+
 $(BENCH)/insn_marks.so: tests/bench/insn_marks.c
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
 	$(Q)$(CC) $(BASE) $(WARN) -shared -fPIC $< -o $@
+
+# Frames and disk requests in the image that boots. It uses interfaces of the kernel,
+# so it is no application, and is built as the kernel is.
+$(BUILD)/metal/guest/%.o: tests/bench/%.c
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$(Q)$(CC) $(BASE) $(WARN) $(FREE) $(FLAGS-metal) -c $< -o $@
+$(BUILD)/metal/io_guest.elf: $(BUILD)/metal/guest/io_guest.o \
+		$(BUILD)/metal/apps/bench/marks.o $(BUILD)/metal/libtorc.a \
+		$(OBJS-metal:%=$(BUILD)/metal/%) hal/baremetal/boot/link.ld
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LINK-image) $(filter %.o,$^) $(filter %.a,$^) -o $@
 
 bench-core: ## Torc's core beside its peers: times, guest instructions; STRICT=1
 	$(Q)tools/need.sh --install build run bench

@@ -2,7 +2,7 @@
  * Torc's exchange slots, driven as the scheduler's pass drives them: the
  * producer makes a pass after each batch, the consumer makes nothing else.
  */
-#include "kernel/exchange_inline.h"
+#include "kernel/cpu/exchange_inline.h"
 #include "tests/bench/flow.h"
 #include <assert.h>
 

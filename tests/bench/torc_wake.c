@@ -1,5 +1,5 @@
 /* Torc's messages between threads of two CPUs, which sleep in between. */
-#include "kernel/exchange_inline.h"
+#include "kernel/cpu/exchange_inline.h"
 #include "tests/bench/bench.h"
 #include <stdlib.h>
 #include <torc/message.h>

@@ -11,6 +11,7 @@
 
 static char full_tree[] = "/tmp/torc_tree_XXXXXX";
 static char small_tree[] = "/tmp/torc_small_XXXXXX";
+static char fuzz_tree[] = "/tmp/torc_fuzz_XXXXXX";
 
 static void shell(const char *format, ...)
     __attribute__((format(printf, 1, 2)));
@@ -35,6 +36,8 @@ static void remove_trees(void)
         shell("rm -rf %s", full_tree);
     if (strstr(small_tree, "XXXXXX") == NULL)
         shell("rm -rf %s", small_tree);
+    if (strstr(fuzz_tree, "XXXXXX") == NULL)
+        shell("rm -rf %s", fuzz_tree);
 }
 
 static void put(const char *dir, const char *name, size_t size)
@@ -133,6 +136,29 @@ const char *ext2_small_tree(void)
               small_tree);
     }
     return small_tree;
+}
+
+const char *ext2_fuzz_tree(void)
+{
+    if (strstr(fuzz_tree, "XXXXXX") != NULL) {
+        if (mkdtemp(fuzz_tree) == NULL)
+            abort();
+        atexit(remove_trees);
+        put(fuzz_tree, "file", 14000);
+        put_at(fuzz_tree, "hole", 5000);
+        put_at(fuzz_tree, "hole-single", 100000);
+        put_at(fuzz_tree, "hole-double", 300000);
+        put_at(fuzz_tree, "hole-triple", (off_t)68 << 20);
+        put_link(fuzz_tree, "fast", 20);
+        put_link(fuzz_tree, "slow", 100);
+        shell("cd %s && mkdir -p dir/sub/deep && echo x >dir/sub/x && "
+              "ln -s dir/sub/x to-file && ln -s dir to-dir && ln -s /dir/sub "
+              "absolute && ln -s ../file dir/up && ln -s loop2 loop1 && "
+              "ln -s loop1 loop2 && ln -s . here && mkfifo fifo && "
+              "for i in $(seq 30); do echo $i >dir/entry-$i; done",
+              fuzz_tree);
+    }
+    return fuzz_tree;
 }
 
 static uint8_t *load(const char *path, size_t *size)

@@ -14,6 +14,10 @@ const char *ext2_tree(void);
 /* A directory with little: for images that are damaged thousands of times. */
 const char *ext2_small_tree(void);
 
+/* The same with links of every kind, a loop of them, and holes at every level
+ * of indirection: for fuzzing. */
+const char *ext2_fuzz_tree(void);
+
 /*
  * An image of `kib` KiB made by "mke2fs OPTIONS -d dir". In memory of malloc().
  */

@@ -1,6 +1,6 @@
 #include "tests/fakes/fakenet.h"
-#include "kernel/lib/check.h"
 #include <string.h>
+#include <torc/assert.h>
 #include <torc/errno.h>
 #include <torc/machine.h>
 
@@ -26,31 +26,73 @@ static const struct fakenet_frame *queue_take(struct fakenet_queue *queue)
     return frame;
 }
 
-static int fake_send(struct net_device *dev, struct packet *packet)
+/* What is left to the card (RFC 1071): byte by byte. */
+static void checksum_fill(struct fakenet *net, const struct packet *packet,
+                          uint8_t *frame)
 {
-    struct fakenet *net = (struct fakenet *)dev;
+    const struct packet_offload *offload = &packet->offload;
+    size_t headroom = packet_headroom(packet);
+    size_t start = offload->csum_start - headroom;
+    uint32_t sum = 0;
 
-    if (net->is_full)
-        return -EAGAIN;
-    queue_add(&net->sent, packet->data, packet->len);
-    packet_put(packet);
-    return 0;
+    if (!offload->csum_partial)
+        return;
+    assert(offload->csum_start >= headroom);
+    assert(offload->csum_at >= offload->csum_start);
+    net->sums_filled++;
+    for (size_t i = start; i < packet_len(packet); i++)
+        sum += (i - start) % 2 == 0 ? (uint32_t)frame[i] << 8 : frame[i];
+    while (sum > 0xffff)
+        sum = (sum & 0xffff) + (sum >> 16);
+    frame[offload->csum_at - headroom] = (uint8_t)(~sum >> 8);
+    frame[offload->csum_at - headroom + 1] = (uint8_t)~sum;
 }
 
-static unsigned fake_poll(struct net_device *dev, unsigned budget)
+static unsigned fake_send(struct net_queue *queue,
+                          struct packet *const packets[], unsigned count)
 {
-    struct fakenet *net = (struct fakenet *)dev;
+    struct fakenet *net = (struct fakenet *)queue->device;
+    uint8_t frame[FAKENET_FRAME_MAX];
+
+    for (unsigned i = 0; i < count; i++) {
+        if (net->is_full)
+            return i;
+        assert(packet_len(packets[i]) <= sizeof(frame));
+        (void)packet_read(packets[i], 0, frame, sizeof(frame));
+        checksum_fill(net, packets[i], frame);
+        queue_add(&net->sent, frame, packet_len(packets[i]));
+        net_count_sent(queue, packet_len(packets[i]));
+        packet_put(packets[i]);
+    }
+    return count;
+}
+
+static unsigned fake_poll(struct net_queue *queue, struct packet *packets[],
+                          unsigned max)
+{
+    struct fakenet *net = (struct fakenet *)queue->device;
     unsigned count;
 
-    for (count = 0; count < budget && net->coming.count > 0; count++) {
+    if (net->poll_max > 0 && net->poll_max < max)
+        max = net->poll_max;
+    for (count = 0; count < max && net->coming.count > 0; count++) {
         const struct fakenet_frame *frame = queue_take(&net->coming);
         struct packet *packet = packet_get();
 
         assert(packet != NULL);
         memcpy(packet_append(packet, frame->len), frame->data, frame->len);
-        net_receive(dev, packet);
+        packet->offload = net->coming_offload;
+        net_count_received(queue, packet->len);
+        packets[count] = packet;
     }
     return count;
+}
+
+static bool fake_arm(struct net_queue *queue, bool on)
+{
+    struct fakenet *net = (struct fakenet *)queue->device;
+
+    return !on || net->coming.count == 0;
 }
 
 static int fake_start(struct device *device)
@@ -61,14 +103,21 @@ static int fake_start(struct device *device)
 
 void fakenet_init(struct fakenet *net, const uint8_t mac[6])
 {
-    static const struct net_ops ops = {.send = fake_send, .poll = fake_poll};
+    static const struct net_ops ops = {
+        .send = fake_send, .poll = fake_poll, .arm = fake_arm};
 
     memset(&net->dev, 0, sizeof(net->dev));
     net->is_full = false;
+    net->poll_max = 0;
+    net->sums_filled = 0;
+    net->coming_offload = (struct packet_offload){0};
     net->sent.head = net->sent.count = 0;
     net->coming.head = net->coming.count = 0;
     net->dev.ops = &ops;
     net->dev.mtu = 1500;
+    net->dev.queue_max = net->dev.queue_count = 1;
+    net->dev.queues[0].device = &net->dev;
+    net->dev.queues[0].cpu = cpu_id();
     net->dev.device.class = DEVICE_NET;
     net->dev.device.owner = (int)cpu_id();
     net->dev.device.start = fake_start;

@@ -5,7 +5,7 @@
 #ifndef TORC_TESTS_FAKES_FAKENET_H
 #define TORC_TESTS_FAKES_FAKENET_H
 
-#include "kernel/netdev.h"
+#include "kernel/device/netdev.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -25,7 +25,10 @@ struct fakenet_queue {
 
 struct fakenet {
     struct net_device dev; /* first: the driver's functions rely on it */
-    bool is_full;          /* sending answers -EAGAIN */
+    bool is_full;          /* takes no frame */
+    unsigned poll_max;     /* frames in one poll; 0: as many as are asked for */
+    unsigned sums_filled;  /* checksums of frames that were left to the card */
+    struct packet_offload coming_offload; /* of every frame that comes */
     struct fakenet_queue sent;
     struct fakenet_queue coming;
 };

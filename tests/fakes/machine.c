@@ -1,8 +1,13 @@
 #include "tests/fakes/machine.h"
-#include "hal/posix/host.h"
-#include "kernel/init.h"
+#include "hal/posix/host/fault.h"
+#include "hal/posix/host/machine.h"
+#include "hal/posix/host/signal_stack.h"
+#include "kernel/base/boot_info.h"
+#include "kernel/boot/init.h"
+#include "kernel/heap/heap.h"
 #include "kernel/lib/poison.h"
-#include "kernel/thread.h"
+#include "kernel/thread/sched.h"
+#include "kernel/thread/thread_internal.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,17 +16,40 @@
 #include <torc/errno.h>
 #include <unistd.h>
 
+unsigned machine_nodes;
+
 static int (*app_fn)(void *);
 static void *app_arg;
 
-static int app_main(int argc, char **argv)
+/* What must be true of every structure of the calling CPU. */
+static void cpu_check(void)
 {
-    (void)argc;
-    (void)argv;
-    return app_fn(app_arg);
+    struct cpu *cpu = cpu_self();
+
+    page_check(heap_of(cpu)->pages);
+    heap_all_check(heap_of(cpu));
+    exchange_check(cpu);
+    sched_check(cpu);
+    table_check(cpu);
+    timer_check(cpu);
 }
 
-const struct torc_app torc_app = {.name = "test", .main = app_main};
+static int app_main(int argc, char **argv)
+{
+    int status;
+
+    (void)argc;
+    (void)argv;
+    cpu_check();
+    status = app_fn(app_arg);
+    cpu_check();
+    return status;
+}
+
+const struct driver *machine_drivers[MACHINE_DRIVERS_MAX + 1];
+
+const struct torc_app torc_app = {
+    .name = "test", .main = app_main, .drivers = machine_drivers};
 
 static const struct hal_boot_info *prepare(const struct host_config *config)
 {
@@ -29,21 +57,40 @@ static const struct hal_boot_info *prepare(const struct host_config *config)
 
     if (info == NULL)
         abort();
-    /* What an earlier machine freed at the same addresses is forgotten. */
-    for (unsigned i = 0; i < info->region_count; i++)
-        unpoison((void *)info->region[i].base, info->region[i].size);
     return info;
+}
+
+void machine_attach_still(unsigned cpus, size_t mem_bytes_per_cpu)
+{
+    const struct host_config config = {
+        .cpus = cpus,
+        .mem_bytes = mem_bytes_per_cpu,
+        .quiet = true,
+        .fill = true,
+    };
+
+    kernel_init(prepare(&config), &torc_app);
+}
+
+void machine_attach_config(const struct host_config *config)
+{
+    kernel_init(prepare(config), &torc_app);
+    if (sched_adopt() != 0)
+        abort();
+    hal_irq_restore(HAL_IRQS_ON);
 }
 
 void machine_attach_cmdline(size_t mem_bytes, const char *cmdline)
 {
     const struct host_config config = {
-        .cpus = 1, .mem_bytes = mem_bytes, .cmdline = cmdline, .quiet = true};
+        .cpus = 1,
+        .mem_bytes = mem_bytes,
+        .cmdline = cmdline,
+        .quiet = true,
+        .fill = true,
+    };
 
-    kernel_init(prepare(&config), "test");
-    if (sched_adopt() != 0)
-        abort();
-    hal_irq_restore(HAL_IRQS_ON);
+    machine_attach_config(&config);
 }
 
 void machine_attach(size_t mem_bytes)
@@ -53,6 +100,13 @@ void machine_attach(size_t mem_bytes)
 
 void machine_detach(void)
 {
+    const struct hal_boot_info *info = boot_info();
+
+    if (cpu_self() != NULL)
+        cpu_check();
+    /* Whoever gets these addresses next, this machine's poison must be gone. */
+    for (unsigned i = 0; info != NULL && i < info->region_count; i++)
+        unpoison((void *)info->region[i].base, info->region[i].size);
     host_machine_close();
 }
 
@@ -60,10 +114,15 @@ static _Noreturn void child(unsigned cpus, size_t mem_bytes,
                             const char *cmdline, int out_fd)
 {
     const struct host_config config = {
-        .cpus = cpus, .mem_bytes = mem_bytes, .cmdline = cmdline};
+        .cpus = cpus,
+        .mem_bytes = mem_bytes,
+        .nodes = machine_nodes,
+        .cmdline = cmdline,
+        .fill = true,
+    };
     struct host_signal_stack stack;
 
-    host_signal_stack_open(&stack); /* as host_main.c does */
+    host_signal_stack_open(&stack); /* as host/process.c does */
     dup2(out_fd, 1);
     dup2(out_fd, 2);
     host_fault_catch();

@@ -13,10 +13,20 @@
 
 #include <stddef.h>
 
+struct driver;
+
 /* A fresh machine with `mem_bytes` of memory; detach ends it. */
 void machine_attach(size_t mem_bytes);
 void machine_attach_cmdline(size_t mem_bytes, const char *cmdline);
 void machine_detach(void);
+
+/* The same, of one CPU and as the config says else. */
+struct host_config;
+void machine_attach_config(const struct host_config *config);
+
+/* A fresh machine none of whose CPUs runs, and without threads: the test takes
+ * the place of one after the other with hal_cpu_set_local(cpu_of(n)). */
+void machine_attach_still(unsigned cpus, size_t mem_bytes_per_cpu);
 
 /*
  * Run fn(arg) as the main thread of a machine. Returns its exit status: what fn
@@ -24,6 +34,12 @@ void machine_detach(void);
  */
 int machine_run(unsigned cpus, size_t mem_bytes_per_cpu, int (*fn)(void *),
                 void *arg);
+
+/* What machines that run are made of besides; NULL ends the drivers, and 0
+ * nodes are one. */
+enum { MACHINE_DRIVERS_MAX = 2 };
+extern const struct driver *machine_drivers[MACHINE_DRIVERS_MAX + 1];
+extern unsigned machine_nodes;
 
 /* As machine_run(), with a command line; what it prints goes to `output`, which
  * is NUL-terminated; NULL: not kept. */

@@ -1,11 +1,11 @@
 #include "tests/fakes/netbench.h"
-#include "kernel/lib/check.h"
-#include "kernel/percpu.h"
+#include "kernel/cpu/percpu.h"
 #include "tests/fakes/machine.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <torc/assert.h>
 #include <torc/memory.h>
 /* clang-format off */
 #include <cmocka.h>
@@ -156,6 +156,17 @@ static bool arp_answer(void)
     return any;
 }
 
+void bench_check(void)
+{
+    if (++bench.check_calls >= bench.check_every) {
+        bench.check_calls = 0;
+        stack_check(bench.stack);
+    }
+}
+
+/* Of the pool, when the bench was opened and nothing waited. */
+static unsigned packets_free;
+
 void bench_open(size_t mem_mib)
 {
     const struct net_config config = {OUR_ADDRESS, 0xffffff00, GATEWAY};
@@ -168,33 +179,38 @@ void bench_open(size_t mem_mib)
     bench.answers_arp = true;
     bench.relative = false;
     bench.server = NULL;
+    bench.check_every = 1;
     fakenet_init(&bench.net, bench_mac);
-    error = stack_create(&bench.net.dev, &config, &bench.stack);
+    error = stack_create(&bench.net.dev.queues[0], &config, &bench.stack);
     assert_int_equal(error, 0);
     bench.stack->clock = bench_clock;
+    bench.net.poll_max = 1; /* each frame is followed by a check */
     cpu_self()->net_stack = bench.stack;
     introduce(PEER_ADDRESS);
     introduce(GATEWAY);
     mem_get_stats(&memory);
-    bench.blocks = memory.block_count;
+    bench.blocks = memory.block_count - 2; /* less the stack and its chains */
+    packets_free = packet_free_count();
 }
 
 void bench_close(void)
 {
     struct mem_stats memory;
 
-    tcp_fini(bench.stack);
     if (bench.server != NULL) {
+        tcp_fini(bench.stack);
+        assert_int_equal(bench.stack->conn_count, 0);
         while (server_dispatch(bench.server, 1000))
             continue;
         server_destroy(bench.server);
     }
     assert_int_equal(bench.stack->budget.used, 0);
-    assert_int_equal(bench.stack->conn_count, 0);
-    mem_get_stats(&memory);
-    assert_true(memory.block_count <= bench.blocks + 1); /* the timer queue */
     cpu_self()->net_stack = NULL;
     stack_destroy(bench.stack);
+    mem_get_stats(&memory);
+    assert_true(memory.block_count <= bench.blocks + 1); /* the timer queue */
+    assert_int_equal(packet_free_count(), packets_free);
+    assert_true(timer_next() == TIME_NEVER);
     machine_detach();
 }
 
@@ -209,18 +225,21 @@ void bench_serve(struct service *service)
 void bench_poll(void)
 {
     do {
-        while (stack_poll(bench.stack))
-            continue;
+        bool more;
+
+        do {
+            more = stack_poll(bench.stack);
+            bench_check();
+        } while (more);
     } while (arp_answer());
 }
 
 void bench_run(void)
 {
     bench_poll();
-    if (bench.server == NULL)
-        return;
-    while (server_dispatch(bench.server, 1000))
-        continue;
+    while (bench.server != NULL && server_dispatch(bench.server, 1))
+        bench_check();
+    bench_check();
 }
 
 void bench_sleep(uint64_t ns)
@@ -231,6 +250,7 @@ void bench_sleep(uint64_t ns)
         if (timer_next() > bench.now)
             bench.now = timer_next();
         timer_run(bench.now);
+        bench_check();
         bench_run();
     }
     bench.now = end;
@@ -258,6 +278,8 @@ static void check_ip4(const uint8_t *ip, size_t len)
     assert_int_equal(ip[0], 0x45);
     assert_int_equal(peer_checksum(ip, 20, 0), 0);
     assert_int_equal(peer_get16(ip + 2), len);
+    assert_int_equal(peer_get16(ip + 6), 0x4000); /* it is not fragmented */
+    assert_int_equal(ip[8], 64);
     assert_int_equal(peer_get32(ip + 12), OUR_ADDRESS);
 }
 

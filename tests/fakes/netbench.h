@@ -18,7 +18,7 @@
 
 #include "net/socket.h"
 #include "net/stack.h"
-#include "net/tcp.h"
+#include "net/tcp_internal.h"
 #include "tests/fakes/fakenet.h"
 #include <stdbool.h>
 #include <stddef.h>
@@ -62,7 +62,9 @@ struct bench {
     uint32_t iss;     /* the stack's first sequence number */
     bool relative;    /* count from it */
     uint8_t frame[FAKENET_FRAME_MAX]; /* what `data` of the last one is in */
-    size_t blocks; /* live memory when the bench was opened */
+    size_t blocks;                    /* live memory, when there is no stack */
+    unsigned check_every; /* check the stack at every n-th occasion; 1 */
+    unsigned check_calls;
 };
 
 extern struct bench bench;
@@ -70,7 +72,7 @@ extern struct bench bench;
 /* A machine of that size with a stack on a fake card that knows its peer. */
 void bench_open(size_t mem_mib);
 
-/* End it; fails the test when memory was lost. */
+/* End it; fails the test when memory was lost or a timer is left. */
 void bench_close(void);
 
 /* Make a server without a thread: bench_run() calls it back. */
@@ -78,6 +80,10 @@ void bench_serve(struct service *service);
 
 /* Let time pass, in steps of the timers that go off. */
 void bench_sleep(uint64_t ns);
+
+/* Assert what must be true of the stack and all its parts: stack_check(). The
+ * bench does so after each frame, timeout and callback. */
+void bench_check(void);
 
 /* Hand over what was injected, then call back until all is quiet. */
 void bench_run(void);

@@ -1,28 +1,43 @@
 /*
  * Fuzzing the network stack from the wire.
  *
- * The input is a list of steps for a stack with an echo service: a frame as it
- * is, a frame whose lengths and checksums are made right (so that what is
- * behind them is reached), a TCP segment with numbers near those of the
- * connection, a moment of time, the card filling up. After each input
- * everything is taken down and must have left no memory behind.
+ * An input is a list of steps, each an opcode and what it needs (see the enum;
+ * tests/fuzz/corpus_net.sh writes some). Each input runs on a machine and a
+ * stack of its own, with fixed keys and a fixed clock, so that it does the same
+ * when it is replayed alone. The service echoes, and more as the data say.
+ *
+ * After each frame, timeout and callback the bench asserts what must be true of
+ * the stack; in the end everything is taken down and nothing may be left.
  */
-#include "kernel/lib/check.h"
+#include "kernel/heap/heap.h"
 #include "tests/fakes/machine.h"
 #include "tests/fakes/netbench.h"
 #include <stdlib.h>
 #include <string.h>
+#include <torc/assert.h>
 #include <torc/memory.h>
 
-enum { STEPS_MAX = 400, STEP_FRAME_MAX = 600 };
+enum {
+    STEPS_MAX = 200,
+    PAYLOAD_MAX = 1440,
+    MEM_MIB = 4,
+    PEERS = 4,
+    PORTS = 8,
+};
 
+/* The opcodes, and the bytes that follow them. Numbers of two bytes have the
+ * high one first. */
 enum step {
-    STEP_RAW,
-    STEP_FIXED,
-    STEP_TCP,
-    STEP_TIME,
-    STEP_CARD,
-    STEP_MEMORY,
+    STEP_RAW,    /* length, bytes: a frame as it is */
+    STEP_IP,     /* peer, protocol, fragment, length, bytes: a datagram */
+    STEP_TCP,    /* see step_tcp() */
+    STEP_ICMP,   /* peer, type, code, MTU (2), port, seq (2), quote length */
+    STEP_ARP,    /* operation, sender, target, MAC */
+    STEP_TIME,   /* n: 2^n ms */
+    STEP_CARD,   /* full, or not */
+    STEP_BUDGET, /* pages: how much the buffers may still take */
+    STEP_HEAP,   /* n: the n-th allocation from now on fails */
+    STEP_APP,    /* what, which socket: see step_app() */
     STEP_COUNT,
 };
 
@@ -41,115 +56,302 @@ static uint8_t take(struct input *input)
     return *input->data++;
 }
 
+static uint16_t take16(struct input *input)
+{
+    uint8_t high = take(input);
+
+    return (uint16_t)(high << 8 | take(input));
+}
+
 static size_t take_bytes(struct input *input, uint8_t *out, size_t max)
 {
-    size_t len = take(input) * 3u;
+    size_t len = take(input);
 
     len = len < max ? len : max;
     len = len < input->len ? len : input->len;
-    memcpy(out, input->data, len);
+    if (len > 0)
+        memcpy(out, input->data, len);
     input->data += len;
     input->len -= len;
     return len;
 }
 
-/* ---- The service: echoes, closes and aborts as the data say -------------- */
+/* Two known neighbours, one that answers no ARP, one behind the gateway. */
+static uint32_t peer_address(uint8_t which)
+{
+    static const uint32_t addresses[PEERS] = {PEER_ADDRESS, GATEWAY,
+                                              OUR_ADDRESS + 40, 0x08080808};
 
+    return addresses[which % PEERS];
+}
+
+/* ---- The service --------------------------------------------------------- */
+
+static struct socket *sockets[16];
+static bool is_reading;
+
+static int on_accept(struct service *service, struct socket *socket)
+{
+    (void)service;
+    for (unsigned i = 0; i < COUNT_OF(sockets); i++) {
+        if (sockets[i] == NULL) {
+            sockets[i] = socket;
+            return 0;
+        }
+    }
+    return -1; /* refused */
+}
+
+static void on_close(struct service *service, struct socket *socket)
+{
+    (void)service;
+    for (unsigned i = 0; i < COUNT_OF(sockets); i++) {
+        if (sockets[i] == socket)
+            sockets[i] = NULL;
+    }
+}
+
+/* Echoes. The first byte says more: "*" 100 times, "!" abort, "." close, "~"
+ * stop reading. */
 static void on_receive(struct service *service, struct socket *socket)
 {
     uint8_t buf[300];
     int64_t got;
 
     (void)service;
-    got = socket_receive(socket, buf, sizeof(buf));
-    if (got > 0) {
-        unsigned times = buf[0] == '*' ? 200 : 1;
+    while (is_reading) {
+        unsigned times;
 
+        got = socket_receive(socket, buf, sizeof(buf));
+        if (got == 0)
+            socket_close(socket);
+        if (got <= 0)
+            return;
+        times = buf[0] == '*' ? 100 : 1;
         while (times-- > 0 && socket_send(socket, buf, (size_t)got) == got)
             continue;
         if (buf[0] == '!')
             socket_abort(socket);
         else if (buf[0] == '.')
             socket_close(socket);
-    } else if (got == 0) {
-        socket_close(socket);
+        is_reading = buf[0] != '~';
     }
 }
 
-static struct service service = {
-    .port = SERVICE_PORT, .receive = on_receive, .idle_ns = 30 * NS_PER_S};
+static void on_writable(struct service *service, struct socket *socket)
+{
+    assert(socket_send_room(socket) > 0);
+    on_receive(service, socket);
+}
 
-/* ---- Steps --------------------------------------------------------------- */
+static struct service service = {.port = SERVICE_PORT,
+                                 .accept = on_accept,
+                                 .receive = on_receive,
+                                 .writable = on_writable,
+                                 .close = on_close,
+                                 .backlog = 10,
+                                 .idle_ns = 30 * NS_PER_S};
 
-/* What the stack said last, to aim near it. */
-static uint32_t last_seq, last_ack;
+/* ---- What the stack said ------------------------------------------------- */
+
+/* The numbers each peer and port should use next, to aim near them. */
+static struct aim {
+    uint32_t seq;
+    uint32_t ack;
+} aims[PEERS][PORTS];
+
+static void aim_update(const uint8_t *frame, size_t len)
+{
+    const uint8_t *tcp = frame + 34;
+    uint32_t port = peer_get16(tcp + 2);
+
+    if (len < 54 || peer_get16(frame + 12) != 0x0800 || frame[23] != 6 ||
+        port == 0 || port > PORTS)
+        return;
+    for (uint8_t i = 0; i < PEERS; i++) {
+        struct aim *aim = &aims[i][port - 1];
+
+        if (peer_get32(frame + 30) != peer_address(i))
+            continue;
+        aim->seq = peer_get32(tcp + 8);
+        aim->ack = peer_get32(tcp + 4) + (uint32_t)(len - 34) -
+                   (uint32_t)(tcp[12] >> 4) * 4 + (tcp[13] & 1) +
+                   (tcp[13] >> 1 & 1);
+    }
+}
 
 static void drain(void)
 {
     const struct fakenet_frame *frame;
 
-    while ((frame = fakenet_sent(&bench.net)) != NULL) {
-        if (frame->len < 54 || frame->data[23] != 6)
-            continue;
-        last_seq = peer_get32(frame->data + 38) + (frame->data[47] & 1) +
-                   (frame->data[47] >> 1 & 1) + (uint32_t)frame->len - 54;
-        last_ack = peer_get32(frame->data + 42);
-    }
+    while ((frame = fakenet_sent(&bench.net)) != NULL)
+        aim_update(frame->data, frame->len);
 }
+
+/* ---- Steps --------------------------------------------------------------- */
+
+static uint8_t frame[FAKENET_FRAME_MAX];
 
 static void step_raw(struct input *input)
 {
-    uint8_t frame[STEP_FRAME_MAX];
-    size_t len = take_bytes(input, frame, sizeof(frame));
+    fakenet_inject(&bench.net, frame, take_bytes(input, frame, 255));
+}
 
+/* Make the datagram at frame + 34 a fragment; `fragment` is the offset in units
+ * of 8 bytes and, as the top bit, "more fragments". */
+static void set_fragment(uint8_t fragment)
+{
+    peer_put16(frame + 20,
+               (unsigned)(fragment & 0x7f) | (fragment & 0x80 ? 0x2000u : 0));
+    peer_put16(frame + 24, 0);
+    peer_put16(frame + 24, peer_checksum(frame + 14, 20, 0));
+}
+
+static void step_ip(struct input *input)
+{
+    uint32_t src = peer_address(take(input));
+    uint8_t protocol = take(input);
+    uint8_t fragment = take(input);
+    size_t len = take_bytes(input, frame + 34, 255);
+
+    if (protocol == 1 && len >= 4) {
+        peer_put16(frame + 36, 0);
+        peer_put16(frame + 36, peer_checksum(frame + 34, len, 0));
+    }
+    len = peer_ip4(frame, src, OUR_ADDRESS, protocol, len);
+    set_fragment(fragment);
     fakenet_inject(&bench.net, frame, len);
 }
 
-/* An IPv4 datagram for us with whatever is in it. */
-static void step_fixed(struct input *input)
-{
-    uint8_t frame[STEP_FRAME_MAX];
-    uint8_t *body = frame + 34;
-    uint8_t protocol = take(input) & 1 ? 6 : 1;
-    size_t len = take_bytes(input, body, sizeof(frame) - 34);
-    uint32_t sum = 0;
-    size_t at = protocol == 6 ? 16 : 2;
+/* How a segment differs from a plain one to port 80. */
+enum shape {
+    SHAPE_OTHER_PORT = 1, /* to port 81, which nobody serves */
+    SHAPE_FRAGMENT = 2,   /* a byte: as in set_fragment() */
+    SHAPE_URGENT = 4,     /* the urgent pointer (2) */
+    SHAPE_OPTIONS = 8,    /* length, bytes */
+    SHAPE_DATA = 16,      /* length (2), first byte */
+    SHAPE_GROUP = 32,     /* in a broadcast frame */
+};
 
-    if (protocol == 6)
-        sum = (OUR_ADDRESS >> 16) + (OUR_ADDRESS & 0xffff) +
-              (PEER_ADDRESS >> 16) + (PEER_ADDRESS & 0xffff) + 6 +
-              (uint32_t)len;
-    if (len >= at + 2) {
-        peer_put16(body + at, 0);
-        peer_put16(body + at, peer_checksum(body, len, sum));
-    }
-    fakenet_inject(&bench.net, frame,
-                   peer_ip4(frame, PEER_ADDRESS, OUR_ADDRESS, protocol, len));
-}
-
+/*
+ * Shape, peer and port (4 bits each), flags, seq (2), ack (2), window (2), then
+ * what the shape says. seq and ack are signed distances from the numbers that
+ * are right.
+ */
 static void step_tcp(struct input *input)
 {
-    uint8_t frame[STEP_FRAME_MAX + 100];
-    uint8_t options[40];
-    uint8_t data[400];
+    static uint8_t data[PAYLOAD_MAX], options[40];
     uint8_t shape = take(input);
-    struct peer_segment segment = {
-        .flags = take(input),
-        .port = (uint16_t)(1 + (shape & 7)),
-        .seq =
-            last_ack + (uint32_t)((int8_t)take(input) * (shape & 8 ? 99 : 1)),
-        .ack =
-            last_seq + (uint32_t)((int8_t)take(input) * (shape & 16 ? 99 : 1)),
-        .window = (uint16_t)(take(input) << (shape & 32 ? 8 : 0)),
-        .options = options,
-        .data = data,
-    };
+    uint8_t who = take(input);
+    struct aim *aim = &aims[(who >> 4) % PEERS][who % PORTS];
+    struct peer_segment segment = {.address = peer_address(who >> 4),
+                                   .port = (uint16_t)(1 + who % PORTS),
+                                   .flags = take(input),
+                                   .options = options,
+                                   .data = data};
+    uint8_t fragment = 0;
+    size_t len;
 
-    if (shape & 64)
-        segment.options_len = take_bytes(input, options, sizeof(options)) & ~3u;
-    if (shape & 128)
-        segment.len = take_bytes(input, data, sizeof(data));
-    fakenet_inject(&bench.net, frame, peer_frame(frame, &segment));
+    segment.seq = aim->seq + (uint32_t)(int16_t)take16(input);
+    segment.ack = aim->ack + (uint32_t)(int16_t)take16(input);
+    segment.window = take16(input);
+    segment.target = shape & SHAPE_OTHER_PORT ? 81 : 0;
+    if (shape & SHAPE_FRAGMENT)
+        fragment = take(input);
+    if (shape & SHAPE_URGENT)
+        segment.urgent = take16(input);
+    if (shape & SHAPE_OPTIONS) {
+        memset(options, 0, sizeof(options));
+        segment.options_len =
+            (take_bytes(input, options, sizeof(options)) + 3) & ~3u;
+    }
+    if (shape & SHAPE_DATA) {
+        segment.len = take16(input) % (PAYLOAD_MAX + 1 - segment.options_len);
+        memset(data, 'd', segment.len);
+        data[0] = take(input);
+    }
+    len = peer_frame(frame, &segment);
+    if (fragment != 0)
+        set_fragment(fragment);
+    if (shape & SHAPE_GROUP)
+        memset(frame, 0xff, 6);
+    fakenet_inject(&bench.net, frame, len);
+}
+
+/* An error about a segment that was sent to a peer's port. */
+static void step_icmp(struct input *input)
+{
+    uint8_t who = take(input);
+    uint8_t *icmp = frame + 34;
+    uint8_t *quote = icmp + 8;
+    uint8_t port;
+    size_t len;
+
+    memset(icmp, 0, 8 + 60);
+    icmp[0] = take(input);
+    icmp[1] = take(input);
+    peer_put16(icmp + 6, take16(input));
+    port = take(input) % PORTS;
+    quote[0] = 0x45;
+    quote[9] = 6;
+    peer_put32(quote + 12, OUR_ADDRESS);
+    peer_put32(quote + 16, peer_address(who));
+    peer_put16(quote + 20, SERVICE_PORT);
+    peer_put16(quote + 22, 1u + port);
+    peer_put32(quote + 24,
+               aims[who % PEERS][port].ack + (uint32_t)(int16_t)take16(input));
+    len = 8 + take(input) % 61u;
+    peer_put16(icmp + 2, peer_checksum(icmp, len, 0));
+    fakenet_inject(&bench.net, frame,
+                   peer_ip4(frame, GATEWAY, OUR_ADDRESS, 1, len));
+}
+
+static void step_arp(struct input *input)
+{
+    uint8_t operation = take(input);
+    uint8_t sender = take(input);
+    uint8_t target = take(input);
+
+    memset(frame, 0xff, 6);
+    memcpy(frame + 6, peer_mac, 6);
+    frame[11] = take(input);
+    memcpy(frame + 12, "\x08\x06\0\1\x08\0\6\4\0", 9);
+    frame[21] = operation;
+    memcpy(frame + 22, frame + 6, 6);
+    /* On our link: 10.0.0.n; 255 is off it. */
+    peer_put32(frame + 28, sender == 255 ? 0x08080808 : 0x0a000000u + sender);
+    memset(frame + 32, 0, 6);
+    peer_put32(frame + 38, 0x0a000000u + target);
+    fakenet_inject(&bench.net, frame, 42);
+}
+
+static void step_app(struct input *input)
+{
+    uint8_t what = take(input);
+    struct socket *socket = sockets[take(input) % COUNT_OF(sockets)];
+    static uint8_t data[3000];
+
+    is_reading |= what % 5 == 0;
+    if (socket == NULL)
+        return;
+    switch (what % 5) {
+    case 0:
+        on_receive(&service, socket);
+        break;
+    case 1:
+        socket_close(socket);
+        break;
+    case 2:
+        socket_abort(socket);
+        break;
+    case 3:
+        if (socket_send(socket, data, sizeof(data)) < 0)
+            break;
+        break;
+    case 4:
+        is_reading = false;
+        break;
+    }
 }
 
 static void step(struct input *input)
@@ -158,68 +360,76 @@ static void step(struct input *input)
     case STEP_RAW:
         step_raw(input);
         break;
-    case STEP_FIXED:
-        step_fixed(input);
+    case STEP_IP:
+        step_ip(input);
         break;
     case STEP_TCP:
         step_tcp(input);
         break;
+    case STEP_ICMP:
+        step_icmp(input);
+        break;
+    case STEP_ARP:
+        step_arp(input);
+        break;
     case STEP_TIME:
-        bench_sleep(NS_PER_MS << take(input) % 18);
+        /* While the card is full, the stack tries again each 0.5 ms. */
+        bench_sleep(NS_PER_MS << take(input) % (bench.net.is_full ? 9 : 18));
         break;
     case STEP_CARD:
         bench.net.is_full = take(input) & 1;
         break;
-    case STEP_MEMORY:
+    case STEP_BUDGET:
         bench.stack->budget.limit =
             bench.stack->budget.used + ((size_t)take(input) << 12);
+        break;
+    case STEP_HEAP:
+        heap_fail(take(input));
+        break;
+    case STEP_APP:
+        step_app(input);
         break;
     }
     bench_run();
     drain();
 }
 
-static void start(void)
-{
-    static bool started;
+/* ---- One input ----------------------------------------------------------- */
 
-    if (started)
-        return;
-    started = true;
-    bench_open(64);
+static void begin(void)
+{
+    bench_open(MEM_MIB);
     bench.stack->isn_key = (struct siphash_key){{1, 2}};
     bench.stack->hash_key = (struct siphash_key){{3, 4}};
+    bench.stack->time_wait_max = 4;
+    memset(aims, 0, sizeof(aims));
+    memset(sockets, 0, sizeof(sockets));
+    is_reading = true;
     bench_serve(&service);
+    bench.server->half_open_max = 6; /* the next gets a SYN cookie */
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
     struct input input = {data, len};
-    struct mem_stats before, after;
     unsigned packets;
 
-    start();
-    bench.net.is_full = false;
-    bench.stack->budget.limit = 1 << 20;
-    bench_sleep(1000 * NS_PER_S);
-    drain();
-    last_seq = last_ack = 0;
+    begin();
     packets = packet_free_count();
-    mem_get_stats(&before);
     for (unsigned i = 0; i < STEPS_MAX && input.len > 0; i++)
         step(&input);
+    heap_fail(0);
     bench.net.is_full = false;
+    bench_run();
     tcp_fini(bench.stack);
     bench_run();
-    bench_sleep(10 * NS_PER_S); /* ARP's last questions */
+    bench_sleep(10 * NS_PER_S); /* the last requests of ARP */
     drain();
-    mem_get_stats(&after);
-    assert(bench.stack->conn_count == 0);
-    assert(bench.stack->budget.used == 0);
-    assert(bench.stack->time_wait_count == 0);
+    assert(packet_free_count() == packets);
     assert(bench.server->conn_count == 0);
     assert(bench.server->half_open_count == 0);
-    assert(packet_free_count() == packets);
-    assert(after.block_count <= before.block_count + 1); /* timer queue */
+    for (unsigned i = 0; i < COUNT_OF(sockets); i++)
+        assert(sockets[i] == NULL); /* close() was called */
+    bench_close();                  /* asserts that no memory was lost */
     return 0;
 }

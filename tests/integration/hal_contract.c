@@ -8,9 +8,9 @@
  * 0 or 1.
  */
 #include "tests/integration/hal_contract.h"
-#include "kernel/lib/check.h"
-#include "kernel/lib/fmt.h"
 #include <stdarg.h>
+#include <torc/assert.h>
+#include <torc/format.h>
 
 enum { LINE_SIZE = 256 };
 

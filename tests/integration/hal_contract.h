@@ -7,9 +7,8 @@
 #define TORC_TESTS_INTEGRATION_HAL_CONTRACT_H
 
 #include "hal/hal.h"
-#include "kernel/lib/mem.h"
-#include "kernel/lib/str.h"
 #include <stdatomic.h>
+#include <torc/string.h>
 
 #define MS UINT64_C(1000000)
 #define S  (1000 * MS)

@@ -2,6 +2,7 @@
  * The contract of hal/hal.h: floating point. This file alone of the contract
  * test is compiled with SSE, as applications are.
  */
+#include "tests/fakes/fp_control.h"
 #include "tests/integration/hal_contract.h"
 
 enum {
@@ -27,18 +28,18 @@ static noinline long double tenth_long(void)
 
 static void check_fp_control(void)
 {
-    uint64_t before = hal_fp_control();
+    uint64_t before = fp_control_get();
     uint64_t down = before | (uint64_t)X87_ROUND_DOWN << 32 | MXCSR_ROUND_DOWN;
     double nearest = tenth(); /* is rounded up */
     long double nearest_long = tenth_long();
 
     CHECK((before & ~UINT64_C(0x3f)) ==
           ((uint64_t)X87_DEFAULT << 32 | MXCSR_DEFAULT));
-    hal_fp_control_set(down);
-    CHECK((hal_fp_control() & MXCSR_ROUND) == MXCSR_ROUND_DOWN);
+    fp_control_set(down);
+    CHECK((fp_control_get() & MXCSR_ROUND) == MXCSR_ROUND_DOWN);
     CHECK(tenth() < nearest);
     CHECK(tenth_long() < nearest_long);
-    hal_fp_control_set(before);
+    fp_control_set(before);
     CHECK(tenth() == nearest);
     CHECK(tenth_long() == nearest_long);
 }
@@ -46,6 +47,36 @@ static void check_fp_control(void)
 static void test_fp_control(void)
 {
     on_each(check_fp_control);
+}
+
+/* Each context keeps its words while another's are loaded. */
+static void check_fp_switch(void)
+{
+    static char stacks[HAL_CPU_MAX][2048] cache_aligned;
+    uint64_t initial = (uint64_t)X87_DEFAULT << 32 | MXCSR_DEFAULT;
+    uint64_t down = initial | (uint64_t)X87_ROUND_DOWN << 32 | MXCSR_ROUND_DOWN;
+    struct hal_context first = {0}, second;
+
+    hal_context_init(&second, stacks[hal_cpu_id()], sizeof(stacks[0]),
+                     cpu_entry, NULL);
+    fp_control_set(down);
+    hal_context_switch_fp(&first, &second);
+    CHECK(fp_control_get() == initial); /* a new context */
+    hal_context_switch_fp(&second, &first);
+    CHECK(fp_control_get() == down);
+    hal_context_switch_fp(NULL, &second);
+    CHECK(fp_control_get() == initial);
+    fp_control_set(down | MXCSR_ROUND);
+    hal_context_switch_fp(NULL, &first);
+    CHECK(fp_control_get() == down); /* nobody kept the other one's */
+    hal_context_switch_fp(&first, NULL);
+    CHECK(fp_control_get() == initial);
+    hal_context_fini(&second);
+}
+
+static void test_fp_switch(void)
+{
+    on_each(check_fp_switch);
 }
 
 /* Many values at once, so that all the registers are in use. */
@@ -93,6 +124,7 @@ static void test_floats_survive_interrupts(void)
 /* clang-format off */
 const struct contract_test contract_fp_tests[] = {
     {"fp_control", test_fp_control},
+    {"fp_switch", test_fp_switch},
     {"floats_survive_interrupts", test_floats_survive_interrupts},
     {NULL, NULL},
 };

@@ -2,6 +2,7 @@
  * The contract of hal/hal.h, sections 5, 6, 8 and 9: contexts, memory, and the
  * lists of devices.
  */
+#include "hal/leaf.h"
 #include "tests/integration/hal_contract.h"
 
 enum { SWITCH_ROUNDS = 1000 };
@@ -277,6 +278,23 @@ static void test_dma_addresses_are_contiguous(void)
     hal_dma_unmap(page, HAL_PAGE_SIZE);
 }
 
+/* Devices reach constants of the image, or on this machine none of them; and
+ * nothing of what can be written. */
+static void test_dma_constants(void)
+{
+    static const char _Alignas(HAL_PAGE_SIZE) text[HAL_PAGE_SIZE] = "constant";
+    static char _Alignas(HAL_PAGE_SIZE) data[HAL_PAGE_SIZE] = "data";
+    void *page = (void *)(uintptr_t)text;
+    int status = hal_dma_map(page, HAL_PAGE_SIZE);
+
+    CHECK(status == 0 || status == -EINVAL);
+    CHECK(hal_dma_map(page, HAL_PAGE_SIZE) == status);
+    CHECK(status != 0 || hal_dma_addr(text + 4) == hal_dma_addr(text) + 4);
+    CHECK(hal_dma_map(data, HAL_PAGE_SIZE) == -EINVAL);
+    CHECK(hal_dma_map(page, SIZE_MAX & ~(HAL_PAGE_SIZE - 1UL)) == -EINVAL);
+    CHECK(hal_dma_map((char *)page + 8, HAL_PAGE_SIZE) == -EINVAL);
+}
+
 /* ---- Entropy and devices ------------------------------------------------- */
 
 static void test_entropy_differs(void)
@@ -290,24 +308,48 @@ static void test_entropy_differs(void)
         CHECK(memcmp(a, b, sizeof(a)) != 0);
 }
 
+/* Memory, used or free, is no place for registers. */
+static void test_registers_are_not_in_memory(void)
+{
+    uint64_t base = boot->region[0].base;
+    uint64_t size = boot->region[0].size;
+    struct hal_io io;
+
+    CHECK(hal_io_map(HAL_IO_MEMORY, base, 16, &io) == -ENODEV);
+    CHECK(hal_io_map(HAL_IO_MEMORY, base + size - 1, 1, &io) == -ENODEV);
+    CHECK(hal_io_map(HAL_IO_MEMORY, base - 1, 2, &io) == -ENODEV);
+    CHECK(hal_io_map(HAL_IO_MEMORY, base, size, &io) == -ENODEV);
+    CHECK(hal_io_map(HAL_IO_MEMORY, (uintptr_t)own_page, 1, &io) == -ENODEV);
+    CHECK(hal_io_map(HAL_IO_MEMORY, base, 0, &io) == -EINVAL);
+    CHECK(hal_io_map(HAL_IO_MEMORY, UINT64_MAX - 1, 16, &io) == -EINVAL);
+    CHECK(hal_io_map(HAL_IO_PORT, 0x10000, 1, &io) == -EINVAL);
+    CHECK(hal_io_map(HAL_IO_PORT, 0xffff, 2, &io) == -EINVAL);
+}
+
 static void test_device_lists_end(void)
 {
     struct hal_platform_device device;
     struct hal_blk_info blk;
     struct hal_net_info net;
-    struct hal_blk_req req = {.count = 1};
-    uint8_t frame[64] = {0};
+    struct hal_blk_req req = {.op = HAL_BLK_FLUSH};
+    struct hal_net_frame frame = {.len = 0};
     unsigned count = 0;
 
     while (count < 256 && hal_platform_device(count, &device) == 0)
         count++;
     CHECK(count < 256);
     CHECK(hal_blk_info(64, &blk) == -ENODEV);
-    CHECK(hal_blk_submit(64, &req) == -ENODEV);
-    CHECK(hal_blk_poll(64) == NULL);
+    CHECK(hal_blk_open(64, 0) == -ENODEV);
+    CHECK(hal_blk_submit(64, 0, &req) == -ENODEV);
+    hal_blk_commit(64, 0);
+    CHECK(hal_blk_poll(64, 0) == NULL);
+    hal_blk_cancel(64, 0);
     CHECK(hal_net_info(64, &net) == -ENODEV);
-    CHECK(hal_net_send(64, frame, sizeof(frame)) == -ENODEV);
-    CHECK(hal_net_recv(64, frame, sizeof(frame)) == -ENODEV);
+    CHECK(hal_net_open(64, 0) == -ENODEV);
+    CHECK(hal_net_send(64, 0, &frame) == -ENODEV);
+    CHECK(hal_net_recv(64, 0, &frame) == -ENODEV);
+    CHECK(hal_net_arm(64, 0, true));
+    CHECK(!hal_net_link(64));
 }
 
 /* ---- The tests ----------------------------------------------------------- */
@@ -323,6 +365,8 @@ const struct contract_test contract_memory_tests[] = {
     {"page_attr_caching", test_page_attr_caching},
     {"regions_in_a_row", test_regions_in_a_row},
     {"dma_addresses_are_contiguous", test_dma_addresses_are_contiguous},
+    {"dma_constants", test_dma_constants},
+    {"registers_are_not_in_memory", test_registers_are_not_in_memory},
     {"entropy_differs", test_entropy_differs},
     {"device_lists_end", test_device_lists_end},
     {NULL, NULL},

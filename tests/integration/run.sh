@@ -5,11 +5,16 @@
 #   run.sh --list
 #
 # Each test is a function test_NAME below; its log is build/integration/NAME.log,
-# shown when it fails. Needs `make metal host` and the contract programs.
+# shown when it fails. Needs `make metal host` and the contract programs. Two runs at
+# once need two directories: WORK=.
+#
+# A limit of time that only ends what would never end is long, since the host may be
+# busy: on it nothing depends when the tests pass. What must be quick is measured in
+# instructions, or in CPU time.
 cd "$(dirname "$0")/../.." || exit 1
 PATH="$PATH:/usr/sbin:/sbin"
 build="${BUILD:-build}"
-work="$build/integration"
+work="${WORK:-$build/integration}"
 site="$work/site"
 jobs=2
 
@@ -26,29 +31,38 @@ skip() {
     exit 77
 }
 
-# A port nobody has: one range for each test, by its place in the list.
+# A port that nobody has, and no other test will take: a file says which process has
+# which, as long as that lives.
 free_port() {
-    local port=$((20000 + TEST_INDEX * 20))
-    while (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do
-        port=$((port + 1))
-    done
-    echo $port
+    local port owner taken="/tmp/torc_ports.$(id -u)"
+    mkdir -p "$taken"
+    (
+        flock 9
+        for port in $(seq $((20000 + TEST_INDEX * 20)) 29999); do
+            owner=$(cat "$taken/$port" 2>/dev/null)
+            [ -n "$owner" ] && [ "$owner" != $$ ] && [ -d "/proc/$owner" ] && continue
+            (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null && continue
+            echo $$ >"$taken/$port"
+            echo "$port"
+            break
+        done
+    ) 9>"$taken/lock"
 }
 
 # start LOG COMMAND...: in the background, ended with the test.
 start() {
     local log="$1"
     shift
-    timeout 150 "$@" >"$log" 2>&1 </dev/null &
+    timeout 600 "$@" >"$log" 2>&1 </dev/null &
     child=$!
     trap 'kill $child 2>/dev/null; wait $child 2>/dev/null' EXIT
 }
 
 # Wait until the server answers.
 await() {
-    local i
-    for i in $(seq 200); do
-        curl -s -o /dev/null --max-time 2 "$1" && return 0
+    local end=$((SECONDS + 120))
+    while [ $SECONDS -lt $end ]; do
+        curl -s -o /dev/null --max-time 10 "$1" && return 0
         kill -0 $child 2>/dev/null || break
         sleep 0.1
     done
@@ -56,10 +70,10 @@ await() {
     die "no answer from $1"
 }
 
-# await_text TEXT LOG: 10 seconds long; whether it came.
+# await_text TEXT LOG: a minute long; whether it came.
 await_text() {
-    local i
-    for i in $(seq 100); do
+    local end=$((SECONDS + 60))
+    while [ $SECONDS -lt $end ]; do
         grep -q -- "$1" "$2" && return 0
         sleep 0.1
     done
@@ -72,7 +86,7 @@ expect() {
     local status text got
     status="$1" text="$2"
     shift 2
-    timeout 60 "$@" >"$work/$TEST_NAME.out" 2>&1 </dev/null
+    timeout 200 "$@" >"$work/$TEST_NAME.out" 2>&1 </dev/null
     got=$?
     cat "$work/$TEST_NAME.out"
     [ $got -ne 124 ] || die "it hangs: $*"
@@ -110,13 +124,32 @@ make_site() {
     dd if=/dev/urandom of="$work/damaged.img" bs=1024 seek=2 count=1 \
         conv=notrunc status=none
     head -c 1000000 /dev/zero >"$work/empty.img"
+    make_partitions
     touch "$site/.done"
+}
+
+# Disks whose second partition is the site: of a GPT, of a GPT of which only the backup
+# is left, and the first logical one of an MBR.
+make_partitions() {
+    local sectors
+    sectors=$(($(stat -c %s "$work/site4k.img") / 512))
+    truncate -s $(((sectors + 8192) * 512)) "$work/gpt.img" "$work/logical.img"
+    printf 'label: gpt\nstart=2048,size=8\nstart=4096,size=%d\n' $sectors |
+        sfdisk -q "$work/gpt.img" || exit 1
+    printf 'label: dos\nstart=1024,size=8,type=83\nstart=2048,size=%d,type=5\n\nstart=4096,size=%d,type=83\n' \
+        $((sectors + 4096)) $sectors | sfdisk -q "$work/logical.img" || exit 1
+    dd if="$work/site4k.img" of="$work/gpt.img" bs=512 seek=4096 conv=notrunc status=none
+    dd if="$work/site4k.img" of="$work/logical.img" bs=512 seek=4096 conv=notrunc \
+        status=none
+    cp "$work/gpt.img" "$work/gpt_backup.img"
+    dd if=/dev/zero of="$work/gpt_backup.img" bs=512 seek=1 count=1 conv=notrunc \
+        status=none
 }
 
 # ---- What a web server must do ------------------------------------------------------
 
 status_of() {
-    curl -s -o /dev/null --max-time 20 -w '%{http_code}' "$@"
+    curl -s -o /dev/null --max-time 120 -w '%{http_code}' "$@"
 }
 
 # Every file, byte by byte.
@@ -124,7 +157,7 @@ check_files() {
     local url="$1" file
     for file in "$site"/size-*.bin "$site/sub/relative.bin" \
         "$site/index.html" "$site/sub/index.html"; do
-        curl -s --max-time 20 "$url/${file#"$site"/}" |
+        curl -s --max-time 120 "$url/${file#"$site"/}" |
             cmp -s - "$file" || die "$file differs"
     done
     curl -s "$url/sub/deeper/a%20b.txt" | cmp -s - "$site/sub/deeper/a b.txt" ||
@@ -141,7 +174,8 @@ check_protocol() {
     [ "$(status_of "$url/loop")" = 404 ] || die "a link to itself"
     [ "$(status_of "$url/index.html/x")" = 404 ] || die "below a file"
     [ "$(status_of --path-as-is "$url/../etc/passwd")" = 400 ] || die "above /"
-    [ "$(status_of -d x=y "$url/")" = 413 ] || die "a body"
+    [ "$(status_of -d x=y "$url/")" = 405 ] || die "a method with a body"
+    [ "$(status_of -X GET -d x=y "$url/")" = 413 ] || die "a body"
     [ "$(status_of -X DELETE "$url/")" = 405 ] || die "another method"
     [ "$(status_of "$url/sub")" = 301 ] || die "a directory without its slash"
     headers=$(curl -sI "$url/size-1025.bin")
@@ -156,19 +190,19 @@ check_protocol() {
         cmp -s - <(tail -c +101 "$site/size-1025.bin" | head -c 200) ||
         die "a range"
     [ "$(status_of -r 5000- "$url/size-1025.bin")" = 416 ] || die "416"
-    connects=$(curl -s --max-time 20 -w '%{num_connects}\n' -o /dev/null \
+    connects=$(curl -s --max-time 120 -w '%{num_connects}\n' -o /dev/null \
         "$url/size-1.bin" -o /dev/null "$url/size-4096.bin" -o /dev/null \
         "$url/nope" | paste -sd+ | sed 's/+/ + /g')
     [ $((connects)) -eq 1 ] || die "keep-alive: $connects connections for three"
     # What is no HTTP gets an answer and a closed connection.
     exec 3<>"/dev/tcp/127.0.0.1/$port"
     printf 'nonsense\r\n\r\n' >&3
-    timeout 10 cat <&3 | grep -q '^HTTP/1.1 400' || die "nonsense"
+    timeout 60 cat <&3 | grep -q '^HTTP/1.1 400' || die "nonsense"
     exec 3>&-
     # Two requests in one segment.
     exec 3<>"/dev/tcp/127.0.0.1/$port"
     printf 'GET /size-1.bin HTTP/1.1\r\nHost: a\r\n\r\nGET /size-0.bin HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n' >&3
-    [ "$(timeout 10 cat <&3 | tr -d '\0' | grep -ac 'HTTP/1.1 200')" = 2 ] ||
+    [ "$(timeout 60 cat <&3 | tr -d '\0' | grep -ac 'HTTP/1.1 200')" = 2 ] ||
         die "pipelining"
     exec 3>&-
 }
@@ -176,7 +210,7 @@ check_protocol() {
 check_parallel() {
     local url="$1" i pids=()
     for i in 1 2 3 4 5 6 7 8; do
-        (curl -s --max-time 60 "$url/size-1048577.bin" |
+        (curl -s --max-time 120 "$url/size-1048577.bin" |
             cmp -s - "$site/size-1048577.bin") &
         pids+=($!)
     done
@@ -252,7 +286,7 @@ microvm() { # PORT CPUS [CMDLINE]
 
 contract() { # COMMAND...
     local log="$work/$TEST_NAME.out" status
-    timeout 100 "$@" >"$log" 2>&1 </dev/null
+    timeout 400 "$@" >"$log" 2>&1 </dev/null
     status=$?
     cat "$log"
     [ $status -eq 0 ] || die "status $status"
@@ -324,10 +358,69 @@ test_web_q35_4() {
     web qemu_web --machine q35 --cpus 4 --mem 64 --disk "$work/site4k.img" \
         --kernel "$build/metal/webserver.elf"
 }
+test_web_e1000() {
+    web qemu_web --machine pc --mem 32 --disk "$work/site.img" --card e1000 \
+        --kernel "$build/metal/webserver.elf"
+    grep -q 'e1000 at' "$work/$TEST_NAME.machine" || die "another card"
+}
+test_web_e1000e() {
+    web qemu_web --machine q35 --mem 64 --disk "$work/site4k.img" --card e1000e \
+        --kernel "$build/metal/webserver.elf"
+    grep -q 'e1000e at' "$work/$TEST_NAME.machine" || die "another card"
+}
+web_ide() { # CMDLINE WHAT-IT-SAYS
+    web qemu_web --machine pc --mem 32 --disk "$work/site.img" --drive ide-hd \
+        --kernel "$build/metal/webserver.elf" --append "$1"
+    grep -q "hda: .* drive 0, $2" "$work/$TEST_NAME.machine" || die "no $2"
+}
+test_web_ide_dma() { web_ide "" DMA; }
+test_web_ide_pio() { web_ide ide=pio PIO; }
+test_web_ide_grub() {
+    web qemu_web --machine pc --cpus 2 --mem 64 --boot "$work/disk.img" --drive ide-hd
+}
+# web_on_disk MACHINE FILE ROOT PROPERTIES [LINE]: the site is ROOT of a disk with these
+# properties; the machine says LINE about it.
+web_on_disk() {
+    local blk=virtio-blk-pci
+    [ "$1" = microvm ] && blk=virtio-blk-device
+    web qemu_web --machine "$1" --kernel "$build/metal/webserver.elf" --append "root=$3" -- \
+        -drive "if=none,id=site,file=$work/$2,format=raw,snapshot=on" \
+        -device "$blk,drive=site$4"
+    grep -q "${5:-ext2}" "$work/$TEST_NAME.machine" || die "it does not say \"$5\""
+}
+large=,logical_block_size=4096,physical_block_size=4096
+test_web_sectors_4096_q35() { web_on_disk q35 site4k.img vda "$large"; }
+test_web_sectors_4096_microvm() { web_on_disk microvm site4k.img vda "$large"; }
+test_web_gpt() { web_on_disk q35 gpt.img vda2 ""; }
+test_web_gpt_backup() {
+    web_on_disk q35 gpt_backup.img vda2 "" "vda: the backup of its GPT is used"
+}
+test_web_logical_partition() { web_on_disk microvm logical.img vda5 ""; }
+test_web_partition_host() {
+    local port
+    port=$(free_port)
+    start "$work/$TEST_NAME.machine" "$build/host/webserver" --cpus 2 --mem 64m \
+        --disk "$work/gpt.img,ro" --net "user,hostfwd=tcp:127.0.0.1:$port-:80" -- root=vda2
+    await "http://127.0.0.1:$port/" "$work/$TEST_NAME.machine"
+    check_files "http://127.0.0.1:$port"
+}
 test_web_8_mib() {
     web qemu_web --machine microvm --mem 8 --disk "$work/site.img" \
         --kernel "$build/metal/webserver.elf"
 }
+
+# Some rows of the serving matrix, with a smaller file.
+serving() { # ROW
+    local port
+    port=$(free_port)
+    WORK="$work/$TEST_NAME" SIZE=2000000 PORT=$((port - 1)) \
+        expect 0 "^serving_matrix: 1 passed, 0 failed" \
+        tests/integration/serving_matrix.sh "^$1\$"
+}
+test_serving_pc_legacy_ne2000() { serving "pc legacy ne2000"; }
+test_serving_pc_ide_dma_e1000() { serving "pc ide-dma e1000"; }
+test_serving_pc_ide_pio_legacy() { serving "pc ide-pio legacy"; }
+test_serving_q35_modern_e1000e() { serving "q35 modern e1000e"; }
 
 # On a tap, in a network namespace of its own: ping, and the list of checks.
 test_web_host_tap() {
@@ -366,6 +459,53 @@ test_big_microvm() {
     microvm "$port" 1
     check_big "http://127.0.0.1:$port"
 }
+big_card() { # MACHINE CARD
+    local port
+    port=$(free_port)
+    qemu_web "$port" --machine "$1" --card "$2" --disk "$work/site.img" \
+        --kernel "$build/metal/webserver.elf"
+    check_big "http://127.0.0.1:$port"
+}
+test_big_e1000() { big_card pc e1000; }
+test_big_e1000e() { big_card q35 e1000e; }
+
+big_ide() { # CMDLINE
+    local port
+    port=$(free_port)
+    qemu_web "$port" --machine pc --disk "$work/site.img" --drive ide-hd \
+        --kernel "$build/metal/webserver.elf" --append "$1"
+    check_big "http://127.0.0.1:$port"
+}
+test_big_ide_dma() { big_ide ""; }
+test_big_ide_pio() { big_ide ide=pio; }
+
+# Clients that behave differently from curl: uploads that are refused, connections
+# that go on, answers without a body.
+check_clients() { # PORT
+    local url="http://127.0.0.1:$1"
+    tests/integration/http_clients.py "$1" || die "python's clients"
+    head -c 3000000 /dev/zero >"$work/$TEST_NAME.bin"
+    wget -q -S -O /dev/null --tries=1 --timeout=20 --post-file "$work/$TEST_NAME.bin" \
+        "$url/" 2>&1 | grep -q 'HTTP/1.1 405' || die "wget's upload"
+    curl -s --max-time 20 -o /dev/null -w '%{http_code}' -T "$work/$TEST_NAME.bin" \
+        -H 'Expect:' "$url/x" | grep -q 405 || die "curl's upload"
+    ab -q -k -n 200 -c 4 "$url/size-4096.bin" >"$work/$TEST_NAME.ab" ||
+        die "ab: $(cat "$work/$TEST_NAME.ab")"
+    grep -q '^Keep-Alive requests: *200$' "$work/$TEST_NAME.ab" || die "ab -k"
+    grep -q '^Failed requests: *0$' "$work/$TEST_NAME.ab" || die "ab: failures"
+}
+test_clients_host() {
+    local port
+    port=$(free_port)
+    host_web "$port" 1
+    check_clients "$port"
+}
+test_clients_microvm() {
+    local port
+    port=$(free_port)
+    microvm "$port" 1
+    check_clients "$port"
+}
 
 test_load_host() {
     local port
@@ -394,7 +534,7 @@ test_idle_microvm() {
 }
 
 # Four CPUs with nothing to do: next to no instructions, with a watchdog too. The
-# first three seconds, in which the clock is refined, do not count.
+# first three seconds, in which the clock is measured, do not count.
 idle_instructions() { # CMDLINE
     local port ran
     port=$(free_port)
@@ -539,12 +679,21 @@ fault() { # TEXT HOW [there]
         die "no function"
 }
 test_panic_metal() {
+    local stack
     fault 'panic: page fault, address 0x8' read
     fault 'panic: page fault, address 0x8' read there
     fault 'panic: page fault' write
     fault 'panic: page fault' execute
     fault 'panic: stack overflow' stack
     fault 'panic: stack overflow' stack there
+    fault 'panic: stack overflow' alloca
+    fault 'panic: stack overflow' alloca there
+    for stack in ist1 ist2 ist3 ist4; do
+        fault 'panic: stack overflow' $stack
+        fault 'panic: stack overflow' $stack there
+    done
+    expect fail 'panic: stack overflow' tools/qemu.sh --no-net \
+        --kernel "$build/metal/faults.elf" --append boot
     # Shares of less than two large pages: guard pages all the same.
     fault_args=(--mem 12 --cpus 4)
     fault 'panic: stack overflow' stack
@@ -552,6 +701,52 @@ test_panic_metal() {
     fault_args=()
     fault 'assertion failed' assert
     grep -q 'thread_entry+0x' "$work/$TEST_NAME.out" || die "no caller"
+    panics tools/qemu.sh --no-net --mem 64 --kernel "$build/metal/faults.elf" \
+        --cpus 4 --append
+}
+# One CPU's panic stops the others, is the only one that is told, and ends.
+panics() { # COMMAND...
+    local i
+    expect fail 'panic: .* fault' "$@" noisy
+    ! sed '1,/panic:/d' "$work/$TEST_NAME.out" | grep noise || die "others go on"
+    grep -q 'fault_read+0x' "$work/$TEST_NAME.out" || die "no function"
+    for i in 1 2 3; do
+        expect fail 'assertion failed' "$@" all
+        [ "$(grep -c 'panic:' "$work/$TEST_NAME.out")" = 1 ] || die "two panics"
+        grep -q 'on cpu' "$work/$TEST_NAME.out" || die "a torn report"
+    done
+    # The report itself fails: one line more, and the end.
+    expect fail 'panic: .* fault at .*, address 0x8' "$@" corrupt
+    grep -q 'panic: the report has failed: ' "$work/$TEST_NAME.out" || die "why"
+    [ "$(grep -c 'panic:' "$work/$TEST_NAME.out")" = 2 ] || die "too much"
+}
+# No line that was logged is lost at the end, on whichever CPU it comes.
+exit_lines() { # COMMAND...
+    expect 3 'line 49 of cpu 3' "$@"
+    [ "$(tr -d '\r' <"$work/$TEST_NAME.out" | grep -cx 'line [0-9]* of cpu [0-3]')" = 250 ] ||
+        die "lines are lost"
+}
+test_exit_host() {
+    exit_lines "$build/host/faults" --cpus 4 -- exit
+    exit_lines "$build/host/faults" --cpus 4 -- exit there
+}
+# An end is a success when the image says so, and never else.
+test_exit_metal() {
+    local machine device
+    set -- --no-net --kernel "$build/metal/faults.elf"
+    exit_lines tools/qemu.sh "$@" --cpus 4 --mem 64 --append exit
+    exit_lines tools/qemu.sh "$@" --cpus 4 --mem 64 --append "exit there"
+    for machine in microvm pc q35; do
+        for device in "" --no-exit-device; do
+            # shellcheck disable=SC2086 # perhaps no word
+            set -- tools/qemu.sh --no-net $device --machine $machine --cpus 2 \
+                --kernel "$build/metal/faults.elf" --append
+            expect 2 'machine ended with status 2' "$@" nonsense
+            expect 0 'machine ended with status 0' "$@" spin
+            expect 127 'panic: page fault' "$@" "read there"
+            expect fail 'ended by a triple fault' "$@" triple
+        done
+    done
 }
 # One that keeps its CPU for 300 ms is told of once, and goes on.
 watchdog() { # CPU COMMAND...
@@ -589,14 +784,17 @@ test_panic_host() {
     expect fail 'panic: segmentation fault, address 0x8' "$build/host/faults" -- read
     grep -q 'fault_read+0x' "$work/$TEST_NAME.out" || die "no function"
     expect fail 'panic: stack overflow' "$build/host/faults" -- stack
+    expect fail 'panic: stack overflow' "$build/host/faults" -- alloca
+    expect fail 'panic: stack overflow' "$build/host/faults" --cpus 2 -- alloca there
     expect fail 'assertion failed' "$build/host/faults" --cpus 2 -- assert there
     grep -q 'on cpu 1' "$work/$TEST_NAME.out" || die "not there"
+    panics "$build/host/faults" --cpus 4 --
 }
 
 # From reset to the application that serves: instructions of one CPU, the firmware's
 # included, counted by a plugin in QEMU.
 make_plugin() {
-    gcc -shared -fPIC -O2 -pthread -o "$work/$TEST_NAME.so" tools/insn_count.c || die "the plugin"
+    gcc -I. -shared -fPIC -O2 -pthread -o "$work/$TEST_NAME.so" tools/insn_count.c || die "the plugin"
 }
 count_boot() { # QEMU.SH OPTIONS... [-- QEMU'S]: sets count
     local plugin=(-plugin "$work/$TEST_NAME.so" -d plugin -D "$work/$TEST_NAME.count")
@@ -621,7 +819,7 @@ test_boot_instructions() {
     local count
     make_plugin
     count_boot
-    [ $count -le 5000000 ] || die "boot takes $count instructions"
+    [ $count -le 850000 ] || die "boot takes $count instructions"
 }
 # Boot costs the same, up to a tenth, with eight thousand times the memory.
 test_boot_instructions_520g() {
@@ -637,9 +835,270 @@ test_boot_instructions_520g() {
     [ $((count * 10)) -le $((small * 11)) ] || die "more than a tenth more"
 }
 
+# ---- Time ---------------------------------------------------------------------------
+
+# Put the host's time, in microseconds, before each line of the clock application:
+# host, since boot, wall.
+stamp() { # LOG
+    local word since wall
+    while read -r word since wall; do
+        if [ "$word" = clock: ]; then
+            echo "${EPOCHREALTIME/./} $since ${wall%$'\r'}"
+        else
+            echo "# $word $since $wall"
+        fi
+    done >"$1"
+}
+
+# The bursts of lines in a log. The line that came soonest after its time counts:
+# host time of it, and how far ahead of the host the clock and the wall time are,
+# in microseconds and relative to the first burst, and the wall time to the host.
+bursts() { # LOG
+    awk '/^[0-9]/ {
+        if (n == 0 || $1 - last > 500000) { n++; ahead[n] = $2 - $1 }
+        if ($2 - $1 >= ahead[n]) { ahead[n] = $2 - $1; at[n] = $1; wall[n] = $3 - $1 }
+        last = $1
+    }
+    END { for (i = 1; i <= n; i++) printf "%.0f %.0f %.0f\n", at[i], ahead[i] - ahead[1], wall[i] }' "$1"
+}
+
+clock_log() { echo "$work/$TEST_NAME.$(tr -c 'a-z0-9\n' _ <<<"$*")"; }
+
+# The rate of the clock against the host from the first burst to the last.
+check_rate() { # LOG PPM
+    local ppm
+    ppm=$(bursts "$1" | awk 'NR == 1 { start = $1 }
+        { now = $1; ahead = $2; n++ }
+        END { if (n > 1) printf "%.0f", ahead * 1000000 / (now - start) }')
+    [ -n "$ppm" ] || { cat "$1" && die "too few lines"; }
+    echo "${1##*/}: $ppm ppm"
+    [ "${ppm#-}" -le "$2" ] || { cat "$1" && die "the clock is $ppm ppm off"; }
+}
+
+# Applications that only sleep: on each type of machine, with a hypervisor and
+# without, on CPU 0 and on another.
+clock_rates() { # GAP_MS COUNT PPM
+    local machine cpu log pids=()
+    for machine in microvm pc q35; do
+        for cpu in max max,-hypervisor; do
+            log=$(clock_log "$machine" "$cpu")
+            timeout 100 tools/qemu.sh --no-net --machine "$machine" --cpus 2 \
+                --kernel "$build/metal/clock.elf" \
+                --append "$1 $2$([ $machine = q35 ] && echo ' there')" -- \
+                -cpu "$cpu" 2>&1 | stamp "$log" &
+            pids+=($!)
+        done
+    done
+    wait "${pids[@]}"
+    for machine in microvm pc q35; do
+        for cpu in max max,-hypervisor; do
+            check_rate "$(clock_log "$machine" "$cpu")" "$3"
+        done
+    done
+}
+test_clock_rate() { clock_rates 4000 2 1000; } # a busy host delays the lines
+test_clock_minute() { clock_rates 60000 2 50; } # only when asked for by name
+
+# QEMU's machine protocol, by descriptor 3: one line for each answer.
+qmp_open() { # PORT
+    local i
+    for i in $(seq 100); do
+        (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null && break
+        sleep 0.1
+    done
+    exec 3<>"/dev/tcp/127.0.0.1/$1" || die "no monitor"
+    qmp qmp_capabilities
+}
+qmp() { # COMMAND [ARGUMENTS]: sets answer
+    answer=
+    echo "{\"execute\":\"$1\"${2:+,\"arguments\":$2}}" >&3
+    while [[ "$answer" != *'"return"'* ]]; do
+        read -r -t 5 answer <&3 || die "the monitor does not answer $1"
+    done
+}
+
+# How far the clock chip of QEMU is behind the host, in microseconds: QEMU starts it
+# with a whole second (rtc_set_date_from_host() in hw/rtc/mc146818rtc.c).
+chip_behind() { # sets behind
+    local last= before started=0 now i answer
+    for i in $(seq 10000); do
+        before=$started # when the look before this one began
+        started=${EPOCHREALTIME/./}
+        qmp qom-get '{"path":"/machine","property":"rtc-time"}'
+        now=${EPOCHREALTIME/./}
+        [[ "$answer" =~ \"tm_sec\":\ ([0-9]+) ]] || die "no chip: $answer"
+        # At its edge the chip is at a whole second. Are the looks on both sides close?
+        if [ -n "$last" ] && [ "${BASH_REMATCH[1]}" != "$last" ] &&
+            [ $((now - before)) -lt 4000 ]; then
+            behind=$(((now - BASH_REMATCH[1] * 1000000 + 30000000) % 60000000 - 30000000))
+            return
+        fi
+        last="${BASH_REMATCH[1]}"
+    done
+    die "the chip stands still"
+}
+
+# Right to 10 ms of the clock chip a second after the start; and again within
+# seconds after the machine was paused. The time since boot leaves the pause out.
+clock_pause() { # MACHINE
+    local port log behind answer
+    port=$(free_port)
+    log=$(clock_log "$1")
+    timeout 60 tools/qemu.sh --no-net --machine "$1" \
+        --kernel "$build/metal/clock.elf" --append "1300 6" -- \
+        -qmp "tcp:127.0.0.1:$port,server=on,wait=off" 2>&1 | stamp "$log" &
+    child=$!
+    qmp_open "$port"
+    chip_behind
+    echo "the chip is $behind us behind the host"
+    sleep 1
+    qmp stop
+    sleep 3.4
+    qmp cont
+    wait $child
+    exec 3>&-
+    cat "$log"
+    awk -v behind="$behind" '
+        !/^[0-9]/ { next }
+        { error = $3 - $1 + behind; ahead = $2 - $1; lines++ }
+        lines == 1 { early = error; ahead_first = ahead }
+        lines == 101 || lines > 101 && error > late { late = error }
+        END {
+            paused = ahead_first - ahead
+            printf "wall time ahead of the chip: %d us at start, %d at the end; paused for %d\n",
+                early, late, paused
+            exit !(lines == 120 && early < 10000 && early > -1010000 &&
+                late < 10000 && late > -10000 && paused > 3300000 && paused < 3600000)
+        }' "$log" || die "the wall time is not right"
+}
+test_clock_pause() {
+    clock_pause microvm
+    clock_pause q35
+}
+
+# Years of both centuries, with a register for the century and without.
+test_clock_years() {
+    local machine
+    for machine in microvm pc; do
+        expect 0 "^clock: [0-9]* 94668479" tools/qemu.sh --no-net --machine $machine \
+            --kernel "$build/metal/clock.elf" --append "1 1" -- \
+            -rtc base=1999-12-31T23:59:50
+        expect 0 "^clock: [0-9]* 170916480" tools/qemu.sh --no-net --machine $machine \
+            --kernel "$build/metal/clock.elf" --append "1 1" -- \
+            -rtc base=2024-02-29T00:00:00
+    done
+}
+
+# A process that was stopped: the wall time is right, the time since boot too.
+test_clock_host() {
+    local log
+    log=$(clock_log host)
+    "$build/host/clock" --cpus 2 -- 1000 3 there > >(stamp "$log") 2>&1 &
+    child=$!
+    sleep 0.6
+    kill -STOP $child
+    sleep 1.2
+    kill -CONT $child
+    wait $child || die "status $?"
+    sleep 0.2
+    cat "$log"
+    check_rate "$log" 1000
+    bursts "$log" | awk '{ if ($3 > 1000 || $3 < -10000) exit 1 } END { if (NR != 3) exit 1 }' ||
+        die "the wall time is not the host's"
+}
+
+# ---- Randomness ---------------------------------------------------------------------
+
+# Two starts of one machine: their bytes differ where the machine believes in them.
+# Where an instruction counter makes the clock nothing is random: it says so.
+random_twice() { # GOOD COMMAND...
+    local good="$1" i bytes=()
+    shift
+    for i in 1 2; do
+        expect 0 "^random: $good of 16: " "$@"
+        bytes+=("$(sed -n 's/^random: [0-9]* of 16: \([0-9a-f]*\).*/\1/p' "$work/$TEST_NAME.out")")
+    done
+    [ "$good" = 0 ] || [ "${bytes[0]}" != "${bytes[1]}" ] || die "the same bytes twice"
+}
+test_random() {
+    local machine counted=(-icount "shift=3,sleep=off" -cpu qemu64)
+    random_twice 16 "$build/host/faults" -- random
+    for machine in microvm pc; do
+        set -- tools/qemu.sh --no-net --machine $machine --cpus 2 \
+            --kernel "$build/metal/faults.elf" --append
+        random_twice 16 "$@" random
+        random_twice 16 "$@" "random there"
+        random_twice 16 "$@" random -- -cpu qemu64
+        random_twice 16 "$@" "random there" -- -cpu qemu64
+        random_twice 0 "$@" random --cpus 1 --count -- "${counted[@]}"
+    done
+    start "$work/$TEST_NAME.machine" tools/qemu.sh --count --disk "$work/site.img" \
+        --kernel "$build/metal/webserver.elf" -- "${counted[@]}"
+    await_text 'webserver: serving' "$work/$TEST_NAME.machine" || die "no server"
+    grep -q 'no random numbers' "$work/$TEST_NAME.machine" || die "no warning"
+}
+
 # What the basic operations may cost in the guest: docs/bench.md.
 test_guest_instructions() {
     STRICT=1 tools/bench_guest.sh || die "an operation takes more than it may"
+}
+
+# make profile, of an application of which it is known what it executes, and which
+# another plugin counts in the same run; and of a server.
+test_profile() {
+    local out="$work/$TEST_NAME.bin/known" image="$build/metal/profile_app.elf" marks room
+    mkdir -p "$work/$TEST_NAME.bin"
+    marks=$(nm "$image" | awk '$3 ~ /^bench_(begin|end)$/ {
+        printf ",%s=%s", substr($3, 7), $1 }')
+    gcc -std=c11 -I. -O2 -shared -fPIC -o "$out.marks.so" tests/bench/insn_marks.c || die "the plugin"
+    OUT="$out" LOAD=known ALSO="-plugin $out.marks.so$marks -d plugin -D $out.marks" \
+        tools/profile/profile.sh profile_app || die "the profile"
+    tests/integration/profile_check.py "$out" "$out.marks" || die "it is not right"
+    profile_must_be_whole "$out"
+    profile_function "$out" "$image"
+    out="$work/$TEST_NAME.bin/web"
+    OUT="$out" REQUESTS=20 tools/profile/profile.sh webserver || die "of the server"
+    for room in net fs/ext2 drivers apps/webserver/http kernel/thread '(idle)'; do
+        grep -q "^$room," "$out.csv" || die "no instructions of $room"
+    done
+    profile_differences "$out"
+    OUT="$out" LOAD="exit 3" expect fail "the load failed: exit 3" tools/profile/profile.sh webserver
+    expect fail "there is no .*nowhere.elf" tools/profile/profile.sh nowhere
+}
+# A row that is missing, or has another number, is noticed.
+profile_must_be_whole() { # PREFIX
+    local report=(tools/profile/report.pl --requests 10 --profile "$1.bad") row
+    cp "$1.functions" "$1.bad.functions"
+    row=$(awk '$1 == "node" && $6 > 0 { print NR; exit }' "$1.counts")
+    sed "${row}d" "$1.counts" >"$1.bad.counts"
+    expect fail "the rows hold .* but .* were executed" "${report[@]}"
+    awk -v row="$row" 'NR == row { $6++ } 1' "$1.counts" >"$1.bad.counts"
+    expect fail "the rows hold .* but .* were executed" "${report[@]}"
+    : >"$1.bad.counts"
+    expect fail "nothing was counted" "${report[@]}"
+    cp "$1.counts" "$1.bad.counts"
+    expect 0 "^sum " "${report[@]}"
+}
+# Callers and lines of the function whose loop is the longest.
+profile_function() { # PREFIX IMAGE
+    expect 0 "^app_main  *tests/integration  *1.0  *400002.0 " tools/profile/report.pl \
+        --requests 10 --profile "$1" --function known_spin --image "$2"
+    grep -q "^ *200000.0 .* jnz 1b" "$work/$TEST_NAME.out" || die "the line of the loop"
+    grep -q "^ *400002.0  *sum" "$work/$TEST_NAME.out" || die "the sum of the lines"
+    expect 0 "^known_inner_a .* 5.0 *1010.0 " tools/profile/report.pl --requests 10 \
+        --profile "$1" --function known_leaf --image "$2"
+    expect fail "no nobody was executed" tools/profile/report.pl --requests 10 \
+        --profile "$1" --function nobody --image "$2"
+}
+profile_differences() { # PREFIX
+    local log="$work/$TEST_NAME.out"
+    expect 0 "^sum .* +0.0 *+0.0%" tools/profile/report.pl --diff "$1.csv" "$1.csv"
+    awk -F, -v OFS=, '$2 == "tcp_output" { $5 += 1000 } 1' "$1.csv" >"$1.more.csv"
+    expect 0 "^sum .* +1000.0 " tools/profile/report.pl --diff "$1.csv" "$1.more.csv"
+    grep -q '^net  .* +1000.0 ' "$log" || die "the room of what has changed"
+    grep -q '^tcp_output (net) .* +1000.0 ' "$log" || die "what has changed"
+    grep -v ',tcp_output,' "$1.csv" >"$1.less.csv"
+    expect 0 "^tcp_output (net) .* new" tools/profile/report.pl --diff "$1.less.csv" "$1.csv"
 }
 
 # qemu.sh stays until the machine has ended, whatever signals it is sent: files that
@@ -698,8 +1157,8 @@ test_bad_net() {
     bad_host "torc: " --net user,hostfwd=nonsense --disk "$work/site.img"
 }
 test_bad_arguments() {
-    bad_qemu 'unknown option "nett"' "nett=1" --disk "$work/site.img"
-    bad_qemu 'unknown argument "x"' "x" --disk "$work/site.img"
+    bad_qemu 'unknown argument "nett=1"' "-- nett=1" --disk "$work/site.img"
+    bad_qemu 'unknown argument "x"' "-- x" --disk "$work/site.img"
     bad_qemu 'bad address "10.0.0.1"' "net=10.0.0.1" --disk "$work/site.img"
     bad_qemu 'bad port "0"' "port=0" --disk "$work/site.img"
     bad_qemu 'no such cpu "1"' "cpu=1" --disk "$work/site.img"
@@ -711,12 +1170,79 @@ test_bad_arguments() {
     bad_host "torc: " --mem nothing
     bad_host 'bad port "70000"' --net user --disk "$work/site.img" -- port=70000
 }
+# Without ACPI the MP table tells of CPUs and I/O APICs; the devices of microvm are in
+# the command line, behind the words of the application.
+test_no_acpi() {
+    local port machine
+    for machine in microvm pc q35; do
+        port=$(free_port)
+        qemu_web "$port" --machine "$machine,acpi=off" --cpus 2,sockets=2 --mem 32 \
+            --kernel "$build/metal/webserver.elf" --disk "$work/site.img" --append "-- cpu=1"
+        grep -q '2 CPUs' "$work/$TEST_NAME.machine" || die "$machine: not two CPUs"
+        check_files "http://127.0.0.1:$port"
+        kill $child
+        wait $child
+    done
+}
+# A card behind a second host bridge; PCI that cannot be reached.
+test_pci_roots() {
+    local port
+    port=$(free_port)
+    qemu_web "$port" --machine q35 --mem 64 --no-net --kernel "$build/metal/webserver.elf" \
+        --disk "$work/site.img" -- \
+        -device pxb-pcie,id=root2,bus_nr=64 -device pcie-root-port,id=port2,bus=root2 \
+        -netdev "user,id=net0,hostfwd=tcp:127.0.0.1:$port-:80" \
+        -device virtio-net-pci,romfile=,netdev=net0,bus=port2
+    check_files "http://127.0.0.1:$port"
+    expect 0 "warning: PCI devices are not found" tools/qemu.sh --no-net \
+        --machine microvm,pcie=on --kernel "$build/metal/hello.elf"
+    expect 0 "hello" tools/qemu.sh --no-net --kernel "$build/metal/hello.elf"
+    ! grep -q "PCI" "$work/$TEST_NAME.out" || die "a warning without reason"
+}
+# Words that boot loaders add for other systems are no reason to stop; a disk may be
+# named as Linux names it.
+test_foreign_words() {
+    local port words log="$work/$TEST_NAME.machine"
+    words="BOOT_IMAGE=/torc reboot=k panic=1 pci=off rw quiet nomodules console=ttyS0"
+    port=$(free_port)
+    microvm "$port" 1 "root=/dev/vda $words -- port=80"
+    check_files "http://127.0.0.1:$port"
+    [ "$(grep -c warning "$log")" -eq 1 ] || die "not one warning"
+    grep -q "warning: command line: ignored.*: $words" "$log" || die "not these words"
+}
 test_bad_memory() {
+    local machine
     expect fail "too little" tools/qemu.sh --mem 2 --no-net \
         --kernel "$build/metal/hello.elf"
     expect fail "too little" tools/qemu.sh --mem 8 --cpus 16 --no-net \
         --kernel "$build/metal/hello.elf"
     bad_host "too small" --mem 1m
+    for machine in microvm pc q35; do
+        expect 1 "KiB of memory, too little to serve" tools/qemu.sh --machine $machine \
+            --mem 3 --kernel "$build/metal/webserver.elf" --disk "$work/site.img"
+    done
+}
+# A machine that cannot start says why, with a status that is not 0.
+test_bad_machine() {
+    local hello=(--no-net --kernel "$build/metal/hello.elf") row
+    for row in "-cpu qemu32:no 64-bit mode" "-cpu pentium3:no 64-bit mode" \
+        "-cpu max,-nx:no NX bit" "-cpu max,-apic:no local APIC" \
+        "-cpu max,-pat:no page attribute table"; do
+        # shellcheck disable=SC2086 # two words
+        expect 1 "error: this processor has ${row#*:}" \
+            tools/qemu.sh "${hello[@]}" -- ${row%:*}
+    done
+    expect 1 "needs 2 MiB of memory to be loaded" tools/qemu.sh --mem 1 "${hello[@]}"
+}
+# 24 MiB of text and as much .bss; what is loaded of it in 28 MiB can say so.
+test_big_image() {
+    local machine big=(--no-net --kernel "$build/metal/big_image.elf")
+    for machine in microvm pc; do
+        expect 0 "hello from cpu 0" tools/qemu.sh --machine $machine --mem 64 "${big[@]}"
+        expect 1 "too little memory for the image" \
+            tools/qemu.sh --machine $machine --mem 64 "${big[@]}" -- -m 28M
+        expect 1 "needs 50 MiB of memory" tools/qemu.sh --machine $machine --mem 49 "${big[@]}"
+    done
 }
 test_bad_tools() {
     local port
@@ -732,7 +1258,7 @@ test_bad_tools() {
 # ---- Running them --------------------------------------------------------------------------
 
 all_tests() {
-    declare -F | sed -n 's/^declare -f test_//p'
+    declare -F | sed -n 's/^declare -f test_//p' | grep -v '^clock_minute$'
 }
 
 # One test, in a process of its own.

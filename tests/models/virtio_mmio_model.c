@@ -1,12 +1,12 @@
 /* Virtio over MMIO: VIRTIO 1.2, section 4.2.2 and, for version 1, 4.2.4. */
-#include "hal/posix/irq.h"
-#include "hal/posix/platform.h"
-#include "hal/posix/simbus.h"
+#include "hal/posix/kernel/irq.h"
+#include "hal/posix/kernel/platform.h"
+#include "hal/posix/kernel/simbus.h"
 #include "tests/models/virtio_model.h"
 #include <stdlib.h>
 #include <string.h>
 
-enum { BASE = 0x10000000, SIZE = 0x200, IRQ = 40, PLACES = 8 };
+enum { BASE = 0x10000000, SIZE = MODEL_MMIO_SIZE, IRQ = 40, PLACES = 40 };
 
 static struct place {
     struct virtio_model *model;
@@ -26,15 +26,19 @@ void mmio_models_reset(void)
 void models_reset(void)
 {
     sim_reset();
+    rings_reset();
     mmio_models_reset();
     pci_models_reset();
 }
 
-static void raise_line(struct virtio_model *model)
+static void raise_line(struct virtio_model *model, int source)
 {
+    (void)source;
     for (unsigned i = 0; i < place_count; i++) {
-        if (places[i].model == model)
-            irq_raise((int)(IRQ + i));
+        if (places[i].model != model)
+            continue;
+        model->by_line++;
+        irq_raise((int)(IRQ + i));
     }
 }
 
@@ -44,9 +48,7 @@ static uint32_t read(void *arg, size_t offset, unsigned width)
     struct virtio_model *model = place->model;
 
     if (offset >= 0x100)
-        return offset - 0x100 < sizeof(model->config)
-                   ? model->config[offset - 0x100]
-                   : 0;
+        return model_config_read(model, offset - 0x100, width);
     if (width != 4 || offset % 4 != 0)
         model_breach("register %#zx read with %u bytes", offset, width);
     switch (offset) {
@@ -66,6 +68,11 @@ static uint32_t read(void *arg, size_t offset, unsigned width)
         return model->isr;
     case 0x070:
         return model_get_status(model);
+    case 0x0fc:
+        if (place->version == 1)
+            model_breach("a legacy device has no configuration generation");
+        model->generation_reads++;
+        return model->generation;
     default:
         model_breach("register %#zx is not for reading", offset);
         return 0;
@@ -75,17 +82,13 @@ static uint32_t read(void *arg, size_t offset, unsigned width)
 /* Version 1: the page of the queue, from which the rest follows: 2.7.2. */
 static void legacy_queue(struct place *place, uint32_t page)
 {
-    struct model_queue *queue =
-        &place->model->queue[place->model->queue_select];
-    uint64_t base = (uint64_t)page * place->page_size;
-    uint64_t end = base + 16U * queue->size + 6 + 2U * queue->size;
+    struct virtio_model *model = place->model;
 
     if (place->page_size == 0)
         model_breach("a queue before the page size");
-    queue->desc = base;
-    queue->driver = base + 16U * queue->size;
-    queue->device = (end + 4095) & ~UINT64_C(4095);
-    model_queue_enable(place->model, place->model->queue_select);
+    model_legacy_queue(model, model->queue_select,
+                       model->queue[model->queue_select].size,
+                       (uint64_t)page * place->page_size);
 }
 
 static void set_half(uint64_t *value, bool high, uint32_t half)
@@ -97,7 +100,7 @@ static void set_half(uint64_t *value, bool high, uint32_t half)
 static void write_queue(struct place *place, size_t offset, uint32_t value)
 {
     struct virtio_model *model = place->model;
-    struct model_queue *queue = &model->queue[model->queue_select];
+    struct ring *queue = &model->queue[model->queue_select];
     bool is_legacy = offset == 0x03c || offset == 0x040;
 
     if (model->queue_select >= model->queue_count)
@@ -144,12 +147,14 @@ static void write(void *arg, size_t offset, unsigned width, uint32_t value)
         model_breach("register %#zx written with %u bytes", offset, width);
     switch (offset) {
     case 0x014:
+        model_select_check(value);
         model->feature_select = value;
         break;
     case 0x020:
         set_half(&model->accepted, model->driver_select != 0, value);
         break;
     case 0x024:
+        model_select_check(value);
         model->driver_select = value;
         break;
     case 0x028:
@@ -172,22 +177,28 @@ static void write(void *arg, size_t offset, unsigned width, uint32_t value)
     }
 }
 
-void model_on_mmio(struct virtio_model *model, unsigned version)
+void model_hidden_on_mmio(struct virtio_model *model, unsigned version,
+                          uint64_t *base, int *irq)
 {
     unsigned index = place_count++;
     struct place *place = &places[index];
     const struct sim_window window = {read, write, place};
-    const struct hal_platform_device device = {
-        .id = "LNRO0005",
-        .base = BASE + (uint64_t)index * SIZE,
-        .size = SIZE,
-        .irq = (int)(IRQ + index),
-    };
 
+    *base = BASE + (uint64_t)index * SIZE;
+    *irq = (int)(IRQ + index);
     *place = (struct place){.model = model, .version = version};
     model->legacy = version == 1;
     model->raise = raise_line;
-    if (sim_claim(HAL_IO_MEMORY, device.base, SIZE, &window) != 0 ||
-        platform_add(&device) != 0)
+    model->is_master = true;
+    if (sim_claim(HAL_IO_MEMORY, *base, SIZE, &window) != 0)
+        abort();
+}
+
+void model_on_mmio(struct virtio_model *model, unsigned version)
+{
+    struct hal_platform_device device = {.id = "LNRO0005", .size = SIZE};
+
+    model_hidden_on_mmio(model, version, &device.base, &device.irq);
+    if (platform_add(&device) != 0)
         abort();
 }

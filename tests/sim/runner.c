@@ -1,8 +1,13 @@
 #include "tests/sim/runner.h"
-#include "hal/posix/host.h"
-#include "hal/posix/sim.h"
-#include "kernel/init.h"
+#include "hal/posix/host/fault.h"
+#include "hal/posix/host/machine.h"
+#include "hal/posix/host/signal_stack.h"
+#include "hal/posix/kernel/idle.h"
+#include "hal/posix/sim/sim.h"
+#include "kernel/boot/init.h"
 #include "tests/sim/invariants.h"
+#include "tests/sim/trace.h"
+#include <assert.h>
 #include <errno.h>
 #include <getopt.h>
 #include <signal.h>
@@ -17,9 +22,15 @@
 
 _Noreturn void kernel_main(const struct hal_boot_info *boot);
 
-enum { JOBS_MAX = 64, RUN_SECONDS = 60, WATCHING_EVERY = 8 };
+enum {
+    JOBS_MAX = 64,
+    RUN_SECONDS = 60,
+    WATCHING_EVERY = 8,
+    FILLED_EVERY = 16,
+    DFS_STEP_NS = 50
+};
 
-enum mode { MODE_SEEDS, MODE_ONE, MODE_TRACE, MODE_DFS };
+enum mode { MODE_SEEDS, MODE_ONE, MODE_TRACE, MODE_DFS, MODE_REPLAYS };
 
 static struct options {
     enum mode mode;
@@ -31,8 +42,7 @@ static struct options {
     unsigned bound; /* DFS: preemptions */
     const char *trace_in;
     const char *trace_out;
-    bool here;  /* no child process: for gdb */
-    bool quiet; /* the machine's console */
+    bool here; /* no child process: for gdb */
 } options = {.first = 1, .seeds = 1000, .driver = SIM_RANDOM, .bound = 2};
 
 static const struct scenario *scenario;
@@ -47,7 +57,27 @@ static int app_main(int argc, char **argv)
     return scenario->run();
 }
 
-const struct torc_app torc_app = {.name = "sim", .main = app_main};
+enum { DRIVERS_MAX = 8 };
+static const struct driver *drivers[DRIVERS_MAX + 1]; /* the scenario's */
+
+const struct torc_app torc_app = {
+    .name = "sim", .main = app_main, .drivers = drivers};
+
+static void drivers_set(const struct driver *const *from)
+{
+    for (unsigned i = 0; from != NULL && from[i] != NULL; i++) {
+        assert(i < DRIVERS_MAX);
+        drivers[i] = from[i];
+    }
+}
+
+/* At every point. */
+static void check(void)
+{
+    invariants_check();
+    if (scenario->check != NULL)
+        scenario->check();
+}
 
 static unsigned cpus_of(uint64_t seed)
 {
@@ -65,18 +95,18 @@ static void config_of(uint64_t seed, struct sim_config *config)
         .seed = seed,
         .depth = 3,
         .length = 20000,
-        .check = invariants_check,
+        .check = check,
     };
 }
 
 static _Noreturn void machine(const struct sim_config *config, uint64_t seed,
-                              struct sim_state *state, bool quiet)
+                              struct sim_state *state)
 {
     const struct host_config host = {
         .cpus = cpus_of(seed),
         .mem_bytes = scenario->mem_bytes,
         .cmdline = "log=error",
-        .quiet = quiet,
+        .fill = seed % FILLED_EVERY == 0, /* it takes as long as the run */
     };
     const struct hal_boot_info *boot;
     struct host_signal_stack stack;
@@ -86,6 +116,8 @@ static _Noreturn void machine(const struct sim_config *config, uint64_t seed,
     boot = host_machine_prepare(&host);
     if (boot == NULL)
         exit(EXIT_FAILURE);
+    if (scenario->plug != NULL)
+        scenario->plug();
     host_signal_stack_open(&stack);
     host_fault_catch();
     kernel_main(boot);
@@ -105,10 +137,57 @@ static struct sim_state *state_map(void)
     return map;
 }
 
+/* ---- What a run that nobody watches says --------------------------------- */
+
+static int console; /* a file without a name; each process has its own */
+
+static void console_open(void)
+{
+    console = memfd_create("console", 0);
+    if (console < 0) {
+        perror("memfd_create");
+        exit(EXIT_FAILURE);
+    }
+}
+
 static void be_quiet(void)
 {
-    if (freopen("/dev/null", "w", stderr) == NULL)
+    if (ftruncate(console, 0) != 0 || lseek(console, 0, SEEK_SET) != 0 ||
+        dup2(console, 1) < 0 || dup2(console, 2) < 0)
         exit(EXIT_FAILURE);
+}
+
+/* The rest of the line behind the last `word` that was said, or "". */
+static const char *said_after(const char *word)
+{
+    static char text[8192];
+    ssize_t len = pread(console, text, sizeof(text) - 1, 0);
+    char *at;
+
+    text[len < 0 ? 0 : len] = '\0';
+    at = strstr(text, word);
+    if (at == NULL)
+        return "";
+    at += strlen(word);
+    at[strcspn(at, "\n")] = '\0';
+    return at;
+}
+
+static void failure_explain(struct sim_state *state, int status)
+{
+    const char *panic = said_after("panic: ");
+
+    if (state->failure[0] != '\0')
+        return;
+    if (state->finished)
+        snprintf(state->failure, sizeof(state->failure),
+                 "the scenario failed with status %d: %s", state->status,
+                 said_after("error: "));
+    else if (panic[0] != '\0')
+        snprintf(state->failure, sizeof(state->failure), "panic: %s", panic);
+    else
+        snprintf(state->failure, sizeof(state->failure), "signal %d",
+                 WIFSIGNALED(status) ? WTERMSIG(status) : 0);
 }
 
 /* Returns whether it ended well; else state->failure says why. */
@@ -128,20 +207,14 @@ static bool run(const struct sim_config *config, uint64_t seed,
         alarm(RUN_SECONDS);
         if (quiet)
             be_quiet();
-        machine(config, seed, state, quiet);
+        machine(config, seed, state);
     }
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
         ;
     if (state->finished && state->status == 0 && WIFEXITED(status) &&
         WEXITSTATUS(status) == 0)
         return true;
-    if (state->failure[0] == '\0')
-        snprintf(state->failure, sizeof(state->failure),
-                 state->finished ? "the scenario failed at line %d"
-                                 : "panic, or signal %d",
-                 state->finished
-                     ? state->status
-                     : (WIFSIGNALED(status) ? WTERMSIG(status) : 0));
+    failure_explain(state, status);
     return false;
 }
 
@@ -173,6 +246,7 @@ static void worker(unsigned job)
     struct sim_state *first = state_map();
     struct sim_state *second = state_map();
 
+    console_open();
     for (uint64_t i = job; i < options.seeds && !*stop; i += options.jobs) {
         uint64_t seed = options.first + i;
         struct sim_config config;
@@ -287,36 +361,28 @@ static int seeds_run(void)
 
 /* ---- Traces -------------------------------------------------------------- */
 
-static void trace_write(const char *path, const struct sim_state *state)
+static void record_to(const char *path, uint64_t seed,
+                      const struct sim_state *state)
 {
-    FILE *file = fopen(path, "w");
+    const struct trace_head head = {
+        .seed = seed, .cpus = cpus_of(seed), .step_ns = state->step_ns};
 
-    if (file == NULL) {
-        perror(path);
-        exit(EXIT_FAILURE);
-    }
-    for (size_t i = 0; i < state->choice_count && i < SIM_TRACE_MAX; i++)
-        fprintf(file, "%u %u %u\n", state->choices[i].tag, state->choices[i].n,
-                state->choices[i].taken);
-    fclose(file);
+    trace_write(path, scenario->name, &head, state);
 }
 
-static size_t trace_read(const char *path, struct sim_choice *trace)
+/* The configuration of a recorded run; its machine is that of --cpus. */
+static void config_of_trace(const char *path, struct sim_choice *trace,
+                            struct sim_config *config)
 {
-    FILE *file = fopen(path, "r");
-    unsigned tag, n, taken;
-    size_t count = 0;
+    struct trace_head head;
+    size_t length = trace_read(path, scenario->name, &head, trace);
 
-    if (file == NULL) {
-        perror(path);
-        exit(EXIT_FAILURE);
-    }
-    while (count < SIM_TRACE_MAX &&
-           fscanf(file, "%u %u %u", &tag, &n, &taken) == 3)
-        trace[count++] =
-            (struct sim_choice){(uint8_t)n, (uint8_t)taken, (uint8_t)tag};
-    fclose(file);
-    return count;
+    config_of(head.seed, config);
+    options.cpus = head.cpus;
+    config->driver = SIM_TRACE;
+    config->step_ns = head.step_ns;
+    config->trace = trace;
+    config->trace_length = length;
 }
 
 static int one_run(void)
@@ -327,23 +393,97 @@ static int one_run(void)
     bool well;
 
     config_of(options.first, &config);
+    if (options.mode == MODE_TRACE)
+        config_of_trace(options.trace_in, trace, &config);
     config.record = true;
-    if (options.mode == MODE_TRACE) {
-        config.driver = SIM_TRACE;
-        config.trace = trace;
-        config.trace_length = trace_read(options.trace_in, trace);
-    }
     if (options.here)
-        machine(&config, options.first, state, options.quiet);
-    well = run(&config, options.first, state, options.quiet);
+        machine(&config, config.seed, state);
+    well = run(&config, config.seed, state, false);
     printf("%s %s: hash %016lx, %lu points, %lu choices, %lu ns%s%s\n",
            well ? "ok  " : "FAIL", scenario->name, (unsigned long)state->hash,
            (unsigned long)state->steps, (unsigned long)state->choice_count,
            (unsigned long)state->time_ns, well ? "" : ": ",
            well ? "" : state->failure);
     if (options.trace_out != NULL)
-        trace_write(options.trace_out, state);
+        record_to(options.trace_out, config.seed, state);
     return well ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+/* ---- Traces tell the truth ----------------------------------------------- */
+
+/* Whether this trace leads to the run that was recorded. */
+static bool same_again(const struct sim_config *config,
+                       const struct sim_state *recorded,
+                       struct sim_state *again)
+{
+    return run(config, config->seed, again, true) &&
+           again->hash == recorded->hash && again->steps == recorded->steps &&
+           again->time_ns == recorded->time_ns;
+}
+
+/* Whether the run ends with the word that the trace is of another one. */
+static bool refused(const struct sim_config *config, struct sim_state *again)
+{
+    static const char word[] = "the trace does not fit";
+
+    return !run(config, config->seed, again, true) &&
+           strncmp(again->failure, word, sizeof(word) - 1) == 0;
+}
+
+/* The recorded run of a seed, again from its file; and not, when a choice of it
+ * was altered or the last one is missing. NULL, or what is wrong. */
+static const char *replay_check(uint64_t seed, const char *path,
+                                struct sim_state *recorded,
+                                struct sim_state *again)
+{
+    static struct sim_choice trace[SIM_TRACE_MAX];
+    struct sim_config config;
+    struct sim_choice *middle;
+
+    config_of(seed, &config);
+    config.record = true;
+    if (!run(&config, seed, recorded, true))
+        return recorded->failure;
+    record_to(path, seed, recorded);
+    config_of_trace(path, trace, &config);
+    if (!same_again(&config, recorded, again))
+        return "its trace leads to another run";
+    middle = &trace[config.trace_length / 2];
+    middle->n++;
+    if (!refused(&config, again))
+        return "a trace with another number of choices is taken";
+    middle->n--;
+    middle->tag++;
+    if (!refused(&config, again))
+        return "a trace of another question is taken";
+    middle->tag--;
+    config.trace_length--;
+    return refused(&config, again) ? NULL : "a trace that is cut is taken";
+}
+
+static int replays_run(void)
+{
+    struct sim_state *recorded = state_map();
+    struct sim_state *again = state_map();
+    char path[] = "/tmp/sim-trace-XXXXXX";
+    int fd = mkstemp(path);
+    const char *wrong = fd < 0 ? "there is no place for its trace" : NULL;
+    uint64_t seed = options.first;
+    unsigned cpus = options.cpus;
+
+    for (; wrong == NULL && seed < options.first + options.seeds; seed++) {
+        wrong = replay_check(seed, path, recorded, again);
+        options.cpus = cpus;
+    }
+    if (wrong != NULL)
+        printf("FAIL %s, seed %lu: %s\n", scenario->name,
+               (unsigned long)seed - 1, wrong);
+    else
+        printf("ok   %s: the traces of %lu seeds lead to the same runs\n",
+               scenario->name, (unsigned long)options.seeds);
+    close(fd);
+    unlink(path);
+    return wrong == NULL ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 /* ---- Every schedule up to a bound ---------------------------------------- */
@@ -383,15 +523,17 @@ static int dfs_run(void)
 
         config_of(0, &config);
         config.driver = SIM_TRACE;
+        config.step_ns = DFS_STEP_NS;
         config.trace = trace;
         config.trace_length = length;
+        config.trace_open = true;
         runs++;
         if (!run(&config, 0, state, true)) {
-            trace_write("sim.trace", state);
-            printf("FAIL %s, schedule %lu: %s\n  replay: %s --trace sim.trace "
-                   "--cpus %u\n",
-                   scenario->name, (unsigned long)runs, state->failure, program,
-                   cpus_of(0));
+            record_to("sim.trace", 0, state);
+            printf("FAIL %s, schedule %lu: %s\n  replay: %s --trace "
+                   "sim.trace\n",
+                   scenario->name, (unsigned long)runs, state->failure,
+                   program);
             return EXIT_FAILURE;
         }
         memcpy(trace, state->choices,
@@ -421,6 +563,7 @@ static const char usage[] =
     "  --driver D      random, or pct: priorities with three changes\n"
     "  --record FILE   with --seed: write the choices\n"
     "  --trace FILE    make these choices\n"
+    "  --replays N     whether the traces of so many seeds lead to their runs\n"
     "  --dfs BOUND     every schedule with at most BOUND preemptions\n";
 
 static uint64_t number(const char *text)
@@ -475,6 +618,10 @@ static void option_take(int option)
         options.mode = MODE_TRACE;
         options.trace_in = optarg;
         break;
+    case 'p':
+        options.mode = MODE_REPLAYS;
+        options.seeds = number(optarg);
+        break;
     case 'r':
         options.trace_out = optarg;
         break;
@@ -490,17 +637,19 @@ static void option_take(int option)
 int sim_main(int argc, char **argv, const struct scenario *what)
 {
     static const struct option longs[] = {
-        {"seeds", 1, NULL, 'n'},  {"first", 1, NULL, 'f'},
-        {"jobs", 1, NULL, 'j'},   {"seed", 1, NULL, 's'},
-        {"cpus", 1, NULL, 'c'},   {"driver", 1, NULL, 'd'},
-        {"dfs", 1, NULL, 'b'},    {"trace", 1, NULL, 't'},
-        {"record", 1, NULL, 'r'}, {"here", 0, NULL, 'h'},
-        {NULL, 0, NULL, 0},
+        {"seeds", 1, NULL, 'n'},   {"first", 1, NULL, 'f'},
+        {"jobs", 1, NULL, 'j'},    {"seed", 1, NULL, 's'},
+        {"cpus", 1, NULL, 'c'},    {"driver", 1, NULL, 'd'},
+        {"dfs", 1, NULL, 'b'},     {"trace", 1, NULL, 't'},
+        {"record", 1, NULL, 'r'},  {"here", 0, NULL, 'h'},
+        {"replays", 1, NULL, 'p'}, {NULL, 0, NULL, 0},
     };
     int option;
 
     scenario = what;
+    drivers_set(what->drivers);
     program = argv[0];
+    console_open();
     options.jobs = (unsigned)sysconf(_SC_NPROCESSORS_ONLN);
     while ((option = getopt_long(argc, argv, "", longs, NULL)) != -1)
         option_take(option);
@@ -508,5 +657,7 @@ int sim_main(int argc, char **argv, const struct scenario *what)
         options.jobs = 2;
     if (options.mode == MODE_SEEDS)
         return seeds_run();
+    if (options.mode == MODE_REPLAYS)
+        return replays_run();
     return options.mode == MODE_DFS ? dfs_run() : one_run();
 }

@@ -8,12 +8,19 @@
 
 #include <stddef.h>
 
+struct driver;
+
 struct scenario {
     const char *name;
     unsigned cpus_min; /* the seed chooses from these, unless --cpus does */
     unsigned cpus_max;
     size_t mem_bytes; /* of each CPU */
     int (*run)(void); /* in the main thread; 0: all was well */
+
+    /* NULL where there are no devices: */
+    const struct driver *const *drivers; /* NULL-terminated */
+    void (*plug)(void);  /* put devices into the machine before it boots */
+    void (*check)(void); /* at every point: what must be true of them */
 };
 
 /* The program's main(). */

@@ -1,6 +1,6 @@
 /* Everything at once, in a size the seed chooses. */
-#include "hal/posix/host.h"
-#include "hal/posix/sim.h"
+#include "hal/posix/host/console.h"
+#include "hal/posix/sim/sim.h"
 #include "tests/sim/runner.h"
 #include "tests/stress/stress.h"
 

@@ -1,6 +1,7 @@
 #include "tests/stress/stress.h"
-#include "kernel/heap.h"
-#include "kernel/thread.h"
+#include "kernel/heap/heap.h"
+#include "kernel/thread/sync_check.h"
+#include "kernel/thread/thread.h"
 #include <torc/log.h>
 #include <torc/machine.h>
 #include <torc/memory.h>
@@ -115,7 +116,8 @@ static void worker_cleanup(void *arg)
         if (worker->block[i] != NULL)
             block_drop(worker, i);
     }
-    mem_free(worker);
+    if (worker->depth > 0)
+        mem_free(worker);
 }
 
 /* ---- What it does -------------------------------------------------------- */
@@ -295,6 +297,7 @@ static int cpu_begin(void *arg)
     (void)arg;
     per_cpu[cpu].line = 0;
     per_cpu[cpu].inside = 0;
+    thread_sleep(NS_PER_MS); /* the first timer of a CPU allocates its table */
     if (channel_create(CHANNEL, &per_cpu[cpu].channel) != 0)
         return __LINE__;
     if (mutex_create(&per_cpu[cpu].mutex) != 0)
@@ -334,6 +337,9 @@ static int cpu_count_things(void *arg)
     mem_get_stats(&stats);
     per_cpu[cpu_id()].blocks = stats.block_count;
     per_cpu[cpu_id()].threads = cpu_self()->thread_count;
+    channel_check(per_cpu[cpu_id()].channel);
+    mutex_check(per_cpu[cpu_id()].mutex);
+    semaphore_check(per_cpu[cpu_id()].never);
     return 0;
 }
 
@@ -352,6 +358,10 @@ static int on_all(int (*fn)(void *))
     return 0;
 }
 
+/* They are freed when they were joined: a thread that is killed before its
+ * first turn never runs. Children, which nobody can kill, free themselves. */
+static struct worker *workers[STRESS_WORKERS_MAX];
+
 static int workers_start(const struct stress *stress, thread_id *ids)
 {
     uint64_t random = stress->seed * 2 + 1;
@@ -365,6 +375,7 @@ static int workers_start(const struct stress *stress, thread_id *ids)
             worker = mem_alloc_zeroed(sizeof(*worker));
         } while (worker == NULL);
         random = random * UINT64_C(6364136223846793005) + 1442695040888963407;
+        workers[i] = worker;
         worker->random = random;
         worker->ops = stress->ops;
         worker->victims = i;
@@ -395,6 +406,7 @@ static int workers_join(const struct stress *stress, const thread_id *ids)
             bad = __LINE__;
         else if (value != 0 && value != -ECANCELED)
             bad = __LINE__;
+        mem_free(workers[i]);
     }
     return bad;
 }
@@ -408,7 +420,7 @@ static int settle(const uint64_t *blocks, const unsigned *threads)
         if (on_all(cpu_count_things) != 0)
             return __LINE__;
         for (unsigned cpu = 0; cpu < cpu_count(); cpu++)
-            same = same && per_cpu[cpu].blocks <= blocks[cpu] &&
+            same = same && per_cpu[cpu].blocks == blocks[cpu] &&
                    per_cpu[cpu].threads == threads[cpu];
         if (same)
             return 0;
@@ -448,7 +460,7 @@ int stress_run(const struct stress *stress)
 {
     static uint64_t blocks[HAL_CPU_MAX]; /* of the CPU of the caller */
     static unsigned threads[HAL_CPU_MAX];
-    static thread_id workers[STRESS_WORKERS_MAX];
+    static thread_id ids[STRESS_WORKERS_MAX];
     static thread_id sinks[HAL_CPU_MAX];
     int status = on_all(cpu_begin);
 
@@ -457,14 +469,13 @@ int stress_run(const struct stress *stress)
     if (status == 0)
         status = on_all(cpu_count_things);
     for (unsigned cpu = 0; cpu < cpu_count(); cpu++) {
-        /* Tables of threads and timers may come to stay, and spare parcels. */
-        blocks[cpu] = per_cpu[cpu].blocks + 4;
+        blocks[cpu] = per_cpu[cpu].blocks;
         threads[cpu] = per_cpu[cpu].threads;
     }
     if (status == 0)
-        status = workers_start(stress, workers);
+        status = workers_start(stress, ids);
     if (status == 0)
-        status = workers_join(stress, workers);
+        status = workers_join(stress, ids);
     if (status == 0)
         status = settle(blocks, threads);
     if (status == 0)

@@ -1,18 +1,18 @@
 #include "tests/wmm/machine.h"
 #include "hal/hal.h"
-#include "kernel/cmdline.h"
-#include "kernel/exchange.h"
-#include "kernel/heap.h"
-#include "kernel/idle.h"
-#include "kernel/lib/check.h"
-#include "kernel/mem.h"
-#include "kernel/panic.h"
-#include "kernel/percpu.h"
-#include "kernel/thread.h"
+#include "kernel/base/cmdline.h"
+#include "kernel/base/panic.h"
+#include "kernel/cpu/exchange.h"
+#include "kernel/cpu/percpu.h"
+#include "kernel/heap/heap.h"
+#include "kernel/memory/mem.h"
+#include "kernel/thread/idle.h"
+#include "kernel/thread/thread.h"
 #include "tests/wmm/threads.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <torc/assert.h>
 
 enum { CPUS_MAX = 16, CPU_MEMORY = MEM_SHARE_MIN + 16 * PAGE_SIZE };
 
@@ -70,8 +70,9 @@ void machine_boot(unsigned cpu_count, unsigned threads, const unsigned *cpus)
         heap_init() != 0 || idle_init() != 0)
         wmm_fail("no memory");
     for (unsigned cpu = 0; cpu < cpu_count; cpu++) {
-        if (percpu_create(cpu) == NULL)
+        if (percpu_create(cpu, HEAP_CPU_BLOCK_SIZE) == NULL)
             wmm_fail("no memory");
+        heap_create(cpu_of(cpu));
     }
     if (exchange_init(cpu_count) != 0)
         wmm_fail("no memory");
@@ -106,13 +107,6 @@ int option_number(const char *key, uint64_t min, uint64_t max, uint64_t *value)
     if (strcmp(key, "poll") == 0)
         *value = machine.poll_us;
     return 0;
-}
-
-bool thread_accounting;
-
-/* There are no threads, and none to reuse. */
-void thread_spares_drop(void)
-{
 }
 
 void hal_cpu_relax(void)
@@ -155,6 +149,11 @@ void hal_dma_unmap(void *ptr, size_t size)
 {
     (void)ptr;
     (void)size;
+}
+
+uint64_t hal_dma_addr(const void *ptr)
+{
+    return (uintptr_t)ptr;
 }
 
 void panic(const char *format, ...)

@@ -18,9 +18,6 @@ void machine_poll(unsigned us);
 /* The same: let them watch memory while they sleep. */
 void machine_watch(void);
 
-/* exchange_pass(), which is inline, as a part of the kernel (pass.c). */
-bool wmm_pass(struct cpu *cpu);
-
 /* After machine_boot(): whoever interrupts `cpu` is at fault. */
 void machine_hush(unsigned cpu);
 

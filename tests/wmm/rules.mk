@@ -2,9 +2,11 @@
 # for ThreadSanitizer, and linked to tests/wmm/hooks.c instead of to it. Each
 # atomic operation of the source is one in the code: nothing inlined.
 WMM := $(BUILD)/wmm
-WMM_KERNEL := kernel/exchange.c kernel/heap.c kernel/heap_check.c kernel/heap_home.c \
-	kernel/idle.c kernel/mem.c kernel/percpu.c tests/wmm/pass.c
-WMM_WATCHED := tests/wmm/litmus.c tests/wmm/scenarios.c
+WMM_KERNEL := kernel/cpu/exchange.c kernel/heap/heap.c kernel/heap/heap_check.c kernel/heap/heap_home.c \
+	kernel/thread/idle.c kernel/memory/mem.c kernel/memory/page.c kernel/cpu/percpu.c \
+	kernel/cpu/pass.c kernel/cpu/irq_work.c drivers/virtqueue.c \
+	drivers/virtqueue_split.c drivers/virtqueue_packed.c tests/wmm/timeline.c
+WMM_WATCHED := tests/wmm/litmus.c tests/wmm/scenarios.c tests/wmm/virtqueue.c
 WMM_RUNTIME := tests/wmm/explore.c tests/wmm/hooks.c tests/wmm/machine.c \
 	tests/wmm/main.c tests/wmm/model.c tests/wmm/mutant.c tests/wmm/race.c \
 	tests/wmm/switch.S tests/wmm/threads.c

@@ -4,14 +4,16 @@
  * when it has received all that it will; an item that is lost, or lies where
  * nobody looks, leaves its receiver waiting, which is a deadlock.
  */
+#include "tests/wmm/scenarios.h"
 #include "hal/hal.h"
-#include "kernel/exchange_inline.h"
-#include "kernel/heap.h"
-#include "kernel/idle.h"
-#include "kernel/lib/check.h"
-#include "kernel/percpu.h"
+#include "kernel/cpu/exchange_inline.h"
+#include "kernel/cpu/pass.h"
+#include "kernel/cpu/percpu.h"
+#include "kernel/heap/heap.h"
+#include "kernel/thread/idle.h"
 #include "tests/wmm/machine.h"
 #include "tests/wmm/wmm.h"
+#include <torc/assert.h>
 #include <torc/machine.h>
 #include <torc/memory.h>
 #include <torc/time.h>
@@ -46,15 +48,11 @@ uint64_t hal_time_ns(void)
 
 /* ---- What a CPU does ----------------------------------------------------- */
 
-/* A pass as in sched.c; whether it leaves something urgent to send. */
+/* The scheduler's pass; whether it leaves something urgent to send. */
 static bool pass(void)
 {
-    struct cpu *cpu = cpu_self();
-
-    if (exchange_look(cpu->exchange->watch) == 0 && !cpu->attention)
-        return false;
-    cpu->attention = wmm_pass(cpu);
-    return cpu->attention;
+    cpu_pass(cpu_self());
+    return cpu_self()->exchange->busy;
 }
 
 /* Pass without sleep until `count` have come and nothing is left to send. */
@@ -474,7 +472,7 @@ static void lazy_twice_then_urgent_0(void)
 static void hurry_0(void)
 {
     send_lazily(0, 1, 0);
-    exchange_hurry();
+    exchange_flush();
     sleep_for(0);
 }
 
@@ -484,7 +482,7 @@ static void hurry_behind_0(void)
     send_lazily(0, 1, 0);
     nap();
     send_lazily(1, 1, 1);
-    exchange_hurry();
+    exchange_flush();
     sleep_for(0);
 }
 
@@ -690,7 +688,7 @@ static void free_parcel_1(void)
 {
     sleep_for(2);
     nap();
-    while (pass() || cpu_self()->heap->spare == NULL)
+    while (pass() || heap_self()->spare == NULL)
         hal_cpu_relax();
 }
 
@@ -736,15 +734,15 @@ static void free_twice_0(void)
         block_sent();
         poll_for_blocks();
     }
-    exchange_hurry();
+    exchange_flush();
     poll_for(0);
 }
 
 static void free_twice_1(void)
 {
-    while (pass() || mine[1].received < 4 || cpu_self()->heap->spare == NULL) {
+    while (pass() || mine[1].received < 4 || heap_self()->spare == NULL) {
         hal_cpu_relax();
-        exchange_hurry();
+        exchange_flush();
     }
 }
 
@@ -815,6 +813,33 @@ static void free_then_answer_1(void)
 /* Few mutants get to the last group: those that take longest, and first. */
 /* clang-format off */
 const struct wmm_test wmm_scenarios[] = {
+    {.name = "timeline", .threads = 2, .bound = WMM_UNBOUNDED,
+     .setup = timeline_setup, .run = {timeline_writer, timeline_reader}},
+    {.name = "virtqueue", .threads = 2, .bound = WMM_UNBOUNDED,
+     .setup = virtqueue_setup, .run = {virtqueue_driver_1, virtqueue_device_1}},
+    {.name = "virtqueue_two", .threads = 2, .bound = WMM_UNBOUNDED,
+     .setup = virtqueue_setup, .run = {virtqueue_driver_2, virtqueue_device_2}},
+    {.name = "virtqueue_event", .threads = 2, .bound = WMM_UNBOUNDED,
+     .setup = virtqueue_event_setup,
+     .run = {virtqueue_driver_1, virtqueue_device_1}},
+    {.name = "virtqueue_event_two", .threads = 2, .bound = WMM_UNBOUNDED,
+     .setup = virtqueue_event_setup,
+     .run = {virtqueue_driver_2, virtqueue_device_2}},
+    {.name = "virtqueue_packed", .threads = 2, .bound = WMM_UNBOUNDED,
+     .setup = virtqueue_packed_setup,
+     .run = {virtqueue_driver_1, virtqueue_device_1}},
+    {.name = "virtqueue_packed_two", .threads = 2, .bound = WMM_UNBOUNDED,
+     .setup = virtqueue_packed_setup,
+     .run = {virtqueue_driver_2, virtqueue_device_2}},
+    {.name = "virtqueue_packed_again", .threads = 2, .bound = WMM_UNBOUNDED,
+     .setup = virtqueue_packed_setup,
+     .run = {virtqueue_driver_again, virtqueue_device_2}},
+    {.name = "virtqueue_packed_event", .threads = 2, .bound = WMM_UNBOUNDED,
+     .setup = virtqueue_packed_event_setup,
+     .run = {virtqueue_driver_1, virtqueue_device_1}},
+    {.name = "virtqueue_packed_event_two", .threads = 2, .bound = WMM_UNBOUNDED,
+     .setup = virtqueue_packed_event_setup,
+     .run = {virtqueue_driver_2, virtqueue_device_2}},
     {.name = "one_batch", .threads = 2, .bound = WMM_UNBOUNDED,
      .setup = two_cpus, .run = {one_batch_0, receive_2}},
     {.name = "two_batches", .threads = 2, .bound = WMM_UNBOUNDED,

@@ -2,7 +2,7 @@
 #ifndef TORC_CPU_LOCAL_H
 #define TORC_CPU_LOCAL_H
 
-/* The per-CPU block is at %gs:0; hal/baremetal/cpu.c sets the base. */
+/* The per-CPU block is at %gs:0; hal/baremetal/cpu/cpu.c sets the base. */
 static inline void *hal_cpu_local(void)
 {
     void *local;

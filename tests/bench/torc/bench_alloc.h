@@ -2,7 +2,7 @@
 #ifndef TORC_TESTS_BENCH_ALLOC_H
 #define TORC_TESTS_BENCH_ALLOC_H
 
-#include "kernel/exchange_inline.h"
+#include "kernel/cpu/exchange_inline.h"
 #include <torc/memory.h>
 
 static inline void *bench_alloc(size_t size)

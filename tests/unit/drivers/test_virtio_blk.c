@@ -1,514 +1,496 @@
 /*
- * The virtio disk over each transport, against the model: what it sets up, what
- * it sends, and what it does when the device lies, fails, or says nothing.
+ * Requests of the virtio disk: each operation, many at a time, long ones, their
+ * ends in any order, their errors; another size; several queues.
  */
-#include "drivers/drivers.h"
-#include "kernel/block.h"
-#include "kernel/heap.h"
-#include "kernel/lib/bytes.h"
-#include "kernel/thread.h"
-#include "tests/fakes/cmocka_all.h"
-#include "tests/fakes/machine.h"
-#include "tests/models/virtio_model.h"
-#include <string.h>
-#include <torc/memory.h>
-#include <torc/time.h>
+#include "tests/unit/drivers/virtio_blk_fixture.h"
 
-enum { SECTORS = 2048, F_SIZE_MAX = 1, F_RO = 5, F_FLUSH = 9 };
+static struct buf *buf;
 
-static struct virtio_model model;
-static uint8_t data[SECTORS * 512];
-static unsigned flushes;
-static unsigned requests_seen;
-static int fail_request;  /* the n-th gets IOERR */
-static int short_request; /* the n-th writes less than it should */
-static bool silent;       /* nothing is answered */
-
-/* VIRTIO 1.2, 5.2.6: one request. */
-static void serve(struct model_chain *chain)
+/* A started disk, and a buffer for MANY sectors. */
+static void started(unsigned transport)
 {
-    uint8_t *header = chain->piece[0].data;
-    uint8_t *status = chain->piece[chain->count - 1].data;
-    uint32_t type = le32_get(header);
-    uint64_t sector = le64_get(header + 8);
-    uint32_t written = 1;
-
-    if (chain->count < 2 || chain->piece[0].len != 16 ||
-        chain->piece[chain->count - 1].len != 1 ||
-        !chain->piece[chain->count - 1].writable || chain->piece[0].writable)
-        model_breach("a block request of a strange form");
-    requests_seen++;
-    *status = fail_request > 0 && --fail_request == 0 ? 1 : 0;
-    if (type == 4) {
-        if (!(model.accepted & 1 << F_FLUSH))
-            model_breach("a flush without the feature");
-        flushes++;
-    }
-    for (unsigned i = 1; i + 1 < chain->count; i++) {
-        uint32_t len = chain->piece[i].len;
-
-        if (sector * 512 + len > sizeof(data) || len % 512 != 0)
-            model_breach("sector %llu, %u bytes", (unsigned long long)sector,
-                         len);
-        if (chain->piece[i].writable != (type == 0))
-            model_breach("data in the wrong direction");
-        if (type == 0 && *status == 0)
-            memcpy(chain->piece[i].data, data + sector * 512, len);
-        else if (type == 1 && *status == 0)
-            memcpy(data + sector * 512, chain->piece[i].data, len);
-        if (type == 0)
-            written += len;
-        sector += len / 512;
-    }
-    if (short_request > 0 && --short_request == 0)
-        written = 1;
-    model_complete(&model, 0, chain->head, written);
-}
-
-static void step(void)
-{
-    struct model_chain chain;
-
-    while (!silent && model_take(&model, 0, &chain))
-        serve(&chain);
-}
-
-/* A thread that is the device, so that others may wait for it. */
-static bool stop;
-static thread_id device_thread;
-
-static int device_run(void *arg)
-{
-    (void)arg;
-    while (!stop) {
-        step();
-        thread_yield();
-    }
-    return 0;
-}
-
-static struct block_device *disk;
-
-static void fresh(void)
-{
-    models_reset();
-    memset(&model, 0, sizeof(model));
-    model = (struct virtio_model){
-        .id = 2,
-        .offered = UINT64_C(1) << 32 | 1 << F_FLUSH,
-        .queue_max = 128,
-        .queue_count = 1,
-    };
-    le64_put(model.config, SECTORS);
-    flushes = requests_seen = 0;
-    fail_request = short_request = 0;
-    silent = stop = false;
-    for (size_t i = 0; i < sizeof(data); i++)
-        data[i] = (uint8_t)(i / 512 * 7 + i % 512);
-}
-
-static int start(void)
-{
-    assert_int_equal(virtio_blk_driver.probe(), 0);
-    disk = block_from_device(device_find(DEVICE_BLOCK, 0));
-    if (disk == NULL)
-        return -ENODEV;
-    assert_int_equal(thread_create(NULL, device_run, NULL, &device_thread), 0);
-    return device_dedicate(&disk->device, 0);
-}
-
-static void finish(void)
-{
-    stop = true;
-    assert_int_equal(thread_join(device_thread, NULL), 0);
-    machine_detach();
-}
-
-/* Read, write, flush, many at once: the same over every transport. */
-static void exercise(void)
-{
-    uint8_t *buf = dma_alloc(600 * 512);
-
+    plug(transport);
     assert_int_equal(start(), 0);
-    assert_int_equal(disk->sectors, SECTORS);
-    assert_int_equal(block_read(disk, 5, 600, buf), 0);
-    assert_memory_equal(buf, data + 5 * 512, 600 * 512);
-    memset(buf, 0xc3, 1024);
-    assert_int_equal(block_write(disk, SECTORS - 2, 2, buf), 0);
-    assert_memory_equal(data + (SECTORS - 2) * 512, buf, 1024);
-    assert_int_equal(block_flush(disk), 0);
-    assert_int_equal(block_read(disk, SECTORS, 1, buf), -EINVAL);
-    assert_int_equal(flushes, (model.accepted & 1 << F_FLUSH) ? 1 : 0);
-    assert_true(model.interrupts > 0);
-    dma_free(buf, 600 * 512);
+    buf = buf_alloc(MANY * 512);
+}
+
+static void ended(void)
+{
+    buf_put(buf);
     finish();
 }
 
-static void test_blk_over_mmio(void **state)
+/* Submit one request, and wait. */
+static int run(struct block_request *request)
 {
-    (void)state;
-    fresh();
-    machine_attach(8 << 20);
-    model_on_mmio(&model, 2);
-    exercise();
-    assert_true(model.accepted >> 32 & 1);
+    done_count = 0;
+    done_status[(uintptr_t)request->cookie] = 1;
+    if (block_submit(&disk_open, request) != 0)
+        return 1;
+    await(1);
+    return done_status[(uintptr_t)request->cookie];
 }
 
-static void test_blk_over_legacy_mmio(void **state)
+static void test_blk_each_operation(void **state)
 {
-    (void)state;
-    fresh();
-    model.offered = 1 << F_FLUSH;
-    machine_attach(8 << 20);
-    model_on_mmio(&model, 1);
-    exercise();
-}
-
-static void test_blk_over_pci(void **state)
-{
-    const struct pci_model_options options = {.no_msix = false};
+    static const uint8_t zeros[2048];
 
     (void)state;
-    fresh();
-    machine_attach(8 << 20);
-    model_on_pci(&model, &options);
-    exercise();
-}
+    for (unsigned transport = 0; transport < TRANSPORTS; transport++) {
+        struct block_request *request;
 
-static void test_blk_over_pci_line(void **state)
-{
-    const struct pci_model_options options = {.no_msix = true};
-
-    (void)state;
-    fresh();
-    machine_attach(8 << 20);
-    model_on_pci(&model, &options);
-    exercise();
-}
-
-static void test_blk_transitional_id(void **state)
-{
-    const struct pci_model_options options = {.device_id = 0x1001};
-
-    (void)state;
-    fresh();
-    machine_attach(8 << 20);
-    model_on_pci(&model, &options);
-    exercise();
-}
-
-/* What cannot be used is left out, and says so; the machine goes on. */
-static void test_blk_devices_left_out(void **state)
-{
-    static const struct pci_model_options options[] = {
-        {.no_modern = true},
-        {.no_modern = true, .cap_loop = true},
-        {.bar_at_zero = true},
-    };
-
-    (void)state;
-    for (size_t i = 0; i < COUNT_OF(options); i++) {
         fresh();
-        machine_attach(8 << 20);
-        model_on_pci(&model, &options[i]);
-        assert_int_equal(virtio_blk_driver.probe(), 0);
-        assert_null(device_find(DEVICE_BLOCK, 0));
-        machine_detach();
-    }
-    for (unsigned i = 0; i < 4; i++) {
-        fresh();
-        model.refuse_features = i == 0;
-        model.never_resets = i == 1;
-        if (i == 2)
-            le64_put(model.config, 0); /* no sectors */
-        if (i == 3)
-            le64_put(model.config, UINT64_MAX);
-        machine_attach(8 << 20);
-        model_on_mmio(&model, 2);
-        assert_int_equal(virtio_blk_driver.probe(), 0);
-        assert_null(device_find(DEVICE_BLOCK, 0));
-        machine_detach();
+        blk_model_discard(&model, 16, 32);
+        started(transport);
+        assert_int_equal(run(request_make(buf, 3, BLOCK_READ)), 0);
+        assert_memory_equal(buf->base + 3 * 512, data + 6 * 512, 512);
+        memset(buf->base, 0x5a, 512);
+        assert_int_equal(run(request_make(buf, 0, BLOCK_WRITE)), 0);
+        assert_memory_equal(data, buf->base, 512);
+        assert_int_equal(run(request_make(buf, 0, BLOCK_FLUSH)), 0);
+        assert_int_equal(model.flushes, 1);
+        request = request_make(buf, 4, BLOCK_DISCARD);
+        request->sectors = 4;
+        assert_int_equal(run(request), 0);
+        assert_memory_equal(data + 8 * 512, zeros, 2048);
+        assert_int_equal(data[12 * 512], (uint8_t)(12 * 7));
+        request = request_make(buf, 10, BLOCK_WRITE_ZEROES);
+        request->sectors = 2;
+        assert_int_equal(run(request), 0);
+        assert_memory_equal(data + 20 * 512, zeros, 1024);
+        assert_int_equal(data[22 * 512], (uint8_t)(22 * 7));
+        assert_int_equal(model.discards, 1);
+        assert_int_equal(model.zeroes, 1);
+        assert_int_equal(model.reads, 1);
+        assert_int_equal(model.writes, 1);
+        ended();
     }
 }
 
-static void test_blk_capability_loop_ends(void **state)
+/* Ranges longer than the device takes go in parts. */
+static void test_blk_long_ranges(void **state)
 {
-    const struct pci_model_options options = {.cap_loop = true};
+    struct block_request *request;
 
     (void)state;
     fresh();
-    machine_attach(8 << 20);
-    model_on_pci(&model, &options);
-    exercise();
+    blk_model_discard(&model, 16, 32);
+    started(MMIO);
+    request = request_make(buf, 0, BLOCK_DISCARD);
+    request->sectors = 100;
+    assert_int_equal(run(request), 0);
+    assert_int_equal(model.discards, 7);
+    request = request_make(buf, 1, BLOCK_WRITE_ZEROES);
+    request->sectors = 100;
+    assert_int_equal(run(request), 0);
+    assert_int_equal(model.zeroes, 4);
+    for (unsigned i = 0; i < 102 * 512; i++)
+        assert_int_equal(data[i], 0);
+    assert_int_equal(data[102 * 512], (uint8_t)(102 * 7));
+    ended();
 }
 
-static void test_blk_features(void **state)
+/* What the device does not offer it is not asked for. */
+static void test_blk_operations_it_has_not(void **state)
 {
-    uint8_t *buf;
+    (void)state;
+    fresh();
+    started(MMIO);
+    assert_int_equal(
+        block_submit(&disk_open, request_make(buf, 0, BLOCK_DISCARD)),
+        -ENOTSUP);
+    assert_int_equal(run(request_make(buf, 0, BLOCK_WRITE_ZEROES)), 0);
+    assert_int_equal(model.zeroes, 0);
+    assert_int_equal(model.writes, 1); /* of zeros */
+    assert_int_equal(data[0] | data[511], 0);
+    ended();
+}
+
+/* A write with FUA is followed by a flush; PREFLUSH comes before. */
+static void test_blk_durable_writes(void **state)
+{
+    struct block_request *request;
 
     (void)state;
     fresh();
-    model.offered |= 1 << F_RO | 1 << F_SIZE_MAX;
-    model.offered &= ~(uint64_t)(1 << F_FLUSH);
-    le32_put(model.config + 8, 4096); /* size_max */
-    machine_attach(8 << 20);
-    model_on_mmio(&model, 2);
+    started(MMIO);
+    request = request_make(buf, 0, BLOCK_WRITE);
+    request->flags = BLOCK_FUA;
+    assert_int_equal(run(request), 0);
+    assert_int_equal(model.flushes, 1);
+    request = request_make(buf, 0, BLOCK_WRITE);
+    request->flags = BLOCK_FUA | BLOCK_PREFLUSH;
+    assert_int_equal(run(request), 0);
+    assert_int_equal(model.flushes, 3);
+    ended();
+}
+
+static void test_blk_large_sectors(void **state)
+{
+    uint8_t *bytes;
+
+    (void)state;
+    fresh();
+    blk_model_limits(&model, 0, 0, 4096);
+    plug(MMIO);
     assert_int_equal(start(), 0);
-    buf = dma_alloc(16384);
-    requests_seen = 0;
-    assert_int_equal(block_read(disk, 0, 32, buf), 0);
-    assert_int_equal(requests_seen, 4);
-    assert_memory_equal(buf, data, 16384);
-    assert_int_equal(block_write(disk, 0, 1, buf), -EROFS);
-    requests_seen = 0;
-    assert_int_equal(block_flush(disk), 0); /* it writes through */
-    assert_int_equal(requests_seen, 0);
-    dma_free(buf, 16384);
-    finish();
-}
-
-static void test_blk_error_sweep(void **state)
-{
-    uint8_t *buf;
-
-    (void)state;
-    fresh();
-    machine_attach(8 << 20);
-    model_on_mmio(&model, 2);
-    assert_int_equal(start(), 0);
-    buf = dma_alloc(1024 * 512);
-    for (int n = 1;; n++) {
-        int status;
-
-        fail_request = n % 2 ? n / 2 + 1 : 0;
-        short_request = n % 2 ? 0 : n / 2;
-        status = block_read(disk, 0, 1024, buf);
-        if (fail_request > 0 || short_request > 0) {
-            assert_int_equal(status, 0);
-            break;
-        }
-        assert_int_equal(status, -EIO);
-        assert_true(n < 20);
-    }
-    fail_request = short_request = 0;
-    assert_int_equal(block_read(disk, 0, 1024, buf), 0);
-    assert_memory_equal(buf, data, 1024 * 512);
-    dma_free(buf, 1024 * 512);
+    bytes = dma_alloc(65536);
+    assert_int_equal(disk->sector_size, 4096);
+    assert_int_equal(disk_read(&disk_open, 8, 128, bytes), 0);
+    assert_memory_equal(bytes, data + 8 * 512, 65536);
+    assert_int_equal(disk_read(&disk_open, 1, 8, bytes), -EINVAL);
+    dma_free(bytes, 65536);
     finish();
 }
 
 /* ---- Many requests ------------------------------------------------------- */
 
-static int done_status[200];
-static unsigned done_count;
-
-static void done(struct block_request *request, int status)
+/* Of each form of ring, of each length. */
+static void test_blk_more_requests_than_descriptors(void **state)
 {
-    done_status[(uintptr_t)request->cookie] = status;
-    done_count++;
-}
-
-static struct block_request requests[200];
-
-static void submit_all(uint8_t *buf)
-{
-    done_count = 0;
-    for (uintptr_t i = 0; i < 200; i++) {
-        done_status[i] = 1;
-        requests[i] = (struct block_request){.op = BLOCK_READ,
-                                             .sector = i,
-                                             .count = 1,
-                                             .buf = buf + i * 512,
-                                             .done = done,
-                                             .cookie = (void *)i};
-        assert_int_equal(block_submit(disk, &requests[i]), 0);
+    (void)state;
+    for (unsigned i = 0; i < 8 * 3; i++) {
+        fresh();
+        model.virtio.offered |= (i & 1 ? UINT64_C(1) << 28 : 0) |
+                                (i & 2 ? UINT64_C(1) << 29 : 0) |
+                                (i & 4 ? UINT64_C(1) << 34 : 0);
+        model.virtio.queue_max = i / 8 == 0 ? 4 : i / 8 == 1 ? 16 : 128;
+        started(MMIO);
+        submit_reads(buf, MANY);
+        await(MANY);
+        for (int k = 0; k < MANY; k++)
+            assert_int_equal(done_status[k], 0);
+        assert_sectors_read(buf, MANY);
+        assert_int_equal(queue_of(0)->in_flight, 0);
+        ended();
     }
 }
 
-static void test_blk_more_requests_than_descriptors(void **state)
+/* How many requests the device has at a time. */
+static void test_blk_depth(void **state)
 {
-    uint8_t *buf;
+    static const struct {
+        uint16_t queue_max;
+        bool has_tables;
+        bool has_memory;
+        unsigned at_once;
+    } rows[] = {
+        {4, false, false, 1},    {8, false, false, 2},
+        {100, false, false, 21}, {128, false, false, 21},
+        {4, true, false, 4},     {16, true, false, 10},
+        {64, true, false, 26},   {256, true, false, 26},
+        {256, false, true, 85},  {256, true, true, 96},
+        {64, true, true, 42},    {128, true, true, 64},
+    };
 
     (void)state;
-    fresh();
-    model.queue_max = 16;
-    machine_attach(8 << 20);
-    model_on_mmio(&model, 2);
-    assert_int_equal(start(), 0);
-    buf = dma_alloc(200 * 512);
-    submit_all(buf);
-    for (int i = 0; i < 10000 && done_count < 200; i++)
-        thread_yield();
-    assert_int_equal(done_count, 200);
-    for (int i = 0; i < 200; i++)
-        assert_int_equal(done_status[i], 0);
-    assert_memory_equal(buf, data, 200 * 512);
-    dma_free(buf, 200 * 512);
-    finish();
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        static struct ring_chain chain;
+        unsigned count = 0;
+
+        fresh();
+        model.virtio.queue_max = rows[i].queue_max;
+        model.virtio.offered |= rows[i].has_tables ? 1 << 28 : 0;
+        memory = rows[i].has_memory ? 32 << 20 : MEMORY;
+        started(MMIO);
+        memory = MEMORY;
+        model.silent = true;
+        submit_reads(buf, MANY);
+        blk_queue_check(queue_of(0));
+        while (model_take(&model.virtio, 0, &chain)) {
+            chain.piece[chain.count - 1].data[0] = 0;
+            count++;
+        }
+        assert_int_equal(count, rows[i].at_once);
+        assert_int_equal(queue_of(0)->in_flight, count);
+        time_passes(31 * NS_PER_S); /* they time out, and it works again */
+        await(MANY);
+        model.silent = false;
+        assert_int_equal(run(request_make(buf, 0, BLOCK_READ)), 0);
+        ended();
+    }
+}
+
+/* Requests as long as the device takes, in as many pieces. */
+static void test_blk_long_chains(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 8; i++) {
+        static struct slice vec[62];
+        struct block_request request;
+
+        fresh();
+        model.virtio.offered |=
+            (i & 1 ? UINT64_C(1) << 28 : 0) | (i & 2 ? UINT64_C(1) << 34 : 0);
+        model.virtio.queue_max = i & 4 ? 128 : 64;
+        blk_model_limits(&model, 0, 254, 0);
+        started(MMIO);
+        assert_int_equal(disk->limits.segments, 62);
+        for (unsigned k = 0; k < 62; k++) /* backwards: no two are one */
+            vec[k] = (struct slice){buf, (61 - k) * 1024, 512};
+        for (unsigned k = 0; k < 3; k++) {
+            request = *request_make(buf, 5, BLOCK_READ);
+            request.vec = vec;
+            request.count = 62;
+            request.sectors = 62;
+            memset(buf->base, 0, buf->size);
+            assert_int_equal(run(&request), 0);
+            assert_int_equal(model.segments_most, 62);
+            for (unsigned n = 0; n < 62; n++)
+                assert_memory_equal(buf->base + (61 - n) * 1024,
+                                    data + (10 + n) * 512, 512);
+        }
+        ended();
+    }
+}
+
+/* Several long ones, and short ones between them. */
+static void test_blk_long_chains_among_others(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 4; i++) {
+        static struct slice vec[100][30];
+
+        fresh();
+        model.virtio.offered |=
+            (i & 1 ? UINT64_C(1) << 28 : 0) | (i & 2 ? UINT64_C(1) << 34 : 0);
+        blk_model_limits(&model, 0, 30, 0);
+        started(MMIO);
+        done_count = 0;
+        for (uintptr_t k = 0; k < 100; k++) {
+            struct block_request *request = request_make(buf, k, BLOCK_READ);
+
+            if (k % 3 == 0) {
+                for (unsigned n = 0; n < 30; n++)
+                    vec[k][n] = (struct slice){buf, (uint32_t)k * 512, 512};
+                request->vec = vec[k];
+                request->count = request->sectors = 30;
+            }
+            assert_int_equal(block_submit(&disk_open, request), 0);
+        }
+        await(100);
+        for (unsigned k = 0; k < 100; k++) {
+            assert_int_equal(done_status[k], 0);
+            /* The last sector that was read into the place stays there. */
+            assert_memory_equal(buf->base + k * 512UL,
+                                data + (2 * k + (k % 3 == 0 ? 29 : 0)) * 512UL,
+                                512);
+        }
+        ended();
+    }
 }
 
 static void test_blk_completions_out_of_order(void **state)
 {
-    struct model_chain chains[4];
-    uint8_t *buf;
-
     (void)state;
-    fresh();
-    machine_attach(8 << 20);
-    model_on_mmio(&model, 2);
-    assert_int_equal(start(), 0);
-    buf = dma_alloc(200 * 512);
-    silent = true;
-    submit_all(buf);
-    for (int i = 0; i < 4; i++)
-        assert_true(model_take(&model, 0, &chains[i]));
-    for (int i = 3; i >= 0; i--)
-        serve(&chains[i]);
-    thread_yield();
-    thread_yield();
-    assert_int_equal(done_count, 4);
-    silent = false;
-    for (int i = 0; i < 10000 && done_count < 200; i++)
-        thread_yield();
-    assert_memory_equal(buf, data, 200 * 512);
-    dma_free(buf, 200 * 512);
-    finish();
-}
-
-/* A device that lies or is silent is given up: everything fails, nothing
- * hangs. */
-static void all_fail(uint8_t *buf, int status)
-{
-    for (int i = 0; i < 10000 && done_count < 200; i++)
-        thread_yield();
-    assert_int_equal(done_count, 200);
-    for (int i = 0; i < 200; i++) {
-        if (done_status[i] != status && done_status[i] != -EIO)
-            fail_msg("request %d: %d", i, done_status[i]);
-    }
-    assert_int_equal(block_read(disk, 0, 1, buf), -EIO);
-    assert_int_equal(model.status, 0); /* it was reset */
-}
-
-static void test_blk_lying_device_is_given_up(void **state)
-{
-    uint8_t *buf;
-
-    (void)state;
-    for (int lie = 0; lie < 4; lie++) {
-        fresh();
-        machine_attach(8 << 20);
-        model_on_mmio(&model, 2);
-        assert_int_equal(start(), 0);
-        buf = dma_alloc(200 * 512);
-        silent = true;
-        submit_all(buf);
-        if (lie == 0)
-            model_use_raw(&model, 0, 60000, 1);
-        else if (lie == 1)
-            model_use_raw(&model, 0, 1, 1); /* inside a chain */
-        else if (lie == 2)
-            model_use_raw(&model, 0, 0, UINT32_MAX);
-        else
-            model_used_index(&model, 0, 5000);
-        model_interrupt(&model, 0);
-        all_fail(buf, -EIO);
-        finish();
-    }
-}
-
-static void test_blk_silent_device_times_out(void **state)
-{
-    uint8_t *buf;
-
-    (void)state;
-    fresh();
-    machine_attach(8 << 20);
-    model_on_mmio(&model, 2);
-    assert_int_equal(start(), 0);
-    buf = dma_alloc(200 * 512);
-    silent = true;
-    submit_all(buf);
-    timer_run(time_ns() + 20 * NS_PER_S);
-    assert_int_equal(done_count, 0); /* not yet */
-    timer_run(time_ns() + 40 * NS_PER_S);
-    all_fail(buf, -ETIMEDOUT);
-    assert_int_equal(done_status[0], -ETIMEDOUT);
-    finish();
-}
-
-static void test_blk_spurious_interrupts(void **state)
-{
-    uint8_t *buf;
-
-    (void)state;
-    fresh();
-    machine_attach(8 << 20);
-    model_on_mmio(&model, 2);
-    assert_int_equal(start(), 0);
-    buf = dma_alloc(512);
-    for (int i = 0; i < 10; i++) {
-        model.raise(&model); /* without a cause */
-        model.isr |= 1;
-        model.raise(&model); /* with a cause, and nothing done */
-        thread_yield();
-    }
-    assert_int_equal(block_read(disk, 9, 1, buf), 0);
-    assert_memory_equal(buf, data + 9 * 512, 512);
-    dma_free(buf, 512);
-    finish();
-}
-
-static void test_blk_out_of_memory_at_start(void **state)
-{
-    (void)state;
-    for (uint64_t n = 1;; n++) {
-        struct mem_stats before, after;
-        int status;
+    for (unsigned i = 0; i < 4; i++) {
+        static struct ring_chain chains[4];
 
         fresh();
-        machine_attach(8 << 20);
-        model_on_mmio(&model, 2);
-        assert_int_equal(virtio_blk_driver.probe(), 0);
-        disk = block_from_device(device_find(DEVICE_BLOCK, 0));
-        mem_get_stats(&before);
-        heap_fail(n);
-        status = disk->device.start(&disk->device);
-        if (!heap_failed()) {
-            heap_fail(0);
-            assert_int_equal(status, 0);
-            machine_detach();
-            break;
+        model.virtio.offered |=
+            (i & 1 ? UINT64_C(1) << 29 : 0) | (i & 2 ? UINT64_C(1) << 34 : 0);
+        started(MMIO);
+        model.silent = true;
+        submit_reads(buf, MANY);
+        for (int k = 0; k < 4; k++)
+            assert_true(model_take(&model.virtio, 0, &chains[k]));
+        for (int k = 3; k >= 0; k--) {
+            memcpy(chains[k].piece[1].data, data + k * 1024, 512);
+            chains[k].piece[2].data[0] = 0;
+            model_complete(&model.virtio, 0, chains[k].head, 513);
         }
-        assert_int_equal(status, -ENOMEM);
-        assert_int_equal(model.status, 0);
-        mem_get_stats(&after);
-        assert_int_equal(before.block_count, after.block_count);
-        /* Some slabs stay for the next time. */
-        assert_true(after.free_bytes + 128 * 1024 >= before.free_bytes);
-        assert_true(n < 20);
-        machine_detach();
+        await(4);
+        for (int k = 0; k < 4; k++)
+            assert_int_equal(done_status[k], 0);
+        model.silent = false;
+        await(MANY);
+        assert_sectors_read(buf, MANY);
+        ended();
     }
+}
+
+/* The device is told once of all that a list starts. */
+static void test_blk_one_notification_a_list(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        unsigned before;
+
+        fresh();
+        model.virtio.offered |=
+            i == 0 ? 0 : UINT64_C(1) << 29 | UINT64_C(1) << 34;
+        started(MMIO);
+        before = model.virtio.queue[0].notifications;
+        done_count = 0;
+        for (uintptr_t k = 0; k < 10; k++) {
+            request_make(buf, k, BLOCK_READ);
+            requests[k].next = k < 9 ? &requests[k + 1] : NULL;
+        }
+        assert_int_equal(block_submit(&disk_open, &requests[0]), 0);
+        assert_int_equal(model.virtio.queue[0].notifications, before + 1);
+        await(10);
+        assert_sectors_read(buf, 10);
+        ended();
+    }
+}
+
+/* ---- Results ------------------------------------------------------------- */
+
+/* What the device says of a read, and what comes of it. */
+static void test_blk_results(void **state)
+{
+    static const struct {
+        const char *name;
+        uint8_t status;
+        uint32_t written;
+        int result, legacy_result;
+    } rows[] = {
+        {"well", 0, 513, 0, 0},
+        {"an error", 1, 513, -EIO, -EIO},
+        {"an error, and nothing else", 1, 1, -EIO, -EIO},
+        {"not known", 2, 1, -ENOTSUP, -ENOTSUP},
+        {"a status that is none", 3, 513, -EIO, -EIO},
+        {"no status", 0xff, 513, -EIO, -EIO},
+        {"less than a sector", 0, 512, -EIO, 0}, /* legacy: who knows */
+        {"the status alone", 0, 1, -EIO, 0},
+        {"nothing", 0, 0, -EIO, 0},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < 2 * COUNT_OF(rows); i++) {
+        bool is_legacy = i % 2 != 0;
+        static struct ring_chain chain;
+
+        fresh();
+        started(is_legacy ? LEGACY_MMIO : MMIO);
+        model.silent = true;
+        submit_reads(buf, 1);
+        assert_true(model_take(&model.virtio, 0, &chain));
+        chain.piece[2].data[0] = rows[i / 2].status;
+        model_complete(&model.virtio, 0, chain.head, rows[i / 2].written);
+        await(1);
+        ROW(rows[i / 2].name,
+            done_status[0] ==
+                (is_legacy ? rows[i / 2].legacy_result : rows[i / 2].result));
+        ended();
+    }
+}
+
+/* What was written of a write, or a flush, does not count. */
+static void test_blk_written_of_a_write(void **state)
+{
+    static struct ring_chain chain;
+
+    (void)state;
+    fresh();
+    started(MMIO);
+    model.silent = true;
+    for (unsigned i = 0; i < 2; i++) {
+        done_count = 0;
+        assert_int_equal(
+            block_submit(&disk_open,
+                         request_make(buf, 0, i ? BLOCK_FLUSH : BLOCK_WRITE)),
+            0);
+        assert_true(model_take(&model.virtio, 0, &chain));
+        chain.piece[chain.count - 1].data[0] = 0;
+        model_complete(&model.virtio, 0, chain.head, 0);
+        await(1);
+        assert_int_equal(done_status[0], 0);
+    }
+    ended();
+}
+
+/* ---- Another size -------------------------------------------------------- */
+
+static void resize(uint64_t sectors)
+{
+    le64_put(model.virtio.config, sectors);
+    model_config_changed(&model.virtio);
+    for (unsigned i = 0; i < 4; i++)
+        thread_yield();
+}
+
+static void test_blk_changes_its_size(void **state)
+{
+    (void)state;
+    for (unsigned transport = 0; transport < TRANSPORTS; transport++) {
+        fresh();
+        model.sectors = 100;
+        le64_put(model.virtio.config, 100);
+        started(transport);
+        assert_int_equal(
+            block_submit(&disk_open, request_make(buf, 60, BLOCK_READ)),
+            -EINVAL);
+        model.sectors = SECTORS;
+        resize(SECTORS);
+        assert_true(console_has("vda: has 4096 sectors now, had 100\n"));
+        assert_int_equal(run(request_make(buf, 60, BLOCK_READ)), 0);
+        resize(SECTORS); /* nothing has changed */
+        assert_false(console_has("now, had 4096"));
+        resize(50);
+        assert_true(console_has("vda: has 50 sectors now, had 4096\n"));
+        assert_int_equal(
+            block_submit(&disk_open, request_make(buf, 60, BLOCK_READ)),
+            -EINVAL);
+        resize(0); /* that cannot be */
+        assert_int_equal(run(request_make(buf, 6, BLOCK_READ)), 0);
+        ended();
+    }
+}
+
+/* While it was reset it has become another size. */
+static void test_blk_another_size_after_a_reset(void **state)
+{
+    (void)state;
+    fresh();
+    started(MMIO);
+    model.sectors = 100;
+    le64_put(model.virtio.config, 100);
+    model_need_reset(&model.virtio);
+    for (unsigned i = 0; i < 10; i++)
+        thread_yield();
+    assert_int_equal(disk->sectors, 100);
+    assert_int_equal(run(request_make(buf, 6, BLOCK_READ)), 0);
+    ended();
+}
+
+/* It changes while it is read: nothing comes of it. */
+static void test_blk_size_that_does_not_rest(void **state)
+{
+    (void)state;
+    fresh();
+    started(MMIO);
+    model.virtio.change_config_at = 1;
+    model.virtio.restless = true;
+    model_config_changed(&model.virtio);
+    thread_yield();
+    thread_yield();
+    assert_int_equal(disk->sectors, SECTORS);
+    assert_true(console_has("does not come to rest"));
+    model.virtio.change_config_at = 0;
+    assert_int_equal(run(request_make(buf, 6, BLOCK_READ)), 0);
+    ended();
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_blk_over_mmio),
-        cmocka_unit_test(test_blk_over_legacy_mmio),
-        cmocka_unit_test(test_blk_over_pci),
-        cmocka_unit_test(test_blk_over_pci_line),
-        cmocka_unit_test(test_blk_transitional_id),
-        cmocka_unit_test(test_blk_devices_left_out),
-        cmocka_unit_test(test_blk_capability_loop_ends),
-        cmocka_unit_test(test_blk_features),
-        cmocka_unit_test(test_blk_error_sweep),
+        cmocka_unit_test(test_blk_each_operation),
+        cmocka_unit_test(test_blk_long_ranges),
+        cmocka_unit_test(test_blk_operations_it_has_not),
+        cmocka_unit_test(test_blk_durable_writes),
+        cmocka_unit_test(test_blk_large_sectors),
         cmocka_unit_test(test_blk_more_requests_than_descriptors),
+        cmocka_unit_test(test_blk_depth),
+        cmocka_unit_test(test_blk_long_chains),
+        cmocka_unit_test(test_blk_long_chains_among_others),
         cmocka_unit_test(test_blk_completions_out_of_order),
-        cmocka_unit_test(test_blk_lying_device_is_given_up),
-        cmocka_unit_test(test_blk_silent_device_times_out),
-        cmocka_unit_test(test_blk_spurious_interrupts),
-        cmocka_unit_test(test_blk_out_of_memory_at_start),
+        cmocka_unit_test(test_blk_one_notification_a_list),
+        cmocka_unit_test(test_blk_results),
+        cmocka_unit_test(test_blk_written_of_a_write),
+        cmocka_unit_test(test_blk_changes_its_size),
+        cmocka_unit_test(test_blk_another_size_after_a_reset),
+        cmocka_unit_test(test_blk_size_that_does_not_rest),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,9 +2,9 @@
  * ext2 from end to end: images made by mke2fs in every shape, compared with the
  * tree they were made from, byte by byte.
  */
-#include "fs/file_systems.h"
-#include "kernel/heap.h"
-#include "kernel/thread.h"
+#include "kernel/file/vfs.h"
+#include "kernel/heap/heap.h"
+#include "kernel/thread/thread.h"
 #include "tests/fakes/cmocka_all.h"
 #include "tests/fakes/ext2_image.h"
 #include "tests/fakes/machine.h"
@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <torc/file_systems.h>
 #include <unistd.h>
 
 static const struct file_system *const file_systems[] = {&ext2_file_system,
@@ -112,6 +113,7 @@ static void compare_tree(const char *options, unsigned kib)
     compared = 0;
     nftw(tree, compare, 20, FTW_PHYS);
     assert_true(compared > 1200);
+    vfs_check();
     assert_int_equal(file_unmount("/"), 0);
     mem_get_stats(&after);
     assert_true(after.block_count <= before.block_count);
@@ -215,7 +217,7 @@ static void test_ext2_io_error_sweep(void **state)
         machine_attach(64 << 20);
         vfs_init(file_systems);
         ramblk_init(&disk, image, size);
-        disk.block.count_max = 8; /* more requests to fail */
+        disk.block.limits.sectors = 8; /* more requests to fail */
         assert_int_equal(file_mount(&disk.block.device, "/", NULL), 0);
         assert_int_equal(file_unmount("/"), 0);
         mem_get_stats(&before);
@@ -310,6 +312,7 @@ static int pump(void *arg)
     bool *stop = arg;
 
     while (!*stop) {
+        vfs_check();
         ramblk_complete(&disk);
         thread_yield();
     }

@@ -1,6 +1,9 @@
-/* Paths, links, mounts and open files, over two small ext2 volumes. */
-#include "fs/file_systems.h"
-#include "kernel/vfs.h"
+/*
+ * Paths, links, mounts and open files, over two small ext2 volumes with the
+ * same tree but for the contents of /f.
+ */
+#include "kernel/file/vfs.h"
+#include "kernel/thread/thread.h"
 #include "tests/fakes/cmocka_all.h"
 #include "tests/fakes/ext2_image.h"
 #include "tests/fakes/machine.h"
@@ -8,13 +11,26 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <torc/file_systems.h>
+#include <torc/message.h>
 #include <unistd.h>
 
 static const struct file_system *const file_systems[] = {&ext2_file_system,
                                                          NULL};
-static struct ramblk disks[2];
+static struct ramblk disks[3]; /* the third holds what the second does */
 static uint8_t *images[2];
 static char tree[] = "/tmp/torc_vfs_XXXXXX";
+
+static void write_f(const char *text)
+{
+    char path[100];
+    FILE *file;
+
+    snprintf(path, sizeof(path), "%s/f", tree);
+    file = fopen(path, "w");
+    if (file == NULL || fputs(text, file) < 0 || fclose(file) != 0)
+        abort();
+}
 
 static int setup(void **state)
 {
@@ -26,8 +42,9 @@ static int setup(void **state)
         return -1;
     snprintf(
         command, sizeof(command),
-        "cd %s && mkdir -p a/b mnt && echo -n root >f && echo -n ab >a/b/f "
-        "&& ln -s f to_f && ln -s a/b to_b && ln -s /a/b/f abs && ln -s "
+        "cd %s && mkdir -p a/b mnt && echo -n ab >a/b/f "
+        "&& ln -s f a/b/near && ln -s b/f a/below && ln -s f to_f && ln -s a/b "
+        "to_b && ln -s /a/b/f abs && ln -s "
         "../../f a/b/up && ln -s loop2 loop1 && ln -s loop1 loop2 && ln -s "
         "nowhere dangling && ln -s f/ to_f_slash && ln -s . here && ln -s "
         "/ root && i=0; ln -s f c0; while [ $i -lt 45 ]; do ln -s c$i "
@@ -35,12 +52,15 @@ static int setup(void **state)
         tree);
     if (system(command) != 0)
         return -1;
+    write_f("root");
     images[0] = ext2_image("-b 1024 -N 128", tree, 512, &size);
     machine_attach(64 << 20);
     vfs_init(file_systems);
     ramblk_init(&disks[0], images[0], size);
+    write_f("second");
     images[1] = ext2_image("-b 1024 -N 128", tree, 512, &size);
     ramblk_init(&disks[1], images[1], size);
+    ramblk_init(&disks[2], images[1], size);
     return file_mount(&disks[0].block.device, "/", NULL);
 }
 
@@ -95,6 +115,8 @@ static void test_vfs_paths(void **state)
         {"/to_b/../b/f", 0, "ab"},
         {"/abs", 0, "ab"},
         {"/a/b/up", 0, "root"},
+        {"/a/b/near", 0, "ab"}, /* relative to the link's directory */
+        {"/a/below", 0, "ab"},
         {"/here/here/here/f", 0, "root"},
         {"/a/b/../../root/a/b/f", 0, "ab"},
         {"/c39", 0, "root"},
@@ -192,13 +214,25 @@ static void test_vfs_mounts(void **state)
     assert_int_equal(file_mount(NULL, "/mnt", NULL), -EINVAL);
     assert_int_equal(file_mount(second, "/mnt", NULL), 0);
     assert_int_equal(file_mount(second, "/mnt", NULL), -EBUSY);
+    vfs_check();
     assert_int_equal(read_path("/mnt/f", text), 0);
+    assert_string_equal(text, "second");
     assert_int_equal(read_path("/mnt/a/b/f", text), 0);
     assert_string_equal(text, "ab");
     /* Out again by "..", and links from "/" start at the very root. */
     assert_int_equal(read_path("/mnt/../f", text), 0);
+    assert_string_equal(text, "root");
     assert_int_equal(read_path("/mnt/a/../../f", text), 0);
+    assert_string_equal(text, "root");
+    assert_int_equal(read_path("/mnt/a/../f", text), 0);
+    assert_string_equal(text, "second");
+    assert_int_equal(read_path("/mnt/root/f", text), 0);
+    assert_string_equal(text, "root");
     assert_int_equal(read_path("/mnt/root/mnt/f", text), 0);
+    assert_string_equal(text, "second");
+    /* From a directory beside it ".." and down leads in again. */
+    assert_int_equal(read_path("/a/../mnt/to_f", text), 0);
+    assert_string_equal(text, "second");
     assert_int_equal(file_unmount("/mnt/a"), -EINVAL);
     assert_int_equal(file_open("/mnt/f", &file), 0);
     assert_int_equal(file_unmount("/mnt"), -EBUSY);
@@ -207,6 +241,165 @@ static void test_vfs_mounts(void **state)
     assert_int_equal(file_unmount("/mnt"), 0);
     assert_int_equal(read_path("/mnt/f", text), -ENOENT);
     assert_int_equal(file_unmount("/mnt"), -EINVAL);
+    /* By way of a link. */
+    assert_int_equal(file_mount(second, "/to_b", NULL), 0);
+    assert_int_equal(read_path("/a/b/f", text), 0);
+    assert_string_equal(text, "second");
+    assert_int_equal(read_path("/to_b/../b/f", text), 0);
+    assert_string_equal(text, "second");
+    assert_int_equal(file_unmount("/to_b"), 0);
+    assert_int_equal(read_path("/a/b/f", text), 0);
+    assert_string_equal(text, "ab");
+}
+
+/* ---- Two mounts at once -------------------------------------------------- */
+
+struct order {
+    unsigned disk;
+    const char *path;
+    int status;
+};
+
+static int order_run(void *arg)
+{
+    struct order *order = arg;
+
+    order->status =
+        file_mount(&disks[order->disk].block.device, order->path, NULL);
+    return 0;
+}
+
+static int pump(void *arg)
+{
+    bool *stop = arg;
+
+    while (!*stop) {
+        vfs_check();
+        for (unsigned i = 0; i < COUNT_OF(disks); i++)
+            ramblk_complete(&disks[i]);
+        thread_yield();
+    }
+    return 0;
+}
+
+/* Mounting waits for the disk. Of two that want the same place or the same disk
+ * meanwhile the second is refused, and the first one is not disturbed. */
+static void two_mounts(struct order *first, struct order *second)
+{
+    thread_id threads[2], pumper;
+    bool stop = false;
+
+    for (unsigned i = 0; i < COUNT_OF(disks); i++)
+        disks[i].deferred = true;
+    assert_int_equal(thread_create(NULL, order_run, first, &threads[0]), 0);
+    assert_int_equal(thread_create(NULL, order_run, second, &threads[1]), 0);
+    thread_yield(); /* both have begun */
+    assert_int_equal(thread_create(NULL, pump, &stop, &pumper), 0);
+    assert_int_equal(thread_join(threads[0], NULL), 0);
+    assert_int_equal(thread_join(threads[1], NULL), 0);
+    stop = true;
+    assert_int_equal(thread_join(pumper, NULL), 0);
+    for (unsigned i = 0; i < COUNT_OF(disks); i++)
+        disks[i].deferred = false;
+    vfs_check();
+}
+
+static void test_vfs_two_mounts_of_the_root_at_once(void **state)
+{
+    struct order first = {0, "/", 1}, second = {1, "/", 1};
+    char text[16];
+
+    (void)state;
+    assert_int_equal(file_unmount("/"), 0);
+    two_mounts(&first, &second);
+    assert_int_equal(first.status, 0);
+    assert_int_equal(second.status, -EBUSY);
+    assert_int_equal(read_path("/f", text), 0);
+    assert_string_equal(text, "root");
+    assert_int_equal(file_unmount("/"), 0);
+    assert_int_equal(file_unmount("/"), -ENOENT); /* one, and not two */
+    assert_int_equal(file_mount(&disks[0].block.device, "/", NULL), 0);
+}
+
+static void test_vfs_two_mounts_of_a_directory_at_once(void **state)
+{
+    struct order first = {1, "/mnt", 1}, second = {2, "/a/../mnt", 1};
+    char text[16];
+
+    (void)state;
+    two_mounts(&first, &second);
+    assert_int_equal(first.status, 0);
+    assert_int_equal(second.status, -EBUSY);
+    assert_int_equal(read_path("/mnt/f", text), 0);
+    assert_string_equal(text, "second");
+    assert_int_equal(file_unmount("/mnt"), 0);
+    assert_int_equal(read_path("/mnt/f", text), -ENOENT);
+}
+
+static void test_vfs_one_disk_twice_at_once(void **state)
+{
+    struct order first = {1, "/mnt", 1}, second = {1, "/a", 1};
+    char text[16];
+
+    (void)state;
+    two_mounts(&first, &second);
+    assert_int_equal(first.status, 0);
+    assert_int_equal(second.status, -EBUSY);
+    assert_int_equal(read_path("/a/b/f", text), 0);
+    assert_int_equal(file_mount(&disks[1].block.device, "/a", NULL), -EBUSY);
+    assert_int_equal(file_mount(&disks[0].block.device, "/a", NULL), -EBUSY);
+    vfs_check();
+    assert_int_equal(file_unmount("/mnt"), 0);
+    /* What failed has left nothing reserved. */
+    assert_int_equal(file_mount(&disks[1].block.device, "/a", "ext2"), 0);
+    assert_int_equal(file_unmount("/a"), 0);
+}
+
+/* While the second disk is being mounted, its place is an empty directory. */
+static void test_vfs_walk_during_a_mount(void **state)
+{
+    struct order order = {1, "/mnt", 1};
+    thread_id thread;
+    char text[16];
+
+    (void)state;
+    disks[1].deferred = true;
+    assert_int_equal(thread_create(NULL, order_run, &order, &thread), 0);
+    thread_yield();
+    assert_int_equal(order.status, 1);
+    assert_int_equal(read_path("/mnt/f", text), -ENOENT);
+    assert_int_equal(read_path("/mnt/../f", text), 0);
+    assert_int_equal(file_unmount("/"), -EBUSY);
+    disks[1].deferred = false;
+    ramblk_complete(&disks[1]);
+    assert_int_equal(thread_join(thread, NULL), 0);
+    assert_int_equal(order.status, 0);
+    assert_int_equal(read_path("/mnt/f", text), 0);
+    assert_int_equal(file_unmount("/mnt"), 0);
+}
+
+/* A partition that is a whole file system, and its disk. */
+static void test_vfs_disk_and_its_partition(void **state)
+{
+    struct block_device part = {.sectors = disks[1].block.sectors - 1,
+                                .sector_size = 512,
+                                .limits = disks[1].block.limits,
+                                .ops = disks[1].block.ops,
+                                .disk = &disks[1].block,
+                                .first_sector = 1,
+                                .number = 1};
+
+    (void)state;
+    part.device.class = DEVICE_BLOCK;
+    strcpy(part.device.name, "part");
+    device_add_child(&disks[1].block.device, &part.device);
+    list_push_back(&disks[1].block.partitions, &part.part_link);
+    assert_int_equal(file_mount(&disks[1].block.device, "/mnt", NULL), 0);
+    assert_int_equal(file_mount(&part.device, "/a", NULL), -EBUSY);
+    assert_int_equal(file_unmount("/mnt"), 0);
+    /* Not in use now: it is looked at, and is no file system. */
+    assert_int_equal(file_mount(&part.device, "/a", NULL), -EINVAL);
+    list_remove(&part.part_link);
 }
 
 static void test_file_position(void **state)
@@ -259,6 +452,71 @@ static void test_file_without_mounts(void **state)
     assert_int_equal(file_mount(&disks[0].block.device, "/", NULL), 0);
 }
 
+/* ---- Files belong to a CPU ----------------------------------------------- */
+
+static struct file *foreign_file, *foreign_dir;
+
+static int use_foreign(void *arg)
+{
+    struct dir_entry entry;
+    struct file_stat stat;
+    char buf[8];
+
+    (void)arg;
+    if (file_read_at(foreign_file, buf, 8, 0) != -EXDEV)
+        return 1;
+    if (file_read(foreign_file, buf, 8) != -EXDEV)
+        return 2;
+    if (file_seek(foreign_file, 2) != -EXDEV)
+        return 3;
+    if (file_fstat(foreign_file, &stat) != -EXDEV)
+        return 4;
+    if (dir_read(foreign_dir, &entry) != -EXDEV)
+        return 5;
+    if (file_mount(&disks[1].block.device, "/", NULL) != -EXDEV)
+        return 6;
+    if (file_stat("/f", true, &stat) != -ENOENT) /* nothing is mounted here */
+        return 7;
+    return 0;
+}
+
+static int two_cpus(void *arg)
+{
+    struct dir_entry entry;
+    char buf[8];
+    size_t size = *(const size_t *)arg;
+    int status;
+
+    vfs_init(file_systems);
+    ramblk_init(&disks[0], images[0], size);
+    ramblk_init(&disks[1], images[1], size);
+    if (file_mount(&disks[0].block.device, "/", NULL) != 0)
+        return 10;
+    if (file_open("/f", &foreign_file) != 0 ||
+        file_open("/a", &foreign_dir) != 0)
+        return 11;
+    status = remote_call(1, use_foreign, NULL);
+    if (status != 0)
+        return status;
+    /* Nothing has moved. */
+    if (file_read(foreign_file, buf, 8) != 4 || buf[0] != 'r')
+        return 12;
+    if (dir_read(foreign_dir, &entry) != 1 || strcmp(entry.name, ".") != 0)
+        return 13;
+    file_close(foreign_file);
+    file_close(foreign_dir);
+    vfs_check();
+    return -file_unmount("/");
+}
+
+static void test_file_of_another_cpu(void **state)
+{
+    size_t size = disks[0].block.sectors * 512;
+
+    (void)state;
+    assert_int_equal(machine_run(2, 64 << 20, two_cpus, &size), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -266,9 +524,15 @@ int main(void)
         cmocka_unit_test(test_vfs_name_limits),
         cmocka_unit_test(test_vfs_stat_and_links),
         cmocka_unit_test(test_vfs_mounts),
+        cmocka_unit_test(test_vfs_two_mounts_of_the_root_at_once),
+        cmocka_unit_test(test_vfs_two_mounts_of_a_directory_at_once),
+        cmocka_unit_test(test_vfs_one_disk_twice_at_once),
+        cmocka_unit_test(test_vfs_walk_during_a_mount),
+        cmocka_unit_test(test_vfs_disk_and_its_partition),
         cmocka_unit_test(test_file_position),
         cmocka_unit_test(test_file_directory_is_no_file),
         cmocka_unit_test(test_file_without_mounts),
+        cmocka_unit_test(test_file_of_another_cpu),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

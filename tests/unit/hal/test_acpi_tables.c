@@ -3,8 +3,9 @@
  * pure, so they are included as they are: the hosted archive does not hold bare
  * metal's.
  */
-#include "hal/baremetal/acpi_tables.c"
-#include "hal/baremetal/numa.c"
+#include "hal/baremetal/firmware/acpi_tables.c"
+#include "hal/baremetal/firmware/numa.c"
+#include "hal/baremetal/firmware/platform.c"
 #include "tests/fakes/cmocka_all.h"
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +14,7 @@
 enum { BASE = 0x1000, MEMORY = 16 * 1024 };
 static uint8_t *memory;
 static size_t end;
-static struct acpi_info info;
+static struct platform_info info;
 
 static const uint8_t *map(uint64_t address, size_t size)
 {
@@ -23,7 +24,7 @@ static const uint8_t *map(uint64_t address, size_t size)
     return memory + (address - BASE);
 }
 
-static const struct acpi_memory acpi_memory = {map};
+static const struct physical_memory acpi_memory = {map};
 
 static int setup(void **state)
 {
@@ -103,6 +104,7 @@ static uint64_t fadt_add(uint64_t dsdt, bool reduced)
     le32_put(body + FADT_PM1A_CONTROL - HEADER_SIZE, 0x604);
     le32_put(body + FADT_PM_TIMER - HEADER_SIZE, 0x608);
     body[FADT_PM_TIMER_LENGTH - HEADER_SIZE] = 4;
+    body[FADT_CENTURY - HEADER_SIZE] = 0x32;
     le32_put(body + FADT_FLAGS - HEADER_SIZE,
              reduced ? FLAG_HARDWARE_REDUCED : FLAG_TIMER_32BIT);
     le64_put(body + FADT_SLEEP_CONTROL + GAS_ADDRESS - HEADER_SIZE, 0xfea00200);
@@ -232,7 +234,6 @@ static void test_acpi_everything(void **state)
     (void)state;
     build(true, false);
     acpi_parse(&info, &acpi_memory, BASE);
-    assert_int_equal(info.lapic_base, 0xfee00000);
     assert_int_equal(info.cpu_count, 3);
     assert_int_equal(info.apic_id[0], 0);
     assert_int_equal(info.apic_id[1], 4);
@@ -247,6 +248,7 @@ static void test_acpi_everything(void **state)
     assert_int_equal(info.pm1a_control, 0x604);
     assert_int_equal(info.pm_timer_port, 0x608);
     assert_true(info.pm_timer_32bit);
+    assert_int_equal(info.rtc_century, 0x32);
     assert_int_equal(info.s5_type, 5);
     assert_int_equal(info.device_count, 2);
     assert_string_equal(info.device[0].id, "LNRO0005");
@@ -278,8 +280,38 @@ static void test_acpi_nothing_there(void **state)
     for (size_t i = 0; i < COUNT_OF(places); i++) {
         acpi_parse(&info, &acpi_memory, places[i]);
         assert_int_equal(info.cpu_count, 0);
-        assert_int_equal(info.lapic_base, 0xfee00000);
         assert_int_equal(info.s5_type, -1);
+    }
+}
+
+/* The id of a host bridge, whole, in the code of a table. */
+static void test_acpi_pcie(void **state)
+{
+    static const struct {
+        uint8_t body[12];
+        size_t size;
+        bool found;
+    } rows[] = {
+        {{8, 0x0c, 0x41, 0xd0, 0x0a, 0x08, 0}, 7, true},
+        {{0x41, 0xd0, 0x0a, 0x08}, 4, true},
+        {{0x41, 0xd0, 0x0a, 0x08}, 3, false},
+        {{0x41, 0xd0, 0x0a, 0x03}, 4, false}, /* PCI */
+        {{0x41, 0x41, 0xd0, 0x0a, 0x08}, 5, true},
+        {"\x0dPNP0A08", 9, true},
+        {"\x0dPNP0A08", 8, false},
+        {"\x0dPNP0A03", 9, false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        uint64_t table;
+
+        end = 64;
+        memset(memory, 0, MEMORY);
+        table = table_add("SSDT", rows[i].body, rows[i].size);
+        root_add(&table, 1, true);
+        acpi_parse(&info, &acpi_memory, BASE);
+        assert_int_equal(info.has_pcie, rows[i].found);
     }
 }
 
@@ -410,7 +442,7 @@ static void split_is(uint64_t base, uint64_t size, unsigned max,
 static void test_numa_split(void **state)
 {
     (void)state;
-    info = (struct acpi_info){0};
+    info = (struct platform_info){0};
     split_is(0x1000, 0x9000, 8, (const uint64_t[]){0xa000, 0, 0});
     node_range(0x2000, 0x4000, 1);
     node_range(0x4000, 0x6000, 1); /* goes on: no cut */
@@ -435,7 +467,7 @@ static void test_numa_split_far_up(void **state)
     const uint64_t top = UINT64_MAX - 0xfff;
 
     (void)state;
-    info = (struct acpi_info){0};
+    info = (struct platform_info){0};
     node_range(0x5000, UINT64_MAX, 1);
     node_range(top - 0x800, top + 0x800, 2);
     split_is(0x4000, 0x3000, 8, (const uint64_t[]){0x5000, 0, 0x7000, 1, 0});
@@ -452,7 +484,7 @@ static void test_numa_split_random(void **state)
         uint64_t total = 0;
 
         srand(seed);
-        info = (struct acpi_info){0};
+        info = (struct platform_info){0};
         for (int k = rand() % 12; k > 0; k--) {
             uint64_t base = (uint64_t)rand() % 0x40000;
 
@@ -564,6 +596,59 @@ static void test_acpi_many_cpus_and_controllers(void **state)
     assert_int_equal(info.ioapic_count, 8);
 }
 
+static void test_acpi_too_many_cpus(void **state)
+{
+    static uint8_t body[8 + 16 * 300];
+    uint64_t table;
+
+    (void)state;
+    for (unsigned i = 0; i < 300; i++) {
+        uint8_t *entry = body + 8 + 16 * i;
+
+        entry[0] = 9;
+        entry[1] = 16;
+        le32_put(entry + 4, i + 1000);
+        entry[8] = i < 299; /* the last one is disabled */
+    }
+    table = table_add("APIC", body, sizeof(body));
+    root_add(&table, 1, true);
+    acpi_parse(&info, &acpi_memory, BASE);
+    assert_int_equal(info.cpu_count, HAL_CPU_MAX);
+    assert_int_equal(info.cpu_ignored, 299 - HAL_CPU_MAX);
+    /* The CPU that runs is used, although it is one of those behind. */
+    platform_cpu_first(&info, 1290);
+    assert_int_equal(info.cpu_count, HAL_CPU_MAX);
+    assert_int_equal(info.cpu_ignored, 299 - HAL_CPU_MAX + 1);
+    assert_int_equal(info.apic_id[0], 1290);
+    assert_int_equal(info.apic_id[HAL_CPU_MAX - 1], 1000);
+}
+
+static void test_platform_cpu_first(void **state)
+{
+    static const struct {
+        uint32_t self;
+        unsigned count;
+        uint32_t expected[4];
+    } rows[] = {
+        {10, 3, {10, 20, 30}},     /* where it is */
+        {20, 3, {20, 10, 30}},     /* in the middle */
+        {30, 3, {30, 20, 10}},     /* the last one */
+        {40, 4, {40, 20, 30, 10}}, /* not in the list */
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        info = (struct platform_info){.cpu_count = 3, .apic_id = {10, 20, 30}};
+        platform_cpu_first(&info, rows[i].self);
+        assert_int_equal(info.cpu_count, rows[i].count);
+        assert_memory_equal(info.apic_id, rows[i].expected, 4 * rows[i].count);
+    }
+    info = (struct platform_info){0};
+    platform_cpu_first(&info, 7);
+    assert_int_equal(info.cpu_count, 1);
+    assert_int_equal(info.apic_id[0], 7);
+}
+
 /* Tables at random places damaged at random: it ends, inside its memory. */
 static void test_acpi_random_damage(void **state)
 {
@@ -608,6 +693,9 @@ int main(void)
         READY(test_acpi_lengths),
         READY(test_acpi_madt_entry_lengths),
         READY(test_acpi_many_cpus_and_controllers),
+        READY(test_acpi_too_many_cpus),
+        cmocka_unit_test(test_platform_cpu_first),
+        READY(test_acpi_pcie),
         READY(test_acpi_nodes),
         READY(test_srat_refuses_nonsense),
         READY(test_srat_revisions),

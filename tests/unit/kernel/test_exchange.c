@@ -3,8 +3,8 @@
  * lost or reordered, and sleepers wake. (That the orderings suffice under the
  * memory model is another kind of proof.)
  */
-#include "kernel/exchange_inline.h"
-#include "kernel/thread.h"
+#include "kernel/cpu/exchange_inline.h"
+#include "kernel/thread/thread.h"
 #include "tests/fakes/cmocka_all.h"
 #include "tests/fakes/machine.h"
 #include <stdatomic.h>

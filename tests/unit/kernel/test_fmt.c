@@ -1,8 +1,8 @@
-#include "kernel/lib/fmt.h"
 #include "tests/fakes/cmocka_all.h"
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <torc/format.h>
 
 /* The expected texts are libc's. */
 #define SAME(...)                                                             \
@@ -17,6 +17,7 @@ static void test_fmt_numbers_as_libc(void **state)
 {
     (void)state;
     SAME("plain");
+    SAME("%s", "");
     SAME("%d %i %u", -1, 0, 4294967295u);
     SAME("%d", INT_MIN);
     SAME("%ld %lld", LONG_MIN, LLONG_MAX);
@@ -24,8 +25,12 @@ static void test_fmt_numbers_as_libc(void **state)
     SAME("%x %X %lx", 0xdeadbeefu, 0xdeadbeefu, 0x123456789abcul);
     SAME("%hhd %hhu %hd %hu", (signed char)-1, (unsigned char)255, (short)-2,
          (unsigned short)65535);
+    SAME("%hhd %hhu %hd %hu", 300, 300u, 70000, 70000u); /* cut */
+    SAME("%zd %td %jd %ju", (ssize_t)LONG_MIN, (ptrdiff_t)LONG_MAX,
+         (intmax_t)LONG_MIN, UINTMAX_MAX);
     SAME("[%5d] [%-5d] [%05d] [%05d]", 42, 42, 42, -42);
-    SAME("[%*d] [%-*d]", 6, 7, 6, 7);
+    SAME("[%*d] [%-*d] [%*d]", 6, 7, 6, 7, -6, 7);
+    SAME("[%9d] [%19d] [%-90d]", 1, 2, 3);
     SAME("%02u:%06u", 3u, 77u);
     SAME("%p", (void *)0x1234);
 }
@@ -47,23 +52,74 @@ static void test_fmt_cuts_and_reports_length(void **state)
     assert_int_equal(fmt_print(buf, 4, "%s", "abcdef"), 6);
     assert_string_equal(buf, "abc");
     assert_int_equal(buf[4], '#');
+    assert_int_equal(fmt_print(buf, 4, "%s", "wxyz"), 4);
+    assert_string_equal(buf, "wxy");
+    assert_int_equal(buf[4], '#');
+    assert_int_equal(fmt_print(buf, 4, "%s%s", "ab", "cd"), 4);
+    assert_string_equal(buf, "abc");
+    assert_int_equal(buf[4], '#');
+    assert_int_equal(fmt_print(buf + 6, 1, "x"), 1);
+    assert_int_equal(buf[6], '\0');
     assert_int_equal(fmt_print(buf, 0, "%d", 12345), 5);
     assert_string_equal(buf, "abc");
 }
 
+/* Formats that the compiler would warn of. */
+static char odd[32];
+
+static size_t print_odd(const char *format, ...)
+{
+    va_list args;
+    size_t len;
+
+    va_start(args, format);
+    len = fmt_vprint(odd, sizeof(odd), format, args);
+    va_end(args);
+    return len;
+}
+
 static void test_fmt_unknown_conversion_prints_itself(void **state)
 {
-    char buf[32];
-    const char *bad = "%y %";
-
     (void)state;
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat"
-#pragma GCC diagnostic ignored "-Wformat-security"
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-    fmt_print(buf, sizeof(buf), bad);
-#pragma GCC diagnostic pop
-    assert_string_equal(buf, "%y %");
+    assert_int_equal(print_odd("%y %"), 4);
+    assert_string_equal(odd, "%y %");
+    assert_int_equal(print_odd("%-03y%"), 6);
+    assert_string_equal(odd, "%-03y%");
+}
+
+/* Of the flags '-' and '0' the first decides, wherever it is. */
+static void test_fmt_left_needs_no_zeroes(void **state)
+{
+    (void)state;
+    print_odd("[%-05d] [%0-5d]", 42, -42);
+    assert_string_equal(odd, "[42   ] [-42  ]");
+    print_odd("[%0*d]", -5, 42);
+    assert_string_equal(odd, "[42   ]");
+}
+
+static size_t length_of(const char *format, ...)
+{
+    va_list args;
+    size_t len;
+
+    va_start(args, format);
+    len = fmt_vprint(NULL, 0, format, args);
+    va_end(args);
+    return len;
+}
+
+/* A width has at most five digits; the next one is no conversion. */
+static void test_fmt_width_is_bounded(void **state)
+{
+    (void)state;
+    assert_int_equal(length_of("%9999d", 1), 9999);
+    assert_int_equal(length_of("%10000d", 1), 10000);
+    assert_int_equal(length_of("%99999d", 1), 99999);
+    assert_int_equal(length_of("%100000d", 1), 8);
+    assert_int_equal(length_of("%*d", INT_MIN, 1), 99999);
+    assert_int_equal(length_of("%*s", -99999, "x"), 99999);
+    assert_int_equal(length_of("%*s", -5, "x"), 5);
+    assert_int_equal(length_of("%.*s", INT_MIN, "abc"), 3);
 }
 
 static void test_fmt_null_string(void **state)
@@ -83,6 +139,8 @@ int main(void)
         cmocka_unit_test(test_fmt_strings_as_libc),
         cmocka_unit_test(test_fmt_cuts_and_reports_length),
         cmocka_unit_test(test_fmt_unknown_conversion_prints_itself),
+        cmocka_unit_test(test_fmt_left_needs_no_zeroes),
+        cmocka_unit_test(test_fmt_width_is_bounded),
         cmocka_unit_test(test_fmt_null_string),
     };
 

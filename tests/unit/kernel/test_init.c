@@ -1,14 +1,23 @@
 /* Bring-up, the log and the panic, seen from outside: what a machine prints and
  * how it ends. */
 #include "hal/hal.h"
-#include "kernel/exchange.h"
-#include "kernel/lib/check.h"
-#include "kernel/panic.h"
-#include "kernel/symbols.h"
+#include "hal/posix/host/machine.h"
+#include "hal/posix/kernel/memory.h"
+#include "kernel/base/panic.h"
+#include "kernel/base/symbols.h"
+#include "kernel/boot/init.h"
+#include "kernel/cpu/exchange_inline.h"
+#include "kernel/device/driver.h"
+#include "kernel/heap/heap.h"
+#include "kernel/memory/mem.h"
 #include "tests/fakes/cmocka_all.h"
 #include "tests/fakes/machine.h"
+#include <dlfcn.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <torc/app.h>
+#include <torc/assert.h>
 #include <torc/log.h>
 #include <torc/machine.h>
 #include <torc/message.h>
@@ -46,15 +55,159 @@ static void test_init_exit_status(void **state)
 
 static void test_init_bad_options(void **state)
 {
+    char many[130 * 4 + 1];
+
     (void)state;
     assert_int_equal(run(1, "log=loud", give_3), 2);
     expect("log=loud: use error, warn, info or debug");
     assert_int_equal(run(1, "idle=poll", give_3), 2);
     expect("idle=poll: use mwait or hlt");
     assert_int_equal(run(1, "idle=hlt", give_3), 3);
+    assert_int_equal(run(1, "idle=mwait", give_3), 3);
     assert_int_equal(run(1, "\"open", give_3), 2);
-    expect("open quote");
+    expect("the command line has an open quote: close it");
+    for (size_t i = 0; i + 4 < sizeof(many); i += 4)
+        memcpy(many + i, "a=b ", 5);
+    assert_int_equal(run(1, many, give_3), 2);
+    expect("the command line is too long: ");
 }
+
+/* The application finds all CPUs at work. */
+static int count_idle_cpus(void *arg)
+{
+    int count = 0;
+
+    (void)arg;
+    for (unsigned cpu = 0; cpu < cpu_count(); cpu++)
+        count += cpu_of(cpu)->idle != NULL;
+    return count;
+}
+
+static void test_init_waits_for_cpus(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 10; i++) {
+        assert_int_equal(run(2, "", count_idle_cpus), 2);
+        assert_int_equal(run(16, "", count_idle_cpus), 16);
+    }
+}
+
+/* Words of others are told of in one line, which has room for 159 bytes. */
+static void test_init_tells_of_unknown_words(void **state)
+{
+    char cmdline[400] = "log=info quiet a=1", *words;
+
+    (void)state;
+    assert_int_equal(run(1, cmdline, give_3), 3);
+    expect(
+        "warning: command line: ignored, because nobody knows it: quiet a=1\n");
+    assert_int_equal(run(1, "log=info", give_3), 3);
+    assert_null(strstr(output, "ignored"));
+    memset(cmdline, 'x', sizeof(cmdline));
+    strcpy(cmdline + 300, "=1");
+    assert_int_equal(run(1, cmdline, give_3), 3);
+    words = strstr(output, "knows it: ");
+    assert_non_null(words);
+    assert_int_equal(strspn(words + strlen("knows it: "), "x"), 159);
+}
+
+/* ---- Drivers ------------------------------------------------------------- */
+
+static int probe_well(void)
+{
+    console_print("looked on cpu %u\n", cpu_id());
+    return 0;
+}
+
+static int probe_badly(void)
+{
+    return -7;
+}
+
+/* One that fails does not keep the others from looking. */
+static void test_init_asks_all_drivers(void **state)
+{
+    static const struct driver bad = {.name = "broken", .probe = probe_badly};
+    static const struct driver good = {.name = "good", .probe = probe_well};
+
+    (void)state;
+    machine_drivers[0] = &bad;
+    machine_drivers[1] = &good;
+    assert_int_equal(run(2, "", give_3), 3);
+    expect("driver broken: error -7 while looking for devices\n");
+    expect("looked on cpu 0\n");
+    assert_null(strstr(output, "driver good"));
+    machine_drivers[0] = machine_drivers[1] = NULL;
+    assert_int_equal(run(2, "", give_3), 3);
+    assert_null(strstr(output, "driver"));
+}
+
+/* ---- Memory -------------------------------------------------------------- */
+
+/* Two nodes of 6 MiB: the CPU between them has half of the second. */
+static void test_init_tells_of_nodes(void **state)
+{
+    (void)state;
+    machine_nodes = 2;
+    assert_int_equal(run(3, "log=debug", give_3), 3);
+    machine_nodes = 0;
+    expect("cpu 0, node 0: 2 MiB of node 0\n");
+    expect("cpu 1, node 0: 2 MiB of node 0\n");
+    expect("cpu 2, node 1: 5 MiB of node 1\n");
+    assert_null(strstr(output, "0 MiB"));
+    /* One piece of memory of four nodes, 1 MiB each; the first has its struct
+     * pages. */
+    machine_nodes = 4;
+    assert_int_equal(run(1, "log=debug", give_3), 3);
+    machine_nodes = 0;
+    expect("cpu 0, node 0: 0 MiB of node 0\n");
+    expect("cpu 0, node 0: 1 MiB of node 1\n");
+    expect("cpu 0, node 0: 1 MiB of node 2\n");
+    expect("cpu 0, node 0: 1 MiB of node 3\n");
+}
+
+/* Page tables run out: at the border of a share, or at a guard page. */
+static void test_init_without_page_tables(void **state)
+{
+    enum { PAGES = 8 }; /* that are asked for: four borders, four guards */
+
+    (void)state;
+    for (unsigned n = 1; n <= PAGES; n++) {
+        machine_attr_fails = n;
+        assert_int_equal(run(4, "", give_3), 1);
+        expect("16384 KiB of memory are too little for 4 CPUs: ");
+    }
+    machine_attr_fails = PAGES + 1;
+    assert_int_equal(run(4, "", give_3), 3);
+    machine_attr_fails = 0;
+}
+
+/* The n-th thread of the host that a machine wants cannot be made. */
+static unsigned thread_fails; /* 0: none */
+
+int pthread_create(pthread_t *thread, const pthread_attr_t *attr,
+                   void *(*fn)(void *), void *arg)
+{
+    if (thread_fails != 0 && --thread_fails == 0)
+        return EAGAIN;
+    return ((__typeof__(&pthread_create))dlsym(RTLD_NEXT, "pthread_create"))(
+        thread, attr, fn, arg);
+}
+
+/* The host makes a thread for the timers, then one for each CPU but the first.
+ */
+static void test_init_without_a_cpu(void **state)
+{
+    (void)state;
+    thread_fails = 3;
+    assert_int_equal(run(4, "", give_3), 1);
+    expect("error: cpu 2 cannot be started: boot with fewer CPUs\n");
+    thread_fails = 5;
+    assert_int_equal(run(4, "", give_3), 3);
+    thread_fails = 0;
+}
+
+/* ---- The log ------------------------------------------------------------- */
 
 static int log_all(void *arg)
 {
@@ -82,29 +235,104 @@ static void test_log_levels(void **state)
     assert_null(strstr(output, "two"));
 }
 
+static void test_log_level_names(void **state)
+{
+    static const char *const levels[] = {"log=error", "log=warn", "log=info",
+                                         "log=debug"};
+    static const char *const lines[] = {"one 1\n", "two\n", "three\n",
+                                        "four\n"};
+
+    (void)state;
+    for (size_t level = 0; level < COUNT_OF(levels); level++) {
+        assert_int_equal(run(1, levels[level], log_all), 0);
+        for (size_t i = 0; i < COUNT_OF(lines); i++)
+            ROW(levels[level],
+                (strstr(output, lines[i]) != NULL) == (i <= level));
+    }
+}
+
+/* Behind "[  0.123456] " a line has room for so much, the newline included. */
+enum { STAMP = 13, ROOM = LOG_LINE_MAX - STAMP };
+
 static int log_long(void *arg)
 {
     char text[400];
 
     (void)arg;
     memset(text, 'x', sizeof(text));
+    for (size_t len = ROOM - 2; len <= ROOM + 1; len++) {
+        text[len] = '\0';
+        log_info("%s", text);
+        text[len] = 'x';
+    }
     text[399] = '\0';
     log_info("%s", text);
-    log_info("after");
+    console_print("%s", text);
+    console_print("\n");
+    console_print("%s\n", text + 399 - (LOG_LINE_MAX - 2));
     return 0;
 }
 
 static void test_log_cuts_long_lines(void **state)
 {
-    char *line;
+    static const size_t lens[] = {ROOM - 2,         ROOM - 1,        ROOM - 1,
+                                  ROOM - 1,         ROOM - 1, /* of the log */
+                                  LOG_LINE_MAX - 1, LOG_LINE_MAX - 2};
+    char *at = output;
 
     (void)state;
     assert_int_equal(run(1, "", log_long), 0);
-    line = strstr(output, "xxx");
-    assert_non_null(line);
-    assert_true(strspn(line, "x") < LOG_LINE_MAX);
-    assert_int_equal(line[strspn(line, "x")], '\n');
-    expect("after\n");
+    for (size_t i = 0; i < COUNT_OF(lens); i++) {
+        at = strstr(at, "xxx");
+        assert_non_null(at);
+        assert_int_equal(strspn(at, "x"), lens[i]);
+        at += lens[i];
+        assert_int_equal(*at, '\n');
+    }
+}
+
+static int log_times(void *arg)
+{
+    (void)arg;
+    thread_sleep(NS_PER_MS);
+    console_print("<%lu>\n", (unsigned long)(time_ns() / NS_PER_US));
+    log_info("here");
+    console_print("<%lu>\n", (unsigned long)(time_ns() / NS_PER_US));
+    return 0;
+}
+
+/* Each line says when it was written. */
+static void test_log_tells_the_time(void **state)
+{
+    unsigned long before, s, us, after;
+
+    (void)state;
+    assert_int_equal(run(1, "", log_times), 0);
+    assert_non_null(strchr(output, '<'));
+    assert_int_equal(sscanf(strchr(output, '<'), "<%lu>\n[%lu.%lu] here\n<%lu>",
+                            &before, &s, &us, &after),
+                     4);
+    assert_in_range(s * 1000000 + us, before, after);
+}
+
+static int log_without_memory(void *arg)
+{
+    (void)arg;
+    heap_fail(1);
+    console_print("all the same\n");
+    return heap_failed() ? 0 : 1;
+}
+
+static int log_there_without_memory(void *arg)
+{
+    return remote_call(1, log_without_memory, arg);
+}
+
+static void test_log_without_memory(void **state)
+{
+    (void)state;
+    assert_int_equal(run(2, "", log_there_without_memory), 0);
+    expect("all the same\n");
 }
 
 static int say_line(void *arg)
@@ -169,6 +397,36 @@ static int fault_now(void *arg)
     return 0;
 }
 
+/* Items run on the stack of the thread that makes the pass: here CPU 1's idle
+ * thread, which has a guard page as others have. */
+static unsigned depth;
+
+static int dive(volatile char *above)
+{
+    volatile char here[256];
+
+    here[0] = above[0];
+    return ++depth == 0 ? 0 : dive(here) + here[0];
+}
+
+static void item_dive(struct exchange_item *item)
+{
+    volatile char top = 0;
+
+    (void)item;
+    dive(&top);
+}
+
+static int overflow_idle_stack(void *arg)
+{
+    static struct exchange_item item = {.run = item_dive};
+
+    (void)arg;
+    exchange_send(1, &item);
+    thread_sleep(10 * NS_PER_S);
+    return 0;
+}
+
 static int panic_elsewhere(void *arg)
 {
     (void)arg;
@@ -186,12 +444,75 @@ static void test_panic_says_why_and_where(void **state)
     expect("on cpu 1, thread remote");
 }
 
+/* What the report asks for fails, too. */
+static bool describe_badly(struct panic_thread *out)
+{
+    (void)out;
+    panic("nobody is here");
+}
+
+static int panic_twice(void *arg)
+{
+    (void)arg;
+    panic_set_describer(describe_badly);
+    panic("the floor is gone");
+}
+
+static int fault_then_panic(void *arg)
+{
+    panic_set_describer(describe_badly);
+    return fault_now(arg);
+}
+
+static void test_panic_in_the_report(void **state)
+{
+    (void)state;
+    assert_int_equal(run(1, "", panic_twice), 134);
+    expect("panic: the floor is gone");
+    expect("panic: the report has failed: ");
+    assert_int_equal(run(1, "", fault_then_panic), 134);
+    expect("address 0x8");
+    expect("panic: the report has failed: ");
+}
+
 static void test_panic_fault(void **state)
 {
     (void)state;
     assert_int_equal(run(1, "", fault_now), 134);
     expect("address 0x8");
     expect("on cpu 0, thread main");
+}
+
+static void test_panic_idle_stack(void **state)
+{
+    (void)state;
+    assert_int_equal(run(2, "", overflow_idle_stack), 134);
+    expect("panic: stack overflow");
+    expect("on cpu 1, thread idle");
+}
+
+/*
+ * Where shares begin, the HAL is asked for pages of their own: whatever they
+ * were, they can be used then. Here they could not be touched.
+ */
+static void test_init_prepares_where_shares_begin(void **state)
+{
+    const struct host_config config = {
+        .cpus = 3, .mem_bytes = 4 << 20, .cmdline = "", .quiet = true};
+    const struct hal_boot_info *info = host_machine_prepare(&config);
+
+    (void)state;
+    assert_non_null(info);
+    assert_int_equal(mem_init(info, 3), 0);
+    for (unsigned cpu = 0; cpu < 3; cpu++) {
+        struct page *first = mem_pages_of(cpu)->range[0].pages;
+
+        assert_int_equal(hal_page_attr(first, PAGE_SIZE, HAL_PAGE_NONE), 0);
+    }
+    kernel_init(info, &torc_app);
+    for (unsigned cpu = 0; cpu < 3; cpu++)
+        page_check(mem_pages_of(cpu));
+    host_machine_close();
 }
 
 static void test_symbols_absent(void **state)
@@ -207,11 +528,23 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_init_exit_status),
         cmocka_unit_test(test_init_bad_options),
+        cmocka_unit_test(test_init_waits_for_cpus),
+        cmocka_unit_test(test_init_tells_of_unknown_words),
+        cmocka_unit_test(test_init_asks_all_drivers),
+        cmocka_unit_test(test_init_tells_of_nodes),
+        cmocka_unit_test(test_init_without_page_tables),
+        cmocka_unit_test(test_init_without_a_cpu),
         cmocka_unit_test(test_log_levels),
+        cmocka_unit_test(test_log_level_names),
         cmocka_unit_test(test_log_cuts_long_lines),
+        cmocka_unit_test(test_log_tells_the_time),
+        cmocka_unit_test(test_log_without_memory),
         cmocka_unit_test(test_log_lines_of_cpus_do_not_mix),
         cmocka_unit_test(test_panic_says_why_and_where),
+        cmocka_unit_test(test_panic_in_the_report),
         cmocka_unit_test(test_panic_fault),
+        cmocka_unit_test(test_panic_idle_stack),
+        cmocka_unit_test(test_init_prepares_where_shares_begin),
         cmocka_unit_test(test_symbols_absent),
     };
 

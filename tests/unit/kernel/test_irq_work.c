@@ -1,5 +1,5 @@
-#include "kernel/irq_work.h"
-#include "kernel/percpu.h"
+#include "kernel/cpu/irq_work.h"
+#include "kernel/cpu/percpu.h"
 #include "tests/fakes/cmocka_all.h"
 #include "tests/fakes/machine.h"
 
@@ -41,6 +41,16 @@ static void test_irq_work_runs_once_in_order(void **state)
     assert_false(cpu_self()->attention);
     irq_work_run();
     assert_int_equal(count, 2);
+    irq_work_raise(&b.work); /* what was behind it is forgotten */
+    irq_work_run();
+    assert_int_equal(count, 3);
+    irq_work_raise(&a.work);
+    irq_work_raise(&b.work);
+    irq_work_run();
+    assert_int_equal(count, 5);
+    assert_int_equal(order[4], 2);
+    assert_int_equal(hal_irq_save(), HAL_IRQS_ON); /* they are on as before */
+    hal_irq_restore(HAL_IRQS_ON);
     machine_detach();
 }
 

@@ -1,7 +1,11 @@
-#include "kernel/mem.h"
+#include "kernel/memory/mem.h"
 #include "tests/fakes/cmocka_all.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 /* The allocator needs no machine: a table of regions is enough. */
 static char *arena;
@@ -50,6 +54,7 @@ static size_t count_free(struct page_allocator *pages)
     for (unsigned i = 0; i < pages->range_count; i++)
         total += pages->range[i].page_count - pages->range[i].fresh;
     assert_int_equal(total, pages->free_pages);
+    page_check(pages);
     return total;
 }
 
@@ -228,6 +233,152 @@ static void test_mem_without_use_of_nodes(void **state)
         assert_share(mem_pages_of(cpu)->total_pages, 20, 100);
 }
 
+/* Nodes are used unless a CPU would get less than a sixteenth of an even share,
+ * or of small shares half the least. */
+static void test_mem_of_uneven_nodes(void **state)
+{
+    static const struct {
+        const char *name;
+        size_t pages;  /* of all memory: two CPUs, a node each */
+        size_t second; /* of the second node */
+        bool used;
+    } rows[] = {
+        {"a sixteenth of 30 MiB, and its struct pages", 15360, 484, true},
+        {"a page less", 15360, 483, false},
+        {"512 KiB and their struct pages", 2048, 130, true},
+        {"a page less", 2048, 129, false},
+        {"of shares of 16 MiB", 8192, 130, true},
+        {"of shares of 16 MiB, a page less", 8192, 129, false},
+        {"even nodes", 8192, 4096, true},
+    };
+    const unsigned of_regions[] = {0, 1};
+    const uint8_t of_cpus[] = {0, 1};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        size_t first = rows[i].pages - rows[i].second;
+        const size_t offsets[] = {0, (first + 1) * PAGE_SIZE};
+        const size_t sizes[] = {first * PAGE_SIZE, rows[i].second * PAGE_SIZE};
+
+        regions(2, offsets, sizes);
+        nodes(2, of_regions, of_cpus);
+        ROW(rows[i].name, (pages_of_node(1, 0) == 0) == rows[i].used);
+    }
+}
+
+/* The memory of a CPU's range, its struct pages included. */
+static void assert_range(unsigned cpu, unsigned index, size_t from, size_t to)
+{
+    const struct page_range *range = &mem_pages_of(cpu)->range[index];
+
+    assert_true(index < mem_pages_of(cpu)->range_count);
+    assert_ptr_equal(range->pages, arena + from);
+    assert_ptr_equal((char *)range->base + range->page_count * PAGE_SIZE,
+                     arena + to);
+}
+
+/* Shares of two large pages or more meet on a large page. */
+static void test_mem_borders(void **state)
+{
+    const size_t offset = PAGE_SIZE;
+    size_t size = 8 * MIB;
+
+    (void)state;
+    regions(1, &offset, &size);
+    assert_int_equal(mem_init(&info, 2), 0);
+    assert_range(0, 0, PAGE_SIZE, 4 * MIB);
+    assert_range(1, 0, 4 * MIB, 8 * MIB + PAGE_SIZE);
+    size -= 2 * PAGE_SIZE;
+    regions(1, &offset, &size);
+    assert_int_equal(mem_init(&info, 2), 0);
+    assert_range(0, 0, PAGE_SIZE, 4 * MIB);
+    assert_range(1, 0, 4 * MIB, 8 * MIB - PAGE_SIZE);
+    /* What rounding takes from one share the next gets. */
+    size = 24 * MIB;
+    regions(1, &offset, &size);
+    assert_int_equal(mem_init(&info, 3), 0);
+    assert_range(0, 0, PAGE_SIZE, 8 * MIB);
+    assert_range(1, 0, 8 * MIB, 16 * MIB);
+    assert_range(2, 0, 16 * MIB, 24 * MIB + PAGE_SIZE);
+}
+
+/* Smaller shares meet on any page: here an odd one. */
+static void test_mem_borders_of_small_shares(void **state)
+{
+    const size_t offset = 3 * PAGE_SIZE, size = 8 * MIB - 2 * PAGE_SIZE;
+
+    (void)state;
+    regions(1, &offset, &size);
+    assert_int_equal(mem_init(&info, 2), 0);
+    assert_range(0, 0, 3 * PAGE_SIZE, 4 * MIB + 2 * PAGE_SIZE);
+    assert_range(1, 0, 4 * MIB + 2 * PAGE_SIZE, 8 * MIB + PAGE_SIZE);
+}
+
+/* Shares of 4 GiB or more meet on a GiB; this memory is not there. */
+static void test_mem_borders_of_gigabytes(void **state)
+{
+    const uintptr_t base = (UINT64_C(1) << 40) + 3 * PAGE_SIZE;
+    const size_t gib = (size_t)1 << 30;
+
+    (void)state;
+    memset(&info, 0, sizeof(info));
+    info.region_count = 1;
+    info.region[0].base = base;
+    info.region[0].size = 8 * gib;
+    assert_int_equal(mem_init(&info, 2), 0);
+    assert_int_equal((uintptr_t)mem_pages_of(1)->range[0].pages,
+                     base - 3 * PAGE_SIZE + 4 * gib);
+    info.region[0].base = base + 4 * MIB;
+    info.region[0].size = 8 * gib - 2 * PAGE_SIZE;
+    assert_int_equal(mem_init(&info, 2), 0);
+    assert_int_equal((uintptr_t)mem_pages_of(1)->range[0].pages,
+                     base - 3 * PAGE_SIZE + 4 * gib + 4 * MIB);
+}
+
+/* What lies side by side is one range, whichever regions it is of. */
+static void test_mem_neighbours_are_one(void **state)
+{
+    const size_t offsets[] = {0, 2 * MIB, 8 * MIB};
+    const size_t sizes[] = {2 * MIB, 3 * MIB, MIB};
+
+    (void)state;
+    regions(3, offsets, sizes);
+    assert_int_equal(mem_init(&info, 1), 0);
+    assert_int_equal(mem_pages_of(0)->range_count, 2);
+    assert_range(0, 0, 0, 5 * MIB);
+    assert_range(0, 1, 8 * MIB, 9 * MIB);
+}
+
+/* A share goes on in the next region as far as a border's worth is missing. */
+static void test_mem_shares_of_several_regions(void **state)
+{
+    size_t offsets[] = {0, 16 * MIB};
+    size_t sizes[] = {3 * MIB, 5 * MIB};
+
+    (void)state;
+    regions(2, offsets, sizes);
+    assert_int_equal(mem_init(&info, 2), 0);
+    assert_range(0, 0, 0, 3 * MIB);
+    assert_int_equal(mem_pages_of(0)->range_count, 1);
+    assert_range(1, 0, 16 * MIB, 21 * MIB);
+    sizes[0] = 2 * MIB;
+    sizes[1] = 6 * MIB;
+    regions(2, offsets, sizes);
+    assert_int_equal(mem_init(&info, 2), 0);
+    assert_range(0, 0, 0, 2 * MIB);
+    assert_range(0, 1, 16 * MIB, 18 * MIB);
+    assert_range(1, 0, 18 * MIB, 22 * MIB);
+    /* A region of just a share is not cut, wherever it ends. */
+    offsets[0] = PAGE_SIZE;
+    sizes[0] = sizes[1] = 4 * MIB;
+    regions(2, offsets, sizes);
+    assert_int_equal(mem_init(&info, 2), 0);
+    assert_range(0, 0, PAGE_SIZE, 4 * MIB + PAGE_SIZE);
+    assert_int_equal(mem_pages_of(0)->range_count, 1);
+    assert_range(1, 0, 16 * MIB, 20 * MIB);
+    assert_int_equal(mem_pages_of(1)->range_count, 1);
+}
+
 /* All memory is somebody's, once, however it lies. */
 static void test_mem_random_nodes(void **state)
 {
@@ -263,6 +414,12 @@ static void test_mem_random_nodes(void **state)
                 dealt += range->page_count * PAGE_SIZE;
                 assert_int_equal(mem_owner(first), cpu);
                 assert_int_equal(mem_owner(last), cpu);
+                assert_int_equal(mem_owner(last + PAGE_SIZE - 1), cpu);
+                /* On both sides are struct pages, or nothing. */
+                assert_int_equal(mem_owner(first - 1), -1);
+                assert_int_equal(mem_owner(last + PAGE_SIZE), -1);
+                assert_true(range->classes + range->page_count <=
+                            (uint8_t *)range->base);
                 assert_int_not_equal(
                     pages_of_node(cpu, 0) + pages_of_node(cpu, 1) +
                         pages_of_node(cpu, 2) + pages_of_node(cpu, 3),
@@ -380,6 +537,10 @@ static void test_page_array_is_made_lazily(void **state)
     assert_true(pages->range[0].fresh <= 512);
     assert_int_equal(
         pages->range[0].pages[pages->range[0].page_count - 1].state, 0x5a);
+    assert_int_equal(pages->range[0].pages[pages->range[0].fresh].state, 0x5a);
+    assert_int_equal(pages->range[0].classes[pages->range[0].fresh], 0x5a);
+    assert_int_equal(pages->range[0].classes[pages->range[0].fresh - 1],
+                     MEM_NO_CLASS);
 }
 
 static void test_page_shrink_gives_back_the_rest(void **state)
@@ -406,38 +567,384 @@ static void test_page_shrink_gives_back_the_rest(void **state)
     page_free(pages, ptr);
 }
 
-/* More memory than a block can have: regions need not be there to divide. */
-static void test_page_alloc_of_more_than_the_largest_block(void **state)
+/* More memory than there is: regions need not be there to divide. */
+static void test_mem_shares_of_gigabytes(void **state)
 {
     const size_t offset = 0, size = (size_t)40 << 30;
 
     (void)state;
     regions(1, &offset, &size);
     assert_int_equal(mem_init(&info, 2), 0);
-    assert_null(page_alloc(mem_pages_of(0), (size_t)2 << PAGE_ORDER_MAX, 0));
     assert_int_equal(mem_pages_of(0)->range[0].base % HAL_PAGE_SIZE, 0);
     /* Shares of gigabytes meet on a gigabyte. */
     assert_int_equal(
         (uintptr_t)mem_pages_of(1)->range[0].pages % ((uintptr_t)1 << 30), 0);
 }
 
-/* Enough in all, but in too many pieces to use. */
-static void test_mem_in_crumbs(void **state)
+/* A map with as many holes as there can be loses nothing. */
+static void test_mem_in_many_pieces(void **state)
 {
+    static const unsigned cpu_counts[] = {1, 2, 7};
     size_t offsets[HAL_REGION_MAX], sizes[HAL_REGION_MAX];
 
     (void)state;
     for (unsigned i = 0; i < HAL_REGION_MAX; i++) {
-        offsets[i] = i * (size_t)64 * 1024;
-        sizes[i] = 32 * 1024;
+        offsets[i] = i * (size_t)(256 << 10);
+        sizes[i] = 128 << 10;
     }
-    regions(HAL_REGION_MAX, offsets, sizes);
-    assert_int_equal(mem_init(&info, 1), -ENOMEM);
+    sizes[HAL_REGION_MAX - 1] = 16 << 20; /* the large one behind them all */
+    for (size_t k = 0; k < COUNT_OF(cpu_counts); k++) {
+        size_t total = 0;
+
+        regions(HAL_REGION_MAX, offsets, sizes);
+        assert_int_equal(mem_init(&info, cpu_counts[k]), 0);
+        for (unsigned cpu = 0; cpu < cpu_counts[k]; cpu++) {
+            total += mem_pages_of(cpu)->total_pages;
+            count_free(mem_pages_of(cpu));
+        }
+        /* One page of 32 is for the struct pages, in each piece. */
+        assert_in_range(total, 31 * 63 + 4000, 31 * 63 + 4096);
+        for (unsigned i = 0; i < HAL_REGION_MAX; i++)
+            assert_true(mem_owner(arena + offsets[i] + sizes[i] - 1) >= 0);
+        assert_int_equal(mem_owner(arena + (128 << 10)), -1);
+    }
+}
+
+/* What is large against the share is looked for in all its pieces. */
+static void test_page_alloc_large_in_a_later_piece(void **state)
+{
+    const size_t offsets[3] = {0, 8 << 20, 16 << 20};
+    const size_t sizes[3] = {2 << 20, 3 << 20, 16 << 20};
+    const size_t count = (10 << 20) / PAGE_SIZE;
+    char *pages;
+
+    (void)state;
+    regions(3, offsets, sizes);
+    assert_int_equal(mem_init(&info, 1), 0);
+    assert_int_equal(mem_pages_of(0)->range_count, 3);
+    pages = page_alloc(mem_pages_of(0), count, 0);
+    assert_in_range(pages, arena + offsets[2],
+                    arena + offsets[2] + sizes[2] - count * PAGE_SIZE);
+}
+
+/* Of pieces of one page nothing is left. */
+static void test_mem_in_crumbs(void **state)
+{
+    size_t offsets[3] = {0, 8192, 32768}, sizes[3] = {4096, 8192, 4 << 20};
+
+    (void)state;
+    regions(3, offsets, sizes);
+    assert_int_equal(mem_init(&info, 1), 0);
+    assert_int_equal(mem_pages_of(0)->range_count, 2);
+    assert_int_equal(mem_owner(arena), -1);
+    assert_int_equal(mem_owner(arena + 8192 + 4096), 0);
+}
+
+/* A request may take nearly all of a share, whatever blocks it is made of. */
+static void test_page_alloc_large(void **state)
+{
+    const size_t offset = 4096, size = (41 << 20) - 4096;
+    struct page_allocator *pages;
+    char *all, *low, *high;
+    void *middle;
+    size_t count;
+
+    (void)state;
+    regions(1, &offset, &size);
+    assert_int_equal(mem_init(&info, 1), 0);
+    pages = mem_pages_of(0);
+    count = pages->free_pages;
+    all = page_alloc(pages, count, 0);
+    assert_non_null(all);
+    assert_int_equal(page_count_of(pages, all), count);
+    memset(all, 0xaa, count * PAGE_SIZE);
+    assert_int_equal(count_free(pages), 0);
+    page_shrink(pages, all, count - 5);
+    assert_int_equal(count_free(pages), 5);
+    page_free(pages, all);
+    assert_int_equal(count_free(pages), count);
+    assert_null(page_alloc(pages, count + 1, 0));
+    assert_null(page_alloc(pages, SIZE_MAX, 9));
+    /* One page in use in the middle: all that is on both sides of it. */
+    all = page_alloc(pages, count, 0);
+    page_shrink(pages, all, count / 2);
+    middle = page_alloc(pages, count - count / 2, 0);
+    assert_ptr_equal(middle, all + count / 2 * PAGE_SIZE);
+    page_shrink(pages, middle, 1);
+    page_free(pages, all);
+    assert_int_equal(count_free(pages), count - 1);
+    assert_null(page_alloc(pages, count / 2 + 1, 0));
+    low = page_alloc(pages, count / 2, 0);
+    high = page_alloc(pages, count - count / 2 - 1, 0);
+    assert_ptr_equal(low, all);
+    assert_ptr_equal(high, (char *)middle + PAGE_SIZE);
+    assert_int_equal(count_free(pages), 0);
+    page_free(pages, middle);
+    page_free(pages, low);
+    page_free(pages, high);
+    assert_int_equal(count_free(pages), count);
+    /* Aligned, in a share that is not. */
+    all = page_alloc(pages, count - 1024, 9);
+    assert_non_null(all);
+    assert_int_equal((uintptr_t)all % HAL_LARGE_PAGE_SIZE, 0);
+    page_free(pages, all);
+    assert_int_equal(count_free(pages), count);
+}
+
+/* Only what is an eighth of the share is looked for among neighbours. */
+static void test_page_alloc_over_several_blocks(void **state)
+{
+    const size_t offset = 0, size = 1 << 20;
+    struct page_allocator *pages;
+    size_t total, least, first = 10;
+    char *head, *hole;
+
+    (void)state;
+    regions(1, &offset, &size);
+    assert_int_equal(mem_init(&info, 1), 0);
+    pages = mem_pages_of(0);
+    total = pages->total_pages;
+    least = total / 8;
+    assert_in_range(least, 17, 32); /* so a block would have 32 pages */
+    head = page_alloc(pages, total, 0);
+    /* Leave 40 pages free which have no aligned 32 among them. */
+    while (((uintptr_t)head / PAGE_SIZE + first) % 32 != 10)
+        first++;
+    page_shrink(pages, head, first);
+    hole = page_alloc(pages, total - first, 0);
+    assert_ptr_equal(hole, head + first * PAGE_SIZE);
+    page_shrink(pages, hole, 40);
+    assert_non_null(page_alloc(pages, total - first - 40, 0));
+    page_free(pages, hole);
+    assert_int_equal(count_free(pages), 40);
+    assert_null(page_alloc(pages, least - 1, 0));
+    /* The page before it, a slab's, does not hide it. */
+    page_shrink(pages, head, first - 1);
+    assert_ptr_equal(page_alloc(pages, 1, 0), hole - PAGE_SIZE);
+    page_at(pages, hole - PAGE_SIZE)->state = PAGE_SLAB;
+    page_at(pages, hole - PAGE_SIZE)->used = 20; /* objects, not pages */
+    assert_ptr_equal(page_alloc(pages, least, 0), hole);
+    assert_int_equal(count_free(pages), 40 - least);
+}
+
+/* The last page of a share is used, though it is alone in its large page. */
+static void test_page_alloc_last_page(void **state)
+{
+    const size_t offset = 0, size = (1 << 22) + PAGE_SIZE;
+    struct page_allocator *pages;
+    size_t count = 0;
+
+    (void)state;
+    regions(1, &offset, &size);
+    assert_int_equal(mem_init(&info, 1), 0);
+    pages = mem_pages_of(0);
+    while (page_alloc(pages, 1, 0) != NULL)
+        count++;
+    assert_int_equal(count, pages->total_pages);
+    assert_int_equal(count_free(pages), 0);
+}
+
+/* CPU 0 alone, with a share of so many bytes that nobody touches: the memory to
+ * unmap. */
+static void *share_of(size_t bytes)
+{
+    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    assert_true(memory != MAP_FAILED);
+    memset(&info, 0, sizeof(info));
+    info.region_count = 1;
+    info.region[0].base = (uintptr_t)memory;
+    info.region[0].size = bytes;
+    assert_int_equal(mem_init(&info, 1), 0);
+    return memory;
+}
+
+/* Of a share so large a block's worth and a bit is a small part. */
+static void test_page_alloc_around_the_largest_block(void **state)
+{
+    const size_t bytes = (size_t)9 << 30, block = (size_t)1 << PAGE_ORDER_MAX;
+    struct page_allocator *pages;
+    void *memory = share_of(bytes);
+
+    (void)state;
+    pages = mem_pages_of(0);
+    assert_true(block + 1 < pages->total_pages / 8);
+    assert_non_null(page_alloc(pages, block / 2 + 1, 0));
+    assert_non_null(page_alloc(pages, block, 0));
+    assert_non_null(page_alloc(pages, block + 1, 0));
+    page_check(pages);
+    munmap(memory, bytes);
+}
+
+/* More than the largest block there can be, of pages never used: only as many
+ * become ready as are needed. */
+static void test_page_alloc_more_than_a_block(void **state)
+{
+    const size_t bytes = (size_t)3 << 30, count = (size_t)3 << 17;
+    struct page_allocator *pages;
+    size_t before;
+    char *ptr;
+    void *memory = share_of(bytes);
+
+    (void)state;
+    pages = mem_pages_of(0);
+    before = pages->free_pages;
+    assert_true(count > (size_t)1 << PAGE_ORDER_MAX);
+    ptr = page_alloc(pages, count, 0);
+    assert_non_null(ptr);
+    assert_true(pages->range[0].fresh >= count);
+    assert_true(pages->range[0].fresh <= count + 1024);
+    assert_int_equal(pages->free_pages, before - count);
+    ptr[0] = ptr[count * PAGE_SIZE - 1] = 1;
+    page_free(pages, ptr);
+    assert_int_equal(count_free(pages), before);
+    munmap(memory, bytes);
+}
+
+/* Large runs and small ones at random: nothing is lost, nothing given twice. */
+static void test_page_alloc_large_random(void **state)
+{
+    enum { HELD = 24 };
+    const size_t offset = 0, size = 24 << 20;
+    struct {
+        unsigned char *ptr;
+        size_t count;
+    } held[HELD] = {{0}};
+    unsigned large = 0;
+
+    (void)state;
+    regions(1, &offset, &size);
+    assert_int_equal(mem_init(&info, 1), 0);
+    srand(7);
+    for (unsigned step = 0; step < 20000; step++) {
+        unsigned i = (unsigned)rand() % HELD;
+        unsigned align = rand() % 4 == 0 ? (unsigned)rand() % 10 : 0;
+
+        if (held[i].ptr != NULL) {
+            assert_int_equal(held[i].ptr[0], i + 1);
+            assert_int_equal(held[i].ptr[held[i].count * PAGE_SIZE - 1], i + 1);
+            page_free(mem_pages_of(0), held[i].ptr);
+            held[i].ptr = NULL;
+            continue;
+        }
+        held[i].count = 1 + (size_t)rand() % (rand() % 3 == 0 ? 4000 : 40);
+        held[i].ptr = page_alloc(mem_pages_of(0), held[i].count, align);
+        if (held[i].ptr == NULL)
+            continue;
+        large += held[i].count > 2048;
+        assert_int_equal((uintptr_t)held[i].ptr % (PAGE_SIZE << align), 0);
+        held[i].ptr[0] = (unsigned char)(i + 1);
+        held[i].ptr[held[i].count * PAGE_SIZE - 1] = (unsigned char)(i + 1);
+        if (step % 64 == 0)
+            count_free(mem_pages_of(0));
+    }
+    assert_true(large > 100); /* more than the largest block there is */
+}
+
+/*
+ * What lies where pages were never used is whatever was there before the boot:
+ * here, what looks like a free buddy of the block below.
+ */
+static void test_pages_never_used_are_not_joined(void **state)
+{
+    const size_t offset = 0, size = 64 << 20;
+    struct page_allocator *pages;
+    struct page_range *range;
+    void *ptr[2];
+
+    (void)state;
+    regions(1, &offset, &size);
+    assert_int_equal(mem_init(&info, 1), 0);
+    pages = mem_pages_of(0);
+    range = &pages->range[0];
+    for (unsigned order = 0; order < 12; order++) {
+        ptr[0] = page_alloc(pages, 1, 0);
+        assert_true(range->fresh < range->page_count);
+        for (size_t i = range->fresh; i < range->page_count; i++)
+            range->pages[i] = (struct page){
+                .state = PAGE_FREE,
+                .order = (uint8_t)order,
+                .link = {&range->pages[i].link, &range->pages[i].link}};
+        ptr[1] = page_alloc(pages, 600, 0); /* another chunk is made ready */
+        page_check(pages);
+        page_free(pages, ptr[0]);
+        page_check(pages);
+        page_free(pages, ptr[1]);
+        page_check(pages);
+    }
+}
+
+/* A check that finds nothing wrong is one that would find what is. */
+static void broken_list(struct page_allocator *pages)
+{
+    pages->free_orders ^= UINT32_C(1) << PAGE_ORDER_MAX;
+}
+
+static void lost_page(struct page_allocator *pages)
+{
+    pages->free_pages--;
+}
+
+static void page_twice(struct page_allocator *pages)
+{
+    pages->free_pages++;
+}
+
+static void wrong_state(struct page_allocator *pages)
+{
+    pages->range[0].pages[0].state = PAGE_FREE;
+    pages->range[0].pages[0].order = 0;
+    list_push_front(&pages->free[0], &pages->range[0].pages[0].link);
+    pages->free_orders |= 1;
+    pages->free_pages++;
+    pages->range[0].pages[0].state = PAGE_INNER;
+}
+
+static void wrong_total(struct page_allocator *pages)
+{
+    pages->total_pages++;
+}
+
+static void expect_abort(void (*spoil)(struct page_allocator *pages))
+{
+    pid_t pid = fork();
+    int status;
+
+    if (pid == 0) {
+        struct page_allocator *pages = mem_pages_of(0);
+
+        fclose(stdout);
+        fclose(stderr);
+        spoil(pages);
+        page_check(pages);
+        _exit(0);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_false(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+static void test_page_check_sees_what_is_wrong(void **state)
+{
+    const size_t offset = 0, size = 64 << 20;
+
+    (void)state;
+    regions(1, &offset, &size);
+    assert_int_equal(mem_init(&info, 1), 0);
+    assert_non_null(page_alloc(mem_pages_of(0), 1, 0));
+    page_check(mem_pages_of(0));
+    expect_abort(broken_list);
+    expect_abort(lost_page);
+    expect_abort(page_twice);
+    expect_abort(wrong_state);
+    expect_abort(wrong_total);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_pages_never_used_are_not_joined),
+        cmocka_unit_test(test_page_check_sees_what_is_wrong),
         cmocka_unit_test(test_mem_divides_evenly),
         cmocka_unit_test(test_mem_holes_are_never_handed_out),
         cmocka_unit_test(test_mem_too_little),
@@ -445,14 +952,28 @@ int main(void)
         cmocka_unit_test(test_mem_of_nodes_without_cpus_is_dealt_to_all),
         cmocka_unit_test(test_mem_ranges_in_a_row_are_one),
         cmocka_unit_test(test_mem_without_use_of_nodes),
+        cmocka_unit_test(test_mem_of_uneven_nodes),
+        cmocka_unit_test(test_mem_borders),
+        cmocka_unit_test(test_mem_borders_of_small_shares),
+        cmocka_unit_test(test_mem_borders_of_gigabytes),
+        cmocka_unit_test(test_mem_neighbours_are_one),
+        cmocka_unit_test(test_mem_shares_of_several_regions),
         cmocka_unit_test(test_mem_random_nodes),
         cmocka_unit_test(test_page_alloc_aligns_and_trims),
         cmocka_unit_test(test_page_alloc_exhausts_and_coalesces),
         cmocka_unit_test(test_page_alloc_random),
         cmocka_unit_test(test_page_array_is_made_lazily),
         cmocka_unit_test(test_page_shrink_gives_back_the_rest),
-        cmocka_unit_test(test_page_alloc_of_more_than_the_largest_block),
+        cmocka_unit_test(test_mem_shares_of_gigabytes),
         cmocka_unit_test(test_mem_in_crumbs),
+        cmocka_unit_test(test_mem_in_many_pieces),
+        cmocka_unit_test(test_page_alloc_large),
+        cmocka_unit_test(test_page_alloc_large_in_a_later_piece),
+        cmocka_unit_test(test_page_alloc_over_several_blocks),
+        cmocka_unit_test(test_page_alloc_last_page),
+        cmocka_unit_test(test_page_alloc_around_the_largest_block),
+        cmocka_unit_test(test_page_alloc_more_than_a_block),
+        cmocka_unit_test(test_page_alloc_large_random),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

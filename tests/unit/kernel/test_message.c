@@ -1,7 +1,12 @@
-#include "kernel/heap.h"
-#include "kernel/thread.h"
+#include "kernel/heap/heap.h"
+#include "kernel/thread/sync_check.h"
+#include "kernel/thread/thread.h"
+#include "kernel/thread/timer.h"
 #include "tests/fakes/cmocka_all.h"
 #include "tests/fakes/machine.h"
+#include <limits.h>
+#include <string.h>
+#include <torc/errno.h>
 #include <torc/machine.h>
 #include <torc/message.h>
 #include <torc/time.h>
@@ -47,6 +52,7 @@ static void test_channel_full_drops_the_newest(void **state)
     assert_int_equal(channel_create(2, &channel), 0);
     for (uint64_t i = 0; i < 5; i++)
         assert_int_equal(channel_send(channel, i), 0);
+    channel_check(channel);
     assert_int_equal(channel_destroy(channel), -EBUSY);
     assert_int_equal(channel_receive(channel, TIME_NEVER, &value), 0);
     assert_int_equal(value, 0);
@@ -62,6 +68,8 @@ static void test_channel_arguments(void **state)
 
     (void)state;
     assert_int_equal(channel_create(0, &channel), -EINVAL);
+    assert_int_equal(channel_create(UINT_MAX, &channel), -ENOMEM);
+    assert_int_equal(channel_create(UINT_MAX / 8 + 1, &channel), -ENOMEM);
     heap_fail(1);
     assert_int_equal(channel_create(1, &channel), -ENOMEM);
 }
@@ -85,6 +93,35 @@ static void test_channel_receive_waits(void **state)
         channel_receive(channel, time_ns() + 10 * NS_PER_S, &value), 0);
     assert_int_equal(value, 99);
     assert_int_equal(thread_join(id, NULL), 0);
+    assert_int_equal(channel_destroy(channel), 0);
+}
+
+static int receive_before(void *arg)
+{
+    uint64_t value;
+    int status = channel_receive(arg, time_ns() + NS_PER_MS, &value);
+
+    return status != 0 ? status : (int)value;
+}
+
+/* Its time was over, but a value came before its turn. */
+static void test_channel_receive_in_the_last_moment(void **state)
+{
+    struct channel *channel;
+    uint64_t end;
+    thread_id id;
+    int value;
+
+    (void)state;
+    assert_int_equal(channel_create(1, &channel), 0);
+    assert_int_equal(thread_create(NULL, receive_before, channel, &id), 0);
+    thread_yield();
+    for (end = time_ns() + 2 * NS_PER_MS; time_ns() < end;)
+        ;
+    timer_run(time_ns()); /* it is woken */
+    assert_int_equal(channel_send(channel, 7), 0);
+    assert_int_equal(thread_join(id, &value), 0);
+    assert_int_equal(value, 7);
     assert_int_equal(channel_destroy(channel), 0);
 }
 
@@ -185,12 +222,13 @@ static int call_without_room(void *arg)
 static int call_without_any_room(void *arg)
 {
     const struct thread_attr attr = {.place = THREAD_ON_CPU, .cpu = 1};
+    thread_id id = 77;
 
     if (call_without_room(arg) != 0)
         return 1;
     if (thread_create(&attr, stay, NULL, NULL) != 0)
         return 2;
-    if (thread_create(&attr, stay, NULL, NULL) != -EAGAIN)
+    if (thread_create(&attr, stay, NULL, &id) != -EAGAIN || id != 77)
         return 3;
     return remote_call(1, nothing, NULL) == -EAGAIN ? 0 : 4;
 }
@@ -206,6 +244,99 @@ static void test_remote_call_reports_no_room(void **state)
                      0);
 }
 
+/* ---- Remote calls that do not return ------------------------------------- */
+
+static int exit_early(void *arg)
+{
+    (void)arg;
+    thread_exit(9);
+}
+
+static int kill_itself(void *arg)
+{
+    (void)arg;
+    (void)!thread_kill(thread_self());
+    return 9;
+}
+
+static int exit_elsewhere(void *arg)
+{
+    if (thread_migrate(0) != 0)
+        return 1;
+    return exit_early(arg);
+}
+
+/* The thread that runs `fn` ends without a value: the caller is told. */
+static int call_what_ends(void *arg)
+{
+    (void)arg;
+    if (remote_call(1, exit_early, NULL) != -ECANCELED)
+        return 1;
+    if (remote_call(1, kill_itself, NULL) != -ECANCELED)
+        return 2;
+    if (remote_call(1, exit_elsewhere, NULL) != -ECANCELED)
+        return 3;
+    return remote_call(1, nothing, NULL) == 42 ? 0 : 4;
+}
+
+/* Kill the thread of a remote call on this CPU, whichever of the first ids it
+ * has (thread_table.c); whether there was one. */
+static bool kill_remote(void)
+{
+    for (thread_id slot = 0; slot < 8; slot++) {
+        for (thread_id generation = 1; generation < 4; generation++) {
+            thread_id id = generation << 32 | (thread_id)cpu_id() << 24 | slot;
+            struct thread_info info;
+
+            if (thread_get_info(id, &info) == 0 &&
+                strcmp(info.name, "remote") == 0)
+                return thread_kill(id) == 0;
+        }
+    }
+    return false;
+}
+
+static bool was_killed; /* CPU 1 only */
+
+static int kill_when_it_comes(void *arg)
+{
+    (void)arg;
+    while (!was_killed) {
+        was_killed = kill_remote();
+        thread_yield();
+    }
+    return 0;
+}
+
+/* Two threads take turns, so that one of them runs between the creation of the
+ * call's thread and its first turn. */
+static int call_what_is_killed_first(void *arg)
+{
+    const struct thread_attr attr = {.place = THREAD_ON_CPU, .cpu = 1};
+    thread_id killer[2];
+
+    (void)arg;
+    for (int i = 0; i < 2; i++) {
+        if (thread_create(&attr, kill_when_it_comes, NULL, &killer[i]) != 0)
+            return 1;
+    }
+    if (remote_call(1, nothing, NULL) != -ECANCELED)
+        return 2;
+    for (int i = 0; i < 2; i++) {
+        if (thread_join(killer[i], NULL) != 0)
+            return 3;
+    }
+    return 0;
+}
+
+static void test_remote_call_ends_with_its_thread(void **state)
+{
+    (void)state;
+    assert_int_equal(machine_run(2, 8 << 20, call_what_ends, NULL), 0);
+    assert_int_equal(machine_run(2, 8 << 20, call_what_is_killed_first, NULL),
+                     0);
+}
+
 int main(void)
 {
 #define ATTACHED(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -214,8 +345,10 @@ int main(void)
         ATTACHED(test_channel_full_drops_the_newest),
         ATTACHED(test_channel_arguments),
         ATTACHED(test_channel_receive_waits),
+        ATTACHED(test_channel_receive_in_the_last_moment),
         cmocka_unit_test(test_channel_many_senders_each_in_order),
         cmocka_unit_test(test_remote_call_reports_no_room),
+        cmocka_unit_test(test_remote_call_ends_with_its_thread),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,6 @@
-#include "kernel/lib/str.h"
 #include "tests/fakes/cmocka_all.h"
 #include <torc/errno.h>
+#include <torc/string.h>
 
 static void test_str_to_u64(void **state)
 {
@@ -17,7 +17,16 @@ static void test_str_to_u64(void **state)
         {"0xffffffffffffffff", 0, UINT64_MAX},
         {"4k", 0, 4096},
         {"8M", 0, 8 << 20},
+        {"8m", 0, 8 << 20},
         {"2g", 0, UINT64_C(2) << 30},
+        {"4K", 0, 4096},
+        {"2G", 0, UINT64_C(2) << 30},
+        {"0xaF9", 0, 0xaf9},
+        {"0x1fk", 0, 0x1f << 10},
+        {"18014398509481983k", 0, UINT64_MAX - 1023},
+        {"18014398509481984k", -ERANGE, 0},
+        {"17179869183g", 0, UINT64_C(17179869183) << 30},
+        {"17179869184g", -ERANGE, 0},
         {"18446744073709551616", -ERANGE, 0},
         {"0x10000000000000000", -ERANGE, 0},
         {"18446744073709551615k", -ERANGE, 0},
@@ -30,6 +39,14 @@ static void test_str_to_u64(void **state)
         {"1 ", -EINVAL, 0},
         {"12a", -EINVAL, 0},
         {"4kb", -EINVAL, 0},
+        {"4t", -EINVAL, 0},
+        {"a", -EINVAL, 0},
+        /* Neighbours of the digits and letters. */
+        {"0x/", -EINVAL, 0},
+        {"0x:", -EINVAL, 0},
+        {"0x@", -EINVAL, 0},
+        {"0x`", -EINVAL, 0},
+        {"0xg", -EINVAL, 0},
     };
 
     (void)state;
@@ -54,7 +71,11 @@ static void test_str_compare(void **state)
     assert_false(str_starts("ab", "abc"));
     assert_true(str_equal_nocase("HoSt", "hOsT", 4));
     assert_false(str_equal_nocase("host", "hose", 4));
+    assert_true(str_equal_nocase("AZaz", "azAZ", 4));
     assert_false(str_equal_nocase("[", "{", 1)); /* not letters */
+    assert_false(str_equal_nocase("@", "`", 1));
+    assert_true(str_equal_nocase("abc", "abd", 2));
+    assert_true(str_equal_nocase("a", "b", 0));
 }
 
 static void test_str_len_stops_at_limit(void **state)

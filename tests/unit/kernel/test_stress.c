@@ -1,5 +1,5 @@
 /* The mix of tests/stress on machines of several sizes. */
-#include "hal/posix/host.h"
+#include "hal/posix/kernel/idle.h"
 #include "tests/fakes/cmocka_all.h"
 #include "tests/fakes/machine.h"
 #include "tests/stress/stress.h"

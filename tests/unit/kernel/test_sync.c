@@ -1,4 +1,5 @@
-#include "kernel/heap.h"
+#include "kernel/heap/heap.h"
+#include "kernel/thread/sync_check.h"
 #include "tests/fakes/cmocka_all.h"
 #include "tests/fakes/machine.h"
 #include <string.h>
@@ -53,7 +54,9 @@ static void test_event_wakes_all_and_stays(void **state)
         assert_int_equal(thread_create(NULL, wait_event, event, &ids[i]), 0);
     yield_some();
     assert_string_equal(track, "");
+    event_check(event);
     assert_int_equal(event_set(event), 0);
+    event_check(event);
     assert_int_equal(event_clear(event), 0); /* those waiting go on */
     for (int i = 0; i < 3; i++) {
         assert_int_equal(thread_join(ids[i], &value), 0);
@@ -63,6 +66,7 @@ static void test_event_wakes_all_and_stays(void **state)
     assert_int_equal(event_wait(event, time_ns() + NS_PER_MS), -ETIMEDOUT);
     assert_int_equal(event_set(event), 0);
     assert_int_equal(event_wait(event, 0), 0);
+    event_check(event);
     assert_int_equal(event_destroy(event), 0);
 }
 
@@ -94,6 +98,7 @@ static void test_semaphore_counts_and_keeps_order(void **state)
     assert_int_equal(thread_create(&first, take_one, semaphore, &ids[0]), 0);
     assert_int_equal(thread_create(&second, take_one, semaphore, &ids[1]), 0);
     yield_some();
+    semaphore_check(semaphore);
     assert_int_equal(semaphore_post(semaphore), 0);
     /* Handed over: nobody can come in between. */
     assert_int_equal(semaphore_wait(semaphore, 0), -ETIMEDOUT);
@@ -101,6 +106,7 @@ static void test_semaphore_counts_and_keeps_order(void **state)
     assert_int_equal(thread_join(ids[0], NULL), 0);
     assert_int_equal(thread_join(ids[1], NULL), 0);
     assert_string_equal(track, "12");
+    semaphore_check(semaphore);
     assert_int_equal(semaphore_destroy(semaphore), 0);
     assert_int_equal(semaphore_create(UINT64_MAX, &semaphore), 0);
     assert_int_equal(semaphore_post(semaphore), -EOVERFLOW);
@@ -143,7 +149,9 @@ static void test_mutex_excludes_in_order(void **state)
     assert_int_equal(thread_create(&first, lock_and_track, mutex, &ids[0]), 0);
     assert_int_equal(thread_create(&second, lock_and_track, mutex, &ids[1]), 0);
     yield_some();
+    mutex_check(mutex);
     assert_int_equal(mutex_unlock(mutex), 0);
+    mutex_check(mutex);
     /* The first in line has it already. */
     assert_int_equal(mutex_lock(mutex, 0), -ETIMEDOUT);
     assert_int_equal(mutex_lock(mutex, time_ns() + 5 * NS_PER_MS), 0);
@@ -153,6 +161,7 @@ static void test_mutex_excludes_in_order(void **state)
         assert_int_equal(thread_join(ids[i], &value), 0);
         assert_int_equal(value, 0);
     }
+    mutex_check(mutex);
     assert_int_equal(mutex_destroy(mutex), 0);
 }
 
@@ -174,6 +183,49 @@ static void test_mutex_times_out(void **state)
     assert_int_equal(thread_join(id, &value), 0);
     assert_int_equal(value, -ETIMEDOUT);
     assert_int_equal(mutex_unlock(mutex), 0);
+    assert_int_equal(mutex_destroy(mutex), 0);
+}
+
+/* ---- Without waiting ----------------------------------------------------- */
+
+static int had_a_turn(void *arg)
+{
+    *(bool *)arg = true;
+    return 0;
+}
+
+static int lock_and_hold(void *arg)
+{
+    int status = mutex_lock(arg, 0);
+
+    thread_yield();
+    thread_yield();
+    return status != 0 ? status : mutex_unlock(arg);
+}
+
+/* A deadline of 0 lets nobody else run. */
+static void test_sync_deadline_0_does_not_wait(void **state)
+{
+    struct semaphore *semaphore;
+    struct mutex *mutex;
+    bool turn = false;
+    thread_id ids[2];
+
+    (void)state;
+    assert_int_equal(semaphore_create(0, &semaphore), 0);
+    assert_int_equal(mutex_create(&mutex), 0);
+    assert_int_equal(thread_create(NULL, lock_and_hold, mutex, &ids[0]), 0);
+    thread_yield();
+    assert_int_equal(thread_create(NULL, had_a_turn, &turn, &ids[1]), 0);
+    assert_int_equal(semaphore_wait(semaphore, 0), -ETIMEDOUT);
+    assert_false(turn);
+    assert_int_equal(mutex_lock(mutex, 0), -ETIMEDOUT);
+    assert_false(turn);
+    assert_int_equal(semaphore_wait(semaphore, 1), -ETIMEDOUT);
+    assert_true(turn);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(thread_join(ids[i], NULL), 0);
+    assert_int_equal(semaphore_destroy(semaphore), 0);
     assert_int_equal(mutex_destroy(mutex), 0);
 }
 
@@ -249,6 +301,7 @@ int main(void)
         ATTACHED(test_semaphore_counts_and_keeps_order),
         ATTACHED(test_mutex_excludes_in_order),
         ATTACHED(test_mutex_times_out),
+        ATTACHED(test_sync_deadline_0_does_not_wait),
         ATTACHED(test_sync_without_memory),
         cmocka_unit_test(test_objects_of_another_cpu_are_refused),
     };

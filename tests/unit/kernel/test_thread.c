@@ -1,9 +1,12 @@
-#include "kernel/heap.h"
-#include "kernel/thread.h"
+#include "kernel/heap/heap.h"
+#include "kernel/thread/thread.h"
+#include "kernel/thread/thread_internal.h"
 #include "tests/fakes/cmocka_all.h"
 #include "tests/fakes/machine.h"
+#include <limits.h>
 #include <string.h>
 #include <torc/machine.h>
+#include <torc/sync.h>
 #include <torc/time.h>
 
 static int setup(void **state)
@@ -143,17 +146,154 @@ static void test_thread_detached_frees_itself(void **state)
     assert_int_equal(before.block_count, after.block_count);
 }
 
-static void test_thread_attributes(void **state)
+/* An id is never given again: a slot whose generations are used up retires. */
+static void test_thread_ids_are_never_reused(void **state)
 {
-    const struct thread_attr small = {.stack_size = THREAD_STACK_MIN - 1};
-    const struct thread_attr large = {.stack_size = THREAD_STACK_MAX + 1};
-    const struct thread_attr nowhere = {.place = THREAD_ON_CPU, .cpu = 1};
+    enum { LAST = 3, COUNT = 12 };
+    struct cpu *cpu = cpu_self();
+    thread_id id[COUNT];
+    uint32_t slot;
+
+    (void)state;
+    assert_int_equal(thread_create(NULL, give_7, NULL, &id[0]), 0);
+    assert_int_equal(thread_join(id[0], NULL), 0);
+    slot = cpu->thread_free; /* this one, as if it had been used often */
+    cpu->threads[slot].id &= UINT32_MAX;
+    cpu->threads[slot].id |= (uint64_t)(UINT32_MAX - LAST) << 32;
+    for (unsigned i = 0; i < COUNT; i++) {
+        assert_int_equal(thread_create(NULL, give_7, NULL, &id[i]), 0);
+        assert_int_not_equal(id[i] >> 32, 0);
+        for (unsigned j = 0; j < i; j++)
+            assert_int_not_equal(id[i], id[j]);
+        assert_int_equal((id[i] & 0xffffff) == slot, i < LAST);
+        assert_int_equal(thread_join(id[i], NULL), 0);
+        for (unsigned j = 0; j <= i; j++)
+            assert_int_equal(thread_detach(id[j]), -ESRCH);
+    }
+    assert_int_equal(id[LAST - 1] >> 32, UINT32_MAX);
+    assert_int_equal(cpu->thread_count, 0);
+}
+
+static void test_thread_table_grows(void **state)
+{
+    struct cpu *cpu = cpu_self();
+    struct thread_info info;
+    thread_id ids[65];
+
+    (void)state;
+    for (unsigned i = 0; i < 64; i++)
+        assert_int_equal(thread_create(NULL, give_7, NULL, &ids[i]), 0);
+    assert_int_equal(cpu->thread_slots, 64);
+    assert_int_equal(thread_get_info(GENERATION | 64, &info), -ESRCH);
+    table_check(cpu);
+    assert_int_equal(thread_create(NULL, give_7, NULL, &ids[64]), 0);
+    assert_int_equal(cpu->thread_slots, 128);
+    assert_int_equal(ids[64] & 0xffffff, 64);
+    table_check(cpu);
+    for (unsigned i = 0; i < 65; i++)
+        assert_int_equal(thread_join(ids[i], NULL), 0);
+    table_check(cpu);
+    assert_int_equal(cpu->thread_count, 0);
+}
+
+/* There are numbers for 2^24 slots. */
+static void test_thread_slots_run_out(void **state)
+{
+    struct cpu *cpu = cpu_self();
+    unsigned slots = cpu->thread_slots;
+
+    (void)state;
+    cpu->thread_slots = 1 << 23;
+    assert_int_equal(table_grow(cpu), -ENOMEM);
+    cpu->thread_slots = 1 << 24;
+    assert_int_equal(table_grow(cpu), -EAGAIN);
+    cpu->thread_slots = slots;
+}
+
+/* Threads that have ended are kept for the next, so many, until memory is
+ * short. */
+static void test_thread_spares(void **state)
+{
+    struct cpu *cpu = cpu_self();
+    thread_id ids[THREAD_SPARES + 2];
+    struct mem_stats before, after;
+
+    (void)state;
+    mem_trim();
+    assert_int_equal(cpu->spare_count, 0);
+    for (unsigned i = 0; i < COUNT_OF(ids); i++)
+        assert_int_equal(thread_create(NULL, give_7, NULL, &ids[i]), 0);
+    for (unsigned i = 0; i < COUNT_OF(ids); i++)
+        assert_int_equal(thread_join(ids[i], NULL), 0);
+    thread_yield();
+    assert_int_equal(cpu->spare_count, THREAD_SPARES);
+    table_check(cpu);
+    mem_get_stats(&before);
+    assert_int_equal(thread_create(NULL, give_7, NULL, &ids[0]), 0);
+    assert_int_equal(cpu->spare_count, THREAD_SPARES - 1);
+    mem_get_stats(&after);
+    assert_int_equal(before.free_bytes, after.free_bytes);
+    assert_int_equal(thread_join(ids[0], NULL), 0);
+    mem_trim();
+    assert_int_equal(cpu->spare_count, 0);
+    table_check(cpu);
+}
+
+/* Whoever yields is counted, whether somebody else is ready or not. */
+static void test_thread_switches_are_counted(void **state)
+{
+    struct cpu *cpu = cpu_self();
+    uint64_t before = cpu->switch_count;
     thread_id id;
 
     (void)state;
-    assert_int_equal(thread_create(&small, give_7, NULL, &id), -EINVAL);
-    assert_int_equal(thread_create(&large, give_7, NULL, &id), -EINVAL);
-    assert_int_equal(thread_create(&nowhere, give_7, NULL, &id), -EINVAL);
+    thread_yield();
+    assert_int_equal(cpu->switch_count, before + 1);
+    assert_int_equal(thread_create(NULL, give_7, NULL, &id), 0);
+    assert_int_equal(thread_join(id, NULL), 0);
+    assert_int_equal(cpu->switch_count, before + 3); /* there and back */
+}
+
+static const struct {
+    const char *name;
+    struct thread_attr attr;
+    int want;
+    size_t stack_size; /* when it is created */
+} attributes[] = {
+    {"default", {.stack_size = 0}, 0, THREAD_STACK_DEFAULT},
+    {"smallest stack", {.stack_size = THREAD_STACK_MIN}, 0, THREAD_STACK_MIN},
+    {"below it", {.stack_size = THREAD_STACK_MIN - 1}, -EINVAL, 0},
+    {"rounded up", {.stack_size = THREAD_STACK_MIN + 1}, 0, 8192},
+    {"largest stack", {.stack_size = THREAD_STACK_MAX}, 0, THREAD_STACK_MAX},
+    {"above it", {.stack_size = THREAD_STACK_MAX + 1}, -EINVAL, 0},
+    {"size that wraps", {.stack_size = SIZE_MAX}, -EINVAL, 0},
+    {"size that wraps to 0", {.stack_size = SIZE_MAX - 4094}, -EINVAL, 0},
+    {"this CPU", {.place = THREAD_ON_CPU}, 0, THREAD_STACK_DEFAULT},
+    {"no CPU", {.place = THREAD_ON_CPU, .cpu = 1}, -EINVAL, 0},
+    {"no CPU at all", {.place = THREAD_ON_CPU, .cpu = UINT_MAX}, -EINVAL, 0},
+    {"spread", {.place = THREAD_SPREAD, .cpu = 9}, 0, THREAD_STACK_DEFAULT},
+    {"no place", {.place = (enum thread_place)3}, -EINVAL, 0},
+};
+
+static void test_thread_attributes(void **state)
+{
+    thread_id id;
+
+    machine_detach();
+    machine_attach(64 << 20); /* for the largest stack */
+    (void)state;
+    for (unsigned i = 0; i < COUNT_OF(attributes); i++) {
+        struct thread_info info;
+        int status = thread_create(&attributes[i].attr, give_7, NULL, &id);
+
+        if (status != attributes[i].want)
+            fail_msg("%s: %d", attributes[i].name, status);
+        if (attributes[i].want != 0)
+            continue;
+        assert_int_equal(thread_get_info(id, &info), 0);
+        assert_int_equal(info.stack_size, attributes[i].stack_size);
+        assert_int_equal(thread_join(id, NULL), 0);
+    }
     assert_int_equal(thread_create(NULL, NULL, NULL, &id), -EINVAL);
 }
 
@@ -165,7 +305,7 @@ static int check_name(void *arg)
 static void test_thread_name_is_cut(void **state)
 {
     const struct thread_attr attr = {.name = "a name that is too long"};
-    char expected[] = "a name that is ";
+    char expected[] = "a name that is ", unnamed[] = "thread";
     thread_id id;
     int value;
 
@@ -173,6 +313,71 @@ static void test_thread_name_is_cut(void **state)
     assert_int_equal(thread_create(&attr, check_name, expected, &id), 0);
     assert_int_equal(thread_join(id, &value), 0);
     assert_int_equal(value, 0);
+    /* The next one has none of its own. */
+    assert_int_equal(thread_create(NULL, check_name, unnamed, &id), 0);
+    assert_int_equal(thread_join(id, &value), 0);
+    assert_int_equal(value, 0);
+}
+
+/* ---- Interrupts get in, whatever the threads do -------------------------- */
+
+static bool is_over;
+
+static int end_it(void *arg)
+{
+    (void)arg;
+    thread_sleep(NS_PER_MS);
+    is_over = true;
+    return 0;
+}
+
+static struct semaphore *ball[2];
+
+static int play(void *arg)
+{
+    uintptr_t me = (uintptr_t)arg;
+
+    while (!is_over) {
+        if (semaphore_wait(ball[me], TIME_NEVER) != 0)
+            return 1;
+        (void)!semaphore_post(ball[1 - me]);
+    }
+    return 0;
+}
+
+static int live_on(void *arg)
+{
+    const struct thread_attr attr = {.detached = true};
+
+    return is_over ? 0 : thread_create(&attr, live_on, arg, NULL);
+}
+
+/* One of two threads always waits, and no thread lives long: none yields, and
+ * the CPU is never idle. */
+static void test_thread_switches_let_interrupts_in(void **state)
+{
+    thread_id ids[3];
+
+    (void)state;
+    is_over = false;
+    assert_int_equal(thread_create(NULL, end_it, NULL, &ids[2]), 0);
+    for (uintptr_t i = 0; i < 2; i++) {
+        assert_int_equal(semaphore_create(i, &ball[i]), 0);
+        assert_int_equal(thread_create(NULL, play, (void *)i, &ids[i]), 0);
+    }
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(thread_join(ids[i], NULL), 0);
+    is_over = false;
+    assert_int_equal(thread_create(NULL, end_it, NULL, &ids[2]), 0);
+    assert_int_equal(live_on(NULL), 0);
+    assert_int_equal(thread_join(ids[2], NULL), 0);
+    for (int i = 0; i < 2; i++) {
+        while (semaphore_wait(ball[i], 0) == 0)
+            ;
+        assert_int_equal(semaphore_destroy(ball[i]), 0);
+    }
+    thread_yield();
+    thread_yield();
 }
 
 static int stay(void *arg)
@@ -320,6 +525,12 @@ int main(void)
         ATTACHED(test_thread_join_itself),
         ATTACHED(test_thread_second_joiner_is_refused),
         ATTACHED(test_thread_detached_frees_itself),
+        ATTACHED(test_thread_ids_are_never_reused),
+        ATTACHED(test_thread_table_grows),
+        ATTACHED(test_thread_slots_run_out),
+        ATTACHED(test_thread_spares),
+        ATTACHED(test_thread_switches_are_counted),
+        ATTACHED(test_thread_switches_let_interrupts_in),
         ATTACHED(test_thread_attributes),
         ATTACHED(test_thread_name_is_cut),
         ATTACHED(test_thread_exhaustion),

@@ -2,15 +2,20 @@
  * What threads do to one another: suspend, resume, kill, move, ask; and what
  * they may keep: a pointer, cleanups. On one CPU; test_stress.c is for several.
  */
-#include "hal/posix/host.h"
-#include "kernel/heap.h"
-#include "kernel/init.h"
-#include "kernel/irq_work.h"
-#include "kernel/thread.h"
+#include "hal/posix/kernel/cpu.h"
+#include "hal/posix/kernel/memory.h"
+#include "kernel/base/boot_info.h"
+#include "kernel/cpu/irq_work.h"
+#include "kernel/heap/heap.h"
+#include "kernel/thread/sched.h"
+#include "kernel/thread/thread_internal.h"
 #include "tests/fakes/cmocka_all.h"
+#include "tests/fakes/console.h"
+#include "tests/fakes/fp_control.h"
 #include "tests/fakes/machine.h"
 #include <string.h>
 #include <torc/errno.h>
+#include <torc/log.h>
 #include <torc/machine.h>
 #include <torc/memory.h>
 #include <torc/message.h>
@@ -99,6 +104,17 @@ static int wait_for_message(void *arg)
     return (int)value;
 }
 
+/* A new thread that waits for a message of a new channel. */
+static thread_id thread_that_waits(struct channel **channel)
+{
+    thread_id id;
+
+    assert_int_equal(channel_create(4, channel), 0);
+    assert_int_equal(thread_create(NULL, wait_for_message, *channel, &id), 0);
+    yield_some();
+    return id;
+}
+
 static void test_suspend_holds_a_waiting_thread_when_it_is_woken(void **state)
 {
     struct channel *channel;
@@ -106,9 +122,7 @@ static void test_suspend_holds_a_waiting_thread_when_it_is_woken(void **state)
     int value;
 
     (void)state;
-    assert_int_equal(channel_create(4, &channel), 0);
-    assert_int_equal(thread_create(NULL, wait_for_message, channel, &id), 0);
-    yield_some();
+    id = thread_that_waits(&channel);
     assert_int_equal(state_of(id), THREAD_WAITING);
     assert_int_equal(thread_suspend(id), 0);
     assert_int_equal(state_of(id), THREAD_WAITING);
@@ -129,9 +143,7 @@ static void test_suspend_between_wake_and_turn(void **state)
     int value;
 
     (void)state;
-    assert_int_equal(channel_create(4, &channel), 0);
-    assert_int_equal(thread_create(NULL, wait_for_message, channel, &id), 0);
-    yield_some();
+    id = thread_that_waits(&channel);
     assert_int_equal(channel_send(channel, 9), 0);
     assert_int_equal(thread_suspend(id), 0);
     yield_some();
@@ -259,6 +271,22 @@ static void test_kill_ends_waits(void **state)
     assert_int_equal(semaphore_destroy(semaphore), 0);
 }
 
+/* Woken first, killed before its turn: what it waited for is not lost. */
+static void test_kill_between_wake_and_turn(void **state)
+{
+    struct channel *channel;
+    thread_id id;
+    int value;
+
+    (void)state;
+    id = thread_that_waits(&channel);
+    assert_int_equal(channel_send(channel, 9), 0);
+    assert_int_equal(thread_kill(id), 0);
+    assert_int_equal(thread_join(id, &value), 0);
+    assert_int_equal(value, 9);
+    assert_int_equal(channel_destroy(channel), 0);
+}
+
 static int kill_self(void *arg)
 {
     (void)arg;
@@ -348,6 +376,87 @@ static void test_cleanups_run_in_reverse(void **state)
     assert_string_equal(track, "cba");
 }
 
+/*
+ * A cleanup may wait: the kill that ended the thread is done with by then, and
+ * a second one changes nothing.
+ */
+struct slow_end {
+    struct semaphore *begun;
+    struct semaphore *go;
+    int first;  /* how the first wait in the cleanup ended */
+    int second; /* and the second */
+    bool finished;
+};
+
+static void wait_twice(void *arg)
+{
+    struct slow_end *end = arg;
+
+    (void)!semaphore_post(end->begun);
+    thread_yield();
+    end->first = semaphore_wait(end->go, TIME_NEVER);
+    thread_sleep(NS_PER_US);
+    end->second = semaphore_wait(end->go, TIME_NEVER);
+    end->finished = true;
+}
+
+static int sleep_with_slow_end(void *arg)
+{
+    struct thread_cleanup cleanup;
+
+    thread_cleanup_push(&cleanup, wait_twice, arg);
+    thread_sleep(TIME_NEVER);
+    return 0;
+}
+
+static int exit_with_slow_end(void *arg)
+{
+    struct thread_cleanup cleanup;
+
+    thread_cleanup_push(&cleanup, wait_twice, arg);
+    thread_exit(17);
+}
+
+static void end_slowly(int (*fn)(void *), bool kill_first, int exit_value)
+{
+    struct slow_end end = {.first = -1, .second = -1};
+    thread_id id;
+    int value;
+
+    assert_int_equal(semaphore_create(0, &end.begun), 0);
+    assert_int_equal(semaphore_create(0, &end.go), 0);
+    assert_int_equal(thread_create(NULL, fn, &end, &id), 0);
+    yield_some();
+    if (kill_first)
+        assert_int_equal(thread_kill(id), 0);
+    assert_int_equal(semaphore_wait(end.begun, TIME_NEVER), 0);
+    yield_some();
+    assert_int_equal(state_of(id), THREAD_WAITING);
+    assert_int_equal(thread_kill(id), 0); /* it is ending already */
+    yield_some();
+    assert_int_equal(state_of(id), THREAD_WAITING);
+    assert_int_equal(thread_suspend(id), 0); /* and kill lets it go on */
+    assert_int_equal(semaphore_post(end.go), 0);
+    assert_int_equal(semaphore_post(end.go), 0);
+    yield_some();
+    assert_int_equal(state_of(id), THREAD_SUSPENDED);
+    assert_int_equal(thread_kill(id), 0);
+    assert_int_equal(thread_join(id, &value), 0);
+    assert_int_equal(value, exit_value);
+    assert_int_equal(end.first, 0);
+    assert_int_equal(end.second, 0);
+    assert_true(end.finished);
+    assert_int_equal(semaphore_destroy(end.begun), 0);
+    assert_int_equal(semaphore_destroy(end.go), 0);
+}
+
+static void test_cleanups_may_wait(void **state)
+{
+    (void)state;
+    end_slowly(sleep_with_slow_end, true, -ECANCELED);
+    end_slowly(exit_with_slow_end, false, 17);
+}
+
 static int local_pointer(void *arg)
 {
     if (thread_local_get() != NULL)
@@ -394,7 +503,9 @@ static void test_info(void **state)
     assert_int_equal(state_of(id), THREAD_ENDED);
     assert_int_equal(thread_suspend(id), -ESRCH);
     assert_int_equal(thread_join(id, NULL), 0);
+    info.cpu = 77;
     assert_int_equal(thread_get_info(id, &info), -ESRCH);
+    assert_int_equal(info.cpu, 77); /* nothing is told */
     /* No such home. */
     assert_int_equal(thread_get_info(id | UINT64_C(7) << 24, &info), -ESRCH);
     assert_int_equal(thread_get_info(id | 0xffff, &info), -ESRCH);
@@ -437,10 +548,10 @@ enum { ROUND_UP = 2 << 13 }; /* in MXCSR */
 
 static int round_up(void *arg)
 {
-    hal_fp_control_set(hal_fp_control() | ROUND_UP);
+    fp_control_set(fp_control_get() | ROUND_UP);
     for (int i = 0; i < 4; i++) {
         thread_yield();
-        if ((hal_fp_control() & ROUND_UP) == 0)
+        if ((fp_control_get() & ROUND_UP) == 0)
             return 1;
     }
     (void)arg;
@@ -451,7 +562,7 @@ static int round_to_nearest(void *arg)
 {
     (void)arg;
     for (int i = 0; i < 4; i++) {
-        if ((hal_fp_control() & ROUND_UP) != 0)
+        if ((fp_control_get() & ROUND_UP) != 0)
             return 1;
         thread_yield();
     }
@@ -474,7 +585,7 @@ static void test_own_fp_control(void **state)
         assert_int_equal(thread_join(ids[i], &value), 0);
         assert_int_equal(value, 0);
     }
-    assert_int_equal(hal_fp_control() & ROUND_UP, 0);
+    assert_int_equal(fp_control_get() & ROUND_UP, 0);
 }
 
 /* ---- Journeys that are called off ---------------------------------------- */
@@ -556,12 +667,26 @@ static int second_timer(void *arg)
     return 0;
 }
 
+static int second_timer_alone(void *arg)
+{
+    machine_cpu[0].own[IRQ_OWN_COUNT + HAL_IRQ_DOORBELL].handler = NULL;
+    return second_timer(arg);
+}
+
+static int second_doorbell_alone(void *arg)
+{
+    machine_cpu[0].own[IRQ_OWN_COUNT + HAL_IRQ_TIMER].handler = NULL;
+    return second_timer(arg);
+}
+
 static int idle_without_memory(void *arg)
 {
     (void)arg;
-    heap_fail(1);
-    if (sched_adopt() != -ENOMEM)
-        return 1;
+    for (uint64_t n = 1; n <= 3; n++) {
+        heap_fail(n);
+        if (sched_adopt() != -ENOMEM || !heap_failed())
+            return 1;
+    }
     heap_fail(1);
     sched_run();
 }
@@ -573,7 +698,8 @@ static void test_nonsense_is_told(void **state)
         const char *text;
     } bad[] = {
         {ended_runs, "ran after its end"},
-        {second_timer, "no timer or doorbell interrupt"},
+        {second_timer_alone, "no timer or doorbell interrupt"},
+        {second_doorbell_alone, "no timer or doorbell interrupt"},
         {idle_without_memory, "no memory for the idle thread"},
     };
     char output[4096];
@@ -633,9 +759,11 @@ static void test_guard_pages_that_cannot_be(void **state)
     assert_int_equal(before.free_bytes, after.free_bytes);
     assert_int_equal(thread_create(&attr, kill_self, NULL, &id), 0);
     machine_attr_fails = 1;
+    console_forget();
     expect_killed(id);
     yield_some();
     /* The stack is lost, and told of; nobody runs into its guard. */
+    assert_true(console_has("a guard page could not be lifted; 40960 bytes"));
     mem_get_stats(&after);
     assert_int_equal(before.free_bytes, after.free_bytes + 40960 + 4096);
 }
@@ -672,8 +800,69 @@ static void test_cpu_time_is_counted(void **state)
     thread_sleep(5 * NS_PER_MS);
     assert_int_equal(thread_get_info(id, &info), 0);
     assert_true(info.cpu_time_ns < 4 * NS_PER_MS);
+    /* The time of the one that asks is not that of the one asked about. */
+    for (uint64_t end = time_ns() + 5 * NS_PER_MS; time_ns() < end;)
+        ;
+    assert_int_equal(thread_get_info(id, &info), 0);
+    assert_true(info.cpu_time_ns < 4 * NS_PER_MS);
     assert_int_equal(thread_kill(id), 0);
     expect_killed(id);
+    machine_detach();
+}
+
+/* Of a machine that has counted far: the time of a thread that waits, as it
+ * would be if it had used that part of all cycles, in eighths. */
+static void cpu_time_of(thread_id id, uint64_t eighths)
+{
+    struct thread *thread = table_entry(cpu_self(), id)->thread;
+    struct thread_info info;
+    uint64_t want;
+
+    thread->cycles = (hal_cycles() - boot_cycles) / 8 * eighths;
+    want = time_ns() / 8 * eighths;
+    assert_int_equal(thread_get_info(id, &info), 0);
+    assert_in_range(info.cpu_time_ns, want - want / 16,
+                    time_ns() / 8 * eighths + want / 16);
+}
+
+static void test_cpu_time_of_many_cycles(void **state)
+{
+    static const unsigned shifts[] = {50, 40, 33};
+    thread_id id;
+
+    (void)state;
+    machine_attach_cmdline(8 << 20, "cputime=1");
+    assert_int_equal(thread_create(NULL, sleep_long, NULL, &id), 0);
+    thread_sleep(60 * NS_PER_MS);
+    for (size_t i = 0; i < COUNT_OF(shifts); i++) {
+        uint64_t before = boot_cycles;
+
+        boot_cycles = hal_cycles() - (UINT64_C(1) << shifts[i]);
+        cpu_time_of(id, 4);
+        cpu_time_of(id, 8);
+        cpu_time_of(id, 28);
+        boot_cycles = before;
+    }
+    assert_int_equal(thread_kill(id), 0);
+    expect_killed(id);
+    machine_detach();
+}
+
+/* The next thread does not inherit what one has used. */
+static void test_cpu_time_begins_with_nothing(void **state)
+{
+    struct thread_info info = {.cpu_time_ns = TIME_NEVER};
+    thread_id id;
+
+    (void)state;
+    machine_attach_cmdline(8 << 20, "cputime=1");
+    for (int tries = 0; tries < 20 && info.cpu_time_ns > NS_PER_MS; tries++) {
+        assert_int_equal(thread_create(NULL, spin_a_little, &info, &id), 0);
+        assert_int_equal(thread_join(id, NULL), 0);
+        assert_int_equal(thread_create(NULL, info_of_self, &info, &id), 0);
+        assert_int_equal(thread_join(id, NULL), 0);
+    }
+    assert_in_range(info.cpu_time_ns, 0, NS_PER_MS);
     machine_detach();
 }
 
@@ -704,11 +893,54 @@ static int nothing(void *arg)
     return 0;
 }
 
+static int tell_stack_size(void *arg)
+{
+    struct thread_info info;
+    thread_id id;
+
+    (void)arg;
+    if (thread_create(NULL, nothing, NULL, &id) != 0)
+        return 1;
+    if (thread_get_info(id, &info) != 0 || thread_join(id, NULL) != 0)
+        return 2;
+    console_print("stack %zu\n", info.stack_size);
+    return 0;
+}
+
+/* The first and last values that are taken, and what they mean. */
+static void test_option_limits(void **state)
+{
+    static const struct {
+        const char *options;
+        const char *want;
+    } rows[] = {
+        {"stack=4", "stack 4096\n"},
+        {"stack=5", "stack 8192\n"},
+        {"stack=8192", "stack 8388608\n"},
+        {"threads=2", "stack 16384\n"},
+        {"threads=1048576", "stack 16384\n"},
+        {"poll=0 cputime=0 memcheck=0", "stack 16384\n"},
+        {"poll=1000 cputime=1 memcheck=1", "stack 16384\n"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        char output[1024];
+        int status =
+            machine_run_output(1, 64 << 20, rows[i].options, tell_stack_size,
+                               NULL, output, sizeof(output));
+
+        if (status != 0 || strstr(output, rows[i].want) == NULL)
+            fail_msg("%s: %d, %s", rows[i].options, status, output);
+    }
+}
+
 static void test_bad_options_are_named(void **state)
 {
     static const char *const bad[] = {
-        "threads=1", "threads=many", "stack=3",     "stack=9000",
-        "cputime=2", "poll=1001",    "memcheck=on",
+        "threads=1", "threads=1048577", "threads=many",
+        "stack=3",   "stack=8193",      "cputime=2",
+        "poll=1001", "memcheck=on",     "memcheck=2",
     };
 
     (void)state;
@@ -735,9 +967,11 @@ int main(void)
         ATTACHED(test_kill_ends_a_sleep),
         ATTACHED(test_kill_ends_a_receive_and_loses_no_message),
         ATTACHED(test_kill_ends_waits),
+        ATTACHED(test_kill_between_wake_and_turn),
         ATTACHED(test_kill_itself),
         ATTACHED(test_kill_waits_for_the_next_point),
         ATTACHED(test_cleanups_run_in_reverse),
+        ATTACHED(test_cleanups_may_wait),
         ATTACHED(test_local_pointer_is_its_own),
         ATTACHED(test_info),
         ATTACHED(test_detach_twice),
@@ -748,7 +982,10 @@ int main(void)
         cmocka_unit_test(test_nonsense_is_told),
         cmocka_unit_test(test_first_thread_without_memory),
         cmocka_unit_test(test_cpu_time_is_counted),
+        cmocka_unit_test(test_cpu_time_of_many_cycles),
+        cmocka_unit_test(test_cpu_time_begins_with_nothing),
         cmocka_unit_test(test_thread_limit_and_stack_option),
+        cmocka_unit_test(test_option_limits),
         cmocka_unit_test(test_bad_options_are_named),
     };
 

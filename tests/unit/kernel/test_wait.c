@@ -1,6 +1,9 @@
-#include "kernel/heap.h"
-#include "kernel/thread.h"
-#include "kernel/wait.h"
+#include "kernel/cpu/percpu.h"
+#include "kernel/heap/heap.h"
+#include "kernel/thread/sched.h"
+#include "kernel/thread/thread.h"
+#include "kernel/thread/timer.h"
+#include "kernel/thread/wait.h"
 #include "tests/fakes/cmocka_all.h"
 #include "tests/fakes/machine.h"
 #include <torc/time.h>
@@ -107,6 +110,44 @@ static void test_wait_woken_before_deadline(void **state)
     assert_int_equal(thread_join(id, NULL), 0);
 }
 
+static int wait_a_little(void *arg)
+{
+    (void)arg;
+    return wait_on_until(&queue, time_ns() + NS_PER_MS);
+}
+
+/* Woken in time; that the time is over before its turn changes nothing. */
+static void test_wait_woken_before_its_turn(void **state)
+{
+    uint64_t end;
+    thread_id id;
+    int value;
+
+    (void)state;
+    wait_queue_init(&queue);
+    assert_int_equal(thread_create(NULL, wait_a_little, NULL, &id), 0);
+    thread_yield();
+    for (end = time_ns() + 2 * NS_PER_MS; time_ns() < end;)
+        ;
+    wait_wake_one(&queue);
+    timer_run(time_ns());
+    sched_check(cpu_self());
+    assert_int_equal(thread_join(id, &value), 0);
+    assert_int_equal(value, 0);
+}
+
+/* A sleep is not early, though its wait is. */
+static void test_sleep_without_memory_for_the_timer(void **state)
+{
+    uint64_t end = time_ns() + 2 * NS_PER_MS;
+
+    (void)state;
+    heap_fail(1);
+    thread_sleep_until(end);
+    assert_true(heap_failed());
+    assert_true(time_ns() >= end);
+}
+
 static void test_wait_without_memory_for_the_timer(void **state)
 {
     (void)state;
@@ -126,6 +167,8 @@ int main(void)
         ATTACHED(test_wait_wakes_all),
         ATTACHED(test_wait_times_out),
         ATTACHED(test_wait_woken_before_deadline),
+        ATTACHED(test_wait_woken_before_its_turn),
+        ATTACHED(test_sleep_without_memory_for_the_timer),
         ATTACHED(test_wait_without_memory_for_the_timer),
     };
 

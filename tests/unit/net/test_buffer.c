@@ -58,6 +58,22 @@ static void test_budget_divides_itself(void **state)
     assert_int_equal(budget.used, 0);
 }
 
+/* Half of what the others leave, its own size included. */
+static void test_limit_counts_the_others(void **state)
+{
+    struct net_budget budget = {256 * 1024, 0};
+    struct net_buffer small = {0}, other = {0};
+
+    (void)state;
+    assert_int_equal(net_buffer_reserve(&small, &budget, 32 * 1024), 0);
+    assert_int_equal(net_buffer_limit(&small, &budget), 128 * 1024);
+    assert_int_equal(net_buffer_limit(&other, &budget), 64 * 1024);
+    assert_int_equal(net_buffer_reserve(&other, &budget, 64 * 1024), 0);
+    assert_int_equal(net_buffer_limit(&small, &budget), 64 * 1024);
+    net_buffer_release(&small, &budget);
+    net_buffer_release(&other, &budget);
+}
+
 static void test_limit_when_nothing_is_left(void **state)
 {
     struct net_budget budget = {1000, 0};
@@ -66,6 +82,41 @@ static void test_limit_when_nothing_is_left(void **state)
     (void)state;
     assert_int_equal(net_buffer_limit(&buffer, &budget), 0);
     assert_int_equal(net_buffer_reserve(&buffer, &budget, 1), -ENOMEM);
+}
+
+/* The smallest buffer may take all that is left, each larger one half. */
+static void test_limits_of_small_budgets(void **state)
+{
+    static const struct {
+        size_t budget;
+        uint32_t limit;
+    } rows[] = {{2047, 0}, {2048, 2048}, {8191, 2048}, {8192, 4096}};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct net_budget budget = {rows[i].budget, 0};
+        struct net_buffer buffer = {0};
+
+        assert_int_equal(net_buffer_limit(&buffer, &budget), rows[i].limit);
+    }
+}
+
+/* What is large enough stays where it is. */
+static void test_reserve_of_what_is_there(void **state)
+{
+    struct net_budget budget = {1 << 20, 0};
+    struct net_buffer buffer = {0};
+    uint8_t *base;
+
+    (void)state;
+    assert_int_equal(net_buffer_reserve(&buffer, &budget, 1), 0);
+    assert_int_equal(buffer.size, 2048);
+    base = buffer.base;
+    assert_int_equal(net_buffer_reserve(&buffer, &budget, 2048), 0);
+    assert_ptr_equal(buffer.base, base);
+    assert_int_equal(net_buffer_reserve(&buffer, &budget, 2049), 0);
+    assert_int_equal(buffer.size, 4096);
+    net_buffer_release(&buffer, &budget);
 }
 
 /* Bytes written ahead survive growing and wrapping. */
@@ -133,8 +184,14 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(test_limit_when_nothing_is_left, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(test_limits_of_small_budgets, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_reserve_of_what_is_there, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_written_ahead_survives_growth,
                                         setup, teardown),
+        cmocka_unit_test_setup_teardown(test_limit_counts_the_others, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_against_a_model, setup, teardown),
     };
 

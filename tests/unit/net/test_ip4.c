@@ -109,6 +109,7 @@ static void test_addresses_without_answer(void **state)
         {"from ourselves", OUR_ADDRESS, OUR_ADDRESS},
         {"from nobody", 0, OUR_ADDRESS},
         {"from 0.0.0.5", 5, OUR_ADDRESS},
+        {"from 0.255.255.254", 0x00fffffe, OUR_ADDRESS},
         {"from the loop", 0x7f000001, OUR_ADDRESS},
         {"from a group", 0xe0000001, OUR_ADDRESS},
         {"from class E", 0xf0000001, OUR_ADDRESS},
@@ -123,6 +124,20 @@ static void test_addresses_without_answer(void **state)
         print_message("row %s\n", rows[i].name);
         assert_null(inject(make_ping(rows[i].src, rows[i].dst, 8)));
     }
+    bench_close();
+}
+
+/* Others that look alike do get one; the last two are of another network, whose
+ * netmask is not known. */
+static void test_sources_with_answer(void **state)
+{
+    static const uint32_t sources[] = {0x01000001, 0x7efffffe, 0x80000001,
+                                       0xdffffffe, 0x0a000100, 0x0a0001ff};
+
+    (void)state;
+    bench_open(64);
+    for (size_t i = 0; i < COUNT_OF(sources); i++)
+        assert_non_null(inject(make_ping(sources[i], OUR_ADDRESS, 8)));
     bench_close();
 }
 
@@ -206,6 +221,100 @@ static void test_unserved_protocols_get_errors(void **state)
     bench_close();
 }
 
+/* Less than 8 bytes behind the header are quoted as they are. */
+static void test_errors_quote_short_datagrams(void **state)
+{
+    (void)state;
+    bench_open(64);
+    for (size_t len = 0; len <= 9; len++) {
+        const struct fakenet_frame *reply;
+
+        memset(frame, 0x55, sizeof(frame));
+        reply = inject(peer_ip4(frame, PEER_ADDRESS, OUR_ADDRESS, 17, len));
+        assert_non_null(reply);
+        assert_int_equal(reply->len, 34 + 8 + 20 + (len < 8 ? len : 8));
+    }
+    bench_close();
+}
+
+/* The options of a header are quoted, too. */
+static void test_errors_quote_options(void **state)
+{
+    const struct fakenet_frame *reply;
+
+    (void)state;
+    bench_open(64);
+    memset(frame, 0x55, sizeof(frame));
+    peer_ip4(frame, PEER_ADDRESS, OUR_ADDRESS, 17, 24);
+    frame[14] = 0x46;
+    memset(frame + 34, 1, 4);
+    fix_ip();
+    reply = inject(34 + 24);
+    assert_non_null(reply);
+    assert_int_equal(reply->len, 34 + 8 + 24 + 8);
+    assert_memory_equal(reply->data + 42, frame + 14, 32);
+    bench_close();
+}
+
+/* What is larger than the link takes is not sent. */
+static void test_answers_fit_the_link(void **state)
+{
+    size_t len;
+
+    (void)state;
+    bench_open(64);
+    bench.net.dev.mtu = 600;
+    len = make_ping(PEER_ADDRESS, OUR_ADDRESS, 572);
+    assert_non_null(inject(len));
+    len = make_ping(PEER_ADDRESS, OUR_ADDRESS, 573);
+    assert_null(inject(len));
+    assert_int_equal(bench.stack->stats.ip_no_route, 1);
+    bench_close();
+}
+
+/* RFC 3021: both addresses of a link of two are hosts. */
+static void test_link_of_two(void **state)
+{
+    (void)state;
+    bench_open(64);
+    bench.stack->config.netmask = 0xfffffffe;
+    bench.stack->config.address = OUR_ADDRESS; /* 10.0.0.1 of .0 and .1 */
+    bench.answers_arp = false;
+    assert_non_null(inject(make_ping(OUR_ADDRESS - 1, OUR_ADDRESS, 8)));
+    assert_int_equal(bench.stack->stats.ip_bad, 0);
+    assert_null(inject(make_ping(PEER_ADDRESS, OUR_ADDRESS - 1, 8)));
+    assert_int_equal(bench.stack->stats.ip_not_ours, 1);
+    bench.stack->config.address = OUR_ADDRESS - 1;
+    assert_null(inject(make_ping(PEER_ADDRESS, OUR_ADDRESS, 8)));
+    assert_int_equal(bench.stack->stats.ip_not_ours, 2); /* no broadcast */
+    bench.stack->config.address = OUR_ADDRESS;
+    bench.stack->config.netmask = 0xfffffffc; /* .0 and .3 are no hosts now */
+    assert_null(inject(make_ping(OUR_ADDRESS - 1, OUR_ADDRESS, 8)));
+    assert_null(inject(make_ping(OUR_ADDRESS + 2, OUR_ADDRESS, 8)));
+    assert_int_equal(bench.stack->stats.ip_bad, 2);
+    assert_null(inject(make_ping(PEER_ADDRESS, OUR_ADDRESS + 2, 8)));
+    assert_int_equal(bench.stack->stats.ip_not_ours, 2); /* a broadcast */
+    bench_close();
+}
+
+/* Off the link by the gateway, on it directly. */
+static void test_next_hop(void **state)
+{
+    const struct fakenet_frame *reply;
+
+    (void)state;
+    bench_open(64);
+    bench.answers_arp = false;
+    reply = inject(make_ping(OUR_ADDRESS + 0x100, OUR_ADDRESS, 8));
+    assert_non_null(reply); /* the gateway is known */
+    assert_int_equal(peer_get16(reply->data + 12), 0x0800);
+    reply = inject(make_ping(OUR_ADDRESS + 0x50, OUR_ADDRESS, 8));
+    assert_non_null(reply);
+    assert_int_equal(peer_get16(reply->data + 12), 0x0806);
+    assert_int_equal(peer_get32(reply->data + 38), OUR_ADDRESS + 0x50);
+    bench_close();
+}
+
 static void test_no_error_about_a_broadcast(void **state)
 {
     (void)state;
@@ -266,11 +375,17 @@ int main(void)
         cmocka_unit_test(test_link_padding_is_cut),
         cmocka_unit_test(test_options_are_skipped),
         cmocka_unit_test(test_addresses_without_answer),
+        cmocka_unit_test(test_sources_with_answer),
         cmocka_unit_test(test_frames_without_answer),
         cmocka_unit_test(test_fragments_are_dropped_and_counted),
         cmocka_unit_test(test_bad_icmp_checksum),
         cmocka_unit_test(test_unserved_protocols_get_errors),
         cmocka_unit_test(test_no_error_about_a_broadcast),
+        cmocka_unit_test(test_errors_quote_short_datagrams),
+        cmocka_unit_test(test_errors_quote_options),
+        cmocka_unit_test(test_answers_fit_the_link),
+        cmocka_unit_test(test_link_of_two),
+        cmocka_unit_test(test_next_hop),
         cmocka_unit_test(test_errors_are_limited),
         cmocka_unit_test(test_quotes_of_every_length),
     };

@@ -211,6 +211,116 @@ static void test_results_after_close(void **state)
     bench_close();
 }
 
+/* Sockets are used on their CPU. */
+static void test_calls_on_another_cpu(void **state)
+{
+    char buf[4] = "abc";
+
+    (void)state;
+    open_bench();
+    connect_port(1);
+    quietly(1, 1001, ACK, "xyz");
+    sockets[1]->cpu = 1;
+    assert_int_equal(socket_receive(sockets[1], buf, 3), -EXDEV);
+    assert_int_equal(socket_send(sockets[1], buf, 3), -EXDEV);
+    sockets[1]->cpu = 0;
+    assert_int_equal(socket_receive(sockets[1], buf, 3), 3);
+    assert_int_equal(socket_send(sockets[1], buf, 3), 3);
+    bench_close();
+}
+
+static void fill(struct socket *socket)
+{
+    static char text[NET_BUFFER_MAX + 1];
+    size_t room = socket_send_room(socket);
+
+    assert_true(room > 0);
+    assert_int_equal(socket_send(socket, text, sizeof(text)), room);
+}
+
+/* The peer acknowledges all bytes up to `end`, as they are sent. */
+static void acknowledge(uint32_t end)
+{
+    uint32_t acked;
+    const struct tcp_conn *conn =
+        conn_find(bench.stack, PEER_ADDRESS, 1, SERVICE_PORT);
+
+    for (acked = conn->snd_una - first[1]; acked < end; drain()) {
+        uint32_t sent = conn->snd_max - first[1];
+
+        acked = sent < end ? sent : end;
+        bench.iss = first[1];
+        peer_send_quietly((struct peer_segment){.flags = ACK,
+                                                .seq = conn->rcv_nxt,
+                                                .ack = acked,
+                                                .window = 60000,
+                                                .port = 1});
+    }
+}
+
+/* Room is told when a quarter of the buffer is free, once. */
+static void test_writable_at_a_quarter(void **state)
+{
+    (void)state;
+    open_bench();
+    connect_port(1);
+    fill(sockets[1]);
+    acknowledge(NET_BUFFER_MAX / 4);
+    bench_run();
+    assert_int_equal(socket_send_room(sockets[1]), NET_BUFFER_MAX / 4 - 1);
+    assert_string_equal(calls, "a1");
+    for (uint32_t i = 1; i <= 3; i++) {
+        acknowledge(NET_BUFFER_MAX / 4 + i);
+        bench_run();
+    }
+    assert_string_equal(calls, "a1 w1");
+    bench_close();
+}
+
+/* An event waits while another callback uses the room it tells of: it is not
+ * told now, and again when there is room again. */
+static void test_writable_tells_of_room_that_is_there(void **state)
+{
+    (void)state;
+    open_bench();
+    connect_port(1);
+    in_receive = fill;
+    fill(sockets[1]);
+    acknowledge(NET_BUFFER_MAX / 4 + 3);
+    peer_send((struct peer_segment){.flags = ACK,
+                                    .seq = 1001,
+                                    .ack = NET_BUFFER_MAX / 4 + 3,
+                                    .window = 60000,
+                                    .port = 1,
+                                    .data = "x",
+                                    .len = 1});
+    assert_int_equal(socket_send_room(sockets[1]), 0);
+    assert_string_equal(calls, "a1 r1");
+    acknowledge(NET_BUFFER_MAX / 2 + 6);
+    bench_run();
+    assert_string_equal(calls, "a1 r1 w1");
+    bench_close();
+}
+
+/* All that was taken fits; nothing is told when all was taken. */
+static void test_send_takes_all_that_fits(void **state)
+{
+    static char text[NET_BUFFER_MAX];
+
+    (void)state;
+    open_bench();
+    connect_port(1);
+    assert_int_equal(socket_send(sockets[1], text, 0), 0);
+    assert_int_equal(socket_send(sockets[1], text, NET_BUFFER_MAX),
+                     NET_BUFFER_MAX);
+    bench.iss = first[1];
+    peer_send((struct peer_segment){
+        .flags = ACK, .seq = 1001, .ack = 10001, .window = 60000, .port = 1});
+    peer_send((struct peer_segment){.flags = RST, .seq = 1001, .port = 1});
+    assert_string_equal(calls, "a1 c1");
+    bench_close();
+}
+
 static void test_cookie_and_peer(void **state)
 {
     (void)state;
@@ -372,6 +482,49 @@ static void test_idle_connection_times_out(void **state)
     bench_close();
 }
 
+/* The peer's FIN is activity. */
+static void test_idle_after_the_fin(void **state)
+{
+    (void)state;
+    open_bench();
+    service.idle_ns = 5 * NS_PER_S;
+    connect_port(1);
+    bench_sleep(4 * NS_PER_S);
+    quietly(1, 1001, FIN | ACK, "");
+    bench_sleep(5 * NS_PER_S - 1);
+    assert_string_equal(calls, "a1 r1");
+    bench_sleep(1);
+    assert_string_equal(calls, "a1 r1 t1");
+    bench_close();
+}
+
+static void send_without_memory(struct socket *socket)
+{
+    sockets[socket_peer_port(socket)] = socket;
+    bench.stack->budget.limit = bench.stack->budget.used;
+    assert_int_equal(socket_send(socket, "x", 1), 0);
+}
+
+/* A service needs no callback but receive(). */
+static void test_absent_callbacks(void **state)
+{
+    (void)state;
+    open_bench();
+    service.accept = NULL;
+    service.writable = NULL;
+    service.close = NULL;
+    in_receive = send_without_memory;
+    connect_port(1);
+    quietly(1, 1001, ACK, "x");
+    bench_run();
+    bench.stack->budget.limit = 1 << 20;
+    bench_sleep(10 * NS_PER_MS); /* it could write now */
+    socket_close(sockets[1]);
+    bench_run();
+    assert_string_equal(calls, "r1");
+    bench_close();
+}
+
 static void test_idle_without_callback_closes(void **state)
 {
     (void)state;
@@ -421,7 +574,7 @@ static void test_server_create_checks(void **state)
     other.receive = NULL;
     assert_int_equal(server_create(bench.stack, &other, &server), -EINVAL);
     other.receive = on_receive;
-    other.backlog = 1000000;
+    other.backlog = 65537;
     assert_int_equal(server_create(bench.stack, &other, &server), -EINVAL);
     bench_close();
 }
@@ -460,6 +613,10 @@ int main(void)
         cmocka_unit_test(test_receive_results),
         cmocka_unit_test(test_results_after_close),
         cmocka_unit_test(test_cookie_and_peer),
+        cmocka_unit_test(test_calls_on_another_cpu),
+        cmocka_unit_test(test_writable_at_a_quarter),
+        cmocka_unit_test(test_writable_tells_of_room_that_is_there),
+        cmocka_unit_test(test_send_takes_all_that_fits),
         cmocka_unit_test(test_nothing_after_close),
         cmocka_unit_test(test_close_in_every_callback),
         cmocka_unit_test(test_callback_closes_another),
@@ -467,6 +624,8 @@ int main(void)
         cmocka_unit_test(test_reset_before_accept_is_not_seen),
         cmocka_unit_test(test_reset_brings_close_only),
         cmocka_unit_test(test_idle_connection_times_out),
+        cmocka_unit_test(test_idle_after_the_fin),
+        cmocka_unit_test(test_absent_callbacks),
         cmocka_unit_test(test_idle_without_callback_closes),
         cmocka_unit_test(test_acknowledgements_are_activity),
         cmocka_unit_test(test_server_create_checks),

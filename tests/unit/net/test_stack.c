@@ -1,13 +1,20 @@
 /* A whole machine: the stack's thread, the services' threads, a fake card. */
-#include "kernel/percpu.h"
+#include "kernel/cpu/percpu.h"
+#include "kernel/thread/thread_internal.h"
 #include "tests/fakes/machine.h"
 #include "tests/fakes/netbench.h"
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
+#include <sys/syscall.h>
 #include <torc/machine.h>
+#include <torc/memory.h>
+#include <torc/message.h>
 #include <torc/thread.h>
+#include <unistd.h>
 /* clang-format off */
 #include <cmocka.h>
 /* clang-format on */
@@ -32,7 +39,9 @@ static int start_on_card(struct fakenet *net)
 static int start_checks(void *arg)
 {
     static const struct net_config bad = {0, 0xffffff00, 0};
+    static struct fakenet second;
     struct fakenet *net = &bench.net;
+    struct net_stack *stack;
     struct service service = {.port = 80};
     struct net_stats stats;
 
@@ -51,6 +60,12 @@ static int start_checks(void *arg)
     need(net_start(&net->dev.device, &good) == -EXDEV);
     need(start_on_card(net) == 0);
     need(net_start(&net->dev.device, &good) == -EBUSY);
+    fakenet_init(&second, bench_mac); /* another card of the same CPU */
+    need(net_start(&second.dev.device, &good) == -EBUSY);
+    stack = stack_self();
+    cpu_self()->net_stack = NULL; /* a card that has a stack */
+    need(net_start(&net->dev.device, &good) == -EBUSY);
+    cpu_self()->net_stack = stack;
     need(net_get_stats(&stats) == 0);
     need(stats.arp_out == 1);                    /* it said that it is there */
     need(service_register(&service) == -EINVAL); /* no receive() */
@@ -89,6 +104,15 @@ static void echo(struct service *service, struct socket *socket)
         socket_close(socket);
 }
 
+static unsigned threads_detached(void)
+{
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < cpu_self()->thread_slots; i++)
+        count += cpu_self()->threads[i].detached;
+    return count;
+}
+
 static int register_checks(void *arg)
 {
     static struct service service = {
@@ -101,6 +125,7 @@ static int register_checks(void *arg)
     need(start_on_card(&bench.net) == 0);
     need(service_register(&service) == 0);
     need(init_called == 1);
+    need(threads_detached() == 2); /* nobody joins those of the network */
     need(service_register(&other) == -EADDRINUSE);
     need(service_register(&failing) == -EIO);
     failing.init = NULL; /* the port is free again */
@@ -108,9 +133,31 @@ static int register_checks(void *arg)
     return 0;
 }
 
+/* What a service that does not start took is free again, its thread too. */
+static int register_leaves_nothing(void *arg)
+{
+    static struct service failing = {
+        .port = 8, .init = init_bad, .receive = echo};
+    struct mem_stats before, after;
+    unsigned threads;
+
+    (void)arg;
+    need(start_on_card(&bench.net) == 0);
+    threads = cpu_self()->thread_count;
+    for (unsigned i = 0; i < 20; i++) {
+        need(service_register(&failing) == -EIO);
+        thread_sleep(NS_PER_MS);
+        mem_get_stats(i == 9 ? &before : &after);
+    }
+    need(before.block_count == after.block_count);
+    need(before.free_bytes == after.free_bytes);
+    need(threads_detached() == 1 && cpu_self()->thread_count == threads);
+    return 0;
+}
+
 static void card_interrupt(void)
 {
-    net_wake(&bench.net.dev);
+    net_wake(&bench.net.dev.queues[0]);
 }
 
 /* Wait until the stack has sent something. */
@@ -146,16 +193,11 @@ static void say(struct peer_segment segment)
     card_interrupt();
 }
 
-static int echo_over_threads(void *arg)
+/* The peer tells who it is. */
+static void arp_introduce(void)
 {
-    static struct service service = {
-        .name = "echo", .port = 7, .receive = echo};
-    struct peer_segment got;
     uint8_t arp[42];
 
-    (void)arg;
-    need(start_on_card(&bench.net) == 0);
-    need(service_register(&service) == 0);
     memcpy(arp, bench_mac, 6);
     memcpy(arp + 6, peer_mac, 6);
     memcpy(arp + 12, "\x08\x06\0\1\x08\0\6\4\0\1", 10);
@@ -164,6 +206,18 @@ static int echo_over_threads(void *arg)
     memset(arp + 32, 0, 6);
     peer_put32(arp + 38, OUR_ADDRESS);
     fakenet_inject(&bench.net, arp, sizeof(arp));
+}
+
+static int echo_over_threads(void *arg)
+{
+    static struct service service = {
+        .name = "echo", .port = 7, .receive = echo};
+    struct peer_segment got;
+
+    (void)arg;
+    need(start_on_card(&bench.net) == 0);
+    need(service_register(&service) == 0);
+    arp_introduce();
     say((struct peer_segment){.flags = SYN, .seq = 10});
     need(sent_within(NS_PER_S, &got));
     need(got.flags == (SYN | ACK) && got.ack == 11);
@@ -181,6 +235,330 @@ static int echo_over_threads(void *arg)
     return 0;
 }
 
+/* Many frames, and many events, are handled with pauses for other threads. */
+static int accepted;
+
+static int count_accepted(struct service *service, struct socket *socket)
+{
+    (void)service;
+    (void)socket;
+    accepted++;
+    return 0;
+}
+
+static int pauses_for_others(void *arg)
+{
+    static struct service service = {
+        .port = 7, .accept = count_accepted, .receive = echo};
+    enum { COUNT = 40 };
+    struct peer_segment got;
+    unsigned pauses = 0;
+    uint32_t iss[COUNT];
+
+    (void)arg;
+    need(start_on_card(&bench.net) == 0);
+    need(service_register(&service) == 0);
+    while (fakenet_sent(&bench.net) != NULL)
+        continue;
+    for (unsigned i = 0; i < 4 * STACK_POLL_BUDGET; i++)
+        fakenet_inject(&bench.net, "short", 5);
+    card_interrupt();
+    while (bench.net.coming.count > 0) {
+        pauses++;
+        thread_yield();
+    }
+    need(pauses >= 4);
+    arp_introduce();
+    for (unsigned i = 0; i < COUNT; i++) {
+        say((struct peer_segment){
+            .flags = SYN, .seq = 10, .port = (uint16_t)(i + 1)});
+        need(sent_within(NS_PER_S, &got));
+        iss[i] = got.seq;
+    }
+    for (unsigned i = 0; i < COUNT; i++)
+        say((struct peer_segment){.flags = ACK,
+                                  .seq = 11,
+                                  .ack = iss[i] + 1,
+                                  .port = (uint16_t)(i + 1)});
+    for (pauses = 0; accepted < COUNT; thread_yield())
+        pauses += accepted > 0;
+    need(pauses >= 2);
+    return 0;
+}
+
+/* All belongs to the CPU that starts it. */
+static int echo_on_cpu_1(void *arg)
+{
+    return remote_call(1, echo_over_threads, arg);
+}
+
+static char output[8192];
+static bool no_random_numbers;
+static ssize_t random_bytes; /* so many are left then, all ones */
+
+/* In the place of the C library's: the hosted machine's random numbers. */
+ssize_t getrandom(void *buf, size_t len, unsigned flags)
+{
+    if (no_random_numbers && random_bytes > 0) {
+        size_t got = (size_t)random_bytes;
+
+        random_bytes = 0;
+        memset(buf, 0xff, got);
+        return (ssize_t)got;
+    }
+    if (no_random_numbers) {
+        errno = ENOSYS;
+        return -1;
+    }
+    return syscall(SYS_getrandom, buf, len, flags);
+}
+
+static int start_with_gateway(void *arg)
+{
+    static const struct net_config config = {OUR_ADDRESS, 0xfffff000, GATEWAY};
+
+    (void)arg;
+    fakenet_init(&bench.net, (const uint8_t *)"\x12\x34\x56\x78\x9a\xbc");
+    return net_start(&bench.net.dev.device, &config);
+}
+
+static int start_without_gateway(void *arg)
+{
+    (void)arg;
+    return start_on_card(&bench.net);
+}
+
+static void test_the_log_names_card_and_address(void **state)
+{
+    (void)state;
+    assert_int_equal(machine_run_output(1, 32 << 20, "", start_with_gateway,
+                                        NULL, output, sizeof(output)),
+                     0);
+    assert_non_null(strstr(output, "net: fake0 12:34:56:78:9a:bc has "
+                                   "10.0.0.1/20, gateway 10.0.0.254\n"));
+    assert_int_equal(machine_run_output(1, 32 << 20, "", start_without_gateway,
+                                        NULL, output, sizeof(output)),
+                     0);
+    assert_non_null(strstr(output, "has 10.0.0.1/24, gateway none\n"));
+}
+
+static int start_services(void *arg)
+{
+    static struct service named = {.name = "echo", .port = 7, .receive = echo};
+    static struct service nameless = {.port = 80, .receive = echo};
+
+    (void)arg;
+    need(start_on_card(&bench.net) == 0);
+    need(service_register(&named) == 0);
+    need(service_register(&nameless) == 0);
+    return 0;
+}
+
+static void test_the_log_names_services(void **state)
+{
+    (void)state;
+    assert_int_equal(machine_run_output(1, 32 << 20, "", start_services, NULL,
+                                        output, sizeof(output)),
+                     0);
+    assert_non_null(strstr(output, "net: echo listens on port 7\n"));
+    assert_non_null(strstr(output, "net: a service listens on port 80\n"));
+}
+
+/* The memory of the CPU that is free when the share of the network is taken. */
+static size_t free_after_the_stack(void)
+{
+    void *stack = mem_alloc_zeroed(sizeof(struct net_stack));
+    void *chains = mem_alloc(STACK_CONN_BUCKETS * sizeof(struct list));
+    struct mem_stats memory;
+
+    mem_get_stats(&memory);
+    mem_free(chains);
+    mem_free(stack);
+    return memory.free_bytes;
+}
+
+/* Packets: a sixteenth; buffers: a third; a TIME-WAIT for each 16 KiB. */
+static void test_share_of_the_memory(void **state)
+{
+    static const struct {
+        size_t mem_bytes;
+        unsigned packets; /* 0: a sixteenth */
+        unsigned time_waits;
+    } rows[] = {
+        {0, 32, 0}, {4 << 20, 0, 0}, {20 << 20, 0, 0}, {256 << 20, 1024, 4096}};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        unsigned packets = rows[i].packets, time_waits = rows[i].time_waits;
+        struct net_stack *stack;
+        size_t bytes;
+
+        machine_attach(rows[i].mem_bytes != 0 ? rows[i].mem_bytes : 2 << 20);
+        while (rows[i].mem_bytes == 0 && free_after_the_stack() > 900 << 10)
+            assert_non_null(mem_alloc(64 << 10)); /* of others */
+        fakenet_init(&bench.net, bench_mac);
+        bytes = free_after_the_stack();
+        assert_int_equal(stack_create(&bench.net.dev.queues[0], &good, &stack),
+                         0);
+        if (packets == 0) /* in pairs */
+            packets = (unsigned)(bytes / 16 / 2048 + 1) & ~1u;
+        if (time_waits == 0)
+            time_waits = (unsigned)(bytes / 16384);
+        assert_int_equal(packet_free_count(), packets);
+        assert_int_equal(stack->time_wait_max, time_waits);
+        assert_int_equal(stack->budget.limit, bytes / 3);
+        stack_destroy(stack);
+        machine_detach();
+    }
+}
+
+/* RFC 6528: the keys differ, from each other and at each start. */
+static void test_keys_are_random(void **state)
+{
+    uint64_t words[8];
+
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        bench_open(8);
+        words[4 * i] = bench.stack->isn_key.word[0];
+        words[4 * i + 1] = bench.stack->isn_key.word[1];
+        words[4 * i + 2] = bench.stack->hash_key.word[0];
+        words[4 * i + 3] = bench.stack->hash_key.word[1];
+        bench_close();
+    }
+    for (unsigned i = 0; i < COUNT_OF(words); i++) {
+        for (unsigned j = 0; j < i; j++)
+            assert_true(words[i] != words[j]);
+    }
+}
+
+/* Without random numbers: the clocks, and a warning. */
+static void test_keys_without_random_numbers(void **state)
+{
+    struct siphash_key isn, hash;
+
+    (void)state;
+    no_random_numbers = true;
+    bench_open(8);
+    isn = bench.stack->isn_key;
+    hash = bench.stack->hash_key;
+    bench_close();
+    assert_true(isn.word[0] != 0);
+    assert_true(isn.word[1] != 0);
+    assert_true(hash.word[0] != 0);
+    assert_true(hash.word[1] != 0);
+    assert_true(isn.word[1] != hash.word[1]);
+    random_bytes = 15; /* too few, but the clocks do not replace them */
+    bench_open(8);
+    isn = bench.stack->isn_key;
+    bench_close();
+    assert_true(isn.word[0] != UINT64_MAX && isn.word[0] >> 32 != 0);
+    assert_true(isn.word[1] << 8 != UINT64_MAX << 8 && isn.word[1] >> 63 == 0);
+    assert_int_equal(machine_run_output(1, 32 << 20, "", start_without_gateway,
+                                        NULL, output, sizeof(output)),
+                     0);
+    assert_non_null(strstr(output, "TCP sequence numbers can be guessed"));
+    no_random_numbers = false;
+    assert_int_equal(machine_run_output(1, 32 << 20, "", start_without_gateway,
+                                        NULL, output, sizeof(output)),
+                     0);
+    assert_null(strstr(output, "guessed"));
+}
+
+/* What waits for the card goes first, though the card has room again. */
+static void test_frames_do_not_overtake(void **state)
+{
+    struct packet *packet;
+    const struct fakenet_frame *frame;
+
+    (void)state;
+    bench_open(8);
+    bench.net.is_full = true;
+    arp_announce(bench.stack);
+    bench.net.is_full = false;
+    packet = packet_get();
+    memset(packet_append(packet, 20), 0x77, 20);
+    stack_transmit(bench.stack, packet);
+    assert_int_equal(bench.stack->tx_queued, 2);
+    assert_null(fakenet_sent(&bench.net));
+    bench_sleep(500 * NS_PER_US - 1); /* then the timer tries again */
+    assert_null(fakenet_sent(&bench.net));
+    bench_sleep(1);
+    frame = fakenet_sent(&bench.net);
+    assert_non_null(frame);
+    assert_int_equal(frame->len, 42);
+    frame = fakenet_sent(&bench.net);
+    assert_non_null(frame);
+    assert_int_equal(frame->len, 20);
+    assert_int_equal(bench.stack->tx_queued, 0);
+    assert_false(timer_is_set(&bench.stack->tx_timer)); /* nothing waits */
+    bench_poll();
+    assert_false(timer_is_set(&bench.stack->tx_timer));
+    bench_close();
+}
+
+/* More frames do not put the next try off. */
+static void test_retry_is_not_put_off(void **state)
+{
+    (void)state;
+    bench_open(8);
+    bench.net.is_full = true;
+    arp_announce(bench.stack);
+    bench.now += 300 * NS_PER_US;
+    arp_announce(bench.stack);
+    bench.net.is_full = false;
+    bench_sleep(200 * NS_PER_US);
+    assert_int_equal(bench.net.sent.count, 2);
+    bench_close();
+}
+
+/* More frames than one poll takes: the stack says that there are more. */
+static void test_polls_are_bounded(void **state)
+{
+    (void)state;
+    bench_open(8);
+    bench.net.poll_max = 0;
+    for (unsigned i = 0; i < STACK_POLL_BUDGET + 3; i++)
+        fakenet_inject(&bench.net, "short", 5);
+    assert_true(stack_poll(bench.stack));
+    assert_int_equal(bench.stack->stats.frames_bad, STACK_POLL_BUDGET);
+    assert_false(stack_poll(bench.stack));
+    assert_int_equal(bench.stack->stats.frames_bad, STACK_POLL_BUDGET + 3);
+    bench_close();
+}
+
+/* A frame that came before the card was armed interrupts nobody. */
+static void test_poll_looks_again(void **state)
+{
+    (void)state;
+    bench_open(8);
+    bench.net.poll_max = 1;
+    fakenet_inject(&bench.net, "short", 5);
+    fakenet_inject(&bench.net, "short", 5);
+    assert_true(stack_poll(bench.stack));
+    assert_int_equal(bench.stack->stats.frames_bad, 1);
+    assert_false(stack_poll(bench.stack));
+    assert_int_equal(bench.stack->stats.frames_bad, 2);
+    bench_close();
+}
+
+/* A frame in several buffers, which nobody has asked for, is dropped. */
+static void test_frame_of_slices_is_bad(void **state)
+{
+    struct packet *packet, *rest;
+
+    (void)state;
+    bench_open(8);
+    packet = packet_get();
+    rest = packet_get();
+    memset(packet_append(packet, 60), 0xff, 60);
+    memset(packet_append(rest, 60), 0, 60);
+    assert_int_equal(packet_join(packet, rest), 0);
+    stack_receive(bench.stack, packet);
+    assert_int_equal(bench.stack->stats.frames_bad, 1);
+    bench_close();
+}
+
 static void test_start_checks(void **state)
 {
     (void)state;
@@ -193,10 +571,24 @@ static void test_register_checks(void **state)
     assert_int_equal(machine_run(1, 32 << 20, register_checks, NULL), 0);
 }
 
+static void test_register_leaves_nothing(void **state)
+{
+    (void)state;
+    assert_int_equal(machine_run(1, 32 << 20, register_leaves_nothing, NULL),
+                     0);
+}
+
 static void test_echo_over_threads(void **state)
 {
     (void)state;
     assert_int_equal(machine_run(1, 32 << 20, echo_over_threads, NULL), 0);
+    assert_int_equal(machine_run(2, 32 << 20, echo_on_cpu_1, NULL), 0);
+}
+
+static void test_pauses_for_others(void **state)
+{
+    (void)state;
+    assert_int_equal(machine_run(1, 32 << 20, pauses_for_others, NULL), 0);
 }
 
 /* A small machine still gets a stack. */
@@ -211,8 +603,20 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_start_checks),
         cmocka_unit_test(test_register_checks),
+        cmocka_unit_test(test_register_leaves_nothing),
         cmocka_unit_test(test_echo_over_threads),
+        cmocka_unit_test(test_pauses_for_others),
         cmocka_unit_test(test_start_on_a_small_machine),
+        cmocka_unit_test(test_the_log_names_card_and_address),
+        cmocka_unit_test(test_the_log_names_services),
+        cmocka_unit_test(test_share_of_the_memory),
+        cmocka_unit_test(test_keys_are_random),
+        cmocka_unit_test(test_keys_without_random_numbers),
+        cmocka_unit_test(test_frames_do_not_overtake),
+        cmocka_unit_test(test_retry_is_not_put_off),
+        cmocka_unit_test(test_polls_are_bounded),
+        cmocka_unit_test(test_poll_looks_again),
+        cmocka_unit_test(test_frame_of_slices_is_bad),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

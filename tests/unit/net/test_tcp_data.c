@@ -78,6 +78,34 @@ static void test_data_is_delivered_and_acked_late(void **state)
     bench_close();
 }
 
+/* More data do not put it off. */
+static void test_late_ack_is_not_put_off(void **state)
+{
+    (void)state;
+    open_connection(1000);
+    data(1001, "hello", PSH);
+    bench_sleep(30 * NS_PER_MS);
+    data(1006, "world", PSH);
+    bench_sleep(10 * NS_PER_MS - 1);
+    peer_expect_nothing();
+    bench_sleep(1);
+    peer_expect({.flags = ACK, .seq = 1, .ack = 1011});
+    bench_close();
+}
+
+/* Data of ours bring the acknowledgement, and none follows. */
+static void test_data_bring_the_ack(void **state)
+{
+    (void)state;
+    open_connection(1000);
+    data(1001, "hello", PSH);
+    assert_int_equal(socket_send(last, "x", 1), 1);
+    peer_expect({.flags = ACK, .seq = 1, .ack = 1006, .len = 1});
+    bench_sleep(100 * NS_PER_MS);
+    peer_expect_nothing();
+    bench_close();
+}
+
 /* RFC 9293, 3.8.6.3: at least every second full segment. */
 static void test_second_segment_is_acked_at_once(void **state)
 {
@@ -283,6 +311,37 @@ static void test_segments_outside_the_window(void **state)
     bench_close();
 }
 
+/* Old data are acknowledged each time, empty segments only so often. */
+static void test_answers_to_old_segments(void **state)
+{
+    static const struct {
+        const char *name;
+        uint8_t flags;
+        size_t len;
+        unsigned answers;
+    } rows[] = {
+        {"data", ACK, 5, 3}, {"FIN", ACK | FIN, 0, 3}, {"empty", ACK, 0, 1}};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct peer_segment got;
+        unsigned count = 0;
+
+        open_connection(1000);
+        print_message("row %s\n", rows[i].name);
+        for (unsigned n = 0; n < 3; n++)
+            peer_send((struct peer_segment){.flags = rows[i].flags,
+                                            .seq = 900,
+                                            .ack = 1,
+                                            .data = "12345",
+                                            .len = rows[i].len});
+        while (peer_receive(&got))
+            count++;
+        assert_int_equal(count, rows[i].answers);
+        bench_close();
+    }
+}
+
 /* RFC 5961: neither resets, nor SYNs, nor acknowledgements by guessers. */
 static void test_blind_attacks(void **state)
 {
@@ -408,6 +467,236 @@ static void test_fin_before_later_data(void **state)
     bench_close();
 }
 
+/* Which FINs are believed, and where the data end then. */
+static void test_fins_that_contradict(void **state)
+{
+    (void)state;
+    open_connection(1000);
+    data(1008, "hi", FIN); /* the end is 1010 */
+    data(1004, "d", FIN);  /* another end: ignored */
+    data(1001, "abcdefg", 0);
+    check_taken("abcdefghi");
+    assert_true(ended);
+    bench_close();
+    open_connection(1000);
+    data(1003, "cdefgh", 0);
+    data(1001, "abcd", FIN); /* before what has come */
+    check_taken("abcdefgh");
+    assert_false(ended);
+    data(1009, "", FIN);
+    assert_true(ended);
+    bench_close();
+}
+
+/* The FIN of a segment that does not fit into the window is not in it. */
+static void test_fin_beyond_the_window(void **state)
+{
+    struct tcp_conn *conn;
+
+    (void)state;
+    open_connection(1000);
+    conn = conn_find(bench.stack, PEER_ADDRESS, PEER_PORT, SERVICE_PORT);
+    conn->rcv_adv = conn->rcv_nxt + 3;
+    bench.stack->budget.limit = 2048;
+    reading = false;
+    data(1001, "abcd", FIN);
+    assert_false(conn->fin_known);
+    assert_int_equal(conn->rcv_nxt, 1004);
+    bench.stack->budget.limit = 1 << 20;
+    bench_close();
+    open_connection(1000);
+    conn = conn_find(bench.stack, PEER_ADDRESS, PEER_PORT, SERVICE_PORT);
+    conn->rcv_adv = conn->rcv_nxt + 4; /* the FIN is behind the edge: taken */
+    data(1001, "abcd", FIN);
+    assert_true(ended);
+    bench_close();
+}
+
+/* RFC 9293, 3.10.7.4, first: the edges of the window, of 4 bytes here. */
+static void test_edges_of_the_window(void **state)
+{
+    static const struct {
+        const char *name;
+        uint32_t seq;
+        size_t len;
+        bool is_accepted;
+    } rows[] = {
+        {"empty, at the start", 1001, 0, true},
+        {"empty, before the start", 1000, 0, false},
+        {"empty, at the end", 1005, 0, true},
+        {"empty, behind the end", 1006, 0, false},
+        {"data at the start", 1001, 1, true},
+        {"data that end before the start", 1000, 1, false},
+        {"data that end at the start", 1000, 2, true},
+        {"data that end at the last byte", 999, 6, true},
+        {"data from before the start to behind the end", 999, 7, false},
+        {"data at the last byte", 1004, 9, true},
+        {"data at the end", 1005, 1, false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct tcp_conn *conn;
+
+        open_connection(1000);
+        conn = conn_find(bench.stack, PEER_ADDRESS, PEER_PORT, SERVICE_PORT);
+        conn->rcv_adv = conn->rcv_nxt + 4;
+        print_message("row %s\n", rows[i].name);
+        peer_send((struct peer_segment){.flags = ACK,
+                                        .seq = rows[i].seq,
+                                        .ack = 1,
+                                        .data = "0123456789",
+                                        .len = rows[i].len});
+        assert_int_equal(bench.stack->stats.tcp_out_of_window,
+                         !rows[i].is_accepted);
+        bench_close();
+    }
+}
+
+/* RFC 9293, 3.8.6.2.2: the window opens by a segment, or by half of itself. */
+static void test_window_does_not_open_by_small_steps(void **state)
+{
+    static const struct {
+        const char *name;
+        uint32_t limit; /* of the receive buffer */
+        uint32_t promised;
+        uint32_t used;
+        uint32_t window;
+    } rows[] = {
+        {"a segment", 65536, 60000, 4536, 61000},
+        {"a byte less", 65536, 60000, 4537, 60000},
+        {"half of a small window", 2048, 500, 524, 1524},
+        {"nothing gained", 65536, 60000, 5536, 60000},
+        {"less than nothing", 65536, 60000, 9000, 60000},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct tcp_conn *conn;
+
+        open_connection(1000);
+        print_message("row %s\n", rows[i].name);
+        conn = conn_find(bench.stack, PEER_ADDRESS, PEER_PORT, SERVICE_PORT);
+        conn->rcv_scale = TCP_SCALE; /* so that the field is no limit */
+        bench.stack->budget.limit = rows[i].limit * 2 + 1000;
+        conn->rx.used = rows[i].used;
+        conn->rcv_adv = conn->rcv_nxt + rows[i].promised;
+        assert_int_equal(data_window(conn), rows[i].window);
+        conn->rx.used = 0;
+        conn->rcv_scale = 0;
+        conn->rcv_adv = conn->rcv_nxt + 1000;
+        bench_close();
+    }
+}
+
+/* When reads are told of: a quarter of the buffer, or a segment while less than
+ * two are promised. */
+static void test_when_the_window_is_announced(void **state)
+{
+    static const struct {
+        const char *name;
+        uint32_t promised;
+        uint32_t used;
+        bool is_announced;
+    } rows[] = {
+        {"a segment, and less than two promised", 1999, 62537, true},
+        {"less than a segment", 1999, 62538, false},
+        {"a segment, and two promised", 2000, 62536, false},
+        {"a quarter", 2000, 47152, true},
+        {"a byte less", 2000, 47153, false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct tcp_conn *conn;
+
+        open_connection(1000);
+        print_message("row %s\n", rows[i].name);
+        conn = conn_find(bench.stack, PEER_ADDRESS, PEER_PORT, SERVICE_PORT);
+        conn->rcv_scale = TCP_SCALE; /* so that the field is no limit */
+        bench.stack->budget.limit = 65536 * 2 + 1000;
+        conn->rx.used = rows[i].used;
+        conn->rcv_adv = conn->rcv_nxt + rows[i].promised;
+        assert_int_equal(data_window_opened(conn), rows[i].is_announced);
+        conn->rx.used = 0;
+        conn->rcv_scale = 0;
+        bench_close();
+    }
+}
+
+/* RFC 9293, 3.10.7.4: with a closed window acknowledgements still count. */
+static void test_closed_window_takes_acknowledgements(void **state)
+{
+    struct tcp_conn *conn;
+
+    (void)state;
+    open_connection(1000);
+    data(1001, "x", 0);
+    conn = conn_find(bench.stack, PEER_ADDRESS, PEER_PORT, SERVICE_PORT);
+    assert_int_equal(socket_send(last, "abc", 3), 3);
+    bench.stack->budget.limit = 4096; /* so that the window stays closed */
+    conn->rcv_adv = conn->rcv_nxt;
+    peer_send_quietly((struct peer_segment){
+        .flags = ACK, .seq = 1002, .ack = 4, .data = "y", .len = 1});
+    assert_int_equal(conn->tx.used, 0);
+    assert_int_equal(conn->rcv_nxt, 1002);
+    bench.stack->budget.limit = 1 << 20;
+    bench_close();
+}
+
+/* After the peer's FIN it needs no window. */
+static void test_no_window_updates_after_the_fin(void **state)
+{
+    static char full[1000];
+
+    (void)state;
+    open_connection(1000);
+    reading = false;
+    for (uint32_t i = 0; i < 30; i++)
+        peer_send((struct peer_segment){.flags = ACK | (i == 29 ? FIN : 0),
+                                        .seq = 1001 + i * 1000,
+                                        .ack = 1,
+                                        .data = full,
+                                        .len = 1000});
+    while (fakenet_sent(&bench.net) != NULL)
+        continue;
+    reading = true;
+    on_receive(&service, last);
+    assert_int_equal(taken_len, 30000);
+    assert_true(ended);
+    peer_expect_nothing();
+    bench_close();
+}
+
+/* Reading tells the peer as soon as a segment fits again, or a quarter. */
+static void test_reading_opens_the_window(void **state)
+{
+    static char full[1000];
+    struct peer_segment got = {.window = 1};
+    uint32_t seq = 1001;
+
+    (void)state;
+    open_connection(1000);
+    reading = false;
+    while (got.window != 0) {
+        peer_send((struct peer_segment){
+            .flags = ACK, .seq = seq, .ack = 1, .data = full, .len = 1000});
+        seq += 1000;
+        bench_sleep(50 * NS_PER_MS);
+        while (peer_receive(&got))
+            continue;
+    }
+    assert_int_equal(socket_receive(last, taken, 500), 500);
+    peer_expect_nothing();
+    assert_int_equal(socket_receive(last, taken, 499), 499);
+    peer_expect_nothing();
+    assert_int_equal(socket_receive(last, taken, 40000), 40000);
+    assert_true(peer_receive(&got));
+    assert_true(got.window >= 40000);
+    peer_expect_nothing();
+    bench_close();
+}
+
 /* With the window scale of the handshake. */
 static void test_window_scale_of_our_window(void **state)
 {
@@ -452,6 +741,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_data_is_delivered_and_acked_late),
+        cmocka_unit_test(test_late_ack_is_not_put_off),
+        cmocka_unit_test(test_data_bring_the_ack),
         cmocka_unit_test(test_second_segment_is_acked_at_once),
         cmocka_unit_test(test_out_of_order_is_put_in_order),
         cmocka_unit_test(test_overlapping_pieces),
@@ -461,6 +752,7 @@ int main(void)
         cmocka_unit_test(test_window_closes_when_nobody_reads),
         cmocka_unit_test(test_data_beyond_the_window_is_cut),
         cmocka_unit_test(test_segments_outside_the_window),
+        cmocka_unit_test(test_answers_to_old_segments),
         cmocka_unit_test(test_blind_attacks),
         cmocka_unit_test(test_challenges_are_limited),
         cmocka_unit_test(test_urgent_is_ordinary),
@@ -470,6 +762,14 @@ int main(void)
         cmocka_unit_test(test_fin_before_later_data),
         cmocka_unit_test(test_window_scale_of_our_window),
         cmocka_unit_test(test_no_memory_drops_data),
+        cmocka_unit_test(test_fins_that_contradict),
+        cmocka_unit_test(test_fin_beyond_the_window),
+        cmocka_unit_test(test_edges_of_the_window),
+        cmocka_unit_test(test_window_does_not_open_by_small_steps),
+        cmocka_unit_test(test_when_the_window_is_announced),
+        cmocka_unit_test(test_closed_window_takes_acknowledgements),
+        cmocka_unit_test(test_no_window_updates_after_the_fin),
+        cmocka_unit_test(test_reading_opens_the_window),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

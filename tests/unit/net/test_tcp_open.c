@@ -226,6 +226,47 @@ static void test_data_with_the_last_ack_is_taken(void **state)
     bench_close();
 }
 
+/* The ACK comes with data of which the first were before the SYN. */
+static void test_handshake_with_old_data(void **state)
+{
+    struct tcp_conn *conn;
+
+    (void)state;
+    open_bench();
+    bench.relative = false;
+    peer_send((struct peer_segment){.flags = SYN, .seq = 1000, .window = 3000});
+    conn = conn_find(bench.stack, PEER_ADDRESS, PEER_PORT, SERVICE_PORT);
+    assert_non_null(conn);
+    peer_send((struct peer_segment){.flags = ACK,
+                                    .seq = 995,
+                                    .ack = conn->iss + 1,
+                                    .window = 9000,
+                                    .data = "0123456789",
+                                    .len = 10});
+    assert_int_equal(accepted, 1);
+    assert_int_equal(conn->snd_wnd, 3000); /* of the newer segment: the SYN */
+    assert_int_equal(conn->rcv_nxt, 1005);
+    bench_close();
+}
+
+/* Only the SYN itself, and only while its answer is not acknowledged. */
+static void test_what_repeats_the_syn_ack(void **state)
+{
+    (void)state;
+    open_bench();
+    bench.iss = syn(PEER_PORT, 1000);
+    bench.relative = true;
+    peer_send((struct peer_segment){.flags = ACK, .seq = 1000, .ack = 1});
+    peer_expect({.flags = ACK, .seq = 1, .ack = 1001}); /* out of the window */
+    peer_send((struct peer_segment){.flags = ACK, .seq = 1001, .ack = 1});
+    assert_int_equal(accepted, 1);
+    bench_sleep(NS_PER_S);
+    peer_send((struct peer_segment){.flags = SYN, .seq = 1000});
+    peer_expect({.flags = ACK, .seq = 1, .ack = 1001});
+    peer_expect_nothing();
+    bench_close();
+}
+
 static void test_reset_of_half_open(void **state)
 {
     (void)state;
@@ -244,6 +285,7 @@ static void test_syn_flood_is_bounded(void **state)
 
     (void)state;
     open_bench();
+    bench.check_every = 500; /* the checks visit every connection */
     mem_get_stats(&before);
     for (unsigned i = 0; i < 20000; i++) {
         peer_send((struct peer_segment){
@@ -385,6 +427,57 @@ static void test_sequence_numbers_cannot_be_guessed(void **state)
     bench_close();
 }
 
+/* RFC 6528: each part of the 4-tuple makes other numbers. */
+static void test_sequence_numbers_depend_on_the_tuple(void **state)
+{
+    static struct service second = {.port = SERVICE_PORT + 1,
+                                    .receive = on_receive};
+    static const struct peer_segment syns[] = {
+        {.flags = SYN, .port = 1},
+        {.flags = SYN, .port = 2},
+        {.flags = SYN, .port = 1, .address = GATEWAY},
+        {.flags = SYN, .port = 1, .target = SERVICE_PORT + 1},
+        {.flags = SYN, .port = 256},
+        {.flags = SYN, .port = 1, .address = 0x08000002},
+    };
+    uint32_t numbers[COUNT_OF(syns)];
+    struct server *server;
+    struct peer_segment got;
+
+    (void)state;
+    open_bench();
+    assert_int_equal(server_create(bench.stack, &second, &server), 0);
+    server->is_listening = true;
+    for (size_t i = 0; i < COUNT_OF(syns); i++) {
+        peer_send(syns[i]);
+        assert_true(peer_receive(&got));
+        numbers[i] = got.seq;
+        for (size_t j = 0; j < i; j++)
+            assert_true(numbers[i] - numbers[j] > 100000 &&
+                        numbers[j] - numbers[i] > 100000);
+    }
+    tcp_fini(bench.stack);
+    server_destroy(server);
+    bench_close();
+}
+
+/* RFC 6528, section 3: M + F(both addresses, both ports, a key). */
+static void test_sequence_numbers_are_as_in_the_rfc(void **state)
+{
+    uint8_t tuple[12];
+
+    (void)state;
+    open_bench();
+    peer_put32(tuple, OUR_ADDRESS);
+    peer_put32(tuple + 4, PEER_ADDRESS);
+    peer_put16(tuple + 8, SERVICE_PORT);
+    peer_put16(tuple + 10, 0x1234);
+    assert_int_equal(syn(0x1234, 10),
+                     (uint32_t)(bench.now / 4000 +
+                                siphash(&bench.stack->isn_key, tuple, 12)));
+    bench_close();
+}
+
 static void test_sequence_numbers_move_with_the_clock(void **state)
 {
     uint32_t first, second;
@@ -435,6 +528,20 @@ static void test_mss_offered(void **state)
     bench_close();
 }
 
+/* An option of two bytes may be the last. */
+static void test_short_option_at_the_end(void **state)
+{
+    static const uint8_t option[4] = {1, 1, 4, 2};
+
+    (void)state;
+    open_bench();
+    peer_send((struct peer_segment){
+        .flags = SYN, .options = option, .options_len = 4});
+    assert_int_equal(bench.stack->stats.tcp_bad, 0);
+    assert_int_equal(bench.stack->conn_count, 1);
+    bench_close();
+}
+
 /* AMNESIA:33, INFRA:HALT: options that lie about their length. */
 static void test_malformed_options_are_dropped(void **state)
 {
@@ -466,6 +573,349 @@ static void test_malformed_options_are_dropped(void **state)
     bench_close();
 }
 
+/* The largest MSS of the table that is not above the peer's. */
+static void test_cookies_keep_the_mss(void **state)
+{
+    static const struct {
+        uint16_t offered; /* 0: no option */
+        uint16_t want;
+    } rows[] = {{0, 536},     {1, 64},      {64, 64},     {215, 64},
+                {216, 216},   {535, 216},   {536, 536},   {999, 536},
+                {1000, 1000}, {1219, 1000}, {1220, 1220}, {1379, 1220},
+                {1380, 1380}, {1439, 1380}, {1440, 1440}, {1459, 1440},
+                {1460, 1460}, {65535, 1460}};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        uint8_t option[4] = {2, 4, (uint8_t)(rows[i].offered >> 8),
+                             (uint8_t)rows[i].offered};
+        struct tcp_conn *conn;
+        struct peer_segment got;
+
+        open_bench();
+        bench.server->half_open_max = 0;
+        peer_send(
+            (struct peer_segment){.flags = SYN,
+                                  .seq = 10,
+                                  .options = option,
+                                  .options_len = rows[i].offered != 0 ? 4 : 0});
+        assert_true(peer_receive(&got));
+        assert_int_equal(got.window, TCP_COOKIE_WINDOW);
+        peer_send(
+            (struct peer_segment){.flags = ACK, .seq = 11, .ack = got.seq + 1});
+        conn = conn_find(bench.stack, PEER_ADDRESS, PEER_PORT, SERVICE_PORT);
+        assert_non_null(conn);
+        assert_int_equal(conn->mss, rows[i].want);
+        assert_int_equal(conn->rto_ns, 3 * NS_PER_S); /* RFC 6298, 5.7 */
+        assert_int_equal(conn->iss, got.seq);
+        assert_int_equal(conn->rcv_adv - conn->rcv_nxt, TCP_COOKIE_WINDOW);
+        bench_close();
+    }
+}
+
+/* All 24 bits of the hash are used; with less a cookie is guessed sooner. */
+static void test_cookies_use_all_bits(void **state)
+{
+    uint32_t set = 0;
+
+    (void)state;
+    open_bench();
+    bench.server->half_open_max = 0;
+    for (uint16_t port = 1; port <= 100; port++)
+        set |= syn(port, 10);
+    assert_int_equal(set & 0xffffff, 0xffffff);
+    bench_close();
+}
+
+/* A cookie is good in its period of 64 seconds and in the next one. */
+static void test_cookies_age(void **state)
+{
+    static const struct {
+        uint64_t sent_ns; /* in the period */
+        uint64_t wait_ns;
+        bool good;
+    } rows[] = {
+        {0, 0, true},
+        {0, 128 * NS_PER_S - 1, true},
+        {0, 128 * NS_PER_S, false},
+        {63 * NS_PER_S, 65 * NS_PER_S - 1, true},
+        {63 * NS_PER_S, 65 * NS_PER_S, false},
+        {0, 32 * 64 * NS_PER_S, false}, /* its five bits are the same again */
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        uint64_t period = 64 * NS_PER_S;
+        struct peer_segment got;
+
+        open_bench();
+        bench.server->half_open_max = 0;
+        bench.now = (bench.now / period + 1) * period + rows[i].sent_ns;
+        peer_send((struct peer_segment){.flags = SYN, .seq = 10});
+        assert_true(peer_receive(&got));
+        bench.now += rows[i].wait_ns;
+        bench.server->cookies_until = TIME_NEVER; /* others were sent since */
+        peer_send(
+            (struct peer_segment){.flags = ACK, .seq = 11, .ack = got.seq + 1});
+        assert_int_equal(accepted, rows[i].good);
+        bench_close();
+    }
+}
+
+/* Cookies are accepted for two periods after the last was sent. */
+static void test_cookies_are_accepted_for_a_while(void **state)
+{
+    (void)state;
+    open_bench();
+    bench.server->half_open_max = 0;
+    bench.iss = syn(1, 10);
+    assert_int_equal(bench.server->cookies_until - bench.now, 128 * NS_PER_S);
+    bench.relative = true;
+    bench.server->cookies_until = bench.now + 1;
+    peer_send(
+        (struct peer_segment){.flags = ACK, .seq = 11, .ack = 1, .port = 1});
+    assert_int_equal(accepted, 1);
+    bench_close();
+}
+
+/* What else is in the hash of a cookie: address and port of both sides. */
+static void test_cookies_are_of_one_connection(void **state)
+{
+    static const struct peer_segment others[] = {
+        {.flags = ACK, .seq = 11, .ack = 1, .port = 2},
+        {.flags = ACK, .seq = 11, .ack = 1, .port = 1, .address = GATEWAY},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(others); i++) {
+        open_bench();
+        bench.server->half_open_max = 0;
+        bench.iss = syn(1, 10);
+        bench.relative = true;
+        peer_send(others[i]);
+        assert_int_equal(accepted, 0);
+        bench_close();
+    }
+}
+
+/* A cookie of one service is none of another. */
+static void test_cookies_are_of_one_service(void **state)
+{
+    static struct service second = {.port = SERVICE_PORT + 1,
+                                    .receive = on_receive};
+    struct server *server;
+
+    (void)state;
+    open_bench();
+    assert_int_equal(server_create(bench.stack, &second, &server), 0);
+    server->is_listening = true;
+    server->cookies_until = TIME_NEVER;
+    bench.server->half_open_max = 0;
+    bench.iss = syn(1, 10);
+    bench.relative = true;
+    peer_send((struct peer_segment){.flags = ACK,
+                                    .seq = 11,
+                                    .ack = 1,
+                                    .port = 1,
+                                    .target = SERVICE_PORT + 1});
+    peer_expect({.flags = RST, .seq = 1});
+    assert_int_equal(bench.stack->conn_count, 0);
+    server_destroy(server);
+    bench_close();
+}
+
+/* A SYN-ACK answers a SYN as well, but brings no cookie back. */
+static void test_cookies_do_not_come_with_a_syn(void **state)
+{
+    (void)state;
+    open_bench();
+    bench.server->half_open_max = 0;
+    bench.iss = syn(1, 10);
+    bench.relative = true;
+    peer_send((struct peer_segment){
+        .flags = SYN | ACK, .seq = 11, .ack = 1, .port = 1});
+    assert_int_equal(accepted, 0);
+    peer_send((struct peer_segment){
+        .seq = 11, .ack = bench.iss + 1, .port = 1}); /* it is no ACK at all */
+    assert_int_equal(bench.stack->conn_count, 0);
+    bench_close();
+}
+
+/* Half of the connections are half open: so many get no cookie. */
+static void test_half_open_limits(void **state)
+{
+    static const struct {
+        unsigned backlog; /* 0: the default */
+        unsigned half_open_max;
+        unsigned backlog_want;
+    } rows[] = {
+        {0, 256, 256}, {128, 128, 128}, {129, 256, 129}, {65536, 256, 65536}};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        bench_open(64);
+        service = (struct service){.port = SERVICE_PORT,
+                                   .backlog = rows[i].backlog,
+                                   .receive = on_receive};
+        bench_serve(&service);
+        assert_int_equal(bench.server->half_open_max, rows[i].half_open_max);
+        assert_int_equal(bench.server->backlog, rows[i].backlog_want);
+        bench_close();
+    }
+}
+
+/* The SYN-ACK is sent 1, 2, 4, 8, 16 seconds after the one before. */
+static void test_times_of_syn_acks(void **state)
+{
+    uint64_t last;
+    unsigned count = 0;
+
+    (void)state;
+    open_bench();
+    syn(PEER_PORT, 1000);
+    last = bench.now;
+    while (bench.stack->conn_count > 0) {
+        struct peer_segment got;
+
+        bench_sleep(100 * NS_PER_MS);
+        if (!peer_receive(&got))
+            continue;
+        assert_int_equal((bench.now - last) / NS_PER_S, 1u << count);
+        last = bench.now;
+        count++;
+    }
+    assert_int_equal(count, TCP_SYN_TRIES);
+    assert_int_equal((bench.now - last) / NS_PER_S, 1u << count);
+    bench_close();
+}
+
+/* Nothing wakes the machine before the first of them is due. */
+static void test_timer_of_a_half_open_connection(void **state)
+{
+    (void)state;
+    open_bench();
+    syn(PEER_PORT, 1000);
+    assert_int_equal(timer_next() - bench.now, 1 * NS_PER_S);
+    bench_close();
+}
+
+/* The round trip of the handshake is measured unless the SYN-ACK was repeated.
+ */
+static void test_handshake_is_measured(void **state)
+{
+    struct tcp_conn *conn;
+
+    (void)state;
+    for (unsigned repeated = 0; repeated < 2; repeated++) {
+        open_bench();
+        bench.iss = syn(PEER_PORT, 1000);
+        bench_sleep(repeated ? 1100 * NS_PER_MS : 300 * NS_PER_MS);
+        while (fakenet_sent(&bench.net) != NULL)
+            continue;
+        bench.relative = true;
+        peer_send((struct peer_segment){.flags = ACK, .seq = 1001, .ack = 1});
+        conn = conn_find(bench.stack, PEER_ADDRESS, PEER_PORT, SERVICE_PORT);
+        assert_int_equal(conn->srtt_ns, repeated ? 0 : 300 * NS_PER_MS);
+        assert_int_equal(conn->rto_ns,
+                         repeated ? 3 * NS_PER_S : 900 * NS_PER_MS);
+        assert_int_equal(conn->backoff, 0);
+        assert_int_equal(conn->alarm[TCP_ALARM_REXMIT], TIME_NEVER);
+        bench_close();
+    }
+}
+
+static void open_from(uint32_t address, uint16_t port)
+{
+    struct peer_segment got;
+
+    bench.relative = false;
+    peer_send((struct peer_segment){
+        .flags = SYN, .seq = 10, .address = address, .port = port});
+    assert_true(peer_receive(&got));
+}
+
+static struct list *bucket_of(uint32_t address, uint16_t port)
+{
+    return conn_bucket(bench.stack, address, port, SERVICE_PORT);
+}
+
+/* Two connections in one hash chain that differ in the port, in the address. */
+static void test_connections_of_one_chain(void **state)
+{
+    struct list *bucket;
+    uint32_t address = 0x08000000;
+    uint16_t port = 2;
+
+    (void)state;
+    open_bench();
+    bucket = bucket_of(PEER_ADDRESS, 1);
+    while (bucket_of(PEER_ADDRESS, port) != bucket)
+        port++;
+    while (bucket_of(address, 1) != bucket)
+        address++;
+    open_from(PEER_ADDRESS, 1);
+    assert_null(conn_find(bench.stack, PEER_ADDRESS, port, SERVICE_PORT));
+    assert_null(conn_find(bench.stack, address, 1, SERVICE_PORT));
+    open_from(PEER_ADDRESS, port);
+    open_from(address, 1);
+    assert_int_equal(bench.stack->conn_count, 3);
+    bench_close();
+}
+
+/* A connection in the first chain, and in the last, ends with the stack. */
+static void test_first_and_last_chain(void **state)
+{
+    struct list *conns;
+    uint16_t port[2] = {1, 1};
+
+    (void)state;
+    open_bench();
+    conns = bench.stack->conns;
+    while (bucket_of(PEER_ADDRESS, port[0]) != &conns[0])
+        port[0]++;
+    while (bucket_of(PEER_ADDRESS, port[1]) != &conns[STACK_CONN_BUCKETS - 1])
+        port[1]++;
+    open_from(PEER_ADDRESS, port[0]);
+    open_from(PEER_ADDRESS, port[1]);
+    assert_int_equal(bench.stack->conn_count, 2);
+    tcp_fini(bench.stack);
+    assert_int_equal(bench.stack->conn_count, 0);
+    bench_close();
+}
+
+/* 20 times as many connections as chains leave none empty. */
+static void test_all_chains_are_used(void **state)
+{
+    static bool is_used[STACK_CONN_BUCKETS];
+    unsigned used = 0;
+
+    (void)state;
+    open_bench();
+    memset(is_used, 0, sizeof(is_used));
+    for (unsigned port = 1; port <= 20 * STACK_CONN_BUCKETS; port++)
+        is_used[bucket_of(PEER_ADDRESS, (uint16_t)port) - bench.stack->conns] =
+            true;
+    for (unsigned i = 0; i < STACK_CONN_BUCKETS; i++)
+        used += is_used[i];
+    assert_int_equal(used, STACK_CONN_BUCKETS);
+    bench_close();
+}
+
+/* The same with two services: the local port decides. */
+static void test_services_of_one_chain(void **state)
+{
+    uint16_t port = 1;
+
+    (void)state;
+    open_bench();
+    while (conn_bucket(bench.stack, PEER_ADDRESS, port, SERVICE_PORT + 1) !=
+           bucket_of(PEER_ADDRESS, port))
+        port++;
+    open_from(PEER_ADDRESS, port);
+    assert_null(conn_find(bench.stack, PEER_ADDRESS, port, SERVICE_PORT + 1));
+    bench_close();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -486,9 +936,29 @@ int main(void)
         cmocka_unit_test(test_backlog_is_kept_at_the_last_ack),
         cmocka_unit_test(test_accept_can_refuse),
         cmocka_unit_test(test_sequence_numbers_cannot_be_guessed),
+        cmocka_unit_test(test_sequence_numbers_depend_on_the_tuple),
+        cmocka_unit_test(test_sequence_numbers_are_as_in_the_rfc),
         cmocka_unit_test(test_sequence_numbers_move_with_the_clock),
+        cmocka_unit_test(test_handshake_with_old_data),
+        cmocka_unit_test(test_what_repeats_the_syn_ack),
         cmocka_unit_test(test_mss_offered),
+        cmocka_unit_test(test_short_option_at_the_end),
         cmocka_unit_test(test_malformed_options_are_dropped),
+        cmocka_unit_test(test_cookies_keep_the_mss),
+        cmocka_unit_test(test_cookies_use_all_bits),
+        cmocka_unit_test(test_cookies_age),
+        cmocka_unit_test(test_cookies_are_accepted_for_a_while),
+        cmocka_unit_test(test_cookies_are_of_one_connection),
+        cmocka_unit_test(test_cookies_are_of_one_service),
+        cmocka_unit_test(test_cookies_do_not_come_with_a_syn),
+        cmocka_unit_test(test_half_open_limits),
+        cmocka_unit_test(test_times_of_syn_acks),
+        cmocka_unit_test(test_timer_of_a_half_open_connection),
+        cmocka_unit_test(test_handshake_is_measured),
+        cmocka_unit_test(test_connections_of_one_chain),
+        cmocka_unit_test(test_first_and_last_chain),
+        cmocka_unit_test(test_all_chains_are_used),
+        cmocka_unit_test(test_services_of_one_chain),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

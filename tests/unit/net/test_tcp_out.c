@@ -292,6 +292,130 @@ static void test_fast_retransmit(void **state)
     bench_close();
 }
 
+/* A connection that has sent almost 2 GiB without a loss, then some more. */
+static void test_fast_retransmit_after_two_gigabytes(void **state)
+{
+    (void)state;
+    open_connection(60000);
+    conn->recover = conn->snd_una - 0x7fffe000;
+    for (uint32_t at = 0; at < 10000; at += 5000) {
+        assert_int_equal(socket_send(sock, text + at, 5000), 5000);
+        assert_int_equal(drain(), 5);
+        ack(at + 5001, 60000);
+    }
+    assert_int_equal(socket_send(sock, text + 10000, 5000), 5000);
+    assert_int_equal(drain(), 5);
+    for (unsigned i = 0; i < 3; i++)
+        ack(10001, 60000);
+    assert_int_equal(bench.stack->stats.tcp_fast_retransmits, 1);
+    bench_close();
+}
+
+/* RFC 5681, 3.1, equation 4: half of what is in flight, but only once. */
+static void test_timeouts_set_ssthresh_once(void **state)
+{
+    (void)state;
+    open_connection(60000);
+    assert_int_equal(socket_send(sock, text, 10000), 10000);
+    assert_int_equal(drain(), 10);
+    bench_sleep(200 * NS_PER_MS);
+    assert_int_equal(drain(), 1);
+    assert_int_equal(conn->ssthresh, 5000);
+    assert_int_equal(conn->cwnd, 1000);
+    ack(4001, 60000); /* no measurement: the timer stays backed off */
+    bench_sleep(500 * NS_PER_MS);
+    assert_int_equal(conn->ssthresh, 5000);
+    assert_int_equal(conn->cwnd, 1000);
+    bench_close();
+}
+
+static void test_timeout_with_little_in_flight(void **state)
+{
+    (void)state;
+    open_connection(60000);
+    assert_int_equal(socket_send(sock, text, 1500), 1500);
+    assert_int_equal(drain(), 2);
+    bench_sleep(200 * NS_PER_MS);
+    assert_int_equal(conn->ssthresh, 2000); /* at least two segments */
+    bench_close();
+}
+
+/*
+ * RFC 1122, 4.2.3.4: a segment that the window makes short is sent when it is
+ * half of the largest window so far, and nothing is in flight.
+ */
+static void test_short_segments_wait(void **state)
+{
+    static const struct {
+        const char *name;
+        uint32_t acked;
+        uint16_t window;
+        unsigned sent;
+    } windows[] = {
+        {"half of the largest window", 801, 400, 1},
+        {"less", 801, 399, 0},
+        {"half, but something is in flight", 401, 800, 0},
+        {"all that is left", 801, 700, 1},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(windows); i++) {
+        open_connection(800);
+        print_message("row %s\n", windows[i].name);
+        assert_int_equal(socket_send(sock, text, 400), 400);
+        assert_int_equal(socket_send(sock, text + 400, 400), 400);
+        assert_int_equal(drain(), 2);
+        assert_int_equal(socket_send(sock, text + 800, 700), 700);
+        assert_int_equal(drain(), 0);
+        ack(windows[i].acked, windows[i].window);
+        assert_int_equal(drain(), windows[i].sent);
+        bench_close();
+    }
+}
+
+static void data_with_window(uint32_t seq, uint32_t number, size_t len,
+                             uint16_t window)
+{
+    peer_send((struct peer_segment){.flags = ACK,
+                                    .seq = seq,
+                                    .ack = number,
+                                    .window = window,
+                                    .data = text,
+                                    .len = len});
+    (void)drain();
+}
+
+/* RFC 9293, 3.10.7.4: which segments may set the peer's window. */
+static void test_old_segments_do_not_set_the_window(void **state)
+{
+    static const struct {
+        const char *name;
+        uint32_t seq;
+        uint32_t ack;
+        bool is_taken;
+    } segments[] = {
+        {"newer data", 1021, 1001, true},
+        {"newer data, newer acknowledgement", 1021, 1501, true},
+        {"newer data, old acknowledgement", 1021, 501, false},
+        {"the last data once more", 1011, 1001, true},
+        {"older data once more", 1001, 1001, false},
+        {"older data, newer acknowledgement", 1001, 1501, false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(segments); i++) {
+        open_connection(60000);
+        print_message("row %s\n", segments[i].name);
+        assert_int_equal(socket_send(sock, text, 2000), 2000);
+        data_with_window(1001, 1001, 10, 50000);
+        data_with_window(1011, 1001, 10, 45000);
+        assert_int_equal(conn->snd_wnd, 45000);
+        data_with_window(segments[i].seq, segments[i].ack, 30, 40000);
+        assert_int_equal(conn->snd_wnd, segments[i].is_taken ? 40000 : 45000);
+        bench_close();
+    }
+}
+
 /* RFC 6582: each partial acknowledgement tells of the next hole. */
 static void test_new_reno_repairs_several_losses(void **state)
 {
@@ -372,6 +496,7 @@ static void test_zero_window_is_probed(void **state)
     ack(2001, 2000);
     expect_data(2001, 1000);
     expect_data(3001, 1000);
+    assert_false(conn->is_probing);
     ack(4001, 2000);
     while (peer_receive(&got))
         continue;
@@ -394,6 +519,65 @@ static void test_zero_window_lasts(void **state)
     assert_int_equal(closed, 0);
     bench_sleep(300 * NS_PER_S); /* silence is something else */
     assert_int_equal(closed, 1);
+    bench_close();
+}
+
+/* The peer was silent before there was anything to answer. */
+static void test_silence_counts_from_the_first_data(void **state)
+{
+    (void)state;
+    open_connection(60000);
+    bench_sleep(200 * NS_PER_S);
+    assert_int_equal(socket_send(sock, text, 1000), 1000);
+    bench_run(); /* ARP is asked again */
+    assert_int_equal(drain(), 1);
+    bench_sleep(300 * NS_PER_MS);
+    assert_int_equal(drain(), 1); /* again, and no reset */
+    assert_int_equal(closed, 0);
+    bench_close();
+    open_connection(60000); /* and with a closed window */
+    ack(1, 0);
+    bench_sleep(200 * NS_PER_S);
+    assert_int_equal(socket_send(sock, text, 1000), 1000);
+    peer_expect_nothing();
+    bench_sleep(300 * NS_PER_MS);
+    expect_data(1, 1);
+    assert_int_equal(closed, 0);
+    bench_close();
+}
+
+/* What keeps the window closed does not put the probe off. */
+static void test_probe_is_not_put_off(void **state)
+{
+    (void)state;
+    open_connection(60000);
+    ack(1, 0);
+    assert_int_equal(socket_send(sock, text, 1000), 1000);
+    bench_sleep(150 * NS_PER_MS);
+    ack(1, 0);
+    assert_int_equal(socket_send(sock, text, 1000), 1000);
+    peer_expect_nothing();
+    bench_sleep(50 * NS_PER_MS);
+    expect_data(1, 1);
+    bench_close();
+}
+
+/* RFC 9293, 3.9.1: the last of what is there is pushed. */
+static void test_last_segment_is_pushed(void **state)
+{
+    struct peer_segment got;
+
+    (void)state;
+    open_connection(60000);
+    assert_int_equal(socket_send(sock, text, 2500), 2500);
+    for (unsigned i = 0; i < 3; i++) {
+        assert_true(peer_receive(&got));
+        assert_int_equal(got.flags & PSH, i == 2 ? PSH : 0);
+    }
+    for (unsigned i = 0; i < 3; i++)
+        ack(1, 60000);
+    assert_true(peer_receive(&got)); /* sent again: the peer waits for it */
+    assert_int_equal(got.flags & PSH, PSH);
     bench_close();
 }
 
@@ -445,12 +629,31 @@ static void test_room_is_told_after_no_memory(void **state)
     open_connection(10000);
     bench.stack->budget.limit = 0;
     assert_int_equal(socket_send(sock, text, 10), 0);
-    bench_sleep(NS_PER_S);
+    bench_sleep(NS_PER_S); /* looked at each 10 ms */
     assert_int_equal(writable, 0);
     bench.stack->budget.limit = 1 << 20;
-    bench_sleep(20 * NS_PER_MS);
+    bench_sleep(10 * NS_PER_MS - 1);
+    assert_int_equal(writable, 0);
+    bench_sleep(1);
     assert_int_equal(writable, 1);
     assert_int_equal(socket_send(sock, text, 10), 10);
+    bench_close();
+}
+
+/* The first look is 10 ms after the failure, too. */
+static void test_first_retry_for_room(void **state)
+{
+    (void)state;
+    open_connection(10000);
+    bench.stack->budget.limit = 0;
+    assert_int_equal(socket_send(sock, text, 10), 0);
+    bench.stack->budget.limit = 1 << 20;
+    bench_sleep(10 * NS_PER_MS - 1);
+    assert_int_equal(writable, 0);
+    bench_sleep(1);
+    assert_int_equal(writable, 1);
+    bench_sleep(NS_PER_S); /* once */
+    assert_int_equal(writable, 1);
     bench_close();
 }
 
@@ -468,6 +671,26 @@ static void test_full_card_is_waited_for(void **state)
     for (uint32_t i = 0; i < 5; i++)
         expect_data(1 + i * 1000, 1000);
     assert_int_equal(bench.stack->stats.frames_dropped, 0);
+    bench_close();
+}
+
+/* TCP stops before the queue behind the card overflows. */
+static void test_full_card_holds_tcp_back(void **state)
+{
+    (void)state;
+    open_connection(60000);
+    conn->cwnd = TCP_CWND_MAX;
+    conn->sent_at = bench.now;
+    conn->snd_scale = 3;
+    ack(1, 60000);
+    bench.net.is_full = true;
+    assert_int_equal(socket_send(sock, text, NET_BUFFER_MAX), NET_BUFFER_MAX);
+    assert_int_equal(bench.stack->tx_queued, STACK_TX_HOLD);
+    bench.net.is_full = false;
+    bench_sleep(1 * NS_PER_MS);
+    assert_int_equal(drain(), (NET_BUFFER_MAX + 999) / 1000);
+    assert_int_equal(bench.stack->stats.frames_dropped, 0);
+    assert_int_equal(bench.stack->tx_queued, 0);
     bench_close();
 }
 
@@ -492,49 +715,6 @@ static void test_empty_pool_is_waited_for(void **state)
     bench_close();
 }
 
-/* RFC 1191, RFC 5927: a router's word about the path. */
-static void too_big(uint32_t seq, uint16_t mtu)
-{
-    uint8_t frame[128] = {0};
-    uint8_t *icmp = frame + 34;
-    uint8_t *inner = icmp + 8;
-
-    icmp[0] = 3;
-    icmp[1] = 4;
-    peer_put16(icmp + 6, mtu);
-    inner[0] = 0x45;
-    peer_put16(inner + 2, 1040);
-    inner[9] = 6;
-    peer_put32(inner + 12, OUR_ADDRESS);
-    peer_put32(inner + 16, PEER_ADDRESS);
-    peer_put16(inner + 20, SERVICE_PORT);
-    peer_put16(inner + 22, PEER_PORT);
-    peer_put32(inner + 24, seq + bench.iss);
-    peer_put16(icmp + 2, peer_checksum(icmp, 36, 0));
-    fakenet_inject(&bench.net, frame,
-                   peer_ip4(frame, GATEWAY, OUR_ADDRESS, 1, 36));
-    bench_run();
-}
-
-static void test_path_mtu(void **state)
-{
-    (void)state;
-    open_connection(60000);
-    assert_int_equal(socket_send(sock, text, 2000), 2000);
-    assert_int_equal(drain(), 2);
-    too_big(5000, 600); /* never sent */
-    too_big(1, 0);
-    too_big(1, 68); /* an attack */
-    too_big(1, 9000);
-    assert_int_equal(conn->mss, 1000);
-    peer_expect_nothing();
-    too_big(1, 600);
-    assert_int_equal(conn->mss, 560);
-    expect_data(1, 560);
-    expect_data(561, 560);
-    bench_close();
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -555,11 +735,20 @@ int main(void)
         cmocka_unit_test(test_zero_window_is_probed),
         cmocka_unit_test(test_zero_window_lasts),
         cmocka_unit_test(test_probe_byte_may_be_taken),
+        cmocka_unit_test(test_silence_counts_from_the_first_data),
+        cmocka_unit_test(test_probe_is_not_put_off),
+        cmocka_unit_test(test_last_segment_is_pushed),
         cmocka_unit_test(test_send_buffer_fills_and_room_is_told),
         cmocka_unit_test(test_room_is_told_after_no_memory),
+        cmocka_unit_test(test_first_retry_for_room),
         cmocka_unit_test(test_full_card_is_waited_for),
         cmocka_unit_test(test_empty_pool_is_waited_for),
-        cmocka_unit_test(test_path_mtu),
+        cmocka_unit_test(test_fast_retransmit_after_two_gigabytes),
+        cmocka_unit_test(test_timeouts_set_ssthresh_once),
+        cmocka_unit_test(test_timeout_with_little_in_flight),
+        cmocka_unit_test(test_short_segments_wait),
+        cmocka_unit_test(test_old_segments_do_not_set_the_window),
+        cmocka_unit_test(test_full_card_holds_tcp_back),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,7 +2,9 @@
  * Transfers over a bad link: frames are lost, doubled, delayed past each other
  * and damaged, by a fixed seed. A small peer, written for this test, sends
  * bytes to an echo service and must get the same bytes back, all of them, on
- * every connection; then all memory must be free again.
+ * every connection; then all memory must be free again. The peers offer
+ * different options, and every segment the stack sends must be legal: see
+ * legal_check().
  */
 #include "tests/fakes/netbench.h"
 #include <setjmp.h>
@@ -98,33 +100,191 @@ struct peer {
     uint8_t *got;  /* what came back */
     uint8_t *mark; /* which of it came */
     uint32_t bytes;
+
+    /* What the stack may do, and what it has done: numbers of bytes, as
+     * above; 64 bits, so that those before the first byte are negative. */
+    bool has_scale;   /* both sides sent the option */
+    int64_t edge;     /* the right edge of our windows */
+    int64_t sent_end; /* the end of our data and FIN */
+    bool is_opened;   /* a SYN-ACK was sent */
+    bool is_reset;    /* a reset was sent */
+    uint32_t stack_iss;
+    int64_t ack_max;    /* the highest number it has acknowledged */
+    int64_t stack_edge; /* the right edge of its windows */
+    int64_t fin_at;     /* the number of its FIN; -1: none yet */
 };
 
 static struct peer peers[PEERS_MAX];
+
+enum { OUR_SCALE = 4, STACK_SCALE = 3, STACK_MSS = 1460 };
+
+/* The SYN options of each fourth peer: none; MSS; MSS and window scale; what
+ * Linux sends (MSS, SACK permitted, timestamps, window scale). */
+static const struct {
+    uint8_t option[20];
+    size_t len;
+    unsigned mss;
+    bool has_scale;
+} offers[4] = {
+    {{0}, 0, 536, false},
+    {{2, 4, 1000 >> 8, 1000 & 255}, 4, 1000, false},
+    {{2, 4, 1200 >> 8, 1200 & 255, 1, 3, 3, OUR_SCALE}, 8, 1200, true},
+    {{2, 4, 5, 180, 4, 2, 8, 10, 1, 2, 3, 4, 0, 0, 0, 0, 1, 3, 3, OUR_SCALE},
+     20,
+     1460,
+     true},
+};
+
+static unsigned offer_of(const struct peer *peer)
+{
+    return peer->port % 4;
+}
+
+/* ---- What the stack may send --------------------------------------------- */
+
+/* Options are sent in a SYN-ACK only, the window scale only in answer to one:
+ * RFC 9293, 3.2, and RFC 7323, 2.2. */
+static void options_check(const struct peer *peer,
+                          const struct peer_segment *got)
+{
+    static const uint8_t want[8] = {2, 4, STACK_MSS >> 8, STACK_MSS & 255, 1,
+                                    3, 3, STACK_SCALE};
+
+    if ((got->flags & SYN) == 0) {
+        assert_int_equal(got->options_len, 0);
+        return;
+    }
+    assert_int_equal(got->options_len,
+                     offers[offer_of(peer)].has_scale ? 8 : 4);
+    assert_memory_equal(got->options, want, got->options_len);
+}
+
+static void flags_check(const struct peer *peer, const struct peer_segment *got)
+{
+    assert_int_equal(got->flags & ~(FIN | SYN | RST | PSH | ACK), 0);
+    if ((got->flags & RST) == 0)
+        assert_int_equal(got->flags & ACK, ACK);
+    if ((got->flags & (SYN | RST)) != 0) {
+        assert_int_equal(got->flags & FIN, 0);
+        assert_int_equal(got->len, 0);
+    }
+    assert_true(!peer->is_reset || (got->flags & RST) != 0);
+}
+
+/* Data go out within our window (a probe sends one byte into a closed one),
+ * within our MSS, and none behind a FIN, which keeps its place. */
+static void data_check(struct peer *peer, const struct peer_segment *got,
+                       int64_t at)
+{
+    int64_t end = at + (int64_t)got->len;
+
+    assert_true(got->len <= offers[offer_of(peer)].mss);
+    assert_true(end <= peer->edge || got->len == 0 ||
+                (got->len == 1 && at == peer->edge));
+    assert_true(at >= 0 && end <= peer->bytes);
+    if (peer->fin_at >= 0)
+        assert_true(end <= peer->fin_at || got->len == 0);
+    if ((got->flags & FIN) == 0)
+        return;
+    assert_true(peer->fin_at < 0 || peer->fin_at == end);
+    assert_int_equal(end, peer->bytes); /* the echo service closes last */
+    peer->fin_at = end;
+}
+
+/* Acknowledgements never go back and never name what was not sent; nor does
+ * the window's right edge go back, but for the rounding of its scale: RFC 9293,
+ * 3.8.6, and RFC 7323, 2.4. */
+static void window_check(struct peer *peer, const struct peer_segment *got)
+{
+    int64_t ack = (int32_t)(got->ack - peer->iss - 1);
+    unsigned scale =
+        peer->has_scale && (got->flags & SYN) == 0 ? STACK_SCALE : 0;
+    int64_t edge = ack + ((int64_t)got->window << scale);
+
+    assert_true(ack >= peer->ack_max);
+    assert_true(ack <= peer->sent_end);
+    assert_true(edge + (1 << scale) > peer->stack_edge);
+    assert_true(edge - ack <= NET_BUFFER_MAX);
+    peer->ack_max = ack;
+    if (edge > peer->stack_edge)
+        peer->stack_edge = edge;
+}
+
+/* Assert that a segment of the stack is legal, in the order it sends them. */
+static void legal_check(struct peer *peer, const struct peer_segment *got)
+{
+    flags_check(peer, got);
+    options_check(peer, got);
+    if ((got->flags & SYN) != 0) {
+        assert_true(!peer->is_opened || got->seq == peer->stack_iss);
+        peer->is_opened = true;
+        peer->stack_iss = got->seq;
+        peer->has_scale = offers[offer_of(peer)].has_scale;
+    }
+    if ((got->flags & RST) != 0) {
+        peer->is_reset = true;
+        return;
+    }
+    window_check(peer, got);
+    if ((got->flags & SYN) == 0)
+        data_check(peer, got,
+                   (int32_t)(got->seq - peer->stack_iss - 1) -
+                       (got->len == 0 && peer->fin_at >= 0 &&
+                        got->seq == peer->stack_iss + peer->bytes + 2));
+}
+
+/* ---- What it sends ------------------------------------------------------- */
 
 static uint8_t pattern(const struct peer *peer, uint32_t at)
 {
     return (uint8_t)(at * 7 + at / 256 + peer->port * 13);
 }
 
+/* What the stack may rely on once it has this segment. */
+static void peer_promises(struct peer *peer, const struct peer_segment *segment,
+                          uint32_t at, unsigned scale)
+{
+    bool is_syn = (segment->flags & SYN) != 0;
+    int64_t end =
+        (int64_t)at + (int64_t)segment->len + ((segment->flags & FIN) != 0);
+    int64_t edge = is_syn ? segment->window
+                          : peer->have + ((int64_t)segment->window << scale);
+
+    if (edge > peer->edge)
+        peer->edge = edge;
+    if (!is_syn && end > peer->sent_end)
+        peer->sent_end = end;
+}
+
 static void peer_emit(struct peer *peer, uint8_t flags, uint32_t at,
                       uint32_t len)
 {
+    static const uint8_t timestamps[12] = {1, 1, 8, 10, 1, 2, 3, 4, 5, 6, 7, 8};
     static uint8_t data[SEGMENT];
     static uint8_t frame[FAKENET_FRAME_MAX];
+    unsigned scale = peer->has_scale ? OUR_SCALE : 0;
     struct peer_segment segment = {.flags = flags,
                                    .port = peer->port,
                                    .seq = peer->iss + 1 + at,
-                                   .window = profile->window,
+                                   .window =
+                                       (uint16_t)(profile->window >> scale),
                                    .data = data,
                                    .len = len};
 
     for (uint32_t i = 0; i < len; i++)
         data[i] = pattern(peer, at + i);
-    if ((flags & SYN) != 0)
+    if ((flags & SYN) != 0) {
         segment.seq = peer->iss;
+        segment.window = profile->window;
+        segment.options = offers[offer_of(peer)].option;
+        segment.options_len = offers[offer_of(peer)].len;
+    } else if (offer_of(peer) == 3 && chance(2) == 0) {
+        segment.options = timestamps; /* not agreed on: to be ignored */
+        segment.options_len = sizeof(timestamps);
+    }
     if ((flags & ACK) != 0)
         segment.ack = peer->irs + 1 + peer->have + peer->fin_seen;
+    peer_promises(peer, &segment, at, scale);
     link_send(frame, peer_frame(frame, &segment), true);
 }
 
@@ -210,7 +370,7 @@ static void peer_segment_in(struct peer *peer, const struct peer_segment *got)
             peer->irs = got->seq;
             peer->state = PEER_OPEN;
         }
-        peer->window = got->window;
+        peer->window = got->window; /* not scaled */
         peer_emit(peer, ACK, peer->next, 0);
         peer_push(peer);
         peer_deadline(peer);
@@ -225,7 +385,8 @@ static void peer_segment_in(struct peer *peer, const struct peer_segment *got)
         peer_deadline(peer);
     }
     if (ack == peer->una)
-        peer->window = got->window;
+        peer->window = (uint32_t)got->window
+                       << (peer->has_scale ? STACK_SCALE : 0);
     peer_take(peer, at, got->data, got->len);
     if ((got->flags & FIN) != 0 && at + got->len == peer->have)
         peer->fin_seen = true;
@@ -236,29 +397,61 @@ static void peer_segment_in(struct peer *peer, const struct peer_segment *got)
     peer_push(peer);
 }
 
-/* A frame of the stack has crossed the link. Damaged ones do not pass. */
-static void peer_frame_in(const struct flying *flying)
+/* The segment in a frame of the stack. False: the link has damaged it. */
+static bool frame_parse(const uint8_t *frame, size_t frame_len,
+                        struct peer_segment *got)
 {
-    const uint8_t *ip = flying->frame + 14;
-    const uint8_t *tcp = flying->frame + 34;
-    size_t len = flying->len - 34;
+    const uint8_t *ip = frame + 14;
+    const uint8_t *tcp = frame + 34;
+    size_t len = frame_len - 34;
     uint32_t sum = (OUR_ADDRESS >> 16) + (OUR_ADDRESS & 0xffff) +
                    (PEER_ADDRESS >> 16) + (PEER_ADDRESS & 0xffff) + 6 +
                    (uint32_t)len;
-    struct peer_segment got;
     size_t header = (size_t)(tcp[12] >> 4) * 4;
 
     if (peer_checksum(ip, 20, 0) != 0 || peer_checksum(tcp, len, sum) != 0)
-        return;
-    got = (struct peer_segment){.port = (uint16_t)peer_get16(tcp + 2),
-                                .seq = peer_get32(tcp + 4),
-                                .ack = peer_get32(tcp + 8),
-                                .flags = tcp[13],
-                                .window = (uint16_t)peer_get16(tcp + 14),
-                                .data = tcp + header,
-                                .len = len - header};
-    assert_in_range(got.port, 1, profile->peers);
-    peer_segment_in(&peers[got.port - 1], &got);
+        return false;
+    *got = (struct peer_segment){.port = (uint16_t)peer_get16(tcp + 2),
+                                 .seq = peer_get32(tcp + 4),
+                                 .ack = peer_get32(tcp + 8),
+                                 .flags = tcp[13],
+                                 .window = (uint16_t)peer_get16(tcp + 14),
+                                 .options = tcp + 20,
+                                 .options_len = header - 20,
+                                 .data = tcp + header,
+                                 .len = len - header};
+    assert_in_range(got->port, 1, profile->peers);
+    return true;
+}
+
+/* A frame of the stack has crossed the link. */
+static void peer_frame_in(const struct flying *flying)
+{
+    struct peer_segment got;
+
+    if (frame_parse(flying->frame, flying->len, &got))
+        peer_segment_in(&peers[got.port - 1], &got);
+}
+
+/* The stack sends a frame: all of it must be right. */
+static void stack_frame_check(const struct fakenet_frame *frame)
+{
+    const uint8_t *ip = frame->data + 14;
+    struct peer_segment got;
+
+    assert_memory_equal(frame->data, peer_mac, 6);
+    assert_memory_equal(frame->data + 6, bench_mac, 6);
+    assert_int_equal(ip[0], 0x45);
+    assert_int_equal(peer_get16(ip + 2), frame->len - 14);
+    assert_int_equal(peer_get16(ip + 6), 0x4000); /* do not fragment */
+    assert_true(ip[8] > 0);
+    assert_int_equal(ip[9], 6);
+    assert_int_equal(peer_get32(ip + 12), OUR_ADDRESS);
+    assert_int_equal(peer_get32(ip + 16), PEER_ADDRESS);
+    assert_int_equal(frame->data[46] & 15, 0);         /* reserved */
+    assert_int_equal(peer_get16(frame->data + 52), 0); /* urgent */
+    assert_true(frame_parse(frame->data, frame->len, &got));
+    legal_check(&peers[got.port - 1], &got);
 }
 
 /* ---- The echo service ---------------------------------------------------- */
@@ -325,8 +518,10 @@ static void collect(void)
     const struct fakenet_frame *frame;
 
     while ((frame = fakenet_sent(&bench.net)) != NULL) {
-        if (frame->len > 0 && peer_get16(frame->data + 12) == 0x0800)
-            link_send(frame->data, frame->len, false);
+        if (frame->len == 0 || peer_get16(frame->data + 12) != 0x0800)
+            continue;
+        stack_frame_check(frame);
+        link_send(frame->data, frame->len, false);
     }
 }
 
@@ -381,6 +576,7 @@ static void step(void)
     bench.now = next_event();
     if (timer_next() <= bench.now)
         timer_run(bench.now);
+    bench_check();
     bench_run();
     collect();
     deliver();
@@ -402,6 +598,7 @@ static void peers_init(void)
         peer->got = calloc(1, peer->bytes + 1);
         peer->mark = calloc(1, peer->bytes + 1);
         peer->deadline = bench.now;
+        peer->fin_at = -1;
     }
 }
 
@@ -429,6 +626,7 @@ static void soak(const struct profile *p, uint64_t first_seed, size_t mem_mib)
     air_count = 0;
     bench_open(mem_mib);
     bench_serve(&echo_service);
+    bench.check_every = 5;
     peers_init();
     while (!all_done()) {
         step();
@@ -526,16 +724,16 @@ static void test_soak_long(void **state)
 /* A machine with hardly any memory: buffers stay small, nothing fails. */
 static void test_soak_little_memory(void **state)
 {
-    static const struct profile poor = {.name = "poor",
-                                        .loss = 20,
-                                        .delay_min_us = 100,
-                                        .delay_max_us = 1000,
-                                        .peers = 16,
-                                        .bytes = 30000,
-                                        .window = 60000};
+    static const struct profile small = {.name = "little memory",
+                                         .loss = 20,
+                                         .delay_min_us = 100,
+                                         .delay_max_us = 1000,
+                                         .peers = 16,
+                                         .bytes = 30000,
+                                         .window = 60000};
 
     (void)state;
-    soak(&poor, 7, 4);
+    soak(&small, 7, 4);
 }
 
 int main(void)

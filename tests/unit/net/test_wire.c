@@ -1,5 +1,5 @@
 /* The packet formats: good headers from the RFCs and hostile ones. */
-#include "net/siphash.h"
+#include "kernel/lib/siphash.h"
 #include "net/wire/wire.h"
 #include "tests/fakes/netbench.h"
 #include <setjmp.h>
@@ -50,8 +50,8 @@ static void test_ether_emit_is_parse_backwards(void **state)
 /* ---- ARP ----------------------------------------------------------------- */
 
 static const uint8_t arp_good[28] = {0, 1, 8, 0, 6,  4, 0, 1, 2, 2,
-                                     2, 2, 2, 2, 10, 0, 0, 2, 0, 0,
-                                     0, 0, 0, 0, 10, 0, 0, 1};
+                                     2, 2, 2, 2, 10, 0, 0, 2, 4, 5,
+                                     6, 7, 8, 9, 10, 0, 0, 1};
 
 static void test_arp_parses_and_emits(void **state)
 {
@@ -139,6 +139,30 @@ static void test_ip4_emits(void **state)
     (void)state;
     ip4_emit(buf, &header);
     assert_memory_equal(buf, ip_good, 20);
+}
+
+/* What the stack itself does not send: an id, and leave to fragment. */
+static void test_ip4_emit_is_parse_backwards(void **state)
+{
+    const struct ip4_header want = {.src = 0xc0a80001,
+                                    .dst = 0xc0a800c7,
+                                    .id = 0x1234,
+                                    .protocol = 17,
+                                    .ttl = 9,
+                                    .total_len = 20};
+    struct ip4_header got;
+    uint8_t buf[20];
+
+    (void)state;
+    memset(buf, 0xff, sizeof(buf));
+    ip4_emit(buf, &want);
+    assert_int_equal(ip4_parse(buf, sizeof(buf), &got), 0);
+    assert_int_equal(buf[1], 0); /* type of service */
+    assert_int_equal(got.id, want.id);
+    assert_int_equal(got.ttl, want.ttl);
+    assert_int_equal(got.total_len, want.total_len);
+    assert_false(got.dont_fragment);
+    assert_false(got.is_fragment);
 }
 
 static void test_ip4_refuses(void **state)
@@ -296,8 +320,9 @@ static void test_tcp_parses(void **state)
     size_t len = tcp_frame(frame, options, 20);
 
     (void)state;
-    assert_int_equal(
-        tcp_parse(frame + 34, len, PEER_ADDRESS, OUR_ADDRESS, &segment), 0);
+    assert_int_equal(tcp_parse(frame + 34, len, PEER_ADDRESS, OUR_ADDRESS,
+                               WIRE_SUM_HERE, &segment),
+                     0);
     assert_int_equal(segment.src_port, PEER_PORT);
     assert_int_equal(segment.dst_port, SERVICE_PORT);
     assert_int_equal(segment.seq, 0x01020304);
@@ -342,10 +367,50 @@ static void test_tcp_option_tables(void **state)
         size_t len = tcp_frame(frame, rows[i].option, 8);
 
         print_message("row %s\n", rows[i].name);
-        assert_int_equal(
-            tcp_parse(frame + 34, len, PEER_ADDRESS, OUR_ADDRESS, &segment),
-            rows[i].want);
+        assert_int_equal(tcp_parse(frame + 34, len, PEER_ADDRESS, OUR_ADDRESS,
+                                   WIRE_SUM_HERE, &segment),
+                         rows[i].want);
     }
+}
+
+/* Nothing behind the options is looked at. */
+static void test_tcp_options_at_the_end(void **state)
+{
+    static const uint8_t options[4] = {1, 1, 1, 8};
+    const struct peer_segment syn = {
+        .flags = SYN, .options = options, .options_len = 4};
+    uint8_t frame[128];
+    struct tcp_segment segment;
+    size_t len;
+    uint8_t *exact;
+
+    (void)state;
+    bench.relative = false;
+    len = peer_frame(frame, &syn) - 34;
+    exact = malloc(len);
+    memcpy(exact, frame + 34, len);
+    assert_int_equal(tcp_parse(exact, len, PEER_ADDRESS, OUR_ADDRESS,
+                               WIRE_SUM_HERE, &segment),
+                     -EPROTO);
+    free(exact);
+}
+
+static void test_tcp_emit_is_parse_backwards(void **state)
+{
+    static const uint8_t options[8] = {2, 4, 5, 180, 1, 3, 3, 7};
+    uint8_t frame[128], out[128];
+    struct tcp_segment segment;
+    size_t len = tcp_frame(frame, options, 8);
+
+    (void)state;
+    assert_int_equal(tcp_parse(frame + 34, len, PEER_ADDRESS, OUR_ADDRESS,
+                               WIRE_SUM_HERE, &segment),
+                     0);
+    assert_int_equal(tcp_header_len(&segment), 28);
+    memset(out, 0xff, sizeof(out));
+    memcpy(out + 28, segment.payload, segment.payload_len);
+    tcp_emit(out, len, PEER_ADDRESS, OUR_ADDRESS, WIRE_SUM_HERE, &segment);
+    assert_memory_equal(out, frame + 34, len);
 }
 
 /* RFC 7323, 2.3: a scale above 14 means 14. */
@@ -357,8 +422,9 @@ static void test_tcp_scale_is_limited(void **state)
     size_t len = tcp_frame(frame, options, 4);
 
     (void)state;
-    assert_int_equal(
-        tcp_parse(frame + 34, len, PEER_ADDRESS, OUR_ADDRESS, &segment), 0);
+    assert_int_equal(tcp_parse(frame + 34, len, PEER_ADDRESS, OUR_ADDRESS,
+                               WIRE_SUM_HERE, &segment),
+                     0);
     assert_int_equal(segment.options.scale, 14);
 }
 
@@ -374,8 +440,9 @@ static void test_tcp_refuses_lengths(void **state)
         uint8_t *copy = malloc(cut + 1);
 
         memcpy(copy, tcp, cut);
-        assert_int_not_equal(
-            tcp_parse(copy, cut, PEER_ADDRESS, OUR_ADDRESS, &segment), 0);
+        assert_int_not_equal(tcp_parse(copy, cut, PEER_ADDRESS, OUR_ADDRESS,
+                                       WIRE_SUM_HERE, &segment),
+                             0);
         free(copy);
     }
     for (unsigned words = 0; words < 16; words++) {
@@ -387,9 +454,29 @@ static void test_tcp_refuses_lengths(void **state)
             tcp + 16,
             peer_checksum(tcp, len,
                           ip4_pseudo_sum(PEER_ADDRESS, OUR_ADDRESS, 6, len)));
-        assert_int_equal(
-            tcp_parse(tcp, len, PEER_ADDRESS, OUR_ADDRESS, &segment) == 0,
-            fits);
+        assert_int_equal(tcp_parse(tcp, len, PEER_ADDRESS, OUR_ADDRESS,
+                                   WIRE_SUM_HERE, &segment) == 0,
+                         fits);
+    }
+}
+
+/* The longest segment that IPv4 can carry, and one byte more. */
+static void test_tcp_longest_segment(void **state)
+{
+    static uint8_t buf[UINT16_MAX + 1];
+    struct tcp_segment segment;
+
+    (void)state;
+    for (size_t len = UINT16_MAX; len <= sizeof(buf); len++) {
+        memset(buf, 0, 20);
+        buf[12] = 5 << 4;
+        peer_put16(
+            buf + 16,
+            peer_checksum(buf, len,
+                          ip4_pseudo_sum(PEER_ADDRESS, OUR_ADDRESS, 6, len)));
+        assert_int_equal(tcp_parse(buf, len, PEER_ADDRESS, OUR_ADDRESS,
+                                   WIRE_SUM_HERE, &segment),
+                         len == UINT16_MAX ? 0 : -EPROTO);
     }
 }
 
@@ -400,16 +487,16 @@ static void test_tcp_checksum_covers_addresses_and_data(void **state)
     size_t len = tcp_frame(frame, NULL, 0);
 
     (void)state;
-    assert_int_equal(
-        tcp_parse(frame + 34, len, PEER_ADDRESS + 1, OUR_ADDRESS, &segment),
-        -EUCLEAN);
-    assert_int_equal(
-        tcp_parse(frame + 34, len, PEER_ADDRESS, OUR_ADDRESS ^ 4, &segment),
-        -EUCLEAN);
+    assert_int_equal(tcp_parse(frame + 34, len, PEER_ADDRESS + 1, OUR_ADDRESS,
+                               WIRE_SUM_HERE, &segment),
+                     -EUCLEAN);
+    assert_int_equal(tcp_parse(frame + 34, len, PEER_ADDRESS, OUR_ADDRESS ^ 4,
+                               WIRE_SUM_HERE, &segment),
+                     -EUCLEAN);
     frame[34 + len - 1] ^= 0x80;
-    assert_int_equal(
-        tcp_parse(frame + 34, len, PEER_ADDRESS, OUR_ADDRESS, &segment),
-        -EUCLEAN);
+    assert_int_equal(tcp_parse(frame + 34, len, PEER_ADDRESS, OUR_ADDRESS,
+                               WIRE_SUM_HERE, &segment),
+                     -EUCLEAN);
 }
 
 /* Test vectors of the paper's appendix A: key 00..0f, input 00, 01, 02 .. */
@@ -434,6 +521,37 @@ static void test_siphash_vectors(void **state)
         assert_true(siphash(&key, input, rows[i].len) == rows[i].want);
 }
 
+/* With a card that adds up, the field has the sum of the pseudo header: what it
+ * adds to that is the checksum. */
+static void test_tcp_sum_by_card(void **state)
+{
+    const struct tcp_segment sent = {
+        .src_port = 80, .dst_port = 4000, .seq = 7, .flags = TCP_ACK};
+    struct tcp_segment segment;
+    uint8_t here[25] = {0}, by_card[25] = {0};
+    uint16_t sum;
+
+    (void)state;
+    memcpy(here + 20, "hello", 5);
+    memcpy(by_card + 20, "hello", 5);
+    tcp_emit(here, 25, OUR_ADDRESS, PEER_ADDRESS, WIRE_SUM_HERE, &sent);
+    tcp_emit(by_card, 25, OUR_ADDRESS, PEER_ADDRESS, WIRE_SUM_BY_CARD, &sent);
+    assert_int_equal(tcp_parse(by_card, 25, OUR_ADDRESS, PEER_ADDRESS,
+                               WIRE_SUM_HERE, &segment),
+                     -EUCLEAN);
+    assert_int_equal(tcp_parse(by_card, 25, OUR_ADDRESS, PEER_ADDRESS,
+                               WIRE_SUM_BY_CARD, &segment),
+                     0);
+    assert_int_equal(segment.payload_len, 5);
+    sum = peer_checksum(by_card, 25, 0);
+    peer_put16(by_card + 16, sum);
+    assert_memory_equal(by_card, here, 25);
+    by_card[12] = 0xf0; /* other checks are made all the same */
+    assert_int_equal(tcp_parse(by_card, 25, OUR_ADDRESS, PEER_ADDRESS,
+                               WIRE_SUM_BY_CARD, &segment),
+                     -EPROTO);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -444,6 +562,7 @@ int main(void)
         cmocka_unit_test(test_arp_refuses),
         cmocka_unit_test(test_ip4_parses),
         cmocka_unit_test(test_ip4_emits),
+        cmocka_unit_test(test_ip4_emit_is_parse_backwards),
         cmocka_unit_test(test_ip4_refuses),
         cmocka_unit_test(test_ip4_checks_every_bit_of_the_header),
         cmocka_unit_test(test_ip4_options_are_skipped),
@@ -452,10 +571,14 @@ int main(void)
         cmocka_unit_test(test_icmp4_parses),
         cmocka_unit_test(test_tcp_parses),
         cmocka_unit_test(test_tcp_option_tables),
+        cmocka_unit_test(test_tcp_options_at_the_end),
+        cmocka_unit_test(test_tcp_emit_is_parse_backwards),
         cmocka_unit_test(test_tcp_scale_is_limited),
         cmocka_unit_test(test_tcp_refuses_lengths),
+        cmocka_unit_test(test_tcp_longest_segment),
         cmocka_unit_test(test_tcp_checksum_covers_addresses_and_data),
         cmocka_unit_test(test_siphash_vectors),
+        cmocka_unit_test(test_tcp_sum_by_card),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

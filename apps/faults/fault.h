@@ -1,0 +1,16 @@
+/* A way to die, by name. */
+#ifndef TORC_APPS_FAULTS_FAULT_H
+#define TORC_APPS_FAULTS_FAULT_H
+
+struct fault {
+    const char *name; /* NULL ends a table */
+    int (*fn)(void *arg);
+};
+
+/*
+ * Those that take the machine's own instructions; the image that boots has
+ * them (tests/integration/machine_faults.c), the hosted one has none.
+ */
+extern const struct fault machine_faults[] __attribute__((weak));
+
+#endif

@@ -1,0 +1,37 @@
+/*
+ * Which answer a request for a file gets: preconditions (RFC 9110, section 13)
+ * and ranges (section 14). Pure functions.
+ */
+#ifndef TORC_APPS_WEBSERVER_HTTP_CONDITION_H
+#define TORC_APPS_WEBSERVER_HTTP_CONDITION_H
+
+#include "apps/webserver/http/request.h"
+
+enum {
+    HTTP_ETAG_SIZE = 40, /* two 64-bit numbers in hexadecimal, '"', '-', NUL */
+};
+
+/* What conditions are compared with. */
+struct http_validators {
+    const char *etag;   /* a strong entity tag, with its quotes */
+    int64_t modified_s; /* seconds UTC since 1970 */
+    int64_t now_s;      /* as http_date_parse() takes it */
+    uint64_t size_bytes;
+};
+
+/* What to send. */
+struct http_answer {
+    int status;     /* 200, 206, 304, 412, 416 */
+    uint64_t first; /* of 200 and 206: the bytes [first, first + count) */
+    uint64_t count;
+};
+
+/* Evaluate a GET or HEAD request for a file that is there. */
+struct http_answer http_evaluate(const struct http_request *request,
+                                 const struct http_validators *validators);
+
+/* Write the strong entity tag of a file: it changes with either number. */
+void http_etag_format(int64_t modified_s, uint64_t size_bytes,
+                      char text[HTTP_ETAG_SIZE]);
+
+#endif

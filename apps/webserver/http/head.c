@@ -1,0 +1,215 @@
+#include "apps/webserver/http/head.h"
+#include <torc/assert.h>
+#include <torc/format.h>
+#include <torc/string.h>
+
+enum {
+    DIGITS_MAX = 20, /* of UINT64_MAX */
+    PAGE_MAX = 192,
+};
+
+/* ---- Text ---------------------------------------------------------------- */
+
+void http_text_put_span(struct http_text *text, struct span piece)
+{
+    assert(piece.len <= text->size - text->len);
+    memcpy(text->at + text->len, piece.at, piece.len);
+    text->len += piece.len;
+}
+
+void http_text_put(struct http_text *text, const char *piece)
+{
+    http_text_put_span(text, span_of(piece));
+}
+
+void http_text_put_number(struct http_text *text, uint64_t number)
+{
+    char digits[DIGITS_MAX];
+    size_t at = sizeof(digits);
+
+    do {
+        digits[--at] = (char)('0' + number % 10);
+        number /= 10;
+    } while (number > 0);
+    http_text_put_span(text, (struct span){digits + at, sizeof(digits) - at});
+}
+
+/* ---- Every answer -------------------------------------------------------- */
+
+/* "200 OK": the status and its reason phrase. */
+static const char *status_text(int status)
+{
+    static const struct {
+        int status;
+        const char *text;
+    } texts[] = {
+        {200, "200 OK"},
+        {204, "204 No Content"},
+        {206, "206 Partial Content"},
+        {301, "301 Moved Permanently"},
+        {304, "304 Not Modified"},
+        {400, "400 Bad Request"},
+        {404, "404 Not Found"},
+        {405, "405 Method Not Allowed"},
+        {408, "408 Request Timeout"},
+        {412, "412 Precondition Failed"},
+        {413, "413 Content Too Large"},
+        {414, "414 URI Too Long"},
+        {416, "416 Range Not Satisfiable"},
+        {417, "417 Expectation Failed"},
+        {421, "421 Misdirected Request"},
+        {431, "431 Request Header Fields Too Large"},
+        {500, "500 Internal Server Error"},
+        {501, "501 Not Implemented"},
+        {503, "503 Service Unavailable"},
+        {505, "505 HTTP Version Not Supported"},
+    };
+    size_t i = 0;
+
+    while (texts[i].status != status) {
+        i++;
+        assert(i < COUNT_OF(texts)); /* the server sends no other */
+    }
+    return texts[i].text;
+}
+
+void http_head_begin(struct http_text *text, int status, const char *date,
+                     const char *connection)
+{
+    http_text_put(text, "HTTP/1.1 ");
+    http_text_put(text, status_text(status));
+    http_text_put(text, "\r\nServer: Torc\r\n");
+    if (date[0] != '\0') {
+        http_text_put(text, "Date: ");
+        http_text_put(text, date);
+        http_text_put(text, "\r\n");
+    }
+    if (connection != NULL) {
+        http_text_put(text, "Connection: ");
+        http_text_put(text, connection);
+        http_text_put(text, "\r\n");
+    }
+}
+
+/* ---- Files --------------------------------------------------------------- */
+
+void http_file_describe(struct http_file *out, int64_t modified_s,
+                        uint64_t size_bytes, const char *type)
+{
+    struct http_text text = {out->text, sizeof(out->text), 0};
+    char modified[HTTP_DATE_SIZE];
+
+    out->size_bytes = size_bytes;
+    out->modified_s = modified_s;
+    out->type = type;
+    http_etag_format(modified_s, size_bytes, out->etag);
+    http_date_format(modified_s, modified);
+    http_text_put(&text, "ETag: ");
+    http_text_put(&text, out->etag);
+    http_text_put(&text, "\r\nLast-Modified: ");
+    http_text_put(&text, modified);
+    http_text_put(&text, "\r\nAccept-Ranges: bytes\r\n");
+    out->validators_len = (uint16_t)text.len;
+    http_text_put(&text, "Content-Type: ");
+    http_text_put(&text, type);
+    http_text_put(&text, "\r\n");
+    out->type_len = (uint16_t)(text.len - out->validators_len);
+    http_text_put(&text, "Content-Length: ");
+    http_text_put_number(&text, size_bytes);
+    http_text_put(&text, "\r\n\r\n");
+    out->length_len =
+        (uint16_t)(text.len - out->validators_len - out->type_len);
+    http_file_check(out);
+}
+
+void http_file_check(const struct http_file *file)
+{
+    size_t len =
+        (size_t)file->validators_len + file->type_len + file->length_len;
+
+    assert(file->type != NULL);
+    assert(file->validators_len > 0);
+    assert(file->type_len > 0);
+    assert(len <= sizeof(file->text));
+    assert(memcmp(file->text + len - 4, "\r\n\r\n", 4) == 0);
+}
+
+void http_head_file(struct http_text *text, const struct http_file *file,
+                    const struct http_answer *answer)
+{
+    struct span rest = {file->text, file->validators_len};
+
+    assert(answer->status == 200 || answer->status == 206 ||
+           answer->status == 304);
+    if (answer->status == 200) {
+        rest.len += file->type_len + file->length_len;
+        http_text_put_span(text, rest);
+        return;
+    }
+    if (answer->status == 304) {
+        http_text_put_span(text, rest);
+        http_text_put(text, "\r\n");
+        return;
+    }
+    rest.len += file->type_len;
+    http_text_put_span(text, rest);
+    http_text_put(text, "Content-Range: bytes ");
+    http_text_put_number(text, answer->first);
+    http_text_put(text, "-");
+    http_text_put_number(text, answer->first + answer->count - 1);
+    http_text_put(text, "/");
+    http_text_put_number(text, file->size_bytes);
+    http_text_put(text, "\r\nContent-Length: ");
+    http_text_put_number(text, answer->count);
+    http_text_put(text, "\r\n\r\n");
+}
+
+/* ---- Pages --------------------------------------------------------------- */
+
+void http_head_page(struct http_text *text, int status, const char *extra,
+                    bool is_head)
+{
+    char page[PAGE_MAX];
+    size_t len;
+
+    http_text_put(text, extra);
+    if (status == 204) { /* no content, and no length: RFC 9110, 8.6 */
+        http_text_put(text, "\r\n");
+        return;
+    }
+    len = fmt_print(page, sizeof(page),
+                    "<!doctype html><title>%s</title><h1>%s</h1>\n",
+                    status_text(status), status_text(status));
+    assert(len < sizeof(page));
+    http_text_put(text, "Content-Type: text/html; charset=utf-8\r\n"
+                        "Content-Length: ");
+    http_text_put_number(text, len);
+    http_text_put(text, "\r\n\r\n");
+    if (!is_head)
+        http_text_put_span(text, (struct span){page, len});
+}
+
+/* Whether a character of a path needs no encoding: RFC 3986, 2.3. */
+static bool is_plain(char c)
+{
+    return char_is_alpha(c) || char_is_digit(c) || char_is_in(c, "/-._~");
+}
+
+void http_location_put(struct http_text *text, const struct http_target *target)
+{
+    static const char digits[] = "0123456789ABCDEF";
+
+    http_text_put(text, "Location: ");
+    for (const char *p = target->path; *p != '\0'; p++) {
+        unsigned char c = (unsigned char)*p;
+        const char encoded[] = {'%', digits[c >> 4], digits[c & 15]};
+
+        if (is_plain(*p))
+            http_text_put_span(text, (struct span){p, 1});
+        else
+            http_text_put_span(text, (struct span){encoded, sizeof(encoded)});
+    }
+    http_text_put(text, "/");
+    http_text_put_span(text, target->query);
+    http_text_put(text, "\r\n");
+}

@@ -1,0 +1,369 @@
+#include "apps/webserver/http/request.h"
+#include <torc/assert.h>
+#include <torc/string.h>
+
+/* ---- Lines --------------------------------------------------------------- */
+
+enum line_end {
+    LINE_COMPLETE,   /* CR LF */
+    LINE_INCOMPLETE, /* the end has not come */
+    LINE_BROKEN,     /* a CR or a LF alone */
+};
+
+/*
+ * *line becomes what is before the first CR or LF, or all there is; *rest moves
+ * past a complete line.
+ */
+static enum line_end take_line(struct span *rest, struct span *line)
+{
+    size_t len = 0;
+
+    while (len < rest->len && rest->at[len] != '\r' && rest->at[len] != '\n')
+        len++;
+    *line = (struct span){rest->at, len};
+    if (len == rest->len)
+        return LINE_INCOMPLETE;
+    if (rest->at[len] == '\n')
+        return LINE_BROKEN;
+    if (len + 1 == rest->len)
+        return LINE_INCOMPLETE;
+    if (rest->at[len + 1] != '\n')
+        return LINE_BROKEN;
+    *rest = span_skip(*rest, len + 2);
+    return LINE_COMPLETE;
+}
+
+/* ---- The request line: RFC 9112, section 3 ------------------------------- */
+
+static enum http_method method_of(struct span name)
+{
+    static const char *const not_allowed[] = {"POST", "PUT", "DELETE", "PATCH",
+                                              "TRACE"};
+
+    if (span_is(name, "GET"))
+        return HTTP_GET;
+    if (span_is(name, "HEAD"))
+        return HTTP_HEAD;
+    if (span_is(name, "OPTIONS"))
+        return HTTP_OPTIONS;
+    if (span_is(name, "CONNECT"))
+        return HTTP_CONNECT;
+    for (size_t i = 0; i < COUNT_OF(not_allowed); i++) {
+        if (span_is(name, not_allowed[i]))
+            return HTTP_NOT_ALLOWED;
+    }
+    return HTTP_UNKNOWN;
+}
+
+/*
+ * What the beginning of a request line already shows, complete or not: 0, -400
+ * (it begins with no method), -501 (a method longer than a line may be) or
+ * -414.
+ */
+static int judge_line_begin(struct span line, struct http_request *out)
+{
+    struct span method, rest;
+    bool is_too_long = line.len > HTTP_LINE_MAX;
+    bool is_whole;
+
+    if (is_too_long)
+        line.len = HTTP_LINE_MAX + 1;
+    rest = line;
+    is_whole = span_cut(&rest, ' ', &method);
+    if (!is_whole)
+        method = line;
+    if (line.len > 0 && !span_is_token(method))
+        return -400;
+    if (is_whole)
+        out->method = method_of(method);
+    if (!is_too_long)
+        return 0;
+    return is_whole ? -414 : -501;
+}
+
+/* "HTTP/1.1": 0, -400 or -505. */
+static int parse_version(struct span text, struct http_request *out)
+{
+    if (text.len != 8 || memcmp(text.at, "HTTP/", 5) != 0 ||
+        !char_is_digit(text.at[5]) || text.at[6] != '.' ||
+        !char_is_digit(text.at[7]))
+        return -400;
+    if (text.at[5] != '1')
+        return -505;
+    out->is_1_1 = text.at[7] != '0';
+    return 0;
+}
+
+/* A complete one, whose method judge_line_begin() has taken. */
+static int parse_request_line(struct span line, struct http_request *out)
+{
+    struct span method, target;
+    int status;
+
+    span_cut(&line, ' ', &method); /* without one there is no second one */
+    if (!span_cut(&line, ' ', &target))
+        return -400;
+    status = parse_version(line, out);
+    if (status != 0)
+        return status;
+    return http_target_parse(target, out->method == HTTP_CONNECT, &out->target);
+}
+
+/* ---- Field lines: RFC 9112, section 5 ------------------------------------ */
+
+/* clang-format off */
+static const struct {
+    size_t len;
+    const char *name;
+} field_names[HTTP_FIELD_COUNT] = {
+    [HTTP_HOST]                = { 4, "host"},
+    [HTTP_CONNECTION]          = {10, "connection"},
+    [HTTP_CONTENT_LENGTH]      = {14, "content-length"},
+    [HTTP_TRANSFER_ENCODING]   = {17, "transfer-encoding"},
+    [HTTP_EXPECT]              = { 6, "expect"},
+    [HTTP_RANGE]               = { 5, "range"},
+    [HTTP_IF_RANGE]            = { 8, "if-range"},
+    [HTTP_IF_MATCH]            = { 8, "if-match"},
+    [HTTP_IF_NONE_MATCH]       = {13, "if-none-match"},
+    [HTTP_IF_MODIFIED_SINCE]   = {17, "if-modified-since"},
+    [HTTP_IF_UNMODIFIED_SINCE] = {19, "if-unmodified-since"},
+};
+/* clang-format on */
+
+/* HTTP_FIELD_COUNT: one the server does not know. */
+static enum http_field field_of(struct span name)
+{
+    unsigned i = 0;
+
+    /* Lengths first: most names differ there. */
+    while (i < HTTP_FIELD_COUNT && (name.len != field_names[i].len ||
+                                    !span_is_nocase(name, field_names[i].name)))
+        i++;
+    return (enum http_field)i;
+}
+
+static bool has_nul(struct span value)
+{
+    struct span before;
+
+    return span_cut(&value, '\0', &before);
+}
+
+/* Note the members of a field that is a list. */
+static void note_members(struct span value, enum http_field field,
+                         struct http_request *out)
+{
+    struct span member;
+
+    while (span_list_next(&value, &member)) {
+        if (field == HTTP_CONNECTION) {
+            out->says_close |= span_is_nocase(member, "close");
+            out->says_keep_alive |= span_is_nocase(member, "keep-alive");
+        } else if (field == HTTP_EXPECT) {
+            out->expects_other |= !span_is_nocase(member, "100-continue");
+        } else {
+            out->is_last_chunked = span_is_nocase(member, "chunked");
+            if (out->is_last_chunked)
+                out->codings_chunked++;
+            else
+                out->codings_other++;
+        }
+    }
+}
+
+/* 0, or -400. A name followed by a blank is no token: RFC 9112, 5.1. */
+static int parse_field(struct span line, struct http_request *out)
+{
+    struct span name;
+    enum http_field field;
+    uint64_t number;
+
+    if (!span_cut(&line, ':', &name) || !span_is_token(name) || has_nul(line))
+        return -400;
+    field = field_of(name);
+    if (field == HTTP_FIELD_COUNT)
+        return 0;
+    line = span_trim(line);
+    if (out->count[field]++ == 0)
+        out->value[field] = line;
+    switch (field) {
+    case HTTP_HOST: /* one, and empty or a host: RFC 9112, 3.2 */
+        if (out->count[field] > 1)
+            return -400;
+        return line.len == 0 || http_host_is_valid(line, false) ? 0 : -400;
+    case HTTP_CONTENT_LENGTH: /* RFC 9112, 6.3: repeated is an attack */
+        return out->count[field] == 1 && span_number(line, &number) ? 0 : -400;
+    case HTTP_CONNECTION:
+    case HTTP_EXPECT:
+    case HTTP_TRANSFER_ENCODING:
+        note_members(line, field, out);
+        return 0;
+    default:
+        return 0;
+    }
+}
+
+bool http_field_next(struct span *fields, enum http_field field,
+                     struct span *value)
+{
+    struct span line, name;
+
+    while (take_line(fields, &line) == LINE_COMPLETE) {
+        if (span_cut(&line, ':', &name) && field_of(name) == field) {
+            *value = span_trim(line);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- What the whole head means ------------------------------------------- */
+
+/*
+ * The transfer codings: RFC 9112, 6.1 and 6.3. Content must end with "chunked",
+ * once, or nobody knows where it ends. 0, -400 or -501.
+ */
+static int judge_transfer_encoding(const struct http_request *request)
+{
+    if (!request->is_1_1 || request->count[HTTP_CONTENT_LENGTH] > 0 ||
+        !request->is_last_chunked || request->codings_chunked > 1)
+        return -400;
+    return request->codings_other > 0 ? -501 : 0;
+}
+
+/* Whether content follows the head; 0, -400 or -501. */
+static int judge_framing(struct http_request *request)
+{
+    uint64_t length = 0;
+
+    if (request->count[HTTP_TRANSFER_ENCODING] > 0) {
+        request->has_content = true;
+        return judge_transfer_encoding(request);
+    }
+    span_number(request->value[HTTP_CONTENT_LENGTH], &length); /* or none */
+    request->has_content = length > 0;
+    return 0;
+}
+
+/* Whether there is an expectation the server cannot meet: RFC 9110, 10.1.1.
+ * "100-continue" is met by a final status at once. */
+static bool expects_too_much(const struct http_request *request)
+{
+    return request->expects_other && request->is_1_1 && request->has_content;
+}
+
+/* The status of a request the server does not serve; 0: it does. */
+static int judge_request(const struct http_request *request)
+{
+    if (request->method == HTTP_UNKNOWN)
+        return 501;
+    if (request->target.form == HTTP_ASTERISK &&
+        request->method != HTTP_OPTIONS)
+        return 400;
+    if (request->method == HTTP_NOT_ALLOWED || request->method == HTTP_CONNECT)
+        return 405;
+    if (expects_too_much(request))
+        return 417;
+    return request->has_content ? 413 : 0;
+}
+
+static int judge_head(struct http_request *request)
+{
+    int status;
+
+    if (request->is_1_1 && request->count[HTTP_HOST] == 0)
+        return -400;
+    status = judge_framing(request);
+    if (status != 0)
+        return status;
+    request->refusal = judge_request(request);
+    request->keep_alive = !request->has_content && !request->says_close &&
+                          (request->is_1_1 || request->says_keep_alive);
+    return 0;
+}
+
+/* ---- The head ------------------------------------------------------------ */
+
+/* What has come of a part of the head, unless it is a negative status. */
+enum { INCOMPLETE = 0, TAKEN = 1 };
+
+static int take_request_line(struct span *rest, struct http_request *out)
+{
+    struct span line;
+    enum line_end end;
+    int status;
+
+    /* One empty line before it is ignored: RFC 9112, 2.2. */
+    if (rest->len >= 2 && memcmp(rest->at, "\r\n", 2) == 0)
+        *rest = span_skip(*rest, 2);
+    end = take_line(rest, &line);
+    status = judge_line_begin(line, out);
+    if (status != 0)
+        return status;
+    if (end == LINE_BROKEN)
+        return -400;
+    if (end == LINE_INCOMPLETE)
+        return INCOMPLETE;
+    status = parse_request_line(line, out);
+    return status != 0 ? status : TAKEN;
+}
+
+/* The field lines and the empty one behind them. */
+static int take_fields(struct span *rest, struct http_request *out)
+{
+    struct span line;
+    enum line_end end;
+
+    out->fields = (struct span){rest->at, 0};
+    while ((end = take_line(rest, &line)) == LINE_COMPLETE) {
+        int status;
+
+        if (line.len == 0)
+            return TAKEN;
+        status = parse_field(line, out);
+        if (status != 0)
+            return status;
+        out->fields.len = (size_t)(rest->at - out->fields.at);
+    }
+    return end == LINE_BROKEN ? -400 : INCOMPLETE;
+}
+
+int http_request_parse(const char *text, size_t len, struct http_request *out)
+{
+    struct span rest = {text, len < HTTP_HEAD_MAX ? len : HTTP_HEAD_MAX};
+    int status;
+
+    memset(out, 0, offsetof(struct http_request, target));
+    out->method = HTTP_UNKNOWN;
+    status = take_request_line(&rest, out);
+    if (status == TAKEN)
+        status = take_fields(&rest, out);
+    if (status < 0)
+        return status;
+    if (status == INCOMPLETE)
+        return len >= HTTP_HEAD_MAX ? -431 : 0;
+    status = judge_head(out);
+    if (status != 0)
+        return status;
+    http_request_check(out);
+    return (int)(rest.at - text);
+}
+
+void http_request_check(const struct http_request *request)
+{
+    const struct http_target *target = &request->target;
+
+    assert(!request->keep_alive || !request->has_content);
+    assert(request->refusal == 0 || request->refusal >= 400);
+    assert(!request->has_content || request->refusal != 0);
+    assert(request->count[HTTP_HOST] <= 1);
+    assert(!request->is_1_1 || request->count[HTTP_HOST] == 1);
+    assert(request->count[HTTP_CONTENT_LENGTH] == 0 ||
+           request->count[HTTP_TRANSFER_ENCODING] == 0);
+    assert((request->method == HTTP_CONNECT) ==
+           (target->form == HTTP_AUTHORITY));
+    if (target->form == HTTP_ORIGIN || target->form == HTTP_ABSOLUTE) {
+        assert(target->path[0] == '/');
+        assert(target->path[1] != '/');
+    }
+}

@@ -1,0 +1,90 @@
+/*
+ * A request head: RFC 9112, sections 2 to 6. Pure functions over bytes.
+ *
+ * The parser looks at lines in the order in which they come and stops at the
+ * first mistake, so what it says of a complete head is what it says as soon as
+ * the mistake has arrived, in whatever pieces the head comes.
+ *
+ * Lines end with CR LF. A LF without its CR, or a CR without its LF, is a
+ * mistake: RFC 9112, 2.2 allows to be lenient with LF, but two parsers that
+ * disagree on where a line ends make request smuggling possible.
+ */
+#ifndef TORC_APPS_WEBSERVER_HTTP_REQUEST_H
+#define TORC_APPS_WEBSERVER_HTTP_REQUEST_H
+
+#include "apps/webserver/http/span.h"
+#include "apps/webserver/http/target.h"
+
+enum {
+    HTTP_HEAD_MAX = 16384, /* request line and fields, with all line ends */
+    HTTP_LINE_MAX = 8000,  /* the request line without its end: RFC 9112, 3 */
+};
+
+enum http_method {
+    HTTP_GET,
+    HTTP_HEAD,
+    HTTP_OPTIONS,
+    HTTP_CONNECT,
+    HTTP_NOT_ALLOWED, /* known, and of no use here: POST, PUT, DELETE... */
+    HTTP_UNKNOWN,
+};
+
+/* The fields the server understands. */
+enum http_field {
+    HTTP_HOST,
+    HTTP_CONNECTION,
+    HTTP_CONTENT_LENGTH,
+    HTTP_TRANSFER_ENCODING,
+    HTTP_EXPECT,
+    HTTP_RANGE,
+    HTTP_IF_RANGE,
+    HTTP_IF_MATCH,
+    HTTP_IF_NONE_MATCH,
+    HTTP_IF_MODIFIED_SINCE,
+    HTTP_IF_UNMODIFIED_SINCE,
+    HTTP_FIELD_COUNT,
+};
+
+struct http_request {
+    enum http_method method; /* also valid after an error */
+    bool is_1_1;             /* HTTP/1.1 or a later 1.x */
+    bool keep_alive;  /* the peer wants it, and can: no content follows */
+    bool has_content; /* content follows the head; nobody reads it */
+    int refusal; /* 0, or the status of a well-formed request that this server
+                  * does not serve: 400, 405, 413, 417, 501 */
+    struct span fields;               /* the field lines, each with its CR LF */
+    uint16_t count[HTTP_FIELD_COUNT]; /* lines with that name */
+    struct span value[HTTP_FIELD_COUNT]; /* of the first of them, trimmed */
+
+    /* What members of the lists say, for the parser: */
+    bool says_close;          /* Connection */
+    bool says_keep_alive;     /* Connection */
+    bool expects_other;       /* Expect: anything but 100-continue */
+    bool is_last_chunked;     /* Transfer-Encoding: the last one is chunked */
+    unsigned codings_chunked; /* Transfer-Encoding: so many are chunked, */
+    unsigned codings_other;   /* and so many are not */
+
+    struct http_target target; /* last: large, and not cleared beforehand */
+};
+
+/*
+ * Parse the request head at the start of `text`. Spans in *out point into it.
+ * Returns its length in bytes, 0 when it is right so far and not complete, or
+ * the negative status to answer before the connection is closed: -400, -414,
+ * -421, -431, -501, -505.
+ */
+must_check int http_request_parse(const char *text, size_t len,
+                                  struct http_request *out);
+
+/*
+ * The next line of that field: *fields begins as request->fields and moves on.
+ * False when there is no more.
+ */
+bool http_field_next(struct span *fields, enum http_field field,
+                     struct span *value);
+
+/* The invariants of a request that was parsed to its end; stops the machine
+ * when one is broken. */
+void http_request_check(const struct http_request *request);
+
+#endif

@@ -1,0 +1,61 @@
+/*
+ * From a request to its answer: which file it names, and what is said of it.
+ * Opens files, so it may wait; knows nothing of sockets.
+ *
+ * Owner: the CPU of the site, and its one thread.
+ */
+#ifndef TORC_APPS_WEBSERVER_RESPONDER_H
+#define TORC_APPS_WEBSERVER_RESPONDER_H
+
+#include "apps/webserver/head_cache.h"
+#include "apps/webserver/http/head.h"
+#include "apps/webserver/http/request.h"
+#include <torc/file.h>
+
+enum {
+    /* The directory, the path, "/index.html". */
+    RESPONDER_PATH_MAX = 2 * HTTP_PATH_MAX,
+    RESPONDER_DIR_MAX = 256, /* of the directory served, with its NUL */
+    /* What an answer appends before the bytes of a file. */
+    RESPONDER_HEAD_MAX =
+        HTTP_BEGIN_MAX + HTTP_PAGE_MAX + HTTP_FILE_MAX + HTTP_LOCATION_MAX,
+};
+
+struct responder {
+    const char *dir; /* what is served; lives for ever */
+    struct head_cache heads;
+    int64_t date_s; /* the second `date` says */
+    char date[HTTP_DATE_SIZE];
+    char path[RESPONDER_PATH_MAX]; /* of the file being opened */
+};
+
+/* The bytes of a file that follow a head. */
+struct http_body {
+    struct file *file; /* NULL: none follow */
+    uint64_t offset;
+    uint64_t count;
+};
+
+/* Returns 0, -ENAMETOOLONG (dir), -ENOMEM. */
+must_check int responder_init(struct responder *responder, const char *dir);
+
+void responder_fini(struct responder *responder);
+
+/*
+ * Append the answer to a request, and its page if it has one, to `text`, which
+ * has RESPONDER_HEAD_MAX bytes of room. *body is what follows; its file is the
+ * caller's to close. Context: thread; may wait for the disk.
+ */
+void responder_answer(struct responder *responder,
+                      const struct http_request *request,
+                      struct http_text *text, struct http_body *body);
+
+/*
+ * Append an error after which the connection is closed.
+ *   status   400 .. 599
+ *   is_head  the request was HEAD: no page
+ */
+void responder_refuse(struct responder *responder, int status, bool is_head,
+                      struct http_text *text);
+
+#endif

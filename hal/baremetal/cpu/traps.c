@@ -1,0 +1,169 @@
+/* The interrupt descriptor table, and exceptions. */
+#include "hal/baremetal/base/cpu_block.h"
+#include "hal/baremetal/cpu/cpu.h"
+#include "hal/baremetal/irq/irq.h"
+#include "hal/baremetal/irq/lapic.h"
+#include "hal/baremetal/irq/stop.h"
+#include "hal/baremetal/memory/paging.h"
+#include "hal/baremetal/time/clock.h"
+#include <torc/format.h>
+
+/* As vectors.S pushes it. */
+struct trap_frame {
+    uint64_t r15, r14, r13, r12, r11, r10, r9, r8;
+    uint64_t rbp, rdi, rsi, rdx, rcx, rbx, rax;
+    uint64_t vector, error;
+    uint64_t rip, cs, rflags, rsp, ss;
+};
+
+struct idt_gate {
+    uint16_t offset_low;
+    uint16_t selector;
+    uint8_t ist;
+    uint8_t type;
+    uint16_t offset_middle;
+    uint32_t offset_high;
+    uint32_t zero;
+};
+
+void trap_handle(struct trap_frame *frame);
+extern const char trap_stubs[];
+
+enum {
+    GATE_INTERRUPT = 0x8e, /* present, ring 0, interrupts off */
+    STUB_SIZE = 16,
+    EXCEPTION_COUNT = 32,
+    VECTOR_NMI = 2,
+    VECTOR_DOUBLE_FAULT = 8,
+    VECTOR_PAGE_FAULT = 14,
+};
+
+/* Built by CPU 0, then the same for all. */
+static struct idt_gate idt[VECTOR_COUNT];
+
+static uint8_t ist_of(unsigned vector)
+{
+    if (vector >= EXCEPTION_COUNT)
+        return IST_IRQ;
+    if (vector == VECTOR_NMI)
+        return IST_NMI;
+    return vector == VECTOR_DOUBLE_FAULT ? IST_DOUBLE : IST_FAULT;
+}
+
+void traps_init(void)
+{
+    for (unsigned i = 0; i < VECTOR_COUNT; i++) {
+        uintptr_t stub = (uintptr_t)trap_stubs + i * STUB_SIZE;
+
+        idt[i] = (struct idt_gate){
+            .offset_low = (uint16_t)stub,
+            .selector = 8,
+            .ist = ist_of(i),
+            .type = GATE_INTERRUPT,
+            .offset_middle = (uint16_t)(stub >> 16),
+            .offset_high = (uint32_t)(stub >> 32),
+        };
+    }
+}
+
+void traps_load(void)
+{
+    struct {
+        uint16_t limit;
+        uint64_t base;
+    } __attribute__((packed)) pointer = {sizeof(idt) - 1, (uintptr_t)idt};
+
+    __asm__ volatile("lidt %0" ::"m"(pointer));
+}
+
+static const char *exception_name(uint64_t vector)
+{
+    static const char *const names[] = {
+        "division error",
+        "debug trap",
+        "non-maskable interrupt",
+        "breakpoint",
+        "overflow",
+        "bound exceeded",
+        "invalid instruction",
+        "no floating point",
+        "double fault",
+        "coprocessor overrun",
+        "invalid TSS",
+        "segment not present",
+        "stack fault",
+        "general protection fault",
+        "page fault",
+        "exception 15",
+        "floating point error",
+        "alignment error",
+        "machine check",
+        "SIMD error",
+    };
+
+    return vector < COUNT_OF(names) ? names[vector] : "unknown exception";
+}
+
+static _Noreturn void exception(const struct trap_frame *frame)
+{
+    static char detail[640]; /* whoever faults first; then the machine ends */
+    uint64_t address = 0;
+    struct hal_fault fault = {
+        .what = exception_name(frame->vector),
+        .ip = frame->rip,
+        .sp = frame->rsp,
+        .fp = frame->rbp,
+        .detail = detail,
+    };
+
+    __asm__ volatile("movq %%cr2, %0" : "=r"(address));
+    if (frame->vector == VECTOR_PAGE_FAULT ||
+        frame->vector == VECTOR_DOUBLE_FAULT)
+        fault.address = address;
+    if (fault.address != 0 && paging_is_guard(address))
+        fault.what = "stack overflow";
+    fmt_print(detail, sizeof(detail),
+              "  rax %016lx rbx %016lx rcx %016lx\n"
+              "  rdx %016lx rsi %016lx rdi %016lx\n"
+              "  rbp %016lx rsp %016lx rip %016lx\n"
+              "  r8  %016lx r9  %016lx r10 %016lx\n"
+              "  r11 %016lx r12 %016lx r13 %016lx\n"
+              "  r14 %016lx r15 %016lx flags %lx error %lx\n",
+              frame->rax, frame->rbx, frame->rcx, frame->rdx, frame->rsi,
+              frame->rdi, frame->rbp, frame->rsp, frame->rip, frame->r8,
+              frame->r9, frame->r10, frame->r11, frame->r12, frame->r13,
+              frame->r14, frame->r15, frame->rflags, frame->error);
+    kernel_fault(&fault);
+}
+
+static void sample(const struct trap_frame *frame)
+{
+    const struct hal_fault where = {
+        .what = "sample",
+        .ip = frame->rip,
+        .sp = frame->rsp,
+        .fp = frame->rbp,
+        .detail = "",
+    };
+
+    kernel_sample(&where);
+}
+
+void trap_handle(struct trap_frame *frame)
+{
+    if (frame->vector == VECTOR_NMI)
+        stop_here();
+    if (frame->vector < EXCEPTION_COUNT)
+        exception(frame);
+    if (frame->vector == VECTOR_TIMER) {
+        unsigned fired = clock_timer_fired();
+
+        if ((fired & TIMER_SAMPLE) != 0)
+            sample(frame);
+        if ((fired & TIMER_DEADLINE) == 0) {
+            lapic_eoi();
+            return;
+        }
+    }
+    irq_dispatch((uint8_t)frame->vector);
+}

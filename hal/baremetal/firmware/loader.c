@@ -1,0 +1,310 @@
+#include "hal/baremetal/firmware/loader.h"
+#include "kernel/lib/bytes.h"
+#include <torc/string.h>
+
+enum {
+    MEMORY_USABLE = 1,
+    MAP_ENTRIES_MAX = 1024,
+    MODULES_MAX = 1024,
+    MULTIBOOT_SIZE_MAX = 1024 * 1024,
+};
+
+static const char damaged[] = "the boot loader's data are damaged";
+static const char map_too_long[] =
+    "the boot loader's memory map has more than 1024 entries";
+
+struct context {
+    struct loader_info *info;
+    const struct physical_memory *memory;
+};
+
+static uint64_t range_end(uint64_t base, uint64_t size)
+{
+    return size > UINT64_MAX - base ? UINT64_MAX : base + size;
+}
+
+/* Two passes over the map: where entries overlap, unusable wins. */
+enum pass { PASS_USABLE, PASS_UNUSABLE };
+
+/* One entry of either loader's map: base, size, type. */
+static void map_entry(struct loader_info *info, enum pass pass,
+                      const uint8_t *entry)
+{
+    uint64_t base = le64_get(entry);
+    uint64_t end = range_end(base, le64_get(entry + 8));
+    bool usable = le32_get(entry + 16) == MEMORY_USABLE;
+
+    if (base < LOADER_MEMORY_START)
+        base = LOADER_MEMORY_START;
+    if (usable && pass == PASS_USABLE)
+        regions_add(&info->ram, base, end);
+    else if (!usable && pass == PASS_UNUSABLE)
+        regions_cut(&info->ram, base, end);
+}
+
+/* Called when the map is known. */
+static void module_add(struct loader_info *info, uint64_t base, uint64_t size)
+{
+    if (size == 0)
+        return;
+    if (size > UINT32_MAX || base > UINT32_MAX - size ||
+        !regions_contain(&info->ram, base, size) ||
+        info->module_count == HAL_MODULE_MAX) {
+        info->module_ignored++;
+        return;
+    }
+    info->module[info->module_count].base = base;
+    info->module[info->module_count].size = size;
+    info->module_count++;
+}
+
+/* ---- PVH ----------------------------------------------------------------- */
+
+enum {
+    PVH_MAGIC = 0x336ec578,
+    PVH_VERSION = 4,
+    PVH_MODULE_COUNT = 12,
+    PVH_MODULE_LIST = 16,
+    PVH_CMDLINE = 24,
+    PVH_RSDP = 32,
+    PVH_MAP = 40,
+    PVH_MAP_COUNT = 48,
+    PVH_SIZE = 56,
+    PVH_MODULE_SIZE = 32,
+    PVH_MAP_SIZE = 24,
+};
+
+/* A string of unknown length, mapped page by page. */
+static const char *pvh_cmdline(const struct context *ctx, uint64_t address)
+{
+    char *out = ctx->info->cmdline;
+    size_t len = 0;
+
+    while (address != 0 && len < LOADER_CMDLINE_SIZE) {
+        size_t size = HAL_PAGE_SIZE - address % HAL_PAGE_SIZE;
+        const char *text = (const char *)ctx->memory->map(address, size);
+        size_t part;
+
+        if (text == NULL)
+            return damaged;
+        if (size > LOADER_CMDLINE_SIZE - len)
+            size = LOADER_CMDLINE_SIZE - len;
+        part = str_len(text, size);
+        memcpy(out + len, text, part);
+        len += part;
+        address += part;
+        if (part < size)
+            break;
+    }
+    if (len == LOADER_CMDLINE_SIZE)
+        return "the command line is longer than 4095 bytes";
+    out[len] = '\0';
+    return NULL;
+}
+
+static const char *pvh_map(const struct context *ctx, const uint8_t *info)
+{
+    uint32_t count = le32_get(info + PVH_MAP_COUNT);
+    const uint8_t *map;
+
+    if (count == 0)
+        return NULL;
+    if (count > MAP_ENTRIES_MAX)
+        return map_too_long;
+    map = ctx->memory->map(le64_get(info + PVH_MAP),
+                           (size_t)count * PVH_MAP_SIZE);
+    if (map == NULL)
+        return damaged;
+    for (int pass = PASS_USABLE; pass <= PASS_UNUSABLE; pass++) {
+        for (uint32_t i = 0; i < count; i++)
+            map_entry(ctx->info, (enum pass)pass, map + i * PVH_MAP_SIZE);
+    }
+    return NULL;
+}
+
+static const char *pvh_modules(const struct context *ctx, const uint8_t *info)
+{
+    uint32_t count = le32_get(info + PVH_MODULE_COUNT);
+    const uint8_t *list;
+
+    if (count == 0)
+        return NULL;
+    if (count > MODULES_MAX)
+        return damaged;
+    list = ctx->memory->map(le64_get(info + PVH_MODULE_LIST),
+                            (size_t)count * PVH_MODULE_SIZE);
+    if (list == NULL)
+        return damaged;
+    for (uint32_t i = 0; i < count; i++, list += PVH_MODULE_SIZE)
+        module_add(ctx->info, le64_get(list), le64_get(list + 8));
+    return NULL;
+}
+
+static const char *pvh_parse(const struct context *ctx, uint64_t address)
+{
+    const uint8_t *info = ctx->memory->map(address, PVH_SIZE);
+    const char *error;
+
+    ctx->info->machine = "x86-64 by PVH";
+    if (info == NULL || le32_get(info) != PVH_MAGIC ||
+        le32_get(info + PVH_VERSION) < 1)
+        return "the boot loader speaks neither Multiboot2 nor PVH version 1";
+    ctx->info->rsdp = le64_get(info + PVH_RSDP);
+    error = pvh_cmdline(ctx, le64_get(info + PVH_CMDLINE));
+    if (error == NULL)
+        error = pvh_map(ctx, info);
+    if (error == NULL)
+        error = pvh_modules(ctx, info);
+    return error;
+}
+
+/* ---- Multiboot2 ---------------------------------------------------------- */
+
+enum {
+    TAG_END = 0,
+    TAG_CMDLINE = 1,
+    TAG_MODULE = 3,
+    TAG_MAP = 6,
+    TAG_RSDP = 14,
+    TAG_RSDP_2 = 15,
+    TAG_HEADER = 8, /* type, size */
+    TAG_MAP_ENTRIES = 16,
+    TAG_MAP_ENTRY_SIZE = 24,
+    RSDP_SIZE = 20,
+};
+
+/* The tags of the information, one after the other. */
+struct tags {
+    const uint8_t *info;
+    uint32_t size;
+    uint64_t at;
+};
+
+/* The next tag, whole, and its size; NULL: no more. */
+static const uint8_t *tag_next(struct tags *tags, uint32_t *size)
+{
+    const uint8_t *tag = tags->info + tags->at;
+
+    if (tags->at + TAG_HEADER > tags->size || le32_get(tag) == TAG_END)
+        return NULL;
+    *size = le32_get(tag + 4);
+    if (*size < TAG_HEADER || *size > tags->size - tags->at)
+        return NULL;
+    tags->at += ((uint64_t)*size + 7) & ~UINT64_C(7);
+    return tag;
+}
+
+static const char *multiboot_cmdline(struct loader_info *info, const char *text,
+                                     size_t limit)
+{
+    size_t len = str_len(text, limit);
+
+    if (len >= LOADER_CMDLINE_SIZE)
+        return "the command line is longer than 4095 bytes";
+    memcpy(info->cmdline, text, len);
+    info->cmdline[len] = '\0';
+    return NULL;
+}
+
+static const char *multiboot_map(struct loader_info *info, enum pass pass,
+                                 const uint8_t *tag, uint32_t size)
+{
+    uint64_t entry_size = size >= TAG_MAP_ENTRIES ? le32_get(tag + 8) : 0;
+    unsigned count = 0;
+
+    if (entry_size < TAG_MAP_ENTRY_SIZE)
+        return damaged;
+    for (uint64_t at = TAG_MAP_ENTRIES; at + entry_size <= size;
+         at += entry_size) {
+        if (count++ == MAP_ENTRIES_MAX)
+            return map_too_long;
+        map_entry(info, pass, tag + at);
+    }
+    return NULL;
+}
+
+/* All map tags, so that one of unusable memory counts for each of them. */
+static const char *multiboot_maps(struct loader_info *info, enum pass pass,
+                                  struct tags tags)
+{
+    const char *error = NULL;
+    const uint8_t *tag;
+    uint32_t size;
+
+    while (error == NULL && (tag = tag_next(&tags, &size)) != NULL) {
+        if (le32_get(tag) == TAG_MAP)
+            error = multiboot_map(info, pass, tag, size);
+    }
+    return error;
+}
+
+static const char *multiboot_tag(struct loader_info *info, const uint8_t *tag,
+                                 uint32_t size, uint64_t address)
+{
+    uint32_t type = le32_get(tag);
+
+    if (type == TAG_CMDLINE)
+        return multiboot_cmdline(info, (const char *)tag + TAG_HEADER,
+                                 size - TAG_HEADER);
+    if (type == TAG_MODULE && size >= 16) {
+        uint32_t base = le32_get(tag + 8);
+        uint32_t end = le32_get(tag + 12);
+
+        if (end < base)
+            info->module_ignored++;
+        else
+            module_add(info, base, end - base);
+    } else if ((type == TAG_RSDP_2 || (type == TAG_RSDP && info->rsdp == 0)) &&
+               size >= TAG_HEADER + RSDP_SIZE) {
+        info->rsdp = address + TAG_HEADER;
+    }
+    return NULL;
+}
+
+static const char *multiboot_parse(const struct context *ctx, uint64_t address)
+{
+    const uint8_t *header = ctx->memory->map(address, 8);
+    struct tags tags = {.at = 8};
+    const char *error;
+    const uint8_t *tag;
+    uint32_t size;
+
+    ctx->info->machine = "x86-64 by Multiboot2";
+    if (header == NULL || le32_get(header) < 8 ||
+        le32_get(header) > MULTIBOOT_SIZE_MAX)
+        return damaged;
+    tags.size = le32_get(header);
+    tags.info = ctx->memory->map(address, tags.size);
+    if (tags.info == NULL)
+        return damaged;
+    error = multiboot_maps(ctx->info, PASS_USABLE, tags);
+    if (error == NULL)
+        error = multiboot_maps(ctx->info, PASS_UNUSABLE, tags);
+    while (error == NULL && (tag = tag_next(&tags, &size)) != NULL)
+        error = multiboot_tag(ctx->info, tag, size,
+                              address + (uint64_t)(tag - tags.info));
+    return error;
+}
+
+/* ---- Either -------------------------------------------------------------- */
+
+const char *loader_parse(struct loader_info *out,
+                         const struct physical_memory *memory, uint32_t magic,
+                         uint64_t info)
+{
+    const struct context ctx = {out, memory};
+    const char *error;
+
+    out->cmdline[0] = '\0';
+    out->rsdp = 0;
+    out->ram.count = 0;
+    out->ram.dropped = 0;
+    out->module_count = 0;
+    out->module_ignored = 0;
+    error = magic == LOADER_MULTIBOOT2 ? multiboot_parse(&ctx, info)
+                                       : pvh_parse(&ctx, info);
+    if (error == NULL && out->ram.count == 0)
+        error = "the boot loader tells of no usable memory above 1 MiB";
+    regions_check(&out->ram);
+    return error;
+}

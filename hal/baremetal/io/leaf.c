@@ -1,0 +1,89 @@
+/* Bare metal has no leaf devices: it has devices. */
+#include "hal/leaf.h"
+#include "hal/hal.h"
+
+int hal_blk_info(unsigned unit, struct hal_blk_info *info)
+{
+    (void)unit;
+    (void)info;
+    return -ENODEV;
+}
+
+int hal_blk_open(unsigned unit, unsigned queue)
+{
+    (void)unit;
+    (void)queue;
+    return -ENODEV;
+}
+
+int hal_blk_submit(unsigned unit, unsigned queue, struct hal_blk_req *req)
+{
+    (void)unit;
+    (void)queue;
+    (void)req;
+    return -ENODEV;
+}
+
+void hal_blk_commit(unsigned unit, unsigned queue)
+{
+    (void)unit;
+    (void)queue;
+}
+
+struct hal_blk_req *hal_blk_poll(unsigned unit, unsigned queue)
+{
+    (void)unit;
+    (void)queue;
+    return NULL;
+}
+
+void hal_blk_cancel(unsigned unit, unsigned queue)
+{
+    (void)unit;
+    (void)queue;
+}
+
+int hal_net_info(unsigned unit, struct hal_net_info *info)
+{
+    (void)unit;
+    (void)info;
+    return -ENODEV;
+}
+
+int hal_net_open(unsigned unit, unsigned queue)
+{
+    (void)unit;
+    (void)queue;
+    return -ENODEV;
+}
+
+int hal_net_send(unsigned unit, unsigned queue,
+                 const struct hal_net_frame *frame)
+{
+    (void)unit;
+    (void)queue;
+    (void)frame;
+    return -ENODEV;
+}
+
+int hal_net_recv(unsigned unit, unsigned queue, struct hal_net_frame *frame)
+{
+    (void)unit;
+    (void)queue;
+    (void)frame;
+    return -ENODEV;
+}
+
+bool hal_net_arm(unsigned unit, unsigned queue, bool on)
+{
+    (void)unit;
+    (void)queue;
+    (void)on;
+    return true;
+}
+
+bool hal_net_link(unsigned unit)
+{
+    (void)unit;
+    return false;
+}

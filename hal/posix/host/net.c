@@ -1,0 +1,60 @@
+/* Network cards of any kind: see net.h. */
+#include "hal/posix/host/net.h"
+#include "hal/posix/host/net_internal.h"
+#include <torc/assert.h>
+
+static const struct net_kind *const kinds[] = {
+    [HOST_NET_TAP] = &net_tap,
+    [HOST_NET_USER] = &net_slirp,
+    [HOST_NET_LINK] = &net_link,
+};
+
+/* Of the units that are open. */
+static const struct net_kind *units[HOST_NET_MAX];
+
+int host_net_open(unsigned unit, const struct host_net_config *config,
+                  unsigned queue_max, struct host_net_info *info)
+{
+    assert(unit < HOST_NET_MAX);
+    assert(queue_max > 0);
+    units[unit] = kinds[config->kind];
+    *info = (struct host_net_info){
+        .mtu = HOST_MTU, .queue_count = 1, .frame_max = HOST_FRAME_MAX};
+    if (queue_max > HOST_NET_QUEUES)
+        queue_max = HOST_NET_QUEUES;
+    return units[unit]->open(unit, config, queue_max, info);
+}
+
+void host_net_close(unsigned unit)
+{
+    units[unit]->close(unit);
+}
+
+bool host_net_link(unsigned unit)
+{
+    return units[unit]->link == NULL || units[unit]->link(unit);
+}
+
+int host_net_queue_open(unsigned unit, unsigned queue, unsigned cpu, int irq)
+{
+    return units[unit]->queue_open(unit, queue, cpu, irq);
+}
+
+int host_net_send(unsigned unit, unsigned queue, const struct host_frame *frame)
+{
+    assert(frame->len >= HOST_ETHER && frame_room(frame) == frame->len);
+    return units[unit]->send(unit, queue, frame);
+}
+
+int host_net_recv(unsigned unit, unsigned queue, struct host_frame *frame)
+{
+    int err = units[unit]->recv(unit, queue, frame);
+
+    assert(err != 0 || frame->len <= frame_room(frame));
+    return err;
+}
+
+bool host_net_arm(unsigned unit, unsigned queue, bool on)
+{
+    return units[unit]->arm(unit, queue, on);
+}

@@ -1,0 +1,16 @@
+/* The drivers an application may name in its torc_app.drivers. */
+#ifndef TORC_DRIVERS_H
+#define TORC_DRIVERS_H
+
+struct driver;
+
+extern const struct driver virtio_blk_driver; /* PCI and MMIO: vda, vdb .. */
+extern const struct driver virtio_net_driver; /* PCI and MMIO: net0 .. */
+extern const struct driver ne2000_driver;     /* PCI: net0 .. */
+extern const struct driver e1000_driver;      /* Intel gigabit: net0 .. */
+extern const struct driver ide_driver;        /* PCI: hda, hdb .. */
+extern const struct driver leaf_blk_driver;   /* hosted files: vda .. */
+extern const struct driver leaf_net_driver;   /* hosted tap, slirp: net0 .. */
+extern const struct driver ramdisk_driver;    /* boot modules: rda, rdb .. */
+
+#endif

@@ -1,0 +1,16 @@
+/* What the machine was like when it began; constant after boot. */
+#ifndef TORC_KERNEL_BOOT_INFO_H
+#define TORC_KERNEL_BOOT_INFO_H
+
+#include "hal/hal.h"
+
+/* What the HAL handed over. */
+const struct hal_boot_info *boot_info(void);
+
+/* hal_cycles() at the start of the kernel. */
+extern uint64_t boot_cycles;
+
+/* Keep what the HAL handed over, and the time. CPU 0, once. */
+void boot_info_keep(const struct hal_boot_info *info);
+
+#endif

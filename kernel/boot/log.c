@@ -1,0 +1,95 @@
+/*
+ * Log lines. The console belongs to CPU 0: the others send their lines there
+ * through the exchange slots, so lines of two CPUs never mix. Without memory
+ * for the message a CPU writes by itself; a torn line is better than none.
+ */
+#include "kernel/boot/log.h"
+#include "hal/hal.h"
+#include "kernel/cpu/exchange_inline.h"
+#include "kernel/cpu/percpu.h"
+#include <torc/format.h>
+#include <torc/log.h>
+#include <torc/memory.h>
+#include <torc/string.h>
+#include <torc/time.h>
+
+struct line {
+    struct exchange_item item;
+    size_t len;
+    char text[];
+};
+
+/* Constant after log_set_level() at boot. */
+static enum log_level level_max = LOG_INFO;
+
+int log_set_level(const char *name)
+{
+    static const char *const names[] = {"error", "warn", "info", "debug"};
+
+    for (unsigned i = 0; i < COUNT_OF(names); i++) {
+        if (str_equal(name, names[i])) {
+            level_max = (enum log_level)i;
+            return 0;
+        }
+    }
+    return -EINVAL;
+}
+
+static void line_arrived(struct exchange_item *item)
+{
+    struct line *line = container_of(item, struct line, item);
+
+    hal_console_write(line->text, line->len);
+    mem_free(line);
+}
+
+static void write_text(const char *text, size_t len)
+{
+    struct cpu *cpu = cpu_self();
+    struct line *line = NULL;
+
+    if (cpu != NULL && cpu->id != 0)
+        line = mem_alloc(sizeof(*line) + len);
+    if (line == NULL) {
+        hal_console_write(text, len);
+        return;
+    }
+    line->item.run = line_arrived;
+    line->len = len;
+    memcpy(line->text, text, len);
+    exchange_send(0, &line->item);
+}
+
+void log_write(enum log_level level, const char *format, ...)
+{
+    static const char *const prefix[] = {"error: ", "warning: ", "", "debug: "};
+    char text[LOG_LINE_MAX];
+    uint64_t now = hal_time_ns();
+    va_list args;
+    size_t len;
+
+    if (level > level_max)
+        return;
+    len = fmt_print(text, sizeof(text), "[%3u.%06u] %s",
+                    (unsigned)(now / NS_PER_S),
+                    (unsigned)(now % NS_PER_S / NS_PER_US), prefix[level]);
+    va_start(args, format);
+    len += fmt_vprint(text + len, sizeof(text) - len, format, args);
+    va_end(args);
+    if (len > sizeof(text) - 1)
+        len = sizeof(text) - 1;
+    text[len++] = '\n'; /* in the place of the NUL */
+    write_text(text, len);
+}
+
+void console_print(const char *format, ...)
+{
+    char text[LOG_LINE_MAX];
+    va_list args;
+    size_t len;
+
+    va_start(args, format);
+    len = fmt_vprint(text, sizeof(text), format, args);
+    va_end(args);
+    write_text(text, len < sizeof(text) ? len : sizeof(text) - 1);
+}

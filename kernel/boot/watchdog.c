@@ -1,0 +1,76 @@
+#include "kernel/boot/watchdog.h"
+#include "hal/hal.h"
+#include "kernel/base/cmdline.h"
+#include "kernel/base/panic.h"
+#include "kernel/thread/thread.h"
+#include <torc/format.h>
+#include <torc/log.h>
+#include <torc/machine.h>
+#include <torc/time.h>
+
+enum { SAMPLES_PER_LIMIT = 4 };
+
+/* What the last sample of a CPU saw. Its owner's, in kernel_sample(). */
+static struct {
+    const struct thread *thread;
+    uint64_t switch_count;
+    uint64_t since_ns; /* when both were first seen so */
+    bool told;
+} cache_aligned seen[HAL_CPU_MAX];
+
+/* Constant after watchdog_options(); 0: nobody is watched. */
+static uint64_t limit_ns;
+
+int watchdog_options(void)
+{
+    uint64_t ms = 0;
+    int status =
+        option_number("watchdog", WATCHDOG_MS_MIN, WATCHDOG_MS_MAX, &ms);
+
+    limit_ns = ms * NS_PER_MS;
+    return status;
+}
+
+void watchdog_init(void)
+{
+    if (limit_ns != 0 && hal_sample_start(limit_ns / SAMPLES_PER_LIMIT) != 0)
+        log_warn("watchdog: cpu %u cannot be watched", cpu_id());
+}
+
+/* Straight to the console: the log waits for threads to take turns. */
+static void tell(const struct thread *thread, uint64_t ns,
+                 const struct hal_fault *where)
+{
+    uintptr_t stack = (uintptr_t)thread->stack;
+    char line[LOG_LINE_MAX];
+    size_t len = fmt_print(line, sizeof(line),
+                           "warning: cpu %u: thread %s has not yielded for %u "
+                           "ms\n",
+                           hal_cpu_id(), thread_name_of(thread),
+                           (unsigned)(ns / NS_PER_MS));
+
+    hal_console_write(line, len);
+    /* Interrupted anywhere, the frame pointer may be no such thing. */
+    backtrace_print(where->ip, where->fp, stack,
+                    stack == 0 ? 0 : stack + thread->stack_size);
+}
+
+void kernel_sample(const struct hal_fault *where)
+{
+    const struct cpu *cpu = cpu_self();
+    uint64_t now = hal_time_ns();
+    unsigned i = hal_cpu_id();
+
+    if (cpu == NULL || cpu->current == NULL)
+        return;
+    if (cpu->current == cpu->idle || cpu->current != seen[i].thread ||
+        cpu->switch_count != seen[i].switch_count) {
+        seen[i].thread = cpu->current;
+        seen[i].switch_count = cpu->switch_count;
+        seen[i].since_ns = now;
+        seen[i].told = false;
+    } else if (!seen[i].told && now - seen[i].since_ns >= limit_ns) {
+        seen[i].told = true;
+        tell(cpu->current, now - seen[i].since_ns, where);
+    }
+}

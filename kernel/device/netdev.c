@@ -1,0 +1,145 @@
+#include "kernel/device/netdev.h"
+#include "kernel/cpu/percpu.h"
+#include <torc/assert.h>
+#include <torc/log.h>
+#include <torc/message.h>
+
+struct net_device *net_from_device(struct device *device)
+{
+    if (device == NULL || device->class != DEVICE_NET)
+        return NULL;
+    return container_of(device, struct net_device, device);
+}
+
+/* ---- Starting ------------------------------------------------------------ */
+
+/* On the new owner. Without net_dedicate() there is one queue, here. */
+static int net_start(struct device *device)
+{
+    struct net_device *dev = net_from_device(device);
+    int status;
+
+    if (dev->queue_count == 0) {
+        dev->queue_count = 1;
+        dev->queues[0].cpu = cpu_self()->id;
+    }
+    if (dev->queue_count > dev->queue_max)
+        dev->queue_count = dev->queue_max;
+    assert(dev->queues[0].cpu == cpu_self()->id);
+    dev->link_up = true; /* of a card that cannot tell */
+    status = dev->ops->start(dev);
+    if (status == 0)
+        net_check(dev);
+    else
+        dev->queue_count = 0;
+    return status;
+}
+
+int net_register(struct net_device *dev)
+{
+    dev->device.class = DEVICE_NET;
+    dev->device.start = net_start;
+    if (dev->queue_max == 0)
+        dev->queue_max = 1;
+    assert(dev->queue_max <= NET_QUEUE_MAX);
+    for (unsigned i = 0; i < NET_QUEUE_MAX; i++) {
+        dev->queues[i].device = dev;
+        dev->queues[i].index = i;
+    }
+    return device_register(&dev->device, "net");
+}
+
+struct wish {
+    struct net_device *dev;
+    const unsigned *cpus;
+    unsigned count;
+};
+
+/* On CPU 0, where devices are given to CPUs. */
+static int wish_note(void *arg)
+{
+    const struct wish *wish = arg;
+    struct net_device *dev = wish->dev;
+
+    if (device_has_owner(&dev->device))
+        return 0;
+    for (unsigned i = 0; i < wish->count; i++)
+        dev->queues[i].cpu = wish->cpus[i];
+    dev->queue_count = wish->count;
+    return 0;
+}
+
+int net_dedicate(struct net_device *dev, const unsigned cpus[], unsigned count)
+{
+    struct wish wish = {dev, cpus, count};
+    int status;
+
+    if (count > NET_QUEUE_MAX || !device_cpus_valid(cpus, count))
+        return -EINVAL;
+    status = remote_call(0, wish_note, &wish);
+    if (status != 0)
+        return status;
+    return device_dedicate(&dev->device, cpus[0]);
+}
+
+struct net_queue *net_queue_mine(struct net_device *dev)
+{
+    for (unsigned i = 0; i < dev->queue_count; i++) {
+        if (dev->queues[i].cpu == cpu_self()->id)
+            return &dev->queues[i];
+    }
+    return NULL;
+}
+
+/* ---- What drivers tell --------------------------------------------------- */
+
+void net_wake(struct net_queue *queue)
+{
+    assert(queue->cpu == cpu_self()->id);
+    if (queue->wake != NULL)
+        queue->wake(queue);
+}
+
+void net_link_set(struct net_device *dev, bool up)
+{
+    assert(device_is_mine(&dev->device));
+    if (dev->link_up == up)
+        return;
+    dev->link_up = up;
+    log_info("%s: link %s", dev->device.name, up ? "up" : "down");
+    if (dev->link_changed != NULL)
+        dev->link_changed(dev);
+}
+
+void net_announce(struct net_device *dev)
+{
+    assert(device_is_mine(&dev->device));
+    if (dev->announce != NULL)
+        dev->announce(dev);
+}
+
+bool net_address_valid(const uint8_t mac[6])
+{
+    uint8_t any = 0;
+
+    for (unsigned i = 0; i < 6; i++)
+        any |= mac[i];
+    return (mac[0] & 1) == 0 && any != 0;
+}
+
+void net_check(const struct net_device *dev)
+{
+    const unsigned segments = NET_TX_TCP4 | NET_TX_TCP6;
+
+    assert(dev->device.class == DEVICE_NET);
+    assert(dev->queue_max >= 1 && dev->queue_max <= NET_QUEUE_MAX);
+    assert(dev->queue_count >= 1 && dev->queue_count <= dev->queue_max);
+    for (unsigned i = 0; i < dev->queue_count; i++) {
+        assert(dev->queues[i].device == dev && dev->queues[i].index == i);
+        for (unsigned j = 0; j < i; j++)
+            assert(dev->queues[i].cpu != dev->queues[j].cpu);
+    }
+    /* A segment without its checksum is none. */
+    assert((dev->offloads & segments) == 0 ||
+           (dev->offloads & NET_TX_CSUM) != 0);
+}

@@ -1,0 +1,265 @@
+#include "kernel/device/packet.h"
+#include "hal/hal.h"
+#include "kernel/cpu/percpu.h"
+#include "kernel/lib/poison.h"
+#include <torc/assert.h>
+#include <torc/errno.h>
+#include <torc/memory.h>
+#include <torc/string.h>
+
+/* Owner CPU only. */
+struct packet_pool {
+    struct queue free;
+    unsigned free_count;
+};
+
+static struct packet_pool *pool_get(struct cpu *cpu)
+{
+    if (cpu->packet_pool == NULL) {
+        struct packet_pool *pool = mem_alloc(sizeof(*pool));
+
+        if (pool != NULL) {
+            queue_init(&pool->free);
+            pool->free_count = 0;
+        }
+        cpu->packet_pool = pool;
+    }
+    return cpu->packet_pool;
+}
+
+/* ---- The pool ------------------------------------------------------------ */
+
+/* Nobody has a reference to the packet's buffer any more. */
+static void packet_release(struct buf *buf)
+{
+    struct packet *packet = container_of(buf, struct packet, buf);
+    struct packet_pool *pool = cpu_self()->packet_pool;
+
+    assert(packet->slice_count == 0);
+    poison(buf->base, PACKET_SIZE);
+    /* The most recently used first: its buffer is in the cache. */
+    queue_push_front(&pool->free, &packet->node);
+    pool->free_count++;
+}
+
+/* A new packet, in the pool. Its slices are written before they are read. */
+static void packet_init(struct packet_pool *pool, struct packet *packet,
+                        uint8_t *base, uint64_t bus)
+{
+    packet->buf = (struct buf){
+        .base = base,
+        .bus = bus,
+        .size = PACKET_SIZE,
+        .owner = cpu_self(),
+        .release = packet_release,
+    };
+    packet->slice_count = 0;
+    packet->rest = 0;
+    poison(base, PACKET_SIZE);
+    queue_push_front(&pool->free, &packet->node);
+    pool->free_count++;
+}
+
+/* Two buffers make a page, so no buffer crosses one. */
+int packet_pool_grow(unsigned count)
+{
+    struct packet_pool *pool = pool_get(cpu_self());
+    unsigned pairs = (count + 1) / 2;
+    struct packet *packets;
+    uint8_t *base;
+    uint64_t bus;
+
+    static_assert(2 * PACKET_SIZE == HAL_PAGE_SIZE, "two to a page");
+    if (pool == NULL)
+        return -ENOMEM;
+    packets = mem_alloc(2 * pairs * sizeof(*packets));
+    if (packets == NULL)
+        return -ENOMEM;
+    base = dma_alloc((size_t)pairs * HAL_PAGE_SIZE);
+    if (base == NULL) {
+        mem_free(packets);
+        return -ENOMEM;
+    }
+    bus = hal_dma_addr(base);
+    for (unsigned i = 0; i < 2 * pairs; i++)
+        packet_init(pool, &packets[i], base + (size_t)i * PACKET_SIZE,
+                    bus + (uint64_t)i * PACKET_SIZE);
+    return 0;
+}
+
+struct packet *packet_get(void)
+{
+    struct packet_pool *pool = cpu_self()->packet_pool;
+    struct packet *packet;
+
+    if (pool == NULL || queue_empty(&pool->free))
+        return NULL;
+    packet = container_of(queue_pop(&pool->free), struct packet, node);
+    pool->free_count--;
+    assert(packet->buf.refs == 0);
+    packet->buf.refs = 1;
+    packet->data = packet->buf.base + PACKET_HEADROOM;
+    packet->len = 0;
+    packet->offload = (struct packet_offload){.segments = PACKET_WHOLE};
+    return packet;
+}
+
+static void slices_drop(struct packet *packet, unsigned keep)
+{
+    while (packet->slice_count > keep) {
+        struct slice *last = &packet->slices[--packet->slice_count];
+
+        packet->rest -= last->len;
+        buf_put(last->buf);
+    }
+}
+
+void packet_put(struct packet *packet)
+{
+    if (packet == NULL)
+        return;
+    slices_drop(packet, 0);
+    buf_put(&packet->buf);
+}
+
+unsigned packet_free_count(void)
+{
+    struct packet_pool *pool = cpu_self()->packet_pool;
+
+    return pool == NULL ? 0 : pool->free_count;
+}
+
+/* ---- The frame ----------------------------------------------------------- */
+
+uint8_t *packet_push(struct packet *packet, size_t size)
+{
+    if (size > packet_headroom(packet))
+        return NULL;
+    packet->data -= size;
+    packet->len += (uint32_t)size;
+    unpoison(packet->data, size);
+    return packet->data;
+}
+
+uint8_t *packet_append(struct packet *packet, size_t size)
+{
+    uint8_t *at = packet->data + packet->len;
+
+    assert(packet->slice_count == 0);
+    if (size > packet_tailroom(packet))
+        return NULL;
+    packet->len += (uint32_t)size;
+    unpoison(at, size);
+    return at;
+}
+
+int packet_pull(struct packet *packet, size_t size)
+{
+    if (size > packet->len)
+        return -EINVAL;
+    packet->data += size;
+    packet->len -= (uint32_t)size;
+    poison(packet->buf.base, packet_headroom(packet));
+    return 0;
+}
+
+void packet_trim(struct packet *packet, size_t len)
+{
+    uint32_t cut;
+
+    assert(len <= packet_len(packet));
+    cut = packet_len(packet) - (uint32_t)len;
+    while (cut > 0 && packet->slice_count > 0) {
+        struct slice *last = &packet->slices[packet->slice_count - 1];
+
+        if (cut < last->len) {
+            last->len -= cut;
+            packet->rest -= cut;
+            return;
+        }
+        cut -= last->len;
+        slices_drop(packet, packet->slice_count - 1U);
+    }
+    packet->len -= cut;
+    poison(packet->data + packet->len, cut);
+}
+
+int packet_add_slice(struct packet *packet, struct slice slice)
+{
+    assert(slice_valid(&slice) && slice.len > 0);
+    if (packet->slice_count >= PACKET_SLICES)
+        return -ENOSPC;
+    packet->slices[packet->slice_count++] = slice;
+    packet->rest += slice.len;
+    return 0;
+}
+
+int packet_join(struct packet *packet, struct packet *next)
+{
+    const struct slice slice = {
+        .buf = &next->buf,
+        .offset = (uint32_t)packet_headroom(next),
+        .len = next->len,
+    };
+
+    assert(next != packet && next->slice_count == 0);
+    return packet_add_slice(packet, slice);
+}
+
+size_t packet_read(const struct packet *packet, size_t offset, void *to,
+                   size_t size)
+{
+    size_t done = 0;
+
+    if (offset < packet->len) {
+        done = packet->len - offset < size ? packet->len - offset : size;
+        memcpy(to, packet->data + offset, done);
+    }
+    if (done == size)
+        return done;
+    offset = offset + done - packet->len;
+    return done + slices_read(packet->slices, packet->slice_count, offset,
+                              (uint8_t *)to + done, size - done);
+}
+
+/* ---- What devices write -------------------------------------------------- */
+
+void packet_expose(struct packet *packet)
+{
+    assert(packet->slice_count == 0);
+    packet->data = packet->buf.base;
+    packet->len = 0;
+    unpoison(packet->buf.base, PACKET_SIZE);
+}
+
+void packet_set_frame(struct packet *packet, size_t offset, size_t len)
+{
+    assert(offset <= PACKET_SIZE);
+    assert(len <= PACKET_SIZE - offset);
+    packet->data = packet->buf.base + offset;
+    packet->len = (uint32_t)len;
+    poison(packet->buf.base, offset);
+    unpoison(packet->data, len);
+    poison(packet->data + len, PACKET_SIZE - offset - len);
+}
+
+void packet_check(const struct packet *packet)
+{
+    uint32_t rest = 0;
+
+    buf_check(&packet->buf);
+    assert(buf_is_mine(&packet->buf));
+    assert(packet->data >= packet->buf.base);
+    assert(packet_headroom(packet) <= PACKET_SIZE);
+    assert(packet->len <= PACKET_SIZE - packet_headroom(packet));
+    assert(packet->slice_count <= PACKET_SLICES);
+    for (unsigned i = 0; i < packet->slice_count; i++) {
+        buf_check(packet->slices[i].buf);
+        assert(slice_valid(&packet->slices[i]));
+        assert(packet->slices[i].len > 0);
+        rest += packet->slices[i].len;
+    }
+    assert(rest == packet->rest);
+    assert((packet->offload.segments == PACKET_WHOLE) ==
+           (packet->offload.segment_len == 0));
+}

@@ -1,0 +1,175 @@
+/* The stack of a CPU: made, started, and its share of memory. */
+#include "kernel/cpu/percpu.h"
+#include "kernel/lib/minmax.h"
+#include "net/stack.h"
+#include "net/tcp.h"
+#include "net/wire/wire.h"
+#include <torc/assert.h>
+#include <torc/log.h>
+#include <torc/machine.h>
+#include <torc/memory.h>
+#include <torc/thread.h>
+#include <torc/time.h>
+
+/* How much of the CPU's free memory goes to what. */
+enum {
+    PACKETS_SHARE = 16, /* a sixteenth */
+    PACKETS_MIN = 32,
+    PACKETS_MAX = 1024,
+    BUDGET_SHARE = 3,        /* a third, for the connections' buffers */
+    TIME_WAIT_BYTES = 16384, /* one connection in TIME-WAIT for so much */
+    TIME_WAITS_MIN = 16,
+    TIME_WAITS_MAX = 4096,
+};
+
+struct net_stack *stack_self(void)
+{
+    return cpu_self()->net_stack;
+}
+
+int net_get_stats(struct net_stats *stats)
+{
+    if (stack_self() == NULL)
+        return -ENOTCONN;
+    *stats = stack_self()->stats;
+    return 0;
+}
+
+/* The keys that make sequence numbers and hash chains unpredictable. */
+static void keys_init(struct net_stack *stack)
+{
+    struct siphash_key *keys[] = {&stack->isn_key, &stack->hash_key};
+
+    for (unsigned i = 0; i < COUNT_OF(keys); i++) {
+        if (entropy_get(keys[i], sizeof(*keys[i])) == sizeof(*keys[i]))
+            continue;
+        log_warn("net: this machine has no random numbers: TCP sequence "
+                 "numbers can be guessed");
+        keys[i]->word[0] ^= time_ns();
+        keys[i]->word[1] ^= time_wall_ns() + i;
+    }
+}
+
+static size_t clamp(size_t value, size_t min, size_t max)
+{
+    return min_size(max_size(value, min), max);
+}
+
+static int memory_init(struct net_stack *stack)
+{
+    size_t free_bytes = mem_free_bytes();
+    size_t packets = clamp(free_bytes / PACKETS_SHARE / PACKET_SIZE,
+                           PACKETS_MIN, PACKETS_MAX);
+    stack->budget.limit = free_bytes / BUDGET_SHARE;
+    stack->time_wait_max = (unsigned)clamp(free_bytes / TIME_WAIT_BYTES,
+                                           TIME_WAITS_MIN, TIME_WAITS_MAX);
+    return packet_pool_grow((unsigned)packets);
+}
+
+/* All else is zero, which is an empty queue, too. */
+static void stack_init(struct net_stack *stack)
+{
+    wait_queue_init(&stack->wake);
+    timer_init(&stack->tx_timer, stack_tx_timeout);
+    list_init(&stack->listeners);
+    list_init(&stack->blocked);
+    list_init(&stack->time_waits);
+    list_init(&stack->dead);
+    for (unsigned i = 0; i < STACK_CONN_BUCKETS; i++)
+        list_init(&stack->conns[i]);
+}
+
+int stack_create(struct net_queue *queue, const struct net_config *config,
+                 struct net_stack **out)
+{
+    struct net_stack *stack;
+
+    if (net_config_check(config) != 0)
+        return -EINVAL;
+    stack = mem_alloc_zeroed(sizeof(*stack));
+    if (stack == NULL)
+        return -ENOMEM;
+    stack->conns = mem_alloc(STACK_CONN_BUCKETS * sizeof(struct list));
+    if (stack->conns == NULL || memory_init(stack) != 0) {
+        mem_free(stack->conns);
+        mem_free(stack);
+        return -ENOMEM;
+    }
+    stack->dev = queue->device;
+    stack->queue = queue;
+    stack->config = *config;
+    stack->clock = time_ns;
+    stack_init(stack);
+    keys_init(stack);
+    arp_init(stack);
+    queue->user = stack;
+    queue->wake = stack_wake;
+    *out = stack;
+    return 0;
+}
+
+void stack_destroy(struct net_stack *stack)
+{
+    struct queue_node *node;
+
+    tcp_fini(stack);
+    stack->queue->wake = NULL;
+    stack->queue->user = NULL;
+    arp_fini(stack);
+    timer_cancel(&stack->tx_timer);
+    while ((node = queue_pop(&stack->tx_queue)) != NULL)
+        packet_put(container_of(node, struct packet, node));
+    mem_free(stack->conns);
+    mem_free(stack);
+}
+
+/* How many leading bits of a netmask are set. */
+static unsigned prefix_len(uint32_t netmask)
+{
+    unsigned len = 0;
+
+    for (; netmask != 0; netmask <<= 1)
+        len++;
+    return len;
+}
+
+static void stack_log(const struct net_stack *stack)
+{
+    const uint8_t *mac = stack->dev->mac;
+    char address[IP4_ADDRESS_TEXT];
+    char gateway[IP4_ADDRESS_TEXT] = "none";
+
+    ip4_format(address, stack->config.address);
+    if (stack->config.gateway != 0)
+        ip4_format(gateway, stack->config.gateway);
+    log_info("net: %s %02x:%02x:%02x:%02x:%02x:%02x has %s/%u, gateway %s",
+             device_name(&stack->dev->device), mac[0], mac[1], mac[2], mac[3],
+             mac[4], mac[5], address, prefix_len(stack->config.netmask),
+             gateway);
+}
+
+int net_start(struct device *device, const struct net_config *config)
+{
+    const struct thread_attr attr = {.name = "net", .detached = true};
+    struct net_device *dev = net_from_device(device);
+    struct net_stack *stack;
+    int error;
+
+    if (dev == NULL)
+        return -EINVAL;
+    if (!device_is_mine(device))
+        return -EXDEV;
+    if (stack_self() != NULL || dev->queues[0].user != NULL)
+        return -EBUSY;
+    error = stack_create(&dev->queues[0], config, &stack);
+    if (error != 0)
+        return error;
+    if (thread_create(&attr, stack_run, stack, NULL) != 0) {
+        stack_destroy(stack);
+        return -ENOMEM;
+    }
+    cpu_self()->net_stack = stack;
+    stack_log(stack);
+    arp_announce(stack);
+    return 0;
+}

@@ -1,0 +1,227 @@
+/*
+ * What must be true of a TCP connection between two events: segments, timeouts
+ * and calls of its socket.
+ */
+#include "net/socket.h"
+#include "net/stack.h"
+#include "net/tcp_internal.h"
+#include <torc/assert.h>
+
+static bool state_in(const struct tcp_conn *conn, unsigned states)
+{
+    return (states & 1U << conn->state) != 0;
+}
+
+enum {
+    HALF_OPEN = 1 << TCP_SYN_RECEIVED,
+    OPEN = 1 << TCP_ESTABLISHED | 1 << TCP_CLOSE_WAIT,
+    FIN_RECEIVED = 1 << TCP_CLOSE_WAIT | 1 << TCP_LAST_ACK | 1 << TCP_CLOSING |
+                   1 << TCP_TIME_WAIT,
+    /* Our FIN is acknowledged, so nothing is left to send. */
+    ALL_SENT = 1 << TCP_FIN_WAIT_2 | 1 << TCP_TIME_WAIT,
+};
+
+/* How the state, the socket and the FINs of both sides go together. */
+static void state_check(const struct tcp_conn *conn)
+{
+    bool has_socket = state_in(conn, OPEN);
+
+    assert(conn->state > TCP_CLOSED && conn->state <= TCP_LAST_ACK);
+    assert((conn->socket != NULL) == has_socket);
+    assert(conn->socket == NULL || conn->socket->conn == conn);
+    assert(conn->fin_wanted == !state_in(conn, OPEN | HALF_OPEN));
+    assert(conn->fin_taken == state_in(conn, FIN_RECEIVED));
+    assert(conn->is_counted == !state_in(conn, HALF_OPEN | 1 << TCP_TIME_WAIT));
+    assert(conn->local_port == conn->server->service->port);
+    assert(conn->remote_port != 0);
+}
+
+/* RFC 9293, 3.3.1: the send sequence space. */
+static void send_check(const struct tcp_conn *conn)
+{
+    uint32_t flight = conn->snd_max - conn->snd_una;
+
+    assert(seq_le(conn->snd_una, conn->snd_nxt));
+    assert(seq_le(conn->snd_nxt, conn->snd_max));
+    net_buffer_check(&conn->tx);
+    assert((conn->tx.size == 0) == (conn->tx.used == 0));
+    if (state_in(conn,
+                 HALF_OPEN)) { /* the SYN is in flight, and nothing else */
+        assert(conn->snd_una == conn->iss);
+        assert(conn->snd_nxt == conn->iss + 1 && flight == 1);
+        assert(conn->tx.used == 0);
+        return;
+    }
+    assert(flight <= conn->tx.used + conn->fin_wanted);
+    if (state_in(conn, ALL_SENT))
+        assert(flight == 0 && conn->tx.used == 0);
+    assert(conn->snd_wnd <= conn->snd_wnd_max);
+    assert(!conn->want_write || conn->socket != NULL);
+}
+
+/* RFC 5681, 6298, 6582. */
+static void congestion_check(const struct tcp_conn *conn)
+{
+    assert(conn->mss >= TCP_MSS_MIN && conn->mss <= tcp_link_mss(conn->stack));
+    assert(conn->rto_ns >= TCP_RTO_MIN_NS && conn->rto_ns <= TCP_RTO_MAX_NS);
+    assert(conn->backoff <= TCP_BACKOFF_MAX);
+    if (state_in(conn, HALF_OPEN))
+        return;
+    assert(conn->cwnd >= conn->mss && conn->cwnd <= TCP_CWND_MAX);
+    assert(conn->ssthresh >= 2U * conn->mss);
+    assert(seq_le(conn->recover, conn->snd_max));
+    assert(!conn->is_recovering || seq_lt(conn->snd_una, conn->recover));
+    assert(!conn->is_recovering || conn->dup_acks >= TCP_DUP_ACKS);
+    assert(!conn->rtt_running || (seq_lt(conn->snd_una, conn->rtt_seq) &&
+                                  seq_le(conn->rtt_seq, conn->snd_max)));
+}
+
+/* Data out of order: where they are, and that the buffer holds them. */
+static void ranges_check(const struct tcp_conn *conn)
+{
+    uint32_t before = conn->rcv_nxt;
+
+    assert(conn->range_count <= TCP_RANGES_MAX);
+    for (unsigned i = 0; i < conn->range_count; i++) {
+        assert(seq_lt(before, conn->range[i].start)); /* a gap */
+        assert(seq_lt(conn->range[i].start, conn->range[i].end));
+        before = conn->range[i].end;
+    }
+    assert(seq_le(before, conn->rcv_adv));
+    if (conn->range_count > 0)
+        assert(conn->rx.used + (before - conn->rcv_nxt) <= conn->rx.size);
+    if (conn->fin_known && !conn->fin_taken)
+        assert(seq_le(before, conn->fin_seq));
+}
+
+/* The receive sequence space. */
+static void receive_check(const struct tcp_conn *conn)
+{
+    uint32_t window = conn->rcv_adv - conn->rcv_nxt;
+
+    assert(seq_le(conn->rcv_acked, conn->rcv_nxt));
+    assert(seq_le(conn->rcv_nxt, conn->rcv_adv));
+    assert(window <= (uint32_t)UINT16_MAX << conn->rcv_scale);
+    assert(conn->rcv_scale == 0 || conn->rcv_scale == TCP_SCALE);
+    net_buffer_check(&conn->rx);
+    ranges_check(conn);
+    assert((conn->rx.size == 0) ==
+           (conn->rx.used == 0 && conn->range_count == 0));
+    assert(conn->socket != NULL || conn->rx.size == 0);
+    assert(!conn->fin_taken || conn->fin_known);
+    if (conn->fin_taken)
+        assert(conn->rcv_nxt == conn->fin_seq + 1 && conn->range_count == 0);
+    else if (conn->fin_known)
+        assert(seq_lt(conn->rcv_nxt, conn->fin_seq) &&
+               seq_le(conn->fin_seq, conn->rcv_adv));
+    assert(conn->discarded <= TCP_DISCARD_MAX);
+}
+
+static bool is_armed(const struct tcp_conn *conn, enum tcp_alarm which)
+{
+    return conn->alarm[which] != TIME_NEVER;
+}
+
+/* Nothing waits that no alarm will wake, and no alarm is left over. */
+static void alarms_check(const struct tcp_conn *conn)
+{
+    bool in_flight = conn->snd_una != conn->snd_max;
+
+    assert(timer_is_set(&conn->timer));
+    for (unsigned i = 0; i < TCP_ALARM_COUNT; i++)
+        assert(conn->timer.deadline_ns <= conn->alarm[i]);
+    assert(is_armed(conn, TCP_ALARM_REXMIT) == (in_flight || conn->is_probing));
+    assert(!conn->is_probing || conn->tx.used > 0);
+    assert(is_armed(conn, TCP_ALARM_LIFE) == conn->fin_wanted);
+    assert(is_armed(conn, TCP_ALARM_IDLE) ==
+           (conn->socket != NULL && conn->server->service->idle_ns != 0));
+    assert(!is_armed(conn, TCP_ALARM_RETRY) || conn->socket != NULL);
+    assert(!conn->want_write || conn->tx.used > 0 ||
+           is_armed(conn, TCP_ALARM_RETRY));
+    if (conn->state == TCP_TIME_WAIT) {
+        assert(!is_armed(conn, TCP_ALARM_ACK));
+        return;
+    }
+    assert(conn->rcv_nxt == conn->rcv_acked || is_armed(conn, TCP_ALARM_ACK));
+    assert(!conn->ack_now || is_armed(conn, TCP_ALARM_ACK));
+}
+
+void tcp_check(const struct tcp_conn *conn)
+{
+    state_check(conn);
+    send_check(conn);
+    congestion_check(conn);
+    receive_check(conn);
+    alarms_check(conn);
+}
+
+/* ---- All of a stack ------------------------------------------------------ */
+
+/* What a walk over the connections of a stack counts. */
+struct tcp_census {
+    unsigned conns;
+    unsigned time_waits;
+    unsigned counted; /* in the conn_count of their servers */
+    size_t buffer_bytes;
+};
+
+static void bucket_check(const struct net_stack *stack, struct list *bucket,
+                         struct tcp_census *census)
+{
+    list_for_each (node, bucket) {
+        const struct tcp_conn *conn =
+            container_of(node, struct tcp_conn, hash_link);
+
+        assert(conn->stack == stack);
+        assert(conn_bucket(conn->stack, conn->remote, conn->remote_port,
+                           conn->local_port) == bucket);
+        assert(conn_find(conn->stack, conn->remote, conn->remote_port,
+                         conn->local_port) == conn); /* no second one */
+        tcp_check(conn);
+        census->conns++;
+        census->time_waits += conn->state == TCP_TIME_WAIT;
+        census->counted += conn->is_counted;
+        census->buffer_bytes += conn->tx.size + conn->rx.size;
+    }
+}
+
+/* Whether all on a list of state_links are in `state`; how many there are. */
+static unsigned state_list_check(const struct list *list, enum tcp_state state)
+{
+    unsigned count = 0;
+
+    list_for_each (node, list) {
+        assert(container_of(node, struct tcp_conn, state_link)->state == state);
+        count++;
+    }
+    return count;
+}
+
+void tcp_check_all(const struct net_stack *stack)
+{
+    struct tcp_census census = {0};
+    unsigned counted = 0;
+
+    for (unsigned i = 0; i < STACK_CONN_BUCKETS; i++)
+        bucket_check(stack, &stack->conns[i], &census);
+    assert(list_empty(&stack->dead)); /* tcp_reap() was called */
+    assert(stack->conn_count == census.conns);
+    assert(stack->time_wait_count == census.time_waits);
+    assert(stack->time_wait_count <= stack->time_wait_max);
+    assert(state_list_check(&stack->time_waits, TCP_TIME_WAIT) ==
+           stack->time_wait_count);
+    assert(stack->budget.used == census.buffer_bytes);
+    assert(stack->budget.used <= stack->budget.limit);
+    list_for_each (node, &stack->listeners) {
+        const struct server *server = container_of(node, struct server, link);
+
+        server_check(server);
+        counted += server->conn_count;
+        assert(state_list_check(&server->half_open, TCP_SYN_RECEIVED) ==
+               server->half_open_count);
+    }
+    assert(counted == census.counted);
+    list_for_each (node, &stack->blocked)
+        assert(container_of(node, struct tcp_conn, blocked_link)->state !=
+               TCP_TIME_WAIT);
+}

@@ -1,0 +1,107 @@
+/*
+ * SYN cookies (RFC 4987, section 3.6), for SYNs that come while a service has
+ * as many half-open connections as it may have.
+ *
+ * No connection is created; the sequence number of the SYN-ACK, the cookie,
+ * holds all that is needed to create it when the peer acknowledges it:
+ *
+ *    31    27 26  24 23            0
+ *   +--------+------+---------------+
+ *   |  time  | MSS  |  keyed hash   |
+ *   +--------+------+---------------+
+ *
+ * The time counts COOKIE_TICK_S; the MSS is an index into cookie_mss[]. Such a
+ * connection has no window scale.
+ */
+#include "kernel/lib/bytes.h"
+#include "net/socket.h"
+#include "net/stack.h"
+#include "net/tcp_internal.h"
+
+enum {
+    COOKIE_TICK_S = 64,
+    COOKIE_TICKS = 2, /* a cookie this old is refused */
+    COOKIE_HASH_BITS = 24,
+    COOKIE_INPUT = 17, /* bytes that are hashed */
+};
+
+static const uint16_t cookie_mss[8] = {64,   216,  536,  1000,
+                                       1220, 1380, 1440, 1460};
+
+static uint32_t cookie_tick(const struct net_stack *stack)
+{
+    return (uint32_t)(net_now(stack) / (COOKIE_TICK_S * NS_PER_S));
+}
+
+static uint32_t cookie_make(const struct net_stack *stack, uint32_t remote,
+                            const struct tcp_segment *segment, uint32_t irs,
+                            uint32_t tick, uint32_t mss_index)
+{
+    uint32_t top = (tick & 31) << 3 | mss_index;
+    uint8_t input[COOKIE_INPUT];
+
+    be32_put(input, remote);
+    be16_put(input + 4, segment->src_port);
+    be16_put(input + 6, segment->dst_port);
+    be32_put(input + 8, irs);
+    be32_put(input + 12, tick);
+    input[16] = (uint8_t)mss_index;
+    return top << COOKIE_HASH_BITS |
+           (uint32_t)(siphash(&stack->isn_key, input, sizeof(input)) >>
+                      (64 - COOKIE_HASH_BITS));
+}
+
+void cookie_send(struct net_stack *stack, struct server *server,
+                 uint32_t remote, const struct tcp_segment *segment)
+{
+    uint32_t tick = cookie_tick(stack);
+    uint32_t index = COUNT_OF(cookie_mss) - 1;
+    uint16_t mss =
+        segment->options.mss != 0 ? segment->options.mss : TCP_MSS_DEFAULT;
+
+    while (index > 0 && cookie_mss[index] > mss)
+        index--;
+    server->cookies_until =
+        net_now(stack) + COOKIE_TICKS * COOKIE_TICK_S * NS_PER_S;
+    stack->stats.tcp_cookies_out++;
+    tcp_send_cookie(
+        stack, remote, segment,
+        cookie_make(stack, remote, segment, segment->seq, tick, index));
+}
+
+/* Cookies are accepted only while one that was sent may still come back, so
+ * that guessing them is possible during a flood of SYNs only. */
+struct tcp_conn *cookie_receive(struct net_stack *stack, struct server *server,
+                                uint32_t remote,
+                                const struct tcp_segment *segment)
+{
+    uint32_t cookie = segment->ack - 1;
+    uint32_t index = cookie >> COOKIE_HASH_BITS & 7;
+    uint32_t now = cookie_tick(stack);
+    uint32_t age = (now - (cookie >> (COOKIE_HASH_BITS + 3))) & 31;
+    struct tcp_segment syn = *segment;
+    struct tcp_conn *conn;
+
+    if (net_now(stack) >= server->cookies_until || age >= COOKIE_TICKS ||
+        (segment->flags & TCP_SYN) != 0)
+        return NULL;
+    syn.seq = segment->seq - 1;
+    if (cookie_make(stack, remote, segment, syn.seq, now - age, index) !=
+        cookie)
+        return NULL;
+    if (server->conn_count >= server->backlog) {
+        stack->stats.tcp_backlog_full++;
+        return NULL;
+    }
+    syn.options = (struct tcp_options){.mss = cookie_mss[index]};
+    conn = conn_create(stack, server, remote, &syn);
+    if (conn == NULL) {
+        stack->stats.tcp_no_memory++;
+        return NULL;
+    }
+    conn_set_iss(conn, cookie);
+    conn->rcv_adv = conn->rcv_nxt + TCP_COOKIE_WINDOW;
+    conn->backoff = 1; /* not measured: the SYN-ACK may have been lost */
+    stack->stats.tcp_cookies_in++;
+    return conn;
+}

@@ -1,0 +1,166 @@
+/* TCP segments: built, and handed to IPv4. */
+#include "net/ip4.h"
+#include "net/stack.h"
+#include "net/tcp_internal.h"
+#include <torc/assert.h>
+
+uint16_t tcp_link_mss(const struct net_stack *stack)
+{
+    return (uint16_t)(stack->dev->mtu - IP4_HEADER_SIZE - TCP_HEADER_SIZE);
+}
+
+/* Leave the checksum of the segment that begins at packet->data to the card. */
+static void checksum_leave(struct packet *packet)
+{
+    packet->offload.csum_partial = true;
+    packet->offload.csum_start = (uint16_t)packet_headroom(packet);
+    packet->offload.csum_at =
+        (uint16_t)(packet->offload.csum_start + TCP_CHECKSUM_OFFSET);
+}
+
+/* Put the TCP header in front of the payload in `packet` and send it. */
+static void segment_emit(struct net_stack *stack, struct packet *packet,
+                         uint32_t remote, const struct tcp_segment *segment)
+{
+    uint8_t *start = packet_push(packet, tcp_header_len(segment));
+    bool by_card = (stack->dev->offloads & NET_TX_CSUM) != 0;
+
+    tcp_emit(start, packet->len, stack->config.address, remote,
+             by_card ? WIRE_SUM_BY_CARD : WIRE_SUM_HERE, segment);
+    if (by_card)
+        checksum_leave(packet);
+    stack->stats.tcp_out++;
+    ip4_send(stack, packet, remote, IP4_TCP);
+}
+
+/* The window field of a segment about to be sent. The peer may use that window
+ * from now on, so rcv_adv moves. */
+static uint16_t window_field(struct tcp_conn *conn)
+{
+    uint32_t window = data_window(conn) >> conn->rcv_scale;
+    uint32_t edge;
+
+    assert(window <= UINT16_MAX); /* data_window() keeps to the field */
+    edge = conn->rcv_nxt + (window << conn->rcv_scale);
+    if (seq_lt(conn->rcv_adv, edge))
+        conn->rcv_adv = edge;
+    return (uint16_t)window;
+}
+
+bool segment_send(struct tcp_conn *conn, uint32_t seq, uint32_t len,
+                  uint8_t flags)
+{
+    struct packet *packet = stack_packet(conn->stack);
+    struct tcp_segment segment = {
+        .src_port = conn->local_port,
+        .dst_port = conn->remote_port,
+        .seq = seq,
+        .ack = conn->rcv_nxt,
+        .flags = flags | TCP_ACK,
+    };
+
+    if (packet == NULL)
+        return false;
+    segment.window = window_field(conn);
+    net_buffer_peek(&conn->tx, seq - conn->snd_una, packet_append(packet, len),
+                    len);
+    segment_emit(conn->stack, packet, conn->remote, &segment);
+    conn->rcv_acked = conn->rcv_nxt;
+    conn->ack_now = false;
+    alarm_clear(conn, TCP_ALARM_ACK);
+    return true;
+}
+
+void tcp_send_ack(struct tcp_conn *conn)
+{
+    /* snd_max, not snd_nxt: behind all that was sent, a SYN or FIN included, so
+     * that the peer finds the segment acceptable (RFC 9293, 3.4). */
+    if (segment_send(conn, conn->snd_max, 0, 0))
+        return;
+    alarm_set(conn, TCP_ALARM_ACK, net_now(conn->stack) + TCP_RETRY_NS);
+}
+
+void tcp_challenge(struct tcp_conn *conn)
+{
+    uint64_t now = net_now(conn->stack);
+
+    if (now < conn->challenge_from)
+        return;
+    conn->challenge_from = now + TCP_CHALLENGE_NS;
+    conn->stack->stats.tcp_challenges++;
+    segment_send(conn, conn->snd_max, 0, 0);
+}
+
+void tcp_send_syn_ack(struct tcp_conn *conn)
+{
+    struct net_stack *stack = conn->stack;
+    struct packet *packet = stack_packet(stack);
+    uint32_t window = data_window(conn);
+    const struct tcp_segment segment = {
+        .src_port = conn->local_port,
+        .dst_port = conn->remote_port,
+        .seq = conn->iss,
+        .ack = conn->rcv_nxt,
+        .flags = TCP_SYN | TCP_ACK,
+        .window = (uint16_t)min_u32(window, UINT16_MAX), /* not scaled */
+        .options = {.mss = tcp_link_mss(stack),
+                    .has_scale = conn->rcv_scale != 0,
+                    .scale = conn->rcv_scale},
+    };
+
+    if (packet == NULL)
+        return; /* the retransmission timer sends it again */
+    conn->rcv_adv = conn->rcv_nxt + segment.window;
+    segment_emit(stack, packet, conn->remote, &segment);
+}
+
+void tcp_send_cookie(struct net_stack *stack, uint32_t remote,
+                     const struct tcp_segment *segment, uint32_t cookie)
+{
+    const struct tcp_segment answer = {
+        .src_port = segment->dst_port,
+        .dst_port = segment->src_port,
+        .seq = cookie,
+        .ack = segment->seq + 1,
+        .flags = TCP_SYN | TCP_ACK,
+        .window = TCP_COOKIE_WINDOW,
+        .options = {.mss = tcp_link_mss(stack)},
+    };
+    struct packet *packet = stack_packet(stack);
+
+    if (packet != NULL)
+        segment_emit(stack, packet, remote, &answer);
+}
+
+void tcp_send_reset(struct tcp_conn *conn)
+{
+    conn->stack->stats.tcp_resets_out++;
+    segment_send(conn, conn->snd_max, 0, TCP_RST);
+}
+
+/* RFC 9293, 3.5.2, group 1. */
+void tcp_refuse(struct net_stack *stack, uint32_t remote,
+                const struct tcp_segment *segment)
+{
+    struct tcp_segment reset = {
+        .src_port = segment->dst_port,
+        .dst_port = segment->src_port,
+        .flags = TCP_RST,
+    };
+    struct packet *packet;
+
+    assert((segment->flags & TCP_RST) == 0); /* the callers drop those */
+    if ((segment->flags & TCP_ACK) != 0) {
+        reset.seq = segment->ack;
+    } else {
+        reset.ack = segment->seq + (uint32_t)segment->payload_len +
+                    ((segment->flags & TCP_SYN) != 0) +
+                    ((segment->flags & TCP_FIN) != 0);
+        reset.flags = TCP_RST | TCP_ACK;
+    }
+    packet = stack_packet(stack);
+    if (packet == NULL)
+        return;
+    stack->stats.tcp_resets_out++;
+    segment_emit(stack, packet, remote, &reset);
+}

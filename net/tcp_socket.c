@@ -1,0 +1,114 @@
+/* TCP: what sockets ask of a connection. */
+#include "net/socket.h"
+#include "net/stack.h"
+#include "net/tcp_internal.h"
+#include <torc/assert.h>
+
+int64_t tcp_read(struct tcp_conn *conn, void *buf, size_t size)
+{
+    uint32_t len = conn->rx.used;
+
+    if (len == 0)
+        return conn->fin_taken ? 0 : -EAGAIN;
+    len = (uint32_t)min_size(size, len);
+    net_buffer_peek(&conn->rx, 0, buf, len);
+    net_buffer_drop(&conn->rx, len);
+    if (conn->rx.used == 0 && conn->range_count == 0)
+        net_buffer_release(&conn->rx, &conn->stack->budget);
+    if (data_window_opened(conn))
+        tcp_send_ack(conn);
+    return len;
+}
+
+size_t tcp_write_room(const struct tcp_conn *conn)
+{
+    uint32_t limit = net_buffer_limit(&conn->tx, &conn->stack->budget);
+
+    return limit - conn->tx.used;
+}
+
+/* SOCKET_WRITABLE comes when there is room again. */
+static void want_write(struct tcp_conn *conn)
+{
+    conn->want_write = true;
+    /* No acknowledgement will come to make room: try again later. */
+    if (conn->tx.used == 0)
+        alarm_set(conn, TCP_ALARM_RETRY, net_now(conn->stack) + TCP_RETRY_NS);
+}
+
+bool tcp_has_room(struct tcp_conn *conn)
+{
+    bool room = tcp_write_room(conn) > 0;
+
+    if (!room)
+        want_write(conn);
+    return room;
+}
+
+int64_t tcp_write(struct tcp_conn *conn, const void *data, size_t size)
+{
+    size_t room = tcp_write_room(conn);
+    uint32_t len = (uint32_t)min_size(size, room);
+
+    if (net_buffer_reserve(&conn->tx, &conn->stack->budget,
+                           conn->tx.used + len) != 0) {
+        room = conn->tx.size - conn->tx.used; /* no memory: no growth */
+        len = (uint32_t)min_size(size, room);
+    }
+    net_buffer_write(&conn->tx, conn->tx.used, data, len);
+    net_buffer_commit(&conn->tx, len);
+    if (len < size)
+        want_write(conn);
+    tcp_output(conn);
+    return len;
+}
+
+/* Room means a quarter of what the buffer may hold, so that the service is not
+ * called for every segment that is acknowledged. */
+void conn_check_room(struct tcp_conn *conn)
+{
+    uint32_t limit = net_buffer_limit(&conn->tx, &conn->stack->budget);
+
+    if (!conn->want_write)
+        return;
+    if (limit == 0) {
+        alarm_set(conn, TCP_ALARM_RETRY, net_now(conn->stack) + TCP_RETRY_NS);
+        return;
+    }
+    if (limit - conn->tx.used < limit / 4)
+        return;
+    conn->want_write = false;
+    socket_notify(conn->socket, SOCKET_WRITABLE);
+}
+
+/*
+ * The rest of the send buffer and a FIN still go out. Data that the peer sends
+ * meanwhile are acknowledged and dropped: answering them with a reset would
+ * make the peer lose what it has received from us and not yet read.
+ */
+void tcp_close(struct tcp_conn *conn)
+{
+    struct net_stack *stack = conn->stack;
+
+    assert(conn->state == TCP_ESTABLISHED || conn->state == TCP_CLOSE_WAIT);
+    conn->socket = NULL;
+    conn->want_write = false;
+    conn->fin_wanted = true;
+    alarm_clear(conn, TCP_ALARM_IDLE);
+    alarm_clear(conn, TCP_ALARM_RETRY);
+    alarm_set(conn, TCP_ALARM_LIFE, net_now(stack) + TCP_ORPHAN_NS);
+    conn->range_count = 0;
+    net_buffer_release(&conn->rx, &stack->budget);
+    conn->state =
+        conn->state == TCP_ESTABLISHED ? TCP_FIN_WAIT_1 : TCP_LAST_ACK;
+    tcp_output(conn);
+}
+
+void tcp_abort(struct tcp_conn *conn)
+{
+    struct net_stack *stack = conn->stack;
+
+    conn->socket = NULL;
+    conn_reset(conn);
+    tcp_reap(stack);
+}

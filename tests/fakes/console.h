@@ -1,0 +1,16 @@
+/*
+ * A console that remembers. A program that calls one of these has it in place
+ * of hal/posix/kernel/console.c, for the whole program.
+ */
+#ifndef TORC_TESTS_FAKES_CONSOLE_H
+#define TORC_TESTS_FAKES_CONSOLE_H
+
+#include <stdbool.h>
+
+/* Forget what was written. */
+void console_forget(void);
+
+/* Whether `text` was written since then. */
+bool console_has(const char *text);
+
+#endif

@@ -1,0 +1,71 @@
+/*
+ * Fuzz the command line. The first byte of the input chooses what application
+ * it is for, the rest is the line.
+ */
+#include "kernel/base/cmdline.h"
+#include <stdlib.h>
+#include <string.h>
+#include <torc/assert.h>
+
+enum { HAS_ARGUMENTS = 1, HAS_OPTIONS = 2 };
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* The same words again, each quoted, behind "--": the same arguments. */
+static void check_again(const struct torc_app *app)
+{
+    static char line[2 * CMDLINE_MAX];
+    static char kept[CMDLINE_ARGS_MAX][CMDLINE_MAX];
+    int count = cmdline_argc();
+    size_t total = 3;
+
+    for (int i = 1; i < count; i++) {
+        total += strlen(cmdline_argv()[i]) + 3;
+        if (total >= CMDLINE_MAX)
+            return;
+        strcpy(kept[i], cmdline_argv()[i]);
+    }
+    strcpy(line, "--");
+    for (int i = 1; i < count; i++) {
+        strcat(line, " \"");
+        strcat(line, kept[i]);
+        strcat(line, "\"");
+    }
+    assert(cmdline_parse(line, app) == 0);
+    assert(cmdline_argc() == count);
+    for (int i = 1; i < count; i++)
+        assert(strcmp(cmdline_argv()[i], kept[i]) == 0);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static const char *const options[] = {"port", "root", NULL};
+    struct torc_app app = {.name = "fuzz"};
+    char unknown[64];
+    const char *value;
+    uint64_t number = 5;
+    char *line;
+
+    if (size < 1)
+        return 0;
+    app.has_arguments = (data[0] & HAS_ARGUMENTS) != 0;
+    app.options = (data[0] & HAS_OPTIONS) != 0 ? options : NULL;
+    line = malloc(size);
+    memcpy(line, data + 1, size - 1);
+    line[size - 1] = '\0';
+    if (cmdline_parse(line, &app) == 0) {
+        assert(cmdline_argc() >= 1 && cmdline_argc() <= CMDLINE_ARGS_MAX);
+        assert(cmdline_argv()[cmdline_argc()] == NULL);
+        value = machine_option("port");
+        assert(value == NULL || strlen(value) < CMDLINE_MAX);
+        if (option_number("threads", 1, 9, &number) == 0)
+            assert(number >= 1 && number <= 9);
+        for (unsigned i = 0; cmdline_value("virtio_mmio.device", i); i++)
+            assert(i < CMDLINE_ARGS_MAX);
+        assert(cmdline_unknown(unknown, sizeof(unknown)) <= CMDLINE_ARGS_MAX);
+        assert(strlen(unknown) < sizeof(unknown));
+        check_again(&app);
+    }
+    free(line);
+    return 0;
+}

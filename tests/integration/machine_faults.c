@@ -1,0 +1,82 @@
+/* Faults of apps/faults that only x86-64 without a system beneath can have. */
+#include "apps/faults/fault.h"
+#include <stddef.h>
+#include <stdint.h>
+#include <torc/string.h>
+
+/*
+ * The task state segment holds the ends of these stacks (Intel SDM volume 3,
+ * 7.7); each of them is 8 KiB.
+ */
+static int ist_below(unsigned ist)
+{
+    struct {
+        uint16_t limit;
+        uint64_t base;
+    } __attribute__((packed)) gdt;
+    uint16_t selector;
+    uint64_t tss, end;
+    const uint8_t *entry;
+
+    __asm__ volatile("sgdt %0\n\tstr %1" : "=m"(gdt), "=r"(selector));
+    entry = (const uint8_t *)(uintptr_t)gdt.base + selector;
+    tss = (uint64_t)entry[2] | (uint64_t)entry[3] << 8 |
+          (uint64_t)entry[4] << 16 | (uint64_t)entry[7] << 24;
+    memcpy(&end, (const uint8_t *)(uintptr_t)tss + 28 + 8 * (size_t)ist,
+           sizeof(end));
+    *(volatile char *)(uintptr_t)(end - 8192) = 1; /* its lowest byte */
+    *(volatile char *)(uintptr_t)(end - 8193) = 1;
+    return 0;
+}
+
+static int fault_ist1(void *arg)
+{
+    (void)arg;
+    return ist_below(1);
+}
+
+static int fault_ist2(void *arg)
+{
+    (void)arg;
+    return ist_below(2);
+}
+
+static int fault_ist3(void *arg)
+{
+    (void)arg;
+    return ist_below(3);
+}
+
+static int fault_ist4(void *arg)
+{
+    (void)arg;
+    return ist_below(4);
+}
+
+extern char boot_stack_guard[];
+
+static int fault_boot(void *arg)
+{
+    (void)arg;
+    *(volatile char *)(boot_stack_guard + 4096) = 1; /* its lowest byte */
+    *(volatile char *)(boot_stack_guard + 4095) = 1;
+    return 0;
+}
+
+static int fault_triple(void *arg)
+{
+    static const struct {
+        uint16_t limit;
+        uint64_t base;
+    } __attribute__((packed)) nothing = {0, 0};
+
+    (void)arg;
+    __asm__ volatile("lidt %0\n\tint3" ::"m"(nothing));
+    return 0;
+}
+
+const struct fault machine_faults[] = {
+    {"ist1", fault_ist1}, {"ist2", fault_ist2}, {"ist3", fault_ist3},
+    {"ist4", fault_ist4}, {"boot", fault_boot}, {"triple", fault_triple},
+    {NULL, NULL},
+};

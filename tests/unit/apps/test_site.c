@@ -1,0 +1,1159 @@
+/* The web server's site: connections and answers, in a world of the test. */
+#include "tests/fakes/site_world.h"
+/* the world first */
+#include "apps/webserver/connection.c"
+#include "apps/webserver/head_cache.c"
+#include "apps/webserver/http/condition.c"
+#include "apps/webserver/http/date.c"
+#include "apps/webserver/http/head.c"
+#include "apps/webserver/http/media.c"
+#include "apps/webserver/http/request.c"
+#include "apps/webserver/http/span.c"
+#include "apps/webserver/http/target.c"
+#include "apps/webserver/responder.c"
+#include "apps/webserver/site.c"
+
+/* ---- Clients ------------------------------------------------------------- */
+
+static void open_site(void)
+{
+    world_begin();
+    assert_int_equal(site_start("/www", 8080), 0);
+}
+
+static void close_site(void)
+{
+    assert_true(list_empty(&site.idle));
+    site_fini(&site);
+    assert_int_equal(mem_blocks, 0);
+    assert_int_equal(files_open, 0);
+}
+
+static struct socket *client_open(void)
+{
+    struct socket *socket = calloc(1, sizeof(*socket));
+
+    socket->room = 1000000;
+    assert_int_equal(served->accept(served, socket), 0);
+    return socket;
+}
+
+static void client_send_bytes(struct socket *socket, const char *text,
+                              size_t len)
+{
+    assert_true(socket->in_len + len <= sizeof(socket->in));
+    memcpy(socket->in + socket->in_len, text, len);
+    socket->in_len += len;
+    served->receive(served, socket);
+}
+
+static void client_send(struct socket *socket, const char *text)
+{
+    client_send_bytes(socket, text, strlen(text));
+}
+
+/* There is room for so many more bytes. */
+static void client_takes(struct socket *socket, size_t count)
+{
+    socket->room = count;
+    if (socket->wants_room && !socket->is_aborted) {
+        socket->wants_room = false;
+        served->writable(served, socket);
+    }
+}
+
+static void client_end(struct socket *socket)
+{
+    socket->peer_ended = true;
+    served->receive(served, socket);
+}
+
+/* The connection is over. */
+static void client_free(struct socket *socket)
+{
+    served->close(served, socket);
+    free(socket->out);
+    free(socket);
+}
+
+static const char *out(const struct socket *socket)
+{
+    return socket->out == NULL ? "" : socket->out;
+}
+
+static void forget_out(struct socket *socket)
+{
+    free(socket->out);
+    socket->out = NULL;
+    socket->out_len = 0;
+    socket->out_size = 0;
+}
+
+static bool begins(const char *text, const char *with)
+{
+    return strncmp(text, with, strlen(with)) == 0;
+}
+
+/* Bytes [first, first + count) of a file are at `at`. */
+static bool has_bytes(const char *at, const char *path, uint64_t first,
+                      uint64_t count)
+{
+    for (uint64_t i = 0; i < count; i++) {
+        if (at[i] != file_byte(file_named(path), first + i))
+            return false;
+    }
+    return true;
+}
+
+/* Behind the head. */
+static const char *body_of(const struct socket *socket)
+{
+    const char *end = strstr(out(socket), "\r\n\r\n");
+
+    assert_non_null(end);
+    return end + 4;
+}
+
+static size_t body_len(const struct socket *socket)
+{
+    return socket->out_len - (size_t)(body_of(socket) - socket->out);
+}
+
+static bool is_open(const struct socket *socket)
+{
+    return !socket->is_closed && !socket->is_aborted;
+}
+
+/* ---- Answers ------------------------------------------------------------- */
+
+#define HOST                    "Host: x\r\n"
+#define GET(target)             "GET " target " HTTP/1.1\r\n" HOST "\r\n"
+#define GET_WITH(target, lines) "GET " target " HTTP/1.1\r\n" HOST lines "\r\n"
+#define HEAD(target)            "HEAD " target " HTTP/1.1\r\n" HOST "\r\n"
+#define SUNDAY                  "Sun, 06 Nov 1994 08:49:37 GMT"
+#define COMMON                  "Server: Torc\r\nDate: " SUNDAY "\r\n"
+#define VALIDATORS(size)                               \
+    "ETag: \"38bb0c00-" size "\"\r\n"                  \
+    "Last-Modified: Tue, 29 Feb 2000 00:00:00 GMT\r\n" \
+    "Accept-Ranges: bytes\r\n"
+#define PAGE_FIELDS(len)                         \
+    "Content-Type: text/html; charset=utf-8\r\n" \
+    "Content-Length: " len "\r\n\r\n"
+#define PAGE(text) "<!doctype html><title>" text "</title><h1>" text "</h1>\n"
+
+/* What a request is answered: the whole head; a page or bytes of a file. */
+static void test_answers(void **state)
+{
+    static const struct {
+        const char *name, *request, *head;
+        const char *page; /* or: */
+        const char *path;
+        uint64_t first, count;
+        bool closes;
+    } rows[] = {
+        {"a file", GET("/a.css"),
+         "HTTP/1.1 200 OK\r\n" COMMON VALIDATORS(
+             "12c") "Content-Type: text/css; charset=utf-8\r\n"
+                    "Content-Length: 300\r\n\r\n",
+         NULL, "/www/a.css", 0, 300, false},
+        {"its head", HEAD("/a.css"),
+         "HTTP/1.1 200 OK\r\n" COMMON VALIDATORS(
+             "12c") "Content-Type: text/css; charset=utf-8\r\n"
+                    "Content-Length: 300\r\n\r\n",
+         "", NULL, 0, 0, false},
+        {"an empty file", GET("/empty"),
+         "HTTP/1.1 200 OK\r\n" COMMON VALIDATORS(
+             "0") "Content-Type: application/octet-stream\r\n"
+                  "Content-Length: 0\r\n\r\n",
+         "", NULL, 0, 0, false},
+        {"a name with a blank", GET("/a%20b.txt"),
+         "HTTP/1.1 200 OK\r\n" COMMON VALIDATORS(
+             "5") "Content-Type: text/plain; charset=utf-8\r\n"
+                  "Content-Length: 5\r\n\r\n",
+         NULL, "/www/a b.txt", 0, 5, false},
+        {"the absolute form", GET("http://other/a.css?x"),
+         "HTTP/1.1 200 OK\r\n" COMMON VALIDATORS(
+             "12c") "Content-Type: text/css; charset=utf-8\r\n"
+                    "Content-Length: 300\r\n\r\n",
+         NULL, "/www/a.css", 0, 300, false},
+        {"the index of /", GET("/"),
+         "HTTP/1.1 200 OK\r\n" COMMON VALIDATORS(
+             "e") "Content-Type: text/html; charset=utf-8\r\n"
+                  "Content-Length: 14\r\n\r\n",
+         NULL, "/www/index.html", 0, 14, false},
+        {"the index of a directory", GET("/sub/"),
+         "HTTP/1.1 200 OK\r\n" COMMON VALIDATORS(
+             "14") "Content-Type: text/html; charset=utf-8\r\n"
+                   "Content-Length: 20\r\n\r\n",
+         NULL, "/www/sub/index.html", 0, 20, false},
+        {"... by a dot segment", GET("/sub/."),
+         "HTTP/1.1 200 OK\r\n" COMMON VALIDATORS(
+             "14") "Content-Type: text/html; charset=utf-8\r\n"
+                   "Content-Length: 20\r\n\r\n",
+         NULL, "/www/sub/index.html", 0, 20, false},
+        {"a directory without its slash", GET("/sub?a=b"),
+         "HTTP/1.1 301 Moved Permanently\r\n" COMMON
+         "Location: /sub/?a=b\r\n" PAGE_FIELDS("82"),
+         PAGE("301 Moved Permanently"), NULL, 0, 0, false},
+        {"... of HEAD", HEAD("/sub"),
+         "HTTP/1.1 301 Moved Permanently\r\n" COMMON
+         "Location: /sub/\r\n" PAGE_FIELDS("82"),
+         "", NULL, 0, 0, false},
+        {"a range", GET_WITH("/a.css", "Range: bytes=10-19\r\n"),
+         "HTTP/1.1 206 Partial Content\r\n" COMMON VALIDATORS(
+             "12c") "Content-Type: text/css; charset=utf-8\r\n"
+                    "Content-Range: bytes 10-19/300\r\nContent-Length: "
+                    "10\r\n\r\n",
+         NULL, "/www/a.css", 10, 10, false},
+        {"a range of one byte", GET_WITH("/a.css", "Range: bytes=10-10\r\n"),
+         "HTTP/1.1 206 Partial Content\r\n" COMMON VALIDATORS(
+             "12c") "Content-Type: text/css; charset=utf-8\r\n"
+                    "Content-Range: bytes 10-10/300\r\nContent-Length: "
+                    "1\r\n\r\n",
+         NULL, "/www/a.css", 10, 1, false},
+        {"no range", GET_WITH("/a.css", "Range: bytes=300-\r\n"),
+         "HTTP/1.1 416 Range Not Satisfiable\r\n" COMMON
+         "Content-Range: bytes */300\r\n" PAGE_FIELDS("90"),
+         PAGE("416 Range Not Satisfiable"), NULL, 0, 0, false},
+        {"not modified",
+         GET_WITH("/a.css", "If-None-Match: \"38bb0c00-12c\"\r\n"),
+         "HTTP/1.1 304 Not Modified\r\n" COMMON VALIDATORS("12c") "\r\n", "",
+         NULL, 0, 0, false},
+        {"changed since",
+         GET_WITH("/a.css", "If-Modified-Since: "
+                            "Tue Feb 29 00:00:00 2000\r\n"),
+         "HTTP/1.1 304 Not Modified\r\n" COMMON VALIDATORS("12c") "\r\n", "",
+         NULL, 0, 0, false},
+        {"the two-digit year of now",
+         GET_WITH("/a.css",
+                  "If-Modified-Since: Friday, 01-Jan-45 00:00:00 GMT\r\n"),
+         "HTTP/1.1 200 OK\r\n" COMMON VALIDATORS(
+             "12c") "Content-Type: text/css; charset=utf-8\r\n"
+                    "Content-Length: 300\r\n\r\n",
+         NULL, "/www/a.css", 0, 300, false},
+        {"precondition", GET_WITH("/a.css", "If-Match: \"x\"\r\n"),
+         "HTTP/1.1 412 Precondition Failed\r\n" COMMON PAGE_FIELDS("86"),
+         PAGE("412 Precondition Failed"), NULL, 0, 0, false},
+        {"no file", GET("/nope"),
+         "HTTP/1.1 404 Not Found\r\n" COMMON PAGE_FIELDS("66"),
+         PAGE("404 Not Found"), NULL, 0, 0, false},
+        {"13.2.1 no file, with a condition",
+         GET_WITH("/nope", "If-Match: \"x\"\r\n"),
+         "HTTP/1.1 404 Not Found\r\n" COMMON PAGE_FIELDS("66"),
+         PAGE("404 Not Found"), NULL, 0, 0, false},
+        {"no file, HEAD", HEAD("/nope"),
+         "HTTP/1.1 404 Not Found\r\n" COMMON PAGE_FIELDS("66"), "", NULL, 0, 0,
+         false},
+        {"a directory without index", GET("/bare/"),
+         "HTTP/1.1 404 Not Found\r\n" COMMON PAGE_FIELDS("66"),
+         PAGE("404 Not Found"), NULL, 0, 0, false},
+        {"an index that is a directory", GET("/odd/"),
+         "HTTP/1.1 404 Not Found\r\n" COMMON PAGE_FIELDS("66"),
+         PAGE("404 Not Found"), NULL, 0, 0, false},
+        {"no regular file", GET("/fifo"),
+         "HTTP/1.1 404 Not Found\r\n" COMMON PAGE_FIELDS("66"),
+         PAGE("404 Not Found"), NULL, 0, 0, false},
+        {"below a file", GET("/nodir"),
+         "HTTP/1.1 404 Not Found\r\n" COMMON PAGE_FIELDS("66"),
+         PAGE("404 Not Found"), NULL, 0, 0, false},
+        {"a long name", GET("/long"),
+         "HTTP/1.1 404 Not Found\r\n" COMMON PAGE_FIELDS("66"),
+         PAGE("404 Not Found"), NULL, 0, 0, false},
+        {"links in a circle", GET("/loop"),
+         "HTTP/1.1 404 Not Found\r\n" COMMON PAGE_FIELDS("66"),
+         PAGE("404 Not Found"), NULL, 0, 0, false},
+        {"no memory", GET("/full"),
+         "HTTP/1.1 503 Service Unavailable\r\n" COMMON PAGE_FIELDS("86"),
+         PAGE("503 Service Unavailable"), NULL, 0, 0, false},
+        {"too many files", GET("/nofile"),
+         "HTTP/1.1 503 Service Unavailable\r\n" COMMON PAGE_FIELDS("86"),
+         PAGE("503 Service Unavailable"), NULL, 0, 0, false},
+        {"a bad disk", GET("/ioerror"),
+         "HTTP/1.1 500 Internal Server Error\r\n" COMMON PAGE_FIELDS("90"),
+         PAGE("500 Internal Server Error"), NULL, 0, 0, false},
+        {"a damaged disk", GET("/damaged"),
+         "HTTP/1.1 500 Internal Server Error\r\n" COMMON PAGE_FIELDS("90"),
+         PAGE("500 Internal Server Error"), NULL, 0, 0, false},
+        {"a bad inode", GET("/nostat"),
+         "HTTP/1.1 500 Internal Server Error\r\n" COMMON PAGE_FIELDS("90"),
+         PAGE("500 Internal Server Error"), NULL, 0, 0, false},
+        {"OPTIONS", "OPTIONS * HTTP/1.1\r\n" HOST "\r\n",
+         "HTTP/1.1 204 No Content\r\n" COMMON
+         "Allow: GET, HEAD, OPTIONS\r\n\r\n",
+         "", NULL, 0, 0, false},
+        {"OPTIONS of a path", "OPTIONS /nope HTTP/1.1\r\n" HOST "\r\n",
+         "HTTP/1.1 204 No Content\r\n" COMMON
+         "Allow: GET, HEAD, OPTIONS\r\n\r\n",
+         "", NULL, 0, 0, false},
+        {"DELETE", "DELETE / HTTP/1.1\r\n" HOST "\r\n",
+         "HTTP/1.1 405 Method Not Allowed\r\n" COMMON
+         "Allow: GET, HEAD, OPTIONS\r\n" PAGE_FIELDS("84"),
+         PAGE("405 Method Not Allowed"), NULL, 0, 0, false},
+        {"another method", "BREW / HTTP/1.1\r\n" HOST "\r\n",
+         "HTTP/1.1 501 Not Implemented\r\n" COMMON PAGE_FIELDS("78"),
+         PAGE("501 Not Implemented"), NULL, 0, 0, false},
+        {"POST", "POST / HTTP/1.1\r\n" HOST "Content-Length: 3\r\n\r\nabc",
+         "HTTP/1.1 405 Method Not Allowed\r\n" COMMON
+         "Connection: close\r\nAllow: GET, HEAD, OPTIONS\r\n" PAGE_FIELDS("84"),
+         PAGE("405 Method Not Allowed"), NULL, 0, 0, true},
+        {"content", GET_WITH("/", "Content-Length: 3\r\n"),
+         "HTTP/1.1 413 Content Too Large\r\n" COMMON
+         "Connection: close\r\n" PAGE_FIELDS("82"),
+         PAGE("413 Content Too Large"), NULL, 0, 0, true},
+        {"no request", "nonsense\r\n",
+         "HTTP/1.1 400 Bad Request\r\n" COMMON
+         "Connection: close\r\n" PAGE_FIELDS("70"),
+         PAGE("400 Bad Request"), NULL, 0, 0, true},
+        {"one byte that is no request", "(",
+         "HTTP/1.1 400 Bad Request\r\n" COMMON
+         "Connection: close\r\n" PAGE_FIELDS("70"),
+         PAGE("400 Bad Request"), NULL, 0, 0, true},
+        {"a bare LF", "GET / HTTP/1.1\n",
+         "HTTP/1.1 400 Bad Request\r\n" COMMON
+         "Connection: close\r\n" PAGE_FIELDS("70"),
+         PAGE("400 Bad Request"), NULL, 0, 0, true},
+        {"an error of HEAD", "HEAD / HTTP/1.1\r\n\r\n",
+         "HTTP/1.1 400 Bad Request\r\n" COMMON
+         "Connection: close\r\n" PAGE_FIELDS("70"),
+         "", NULL, 0, 0, true},
+        {"another version", "GET / HTTP/2.0\r\n",
+         "HTTP/1.1 505 HTTP Version Not Supported\r\n" COMMON
+         "Connection: close\r\n" PAGE_FIELDS("100"),
+         PAGE("505 HTTP Version Not Supported"), NULL, 0, 0, true},
+        {"close", GET_WITH("/empty", "Connection: close\r\n"),
+         "HTTP/1.1 200 OK\r\n" COMMON "Connection: close\r\n" VALIDATORS(
+             "0") "Content-Type: application/octet-stream\r\n"
+                  "Content-Length: 0\r\n\r\n",
+         "", NULL, 0, 0, true},
+        {"HTTP/1.0", "GET /empty HTTP/1.0\r\n\r\n",
+         "HTTP/1.1 200 OK\r\n" COMMON "Connection: close\r\n" VALIDATORS(
+             "0") "Content-Type: application/octet-stream\r\n"
+                  "Content-Length: 0\r\n\r\n",
+         "", NULL, 0, 0, true},
+        {"HTTP/1.0 kept alive",
+         "GET /empty HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
+         "HTTP/1.1 200 OK\r\n" COMMON "Connection: keep-alive\r\n" VALIDATORS(
+             "0") "Content-Type: application/octet-stream\r\n"
+                  "Content-Length: 0\r\n\r\n",
+         "", NULL, 0, 0, false},
+    };
+
+    (void)state;
+    open_site();
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        const char *name = rows[i].name;
+        struct socket *socket = client_open();
+        size_t head_len = strlen(rows[i].head);
+        const char *body;
+
+        client_send(socket, rows[i].request);
+        if (!begins(out(socket), rows[i].head))
+            fail_msg("row \"%s\": %s", name, out(socket));
+        body = out(socket) + head_len;
+        if (rows[i].page != NULL) {
+            ROW(name, strcmp(body, rows[i].page) == 0);
+            ROW(name, socket->out_len == head_len + strlen(rows[i].page));
+        } else {
+            ROW(name, socket->out_len == head_len + rows[i].count);
+            ROW(name,
+                has_bytes(body, rows[i].path, rows[i].first, rows[i].count));
+        }
+        ROW(name, socket->is_closed == rows[i].closes);
+        ROW(name, !socket->is_aborted);
+        ROW(name, socket->sends == 1); /* head and body together */
+        ROW(name, files_open == 0);
+        client_free(socket);
+    }
+    close_site();
+}
+
+static void test_answers_log_errors_of_the_disk(void **state)
+{
+    static const struct {
+        const char *request;
+        int errors;
+    } rows[] = {
+        {GET("/a.css"), 0},   {GET("/nope"), 0}, {GET("/loop"), 0},
+        {GET("/ioerror"), 1}, {GET("/full"), 1}, {GET("/nostat"), 1},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct socket *socket;
+
+        open_site();
+        socket = client_open();
+        client_send(socket, rows[i].request);
+        ROW(rows[i].request, errors_logged == rows[i].errors);
+        client_free(socket);
+        close_site();
+    }
+}
+
+/* The directory served; "/" is no special case for the client. */
+static void test_site_of_another_directory(void **state)
+{
+    static char dir[RESPONDER_DIR_MAX + 1];
+    struct socket *socket;
+
+    (void)state;
+    world_begin();
+    assert_int_equal(site_start("/", 80), 0);
+    assert_int_equal(served->port, 80);
+    assert_int_equal(served->idle_ns, CONNECTION_CHECK_NS);
+    assert_int_equal(served->backlog, SITE_CONNECTIONS_MAX);
+    socket = client_open();
+    client_send(socket, GET("/x"));
+    assert_true(begins(out(socket), "HTTP/1.1 200 OK\r\n"));
+    client_free(socket);
+    close_site();
+    memset(dir, 'a', sizeof(dir) - 1);
+    dir[0] = '/';
+    assert_int_equal(site_start(dir, 80), -ENAMETOOLONG);
+    dir[RESPONDER_DIR_MAX - 1] = '\0';
+    assert_int_equal(site_start(dir, 80), 0);
+    close_site();
+}
+
+/* All of a site is set, whatever was there. */
+static void test_site_init_sets_all(void **state)
+{
+    static struct site other;
+
+    (void)state;
+    world_begin();
+    memset(&other, 0x5a, sizeof(other));
+    assert_int_equal(site_init(&other, "/www"), 0);
+    assert_int_equal(other.connection_count, 0);
+    assert_true(list_empty(&other.idle));
+    assert_int_equal(other.responder.heads.formatted, 0);
+    assert_int_equal(other.responder.date_s, 0);
+    assert_string_equal(other.responder.date, "");
+    assert_string_equal(other.responder.dir, "/www");
+    site_fini(&other);
+    assert_int_equal(mem_blocks, 0);
+}
+
+/* Without a clock there is no Date (RFC 9110, 6.6.1), and time goes on. */
+static void test_date(void **state)
+{
+    struct socket *socket;
+
+    (void)state;
+    world_begin();
+    wall_s = 0;
+    assert_int_equal(site_start("/www", 80), 0);
+    socket = client_open();
+    client_send(socket, GET("/a.css"));
+    assert_true(begins(out(socket), "HTTP/1.1 200 OK\r\nServer: Torc\r\nETag"));
+    forget_out(socket);
+    client_send(socket, GET("*"));
+    assert_null(strstr(out(socket), "Date"));
+    wall_s = 784111777;
+    forget_out(socket);
+    client_send(socket, GET("/a.css"));
+    assert_non_null(strstr(out(socket), "Date: " SUNDAY));
+    wall_s++;
+    forget_out(socket);
+    client_send(socket, GET("/nope"));
+    assert_non_null(strstr(out(socket), "Date: Sun, 06 Nov 1994 08:49:38 GMT"));
+    wall_s++;
+    forget_out(socket);
+    client_send(socket, "x\n");
+    assert_non_null(strstr(out(socket), "Date: Sun, 06 Nov 1994 08:49:39 GMT"));
+    client_free(socket);
+    close_site();
+}
+
+/* A head is formatted once for a file and its state. */
+static void test_heads_are_kept(void **state)
+{
+    struct socket *socket;
+    struct file *file;
+
+    (void)state;
+    open_site();
+    file = file_named("/www/a.css");
+    socket = client_open();
+    for (int i = 0; i < 5; i++)
+        client_send(socket, GET("/a.css"));
+    assert_int_equal(site.responder.heads.formatted, 1);
+    client_send(socket, GET("/empty"));
+    assert_int_equal(site.responder.heads.formatted, 2);
+    /* Each part of the state counts. */
+    file->mtime_s++;
+    forget_out(socket);
+    client_send(socket, GET("/a.css"));
+    assert_non_null(strstr(out(socket), "29 Feb 2000 00:00:01"));
+    assert_int_equal(site.responder.heads.formatted, 3);
+    file->size--;
+    forget_out(socket);
+    client_send(socket, GET("/a.css"));
+    assert_non_null(strstr(out(socket), "Content-Length: 299\r\n"));
+    assert_int_equal(site.responder.heads.formatted, 4);
+    /* The same inode under a name of another type. */
+    file->path = "/www/a.js";
+    forget_out(socket);
+    client_send(socket, GET("/a.js"));
+    assert_non_null(strstr(out(socket), "Content-Type: text/javascript"));
+    assert_int_equal(site.responder.heads.formatted, 5);
+    client_send(socket, GET("/a.js"));
+    assert_int_equal(site.responder.heads.formatted, 5);
+    /* Two files in one place of the cache. */
+    file_named("/www/empty")->inode = file->inode + HEAD_CACHE_PLACES;
+    forget_out(socket);
+    client_send(socket, GET("/empty"));
+    assert_non_null(strstr(out(socket), "Content-Length: 0\r\n"));
+    client_send(socket, GET("/a.js"));
+    assert_int_equal(site.responder.heads.formatted, 7);
+    /* And in neighbouring ones. */
+    file_named("/www/empty")->inode = file->inode + 1;
+    client_send(socket, GET("/empty"));
+    client_send(socket, GET("/a.js"));
+    client_send(socket, GET("/empty"));
+    assert_int_equal(site.responder.heads.formatted, 8);
+    client_free(socket);
+    close_site();
+}
+
+/* ---- Pieces -------------------------------------------------------------- */
+
+static void test_request_in_pieces(void **state)
+{
+    static const char text[] = GET_WITH("/a.css", "Range: bytes=1-2\r\n");
+    struct socket *socket;
+
+    (void)state;
+    open_site();
+    socket = client_open();
+    for (size_t i = 0; i < sizeof(text) - 1; i++) {
+        assert_int_equal(socket->out_len, 0);
+        client_send_bytes(socket, text + i, 1);
+    }
+    assert_true(begins(out(socket), "HTTP/1.1 206 "));
+    assert_int_equal(body_len(socket), 2);
+    client_free(socket);
+    close_site();
+}
+
+/* All at once, in any sizes of what a call gives. */
+static void test_pipelined_requests(void **state)
+{
+    (void)state;
+    for (size_t limit = 1; limit < 120; limit++) {
+        struct socket *socket;
+        const char *second;
+
+        open_site();
+        socket = client_open();
+        socket->in_limit = limit;
+        client_send(socket, GET("/a.css") GET("/nope")
+                                GET_WITH("/empty", "Connection: close\r\n")
+                                    GET("/never"));
+        assert_true(begins(out(socket), "HTTP/1.1 200 OK"));
+        second = body_of(socket) + 300;
+        assert_true(begins(second, "HTTP/1.1 404 "));
+        second = strstr(second, "</h1>\n") + 6;
+        assert_true(begins(second, "HTTP/1.1 200 "));
+        assert_non_null(strstr(second, "Connection: close\r\n"));
+        assert_string_equal(strstr(second, "\r\n\r\n"), "\r\n\r\n");
+        assert_true(socket->is_closed);
+        client_free(socket);
+        close_site();
+    }
+}
+
+/* A slow reader gets every byte, whatever the room. */
+static void test_slow_reader(void **state)
+{
+    static const size_t rooms[] = {1,    2,     17,    100,   239,
+                                   240,  241,   242,   243,   300,
+                                   1000, 65535, 65536, 65537, 200000};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rooms); i++) {
+        struct socket *socket;
+        int calls = 0;
+
+        open_site();
+        socket = client_open();
+        socket->room = 0;
+        client_send(socket, rooms[i] > 10 ? GET("/big.bin") : GET("/a.css"));
+        assert_int_equal(socket->out_len, 0);
+        while (socket->wants_room) {
+            client_takes(socket, rooms[i]);
+            calls++;
+            assert_true(calls < 1000000);
+        }
+        if (rooms[i] > 10) {
+            assert_int_equal(body_len(socket), 300000);
+            assert_true(has_bytes(body_of(socket), "/www/big.bin", 0, 300000));
+        } else {
+            assert_int_equal(body_len(socket), 300);
+            assert_true(has_bytes(body_of(socket), "/www/a.css", 0, 300));
+        }
+        assert_int_equal(files_open, 0);
+        /* And it goes on. */
+        forget_out(socket);
+        socket->room = 1000;
+        client_send(socket, GET("/a.css"));
+        assert_int_equal(body_len(socket), 300);
+        assert_true(is_open(socket));
+        client_free(socket);
+        close_site();
+    }
+}
+
+/* When the socket is full after the head, one byte is read to learn of room. */
+static void test_full_socket_after_the_head(void **state)
+{
+    struct socket *socket;
+    size_t head_len;
+
+    (void)state;
+    open_site();
+    socket = client_open();
+    client_send(socket, HEAD("/a.css"));
+    head_len = socket->out_len;
+    forget_out(socket);
+    socket->room = head_len;
+    client_send(socket, GET("/a.css"));
+    assert_int_equal(socket->out_len, head_len);
+    assert_int_equal(files_read, 1);
+    client_takes(socket, 1000);
+    assert_int_equal(body_len(socket), 300);
+    client_free(socket);
+    close_site();
+}
+
+/* What comes while an answer is under way waits. */
+static void test_requests_during_an_answer(void **state)
+{
+    struct socket *socket;
+
+    (void)state;
+    open_site();
+    socket = client_open();
+    socket->room = 1000;
+    client_send(socket, GET("/big.bin"));
+    assert_in_range(files_read, 1, 1000); /* no more than is taken */
+    client_send(socket, GET("/nope"));
+    assert_null(strstr(out(socket), "404"));
+    client_takes(socket, 1000000);
+    assert_non_null(strstr(body_of(socket) + 300000, "HTTP/1.1 404 "));
+    assert_true(is_open(socket));
+    client_free(socket);
+    close_site();
+}
+
+/* Files whose reads give less than was asked. */
+static void test_short_reads(void **state)
+{
+    struct socket *socket;
+
+    (void)state;
+    open_site();
+    file_named("/www/big.bin")->read_limit = 777;
+    socket = client_open();
+    client_send(socket, GET("/big.bin"));
+    assert_int_equal(body_len(socket), 300000);
+    assert_true(has_bytes(body_of(socket), "/www/big.bin", 0, 300000));
+    client_free(socket);
+    close_site();
+}
+
+/* A range ends where it ends, not where the chunk does. */
+static void test_large_range(void **state)
+{
+    struct socket *socket;
+
+    (void)state;
+    open_site();
+    socket = client_open();
+    client_send(socket, GET_WITH("/big.bin", "Range: bytes=1000-200999\r\n"));
+    assert_int_equal(body_len(socket), 200000);
+    assert_true(has_bytes(body_of(socket), "/www/big.bin", 1000, 200000));
+    client_free(socket);
+    close_site();
+}
+
+/* ---- Limits -------------------------------------------------------------- */
+
+static void test_head_too_large(void **state)
+{
+    static char text[HTTP_HEAD_MAX + 1];
+    struct socket *socket;
+
+    (void)state;
+    open_site();
+    /* One byte less than the limit is a head that may still come. */
+    memset(text, 'a', sizeof(text));
+    memcpy(text, "GET / HTTP/1.1\r\nx: ", 19);
+    socket = client_open();
+    client_send_bytes(socket, text, HTTP_HEAD_MAX - 1);
+    assert_int_equal(socket->out_len, 0);
+    client_send_bytes(socket, "a", 1);
+    assert_true(begins(out(socket), "HTTP/1.1 431 "));
+    assert_true(socket->is_closed);
+    client_free(socket);
+    /* The longest head there may be. */
+    memcpy(text, "GET / HTTP/1.0\r\nx: ", 19);
+    memcpy(text + HTTP_HEAD_MAX - 4, "\r\n\r\n", 4);
+    socket = client_open();
+    client_send_bytes(socket, text, HTTP_HEAD_MAX);
+    assert_true(begins(out(socket), "HTTP/1.1 200 "));
+    client_free(socket);
+    memset(text, 'a', sizeof(text));
+    memcpy(text, "GET /", 5);
+    socket = client_open();
+    client_send_bytes(socket, text, HTTP_LINE_MAX + 1);
+    assert_true(begins(out(socket), "HTTP/1.1 414 "));
+    client_free(socket);
+    close_site();
+}
+
+/* ---- Ends ---------------------------------------------------------------- */
+
+static void test_peer_ends(void **state)
+{
+    static const struct {
+        const char *text;
+        const char *answer;
+    } rows[] = {
+        {"", ""},
+        {"GET", ""},
+        {GET("/empty"), "HTTP/1.1 200 "},
+        {GET("/empty") "GET / HTTP", "HTTP/1.1 200 "},
+    };
+
+    (void)state;
+    open_site();
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct socket *socket = client_open();
+
+        strcpy(socket->in, rows[i].text);
+        socket->in_len = strlen(rows[i].text);
+        client_end(socket);
+        ROW(rows[i].text, begins(out(socket), rows[i].answer));
+        ROW(rows[i].text, strlen(rows[i].answer) > 0 || socket->out_len == 0);
+        ROW(rows[i].text, socket->is_closed);
+        ROW(rows[i].text, !socket->is_aborted);
+        client_free(socket);
+    }
+    close_site();
+}
+
+/* A peer that has ended its side still gets all of the answer. */
+static void test_peer_ends_during_an_answer(void **state)
+{
+    struct socket *socket;
+
+    (void)state;
+    open_site();
+    socket = client_open();
+    socket->room = 1000;
+    client_send(socket, GET("/big.bin"));
+    client_end(socket);
+    assert_true(is_open(socket));
+    client_takes(socket, 1000000);
+    assert_int_equal(body_len(socket), 300000);
+    assert_true(socket->is_closed);
+    client_free(socket);
+    close_site();
+}
+
+static void test_socket_errors(void **state)
+{
+    struct socket *socket;
+
+    (void)state;
+    open_site();
+    socket = client_open();
+    socket->receive_error = -ECONNRESET;
+    client_send(socket, GET("/"));
+    assert_true(socket->is_aborted);
+    client_free(socket);
+    /* The first call, the rest of a head, the rest of a body. */
+    for (int at = 1; at <= 3; at++) {
+        socket = client_open();
+        socket->room = 10;
+        socket->send_error_at = at;
+        client_send(socket, GET("/big.bin"));
+        client_takes(socket, 1000);
+        assert_true(socket->is_aborted);
+        client_free(socket);
+        assert_int_equal(files_open, 0);
+    }
+    /* During an error page. */
+    socket = client_open();
+    socket->send_error_at = 1;
+    client_send(socket, "x\n");
+    assert_true(socket->is_aborted);
+    client_free(socket);
+    close_site();
+}
+
+/* A connection that is reset in the middle leaves nothing behind. */
+static void test_close_in_the_middle(void **state)
+{
+    struct socket *socket;
+
+    (void)state;
+    open_site();
+    socket = client_open();
+    socket->room = 10;
+    client_send(socket, GET("/big.bin"));
+    assert_int_equal(files_open, 1);
+    client_free(socket);
+    socket = client_open();
+    client_send(socket, "GET /");
+    client_free(socket);
+    close_site();
+}
+
+/* ---- Failures ------------------------------------------------------------ */
+
+static void test_file_that_cannot_be_read(void **state)
+{
+    struct socket *socket;
+    struct file *file;
+
+    (void)state;
+    open_site();
+    file = file_named("/www/big.bin");
+    file->ends_at = 0;
+    file->read_error = -EIO;
+    socket = client_open();
+    client_send(socket, GET("/big.bin"));
+    assert_true(begins(out(socket), "HTTP/1.1 500 "));
+    assert_non_null(strstr(out(socket), "Connection: close\r\n"));
+    assert_string_equal(body_of(socket), PAGE("500 Internal Server Error"));
+    assert_true(socket->is_closed);
+    assert_int_equal(errors_logged, 1);
+    assert_string_equal(log_line,
+                        "webserver: a file cannot be read at 0: error -5");
+    client_free(socket);
+    /* After bytes have gone: nothing can be said any more. */
+    file->ends_at = 100000;
+    socket = client_open();
+    client_send(socket, GET("/big.bin"));
+    assert_true(begins(out(socket), "HTTP/1.1 200 "));
+    assert_true(socket->is_aborted);
+    assert_int_equal(errors_logged, 2);
+    client_free(socket);
+    /* A file that has become shorter: an error, too. */
+    file->read_error = 0;
+    socket = client_open();
+    client_send(socket, GET("/big.bin"));
+    assert_true(socket->is_aborted);
+    assert_string_equal(log_line,
+                        "webserver: a file cannot be read at 100000: error -5");
+    client_free(socket);
+    close_site();
+}
+
+/* Each allocation of a site and of a connection fails once. */
+static void test_no_memory(void **state)
+{
+    struct socket *socket;
+    int allocations = 0;
+
+    (void)state;
+    for (int at = 1; at <= 3; at++) {
+        world_begin();
+        mem_fail_at = at;
+        assert_int_equal(site_start("/www", 80), -ENOMEM);
+        assert_int_equal(mem_blocks, 0);
+    }
+    world_begin();
+    register_error = -EADDRINUSE;
+    assert_int_equal(site_start("/www", 80), -EADDRINUSE);
+    assert_int_equal(mem_blocks, 0);
+    open_site();
+    socket = calloc(1, sizeof(*socket));
+    mem_fail_at = 1;
+    assert_int_equal(served->accept(served, socket), -ENOMEM);
+    free(socket);
+    assert_int_equal(site.connection_count, 0);
+    /* The request's buffer, the head that is kept: then it is lost. */
+    for (int at = 1; at <= 3; at++) {
+        socket = client_open();
+        socket->room = 5;
+        mem_fail_at = at;
+        client_send(socket, GET("/big.bin"));
+        allocations += mem_fail_at == 0;
+        assert_int_equal(socket->is_aborted, at <= 2);
+        mem_fail_at = 0;
+        client_free(socket);
+        assert_int_equal(files_open, 0);
+    }
+    assert_int_equal(allocations, 2);
+    close_site();
+}
+
+/* ---- Deadlines ----------------------------------------------------------- */
+
+/* `ns` pass without a byte; the service calls every CONNECTION_CHECK_NS. */
+static void pass(struct socket *socket, uint64_t ns)
+{
+    uint64_t end = now_ns + ns;
+
+    while (is_open(socket) && now_ns + CONNECTION_CHECK_NS <= end) {
+        now_ns += CONNECTION_CHECK_NS;
+        served->timeout(served, socket);
+    }
+    now_ns = end;
+}
+
+static void test_deadline_of_a_new_connection(void **state)
+{
+    struct socket *socket;
+
+    (void)state;
+    open_site();
+    socket = client_open();
+    pass(socket, CONNECTION_HEAD_NS - CONNECTION_CHECK_NS);
+    assert_true(is_open(socket));
+    pass(socket, CONNECTION_CHECK_NS);
+    assert_true(socket->is_closed);
+    assert_int_equal(socket->out_len, 0);
+    client_free(socket);
+    close_site();
+}
+
+static void test_deadline_between_requests(void **state)
+{
+    struct socket *socket;
+
+    (void)state;
+    open_site();
+    socket = client_open();
+    client_send(socket, GET("/a.css"));
+    pass(socket, CONNECTION_IDLE_NS - CONNECTION_CHECK_NS);
+    assert_true(is_open(socket));
+    forget_out(socket);
+    client_send(socket, GET("/a.css"));
+    assert_int_equal(body_len(socket), 300);
+    pass(socket, CONNECTION_IDLE_NS - CONNECTION_CHECK_NS);
+    assert_true(is_open(socket));
+    forget_out(socket);
+    pass(socket, CONNECTION_CHECK_NS);
+    assert_true(socket->is_closed);
+    assert_int_equal(socket->out_len, 0);
+    client_free(socket);
+    close_site();
+}
+
+/* RFC 9110, 15.5.9: silence after the beginning of a request. */
+static void test_deadline_of_a_head(void **state)
+{
+    struct socket *socket;
+
+    (void)state;
+    open_site();
+    socket = client_open();
+    client_send(socket, GET("/empty") "HEAD /");
+    forget_out(socket);
+    pass(socket, CONNECTION_HEAD_NS - CONNECTION_CHECK_NS);
+    assert_true(is_open(socket));
+    pass(socket, CONNECTION_CHECK_NS);
+    assert_true(begins(out(socket), "HTTP/1.1 408 Request Timeout\r\n" COMMON
+                                    "Connection: close\r\n"));
+    assert_string_equal(body_of(socket), ""); /* it is HEAD */
+    assert_true(socket->is_closed);
+    client_free(socket);
+    socket = client_open(); /* one byte is a beginning */
+    client_send(socket, "G");
+    pass(socket, CONNECTION_HEAD_NS);
+    assert_true(begins(out(socket), "HTTP/1.1 408 "));
+    client_free(socket);
+    close_site();
+}
+
+/* A byte now and then does not move the deadline. */
+static void test_deadline_of_a_trickle(void **state)
+{
+    struct socket *socket;
+    unsigned bytes = 0;
+
+    (void)state;
+    open_site();
+    socket = client_open();
+    client_send(socket, "GET / HTTP/1.1\r\nx: ");
+    while (is_open(socket)) {
+        assert_int_equal(socket->out_len, 0);
+        now_ns += NS_PER_S;
+        client_send(socket, "a");
+        bytes++;
+    }
+    assert_int_equal(bytes, CONNECTION_HEAD_NS / NS_PER_S);
+    assert_true(begins(out(socket), "HTTP/1.1 408 "));
+    assert_true(socket->is_closed);
+    client_free(socket);
+    /* A head that is complete by then is answered. */
+    socket = client_open();
+    client_send(socket, "GET /a.css HTTP/1.0\r\n");
+    now_ns += CONNECTION_HEAD_NS - 1;
+    client_send(socket, "\r\n");
+    assert_true(begins(out(socket), "HTTP/1.1 200 "));
+    client_free(socket);
+    close_site();
+}
+
+/* A request that comes late, and before anybody has looked, is answered. */
+static void test_deadline_missed_between_requests(void **state)
+{
+    struct socket *socket;
+
+    (void)state;
+    open_site();
+    socket = client_open();
+    now_ns += CONNECTION_HEAD_NS;
+    client_send(socket, GET("/empty"));
+    assert_true(begins(out(socket), "HTTP/1.1 200 "));
+    forget_out(socket);
+    now_ns += CONNECTION_IDLE_NS;
+    client_send(socket, GET("/empty"));
+    assert_true(begins(out(socket), "HTTP/1.1 200 "));
+    assert_true(is_open(socket));
+    client_free(socket);
+    close_site();
+}
+
+/* Each request of a connection has its own time. */
+static void test_deadline_begins_with_the_request(void **state)
+{
+    struct socket *socket;
+
+    (void)state;
+    open_site();
+    socket = client_open();
+    client_send(socket, GET("/empty"));
+    now_ns += 60 * NS_PER_S;
+    client_send(socket, "G");
+    now_ns += CONNECTION_HEAD_NS - 1;
+    client_send(socket, "E");
+    assert_true(is_open(socket));
+    now_ns += 1;
+    client_send(socket, "T");
+    assert_true(socket->is_closed);
+    client_free(socket);
+    close_site();
+}
+
+/* A reader that stops is dropped; one that is slow is not. */
+static void test_deadline_of_an_answer(void **state)
+{
+    struct socket *socket;
+
+    (void)state;
+    open_site();
+    socket = client_open();
+    socket->room = 10; /* a part of the head */
+    client_send(socket, GET("/big.bin"));
+    for (int i = 0; i < 10; i++) {
+        pass(socket, CONNECTION_SEND_NS - CONNECTION_CHECK_NS);
+        assert_true(is_open(socket));
+        client_takes(socket, 20);
+    }
+    client_takes(socket, 1000); /* the body */
+    for (int i = 0; i < 10; i++) {
+        pass(socket, CONNECTION_SEND_NS - CONNECTION_CHECK_NS);
+        assert_true(is_open(socket));
+        client_takes(socket, 1000);
+    }
+    pass(socket, CONNECTION_SEND_NS);
+    assert_true(socket->is_aborted);
+    client_free(socket);
+    close_site();
+}
+
+/* ---- Many connections ---------------------------------------------------- */
+
+static void test_idle_connections_make_place(void **state)
+{
+    static struct socket *sockets[SITE_CONNECTIONS_MAX];
+    unsigned count = 0;
+
+    (void)state;
+    open_site();
+    while (count < SITE_CONNECTIONS_FULL)
+        sockets[count++] = client_open();
+    /* The first is busy, the second was idle only for a moment. */
+    client_send(sockets[0], "GET /");
+    client_send(sockets[1], GET("/empty"));
+    for (unsigned i = 0; i < count; i++)
+        assert_true(is_open(sockets[i]));
+    sockets[count++] = client_open();
+    assert_true(sockets[2]->is_aborted);
+    client_free(sockets[2]);
+    sockets[2] = client_open();
+    assert_true(sockets[3]->is_aborted);
+    assert_true(is_open(sockets[0]));
+    assert_true(is_open(sockets[1]));
+    client_free(sockets[3]);
+    /* One that has ended by itself, and is not freed yet, is not chosen. */
+    sockets[4]->peer_ended = true;
+    served->receive(served, sockets[4]);
+    assert_true(sockets[4]->is_closed);
+    sockets[3] = client_open();
+    assert_true(sockets[5]->is_aborted);
+    assert_false(sockets[4]->is_aborted);
+    client_free(sockets[5]);
+    /* There is a place now, so nobody has to go. */
+    client_free(sockets[4]);
+    sockets[5] = client_open();
+    sockets[4] = NULL;
+    for (unsigned i = 0; i < count; i++)
+        assert_true(sockets[i] == NULL || is_open(sockets[i]));
+    /* When all are busy nobody goes. */
+    for (unsigned i = 0; i < count; i++) {
+        if (sockets[i] != NULL)
+            client_send(sockets[i], "GET /");
+    }
+    sockets[4] = client_open();
+    sockets[count] = client_open();
+    for (unsigned i = 0; i <= count; i++)
+        assert_true(i == 4 || is_open(sockets[i]));
+    assert_true(sockets[4]->is_aborted); /* the only idle one */
+    for (unsigned i = 0; i <= count; i++)
+        client_free(sockets[i]);
+    assert_int_equal(site.connection_count, 0);
+    close_site();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_answers),
+        cmocka_unit_test(test_answers_log_errors_of_the_disk),
+        cmocka_unit_test(test_site_of_another_directory),
+        cmocka_unit_test(test_site_init_sets_all),
+        cmocka_unit_test(test_date),
+        cmocka_unit_test(test_heads_are_kept),
+        cmocka_unit_test(test_request_in_pieces),
+        cmocka_unit_test(test_pipelined_requests),
+        cmocka_unit_test(test_slow_reader),
+        cmocka_unit_test(test_full_socket_after_the_head),
+        cmocka_unit_test(test_requests_during_an_answer),
+        cmocka_unit_test(test_short_reads),
+        cmocka_unit_test(test_large_range),
+        cmocka_unit_test(test_head_too_large),
+        cmocka_unit_test(test_peer_ends),
+        cmocka_unit_test(test_peer_ends_during_an_answer),
+        cmocka_unit_test(test_socket_errors),
+        cmocka_unit_test(test_close_in_the_middle),
+        cmocka_unit_test(test_file_that_cannot_be_read),
+        cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_deadline_of_a_new_connection),
+        cmocka_unit_test(test_deadline_between_requests),
+        cmocka_unit_test(test_deadline_of_a_head),
+        cmocka_unit_test(test_deadline_of_a_trickle),
+        cmocka_unit_test(test_deadline_missed_between_requests),
+        cmocka_unit_test(test_deadline_begins_with_the_request),
+        cmocka_unit_test(test_deadline_of_an_answer),
+        cmocka_unit_test(test_idle_connections_make_place),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,215 @@
+/*
+ * Block maps: where a block of a file is and how long the run is that begins
+ * there, at each level of indirection; over tables that the test writes.
+ */
+#include "fs/ext2/ext2_internal.h"
+#include "kernel/lib/bytes.h"
+#include "tests/fakes/cmocka_all.h"
+#include "tests/fakes/ext2_image.h"
+#include "tests/fakes/machine.h"
+#include "tests/fakes/ramblk.h"
+#include <stdlib.h>
+#include <string.h>
+#include <torc/file_systems.h>
+
+enum {
+    ENTRIES = 256, /* in a block of 1 KiB */
+    SINGLE = 12,   /* the first file block behind one table, */
+    DOUBLE = SINGLE + ENTRIES,
+    TRIPLE = DOUBLE + ENTRIES * ENTRIES,
+    END = TRIPLE + ENTRIES * ENTRIES * ENTRIES,
+};
+
+static const struct file_system *const file_systems[] = {&ext2_file_system,
+                                                         NULL};
+static struct ramblk disk;
+static uint8_t *image;
+static struct vfs_inode *root;
+static struct ext2_inode ext2;
+static struct vfs_inode inode;
+
+/* Entry `at` of the table in block `table`. */
+static void entry_put(uint32_t table, uint32_t at, uint32_t block)
+{
+    le32_put(image + table * 1024 + 4 * at, block);
+}
+
+static int setup(void **state)
+{
+    static const uint32_t direct[EXT2_BLOCK_POINTERS] = {
+        500, 501, 502, 0, 0, 600, 700, 699, 698, 0, 800, 801, 900, 901, 904};
+    size_t size;
+
+    (void)state;
+    image = ext2_image("-b 1024", ext2_small_tree(), 1024, &size);
+    memset(image + 900 * 1024, 0, 8 * 1024);
+    entry_put(900, 0, 510);
+    entry_put(900, 1, 511);
+    entry_put(900, 4, 520);
+    entry_put(900, 255, 530);
+    entry_put(901, 0, 902);
+    entry_put(901, 255, 903);
+    entry_put(902, 0, 540);
+    entry_put(902, 1, 541);
+    entry_put(903, 255, 545);
+    entry_put(904, 0, 905);
+    entry_put(905, 0, 906);
+    entry_put(906, 0, 550);
+    machine_attach(64 << 20);
+    vfs_init(file_systems);
+    ramblk_init(&disk, image, size);
+    if (file_mount(&disk.block.device, "/", NULL) != 0 ||
+        vfs_walk("/", true, &root) != 0)
+        return -1;
+    ext2 = (struct ext2_inode){.links = 1, .mode = 0x81a4};
+    memcpy(ext2.block, direct, sizeof(direct));
+    inode = (struct vfs_inode){
+        .mount = root->mount, .type = FILE_REGULAR, .fs_data = &ext2};
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    vfs_put(root);
+    if (file_unmount("/") != 0)
+        return -1;
+    machine_detach();
+    free(image);
+    return 0;
+}
+
+static void test_bmap_runs(void **state)
+{
+    static const struct {
+        const char *name;
+        uint64_t index;
+        uint32_t max;
+        uint32_t block, count;
+    } rows[] = {
+        {"a direct run", 0, 12, 500, 3},
+        {"cut", 0, 2, 500, 2},
+        {"one block", 0, 1, 500, 1},
+        {"its end", 2, 12, 502, 1},
+        {"a hole", 3, 12, 0, 2},
+        {"a hole, cut", 3, 1, 0, 1},
+        {"alone", 5, 12, 600, 1},
+        {"descending", 6, 12, 700, 1},
+        {"before a hole", 8, 12, 698, 1},
+        {"a hole of one", 9, 12, 0, 1},
+        {"to the last direct one", 10, 12, 800, 2},
+        {"the last direct one", 11, 12, 801, 1},
+        {"one table", SINGLE, 100, 510, 2},
+        {"one table, cut", SINGLE, 1, 510, 1},
+        {"a hole in it", SINGLE + 2, 100, 0, 2},
+        {"a long hole in it", SINGLE + 5, 1000, 0, 250},
+        {"its last entry", SINGLE + 255, 100, 530, 1},
+        {"two tables", DOUBLE, 100, 540, 2},
+        {"a hole in the second", DOUBLE + 2, 1000, 0, 254},
+        {"the second is not there", DOUBLE + ENTRIES, 100, 0, 1},
+        {"the same, one wanted", DOUBLE + ENTRIES, 1, 0, 1},
+        {"the last entry of the last", TRIPLE - 1, 100, 545, 1},
+        {"three tables", TRIPLE, 1, 550, 1},
+        {"three tables, then a hole", TRIPLE + 1, 1000, 0, 255},
+        {"the third is not there", TRIPLE + ENTRIES, 100, 0, 1},
+        {"the second of three is not", TRIPLE + ENTRIES * ENTRIES, 9, 0, 1},
+        {"the last block there is", END - 1, 100, 0, 1},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        uint32_t block = 1, count = 0;
+
+        ROW(rows[i].name,
+            ext2_bmap(&inode, rows[i].index, rows[i].max, &block, &count) == 0);
+        ROW(rows[i].name, block == rows[i].block);
+        ROW(rows[i].name, count == rows[i].count);
+    }
+}
+
+static void test_bmap_beyond_the_last_level(void **state)
+{
+    static const uint64_t indices[] = {END, END + 1, UINT64_MAX};
+    uint32_t block = 7, count = 7;
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(indices); i++)
+        assert_int_equal(ext2_bmap(&inode, indices[i], 1, &block, &count),
+                         -EFBIG);
+    assert_int_equal(block, 7);
+    assert_int_equal(count, 7);
+}
+
+/* Numbers that lead out of the volume, or to its superblock. */
+static void test_bmap_outside_the_volume(void **state)
+{
+    static const struct {
+        const char *name;
+        uint32_t value;
+        int status;
+    } values[] = {
+        {"the superblock", 1, -EUCLEAN},    {"behind the superblock", 2, 0},
+        {"the last block", 1023, 0},        {"past the last", 1024, -EUCLEAN},
+        {"all ones", UINT32_MAX, -EUCLEAN},
+    };
+    /* Where the number stands: in the inode, or in which table; and whether it
+     * leads to data, or to another table. */
+    static const struct {
+        unsigned pointer;
+        uint32_t table;
+        uint64_t index;
+        bool is_data;
+    } places[] = {
+        {0, 0, 0, true},          {12, 0, SINGLE, false},
+        {13, 0, DOUBLE, false},   {14, 0, TRIPLE, false},
+        {12, 900, SINGLE, true},  {13, 901, DOUBLE, false},
+        {13, 902, DOUBLE, true},  {14, 904, TRIPLE, false},
+        {14, 905, TRIPLE, false}, {14, 906, TRIPLE, true},
+    };
+
+    (void)state;
+    for (size_t p = 0; p < COUNT_OF(places); p++) {
+        for (size_t v = 0; v < COUNT_OF(values); v++) {
+            uint32_t block, count;
+
+            /* Block 2 is in use: it is no table. */
+            if (values[v].value == 2 && !places[p].is_data)
+                continue;
+            assert_int_equal(teardown(NULL), 0);
+            assert_int_equal(setup(NULL), 0);
+            if (places[p].table == 0)
+                ext2.block[places[p].pointer] = values[v].value;
+            else
+                entry_put(places[p].table, 0, values[v].value);
+            memset(image + 1023 * 1024, 0, 1024); /* a table of holes */
+            ROW(values[v].name, ext2_bmap(&inode, places[p].index, 1, &block,
+                                          &count) == values[v].status);
+        }
+    }
+}
+
+static void test_bmap_run_across_the_end(void **state)
+{
+    uint32_t block, count;
+
+    (void)state;
+    ext2.block[0] = 1022;
+    ext2.block[1] = 1023;
+    ext2.block[2] = 1024;
+    assert_int_equal(ext2_bmap(&inode, 0, 2, &block, &count), 0);
+    assert_int_equal(count, 2);
+    assert_int_equal(ext2_bmap(&inode, 0, 3, &block, &count), -EUCLEAN);
+}
+
+int main(void)
+{
+#define MOUNTED(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        MOUNTED(test_bmap_runs),
+        MOUNTED(test_bmap_beyond_the_last_level),
+        MOUNTED(test_bmap_outside_the_volume),
+        MOUNTED(test_bmap_run_across_the_end),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,710 @@
+/*
+ * The VFS over a file system of this file's own, which fails where it is told
+ * to, and counts what it is asked for.
+ */
+#include "kernel/file/vfs.h"
+#include "kernel/heap/heap.h"
+#include "kernel/thread/thread.h"
+#include "tests/fakes/cmocka_all.h"
+#include "tests/fakes/heap.h"
+#include "tests/fakes/machine.h"
+#include "tests/fakes/ramblk.h"
+#include <string.h>
+#include <torc/sync.h>
+#include <torc/time.h>
+
+enum { ROOT = 1, DIR = 2, BAD = 9, SLOW = 11, SLOW_ROOT = 15 };
+
+static struct node {
+    uint64_t number, parent;
+    const char *name;
+    enum file_type type;
+    const char *target;
+    uint64_t size;
+    int load_status, up_status, link_status, stat_status;
+    unsigned live; /* inodes that are loaded */
+} nodes[] = {
+    {.number = ROOT, .parent = ROOT, .name = "", .type = FILE_DIRECTORY},
+    {.number = DIR, .parent = ROOT, .name = "dir", .type = FILE_DIRECTORY},
+    {.number = 3,
+     .parent = DIR,
+     .name = "huge",
+     .type = FILE_REGULAR,
+     .size = UINT64_MAX},
+    {.number = 4,
+     .parent = ROOT,
+     .name = "link",
+     .type = FILE_SYMLINK,
+     .target = "dir/huge"},
+    {.number = 5,
+     .parent = ROOT,
+     .name = "empty",
+     .type = FILE_SYMLINK,
+     .target = ""},
+    {.number = 6,
+     .parent = ROOT,
+     .name = "torn",
+     .type = FILE_SYMLINK,
+     .link_status = -EUCLEAN},
+    {.number = 7, .parent = ROOT, .name = "fifo", .type = FILE_OTHER},
+    {.number = 8,
+     .parent = ROOT,
+     .name = "small",
+     .type = FILE_REGULAR,
+     .size = 100,
+     .stat_status = -EIO},
+    {.number = BAD,
+     .parent = DIR,
+     .name = "bad",
+     .type = FILE_DIRECTORY,
+     .load_status = -EIO},
+    {.number = 10,
+     .parent = ROOT,
+     .name = "island",
+     .type = FILE_DIRECTORY,
+     .up_status = -EUCLEAN},
+    {.number = SLOW, .parent = ROOT, .name = "slow", .type = FILE_REGULAR},
+    {.number = 12,
+     .parent = ROOT,
+     .name = "absolute",
+     .type = FILE_SYMLINK,
+     .target = "/dir/huge"},
+    {.number = 13, .parent = BAD, .name = "orphan", .type = FILE_DIRECTORY},
+    {.number = 14, .parent = ROOT, .name = "long", .type = FILE_SYMLINK},
+    {.number = SLOW_ROOT,
+     .parent = SLOW_ROOT,
+     .name = "",
+     .type = FILE_DIRECTORY},
+};
+
+static unsigned loads, unmounts, reads, mounts_tried;
+static size_t read_size;
+static uint64_t read_offset;
+static int64_t read_result;
+static struct event *slow_loads; /* what loading SLOW waits for; or NULL */
+
+static struct node *node_of(uint64_t number)
+{
+    for (size_t i = 0; i < COUNT_OF(nodes); i++) {
+        if (nodes[i].number == number)
+            return &nodes[i];
+    }
+    fail_msg("no node %u", (unsigned)number);
+    return NULL;
+}
+
+/* ---- The file system ----------------------------------------------------- */
+
+static int toy_load(struct vfs_inode *inode)
+{
+    struct node *node = node_of(inode->number);
+
+    loads++;
+    if (slow_loads != NULL &&
+        (node->number == SLOW || node->number == SLOW_ROOT))
+        assert_int_equal(event_wait(slow_loads, TIME_NEVER), 0);
+    if (node->load_status != 0)
+        return node->load_status;
+    inode->type = node->type;
+    inode->size_bytes = node->size;
+    inode->fs_data = node;
+    node->live++;
+    return 0;
+}
+
+static void toy_drop(struct vfs_inode *inode)
+{
+    struct node *node = inode->fs_data;
+
+    assert_int_equal(node->live, 1);
+    node->live--;
+}
+
+static int toy_lookup(struct vfs_inode *dir, const char *name, size_t len,
+                      uint64_t *number)
+{
+    const struct node *of = dir->fs_data;
+
+    if (len == 2 && memcmp(name, "..", 2) == 0) {
+        *number = of->parent;
+        return of->up_status;
+    }
+    for (size_t i = 1; i < COUNT_OF(nodes); i++) {
+        if (nodes[i].parent == of->number && strlen(nodes[i].name) == len &&
+            memcmp(nodes[i].name, name, len) == 0) {
+            *number = nodes[i].number;
+            return 0;
+        }
+    }
+    if (len == 6 && memcmp(name, "orphan", 6) == 0) { /* reached past BAD */
+        *number = 13;
+        return 0;
+    }
+    return -ENOENT;
+}
+
+static int64_t toy_read(struct vfs_inode *inode, void *buf, size_t size,
+                        uint64_t offset)
+{
+    (void)inode;
+    (void)buf;
+    reads++;
+    read_size = size;
+    read_offset = offset;
+    return read_result;
+}
+
+static int toy_dir_next(struct vfs_inode *dir, uint64_t *cursor,
+                        struct dir_entry *entry)
+{
+    (void)dir;
+    (void)entry;
+    return ++*cursor <= 2;
+}
+
+static int64_t toy_read_link(struct vfs_inode *inode, char *buf, size_t size)
+{
+    const struct node *node = inode->fs_data;
+    size_t len;
+
+    if (node->link_status != 0)
+        return node->link_status;
+    len = strlen(node->target);
+    memcpy(buf, node->target, len < size ? len : size);
+    return (int64_t)len;
+}
+
+static int toy_stat(struct vfs_inode *inode, struct file_stat *stat)
+{
+    const struct node *node = inode->fs_data;
+
+    stat->inode = node->number;
+    return node->stat_status;
+}
+
+static void toy_unmount(struct vfs_mount *mount)
+{
+    (void)mount;
+    unmounts++;
+}
+
+static void toy_check(const struct vfs_mount *mount)
+{
+    (void)mount;
+}
+
+static const struct vfs_ops toy_ops = {
+    .inode_load = toy_load,
+    .inode_drop = toy_drop,
+    .lookup = toy_lookup,
+    .read = toy_read,
+    .dir_next = toy_dir_next,
+    .read_link = toy_read_link,
+    .stat = toy_stat,
+    .unmount = toy_unmount,
+    .check = toy_check,
+};
+
+static int mount_status[3]; /* of each of the three file systems */
+static uint64_t root_number;
+
+static int toy_mount(struct vfs_mount *mount, unsigned which)
+{
+    mounts_tried |= 1U << which;
+    if (mount_status[which] != 0)
+        return mount_status[which];
+    mount->ops = &toy_ops;
+    mount->root_number = root_number;
+    return 0;
+}
+
+static int mount_0(struct vfs_mount *mount)
+{
+    return toy_mount(mount, 0);
+}
+
+static int mount_1(struct vfs_mount *mount)
+{
+    return toy_mount(mount, 1);
+}
+
+static int mount_2(struct vfs_mount *mount)
+{
+    return toy_mount(mount, 2);
+}
+
+static const struct file_system first = {"first", mount_0};
+static const struct file_system second = {"second", mount_1};
+static const struct file_system third = {"third", mount_2};
+static const struct file_system *const file_systems[] = {&first, &second,
+                                                         &third, NULL};
+
+/* ---- The test's machine -------------------------------------------------- */
+
+static struct ramblk disk;
+static uint8_t sectors[8 * BLOCK_SECTOR_SIZE];
+
+static int mount_toy(const char *type)
+{
+    return file_mount(&disk.block.device, "/", type);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    machine_attach(8 << 20);
+    vfs_init(file_systems);
+    ramblk_init(&disk, sectors, sizeof(sectors));
+    root_number = ROOT;
+    memset(mount_status, 0, sizeof(mount_status));
+    for (size_t i = 0; i < COUNT_OF(nodes); i++)
+        nodes[i].live = 0;
+    slow_loads = NULL;
+    return mount_toy(NULL);
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    vfs_check();
+    (void)!file_unmount("/");
+    machine_detach();
+    return 0;
+}
+
+static unsigned live(void)
+{
+    unsigned count = 0;
+
+    for (size_t i = 0; i < COUNT_OF(nodes); i++)
+        count += nodes[i].live;
+    return count;
+}
+
+static int open_and_close(const char *path)
+{
+    struct file *file;
+    int status = file_open(path, &file);
+
+    if (status == 0)
+        file_close(file);
+    return status;
+}
+
+/* ---- Walks --------------------------------------------------------------- */
+
+/* Whatever happens on the way, nothing but the root is held after it. */
+static void test_walk_passes_errors_on(void **state)
+{
+    static const struct {
+        const char *path;
+        int status;
+        unsigned loads;
+    } rows[] = {
+        {"/", 0, 0},
+        {"/dir/huge", 0, 2},
+        {"/link", 0, 3},
+        {"/absolute", 0, 3},
+        {"/dir/../small", 0, 2},
+        {"/fifo", 0, 1},
+        {"/empty", -ENOENT, 1},
+        {"/empty/x", -ENOENT, 1},
+        {"/torn", -EUCLEAN, 1},
+        {"/dir/bad", -EIO, 2},
+        {"/dir/bad", -EIO, 2}, /* it is not kept: read again */
+        {"/dir/bad/x", -EIO, 2},
+        {"/island/..", -EUCLEAN, 1},
+        {"/island/../dir", -EUCLEAN, 1},
+        {"/orphan/..", -EIO, 2},
+        {"/orphan/../x", -EIO, 2},
+        {"/none", -ENOENT, 0},
+        {"/dir/none", -ENOENT, 1},
+        {"/small/x", -ENOTDIR, 1},
+        {"/small/", -ENOTDIR, 1},
+        {"/.", 0, 0},
+        {"/./small", 0, 1},
+        {"/x", -ENOENT, 0},
+        {"/x.", -ENOENT, 0},
+        {"/.x", -ENOENT, 0},
+        {"/...", -ENOENT, 0},
+        {"/dir/../../dir", 0, 2},
+        {"/dir/", 0, 1},
+    };
+    size_t blocks;
+
+    (void)state;
+    blocks = stats().block_count;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        loads = 0;
+        ROW(rows[i].path, open_and_close(rows[i].path) == rows[i].status);
+        ROW(rows[i].path, loads == rows[i].loads);
+        ROW(rows[i].path, live() == 1);
+        ROW(rows[i].path, stats().block_count == blocks);
+        vfs_check();
+    }
+}
+
+/* How far a link's target may make the path grow. */
+static void test_walk_link_limits(void **state)
+{
+    static const struct {
+        const char *name;
+        size_t target, rest; /* bytes */
+        int status;
+    } rows[] = {
+        {"no rest", FILE_PATH_MAX - 1, 0, 0},
+        {"no rest, a byte more", FILE_PATH_MAX, 0, -ENAMETOOLONG},
+        {"a rest", FILE_PATH_MAX - 10, 8, 0},
+        {"a rest, a byte more", FILE_PATH_MAX - 9, 8, -ENAMETOOLONG},
+        {"much more", 2 * FILE_PATH_MAX, 8, -ENAMETOOLONG},
+        {"a long rest", 8, FILE_PATH_MAX - 10, 0},
+        {"a long rest, a byte more", 9, FILE_PATH_MAX - 10, -ENAMETOOLONG},
+    };
+    static char target[2 * FILE_PATH_MAX + 1], path[FILE_PATH_MAX];
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        memset(target, '/', sizeof(target));
+        memcpy(target, "dir", 3);
+        target[rows[i].target] = '\0';
+        node_of(14)->target = target;
+        memset(path, '/', sizeof(path));
+        memcpy(path, "/long", 5);
+        path[5 + rows[i].rest] = '\0';
+        if (rows[i].rest >= 8)
+            memcpy(path + 5 + rows[i].rest - 4, "huge", 4);
+        ROW(rows[i].name, open_and_close(path) == rows[i].status);
+        ROW(rows[i].name, live() == 1);
+    }
+}
+
+static void test_walk_without_memory(void **state)
+{
+    size_t blocks;
+    unsigned failures = 0;
+
+    (void)state;
+    blocks = stats().block_count;
+    for (uint64_t n = 1;; n++) {
+        int status;
+
+        heap_fail(n);
+        status = open_and_close("/link");
+        if (!heap_failed())
+            break;
+        assert_int_equal(status, -ENOMEM);
+        assert_int_equal(live(), 1);
+        assert_int_equal(stats().block_count, blocks);
+        vfs_check();
+        failures++;
+    }
+    heap_fail(0);
+    /* The rest of the path, a link and its target, two inodes, the file. */
+    assert_int_equal(failures, 6);
+}
+
+/* ---- Loading once -------------------------------------------------------- */
+
+static int open_slow(void *arg)
+{
+    (void)arg;
+    return open_and_close("/slow");
+}
+
+static void test_two_wait_for_one_load(void **state)
+{
+    (void)state;
+    for (int status = 0; status >= -EIO; status -= EIO) {
+        thread_id ids[3];
+        int value;
+
+        assert_int_equal(event_create(&slow_loads), 0);
+        node_of(SLOW)->load_status = status;
+        loads = 0;
+        for (int i = 0; i < 3; i++)
+            assert_int_equal(thread_create(NULL, open_slow, NULL, &ids[i]), 0);
+        for (int i = 0; i < 5; i++)
+            thread_yield();
+        vfs_check();
+        assert_int_equal(loads, 1);
+        assert_int_equal(file_unmount("/"), -EBUSY);
+        assert_int_equal(event_set(slow_loads), 0);
+        for (int i = 0; i < 3; i++) {
+            assert_int_equal(thread_join(ids[i], &value), 0);
+            assert_int_equal(value, status);
+        }
+        assert_int_equal(loads, 1);
+        assert_int_equal(live(), 1);
+        /* Gone: the next one loads it again. */
+        assert_int_equal(open_and_close("/slow"), status);
+        assert_int_equal(loads, 2);
+        assert_int_equal(event_destroy(slow_loads), 0);
+    }
+    node_of(SLOW)->load_status = 0;
+}
+
+/* ---- Mounting ------------------------------------------------------------ */
+
+static void test_mount_tries_file_systems(void **state)
+{
+    static const struct {
+        const char *name;
+        const char *type;
+        int statuses[3];
+        uint64_t root;
+        int want;
+        unsigned tried;
+        unsigned unmounts; /* of what was mounted and cannot be used */
+    } rows[] = {
+        {"the first", NULL, {0, 0, 0}, ROOT, 0, 1, 0},
+        {"the second", NULL, {-EINVAL, 0, 0}, ROOT, 0, 3, 0},
+        {"the last", NULL, {-EINVAL, -EINVAL, 0}, ROOT, 0, 7, 0},
+        {"none", NULL, {-EINVAL, -EINVAL, -EINVAL}, ROOT, -EINVAL, 7, 0},
+        {"the first is damaged", NULL, {-EUCLEAN, 0, 0}, ROOT, -EUCLEAN, 1, 0},
+        {"by its type", "second", {0, 0, 0}, ROOT, 0, 2, 0},
+        {"not that type", "second", {0, -EINVAL, 0}, ROOT, -EINVAL, 2, 0},
+        {"no such type", "fourth", {0, 0, 0}, ROOT, -ENODEV, 0, 0},
+        {"a root that is a file", NULL, {0, 0, 0}, 8, -EUCLEAN, 1, 1},
+        {"a root that cannot be read", NULL, {0, 0, 0}, BAD, -EIO, 1, 1},
+    };
+
+    (void)state;
+    assert_int_equal(file_unmount("/"), 0);
+    assert_int_equal(live(), 0);
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        size_t blocks = stats().block_count;
+
+        memcpy(mount_status, rows[i].statuses, sizeof(mount_status));
+        root_number = rows[i].root;
+        mounts_tried = unmounts = 0;
+        ROW(rows[i].name, mount_toy(rows[i].type) == rows[i].want);
+        ROW(rows[i].name, mounts_tried == rows[i].tried);
+        ROW(rows[i].name, unmounts == rows[i].unmounts);
+        ROW(rows[i].name, live() == (rows[i].want == 0));
+        ROW(rows[i].name, list_empty(&disk.block.opens) == (rows[i].want != 0));
+        vfs_check();
+        if (rows[i].want == 0) {
+            ROW(rows[i].name, file_unmount("/") == 0);
+            ROW(rows[i].name, unmounts == 1);
+        }
+        ROW(rows[i].name, open_and_close("/") == -ENOENT);
+        ROW(rows[i].name, list_empty(&disk.block.opens));
+        ROW(rows[i].name, live() == 0);
+        ROW(rows[i].name, stats().block_count == blocks);
+    }
+}
+
+static int mount_slowly(void *arg)
+{
+    return mount_toy(arg);
+}
+
+/* While the root is being read there is none. */
+static void test_root_is_there_when_it_is_complete(void **state)
+{
+    thread_id id;
+    int value;
+
+    (void)state;
+    assert_int_equal(file_unmount("/"), 0);
+    assert_int_equal(event_create(&slow_loads), 0);
+    root_number = SLOW_ROOT;
+    assert_int_equal(thread_create(NULL, mount_slowly, NULL, &id), 0);
+    thread_yield();
+    vfs_check();
+    assert_int_equal(open_and_close("/"), -ENOENT);
+    assert_int_equal(mount_toy(NULL), -EBUSY);
+    assert_int_equal(file_unmount("/"), -ENOENT);
+    assert_int_equal(event_set(slow_loads), 0);
+    assert_int_equal(thread_join(id, &value), 0);
+    assert_int_equal(value, 0);
+    assert_int_equal(open_and_close("/"), 0);
+    assert_int_equal(event_destroy(slow_loads), 0);
+}
+
+/* Whoever has the root open, or anything else, keeps it from being unmounted;
+ * what is open twice is loaded once. */
+static void test_unmount_while_files_are_open(void **state)
+{
+    static const char *const paths[] = {"/", "/dir", "/dir/huge"};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(paths); i++) {
+        struct file *file, *again;
+        unsigned before;
+
+        assert_int_equal(file_open(paths[i], &file), 0);
+        assert_int_equal(file_unmount("/"), -EBUSY);
+        before = node_of(i + 1)->live;
+        assert_int_equal(before, 1);
+        assert_int_equal(file_open(paths[i], &again), 0);
+        assert_int_equal(node_of(i + 1)->live, 1);
+        file_close(file);
+        vfs_check();
+        assert_int_equal(file_unmount("/"), -EBUSY);
+        file_close(again);
+        assert_int_equal(live(), 1);
+    }
+    assert_int_equal(file_unmount("/"), 0);
+}
+
+static void test_mount_without_file_systems(void **state)
+{
+    static const struct file_system *const nothing[] = {NULL};
+
+    (void)state;
+    assert_int_equal(file_unmount("/"), 0);
+    vfs_init(nothing);
+    assert_int_equal(mount_toy(NULL), -ENODEV);
+    vfs_init(NULL);
+    assert_int_equal(mount_toy(NULL), -ENODEV);
+    vfs_init(file_systems);
+    assert_int_equal(mount_toy(NULL), 0);
+}
+
+/* The first mount of a CPU makes its table, too. */
+static void test_mount_without_memory(void **state)
+{
+    unsigned failures = 0;
+    size_t blocks;
+    int status;
+
+    for (uint64_t n = 1;; n++) {
+        (void)teardown(state);
+        machine_attach(8 << 20);
+        ramblk_init(&disk, sectors, sizeof(sectors));
+        assert_int_equal(open_and_close("/"), -ENOENT);
+        vfs_check();
+        blocks = stats().block_count;
+        heap_fail(n);
+        status = mount_toy(NULL);
+        if (!heap_failed())
+            break;
+        assert_int_equal(status, -ENOMEM);
+        assert_true(list_empty(&disk.block.opens));
+        assert_int_equal(live(), 0);
+        /* The table stays. */
+        assert_int_equal(stats().block_count, blocks + (n > 1));
+        failures++;
+    }
+    heap_fail(0);
+    assert_int_equal(failures, 3); /* table, mount, root */
+    assert_int_equal(open_and_close("/dir"), 0);
+}
+
+/* ---- Files --------------------------------------------------------------- */
+
+static void test_read_is_cut_to_the_file(void **state)
+{
+    static const struct {
+        const char *path;
+        size_t size;
+        uint64_t offset;
+        size_t asked; /* of the file system; 0: nothing is */
+    } rows[] = {
+        {"/dir/huge", SIZE_MAX, 0, INT64_MAX},
+        {"/dir/huge", SIZE_MAX, 5, INT64_MAX},
+        {"/dir/huge", (size_t)INT64_MAX + 1, 0, INT64_MAX},
+        {"/dir/huge", INT64_MAX, 0, INT64_MAX},
+        {"/dir/huge", 50, UINT64_MAX - 60, 50},
+        {"/dir/huge", 50, UINT64_MAX - 50, 50},
+        {"/dir/huge", 50, UINT64_MAX - 20, 20},
+        {"/dir/huge", 50, UINT64_MAX, 0},
+        {"/small", 50, 0, 50},
+        {"/small", 100, 0, 100},
+        {"/small", 101, 0, 100},
+        {"/small", 50, 99, 1},
+        {"/small", 50, 100, 0},
+        {"/small", 50, 101, 0},
+        {"/small", 0, 0, 0},
+    };
+
+    (void)state;
+    read_result = 1;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        bool asked = rows[i].asked != 0;
+        struct file *file;
+
+        assert_int_equal(file_open(rows[i].path, &file), 0);
+        reads = 0;
+        ROW(rows[i].path,
+            file_read_at(file, NULL, rows[i].size, rows[i].offset) == asked);
+        assert_int_equal(reads, asked);
+        if (asked) {
+            assert_true(read_size == rows[i].asked);
+            assert_true(read_offset == rows[i].offset);
+        }
+        file_close(file);
+    }
+}
+
+/* The position moves by what was read, and stays when nothing was. */
+static void test_read_moves_the_position(void **state)
+{
+    struct file *file;
+
+    (void)state;
+    assert_int_equal(file_open("/small", &file), 0);
+    read_result = 30;
+    assert_int_equal(file_read(file, NULL, 40), 30);
+    read_result = -EIO;
+    assert_int_equal(file_read(file, NULL, 40), -EIO);
+    assert_int_equal(read_offset, 30);
+    read_result = 1;
+    assert_int_equal(file_read(file, NULL, 40), 1);
+    assert_int_equal(read_offset, 30);
+    assert_int_equal(file_read(file, NULL, 40), 1);
+    assert_int_equal(read_offset, 31);
+    file_close(file);
+}
+
+static void test_what_is_no_file(void **state)
+{
+    struct dir_entry entry;
+    struct file_stat stat;
+    struct file *file;
+    char buf[8];
+
+    (void)state;
+    assert_int_equal(file_open("/fifo", &file), 0);
+    assert_int_equal(file_read(file, buf, 8), -EINVAL);
+    assert_int_equal(dir_read(file, &entry), -ENOTDIR);
+    file_close(file);
+    assert_int_equal(file_stat("/small", true, &stat), -EIO);
+    assert_int_equal(file_stat("/fifo", true, &stat), 0);
+    assert_int_equal(stat.inode, 7);
+    assert_int_equal(file_read_link("/torn", buf, 8), -EUCLEAN);
+    assert_int_equal(file_read_link("/empty", buf, 8), 0);
+    assert_int_equal(file_read_link("/link", buf, 8), 8);
+    assert_memory_equal(buf, "dir/huge", 8);
+    assert_int_equal(file_read_link("/dir/bad", buf, 8), -EIO);
+    assert_int_equal(live(), 1);
+    assert_int_equal(file_open("/dir", &file), 0);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(dir_read(file, &entry), i < 2);
+    assert_int_equal(file_fstat(file, &stat), 0);
+    assert_int_equal(stat.inode, DIR);
+    file_close(file);
+    assert_int_equal(live(), 1);
+}
+
+int main(void)
+{
+#define ATTACHED(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        ATTACHED(test_walk_passes_errors_on),
+        ATTACHED(test_walk_link_limits),
+        ATTACHED(test_walk_without_memory),
+        ATTACHED(test_two_wait_for_one_load),
+        ATTACHED(test_mount_tries_file_systems),
+        ATTACHED(test_root_is_there_when_it_is_complete),
+        ATTACHED(test_unmount_while_files_are_open),
+        ATTACHED(test_mount_without_file_systems),
+        ATTACHED(test_mount_without_memory),
+        ATTACHED(test_read_is_cut_to_the_file),
+        ATTACHED(test_read_moves_the_position),
+        ATTACHED(test_what_is_no_file),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,483 @@
+/*
+ * What boot loaders say, right and damaged. The sources are pure, so they are
+ * included as they are: the hosted archive does not hold bare metal's.
+ */
+#include "hal/baremetal/base/regions.c"
+#include "hal/baremetal/firmware/loader.c"
+#include "tests/fakes/cmocka_all.h"
+#include "tests/fakes/physical.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { BASE = 0x500, SIZE = 128 * 1024, MIB = 1024 * 1024 };
+
+static uint8_t memory[SIZE];
+static struct loader_info info;
+
+static uint8_t *at(uint64_t address)
+{
+    return memory + (address - BASE);
+}
+
+static const char *parse(uint32_t magic, uint64_t address)
+{
+    memset(&info, 0xa5, sizeof(info));
+    physical_set(BASE, memory, SIZE);
+    return loader_parse(&info, &physical, magic, address);
+}
+
+static void entry_put(uint8_t *entry, uint64_t base, uint64_t size,
+                      uint32_t type)
+{
+    le64_put(entry, base);
+    le64_put(entry + 8, size);
+    le32_put(entry + 16, type);
+}
+
+/* ---- PVH ----------------------------------------------------------------- */
+
+enum {
+    PVH_INFO = BASE + 0x100,
+    PVH_TEXT = 0x2000,
+    PVH_LIST = 0x10000,
+    PVH_ENTRIES = 0x4000
+};
+
+static void pvh_build(void)
+{
+    memset(memory, 0, sizeof(memory));
+    le32_put(at(PVH_INFO), PVH_MAGIC);
+    le32_put(at(PVH_INFO) + PVH_VERSION, 1);
+    le32_put(at(PVH_INFO) + PVH_MODULE_COUNT, 2);
+    le64_put(at(PVH_INFO) + PVH_MODULE_LIST, PVH_LIST);
+    le64_put(at(PVH_INFO) + PVH_CMDLINE, PVH_TEXT);
+    le64_put(at(PVH_INFO) + PVH_RSDP, 0xf5a10);
+    le64_put(at(PVH_INFO) + PVH_MAP, PVH_ENTRIES);
+    le32_put(at(PVH_INFO) + PVH_MAP_COUNT, 5);
+    memcpy(at(PVH_TEXT), "log=debug -- a", 15);
+    le64_put(at(PVH_LIST), 32 * MIB);
+    le64_put(at(PVH_LIST) + 8, 5000);
+    le64_put(at(PVH_LIST) + 32, 60 * MIB);
+    le64_put(at(PVH_LIST) + 40, 1);
+    entry_put(at(PVH_ENTRIES), 0, 0x9fc00, 1);
+    entry_put(at(PVH_ENTRIES) + 24, 0x9fc00, 0x400, 2);
+    entry_put(at(PVH_ENTRIES) + 48, MIB, 63 * MIB - 0x800, 1);
+    entry_put(at(PVH_ENTRIES) + 72, 64 * MIB - 0x800, 0x800, 2);
+    entry_put(at(PVH_ENTRIES) + 96, UINT64_C(1) << 32, MIB, 1);
+}
+
+static void test_pvh(void **state)
+{
+    (void)state;
+    pvh_build();
+    assert_null(parse(0, PVH_INFO));
+    assert_string_equal(info.machine, "x86-64 by PVH");
+    assert_string_equal(info.cmdline, "log=debug -- a");
+    assert_int_equal(info.rsdp, 0xf5a10);
+    assert_int_equal(info.ram.count, 2);
+    assert_int_equal(info.ram.region[0].base, MIB);
+    assert_int_equal(info.ram.region[0].size, 63 * MIB - 0x1000);
+    assert_int_equal(info.ram.region[1].base, UINT64_C(1) << 32);
+    assert_int_equal(info.ram.region[1].size, MIB);
+    assert_int_equal(info.module_count, 2);
+    assert_int_equal(info.module_ignored, 0);
+    assert_int_equal(info.module[0].base, 32 * MIB);
+    assert_int_equal(info.module[0].size, 5000);
+    assert_int_equal(info.module[1].size, 1);
+}
+
+/* One field damaged: what comes of it. */
+static void test_pvh_damage(void **state)
+{
+    static const char other[] = "neither Multiboot2 nor PVH";
+    static const struct {
+        const char *name;
+        uint64_t field; /* its address */
+        unsigned width;
+        uint64_t value;
+        const char *error; /* part of the answer; NULL: none */
+        unsigned regions, modules, ignored;
+    } rows[] = {
+        {"magic", PVH_INFO, 4, 0x336ec579, other, 0, 0, 0},
+        {"version 0", PVH_INFO + PVH_VERSION, 4, 0, other, 0, 0, 0},
+        {"version 2", PVH_INFO + PVH_VERSION, 4, 2, NULL, 2, 2, 0},
+        {"no command line", PVH_INFO + PVH_CMDLINE, 8, 0, NULL, 2, 2, 0},
+        {"command line far up", PVH_INFO + PVH_CMDLINE, 8, UINT64_MAX - 4,
+         damaged, 0, 0, 0},
+        {"command line past the memory", PVH_INFO + PVH_CMDLINE, 8, BASE + SIZE,
+         damaged, 0, 0, 0},
+        {"map far up", PVH_INFO + PVH_MAP, 8, UINT64_MAX - 23, damaged, 0, 0,
+         0},
+        {"map at the end", PVH_INFO + PVH_MAP, 8, BASE + SIZE - 5 * 24 + 1,
+         damaged, 0, 0, 0},
+        {"map at 0", PVH_INFO + PVH_MAP, 8, 0, damaged, 0, 0, 0},
+        {"no map", PVH_INFO + PVH_MAP_COUNT, 4, 0, "no usable memory", 0, 0, 0},
+        {"map of low memory", PVH_INFO + PVH_MAP_COUNT, 4, 2,
+         "no usable memory", 0, 0, 0},
+        {"map without end", PVH_INFO + PVH_MAP_COUNT, 4, UINT32_MAX,
+         map_too_long, 0, 0, 0},
+        {"map of 1024", PVH_INFO + PVH_MAP_COUNT, 4, 1024, NULL, 2, 2, 0},
+        {"map of 1025", PVH_INFO + PVH_MAP_COUNT, 4, 1025, map_too_long, 0, 0,
+         0},
+        {"a size that wraps", PVH_ENTRIES + 104, 8, UINT64_MAX, NULL, 2, 2, 0},
+        {"usable over unusable", PVH_ENTRIES + 24, 8, 2 * MIB, NULL, 3, 2, 0},
+        {"unusable that wraps", PVH_ENTRIES + 80, 8, UINT64_MAX, NULL, 1, 2, 0},
+        {"no modules", PVH_INFO + PVH_MODULE_COUNT, 4, 0, NULL, 2, 0, 0},
+        {"modules without end", PVH_INFO + PVH_MODULE_COUNT, 4, UINT32_MAX,
+         damaged, 0, 0, 0},
+        {"1024 modules", PVH_INFO + PVH_MODULE_COUNT, 4, 1024, NULL, 2, 2, 0},
+        {"modules far up", PVH_INFO + PVH_MODULE_LIST, 8, UINT64_MAX - 63,
+         damaged, 0, 0, 0},
+        {"an empty module", PVH_LIST + 8, 8, 0, NULL, 2, 1, 0},
+        {"a module too long", PVH_LIST + 8, 8, 40 * MIB, NULL, 2, 1, 1},
+        {"a module that wraps", PVH_LIST + 8, 8, UINT64_MAX, NULL, 2, 1, 1},
+        {"a module above 4 GiB", PVH_LIST, 8, UINT64_C(1) << 32, NULL, 2, 1, 1},
+        {"a module in the ROM", PVH_LIST, 8, 0xf0000, NULL, 2, 1, 1},
+        {"a module in a hole", PVH_LIST, 8, 64 * MIB - 0x800, NULL, 2, 1, 1},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        const char *error;
+
+        pvh_build();
+        if (rows[i].width == 4)
+            le32_put(at(rows[i].field), (uint32_t)rows[i].value);
+        else
+            le64_put(at(rows[i].field), rows[i].value);
+        error = parse(0, PVH_INFO);
+        ROW(rows[i].name, (error == NULL) == (rows[i].error == NULL));
+        if (error != NULL) {
+            ROW(rows[i].name, strstr(error, rows[i].error) != NULL);
+            continue;
+        }
+        ROW(rows[i].name, info.ram.count == rows[i].regions);
+        ROW(rows[i].name, info.module_count == rows[i].modules);
+        ROW(rows[i].name, info.module_ignored == rows[i].ignored);
+    }
+}
+
+static void test_pvh_places(void **state)
+{
+    static const uint64_t places[] = {
+        0,           BASE - 1,      BASE + SIZE - PVH_SIZE + 1,
+        BASE + SIZE, UINT32_MAX,    UINT64_C(1) << 32,
+        UINT64_MAX,  UINT64_MAX - 8};
+
+    (void)state;
+    pvh_build();
+    for (size_t i = 0; i < COUNT_OF(places); i++)
+        assert_non_null(parse(0, places[i]));
+}
+
+/* Command lines around the end of a page and of what can be kept. */
+static void test_pvh_command_lines(void **state)
+{
+    static const struct {
+        uint64_t address;
+        size_t len;
+        bool ends; /* with a NUL */
+        bool good;
+    } rows[] = {
+        {0x2000, 0, true, true},       {0x2fff, 0, true, true},
+        {0x2ffe, 1, true, true},       {0x2fff, 1, true, true},
+        {0x2f00, 1000, true, true},    {0x2000, 4095, true, true},
+        {0x2fff, 4095, true, true},    {0x2000, 4096, true, false},
+        {0x2800, 4096, true, false},   {0x2000, 9000, true, false},
+        {0x1f500, 4095, false, false}, /* the memory ends with it */
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        const char *error;
+
+        pvh_build();
+        memset(at(PVH_TEXT), 0, 32);
+        le32_put(at(PVH_INFO) + PVH_MODULE_COUNT, 0);
+        le64_put(at(PVH_INFO) + PVH_MAP, 0x1f000);
+        entry_put(at(0x1f000), MIB, MIB, 1);
+        le32_put(at(PVH_INFO) + PVH_MAP_COUNT, 1);
+        le64_put(at(PVH_INFO) + PVH_CMDLINE, rows[i].address);
+        if (!rows[i].ends) {
+            le64_put(at(PVH_INFO) + PVH_MAP, 0x4000);
+            entry_put(at(0x4000), MIB, MIB, 1);
+            memset(at(rows[i].address), 'x', BASE + SIZE - rows[i].address);
+        } else {
+            memset(at(rows[i].address), 'x', rows[i].len);
+        }
+        error = parse(0, PVH_INFO);
+        assert_int_equal(error == NULL, rows[i].good);
+        if (error == NULL)
+            assert_int_equal(strlen(info.cmdline), rows[i].len);
+    }
+}
+
+/* ---- Multiboot2 ---------------------------------------------------------- */
+
+enum { MBI = 0x1000 };
+static uint64_t mbi_end;
+
+static uint8_t *tag_add(uint32_t type, uint32_t size)
+{
+    uint8_t *tag = at(mbi_end);
+
+    le32_put(tag, type);
+    le32_put(tag + 4, size);
+    mbi_end += (size + 7) & ~7U;
+    le32_put(at(MBI), (uint32_t)(mbi_end - MBI));
+    return tag;
+}
+
+static uint8_t *module_tag_add(uint32_t base, uint32_t end)
+{
+    uint8_t *tag = tag_add(TAG_MODULE, 17);
+
+    le32_put(tag + 8, base);
+    le32_put(tag + 12, end);
+    return tag;
+}
+
+static uint8_t *map_tag_add(unsigned count, uint32_t entry_size)
+{
+    uint8_t *tag = tag_add(TAG_MAP, 16 + count * entry_size);
+
+    le32_put(tag + 8, entry_size);
+    return tag;
+}
+
+static void mbi_begin(void)
+{
+    memset(memory, 0, sizeof(memory));
+    mbi_end = MBI + 8;
+}
+
+static void mbi_build(void)
+{
+    uint8_t *tag;
+
+    mbi_begin();
+    memcpy(tag_add(TAG_CMDLINE, 8 + 6) + 8, "a=b c", 6);
+    tag_add(2, 20); /* the loader's name: not for us */
+    module_tag_add(3 * MIB, 3 * MIB + 5000);
+    tag = map_tag_add(3, 32); /* longer entries than we know */
+    entry_put(tag + 16, MIB, 15 * MIB, 1);
+    entry_put(tag + 48, 8 * MIB, 4096, 3);
+    entry_put(tag + 80, UINT64_C(1) << 33, MIB, 1);
+    tag_add(TAG_RSDP, 8 + 20);
+    tag_add(TAG_END, 8);
+}
+
+static void test_multiboot(void **state)
+{
+    uint64_t first;
+
+    (void)state;
+    mbi_build();
+    assert_null(parse(LOADER_MULTIBOOT2, MBI));
+    assert_string_equal(info.machine, "x86-64 by Multiboot2");
+    assert_string_equal(info.cmdline, "a=b c");
+    assert_int_equal(info.ram.count, 3);
+    assert_int_equal(info.ram.region[0].size, 7 * MIB);
+    assert_int_equal(info.ram.region[1].base, 8 * MIB + 4096);
+    assert_int_equal(info.ram.region[2].base, UINT64_C(1) << 33);
+    assert_int_equal(info.module_count, 1);
+    assert_int_equal(info.module[0].base, 3 * MIB);
+    assert_int_equal(info.module[0].size, 5000);
+    first = mbi_end - 8 - 32 + 8;
+    assert_int_equal(info.rsdp, first);
+    /* The old RSDP counts when there is no new one, in whatever order. */
+    mbi_end -= 8;
+    tag_add(TAG_RSDP_2, 8 + 36);
+    tag_add(TAG_RSDP, 8 + 20);
+    assert_null(parse(LOADER_MULTIBOOT2, MBI));
+    assert_int_equal(info.rsdp, first + 32);
+}
+
+static void test_multiboot_tag_sizes(void **state)
+{
+    static const uint32_t sizes[] = {0,    1,          7,          9,
+                                     4096, 0xfffffff0, 0xfffffff9, UINT32_MAX};
+
+    (void)state;
+    /* A tag of a wrong size ends the list: what is before it counts. */
+    for (size_t i = 0; i < COUNT_OF(sizes); i++) {
+        uint8_t *tag;
+
+        mbi_begin();
+        entry_put(map_tag_add(1, 24) + 16, MIB, MIB, 1);
+        tag = tag_add(99, 8);
+        memcpy(tag_add(TAG_CMDLINE, 12) + 8, "abc", 4);
+        le32_put(tag + 4, sizes[i]);
+        assert_null(parse(LOADER_MULTIBOOT2, MBI));
+        assert_int_equal(info.ram.count, 1);
+        assert_string_equal(info.cmdline, "");
+    }
+}
+
+static void test_multiboot_damage(void **state)
+{
+    enum { MAP_AT = MBI + 8 };
+    static const struct {
+        const char *name;
+        uint64_t field;
+        uint32_t value;
+        bool good;
+        unsigned regions;
+    } rows[] = {
+        {"nothing", MAP_AT, TAG_MAP, true, 2},
+        {"size 0", MBI, 0, false, 0},
+        {"size 7", MBI, 7, false, 0},
+        {"no tag", MBI, 8, false, 0},
+        {"a size past memory", MBI, SIZE, false, 0},
+        {"a size without end", MBI, UINT32_MAX, false, 0},
+        {"entries of 0", MAP_AT + 8, 0, false, 0},
+        {"entries of 23", MAP_AT + 8, 23, false, 0},
+        {"entries of all", MAP_AT + 8, 48, true, 1},
+        {"longer entries", MAP_AT + 8, 49, false, 0},
+        {"entries that wrap", MAP_AT + 8, UINT32_MAX - 15, false, 0},
+        {"entries that wrap on", MAP_AT + 8, UINT32_MAX, false, 0},
+        {"a header only", MAP_AT + 4, 16, false, 0},
+        {"less than a header", MAP_AT + 4, 15, false, 0},
+        {"a part of an entry", MAP_AT + 4, 16 + 47, true, 1},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        uint8_t *tag;
+
+        mbi_begin();
+        tag = map_tag_add(2, 24);
+        entry_put(tag + 16, MIB, MIB, 1);
+        entry_put(tag + 40, 3 * MIB, MIB, 1);
+        tag_add(TAG_END, 8);
+        le32_put(at(rows[i].field), rows[i].value);
+        ROW(rows[i].name,
+            (parse(LOADER_MULTIBOOT2, MBI) == NULL) == rows[i].good);
+        if (rows[i].good)
+            ROW(rows[i].name, info.ram.count == rows[i].regions);
+    }
+}
+
+static void test_multiboot_modules(void **state)
+{
+    (void)state;
+    mbi_begin();
+    module_tag_add(2 * MIB, 3 * MIB);
+    module_tag_add(3 * MIB, 2 * MIB); /* backwards */
+    module_tag_add(5 * MIB, 5 * MIB); /* empty: none */
+    module_tag_add(5 * MIB + 1, 5 * MIB + 3);
+    module_tag_add(UINT32_MAX - 5, UINT32_MAX);
+    le32_put(module_tag_add(4 * MIB, 5 * MIB) + 4, 15); /* too short */
+    mbi_end -= 8; /* the next tag is where that one says */
+    module_tag_add(6 * MIB, 7 * MIB);
+    module_tag_add(6 * MIB, 7 * MIB);
+    module_tag_add(6 * MIB, 7 * MIB); /* a fifth one */
+    entry_put(map_tag_add(1, 24) + 16, MIB, 15 * MIB, 1);
+    assert_null(parse(LOADER_MULTIBOOT2, MBI));
+    assert_int_equal(info.module_count, HAL_MODULE_MAX);
+    assert_int_equal(info.module_ignored, 3);
+    assert_int_equal(info.module[1].base, 5 * MIB + 1);
+    assert_int_equal(info.module[1].size, 2);
+}
+
+/* Command lines without NUL, and too long ones. */
+static void test_multiboot_command_lines(void **state)
+{
+    static const struct {
+        uint32_t size;
+        bool good;
+    } rows[] = {{0, true},    {1, true},     {100, true},
+                {4095, true}, {4096, false}, {5000, false}};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        mbi_begin();
+        entry_put(map_tag_add(1, 24) + 16, MIB, MIB, 1);
+        memset(tag_add(TAG_CMDLINE, 8 + rows[i].size) + 8, 'x', rows[i].size);
+        assert_int_equal(parse(LOADER_MULTIBOOT2, MBI) == NULL, rows[i].good);
+        if (rows[i].good)
+            assert_int_equal(strlen(info.cmdline), rows[i].size);
+    }
+}
+
+static void test_multiboot_rsdp_too_short(void **state)
+{
+    (void)state;
+    mbi_begin();
+    entry_put(map_tag_add(1, 24) + 16, MIB, MIB, 1);
+    tag_add(TAG_RSDP, 8 + 19);
+    assert_null(parse(LOADER_MULTIBOOT2, MBI));
+    assert_int_equal(info.rsdp, 0);
+}
+
+/* Too many map entries in one tag; and more regions than the list holds. */
+static void test_multiboot_map_lengths(void **state)
+{
+    for (unsigned count = 1023; count <= 1025; count++) {
+        uint8_t *tag;
+
+        (void)state;
+        mbi_begin();
+        tag = map_tag_add(count, 24);
+        for (unsigned i = 0; i < count; i++)
+            entry_put(tag + 16 + 24 * i, (1 + 2 * (uint64_t)i) * MIB, MIB, 1);
+        if (count > 1024) {
+            assert_string_equal(parse(LOADER_MULTIBOOT2, MBI), map_too_long);
+            continue;
+        }
+        assert_null(parse(LOADER_MULTIBOOT2, MBI));
+        assert_int_equal(info.ram.count, HAL_REGION_MAX);
+        assert_int_equal(regions_size(&info.ram) + info.ram.dropped,
+                         (uint64_t)count * MIB);
+    }
+}
+
+/* ---- Both ---------------------------------------------------------------- */
+
+static void test_random_damage(void **state)
+{
+    (void)state;
+    for (unsigned seed = 0; seed < 20000; seed++) {
+        uint32_t magic = seed % 2 ? LOADER_MULTIBOOT2 : 0;
+        uint64_t from = magic != 0 ? MBI : PVH_INFO;
+
+        srand(seed);
+        if (magic != 0)
+            mbi_build();
+        else
+            pvh_build();
+        for (int k = rand() % 6; k >= 0; k--)
+            at(from)[rand() % 200] = (uint8_t)rand();
+        (void)parse(magic, from);
+        assert_true(info.module_count <= HAL_MODULE_MAX);
+        assert_true(strlen(info.cmdline) < LOADER_CMDLINE_SIZE);
+    }
+}
+
+static int forget(void **state)
+{
+    (void)state;
+    physical_set(0, NULL, 0);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_pvh),
+        cmocka_unit_test(test_pvh_damage),
+        cmocka_unit_test(test_pvh_places),
+        cmocka_unit_test(test_pvh_command_lines),
+        cmocka_unit_test(test_multiboot),
+        cmocka_unit_test(test_multiboot_tag_sizes),
+        cmocka_unit_test(test_multiboot_damage),
+        cmocka_unit_test(test_multiboot_modules),
+        cmocka_unit_test(test_multiboot_command_lines),
+        cmocka_unit_test(test_multiboot_rsdp_too_short),
+        cmocka_unit_test(test_multiboot_map_lengths),
+        cmocka_unit_test(test_random_damage),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, forget);
+}

@@ -1,0 +1,315 @@
+/*
+ * The checks themselves. A stack damaged in one place must stop the machine,
+ * which is a child process here, by SIGABRT.
+ */
+#include "tests/fakes/netbench.h"
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+/* clang-format off */
+#include <cmocka.h>
+/* clang-format on */
+
+static struct socket *sock;
+
+static int on_accept(struct service *service, struct socket *socket)
+{
+    (void)service;
+    sock = socket;
+    return 0;
+}
+
+static void on_receive(struct service *service, struct socket *socket)
+{
+    (void)service;
+    (void)socket;
+}
+
+static struct service service = {
+    .port = SERVICE_PORT, .accept = on_accept, .receive = on_receive};
+
+static struct tcp_conn *conn;
+
+/* A connection with 100 bytes in flight, 10 bytes received, and 5 more behind a
+ * gap of one byte. */
+static void open_connection(void)
+{
+    static const char text[100];
+
+    bench_open(8);
+    bench_serve(&service);
+    peer_connect(PEER_PORT, 1000, 60000);
+    assert_int_equal(socket_send(sock, text, 100), 100);
+    for (unsigned i = 0; i < 2; i++)
+        peer_send((struct peer_segment){.flags = ACK,
+                                        .seq = i == 0 ? 1012 : 1001,
+                                        .ack = 1,
+                                        .window = 60000,
+                                        .data = text,
+                                        .len = i == 0 ? 5 : 10});
+    peer_send((struct peer_segment){.flags = ACK,
+                                    .seq = 1020,
+                                    .ack = 1,
+                                    .window = 60000,
+                                    .data = text,
+                                    .len = 2});
+    conn = conn_find(bench.stack, PEER_ADDRESS, PEER_PORT, SERVICE_PORT);
+}
+
+/* How a number at `at` is changed: `value` is added, or set. */
+struct damage {
+    const char *name;
+    void *at;
+    size_t size;
+    bool is_set;
+    uint64_t value;
+};
+
+static void damage_do(const struct damage *damage)
+{
+    uint64_t value = 0;
+
+    memcpy(&value, damage->at, damage->size);
+    value = damage->is_set ? damage->value : value + damage->value;
+    memcpy(damage->at, &value, damage->size);
+}
+
+/* Whether stack_check() ends the process after the damage. */
+static bool is_noticed(const struct damage *damage)
+{
+    pid_t pid;
+    int status;
+
+    pid = fork();
+    if (pid == 0) {
+        if (damage != NULL)
+            damage_do(damage);
+        stack_check(bench.stack);
+        _exit(0);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    if (WIFSIGNALED(status)) {
+        assert_int_equal(WTERMSIG(status), SIGABRT);
+        return true;
+    }
+    assert_int_equal(WEXITSTATUS(status), 0);
+    return false;
+}
+
+#define ADD(field, by)                                         \
+    {                                                          \
+#field " + " #by, &(field), sizeof(field), false, (by) \
+    }
+#define SET(field, to)                                        \
+    {                                                         \
+#field " = " #to, &(field), sizeof(field), true, (to) \
+    }
+#define MINUS(n) ((uint64_t)0 - (n))
+
+static void all_noticed(const struct damage *rows, size_t count)
+{
+    assert_false(is_noticed(NULL));
+    for (size_t i = 0; i < count; i++) {
+        if (!is_noticed(&rows[i]))
+            fail_msg("not noticed: %s", rows[i].name);
+    }
+}
+
+static void test_damaged_connections(void **state)
+{
+    (void)state;
+    open_connection();
+    {
+        struct tcp_conn *c = conn;
+        const struct damage rows[] = {
+            SET(c->state, TCP_CLOSED),
+            SET(c->state, TCP_LAST_ACK + 1),
+            SET(c->state, TCP_SYN_RECEIVED),
+            SET(c->state, TCP_CLOSE_WAIT),
+            SET(c->state, TCP_FIN_WAIT_1),
+            SET(c->socket, 0),
+            SET(sock->conn, 0),
+            SET(c->fin_wanted, true),
+            SET(c->fin_taken, true),
+            SET(c->fin_known, true),
+            SET(c->is_counted, false),
+            ADD(c->local_port, 1),
+            SET(c->remote_port, 0),
+            ADD(c->remote, 1),
+            ADD(c->snd_una, 101),
+            ADD(c->snd_una, MINUS(1)),
+            ADD(c->snd_nxt, MINUS(101)),
+            ADD(c->snd_nxt, 1),
+            ADD(c->snd_max, 1),
+            SET(c->tx.used, 0),
+            ADD(c->tx.used, 4096),
+            ADD(c->tx.size, 1),
+            SET(c->tx.size, 1024),
+            ADD(c->tx.head, 2048),
+            SET(c->tx.base, 0),
+            ADD(c->snd_wnd, 1),
+            SET(c->mss, TCP_MSS_MIN - 1),
+            SET(c->mss, 1461),
+            SET(c->rto_ns, TCP_RTO_MIN_NS - 1),
+            SET(c->rto_ns, TCP_RTO_MAX_NS + 1),
+            SET(c->backoff, TCP_BACKOFF_MAX + 1),
+            SET(c->cwnd, 999),
+            SET(c->cwnd, TCP_CWND_MAX + 1),
+            SET(c->ssthresh, 1999),
+            ADD(c->recover, 1000),
+            SET(c->is_recovering, true),
+            ADD(c->rtt_seq, MINUS(100)),
+            ADD(c->rtt_seq, 1),
+            ADD(c->rcv_acked, 1),
+            ADD(c->rcv_adv, MINUS(100000)),
+            ADD(c->rcv_adv, 65536),
+            SET(c->rcv_scale, 1),
+            SET(c->range_count, TCP_RANGES_MAX + 1),
+            ADD(c->range[0].start, MINUS(1)),
+            SET(c->range[0].start, 1017),
+            SET(c->range[1].start, 1017),
+            ADD(c->range[1].end, 70000),
+            ADD(c->range[1].end, 4096),
+            SET(c->rx.used, 4096),
+            SET(c->rx.size, 0),
+            SET(c->discarded, TCP_DISCARD_MAX + 1),
+            SET(c->alarm[TCP_ALARM_REXMIT], TIME_NEVER),
+            SET(c->alarm[TCP_ALARM_LIFE], TIME_NEVER - 1),
+            SET(c->alarm[TCP_ALARM_IDLE], TIME_NEVER - 1),
+            SET(c->timer.deadline_ns, TIME_NEVER),
+            SET(c->timer.slot, 0),
+        };
+
+        all_noticed(rows, COUNT_OF(rows));
+    }
+    bench_close();
+}
+
+/* What is owed has an alarm. */
+static void test_damaged_alarms(void **state)
+{
+    (void)state;
+    open_connection();
+    peer_send((struct peer_segment){.flags = ACK,
+                                    .seq = 1011,
+                                    .ack = 101,
+                                    .window = 60000,
+                                    .data = "x",
+                                    .len = 1});
+    peer_send((struct peer_segment){.flags = ACK,
+                                    .seq = 1017,
+                                    .ack = 101,
+                                    .window = 60000,
+                                    .data = "xxx",
+                                    .len = 3});
+    peer_send((struct peer_segment){.flags = ACK,
+                                    .seq = 1022,
+                                    .ack = 101,
+                                    .window = 60000,
+                                    .data = "x",
+                                    .len = 1});
+    assert_true(conn->alarm[TCP_ALARM_ACK] != TIME_NEVER);
+    {
+        struct tcp_conn *c = conn;
+        const struct damage rows[] = {
+            SET(c->alarm[TCP_ALARM_ACK], TIME_NEVER),
+            SET(c->alarm[TCP_ALARM_REXMIT], TIME_NEVER - 1),
+            SET(c->is_probing, true),
+            SET(c->want_write, true),
+        };
+
+        all_noticed(rows, COUNT_OF(rows));
+    }
+    bench_close();
+}
+
+static void test_damaged_time_waits(void **state)
+{
+    (void)state;
+    open_connection();
+    socket_close(sock);
+    peer_send((struct peer_segment){
+        .flags = FIN | ACK, .seq = 1011, .ack = 102, .window = 60000});
+    assert_int_equal(conn->state, TCP_TIME_WAIT);
+    {
+        struct tcp_conn *c = conn;
+        struct net_stack *stack = bench.stack;
+        const struct damage rows[] = {
+            SET(c->alarm[TCP_ALARM_LIFE], TIME_NEVER),
+            SET(c->alarm[TCP_ALARM_ACK], TIME_NEVER - 1),
+            SET(c->state, TCP_CLOSING),
+            SET(c->is_counted, true),
+            ADD(c->rcv_nxt, 1),
+            ADD(c->snd_una, MINUS(1)),
+            SET(stack->time_wait_count, 0),
+            SET(stack->time_wait_max, 0),
+        };
+
+        all_noticed(rows, COUNT_OF(rows));
+    }
+    bench_close();
+}
+
+static void test_damaged_stacks(void **state)
+{
+    (void)state;
+    open_connection();
+    bench.net.is_full = true;
+    arp_announce(bench.stack);
+    bench.answers_arp = false;
+    peer_send((struct peer_segment){
+        .flags = ACK, .address = OUR_ADDRESS + 20, .target = 81});
+    {
+        struct net_stack *stack = bench.stack;
+        struct server *server = bench.server;
+        struct arp_entry *known = &stack->arp.entry[2][0];
+        struct arp_entry *asked = &stack->arp.entry[21][0];
+        struct packet *waiting =
+            container_of(asked->waiting.head, struct packet, node);
+        const struct damage rows[] = {
+            SET(bench.net.dev.queues[0].user, 0),
+            ADD(stack->tx_queued, 1),
+            SET(stack->tx_timer.slot, 0),
+            ADD(stack->conn_count, 1),
+            ADD(stack->time_wait_count, 1),
+            ADD(stack->budget.used, 1),
+            SET(stack->budget.limit, 100),
+            ADD(server->conn_count, 1),
+            SET(server->backlog, 0),
+            ADD(server->half_open_count, 1),
+            ADD(stack->arp.waiting_count, 1),
+            SET(stack->arp.timer.slot, 0),
+            ADD(known->address, 1),
+            SET(known->known, false),
+            SET(known->address, 0),
+            SET(asked->known, true),
+            SET(asked->asked, 0),
+            SET(asked->asked, ARP_TRIES + 1),
+            ADD(asked->waiting_count, 1),
+            ADD(waiting->len, 2048),
+            ADD(waiting->data, MINUS(200)),
+            ADD(waiting->data, 2048),
+        };
+
+        assert_int_equal(known->address, PEER_ADDRESS);
+        assert_int_equal(asked->address, OUR_ADDRESS + 20);
+        all_noticed(rows, COUNT_OF(rows));
+    }
+    bench.net.is_full = false;
+    bench_close();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_damaged_connections),
+        cmocka_unit_test(test_damaged_alarms),
+        cmocka_unit_test(test_damaged_time_waits),
+        cmocka_unit_test(test_damaged_stacks),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
