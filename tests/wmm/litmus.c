@@ -12,6 +12,7 @@
  *             whether it was so
  *   F.sc      a fence
  *   *y        load until it is not 0
+ *   @         a loop without an operation and without an end
  *   i W       send thread 1 an interrupt; wait for one
  *   ?0:1 ...  do the next step only if register 0 is 1
  *
@@ -35,7 +36,7 @@ enum { STEPS_MAX = 8, REGISTERS = 4 };
 void __tsan_atomic_thread_fence(int order);
 
 struct step {
-    char what; /* = (store) L + ^ F * i W ? */
+    char what; /* = (store) L + ^ F * @ i W ? */
     char where;
     unsigned reg;
     int value;
@@ -151,6 +152,9 @@ static void run(void)
         case 'W':
             wmm_interrupt_wait();
             break;
+        case '@':
+            for (;;)
+                ;
         case '?':
             if (reg[step->reg] != step->value)
                 step++;
@@ -396,6 +400,8 @@ const struct wmm_test wmm_litmus[] = {
          "d=1 y=1.rel", "*y.acq 0=d"),
     TEST("spin-for-ever", 2, finish2, "deadlock",
          "x=1", "*y"),
+    TEST("loop", 2, finish2, "an endless loop",
+         "x=1", "0=x @"),
     TEST("sleep", 2, finish2, "deadlock",
          "x=1 0=y ?0:1 i", "y=1 1=x ?1:0 W"),
     TEST("sleep+one-fence", 2, finish2, "deadlock",
