@@ -168,8 +168,8 @@ static void test_cpus_one_exclusive_user(void **state)
 
 static struct fault_plan plans[1];
 
-/* The CPU's request gets no answer within a second; another one, which has
- * more time, does. */
+/* The CPU's request gets no answer in time; another one, which has more time,
+ * does. */
 static struct {
     struct block_request request[2];
     struct slice slice[2];
@@ -207,7 +207,9 @@ static int ask_in_silence(unsigned cpu)
     }
     while (asked[cpu].status[0] == 1)
         thread_sleep(NS_PER_S / 200);
-    MUST(asked[cpu].status[0] == -ETIMEDOUT);
+    /* When a disk is given up, some may have had time left. */
+    MUST(asked[cpu].status[0] == -ETIMEDOUT ||
+         (disk.recover_status != 0 && asked[cpu].status[0] == -EIO));
     block_check(&disk.block);
     while (asked[cpu].status[1] == 1)
         thread_sleep(NS_PER_S / 200);
@@ -228,6 +230,8 @@ static int ask_in_silence(unsigned cpu)
 
 static int run_recovery(void *arg)
 {
+    unsigned timed_out = 0;
+
     MUST(disk_make() == 0);
     disk.silent_first = 2; /* of each queue */
     disk.silent_step = 100;
@@ -239,6 +243,9 @@ static int run_recovery(void *arg)
     }
     MUST(on_all(ask_in_silence) == 0);
     MUST(disk.recoveries > 0 && disk.recoveries <= CPUS);
+    for (unsigned i = 0; i < CPUS; i++)
+        timed_out += asked[i].status[0] == -ETIMEDOUT;
+    MUST(timed_out > 0);
     return 0;
 }
 
