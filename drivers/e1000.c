@@ -160,12 +160,11 @@ static void die(struct e1000 *e1000, const char *why)
     net_wake(queue_of(e1000)); /* what waits for room waits no more */
 }
 
-/* Without memory for the timer nobody watches, until a frame is sent. A reset
- * goes on with the next poll. */
 static void watch_in(struct e1000 *e1000, uint64_t ns)
 {
-    if (timer_set(&e1000->watchdog, time_ns() + ns) != 0)
-        log_warn("%s: no memory for a timer", e1000->net.device.name);
+    int status = timer_set(&e1000->watchdog, time_ns() + ns);
+
+    assert(status == 0); /* it is set, or it was a moment ago */
 }
 
 static void reset_begin(struct e1000 *e1000, const char *why)
@@ -213,11 +212,8 @@ static void reset_go_on(struct e1000 *e1000)
 {
     int status = e1000_chip_reset_poll(&e1000->chip);
 
-    if (status == -EAGAIN) {
-        if (!timer_is_set(&e1000->watchdog))
-            watch_in(e1000, RESET_POLL_NS);
+    if (status == -EAGAIN)
         return;
-    }
     if (status != 0) {
         die(e1000, "does not reset");
         return;
@@ -275,6 +271,8 @@ static void watchdog_run(struct timer *timer)
     struct e1000 *e1000 = container_of(timer, struct e1000, watchdog);
     uint64_t activity;
 
+    /* At once, so that nobody else gets its place among the timers. */
+    watch_in(e1000, state_of(e1000) == STATE_RESET ? RESET_POLL_NS : WATCH_NS);
     if (!is_live(e1000))
         return;
     watch(e1000);
@@ -346,8 +344,7 @@ static void tx_tell(struct e1000 *e1000, bool was_empty)
         return;
     e1000->tx_begun_ns = time_ns();
     e1000->watch_sent = e1000->sent;
-    if (!timer_is_set(&e1000->watchdog) ||
-        e1000->watchdog.deadline_ns > e1000->tx_begun_ns + WATCH_NS)
+    if (e1000->watchdog.deadline_ns > e1000->tx_begun_ns + WATCH_NS)
         watch_in(e1000, WATCH_NS);
 }
 
@@ -458,10 +455,22 @@ fail_timer:
     return status;
 }
 
+static void e1000_check(const struct net_device *dev)
+{
+    const struct e1000 *e1000 = container_of(dev, struct e1000, net);
+
+    assert(state_of(e1000) != STATE_OFF);
+    assert(timer_is_set(&e1000->watchdog) == (state_of(e1000) != STATE_DEAD));
+    assert(state_of(e1000) != STATE_DEAD || !dev->link_up);
+    e1000_rx_check(&e1000->rx);
+    e1000_tx_check(&e1000->tx);
+}
+
 static const struct net_ops e1000_ops = {.start = e1000_start,
                                          .poll = e1000_poll,
                                          .send = e1000_send,
-                                         .arm = e1000_arm};
+                                         .arm = e1000_arm,
+                                         .check = e1000_check};
 
 /* ---- Probe --------------------------------------------------------------- */
 

@@ -142,21 +142,24 @@ int e1000_chip_reset_poll(struct e1000_chip *chip)
 
     if (passed_ns < RESET_QUIET_NS)
         return -EAGAIN;
-    if ((e1000_read(chip, E1000_CTRL) & E1000_CTRL_RST) == 0)
+    if ((e1000_read(chip, E1000_CTRL) & E1000_CTRL_RST) == 0) {
+        chip->reset_begun_ns = 0;
         return 0;
+    }
     return passed_ns < RESET_GIVE_UP_NS ? -EAGAIN : -ETIMEDOUT;
 }
 
 int e1000_chip_reset(struct e1000_chip *chip)
 {
+    uint64_t deadline_ns = time_ns() + RESET_TIMEOUT_NS;
     int status;
 
-    e1000_chip_reset_begin(chip);
+    if (chip->reset_begun_ns == 0)
+        e1000_chip_reset_begin(chip);
     do {
         hal_cpu_relax();
         status = e1000_chip_reset_poll(chip);
-    } while (status == -EAGAIN &&
-             time_ns() - chip->reset_begun_ns < RESET_TIMEOUT_NS);
+    } while (status == -EAGAIN && time_ns() < deadline_ns);
     return status == 0 ? 0 : -ETIMEDOUT;
 }
 

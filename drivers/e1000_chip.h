@@ -18,7 +18,7 @@ struct e1000_chip {
     bool is_82574;
     /* owner CPU only: */
     bool is_msix;            /* set before e1000_chip_setup() */
-    uint64_t reset_begun_ns; /* while a reset is under way */
+    uint64_t reset_begun_ns; /* while a reset is under way, else 0 */
 };
 
 static inline uint32_t e1000_read(const struct e1000_chip *chip,
@@ -56,7 +56,8 @@ must_check int e1000_chip_address(const struct e1000_chip *chip,
 void e1000_chip_reset_begin(struct e1000_chip *chip);
 must_check int e1000_chip_reset_poll(struct e1000_chip *chip);
 
-/* Both, waiting at most 100 ms. Returns 0, -ETIMEDOUT. */
+/* Both, waiting at most 100 ms; a reset that is under way, of a start that has
+ * failed, is not begun again. Returns 0, -ETIMEDOUT. */
 must_check int e1000_chip_reset(struct e1000_chip *chip);
 
 /* Where the rings are: of `rx_size` and `tx_size` descriptors (multiples of

@@ -664,10 +664,16 @@ static int ne2000_start(struct net_device *dev)
     return 0;
 }
 
+static void check(const struct net_device *dev)
+{
+    ne2000_check(container_of(dev, struct ne2000, net));
+}
+
 static const struct net_ops ne2000_ops = {.start = ne2000_start,
                                           .send = ne2000_send,
                                           .poll = ne2000_poll,
-                                          .arm = ne2000_arm};
+                                          .arm = ne2000_arm,
+                                          .check = check};
 
 /* Fill in the card. Returns NULL, or why it is left out. */
 static const char *card_read(struct ne2000 *ne)

@@ -142,4 +142,6 @@ void net_check(const struct net_device *dev)
     /* A segment without its checksum is none. */
     assert((dev->offloads & segments) == 0 ||
            (dev->offloads & NET_TX_CSUM) != 0);
+    if (dev->ops->check != NULL)
+        dev->ops->check(dev);
 }

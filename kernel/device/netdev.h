@@ -72,6 +72,10 @@ struct net_ops {
      * one has come before: it interrupts nobody, so poll again.
      */
     bool (*arm)(struct net_queue *queue, bool on);
+
+    /* Assert what is always true of the driver's own, between two operations.
+     * CPU of queue 0. NULL: nothing. */
+    void (*check)(const struct net_device *dev);
 };
 
 struct net_device {
@@ -165,7 +169,8 @@ bool net_address_valid(const uint8_t mac[6]);
 /* The card behind a device, or NULL when it is none. */
 struct net_device *net_from_device(struct device *device);
 
-/* Assert what is always true of a card. CPU of queue 0. */
+/* Assert what is always true of a card that is started, and of its driver. CPU
+ * of queue 0. */
 void net_check(const struct net_device *dev);
 
 #endif

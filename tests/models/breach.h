@@ -8,7 +8,7 @@
 #include <stdbool.h>
 
 void model_breach(const char *format, ...)
-    __attribute__((format(printf, 1, 2)));
+    __attribute__((format(printf, 1, 2), noreturn));
 
 /* For tests of the model: whether fn(arg) ends in a breach that says `text`. */
 bool model_breaches(void (*fn)(void *arg), void *arg, const char *text);

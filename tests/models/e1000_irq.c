@@ -48,7 +48,7 @@ static void message_update(struct e1000_model *model, unsigned index)
         model->messages &= ~bit;
         return;
     }
-    if ((model->messages & bit) != 0)
+    if ((model->messages & bit) != 0 || model->forgetful)
         return;
     if ((entry & 8) == 0)
         model_breach("cause %#x is enabled, but IVAR gives it no vector", bit);

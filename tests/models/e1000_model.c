@@ -178,6 +178,15 @@ static uint32_t statistic_read(struct e1000_model *model, size_t at)
 
 /* ---- Link and PHY -------------------------------------------------------- */
 
+/* Whether the card accesses memory, or may: 82574 datasheet, 10.2.2.2. */
+static uint32_t master_status(const struct e1000_model *model)
+{
+    bool is_off =
+        (e1k_reg(model, CTRL) & CTRL_MASTER_OFF) != 0 && !model->master_stuck;
+
+    return e1k_is_82574(model) && !is_off ? STATUS_MASTER : 0;
+}
+
 bool e1k_link_up(const struct e1000_model *model)
 {
     return (e1k_reg(model, STATUS) & STATUS_LU) != 0;
@@ -196,8 +205,8 @@ static void link_update(struct e1000_model *model)
     else
         model->phy[PHY_STATUS] &=
             (uint16_t) ~(PHY_STATUS_LINK | PHY_STATUS_DONE); /* latches low */
-    model->reg[STATUS / 4] =
-        STATUS_FD | (up ? STATUS_LU | STATUS_SPEED_1000 : 0);
+    model->reg[STATUS / 4] = STATUS_FD | master_status(model) |
+                             (up ? STATUS_LU | STATUS_SPEED_1000 : 0);
     if (up != was_up)
         e1k_raise(model, LSC);
 }
@@ -418,7 +427,7 @@ void e1k_reset(struct e1000_model *model)
     memset(&model->reg[MTA / 4], 0xa5, 128 * 4);
     memset(&model->reg[VFTA / 4], 0xa5, 128 * 4);
     model->reg[CTRL / 4] = CTRL_FD | CTRL_SPEED_1000;
-    model->reg[STATUS / 4] = STATUS_FD;
+    model->reg[STATUS / 4] = STATUS_FD | master_status(model);
     model->reg[EECD / 4] = is_82574 ? 0x300 : 0x180;
     model->reg[FCAL / 4] = 0x00c28001;
     model->reg[FCAH / 4] = 0x100;
@@ -440,12 +449,19 @@ void e1k_reset(struct e1000_model *model)
     e1k_irq_update(model);
 }
 
+void e1k_forget(struct e1000_model *model)
+{
+    e1k_reset(model);
+    model->forgetful = true;
+}
+
 static void reset_begin(struct e1000_model *model)
 {
     unsigned kinds = fault_bit(FAULT_LATE) | fault_bit(FAULT_NEVER);
     enum model_fault fault = fault_among(model->faults, "reset", kinds);
 
     e1k_reset(model);
+    model->forgetful = false;
     model->resets++;
     model->resetting = true;
     model->reset_ns = hal_time_ns();

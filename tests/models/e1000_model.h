@@ -18,6 +18,9 @@
  * away does not give memory back: a frame that is on its way still arrives
  * (13.4.22).
  *
+ * A card that a fault has reset is as after CTRL.RST, but nobody has told the
+ * driver: until its own reset, what it writes to a tail has no effect.
+ *
  * Not there (a driver that uses it breaches): the EEPROM by EECD, packet
  * split, header split, MSI, wake-up, a BAR of ports.
  */
@@ -75,6 +78,7 @@ struct e1000_model {
     bool no_line;              /* no interrupt line is connected */
     bool no_msix;              /* the 82574L without the capability */
     bool no_cable;             /* no link, until e1000_model_link() */
+    bool master_stuck;         /* its accesses to memory do not end */
     struct fault_plan *faults; /* NULL: none */
 
     /* Every frame that leaves, without check sequence, padded. */
@@ -105,6 +109,7 @@ struct e1000_model {
     uint64_t rx_timer_ns[E1000_MODEL_RINGS], rx_limit_ns[E1000_MODEL_RINGS];
     uint64_t tx_timer_ns[E1000_MODEL_RINGS], tx_limit_ns[E1000_MODEL_RINGS];
 
+    bool forgetful; /* was reset by itself, the driver does not know yet */
     bool resetting;
     uint64_t reset_ns;
     unsigned reset_reads; /* of CTRL, still to come */

@@ -43,9 +43,11 @@ enum {
 
 /* CTRL, CTRL_EXT, STATUS. */
 enum {
-    CTRL_FD = 1, CTRL_SLU = 1 << 6, CTRL_SPEED_1000 = 1 << 9,
+    CTRL_FD = 1, CTRL_MASTER_OFF = 1 << 2, CTRL_SLU = 1 << 6,
+    CTRL_SPEED_1000 = 1 << 9,
     CTRL_RST = 1 << 26, CTRL_VME = 1 << 30,
     STATUS_FD = 1, STATUS_LU = 1 << 1, STATUS_SPEED_1000 = 1 << 7,
+    STATUS_MASTER = 1 << 19, /* 82574L */
     EXT_IAME = 1 << 27,
 };
 
@@ -98,6 +100,8 @@ static inline uint32_t e1k_reg(const struct e1000_model *model, unsigned at)
 /* e1000_model.c */
 bool e1k_link_up(const struct e1000_model *model);
 void e1k_reset(struct e1000_model *model);
+/* The same, and nobody has asked for it. */
+void e1k_forget(struct e1000_model *model);
 /* A statistics register: more by `count`, up to all ones. */
 void e1k_count(struct e1000_model *model, unsigned at, uint32_t count);
 void e1k_count64(struct e1000_model *model, unsigned at, uint32_t count);

@@ -514,7 +514,7 @@ static bool receive_begins(struct e1000_model *model, struct verdict *verdict,
         *size = SHORT_LENGTH;
         return true;
     case FAULT_RESET:
-        e1k_reset(model);
+        e1k_forget(model);
         return false;
     default:
         return true;

@@ -432,7 +432,7 @@ static bool transmit_begins(struct e1000_model *model, uint8_t *status)
         pci_card_spurious(&model->card);
         return true;
     case FAULT_RESET:
-        e1k_reset(model);
+        e1k_forget(model);
         return false;
     default:
         return true;

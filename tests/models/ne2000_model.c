@@ -415,6 +415,8 @@ static void tcr_write(struct ne2000_model *model, uint8_t value)
 {
     if ((value & 0xe0) != 0)
         model_breach("reserved bits of TCR: %#x", value);
+    if ((value & TCR_CRC) != 0)
+        model_breach("frames are to go without check sequence (TCR.CRC)");
     if (model->overflow == OVERFLOW_LOOPS && (value & TCR_LOOP) == 0) {
         if (!model->room_made)
             model_breach("after an overflow no room was made in the ring");

@@ -23,6 +23,7 @@ enum {
     RCR_AM = 1 << 3,
     RCR_PRO = 1 << 4,
     RCR_MON = 1 << 5,
+    TCR_CRC = 1, /* no check sequence is appended */
     TCR_LOOP = 3 << 1,
     RSR_PRX = 1,
     RSR_CRC = 1 << 1,

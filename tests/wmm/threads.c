@@ -68,10 +68,10 @@ static void on_fault(int signal)
 }
 
 /*
- * Code without atomic operations can loop for ever unnoticed otherwise. The timer
- * counts the time for which this process computes, and one look is not enough: a
- * machine that is busy or stood still stretches an execution, and that is no
- * fault of it.
+ * Code without atomic operations can loop for ever unnoticed otherwise. The
+ * timer counts the time for which this process computes, and one look is not
+ * enough: a machine that is busy or stood still stretches an execution, and
+ * that is no fault of it.
  */
 static void on_timer(int signal)
 {

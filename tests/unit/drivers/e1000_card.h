@@ -79,6 +79,7 @@ static inline void fresh_with(const struct kind *kind, size_t mem_bytes)
     model.sent = sent_note;
     wakes = sent_count = got_count = 0;
     sent_len = got_len = 0;
+    card = NULL;
     console_forget();
     time_starts();
     machine_attach(mem_bytes);
@@ -209,9 +210,12 @@ static inline bool sent_is(size_t len)
     return sent_len == (len < 60 ? 60 : len);
 }
 
+/* What must be true of both sides, and the end of the machine. */
 static inline void finish(void)
 {
     e1000_model_check(&model);
+    if (card != NULL && card->queue_count > 0)
+        net_check(card);
     machine_detach();
     sim_reset();
     clock_set(0);

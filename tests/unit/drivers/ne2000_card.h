@@ -217,6 +217,8 @@ static inline enum model_fault always(void *arg, const char *operation,
 
 static inline void finish(void)
 {
+    if (card != NULL && card->queue_count > 0)
+        net_check(card);
     machine_detach();
     sim_reset();
     clock_set(0);

@@ -726,6 +726,12 @@ static void reserved_tcr(void *arg)
     set(0x0d, 0x20);
 }
 
+static void without_check_sequence(void *arg)
+{
+    (void)arg;
+    set(0x0d, 1);
+}
+
 static void start_untold(void *arg)
 {
     (void)arg;
@@ -972,6 +978,7 @@ static const struct {
     {"IMR", start, reserved_imr, "of IMR"},
     {"RCR", start, reserved_rcr, "of RCR"},
     {"TCR", start, reserved_tcr, "of TCR"},
+    {"no check sequence", start, without_check_sequence, "TCR.CRC"},
     {"nothing set", plug, start_untold, "before DCR and TCR"},
     {"no ring", plug, start_without_ring, "a receive ring of"},
     {"a full ring", prepare, start_full, "its ring is full"},
