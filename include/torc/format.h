@@ -2,8 +2,8 @@
  * Formatted text: a printf subset into a buffer or a sink.
  *
  * Conversions: %d %i %u %x %X %p %s %c %%, with flags '-' '0', width (or *),
- * precision for %s (or .*), and sizes hh h l ll z j t. Anything else prints
- * itself, so a bad format is seen and harms nothing.
+ * '#' for %x and %X, precision for %s (or .*), and sizes hh h l ll z j t.
+ * Anything else prints itself, so a bad format is seen and harms nothing.
  */
 #ifndef TORC_FORMAT_H
 #define TORC_FORMAT_H

@@ -10,6 +10,7 @@ enum { WIDTH_MAX = 99999 }; /* that a format may ask for */
 struct spec {
     bool left;
     bool zero;
+    bool prefix; /* 0x before what is not 0 */
     bool upper;
     int width;
     int precision; /* -1: none */
@@ -57,6 +58,15 @@ static void put_unsigned(const struct sink *sink, const struct spec *spec,
         value /= base;
     } while (value != 0);
     put_number(sink, spec, sign, digits + at, (int)sizeof(digits) - at);
+}
+
+static void put_hex(const struct sink *sink, const struct spec *spec,
+                    uint64_t value)
+{
+    const char *prefix = spec->upper ? "0X" : "0x";
+
+    put_unsigned(sink, spec, spec->prefix && value != 0 ? prefix : "", value,
+                 16);
 }
 
 static void put_string(const struct sink *sink, const struct spec *spec,
@@ -149,6 +159,8 @@ static const char *parse_spec(const char *format, struct arguments *args,
             spec->left = true;
         else if (*format == '0')
             spec->zero = true;
+        else if (*format == '#')
+            spec->prefix = true;
         else
             break;
     }
@@ -199,7 +211,7 @@ static bool put_conversion(const struct sink *sink, struct spec *spec,
     case 'x':
     case 'X':
         spec->upper = spec->kind == 'X';
-        put_unsigned(sink, spec, "", take_unsigned(args, spec->size), 16);
+        put_hex(sink, spec, take_unsigned(args, spec->size));
         return true;
     case 'p':
         put_unsigned(sink, spec, "0x", (uintptr_t)va_arg(args->list, void *),

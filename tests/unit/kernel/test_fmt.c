@@ -33,6 +33,10 @@ static void test_fmt_numbers_as_libc(void **state)
     SAME("[%9d] [%19d] [%-90d]", 1, 2, 3);
     SAME("%02u:%06u", 3u, 77u);
     SAME("%p", (void *)0x1234);
+    SAME("%#x %#X %#lx %#hhx", 0xbeefu, 0xbeefu, 1ul << 63, 0x1ffu);
+    SAME("%#x %#X [%#5x] [%#05x]", 0u, 0u, 0u, 0u);
+    SAME("[%#10x] [%-#10x] [%#010x] [%0#10X] [%#3x]", 0xau, 0xau, 0xau, 0xau,
+         0xabcdu);
 }
 
 static void test_fmt_strings_as_libc(void **state)
