@@ -1,34 +1,43 @@
-#!/bin/sh
-# Run the test programs given, a line each, and print the totals of all, which begin
-# with NAME. The whole output of a program is shown only when it fails.
+#!/bin/bash
+# Run the test programs given, JOBS of them at a time (one for each processor), a line
+# each, and print the totals of all, which begin with NAME. The whole output of a program
+# is shown only when it fails.
 #
 #   run_unit.sh [--name NAME] PROGRAM...
-name=unit
+export name=unit
 if [ "$1" = --name ]; then
     name="$2"
     shift 2
 fi
-passed=0
-failed=0
 # Each program starts machines in child processes while contexts of its own live.
 export TSAN_OPTIONS="die_after_fork=0 $TSAN_OPTIONS"
-for program in "$@"; do
-    log="$program.log"
-    timeout 300 "$program" >"$log" 2>&1
+
+run() { # PROGRAM: prints one line, or more when it fails, in one piece
+    local program="$1" log="$1.log" status ok bad
+    timeout 300 "$program" >"$log" 2>&1 </dev/null
     status=$?
     ok=$(grep -c '^\[       OK \]' "$log")
     bad=$(sed -n 's/^ *\([0-9]*\) FAILED TEST(S)$/\1/p' "$log")
     if [ "$status" -ne 0 ] && [ -z "$bad" ]; then
         bad=1 # crashed, or too slow
     fi
-    passed=$((passed + ok))
-    failed=$((failed + ${bad:-0}))
+    echo "$ok ${bad:-0}" >"$program.count"
     if [ "$status" -ne 0 ]; then
-        cat "$log"
-        printf 'FAIL %s (exit status %s)\n' "$program" "$status"
+        flock "$0" cat "$log" - <<<"FAIL $program (exit status $status)"
     else
         printf 'ok   %-40s %3s tests\n' "${program#*/"$name"/}" "$ok"
     fi
-done
-printf '%s: %s passed, %s failed\n' "$name" "$passed" "$failed"
-[ "$failed" -eq 0 ]
+}
+export -f run
+
+counts=("${@/%/.count}")
+rm -f "${counts[@]}"
+printf '%s\0' "$@" | xargs -0 -P "${JOBS:-$(nproc)}" -I{} bash -c 'run "$1"' "$0" {}
+# One that has no count was not run.
+cat "${counts[@]}" 2>/dev/null | awk -v name="$name" -v programs="$#" '
+    { passed += $1; failed += $2; programs-- }
+    END {
+        failed += programs
+        printf "%s: %d passed, %d failed\n", name, passed, failed
+        exit failed > 0
+    }'
