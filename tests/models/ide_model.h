@@ -71,6 +71,7 @@ struct ide_model_drive {
     /* May change what IDENTIFY says before the checksum is made. */
     void (*identify)(struct ide_model_drive *drive, uint16_t word[256]);
     bool bad_checksum;
+    uint64_t bad_read, bad_write; /* a sector that cannot be; 0: none */
 
     /* How it fails when it does: FAULT_FAIL, FAULT_LATE. May change. */
     uint8_t fail_error;  /* error register; 0: as usual for the command */

@@ -394,12 +394,27 @@ static bool dma_step(struct ide_model_drive *drive)
     return true;
 }
 
+/* Where the command strikes: in its middle if that is its fault, or at a bad
+ * sector. */
+static void stop_find(struct ide_model_drive *drive)
+{
+    uint64_t bad = drive->is_write ? drive->bad_write : drive->bad_read;
+    uint64_t stop = drive->total / 2;
+
+    drive->stop_at = NO_STOP;
+    if (bad != 0 && bad >= drive->lba && bad - drive->lba < drive->total) {
+        stop = bad - drive->lba;
+        drive->fault = FAULT_FAIL;
+    }
+    if (strikes_at_stop(drive))
+        drive->stop_at = (uint32_t)stop / drive->block * drive->block;
+}
+
 /* A read or write was accepted: find out what it transfers. */
 static void transfer_begin(struct ide_model_drive *drive, uint32_t block)
 {
     drive->done = 0;
     drive->block = block;
-    drive->stop_at = NO_STOP;
     if (!extent_read(drive)) {
         put_address(drive,
                     drive->lba < drive->sectors ? drive->sectors : drive->lba);
@@ -407,8 +422,7 @@ static void transfer_begin(struct ide_model_drive *drive, uint32_t block)
         end(drive, DRDY | ERR, IDNF);
         return;
     }
-    if (strikes_at_stop(drive))
-        drive->stop_at = drive->total / 2 / block * block;
+    stop_find(drive);
     if (drive->is_dma) {
         if (drive->dma_mode == 0)
             model_breach("a DMA command, and no DMA mode is set: SET FEATURES "

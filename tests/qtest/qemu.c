@@ -404,10 +404,11 @@ static void *watch(void *arg)
 
 /* ---- The machine --------------------------------------------------------- */
 
-void qemu_attach(void)
+void qemu_attach(const char *cmdline)
 {
     const struct host_config config = {
         .mem_bytes = OUR_SIZE,
+        .cmdline = cmdline,
         .quiet = true,
         .fill = !memory_is_used, /* else it holds what the last one left */
         .memory_file = memory_file,

@@ -30,9 +30,10 @@ void qemu_stop(void);
 
 /*
  * Begin and end a machine of ours, with QEMU's memory, one CPU and no devices:
- * firmware_run() finds those. As machine_attach() and machine_detach().
+ * firmware_run() finds those. As machine_attach() and machine_detach(). The
+ * command line may be NULL.
  */
-void qemu_attach(void);
+void qemu_attach(const char *cmdline);
 void qemu_detach(void);
 
 /* Access a register or memory of QEMU's machine: 1, 2 or 4 bytes. */

@@ -24,7 +24,8 @@ enum {
 
 static struct block_device *disk;
 static struct block_open disk_open;
-static uint8_t *wanted; /* what the disk must hold */
+static uint64_t first;  /* sector of the disk, of those that are used */
+static uint8_t *wanted; /* what they must hold */
 static struct buf *memory;
 static uint8_t *buf; /* its bytes */
 static uint64_t seed;
@@ -47,6 +48,7 @@ static uint32_t draw(uint32_t below)
 static void machine_begin(const struct block_side *side)
 {
     side->begin(side);
+    first = side->first;
     assert_int_equal(side->driver->probe(), 0);
     disk = block_from_device(device_find(DEVICE_BLOCK, 0));
     if (disk == NULL)
@@ -135,6 +137,13 @@ static void status_check(int status, uint64_t sector, uint32_t count,
                                                          : -EINVAL);
 }
 
+/* Sector number `sector` of those that are used. The last one that there can be
+ * stays what it is. */
+static uint64_t place(uint64_t sector)
+{
+    return sector <= UINT64_MAX - first ? first + sector : sector;
+}
+
 static void read_one(struct transcript *out, uint64_t sector, uint32_t count)
 {
     uint32_t size = count * BLOCK_SECTOR_SIZE;
@@ -143,7 +152,7 @@ static void read_one(struct transcript *out, uint64_t sector, uint32_t count)
     int status;
 
     memset(buf, 0xee, size + 1);
-    status = block_read(&disk_open, sector, vec, pieces);
+    status = block_read(&disk_open, place(sector), vec, pieces);
     transcript_add(out, "read %llu+%u: %d, %016llx", (unsigned long long)sector,
                    count, status,
                    (unsigned long long)transcript_sum(buf, size));
@@ -162,7 +171,7 @@ static void write_one(struct transcript *out, uint64_t sector, uint32_t count)
 
     for (size_t i = 0; i < size; i += 4)
         le32_put(buf + i, draw(UINT32_MAX));
-    status = block_write(&disk_open, sector, vec, pieces);
+    status = block_write(&disk_open, place(sector), vec, pieces);
     transcript_add(out, "write %llu+%u: %d", (unsigned long long)sector, count,
                    status);
     status_check(status, sector, count, true);
@@ -270,7 +279,7 @@ static void flight_make(unsigned i, const struct many *many)
     *flight = (struct flight){
         .request = {.op = many->op,
                     .flags = many->flags,
-                    .sector = i * many->stride,
+                    .sector = first + i * many->stride,
                     .sectors = 1,
                     .count = has_data,
                     .vec = &flight->piece,
@@ -366,7 +375,7 @@ static void about(struct transcript *out)
 {
     transcript_add(out, "sectors %llu, %s", (unsigned long long)disk->sectors,
                    disk->read_only ? "read-only" : "writable");
-    assert_int_equal(disk->sectors, SCENARIO_SECTORS);
+    assert_int_equal(disk->sectors, first + SCENARIO_SECTORS);
 }
 
 void scenario_block(const struct block_side *side, struct transcript *out)
@@ -405,8 +414,8 @@ static void faulty_one(struct transcript *out, bool is_write, uint64_t sector,
                        uint32_t count)
 {
     const struct slice piece = {memory, 0, count * BLOCK_SECTOR_SIZE};
-    int status = is_write ? block_write(&disk_open, sector, &piece, 1)
-                          : block_read(&disk_open, sector, &piece, 1);
+    int status = is_write ? block_write(&disk_open, first + sector, &piece, 1)
+                          : block_read(&disk_open, first + sector, &piece, 1);
 
     transcript_add(out, "%s %llu+%u: %d", is_write ? "write" : "read",
                    (unsigned long long)sector, count, status);

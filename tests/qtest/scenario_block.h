@@ -16,6 +16,8 @@ enum {
     SCENARIO_FAULTY = 2, /* these two cannot be read, or written */
     SCENARIO_BAD_READ = 100,
     SCENARIO_BAD_WRITE = 300,
+    /* For `first`: the middle of the sectors is where 28 bits end. */
+    SCENARIO_AT_28_BITS = (1 << 28) - SCENARIO_SECTORS / 2,
 };
 
 /* A device that answers to the driver. */
@@ -36,6 +38,9 @@ struct block_side {
 
     /* Take it down; `disk` becomes what the disk holds. */
     void (*unmake)(const struct block_side *side, uint8_t *disk);
+
+    const char *cmdline; /* of the machine; NULL: none */
+    uint64_t first;      /* sectors of the disk, of zeros, before those */
 
     const void *options; /* the side's own */
 };

@@ -4,6 +4,8 @@
 
 #include "tests/qtest/scenario_block.h"
 
-extern const struct block_side model_ide;
+/* By DMA or by PIO; a disk that 28 bits can address, or one that needs 48. */
+extern const struct block_side model_ide, model_ide_pio;
+extern const struct block_side model_ide_48, model_ide_48_pio;
 
 #endif

@@ -48,7 +48,8 @@ void qemu_block_make(const struct block_side *side, unsigned kind)
     if (disk == NULL || disk_file < 0)
         qemu_die("no memory for a disk");
     scenario_fill(disk);
-    if (write(disk_file, disk, DISK_SIZE) != DISK_SIZE)
+    if (pwrite(disk_file, disk, DISK_SIZE, (off_t)side->first * 512) !=
+        DISK_SIZE)
         qemu_die("cannot write a disk");
     free(disk);
     drive_option(drive, sizeof(drive), kind);
@@ -61,7 +62,7 @@ void qemu_block_begin(const struct block_side *side)
 {
     const struct qemu_block *options = side->options;
 
-    qemu_attach();
+    qemu_attach(side->cmdline);
     firmware_run(options->machine);
 }
 
@@ -82,7 +83,8 @@ void qemu_block_unmake(const struct block_side *side, uint8_t *disk)
 
     qemu_report(side->name, options->by_message);
     qemu_stop();
-    if (pread(disk_file, disk, DISK_SIZE, 0) != DISK_SIZE)
+    if (pread(disk_file, disk, DISK_SIZE, (off_t)side->first * 512) !=
+        DISK_SIZE)
         qemu_die("cannot read a disk");
     close(disk_file);
 }

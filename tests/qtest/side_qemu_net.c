@@ -34,7 +34,7 @@ void qemu_net_begin(const struct net_side *side)
 {
     const struct qemu_net *options = side->options;
 
-    qemu_attach();
+    qemu_attach(NULL);
     firmware_run(options->machine);
 }
 

@@ -27,6 +27,12 @@ struct row {
 #define READ_ONLY &virtio_blk_driver, scenario_block_read_only, &model_block
 #define FAULTY    &virtio_blk_driver, scenario_block_faulty, &model_block
 #define IDE_HAND  NULL, scenario_ide, &model_ide
+#define IDE       &ide_driver, scenario_block
+#define IDE_BAD   &ide_driver, scenario_block_faulty
+
+/* A disk at the first channel of the PIIX3, a CD at the second. */
+#define PIIX3 \
+    "-device", "ide-hd,drive=disk,bus=ide.0", "-device", "ide-cd,bus=ide.1"
 
 /* clang-format off */
 static const struct row rows[] = {
@@ -60,9 +66,17 @@ static const struct row rows[] = {
      {MICROVM, {NO_LEGACY, "-device", "virtio-blk-device,drive=disk"}, false}},
     {"pc, virtio with bad sectors", FAULTY, {MODEL_PCI, USUAL},
      {"pc", {"-device", "virtio-blk-pci,drive=disk"}, true}},
-    {"pc, IDE by hand", IDE_HAND, {0, 0},
-     {"pc", {"-device", "ide-hd,drive=disk,bus=ide.0",
-             "-device", "ide-cd,bus=ide.1"}, false}},
+    {"pc, IDE by DMA", IDE, &model_ide, {0, 0}, {"pc", {PIIX3}, false}},
+    {"pc, IDE by PIO", IDE, &model_ide_pio, {0, 0}, {"pc", {PIIX3}, false}},
+    {"pc, IDE by DMA, 48 bits", IDE, &model_ide_48, {0, 0},
+     {"pc", {PIIX3}, false}},
+    {"pc, IDE by PIO, 48 bits", IDE, &model_ide_48_pio, {0, 0},
+     {"pc", {PIIX3}, false}},
+    {"pc, IDE by DMA, bad sectors", IDE_BAD, &model_ide, {0, 0},
+     {"pc", {PIIX3}, false}},
+    {"pc, IDE by PIO, bad sectors", IDE_BAD, &model_ide_pio, {0, 0},
+     {"pc", {PIIX3}, false}},
+    {"pc, IDE by hand", IDE_HAND, {0, 0}, {"pc", {PIIX3}, false}},
 };
 /* clang-format on */
 
@@ -77,6 +91,8 @@ static void run(const void *arg, struct transcript *out)
         .serve = qemu_block_serve,
         .end = qemu_block_end,
         .unmake = qemu_block_unmake,
+        .cmdline = row->model->cmdline,
+        .first = row->model->first,
         .options = &row->qemu,
     };
 

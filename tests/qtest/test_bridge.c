@@ -23,7 +23,7 @@ static const char *const virtio_rng[] = {"-device", "virtio-rng-pci", NULL};
 static void open_machine(const char *machine, const char *const *args)
 {
     qemu_start(machine, args);
-    qemu_attach();
+    qemu_attach(NULL);
     firmware_run(machine);
 }
 

@@ -6,6 +6,7 @@
 #include "tests/qtest/program.h"
 #include "tests/qtest/scenario_e1000.h"
 #include "tests/qtest/scenario_ne2000.h"
+#include "tests/qtest/scenario_offload.h"
 #include "tests/qtest/side_model_e1000.h"
 #include "tests/qtest/side_model_ne2000.h"
 #include "tests/qtest/side_model_net.h"
@@ -33,6 +34,7 @@ struct row {
 /* The driver, what is done with it, and the model. */
 #define VIRTIO &virtio_net_driver, scenario_net, &model_net
 #define HAND   NULL, scenario_e1000
+#define E1000  &e1000_driver
 
 /* clang-format off */
 static const struct row rows[] = {
@@ -60,6 +62,10 @@ static const struct row rows[] = {
      {"pc", {"-device", "e1000," CARD}, false}},
     {"q35, 82574L", &e1000_driver, scenario_net, &model_82574l, {0, 0},
      {"q35", {"-device", "e1000e," CARD}, true}},
+    {"pc, 82540EM with offloads", E1000, scenario_offload, &model_82540em,
+     {0, 0}, {"pc", {"-device", "e1000," CARD}, false}},
+    {"q35, 82574L with checksums", E1000, scenario_checksums, &model_82574l,
+     {0, 0}, {"q35", {"-device", "e1000e," CARD}, true}},
     {"pc, NE2000", &ne2000_driver, scenario_net, &model_ne2000, {0, 0},
      {"pc", {"-device", "ne2k_pci," CARD}, false}},
     {"pc, 82540EM by hand", HAND, &model_82540em, {0, 0},
