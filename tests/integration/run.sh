@@ -422,8 +422,8 @@ test_serving_pc_ide_dma_e1000() { serving "pc ide-dma e1000"; }
 test_serving_pc_ide_pio_legacy() { serving "pc ide-pio legacy"; }
 test_serving_q35_modern_e1000e() { serving "q35 modern e1000e"; }
 
-# On a tap, in a network namespace of its own: ping, and the list of checks.
-test_web_host_tap() {
+# The rest of a test, on_tap_NAME, in a network namespace of its own that has a tap.
+on_tap() {
     local user
     user=$([ "$(id -u)" -eq 0 ] || echo --map-root-user)
     [ -r /dev/net/tun ] && unshare $user --net true ||
@@ -432,19 +432,92 @@ test_web_host_tap() {
     TEST_NAME=$TEST_NAME unshare $user --net "$0" --tap
 }
 in_namespace() {
-    local url=http://192.168.77.2:80 # a minimal system knows no port by name
     ip link set lo up
     ip tuntap add dev torc0 mode tap || die "no tap here"
     ip address add 192.168.77.1/24 dev torc0
     ip link set torc0 up
+    "on_tap_$TEST_NAME" http://192.168.77.2:80 # a minimal system knows no port by name
+}
+tap_web() { # URL [OPTIONS...]
+    local url="$1"
+    shift
     start "$work/$TEST_NAME.machine" "$build/host/webserver" --mem 32m \
-        --disk "$work/site4k.img,ro" --net tap=torc0 -- net=192.168.77.2/24
+        --disk "$work/site4k.img,ro" --net tap=torc0 "$@" -- net=192.168.77.2/24
     await "$url/" "$work/$TEST_NAME.machine"
+}
+
+# Ping, and the list of checks.
+test_web_host_tap() { on_tap; }
+on_tap_web_host_tap() {
+    local url="$1"
+    tap_web "$url"
     ping -c 3 -i 0.2 -s 1400 192.168.77.2 || die "ping"
     check_files "$url"
     check_parallel "$url"
     check_big "$url"
     check_load "$url" 2
+}
+
+# tshark reads what --pcap has written.
+pcap_frames() { # FILTER: how many
+    tshark -r "$work/$TEST_NAME.pcapng" -o ip.check_checksum:TRUE \
+        -o tcp.check_checksum:TRUE -Y "$1" >"$work/$TEST_NAME.frames" || die "tshark"
+    wc -l <"$work/$TEST_NAME.frames"
+}
+pcap_expect() { # COUNT FILTER
+    local got
+    got=$(pcap_frames "$2")
+    [ "$got" -eq "$1" ] || die "$got frames and not $1 are: $2"
+}
+pcap_check() { # REQUESTS: of as many files
+    kill $child
+    wait $child
+    ! grep 'torc: ' "$work/$TEST_NAME.machine" || die "it complains"
+    [ "$(pcap_frames tcp)" -gt 100 ] || die "next to nothing is in the file"
+    pcap_expect "$1" "http.request && frame.packet_flags_direction == 1"
+    pcap_expect "$1" "http.response.code == 200 && frame.packet_flags_direction == 2"
+    pcap_expect 0 "_ws.malformed"
+    pcap_expect 0 "tcp.analysis.lost_segment || tcp.analysis.ack_lost_segment"
+    pcap_expect 0 "ip.checksum.status == Bad"
+    # A checksum is wrong only where it was left to others (bit 9).
+    pcap_expect 0 "tcp.checksum.status == Bad && !(frame.packet_flags & 0x200)"
+}
+test_pcap_host() {
+    local url port i
+    port=$(free_port)
+    url="http://127.0.0.1:$port"
+    start "$work/$TEST_NAME.machine" "$build/host/webserver" --cpus 2 --mem 64m \
+        --disk "$work/site4k.img,ro" --pcap "$work/$TEST_NAME.pcapng" \
+        --net "user,hostfwd=tcp:127.0.0.1:$port-:80"
+    await "$url/" "$work/$TEST_NAME.machine"
+    for i in 1 2 3 4 5 6 7 8 9; do
+        curl -s --max-time 120 "$url/size-1048577.bin" |
+            cmp -s - "$site/size-1048577.bin" || die "the file differs"
+    done
+    pcap_check 10
+    pcap_expect 0 "frame.packet_flags & 0x200" # libslirp leaves nothing to others
+}
+test_pcap_tap() { on_tap; }
+on_tap_pcap_tap() {
+    local url="$1"
+    tap_web "$url" --pcap "$work/$TEST_NAME.pcapng"
+    curl -s --max-time 120 "$url/size-1048577.bin" |
+        cmp -s - "$site/size-1048577.bin" || die "the file differs"
+    pcap_check 2
+    [ "$(pcap_frames "tcp && frame.packet_flags & 0x200")" -gt 100 ] ||
+        die "no checksum was left to the host"
+}
+# A full disk is no reason to stop.
+test_pcap_full() {
+    local port
+    port=$(free_port)
+    start "$work/$TEST_NAME.machine" "$build/host/webserver" --mem 64m \
+        --disk "$work/site4k.img,ro" --pcap /dev/full \
+        --net "user,hostfwd=tcp:127.0.0.1:$port-:80"
+    await "http://127.0.0.1:$port/" "$work/$TEST_NAME.machine"
+    await_text "No space left" "$work/$TEST_NAME.machine" || die "it says nothing"
+    check_files "http://127.0.0.1:$port"
+    [ "$(grep -c 'torc: ' "$work/$TEST_NAME.machine")" -eq 1 ] || die "not one line"
 }
 
 test_big_host() {

@@ -38,6 +38,9 @@ const char host_args_help[] =
     "                   the process, and what the wire does to the frames "
     "that\n"
     "                   this card sends: see docs/hosted.md\n"
+    "  --pcap FILE[,snap=N]\n"
+    "                   write the frames of all cards to a file for tshark\n"
+    "                   (pcapng); snap: N bytes of each frame at most\n"
     "  --module FILE    a file in memory at boot\n"
     "  --help           this text\n";
 
@@ -182,6 +185,28 @@ static int module_parse(struct host_args *args, char *text)
     return 0;
 }
 
+static int pcap_parse(struct host_args *args, char *text)
+{
+    struct host_capture_config *capture = &args->config.capture;
+    char *comma = strrchr(text, ',');
+    uint64_t value;
+
+    if (comma != NULL && strncmp(comma, ",snap=", 6) == 0) {
+        if (host_number_parse(comma + 6, UINT32_MAX, &value) != 0 || value == 0)
+            return host_args_fail(
+                args, "--pcap '%s': give a number of bytes, such as snap=128",
+                text);
+        capture->snap = (uint32_t)value;
+        *comma = '\0';
+    }
+    if (*text == '\0')
+        return host_args_fail(args, "--pcap: give the name of a file");
+    if (capture->path != NULL)
+        return host_args_fail(args, "--pcap: one file has all cards");
+    capture->path = text;
+    return 0;
+}
+
 /* ---- The kernel's words -------------------------------------------------- */
 
 /*
@@ -224,6 +249,7 @@ static const struct {
     {"--cpus", cpus_parse},    {"--nodes", nodes_parse},
     {"--mem", mem_parse},      {"--disk", disk_parse},
     {"--net", host_net_parse}, {"--module", module_parse},
+    {"--pcap", pcap_parse},
 };
 
 /*

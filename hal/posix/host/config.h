@@ -77,6 +77,12 @@ struct host_net_config {
     struct host_forward forward[HOST_FORWARD_MAX];
 };
 
+/* A file of the frames of all cards. */
+struct host_capture_config {
+    const char *path; /* NULL: none */
+    uint32_t snap;    /* bytes of a frame that are written at most; 0: all */
+};
+
 /*
  * All fields zero describe a machine of one CPU with HOST_MEM_DEFAULT bytes and
  * no devices. Nothing a config points to is used after host_machine_prepare().
@@ -90,6 +96,7 @@ struct host_config {
     const struct host_disk_config *disks;
     unsigned net_count; /* at most HOST_NET_MAX */
     const struct host_net_config *nets;
+    struct host_capture_config capture;
     unsigned module_count;      /* at most HOST_MODULE_MAX */
     const char *const *modules; /* paths */
     bool quiet;                 /* hal_console_write() prints nothing */

@@ -1,5 +1,6 @@
 /* The end of the process: see exit.h. */
 #include "hal/posix/host/exit.h"
+#include "hal/posix/host/capture.h"
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -11,6 +12,7 @@ void host_exit(int status)
     /* exit() is for one thread; a second, say for a signal, waits for it. */
     while (atomic_flag_test_and_set(&ending))
         pause();
+    host_capture_end();
     exit(status);
 }
 
@@ -19,6 +21,7 @@ void __gcov_dump(void) __attribute__((weak));
 
 void host_abort(void)
 {
+    host_capture_end(); /* what went before a panic */
     if (__gcov_dump != NULL)
         __gcov_dump();
     abort();

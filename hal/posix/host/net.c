@@ -1,5 +1,6 @@
 /* Network cards of any kind: see net.h. */
 #include "hal/posix/host/net.h"
+#include "hal/posix/host/capture.h"
 #include "hal/posix/host/net_internal.h"
 #include <torc/assert.h>
 
@@ -15,14 +16,22 @@ static const struct net_kind *units[HOST_NET_MAX];
 int host_net_open(unsigned unit, const struct host_net_config *config,
                   unsigned queue_max, struct host_net_info *info)
 {
+    const struct net_kind *kind = kinds[config->kind];
+    int err;
+
     assert(unit < HOST_NET_MAX);
     assert(queue_max > 0);
-    units[unit] = kinds[config->kind];
     *info = (struct host_net_info){
         .mtu = HOST_MTU, .queue_count = 1, .frame_max = HOST_FRAME_MAX};
     if (queue_max > HOST_NET_QUEUES)
         queue_max = HOST_NET_QUEUES;
-    return units[unit]->open(unit, config, queue_max, info);
+    err = kind->open(unit, config, queue_max, info);
+    if (err != 0)
+        return err;
+    units[unit] = kind;
+    if (host_capture_on())
+        units[unit] = net_capture(unit, kind, config);
+    return 0;
 }
 
 void host_net_close(unsigned unit)

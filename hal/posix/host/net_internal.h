@@ -19,6 +19,10 @@ struct net_kind {
 
 extern const struct net_kind net_tap, net_slirp, net_link;
 
+/* The same for a card whose frames are written to a file: net_capture.c. */
+const struct net_kind *net_capture(unsigned unit, const struct net_kind *kind,
+                                   const struct host_net_config *config);
+
 /* Copy `len` bytes, which fit, to where the frame is to lie; or all of a frame
  * from where it lies. */
 static inline void frame_scatter(const struct host_frame *frame,

@@ -2,6 +2,7 @@
  * Make the hosted machine and close it: hal.h, section 1.
  */
 #include "hal/posix/kernel/boot.h"
+#include "hal/posix/host/capture.h"
 #include "hal/posix/host/clock.h"
 #include "hal/posix/host/console.h"
 #include "hal/posix/host/cpu.h"
@@ -128,6 +129,8 @@ static int machine_open(const struct host_config *config, unsigned cpus,
     if (err == 0)
         err = leaf_disks_open(config);
     if (err == 0)
+        err = host_capture_open(&config->capture);
+    if (err == 0)
         err = leaf_nets_open(config);
     return err;
 }
@@ -161,6 +164,7 @@ void host_machine_close(void)
     host_ring_close(0); /* the others have closed theirs */
     leaf_disks_close();
     leaf_nets_close();
+    host_capture_close();
     for (unsigned i = 0; i < machine_boot.module_count; i++)
         host_module_unmap(machine_boot.module[i].base,
                           machine_boot.module[i].size);

@@ -33,6 +33,7 @@ static void test_no_arguments_are_defaults(void **state)
     assert_int_equal(args.config.mem_bytes, 0);
     assert_int_equal(args.config.disk_count, 0);
     assert_int_equal(args.config.net_count, 0);
+    assert_null(args.config.capture.path);
     assert_string_equal(args.config.cmdline, "");
 }
 
@@ -105,6 +106,13 @@ static const struct {
     {"disk only ro", {"--disk", ",ro"}, "name of a file"},
     {"disk only options", {"--disk=,direct,engine=uring"}, "name of a file"},
     {"module without name", {"--module="}, "name of a file"},
+    {"pcap without name", {"--pcap="}, "name of a file"},
+    {"pcap only snap", {"--pcap", ",snap=9"}, "name of a file"},
+    {"pcap twice", {"--pcap=a", "--pcap=b"}, "one file has all cards"},
+    {"snap of nothing", {"--pcap", "a,snap=0"}, "'a,snap=0': give a number"},
+    {"snap empty", {"--pcap", "a,snap="}, "such as snap=128"},
+    {"snap too large", {"--pcap", "a,snap=4294967296"}, "such as snap=128"},
+    {"snap in letters", {"--pcap", "a,snap=x"}, "such as snap=128"},
     {"net of no kind", {"--net", "eth0"}, "tap=NAME, user or link:NAME"},
     {"net empty", {"--net", ""}, "tap=NAME, user or link:NAME"},
     {"tap without name", {"--net", "tap="}, "1 to 15"},
@@ -194,6 +202,28 @@ static void test_nonsense_is_refused_with_a_line(void **state)
         ROW(refused[i].name, args.config.net_count == 0);
         ROW(refused[i].name, args.config.disk_count == 0);
         ROW(refused[i].name, args.config.module_count == 0);
+    }
+}
+
+static void test_a_file_of_frames(void **state)
+{
+    static const struct {
+        const char *words[WORDS_MAX];
+        const char *path;
+        uint32_t snap;
+    } rows[] = {
+        {{"--pcap", "a"}, "a", 0},
+        {{"--pcap=a,b"}, "a,b", 0},
+        {{"--pcap", "a,snap=64"}, "a", 64},
+        {{"--pcap", "a,snap=4294967295"}, "a", UINT32_MAX},
+        {{"--pcap", "a,snap=1,snap=2"}, "a,snap=1", 2},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        assert_int_equal(parse(rows[i].words), 0);
+        assert_string_equal(args.config.capture.path, rows[i].path);
+        assert_int_equal(args.config.capture.snap, rows[i].snap);
     }
 }
 
@@ -518,6 +548,7 @@ int main(void)
         cmocka_unit_test(test_words_become_the_command_line),
         cmocka_unit_test(test_command_line_has_a_limit),
         cmocka_unit_test(test_devices),
+        cmocka_unit_test(test_a_file_of_frames),
         cmocka_unit_test(test_devices_are_limited),
         cmocka_unit_test(test_forwards_are_limited),
         cmocka_unit_test(test_borders_are_accepted),
