@@ -88,7 +88,8 @@ enum {
     ATA_MODE_MULTIWORD = 0x20,
     ATA_MODE_ULTRA = 0x40,
 };
-#define ATA_SECTORS_28 (UINT64_C(1) << 28) /* that 28 bits reach */
+/* That 28 bits reach: [ATA] 6.2, words 60 and 61. Not the one after them. */
+#define ATA_SECTORS_28 UINT64_C(0x0fffffff)
 #define ATA_SECTORS_48 (UINT64_C(1) << 48)
 
 /* What a drive says of itself. */

@@ -35,7 +35,8 @@ enum {
     SET_FEATURES = 0xef,
 };
 
-enum { NO_STOP = 0xffffffff, LATE_STEPS = 50 };
+/* SECTORS_28: that 28 bits reach, [ATA] 6.2, words 60 and 61. */
+enum { NO_STOP = 0xffffffff, LATE_STEPS = 50, SECTORS_28 = 0x0fffffff };
 
 uint32_t drive_sector_size(const struct ide_model_drive *drive)
 {
@@ -284,6 +285,7 @@ static bool extent_read(struct ide_model_drive *drive)
 {
     bool is_lba = (drive->device & DEVICE_LBA) != 0;
     bool is_there = true;
+    uint64_t sectors = drive->sectors;
 
     if (drive->is_ext) {
         if (!is_lba)
@@ -298,9 +300,11 @@ static bool extent_read(struct ide_model_drive *drive)
         if (!is_lba)
             is_there = chs_address(drive, &drive->lba);
         drive->total = drive->count[0] != 0 ? drive->count[0] : 256;
+        if (sectors > SECTORS_28)
+            sectors = SECTORS_28;
     }
-    return is_there && drive->lba < drive->sectors &&
-           drive->total <= drive->sectors - drive->lba;
+    return is_there && drive->lba < sectors &&
+           drive->total <= sectors - drive->lba;
 }
 
 /* Sectors of the next block. */

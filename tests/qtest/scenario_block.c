@@ -207,6 +207,10 @@ static void lengths(struct transcript *out)
         {100, 255},
         {100, 256}, /* 128 KiB */
         {100, 257},
+        {SCENARIO_SECTORS / 2 - 2, 1},
+        {SCENARIO_SECTORS / 2 - 1, 1}, /* where 28 bits may end */
+        {SCENARIO_SECTORS / 2, 1},
+        {SCENARIO_SECTORS / 2 - 5, 8},
         {SCENARIO_SECTORS - BUF_SECTORS, BUF_SECTORS},
         {SCENARIO_SECTORS - BUF_SECTORS + 1, BUF_SECTORS},
     };

@@ -121,7 +121,7 @@ static const struct {
     {"one more", {{103, 1}, {100, 1}, {101, 0}, SAME}, -EINVAL, 0, 0},
     {"one sector, 28 bits", {{86, 0}, {60, 1}, {61, 0}, SAME}, 0, 1, 512},
     {"no sector, 28 bits", {{86, 0}, {60, 0}, {61, 0}, SAME}, -EINVAL, 0, 0},
-    {"more than 28 bits", {{86, 0}, {61, 0x1fff}, SAME}, 0, 1 << 28, 512},
+    {"more than 28 bits", {{86, 0}, {61, 0x1fff}, SAME}, 0, 0x0fffffff, 512},
     {"4096 bytes", {{106, 0x5000}, {117, 2048}, SAME}, 0, 1953525168, 4096},
     {"2048 bytes", {{106, 0x5000}, {117, 1024}, SAME}, 0, 1953525168, 2048},
     {"512 bytes, said so",

@@ -371,9 +371,10 @@ static void test_ide_addresses(void **state)
         bool ext;
     } rows[] = {
         {"the first", 0, 256, false},
-        {"the last that 28 bits reach", (1 << 28) - 256, 256, false},
-        {"one more", (1 << 28) - 255, 256, true},
-        {"behind them", 1 << 28, 8, true},
+        {"the last that 28 bits reach", 0x0fffffff - 256, 256, false},
+        {"one more", 0x0fffffff - 255, 256, true},
+        {"behind them", 0x0fffffff, 8, true},
+        {"29 bits", 1 << 28, 8, true},
         {"32 bits", UINT64_C(1) << 32, 8, true},
         {"the last of all", (UINT64_C(1) << 40) - 8, 8, true},
     };
