@@ -7,6 +7,7 @@
 #include "hal/posix/host/console.h"
 #include "hal/posix/host/cpu.h"
 #include "hal/posix/host/error.h"
+#include "hal/posix/host/exit.h"
 #include "hal/posix/host/memory.h"
 #include "hal/posix/host/pcapng.h"
 #include <errno.h>
@@ -290,6 +291,33 @@ static int writer_open(void)
     return pthread_create(&capture.thread, NULL, capture_main, NULL);
 }
 
+/* Let the thread write what there is, and end. The lock is held. */
+static void finish(void)
+{
+    uint64_t lost = capture.lost_all;
+
+    atomic_store(&capture.closing, true);
+    pthread_cond_signal(&wake);
+    pthread_mutex_unlock(&lock);
+    pthread_join(capture.thread, NULL);
+    if (lost > 0)
+        host_complain("'%s' was slower than the network cards: %llu frames are "
+                      "not in it",
+                      capture.path, (unsigned long long)lost);
+}
+
+/* The process ends. Of a CPU that has stopped in here, the last frames are
+ * lost. */
+static void capture_end(void)
+{
+    struct timespec until = after_ms(CLOCK_REALTIME, LOCK_MS);
+
+    if (!host_cpus_here() || !atomic_exchange(&capture.open, false))
+        return;
+    if (pthread_mutex_timedlock(&lock, &until) == 0)
+        finish();
+}
+
 int host_capture_open(const struct host_capture_config *config)
 {
     uint64_t wall_ns = host_wall_ns();
@@ -316,42 +344,19 @@ int host_capture_open(const struct host_capture_config *config)
         return host_error(err);
     }
     atomic_store(&capture.open, true);
+    host_end_call(capture_end);
     return 0;
-}
-
-/* Let the thread write what there is, and end. The lock is held. */
-static void finish(void)
-{
-    uint64_t lost = capture.lost_all;
-
-    atomic_store(&capture.closing, true);
-    pthread_cond_signal(&wake);
-    pthread_mutex_unlock(&lock);
-    pthread_join(capture.thread, NULL);
-    if (lost > 0)
-        host_complain("'%s' was slower than the network cards: %llu frames are "
-                      "not in it",
-                      capture.path, (unsigned long long)lost);
 }
 
 void host_capture_close(void)
 {
     if (!atomic_exchange(&capture.open, false))
         return;
+    host_end_call(NULL);
     if (host_cpus_here()) { /* else it is the parent's, with its thread */
         pthread_mutex_lock(&lock);
         finish();
     }
     close(capture.fd);
     buffers_free();
-}
-
-void host_capture_end(void)
-{
-    struct timespec until = after_ms(CLOCK_REALTIME, LOCK_MS);
-
-    if (!host_cpus_here() || !atomic_exchange(&capture.open, false))
-        return;
-    if (pthread_mutex_timedlock(&lock, &until) == 0)
-        finish();
 }

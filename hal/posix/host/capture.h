@@ -2,7 +2,8 @@
  * A file of the frames of all network cards (--pcap). Frames wait in memory for
  * a thread that writes them, so a CPU never waits for the file; what comes
  * while there is no room is lost, and counted. When the file cannot be written
- * any more, a line on stderr says so, and the machine goes on without it.
+ * any more, a line on stderr says so, and the machine goes on without it. What
+ * waits when the process ends, be it by a panic, is written.
  */
 #ifndef TORC_HAL_POSIX_HOST_CAPTURE_H
 #define TORC_HAL_POSIX_HOST_CAPTURE_H
@@ -18,10 +19,6 @@ int host_capture_open(const struct host_capture_config *config);
 /* Write what waits, for two seconds at most while nobody takes it, and close
  * the file. CPU 0, which is alone; harmless when there is none. */
 void host_capture_close(void);
-
-/* The same for a process that ends: any thread. CPUs may have stopped anywhere;
- * of one that has stopped in here the last frames are lost. */
-void host_capture_end(void);
 
 /* Whether there is a file. */
 bool host_capture_on(void);

@@ -1,9 +1,24 @@
 /* The end of the process: see exit.h. */
 #include "hal/posix/host/exit.h"
-#include "hal/posix/host/capture.h"
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <unistd.h>
+
+static void (*_Atomic at_end)(void);
+
+void host_end_call(void (*fn)(void))
+{
+    atomic_store(&at_end, fn);
+}
+
+/* Once: what it calls may fail, too. */
+static void end_tell(void)
+{
+    void (*fn)(void) = atomic_exchange(&at_end, NULL);
+
+    if (fn != NULL)
+        fn();
+}
 
 void host_exit(int status)
 {
@@ -12,7 +27,7 @@ void host_exit(int status)
     /* exit() is for one thread; a second, say for a signal, waits for it. */
     while (atomic_flag_test_and_set(&ending))
         pause();
-    host_capture_end();
+    end_tell();
     exit(status);
 }
 
@@ -21,7 +36,7 @@ void __gcov_dump(void) __attribute__((weak));
 
 void host_abort(void)
 {
-    host_capture_end(); /* what went before a panic */
+    end_tell();
     if (__gcov_dump != NULL)
         __gcov_dump();
     abort();

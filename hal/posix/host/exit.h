@@ -8,6 +8,13 @@
 _Noreturn void host_exit(int status);
 
 /*
+ * Call fn() before the process ends in one of the ways of this header, be it a
+ * panic; NULL: nothing. It must not wait for a CPU, which may have stopped
+ * anywhere.
+ */
+void host_end_call(void (*fn)(void));
+
+/*
  * Stop the CPUs, then host_exit(). Any thread that is no CPU, for instance
  * after SIGTERM. The kernel half implements it (kernel/exit.c).
  */
