@@ -238,12 +238,13 @@ static void describe(const struct host_net_config *config, char *text,
 
 void host_capture_card(unsigned unit, const struct host_net_config *config)
 {
-    struct buffer *buffer = capture.filling;
+    struct buffer *buffer;
     char name[16], text[64] = "";
 
     snprintf(name, sizeof(name), "net%u", unit);
     describe(config, text, sizeof(text));
     pthread_mutex_lock(&lock);
+    buffer = capture.filling;
     assert(BUFFER_SIZE - buffer->used >= PCAPNG_BLOCK_MAX);
     buffer->used +=
         pcapng_card(buffer->bytes + buffer->used, name, text, capture.snap);

@@ -49,8 +49,9 @@ static void *card_realloc(void *old, size_t size)
     return fresh;
 }
 
-void *mmap(void *at, size_t size, int protection, int flags, int fd,
-           off_t offset)
+/* The sanitizers call both before they are ready for more. */
+__attribute__((no_sanitize_thread)) void *
+mmap(void *at, size_t size, int protection, int flags, int fd, off_t offset)
 {
     if (map_fails > 0 && --map_fails == 0) {
         errno = ENOMEM;
@@ -60,7 +61,7 @@ void *mmap(void *at, size_t size, int protection, int flags, int fd,
     return (void *)syscall(SYS_mmap, at, size, protection, flags, fd, offset);
 }
 
-int munmap(void *at, size_t size)
+__attribute__((no_sanitize_thread)) int munmap(void *at, size_t size)
 {
     mapped -= size;
     return (int)syscall(SYS_munmap, at, size);
@@ -86,7 +87,7 @@ static struct {
     unsigned cleaned;
     bool new_fails;
     /* frames that it was given */
-    unsigned frames;
+    atomic_uint frames;
     uint8_t frame[HOST_FRAME_MAX];
     int frame_len;
     /* ports that it was to open; it fails at the last of fail_forward */
@@ -102,7 +103,7 @@ static struct {
     uint32_t timeout; /* how long it allows to wait */
     uint32_t timeout_seen;
     int error;
-    unsigned fills, polls;
+    atomic_uint fills, polls; /* the test reads them while the thread runs */
 } lib;
 
 Slirp *slirp_new(const SlirpConfig *config, const SlirpCb *calls, void *opaque)
@@ -127,7 +128,7 @@ void slirp_input(Slirp *slirp, const uint8_t *frame, int len)
     assert_true(len > 0 && len <= HOST_FRAME_MAX);
     memcpy(lib.frame, frame, (size_t)len);
     lib.frame_len = len;
-    lib.frames++;
+    atomic_fetch_add(&lib.frames, 1);
 }
 
 int slirp_add_hostfwd(Slirp *slirp, int udp, struct in_addr host, int host_port,
@@ -150,7 +151,7 @@ void slirp_pollfds_fill(Slirp *slirp, uint32_t *timeout, SlirpAddPollCb add,
                         void *opaque)
 {
     assert_ptr_equal(slirp, &lib);
-    lib.fills++;
+    atomic_fetch_add(&lib.fills, 1);
     lib.timeout_seen = *timeout;
     if (lib.timeout < *timeout)
         *timeout = lib.timeout;
@@ -162,7 +163,7 @@ void slirp_pollfds_poll(Slirp *slirp, int error, SlirpGetREventsCb events,
                         void *opaque)
 {
     assert_ptr_equal(slirp, &lib);
-    lib.polls++;
+    atomic_fetch_add(&lib.polls, 1);
     if (!fake)
         usleep(1000); /* who closes the card waits for the thread */
     lib.error = error;
@@ -729,7 +730,7 @@ static void test_the_thread_serves_the_card(void **state)
     struct host_slirp *card = host_slirp_open(&forwards, 77);
     struct timespec now;
     int64_t before, after;
-    volatile unsigned *frames = &lib.frames;
+    atomic_uint *frames = &lib.frames;
 
     (void)state;
     assert_non_null(card);
@@ -763,8 +764,8 @@ static void test_the_thread_sleeps_until_it_is_woken(void **state)
 {
     static const uint8_t frame[60] = {9};
     struct host_slirp *card;
-    volatile unsigned *frames = &lib.frames;
-    volatile unsigned *fills = &lib.fills;
+    atomic_uint *frames = &lib.frames;
+    atomic_uint *fills = &lib.fills;
     unsigned so_far;
 
     (void)state;
