@@ -180,10 +180,11 @@ static void headers_prepare(struct packet *packet)
 
 /* ---- Frames -------------------------------------------------------------- */
 
+/* Packed: all of a frame fit on the stack. */
 struct piece {
     uint64_t bus;
     uint32_t len;
-};
+} __attribute__((packed, aligned(4)));
 
 static unsigned piece_add(struct piece *pieces, unsigned count, uint64_t bus,
                           uint32_t len)

@@ -90,6 +90,8 @@ int virtio_begin(struct virtio_device *dev, uint64_t wanted)
     status_add(dev, VIRTIO_ACKNOWLEDGE);
     status_add(dev, VIRTIO_DRIVER);
     offered = dev->ops->get_features(dev);
+    if (dev->possible != NULL)
+        wanted = dev->possible(offered & wanted);
     dev->features = offered & (wanted | ring_features(dev));
     assert(!dev->is_legacy || dev->features <= UINT32_MAX);
     dev->ops->set_features(dev, dev->features);

@@ -113,6 +113,9 @@ struct virtio_device {
 
     uint64_t features; /* agreed on */
     void *driver;      /* the driver's */
+    /* Set by the driver: without those that need others which are not there
+     * (section 2.2); NULL: none does. */
+    uint64_t (*possible)(uint64_t features);
 
     /* virtio_irq.c's: */
     void (*changed)(struct virtio_device *dev);

@@ -1,385 +1,316 @@
 /*
- * Virtio network card: VIRTIO 1.2, section 5.1. One pair of queues, no
- * offloads. A header of 12 bytes (10 for legacy devices) comes before each
- * frame; it is written into the headroom of the packet.
+ * Virtio network card: VIRTIO 1.2, section 5.1: finding it, what it says of
+ * itself, and setting it up. virtio_net_internal.h tells what is where.
  *
- * A received frame interrupts. A sent one does so only while the ring is full:
- * packets that were sent are taken back by the next poll. The device is
- * notified of frames to send once a scheduler pass, not once a frame.
+ * Sums and segments are left to the device where it can; it may leave them to
+ * us where somebody takes frames in several buffers (net_device.takes_large).
+ * Each queue of the card is a pair of virtqueues in the memory of its CPU, with
+ * an interrupt vector there.
  */
-#include "drivers/virtio.h"
-#include "kernel/cpu/irq_work.h"
+#include "drivers/virtio_net_internal.h"
 #include "kernel/cpu/percpu.h"
 #include "kernel/device/driver.h"
-#include "kernel/device/netdev.h"
-#include <torc/assert.h>
+#include "kernel/lib/minmax.h"
 #include <torc/drivers.h>
 #include <torc/log.h>
 #include <torc/memory.h>
-#include <torc/string.h>
 
 enum {
-    FEATURE_MTU = 3,
-    FEATURE_MAC = 5,
-    CONFIG_MAC = 0,
-    CONFIG_MTU = 10,
-    QUEUE_RX = 0,
-    QUEUE_TX = 1,
-    QUEUE_SIZE = 256,
-    QUEUE_SIZE_SMALL = 64, /* where memory is short */
-    SMALL_MEMORY = 16 * 1024 * 1024,
-    HEADER_SIZE = 12,
-    HEADER_SIZE_LEGACY = 10,
+    MTU_MIN = 576,
     MTU_DEFAULT = 1500,
-    FRAME_MIN = 14,
-    PIECES_MAX = 2 + PACKET_SLICES, /* of a frame that is sent */
-};
-#define FEATURES (UINT64_C(1) << FEATURE_MTU | UINT64_C(1) << FEATURE_MAC)
-
-struct virtio_net {
-    struct net_device net;
-    struct virtio_device *virtio;
-
-    /* owner CPU only: */
-    struct virtqueue rx;
-    struct virtqueue tx;
-    struct irq_work work; /* the device has interrupted */
-    struct irq_work kick; /* frames were added: notify the device */
-    size_t header_size;
-    bool dead; /* given up: see net_die() */
+    PAIRS_MAX = (VIRTIO_QUEUE_MAX - 1) / 2,
+    LINK_UP = 1, /* in the status: 5.1.4 */
+    ANNOUNCE = 2,
 };
 
-static struct virtio_net *net_of(struct net_device *dev)
+#define BIT(n) (UINT64_C(1) << (n))
+
+/* ---- Features ------------------------------------------------------------ */
+
+/* What every card is asked for, one with several queues besides, and one whose
+ * user takes frames in several buffers. */
+#define FEATURES                                                    \
+    (BIT(NET_F_CSUM) | BIT(NET_F_GUEST_CSUM) | BIT(NET_F_MTU) |     \
+     BIT(NET_F_MAC) | BIT(NET_F_HOST_TSO4) | BIT(NET_F_HOST_TSO6) | \
+     BIT(NET_F_STATUS) | BIT(NET_F_CTRL_VQ) | BIT(NET_F_GUEST_ANNOUNCE))
+#define FEATURES_LARGE \
+    (BIT(NET_F_GUEST_TSO4) | BIT(NET_F_GUEST_TSO6) | BIT(NET_F_MRG_RXBUF))
+
+/* What a feature cannot be without: 5.1.3.1; without buffers that are merged
+ * those for frames of 64 KiB would take too much memory. */
+static const struct {
+    uint8_t feature;
+    uint8_t needs;
+} requirements[] = {
+    {NET_F_GUEST_TSO4, NET_F_GUEST_CSUM},
+    {NET_F_GUEST_TSO6, NET_F_GUEST_CSUM},
+    {NET_F_GUEST_TSO4, NET_F_MRG_RXBUF},
+    {NET_F_GUEST_TSO6, NET_F_MRG_RXBUF},
+    {NET_F_HOST_TSO4, NET_F_CSUM},
+    {NET_F_HOST_TSO6, NET_F_CSUM},
+    {NET_F_GUEST_ANNOUNCE, NET_F_STATUS},
+    {NET_F_GUEST_ANNOUNCE, NET_F_CTRL_VQ},
+    {NET_F_MQ, NET_F_CTRL_VQ},
+};
+
+static uint64_t features_possible(uint64_t features)
 {
-    return container_of(dev, struct virtio_net, net);
+    for (unsigned i = 0; i < COUNT_OF(requirements); i++) {
+        if ((features & BIT(requirements[i].needs)) == 0)
+            features &= ~BIT(requirements[i].feature);
+    }
+    if ((features & (BIT(NET_F_GUEST_ANNOUNCE) | BIT(NET_F_MQ))) == 0)
+        features &= ~BIT(NET_F_CTRL_VQ); /* no command that we have */
+    return features;
 }
 
-/* The one queue of the card. */
-static struct net_queue *queue_of(struct virtio_net *net)
+/* Reset the device and agree on features. */
+static int begin(struct virtio_net *net, uint64_t wanted)
 {
-    return &net->net.queues[0];
-}
-
-/* Give the device up: reset it and use it no more. */
-static void net_die(struct virtio_net *net)
-{
-    if (net->dead)
-        return;
-    log_error("%s: a used ring breaks the rules: the card is given up",
-              net->net.device.name);
-    net->dead = true;
-    virtio_fail(net->virtio);
-}
-
-/* ---- Receiving ----------------------------------------------------------- */
-
-/*
- * Hand a packet's whole buffer to the device, whose ring has room. Legacy
- * devices want the header in a descriptor of its own: 5.1.6.1.
- */
-static void rx_give(struct virtio_net *net, struct packet *packet)
-{
-    uint32_t header = (uint32_t)net->header_size;
-    const struct vq_piece pieces[] = {
-        {packet->buf.bus, header, true},
-        {packet->buf.bus + header, PACKET_SIZE - header, true},
-    };
-    const struct vq_piece whole = {packet->buf.bus, PACKET_SIZE, true};
-    int status;
-
-    packet_expose(packet);
     if (net->virtio->is_legacy)
-        status = vq_add(&net->rx, pieces, 2, packet);
-    else
-        status = vq_add(&net->rx, &whole, 1, packet);
-    assert(status == 0);
+        wanted &= ~(FEATURES_LARGE | BIT(NET_F_MQ));
+    return virtio_begin(net->virtio, wanted);
 }
 
-/* Give the device all the buffers that its ring has room for, once: each one
- * that comes back is replaced. */
-static void rx_fill(struct virtio_net *net)
+static unsigned offloads_of(const struct virtio_device *virtio)
 {
-    struct packet *packet;
+    static const struct {
+        uint8_t feature;
+        uint8_t offload;
+    } pairs[] = {
+        {NET_F_CSUM, NET_TX_CSUM},       {NET_F_HOST_TSO4, NET_TX_TCP4},
+        {NET_F_HOST_TSO6, NET_TX_TCP6},  {NET_F_GUEST_CSUM, NET_RX_CSUM},
+        {NET_F_MRG_RXBUF, NET_RX_LARGE},
+    };
+    unsigned offloads = 0;
 
-    while (net->rx.free_count >= 2 && (packet = packet_get()) != NULL)
-        rx_give(net, packet);
-}
-
-/*
- * A frame of `written` bytes, header included, was received. The device gets a
- * fresh packet in exchange; when there is none, the frame is dropped and the
- * device gets its packet again. Returns whether there is a frame.
- */
-static bool rx_one(struct virtio_net *net, struct packet *packet,
-                   uint32_t written)
-{
-    struct packet *fresh = packet_get();
-    bool bad = written < net->header_size + FRAME_MIN;
-
-    if (fresh == NULL || bad) {
-        queue_of(net)->rx_dropped++;
-        packet_put(fresh);
-        rx_give(net, packet);
-        return false;
+    for (unsigned i = 0; i < COUNT_OF(pairs); i++) {
+        if (virtio_has(virtio, pairs[i].feature))
+            offloads |= pairs[i].offload;
     }
-    rx_give(net, fresh);
-    assert(written <= PACKET_SIZE);
-    packet_set_frame(packet, net->header_size, written - net->header_size);
-    net_count_received(queue_of(net), packet->len);
-    return true;
+    return offloads;
 }
 
-/* Take at most `max` frames. Returns how many; sets *status to -EIO when the
- * ring is broken. A frame that is dropped counts as work done. */
-static unsigned rx_take(struct virtio_net *net, struct packet *packets[],
-                        unsigned max, int *status)
+/* ---- Configuration: 5.1.4 ------------------------------------------------ */
+
+enum { MAC, LINK = 6, PAIRS, MTU, FIELD_COUNT };
+
+/* Fields, and the feature without which each one is not there. */
+static const struct {
+    struct virtio_field field;
+    uint8_t feature;
+    uint8_t without;
+} config_fields[FIELD_COUNT] = {
+    {{0, 1}, NET_F_MAC, 0},
+    {{1, 1}, NET_F_MAC, 0},
+    {{2, 1}, NET_F_MAC, 0},
+    {{3, 1}, NET_F_MAC, 0},
+    {{4, 1}, NET_F_MAC, 0},
+    {{5, 1}, NET_F_MAC, 0},
+    [LINK] = {{6, 2}, NET_F_STATUS, LINK_UP},
+    [PAIRS] = {{8, 2}, NET_F_MQ, 1},
+    [MTU] = {{10, 2}, NET_F_MTU, 0},
+};
+
+/* Read the fields from `first` to `end`, as far as they are there. Returns 0,
+ * -EIO. */
+static int config_read(struct virtio_device *virtio, unsigned first,
+                       unsigned end, uint64_t config[FIELD_COUNT])
 {
+    struct virtio_field fields[FIELD_COUNT];
+    uint64_t values[FIELD_COUNT];
     unsigned count = 0;
-
-    for (unsigned i = 0; i < max; i++) {
-        uint32_t written;
-        void *cookie;
-
-        *status = vq_take(&net->rx, &cookie, &written);
-        if (*status <= 0)
-            break;
-        if (rx_one(net, cookie, written))
-            packets[count++] = cookie;
-    }
-    return count;
-}
-
-/* ---- Sending ------------------------------------------------------------- */
-
-/* Put the packets that were sent. Returns 0, -EIO. */
-static int tx_reclaim(struct virtio_net *net)
-{
-    uint32_t written;
-    void *cookie;
-    int status;
-
-    while ((status = vq_take(&net->tx, &cookie, &written)) > 0)
-        packet_put(cookie);
-    return status;
-}
-
-/* Whether the ring has room for `need` pieces. If it has not, an interrupt
- * comes as soon as it has. */
-static bool tx_room(struct virtio_net *net, unsigned need)
-{
-    if (net->tx.free_count >= need)
-        return true;
-    vq_want_interrupt(&net->tx, true);
-    if (tx_reclaim(net) < 0)
-        net_die(net);
-    if (net->dead || net->tx.free_count < need)
-        return false;
-    vq_want_interrupt(&net->tx, false);
-    return true;
-}
-
-/* The frame with its header of zeroes: no offloads. Returns how many pieces. */
-static unsigned tx_pieces(struct virtio_net *net, struct packet *packet,
-                          struct vq_piece pieces[PIECES_MAX])
-{
-    uint32_t header = (uint32_t)net->header_size;
-    uint64_t bus = packet_bus(packet);
-    unsigned count = 0;
-
-    if (net->virtio->is_legacy) {
-        pieces[count++] = (struct vq_piece){bus, header, false};
-        pieces[count++] =
-            (struct vq_piece){bus + header, packet->len - header, false};
-    } else {
-        pieces[count++] = (struct vq_piece){bus, packet->len, false};
-    }
-    for (unsigned i = 0; i < packet->slice_count; i++) {
-        const struct slice *slice = &packet->slices[i];
-
-        pieces[count++] =
-            (struct vq_piece){slice_bus(slice), slice->len, false};
-    }
-    return count;
-}
-
-/* Whether the card can send the frame at all. */
-static bool tx_fits(const struct virtio_net *net, const struct packet *packet)
-{
-    return packet->slice_count + 2U <= net->tx.size &&
-           packet_headroom(packet) >= net->header_size;
-}
-
-static void tx_one(struct virtio_net *net, struct packet *packet)
-{
-    struct vq_piece pieces[PIECES_MAX];
-    int status;
-
-    assert(packet->len > 0);
-    net_count_sent(queue_of(net), packet_len(packet));
-    memset(packet_push(packet, net->header_size), 0, net->header_size);
-    status = vq_add(&net->tx, pieces, tx_pieces(net, packet, pieces), packet);
-    assert(status == 0); /* there is room */
-}
-
-static unsigned virtio_net_send(struct net_queue *queue,
-                                struct packet *const packets[], unsigned count)
-{
-    struct virtio_net *net = net_of(queue->device);
-    unsigned taken = 0;
-
-    for (; taken < count; taken++) {
-        struct packet *packet = packets[taken];
-
-        if (!net->dead && tx_fits(net, packet)) {
-            if (tx_room(net, packet->slice_count + 2U)) {
-                tx_one(net, packet);
-                continue;
-            }
-            if (!net->dead)
-                break;
-        }
-        net_drop_sent(queue, packet);
-    }
-    if (taken > 0)
-        irq_work_raise(&net->kick);
-    return taken;
-}
-
-static void kick_run(struct irq_work *work)
-{
-    struct virtio_net *net = container_of(work, struct virtio_net, kick);
-
-    if (!net->dead)
-        virtio_kick(net->virtio, QUEUE_TX, &net->tx);
-}
-
-/* ---- Polling ------------------------------------------------------------- */
-
-static unsigned virtio_net_poll(struct net_queue *queue,
-                                struct packet *packets[], unsigned max)
-{
-    struct virtio_net *net = net_of(queue->device);
-    unsigned count;
     int status = 0;
 
-    if (net->dead)
-        return 0;
-    count = rx_take(net, packets, max, &status);
-    assert(count <= max);
-    if (status < 0 || tx_reclaim(net) < 0)
-        net_die(net);
-    else
-        virtio_kick(net->virtio, QUEUE_RX, &net->rx);
-    return count;
-}
-
-static bool virtio_net_arm(struct net_queue *queue, bool on)
-{
-    struct virtio_net *net = net_of(queue->device);
-
-    if (net->dead)
-        return true;
-    vq_want_interrupt(&net->rx, on);
-    return !on || !vq_has_used(&net->rx);
-}
-
-static void net_irq(void *arg)
-{
-    irq_work_raise(&((struct virtio_net *)arg)->work);
-}
-
-static void work_run(struct irq_work *work)
-{
-    net_wake(queue_of(container_of(work, struct virtio_net, work)));
-}
-
-/* ---- Start --------------------------------------------------------------- */
-
-static int queues_make(struct virtio_net *net)
-{
-    uint16_t size =
-        mem_free_bytes() < SMALL_MEMORY ? QUEUE_SIZE_SMALL : QUEUE_SIZE;
-    const struct virtio_queue_wish wish = {.size_max = size};
-    int status = virtio_queue(net->virtio, QUEUE_RX, &wish, &net->rx);
-    int stopped;
-
+    for (unsigned i = first; i < end; i++) {
+        if (virtio_has(virtio, config_fields[i].feature))
+            fields[count++] = config_fields[i].field;
+    }
+    if (count > 0)
+        status = virtio_config_read(virtio, fields, count, values);
     if (status != 0)
         return status;
-    status = virtio_queue(net->virtio, QUEUE_TX, &wish, &net->tx);
-    if (status == 0)
-        /* Both rings full, and as many packets again in use by the stack. */
-        status = packet_pool_grow(net->rx.size + 2U * net->tx.size);
-    if (status == 0)
+    count = 0;
+    for (unsigned i = first; i < end; i++)
+        config[i] = virtio_has(virtio, config_fields[i].feature)
+                        ? values[count++]
+                        : config_fields[i].without;
+    return 0;
+}
+
+void vnet_look(struct virtio_net *net)
+{
+    uint64_t config[FIELD_COUNT];
+    bool is_up;
+
+    if (!net->is_up)
+        return;
+    if (virtio_needs_reset(net->virtio)) {
+        vnet_ask_reset(net, "asks to be reset");
+        return;
+    }
+    if (config_read(net->virtio, LINK, LINK + 1, config) != 0)
+        return;
+    is_up = (config[LINK] & LINK_UP) != 0;
+    if (is_up != net->net.link_up)
+        net_link_set(&net->net, is_up);
+    if ((config[LINK] & ANNOUNCE) != 0 && !net->ctrl.is_busy &&
+        virtio_has(net->virtio, NET_F_GUEST_ANNOUNCE)) {
+        net_announce(&net->net);
+        vnet_ctrl_announced(net);
+    }
+}
+
+static void changed(struct virtio_device *virtio)
+{
+    vnet_look(virtio->driver);
+}
+
+/* ---- Starting ------------------------------------------------------------ */
+
+/* A vector for each queue; a start may find that there are fewer. */
+static int vectors_attach(struct virtio_net *net, bool is_start)
+{
+    struct net_device *dev = &net->net;
+    struct virtio_vector *vectors = net->virtio->vectors;
+    int count;
+
+    for (unsigned i = 0; i < dev->queue_count; i++)
+        vectors[i] = (struct virtio_vector){vnet_pair_irq, &dev->queues[i],
+                                            dev->queues[i].cpu};
+    count = virtio_attach(net->virtio, vectors, dev->queue_count, changed);
+    if (count < 0)
+        return count;
+    if ((unsigned)count == dev->queue_count)
         return 0;
-    /* The device knows the rings: reset it before they are freed. */
-    stopped = virtio_fail(net->virtio);
-    virtio_queue_end(&net->tx, stopped);
-    virtio_queue_end(&net->rx, stopped);
+    if (!is_start)
+        return -ENOSPC; /* it worked with more */
+    dev->queue_count = (unsigned)count;
+    return 0;
+}
+
+/* The rings and the commands. */
+static int queues_make(struct virtio_net *net, unsigned pairs)
+{
+    int status = net_each_queue(&net->net, vnet_pair_make);
+
+    if (status == 0 && virtio_has(net->virtio, NET_F_CTRL_VQ))
+        status = vnet_ctrl_make(net, 2 * pairs);
+    if (status == 0)
+        status = net_each_queue(&net->net, vnet_pair_fill);
     return status;
+}
+
+/* Agree on features, and see what the device is. Returns 0 and how many pairs
+ * it has. */
+static int agree(struct virtio_net *net, unsigned *pairs)
+{
+    uint64_t wanted = FEATURES;
+    uint64_t config[FIELD_COUNT];
+    int status;
+
+    if (net->net.queue_count > 1)
+        wanted |= BIT(NET_F_MQ);
+    if (net->net.takes_large)
+        wanted |= FEATURES_LARGE;
+    if (net->mtu_is_too_long)
+        wanted &= ~BIT(NET_F_MTU);
+    status = begin(net, wanted);
+    if (status == 0)
+        status = config_read(net->virtio, PAIRS, PAIRS + 1, config);
+    if (status != 0)
+        return status;
+    *pairs = (unsigned)config[PAIRS];
+    if (*pairs > PAIRS_MAX || *pairs < net->net.queue_count)
+        return -ENODEV; /* this is not what it said before */
+    return 0;
+}
+
+int vnet_setup(struct virtio_net *net)
+{
+    struct net_device *dev = &net->net;
+    bool is_start = net->features == 0;
+    unsigned pairs = 1;
+    int status = agree(net, &pairs);
+
+    if (status == 0 && !is_start && net->virtio->features != net->features)
+        status = -ENODEV;
+    if (status == 0)
+        status = vectors_attach(net, is_start);
+    if (status == 0)
+        status = queues_make(net, pairs);
+    if (status == 0) {
+        virtio_ready(net->virtio);
+        if (dev->queue_count > 1)
+            status = vnet_ctrl_pairs(net, (uint16_t)dev->queue_count);
+    }
+    if (status != 0) {
+        net->status = virtio_fail(net->virtio);
+        vnet_ctrl_end(net, net->status);
+        (void)net_each_queue(dev, vnet_pair_end);
+        return status;
+    }
+    net->features = net->virtio->features;
+    dev->offloads = offloads_of(net->virtio);
+    net->is_up = true;
+    return 0;
 }
 
 static int virtio_net_start(struct net_device *dev)
 {
-    struct virtio_net *net = net_of(dev);
-    struct virtio_device *virtio = net->virtio;
-    const struct virtio_vector vector = {net_irq, net, cpu_self()->id};
-    int status = virtio_begin(virtio, FEATURES);
+    struct virtio_net *net = vnet_of(dev);
+    int status = vnet_reset_begin(net);
 
-    irq_work_init(&net->work, work_run);
-    irq_work_init(&net->kick, kick_run);
-    assert(!net->dead);
-    net->header_size = virtio->is_legacy ? HEADER_SIZE_LEGACY : HEADER_SIZE;
-    if (status == 0)
-        status = virtio_attach(virtio, &vector, 1, NULL);
-    if (status > 0)
-        status = queues_make(net);
     if (status != 0) {
-        virtio_fail(virtio);
+        virtio_fail(net->virtio); /* it has been asked for its features */
         return status;
     }
-    assert(net->rx.size >= 2);
-    assert(net->tx.size >= 2);
-    vq_want_interrupt(&net->tx, false);
-    rx_fill(net);
-    virtio_ready(virtio);
-    virtio_kick(virtio, QUEUE_RX, &net->rx);
+    net->features = 0;
+    status = vnet_setup(net);
+    if (status != 0) {
+        (void)net_each_queue(dev, vnet_pair_free);
+        vnet_reset_end(net);
+        return status;
+    }
+    (void)net_each_queue(dev, vnet_pair_begin);
+    vnet_look(net);
     return 0;
 }
 
 static const struct net_ops virtio_net_ops = {.start = virtio_net_start,
-                                              .send = virtio_net_send,
-                                              .poll = virtio_net_poll,
-                                              .arm = virtio_net_arm};
+                                              .send = vnet_send,
+                                              .poll = vnet_poll,
+                                              .arm = vnet_arm};
 
-/* Read the card's address and its MTU, or choose them. Returns 0, -EIO. */
-static int address_read(struct virtio_net *net)
+/* ---- Finding ------------------------------------------------------------- */
+
+/* The card's address and its MTU, or choose them. */
+static void describe(struct virtio_net *net, const uint64_t config[FIELD_COUNT])
 {
-    static const struct virtio_field fields[] = {
-        {CONFIG_MAC, 1},     {CONFIG_MAC + 1, 1}, {CONFIG_MAC + 2, 1},
-        {CONFIG_MAC + 3, 1}, {CONFIG_MAC + 4, 1}, {CONFIG_MAC + 5, 1},
-        {CONFIG_MTU, 2},
-    };
-    struct virtio_device *virtio = net->virtio;
-    uint64_t values[COUNT_OF(fields)];
-    int status = virtio_config_read(virtio, fields, COUNT_OF(fields), values);
+    struct net_device *dev = &net->net;
+    unsigned pairs = (unsigned)config[PAIRS];
 
-    if (status != 0)
-        return status;
-    for (unsigned i = 0; i < 6; i++)
-        net->net.mac[i] = (uint8_t)values[i];
-    if (!virtio_has(virtio, FEATURE_MAC)) {
-        (void)hal_entropy(net->net.mac, 6);
-        net->net.mac[0] = (uint8_t)((net->net.mac[0] & 0xfc) | 2); /* local */
+    for (unsigned i = MAC; i < LINK; i++)
+        dev->mac[i] = (uint8_t)config[i];
+    if (!virtio_has(net->virtio, NET_F_MAC)) {
+        (void)hal_entropy(dev->mac, 6);
+        dev->mac[0] = (uint8_t)((dev->mac[0] & 0xfc) | 2); /* local */
     }
-    net->net.mtu = MTU_DEFAULT;
-    if (virtio_has(virtio, FEATURE_MTU) && values[6] >= 576 &&
-        values[6] < MTU_DEFAULT)
-        net->net.mtu = (uint16_t)values[6];
-    return 0;
+    dev->mtu = MTU_DEFAULT;
+    if (config[MTU] >= MTU_MIN && config[MTU] < MTU_DEFAULT)
+        dev->mtu = (uint16_t)config[MTU];
+    net->mtu = (uint16_t)config[MTU];
+    /* A frame of that length needs a buffer of that length. */
+    net->mtu_is_too_long =
+        net->mtu + VNET_ETHER + VNET_HEADER_SIZE > PACKET_SIZE;
+    if (pairs == 0 || pairs > PAIRS_MAX)
+        pairs = 1; /* its commands could not be reached */
+    dev->queue_max =
+        virtio_vectors_max(net->virtio, min_u32(pairs, NET_QUEUE_MAX));
 }
 
 /* Leave a card out, with the reason. */
-static int net_left_out(struct virtio_net *net, const char *why)
+static int left_out(struct virtio_net *net, const char *why)
 {
     log_error("virtio: the card at %s %s: left out", net->virtio->where, why);
     virtio_fail(net->virtio);
@@ -387,32 +318,55 @@ static int net_left_out(struct virtio_net *net, const char *why)
     return 0;
 }
 
-static int net_found(struct virtio_device *virtio)
+/* What the card says of itself is needed to register; start() begins again. */
+static int found(struct virtio_device *virtio)
 {
     struct virtio_net *net = mem_alloc_zeroed(sizeof(*net));
+    struct net_device *dev;
+    uint64_t config[FIELD_COUNT];
 
     if (net == NULL)
         return -ENOMEM;
+    dev = &net->net;
     net->virtio = virtio;
-    net->net.ops = &virtio_net_ops;
-    if (virtio_begin(virtio, FEATURES) != 0)
-        return net_left_out(net, "does not start");
-    if (address_read(net) != 0)
-        return net_left_out(net, "does not start");
-    if (!net_address_valid(net->net.mac))
-        return net_left_out(net, "has a group address, or none");
-    if (net_register(&net->net) != 0)
-        return net_left_out(net, "is one too many: no name is left");
-    log_info("%s: %02x:%02x:%02x:%02x:%02x:%02x, virtio %s",
-             net->net.device.name, net->net.mac[0], net->net.mac[1],
-             net->net.mac[2], net->net.mac[3], net->net.mac[4], net->net.mac[5],
-             virtio->where);
+    dev->ops = &virtio_net_ops;
+    virtio->possible = features_possible;
+    if (begin(net, FEATURES | BIT(NET_F_MQ)) != 0 ||
+        config_read(virtio, 0, FIELD_COUNT, config) != 0)
+        return left_out(net, "does not start");
+    describe(net, config);
+    if (!net_address_valid(dev->mac))
+        return left_out(net, "has a group address, or none");
+    if (net_register(dev) != 0)
+        return left_out(net, "is one too many: no name is left");
+    virtio->driver = net;
+    log_info("%s: %02x:%02x:%02x:%02x:%02x:%02x, virtio %s", dev->device.name,
+             dev->mac[0], dev->mac[1], dev->mac[2], dev->mac[3], dev->mac[4],
+             dev->mac[5], virtio->where);
     return 0;
 }
 
-static int net_probe(void)
+static int virtio_net_probe(void)
 {
-    return virtio_find(VIRTIO_ID_NET, net_found);
+    return virtio_find(VIRTIO_ID_NET, found);
 }
 
-const struct driver virtio_net_driver = {"virtio_net", net_probe};
+const struct driver virtio_net_driver = {"virtio_net", virtio_net_probe};
+
+/* ---- Checking ------------------------------------------------------------ */
+
+void vnet_check(struct net_device *dev)
+{
+    struct virtio_net *net = vnet_of(dev);
+
+    for (unsigned i = 0; i < dev->queue_count; i++) {
+        if (dev->queues[i].cpu == cpu_self()->id)
+            vnet_pair_check(vnet_pair_of(&dev->queues[i]));
+    }
+    if (!device_is_mine(&dev->device))
+        return;
+    net_check(dev);
+    vnet_ctrl_check(net);
+    assert(!net->is_up || net->virtio->features == net->features);
+    assert((features_possible(net->features) ^ net->features) == 0);
+}

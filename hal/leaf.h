@@ -116,7 +116,7 @@ struct hal_net_info {
 
 enum hal_net_segments { HAL_NET_WHOLE, HAL_NET_TCP4, HAL_NET_TCP6 };
 
-enum { HAL_NET_VECS = 32 }; /* pieces of a frame */
+enum { HAL_NET_VECS = 36 }; /* pieces of a frame */
 
 /* An Ethernet frame, without its check sequence. */
 struct hal_net_frame {

@@ -79,6 +79,12 @@ static void stack_init(struct net_stack *stack)
         list_init(&stack->conns[i]);
 }
 
+/* Neighbours are to be told where this machine is now. Irq work. */
+static void stack_announce(struct net_device *dev)
+{
+    arp_announce(dev->queues[0].user);
+}
+
 int stack_create(struct net_queue *queue, const struct net_config *config,
                  struct net_stack **out)
 {
@@ -104,6 +110,7 @@ int stack_create(struct net_queue *queue, const struct net_config *config,
     arp_init(stack);
     queue->user = stack;
     queue->wake = stack_wake;
+    stack->dev->announce = stack_announce;
     *out = stack;
     return 0;
 }
@@ -113,6 +120,7 @@ void stack_destroy(struct net_stack *stack)
     struct queue_node *node;
 
     tcp_fini(stack);
+    stack->dev->announce = NULL;
     stack->queue->wake = NULL;
     stack->queue->user = NULL;
     arp_fini(stack);

@@ -1,5 +1,6 @@
 #include "kernel/device/netdev.h"
 #include "kernel/cpu/percpu.h"
+#include "kernel/thread/errand.h"
 #include <torc/assert.h>
 #include <torc/log.h>
 #include <torc/message.h>
@@ -89,6 +90,31 @@ struct net_queue *net_queue_mine(struct net_device *dev)
             return &dev->queues[i];
     }
     return NULL;
+}
+
+struct visit {
+    struct errand errand;
+    struct net_queue *queue;
+    int (*fn)(struct net_queue *queue);
+};
+
+static void visit_arrive(struct errand *errand)
+{
+    struct visit *visit = container_of(errand, struct visit, errand);
+
+    errand_answer(errand, visit->fn(visit->queue));
+}
+
+int net_each_queue(struct net_device *dev, int (*fn)(struct net_queue *queue))
+{
+    int status = 0;
+
+    for (unsigned i = 0; status == 0 && i < dev->queue_count; i++) {
+        struct visit visit = {.queue = &dev->queues[i], .fn = fn};
+
+        status = errand_run(&visit.errand, dev->queues[i].cpu, visit_arrive);
+    }
+    return status;
 }
 
 /* ---- What drivers tell --------------------------------------------------- */

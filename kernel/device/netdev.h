@@ -37,6 +37,7 @@ struct net_queue {
     /* owner CPU only, set by the queue's user, else NULL: */
     void (*wake)(struct net_queue *queue); /* irq work: poll soon */
     void *user;
+    void *driver; /* the driver's */
 
     /* owner CPU only: */
     uint64_t rx_frames, rx_bytes, rx_dropped;
@@ -87,6 +88,10 @@ struct net_device {
     uint16_t mtu;       /* bytes of payload, as 1500 */
     unsigned queue_max; /* of the card, 1 .. NET_QUEUE_MAX */
 
+    /* set by the card's user before it is started: frames may be received that
+     * are longer than the MTU, in several slices */
+    bool takes_large;
+
     /* constant while it is started: */
     unsigned offloads; /* enum net_offload */
     unsigned queue_count;
@@ -117,6 +122,13 @@ must_check int net_dedicate(struct net_device *dev, const unsigned cpus[],
 
 /* This CPU's queue of a started card; NULL: it has none. */
 struct net_queue *net_queue_mine(struct net_device *dev);
+
+/*
+ * Drivers: call fn(queue) for each queue, on its CPU, in the scheduler's pass
+ * there; one after the other, until one returns an error. Returns that, or 0.
+ * Context: thread of the CPU of queue 0; waits.
+ */
+int net_each_queue(struct net_device *dev, int (*fn)(struct net_queue *queue));
 
 /* For users of a queue, on its CPU: as the operations of the same name. */
 static inline unsigned net_poll(struct net_queue *queue,

@@ -25,7 +25,8 @@
 enum {
     PACKET_SIZE = 2048,
     PACKET_HEADROOM = 128, /* a new packet's: Ethernet, IP, TCP, virtio */
-    PACKET_SLICES = 18,    /* 64 KiB of pages, wherever they begin */
+    /* 64 KiB of pages, wherever they begin, or of other packets. */
+    PACKET_SLICES = 32,
 };
 
 /* Segments that a card makes of one frame, or has joined into one. */

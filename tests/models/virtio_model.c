@@ -58,6 +58,8 @@ void model_set_status(struct virtio_model *model, uint8_t status)
             model_breach(
                 "features %#llx that were not offered",
                 (unsigned long long)(model->accepted & ~model->offered));
+        if (model->agree != NULL)
+            model->agree(model);
         if (model->refuse_features)
             status &= (uint8_t)~FEATURES_OK;
     }

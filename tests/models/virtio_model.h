@@ -33,6 +33,9 @@ struct virtio_model {
     /* The driver has notified of requests in a queue. NULL: the test steps the
      * device without being told. */
     void (*notified)(struct virtio_model *model, unsigned index);
+    /* The driver has accepted features: which of them need others? NULL: none
+     * do. */
+    void (*agree)(struct virtio_model *model);
 
     /* what the driver made of it: */
     uint8_t status;

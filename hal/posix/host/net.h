@@ -11,7 +11,7 @@
 
 enum {
     HOST_NET_QUEUES = 16, /* of a card */
-    HOST_NET_VECS = 32,   /* pieces of a frame */
+    HOST_NET_VECS = 36,   /* pieces of a frame */
     HOST_MTU = 1500,
     HOST_ETHER = 14,                        /* an Ethernet header */
     HOST_FRAME_MAX = HOST_MTU + HOST_ETHER, /* of a card with that MTU */

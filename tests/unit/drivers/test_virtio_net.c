@@ -473,10 +473,10 @@ static void test_net_ring_lengths(void **state)
         unsigned size;    /* of both rings */
         unsigned buffers; /* of the device */
     } rows[] = {
-        {"little memory", 16, 256, false, 64, 63},
-        {"much", 64, 256, false, 256, 255},
-        {"much, and longer rings", 64, 512, false, 256, 255},
-        {"much, and short rings", 64, 32, false, 32, 31},
+        {"little memory", 16, 256, false, 64, 64},
+        {"much", 64, 256, false, 256, 256},
+        {"much, and longer rings", 64, 512, false, 256, 256},
+        {"much, and short rings", 64, 32, false, 32, 32},
         {"two buffers a frame", 16, 256, true, 64, 32},
     };
 
@@ -498,6 +498,21 @@ static void test_net_ring_lengths(void **state)
     }
 }
 
+static int nothing(void *arg)
+{
+    (void)arg;
+    return 0;
+}
+
+/* The memory of a thread that has ended stays with the CPU for the next one. */
+static void thread_spare_make(void)
+{
+    thread_id id;
+
+    assert_int_equal(thread_create(NULL, nothing, NULL, &id), 0);
+    assert_int_equal(thread_join(id, NULL), 0);
+}
+
 /* Whatever fails, nothing is left and the next attempt may succeed. */
 static void test_net_out_of_memory_at_start(void **state)
 {
@@ -513,12 +528,18 @@ static void test_net_out_of_memory_at_start(void **state)
         assert_int_equal(virtio_net_driver.probe(), 0);
         card = net_from_device(device_find(DEVICE_NET, 0));
         assert_int_equal(packet_pool_grow(2), 0); /* the pool stays */
+        thread_spare_make();
         before = stats();
         heap_fail(n);
         status = card->device.start(&card->device);
         if (!heap_failed())
             break;
         heap_fail(0);
+        if (status == 0) { /* it was the watchdog's timer */
+            assert_true(model.status & 4);
+            machine_detach();
+            continue;
+        }
         assert_int_equal(status, -ENOMEM);
         assert_int_equal(model.status, 0);
         assert_true(model.saw_failed);
@@ -578,6 +599,7 @@ static void test_net_does_not_start(void **state)
         model_on_pci(&model, &options);
         assert_int_equal(virtio_net_driver.probe(), 0);
         card = net_from_device(device_find(DEVICE_NET, 0));
+        thread_spare_make();
         before = stats();
         model.refuse_features = rows[i].refuses;
         model.never_resets = rows[i].never_resets;
@@ -769,127 +791,6 @@ static void test_net_frame_without_headroom(void **state)
     machine_detach();
 }
 
-/* The ring to send is full, and what the device says of it is a lie. Returns a
- * packet that has found no room. */
-static struct packet *full_and_lying(void)
-{
-    struct packet *packet;
-
-    fresh();
-    model.queue_max = 16;
-    model_on_mmio(&model, 2);
-    start();
-    while ((packet = make(60)) != NULL && send(packet) == 0)
-        continue;
-    assert_non_null(packet);
-    thread_yield();
-    assert_true(model.status & 4);
-    return packet;
-}
-
-/* The sender finds out when it looks for room in a full ring. */
-static void test_net_lie_found_by_a_sender(void **state)
-{
-    struct packet *packet = full_and_lying();
-
-    (void)state;
-    model_use_raw(&model, TX, 5000, 0);
-    assert_int_equal(send(packet), 0); /* dropped */
-    assert_int_equal(QUEUE->tx_dropped, 1);
-    assert_int_equal(model.status, 0); /* reset, at once */
-    assert_true(model.saw_failed);
-    machine_detach();
-}
-
-/* What the device has sent before it lies is room, but of no use any more; nor
- * are the frames that have come. */
-static void test_net_lie_behind_the_truth(void **state)
-{
-    struct packet *packet = full_and_lying();
-    uint8_t frame[2048];
-
-    (void)state;
-    assert_true(device_sends(100));
-    for (unsigned i = 0; i < 3; i++)
-        assert_int_equal(device_receives(frame), 60);
-    model_use_raw(&model, TX, 5000, 0);
-    assert_int_equal(send(packet), 0);
-    assert_int_equal(QUEUE->tx_dropped, 1);
-    assert_int_equal(model.status, 0);
-    assert_int_equal(poll(16), 0);
-    assert_int_equal(got_count, 0);
-    machine_detach();
-}
-
-/* What was received before the lie is handed over; what answers it is dropped.
- * The card that was reset is told of nothing any more. */
-static void test_net_lie_found_while_receiving(void **state)
-{
-    unsigned resets;
-
-    (void)state;
-    packet_put(full_and_lying());
-    resets = model.resets;
-    assert_true(device_sends(100));
-    model_use_raw(&model, TX, 5000, 0);
-    answers = true;
-    assert_int_equal(poll(16), 1);
-    assert_int_equal(got_count, 1);
-    assert_int_equal(QUEUE->tx_dropped, 1);
-    assert_int_equal(model.status, 0);
-    assert_int_equal(model.resets, resets + 1); /* once is enough */
-    assert_true(console_has("net0: a used ring breaks the rules: the card is "
-                            "given up\n"));
-    console_forget();
-    assert_int_equal(poll(16), 0);
-    assert_false(console_has("given up")); /* that was said */
-    machine_detach();
-}
-
-/* A frame was accepted, and the card given up before the device was told. */
-static void test_net_given_up_before_it_is_told(void **state)
-{
-    (void)state;
-    fresh();
-    model_on_mmio(&model, 2);
-    start();
-    send_or_drop(make(60));
-    model_use_raw(&model, RX, 5000, 100);
-    poll(16);
-    assert_int_equal(model.status, 0);
-    settle();
-    assert_int_equal(model.queue[TX].notifications, 0);
-    machine_detach();
-}
-
-static void test_net_lying_device_is_given_up(void **state)
-{
-    struct packet *packet;
-
-    (void)state;
-    for (unsigned lie = 0; lie < 4; lie++) {
-        fresh();
-        model_on_mmio(&model, 2);
-        start();
-        if (lie == 0)
-            model_use_raw(&model, RX, 5000, 100);
-        else if (lie == 1)
-            model_use_raw(&model, RX, 0, 1 << 20);
-        else if (lie == 2)
-            model_used_index(&model, RX, 3000);
-        else
-            model_use_raw(&model, TX, 3, 0);
-        poll(16);
-        assert_int_equal(got_count, 0);
-        assert_int_equal(model.status, 0);
-        packet = make(60);
-        assert_int_equal(send(packet), 0);
-        assert_int_equal(QUEUE->tx_dropped, 1);
-        assert_int_equal(poll(16), 0);
-        machine_detach();
-    }
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -917,11 +818,6 @@ int main(void)
         cmocka_unit_test(test_net_sender_makes_room),
         cmocka_unit_test(test_net_sender_with_room),
         cmocka_unit_test(test_net_frame_without_headroom),
-        cmocka_unit_test(test_net_lie_found_by_a_sender),
-        cmocka_unit_test(test_net_lie_behind_the_truth),
-        cmocka_unit_test(test_net_lie_found_while_receiving),
-        cmocka_unit_test(test_net_given_up_before_it_is_told),
-        cmocka_unit_test(test_net_lying_device_is_given_up),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -553,7 +553,11 @@ static void test_announce(void **state)
     open_bench();
     arp_announce(bench.stack);
     expect_arp(1, OUR_ADDRESS);
+    /* And when the card asks for it. */
+    bench.net.dev.announce(&bench.net.dev);
+    expect_arp(1, OUR_ADDRESS);
     bench_close();
+    assert_null(bench.net.dev.announce);
 }
 
 int main(void)

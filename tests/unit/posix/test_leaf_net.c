@@ -332,7 +332,7 @@ static const struct {
     {"pieces too short", 61, {20, 40}, 2, {.len = 0}, -EMSGSIZE},
     {"pieces too long", 59, {20, 40}, 2, {.len = 0}, -EMSGSIZE},
     {"no pieces", 60, {0}, 0, {.len = 0}, -EMSGSIZE},
-    {"too many pieces", 60, {60}, 33, {.len = 0}, -EMSGSIZE},
+    {"too many pieces", 60, {60}, HAL_NET_VECS + 1, {.len = 0}, -EMSGSIZE},
     {"a checksum", 60, {60}, 1,
      {.csum_partial = true, .csum_start = 34, .csum_at = 50}, -EMSGSIZE},
     {"segments", 60, {60}, 1, {.segments = HAL_NET_TCP4, .segment_len = 10},
@@ -346,14 +346,14 @@ static void test_frames_are_checked(void **state)
 {
     static const struct host_net_config net = {.kind = HOST_NET_USER};
     uint8_t bytes[3][1514] = {{0}};
-    struct hal_vec vec[33];
+    struct hal_vec vec[HAL_NET_VECS + 1];
 
     (void)state;
     net_open(&net);
     for (size_t i = 0; i < COUNT_OF(frame_rows); i++) {
         struct hal_net_frame frame = frame_rows[i].asks;
 
-        for (unsigned k = 0; k < 33; k++)
+        for (unsigned k = 0; k <= HAL_NET_VECS; k++)
             vec[k] = (struct hal_vec){bytes[k % 3], 0};
         for (unsigned k = 0; k < 3; k++)
             vec[k].len = frame_rows[i].lens[k];
