@@ -41,7 +41,6 @@ SRCS-posix-h += hal/posix/host/slirp.c
 SRCS-posix-h += hal/posix/host/line.c
 SRCS-posix-h += hal/posix/host/link.c
 SRCS-posix-h += hal/posix/host/frame_ring.c
-SRCS-posix-h += hal/posix/host/memory.c
 SRCS-posix-h += hal/posix/host/console.c
 SRCS-posix-h += hal/posix/host/error.c
 SRCS-posix-h += hal/posix/host/exit.c
@@ -53,9 +52,11 @@ SRCS-posix-real += hal/posix/host/thread.c
 SRCS-posix-real += hal/posix/host/clock.c
 SRCS-posix-real += hal/posix/host/link_timer.c
 SRCS-posix-real += hal/posix/host/entropy.c
+SRCS-posix-real += hal/posix/host/memory.c
 
 # Of the simulated machine.
 SRCS-posix-sim += hal/posix/sim/step.c
 SRCS-posix-sim += hal/posix/sim/link_timer.c
 SRCS-posix-sim += hal/posix/sim/event.c
 SRCS-posix-sim += hal/posix/sim/step_atomic.c
+SRCS-posix-sim += hal/posix/host/fresh.c

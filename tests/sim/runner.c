@@ -1,32 +1,21 @@
 #include "tests/sim/runner.h"
-#include "hal/posix/host/fault.h"
-#include "hal/posix/host/machine.h"
-#include "hal/posix/host/signal_stack.h"
-#include "hal/posix/kernel/idle.h"
-#include "hal/posix/sim/sim.h"
-#include "kernel/boot/init.h"
-#include "tests/sim/invariants.h"
+#include "tests/sim/run.h"
 #include "tests/sim/trace.h"
-#include <assert.h>
-#include <errno.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
 #include <time.h>
-#include <torc/app.h>
 #include <unistd.h>
-
-_Noreturn void kernel_main(const struct hal_boot_info *boot);
 
 enum {
     JOBS_MAX = 64,
-    RUN_SECONDS = 60,
-    WATCHING_EVERY = 8,
-    FILLED_EVERY = 16,
+    STEPS_MAX = 200000, /* points of a run, for each CPU */
+    BATCH = 128,        /* runs of seeds, and again, in one process */
+    ALONE_EVERY = 32,   /* of those one is also made in a new process */
+    DFS_BATCH = 8192,
     DFS_STEP_NS = 50
 };
 
@@ -48,37 +37,6 @@ static struct options {
 static const struct scenario *scenario;
 static const char *program;
 
-/* ---- The machine --------------------------------------------------------- */
-
-static int app_main(int argc, char **argv)
-{
-    (void)argc;
-    (void)argv;
-    return scenario->run();
-}
-
-enum { DRIVERS_MAX = 8 };
-static const struct driver *drivers[DRIVERS_MAX + 1]; /* the scenario's */
-
-const struct torc_app torc_app = {
-    .name = "sim", .main = app_main, .drivers = drivers};
-
-static void drivers_set(const struct driver *const *from)
-{
-    for (unsigned i = 0; from != NULL && from[i] != NULL; i++) {
-        assert(i < DRIVERS_MAX);
-        drivers[i] = from[i];
-    }
-}
-
-/* At every point. */
-static void check(void)
-{
-    invariants_check();
-    if (scenario->check != NULL)
-        scenario->check();
-}
-
 static unsigned cpus_of(uint64_t seed)
 {
     unsigned span = scenario->cpus_max - scenario->cpus_min + 1;
@@ -88,134 +46,20 @@ static unsigned cpus_of(uint64_t seed)
     return scenario->cpus_min + (unsigned)(seed % span);
 }
 
-static void config_of(uint64_t seed, struct sim_config *config)
+static void run_of(uint64_t seed, struct run *run)
 {
-    *config = (struct sim_config){
-        .driver = options.driver,
-        .seed = seed,
-        .depth = 3,
-        .length = 20000,
-        .check = check,
-    };
+    *run = (struct run){.config = {.driver = options.driver,
+                                   .seed = seed,
+                                   .depth = 3,
+                                   .length = 20000,
+                                   .step_limit = STEPS_MAX * cpus_of(seed)},
+                        .seed = seed,
+                        .cpus = cpus_of(seed)};
 }
-
-static _Noreturn void machine(const struct sim_config *config, uint64_t seed,
-                              struct sim_state *state)
-{
-    const struct host_config host = {
-        .cpus = cpus_of(seed),
-        .mem_bytes = scenario->mem_bytes,
-        .cmdline = "log=error",
-        .fill = seed % FILLED_EVERY == 0, /* it takes as long as the run */
-    };
-    const struct hal_boot_info *boot;
-    struct host_signal_stack stack;
-
-    sim_setup(config, state);
-    machine_watches = seed % WATCHING_EVERY == 0;
-    boot = host_machine_prepare(&host);
-    if (boot == NULL)
-        exit(EXIT_FAILURE);
-    if (scenario->plug != NULL)
-        scenario->plug();
-    host_signal_stack_open(&stack);
-    host_fault_catch();
-    kernel_main(boot);
-}
-
-/* ---- One run in a child -------------------------------------------------- */
 
 static struct sim_state *state_map(void)
 {
-    void *map = mmap(NULL, sizeof(struct sim_state), PROT_READ | PROT_WRITE,
-                     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-
-    if (map == MAP_FAILED) {
-        perror("mmap");
-        exit(EXIT_FAILURE);
-    }
-    return map;
-}
-
-/* ---- What a run that nobody watches says --------------------------------- */
-
-static int console; /* a file without a name; each process has its own */
-
-static void console_open(void)
-{
-    console = memfd_create("console", 0);
-    if (console < 0) {
-        perror("memfd_create");
-        exit(EXIT_FAILURE);
-    }
-}
-
-static void be_quiet(void)
-{
-    if (ftruncate(console, 0) != 0 || lseek(console, 0, SEEK_SET) != 0 ||
-        dup2(console, 1) < 0 || dup2(console, 2) < 0)
-        exit(EXIT_FAILURE);
-}
-
-/* The rest of the line behind the last `word` that was said, or "". */
-static const char *said_after(const char *word)
-{
-    static char text[8192];
-    ssize_t len = pread(console, text, sizeof(text) - 1, 0);
-    char *at;
-
-    text[len < 0 ? 0 : len] = '\0';
-    at = strstr(text, word);
-    if (at == NULL)
-        return "";
-    at += strlen(word);
-    at[strcspn(at, "\n")] = '\0';
-    return at;
-}
-
-static void failure_explain(struct sim_state *state, int status)
-{
-    const char *panic = said_after("panic: ");
-
-    if (state->failure[0] != '\0')
-        return;
-    if (state->finished)
-        snprintf(state->failure, sizeof(state->failure),
-                 "the scenario failed with status %d: %s", state->status,
-                 said_after("error: "));
-    else if (panic[0] != '\0')
-        snprintf(state->failure, sizeof(state->failure), "panic: %s", panic);
-    else
-        snprintf(state->failure, sizeof(state->failure), "signal %d",
-                 WIFSIGNALED(status) ? WTERMSIG(status) : 0);
-}
-
-/* Returns whether it ended well; else state->failure says why. */
-static bool run(const struct sim_config *config, uint64_t seed,
-                struct sim_state *state, bool quiet)
-{
-    pid_t pid;
-    int status;
-
-    fflush(NULL);
-    pid = fork();
-    if (pid < 0) {
-        perror("fork");
-        exit(EXIT_FAILURE);
-    }
-    if (pid == 0) {
-        alarm(RUN_SECONDS);
-        if (quiet)
-            be_quiet();
-        machine(config, seed, state);
-    }
-    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-        ;
-    if (state->finished && state->status == 0 && WIFEXITED(status) &&
-        WEXITSTATUS(status) == 0)
-        return true;
-    failure_explain(state, status);
-    return false;
+    return run_share(sizeof(struct sim_state));
 }
 
 /* ---- Many seeds ---------------------------------------------------------- */
@@ -226,7 +70,6 @@ struct tally {
     uint64_t steps;
     uint64_t switches;
     uint64_t failed; /* the first seed that failed, or 0 */
-    bool differed;   /* it did not fail: its two runs differed */
     char failure[256];
 };
 
@@ -240,29 +83,114 @@ static void seed_failed(struct tally *tally, uint64_t seed, const char *why)
     *stop = 1;
 }
 
+/*
+ * Seeds of a worker that run in one process: each of them, and then each again,
+ * the last one first, so that it comes after another one than before. What a
+ * run leaves to the next one shows as a difference. What it leaves to all, as a
+ * difference to the run in a new process.
+ */
+struct batch {
+    struct sim_state *state;
+    struct tally *tally;
+    uint64_t first; /* they are `options.jobs` apart */
+    unsigned count;
+    unsigned at; /* 0 .. 2 * count: runs begun */
+    struct {
+        uint64_t hash;
+        uint64_t steps;
+    } result[BATCH];
+};
+
+static unsigned batch_index(const struct batch *batch, unsigned at)
+{
+    return at < batch->count ? at : 2 * batch->count - 1 - at;
+}
+
+static uint64_t batch_seed(const struct batch *batch, unsigned index)
+{
+    return batch->first + (uint64_t)index * options.jobs;
+}
+
+static bool same(const struct batch *batch, unsigned index)
+{
+    return batch->result[index].hash == batch->state->hash &&
+           batch->result[index].steps == batch->state->steps;
+}
+
+/* A run has ended well. Returns whether it is what it should be. */
+static bool batch_note(struct batch *batch)
+{
+    unsigned at = batch->at - 1;
+    unsigned index = batch_index(batch, at);
+
+    if (at >= batch->count)
+        return same(batch, index);
+    batch->result[index].hash = batch->state->hash;
+    batch->result[index].steps = batch->state->steps;
+    batch->tally->seeds++;
+    batch->tally->steps += batch->state->steps;
+    batch->tally->switches += batch->state->switches;
+    return true;
+}
+
+static bool batch_next(void *arg, struct run *run)
+{
+    struct batch *batch = arg;
+
+    if (batch->at > 0 && !batch_note(batch)) {
+        seed_failed(batch->tally,
+                    batch_seed(batch, batch_index(batch, batch->at - 1)),
+                    "two runs of one seed differ");
+        return false;
+    }
+    if (batch->at == 2 * batch->count || *stop)
+        return false;
+    run_of(batch_seed(batch, batch_index(batch, batch->at++)), run);
+    return true;
+}
+
+static void batch_run_alone(struct batch *batch, unsigned index)
+{
+    uint64_t seed = batch_seed(batch, index);
+    struct run run;
+
+    run_of(seed, &run);
+    if (!run_alone(&run, batch->state, true))
+        seed_failed(batch->tally, seed, batch->state->failure);
+    else if (!same(batch, index))
+        seed_failed(batch->tally, seed,
+                    "runs in a new process and in an old one differ");
+}
+
+static void batch_run(struct batch *batch)
+{
+    batch->at = 0;
+    if (!run_many(batch_next, batch, batch->state)) {
+        seed_failed(batch->tally,
+                    batch_seed(batch, batch_index(batch, batch->at - 1)),
+                    batch->state->failure);
+        return;
+    }
+    for (unsigned i = batch->count; i > 0 && !*stop; i--) {
+        if (i == batch->count || i % ALONE_EVERY == 0)
+            batch_run_alone(batch, i - 1);
+    }
+}
+
 static void worker(unsigned job)
 {
-    struct tally *tally = &tallies[job];
-    struct sim_state *first = state_map();
-    struct sim_state *second = state_map();
+    struct batch *batch = run_share(sizeof(*batch));
 
-    console_open();
-    for (uint64_t i = job; i < options.seeds && !*stop; i += options.jobs) {
-        uint64_t seed = options.first + i;
-        struct sim_config config;
+    run_open(scenario);
+    batch->state = state_map();
+    batch->tally = &tallies[job];
+    for (uint64_t i = job; i < options.seeds && !*stop;
+         i += (uint64_t)BATCH * options.jobs) {
+        uint64_t left = (options.seeds - i - 1) / options.jobs + 1;
 
-        config_of(seed, &config);
-        if (!run(&config, seed, first, true)) {
-            seed_failed(tally, seed, first->failure);
-        } else if (!run(&config, seed, second, true) ||
-                   first->hash != second->hash ||
-                   first->steps != second->steps) {
-            tally->differed = true;
-            seed_failed(tally, seed, "two runs of one seed differ");
-        }
-        tally->seeds++;
-        tally->steps += first->steps;
-        tally->switches += first->switches;
+        batch->first = options.first + i;
+        batch->count = left < BATCH ? (unsigned)left : BATCH;
+        batch_run(batch);
     }
     exit(EXIT_SUCCESS);
 }
@@ -312,7 +240,7 @@ static void workers_run(void)
             worker(i);
     }
     while (left > 0) {
-        const struct timespec tick = {.tv_nsec = 100 * 1000 * 1000};
+        const struct timespec tick = {.tv_nsec = 20 * 1000 * 1000};
 
         for (unsigned i = 0; i < options.jobs; i++) {
             if (pids[i] > 0 && waitpid(pids[i], NULL, WNOHANG) == pids[i]) {
@@ -334,10 +262,7 @@ static int seeds_run(void)
     struct tally all = {0};
     int status = EXIT_SUCCESS;
 
-    tallies = mmap(NULL, sizeof(struct tally) * (JOBS_MAX + 1),
-                   PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (tallies == MAP_FAILED)
-        return EXIT_FAILURE;
+    tallies = run_share(sizeof(struct tally) * (JOBS_MAX + 1));
     stop = (volatile sig_atomic_t *)&tallies[JOBS_MAX];
     workers_run();
     for (unsigned i = 0; i < options.jobs; i++) {
@@ -361,120 +286,126 @@ static int seeds_run(void)
 
 /* ---- Traces -------------------------------------------------------------- */
 
-static void record_to(const char *path, uint64_t seed,
+static void record_to(const char *path, const struct run *run,
                       const struct sim_state *state)
 {
     const struct trace_head head = {
-        .seed = seed, .cpus = cpus_of(seed), .step_ns = state->step_ns};
+        .seed = run->seed, .cpus = run->cpus, .step_ns = state->step_ns};
 
     trace_write(path, scenario->name, &head, state);
 }
 
-/* The configuration of a recorded run; its machine is that of --cpus. */
-static void config_of_trace(const char *path, struct sim_choice *trace,
-                            struct sim_config *config)
+static struct sim_choice *trace_map(void)
+{
+    return run_share(sizeof(struct sim_choice) * SIM_TRACE_MAX);
+}
+
+/* A recorded run; its choices are put into `trace`. */
+static void run_of_trace(const char *path, struct sim_choice *trace,
+                         struct run *run)
 {
     struct trace_head head;
     size_t length = trace_read(path, scenario->name, &head, trace);
 
-    config_of(head.seed, config);
-    options.cpus = head.cpus;
-    config->driver = SIM_TRACE;
-    config->step_ns = head.step_ns;
-    config->trace = trace;
-    config->trace_length = length;
+    run_of(head.seed, run);
+    run->cpus = head.cpus;
+    run->config.driver = SIM_TRACE;
+    run->config.step_ns = head.step_ns;
+    run->config.trace = trace;
+    run->config.trace_length = length;
 }
 
 static int one_run(void)
 {
-    static struct sim_choice trace[SIM_TRACE_MAX];
     struct sim_state *state = state_map();
-    struct sim_config config;
+    struct run run;
     bool well;
 
-    config_of(options.first, &config);
+    run_of(options.first, &run);
     if (options.mode == MODE_TRACE)
-        config_of_trace(options.trace_in, trace, &config);
-    config.record = true;
+        run_of_trace(options.trace_in, trace_map(), &run);
+    run.config.record = true;
     if (options.here)
-        machine(&config, config.seed, state);
-    well = run(&config, config.seed, state, false);
+        run_here(&run, state);
+    well = run_alone(&run, state, false);
     printf("%s %s: hash %016lx, %lu points, %lu choices, %lu ns%s%s\n",
            well ? "ok  " : "FAIL", scenario->name, (unsigned long)state->hash,
            (unsigned long)state->steps, (unsigned long)state->choice_count,
            (unsigned long)state->time_ns, well ? "" : ": ",
            well ? "" : state->failure);
     if (options.trace_out != NULL)
-        record_to(options.trace_out, config.seed, state);
+        record_to(options.trace_out, &run, state);
     return well ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 /* ---- Traces tell the truth ----------------------------------------------- */
 
 /* Whether this trace leads to the run that was recorded. */
-static bool same_again(const struct sim_config *config,
-                       const struct sim_state *recorded,
+static bool same_again(const struct run *run, const struct sim_state *recorded,
                        struct sim_state *again)
 {
-    return run(config, config->seed, again, true) &&
-           again->hash == recorded->hash && again->steps == recorded->steps &&
+    return run_alone(run, again, true) && again->hash == recorded->hash &&
+           again->steps == recorded->steps &&
            again->time_ns == recorded->time_ns;
 }
 
 /* Whether the run ends with the word that the trace is of another one. */
-static bool refused(const struct sim_config *config, struct sim_state *again)
+static bool refused(const struct run *run, struct sim_state *again)
 {
     static const char word[] = "the trace does not fit";
 
-    return !run(config, config->seed, again, true) &&
+    return !run_alone(run, again, true) &&
            strncmp(again->failure, word, sizeof(word) - 1) == 0;
 }
 
+struct replay {
+    const char *path;
+    struct sim_choice *trace;
+    struct sim_state *recorded;
+    struct sim_state *again;
+};
+
 /* The recorded run of a seed, again from its file; and not, when a choice of it
  * was altered or the last one is missing. NULL, or what is wrong. */
-static const char *replay_check(uint64_t seed, const char *path,
-                                struct sim_state *recorded,
-                                struct sim_state *again)
+static const char *replay_check(uint64_t seed, const struct replay *replay)
 {
-    static struct sim_choice trace[SIM_TRACE_MAX];
-    struct sim_config config;
+    struct run run;
     struct sim_choice *middle;
 
-    config_of(seed, &config);
-    config.record = true;
-    if (!run(&config, seed, recorded, true))
-        return recorded->failure;
-    record_to(path, seed, recorded);
-    config_of_trace(path, trace, &config);
-    if (!same_again(&config, recorded, again))
+    run_of(seed, &run);
+    run.config.record = true;
+    if (!run_alone(&run, replay->recorded, true))
+        return replay->recorded->failure;
+    record_to(replay->path, &run, replay->recorded);
+    run_of_trace(replay->path, replay->trace, &run);
+    if (!same_again(&run, replay->recorded, replay->again))
         return "its trace leads to another run";
-    middle = &trace[config.trace_length / 2];
+    middle = &replay->trace[run.config.trace_length / 2];
     middle->n++;
-    if (!refused(&config, again))
+    if (!refused(&run, replay->again))
         return "a trace with another number of choices is taken";
     middle->n--;
     middle->tag++;
-    if (!refused(&config, again))
+    if (!refused(&run, replay->again))
         return "a trace of another question is taken";
     middle->tag--;
-    config.trace_length--;
-    return refused(&config, again) ? NULL : "a trace that is cut is taken";
+    run.config.trace_length--;
+    return refused(&run, replay->again) ? NULL : "a trace that is cut is taken";
 }
 
 static int replays_run(void)
 {
-    struct sim_state *recorded = state_map();
-    struct sim_state *again = state_map();
     char path[] = "/tmp/sim-trace-XXXXXX";
     int fd = mkstemp(path);
+    const struct replay replay = {.path = path,
+                                  .trace = trace_map(),
+                                  .recorded = state_map(),
+                                  .again = state_map()};
     const char *wrong = fd < 0 ? "there is no place for its trace" : NULL;
     uint64_t seed = options.first;
-    unsigned cpus = options.cpus;
 
-    for (; wrong == NULL && seed < options.first + options.seeds; seed++) {
-        wrong = replay_check(seed, path, recorded, again);
-        options.cpus = cpus;
-    }
+    for (; wrong == NULL && seed < options.first + options.seeds; seed++)
+        wrong = replay_check(seed, &replay);
     if (wrong != NULL)
         printf("FAIL %s, seed %lu: %s\n", scenario->name,
                (unsigned long)seed - 1, wrong);
@@ -510,43 +441,93 @@ static size_t trace_next(struct sim_choice *trace, size_t length)
     return 0;
 }
 
+struct dfs {
+    struct sim_state *state;
+    struct sim_choice *trace; /* of the run under way */
+    size_t length;
+    uint64_t runs;
+    bool begun;
+};
+
+static void dfs_run_of(const struct dfs *dfs, struct run *run)
+{
+    run_of(0, run);
+    run->config.driver = SIM_TRACE;
+    run->config.step_ns = DFS_STEP_NS;
+    run->config.trace = dfs->trace;
+    run->config.trace_length = dfs->length;
+    run->config.trace_open = true;
+}
+
+/* A process makes DFS_BATCH of them. It leaves the last trace and its hash. */
+static bool dfs_next(void *arg, struct run *run)
+{
+    struct dfs *dfs = arg;
+
+    if (dfs->begun && dfs->runs % DFS_BATCH == 0)
+        return false;
+    if (dfs->runs > 0) {
+        const struct sim_state *state = dfs->state;
+
+        memcpy(dfs->trace, state->choices,
+               state->choice_count * sizeof(struct sim_choice));
+        dfs->length = trace_next(dfs->trace, state->choice_count);
+        if (dfs->length == 0)
+            return false;
+    }
+    dfs->begun = true;
+    dfs->runs++;
+    dfs_run_of(dfs, run);
+    return true;
+}
+
+/* The last run of a process, again in a new one. */
+static bool dfs_same_alone(const struct dfs *dfs, struct sim_state *again)
+{
+    struct run run;
+
+    dfs_run_of(dfs, &run);
+    run.config.trace = dfs->state->choices;
+    run.config.trace_length = dfs->state->choice_count;
+    if (run_alone(&run, again, true) && again->hash == dfs->state->hash &&
+        again->steps == dfs->state->steps)
+        return true;
+    snprintf(dfs->state->failure, sizeof(dfs->state->failure),
+             "runs in a new process and in an old one differ");
+    return false;
+}
+
+static int dfs_failed(const struct dfs *dfs)
+{
+    struct run run;
+
+    dfs_run_of(dfs, &run);
+    record_to("sim.trace", &run, dfs->state);
+    printf("FAIL %s, schedule %lu: %s\n  replay: %s --trace sim.trace\n",
+           scenario->name, (unsigned long)dfs->runs, dfs->state->failure,
+           program);
+    return EXIT_FAILURE;
+}
+
 static int dfs_run(void)
 {
-    static struct sim_choice trace[SIM_TRACE_MAX];
-    struct sim_state *state = state_map();
+    struct dfs *dfs = run_share(sizeof(*dfs));
+    struct sim_state *again = state_map();
     double start = now();
-    uint64_t runs = 0;
-    size_t length = 0;
 
-    for (;;) {
-        struct sim_config config;
-
-        config_of(0, &config);
-        config.driver = SIM_TRACE;
-        config.step_ns = DFS_STEP_NS;
-        config.trace = trace;
-        config.trace_length = length;
-        config.trace_open = true;
-        runs++;
-        if (!run(&config, 0, state, true)) {
-            record_to("sim.trace", 0, state);
-            printf("FAIL %s, schedule %lu: %s\n  replay: %s --trace "
-                   "sim.trace\n",
-                   scenario->name, (unsigned long)runs, state->failure,
-                   program);
-            return EXIT_FAILURE;
-        }
-        memcpy(trace, state->choices,
-               state->choice_count * sizeof(struct sim_choice));
-        length = trace_next(trace, state->choice_count);
-        if (length == 0)
-            break;
-        if (isatty(2) && runs % 100 == 0)
+    dfs->state = state_map();
+    dfs->trace = trace_map();
+    do {
+        dfs->begun = false;
+        if (!run_many(dfs_next, dfs, dfs->state) || !dfs_same_alone(dfs, again))
+            return dfs_failed(dfs);
+        if (isatty(2))
             fprintf(stderr, "\r%s: %lu schedules ", scenario->name,
-                    (unsigned long)runs);
-    }
+                    (unsigned long)dfs->runs);
+    } while (dfs->length > 0);
     printf("ok   %s: all %lu schedules with at most %u preemptions, %.1f s\n",
-           scenario->name, (unsigned long)runs, options.bound, now() - start);
+           scenario->name, (unsigned long)dfs->runs, options.bound,
+           now() - start);
     return EXIT_SUCCESS;
 }
 
@@ -647,9 +628,8 @@ int sim_main(int argc, char **argv, const struct scenario *what)
     int option;
 
     scenario = what;
-    drivers_set(what->drivers);
     program = argv[0];
-    console_open();
+    run_open(scenario);
     options.jobs = (unsigned)sysconf(_SC_NPROCESSORS_ONLN);
     while ((option = getopt_long(argc, argv, "", longs, NULL)) != -1)
         option_take(option);

@@ -49,6 +49,12 @@ void host_cpu_wake(unsigned cpu);
 void host_cpu_relax(void);
 
 /*
+ * The same, by a CPU that does nothing until memory it looks at changes or an
+ * interrupt comes, and has just seen that neither is so.
+ */
+void host_cpu_look_on(unsigned cpu);
+
+/*
  * The machine ends. When this returns, no CPU but the caller runs any more:
  * those the kernel half has told to stop had a quarter of a second to call
  * host_cpu_park(), the others were stopped where they were by a signal. The

@@ -235,6 +235,12 @@ void host_cpu_relax(void)
         __builtin_ia32_pause();
 }
 
+void host_cpu_look_on(unsigned cpu)
+{
+    (void)cpu;
+    host_cpu_relax();
+}
+
 /* ---- Start and end ------------------------------------------------------- */
 
 static void cpus_forget(void)

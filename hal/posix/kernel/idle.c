@@ -48,7 +48,7 @@ void hal_cpu_idle(void)
         host_cpu_sleep(cpu->id, &cpu->attention);
     while (cpu->watched != NULL && !atomic_load(&cpu->attention) &&
            line_same(cpu) && !cpu_ring_look(cpu))
-        host_cpu_relax();
+        host_cpu_look_on(cpu->id);
     cpu->watched = NULL;
     cpu->irq_on = true;
     cpu_attend(cpu);

@@ -96,6 +96,13 @@ struct sim_state {
 /* Before the machine is prepared. */
 void sim_setup(const struct sim_config *config, struct sim_state *state);
 
+/*
+ * Call boot(arg), which makes a machine and enters its kernel, on a stack of
+ * its own. Returns when the machine has ended by hal_exit(). Whatever else ends
+ * it ends the process.
+ */
+void sim_run(void (*boot)(void *arg), void *arg);
+
 /* A rule of the test is broken: say so, and end the run. */
 _Noreturn void sim_fail(const char *why);
 

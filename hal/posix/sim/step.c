@@ -1,7 +1,7 @@
 /*
  * CPUs, time and randomness of the simulated machine (sim.h): it implements
  * host/cpu.h, host/clock.h and host/entropy.h in the place of host/thread.c,
- * host/clock.c and host/entropy.c.
+ * host/clock.c and host/entropy.c. (host/fresh.c is there for host/memory.c.)
  */
 #include "hal/hal.h"
 #include "hal/posix/host/clock.h"
@@ -32,6 +32,7 @@ const struct host_kind host_kind = {
 
 enum {
     STACK_SIZE = 64 * 1024,
+    BOOT_STACK_SIZE = 256 * 1024,
     STEP_LIMIT = 50 * 1000 * 1000,
     INTERVAL_SHIFT_MAX = 7, /* SIM_RANDOM: switch intervals from 2 to 2^8 */
     STEP_NS_MAX = 500,
@@ -45,6 +46,8 @@ struct step_cpu {
     bool started;
     bool asleep;
     const atomic_bool *attention;
+    bool looks_on;   /* it has done nothing else since its last look */
+    uint64_t looked; /* how many changes there were then */
     uint64_t deadline_ns;
     int64_t priority; /* SIM_PCT; negative once it was demoted */
 };
@@ -52,10 +55,14 @@ struct step_cpu {
 static struct step_cpu cpus[HOST_CPU_MAX];
 static unsigned cpu_count;
 static unsigned current;
-static bool running; /* else preemption points do nothing */
+static bool running;     /* else preemption points do nothing */
+static uint64_t changes; /* of memory, that who looks on may not have seen */
 static struct hal_context event_context;
 static struct hal_context interrupted; /* by events */
 static _Alignas(16) char event_stack[STACK_SIZE];
+static struct hal_context boot_context;
+static struct hal_context outside; /* who called sim_run() */
+static bool in_run;
 static uint64_t step_ns;
 
 static struct sim_config config;
@@ -174,6 +181,7 @@ void sim_setup(const struct sim_config *new_config, struct sim_state *state)
         config.step_limit = STEP_LIMIT;
     running_since = 0;
     lowest_priority = 0;
+    changes = 0;
     events_reset();
 }
 
@@ -283,6 +291,7 @@ static void timers_expire(void)
     for (unsigned i = 0; i < cpu_count; i++) {
         if (cpus[i].deadline_ns > sim->time_ns)
             continue;
+        changes++;
         cpus[i].deadline_ns = NEVER;
         machine_timer_expired(i);
     }
@@ -332,6 +341,7 @@ static void time_passed(void)
     timers_expire();
     if (events_next_ns() > sim->time_ns)
         return;
+    changes++;
     running = false;
     context_jump(vcpu_self(), &interrupted, &event_context);
     running = was_running;
@@ -339,12 +349,10 @@ static void time_passed(void)
 
 /* ---- Preemption points --------------------------------------------------- */
 
-static void point(bool yields)
+static void step(bool yields)
 {
     struct vcpu *vcpu;
 
-    if (!running)
-        return;
     if (++sim->steps > config.step_limit)
         sim_fail("no end in sight: a livelock?");
     if (config.check != NULL) {
@@ -359,6 +367,14 @@ static void point(bool yields)
     if (vcpu->irq_on && atomic_load(&vcpu->attention) &&
         hal_choose(2, SIM_IRQ) == 0)
         cpu_attend(vcpu);
+}
+
+static void point(bool yields)
+{
+    if (!running)
+        return;
+    cpus[current].looks_on = false;
+    step(yields);
 }
 
 void preemption_point(void)
@@ -393,6 +409,8 @@ void host_cpu_sleep(unsigned cpu, const atomic_bool *attention)
 
     self->attention = attention;
     self->asleep = true;
+    self->looks_on = false;
+    changes++;
     while (!atomic_load(attention)) {
         unsigned next = pick_next(true);
 
@@ -403,6 +421,34 @@ void host_cpu_sleep(unsigned cpu, const atomic_bool *attention)
     }
     self->asleep = false;
     point(false);
+}
+
+/* Whether no CPU does anything until time has passed. What one has changed
+ * since its last point counts when it looks on or sleeps. */
+static bool all_wait(void)
+{
+    for (unsigned i = 0; i < cpu_count; i++) {
+        const struct step_cpu *cpu = &cpus[i];
+
+        if (runnable(i) && !(cpu->looks_on && cpu->looked == changes))
+            return false;
+    }
+    return true;
+}
+
+void host_cpu_look_on(unsigned cpu)
+{
+    struct step_cpu *self = &cpus[cpu];
+
+    if (!running)
+        return;
+    if (!self->looks_on)
+        changes++;
+    self->looks_on = true;
+    self->looked = changes;
+    if (all_wait())
+        time_jump();
+    step(true);
 }
 
 void host_cpu_wake(unsigned cpu)
@@ -469,14 +515,36 @@ bool host_is_cpu(void)
     return true;
 }
 
-/* One pthread runs all CPUs: without preemption points it stays the caller. */
+/* One pthread runs all CPUs: without preemption points it stays the caller. In
+ * sim_run() that is its end. */
 void host_cpus_stop(int status)
 {
+    struct hal_context from = {0};
+
     running = false;
     if (status == HOST_ABORTED)
         return;
     sim->finished = true;
     sim->status = status;
+    if (in_run)
+        context_jump(vcpu_self(), &from, &outside);
+}
+
+void sim_run(void (*boot)(void *arg), void *arg)
+{
+    void *stack =
+        host_memory_map(BOOT_STACK_SIZE, HAL_PAGE_SIZE, HOST_ANYWHERE);
+
+    assert(!in_run);
+    assert(stack != NULL);
+    in_run = true;
+    hal_context_init(&boot_context, stack, BOOT_STACK_SIZE, boot, arg);
+    context_jump(vcpu_self(), &outside, &boot_context);
+    in_run = false;
+    current = 0; /* another CPU may have ended it */
+    vcpu_become(&machine_cpu[0]);
+    hal_context_fini(&boot_context);
+    host_memory_unmap(stack, BOOT_STACK_SIZE);
 }
 
 void host_cpu_park(void)

@@ -640,6 +640,110 @@ static void test_a_wake_up_that_is_lost_is_found(void **unused)
          "(CPU 0, point 1, 5100 ns)");
 }
 
+/* ---- CPUs that look on --------------------------------------------------- */
+
+static bool changed; /* what they look at */
+static uint64_t seen_at[CPUS];
+
+static void looker(void *arg)
+{
+    unsigned cpu = hal_cpu_id();
+
+    (void)arg;
+    for (;;) {
+        if (changed && seen_at[cpu] == 0)
+            seen_at[cpu] = hal_time_ns();
+        note();
+        host_cpu_look_on(cpu);
+    }
+}
+
+/* CPUs 1 and 2 have seen that nothing has changed; a timer is set. */
+static void looks_open(uint64_t timer_ns)
+{
+    changed = false;
+    memset(seen_at, 0, sizeof(seen_at));
+    sim_open(&calm, looker);
+    for (unsigned i = 0; i < CPUS; i++)
+        host_cpu_relax();
+    hal_timer_set(timer_ns);
+}
+
+static void test_time_jumps_when_all_sleep_or_look_on(void **unused)
+{
+    (void)unused;
+    looks_open(1000000);
+    for (unsigned i = 0; i < CPUS && hal_time_ns() < 1000000; i++)
+        host_cpu_look_on(0);
+    assert_in_range(hal_time_ns(), 1000000, 1000200);
+    looks_open(1000000);
+    hal_cpu_idle();
+    assert_in_range(hal_time_ns(), 1000000, 1000200);
+    assert_true(state.steps < 20);
+}
+
+/* It does not pass a change that somebody has made since his last point. */
+static void change_and_wait(bool by_sleep)
+{
+    uint64_t start = hal_time_ns();
+
+    changed = false;
+    memset(seen_at, 0, sizeof(seen_at));
+    hal_timer_set(start + 1000000);
+    for (unsigned i = 0; i < CPUS; i++)
+        host_cpu_relax(); /* they have seen that nothing has changed */
+    preemption_point();
+    changed = true;
+    while (hal_time_ns() < start + 1000000) {
+        if (by_sleep)
+            hal_cpu_idle();
+        else
+            host_cpu_look_on(0);
+    }
+    for (unsigned cpu = 1; cpu < CPUS; cpu++)
+        assert_in_range(seen_at[cpu], start, start + 5000);
+}
+
+static void test_who_looks_on_sees_what_has_changed(void **unused)
+{
+    (void)unused;
+    looks_open(UINT64_MAX);
+    for (unsigned i = 0; i < 4; i++)
+        change_and_wait(i >= 2);
+}
+
+static void change(void *arg)
+{
+    (void)arg;
+    changed = true;
+}
+
+static void test_who_looks_on_sees_what_a_device_has_changed(void **unused)
+{
+    (void)unused;
+    looks_open(1000000);
+    sim_event(500000, change, NULL);
+    while (hal_time_ns() < 1000000)
+        host_cpu_look_on(0);
+    for (unsigned cpu = 1; cpu < CPUS; cpu++)
+        assert_in_range(seen_at[cpu], 500000, 505000);
+}
+
+static void look_for_ever(void)
+{
+    looks_open(UINT64_MAX);
+    for (;;)
+        host_cpu_look_on(0);
+}
+
+static void test_a_wake_up_that_nobody_sees_is_found(void **unused)
+{
+    (void)unused;
+    dies("unseen", look_for_ever,
+         "every CPU sleeps and no timer is set: a wake-up was lost "
+         "(CPU 2, point 11, 1101 ns)");
+}
+
 /* ---- Time and timers ----------------------------------------------------- */
 
 static void test_time_passes_at_points(void **unused)
@@ -898,6 +1002,39 @@ static void test_the_end_of_a_run_is_kept(void **unused)
     assert_int_equal(state.steps, 0);
 }
 
+/* ---- Runs from boot to end ----------------------------------------------- */
+
+static void leaver(void *arg)
+{
+    (void)arg;
+    host_cpus_stop(3);
+}
+
+static void boot(void *arg)
+{
+    (void)arg;
+    bare_open((struct host_config){.cpus = CPUS});
+    start(1, leaver, NULL);
+    for (;;)
+        hal_cpu_idle();
+}
+
+/* It ends where it began, whichever CPU ends it; then comes the next one. */
+static void test_a_run_comes_back_when_it_ends(void **unused)
+{
+    const void *place = vcpu_self();
+
+    (void)unused;
+    for (unsigned i = 0; i < 2; i++) {
+        setup_by(&calm);
+        sim_run(boot, NULL);
+        assert_true(state.finished);
+        assert_int_equal(state.status, 3);
+        assert_ptr_equal(vcpu_self(), place);
+        host_machine_close();
+    }
+}
+
 #define ON_MACHINE(test) cmocka_unit_test_teardown(test, teardown)
 
 int main(void)
@@ -924,6 +1061,10 @@ int main(void)
         ON_MACHINE(test_a_sleeper_lets_others_run),
         ON_MACHINE(test_time_jumps_when_all_sleep),
         ON_MACHINE(test_a_wake_up_that_is_lost_is_found),
+        ON_MACHINE(test_time_jumps_when_all_sleep_or_look_on),
+        ON_MACHINE(test_who_looks_on_sees_what_has_changed),
+        ON_MACHINE(test_who_looks_on_sees_what_a_device_has_changed),
+        ON_MACHINE(test_a_wake_up_that_nobody_sees_is_found),
         ON_MACHINE(test_time_passes_at_points),
         ON_MACHINE(test_a_timer_expires_once_when_its_time_has_come),
         ON_MACHINE(test_each_cpu_has_its_timer),
@@ -935,6 +1076,7 @@ int main(void)
         ON_MACHINE(test_a_cpu_needs_memory),
         ON_MACHINE(test_close_gives_stacks_back),
         ON_MACHINE(test_the_end_of_a_run_is_kept),
+        cmocka_unit_test(test_a_run_comes_back_when_it_ends),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
