@@ -411,10 +411,11 @@ static int workers_join(const struct stress *stress, const thread_id *ids)
     return bad;
 }
 
-/* Detached threads end, and blocks come home, some time after all else. */
+/* Detached threads end, and blocks come home, some time after all else: soon,
+ * or within five seconds. */
 static int settle(const uint64_t *blocks, const unsigned *threads)
 {
-    for (int tries = 0; tries < 100000; tries++) {
+    for (int tries = 0; tries < 1100; tries++) {
         bool same = true;
 
         if (on_all(cpu_count_things) != 0)
@@ -424,7 +425,7 @@ static int settle(const uint64_t *blocks, const unsigned *threads)
                    per_cpu[cpu].threads == threads[cpu];
         if (same)
             return 0;
-        thread_sleep(50000);
+        thread_sleep(tries < 100 ? 50000 : 5000000);
     }
     for (unsigned cpu = 0; cpu < cpu_count(); cpu++)
         log_error("cpu %u: %lu blocks, were %lu; %u threads, were %u", cpu,
