@@ -22,8 +22,8 @@ void run_open(const struct scenario *scenario);
 void *run_share(size_t size);
 
 /*
- * In a new process. Quiet: what the machine says is not seen. Returns whether it
- * ended well; else state->failure says why.
+ * In a new process. Quiet: what the machine says is not seen. Returns whether
+ * it ended well; else state->failure says why.
  */
 bool run_alone(const struct run *run, struct sim_state *state, bool quiet);
 

@@ -1,7 +1,7 @@
 /*
- * Runs a scenario on the simulated machine, thousands of times: each seed twice,
- * and the hashes must be equal; or once for a person to look at; or every
- * schedule up to a bound of preemptions.
+ * Runs a scenario on the simulated machine, thousands of times: each seed
+ * twice, and the hashes must be equal; or once for a person to look at; or
+ * every schedule up to a bound of preemptions.
  */
 #ifndef TORC_TESTS_SIM_RUNNER_H
 #define TORC_TESTS_SIM_RUNNER_H
