@@ -133,19 +133,21 @@ static void queues_keep(struct block_device *disk, unsigned count)
     }
 }
 
-/* One on each CPU of disk->queue_cpus; all or none. */
+/* One on each of the CPUs that the disk is for, all or none. A disk that is not
+ * in the list of devices is for this one. */
 static int queues_create(struct block_device *disk)
 {
+    const unsigned here = cpu_self()->id;
+    bool is_listed = disk->device.cpu_count > 0;
+    const unsigned *cpus = is_listed ? disk->device.cpus : &here;
     int status = 0;
 
-    if (disk->queue_count == 0 || disk->queue_cpus[0] != cpu_self()->id) {
-        disk->queue_count = 1; /* without block_dedicate() */
-        disk->queue_cpus[0] = (uint16_t)cpu_self()->id;
-    }
-    disk->queue_count = min_u32(disk->queue_count, disk->queue_max);
+    disk->queue_count =
+        is_listed ? min_u32(disk->device.cpu_count, disk->queue_max) : 1;
     for (unsigned i = 0; status == 0 && i < disk->queue_count; i++) {
         struct queue_call call = {.disk = disk, .index = i};
 
+        disk->queue_cpus[i] = (uint16_t)cpus[i];
         status = remote_call(disk->queue_cpus[i], create_here, &call);
         disk->queues[i] = call.queue;
     }
@@ -198,40 +200,12 @@ static int block_start(struct device *device)
     return 0;
 }
 
-/* ---- Dedication ---------------------------------------------------------- */
-
-struct wish {
-    struct block_device *disk;
-    const unsigned *cpus;
-    unsigned count;
-};
-
-/* On CPU 0, where devices are given to CPUs. */
-static int wish_note(void *arg)
-{
-    const struct wish *wish = arg;
-    struct block_device *disk = wish->disk;
-
-    if (device_has_owner(&disk->device))
-        return 0;
-    for (unsigned i = 0; i < wish->count; i++)
-        disk->queue_cpus[i] = (uint16_t)wish->cpus[i];
-    disk->queue_count = wish->count;
-    return 0;
-}
-
 int block_dedicate(struct block_device *disk, const unsigned cpus[],
                    unsigned count)
 {
-    struct wish wish = {disk, cpus, count};
-    int status;
-
     if (disk->disk != NULL)
         return -EBUSY;
-    if (count > BLOCK_QUEUE_MAX || !device_cpus_valid(cpus, count))
+    if (count > BLOCK_QUEUE_MAX)
         return -EINVAL;
-    status = remote_call(0, wish_note, &wish);
-    if (status != 0)
-        return status;
-    return device_dedicate(&disk->device, cpus[0]);
+    return device_dedicate_cpus(&disk->device, cpus, count);
 }

@@ -122,11 +122,6 @@ bool device_is_mine(const struct device *device)
     return owner_of(device) == (int)cpu_self()->id;
 }
 
-bool device_has_owner(const struct device *device)
-{
-    return owner_of(device) != DEVICE_NOBODY;
-}
-
 int device_register(struct device *device, const char *prefix)
 {
     if (name_make(device, prefix) != 0)
@@ -146,7 +141,19 @@ void device_add_child(struct device *parent, struct device *child)
     queue_push(&parent->children, &child->child_link);
 }
 
-bool device_cpus_valid(const unsigned cpus[], unsigned count)
+/* ---- Dedication ---------------------------------------------------------- */
+
+struct dedication {
+    struct list link; /* in `dedications` */
+    struct device *device;
+    const unsigned *cpus; /* the owner first */
+    unsigned cpu_count;
+    bool done;
+    int status; /* when done */
+};
+
+/* At least one, each there is, none twice. */
+static bool cpus_valid(const unsigned cpus[], unsigned count)
 {
     for (unsigned i = 0; i < count; i++) {
         if (cpus[i] >= cpu_count())
@@ -159,25 +166,26 @@ bool device_cpus_valid(const unsigned cpus[], unsigned count)
     return count > 0;
 }
 
-/* ---- Dedication ---------------------------------------------------------- */
-
-struct dedication {
-    struct list link; /* in `dedications` */
-    struct device *device;
-    unsigned cpu;
-    bool done;
-    int status; /* when done */
-};
-
+/* On the new owner. */
 static int start_here(void *arg)
 {
-    struct device *device = arg;
+    const struct dedication *wanted = arg;
+    struct device *device = wanted->device;
+    int status;
 
-    return device->start(device);
+    assert(wanted->cpus[0] == cpu_self()->id);
+    device->cpus = wanted->cpus;
+    device->cpu_count = wanted->cpu_count;
+    status = device->start(device);
+    device->cpus = NULL;
+    device->cpu_count = 0;
+    return status;
 }
 
-static int start_on(struct device *device, unsigned cpu)
+static int start(struct dedication *wanted)
 {
+    struct device *device = wanted->device;
+    unsigned cpu = wanted->cpus[0];
     struct queue_node *node;
     int status;
 
@@ -186,7 +194,7 @@ static int start_on(struct device *device, unsigned cpu)
     if (owner_of(device) != DEVICE_NOBODY || device->start == NULL)
         return -EBUSY;
     owner_set(device, (int)cpu);
-    status = remote_call(cpu, start_here, device);
+    status = remote_call(cpu, start_here, wanted);
     if (status != 0) {
         assert(queue_empty(&device->children));
         owner_set(device, DEVICE_NOBODY);
@@ -203,7 +211,7 @@ static void answer(const struct dedication *mine, int status)
     list_for_each_safe (node, &dedications) {
         struct dedication *other = container_of(node, struct dedication, link);
 
-        if (other->device != mine->device || other->cpu != mine->cpu)
+        if (other->device != mine->device || other->cpus[0] != mine->cpus[0])
             continue;
         other->done = true;
         other->status = status;
@@ -224,17 +232,24 @@ static int dedicate_here(void *arg)
     while (!mine.done && dedications.next != &mine.link)
         wait_on(&dedication_ended);
     if (!mine.done) {
-        answer(&mine, start_on(mine.device, mine.cpu));
+        answer(&mine, start(&mine));
         wait_wake_all(&dedication_ended);
     }
     return mine.status;
 }
 
-int device_dedicate(struct device *device, unsigned cpu)
+int device_dedicate_cpus(struct device *device, const unsigned cpus[],
+                         unsigned count)
 {
-    struct dedication wanted = {.device = device, .cpu = cpu};
+    struct dedication wanted = {
+        .device = device, .cpus = cpus, .cpu_count = count};
 
-    if (cpu >= cpu_count())
+    if (!cpus_valid(cpus, count))
         return -EINVAL;
     return remote_call(0, dedicate_here, &wanted);
+}
+
+int device_dedicate(struct device *device, unsigned cpu)
+{
+    return device_dedicate_cpus(device, &cpu, 1);
 }

@@ -11,6 +11,7 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <torc/compiler.h>
 #include <torc/device.h>
 #include <torc/list.h>
 
@@ -30,6 +31,10 @@ struct device {
      * -ETIMEDOUT, -ENOTSUP.
      */
     int (*start)(struct device *device);
+
+    /* During start() only: the CPUs that it is for, the calling one first. */
+    const unsigned *cpus;
+    unsigned cpu_count;
 
     /* Written by CPU 0 once, before or while the device is in the list; read by
      * every CPU. */
@@ -68,14 +73,16 @@ must_check int device_register(struct device *device, const char *prefix);
  */
 void device_add_child(struct device *parent, struct device *child);
 
-/* Whether the device belongs to the calling CPU; to any. Any CPU. */
+/* Whether the device belongs to the calling CPU. Any CPU. */
 bool device_is_mine(const struct device *device);
-bool device_has_owner(const struct device *device);
 
 /*
- * Whether a device with queues can be given to these CPUs: at least one, each
- * there is, none twice. Any CPU.
+ * As device_dedicate(), for a device that has queues: `cpus[0]` becomes its
+ * owner, and start() may give a queue to each of the others. Returns 0 (also
+ * when cpus[0] has it already), -EINVAL (no CPU, one that there is not, or one
+ * twice), and as device_dedicate().
  */
-bool device_cpus_valid(const unsigned cpus[], unsigned count);
+must_check int device_dedicate_cpus(struct device *device,
+                                    const unsigned cpus[], unsigned count);
 
 #endif

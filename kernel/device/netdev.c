@@ -1,5 +1,6 @@
 #include "kernel/device/netdev.h"
 #include "kernel/cpu/percpu.h"
+#include "kernel/lib/minmax.h"
 #include "kernel/thread/errand.h"
 #include <torc/assert.h>
 #include <torc/log.h>
@@ -14,19 +15,15 @@ struct net_device *net_from_device(struct device *device)
 
 /* ---- Starting ------------------------------------------------------------ */
 
-/* On the new owner. Without net_dedicate() there is one queue, here. */
+/* On the new owner, the CPU of queue 0. */
 static int net_start(struct device *device)
 {
     struct net_device *dev = net_from_device(device);
     int status;
 
-    if (dev->queue_count == 0) {
-        dev->queue_count = 1;
-        dev->queues[0].cpu = cpu_self()->id;
-    }
-    if (dev->queue_count > dev->queue_max)
-        dev->queue_count = dev->queue_max;
-    assert(dev->queues[0].cpu == cpu_self()->id);
+    dev->queue_count = min_u32(device->cpu_count, dev->queue_max);
+    for (unsigned i = 0; i < dev->queue_count; i++)
+        dev->queues[i].cpu = device->cpus[i];
     dev->link_up = true; /* of a card that cannot tell */
     status = dev->ops->start(dev);
     if (status == 0)
@@ -50,37 +47,11 @@ int net_register(struct net_device *dev)
     return device_register(&dev->device, "net");
 }
 
-struct wish {
-    struct net_device *dev;
-    const unsigned *cpus;
-    unsigned count;
-};
-
-/* On CPU 0, where devices are given to CPUs. */
-static int wish_note(void *arg)
-{
-    const struct wish *wish = arg;
-    struct net_device *dev = wish->dev;
-
-    if (device_has_owner(&dev->device))
-        return 0;
-    for (unsigned i = 0; i < wish->count; i++)
-        dev->queues[i].cpu = wish->cpus[i];
-    dev->queue_count = wish->count;
-    return 0;
-}
-
 int net_dedicate(struct net_device *dev, const unsigned cpus[], unsigned count)
 {
-    struct wish wish = {dev, cpus, count};
-    int status;
-
-    if (count > NET_QUEUE_MAX || !device_cpus_valid(cpus, count))
+    if (count > NET_QUEUE_MAX)
         return -EINVAL;
-    status = remote_call(0, wish_note, &wish);
-    if (status != 0)
-        return status;
-    return device_dedicate(&dev->device, cpus[0]);
+    return device_dedicate_cpus(&dev->device, cpus, count);
 }
 
 struct net_queue *net_queue_mine(struct net_device *dev)

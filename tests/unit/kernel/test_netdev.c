@@ -9,6 +9,7 @@
 #include <torc/machine.h>
 #include <torc/memory.h>
 #include <torc/message.h>
+#include <torc/thread.h>
 
 enum { MEMORY = 8 << 20 };
 
@@ -31,12 +32,15 @@ static int teardown(void **state)
 
 static int start_status;
 static unsigned start_lowers_to; /* 0: it does not */
+static unsigned start_waits;     /* so many passes */
 static struct net_queue *called;
 static struct packet *sent;
 static bool armed;
 
 static int card_start(struct net_device *dev)
 {
+    for (unsigned i = 0; i < start_waits; i++)
+        thread_yield();
     if (start_lowers_to != 0)
         dev->queue_count = start_lowers_to;
     return start_status;
@@ -80,6 +84,7 @@ static struct net_device *card_new(unsigned queue_max)
     card->queue_max = queue_max;
     start_status = 0;
     start_lowers_to = 0;
+    start_waits = 0;
     return net_register(card) == 0 ? card : NULL;
 }
 
@@ -160,6 +165,51 @@ static void test_netdev_queues_have_cpus(void **state)
 {
     (void)state;
     assert_int_equal(machine_run(3, MEMORY, dedicate, NULL), 0);
+}
+
+/* While another card is being started two threads want this one, with other
+ * queues: it is the first one's, as that one wants it. */
+struct order {
+    struct net_device *card;
+    const unsigned *cpus;
+    thread_id thread;
+};
+
+static int order_run(void *arg)
+{
+    const struct order *order = arg;
+
+    return net_dedicate(order->card, order->cpus, 2);
+}
+
+static int dedicate_at_once(void *arg)
+{
+    static const unsigned cpus[2][2] = {{0, 1}, {1, 2}};
+    struct net_device *other = card_new(1), *card = card_new(2);
+    struct order orders[] = {
+        {other, cpus[0], 0}, {card, cpus[0], 0}, {card, cpus[1], 0}};
+    int status[3];
+
+    (void)arg;
+    start_waits = 10;
+    for (unsigned i = 0; i < 3; i++)
+        if (thread_create(NULL, order_run, &orders[i], &orders[i].thread) != 0)
+            return 1;
+    for (unsigned i = 0; i < 3; i++)
+        if (thread_join(orders[i].thread, &status[i]) != 0)
+            return 2;
+    if (status[0] != 0 || status[1] != 0 || status[2] != -EBUSY)
+        return 3;
+    if (card->queue_count != 2 || card->queues[0].cpu != 0 ||
+        card->queues[1].cpu != 1)
+        return 4;
+    return 0;
+}
+
+static void test_netdev_dedicated_by_two_at_once(void **state)
+{
+    (void)state;
+    assert_int_equal(machine_run(3, MEMORY, dedicate_at_once, NULL), 0);
 }
 
 /* ---- Users and drivers --------------------------------------------------- */
@@ -249,6 +299,7 @@ int main(void)
         ATTACHED(test_netdev_is_found),
         ATTACHED(test_netdev_has_one_queue_by_default),
         cmocka_unit_test(test_netdev_queues_have_cpus),
+        cmocka_unit_test(test_netdev_dedicated_by_two_at_once),
         ATTACHED(test_netdev_calls_the_driver),
         ATTACHED(test_netdev_tells_its_user),
     };
