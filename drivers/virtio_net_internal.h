@@ -79,7 +79,8 @@ struct virtio_net;
  * are used. */
 struct vnet_pair {
     enum vnet_state state;
-    bool is_merging; /* a frame may be received in several buffers */
+    bool is_merging;  /* a frame may be received in several buffers */
+    bool has_rx_sums; /* NET_F_GUEST_CSUM: headers may say something */
     /* Of a legacy device: the header has a descriptor of its own (5.1.6.1). */
     bool has_header_apart;
     uint32_t header_size;

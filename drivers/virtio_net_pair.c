@@ -164,6 +164,7 @@ static void pair_describe(struct vnet_pair *pair)
     unsigned mtu = virtio_has(virtio, NET_F_MTU) ? net->mtu : net->net.mtu;
 
     pair->is_merging = virtio_has(virtio, NET_F_MRG_RXBUF);
+    pair->has_rx_sums = virtio_has(virtio, NET_F_GUEST_CSUM);
     pair->has_header_apart =
         virtio->is_legacy && (virtio->features & VIRTIO_F_ANY_LAYOUT) == 0;
     pair->header_size =

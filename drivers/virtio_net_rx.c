@@ -15,8 +15,8 @@ enum {
 
 /* ---- Buffers for the device ---------------------------------------------- */
 
-/* Hand a packet's whole buffer to the device, whose ring has room. */
-static void give(struct vnet_pair *pair, struct packet *packet)
+/* The header has a descriptor of its own. */
+static noinline void give_apart(struct vnet_pair *pair, struct packet *packet)
 {
     uint32_t header = pair->header_size;
     const struct vq_piece pieces[] = {
@@ -28,17 +28,17 @@ static void give(struct vnet_pair *pair, struct packet *packet)
     assert(status == 0);
 }
 
-static void give_whole(struct vnet_pair *pair, struct packet *packet)
+/* Hand a packet's whole buffer to the device, whose ring has room. */
+static inline void give(struct vnet_pair *pair, struct packet *packet)
 {
-    const struct vq_piece whole = {packet->buf.bus, PACKET_SIZE, true};
     int status;
 
     packet_expose(packet);
     if (pair->has_header_apart) {
-        give(pair, packet);
+        give_apart(pair, packet);
         return;
     }
-    status = vq_add(&pair->rx, &whole, 1, packet);
+    status = vq_add_one(&pair->rx, packet->buf.bus, PACKET_SIZE, true, packet);
     assert(status == 0);
 }
 
@@ -48,16 +48,16 @@ void vnet_rx_fill(struct vnet_pair *pair)
     struct packet *packet;
 
     while (pair->rx.free_count >= need && (packet = packet_get()) != NULL)
-        give_whole(pair, packet);
+        give(pair, packet);
 }
 
 /* The device gets a fresh packet in exchange; when there is none, the same
  * again: what it has received is lost. Returns whether it is not. */
-static bool exchange(struct vnet_pair *pair, struct packet *packet)
+static inline bool exchange(struct vnet_pair *pair, struct packet *packet)
 {
     struct packet *fresh = packet_get();
 
-    give_whole(pair, fresh != NULL ? fresh : packet);
+    give(pair, fresh != NULL ? fresh : packet);
     return fresh != NULL;
 }
 
@@ -117,15 +117,6 @@ static bool offload_take(const struct vnet_header *header,
     return segments_take(header, packet);
 }
 
-/* Whether the header says more than that there is a frame, and may do so:
- * without GUEST_CSUM its flags mean nothing, and there are no segments. */
-static bool says_something(const struct vnet_pair *pair,
-                           const struct vnet_header *header)
-{
-    return (header->flags | header->gso_type) != 0 &&
-           (pair->queue->device->offloads & NET_RX_CSUM) != 0;
-}
-
 /* ---- Frames -------------------------------------------------------------- */
 
 static void drop(struct vnet_pair *pair, struct packet *packet)
@@ -134,45 +125,55 @@ static void drop(struct vnet_pair *pair, struct packet *packet)
     packet_put(packet);
 }
 
-/* The frame is complete. Returns whether somebody wants it; else it is gone. */
-static bool finish(struct vnet_pair *pair, struct packet *packet,
-                   const struct vnet_header *header)
+/* The buffer of a frame that makes no sense, and was not exchanged. */
+static noinline void refuse(struct vnet_pair *pair, struct packet *packet)
 {
-    if (packet->len < FRAME_MIN ||
-        (says_something(pair, header) && !offload_take(header, packet))) {
-        drop(pair, packet);
-        return false;
-    }
-    net_count_received(pair->queue, packet_len(packet));
-    return true;
+    pair->queue->rx_dropped++;
+    give(pair, packet);
 }
 
 /*
- * The first buffer of a frame has come, with `written` bytes, and with it the
- * header. Returns the packet, or NULL: it is dropped.
+ * A buffer has come, with a header and the frame, or its beginning: `written`
+ * bytes. Returns whether it is the packet's now; else it is dropped, and the
+ * device has it again.
  */
-static struct packet *first_take(struct vnet_pair *pair, struct packet *packet,
-                                 uint32_t written, struct vnet_header *header)
+static inline bool first_take(struct vnet_pair *pair, struct packet *packet,
+                              uint32_t written)
 {
     uint32_t size = pair->header_size;
 
-    header->flags = 0;
-    header->num_buffers = 1;
-    if (written < size) {
-        pair->queue->rx_dropped++;
-        give_whole(pair, packet);
-        return NULL;
+    if (unlikely(written < size + FRAME_MIN)) {
+        refuse(pair, packet);
+        return false;
     }
-    memcpy(header, packet->buf.base, VNET_HEADER_SIZE_LEGACY);
-    if (pair->is_merging)
-        memcpy(&header->num_buffers, packet->buf.base + VNET_HEADER_SIZE_LEGACY,
-               sizeof(header->num_buffers));
-    if (!exchange(pair, packet)) {
+    if (unlikely(!exchange(pair, packet))) {
         pair->queue->rx_dropped++;
-        return NULL;
+        return false;
     }
     packet_set_frame(packet, size, written - size);
-    return packet;
+    return true;
+}
+
+/* What the header says besides that there is a frame: a copy, which the device
+ * cannot change any more. Returns whether it makes sense. */
+static noinline bool header_take(struct packet *packet,
+                                 const struct vnet_header *header)
+{
+    return (header->flags | header->gso_type) == 0 ||
+           offload_take(header, packet);
+}
+
+/* The header of a buffer that the device has used. */
+static inline struct vnet_header header_of(const struct vnet_pair *pair,
+                                           const struct packet *packet)
+{
+    struct vnet_header header = {.num_buffers = 1};
+
+    memcpy(&header, packet->buf.base,
+           pair->is_merging ? VNET_HEADER_SIZE : VNET_HEADER_SIZE_LEGACY);
+    if (!pair->has_rx_sums)
+        header.flags = header.gso_type = 0; /* they mean nothing */
+    return header;
 }
 
 /* One more buffer of a frame, of which `frame` is there, unless it is dropped
@@ -183,7 +184,7 @@ static struct packet *next_take(struct vnet_pair *pair, struct packet *frame,
     int status;
 
     if (frame == NULL) {
-        give_whole(pair, next);
+        give(pair, next);
         return NULL;
     }
     if (!exchange(pair, next)) {
@@ -235,15 +236,60 @@ static struct packet *rest_take(struct vnet_pair *pair, struct packet *frame,
     return NULL;
 }
 
+/* A frame of one buffer or several. Returns it, or NULL: it is dropped; sets
+ * *status as rest_take(). */
+static noinline struct packet *merged_take(struct vnet_pair *pair,
+                                           struct packet *packet,
+                                           uint32_t written, int *status)
+{
+    const struct vnet_header header = header_of(pair, packet);
+    bool is_short = written < VNET_HEADER_SIZE; /* and so is what it says */
+
+    if (!first_take(pair, packet, written))
+        packet = NULL;
+    if (header.num_buffers != 1 && !is_short)
+        packet = rest_take(pair, packet, written, header.num_buffers, status);
+    if (packet == NULL || header_take(packet, &header))
+        return packet;
+    drop(pair, packet);
+    return NULL;
+}
+
+/* A frame in a buffer, of which more is to be known than that it is there. */
+static noinline struct packet *
+described_take(struct vnet_pair *pair, struct packet *packet, uint32_t written)
+{
+    const struct vnet_header header = header_of(pair, packet);
+
+    if (!first_take(pair, packet, written))
+        return NULL;
+    if (header_take(packet, &header))
+        return packet;
+    drop(pair, packet);
+    return NULL;
+}
+
+/* The same of any frame: most headers say nothing. */
+static inline struct packet *
+single_take(struct vnet_pair *pair, struct packet *packet, uint32_t written)
+{
+    uint16_t said; /* flags and gso_type */
+
+    memcpy(&said, packet->buf.base, sizeof(said));
+    if (unlikely(said != 0))
+        return described_take(pair, packet, written);
+    return first_take(pair, packet, written) ? packet : NULL;
+}
+
 /* Take at most `max` frames. Returns how many; sets *status to -EIO when the
  * device has broken the rules. */
-static unsigned take(struct vnet_pair *pair, struct packet *packets[],
-                     unsigned max, int *status)
+static inline unsigned take(struct vnet_pair *pair, struct packet *packets[],
+                            unsigned max, int *status)
 {
     unsigned count = 0;
+    uint64_t bytes = 0;
 
-    for (unsigned i = 0; i < max; i++) {
-        struct vnet_header header;
+    while (max-- > 0) {
         struct packet *packet;
         uint32_t written;
         void *cookie;
@@ -251,19 +297,22 @@ static unsigned take(struct vnet_pair *pair, struct packet *packets[],
         *status = vq_take(&pair->rx, &cookie, &written);
         if (*status <= 0)
             break;
-        packet = first_take(pair, cookie, written, &header);
-        if (header.num_buffers != 1)
-            packet =
-                rest_take(pair, packet, written, header.num_buffers, status);
-        if (packet != NULL && finish(pair, packet, &header))
+        if (unlikely(pair->is_merging)) {
+            packet = merged_take(pair, cookie, written, status);
+            if (*status < 0)
+                max = 0;
+        } else {
+            packet = single_take(pair, cookie, written);
+        }
+        if (packet != NULL) {
+            bytes += packet_len(packet);
             packets[count++] = packet;
-        if (*status < 0)
-            break;
+        }
     }
+    pair->queue->rx_frames += count;
+    pair->queue->rx_bytes += bytes;
     return count;
 }
-
-/* ---- Operations ---------------------------------------------------------- */
 
 unsigned vnet_poll(struct net_queue *queue, struct packet *packets[],
                    unsigned max)

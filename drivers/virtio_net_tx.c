@@ -84,8 +84,9 @@ static bool fits(const struct vnet_pair *pair, const struct packet *packet)
 }
 
 /* The header of a frame that begins at `head` of the packet's buffer. */
-static void header_fill(struct vnet_header *header,
-                        const struct packet_offload *offload, size_t head)
+static noinline void header_fill(struct vnet_header *header,
+                                 const struct packet_offload *offload,
+                                 size_t head)
 {
     header->flags = VNET_NEEDS_CSUM;
     header->csum_start = (uint16_t)(offload->csum_start - head);
@@ -95,26 +96,24 @@ static void header_fill(struct vnet_header *header,
     header->headers_len = offload->headers_len;
 }
 
-static void header_push(struct vnet_pair *pair, struct packet *packet)
+static inline void header_push(struct vnet_pair *pair, struct packet *packet)
 {
     size_t head = packet_headroom(packet);
-    uint8_t *at = packet_push(packet, pair->header_size);
-    struct vnet_header header = {.flags = 0};
+    void *header = packet_push(packet, pair->header_size);
 
-    if (packet->offload.csum_partial)
-        header_fill(&header, &packet->offload, head);
-    memcpy(at, &header, VNET_HEADER_SIZE_LEGACY);
+    memset(header, 0, VNET_HEADER_SIZE_LEGACY);
     if (pair->header_size == VNET_HEADER_SIZE)
-        memset(at + VNET_HEADER_SIZE_LEGACY, 0, sizeof(header.num_buffers));
+        memset((uint8_t *)header + VNET_HEADER_SIZE_LEGACY, 0, 2);
+    if (packet->offload.csum_partial)
+        header_fill(header, &packet->offload, head);
 }
 
 /* ---- Sending ------------------------------------------------------------- */
 
-/* Header and frame: how many pieces. */
-static unsigned pieces_of(const struct vnet_pair *pair,
-                          const struct packet *packet,
-                          struct vq_piece pieces[VNET_PIECES_MAX])
+/* A frame of several pieces, header and all. */
+static noinline int add_pieces(struct vnet_pair *pair, struct packet *packet)
 {
+    struct vq_piece pieces[VNET_PIECES_MAX];
     uint64_t bus = packet_bus(packet);
     uint32_t header = pair->has_header_apart ? pair->header_size : 0;
     unsigned count = 0;
@@ -129,17 +128,20 @@ static unsigned pieces_of(const struct vnet_pair *pair,
         pieces[count++] =
             (struct vq_piece){slice_bus(slice), slice->len, false};
     }
-    return count;
+    return vq_add(&pair->tx, pieces, count, packet);
 }
 
-static void send_one(struct vnet_pair *pair, struct packet *packet)
+static inline void send_one(struct vnet_pair *pair, struct packet *packet)
 {
-    struct vq_piece pieces[VNET_PIECES_MAX];
     int status;
 
     net_count_sent(pair->queue, packet_len(packet));
     header_push(pair, packet);
-    status = vq_add(&pair->tx, pieces, pieces_of(pair, packet, pieces), packet);
+    if (packet->slice_count == 0 && !pair->has_header_apart)
+        status = vq_add_one(&pair->tx, packet_bus(packet), packet->len, false,
+                            packet);
+    else
+        status = add_pieces(pair, packet);
     assert(status == 0); /* there is room */
 }
 

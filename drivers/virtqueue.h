@@ -75,9 +75,9 @@ struct virtqueue {
         void *cookie;      /* NULL: free, or not the first of a request */
         uint32_t writable; /* of a request: bytes the device may write */
         uint16_t count;    /* of a request: descriptors in the ring */
+        uint16_t table;    /* of a request: its table, or VQ_NO_TABLE */
         uint16_t next;     /* the next of the request, or of the free ones; a
                             * copy, which the device cannot change */
-        uint16_t table;    /* of a request: its table, or VQ_NO_TABLE */
     } * slots;
 };
 
@@ -125,6 +125,11 @@ must_check static inline int vq_add(struct virtqueue *vq,
                                     const struct vq_piece *pieces,
                                     unsigned count, void *cookie);
 
+/* As vq_add() of one piece of `len` bytes at `bus`: the short way. */
+must_check static inline int vq_add_one(struct virtqueue *vq, uint64_t bus,
+                                        uint32_t len, bool device_writes,
+                                        void *cookie);
+
 /* Whether requests were added since the last call, and the device wants to be
  * notified of them. */
 must_check static inline bool vq_must_notify(struct virtqueue *vq);
@@ -158,6 +163,8 @@ void *vq_recall(struct virtqueue *vq);
 /* As the functions without their name above. */
 must_check int vq_split_add(struct virtqueue *vq, const struct vq_piece *pieces,
                             unsigned count, void *cookie);
+must_check int vq_split_add_one(struct virtqueue *vq, uint64_t bus,
+                                uint32_t len, bool device_writes, void *cookie);
 must_check bool vq_split_must_notify(struct virtqueue *vq);
 must_check int vq_split_take(struct virtqueue *vq, void **cookie,
                              uint32_t *written);
@@ -177,6 +184,15 @@ static inline int vq_add(struct virtqueue *vq, const struct vq_piece *pieces,
 {
     return vq->is_packed ? vq_packed_add(vq, pieces, count, cookie)
                          : vq_split_add(vq, pieces, count, cookie);
+}
+
+static inline int vq_add_one(struct virtqueue *vq, uint64_t bus, uint32_t len,
+                             bool device_writes, void *cookie)
+{
+    if (!vq->is_packed)
+        return vq_split_add_one(vq, bus, len, device_writes, cookie);
+    return vq_packed_add(vq, &(struct vq_piece){bus, len, device_writes}, 1,
+                         cookie);
 }
 
 static inline bool vq_must_notify(struct virtqueue *vq)

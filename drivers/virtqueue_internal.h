@@ -33,9 +33,7 @@ enum {
 /* Of the split ring, and of its indirect tables: 2.7.5. */
 struct vq_split_desc {
     uint64_t addr;
-    uint32_t len;
-    uint16_t flags;
-    uint16_t next;
+    uint64_t rest; /* len; flags << 32; next << 48 */
 };
 
 /* Of the packed ring, and of its indirect tables: 2.8.13. */

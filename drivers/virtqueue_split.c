@@ -63,15 +63,21 @@ void vq_split_init(struct virtqueue *vq, const struct vq_layout *layout)
 
 /* ---- To the device ------------------------------------------------------- */
 
-/* Fill descriptor `at`, which `next` follows, unless it is the last. */
-static uint32_t desc_put(struct vq_split_desc *desc,
-                         const struct vq_piece *piece, bool last, uint16_t next)
+/* A descriptor of `len` bytes. */
+static inline void desc_put(struct vq_split_desc *desc, uint64_t addr,
+                            uint32_t len, uint32_t flags, uint16_t next)
 {
-    desc->addr = piece->bus;
-    desc->len = piece->len;
-    desc->flags = (uint16_t)((piece->device_writes ? DESC_WRITE : 0) |
-                             (last ? 0 : DESC_NEXT));
-    desc->next = next;
+    desc->addr = addr;
+    desc->rest = len | (uint64_t)flags << 32 | (uint64_t)next << 48;
+}
+
+static inline uint32_t write_flag(const struct vq_piece *piece)
+{
+    return piece->device_writes ? DESC_WRITE : 0;
+}
+
+static inline uint32_t writable_of(const struct vq_piece *piece)
+{
     return piece->device_writes ? piece->len : 0;
 }
 
@@ -85,12 +91,13 @@ static uint32_t put_table(struct virtqueue *vq, uint16_t head, uint16_t table,
 
     for (unsigned i = 0; i < count; i++) {
         vq_piece_check(pieces, i);
-        writable +=
-            desc_put(&desc[i], &pieces[i], i + 1 == count, (uint16_t)(i + 1));
+        desc_put(&desc[i], pieces[i].bus, pieces[i].len,
+                 write_flag(&pieces[i]) | (i + 1 == count ? 0 : DESC_NEXT),
+                 (uint16_t)(i + 1));
+        writable += writable_of(&pieces[i]);
     }
-    vq->desc[head].addr = vq_table_bus(vq, table);
-    vq->desc[head].len = (uint32_t)(count * sizeof(*desc));
-    vq->desc[head].flags = DESC_INDIRECT;
+    desc_put(&vq->desc[head], vq_table_bus(vq, table),
+             (uint32_t)(count * sizeof(*desc)), DESC_INDIRECT, 0);
     vq->free_head = vq->slots[head].next;
     return writable;
 }
@@ -99,52 +106,107 @@ static uint32_t put_table(struct virtqueue *vq, uint16_t head, uint16_t table,
 static uint32_t put_chain(struct virtqueue *vq, uint16_t head,
                           const struct vq_piece *pieces, unsigned count)
 {
-    uint16_t at = head;
+    const struct vq_piece *last = &pieces[count - 1];
+    const struct vq_slot *slots = vq->slots;
+    struct vq_split_desc *desc = vq->desc;
     uint32_t writable = 0;
+    uint32_t flags = 0;
 
-    for (unsigned i = 0; i < count; i++) {
-        uint16_t next = vq->slots[at].next;
+    for (; pieces < last; pieces++) {
+        uint16_t next = slots[head].next;
 
-        vq_piece_check(pieces, i);
-        writable += desc_put(&vq->desc[at], &pieces[i], i + 1 == count, next);
-        at = next;
+        assert(pieces->len > 0);
+        assert(write_flag(pieces) >= flags); /* it reads its part first */
+        flags = write_flag(pieces);
+        desc_put(&desc[head], pieces->bus, pieces->len, flags | DESC_NEXT,
+                 next);
+        writable += writable_of(pieces);
+        head = next;
     }
-    vq->free_head = at;
-    return writable;
+    assert(last->len > 0);
+    assert(write_flag(last) >= flags);
+    desc_put(&desc[head], last->bus, last->len, write_flag(last), 0);
+    vq->free_head = slots[head].next;
+    return writable + writable_of(last);
+}
+
+/* The request in descriptor `head` is available from now on. */
+static inline void publish(struct virtqueue *vq, uint16_t head)
+{
+    vq->avail->ring[vq->avail_next & (vq->size - 1U)] = head;
+    vq->avail_next++;
+    vq->added++;
+    /* The device sees the request before it sees the index: section 2.7.13. */
+    atomic_store_explicit(&vq->avail->idx, vq->avail_next,
+                          memory_order_release);
+}
+
+/* A request of a table of its own. */
+static noinline int add_table(struct virtqueue *vq, uint16_t table,
+                              const struct vq_piece *pieces, unsigned count,
+                              void *cookie)
+{
+    uint16_t head = vq->free_head;
+    struct vq_slot *slot = &vq->slots[head];
+
+    if (vq->free_count == 0) {
+        vq_table_put(vq, table);
+        return -EAGAIN;
+    }
+    slot->cookie = cookie;
+    slot->count = 1;
+    slot->table = table;
+    slot->writable = put_table(vq, head, table, pieces, count);
+    vq->free_count--;
+    publish(vq, head);
+    return 0;
+}
+
+int vq_split_add_one(struct virtqueue *vq, uint64_t bus, uint32_t len,
+                     bool device_writes, void *cookie)
+{
+    uint16_t head = vq->free_head;
+    struct vq_slot *slot = &vq->slots[head];
+
+    if (unlikely(vq->broken || vq->free_count == 0))
+        return -EAGAIN;
+    assert(cookie != NULL && len > 0);
+    slot->cookie = cookie;
+    slot->count = 1;
+    slot->table = VQ_NO_TABLE;
+    slot->writable = device_writes ? len : 0;
+    desc_put(&vq->desc[head], bus, len, device_writes ? DESC_WRITE : 0, 0);
+    vq->free_head = slot->next;
+    vq->free_count--;
+    publish(vq, head);
+    return 0;
 }
 
 int vq_split_add(struct virtqueue *vq, const struct vq_piece *pieces,
                  unsigned count, void *cookie)
 {
     uint16_t head = vq->free_head;
-    uint16_t table, taken;
     struct vq_slot *slot;
 
-    if (vq->broken)
+    if (unlikely(vq->broken))
         return -EAGAIN;
-    assert(count >= 1 && count <= vq->size);
+    assert(count - 1 < vq->size);
     assert(cookie != NULL);
-    table = vq_table_get(vq, count);
-    taken = table == VQ_NO_TABLE ? (uint16_t)count : 1;
-    if (vq->free_count < taken) {
-        vq_table_put(vq, table);
-        return -EAGAIN;
+    if (count >= INDIRECT_MIN) {
+        uint16_t table = vq_table_get(vq, count);
+
+        if (table != VQ_NO_TABLE)
+            return add_table(vq, table, pieces, count, cookie);
     }
+    if (vq->free_count < count)
+        return -EAGAIN;
     slot = &vq->slots[head];
-    slot->writable = table == VQ_NO_TABLE
-                         ? put_chain(vq, head, pieces, count)
-                         : put_table(vq, head, table, pieces, count);
     slot->cookie = cookie;
-    slot->count = taken;
-    slot->table = table;
-    vq->free_count = (uint16_t)(vq->free_count - taken);
-    vq->avail->ring[vq->avail_next % vq->size] = head;
-    vq->avail_next++;
-    vq->added++;
-    /* The device sees the request before it sees the index: section 2.7.13. */
-    atomic_thread_fence(memory_order_release);
-    atomic_store_explicit(&vq->avail->idx, vq->avail_next,
-                          memory_order_relaxed);
+    slot->count = (uint16_t)count;
+    slot->table = VQ_NO_TABLE;
+    slot->writable = put_chain(vq, head, pieces, count);
+    vq->free_count = (uint16_t)(vq->free_count - count);
+    publish(vq, head);
     return 0;
 }
 
@@ -167,20 +229,37 @@ bool vq_split_must_notify(struct virtqueue *vq)
 
 /* ---- From the device ----------------------------------------------------- */
 
+/* The last descriptor of a request of several. */
+static noinline struct vq_slot *slot_last(const struct virtqueue *vq,
+                                          struct vq_slot *slot)
+{
+    unsigned count = slot->count;
+
+    while (count-- > 1)
+        slot = &vq->slots[slot->next];
+    return slot;
+}
+
+/* The descriptors of a request, from `head` on, are free again. */
+static inline void release(struct virtqueue *vq, struct vq_slot *slot,
+                           uint16_t head)
+{
+    unsigned free_count = vq->free_count + slot->count;
+    struct vq_slot *last = slot;
+
+    assert(free_count - 1 < vq->size);
+    if (slot->count != 1)
+        last = slot_last(vq, slot);
+    last->next = vq->free_head;
+    vq->free_head = head;
+    vq->free_count = (uint16_t)free_count;
+    slot->cookie = NULL;
+}
+
 void vq_split_release(struct virtqueue *vq, uint16_t head)
 {
-    struct vq_slot *slot = &vq->slots[head];
-    uint16_t tail = head;
-
-    assert(slot->cookie != NULL);
-    assert(slot->count >= 1);
-    assert(vq->free_count + slot->count <= vq->size);
-    for (uint16_t i = 1; i < slot->count; i++)
-        tail = vq->slots[tail].next;
-    vq->slots[tail].next = vq->free_head;
-    vq->free_head = head;
-    vq->free_count = (uint16_t)(vq->free_count + slot->count);
-    slot->cookie = NULL;
+    assert(vq->slots[head].cookie != NULL);
+    release(vq, &vq->slots[head], head);
 }
 
 static uint16_t used_idx(const struct virtqueue *vq)
@@ -209,7 +288,7 @@ int vq_split_take(struct virtqueue *vq, void **cookie, uint32_t *written)
         return vq_break(vq);
     /* The index before the element: pairs with the device's barrier. */
     atomic_thread_fence(memory_order_acquire);
-    elem = &vq->used->ring[vq->used_next % vq->size];
+    elem = &vq->used->ring[vq->used_next & (vq->size - 1U)];
     id = atomic_load_explicit(&elem->id, memory_order_relaxed);
     len = atomic_load_explicit(&elem->len, memory_order_relaxed);
     if (id >= vq->size)
@@ -220,8 +299,9 @@ int vq_split_take(struct virtqueue *vq, void **cookie, uint32_t *written)
     vq->used_next++;
     *cookie = slot->cookie;
     *written = len;
-    vq_table_put(vq, slot->table);
-    vq_split_release(vq, (uint16_t)id);
+    if (unlikely(slot->table != VQ_NO_TABLE))
+        vq_table_put(vq, slot->table);
+    release(vq, slot, (uint16_t)id);
     return 1;
 }
 

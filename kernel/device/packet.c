@@ -114,12 +114,20 @@ static void slices_drop(struct packet *packet, unsigned keep)
     }
 }
 
+static noinline void put_with_slices(struct packet *packet)
+{
+    slices_drop(packet, 0);
+    buf_put(&packet->buf);
+}
+
 void packet_put(struct packet *packet)
 {
     if (packet == NULL)
         return;
-    slices_drop(packet, 0);
-    buf_put(&packet->buf);
+    if (packet->slice_count > 0)
+        put_with_slices(packet);
+    else
+        buf_put(&packet->buf);
 }
 
 unsigned packet_free_count(void)
@@ -130,16 +138,6 @@ unsigned packet_free_count(void)
 }
 
 /* ---- The frame ----------------------------------------------------------- */
-
-uint8_t *packet_push(struct packet *packet, size_t size)
-{
-    if (size > packet_headroom(packet))
-        return NULL;
-    packet->data -= size;
-    packet->len += (uint32_t)size;
-    unpoison(packet->data, size);
-    return packet->data;
-}
 
 uint8_t *packet_append(struct packet *packet, size_t size)
 {
@@ -220,27 +218,6 @@ size_t packet_read(const struct packet *packet, size_t offset, void *to,
     offset = offset + done - packet->len;
     return done + slices_read(packet->slices, packet->slice_count, offset,
                               (uint8_t *)to + done, size - done);
-}
-
-/* ---- What devices write -------------------------------------------------- */
-
-void packet_expose(struct packet *packet)
-{
-    assert(packet->slice_count == 0);
-    packet->data = packet->buf.base;
-    packet->len = 0;
-    unpoison(packet->buf.base, PACKET_SIZE);
-}
-
-void packet_set_frame(struct packet *packet, size_t offset, size_t len)
-{
-    assert(offset <= PACKET_SIZE);
-    assert(len <= PACKET_SIZE - offset);
-    packet->data = packet->buf.base + offset;
-    packet->len = (uint32_t)len;
-    poison(packet->buf.base, offset);
-    unpoison(packet->data, len);
-    poison(packet->data + len, PACKET_SIZE - offset - len);
 }
 
 void packet_check(const struct packet *packet)

@@ -16,8 +16,10 @@
 #ifndef TORC_KERNEL_PACKET_H
 #define TORC_KERNEL_PACKET_H
 
+#include "kernel/lib/poison.h"
 #include <stddef.h>
 #include <stdint.h>
+#include <torc/assert.h>
 #include <torc/buf.h>
 #include <torc/compiler.h>
 #include <torc/list.h>
@@ -100,8 +102,18 @@ static inline uint64_t packet_bus(const struct packet *packet)
 
 /* Extend the first part by `size` bytes at the front, or, while there are no
  * slices, at the end: the new part, or NULL when there is no room. */
-uint8_t *packet_push(struct packet *packet, size_t size);
+static inline uint8_t *packet_push(struct packet *packet, size_t size);
 uint8_t *packet_append(struct packet *packet, size_t size);
+
+static inline uint8_t *packet_push(struct packet *packet, size_t size)
+{
+    if (size > packet_headroom(packet))
+        return NULL;
+    packet->data -= size;
+    packet->len += (uint32_t)size;
+    unpoison(packet->data, size);
+    return packet->data;
+}
 
 /* Remove `size` bytes from the front. Returns 0, -EINVAL (the first part is
  * shorter). */
@@ -129,11 +141,27 @@ size_t packet_read(const struct packet *packet, size_t offset, void *to,
                    size_t size);
 
 /* A device may write anywhere in the buffer from now on. The frame is empty. */
-void packet_expose(struct packet *packet);
+static inline void packet_expose(struct packet *packet)
+{
+    assert(packet->slice_count == 0);
+    packet->data = packet->buf.base;
+    packet->len = 0;
+    unpoison(packet->buf.base, PACKET_SIZE);
+}
 
 /* A device has written a frame of `len` bytes, `offset` bytes behind buf.base;
  * offset + len <= PACKET_SIZE. */
-void packet_set_frame(struct packet *packet, size_t offset, size_t len);
+static inline void packet_set_frame(struct packet *packet, size_t offset,
+                                    size_t len)
+{
+    assert(offset <= PACKET_SIZE);
+    assert(len <= PACKET_SIZE - offset);
+    packet->data = packet->buf.base + offset;
+    packet->len = (uint32_t)len;
+    poison(packet->buf.base, offset);
+    unpoison(packet->data, len);
+    poison(packet->data + len, PACKET_SIZE - offset - len);
+}
 
 /* Assert what is always true of a packet that somebody holds. Its CPU. */
 void packet_check(const struct packet *packet);
