@@ -1,9 +1,11 @@
 #include "drivers/pci.h"
+#include "kernel/device/device.h"
 #include <torc/assert.h>
 #include <torc/log.h>
 
 enum {
     BUS_COUNT = 256,
+    KNOWN_MAX = 64,
     CONFIG_SIZE = 256,
     REG_ID = 0x00,
     REG_COMMAND = 0x04, /* status in the upper half */
@@ -106,12 +108,48 @@ static void buses_add_all(struct scan *scan)
         bus_add(scan, (uint8_t)bus);
 }
 
+/*
+ * What was found in this boot: with several roots a scan reads from 65,536
+ * addresses, and each driver wants one. CPU 0 only.
+ */
+static struct {
+    unsigned epoch; /* of the boot; another one: nothing is known */
+    unsigned count; /* > KNOWN_MAX: there are too many to know them */
+    struct hal_pci_addr at[KNOWN_MAX];
+} known;
+
+static void known_add(struct hal_pci_addr addr)
+{
+    if (known.count < KNOWN_MAX)
+        known.at[known.count] = addr;
+    known.count++;
+}
+
+static void known_again(void (*found)(const struct pci_function *function,
+                                      void *ctx),
+                        void *ctx)
+{
+    for (unsigned i = 0; i < known.count; i++) {
+        struct pci_function function = {.addr = known.at[i]};
+        uint8_t header;
+
+        if (function_read(&function, &header))
+            found(&function, ctx);
+    }
+}
+
 void pci_scan(void (*found)(const struct pci_function *function, void *ctx),
               void *ctx)
 {
     struct scan scan = {.count = 0};
     bool more_roots = false;
 
+    if (known.epoch == device_epoch() && known.count <= KNOWN_MAX) {
+        known_again(found, ctx);
+        return;
+    }
+    known.epoch = 0;
+    known.count = 0;
     bus_add(&scan, 0);
     for (unsigned i = 0; i < scan.count; i++) {
         for (unsigned slot = 0; slot < 32 * 8; slot++) {
@@ -124,10 +162,12 @@ void pci_scan(void (*found)(const struct pci_function *function, void *ctx),
                 slot |= function.addr.fn == 0 ? 7 : 0; /* next device */
                 continue;
             }
-            if ((header & 0x7f) == HEADER_BRIDGE)
+            if ((header & 0x7f) == HEADER_BRIDGE) {
                 bus_add(&scan, (uint8_t)(read(&function, REG_BUSES) >> 8));
-            else
+            } else {
+                known_add(function.addr);
                 found(&function, ctx);
+            }
             more_roots = more_roots || is_another_root(&function);
             if (function.addr.fn == 0 && (header & HEADER_MULTI) == 0)
                 slot |= 7;
@@ -135,6 +175,7 @@ void pci_scan(void (*found)(const struct pci_function *function, void *ctx),
         if (more_roots && i + 1 == scan.count)
             buses_add_all(&scan);
     }
+    known.epoch = device_epoch();
 }
 
 unsigned pci_capability(const struct pci_function *function, uint8_t id,

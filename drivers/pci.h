@@ -21,7 +21,8 @@ struct pci_function {
 
 /*
  * Call found(function, ctx) for every function on every bus that can be reached
- * from bus 0. CPU 0, at boot.
+ * from bus 0, or from another root. The buses are searched once in each boot.
+ * CPU 0, at boot.
  */
 void pci_scan(void (*found)(const struct pci_function *function, void *ctx),
               void *ctx);

@@ -423,10 +423,14 @@ void e1k_reset(struct e1000_model *model)
     memset(model->reg, 0, sizeof(model->reg));
     memset(model->mta_written, 0, sizeof(model->mta_written));
     memset(model->quiet_until_ns, 0, sizeof(model->quiet_until_ns));
-    /* What is undefined until software sets it: 13.5.1, 13.5.3. */
+    /* What is undefined until software sets it: 13.5.1 to 13.5.3. */
     memset(&model->reg[MTA / 4], 0xa5, 128 * 4);
     memset(&model->reg[VFTA / 4], 0xa5, 128 * 4);
-    model->reg[CTRL / 4] = CTRL_FD | CTRL_SPEED_1000;
+    for (unsigned i = 1; i < 16; i++) {
+        model->reg[RAL / 4 + 2 * i] = 0xa5a5a5a5;
+        model->reg[RAH / 4 + 2 * i] = 0x0000a5a5; /* but valid it is not */
+    }
+    model->reg[CTRL / 4] = CTRL_FD | CTRL_SPEED_1000 | model->ctrl;
     model->reg[STATUS / 4] = STATUS_FD | master_status(model);
     model->reg[EECD / 4] = is_82574 ? 0x300 : 0x180;
     model->reg[FCAL / 4] = 0x00c28001;

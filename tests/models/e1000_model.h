@@ -78,6 +78,7 @@ struct e1000_model {
     bool no_line;              /* no interrupt line is connected */
     bool no_msix;              /* the 82574L without the capability */
     bool no_cable;             /* no link, until e1000_model_link() */
+    uint32_t ctrl;             /* bits of CTRL that its EEPROM sets */
     bool master_stuck;         /* its accesses to memory do not end */
     struct fault_plan *faults; /* NULL: none */
 

@@ -130,9 +130,9 @@ static struct e1000_model_ring *ring_at(struct e1000_model *model, size_t at,
     size_t from = at < TDBAL ? RDBAL : TDBAL;
     size_t queue = (at - from) / RING_STRIDE;
 
+    *offset = (at - from) % RING_STRIDE;
     if (at < from || queue >= e1k_rings(model))
         return NULL;
-    *offset = (at - from) % RING_STRIDE;
     return *offset == RING_BAL || *offset == RING_BAH || *offset == RING_LEN ||
                    *offset == RING_HEAD || *offset == RING_TAIL
                ? &rings[queue]
@@ -148,7 +148,7 @@ bool e1k_ring_has(const struct e1000_model *model, size_t at)
 
 uint32_t e1k_ring_read(struct e1000_model *model, size_t at)
 {
-    size_t offset = 0;
+    size_t offset;
     const struct e1000_model_ring *ring = ring_at(model, at, &offset);
 
     switch (offset) {

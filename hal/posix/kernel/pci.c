@@ -3,7 +3,7 @@
 #include "hal/posix/preemption.h"
 #include <torc/assert.h>
 
-enum { FUNCTION_MAX = 32 };
+enum { FUNCTION_MAX = 80 };
 
 /* Written before the machine runs, by tests. */
 static struct {

@@ -747,6 +747,65 @@ static void test_its_kin_are_found(void **state)
 
 /* ---- Start --------------------------------------------------------------- */
 
+/* What every register is set to: SDM chapter 14; datasheet, "Initialization".
+ * Not what the firmware or the EEPROM has left there. */
+static void test_set_up(void **state)
+{
+    /* clang-format off */
+    static const struct {
+        const char *name;
+        uint16_t at;
+        uint32_t mask, value;
+        bool of_82574;
+    } rows[] = {
+        {"no flow control, no tags", 0x0000, 0x580018a4, 0, false},
+        {"the link may come up", 0x0000, 0x40, 0x40, false},
+        {"FCAL", 0x0028, UINT32_MAX, 0, false},
+        {"FCAH", 0x002c, UINT32_MAX, 0, false},
+        {"FCT", 0x0030, UINT32_MAX, 0, false},
+        {"FCTTV", 0x0170, UINT32_MAX, 0, false},
+        {"ITR", 0x00c4, UINT32_MAX, 0, false},
+        {"RCTL", 0x0100, UINT32_MAX, 0x04008002, false},
+        {"RDTR", 0x2820, UINT32_MAX, 0, false},
+        {"RADV", 0x282c, UINT32_MAX, 0, false},
+        {"RXCSUM", 0x5000, 0x300, 0x300, false},
+        {"TCTL", 0x0400, UINT32_MAX, 0x000400fa, false},
+        {"TIPG", 0x0410, UINT32_MAX, 0x0060200a, false},
+        {"TIDV", 0x3820, UINT32_MAX, 0, false},
+        {"TADV", 0x382c, UINT32_MAX, 0, false},
+        {"RAL0", 0x5400, UINT32_MAX, 0x01005452, false},
+        {"RAH0", 0x5404, UINT32_MAX, 0x80000302, false},
+        {"TXDCTL: a count", 0x3828, 0x00400000, 0x00400000, true},
+        {"IVAR", 0x00e4, UINT32_MAX, 0x00088888, true},
+        {"EITR0", 0x00e8, UINT32_MAX, 0, true},
+    };
+    /* clang-format on */
+
+    (void)state;
+    for (unsigned k = 0; k < KINDS; k++) {
+        unsigned groups = 0;
+
+        fresh(&kinds[k]);
+        model.ctrl = 0x580018a0;
+        start();
+        for (size_t i = 0; i < COUNT_OF(rows); i++) {
+            if (rows[i].of_82574 && kinds[k].chip != E1000_82574L)
+                continue;
+            ROW(rows[i].name,
+                (model.reg[rows[i].at / 4] & rows[i].mask) == rows[i].value);
+        }
+        for (unsigned at = 0x5408; at < 0x5480; at += 4)
+            assert_int_equal(model.reg[at / 4], 0);
+        for (unsigned i = 0; i < 128; i++)
+            groups += (unsigned)__builtin_popcount(model.reg[0x5200 / 4 + i]);
+        assert_int_equal(groups, 2);     /* two have the same hash */
+        assert_int_equal(model.mask, 0); /* nothing interrupts */
+        ROW(kinds[k].name, (model.reg[0x18 / 4] & 0x80000000) ==
+                               (k == 1 ? 0x80000000 : 0)); /* PBA support */
+        finish();
+    }
+}
+
 /* Whatever fails, nothing is left but packets and room for timers, and the next
  * attempt may succeed. */
 static void test_out_of_memory_at_start(void **state)
@@ -850,6 +909,7 @@ int main(void)
         cmocka_unit_test(test_no_address_no_card),
         cmocka_unit_test(test_cards_that_are_left_out),
         cmocka_unit_test(test_its_kin_are_found),
+        cmocka_unit_test(test_set_up),
         cmocka_unit_test(test_out_of_memory_at_start),
         cmocka_unit_test(test_does_not_start),
     };

@@ -2,6 +2,7 @@
  * space. */
 #include "drivers/pci.h"
 #include "hal/posix/kernel/simbus.h"
+#include "kernel/device/device.h"
 #include "kernel/lib/bytes.h"
 #include "tests/fakes/cmocka_all.h"
 #include "tests/fakes/console.h"
@@ -9,6 +10,8 @@
 #include "tests/models/virtio_model.h"
 #include <stdlib.h>
 #include <string.h>
+
+enum { FUNCTIONS = 80 };
 
 struct fake {
     uint8_t config[256];
@@ -58,7 +61,7 @@ static struct fake *fake_add(uint8_t bus, uint8_t dev, uint8_t fn, uint16_t id,
     return fake;
 }
 
-static uint16_t found[32];
+static uint16_t found[FUNCTIONS];
 static unsigned found_count;
 static struct pci_function last;
 
@@ -69,7 +72,7 @@ static void note(const struct pci_function *function, void *ctx)
     found[found_count++] = function->device;
 }
 
-static struct fake *fakes[32];
+static struct fake *fakes[FUNCTIONS];
 static unsigned fake_count;
 
 static int setup(void **state)
@@ -212,6 +215,7 @@ static void test_pci_more_roots(void **state)
     pci_scan(note, NULL);
     assert_int_equal(found_count, 1);
     found_count = 0;
+    device_list_init(); /* another boot */
     root_add(5, 3);
     bridge_add(0, 6, 1, 9); /* and from there to bus 8 */
     add(9, 0, 0, 7, 0);
@@ -223,6 +227,58 @@ static void test_pci_more_roots(void **state)
     add(255, 31, 0, 6, 0);
     pci_scan(note, NULL);
     assert_true(found_these(ids));
+}
+
+/* The second scan of a boot looks where the first one has found something, and
+ * reads anew what is there. */
+static void test_pci_known_functions(void **state)
+{
+    static const uint16_t ids[] = {1, 2, 3, 0}, later[] = {9, 3, 0};
+    static const uint16_t all[] = {9, 4, 3, 0};
+    struct fake *changes, *goes;
+
+    (void)state;
+    changes = add(0, 1, 0, 1, 0);
+    bridge_add(0, 2, 1, 1);
+    goes = add(0, 3, 0, 2, 0);
+    add(1, 7, 0, 3, 0);
+    pci_scan(note, NULL);
+    assert_true(found_these(ids));
+    add(0, 4, 0, 4, 0);
+    le16_put(changes->config + 2, 9);
+    le16_put(goes->config, 0xffff);
+    found_count = 0;
+    pci_scan(note, NULL);
+    assert_true(found_these(later));
+    assert_int_equal(last.addr.bus, 1);
+    assert_int_equal(last.addr.dev, 7);
+    assert_int_equal(last.addr.fn, 0);
+    device_list_init(); /* another boot */
+    found_count = 0;
+    pci_scan(note, NULL);
+    assert_true(found_these(all));
+}
+
+/* As many as can be remembered, and one more. */
+static void test_pci_many_functions(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 64; i++)
+        add(0, (uint8_t)(i / 8), i % 8, (uint16_t)(i + 1), 0x80);
+    pci_scan(note, NULL);
+    assert_int_equal(found_count, 64);
+    add(0, 16, 0, 65, 0);
+    found_count = 0;
+    pci_scan(note, NULL);
+    assert_int_equal(found_count, 64); /* they are known */
+    device_list_init();
+    found_count = 0;
+    pci_scan(note, NULL);
+    assert_int_equal(found_count, 65);
+    add(0, 17, 0, 66, 0);
+    found_count = 0;
+    pci_scan(note, NULL);
+    assert_int_equal(found_count, 66); /* these are not */
 }
 
 /* Only a host bridge is a root: 00:01.0 is one, and any other class is not. */
@@ -701,6 +757,8 @@ int main(void)
         READY(test_pci_who_answers),
         READY(test_pci_identity),
         READY(test_pci_more_roots),
+        READY(test_pci_known_functions),
+        READY(test_pci_many_functions),
         READY(test_pci_what_is_a_root),
         READY(test_pci_bars),
         READY(test_pci_last_bar_of_64_bits),

@@ -264,7 +264,7 @@ static void test_functions_are_limited(void **state)
     (void)state;
     while (sim_pci((struct hal_pci_addr){(uint8_t)count, 0, 0}, &function) == 0)
         count++;
-    assert_int_equal(count, 32);
+    assert_int_equal(count, 80);
     assert_int_equal(sim_pci((struct hal_pci_addr){0, 9, 0}, &function),
                      -ENOSPC);
     assert_int_equal(hal_pci_read32((struct hal_pci_addr){31, 0, 0}, 0),
