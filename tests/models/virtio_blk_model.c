@@ -113,7 +113,7 @@ static uint32_t data_check(const struct blk_model *blk,
 /* ---- Serving ------------------------------------------------------------- */
 
 /* Copy the data, up to `bytes` of them. */
-static void data_move(struct blk_model *blk, struct ring_chain *chain,
+static void data_move(struct blk_model *blk, const struct ring_chain *chain,
                       uint64_t sector, bool is_read, uint64_t bytes)
 {
     uint8_t *at = blk->data + sector * SECTOR;
@@ -138,7 +138,7 @@ static bool inside(const struct blk_model *blk, uint64_t sector, uint32_t count)
 }
 
 /* A read or a write. Returns its status; *written: bytes of data. */
-static uint8_t transfer(struct blk_model *blk, struct ring_chain *chain,
+static uint8_t transfer(struct blk_model *blk, const struct ring_chain *chain,
                         bool is_read, enum model_fault fault, uint32_t *written)
 {
     uint64_t sector = le64_get(chain->piece[0].data + 8);
@@ -162,7 +162,7 @@ static uint8_t transfer(struct blk_model *blk, struct ring_chain *chain,
 }
 
 /* A discard, or zeros: 5.2.6. */
-static uint8_t clear(struct blk_model *blk, struct ring_chain *chain,
+static uint8_t clear(struct blk_model *blk, const struct ring_chain *chain,
                      bool is_discard, enum model_fault fault)
 {
     const uint8_t *range = chain->piece[1].data;
@@ -261,36 +261,45 @@ static void end(struct blk_model *blk, unsigned queue, uint16_t head,
     }
 }
 
-static void serve(struct blk_model *blk, unsigned queue,
-                  struct ring_chain *chain)
+uint32_t blk_model_perform(struct blk_model *blk, unsigned queue,
+                           const struct ring_chain *chain,
+                           enum model_fault *fault)
 {
     uint32_t type, written = 0;
-    enum model_fault fault;
     uint8_t status;
 
     form_check(blk, chain);
     type = le32_get(chain->piece[0].data);
-    fault = fault_next(blk->plan, name_of(type));
+    *fault = fault_next(blk->plan, name_of(type));
     blk->requests++;
     blk->of_queue[queue]++;
     switch (type) {
     case TYPE_IN:
     case TYPE_OUT:
-        status = transfer(blk, chain, type == TYPE_IN, fault, &written);
+        status = transfer(blk, chain, type == TYPE_IN, *fault, &written);
         break;
     case TYPE_FLUSH:
-        status = flush(blk, chain, fault);
+        status = flush(blk, chain, *fault);
         break;
     case TYPE_DISCARD:
     case TYPE_WRITE_ZEROES:
-        status = clear(blk, chain, type == TYPE_DISCARD, fault);
+        status = clear(blk, chain, type == TYPE_DISCARD, *fault);
         break;
     default:
         model_breach("a request of type %u", type);
         status = UNSUPP;
     }
     *chain->piece[chain->count - 1].data = status;
-    end(blk, queue, chain->head, written + 1, fault);
+    return written + 1;
+}
+
+static void serve(struct blk_model *blk, unsigned queue,
+                  const struct ring_chain *chain)
+{
+    enum model_fault fault;
+    uint32_t written = blk_model_perform(blk, queue, chain, &fault);
+
+    end(blk, queue, chain->head, written, fault);
 }
 
 /* Of what was late one may end now; whether one has. */

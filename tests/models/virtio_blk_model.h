@@ -64,6 +64,15 @@ void blk_model_queues(struct blk_model *blk, uint16_t count);
 void blk_model_discard(struct blk_model *blk, uint32_t discard_max,
                        uint32_t zeroes_max);
 
+/*
+ * Do what a request that was taken asks for, and write its status: for those
+ * who step the device and end its requests by themselves. Returns how many
+ * bytes it has written; *fault is what is to happen at its end.
+ */
+uint32_t blk_model_perform(struct blk_model *blk, unsigned queue,
+                           const struct ring_chain *chain,
+                           enum model_fault *fault);
+
 /* Do one thing, if there is any: end a late request, serve the next one of some
  * queue. Returns whether there was. */
 bool blk_model_step(struct blk_model *blk);

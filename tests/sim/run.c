@@ -230,6 +230,8 @@ bool run_many(bool (*next)(void *arg, struct run *run), void *arg,
         time_limit();
         if (!machine(&run, state))
             _exit(EXIT_FAILURE);
+        if (scenario->unplug != NULL)
+            scenario->unplug();
         host_fresh_restore();
         console_forget();
     }

@@ -19,8 +19,9 @@ struct scenario {
 
     /* NULL where there are no devices: */
     const struct driver *const *drivers; /* NULL-terminated */
-    void (*plug)(void);  /* put devices into the machine before it boots */
-    void (*check)(void); /* at every point: what must be true of them */
+    void (*plug)(void);   /* put devices into the machine before it boots */
+    void (*unplug)(void); /* it has ended: free what they have allocated */
+    void (*check)(void);  /* at every point: what must be true of them */
 };
 
 /* The program's main(). */

@@ -242,6 +242,10 @@ void net_work_begin(void)
     expect(device_dedicate(&dev->device, owner) == 0,
            "the card does not start");
     expect(remote_call(owner, owner_begin, NULL) == 0, "the owner is lost");
+}
+
+void net_work_start(void)
+{
     receiver = thread_on(owner, receive, NULL);
     sender_count = 1 + draw(SENDERS_MAX);
     for (uintptr_t i = 0; i < sender_count; i++)

@@ -37,10 +37,16 @@ void virtio_device_plug(struct virtio_model *model)
         model_on_pci(model, &options);
 }
 
-bool virtio_device_serves(const struct virtio_model *model, unsigned index)
+/* Whether it may interrupt for a queue. */
+static bool works(const struct virtio_model *model, unsigned index)
 {
     return model->queue[index].ready && (model->status & DRIVER_OK) != 0 &&
            (model->status & NEEDS_RESET) == 0;
+}
+
+bool virtio_device_serves(const struct virtio_model *model, unsigned index)
+{
+    return works(model, index) && !model->queue[index].lied;
 }
 
 /* ---- Serving ------------------------------------------------------------- */
@@ -68,7 +74,8 @@ static void step(void *arg)
     struct device_queue *queue = arg;
 
     (void)virtio_device_look(queue->model, queue->index, device_sometimes(2));
-    if (model_take(queue->model, queue->index, &chain)) {
+    if (virtio_device_serves(queue->model, queue->index) &&
+        model_take(queue->model, queue->index, &chain)) {
         queue->taken++;
         queue->serve(queue, &chain);
     } else if (!virtio_device_look(queue->model, queue->index, false)) {
@@ -93,7 +100,7 @@ static void interrupt_now(void *arg)
     struct device_queue *queue = arg;
 
     queue->interrupt_due = false;
-    if (virtio_device_serves(queue->model, queue->index))
+    if (works(queue->model, queue->index))
         model_interrupt(queue->model, queue->index);
 }
 
@@ -124,6 +131,10 @@ static void end(void *arg)
     if (!virtio_device_serves(queue->model, queue->index))
         return;
     queue->ended++;
+    if (flight.fault == FAULT_RESET) {
+        model_need_reset(queue->model);
+        return;
+    }
     ring_complete(ring, flight.head, flight.written);
     if (flight.fault == FAULT_TWICE)
         ring_use_raw(ring, flight.head, flight.written);
@@ -143,6 +154,9 @@ void device_queue_end(struct device_queue *queue, uint16_t head,
 {
     struct device_flight *flight;
 
+    if (queue->resets != queue->model->resets)
+        queue->under_way = 0; /* it has forgotten them */
+    queue->resets = queue->model->resets;
     queue->under_way++;
     if (fault == FAULT_NEVER)
         return;

@@ -16,7 +16,9 @@
  */
 void virtio_device_plug(struct virtio_model *model);
 
-/* Whether the driver has set the queue up, and the device may work on it. */
+/* Whether the driver has set the queue up, and the device may work on it. After
+ * a lie about what it has used it does not, before it is reset: it may have
+ * written over what the driver tells it. */
 bool virtio_device_serves(const struct virtio_model *model, unsigned index);
 
 struct device_queue {
@@ -32,6 +34,7 @@ struct device_queue {
     unsigned taken;     /* requests */
     unsigned ended;
     unsigned under_way; /* neither ended nor forgotten by a reset */
+    unsigned resets;    /* of the device, when it last looked */
 };
 
 /* The device looks at a queue by itself, if devices of this run do so and the

@@ -41,10 +41,16 @@ static inline void thread_ends(thread_id id)
     expect(value == 0, "a thread has failed");
 }
 
-/* Network frames: net_work.c. */
+/* A workload: network frames (net_work.c), a disk (disk_work.c). */
 void net_work_plug(void);
 void net_work_begin(void); /* in the main thread, first */
+void net_work_start(void); /* threads that work */
 void net_work_end(void);   /* all comes to an end, and nothing was lost */
 void net_work_check(void); /* at every point */
+void disk_work_plug(void);
+void disk_work_begin(void);
+void disk_work_start(void);
+void disk_work_end(void);
+void disk_work_check(void);
 
 #endif
