@@ -1,6 +1,6 @@
 #!/bin/bash
-# The core on the simulated machine (make sim-check): SEEDS seeds of the mixed
-# workload, a tenth of them with random priorities, every small schedule, 256 CPUs,
+# The core and the drivers on the simulated machine (make sim-check): SEEDS seeds of
+# each workload, a tenth of them with random priorities, every small schedule, 256 CPUs,
 # and the planted bugs, each of which must be found.
 #   sim_check.sh SEEDS [FIRST]
 cd "$(dirname "$0")/.." || exit 1
@@ -62,7 +62,10 @@ run "$build/sim/call" --dfs 2
 run "$build/sim/mixed" --seeds 1 --cpus 256
 run "$build/sim/chase" --seeds "$seeds" --first "$first"
 run "$build/sim/control" --seeds "$seeds" --first "$first"
+run "$build/sim/io" --seeds "$seeds" --first "$first"
+run "$build/sim/io" --seeds $((seeds / 10 + 1)) --first "$first" --driver pct
 run "$build/sim/mixed" --replays 20 --first "$first"
+run "$build/sim/io" --replays 10 --first "$first"
 run "$build/sim/mixed" --replays 20 --first "$first" --driver pct
 
 # The scheduler
@@ -91,6 +94,22 @@ plant parcel-after-it-left 'blocks, were' kernel/heap/heap_home.c 's/if \(open->
 plant short-way-after-it-left 'blocks, were' kernel/heap/heap_home.c 's/links\[share->cpu\]/links[cpu_self()->id]/; s/\.batch = open->batch - 1/.batch = 0/'
 plant slab-count-wrong 'taken == heap->taken' kernel/heap/heap.c 's/^    heap->taken \+= all - slab->used;/    heap->taken += all - slab->used - 1;/'
 plant foreign-free-at-home 'is not memory of cpu' kernel/heap/heap.c 's/if \(!page_is_mine\(heap->pages, ptr\)\)/if (mem_owner(ptr) < 0)/'
+# Rings, the disk, the card
+plant split-index-wrap 'breach of protocol: queue' drivers/virtqueue_split.c 's/^    vq->avail->ring\[vq->avail_next % vq->size\] = head;$/    vq->avail->ring[vq->avail_next % (vq->size + 1U)] = head;/' io
+plant packed-wrap-flag 'was forgotten|full ring stays full' drivers/virtqueue_packed.c '/^static void used_advance/,/^}/s/^        vq->used_flags \^= .*$//' io
+plant packed-lap-of-event 'was not notified' drivers/virtqueue_packed.c 's/^        at = \(uint16_t\)\(at - vq->size\); .*$//' io
+plant split-late-interrupt-wish 'was forgotten|never seen by anybody' drivers/virtqueue_split.c 's/^                              want \? vq->used_next$/                              want ? (uint16_t)(vq->used_next + 1)/' io
+plant blk-kick-forgotten 'the disk was not notified' drivers/virtio_blk.c 's/^    virtio_kick\(queue->virtio, block->index, &queue->vq\);$//' io
+plant blk-interrupt-race 'a request was forgotten' drivers/virtio_blk.c 's/^    \} while \(vq_has_used\(&queue->vq\)\);$/    } while (0);/' io
+plant blk-slot-used-early 'flight->request == NULL' drivers/virtio_blk.c 's/^    queue->free = flight->next_free;$//' io
+plant blk-completion-lost 'a request was forgotten' drivers/virtio_blk.c 's/^        vq_want_interrupt\(&queue->vq, true\);$//' io
+plant blk-short-read-taken 'has contents' drivers/virtio_blk.c 's/^    return written == 1 \+ .*$/    return 0;/' io
+plant blk-recall-forgets 'in_flight == 0' drivers/virtio_blk.c 's/^    while \(\(flight = vq_recall/    if ((flight = vq_recall/' io
+plant net-kick-forgotten 'the card was not notified' drivers/virtio_net_pair.c '/^static void kick_run/,/^}/s/^    virtio_kick\(.*$//' io
+plant net-rx-kick-forgotten 'the card was not notified' drivers/virtio_net_rx.c '/^unsigned vnet_poll/,/^}/s/^        virtio_kick\(.*$/        ;/' io
+plant net-arm-race 'never seen by anybody' drivers/virtio_net_rx.c '/^bool vnet_arm/,/^}/s/^    return !on .*$/    return true;/' io
+plant net-sent-too-early 'no memory a device may reach|changed while|buf->refs > 0' drivers/virtio_net_tx.c 's/^    assert\(status == 0\); .. there is room ..$/    packet_put(packet); (void)status;/' io
+plant net-completion-lost 'packets have leaked' drivers/virtio_net_tx.c '/^int vnet_tx_reclaim/,/^}/s/^        packet_put\(cookie\);$/        if (pair->sent % 8 != 7) packet_put(cookie);/' io
 
 echo "sim: $passed passed, $failed failed"
 [ $failed -eq 0 ]

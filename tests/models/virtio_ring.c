@@ -463,6 +463,8 @@ static void packed_read(struct ring *ring)
 
 void ring_look(struct ring *ring)
 {
+    if (ring->is_packed && ring->lied)
+        return; /* it has written over what the driver tells it */
     if (!ring->is_packed) {
         split_look(ring);
     } else {

@@ -26,7 +26,8 @@ enum {
     SLICES = 3,
     GAP = 64, /* bytes between slices */
     WORDS = DISK_SECTOR / 8,
-    GRACE_NS = 20 * 1000 * 1000, /* to recover the disk after a deadline */
+    GRACE_NS = 20 * 1000 * 1000,   /* to recover the disk after a deadline */
+    PROMPT_NS = 200 * 1000 * 1000, /* of a disk that only fails */
 };
 
 static struct disk disk;
@@ -40,7 +41,7 @@ struct slot {
     bool busy;
     struct buf *buf;
     struct slice vec[SLICES];
-    uint64_t deadline_ns;
+    uint64_t deadline_ns, begun_ns;
     unsigned at;      /* in the zone */
     uint32_t version; /* that it writes */
     /* Of a request that flushes: how often each sector had been written, of
@@ -133,6 +134,19 @@ static bool may_fail(const struct slot *slot, int status)
            device_manner.fault_kinds != 0;
 }
 
+/* A request that ends only when its time is over had been forgotten. */
+static bool is_prompt(const struct slot *slot)
+{
+    static const enum model_fault slow[] = {
+        FAULT_LATE, FAULT_NEVER, FAULT_TWICE, FAULT_LOST_IRQ, FAULT_RESET};
+
+    for (unsigned i = 0; i < COUNT_OF(slow); i++) {
+        if (device_has_fault(slow[i]))
+            return true;
+    }
+    return time_ns() <= slot->begun_ns + PROMPT_NS;
+}
+
 /* What was there before a flush began is durable now, unless it was written
  * again. */
 static void durable_check(const struct slot *slot)
@@ -176,6 +190,7 @@ static void slot_done(struct block_request *request, int status)
            "a request fails for no reason");
     expect(time_ns() <= slot->deadline_ns + GRACE_NS,
            "a request has no answer in time");
+    expect(is_prompt(slot), "a request was forgotten until its time was over");
     places_end(slot, status);
     if (status == 0 && request->op == BLOCK_READ)
         data_came(slot);
@@ -291,6 +306,7 @@ static void slot_begin(struct slot *slot, enum block_op op, unsigned at,
         .done = slot_done,
     };
     slot->version = op == BLOCK_WRITE ? ++worker->versions : 0;
+    slot->begun_ns = time_ns();
     slot->deadline_ns = deadline != 0 ? deadline : time_ns() + BLOCK_TIMEOUT_NS;
     flush_begin(slot);
     places_begin(slot);

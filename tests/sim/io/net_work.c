@@ -278,7 +278,7 @@ static int owner_end(void *unused)
     while (!settled()) {
         if (time_ns() >= end)
             sim_fail(what_is_missing());
-        thread_sleep(100000);
+        thread_sleep(NS_PER_MS);
     }
     while (poll_some())
         ;
