@@ -188,12 +188,17 @@ static void queue_stop(struct block_queue *queue)
     queue->is_stopped = true;
 }
 
+/* What waits may have had its alarm while the driver had a step of it that has
+ * ended since: no other alarm comes. */
 static void queue_resume(struct block_queue *queue)
 {
     assert(list_empty(&queue->busy)); /* the driver gave all back */
     queue->is_stopped = false;
     queue->is_full = false;
     queue->wants_recovery = false;
+    queue->is_running = true;
+    waiting_expire(queue, time_ns());
+    queue->is_running = false;
     block_queue_run(queue);
 }
 

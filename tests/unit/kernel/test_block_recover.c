@@ -393,6 +393,29 @@ static void test_deadline_during_recovery(void **state)
     end();
 }
 
+/* A step of a request ends after its deadline, when the recovery has been asked
+ * for: the next step has no time, and nobody would watch it. */
+static void test_deadline_between_two_steps(void **state)
+{
+    (void)state;
+    begin();
+    disk.block.features = BLOCK_HAS_CACHE;
+    fill(0, BLOCK_WRITE, 10, 2);
+    requests[0].flags = BLOCK_PREFLUSH;
+    requests[0].deadline_ns = T0 + 5 * NS_PER_S;
+    submit(0);
+    assert_int_equal(disk.requests, 1);
+    clock_set(T0 + 5 * NS_PER_S);
+    timer_run(T0 + 5 * NS_PER_S);
+    assert_true(ramblk_complete_one(&disk, 0)); /* the flush */
+    assert_int_equal(ended, 0);
+    it_is(T0 + 5 * NS_PER_S);
+    assert_int_equal(disk.recoveries, 1);
+    assert_int_equal(disk.requests, 1);
+    assert_int_equal(status_of[0], -ETIMEDOUT);
+    end();
+}
+
 /* ---- Giving up ----------------------------------------------------------- */
 
 static void test_disk_is_given_up(void **state)
@@ -691,6 +714,7 @@ int main(void)
         cmocka_unit_test(test_recovery_keeps_the_order),
         cmocka_unit_test(test_requests_during_recovery),
         cmocka_unit_test(test_deadline_during_recovery),
+        cmocka_unit_test(test_deadline_between_two_steps),
         cmocka_unit_test(test_disk_is_given_up),
         cmocka_unit_test(test_given_up_memory),
         cmocka_unit_test(test_given_up_without_recovery),
