@@ -4,11 +4,14 @@
  * tables.
  *
  *   io_host --disk FILE -- read BYTES DEPTH MS [seq]
+ *   io_host --net tap=NAME -- send|send-long|receive BYTES MS NAME
+ *   io_host -- bare-send|bare-receive BYTES MS NAME
  *
- * prints "sample OPERATIONS_PER_SECOND" once.
+ * prints "sample NUMBER" once: operations or frames a second.
  */
 #include "kernel/device/block.h"
 #include "tests/bench/bench.h"
+#include "tests/bench/io_tap.h"
 #include <torc/app.h>
 #include <torc/device.h>
 #include <torc/drivers.h>
@@ -143,8 +146,7 @@ static int app_main(int argc, char **argv)
 {
     if (argc > 1 && str_equal(argv[1], "read"))
         return bench_read(argc, argv);
-    log_error("io_host: give read BYTES DEPTH MS [seq]");
-    return 2;
+    return bench_tap(argc, argv);
 }
 
 const struct torc_app torc_app = {

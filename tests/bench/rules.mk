@@ -47,7 +47,8 @@ $(BENCH)/alloc_libc: $(BUILD)/host/tests/bench/alloc_libc.o $(BENCH)/loops_libc.
 	$(call say,LD,$@)
 	$(Q)$(CC) -pthread -no-pie $^ -o $@
 
-$(BENCH)/io_host: $(BUILD)/host/tests/bench/io_host.o $(BUILD)/host/tests/bench/host.o \
+$(BENCH)/io_host: $(BUILD)/host/tests/bench/io_host.o $(BUILD)/host/tests/bench/io_tap.o \
+		$(BUILD)/host/tests/bench/host.o \
 		$(BUILD)/host/libtorc.a
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
@@ -75,4 +76,9 @@ bench-core: ## Torc's core beside its peers: times, guest instructions; STRICT=1
 	$(Q)$(MAKE) -s --no-print-directory $(BENCH_PROGRAMS) $(BUILD)/metal/bench.elf
 	$(Q)BUILD=$(BUILD) STRICT=$(STRICT) tools/bench_core.sh
 
-.PHONY: bench-core
+bench-io: ## disks and cards beside fio and a bare loop, hosted; guest instructions; STRICT=1
+	$(Q)tools/need.sh --install build run test bench
+	$(Q)$(MAKE) -s --no-print-directory $(BENCH)/io_host $(BUILD)/metal/io_guest.elf
+	$(Q)BUILD=$(BUILD) STRICT=$(STRICT) tools/bench_io.sh
+
+.PHONY: bench-core bench-io
