@@ -2,10 +2,10 @@
  * Cards of the hosted machine: the net class over hal_net_*. Each queue of the
  * card is one of the host's, on the CPU it belongs to.
  *
- * The host copies a frame out of its packet at once, so a packet that was sent
- * is free when send() returns. A frame comes into a packet; where frames may be
- * longer than one, what does not fit goes into buffers of 16 KiB, which the
- * packet has as slices.
+ * Frames pass in batches, each by one call of the host. It copies a frame out
+ * of its packet at once, so a packet that was sent is free when send() returns.
+ * A frame comes into a packet; where frames may be longer than one, what does
+ * not fit goes into buffers of 16 KiB, which the packet has as slices.
  */
 #include "hal/hal.h"
 #include "hal/leaf.h"
@@ -29,6 +29,8 @@ enum {
     LARGE_SIZE = 16 * 1024,
     LARGE_COUNT = 64,
     SPARE_MAX = 4, /* with the first part they hold 64 KiB */
+    BATCH = 32,    /* frames that the host is given in one call */
+    BATCH_LEAST = 2,
 };
 static_assert(FIRST_SIZE + SPARE_MAX * LARGE_SIZE >= 65535 + 14,
               "the longest frame fits");
@@ -52,8 +54,14 @@ struct leaf_queue {
     struct irq_work work;
     bool is_attached; /* its interrupt */
     bool dry;         /* the last poll has found the end of what had come */
+    unsigned wish;    /* frames that the host is asked for next */
+    unsigned got;     /* that the last call has returned */
     struct leaf_large *free;
     struct leaf_large *spares[SPARE_MAX]; /* for the next frame, or NULL */
+    /* while the host is called: */
+    struct packet *packets[BATCH];
+    struct hal_net_frame frames[BATCH];
+    struct hal_vec vec[BATCH * (1 + PACKET_SLICES)];
 };
 
 struct leaf_net {
@@ -108,30 +116,44 @@ static void describe(const struct packet *packet, struct hal_vec *vec,
     }
 }
 
-static unsigned leaf_send(struct net_queue *queue,
-                          struct packet *const packets[], unsigned count)
+/* Up to BATCH packets. Returns how many were taken. */
+static unsigned batch_send(struct net_queue *net, struct leaf_queue *queue,
+                           struct packet *const packets[], unsigned count)
 {
-    unsigned unit = leaf_of(queue->device)->unit;
-    struct hal_vec vec[1 + PACKET_SLICES];
-    struct hal_net_frame frame;
-    unsigned taken = 0;
+    struct hal_net_frame *frames = queue->frames;
+    unsigned taken;
 
-    static_assert(COUNT_OF(vec) <= HAL_NET_VECS, "the host takes it");
-    for (; taken < count; taken++) {
-        int status;
-
-        describe(packets[taken], vec, &frame);
-        status = hal_net_send(unit, queue->index, &frame);
-        if (status == -EAGAIN)
-            break; /* the interrupt tells when there is room */
-        if (status != 0) {
-            net_drop_sent(queue, packets[taken]);
+    for (unsigned i = 0; i < count; i++)
+        describe(packets[i], &queue->vec[i * (1 + PACKET_SLICES)], &frames[i]);
+    taken = hal_net_send_all(queue->leaf->unit, queue->index, frames, count);
+    assert(taken <= count);
+    for (unsigned i = 0; i < taken; i++) {
+        if (frames[i].status != 0) {
+            net_drop_sent(net, packets[i]);
             continue;
         }
-        net_count_sent(queue, frame.len);
-        packet_put(packets[taken]);
+        net_count_sent(net, frames[i].len);
+        packet_put(packets[i]);
     }
     return taken;
+}
+
+static unsigned leaf_send(struct net_queue *net, struct packet *const packets[],
+                          unsigned count)
+{
+    struct leaf_queue *queue = queue_of(net);
+    unsigned done = 0;
+
+    static_assert(1 + PACKET_SLICES <= HAL_NET_VECS, "the host takes it");
+    while (done < count) {
+        unsigned batch = min_u32(count - done, BATCH);
+        unsigned taken = batch_send(net, queue, packets + done, batch);
+
+        done += taken;
+        if (taken < batch)
+            break; /* the interrupt tells when there is room */
+    }
+    return done;
 }
 
 /* ---- In ------------------------------------------------------------------ */
@@ -205,56 +227,94 @@ static bool offload_take(const struct hal_net_frame *frame,
     return true;
 }
 
-/* Receive into the packet. Returns 0, or the error of the host. */
-static int receive(struct leaf_queue *queue, struct packet *packet)
+/* Memory for up to `wish` frames. Returns how many; 0: there is none. */
+static unsigned batch_make(struct leaf_queue *queue, unsigned wish)
 {
-    struct hal_vec vec[1 + SPARE_MAX];
-    struct hal_net_frame frame = {.vec = vec,
-                                  .vec_count = 1 + queue->spare_count};
-    uint32_t first;
-    int status;
+    unsigned each = 1 + queue->spare_count;
+    unsigned count = 0;
 
-    vec[0].len = packet_tailroom(packet);
-    vec[0].base = packet_append(packet, vec[0].len);
-    for (unsigned i = 0; i < queue->spare_count; i++)
-        vec[1 + i] = (struct hal_vec){queue->spares[i]->buf.base, LARGE_SIZE};
-    status = hal_net_recv(queue->leaf->unit, queue->index, &frame);
-    if (status != 0)
-        return status;
-    first = min_u32(frame.len, (uint32_t)vec[0].len);
+    /* There are spares for one frame. */
+    if (!spares_ready(queue))
+        return 0;
+    for (; count < wish && (count == 0 || queue->spare_count == 0); count++) {
+        struct hal_vec *vec = &queue->vec[count * each];
+        struct packet *packet = packet_get();
+
+        if (packet == NULL)
+            break;
+        vec[0].len = packet_tailroom(packet);
+        vec[0].base = packet_append(packet, vec[0].len);
+        for (unsigned i = 0; i < queue->spare_count; i++)
+            vec[1 + i] =
+                (struct hal_vec){queue->spares[i]->buf.base, LARGE_SIZE};
+        queue->packets[count] = packet;
+        queue->frames[count] =
+            (struct hal_net_frame){.vec = vec, .vec_count = each};
+    }
+    return count;
+}
+
+/* A frame has come into the packet. Returns whether it is one. */
+static bool frame_take(struct leaf_queue *queue,
+                       const struct hal_net_frame *frame, struct packet *packet)
+{
+    uint32_t first;
+
+    if (frame->status != 0)
+        return false;
+    first = min_u32(frame->len, packet->len);
     packet_trim(packet, first);
-    rest_add(queue, packet, frame.len - first);
-    return offload_take(&frame, packet) ? 0 : -EMSGSIZE;
+    rest_add(queue, packet, frame->len - first);
+    return offload_take(frame, packet);
+}
+
+/* Receive up to `wish` frames. Returns how many good ones; *dry: no more are
+ * there now. */
+static unsigned batch_receive(struct net_queue *net, struct leaf_queue *queue,
+                              struct packet *packets[], unsigned wish)
+{
+    unsigned made = batch_make(queue, wish);
+    unsigned got =
+        hal_net_recv_all(queue->leaf->unit, queue->index, queue->frames, made);
+    unsigned count = 0;
+
+    assert(got <= made);
+    for (unsigned i = 0; i < made; i++) {
+        struct packet *packet = queue->packets[i];
+
+        if (i < got && frame_take(queue, &queue->frames[i], packet)) {
+            net_count_received(net, packet_len(packet));
+            packets[count++] = packet;
+            continue;
+        }
+        net->rx_dropped += i < got;
+        packet_put(packet);
+    }
+    queue->dry = got < made;
+    queue->got = got;
+    return count;
 }
 
 /*
  * Without memory a frame cannot be received: it stays with the host, and is
- * there at the next poll.
+ * there at the next poll. The host is asked for twice as many frames as before
+ * as long as they are there: what it is asked for in vain takes time, too.
  */
 static unsigned leaf_poll(struct net_queue *net, struct packet *packets[],
                           unsigned max)
 {
     struct leaf_queue *queue = queue_of(net);
-    unsigned count = 0;
+    unsigned tried = 0, count = 0;
 
     queue->dry = false;
-    for (unsigned i = 0; i < max && spares_ready(queue); i++) {
-        struct packet *packet = packet_get();
-        int status;
+    while (tried < max && !queue->dry) {
+        unsigned wish = min_u32(queue->wish, max - tried);
 
-        if (packet == NULL)
+        count += batch_receive(net, queue, packets + count, wish);
+        queue->wish = queue->dry ? BATCH_LEAST : min_u32(2 * wish, BATCH);
+        if (queue->got == 0)
             break;
-        status = receive(queue, packet);
-        if (status == 0) {
-            net_count_received(net, packet_len(packet));
-            packets[count++] = packet;
-            continue;
-        }
-        packet_put(packet);
-        queue->dry = status == -EAGAIN;
-        if (queue->dry)
-            break;
-        net->rx_dropped++;
+        tried += queue->got;
     }
     return count;
 }
@@ -331,6 +391,7 @@ static int queue_make(struct leaf_net *leaf, unsigned index)
         return -ENOMEM;
     queue->leaf = leaf;
     queue->index = index;
+    queue->wish = BATCH_LEAST;
     irq_work_init(&queue->work, leaf_work);
     if (leaf->frame_max > FIRST_SIZE)
         queue->spare_count =

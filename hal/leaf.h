@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <torc/compiler.h>
+#include <torc/errno.h>
 
 /* A piece of memory. */
 struct hal_vec {
@@ -134,6 +135,7 @@ struct hal_net_frame {
     uint16_t segment_len; /* bytes of payload in each of them */
     uint16_t headers_len; /* of each */
     uint16_t csum_start, csum_at;
+    int status; /* what became of it */
 };
 
 /* Returns 0, or -ENODEV past the last unit. */
@@ -151,20 +153,38 @@ must_check int hal_net_open(unsigned unit, unsigned queue);
 /* The other functions are called on the CPU that has opened the queue. */
 
 /*
- * Send a frame; its bytes are the caller's again afterwards. Returns 0, -EAGAIN
- * (no room: an interrupt tells when there is), -EMSGSIZE (it can never be
- * sent), -EIO (it is lost), -ENODEV.
+ * Send frames, in their order; their bytes are the caller's again afterwards.
+ * Returns how many were taken: fewer than `count` when there is no room, and an
+ * interrupt tells when there is. The status of those is set: 0, -EMSGSIZE (it
+ * can never be sent), -EIO (it is lost), -ENODEV.
  */
-must_check int hal_net_send(unsigned unit, unsigned queue,
-                            const struct hal_net_frame *frame);
+unsigned hal_net_send_all(unsigned unit, unsigned queue,
+                          struct hal_net_frame *frames, unsigned count);
 
 /*
- * Take a received frame into the memory at frame->vec; the other fields are
- * set. Returns 0, -EAGAIN (none), -EMSGSIZE (it did not fit, or made no sense:
- * it is lost), -ENODEV.
+ * Take up to `count` received frames into the memory at their vec; the other
+ * fields are set. Returns how many: with fewer than `count` no more were there.
+ * The status is 0, -EMSGSIZE (it did not fit, or made no sense: it is lost),
+ * or, of the first one only, -ENODEV.
  */
-must_check int hal_net_recv(unsigned unit, unsigned queue,
-                            struct hal_net_frame *frame);
+unsigned hal_net_recv_all(unsigned unit, unsigned queue,
+                          struct hal_net_frame *frames, unsigned count);
+
+/* The same for one frame. Returns its status; -EAGAIN: no room, no frame. */
+static inline int hal_net_send(unsigned unit, unsigned queue,
+                               const struct hal_net_frame *frame)
+{
+    struct hal_net_frame copy = *frame;
+
+    return hal_net_send_all(unit, queue, &copy, 1) == 1 ? copy.status : -EAGAIN;
+}
+
+static inline int hal_net_recv(unsigned unit, unsigned queue,
+                               struct hal_net_frame *frame)
+{
+    return hal_net_recv_all(unit, queue, frame, 1) == 1 ? frame->status
+                                                        : -EAGAIN;
+}
 
 /*
  * Ask for an interrupt when a frame comes, or for none; it comes once, and one

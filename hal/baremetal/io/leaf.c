@@ -57,21 +57,25 @@ int hal_net_open(unsigned unit, unsigned queue)
     return -ENODEV;
 }
 
-int hal_net_send(unsigned unit, unsigned queue,
-                 const struct hal_net_frame *frame)
+unsigned hal_net_send_all(unsigned unit, unsigned queue,
+                          struct hal_net_frame *frames, unsigned count)
 {
     (void)unit;
     (void)queue;
-    (void)frame;
-    return -ENODEV;
+    for (unsigned i = 0; i < count; i++)
+        frames[i].status = -ENODEV;
+    return count;
 }
 
-int hal_net_recv(unsigned unit, unsigned queue, struct hal_net_frame *frame)
+unsigned hal_net_recv_all(unsigned unit, unsigned queue,
+                          struct hal_net_frame *frames, unsigned count)
 {
     (void)unit;
     (void)queue;
-    (void)frame;
-    return -ENODEV;
+    if (count == 0)
+        return 0;
+    frames[0].status = -ENODEV;
+    return 1;
 }
 
 bool hal_net_arm(unsigned unit, unsigned queue, bool on)

@@ -2,6 +2,7 @@
 #include "hal/posix/host/net.h"
 #include "hal/posix/host/capture.h"
 #include "hal/posix/host/net_internal.h"
+#include <errno.h>
 #include <torc/assert.h>
 
 static const struct net_kind *const kinds[] = {
@@ -49,18 +50,52 @@ int host_net_queue_open(unsigned unit, unsigned queue, unsigned cpu, int irq)
     return units[unit]->queue_open(unit, queue, cpu, irq);
 }
 
-int host_net_send(unsigned unit, unsigned queue, const struct host_frame *frame)
+unsigned kind_send(const struct net_kind *kind, unsigned unit, unsigned queue,
+                   struct host_frame *frames, unsigned count)
 {
-    assert(frame->len >= HOST_ETHER && frame_room(frame) == frame->len);
-    return units[unit]->send(unit, queue, frame);
+    if (kind->send_all != NULL)
+        return kind->send_all(unit, queue, frames, count);
+    for (unsigned i = 0; i < count; i++) {
+        frames[i].status = kind->send(unit, queue, &frames[i]);
+        if (frames[i].status == -EAGAIN)
+            return i;
+    }
+    return count;
 }
 
-int host_net_recv(unsigned unit, unsigned queue, struct host_frame *frame)
+unsigned kind_recv(const struct net_kind *kind, unsigned unit, unsigned queue,
+                   struct host_frame *frames, unsigned count)
 {
-    int err = units[unit]->recv(unit, queue, frame);
+    if (kind->recv_all != NULL)
+        return kind->recv_all(unit, queue, frames, count);
+    for (unsigned i = 0; i < count; i++) {
+        int status = kind->recv(unit, queue, &frames[i]);
 
-    assert(err != 0 || frame->len <= frame_room(frame));
-    return err;
+        if (status == -EAGAIN)
+            return i;
+        frames[i].status = status;
+    }
+    return count;
+}
+
+unsigned host_net_send(unsigned unit, unsigned queue, struct host_frame *frames,
+                       unsigned count)
+{
+    for (unsigned i = 0; i < count; i++)
+        assert(frames[i].len >= HOST_ETHER &&
+               frame_room(&frames[i]) == frames[i].len);
+    return kind_send(units[unit], unit, queue, frames, count);
+}
+
+unsigned host_net_recv(unsigned unit, unsigned queue, struct host_frame *frames,
+                       unsigned count)
+{
+    unsigned got = kind_recv(units[unit], unit, queue, frames, count);
+
+    for (unsigned i = 0; i < got; i++)
+        assert(frames[i].status != 0 ||
+               frames[i].len <= frame_room(&frames[i]));
+    return got;
 }
 
 bool host_net_arm(unsigned unit, unsigned queue, bool on)

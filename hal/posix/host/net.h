@@ -46,6 +46,7 @@ struct host_frame {
     uint16_t segment_len;
     uint16_t headers_len;
     uint16_t csum_start, csum_at;
+    int status;
 };
 
 /*
@@ -66,11 +67,12 @@ bool host_net_link(unsigned unit);
  * an error. */
 int host_net_queue_open(unsigned unit, unsigned queue, unsigned cpu, int irq);
 
-/* ---- The CPU that has opened the queue: as hal_net_send() and so on ------ */
+/* ---- The CPU that has opened the queue: as hal_net_send_all() and so on -- */
 
-int host_net_send(unsigned unit, unsigned queue,
-                  const struct host_frame *frame);
-int host_net_recv(unsigned unit, unsigned queue, struct host_frame *frame);
+unsigned host_net_send(unsigned unit, unsigned queue, struct host_frame *frames,
+                       unsigned count);
+unsigned host_net_recv(unsigned unit, unsigned queue, struct host_frame *frames,
+                       unsigned count);
 bool host_net_arm(unsigned unit, unsigned queue, bool on);
 
 #endif

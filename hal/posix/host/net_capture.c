@@ -26,25 +26,28 @@ static int captured_queue_open(unsigned unit, unsigned queue, unsigned cpu,
 }
 
 /* Its time is before that of any answer. */
-static int captured_send(unsigned unit, unsigned queue,
-                         const struct host_frame *frame)
+static unsigned captured_send(unsigned unit, unsigned queue,
+                              struct host_frame *frames, unsigned count)
 {
     uint64_t now_ns = host_time_ns();
-    int err = below[unit]->send(unit, queue, frame);
+    unsigned taken = kind_send(below[unit], unit, queue, frames, count);
 
-    if (err == 0)
-        host_capture_frame(unit, true, now_ns, frame);
-    return err;
+    for (unsigned i = 0; i < taken; i++)
+        if (frames[i].status == 0)
+            host_capture_frame(unit, true, now_ns, &frames[i]);
+    return taken;
 }
 
-static int captured_recv(unsigned unit, unsigned queue,
-                         struct host_frame *frame)
+static unsigned captured_recv(unsigned unit, unsigned queue,
+                              struct host_frame *frames, unsigned count)
 {
-    int err = below[unit]->recv(unit, queue, frame);
+    unsigned got = kind_recv(below[unit], unit, queue, frames, count);
+    uint64_t now_ns = host_time_ns();
 
-    if (err == 0)
-        host_capture_frame(unit, false, host_time_ns(), frame);
-    return err;
+    for (unsigned i = 0; i < got; i++)
+        if (frames[i].status == 0)
+            host_capture_frame(unit, false, now_ns, &frames[i]);
+    return got;
 }
 
 static bool captured_arm(unsigned unit, unsigned queue, bool on)
@@ -56,8 +59,8 @@ static const struct net_kind net_captured = {
     .close = captured_close,
     .link = captured_link,
     .queue_open = captured_queue_open,
-    .send = captured_send,
-    .recv = captured_recv,
+    .send_all = captured_send,
+    .recv_all = captured_recv,
     .arm = captured_arm,
 };
 

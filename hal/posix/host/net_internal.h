@@ -5,7 +5,9 @@
 #include "hal/posix/host/net.h"
 #include <string.h>
 
-/* A kind of cards; the functions are as those of net.h. */
+/* A kind of cards; the functions are as those of net.h. send() and recv() are
+ * for one frame, and return its status or -EAGAIN; a kind that is faster with
+ * many has the others instead. */
 struct net_kind {
     int (*open)(unsigned unit, const struct host_net_config *config,
                 unsigned queue_max, struct host_net_info *info);
@@ -14,8 +16,18 @@ struct net_kind {
     int (*queue_open)(unsigned unit, unsigned queue, unsigned cpu, int irq);
     int (*send)(unsigned unit, unsigned queue, const struct host_frame *frame);
     int (*recv)(unsigned unit, unsigned queue, struct host_frame *frame);
+    unsigned (*send_all)(unsigned unit, unsigned queue,
+                         struct host_frame *frames, unsigned count);
+    unsigned (*recv_all)(unsigned unit, unsigned queue,
+                         struct host_frame *frames, unsigned count);
     bool (*arm)(unsigned unit, unsigned queue, bool on);
 };
+
+/* Frames on a card of that kind: net.c. */
+unsigned kind_send(const struct net_kind *kind, unsigned unit, unsigned queue,
+                   struct host_frame *frames, unsigned count);
+unsigned kind_recv(const struct net_kind *kind, unsigned unit, unsigned queue,
+                   struct host_frame *frames, unsigned count);
 
 extern const struct net_kind net_tap, net_slirp, net_link;
 

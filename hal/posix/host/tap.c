@@ -5,6 +5,10 @@
  * to be done or was (struct virtio_net_hdr; Linux, Documentation/networking/
  * tuntap.rst). A tap that was made with multi_queue has as many queues as the
  * machine has CPUs; Linux spreads frames over those that are open.
+ *
+ * Several frames at once are several operations of the CPU's ring, which Linux
+ * carries out in one system call, in their order. They do not wait
+ * (RWF_NOWAIT), so all are complete when the call returns.
  */
 #include "hal/posix/host/console.h"
 #include "hal/posix/host/error.h"
@@ -13,6 +17,7 @@
 #include "hal/posix/host/ready.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <liburing.h>
 #include <linux/if_tun.h>
 #include <linux/virtio_net.h>
 #include <net/if.h>
@@ -23,9 +28,30 @@
 #include <sys/ioctl.h>
 #include <sys/uio.h>
 #include <torc/assert.h>
+#include <torc/compiler.h>
 #include <unistd.h>
 
-enum { CLOSED = -1 };
+enum {
+    CLOSED = -1,
+    BATCH = 32,         /* frames in one system call */
+    PATIENCE = 1000000, /* ns, for what Linux has not done at once */
+};
+
+/* What readv() or writev() needs for a frame. */
+struct tap_io {
+    struct virtio_net_hdr header;
+    char spill; /* a byte behind the memory for a frame: it is too long */
+    int count;
+    struct iovec vec[1 + HOST_NET_VECS + 1];
+};
+
+/* An operation of the ring. */
+struct tap_op {
+    struct host_ring_op op;
+    struct tap_queue *queue;
+    int result;
+    struct tap_io io;
+};
 
 static struct tap {
     /* constant while the tap is open: */
@@ -38,6 +64,10 @@ static struct tap {
         int fd; /* CLOSED: none */
         bool open;
         struct host_ready ready;
+        /* its CPU's: */
+        bool batches;     /* Linux can do several operations in one call */
+        unsigned pending; /* of them are under way */
+        struct tap_op ops[BATCH];
     } queues[HOST_NET_QUEUES];
 } taps[HOST_NET_MAX];
 
@@ -168,6 +198,7 @@ static int tap_queue_open(unsigned unit, unsigned index, unsigned cpu, int irq)
     if (err != 0)
         return err;
     queue->open = true;
+    queue->batches = queue->ready.by_ring;
     if (index == 0)
         atomic_store(&tap->link_irq, irq);
     return 0;
@@ -242,65 +273,215 @@ static bool header_take(const struct virtio_net_hdr *header,
     return frame->segment_len > 0 && frame->headers_len <= frame->len;
 }
 
-/* The header and the frame, for Linux. Returns how many pieces. */
-static int vector_make(const struct tap *tap, const struct host_frame *frame,
-                       struct virtio_net_hdr *header, struct iovec *vec)
+/* ---- For Linux ----------------------------------------------------------- */
+
+/* The header and the frame; of one that is received also the spill. */
+static void io_make(const struct tap *tap, const struct host_frame *frame,
+                    bool received, struct tap_io *io)
 {
     int count = 0;
 
     if (tap->has_header)
-        vec[count++] = (struct iovec){header, sizeof(*header)};
+        io->vec[count++] = (struct iovec){&io->header, sizeof(io->header)};
     for (unsigned i = 0; i < frame->vec_count; i++)
-        vec[count++] = (struct iovec){frame->vec[i].base, frame->vec[i].len};
+        io->vec[count++] =
+            (struct iovec){frame->vec[i].base, frame->vec[i].len};
+    if (received)
+        io->vec[count++] = (struct iovec){&io->spill, 1};
+    io->count = count;
+}
+
+/* The status of a frame; `result` is what writev() returned, or the negative
+ * of errno. */
+static int sent_status(struct tap *tap, ssize_t result)
+{
+    if (result >= 0)
+        return 0;
+    if (result == -EBADFD)
+        set_gone(tap);
+    /* Its queue is full, the interface is down .. */
+    return result == -EINVAL ? -EMSGSIZE : -EIO;
+}
+
+/* The same for one that is received; -EAGAIN: none. */
+static int received_status(struct tap *tap, const struct tap_io *io,
+                           ssize_t result, struct host_frame *frame)
+{
+    ssize_t head = tap->has_header ? sizeof(io->header) : 0;
+
+    if (result == -EBADFD)
+        set_gone(tap);
+    if (result <= 0)
+        return -EAGAIN;
+    if (result <= head || (size_t)(result - head) > frame_room(frame))
+        return -EMSGSIZE;
+    frame_plain(frame, (uint32_t)(result - head));
+    return !tap->has_header || header_take(&io->header, frame) ? 0 : -EMSGSIZE;
+}
+
+/* ---- One frame ----------------------------------------------------------- */
+
+static int send_one(struct tap *tap, struct tap_queue *queue,
+                    const struct host_frame *frame)
+{
+    struct tap_io *io = &queue->ops[0].io;
+    ssize_t result;
+
+    header_make(frame, &io->header);
+    io_make(tap, frame, false, io);
+    do {
+        result = writev(queue->fd, io->vec, io->count);
+    } while (result < 0 && errno == EINTR);
+    return sent_status(tap, result < 0 ? -errno : result);
+}
+
+static int recv_one(struct tap *tap, struct tap_queue *queue,
+                    struct host_frame *frame)
+{
+    struct tap_io *io = &queue->ops[0].io;
+    ssize_t result;
+
+    memset(&io->header, 0, sizeof(io->header));
+    io_make(tap, frame, true, io);
+    do {
+        result = readv(queue->fd, io->vec, io->count);
+    } while (result < 0 && errno == EINTR);
+    return received_status(tap, io, result < 0 ? -errno : result, frame);
+}
+
+/* ---- Several frames ------------------------------------------------------ */
+
+static void op_done(struct host_ring_op *op, int result)
+{
+    struct tap_op *tap_op = container_of(op, struct tap_op, op);
+
+    assert(tap_op->queue->pending > 0);
+    tap_op->result = result;
+    tap_op->queue->pending--;
+}
+
+static bool op_push(struct tap_queue *queue, struct tap_op *op, bool received)
+{
+    struct io_uring_sqe sqe;
+
+    memset(&sqe, 0, sizeof(sqe));
+    if (received)
+        io_uring_prep_readv(&sqe, queue->fd, op->io.vec, (unsigned)op->io.count,
+                            0);
+    else
+        io_uring_prep_writev(&sqe, queue->fd, op->io.vec,
+                             (unsigned)op->io.count, 0);
+    sqe.rw_flags = RWF_NOWAIT;
+    op->op = (struct host_ring_op){.done = op_done};
+    op->queue = queue;
+    if (host_ring_push(queue->ready.cpu, &sqe, &op->op) != 0)
+        return false;
+    queue->pending++;
+    return true;
+}
+
+/* Let Linux carry out what is pending. */
+static void ops_run(struct tap_queue *queue)
+{
+    host_ring_submit(queue->ready.cpu);
+    (void)host_ring_reap(queue->ready.cpu);
+    while (queue->pending > 0) {
+        host_ring_sleep(queue->ready.cpu, PATIENCE);
+        (void)host_ring_reap(queue->ready.cpu);
+    }
+}
+
+/*
+ * Carry out an operation for each of up to BATCH frames. Returns how many; 0:
+ * the ring does not take them, or this Linux has no RWF_NOWAIT for taps.
+ */
+static unsigned batch_run(struct tap *tap, struct tap_queue *queue,
+                          struct host_frame *frames, unsigned count,
+                          bool received)
+{
+    unsigned pushed = 0;
+
+    if (!queue->batches || count < 2)
+        return 0;
+    assert(queue->pending == 0);
+    for (; pushed < count && pushed < BATCH; pushed++) {
+        struct tap_op *op = &queue->ops[pushed];
+
+        if (received)
+            memset(&op->io.header, 0, sizeof(op->io.header));
+        else
+            header_make(&frames[pushed], &op->io.header);
+        io_make(tap, &frames[pushed], received, &op->io);
+        if (!op_push(queue, op, received))
+            break;
+    }
+    ops_run(queue);
+    queue->batches = pushed == 0 || queue->ops[0].result != -EOPNOTSUPP;
+    return queue->batches ? pushed : 0;
+}
+
+static unsigned tap_send(unsigned unit, unsigned index,
+                         struct host_frame *frames, unsigned count)
+{
+    struct tap *tap = &taps[unit];
+    struct tap_queue *queue = &tap->queues[index];
+    unsigned done = 0;
+
+    while (done < count) {
+        unsigned batch =
+            batch_run(tap, queue, frames + done, count - done, false);
+
+        for (unsigned i = 0; i < batch; i++, done++)
+            frames[done].status = sent_status(tap, queue->ops[i].result);
+        if (batch == 0) {
+            frames[done].status = send_one(tap, queue, &frames[done]);
+            done++;
+        }
+    }
     return count;
 }
 
-static int tap_send(unsigned unit, unsigned index,
-                    const struct host_frame *frame)
+/* Of a batch the frames that came are the first ones. Returns whether all
+ * came. */
+static bool batch_take(struct tap *tap, struct tap_queue *queue,
+                       struct host_frame *frames, unsigned batch,
+                       unsigned *done)
 {
-    struct tap *tap = &taps[unit];
-    struct iovec vec[1 + HOST_NET_VECS];
-    struct virtio_net_hdr header;
-    int count;
+    for (unsigned i = 0; i < batch; i++) {
+        struct tap_op *op = &queue->ops[i];
+        int status = received_status(tap, &op->io, op->result, &frames[i]);
 
-    header_make(frame, &header);
-    count = vector_make(tap, frame, &header, vec);
-    for (;;) {
-        if (writev(tap->queues[index].fd, vec, count) >= 0)
-            return 0;
-        if (errno == EBADFD)
-            set_gone(tap);
-        if (errno != EINTR) /* its queue is full, the interface is down .. */
-            return errno == EINVAL ? -EMSGSIZE : -EIO;
+        if (status == -EAGAIN)
+            return false;
+        frames[i].status = status;
+        ++*done;
     }
+    return true;
 }
 
-static int tap_recv(unsigned unit, unsigned index, struct host_frame *frame)
+static unsigned tap_recv(unsigned unit, unsigned index,
+                         struct host_frame *frames, unsigned count)
 {
     struct tap *tap = &taps[unit];
-    struct iovec vec[1 + HOST_NET_VECS + 1];
-    struct virtio_net_hdr header = {0};
-    size_t head = tap->has_header ? sizeof(header) : 0;
-    size_t room = frame_room(frame);
-    char spill;
-    ssize_t got;
-    int count = vector_make(tap, frame, &header, vec);
+    struct tap_queue *queue = &tap->queues[index];
+    unsigned done = 0;
 
-    vec[count++] = (struct iovec){&spill, 1};
-    do {
-        got = readv(tap->queues[index].fd, vec, count);
-    } while (got < 0 && errno == EINTR);
-    if (got < 0) {
-        if (errno == EBADFD)
-            set_gone(tap);
-        return -EAGAIN;
+    while (done < count) {
+        unsigned batch =
+            batch_run(tap, queue, frames + done, count - done, true);
+        int status;
+
+        if (batch > 0) {
+            if (!batch_take(tap, queue, frames + done, batch, &done))
+                break;
+            continue;
+        }
+        status = recv_one(tap, queue, &frames[done]);
+        if (status == -EAGAIN)
+            break;
+        frames[done++].status = status;
     }
-    if (got <= (ssize_t)head)
-        return got == 0 ? -EAGAIN : -EMSGSIZE;
-    if ((size_t)got > head + room)
-        return -EMSGSIZE;
-    frame_plain(frame, (uint32_t)((size_t)got - head));
-    return !tap->has_header || header_take(&header, frame) ? 0 : -EMSGSIZE;
+    return done;
 }
 
 static bool tap_arm(unsigned unit, unsigned index, bool on)
@@ -315,7 +496,7 @@ const struct net_kind net_tap = {
     .close = tap_close,
     .link = tap_link,
     .queue_open = tap_queue_open,
-    .send = tap_send,
-    .recv = tap_recv,
+    .send_all = tap_send,
+    .recv_all = tap_recv,
     .arm = tap_arm,
 };

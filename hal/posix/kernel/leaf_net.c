@@ -14,8 +14,8 @@
 enum { NOBODY = -1 };
 
 static_assert(sizeof(struct hal_net_frame) == sizeof(struct host_frame) &&
-                  offsetof(struct hal_net_frame, csum_at) ==
-                      offsetof(struct host_frame, csum_at),
+                  offsetof(struct hal_net_frame, status) ==
+                      offsetof(struct host_frame, status),
               "a frame is the same in both halves");
 
 static struct net {
@@ -184,22 +184,46 @@ static bool frame_fits(const struct net *net, const struct hal_net_frame *frame)
     return left == 0 && offload_fits(net, frame);
 }
 
-int hal_net_send(unsigned unit, unsigned queue,
-                 const struct hal_net_frame *frame)
+static struct host_frame *host_frames(struct hal_net_frame *frames)
 {
-    if (!queue_mine(unit, queue))
-        return -ENODEV;
-    if (!frame_fits(&nets[unit], frame))
-        return -EMSGSIZE;
-    return host_net_send(unit, queue, (const struct host_frame *)frame);
+    return (struct host_frame *)frames;
 }
 
-int hal_net_recv(unsigned unit, unsigned queue, struct hal_net_frame *frame)
+unsigned hal_net_send_all(unsigned unit, unsigned queue,
+                          struct hal_net_frame *frames, unsigned count)
 {
-    if (!queue_mine(unit, queue))
-        return -ENODEV;
-    assert(frame->vec_count <= HAL_NET_VECS);
-    return host_net_recv(unit, queue, (struct host_frame *)frame);
+    bool mine = queue_mine(unit, queue);
+    unsigned done = 0;
+
+    while (done < count) {
+        unsigned run = 0, taken = 0;
+
+        while (mine && done + run < count &&
+               frame_fits(&nets[unit], &frames[done + run]))
+            run++;
+        if (run > 0)
+            taken = host_net_send(unit, queue, host_frames(frames + done), run);
+        done += taken;
+        if (taken < run)
+            break;
+        if (done < count)
+            frames[done++].status = mine ? -EMSGSIZE : -ENODEV;
+    }
+    return done;
+}
+
+unsigned hal_net_recv_all(unsigned unit, unsigned queue,
+                          struct hal_net_frame *frames, unsigned count)
+{
+    if (count == 0)
+        return 0;
+    if (!queue_mine(unit, queue)) {
+        frames[0].status = -ENODEV;
+        return 1;
+    }
+    for (unsigned i = 0; i < count; i++)
+        assert(frames[i].vec_count <= HAL_NET_VECS);
+    return host_net_recv(unit, queue, host_frames(frames), count);
 }
 
 bool hal_net_arm(unsigned unit, unsigned queue, bool on)

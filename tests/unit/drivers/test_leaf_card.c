@@ -32,6 +32,7 @@ static int open_status[QUEUES]; /* 0: it opens */
 static unsigned opened_by[QUEUES];
 
 static int send_status;
+static unsigned send_room; /* frames until there is none; 0: no end */
 static unsigned send_queue;
 static uint8_t sent[FRAME_MAX];
 static struct hal_net_frame sent_frame;
@@ -72,8 +73,16 @@ int hal_net_open(unsigned unit, unsigned queue)
     return IRQ + (int)queue;
 }
 
-int hal_net_send(unsigned unit, unsigned queue,
-                 const struct hal_net_frame *frame)
+/* How many frames each call was for. */
+static unsigned wishes[64], call_count;
+
+static void call_note(unsigned count)
+{
+    wishes[call_count++ % COUNT_OF(wishes)] = count;
+}
+
+static int send_one(unsigned unit, unsigned queue,
+                    const struct hal_net_frame *frame)
 {
     size_t at = 0;
 
@@ -91,7 +100,21 @@ int hal_net_send(unsigned unit, unsigned queue,
     return 0;
 }
 
-int hal_net_recv(unsigned unit, unsigned queue, struct hal_net_frame *frame)
+unsigned hal_net_send_all(unsigned unit, unsigned queue,
+                          struct hal_net_frame *frames, unsigned count)
+{
+    call_note(count);
+    for (unsigned i = 0; i < count; i++) {
+        frames[i].status = send_one(unit, queue, &frames[i]);
+        if (frames[i].status == -EAGAIN)
+            return i;
+        if (send_room > 0 && --send_room == 0)
+            send_status = -EAGAIN;
+    }
+    return count;
+}
+
+static int recv_one(unsigned unit, unsigned queue, struct hal_net_frame *frame)
 {
     const struct hal_vec *vec = frame->vec;
     size_t left;
@@ -116,6 +139,20 @@ int hal_net_recv(unsigned unit, unsigned queue, struct hal_net_frame *frame)
         left -= part;
     }
     return 0;
+}
+
+unsigned hal_net_recv_all(unsigned unit, unsigned queue,
+                          struct hal_net_frame *frames, unsigned count)
+{
+    call_note(count);
+    for (unsigned i = 0; i < count; i++) {
+        int status = recv_one(unit, queue, &frames[i]);
+
+        if (status == -EAGAIN)
+            return i;
+        frames[i].status = status;
+    }
+    return count;
 }
 
 bool hal_net_arm(unsigned unit, unsigned queue, bool on)
@@ -148,6 +185,7 @@ static void host_reset(void)
     link = true;
     memset(open_status, 0, sizeof(open_status));
     send_status = 0;
+    send_room = call_count = 0;
     lengths = none;
     said = (struct hal_net_frame){.len = 0};
     arms = 0;
@@ -382,6 +420,32 @@ static void test_many_are_sent_at_once(void **state)
     assert_int_equal(QUEUE->tx_frames, 10);
 }
 
+/* The host is called once for 32; what it has no room for stays ours. */
+static void test_more_than_the_host_has_room_for(void **state)
+{
+    struct packet *packets[70];
+    unsigned free_count;
+
+    (void)state;
+    card_start();
+    free_count = packet_free_count();
+    for (unsigned i = 0; i < 70; i++)
+        packets[i] = packet_make(60 + i);
+    send_room = 40;
+    assert_int_equal(net_send(QUEUE, packets, 70), 40);
+    assert_int_equal(call_count, 2);
+    assert_int_equal(wishes[0], 32);
+    assert_int_equal(wishes[1], 32);
+    assert_int_equal(QUEUE->tx_frames, 40);
+    assert_int_equal(sent_frame.len, 60 + 39);
+    assert_int_equal(packet_free_count(), free_count - 30);
+    send_status = 0;
+    assert_int_equal(net_send(QUEUE, packets + 40, 30), 30);
+    assert_int_equal(wishes[2], 30);
+    assert_int_equal(sent_frame.len, 60 + 69);
+    assert_int_equal(packet_free_count(), free_count);
+}
+
 /* Of as many pieces as a packet may have. */
 static void test_slices_are_sent(void **state)
 {
@@ -473,6 +537,32 @@ static void test_a_card_receives(void **state)
     got_put();
     assert_int_equal(packet_free_count(), free_count);
     assert_int_equal(room, PACKET_SIZE - PACKET_HEADROOM);
+}
+
+/* It asks for more as long as more are there, and for little when little is. */
+static void test_batches_grow_and_shrink(void **state)
+{
+    static const unsigned want[] = {2, 4, 8, 16, 32, 1, 2, 4, 2, 1};
+    int come[67];
+
+    (void)state;
+    card_start();
+    for (unsigned i = 0; i < 66; i++)
+        come[i] = 60;
+    come[66] = 0;
+    lengths = come;
+    assert_int_equal(poll(62), 62);
+    assert_false(net_arm(QUEUE, true)); /* there may be more */
+    got_put();
+    assert_int_equal(poll(1), 1);
+    assert_int_equal(poll(8), 3);
+    assert_true(net_arm(QUEUE, true));
+    assert_int_equal(poll(8), 0);
+    assert_int_equal(poll(1), 0);
+    assert_int_equal(call_count, COUNT_OF(want));
+    for (unsigned i = 0; i < COUNT_OF(want); i++)
+        assert_int_equal(wishes[i], want[i]);
+    got_put();
 }
 
 static void test_what_the_host_says(void **state)
@@ -720,9 +810,11 @@ int main(void)
         READY(test_a_card_sends),
         READY(test_frames_that_are_lost),
         READY(test_many_are_sent_at_once),
+        READY(test_more_than_the_host_has_room_for),
         READY(test_slices_are_sent),
         READY(test_offloads_are_asked_for),
         READY(test_a_card_receives),
+        READY(test_batches_grow_and_shrink),
         READY(test_what_the_host_says),
         READY(test_no_packets),
         READY(test_large_frames),

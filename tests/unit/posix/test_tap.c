@@ -27,6 +27,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <termios.h>
 
 enum { FRAME_SIZE = 1514, NETS = 3, FILES_MAX = 8 };
 
@@ -65,6 +66,23 @@ static int fail_with(int *number)
     return error;
 }
 
+/* A file that cannot promise not to wait (RWF_NOWAIT). */
+static bool use_terminal;
+
+static int terminal_open(int *other)
+{
+    int fd = posix_openpt(O_RDWR | O_NOCTTY | O_NONBLOCK);
+    struct termios raw;
+
+    assert_true(fd >= 0 && grantpt(fd) == 0 && unlockpt(fd) == 0);
+    *other = openat(AT_FDCWD, ptsname(fd), O_RDWR | O_NOCTTY | O_NONBLOCK);
+    assert_true(*other >= 0);
+    assert_int_equal(tcgetattr(*other, &raw), 0);
+    cfmakeraw(&raw);
+    assert_int_equal(tcsetattr(*other, TCSANOW, &raw), 0);
+    return fd;
+}
+
 int open(const char *path, int flags, ...)
 {
     int ends[2];
@@ -79,6 +97,11 @@ int open(const char *path, int flags, ...)
     assert_int_equal(flags, O_RDWR | O_NONBLOCK | O_CLOEXEC);
     if (fail_with(&open_errno) != 0)
         return -1;
+    if (use_terminal) {
+        ends[0] = terminal_open(&ends[1]);
+        peer[peer_count++] = ends[1];
+        return ends[0];
+    }
     number_zero(ZERO_TAP);
     assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0, ends),
                      0);
@@ -627,6 +650,149 @@ static void test_taps_without_offloads(void **state)
     assert_int_equal(info.frame_max, 1514);
 }
 
+/* ---- Many frames at once ------------------------------------------------- */
+
+enum { MANY = 40 };
+
+static struct many {
+    struct hal_net_frame frames[MANY];
+    struct hal_vec vec[MANY][2];
+    uint8_t bytes[MANY][100];
+} many;
+
+/* Frames of 60 bytes and more, in two pieces. */
+static void many_make(uint32_t longer)
+{
+    for (unsigned i = 0; i < MANY; i++) {
+        many.vec[i][0] = (struct hal_vec){many.bytes[i], 20};
+        many.vec[i][1] = (struct hal_vec){many.bytes[i] + 20, 40 + i * longer};
+        many.frames[i] = (struct hal_net_frame){.vec = many.vec[i],
+                                                .vec_count = 2,
+                                                .len = 60 + i * longer,
+                                                .status = 1};
+        frame_make(many.bytes[i], sizeof(many.bytes[i]), i);
+    }
+}
+
+static void test_many_go_out_at_once(void **state)
+{
+    uint8_t got[200];
+    int room = 25000; /* Linux doubles it */
+
+    (void)state;
+    taps_open(1);
+    many_make(1);
+    many.frames[3].len = 13; /* bad ones do not hold up the others */
+    many.frames[39].segments = 9;
+    many.frames[5].csum_partial = true;
+    many.frames[5].csum_start = 34;
+    many.frames[5].csum_at = 50;
+    /* More than the host has memory for. */
+    many.vec[6][0] = (struct hal_vec){long_frame, 60000};
+    many.frames[6] = (struct hal_net_frame){.vec = many.vec[6],
+                                            .vec_count = 1,
+                                            .len = 60000,
+                                            .csum_partial = true,
+                                            .csum_start = 34,
+                                            .csum_at = 50,
+                                            .segments = HAL_NET_TCP4,
+                                            .segment_len = 1460,
+                                            .headers_len = 54};
+    assert_int_equal(
+        setsockopt(peer[0] - 1, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room)), 0);
+    assert_int_equal(hal_net_send_all(0, 0, many.frames, 0), 0);
+    assert_int_equal(hal_net_send_all(0, 0, many.frames, MANY), MANY);
+    for (unsigned i = 0; i < MANY; i++) {
+        if (i == 3 || i == 39) {
+            assert_int_equal(many.frames[i].status, -EMSGSIZE);
+            continue;
+        }
+        if (i == 6) {
+            assert_int_equal(many.frames[i].status, -EIO);
+            continue;
+        }
+        assert_int_equal(many.frames[i].status, 0);
+        assert_int_equal(peer_recv(0, got, sizeof(got)), 60 + i);
+        assert_memory_equal(got, many.bytes[i], 60 + i);
+        assert_int_equal(peer_header.flags, i == 5);
+    }
+    assert_int_equal(peer_recv(0, got, sizeof(got)), -1);
+}
+
+static void test_many_come_at_once(void **state)
+{
+    uint8_t frame[200];
+
+    (void)state;
+    taps_open(1);
+    many_make(0);
+    for (unsigned i = 0; i < MANY; i++)
+        memset(many.bytes[i], 0, sizeof(many.bytes[i]));
+    for (unsigned i = 0; i < 38; i++) {
+        frame_make(frame, sizeof(frame), i);
+        peer_send(0, frame, i == 7 ? 61 : 20 + i); /* 61: too long */
+    }
+    assert_int_equal(hal_net_recv_all(0, 0, many.frames, 0), 0);
+    assert_int_equal(hal_net_recv_all(0, 0, many.frames, 34), 34);
+    assert_int_equal(hal_net_recv_all(0, 0, many.frames + 34, 6), 4);
+    for (unsigned i = 0; i < 38; i++) {
+        if (i == 7) {
+            assert_int_equal(many.frames[i].status, -EMSGSIZE);
+            continue;
+        }
+        assert_int_equal(many.frames[i].status, 0);
+        assert_int_equal(many.frames[i].len, 20 + i);
+        frame_make(frame, sizeof(frame), i);
+        assert_memory_equal(many.bytes[i], frame, 20 + i);
+    }
+    assert_int_equal(many.frames[38].status, 1); /* untouched */
+    assert_int_equal(hal_net_recv_all(0, 0, many.frames, MANY), 0);
+}
+
+/* Nobody is there, or the tap is gone: each frame tells. */
+static void test_many_that_are_lost(void **state)
+{
+    (void)state;
+    taps_open(1);
+    close(peer[0]);
+    many_make(0);
+    assert_int_equal(hal_net_send_all(0, 0, many.frames, MANY), MANY);
+    for (unsigned i = 0; i < MANY; i++)
+        assert_int_equal(many.frames[i].status, -EIO);
+    assert_int_equal(hal_net_send_all(0, 1, many.frames, MANY), MANY);
+    for (unsigned i = 0; i < MANY; i++)
+        assert_int_equal(many.frames[i].status, -ENODEV);
+    assert_int_equal(hal_net_recv_all(0, 1, many.frames, MANY), 1);
+    assert_int_equal(many.frames[0].status, -ENODEV);
+}
+
+/* Where Linux cannot promise not to wait, one follows the other. */
+static void test_many_one_by_one(void **state)
+{
+    uint8_t got[300];
+
+    (void)state;
+    nets[0].plain = true;
+    use_terminal = true;
+    taps_open(1);
+    use_terminal = false;
+    many_make(0);
+    for (unsigned round = 0; round < 2; round++) {
+        assert_int_equal(hal_net_send_all(0, 0, many.frames, 3), 3);
+        for (unsigned i = 0; i < 3; i++) {
+            assert_int_equal(many.frames[i].status, 0);
+            assert_int_equal(read(peer[0], got, 60), 60);
+            assert_memory_equal(got, many.bytes[i], 60);
+        }
+    }
+    assert_int_equal(hal_net_recv_all(0, 0, many.frames, 3), 0);
+    assert_int_equal(write(peer[0], got, 30), 30);
+    usleep(10000); /* a terminal takes its time */
+    assert_int_equal(hal_net_recv_all(0, 0, many.frames, 3), 1);
+    assert_int_equal(many.frames[0].len, 30);
+    assert_memory_equal(many.bytes[0], got, 30);
+}
+
 /* ---- Queues -------------------------------------------------------------- */
 
 static void test_a_tap_with_queues(void **state)
@@ -992,6 +1158,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         READY(test_tap_is_attached_by_its_name),
         READY(test_frames_go_out),
+        READY(test_many_go_out_at_once),
+        READY(test_many_come_at_once),
+        READY(test_many_that_are_lost),
+        READY(test_many_one_by_one),
         READY(test_a_send_that_fails),
         READY(test_frames_come_in),
         READY(test_short_reads),
