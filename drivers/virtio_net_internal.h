@@ -89,6 +89,7 @@ struct vnet_pair {
     struct virtqueue tx;
     struct irq_work work; /* the device has interrupted */
     struct irq_work kick; /* frames were added: notify the device */
+    bool is_awaited;      /* a sender found no room, and was not woken since */
 
     struct virtio_net *net;
     struct net_queue *queue;

@@ -50,6 +50,7 @@ static void work_run(struct irq_work *work)
     }
     if (pair->queue->index == 0)
         vnet_ctrl_poll(pair->net);
+    pair->is_awaited = false;
     net_wake(pair->queue);
 }
 

@@ -32,10 +32,13 @@ static bool room_make(struct vnet_pair *pair, unsigned need)
         }
         if (pair->tx.free_count >= need) {
             vq_want_interrupt(&pair->tx, false);
+            if (pair->is_awaited)
+                irq_work_raise(&pair->work); /* no interrupt tells who waits */
             return true;
         }
         vq_want_interrupt(&pair->tx, true);
     } while (vq_has_used(&pair->tx));
+    pair->is_awaited = true;
     return false;
 }
 

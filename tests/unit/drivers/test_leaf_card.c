@@ -309,6 +309,19 @@ static void test_probe_out_of_memory(void **state)
     assert_null(device_by_name("net0"));
 }
 
+/* As device_dedicate() does, without what it does around it. */
+static int start_alone(void)
+{
+    static const unsigned cpus[] = {0};
+    int status;
+
+    card->device.cpus = cpus;
+    card->device.cpu_count = 1;
+    status = card->device.start(&card->device);
+    card->device.cpu_count = 0;
+    return status;
+}
+
 /* Each allocation fails once; nothing is left behind, and then it starts. */
 static void test_start_out_of_memory(void **state)
 {
@@ -321,7 +334,7 @@ static void test_start_out_of_memory(void **state)
     before = stats();
     for (;; fails++) {
         heap_fail(fails + 1);
-        if (card->device.start(&card->device) == 0)
+        if (start_alone() == 0)
             break;
         heap_fail(0);
         /* The pool itself stays. */
@@ -342,10 +355,10 @@ static void test_queues_that_cannot_be_opened(void **state)
     card_find();
     for (size_t i = 0; i < COUNT_OF(errors); i++) {
         open_status[0] = errors[i];
-        assert_int_not_equal(card->device.start(&card->device), 0);
+        assert_int_not_equal(start_alone(), 0);
     }
     open_status[0] = 0;
-    assert_int_equal(card->device.start(&card->device), 0);
+    assert_int_equal(start_alone(), 0);
 }
 
 /* ---- Out ----------------------------------------------------------------- */
