@@ -40,6 +40,7 @@ SRCS-posix-h += hal/posix/host/tap.c
 SRCS-posix-h += hal/posix/host/slirp.c
 SRCS-posix-h += hal/posix/host/line.c
 SRCS-posix-h += hal/posix/host/link.c
+SRCS-posix-h += hal/posix/host/unix.c
 SRCS-posix-h += hal/posix/host/frame_ring.c
 SRCS-posix-h += hal/posix/host/console.c
 SRCS-posix-h += hal/posix/host/error.c

@@ -72,6 +72,16 @@ static int forward_parse(char *text, struct host_forward *forward)
     return endpoint_parse(to, &forward->guest_address, &forward->guest_port);
 }
 
+static int path_check(struct host_args *args, const char *path)
+{
+    if (*path != '\0' && strlen(path) <= HOST_PATH_MAX)
+        return 0;
+    return host_args_fail(args,
+                          "--net unix: '%s': the path of a socket has 1 to %d "
+                          "letters",
+                          path, HOST_PATH_MAX);
+}
+
 static int net_option_parse(struct host_args *args, struct host_net_config *net,
                             char *word)
 {
@@ -107,6 +117,10 @@ static int net_option_parse(struct host_args *args, struct host_net_config *net,
         net->forward_count++;
         return 0;
     }
+    if (net->kind == HOST_NET_UNIX && strncmp(word, "peer=", 5) == 0) {
+        net->peer = word + 5;
+        return path_check(args, net->peer);
+    }
     if (net->kind == HOST_NET_LINK)
         return host_link_option_parse(args, net, word);
     return host_args_fail(args, "--net: unknown option '%s', see --help", word);
@@ -141,12 +155,20 @@ int host_net_parse(struct host_args *args, char *text)
             return host_args_fail(
                 args, "--net link:%s: give a name of 1 to %d letters",
                 net->link, HOST_LINK_NAME_MAX - 1);
+    } else if (strncmp(word, "unix:", 5) == 0) {
+        net->kind = HOST_NET_UNIX;
+        net->path = word + 5;
+        err = path_check(args, net->path);
     } else {
         return host_args_fail(
-            args, "--net '%s': give tap=NAME, user or link:NAME", word);
+            args, "--net '%s': give tap=NAME, user, link:NAME or unix:PATH",
+            word);
     }
     while (err == 0 && (word = strsep(&rest, ",")) != NULL)
         err = net_option_parse(args, net, word);
+    if (err == 0 && net->kind == HOST_NET_UNIX && net->peer == NULL)
+        err = host_args_fail(
+            args, "--net unix:%s: give the other end, as peer=PATH", net->path);
     if (err == 0)
         config->net_count++;
     return err;

@@ -230,6 +230,9 @@ static void describe(const struct host_net_config *config, char *text,
     case HOST_NET_LINK:
         snprintf(text, size, "link %s", config->link);
         break;
+    case HOST_NET_UNIX:
+        snprintf(text, size, "unix %s", config->path);
+        break;
     case HOST_NET_USER:
         snprintf(text, size, "user network");
         break;

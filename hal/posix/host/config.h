@@ -16,6 +16,7 @@ enum {
     HOST_MODULE_MAX = 4,
     HOST_FORWARD_MAX = 16,
     HOST_CMDLINE_MAX = 4096, /* with the NUL */
+    HOST_PATH_MAX = 107,     /* of a socket */
 };
 
 #define HOST_MEM_MIN     ((size_t)2 << 20)
@@ -39,7 +40,12 @@ struct host_disk_config {
     uint32_t sector_size; /* 512, 4096; 0: as small as possible */
 };
 
-enum host_net_kind { HOST_NET_TAP, HOST_NET_USER, HOST_NET_LINK };
+enum host_net_kind {
+    HOST_NET_TAP,
+    HOST_NET_USER,
+    HOST_NET_LINK,
+    HOST_NET_UNIX
+};
 
 /* What a wire does to frames; all zero: nothing. */
 struct host_line_config {
@@ -72,7 +78,9 @@ struct host_net_config {
     const char *link; /* name of the wire, shorter than HOST_LINK_NAME_MAX */
     struct host_line_config line; /* of a link: for what this card sends */
     uint16_t mtu;                 /* of a link; 0: HOST_MTU */
-    uint8_t mac[6];               /* all 0: 52:54:00:12:34:56 plus the unit */
+    const char *path, *peer; /* names of a wire's ends: this, the other one; at
+                                most HOST_PATH_MAX letters */
+    uint8_t mac[6];          /* all 0: 52:54:00:12:34:56 plus the unit */
     unsigned forward_count;
     struct host_forward forward[HOST_FORWARD_MAX];
 };

@@ -9,6 +9,7 @@ static const struct net_kind *const kinds[] = {
     [HOST_NET_TAP] = &net_tap,
     [HOST_NET_USER] = &net_slirp,
     [HOST_NET_LINK] = &net_link,
+    [HOST_NET_UNIX] = &net_unix,
 };
 
 /* Of the units that are open. */

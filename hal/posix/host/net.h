@@ -1,7 +1,7 @@
 /*
  * Network cards. Each is of one kind: a tap interface of the host (tap.c), a
- * network inside the process (slirp.c), an end of a wire inside it (link.c). A
- * card has queues, each used by one CPU.
+ * network inside the process (slirp.c), an end of a wire inside it (link.c) or
+ * to another process (unix.c). A card has queues, each used by one CPU.
  */
 #ifndef TORC_HAL_POSIX_HOST_NET_H
 #define TORC_HAL_POSIX_HOST_NET_H

@@ -29,7 +29,7 @@ unsigned kind_send(const struct net_kind *kind, unsigned unit, unsigned queue,
 unsigned kind_recv(const struct net_kind *kind, unsigned unit, unsigned queue,
                    struct host_frame *frames, unsigned count);
 
-extern const struct net_kind net_tap, net_slirp, net_link;
+extern const struct net_kind net_tap, net_slirp, net_link, net_unix;
 
 /* The same for a card whose frames are written to a file: net_capture.c. */
 const struct net_kind *net_capture(unsigned unit, const struct net_kind *kind,

@@ -204,8 +204,10 @@ unsigned hal_net_send_all(unsigned unit, unsigned queue,
         if (run > 0)
             taken = host_net_send(unit, queue, host_frames(frames + done), run);
         done += taken;
-        if (taken < run)
+        if (taken < run) {
+            cpu_watch_ring(); /* it may tell of room */
             break;
+        }
         if (done < count)
             frames[done++].status = mine ? -EMSGSIZE : -ENODEV;
     }

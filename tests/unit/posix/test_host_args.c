@@ -113,8 +113,8 @@ static const struct {
     {"snap empty", {"--pcap", "a,snap="}, "such as snap=128"},
     {"snap too large", {"--pcap", "a,snap=4294967296"}, "such as snap=128"},
     {"snap in letters", {"--pcap", "a,snap=x"}, "such as snap=128"},
-    {"net of no kind", {"--net", "eth0"}, "tap=NAME, user or link:NAME"},
-    {"net empty", {"--net", ""}, "tap=NAME, user or link:NAME"},
+    {"net of no kind", {"--net", "eth0"}, "tap=NAME, user, link:NAME or"},
+    {"net empty", {"--net", ""}, "tap=NAME, user, link:NAME or"},
     {"tap without name", {"--net", "tap="}, "1 to 15"},
     {"tap name too long", {"--net", "tap=abcdefghijklmnop"}, "1 to 15"},
     {"user with large", {"--net", "user,large"}, "unknown option 'large'"},
@@ -150,6 +150,16 @@ static const struct {
     {"queue too long", {"--net", "link:a,queue=1025"}, "queue=100"},
     {"mtu too small", {"--net", "link:a,mtu=67"}, "mtu=1500 (68 to 65500)"},
     {"mtu too large", {"--net", "link:a,mtu=65501"}, "mtu=1500"},
+    {"unix without a path", {"--net", "unix:,peer=b"}, "1 to 107 letters"},
+    {"unix without a peer", {"--net", "unix:a"}, "unix:a: give the other end"},
+    {"peer without a path", {"--net", "unix:a,peer="}, "1 to 107 letters"},
+    {"peer of a link", {"--net", "link:a,peer=b"}, "option 'peer=b'"},
+    {"unix with large", {"--net", "unix:a,peer=b,large"}, "option 'large'"},
+    {"path too long",
+     {"--net", "unix:a,peer=" /* 108 letters */
+               "123456789012345678901234567890123456789012345678901234"
+               "123456789012345678901234567890123456789012345678901234"},
+     "1 to 107 letters"},
     {"seed with letters", {"--net", "link:a,seed=0x1"}, "seed=7"},
     {"link option unknown", {"--net", "link:a,foo=1"}, "option 'foo=1'"},
     {"tap with hostfwd", {"--net", "tap=t,hostfwd=tcp::1-:1"}, "unknown"},
@@ -225,6 +235,25 @@ static void test_a_file_of_frames(void **state)
         assert_string_equal(args.config.capture.path, rows[i].path);
         assert_int_equal(args.config.capture.snap, rows[i].snap);
     }
+}
+
+static void test_a_wire_to_another_process(void **state)
+{
+    static const char *const words[WORDS_MAX] = {
+        "--net", "unix:/tmp/a,mac=02:00:00:00:00:01,peer=/tmp/b", NULL};
+    static char longest[] =
+        "unix:12345678901234567890123456789012345678901234567890123"
+        "123456789012345678901234567890123456789012345678901234,peer=b";
+    const char *const more[WORDS_MAX] = {"--net", longest, NULL};
+
+    (void)state;
+    assert_int_equal(parse(words), 0);
+    assert_int_equal(args.nets[0].kind, HOST_NET_UNIX);
+    assert_string_equal(args.nets[0].path, "/tmp/a");
+    assert_string_equal(args.nets[0].peer, "/tmp/b");
+    assert_int_equal(args.nets[0].mac[5], 1);
+    assert_int_equal(parse(more), 0);
+    assert_int_equal(strlen(args.nets[0].path), 107);
 }
 
 /* As many as there may be, then one more. */
@@ -549,6 +578,7 @@ int main(void)
         cmocka_unit_test(test_command_line_has_a_limit),
         cmocka_unit_test(test_devices),
         cmocka_unit_test(test_a_file_of_frames),
+        cmocka_unit_test(test_a_wire_to_another_process),
         cmocka_unit_test(test_devices_are_limited),
         cmocka_unit_test(test_forwards_are_limited),
         cmocka_unit_test(test_borders_are_accepted),
