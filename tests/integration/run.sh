@@ -458,6 +458,31 @@ on_tap_web_host_tap() {
     check_load "$url" 2
 }
 
+# A hosted machine and a booted one on one wire, neither with a tap: both serve. QEMU is
+# the hub, and the way in.
+test_unix_wire() {
+    local port hosted_port hosted="$work/$TEST_NAME.hosted" ends="/tmp/torc_wire.$$" pid
+    port=$(free_port)
+    hosted_port=$((port + 1))
+    rm -f "$ends".[ab]
+    timeout 600 "$build/host/webserver" --mem 64m --disk "$work/site4k.img,ro" \
+        --net "unix:$ends.a,peer=$ends.b" -- net=10.0.2.16/24 >"$hosted" 2>&1 </dev/null &
+    pid=$!
+    start "$work/$TEST_NAME.machine" tools/qemu.sh --machine q35 --mem 64 --no-net \
+        --kernel "$build/metal/webserver.elf" --disk "$work/site.img" -- \
+        -netdev "user,id=way,hostfwd=tcp:127.0.0.1:$port-10.0.2.15:80,hostfwd=tcp:127.0.0.1:$hosted_port-10.0.2.16:80" \
+        -netdev "dgram,id=wire,local.type=unix,local.path=$ends.b,remote.type=unix,remote.path=$ends.a" \
+        -netdev hubport,id=hub0,hubid=0,netdev=way -netdev hubport,id=hub1,hubid=0,netdev=wire \
+        -netdev hubport,id=hub2,hubid=0 -device virtio-net-pci,romfile=,mac=52:54:00:00:00:02,netdev=hub2
+    trap 'kill $child $pid 2>/dev/null; wait $child $pid 2>/dev/null; rm -f "$ends".[ab]' EXIT
+    await "http://127.0.0.1:$port/" "$work/$TEST_NAME.machine"
+    await "http://127.0.0.1:$hosted_port/" "$hosted"
+    check_files "http://127.0.0.1:$port"
+    check_files "http://127.0.0.1:$hosted_port"
+    check_parallel "http://127.0.0.1:$hosted_port"
+    check_big "http://127.0.0.1:$hosted_port"
+}
+
 # tshark reads what --pcap has written.
 pcap_frames() { # FILTER: how many
     tshark -r "$work/$TEST_NAME.pcapng" -o ip.check_checksum:TRUE \
