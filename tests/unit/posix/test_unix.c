@@ -218,8 +218,8 @@ static void test_many_at_once(void **state)
             vec[k][i][0] = (struct hal_vec){bytes[k][i], 20};
             vec[k][i][1] =
                 (struct hal_vec){bytes[k][i] + 20, k == 0 ? 20 + i : 80};
-            frames[k][i] =
-                (struct hal_net_frame){.vec = vec[k][i], .vec_count = 2};
+            frames[k][i] = (struct hal_net_frame){
+                .vec = vec[k][i], .vec_count = 2, .status = 1};
         }
         frames[0][i].len = 40 + i;
     }
