@@ -205,7 +205,5 @@ int block_dedicate(struct block_device *disk, const unsigned cpus[],
 {
     if (disk->disk != NULL)
         return -EBUSY;
-    if (count > BLOCK_QUEUE_MAX)
-        return -EINVAL;
     return device_dedicate_cpus(&disk->device, cpus, count);
 }

@@ -173,10 +173,9 @@ struct block_device {
 struct block_device *block_from_device(struct device *device);
 
 /*
- * As device_dedicate(), with a queue on each of `count` CPUs (1 ..
- * BLOCK_QUEUE_MAX); the first one is the disk's owner. The disk may have fewer
- * queues: queue_count tells. Thread; waits. Returns also -EINVAL (no such CPU,
- * one of them twice).
+ * As device_dedicate(), with a queue on each of `count` CPUs, at least one; the
+ * first one is the disk's owner. The disk may have fewer queues: queue_count
+ * tells. Thread; waits. Returns also -EINVAL (no such CPU, one of them twice).
  */
 must_check int block_dedicate(struct block_device *disk, const unsigned cpus[],
                               unsigned count);

@@ -230,6 +230,7 @@ void block_part_end(struct block_queue *queue, struct block_request *part,
 
     assert(priv->parts > 0);
     assert(queue->parts_taken > 0);
+    assert(priv->state == (priv->rest_sectors > 0 ? BLOCK_WAITING : BLOCK_CUT));
     part->priv.state = BLOCK_IDLE;
     part->priv.whole = NULL;
     queue_push(&queue->parts, &part->priv.node);

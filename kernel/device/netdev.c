@@ -49,8 +49,6 @@ int net_register(struct net_device *dev)
 
 int net_dedicate(struct net_device *dev, const unsigned cpus[], unsigned count)
 {
-    if (count > NET_QUEUE_MAX)
-        return -EINVAL;
     return device_dedicate_cpus(&dev->device, cpus, count);
 }
 

@@ -112,10 +112,9 @@ struct net_device {
 must_check int net_register(struct net_device *dev);
 
 /*
- * As device_dedicate(), with a queue on each of `count` CPUs (1 ..
- * NET_QUEUE_MAX); the first one is the card's owner. The card may have fewer
- * queues: queue_count tells. Thread; waits. Returns also -EINVAL (no such CPU,
- * one of them twice).
+ * As device_dedicate(), with a queue on each of `count` CPUs, at least one; the
+ * first one is the card's owner. The card may have fewer queues: queue_count
+ * tells. Thread; waits. Returns also -EINVAL (no such CPU, one of them twice).
  */
 must_check int net_dedicate(struct net_device *dev, const unsigned cpus[],
                             unsigned count);

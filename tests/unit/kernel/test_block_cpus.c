@@ -276,7 +276,6 @@ static int run_dedication(void *arg)
     disk.block.queue_max = 2;
     MUST(block_register(&disk.block, "rb") == 0);
     MUST(block_dedicate(&disk.block, all, 0) == -EINVAL);
-    MUST(block_dedicate(&disk.block, all, BLOCK_QUEUE_MAX + 1) == -EINVAL);
     MUST(block_dedicate(&disk.block, twice, 2) == -EINVAL);
     MUST(block_dedicate(&disk.block, none, 2) == -EINVAL);
     MUST(block_open(&disk.block, BLOCK_SHARED, &open) == -EXDEV);

@@ -31,7 +31,7 @@ static int status_of[ASKS];
 static uint64_t ended_at[ASKS];
 static unsigned ended;
 
-/* A silent disk at T0. */
+/* A silent disk at T0, with a cache. */
 static void begin(void)
 {
     clock_set(T0);
@@ -304,26 +304,56 @@ static void test_recovery_is_asked_for(void **state)
     end();
 }
 
-/* Given back in the order in which they came, before what waited. */
+/* What was given back, in whatever order, comes before what waited. */
 static void test_recovery_keeps_the_order(void **state)
 {
-    static const unsigned sectors[] = {0, 10, 20, 30};
+    uint64_t sectors;
 
     (void)state;
     begin();
     disk.room = 2;
     for (unsigned i = 0; i < 4; i++)
         read_at(i, 0);
+    assert_int_equal(disk.requests, 2);
     block_recover(disk_open.queue, "a reason");
     it_is(T0);
-    disk.requests = 0;
     while (ramblk_complete_one(&disk, 0))
         ;
     assert_int_equal(ended, 4);
-    for (unsigned i = 0; i < 4; i++)
-        assert_int_equal(disk.given[(2 + i) % RAMBLK_LOG].sector * 0 +
-                             requests[i].sector,
-                         sectors[i]);
+    assert_int_equal(disk.requests, 2 + 4);
+    sectors = disk.given[2].sector + disk.given[3].sector;
+    assert_int_equal(sectors, requests[0].sector + requests[1].sector);
+    assert_int_equal(disk.given[4].sector, requests[2].sector);
+    assert_int_equal(disk.given[5].sector, requests[3].sector);
+    end();
+}
+
+/* A request of several steps goes on with the step that it was in. */
+static void test_recovery_repeats_the_step(void **state)
+{
+    static const enum block_op given[] = {
+        BLOCK_FLUSH, BLOCK_FLUSH, /* before, twice */
+        BLOCK_WRITE, BLOCK_WRITE, /* itself */
+        BLOCK_FLUSH, BLOCK_FLUSH, /* and after */
+    };
+
+    (void)state;
+    begin();
+    fill(0, BLOCK_WRITE, 10, 2);
+    requests[0].flags = BLOCK_PREFLUSH | BLOCK_FUA;
+    submit(0);
+    for (unsigned step = 0; step < 3; step++) {
+        assert_int_equal(disk.requests, 2 * step + 1);
+        block_recover(disk_open.queue, "a reason");
+        it_is(T0);
+        assert_int_equal(disk.requests, 2 * step + 2);
+        assert_int_equal(ended, 0);
+        assert_true(ramblk_complete_one(&disk, 0));
+    }
+    assert_int_equal(ended, 1);
+    assert_int_equal(status_of[0], 0);
+    for (unsigned i = 0; i < COUNT_OF(given); i++)
+        assert_int_equal(disk.given[i].op, given[i]);
     end();
 }
 
@@ -712,6 +742,7 @@ int main(void)
         cmocka_unit_test(test_deadline_of_a_long_request),
         cmocka_unit_test(test_recovery_is_asked_for),
         cmocka_unit_test(test_recovery_keeps_the_order),
+        cmocka_unit_test(test_recovery_repeats_the_step),
         cmocka_unit_test(test_requests_during_recovery),
         cmocka_unit_test(test_deadline_during_recovery),
         cmocka_unit_test(test_deadline_between_two_steps),
