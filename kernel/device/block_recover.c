@@ -117,6 +117,9 @@ void block_alarm(struct timer *timer)
     waiting_expire(queue, now_ns);
     queue->is_running = false;
     block_queue_run(queue);
+    /* What the driver had may wait for its next step now. */
+    waiting_expire(queue, now_ns);
+    block_queue_run(queue);
     if (busy_expired(queue, now_ns))
         block_recover(queue, "no answer in time");
     block_alarm_set(queue,

@@ -446,6 +446,35 @@ static void test_deadline_between_two_steps(void **state)
     end();
 }
 
+/* The same, and it is the alarm that finds the step ended; another request gets
+ * the room. */
+static void test_deadline_before_the_next_step_has_room(void **state)
+{
+    static struct fault_plan plan;
+
+    (void)state;
+    begin();
+    plan = (struct fault_plan){.kind = FAULT_LOST_IRQ, .nth = 1};
+    disk.faults = &plan;
+    disk.room = 1;
+    disk.block.features = BLOCK_HAS_CACHE;
+    fill(0, BLOCK_WRITE, 10, 2);
+    requests[0].flags = BLOCK_PREFLUSH;
+    requests[0].deadline_ns = T0 + 5 * NS_PER_S;
+    submit(0);
+    read_at(1, T0 + 50 * NS_PER_S);
+    (void)ramblk_complete(&disk); /* the flush, but nobody is told */
+    assert_int_equal(disk.requests, 1);
+    it_is(T0 + 5 * NS_PER_S);
+    assert_int_equal(disk.requests, 2);
+    assert_int_equal(disk.recoveries, 0);
+    assert_int_equal(ended, 1);
+    assert_int_equal(status_of[0], -ETIMEDOUT);
+    assert_int_equal(ramblk_complete(&disk), 1);
+    assert_int_equal(status_of[1], 0);
+    end();
+}
+
 /* ---- Giving up ----------------------------------------------------------- */
 
 static void test_disk_is_given_up(void **state)
@@ -746,6 +775,7 @@ int main(void)
         cmocka_unit_test(test_requests_during_recovery),
         cmocka_unit_test(test_deadline_during_recovery),
         cmocka_unit_test(test_deadline_between_two_steps),
+        cmocka_unit_test(test_deadline_before_the_next_step_has_room),
         cmocka_unit_test(test_disk_is_given_up),
         cmocka_unit_test(test_given_up_memory),
         cmocka_unit_test(test_given_up_without_recovery),
