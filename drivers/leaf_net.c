@@ -2,10 +2,11 @@
  * Cards of the hosted machine: the net class over hal_net_*. Each queue of the
  * card is one of the host's, on the CPU it belongs to.
  *
- * Frames pass in batches, each by one call of the host. It copies a frame out
- * of its packet at once, so a packet that was sent is free when send() returns.
- * A frame comes into a packet; where frames may be longer than one, what does
- * not fit goes into buffers of 16 KiB, which the packet has as slices.
+ * Frames pass in batches, each by one call of the host. What is sent waits for
+ * the next pass of the scheduler, or until a batch is full; the host copies it
+ * out of the packets at once. A frame comes into a packet; where frames may be
+ * longer than one, what does not fit goes into buffers of 16 KiB, which the
+ * packet has as slices.
  */
 #include "hal/hal.h"
 #include "hal/leaf.h"
@@ -58,6 +59,9 @@ struct leaf_queue {
     unsigned got;     /* that the last call has returned */
     struct leaf_large *free;
     struct leaf_large *spares[SPARE_MAX]; /* for the next frame, or NULL */
+    struct irq_work kick; /* in the next pass the host gets what waits */
+    unsigned waiting_count;
+    struct packet *waiting[BATCH];
     /* while the host is called: */
     struct packet *packets[BATCH];
     struct hal_net_frame frames[BATCH];
@@ -116,44 +120,64 @@ static void describe(const struct packet *packet, struct hal_vec *vec,
     }
 }
 
-/* Up to BATCH packets. Returns how many were taken. */
-static unsigned batch_send(struct net_queue *net, struct leaf_queue *queue,
-                           struct packet *const packets[], unsigned count)
+/* The host has taken the first packets that waited. */
+static void sent_put(struct net_queue *net, struct leaf_queue *queue,
+                     unsigned taken)
 {
-    struct hal_net_frame *frames = queue->frames;
-    unsigned taken;
-
-    for (unsigned i = 0; i < count; i++)
-        describe(packets[i], &queue->vec[i * (1 + PACKET_SLICES)], &frames[i]);
-    taken = hal_net_send_all(queue->leaf->unit, queue->index, frames, count);
-    assert(taken <= count);
     for (unsigned i = 0; i < taken; i++) {
-        if (frames[i].status != 0) {
-            net_drop_sent(net, packets[i]);
+        if (queue->frames[i].status != 0) {
+            net_drop_sent(net, queue->waiting[i]);
             continue;
         }
-        net_count_sent(net, frames[i].len);
-        packet_put(packets[i]);
+        net_count_sent(net, queue->frames[i].len);
+        packet_put(queue->waiting[i]);
     }
-    return taken;
+    queue->waiting_count -= taken;
+    memmove(queue->waiting, queue->waiting + taken,
+            queue->waiting_count * sizeof(queue->waiting[0]));
+}
+
+/* Give the host what waits. What it has no room for goes on waiting for the
+ * interrupt that tells of room. */
+static void waiting_send(struct leaf_queue *queue)
+{
+    struct net_queue *net = &queue->leaf->net.queues[queue->index];
+    unsigned taken;
+
+    static_assert(1 + PACKET_SLICES <= HAL_NET_VECS, "the host takes it");
+    if (queue->waiting_count == 0)
+        return;
+    for (unsigned i = 0; i < queue->waiting_count; i++)
+        describe(queue->waiting[i], &queue->vec[i * (1 + PACKET_SLICES)],
+                 &queue->frames[i]);
+    taken = hal_net_send_all(queue->leaf->unit, queue->index, queue->frames,
+                             queue->waiting_count);
+    assert(taken <= queue->waiting_count);
+    sent_put(net, queue, taken);
+}
+
+static void kick_run(struct irq_work *work)
+{
+    waiting_send(container_of(work, struct leaf_queue, kick));
 }
 
 static unsigned leaf_send(struct net_queue *net, struct packet *const packets[],
                           unsigned count)
 {
     struct leaf_queue *queue = queue_of(net);
-    unsigned done = 0;
 
-    static_assert(1 + PACKET_SLICES <= HAL_NET_VECS, "the host takes it");
-    while (done < count) {
-        unsigned batch = min_u32(count - done, BATCH);
-        unsigned taken = batch_send(net, queue, packets + done, batch);
-
-        done += taken;
-        if (taken < batch)
-            break; /* the interrupt tells when there is room */
+    for (unsigned i = 0; i < count; i++) {
+        if (queue->waiting_count == BATCH)
+            waiting_send(queue);
+        if (queue->waiting_count == BATCH)
+            return i;
+        queue->waiting[queue->waiting_count++] = packets[i];
     }
-    return done;
+    if (queue->waiting_count == BATCH)
+        waiting_send(queue);
+    else
+        irq_work_raise(&queue->kick);
+    return count;
 }
 
 /* ---- In ------------------------------------------------------------------ */
@@ -344,6 +368,7 @@ static void leaf_work(struct irq_work *work)
 
     if (queue->index == 0)
         net_link_set(dev, hal_net_link(queue->leaf->unit));
+    waiting_send(queue);
     net_wake(&dev->queues[queue->index]);
 }
 
@@ -393,6 +418,7 @@ static int queue_make(struct leaf_net *leaf, unsigned index)
     queue->index = index;
     queue->wish = BATCH_LEAST;
     irq_work_init(&queue->work, leaf_work);
+    irq_work_init(&queue->kick, kick_run);
     if (leaf->frame_max > FIRST_SIZE)
         queue->spare_count =
             (leaf->frame_max - FIRST_SIZE + LARGE_SIZE - 1) / LARGE_SIZE;

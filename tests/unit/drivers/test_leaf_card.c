@@ -363,10 +363,13 @@ static void test_queues_that_cannot_be_opened(void **state)
 
 /* ---- Out ----------------------------------------------------------------- */
 
-/* 0: the driver has taken it. */
+/* With the pass that gives it to the host. 0: the driver has taken it. */
 static int send(struct packet *packet)
 {
-    return net_send(QUEUE, &packet, 1) == 1 ? 0 : -EAGAIN;
+    unsigned taken = net_send(QUEUE, &packet, 1);
+
+    thread_yield();
+    return taken == 1 ? 0 : -EAGAIN;
 }
 
 static struct packet *packet_make(size_t len)
@@ -387,11 +390,11 @@ static void test_a_card_sends(void **state)
     card_start();
     free_count = packet_free_count();
     packet = packet_make(60);
-    send_status = -EAGAIN;
-    assert_int_equal(send(packet), -EAGAIN);
-    assert_int_equal(packet_free_count(), free_count - 1); /* still ours */
-    send_status = 0;
-    assert_int_equal(send(packet), 0);
+    assert_int_equal(net_send(QUEUE, &packet, 1), 1);
+    assert_int_equal(call_count, 0); /* it waits for the pass */
+    assert_int_equal(packet_free_count(), free_count - 1);
+    thread_yield();
+    assert_int_equal(call_count, 1);
     assert_int_equal(packet_free_count(), free_count);
     assert_int_equal(sent_frame.len, 60);
     assert_false(sent_frame.csum_partial);
@@ -400,6 +403,35 @@ static void test_a_card_sends(void **state)
     assert_int_equal(sent[59], 0x77);
     assert_int_equal(QUEUE->tx_frames, 1);
     assert_int_equal(QUEUE->tx_bytes, 60);
+    interrupt(0);
+    assert_int_equal(call_count, 1); /* nothing waits */
+}
+
+/* What the host has no room for waits for its interrupt. */
+static void test_the_host_has_no_room(void **state)
+{
+    unsigned free_count;
+
+    (void)state;
+    card_start();
+    free_count = packet_free_count();
+    send_status = -EAGAIN;
+    for (unsigned i = 0; i < 32; i++)
+        assert_int_equal(send(packet_make(60 + i)), 0);
+    assert_int_equal(packet_free_count(), free_count - 32);
+    assert_int_equal(QUEUE->tx_frames, 0);
+    assert_int_equal(wakes, 0);
+    send_status = 0;
+    send_room = 31;
+    interrupt(0);
+    assert_int_equal(QUEUE->tx_frames, 31);
+    assert_int_equal(sent_frame.len, 60 + 30);
+    assert_int_equal(wakes, 1);
+    send_status = 0;
+    send_room = 0;
+    interrupt(0);
+    assert_int_equal(sent_frame.len, 60 + 31);
+    assert_int_equal(packet_free_count(), free_count);
 }
 
 /* What can never be sent, or is lost, counts as taken. */
@@ -429,33 +461,39 @@ static void test_many_are_sent_at_once(void **state)
     for (unsigned i = 0; i < 10; i++)
         packets[i] = packet_make(60 + i);
     assert_int_equal(net_send(QUEUE, packets, 10), 10);
+    thread_yield();
+    assert_int_equal(call_count, 1);
     assert_int_equal(sent_frame.len, 69);
     assert_int_equal(QUEUE->tx_frames, 10);
 }
 
-/* The host is called once for 32; what it has no room for stays ours. */
+/* The host is called once for 32; what does not fit those that wait stays the
+ * sender's. */
 static void test_more_than_the_host_has_room_for(void **state)
 {
-    struct packet *packets[70];
+    struct packet *packets[73];
     unsigned free_count;
 
     (void)state;
     card_start();
     free_count = packet_free_count();
-    for (unsigned i = 0; i < 70; i++)
+    for (unsigned i = 0; i < 73; i++)
         packets[i] = packet_make(60 + i);
     send_room = 40;
-    assert_int_equal(net_send(QUEUE, packets, 70), 40);
-    assert_int_equal(call_count, 2);
+    assert_int_equal(net_send(QUEUE, packets, 73), 72);
     assert_int_equal(wishes[0], 32);
     assert_int_equal(wishes[1], 32);
     assert_int_equal(QUEUE->tx_frames, 40);
     assert_int_equal(sent_frame.len, 60 + 39);
-    assert_int_equal(packet_free_count(), free_count - 30);
+    assert_int_equal(packet_free_count(), free_count - 33);
+    assert_int_equal(net_send(QUEUE, packets + 72, 1), 0);
     send_status = 0;
-    assert_int_equal(net_send(QUEUE, packets + 40, 30), 30);
-    assert_int_equal(wishes[2], 30);
-    assert_int_equal(sent_frame.len, 60 + 69);
+    interrupt(0);
+    assert_int_equal(wakes, 1);
+    assert_int_equal(QUEUE->tx_frames, 72);
+    assert_int_equal(sent_frame.len, 60 + 71);
+    assert_int_equal(send(packets[72]), 0);
+    assert_int_equal(sent_frame.len, 60 + 72);
     assert_int_equal(packet_free_count(), free_count);
 }
 
@@ -764,6 +802,7 @@ static int send_there(void *arg)
     (void)arg;
     assert_non_null(net_queue_mine(card));
     assert_int_equal(net_send(net_queue_mine(card), &packet, 1), 1);
+    thread_yield();
     return 0;
 }
 
@@ -821,6 +860,7 @@ int main(void)
         READY(test_start_out_of_memory),
         READY(test_queues_that_cannot_be_opened),
         READY(test_a_card_sends),
+        READY(test_the_host_has_no_room),
         READY(test_frames_that_are_lost),
         READY(test_many_are_sent_at_once),
         READY(test_more_than_the_host_has_room_for),
