@@ -149,6 +149,29 @@ static inline void finish(void)
     clock_set(0);
 }
 
+/* One request of any kind. */
+static struct block_request request;
+static int request_status;
+static bool request_ended;
+
+static inline void request_done(struct block_request *ended, int status)
+{
+    (void)ended;
+    request_status = status;
+    request_ended = true;
+}
+
+/* Submit the request that stands in `request`, and wait. */
+static inline int request_run(unsigned disk)
+{
+    request.done = request_done;
+    request_ended = false;
+    assert_int_equal(block_submit(&opens[disk], &request), 0);
+    while (!request_ended)
+        thread_yield();
+    return request_status;
+}
+
 /* Wait until the log says so. */
 static inline void await_text(const char *text)
 {

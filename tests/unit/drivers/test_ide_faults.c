@@ -213,6 +213,41 @@ static void test_ide_failing_flush(void **state)
     finish();
 }
 
+/* A durable write is a write and a flush by PIO: which of them has failed is
+ * said. */
+static void test_ide_failing_durable_write(void **state)
+{
+    static const char *const says[] = {
+        "hda: write of 8 sectors at 16: device fault",
+        "hda: flush of 8 sectors at 16: device fault",
+    };
+
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        struct buf *buf;
+        struct slice slice;
+
+        fresh();
+        drive_add(0)->fail_df = true;
+        start("ide=pio");
+        buf = buf_alloc(4096);
+        slice = slice_whole(buf);
+        request = (struct block_request){.op = BLOCK_WRITE,
+                                         .flags = BLOCK_FUA,
+                                         .sector = 16,
+                                         .sectors = 8,
+                                         .vec = &slice,
+                                         .count = 1};
+        meets(FAULT_FAIL, i + 1);
+        assert_int_equal(request_run(0), -EIO);
+        assert_true(console_has(says[i]));
+        assert_int_equal(block_flush(&opens[0]), -EIO); /* told once */
+        assert_true(disk_exercise(0));
+        buf_put(buf);
+        finish();
+    }
+}
+
 /* A refused command: after a reset it is tried once more. */
 static void test_ide_refused_command(void **state)
 {
@@ -318,7 +353,7 @@ static struct slice request_slice;
 static int request_status;
 static bool request_ended;
 
-static void request_done(struct block_request *ended, int status)
+static void flight_done(struct block_request *ended, int status)
 {
     (void)ended;
     request_status = status;
@@ -335,7 +370,7 @@ static void request_start(unsigned disk)
                                      .sectors = 8,
                                      .vec = &request_slice,
                                      .count = 1,
-                                     .done = request_done};
+                                     .done = flight_done};
     request_ended = false;
     assert_int_equal(block_submit(&opens[disk], &request), 0);
 }
@@ -777,6 +812,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_ide_errors),
         cmocka_unit_test(test_ide_failing_flush),
+        cmocka_unit_test(test_ide_failing_durable_write),
         cmocka_unit_test(test_ide_refused_command),
         cmocka_unit_test(test_ide_error_far_behind),
         cmocka_unit_test(test_ide_dma_becomes_pio),
