@@ -57,6 +57,7 @@ ONCE := hal/baremetal/boot/% hal/baremetal/firmware/% kernel/base/% kernel/boot/
 	drivers/pci.c drivers/virtio.c drivers/virtio_pci.c drivers/virtio_mmio.c \
 	drivers/virtio_irq.c drivers/virtio_config.c drivers/virtio_net.c \
 	drivers/virtio_net_pair.c drivers/virtio_net_ctrl.c drivers/virtio_net_reset.c \
+	drivers/virtio_rng.c kernel/device/random.c \
 	kernel/device/block.c kernel/device/block_recover.c kernel/device/device.c \
 	kernel/device/partition.c kernel/device/mbr.c kernel/device/gpt.c \
 	fs/ext2/super.c apps/webserver/settings.c apps/webserver/main.c net/stack_start.c

@@ -14,6 +14,7 @@
 #include <torc/drivers.h>
 #include <torc/log.h>
 #include <torc/memory.h>
+#include <torc/random.h>
 
 enum {
     MTU_MIN = 576,
@@ -293,7 +294,9 @@ static void describe(struct virtio_net *net, const uint64_t config[FIELD_COUNT])
     for (unsigned i = MAC; i < LINK; i++)
         dev->mac[i] = (uint8_t)config[i];
     if (!virtio_has(net->virtio, NET_F_MAC)) {
-        (void)hal_entropy(dev->mac, 6);
+        /* By chance, if not by much of it. */
+        if (random_bytes(dev->mac, 6) != 0)
+            log_warn("virtio: an address that may be guessed");
         dev->mac[0] = (uint8_t)((dev->mac[0] & 0xfc) | 2); /* local */
     }
     dev->mtu = MTU_DEFAULT;

@@ -6,8 +6,8 @@
 #include "net/wire/wire.h"
 #include <torc/assert.h>
 #include <torc/log.h>
-#include <torc/machine.h>
 #include <torc/memory.h>
+#include <torc/random.h>
 #include <torc/thread.h>
 #include <torc/time.h>
 
@@ -38,16 +38,13 @@ int net_get_stats(struct net_stats *stats)
 /* The keys that make sequence numbers and hash chains unpredictable. */
 static void keys_init(struct net_stack *stack)
 {
-    struct siphash_key *keys[] = {&stack->isn_key, &stack->hash_key};
+    struct siphash_key keys[2];
 
-    for (unsigned i = 0; i < COUNT_OF(keys); i++) {
-        if (entropy_get(keys[i], sizeof(*keys[i])) == sizeof(*keys[i]))
-            continue;
+    if (random_bytes(keys, sizeof(keys)) != 0)
         log_warn("net: this machine has no random numbers: TCP sequence "
                  "numbers can be guessed");
-        keys[i]->word[0] ^= time_ns();
-        keys[i]->word[1] ^= time_wall_ns() + i;
-    }
+    stack->isn_key = keys[0];
+    stack->hash_key = keys[1];
 }
 
 static size_t clamp(size_t value, size_t min, size_t max)

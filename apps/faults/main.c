@@ -27,6 +27,7 @@
 #include <torc/log.h>
 #include <torc/machine.h>
 #include <torc/message.h>
+#include <torc/random.h>
 #include <torc/string.h>
 #include <torc/thread.h>
 #include <torc/time.h>
@@ -185,7 +186,7 @@ static int fault_noisy(void *arg)
 static int show_random(void *arg)
 {
     uint64_t word[2];
-    size_t good = entropy_get(word, sizeof(word));
+    size_t good = random_bytes(word, sizeof(word)) == 0 ? sizeof(word) : 0;
 
     (void)arg;
     console_print("random: %zu of 16: %016llx%016llx\n", good,

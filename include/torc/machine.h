@@ -9,12 +9,6 @@
 unsigned cpu_count(void);
 unsigned cpu_id(void);
 
-/*
- * Fill `buf` with `len` random bytes. Returns how many of them nobody can
- * predict: less than `len` on a machine without a good source.
- */
-size_t entropy_get(void *buf, size_t len);
-
 /* For people: what kind of machine this is. */
 const char *machine_name(void);
 

@@ -19,11 +19,6 @@ uint64_t time_wall_ns(void)
     return hal_wall_ns();
 }
 
-size_t entropy_get(void *buf, size_t len)
-{
-    return hal_entropy(buf, len);
-}
-
 uint64_t time_ns(void)
 {
     return hal_time_ns();

@@ -70,6 +70,7 @@ struct cpu {
     void *packet_pool;
     void *mounts; /* vfs.c */
     void *net_stack;
+    void *random; /* random.c */
 };
 
 static inline struct cpu *cpu_self(void)

@@ -3,8 +3,10 @@
 #include "hal/posix/host/clock.h"
 #include "hal/posix/host/entropy.h"
 #include "hal/posix/kernel/cpu.h"
+#include <string.h>
 
 static uint64_t now_ns, step_ns;
+static int entropy_byte = -1;
 
 void clock_set(uint64_t ns)
 {
@@ -33,7 +35,7 @@ uint64_t hal_time_ns(void)
 
 uint64_t hal_wall_ns(void)
 {
-    return host_wall_ns();
+    return entropy_byte < 0 ? host_wall_ns() : 0;
 }
 
 void hal_timer_set(uint64_t deadline_ns)
@@ -41,7 +43,26 @@ void hal_timer_set(uint64_t deadline_ns)
     host_timer_set(vcpu_self()->id, now_ns != 0 ? UINT64_MAX : deadline_ns);
 }
 
+static size_t entropy_good;
+static unsigned entropy_count;
+
+void entropy_set(int byte, size_t good)
+{
+    entropy_byte = byte;
+    entropy_good = good;
+    entropy_count = 0;
+}
+
+unsigned entropy_asked(void)
+{
+    return entropy_count;
+}
+
 size_t hal_entropy(void *buf, size_t len)
 {
-    return host_entropy(buf, len);
+    entropy_count++;
+    if (entropy_byte < 0)
+        return host_entropy(buf, len);
+    memset(buf, entropy_byte, len);
+    return entropy_good < len ? entropy_good : len;
 }

@@ -1136,6 +1136,24 @@ test_random() {
     grep -q 'no random numbers' "$work/$TEST_NAME.machine" || die "no warning"
 }
 
+# The entropy device gives its seed, over each interface that QEMU has.
+entropy() { # MACHINE DEVICE
+    local machine="$1" device="$2"
+    start "$work/$TEST_NAME.$device" tools/qemu.sh --machine "$machine" \
+        --disk "$work/site.img" --kernel "$build/metal/webserver.elf" -- \
+        -cpu qemu64 -device "$device"
+    await_text 'webserver: serving' "$work/$TEST_NAME.$device" || die "no server"
+    await_text 'random numbers are seeded by the device' "$work/$TEST_NAME.$device" ||
+        die "no seed"
+    kill "$child"
+}
+test_entropy_device() {
+    entropy pc virtio-rng-pci
+    entropy pc virtio-rng-pci-non-transitional
+    entropy q35 virtio-rng-pci,disable-modern=on,disable-legacy=off
+    entropy microvm virtio-rng-device
+}
+
 # What the basic operations may cost in the guest: docs/bench.md.
 test_guest_instructions() {
     STRICT=1 tools/bench_guest.sh || die "an operation takes more than it may"
