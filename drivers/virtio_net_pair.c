@@ -205,15 +205,17 @@ int vnet_pair_make(struct net_queue *queue)
     return rings_make(pair);
 }
 
-/* The first time packets for both rings are made; who uses the card makes his
- * own. They stay, whatever happens later. */
+/* The first time packets for both rings are made, and some for a poll: who uses
+ * the card makes his own, but a frame must not be lost because he has all of
+ * ours in the ring to send. They stay, whatever happens later. */
 int vnet_pair_fill(struct net_queue *queue)
 {
     struct vnet_pair *pair = vnet_pair_of(queue);
     int status = 0;
 
     if (!pair->has_packets)
-        status = packet_pool_grow(pair->rx.size + (unsigned)pair->tx.size);
+        status = packet_pool_grow(pair->rx.size + pair->tx.size +
+                                  pair->rx.size / 4U);
     if (status != 0)
         return status;
     pair->has_packets = true;

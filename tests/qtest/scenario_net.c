@@ -27,6 +27,7 @@ enum {
 };
 
 static struct net_device *card;
+static bool takes_large; /* the user of the card */
 
 /* Each machine has its series, so that what is left of the one before can be
  * told from it. */
@@ -304,6 +305,7 @@ static void machine_begin(const struct net_side *side, struct transcript *out)
     card = net_from_device(device_find(DEVICE_NET, 0));
     if (card == NULL)
         fail_msg("%s: no card", side->name);
+    card->takes_large = takes_large;
     assert_int_equal(net_dedicate(card, (const unsigned[]){0}, 1), 0);
     card->queues[0].wake = card_woken;
     is_woken = true;
@@ -342,6 +344,74 @@ void scenario_net(const struct net_side *side, struct transcript *out)
 
     machine_begin(side, out); /* and in the middle */
     carry(side, out, flood, flood, BURST);
+    side->end(side);
+    side->unmake(side);
+}
+
+/* ---- Frames in several buffers ------------------------------------------- */
+
+enum { LARGE_MAX = 9000 };
+
+static uint8_t large[LARGE_MAX];
+
+static void large_make(size_t len)
+{
+    memcpy(large, scenario_mac, 6);
+    memcpy(large + 6, scenario_peer_mac, 6);
+    be16_put(large + 12, TYPE);
+    be32_put(large + 14, series);
+    for (size_t i = 18; i < len; i++)
+        large[i] = (uint8_t)(i * 7 + i / 256 + len);
+}
+
+/* The packet that has come, or NULL after a while. */
+static struct packet *large_poll(void)
+{
+    uint64_t end = time_ns() + PATIENCE_S * NS_PER_S;
+    struct packet *packet = NULL;
+
+    while (net_poll(&card->queues[0], &packet, 1) == 0 && time_ns() < end)
+        thread_sleep(50 * NS_PER_US);
+    return packet;
+}
+
+static void large_carry(const struct net_side *side, struct transcript *out,
+                        size_t len)
+{
+    static uint8_t got[LARGE_MAX];
+    struct packet *packet;
+
+    large_make(len);
+    while (!side->cable_send(side, large, len))
+        thread_sleep(50 * NS_PER_US);
+    packet = large_poll();
+    assert_non_null(packet);
+    packet_check(packet);
+    assert_int_equal(packet_len(packet), len);
+    assert_int_equal(packet_read(packet, 0, got, len), len);
+    assert_memory_equal(got, large, len);
+    transcript_add(out, "%zu bytes in %u buffers", len,
+                   1U + packet->slice_count);
+    packet_put(packet);
+}
+
+void scenario_net_large(const struct net_side *side, struct transcript *out)
+{
+    static const size_t lens[] = {60,   1514, 2036, 2037,
+                                  4084, 4085, 6000, LARGE_MAX};
+
+    side->make(side);
+    takes_large = true;
+    machine_begin(side, out);
+    takes_large = false;
+    assert_int_equal(card->offloads, NET_RX_LARGE);
+    for (unsigned round = 0; round < 100; round++) {
+        for (size_t i = 0; i < sizeof(lens) / sizeof(lens[0]); i++)
+            large_carry(side, out, lens[i]);
+    }
+    is_woken = true;
+    carry(side, out, BURST, BURST, 4);
+    net_check(card);
     side->end(side);
     side->unmake(side);
 }

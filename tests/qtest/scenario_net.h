@@ -51,4 +51,7 @@ struct net_side {
  */
 void scenario_net(const struct net_side *side, struct transcript *out);
 
+/* A user that takes frames in several buffers: frames of up to 9000 bytes. */
+void scenario_net_large(const struct net_side *side, struct transcript *out);
+
 #endif

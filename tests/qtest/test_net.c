@@ -33,6 +33,7 @@ struct row {
 
 /* The driver, what is done with it, and the model. */
 #define VIRTIO &virtio_net_driver, scenario_net, &model_net
+#define LARGE  &virtio_net_driver, scenario_net_large, &model_net
 #define HAND   NULL, scenario_e1000
 #define E1000  &e1000_driver
 
@@ -52,6 +53,12 @@ static const struct row rows[] = {
     {"q35, virtio", VIRTIO, {MODEL_PCI, USUAL},
      {"q35", {"-device", "virtio-net-pci," CARD}, true}},
     {"q35, virtio with packed rings", VIRTIO, {MODEL_PCI, MODEL_PACKED},
+     {"q35", {"-device", "virtio-net-pci,packed=on,event_idx=off," CARD},
+      true}},
+    {"q35, virtio, large frames", LARGE, {MODEL_PCI, USUAL},
+     {"q35", {"-device", "virtio-net-pci," CARD}, true}},
+    {"q35, virtio, large frames in packed rings", LARGE,
+     {MODEL_PCI, MODEL_PACKED},
      {"q35", {"-device", "virtio-net-pci,packed=on,event_idx=off," CARD},
       true}},
     {"microvm, virtio version 1", VIRTIO, {MODEL_MMIO_1, USUAL},
