@@ -362,6 +362,36 @@ static void test_a_card_of_another_kind(void **state)
     frame_is(0, 0, PCAPNG_OUT, 0xff, 60);
 }
 
+/* An interface is named as the card is, and tells what is behind it. */
+static void test_cards_are_described(void **state)
+{
+    char name[64];
+    const struct host_net_config cards[] = {
+        {.kind = HOST_NET_LINK, .link = "wire"},
+        {.kind = HOST_NET_UNIX, .path = name, .peer = "/nowhere"},
+        {.kind = HOST_NET_USER},
+    };
+    static const char *const texts[] = {"net0", "link wire",
+                                        "net1", "unix /tmp/torc_capture_",
+                                        "net2", "user network"};
+    struct host_config config = config_of(path, 0);
+    const char *at;
+
+    (void)state;
+    snprintf(name, sizeof(name), "%s.wire", path);
+    config.nets = cards;
+    config.net_count = 3;
+    bare_open(config);
+    capture_read();
+    assert_int_equal(card_count, 3);
+    at = (const char *)file;
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        at = memmem(at, file_len - (size_t)(at - (const char *)file), texts[i],
+                    strlen(texts[i]));
+        assert_non_null(at);
+    }
+}
+
 static void test_the_link_is_that_below(void **state)
 {
     struct host_config config = config_of(path, 0);
@@ -676,6 +706,7 @@ int main(void)
         TEST(test_only_what_went_is_there),
         TEST(test_offloads_are_told),
         TEST(test_a_card_of_another_kind),
+        TEST(test_cards_are_described),
         TEST(test_the_link_is_that_below),
         TEST(test_several_cpus),
         TEST(test_a_full_disk),
