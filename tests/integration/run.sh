@@ -446,6 +446,24 @@ tap_web() { # URL [OPTIONS...]
     await "$url/" "$work/$TEST_NAME.machine"
 }
 
+# QEMU's card with several queues on a tap, which offers all that a card can do: sums
+# are left to it, and come from the host unfinished.
+test_web_tap_queues() { on_tap; }
+on_tap_web_tap_queues() {
+    local url=http://192.168.78.2:80
+    ip tuntap add dev torc1 mode tap multi_queue || die "no tap with queues here"
+    ip address add 192.168.78.1/24 dev torc1
+    ip link set torc1 up
+    start "$work/$TEST_NAME.machine" tools/qemu.sh --no-net --machine q35 --cpus 2 \
+        --disk "$work/site.img" --kernel "$build/metal/webserver.elf" \
+        --append net=192.168.78.2/24 -- \
+        -netdev tap,id=net,ifname=torc1,script=no,downscript=no,queues=2 \
+        -device virtio-net-pci,mq=on,vectors=6,netdev=net,romfile=
+    await "$url/" "$work/$TEST_NAME.machine"
+    check_files "$url"
+    check_big "$url"
+}
+
 # Ping, and the list of checks.
 test_web_host_tap() { on_tap; }
 on_tap_web_host_tap() {

@@ -211,6 +211,11 @@ static void test_how_often_the_machine_is_asked(void **state)
     assert_int_equal(entropy_asked(), 1);
     assert_int_equal(random_bytes(out, 1), 0);
     assert_int_equal(entropy_asked(), 2);
+    for (unsigned i = 1; i < 1 << 16; i++)
+        assert_int_equal(random_bytes(out, 1), 0);
+    assert_int_equal(entropy_asked(), 2);
+    assert_int_equal(random_bytes(out, 1), 0);
+    assert_int_equal(entropy_asked(), 3);
     random_check();
     end();
 }
