@@ -171,7 +171,8 @@ $(SIM_POINTS:%.c=$(BUILD)/sim/%.o): FLAGS-sim += -fsanitize=thread -Wno-tsan
 
 SIMS := $(patsubst tests/sim/sim_%.c,%,$(wildcard tests/sim/sim_*.c))
 SIM_PARTS := $(filter-out tests/sim/sim_%,$(wildcard tests/sim/*.c)) tests/stress/stress.c
-SIM_PARTS-io := $(wildcard tests/sim/io/*.c) tests/models/fault.c $(wildcard tests/models/virtio_*.c)
+SIM_PARTS-io := $(wildcard tests/sim/io/*.c) tests/models/fault.c \
+	$(wildcard tests/models/virtio_*.c tests/models/ide_*.c)
 sim_objects = $(patsubst %.c,$(BUILD)/sim/%.o,tests/sim/sim_$(1).c $(SIM_PARTS) $(SIM_PARTS-$(1)))
 $(SIMS:%=$(BUILD)/sim/%): $(BUILD)/sim/%: $$(call sim_objects,$$*) $(BUILD)/sim/libtorc.a
 	$(call say,LD,$@)

@@ -67,6 +67,7 @@ static void boot(void *arg)
     const struct host_config host = {
         .cpus = run->cpus,
         .mem_bytes = scenario->mem_bytes,
+        .memory_bus = scenario->memory_bus,
         .cmdline = "log=error",
         .fill = run->seed / FILLED % FILLED_EVERY == 1,
     };

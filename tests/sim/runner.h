@@ -7,6 +7,7 @@
 #define TORC_TESTS_SIM_RUNNER_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 struct driver;
 
@@ -14,8 +15,9 @@ struct scenario {
     const char *name;
     unsigned cpus_min; /* the seed chooses from these, unless --cpus does */
     unsigned cpus_max;
-    size_t mem_bytes; /* of each CPU */
-    int (*run)(void); /* in the main thread; 0: all was well */
+    size_t mem_bytes;    /* of each CPU */
+    int (*run)(void);    /* in the main thread; 0: all was well */
+    uint64_t memory_bus; /* host_config.memory_bus */
 
     /* NULL where there are no devices: */
     const struct driver *const *drivers; /* NULL-terminated */

@@ -99,13 +99,14 @@ static void check(void)
 
 int main(int argc, char **argv)
 {
-    static const struct driver *const drivers[] = {&virtio_net_driver,
-                                                   &virtio_blk_driver, NULL};
+    static const struct driver *const drivers[] = {
+        &virtio_net_driver, &virtio_blk_driver, &ide_driver, NULL};
     static const struct scenario scenario = {
         .name = "io",
         .cpus_min = 1,
         .cpus_max = 4,
         .mem_bytes = 2 << 20,
+        .memory_bus = 1 << 30, /* where 32 bits reach */
         .run = work,
         .drivers = drivers,
         .plug = plug,
