@@ -94,7 +94,7 @@ plant parcel-after-it-left 'blocks, were' kernel/heap/heap_home.c 's/if \(open->
 plant short-way-after-it-left 'blocks, were' kernel/heap/heap_home.c 's/links\[share->cpu\]/links[cpu_self()->id]/; s/\.batch = open->batch - 1/.batch = 0/'
 plant slab-count-wrong 'taken == heap->taken' kernel/heap/heap.c 's/^    heap->taken \+= all - slab->used;/    heap->taken += all - slab->used - 1;/'
 plant foreign-free-at-home 'is not memory of cpu' kernel/heap/heap.c 's/if \(!page_is_mine\(heap->pages, ptr\)\)/if (mem_owner(ptr) < 0)/'
-# Rings, the disk, the card
+# Rings, the disks, the card
 plant split-index-wrap 'breach of protocol: queue' drivers/virtqueue_split.c 's/^    vq->avail->ring\[vq->avail_next % vq->size\] = head;$/    vq->avail->ring[vq->avail_next % (vq->size + 1U)] = head;/' io
 plant packed-wrap-flag 'was forgotten|full ring stays full' drivers/virtqueue_packed.c '/^static void used_advance/,/^}/s/^        vq->used_flags \^= .*$//' io
 plant packed-lap-of-event 'was not notified' drivers/virtqueue_packed.c 's/^        at = \(uint16_t\)\(at - vq->size\); .*$//' io
@@ -105,6 +105,12 @@ plant blk-slot-used-early 'flight->request == NULL' drivers/virtio_blk.c 's/^   
 plant blk-completion-lost 'a request was forgotten' drivers/virtio_blk.c 's/^        vq_want_interrupt\(&queue->vq, true\);$//' io
 plant blk-short-read-taken 'has contents' drivers/virtio_blk.c 's/^    return written == 1 \+ .*$/    return 0;/' io
 plant blk-recall-forgets 'in_flight == 0' drivers/virtio_blk.c 's/^    while \(\(flight = vq_recall/    if ((flight = vq_recall/' io
+plant ide-dma-not-started 'was forgotten' drivers/ide_dma.c '/^void ide_dma_go/,/^}/s/COMMAND_START \| //' io
+plant ide-interrupt-unheard 'was forgotten' drivers/ide.c 's/^        block_interrupt\(drive->block.queues\[0\]\);$/        ;/' io
+plant ide-event-forgotten 'was forgotten' drivers/ide.c 's/^    channel->has_event = true;$//' io
+plant ide-bounce-not-copied 'has contents' drivers/ide_dma.c '/^void ide_dma_end/,/^}/s/^        bounce_copy\(channel, first, false\);$/        (void)first;/' io
+plant ide-table-without-end 'breach of protocol' drivers/ide_dma.c 's/^    channel->table\[ENTRY_SIZE \* count - 1\] \|= ENTRY_LAST;$//' io
+plant ide-carry-lost 'has contents' drivers/ide_command.c '/^static void piece_in/,/^}/s/^        piece->at\[i\] = word\[0\];$//' io
 plant net-kick-forgotten 'the card was not notified' drivers/virtio_net_pair.c '/^static void kick_run/,/^}/s/^    virtio_kick\(.*$//' io
 plant net-rx-kick-forgotten 'the card was not notified' drivers/virtio_net_rx.c '/^unsigned vnet_poll/,/^}/s/^        virtio_kick\(.*$/        ;/' io
 plant net-arm-race 'never seen by anybody' drivers/virtio_net_rx.c '/^bool vnet_arm/,/^}/s/^    return !on .*$/    return true;/' io

@@ -222,10 +222,14 @@ static void slot_done(struct block_request *request, int status)
 static void slices_cut(struct slot *slot)
 {
     uint32_t left = slot->request.sectors * DISK_SECTOR;
-    uint32_t unit = dev->limits.segments < 2 * SLICES ? DISK_SECTOR : GAP;
+    uint32_t unit = draw(4) == 0 ? 1 : GAP;
     uint32_t offset = 0;
     unsigned count = 0;
 
+    if (dev->limits.segments < 2 * SLICES)
+        unit = DISK_SECTOR;
+    else if (unit < dev->limits.align)
+        unit = dev->limits.align;
     while (left > 0) {
         uint32_t len = left;
 
