@@ -11,9 +11,9 @@ static struct ide_model model;
 static bool has_faults;
 static bool is_busy[CHANNELS]; /* a step will come */
 
-/* Of a reset, and of what sets the drive up behind it, nothing fails: that could
- * be the end of the disk. A write may be short when all data have come: then the
- * drive lies, and nobody can know. */
+/* Of a reset, and of what sets the drive up behind it, nothing fails: that
+ * could be the end of the disk. A write may be short when all data have come:
+ * then the drive lies, and nobody can know. */
 static enum model_fault draw_fault(void *arg, const char *operation,
                                    unsigned kinds)
 {
