@@ -293,6 +293,17 @@ static void link_changes(const struct net_side *side, struct transcript *out)
     }
 }
 
+/* The card is reset; what is sent afterwards arrives. */
+static void resets(const struct net_side *side, struct transcript *out)
+{
+    for (unsigned i = 0; i < 3; i++) {
+        side->reset(card);
+        transcript_add(out, "it was reset");
+        carry(side, out, BURST, BURST, 4);
+        carry(side, out, FLOOD, FLOOD, BURST);
+    }
+}
+
 /* ---- Machines ------------------------------------------------------------ */
 
 static void machine_begin(const struct net_side *side, struct transcript *out)
@@ -331,6 +342,8 @@ void scenario_net(const struct net_side *side, struct transcript *out)
     fill(side, out, false);
     if (side->link != NULL)
         link_changes(side, out);
+    if (side->reset != NULL)
+        resets(side, out);
     net_check(card);
     side->end(side);
 

@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct net_device;
+
 enum { SCENARIO_FRAME_MAX = 1514 };
 
 /* The address of every card, and that of who is at the other end. */
@@ -36,6 +38,10 @@ struct net_side {
 
     /* Put the cable in, or pull it. NULL: nobody hears of it. */
     void (*link)(const struct net_side *side, bool up);
+
+    /* Let the driver reset the device while it works, and wait until it works
+     * again. NULL: it cannot. */
+    void (*reset)(struct net_device *card);
 
     bool is_slow; /* each word of a frame is an access */
 

@@ -2,6 +2,7 @@
  * Drivers of network cards against QEMU's devices and against our models: the
  * same scenario must give the same transcript.
  */
+#include "drivers/virtio_net_internal.h"
 #include "tests/qtest/model_place.h"
 #include "tests/qtest/program.h"
 #include "tests/qtest/scenario_e1000.h"
@@ -12,6 +13,7 @@
 #include "tests/qtest/side_model_net.h"
 #include "tests/qtest/side_qemu_net.h"
 #include <torc/drivers.h>
+#include <torc/time.h>
 
 #define CARD "netdev=net,mac=52:54:00:12:34:56"
 
@@ -84,6 +86,22 @@ static const struct row rows[] = {
 };
 /* clang-format on */
 
+static bool is_virtio(const struct row *row)
+{
+    return row->model == &model_net;
+}
+
+static void reset_virtio(struct net_device *card)
+{
+    struct virtio_net *net = vnet_of(card);
+
+    vnet_ask_reset(net, "is reset by the test");
+    while (net->reset.is_wanted || !net->is_up)
+        thread_sleep(NS_PER_MS);
+    thread_sleep(NS_PER_MS); /* and its queue begins */
+    vnet_check(card);
+}
+
 static void run(const void *arg, struct transcript *out)
 {
     const struct row *row = arg;
@@ -97,6 +115,7 @@ static void run(const void *arg, struct transcript *out)
         .cable_send = qemu_net_send,
         .cable_take = qemu_net_take,
         .link = row->model->link != NULL ? qemu_net_link : NULL,
+        .reset = is_virtio(row) ? reset_virtio : NULL,
         .is_lossy = row->model->is_lossy,
         .is_slow = row->model->is_slow,
         .options = &row->qemu,
@@ -105,19 +124,16 @@ static void run(const void *arg, struct transcript *out)
     row->scenario(&side, out);
 }
 
-static bool is_virtio(const struct row *row)
-{
-    return row->model == &model_net;
-}
-
 static void run_model(const void *arg, struct transcript *out)
 {
     const struct row *row = arg;
     struct net_side side = *row->model;
 
     side.driver = row->driver;
-    if (is_virtio(row))
+    if (is_virtio(row)) {
         side.options = &row->place;
+        side.reset = reset_virtio;
+    }
     row->scenario(&side, out);
 }
 
