@@ -137,16 +137,32 @@ static bool writes(const struct block_request *request)
     return request->op != BLOCK_READ && request->op != BLOCK_FLUSH;
 }
 
+/* Whether the disk may have been reset since the time of a request was over. */
+static bool is_late_somewhere(void)
+{
+    static bool was;
+
+    for (unsigned i = 0; i < worker_count; i++) {
+        for (unsigned k = 0; k < SLOTS; k++) {
+            const struct slot *slot = &workers[i].slots[k];
+
+            was = was || (slot->busy && time_ns() >= slot->deadline_ns);
+        }
+    }
+    return was;
+}
+
+/* A request that has seen too many resets, on account of others, has failed. */
 static bool may_fail(const struct slot *slot, int status)
 {
+    bool is_late = is_late_somewhere();
+
     if (status == -ECANCELED)
         return (slot->request.flags & BLOCK_AHEAD) != 0;
     if (status == -ETIMEDOUT)
         return time_ns() >= slot->deadline_ns;
-    return status == -EIO &&
-           ((device_manner.fault_one_in != 0 &&
-             device_manner.fault_kinds != 0) ||
-            slot->request.priv.tries > 0); /* others had no time */
+    return status == -EIO && (is_late || (device_manner.fault_one_in != 0 &&
+                                          device_manner.fault_kinds != 0));
 }
 
 /* A request that ends only when its time is over had been forgotten. */
@@ -442,7 +458,7 @@ static int worker_end(void *arg)
 
 void disk_work_plug(void)
 {
-    is_ide = hal_choose(3, SIM_WORK) == 0;
+    is_ide = hal_choose(4, SIM_WORK) == 0;
     if (is_ide)
         ide_disk_plug(disk.data, DISK_SECTORS);
     else
@@ -474,7 +490,8 @@ void disk_work_begin(void)
     dev = block_from_device(device_find(DEVICE_BLOCK, 0));
     expect(dev != NULL, "the disk was not found");
     expect(block_dedicate(dev, cpus, count) == 0, "the disk does not start");
-    worker_count = 1 + draw(WORKERS_MAX);
+    /* By PIO each word is a point. */
+    worker_count = 1 + draw(is_ide ? 2 : WORKERS_MAX);
     for (unsigned i = 0; i < worker_count; i++) {
         workers[i].cpu = dev->queue_cpus[draw(dev->queue_count)];
         workers[i].first = (uint64_t)i * ZONE;
