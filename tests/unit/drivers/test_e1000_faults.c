@@ -208,6 +208,7 @@ static void test_a_card_that_sends_nothing(void **state)
 
         fresh_start(&kinds[k]);
         free_count = packet_free_count();
+        time_passes(SECOND / 2); /* in between of two looks */
         model.faults = &plan;
         for (unsigned i = 0; i < 3; i++)
             send_must(make(100 + i));
