@@ -10,7 +10,7 @@
 #include "kernel/cpu/percpu.h"
 #include "kernel/device/driver.h"
 #include "kernel/device/random.h"
-#include "kernel/lib/minmax.h"
+#include "kernel/lib/wipe.h"
 #include "kernel/thread/timer.h"
 #include <torc/assert.h>
 #include <torc/drivers.h>
@@ -53,7 +53,7 @@ static void end(struct virtio_rng *rng)
     virtio_queue_end(&rng->vq, stopped);
     if (stopped == 0)
         dma_free(rng->buffer, RANDOM_SEED);
-    memset(rng->seed, 0, sizeof(rng->seed));
+    secret_wipe(rng->seed, sizeof(rng->seed));
 }
 
 static void give_up(struct virtio_rng *rng, const char *why)

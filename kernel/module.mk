@@ -4,6 +4,7 @@ SRCS-kernel += kernel/lib/checksum.c
 SRCS-kernel += kernel/lib/crc32.c
 SRCS-kernel += kernel/lib/chacha20.c
 SRCS-kernel += kernel/lib/siphash.c
+SRCS-kernel += kernel/lib/wipe.c
 SRCS-kernel += kernel/boot/exit.c
 SRCS-kernel += kernel/boot/init.c
 SRCS-kernel += kernel/boot/machine.c

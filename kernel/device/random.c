@@ -14,6 +14,7 @@
 #include "kernel/lib/bytes.h"
 #include "kernel/lib/chacha20.h"
 #include "kernel/lib/minmax.h"
+#include "kernel/lib/wipe.h"
 #include <torc/assert.h>
 #include <torc/machine.h>
 #include <torc/memory.h>
@@ -49,7 +50,7 @@ static void key_take(struct random *random, uint8_t from[CHACHA20_BLOCK])
 {
     for (unsigned i = 0; i < WORDS; i++)
         random->key[i] = le32_get(from + 4 * i);
-    memset(from, 0, RANDOM_SEED);
+    secret_wipe(from, RANDOM_SEED);
 }
 
 /* Mix up to 32 bytes in. */
@@ -65,6 +66,7 @@ static void mix(struct random *random, enum purpose purpose,
         random->key[i] ^= le32_get(bytes + 4 * i);
     block(random, purpose, (uint32_t)len, out);
     key_take(random, out);
+    secret_wipe(bytes, sizeof(bytes));
 }
 
 static void add(struct random *random, const void *data, size_t len,
@@ -89,6 +91,7 @@ static void machine_add(struct random *random)
     from[1] ^= time_wall_ns();
     from[2] ^= cpu_self()->id;
     add(random, from, sizeof(from), (unsigned)good * 8);
+    secret_wipe(from, sizeof(from));
     random->answers = 0;
 }
 
@@ -145,7 +148,7 @@ int random_bytes(void *buf, size_t len)
     if (counter > 0)
         block(random, ANSWER, 0, out);
     key_take(random, out);
-    memset(out, 0, sizeof(out));
+    secret_wipe(out, sizeof(out));
     return random->bits == RANDOM_ENOUGH ? 0 : -EAGAIN;
 }
 
@@ -169,7 +172,7 @@ static void parcel_arrived(struct exchange_item *item)
     struct parcel *parcel = container_of(item, struct parcel, item);
 
     random_add(parcel->seed, sizeof(parcel->seed), RANDOM_ENOUGH);
-    memset(parcel->seed, 0, sizeof(parcel->seed));
+    secret_wipe(parcel->seed, sizeof(parcel->seed));
     mem_free(parcel);
 }
 
