@@ -52,7 +52,8 @@ SLIRP_CFLAGS = $(shell pkg-config --cflags slirp 2>/dev/null)
 HOST_LIBS = $(shell pkg-config --libs slirp liburing 2>/dev/null)
 HOSTED := -D_GNU_SOURCE -mno-red-zone -Ihal/posix -pthread
 
-# What runs once, or when something has failed, is built for size in the image.
+# What runs once, when something has failed, or is short beside what calls it, is built
+# for size in the image.
 ONCE := hal/baremetal/boot/% hal/baremetal/firmware/% kernel/base/% kernel/boot/% \
 	drivers/pci.c drivers/virtio.c drivers/virtio_pci.c drivers/virtio_mmio.c \
 	drivers/virtio_irq.c drivers/virtio_config.c drivers/virtio_net.c \

@@ -210,7 +210,9 @@ static int agree(struct virtio_net *net, unsigned *pairs)
     uint64_t config[FIELD_COUNT];
     int status;
 
-    if (net->net.queue_count > 1)
+    /* After a reset what was agreed on, also when there were fewer vectors. */
+    if (net->features == 0 ? net->net.queue_count > 1
+                           : (net->features & BIT(NET_F_MQ)) != 0)
         wanted |= BIT(NET_F_MQ);
     if (net->net.takes_large)
         wanted |= FEATURES_LARGE;

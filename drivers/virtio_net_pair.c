@@ -2,10 +2,10 @@
  * A pair of queues of a virtio card, on the CPU that it belongs to: its rings,
  * its interrupts, and the watchdog.
  *
- * The watchdog looks at the pair every second while frames come and go, and
- * else ever less often, down to about once a minute: for an interrupt that was
- * lost, for frames that the device does not send, and for a command that it
- * does not answer.
+ * The watchdog looks at the pair every 5 s while frames come and go, else ever
+ * less often, down to every 80 s: for an interrupt that was lost, for frames
+ * that the device does not send, for a command that it does not answer, and for
+ * a ring that could not be filled when the card was set up again.
  */
 #include "drivers/virtio_net_internal.h"
 #include "kernel/cpu/percpu.h"
@@ -40,6 +40,13 @@ static void free_when_idle(struct vnet_pair *pair)
         mem_free(pair);
 }
 
+/* Who uses the queue: there may be frames, or room for those that wait. */
+static void wake(struct vnet_pair *pair)
+{
+    pair->is_awaited = false;
+    net_wake(pair->queue);
+}
+
 static void work_run(struct irq_work *work)
 {
     struct vnet_pair *pair = container_of(work, struct vnet_pair, work);
@@ -50,8 +57,7 @@ static void work_run(struct irq_work *work)
     }
     if (pair->queue->index == 0)
         vnet_ctrl_poll(pair->net);
-    pair->is_awaited = false;
-    net_wake(pair->queue);
+    wake(pair);
 }
 
 /* ---- The watchdog -------------------------------------------------------- */
@@ -92,6 +98,8 @@ static void watch(struct vnet_pair *pair)
         vnet_look(net);
         vnet_ctrl_poll(net);
     }
+    vnet_rx_fill(pair);
+    virtio_kick(net->virtio, vnet_rx_index(pair), &pair->rx);
     if (vnet_tx_reclaim(pair) < 0)
         vnet_pair_ask_reset(pair, "breaks the rules of its queue");
     else if (is_busy(pair) && pair->watch_busy &&
@@ -99,8 +107,8 @@ static void watch(struct vnet_pair *pair)
         vnet_pair_ask_reset(pair, "sends nothing");
     else if (is_first && vnet_ctrl_hangs(net))
         vnet_pair_ask_reset(pair, "does not answer");
-    else if (vq_has_used(&pair->rx))
-        net_wake(pair->queue);
+    else if (pair->is_awaited || vq_has_used(&pair->rx))
+        wake(pair);
 }
 
 /* When to look again: at what the device has, soon. */

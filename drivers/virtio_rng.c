@@ -48,6 +48,7 @@ static void end(struct virtio_rng *rng)
     int stopped = virtio_stop(rng->virtio);
 
     rng->is_done = true;
+    secret_wipe(rng->buffer, RANDOM_SEED);
     timer_cancel(&rng->watch);
     virtio_detach(rng->virtio, 0);
     virtio_queue_end(&rng->vq, stopped);
@@ -159,6 +160,7 @@ static int set_up(struct virtio_rng *rng)
         status = virtio_queue(rng->virtio, 0, &wish, &rng->vq);
     if (status != 0) {
         virtio_queue_end(&rng->vq, virtio_fail(rng->virtio));
+        virtio_detach(rng->virtio, 0);
         return status;
     }
     virtio_ready(rng->virtio);
@@ -187,7 +189,9 @@ static int left_out(struct virtio_rng *rng, const char *why, int status)
               rng->virtio->where, why, status);
     if (rng->buffer != NULL)
         dma_free(rng->buffer, RANDOM_SEED);
-    mem_free(rng);
+    rng->is_done = true;
+    if (!rng->work.raised) /* else its work finds that it is done */
+        mem_free(rng);
     return 0;
 }
 

@@ -12,10 +12,11 @@
  * it. What it has given once it cannot be made to give again, even by somebody
  * who sees all of its memory afterwards.
  *
- * Returns 0, or -EAGAIN: no source has given it 256 bits yet. The bytes are
- * there all the same, different for each call, each CPU and most starts, but
- * somebody may guess them: good for a seed of a simulation, bad for a key.
- * Never waits. Any thread, irq work.
+ * Returns 0, or -EAGAIN: no source has given it enough yet (the machine's own
+ * has 128 bits at least, an entropy device gives 256). The bytes are there all
+ * the same, different for each call, each CPU and most starts, but somebody may
+ * guess them: good for a seed of a simulation, bad for a key. Never waits. Any
+ * thread, irq work.
  */
 must_check int random_bytes(void *buf, size_t len);
 

@@ -5,6 +5,7 @@
  * first. A CPU that does not yield is not waited for.
  */
 #include "kernel/cpu/exchange_inline.h"
+#include "kernel/cpu/irq_work.h"
 #include "kernel/cpu/percpu.h"
 #include <torc/machine.h>
 #include <torc/thread.h>
@@ -23,6 +24,7 @@ static struct request requests[HAL_CPU_MAX];
 static struct exchange_item flush[HAL_CPU_MAX];
 static unsigned flushing; /* how many are on their way */
 static int exit_status;
+static struct irq_work alone; /* the end, where there is no other CPU */
 static bool is_ending;
 
 static void flush_back(struct exchange_item *item)
@@ -39,6 +41,12 @@ static void flush_there(struct exchange_item *item)
     exchange_send(0, item);
 }
 
+static void alone_run(struct irq_work *work)
+{
+    (void)work;
+    hal_exit(exit_status);
+}
+
 /* On CPU 0. The first status counts. */
 static void end(int status)
 {
@@ -47,8 +55,12 @@ static void end(int status)
     is_ending = true;
     exit_status = status;
     flushing = cpu_count() - 1;
-    if (flushing == 0)
-        hal_exit(status);
+    if (flushing == 0) {
+        /* After what was raised before: a card's driver may still collect
+         * frames to send. */
+        irq_work_init(&alone, alone_run);
+        irq_work_raise(&alone);
+    }
     for (unsigned cpu = 1; cpu < cpu_count(); cpu++) {
         flush[cpu].run = flush_there;
         exchange_send(cpu, &flush[cpu]);

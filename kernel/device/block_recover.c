@@ -103,6 +103,15 @@ static uint64_t next_deadline(const struct block_queue *queue, uint64_t now_ns)
     return next_ns;
 }
 
+/* done() of those that end is called by the queue's loop, which runs next. */
+static void expire_and_run(struct block_queue *queue, uint64_t now_ns)
+{
+    queue->is_running = true;
+    waiting_expire(queue, now_ns);
+    queue->is_running = false;
+    block_queue_run(queue);
+}
+
 void block_alarm(struct timer *timer)
 {
     struct block_queue *queue = container_of(timer, struct block_queue, alarm);
@@ -114,12 +123,9 @@ void block_alarm(struct timer *timer)
     if (busy_expired(queue, now_ns) && !queue->is_stopped &&
         queue->disk->ops->poll != NULL)
         queue->disk->ops->poll(queue);
-    waiting_expire(queue, now_ns);
-    queue->is_running = false;
-    block_queue_run(queue);
+    expire_and_run(queue, now_ns);
     /* What the driver had may wait for its next step now. */
-    waiting_expire(queue, now_ns);
-    block_queue_run(queue);
+    expire_and_run(queue, now_ns);
     if (busy_expired(queue, now_ns))
         block_recover(queue, "no answer in time");
     block_alarm_set(queue,

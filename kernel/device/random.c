@@ -186,11 +186,15 @@ void random_seed_all(const void *data, size_t len)
 
         if (cpu == cpu_self()->id)
             continue;
+        /* Without memory the others go without: they say so. */
         parcel = mem_alloc(sizeof(*parcel));
         if (parcel == NULL)
-            return; /* the others go without: they say so */
+            return;
         status = random_bytes(parcel->seed, sizeof(parcel->seed));
-        assert(status == 0);
+        if (status != 0) { /* nor is there any for this CPU's generator */
+            mem_free(parcel);
+            return;
+        }
         parcel->item.run = parcel_arrived;
         exchange_send(cpu, &parcel->item);
     }

@@ -1,5 +1,6 @@
 #include "kernel/lib/chacha20.h"
 #include "kernel/lib/bytes.h"
+#include "kernel/lib/wipe.h"
 
 enum { WORDS = 16, DOUBLE_ROUNDS = 10 };
 
@@ -54,4 +55,6 @@ void chacha20_block(const uint32_t key[CHACHA20_KEY_WORDS], uint32_t counter,
         double_round(s);
     for (unsigned i = 0; i < WORDS; i++)
         le32_put(out + 4 * i, s[i] + first[i]);
+    secret_wipe(first, sizeof(first));
+    secret_wipe(s, sizeof(s));
 }

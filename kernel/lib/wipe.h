@@ -4,8 +4,8 @@
 
 #include <stddef.h>
 
-/* Zero `size` bytes that nobody reads afterwards: memset() may be left out by the
- * compiler there, this is not. */
+/* Zero `size` bytes that nobody reads afterwards: the compiler may leave out a
+ * memset() there, but not this. */
 void secret_wipe(void *secret, size_t size);
 
 #endif

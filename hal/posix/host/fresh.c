@@ -223,7 +223,9 @@ int host_fresh_keep(void)
     pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
     image = pages_map(HOST_ANYWHERE, (size_t)(data_end() - data_page()));
     look = pages_map(HOST_ANYWHERE, LOOK_PAGES * sizeof(*look));
-    if (image == NULL || look == NULL)
+    if (blocks == NULL) /* the table, too, is to be what it was */
+        blocks = pages_map(HOST_ANYWHERE, BLOCK_MAX * sizeof(*blocks));
+    if (image == NULL || look == NULL || blocks == NULL)
         return host_error(ENOMEM);
     for (unsigned i = 0; blocks != NULL && i < BLOCK_MAX; i++) {
         if (blocks[i].taken)

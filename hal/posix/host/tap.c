@@ -441,22 +441,42 @@ static unsigned tap_send(unsigned unit, unsigned index,
     return count;
 }
 
-/* Of a batch the frames that came are the first ones. Returns whether all
- * came. */
+/* What operation `from` has read, to where `to` would have. Their memory has
+ * one shape. */
+static void op_move(const struct tap_op *from, struct tap_op *to)
+{
+    assert(from->io.count == to->io.count);
+    for (int i = 0; i < from->io.count; i++) {
+        assert(from->io.vec[i].iov_len == to->io.vec[i].iov_len);
+        memcpy(to->io.vec[i].iov_base, from->io.vec[i].iov_base,
+               from->io.vec[i].iov_len);
+    }
+}
+
+/*
+ * The frames that came become the first ones of the batch: an operation may
+ * have found one after another has found none. Returns whether all came.
+ */
 static bool batch_take(struct tap *tap, struct tap_queue *queue,
                        struct host_frame *frames, unsigned batch,
                        unsigned *done)
 {
-    for (unsigned i = 0; i < batch; i++) {
-        struct tap_op *op = &queue->ops[i];
-        int status = received_status(tap, &op->io, op->result, &frames[i]);
+    unsigned came = 0;
 
+    for (unsigned i = 0; i < batch; i++) {
+        const struct tap_op *op = &queue->ops[i];
+        int status;
+
+        if (op->result > 0 && came < i)
+            op_move(op, &queue->ops[came]);
+        status = received_status(tap, &queue->ops[came].io, op->result,
+                                 &frames[came]);
         if (status == -EAGAIN)
-            return false;
-        frames[i].status = status;
-        ++*done;
+            continue;
+        frames[came++].status = status;
     }
-    return true;
+    *done += came;
+    return came == batch;
 }
 
 static unsigned tap_recv(unsigned unit, unsigned index,

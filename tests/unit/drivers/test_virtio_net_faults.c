@@ -503,6 +503,31 @@ static void test_lost_interrupt(void **state)
     finish_still();
 }
 
+/* So is that of room in the ring, for a sender that waits for it. */
+static void test_lost_interrupt_of_room(void **state)
+{
+    unsigned sent = 0;
+    struct packet *packet;
+
+    (void)state;
+    started_still(PCI, 0);
+    while (send(packet = make(60)))
+        sent++;
+    assert_true(sent > 0);
+    packet_put(packet);
+    settle();
+    model.virtio.lose_interrupts = true;
+    for (unsigned i = 0; i < sent; i++)
+        assert_non_null(net_model_take(&model, 0));
+    settle();
+    wakes = 0;
+    time_passes(80 * NS_PER_S);
+    assert_int_equal(wakes, 1);
+    model.virtio.lose_interrupts = false;
+    assert_works();
+    finish_still();
+}
+
 /* An idle card is looked at ever less often, down to once in 80 seconds. */
 static void test_idle_card(void **state)
 {
@@ -555,6 +580,7 @@ int main(void)
         cmocka_unit_test(test_sends_slowly),
         cmocka_unit_test(test_stalls_for_long),
         cmocka_unit_test(test_lost_interrupt),
+        cmocka_unit_test(test_lost_interrupt_of_room),
         cmocka_unit_test(test_idle_card),
         cmocka_unit_test(test_spurious_interrupts),
     };
