@@ -113,15 +113,23 @@ static void *block_map(struct block *block, size_t size, size_t align,
     return block->base;
 }
 
+/* The table of blocks, the first time. Returns whether it is there. */
+static bool table_make(void)
+{
+    if (blocks == NULL)
+        blocks = pages_map(HOST_ANYWHERE, BLOCK_MAX * sizeof(*blocks));
+    return blocks != NULL;
+}
+
 void *host_memory_map(size_t size, size_t align, uintptr_t hint)
 {
     struct block *empty = NULL;
 
     assert(align >= PAGE && (align & (align - 1)) == 0);
     size = (size + PAGE - 1) & ~(size_t)(PAGE - 1);
-    if (blocks == NULL)
-        blocks = pages_map(HOST_ANYWHERE, BLOCK_MAX * sizeof(*blocks));
-    for (unsigned i = 0; blocks != NULL && i < BLOCK_MAX; i++) {
+    if (!table_make())
+        return NULL;
+    for (unsigned i = 0; i < BLOCK_MAX; i++) {
         struct block *block = &blocks[i];
 
         if (block_fits(block, size, align, hint)) {
@@ -223,11 +231,10 @@ int host_fresh_keep(void)
     pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
     image = pages_map(HOST_ANYWHERE, (size_t)(data_end() - data_page()));
     look = pages_map(HOST_ANYWHERE, LOOK_PAGES * sizeof(*look));
-    if (blocks == NULL) /* the table, too, is to be what it was */
-        blocks = pages_map(HOST_ANYWHERE, BLOCK_MAX * sizeof(*blocks));
-    if (image == NULL || look == NULL || blocks == NULL)
+    /* The table must be there before the data are kept. */
+    if (image == NULL || look == NULL || !table_make())
         return host_error(ENOMEM);
-    for (unsigned i = 0; blocks != NULL && i < BLOCK_MAX; i++) {
+    for (unsigned i = 0; i < BLOCK_MAX; i++) {
         if (blocks[i].taken)
             blocks[i] = (struct block){0};
     }
@@ -238,7 +245,7 @@ int host_fresh_keep(void)
 void host_fresh_restore(void)
 {
     assert(image != NULL);
-    for (unsigned i = 0; blocks != NULL && i < BLOCK_MAX; i++) {
+    for (unsigned i = 0; i < BLOCK_MAX; i++) {
         if (blocks[i].taken)
             block_give(&blocks[i]);
     }
