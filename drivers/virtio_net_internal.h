@@ -70,7 +70,7 @@ enum vnet_state {
     VNET_OFF,     /* not yet started, or being reset: frames wait */
     VNET_LIVE,    /* works */
     VNET_DEAD,    /* the card is given up: frames are dropped */
-    VNET_REMOVED, /* the start has failed: freed by its last irq work */
+    VNET_REMOVED, /* the start has failed: freed when no irq work is left */
 };
 
 struct virtio_net;
@@ -178,10 +178,6 @@ must_check int vnet_setup(struct virtio_net *net);
  * address again, whether it wants to be reset. Owner. */
 void vnet_look(struct virtio_net *net);
 
-/* Assert what is always true of a card that was started, of what is this CPU's.
- */
-void vnet_check(struct net_device *dev);
-
 /* ---- virtio_net_pair.c --------------------------------------------------- */
 
 /* All for net_each_queue(). Make the rings, and the first time the pair.
@@ -209,6 +205,7 @@ void vnet_pair_irq(void *arg);
 /* Look at the pair soon: something was given to the device. */
 void vnet_pair_watch(struct vnet_pair *pair);
 
+/* Assert what is always true of a pair, between two operations. */
 void vnet_pair_check(const struct vnet_pair *pair);
 
 /* ---- virtio_net_rx.c, virtio_net_tx.c ------------------------------------ */

@@ -33,10 +33,11 @@ void vnet_pair_irq(void *arg)
         irq_work_raise(&pair->work);
 }
 
-/* A pair that was removed is freed by the last of its irq works. */
+/* A pair that was removed is freed by its irq work, where that is to run. */
 static void free_when_idle(struct vnet_pair *pair)
 {
-    if (!pair->work.raised && !pair->kick.raised)
+    assert(!pair->kick.raised); /* it was never live, and took no frame */
+    if (!pair->work.raised)
         mem_free(pair);
 }
 
@@ -141,8 +142,6 @@ static void kick_run(struct irq_work *work)
 {
     struct vnet_pair *pair = container_of(work, struct vnet_pair, kick);
 
-    if (pair->state == VNET_REMOVED)
-        free_when_idle(pair);
     if (pair->state != VNET_LIVE)
         return;
     virtio_kick(pair->net->virtio, vnet_tx_index(pair), &pair->tx);
@@ -313,5 +312,5 @@ void vnet_pair_check(const struct vnet_pair *pair)
                                      : VNET_HEADER_SIZE));
     assert(!pair->is_merging || !pair->net->virtio->is_legacy);
     assert(pair->watch_sent <= pair->sent);
-    assert(timer_is_set(&pair->watchdog));
+    assert(timer_is_set(&pair->watchdog) || pair->watch_ns == WATCH_MAX_NS);
 }

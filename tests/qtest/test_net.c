@@ -99,7 +99,7 @@ static void reset_virtio(struct net_device *card)
     while (net->reset.is_wanted || !net->is_up)
         thread_sleep(NS_PER_MS);
     thread_sleep(NS_PER_MS); /* and its queue begins */
-    vnet_check(card);
+    net_check(card);
 }
 
 static void run(const void *arg, struct transcript *out)

@@ -132,7 +132,7 @@ static void test_announcement_while_one_is_under_way(void **state)
     net_model_announce(&model);
     settle();
     assert_int_equal(announcements, 1);
-    vnet_check(card);
+    net_check(card);
     assert_true(net_model_command(&model));
     net_model_announce(&model);
     settle();
@@ -246,7 +246,7 @@ static int exchange_here(void *arg)
             panic("queue %u has received nothing", index);
         packet_put(packet);
     }
-    vnet_check(card);
+    vnet_pair_check(vnet_pair_of(queue));
     return 0;
 }
 

@@ -93,7 +93,7 @@ static void sweep_run(struct fault_plan *plan, void *arg)
             (void)deliver(NULL, 100 + i);
         settle();
         came += receive_all();
-        vnet_check(card);
+        net_check(card);
         if (!has_work)
             time_passes(3 * NS_PER_S);
     }
@@ -379,7 +379,7 @@ static void test_does_not_come_back(void **state)
         assert_int_equal(QUEUE->tx_dropped, 1 + (i != 4));
         assert_null(receive());
         settle();
-        vnet_check(card);
+        net_check(card);
         machine_detach();
     }
 }

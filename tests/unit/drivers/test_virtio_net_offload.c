@@ -19,7 +19,7 @@ static void started_large(uint32_t features)
     card->takes_large = true;
     assert_int_equal(device_dedicate(&card->device, 0), 0);
     QUEUE->wake = wake;
-    vnet_check(card);
+    net_check(card);
 }
 
 /* ---- Features ------------------------------------------------------------ */
@@ -69,7 +69,6 @@ static void test_offloads_by_features(void **state)
         ROW(rows[i].name,
             (uint32_t)model.virtio.accepted == (rows[i].accepted | NETF_MAC));
         ROW(rows[i].name, card->offloads == rows[i].offloads);
-        vnet_check(card);
         net_check(card);
         QUEUE->wake = wake;
         assert_works();
@@ -461,7 +460,7 @@ static void test_frames_in_several_buffers(void **state)
         }
         packet_put(packet);
         assert_int_equal(packet_free_count(), free_count);
-        vnet_check(card);
+        net_check(card);
     }
     assert_int_equal(QUEUE->rx_frames, COUNT_OF(lens));
     assert_works();

@@ -82,7 +82,7 @@ static inline void start(void)
     assert_int_equal(device_dedicate(&card->device, 0), 0);
     QUEUE->wake = wake;
     assert_true((model.virtio.status & 4) != 0);
-    vnet_check(card);
+    net_check(card);
 }
 
 /* Started, over that transport, with these features besides. */
@@ -97,7 +97,7 @@ static inline void started(unsigned transport, uint32_t features)
 /* The device is a part of the machine that goes. */
 static inline void finish(void)
 {
-    vnet_check(card);
+    net_check(card);
     model_set_status(&model.virtio, 0);
     machine_detach();
 }
@@ -177,7 +177,7 @@ static inline void assert_works(void)
     assert_int_equal(packet_len(packet), 200);
     assert_int_equal(packet->data[199], byte_at(199));
     packet_put(packet);
-    vnet_check(card);
+    net_check(card);
 }
 
 #endif
