@@ -2,8 +2,9 @@
  * The virtio entropy device: VIRTIO 1.2, section 5.4. It gives the generators
  * of all CPUs a seed, once, some time after the boot; it belongs to CPU 0.
  *
- * A device that lies, or does not answer, is left alone: then the generators
- * have what the machine gives by itself.
+ * A device that lies, does not answer, or asks to be reset, is left alone: then
+ * the generators have what the machine gives by itself, and random_bytes() says
+ * -EAGAIN where that is nothing.
  */
 #include "drivers/virtio.h"
 #include "kernel/cpu/irq_work.h"
@@ -21,8 +22,7 @@
 
 enum {
     QUEUE_SIZE = 2,
-    LOOKS_MAX = 8,  /* for an interrupt that was lost, ever less often */
-    RESETS_MAX = 3, /* that it may ask for */
+    LOOKS_MAX = 8, /* for an interrupt that was lost, ever less often */
 };
 #define LOOK_NS NS_PER_S
 
@@ -33,7 +33,6 @@ struct virtio_rng {
     struct irq_work work; /* the device has interrupted */
     struct timer watch;
     unsigned looks;
-    unsigned resets;
     bool is_done;    /* the device has been stopped */
     uint8_t *buffer; /* of RANDOM_SEED bytes, which the device writes */
     uint8_t seed[RANDOM_SEED];
@@ -145,7 +144,13 @@ static void rng_irq(void *arg)
 
 /* ---- Starting ------------------------------------------------------------ */
 
-static void changed(struct virtio_device *virtio);
+/* There is nothing else that changes. A reset takes its time, and this is no
+ * thread: a device that has failed is not tried again. */
+static void changed(struct virtio_device *virtio)
+{
+    if (virtio_needs_reset(virtio))
+        give_up(virtio->driver, "asks to be reset");
+}
 
 /* Returns 0, or an error: it is stopped then, and the queue is gone. */
 static int set_up(struct virtio_rng *rng)
@@ -166,20 +171,6 @@ static int set_up(struct virtio_rng *rng)
     virtio_ready(rng->virtio);
     ask(rng);
     return 0;
-}
-
-/* It may want to be reset; there is nothing else that changes. */
-static void changed(struct virtio_device *virtio)
-{
-    struct virtio_rng *rng = virtio->driver;
-    int stopped;
-
-    if (rng->is_done || !virtio_needs_reset(virtio))
-        return;
-    stopped = virtio_stop(virtio);
-    virtio_queue_end(&rng->vq, stopped);
-    if (stopped != 0 || rng->resets++ == RESETS_MAX || set_up(rng) != 0)
-        give_up(rng, "does not come back from a reset");
 }
 
 /* Leave it out, with the reason. */
