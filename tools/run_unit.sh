@@ -1,7 +1,8 @@
 #!/bin/bash
 # Run the test programs given, JOBS of them at a time (one for each processor), a line
 # each, and print the totals of all, which begin with NAME. The whole output of a program
-# is shown only when it fails.
+# is shown only when it fails. One that fails while the machine stood still for a while
+# (tools/stalls.sh) is run again, three times at most; a line says so.
 #
 #   run_unit.sh [--name NAME] PROGRAM...
 export name=unit
@@ -9,13 +10,23 @@ if [ "$1" = --name ]; then
     name="$2"
     shift 2
 fi
+. "${0%/*}/stalls.sh"
+export -f stalls_since
+stalls=$(mktemp)
+export stalls
+stalls_watch "$stalls"
 # Each program starts machines in child processes while contexts of its own live.
 export TSAN_OPTIONS="die_after_fork=0 $TSAN_OPTIONS"
 
 run() { # PROGRAM: prints one line, or more when it fails, in one piece
-    local program="$1" log="$1.log" status ok bad
-    timeout 300 "$program" >"$log" 2>&1 </dev/null
-    status=$?
+    local program="$1" log="$1.log" status ok bad began try longest
+    for try in 1 2 3; do
+        began=$EPOCHREALTIME
+        timeout 300 "$program" >"$log" 2>&1 </dev/null
+        status=$?
+        [ "$status" -ne 0 ] && longest=$(stalls_since "$began" "$stalls") || break
+        printf 'again %s: it failed while the machine stood still (%s)\n' "$program" "$longest"
+    done
     ok=$(grep -c '^\[       OK \]' "$log")
     bad=$(sed -n 's/^ *\([0-9]*\) FAILED TEST(S)$/\1/p' "$log")
     if [ "$status" -ne 0 ] && [ -z "$bad" ]; then
@@ -41,3 +52,6 @@ cat "${counts[@]}" 2>/dev/null | awk -v name="$name" -v programs="$#" '
         printf "%s: %d passed, %d failed\n", name, passed, failed
         exit failed > 0
     }'
+status=$?
+rm -f "$stalls"
+exit $status

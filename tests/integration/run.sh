@@ -18,6 +18,8 @@ work="${WORK:-$build/integration}"
 site="$work/site"
 jobs=2
 
+. tools/stalls.sh
+
 # ---- Tools of the tests ---------------------------------------------------------
 
 die() {
@@ -1257,6 +1259,52 @@ test_qemu_ends() {
     [ $status -eq 1 ] || die "status $status and not the machine's"
 }
 
+# stalls.pl sees that it was stopped. A test program that fails is run again if a stall
+# was seen meanwhile, and only then; three failures are one.
+test_stalls() {
+    local seen="$work/$TEST_NAME.seen" program="$work/$TEST_NAME.program" out i
+    : >"$seen"
+    perl tools/stalls.pl "$seen" &
+    child=$!
+    trap 'kill $child 2>/dev/null' EXIT
+    for i in $(seq 100); do
+        since=$EPOCHREALTIME
+        sleep 0.2
+        pkill -STOP -P $child
+        sleep 1
+        pkill -CONT -P $child
+        sleep 0.2
+        stalls_since "$since" "$seen" && break
+    done
+    [ "$i" -lt 100 ] || die "it sees no stall"
+    stalls_since 9999999999 "$seen" && die "a stall that has not been"
+    cat >"$program" <<'END'
+#!/bin/bash
+# The plan: how often it still fails, and how often a stall is noted then.
+read -r fails stalled <"$0.plan"
+[ "$fails" -le 0 ] && { echo '[       OK ] test'; exit 0; }
+[ "$stalled" -gt 0 ] && echo "1.0 $EPOCHREALTIME" >>"$stalls"
+echo "$((fails - 1)) $((stalled - 1))" >"$0.plan"
+echo ' 1 FAILED TEST(S)'
+exit 1
+END
+    chmod +x "$program"
+    while read -r fails stalled status again; do
+        echo "$fails $stalled" >"$program.plan"
+        out=$(tools/run_unit.sh "$program")
+        [ $? -eq "$status" ] || die "$fails failures, $stalled stalls: not $status: $out"
+        [ "$(grep -c '^again' <<<"$out")" -eq "$again" ] ||
+            die "$fails failures, $stalled stalls: not $again times again: $out"
+    done <<'END'
+0 0 0 0
+1 0 1 0
+1 1 0 1
+2 2 0 2
+2 1 1 1
+3 3 1 3
+END
+}
+
 # ---- What is wrong gets one clear line and a status -----------------------------------------
 
 bad_qemu() { # TEXT CMDLINE OPTIONS...
@@ -1400,8 +1448,15 @@ if [ "$1" = --one ]; then
     TEST_NAME="${2#*:}" TEST_INDEX="${2%%:*}"
     log="$work/$TEST_NAME.log"
     began=$SECONDS
-    ("test_$TEST_NAME") >"$log" 2>&1
-    status=$?
+    # Again, if it failed while the machine stood still.
+    for try in 1 2 3; do
+        since=$EPOCHREALTIME
+        ("test_$TEST_NAME") >"$log" 2>&1
+        status=$?
+        [ $status -ne 0 ] && [ $status -ne 77 ] &&
+            longest=$(stalls_since "$since" "$work/stalls") || break
+        printf 'again %-26s the machine stood still (%s)\n' "$TEST_NAME" "$longest"
+    done
     if [ $status -eq 0 ]; then
         printf 'ok   %-28s %3s s\n' "$TEST_NAME" $((SECONDS - began))
         echo ok >"$work/$TEST_NAME.result"
@@ -1427,6 +1482,7 @@ tools/need.sh build run test || exit 1
 mkdir -p "$work"
 rm -f "$work"/*.result
 make_site
+stalls_watch "$work/stalls"
 if [ $# -gt 0 ]; then
     printf '%s\n' "$@"
 else
