@@ -32,6 +32,7 @@ SRCS-kernel += kernel/thread/thread_memory.c
 SRCS-kernel += kernel/thread/errand.c
 SRCS-kernel += kernel/thread/idle.c
 SRCS-kernel += kernel/thread/sync.c
+SRCS-kernel += kernel/thread/rwlock.c
 SRCS-kernel += kernel/thread/sched.c
 SRCS-kernel += kernel/cpu/exchange.c
 SRCS-kernel += kernel/thread/message.c
