@@ -26,9 +26,9 @@ enum {
 struct e1000_rx_ring {
     struct e1000_desc *desc;
     struct packet **packet; /* by descriptor; NULL: nobody's */
-    unsigned size;
-    unsigned next; /* the next descriptor that the card writes */
-    bool skipping; /* in a frame that is longer than a buffer */
+    unsigned size;          /* a power of 2: places wrap by its mask */
+    unsigned next;          /* the next descriptor that the card writes */
+    bool skipping;          /* in a frame that is longer than a buffer */
 };
 
 /* A ring of `size` descriptors (a power of 2, 8 .. 4096), all of whose buffers
@@ -54,7 +54,7 @@ unsigned e1000_rx_take(struct e1000_rx_ring *ring, struct net_queue *queue,
 /* What the tail register has to be. */
 static inline unsigned e1000_rx_tail(const struct e1000_rx_ring *ring)
 {
-    return (ring->next + ring->size - 1) % ring->size;
+    return (ring->next - 1) & (ring->size - 1);
 }
 
 void e1000_rx_check(const struct e1000_rx_ring *ring);
@@ -74,7 +74,7 @@ struct e1000_tx_ring {
         struct packet *packet; /* by its first descriptor, else NULL */
         unsigned last;         /* its last descriptor */
     } * slot;
-    unsigned size;
+    unsigned size; /* the same */
     unsigned head; /* the first that is not known to be done */
     unsigned tail; /* the next to be given */
     bool has_context;

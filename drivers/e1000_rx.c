@@ -129,7 +129,7 @@ static struct packet *take_one(struct e1000_rx_ring *ring,
     if (is_frame(ring, status, len))
         fresh = packet_get();
     ring->packet[ring->next] = NULL;
-    ring->next = (ring->next + 1) % ring->size;
+    ring->next = (ring->next + 1) & (ring->size - 1);
     if (fresh == NULL) {
         queue->rx_dropped++;
         give(ring, free, packet);

@@ -58,12 +58,12 @@ void e1000_tx_fini(struct e1000_tx_ring *ring)
 
 static unsigned next(const struct e1000_tx_ring *ring, unsigned index)
 {
-    return (index + 1) % ring->size;
+    return (index + 1) & (ring->size - 1);
 }
 
 static unsigned room(const struct e1000_tx_ring *ring)
 {
-    return (ring->head + ring->size - ring->tail - 1) % ring->size;
+    return (ring->head - ring->tail - 1) & (ring->size - 1);
 }
 
 /* ---- What a card can send ------------------------------------------------ */
@@ -295,7 +295,7 @@ bool e1000_tx_add(struct e1000_tx_ring *ring, struct packet *packet)
     put_pieces(ring, packet, pieces, count);
     ring->was_segmented = segmented;
     ring->slot[first].packet = packet;
-    ring->slot[first].last = (ring->tail + ring->size - 1) % ring->size;
+    ring->slot[first].last = (ring->tail - 1) & (ring->size - 1);
     return true;
 }
 

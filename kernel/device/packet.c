@@ -29,17 +29,21 @@ static struct packet_pool *pool_get(struct cpu *cpu)
 
 /* ---- The pool ------------------------------------------------------------ */
 
+/* The most recently used first: its buffer is in the cache. */
+static inline void pool_put(struct packet_pool *pool, struct packet *packet)
+{
+    poison(packet->buf.base, PACKET_SIZE);
+    queue_push_front(&pool->free, &packet->node);
+    pool->free_count++;
+}
+
 /* Nobody has a reference to the packet's buffer any more. */
 static void packet_release(struct buf *buf)
 {
     struct packet *packet = container_of(buf, struct packet, buf);
-    struct packet_pool *pool = cpu_self()->packet_pool;
 
     assert(packet->slice_count == 0);
-    poison(buf->base, PACKET_SIZE);
-    /* The most recently used first: its buffer is in the cache. */
-    queue_push_front(&pool->free, &packet->node);
-    pool->free_count++;
+    pool_put(cpu_self()->packet_pool, packet);
 }
 
 /* A new packet, in the pool. Its slices are written before they are read. */
@@ -55,9 +59,7 @@ static void packet_init(struct packet_pool *pool, struct packet *packet,
     };
     packet->slice_count = 0;
     packet->rest = 0;
-    poison(base, PACKET_SIZE);
-    queue_push_front(&pool->free, &packet->node);
-    pool->free_count++;
+    pool_put(pool, packet);
 }
 
 /* Two buffers make a page, so no buffer crosses one. */
