@@ -3,7 +3,7 @@
  *
  * A transport (virtio_pci.c, virtio_pci_legacy.c, virtio_mmio.c) finds devices
  * and implements the operations; a driver (virtio_blk.c, virtio_net.c,
- * virtio_entropy.c) does not know which one it is. A driver sets a device up,
+ * virtio_rng.c) does not know which one it is. A driver sets a device up,
  * for the first time or again:
  *
  *   virtio_begin()    reset it, agree on features
@@ -71,7 +71,8 @@ struct virtio_transport_ops {
      * end. */
     uint32_t (*config)(struct virtio_device *dev, unsigned offset,
                        unsigned width);
-    /* The configuration's generation; NULL: the transport has none. */
+    /* The configuration's generation; not called of a legacy device, which has
+     * none. */
     uint32_t (*generation)(struct virtio_device *dev);
 
     /* How many interrupt vectors there are, each with a CPU of its own, but at
@@ -260,6 +261,28 @@ static inline void virtio_write64(struct hal_io io, size_t offset,
 {
     hal_io_write32(io, offset, (uint32_t)value);
     hal_io_write32(io, offset + 4, (uint32_t)(value >> 32));
+}
+
+/* Features are a register of 32 bits, and one that selects which half of them
+ * it shows: 4.1.4.3, 4.2.2. */
+static inline uint64_t virtio_read_halves(struct hal_io io, size_t select,
+                                          size_t at)
+{
+    uint64_t low;
+
+    hal_io_write32(io, select, 0);
+    low = hal_io_read32(io, at);
+    hal_io_write32(io, select, 1);
+    return low | (uint64_t)hal_io_read32(io, at) << 32;
+}
+
+static inline void virtio_write_halves(struct hal_io io, size_t select,
+                                       size_t at, uint64_t value)
+{
+    hal_io_write32(io, select, 0);
+    hal_io_write32(io, at, (uint32_t)value);
+    hal_io_write32(io, select, 1);
+    hal_io_write32(io, at, (uint32_t)(value >> 32));
 }
 
 /* Read 1, 2 or 4 bytes at an offset; 0 behind the end of the window. */

@@ -47,7 +47,7 @@ int virtio_config_read(struct virtio_device *dev,
                        const struct virtio_field fields[], unsigned count,
                        uint64_t values[])
 {
-    bool has_generation = dev->ops->generation != NULL;
+    bool has_generation = !dev->is_legacy; /* 4.1.4.10, 4.2.4 */
 
     assert(count > 0);
     memset(values, 0, count * sizeof(values[0]));

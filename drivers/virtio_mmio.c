@@ -57,29 +57,27 @@ static struct virtio_mmio *mmio_of(struct virtio_device *dev)
 static uint64_t get_features(struct virtio_device *dev)
 {
     struct hal_io io = mmio_of(dev)->io;
-    uint64_t features;
 
+    if (!dev->is_legacy)
+        return virtio_read_halves(io, REG_DEVICE_FEATURES_SELECT,
+                                  REG_DEVICE_FEATURES);
     hal_io_write32(io, REG_DEVICE_FEATURES_SELECT, 0);
-    features = hal_io_read32(io, REG_DEVICE_FEATURES);
-    if (dev->is_legacy)
-        return features;
-    hal_io_write32(io, REG_DEVICE_FEATURES_SELECT, 1);
-    return features | (uint64_t)hal_io_read32(io, REG_DEVICE_FEATURES) << 32;
+    return hal_io_read32(io, REG_DEVICE_FEATURES);
 }
 
 static void set_features(struct virtio_device *dev, uint64_t features)
 {
     struct hal_io io = mmio_of(dev)->io;
 
-    hal_io_write32(io, REG_DRIVER_FEATURES_SELECT, 0);
-    hal_io_write32(io, REG_DRIVER_FEATURES, (uint32_t)features);
-    if (dev->is_legacy) {
-        assert(features <= UINT32_MAX);
-        hal_io_write32(io, REG_GUEST_PAGE_SIZE, LEGACY_PAGE);
+    if (!dev->is_legacy) {
+        virtio_write_halves(io, REG_DRIVER_FEATURES_SELECT, REG_DRIVER_FEATURES,
+                            features);
         return;
     }
-    hal_io_write32(io, REG_DRIVER_FEATURES_SELECT, 1);
-    hal_io_write32(io, REG_DRIVER_FEATURES, (uint32_t)(features >> 32));
+    assert(features <= UINT32_MAX);
+    hal_io_write32(io, REG_DRIVER_FEATURES_SELECT, 0);
+    hal_io_write32(io, REG_DRIVER_FEATURES, (uint32_t)features);
+    hal_io_write32(io, REG_GUEST_PAGE_SIZE, LEGACY_PAGE);
 }
 
 static uint8_t get_status(struct virtio_device *dev)
@@ -181,21 +179,6 @@ static const struct virtio_transport_ops mmio_ops = {
     .acknowledge = acknowledge,
 };
 
-/* Version 1: its configuration has no generation: 4.2.4. */
-static const struct virtio_transport_ops mmio_legacy_ops = {
-    .get_features = get_features,
-    .set_features = set_features,
-    .get_status = get_status,
-    .set_status = set_status,
-    .queue_max = queue_max,
-    .queue_setup = queue_setup,
-    .notify = notify,
-    .config = config,
-    .vectors = vectors,
-    .attach = attach,
-    .acknowledge = acknowledge,
-};
-
 /* ---- Finding ------------------------------------------------------------- */
 
 /* Add the device at one place, unless its id is 0: then the place is empty.
@@ -228,7 +211,7 @@ static int device_probe(uint64_t base, size_t size, int irq,
     mmio->io = io;
     mmio->irq = irq;
     mmio->virtio.is_legacy = version == 1;
-    mmio->virtio.ops = version == 1 ? &mmio_legacy_ops : &mmio_ops;
+    mmio->virtio.ops = &mmio_ops;
     mmio->virtio.id = id;
     fmt_print(mmio->virtio.where, sizeof(mmio->virtio.where), "mmio %llx",
               (unsigned long long)base);

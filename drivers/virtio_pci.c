@@ -78,6 +78,12 @@ int virtio_pci_attach(struct virtio_device *dev, unsigned vector, unsigned cpu,
                : pci_attach_line(&pci->function, cpu, fn, arg);
 }
 
+int virtio_pci_vector_set(struct hal_io io, size_t reg, unsigned vector)
+{
+    hal_io_write16(io, reg, (uint16_t)vector);
+    return hal_io_read16(io, reg) == vector ? 0 : -ENODEV;
+}
+
 void virtio_pci_enable(struct virtio_device *dev)
 {
     pci_enable(&virtio_pci_of(dev)->function);
@@ -92,23 +98,16 @@ int virtio_pci_isolate(struct virtio_device *dev)
 
 static uint64_t get_features(struct virtio_device *dev)
 {
-    struct hal_io io = virtio_pci_of(dev)->common;
-    uint64_t features;
-
-    hal_io_write32(io, COMMON_DEVICE_FEATURE_SELECT, 0);
-    features = hal_io_read32(io, COMMON_DEVICE_FEATURE);
-    hal_io_write32(io, COMMON_DEVICE_FEATURE_SELECT, 1);
-    return features | (uint64_t)hal_io_read32(io, COMMON_DEVICE_FEATURE) << 32;
+    return virtio_read_halves(virtio_pci_of(dev)->common,
+                              COMMON_DEVICE_FEATURE_SELECT,
+                              COMMON_DEVICE_FEATURE);
 }
 
 static void set_features(struct virtio_device *dev, uint64_t features)
 {
-    struct hal_io io = virtio_pci_of(dev)->common;
-
-    hal_io_write32(io, COMMON_DRIVER_FEATURE_SELECT, 0);
-    hal_io_write32(io, COMMON_DRIVER_FEATURE, (uint32_t)features);
-    hal_io_write32(io, COMMON_DRIVER_FEATURE_SELECT, 1);
-    hal_io_write32(io, COMMON_DRIVER_FEATURE, (uint32_t)(features >> 32));
+    virtio_write_halves(virtio_pci_of(dev)->common,
+                        COMMON_DRIVER_FEATURE_SELECT, COMMON_DRIVER_FEATURE,
+                        features);
 }
 
 static uint8_t get_status(struct virtio_device *dev)
@@ -129,13 +128,6 @@ static uint16_t queue_max(struct virtio_device *dev, unsigned index)
     return hal_io_read16(io, COMMON_QUEUE_SIZE);
 }
 
-/* A vector that the device takes can be read back: 4.1.5.1.2.2. */
-static int vector_set(struct hal_io io, unsigned reg, unsigned vector)
-{
-    hal_io_write16(io, reg, (uint16_t)vector);
-    return hal_io_read16(io, reg) == vector ? 0 : -ENODEV;
-}
-
 static int queue_setup(struct virtio_device *dev, unsigned index,
                        const struct virtqueue *vq, unsigned vector)
 {
@@ -148,7 +140,7 @@ static int queue_setup(struct virtio_device *dev, unsigned index,
         vector = VIRTIO_PCI_NO_VECTOR;
     hal_io_write16(io, COMMON_QUEUE_SELECT, (uint16_t)index);
     hal_io_write16(io, COMMON_QUEUE_SIZE, vq->size);
-    if (vector_set(io, COMMON_QUEUE_MSIX, vector) != 0)
+    if (virtio_pci_vector_set(io, COMMON_QUEUE_MSIX, vector) != 0)
         return -ENODEV;
     virtio_write64(io, COMMON_QUEUE_DESC, vq_desc_bus(vq));
     virtio_write64(io, COMMON_QUEUE_DRIVER, vq_driver_bus(vq));
@@ -183,7 +175,8 @@ static uint32_t generation(struct virtio_device *dev)
 
 static int config_vector(struct virtio_device *dev, unsigned vector)
 {
-    return vector_set(virtio_pci_of(dev)->common, COMMON_MSIX_CONFIG, vector);
+    return virtio_pci_vector_set(virtio_pci_of(dev)->common, COMMON_MSIX_CONFIG,
+                                 vector);
 }
 
 /* Reading the ISR lowers the line: 4.1.4.5. */

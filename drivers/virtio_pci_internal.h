@@ -47,6 +47,11 @@ int virtio_pci_attach(struct virtio_device *dev, unsigned vector, unsigned cpu,
 void virtio_pci_enable(struct virtio_device *dev);
 int virtio_pci_isolate(struct virtio_device *dev);
 
+/* Write a vector to a register: one that the device takes can be read back
+ * (4.1.5.1.2.2). Returns 0, -ENODEV. */
+must_check int virtio_pci_vector_set(struct hal_io io, size_t reg,
+                                     unsigned vector);
+
 /*
  * Find the legacy interface of a device. Returns 0; -ENOTSUP (it cannot have
  * one), or as pci_map_bar().

@@ -58,13 +58,6 @@ static uint16_t queue_max(struct virtio_device *dev, unsigned index)
     return hal_io_read16(io_of(dev), REG_QUEUE_SIZE);
 }
 
-/* A vector that the device takes can be read back: 4.1.5.1.2.2. */
-static int vector_set(struct virtio_device *dev, unsigned reg, unsigned vector)
-{
-    hal_io_write16(io_of(dev), reg, (uint16_t)vector);
-    return hal_io_read16(io_of(dev), reg) == vector ? 0 : -ENODEV;
-}
-
 static int queue_setup(struct virtio_device *dev, unsigned index,
                        const struct virtqueue *vq, unsigned vector)
 {
@@ -75,7 +68,7 @@ static int queue_setup(struct virtio_device *dev, unsigned index,
         return -ENOMEM;
     hal_io_write16(pci->legacy, REG_QUEUE_SELECT, (uint16_t)index);
     if (pci->interrupts == VIRTIO_PCI_MSIX &&
-        vector_set(dev, REG_QUEUE_VECTOR, vector) != 0)
+        virtio_pci_vector_set(pci->legacy, REG_QUEUE_VECTOR, vector) != 0)
         return -ENODEV;
     hal_io_write32(pci->legacy, REG_QUEUE_PFN, (uint32_t)page);
     return 0;
@@ -98,7 +91,7 @@ static uint32_t config(struct virtio_device *dev, unsigned offset,
 
 static int config_vector(struct virtio_device *dev, unsigned vector)
 {
-    return vector_set(dev, REG_CONFIG_VECTOR, vector);
+    return virtio_pci_vector_set(io_of(dev), REG_CONFIG_VECTOR, vector);
 }
 
 static uint32_t acknowledge(struct virtio_device *dev)
