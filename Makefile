@@ -61,6 +61,9 @@ ONCE := hal/baremetal/boot/% hal/baremetal/firmware/% kernel/base/% kernel/boot/
 	drivers/virtio_rng.c kernel/device/random.c \
 	kernel/device/block.c kernel/device/block_recover.c kernel/device/device.c \
 	kernel/device/partition.c kernel/device/mbr.c kernel/device/gpt.c \
+	kernel/file/mount.c kernel/file/hash.c kernel/file/vfs_lookup.c kernel/file/inode.c \
+	kernel/file/cache.c kernel/file/dentry.c kernel/file/vfs_data.c kernel/file/file_path.c \
+	fs/ext2/group.c fs/ext2/inode.c fs/ext2/ops.c \
 	fs/ext2/super.c apps/webserver/settings.c apps/webserver/main.c net/stack_start.c
 ONCE-metal := -Os
 

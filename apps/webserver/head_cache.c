@@ -27,9 +27,9 @@ const struct http_file *head_cache_find(struct head_cache *cache,
     struct http_file *file =
         &cache->place[stat->inode & (HEAD_CACHE_PLACES - 1)];
 
-    if (file->type != type || file->modified_s != stat->mtime_s ||
+    if (file->type != type || file->modified_s != stat->mtime.s ||
         file->size_bytes != stat->size_bytes) {
-        http_file_describe(file, stat->mtime_s, stat->size_bytes, type);
+        http_file_describe(file, stat->mtime.s, stat->size_bytes, type);
         cache->formatted++;
     }
     http_file_check(file);

@@ -119,7 +119,7 @@ static int open_path(struct responder *responder,
     int status;
 
     assert(len < sizeof(responder->path));
-    status = file_open(responder->path, file);
+    status = file_open(responder->path, FILE_READ, 0, file);
     if (status != 0)
         return status;
     status = file_fstat(*file, stat);
@@ -161,7 +161,7 @@ static void answer_file(struct responder *responder,
         head_cache_find(&responder->heads, stat, responder->path);
     struct http_validators validators = {
         .etag = described->etag,
-        .modified_s = stat->mtime_s,
+        .modified_s = stat->mtime.s,
         .now_s = update_date(responder),
         .size_bytes = stat->size_bytes,
     };

@@ -88,7 +88,7 @@ static uint32_t direct_run(const struct ext2_inode *ext2, uint32_t index,
     return count;
 }
 
-int ext2_bmap(struct vfs_inode *inode, uint64_t index, uint64_t max,
+int ext2_bmap(struct inode *inode, uint64_t index, uint64_t max,
               uint32_t *block, uint32_t *count)
 {
     struct ext2_fs *fs = ext2_of(inode);

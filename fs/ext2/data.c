@@ -16,8 +16,7 @@ static int read_run(struct ext2_fs *fs, uint32_t block, uint32_t in_block,
         fs->cache, ((uint64_t)block << fs->block_shift) + in_block, to, size);
 }
 
-int64_t ext2_read(struct vfs_inode *inode, void *buf, size_t size,
-                  uint64_t offset)
+int64_t ext2_read(struct inode *inode, void *buf, size_t size, uint64_t offset)
 {
     struct ext2_fs *fs = ext2_of(inode);
     char *to = buf;
@@ -57,7 +56,7 @@ static bool is_fast(const struct ext2_fs *fs, const struct ext2_inode *ext2)
     return ext2->sectors == attributes;
 }
 
-int64_t ext2_read_link(struct vfs_inode *inode, char *buf, size_t size)
+int64_t ext2_read_link(struct inode *inode, char *buf, size_t size)
 {
     const struct ext2_inode *ext2 = ext2_inode_of(inode);
     size_t len = (size_t)inode->size_bytes;

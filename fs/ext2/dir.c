@@ -47,8 +47,7 @@ static int entry_parse(const struct ext2_fs *fs, const uint8_t *block,
 }
 
 /* Hold block `index` of a directory, which has no holes. */
-static int block_get(struct vfs_inode *dir, uint64_t index,
-                     struct cache_ref *ref)
+static int block_get(struct inode *dir, uint64_t index, struct cache_ref *ref)
 {
     struct ext2_fs *fs = ext2_of(dir);
     uint32_t block, count;
@@ -84,7 +83,7 @@ static int block_search(const struct ext2_fs *fs, const uint8_t *block,
     return 0;
 }
 
-int ext2_lookup(struct vfs_inode *dir, const char *name, size_t len,
+int ext2_lookup(struct inode *dir, const char *name, size_t len,
                 uint64_t *number)
 {
     struct ext2_fs *fs = ext2_of(dir);
@@ -119,8 +118,8 @@ static bool name_valid(const struct entry *entry)
 static enum file_type type_of(uint8_t type)
 {
     static const enum file_type types[] = {
-        FILE_UNKNOWN, FILE_REGULAR, FILE_DIRECTORY, FILE_OTHER,
-        FILE_OTHER,   FILE_OTHER,   FILE_OTHER,     FILE_SYMLINK,
+        FILE_UNKNOWN, FILE_REGULAR, FILE_DIRECTORY, FILE_CHARACTER,
+        FILE_BLOCK,   FILE_FIFO,    FILE_SOCKET,    FILE_SYMLINK,
     };
 
     return type < COUNT_OF(types) ? types[type] : FILE_UNKNOWN;
@@ -130,7 +129,7 @@ static enum file_type type_of(uint8_t type)
  * Copy the entry at *cursor to `out` and move the cursor past it; after an
  * error it stays. Returns 1, 0 (the entry is unused), or an error.
  */
-static int entry_take(struct vfs_inode *dir, uint64_t *cursor,
+static int entry_take(struct inode *dir, uint64_t *cursor,
                       struct dir_entry *out)
 {
     struct ext2_fs *fs = ext2_of(dir);
@@ -157,8 +156,7 @@ static int entry_take(struct vfs_inode *dir, uint64_t *cursor,
     return status;
 }
 
-int ext2_dir_next(struct vfs_inode *dir, uint64_t *cursor,
-                  struct dir_entry *entry)
+int ext2_dir_next(struct inode *dir, uint64_t *cursor, struct dir_entry *entry)
 {
     while (*cursor < dir->size_bytes) {
         int status = entry_take(dir, cursor, entry);

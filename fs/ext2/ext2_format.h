@@ -61,9 +61,13 @@ enum {
 
     /* i_mode: the type, in its upper 4 bits. */
     MODE_TYPE_SHIFT           = 12,
+    MODE_FIFO                 = 1,
+    MODE_CHARACTER            = 2,
     MODE_DIRECTORY            = 4,
+    MODE_BLOCK                = 6,
     MODE_REGULAR              = 8,
     MODE_SYMLINK              = 10,
+    MODE_SOCKET               = 12,
     MODE_PERMISSIONS          = 0xfff,
 
     /* A directory entry. */

@@ -28,8 +28,9 @@ struct ext2_fs {
     bool is_rev0;
 };
 
-/* vfs_inode.fs_data */
+/* What ext2 has of an inode. */
 struct ext2_inode {
+    struct inode inode; /* first */
     uint16_t mode;
     uint16_t links;
     uint32_t uid;
@@ -43,14 +44,14 @@ struct ext2_inode {
     char fast_link[4 * EXT2_BLOCK_POINTERS]; /* the same bytes */
 };
 
-static inline struct ext2_fs *ext2_of(const struct vfs_inode *inode)
+static inline struct ext2_fs *ext2_of(const struct inode *inode)
 {
     return inode->mount->fs_data;
 }
 
-static inline struct ext2_inode *ext2_inode_of(const struct vfs_inode *inode)
+static inline struct ext2_inode *ext2_inode_of(const struct inode *inode)
 {
-    return inode->fs_data;
+    return container_of(inode, struct ext2_inode, inode);
 }
 
 /* Whether `count` blocks from `block` on lie in the volume, behind the
@@ -82,14 +83,12 @@ must_check int ext2_group_inode_table(struct ext2_fs *fs, uint32_t group,
  * ext2_group_inode_table(). */
 must_check int ext2_groups_check(struct ext2_fs *fs);
 
-/* ---- inode.c: struct vfs_ops --------------------------------------------- */
+/* ---- inode.c: struct fs_ops --------------------------------------------- */
 
-must_check int ext2_inode_load(struct vfs_inode *inode);
-void ext2_inode_drop(struct vfs_inode *inode);
-int ext2_stat(struct vfs_inode *inode, struct file_stat *stat);
+must_check int ext2_inode_load(struct inode *inode);
 
 /* Assert what is true of a loaded inode. */
-void ext2_inode_check(const struct vfs_inode *inode);
+void ext2_inode_check(const struct inode *inode);
 
 /* ---- bmap.c -------------------------------------------------------------- */
 
@@ -99,21 +98,22 @@ void ext2_inode_check(const struct vfs_inode *inode);
  * on the disk, or are holes. Thread; may wait. Returns 0, -EFBIG (beyond triple
  * indirection), -EUCLEAN (outside the volume), or as cache_get().
  */
-must_check int ext2_bmap(struct vfs_inode *inode, uint64_t index, uint64_t max,
+must_check int ext2_bmap(struct inode *inode, uint64_t index, uint64_t max,
                          uint32_t *block, uint32_t *count);
 
-/* ---- data.c: struct vfs_ops ---------------------------------------------- */
+/* ---- data.c: struct fs_ops ---------------------------------------------- */
 
 /* The data of a file of any type, `size` bytes at `offset`. */
-int64_t ext2_read(struct vfs_inode *inode, void *buf, size_t size,
-                  uint64_t offset);
-int64_t ext2_read_link(struct vfs_inode *inode, char *buf, size_t size);
+int64_t ext2_read(struct inode *inode, void *buf, size_t size, uint64_t offset);
+int64_t ext2_read_link(struct inode *inode, char *buf, size_t size);
 
-/* ---- dir.c: struct vfs_ops ----------------------------------------------- */
+/* ---- dir.c --------------------------------------------------------------- */
 
-int ext2_lookup(struct vfs_inode *dir, const char *name, size_t len,
+/* Find a name; returns as fs_ops.lookup(), with the number of its inode. */
+int ext2_lookup(struct inode *dir, const char *name, size_t len,
                 uint64_t *number);
-int ext2_dir_next(struct vfs_inode *dir, uint64_t *cursor,
-                  struct dir_entry *entry);
+
+/* fs_ops.readdir() */
+int ext2_dir_next(struct inode *dir, uint64_t *cursor, struct dir_entry *entry);
 
 #endif

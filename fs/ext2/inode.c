@@ -14,8 +14,16 @@ static enum file_type type_of(uint16_t mode)
         return FILE_REGULAR;
     case MODE_SYMLINK:
         return FILE_SYMLINK;
+    case MODE_FIFO:
+        return FILE_FIFO;
+    case MODE_CHARACTER:
+        return FILE_CHARACTER;
+    case MODE_BLOCK:
+        return FILE_BLOCK;
+    case MODE_SOCKET:
+        return FILE_SOCKET;
     default:
-        return FILE_OTHER;
+        return FILE_UNKNOWN;
     }
 }
 
@@ -39,7 +47,7 @@ static void parse(const uint8_t *raw, struct ext2_inode *out)
 }
 
 /* What the rest of ext2 relies on. Returns 0, -EUCLEAN. */
-static int validate(const struct ext2_fs *fs, const struct vfs_inode *inode,
+static int validate(const struct ext2_fs *fs, const struct inode *inode,
                     const struct ext2_inode *ext2)
 {
     if (ext2->links == 0 || ext2->mode == 0)
@@ -59,7 +67,7 @@ static int validate(const struct ext2_fs *fs, const struct vfs_inode *inode,
     }
 }
 
-void ext2_inode_check(const struct vfs_inode *inode)
+void ext2_inode_check(const struct inode *inode)
 {
     const struct ext2_fs *fs = ext2_of(inode);
     const struct ext2_inode *ext2 = ext2_inode_of(inode);
@@ -88,10 +96,25 @@ static int locate(struct ext2_fs *fs, uint64_t number, uint64_t *offset)
     return 0;
 }
 
-int ext2_inode_load(struct vfs_inode *inode)
+/* Tell the VFS what it is. */
+static void publish(struct inode *inode)
+{
+    const struct ext2_inode *ext2 = ext2_inode_of(inode);
+
+    inode->mode = ext2->mode & MODE_PERMISSIONS;
+    inode->links = ext2->links;
+    inode->uid = ext2->uid;
+    inode->gid = ext2->gid;
+    inode->blocks = ext2->sectors;
+    inode->atime.s = ext2->atime_s;
+    inode->mtime.s = ext2->mtime_s;
+    inode->ctime.s = ext2->ctime_s;
+}
+
+int ext2_inode_load(struct inode *inode)
 {
     struct ext2_fs *fs = ext2_of(inode);
-    struct ext2_inode *ext2;
+    struct ext2_inode *ext2 = ext2_inode_of(inode);
     uint8_t raw[EXT2_INODE_SIZE_MIN];
     uint64_t offset;
     int status = locate(fs, inode->number, &offset);
@@ -100,45 +123,15 @@ int ext2_inode_load(struct vfs_inode *inode)
         status = cache_read(fs->cache, offset, raw, sizeof(raw));
     if (status != 0)
         return status;
-    ext2 = mem_alloc(sizeof(*ext2));
-    if (ext2 == NULL)
-        return -ENOMEM;
     parse(raw, ext2);
     inode->type = type_of(ext2->mode);
     inode->size_bytes = le32_get(raw + INODE_SIZE);
     if (inode->type == FILE_REGULAR && !fs->is_rev0)
         inode->size_bytes |= (uint64_t)le32_get(raw + INODE_SIZE_HIGH) << 32;
     status = validate(fs, inode, ext2);
-    if (status != 0) {
-        mem_free(ext2);
+    if (status != 0)
         return status;
-    }
-    inode->fs_data = ext2;
+    publish(inode);
     ext2_inode_check(inode);
-    return 0;
-}
-
-void ext2_inode_drop(struct vfs_inode *inode)
-{
-    mem_free(inode->fs_data);
-}
-
-int ext2_stat(struct vfs_inode *inode, struct file_stat *stat)
-{
-    const struct ext2_inode *ext2 = ext2_inode_of(inode);
-
-    *stat = (struct file_stat){
-        .inode = inode->number,
-        .type = inode->type,
-        .mode = ext2->mode & MODE_PERMISSIONS,
-        .links = ext2->links,
-        .uid = ext2->uid,
-        .gid = ext2->gid,
-        .size_bytes = inode->size_bytes,
-        .blocks = ext2->sectors,
-        .atime_s = ext2->atime_s,
-        .mtime_s = ext2->mtime_s,
-        .ctime_s = ext2->ctime_s,
-    };
     return 0;
 }

@@ -5,7 +5,7 @@
 #include <torc/log.h>
 #include <torc/memory.h>
 
-static void ext2_unmount(struct vfs_mount *mount)
+static void ext2_unmount(struct mount *mount)
 {
     struct ext2_fs *fs = mount->fs_data;
 
@@ -13,34 +13,36 @@ static void ext2_unmount(struct vfs_mount *mount)
     mem_free(fs);
 }
 
-static void ext2_check(const struct vfs_mount *mount)
+static void ext2_check(const struct mount *mount)
 {
     const struct ext2_fs *fs = mount->fs_data;
 
     ext2_super_check(fs);
     cache_check(fs->cache);
-    list_for_each (node, &mount->inodes) {
-        const struct vfs_inode *inode =
-            container_of(node, struct vfs_inode, link);
-
-        if (!inode->loading)
-            ext2_inode_check(inode);
-    }
 }
 
-static const struct vfs_ops ext2_ops = {
-    .inode_load = ext2_inode_load,
-    .inode_drop = ext2_inode_drop,
-    .lookup = ext2_lookup,
+static int lookup(struct inode *dir, const struct name *name,
+                  struct inode **out)
+{
+    uint64_t number;
+    int status = ext2_lookup(dir, name->text, name->len, &number);
+
+    return status != 0 ? status : inode_get(dir->mount, number, out);
+}
+
+static const struct fs_ops ext2_ops = {
+    .inode_size = sizeof(struct ext2_inode),
+    .inode_read = ext2_inode_load,
+    .lookup = lookup,
     .read = ext2_read,
-    .dir_next = ext2_dir_next,
-    .read_link = ext2_read_link,
-    .stat = ext2_stat,
+    .readdir = ext2_dir_next,
+    .readlink = ext2_read_link,
     .unmount = ext2_unmount,
     .check = ext2_check,
+    .inode_check = ext2_inode_check,
 };
 
-static int ext2_mount(struct vfs_mount *mount)
+static int ext2_mount(struct mount *mount)
 {
     const char *name = mount->open.dev->device.name;
     struct ext2_fs *fs = mem_alloc_zeroed(sizeof(*fs));
@@ -64,6 +66,7 @@ static int ext2_mount(struct vfs_mount *mount)
     mount->ops = &ext2_ops;
     mount->root_number = EXT2_ROOT_INODE;
     mount->fs_data = fs;
+    mount->is_read_only = true;
     log_info("%s: ext2, %u blocks of %u bytes, read-only", name,
              fs->blocks_count, fs->block_size);
     return 0;

@@ -23,7 +23,17 @@ enum file_type {
     FILE_REGULAR,
     FILE_DIRECTORY,
     FILE_SYMLINK,
-    FILE_OTHER, /* device, fifo, socket */
+    FILE_FIFO,
+    FILE_SOCKET,
+    FILE_CHARACTER, /* a device */
+    FILE_BLOCK,     /* a device */
+};
+
+/* A moment: seconds since 1970, UTC, which may be negative, and nanoseconds
+ * after that. */
+struct file_time {
+    int64_t s;
+    uint32_t ns;
 };
 
 struct file_stat {
@@ -34,10 +44,11 @@ struct file_stat {
     uint32_t uid;
     uint32_t gid;
     uint64_t size_bytes;
-    uint64_t blocks; /* of 512 bytes */
-    int64_t atime_s;
-    int64_t mtime_s; /* seconds since 1970, UTC */
-    int64_t ctime_s;
+    uint64_t blocks;        /* of 512 bytes */
+    struct file_time atime; /* read last */
+    struct file_time mtime; /* written last */
+    struct file_time ctime; /* anything of it changed last */
+    struct file_time btime; /* made; all zero: the file system does not say */
 };
 
 struct file;
@@ -57,20 +68,36 @@ must_check int file_mount(struct device *device, const char *path,
 /* Unmount. Returns 0, -EINVAL (nothing mounted there), -EBUSY (in use). */
 must_check int file_unmount(const char *path);
 
-/*
- * Open a regular file or directory for reading; symbolic links are followed.
- * `path` is absolute. Returns 0 and *out, -EINVAL (not absolute), -ENOENT,
- * -ENOTDIR, -ELOOP, -ENAMETOOLONG, -EIO, -EUCLEAN, -ENOMEM.
- */
-must_check int file_open(const char *path, struct file **out);
+enum file_open_flags {
+    FILE_READ = 1,
+    FILE_WRITE = 2,
+    FILE_DIRECTORY_ONLY = 4, /* -ENOTDIR for anything else */
+    FILE_NOFOLLOW = 8,       /* -ELOOP for a symbolic link */
+};
 
-/* Read at the file's position, or at `offset`; 0 is the end of the file. */
+/*
+ * Open a file; symbolic links are followed. `path` is absolute. `flags` are of
+ * enum file_open_flags. A directory is opened for reading only.
+ * Returns 0 and *out, -EINVAL (not absolute), -ENOENT, -ENOTDIR, -EISDIR (a
+ * directory, for writing), -EROFS, -ELOOP, -ENAMETOOLONG, -EIO, -EUCLEAN,
+ * -ENOMEM.
+ */
+must_check static inline int file_open(const char *path, unsigned flags,
+                                       uint32_t mode, struct file **out);
+
+/* Read at the file's position, or at `offset`; 0 is the end of the file.
+ * -EBADF: it is not open for reading. */
 must_check int64_t file_read(struct file *file, void *buf, size_t size);
 must_check int64_t file_read_at(struct file *file, void *buf, size_t size,
                                 uint64_t offset);
 
-/* Set the position, which may be past the end. Returns 0. */
-int file_seek(struct file *file, uint64_t offset);
+/*
+ * Set the position, which may be past the end: `offset` is from the begin of
+ * the file, from the position, or from the end. Returns the new position,
+ * -EINVAL (it would be negative), -EOVERFLOW.
+ */
+enum file_seek { FILE_SEEK_SET, FILE_SEEK_CUR, FILE_SEEK_END };
+int64_t file_seek(struct file *file, int64_t offset, enum file_seek whence);
 
 /* What the open file is; fills *stat. Returns 0, -EIO. */
 must_check int file_fstat(struct file *file, struct file_stat *stat);
@@ -97,5 +124,19 @@ struct dir_entry {
 must_check int dir_read(struct file *dir, struct dir_entry *entry);
 
 void file_close(struct file *file);
+
+/* ---- Not for the caller -------------------------------------------------- */
+
+/* The ways of file_open(): an image without files that it makes is without the
+ * code that makes them. */
+must_check int file_open_existing(const char *path, unsigned flags,
+                                  struct file **out);
+
+must_check static inline int file_open(const char *path, unsigned flags,
+                                       uint32_t mode, struct file **out)
+{
+    (void)mode;
+    return file_open_existing(path, flags, out);
+}
 
 #endif

@@ -297,7 +297,7 @@ static void walk_path(struct ext2_walk *walk, const char *path, unsigned depth)
         walk_error(walk, (int)file_read_link(path, link, sizeof(link)));
     /* A link may lead nowhere: that is no damage. */
     if (status == 0 && stat.type != FILE_SYMLINK) {
-        status = file_open(path, &file);
+        status = file_open(path, FILE_READ, 0, &file);
         walk_error(walk, status);
     } else {
         status = -1;

@@ -98,10 +98,10 @@ uint64_t time_wall_ns(void)
 
 /* ---- Files --------------------------------------------------------------- */
 
-#define file_open    world_file_open
-#define file_fstat   world_file_fstat
-#define file_read_at world_file_read_at
-#define file_close   world_file_close
+#define file_open_existing world_file_open_existing
+#define file_fstat         world_file_fstat
+#define file_read_at       world_file_read_at
+#define file_close         world_file_close
 #include <torc/file.h>
 
 struct file {
@@ -133,7 +133,7 @@ static const struct file files_at_first[] = {
     {.path = "/www/bare",           .type = FILE_DIRECTORY},
     {.path = "/www/odd",            .type = FILE_DIRECTORY},
     {.path = "/www/odd/index.html", .type = FILE_DIRECTORY},
-    {.path = "/www/fifo",           .type = FILE_OTHER},
+    {.path = "/www/fifo",           .type = FILE_FIFO},
     {.path = "/www/nodir",          .open_error = -ENOTDIR},
     {.path = "/www/long",           .open_error = -ENAMETOOLONG},
     {.path = "/www/loop",           .open_error = -ELOOP},
@@ -165,10 +165,11 @@ static inline char file_byte(const struct file *file, uint64_t at)
     return (char)(at * 7 + (at >> 8) * 13 + file->size);
 }
 
-int file_open(const char *path, struct file **out)
+int file_open_existing(const char *path, unsigned flags, struct file **out)
 {
     struct file *file = file_named(path);
 
+    assert_int_equal(flags, FILE_READ);
     if (file == NULL)
         return -ENOENT;
     if (file->open_error != 0)
@@ -185,7 +186,7 @@ int file_fstat(struct file *file, struct file_stat *stat)
     *stat = (struct file_stat){.inode = file->inode,
                                .type = file->type,
                                .size_bytes = file->size,
-                               .mtime_s = file->mtime_s};
+                               .mtime = {.s = file->mtime_s}};
     return 0;
 }
 

@@ -106,7 +106,7 @@ static void file_check(const char *path, const struct file_stat *stat)
 {
     struct file *file;
 
-    must(file_open(path, &file) == 0);
+    must(file_open(path, FILE_READ, 0, &file) == 0);
     piece_check(file, 0, stat->size_bytes);
     piece_check(file, 12 * 1024 - 5, stat->size_bytes);
     piece_check(file, stat->size_bytes / 2, stat->size_bytes);
@@ -138,7 +138,7 @@ static bool is_repeated(const char *path, const char *name, unsigned index)
     bool repeated = false;
     struct file *dir;
 
-    must(file_open(path, &dir) == 0);
+    must(file_open(path, FILE_READ, 0, &dir) == 0);
     for (unsigned i = 0; i < index && !repeated; i++) {
         must(dir_read(dir, &entry) == 1);
         repeated = strcmp(entry.name, name) == 0;
@@ -174,7 +174,7 @@ static void directory_check(const char *path, unsigned depth)
     unsigned index = 0;
     int status;
 
-    must(file_open(path[0] == '\0' ? "/" : path, &dir) == 0);
+    must(file_open(path[0] == '\0' ? "/" : path, FILE_READ, 0, &dir) == 0);
     while ((status = dir_read(dir, entry)) == 1 && entries < ENTRIES_MAX) {
         entries++;
         entry_check(path, entry, index++, depth);

@@ -24,9 +24,8 @@ static const struct file_system *const file_systems[] = {&ext2_file_system,
                                                          NULL};
 static struct ramblk disk;
 static uint8_t *image;
-static struct vfs_inode *root;
+static struct inode *root;
 static struct ext2_inode ext2;
-static struct vfs_inode inode;
 
 /* Entry `at` of the table in block `table`. */
 static void entry_put(uint32_t table, uint32_t at, uint32_t block)
@@ -63,15 +62,15 @@ static int setup(void **state)
         return -1;
     ext2 = (struct ext2_inode){.links = 1, .mode = 0x81a4};
     memcpy(ext2.block, direct, sizeof(direct));
-    inode = (struct vfs_inode){
-        .mount = root->mount, .type = FILE_REGULAR, .fs_data = &ext2};
+    ext2.inode.mount = root->mount;
+    ext2.inode.type = FILE_REGULAR;
     return 0;
 }
 
 static int teardown(void **state)
 {
     (void)state;
-    vfs_put(root);
+    inode_put(root);
     if (file_unmount("/") != 0)
         return -1;
     machine_detach();
@@ -120,8 +119,8 @@ static void test_bmap_runs(void **state)
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         uint32_t block = 1, count = 0;
 
-        ROW(rows[i].name,
-            ext2_bmap(&inode, rows[i].index, rows[i].max, &block, &count) == 0);
+        ROW(rows[i].name, ext2_bmap(&ext2.inode, rows[i].index, rows[i].max,
+                                    &block, &count) == 0);
         ROW(rows[i].name, block == rows[i].block);
         ROW(rows[i].name, count == rows[i].count);
     }
@@ -134,7 +133,7 @@ static void test_bmap_beyond_the_last_level(void **state)
 
     (void)state;
     for (size_t i = 0; i < COUNT_OF(indices); i++)
-        assert_int_equal(ext2_bmap(&inode, indices[i], 1, &block, &count),
+        assert_int_equal(ext2_bmap(&ext2.inode, indices[i], 1, &block, &count),
                          -EFBIG);
     assert_int_equal(block, 7);
     assert_int_equal(count, 7);
@@ -182,8 +181,8 @@ static void test_bmap_outside_the_volume(void **state)
             else
                 entry_put(places[p].table, 0, values[v].value);
             memset(image + 1023 * 1024, 0, 1024); /* a table of holes */
-            ROW(values[v].name, ext2_bmap(&inode, places[p].index, 1, &block,
-                                          &count) == values[v].status);
+            ROW(values[v].name, ext2_bmap(&ext2.inode, places[p].index, 1,
+                                          &block, &count) == values[v].status);
         }
     }
 }
@@ -196,9 +195,9 @@ static void test_bmap_run_across_the_end(void **state)
     ext2.block[0] = 1022;
     ext2.block[1] = 1023;
     ext2.block[2] = 1024;
-    assert_int_equal(ext2_bmap(&inode, 0, 2, &block, &count), 0);
+    assert_int_equal(ext2_bmap(&ext2.inode, 0, 2, &block, &count), 0);
     assert_int_equal(count, 2);
-    assert_int_equal(ext2_bmap(&inode, 0, 3, &block, &count), -EUCLEAN);
+    assert_int_equal(ext2_bmap(&ext2.inode, 0, 3, &block, &count), -EUCLEAN);
 }
 
 int main(void)

@@ -300,7 +300,7 @@ static void test_ext2_reads_no_block_more(void **state)
     le32_put(inode + 44, 1023);
     le32_put(inode + 48, 1024);
     assert_int_equal(mount(), 0);
-    assert_int_equal(file_open("/file", &file), 0);
+    assert_int_equal(file_open("/file", FILE_READ, 0, &file), 0);
     for (size_t i = 0; i < COUNT_OF(rows); i++)
         assert_int_equal(file_read_at(file, buf, rows[i].size, rows[i].offset),
                          rows[i].got);
@@ -310,7 +310,7 @@ static void test_ext2_reads_no_block_more(void **state)
     /* The same in two pieces. */
     le32_put(inode + 40, 500);
     assert_int_equal(mount(), 0);
-    assert_int_equal(file_open("/file", &file), 0);
+    assert_int_equal(file_open("/file", FILE_READ, 0, &file), 0);
     assert_int_equal(file_read_at(file, buf, 2048, 0), 2048);
     assert_int_equal(file_read_at(file, buf, 2049, 0), 1024);
     file_close(file);
@@ -320,22 +320,22 @@ static void test_ext2_reads_no_block_more(void **state)
 /* What was read at mounting must be read again; then the disk fails once. */
 static void test_ext2_descriptor_cannot_be_read(void **state)
 {
-    struct vfs_inode *root, inode = {.number = 11};
+    struct ext2_inode ext2 = {.inode = {.number = 11}};
+    struct inode *root;
     struct ext2_fs *fs;
 
     (void)state;
     ext2_bench_mend();
     assert_int_equal(mount(), 0);
     assert_int_equal(vfs_walk("/", true, &root), 0);
-    inode.mount = root->mount;
+    ext2.inode.mount = root->mount;
     fs = ext2_of(root);
     cache_destroy(fs->cache);
     assert_int_equal(cache_create(&root->mount->open, &fs->cache), 0);
     ext2_volume.disk.fail_at = 1;
-    assert_int_equal(ext2_inode_load(&inode), -EIO);
-    assert_int_equal(ext2_inode_load(&inode), 0);
-    ext2_inode_drop(&inode);
-    vfs_put(root);
+    assert_int_equal(ext2_inode_load(&ext2.inode), -EIO);
+    assert_int_equal(ext2_inode_load(&ext2.inode), 0);
+    inode_put(root);
     unmount();
 }
 
@@ -368,7 +368,7 @@ static int list(void)
     int status, count = 0;
 
     assert_int_equal(mount(), 0);
-    assert_int_equal(file_open("/dir", &dir), 0);
+    assert_int_equal(file_open("/dir", FILE_READ, 0, &dir), 0);
     while ((status = dir_read(dir, &entry)) == 1)
         count++;
     file_close(dir);
@@ -436,8 +436,9 @@ static void test_ext2_directory_with_a_hole(void **state)
 static void test_ext2_entry_types(void **state)
 {
     static const enum file_type types[] = {
-        FILE_UNKNOWN, FILE_REGULAR, FILE_DIRECTORY, FILE_OTHER,   FILE_OTHER,
-        FILE_OTHER,   FILE_OTHER,   FILE_SYMLINK,   FILE_UNKNOWN, FILE_UNKNOWN};
+        FILE_UNKNOWN, FILE_REGULAR, FILE_DIRECTORY, FILE_CHARACTER,
+        FILE_BLOCK,   FILE_FIFO,    FILE_SOCKET,    FILE_SYMLINK,
+        FILE_UNKNOWN, FILE_UNKNOWN};
     struct dir_entry entry;
     struct file *dir;
 
@@ -446,7 +447,7 @@ static void test_ext2_entry_types(void **state)
         ext2_bench_mend();
         dir_block()[7] = (uint8_t)type;
         assert_int_equal(mount(), 0);
-        assert_int_equal(file_open("/dir", &dir), 0);
+        assert_int_equal(file_open("/dir", FILE_READ, 0, &dir), 0);
         assert_int_equal(dir_read(dir, &entry), 1);
         assert_int_equal(entry.type, types[type]);
         file_close(dir);
@@ -470,7 +471,7 @@ static void test_ext2_entries_without_types(void **state)
     }
     ext2_bench_mend();
     assert_int_equal(mount(), 0);
-    assert_int_equal(file_open("/dir", &dir), 0);
+    assert_int_equal(file_open("/dir", FILE_READ, 0, &dir), 0);
     assert_int_equal(dir_read(dir, &entry), 1);
     assert_int_equal(entry.type, FILE_UNKNOWN);
     file_close(dir);

@@ -293,7 +293,7 @@ static void test_ext2_cursor_stays_at_a_bad_entry(void **state)
     ext2_bench_mend();
     ext2_volume.work[block * 1024 + 12 + 8] = '/';
     assert_int_equal(file_mount(&ext2_volume.disk.block.device, "/", NULL), 0);
-    assert_int_equal(file_open("/dir", &dir), 0);
+    assert_int_equal(file_open("/dir", FILE_READ, 0, &dir), 0);
     assert_int_equal(dir_read(dir, &entry), 1);
     assert_string_equal(entry.name, ".");
     assert_int_equal(dir_read(dir, &entry), -EUCLEAN);
@@ -322,7 +322,7 @@ static void test_ext2_read_up_to_an_error(void **state)
         le32_put(raw + 44, row == 0 ? 70000 : 1000);
         assert_int_equal(file_mount(&ext2_volume.disk.block.device, "/", NULL),
                          0);
-        assert_int_equal(file_open("/file", &file), 0);
+        assert_int_equal(file_open("/file", FILE_READ, 0, &file), 0);
         assert_int_equal(file_read(file, buf, 1), 1);
         ext2_volume.disk.fail_from = row == 0 ? 0 : 1;
         assert_int_equal(file_read_at(file, buf, 20000, 100), 924);
@@ -413,9 +413,9 @@ static void test_ext2_stat_fields(void **state)
     assert_int_equal(stat.links, 7);
     assert_int_equal(stat.size_bytes, 20000);
     assert_int_equal(stat.blocks, 0x313233);
-    assert_int_equal(stat.atime_s, 0x41424344);
-    assert_int_equal(stat.ctime_s, 0x51525354);
-    assert_int_equal(stat.mtime_s, (int32_t)0xe1626364);
+    assert_int_equal(stat.atime.s, 0x41424344);
+    assert_int_equal(stat.ctime.s, 0x51525354);
+    assert_int_equal(stat.mtime.s, (int32_t)0xe1626364);
     assert_int_equal(file_unmount("/"), 0);
 }
 

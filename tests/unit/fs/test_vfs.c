@@ -82,7 +82,7 @@ static int read_path(const char *path, char text[16])
 {
     struct file *file;
     int64_t got;
-    int status = file_open(path, &file);
+    int status = file_open(path, FILE_READ, 0, &file);
 
     text[0] = '\0';
     if (status != 0)
@@ -173,7 +173,7 @@ static void test_vfs_name_limits(void **state)
     memcpy(path, "/to_b", 5);
     strcpy(path + FILE_PATH_MAX - 2, "f");
     assert_int_equal(read_path(path, text), 0);
-    memcpy(path, "/a/b/up", 7);
+    memcpy(path, "/abs/", 5);
     assert_int_equal(read_path(path, text), -ENAMETOOLONG);
 }
 
@@ -234,7 +234,7 @@ static void test_vfs_mounts(void **state)
     assert_int_equal(read_path("/a/../mnt/to_f", text), 0);
     assert_string_equal(text, "second");
     assert_int_equal(file_unmount("/mnt/a"), -EINVAL);
-    assert_int_equal(file_open("/mnt/f", &file), 0);
+    assert_int_equal(file_open("/mnt/f", FILE_READ, 0, &file), 0);
     assert_int_equal(file_unmount("/mnt"), -EBUSY);
     assert_int_equal(file_unmount("/"), -EBUSY); /* it is covered */
     file_close(file);
@@ -408,7 +408,7 @@ static void test_file_position(void **state)
     char buf[8];
 
     (void)state;
-    assert_int_equal(file_open("/f", &file), 0);
+    assert_int_equal(file_open("/f", FILE_READ, 0, &file), 0);
     assert_int_equal(file_read(file, buf, 2), 2);
     assert_memory_equal(buf, "ro", 2);
     assert_int_equal(file_read_at(file, buf, 8, 1), 3);
@@ -416,9 +416,20 @@ static void test_file_position(void **state)
     assert_int_equal(file_read(file, buf, 8), 2);
     assert_memory_equal(buf, "ot", 2);
     assert_int_equal(file_read(file, buf, 8), 0);
-    assert_int_equal(file_seek(file, 3), 0);
+    assert_int_equal(file_seek(file, 3, FILE_SEEK_SET), 3);
     assert_int_equal(file_read(file, buf, 8), 1);
-    assert_int_equal(file_seek(file, UINT64_MAX), 0);
+    assert_int_equal(file_seek(file, INT64_MAX, FILE_SEEK_SET), INT64_MAX);
+    assert_int_equal(file_read(file, buf, 8), 0);
+    assert_int_equal(file_seek(file, 1, FILE_SEEK_CUR), -EOVERFLOW);
+    assert_int_equal(file_seek(file, -2, FILE_SEEK_END), 2);
+    assert_int_equal(file_seek(file, -3, FILE_SEEK_CUR), -EINVAL);
+    assert_int_equal(file_read(file, buf, 8), 2);
+    assert_memory_equal(buf, "ot", 2);
+    assert_int_equal(file_seek(file, -1, FILE_SEEK_CUR), 3);
+    assert_int_equal(file_seek(file, -5, FILE_SEEK_END), -EINVAL);
+    assert_int_equal(file_seek(file, -1, FILE_SEEK_SET), -EINVAL);
+    assert_int_equal(file_read(file, buf, 8), 1);
+    assert_int_equal(file_seek(file, 100, FILE_SEEK_END), 104);
     assert_int_equal(file_read(file, buf, 8), 0);
     assert_int_equal(file_read_at(file, buf, 0, 0), 0);
     file_close(file);
@@ -431,12 +442,44 @@ static void test_file_directory_is_no_file(void **state)
     char buf[8];
 
     (void)state;
-    assert_int_equal(file_open("/a", &file), 0);
+    assert_int_equal(file_open("/a", FILE_READ, 0, &file), 0);
     assert_int_equal(file_read(file, buf, 8), -EISDIR);
     file_close(file);
-    assert_int_equal(file_open("/f", &file), 0);
+    assert_int_equal(file_open("/f", FILE_READ, 0, &file), 0);
     assert_int_equal(dir_read(file, &entry), -ENOTDIR);
     file_close(file);
+}
+
+static void test_file_open_flags(void **state)
+{
+    static const struct {
+        const char *path;
+        unsigned flags;
+        int status;
+    } rows[] = {
+        {"/f", FILE_READ, 0},
+        {"/a", FILE_READ, 0},
+        {"/f", FILE_READ | FILE_DIRECTORY_ONLY, -ENOTDIR},
+        {"/a", FILE_READ | FILE_DIRECTORY_ONLY, 0},
+        {"/to_f", FILE_READ | FILE_NOFOLLOW, -ELOOP},
+        {"/to_b", FILE_READ | FILE_NOFOLLOW, -ELOOP},
+        {"/to_b", FILE_READ | FILE_NOFOLLOW | FILE_DIRECTORY_ONLY, -ENOTDIR},
+        {"/to_b/", FILE_READ | FILE_NOFOLLOW, 0},
+        {"/to_b/f", FILE_READ | FILE_NOFOLLOW, 0},
+        {"/f", FILE_WRITE, -EROFS},
+        {"/f", FILE_READ | FILE_WRITE, -EROFS},
+        {"/a", FILE_READ | FILE_WRITE, -EISDIR},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct file *file;
+
+        ROW(rows[i].path,
+            file_open(rows[i].path, rows[i].flags, 0, &file) == rows[i].status);
+        if (rows[i].status == 0)
+            file_close(file);
+    }
 }
 
 static void test_file_without_mounts(void **state)
@@ -445,7 +488,7 @@ static void test_file_without_mounts(void **state)
 
     (void)state;
     assert_int_equal(file_unmount("/"), 0);
-    assert_int_equal(file_open("/f", &file), -ENOENT);
+    assert_int_equal(file_open("/f", FILE_READ, 0, &file), -ENOENT);
     disks[0].block.device.owner = 7; /* another CPU's */
     assert_int_equal(file_mount(&disks[0].block.device, "/", NULL), -EXDEV);
     disks[0].block.device.owner = 0;
@@ -467,7 +510,7 @@ static int use_foreign(void *arg)
         return 1;
     if (file_read(foreign_file, buf, 8) != -EXDEV)
         return 2;
-    if (file_seek(foreign_file, 2) != -EXDEV)
+    if (file_seek(foreign_file, 2, FILE_SEEK_SET) != -EXDEV)
         return 3;
     if (file_fstat(foreign_file, &stat) != -EXDEV)
         return 4;
@@ -492,8 +535,8 @@ static int two_cpus(void *arg)
     ramblk_init(&disks[1], images[1], size);
     if (file_mount(&disks[0].block.device, "/", NULL) != 0)
         return 10;
-    if (file_open("/f", &foreign_file) != 0 ||
-        file_open("/a", &foreign_dir) != 0)
+    if (file_open("/f", FILE_READ, 0, &foreign_file) != 0 ||
+        file_open("/a", FILE_READ, 0, &foreign_dir) != 0)
         return 11;
     status = remote_call(1, use_foreign, NULL);
     if (status != 0)
@@ -531,6 +574,7 @@ int main(void)
         cmocka_unit_test(test_vfs_disk_and_its_partition),
         cmocka_unit_test(test_file_position),
         cmocka_unit_test(test_file_directory_is_no_file),
+        cmocka_unit_test(test_file_open_flags),
         cmocka_unit_test(test_file_without_mounts),
         cmocka_unit_test(test_file_of_another_cpu),
     };

@@ -1,0 +1,29 @@
+/* What an open file is, for the files that implement <torc/file.h>. */
+#ifndef TORC_KERNEL_FILE_INTERNAL_H
+#define TORC_KERNEL_FILE_INTERNAL_H
+
+#include "kernel/cpu/percpu.h"
+#include "kernel/file/vfs_internal.h"
+
+struct file {
+    /* constant: */
+    struct inode *inode; /* held */
+    unsigned cpu;
+    unsigned flags; /* of file_open() */
+    /* owner CPU only: */
+    uint64_t offset; /* bytes; of a directory: the cursor of vfs_readdir() */
+};
+
+/* Whether the file belongs to the calling CPU. The one place where a call that
+ * comes from another CPU is recognised. */
+static inline bool file_is_mine(const struct file *file)
+{
+    return file->cpu == cpu_self()->id;
+}
+
+/* Make an open file of an inode that is held, and stays so for the file.
+ * Returns 0 and *out, -ENOMEM. Does not wait. */
+must_check int file_make(struct inode *inode, unsigned flags,
+                         struct file **out);
+
+#endif

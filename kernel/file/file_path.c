@@ -1,0 +1,63 @@
+/* Calls of <torc/file.h> that read what a path leads to, and directories. */
+#include "kernel/file/file_internal.h"
+
+int file_stat(const char *path, bool follow, struct file_stat *stat)
+{
+    struct inode *inode;
+    int status = vfs_walk(path, follow, &inode);
+
+    if (status != 0)
+        return status;
+    vfs_stat(inode, stat);
+    inode_put(inode);
+    return 0;
+}
+
+int64_t file_read_link(const char *path, char *buf, size_t size)
+{
+    struct inode *inode;
+    int64_t len = vfs_walk(path, false, &inode);
+
+    if (len != 0)
+        return len;
+    len = vfs_readlink(inode, buf, size);
+    inode_put(inode);
+    return len;
+}
+
+int64_t file_seek(struct file *file, int64_t offset, enum file_seek whence)
+{
+    int64_t from = 0;
+
+    if (!file_is_mine(file))
+        return -EXDEV;
+    if (whence == FILE_SEEK_CUR)
+        from = (int64_t)file->offset;
+    else if (whence == FILE_SEEK_END)
+        from = (int64_t)file->inode->size_bytes;
+    if (__builtin_add_overflow(from, offset, &from))
+        return -EOVERFLOW;
+    if (from < 0)
+        return -EINVAL;
+    file->offset = (uint64_t)from;
+    return from;
+}
+
+int dir_read(struct file *dir, struct dir_entry *entry)
+{
+    if (!file_is_mine(dir))
+        return -EXDEV;
+    return vfs_readdir(dir->inode, &dir->offset, entry);
+}
+
+int file_mount(struct device *device, const char *path, const char *type)
+{
+    struct block_device *disk = block_from_device(device);
+
+    return disk == NULL ? -EINVAL : vfs_mount(disk, path, type);
+}
+
+int file_unmount(const char *path)
+{
+    return vfs_unmount(path);
+}

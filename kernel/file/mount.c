@@ -1,0 +1,300 @@
+/* The mount table of a CPU. */
+#include "kernel/file/vfs_internal.h"
+#include "kernel/heap/heap.h"
+#include <torc/assert.h>
+#include <torc/memory.h>
+#include <torc/string.h>
+
+enum {
+    CACHED_SHARE = 64,  /* names and unused inodes take at most that part of */
+    CACHED_BYTES = 512, /* the memory, at this many bytes for both */
+    CACHED_MIN = 64,
+    CACHED_MAX = 1 << 18,
+};
+
+/* Constant after vfs_init(). */
+static const struct file_system *const *known;
+
+static struct mount *mount_of(const struct list *node)
+{
+    return container_of(node, struct mount, link);
+}
+
+/* Memory is short: what is kept for later goes. */
+static void reclaim(void)
+{
+    struct mount_table *table = cpu_self()->mounts;
+
+    if (table == NULL)
+        return;
+    list_for_each (node, &table->mounts) {
+        dentries_shrink(mount_of(node), 0);
+        inodes_shrink(mount_of(node), 0);
+    }
+}
+
+void vfs_init(const struct file_system *const *file_systems)
+{
+    static struct heap_reclaimer reclaimer = {.run = reclaim};
+
+    known = file_systems;
+    heap_add_reclaimer(&reclaimer);
+}
+
+static struct mount_table *table_of(struct cpu *cpu)
+{
+    struct mount_table *table = cpu->mounts;
+
+    if (table == NULL) {
+        table = mem_alloc(sizeof(*table));
+        if (table == NULL)
+            return NULL;
+        list_init(&table->mounts);
+        table->root = NULL;
+        cpu->mounts = table;
+    }
+    return table;
+}
+
+/* The mount on a directory, complete or not; NULL: the one at "/". */
+static struct mount *mount_on(const struct mount_table *table,
+                              const struct inode *covered)
+{
+    list_for_each (node, &table->mounts) {
+        if (mount_of(node)->covered == covered)
+            return mount_of(node);
+    }
+    return NULL;
+}
+
+/* ---- Mounting ------------------------------------------------------------ */
+
+/* Try one file system; the mount has its root on success. */
+static int mount_try(struct mount *mount, const struct file_system *fs)
+{
+    int status = fs->mount(mount);
+
+    if (status != 0)
+        return status;
+    status = inode_get(mount, mount->root_number, &mount->root);
+    if (status == 0 && mount->root->type != FILE_DIRECTORY) {
+        inode_put(mount->root);
+        status = -EUCLEAN;
+    }
+    if (status != 0) {
+        inodes_shrink(mount, 0);
+        mount->ops->unmount(mount);
+    }
+    return status;
+}
+
+static int mount_any(struct mount *mount, const char *type)
+{
+    int status = -ENODEV;
+
+    for (const struct file_system *const *fs = known; fs != NULL && *fs != NULL;
+         fs++) {
+        if (type != NULL && !str_equal(type, (*fs)->type))
+            continue;
+        status = mount_try(mount, *fs);
+        if (status != -EINVAL)
+            return status;
+    }
+    return status;
+}
+
+/*
+ * Find the directory to mount on, held, and check that it is free; of "/" leave
+ * NULL there. Does not wait after the check.
+ */
+static int cover(const struct mount_table *table, const char *path,
+                 struct inode **covered)
+{
+    int status;
+
+    *covered = NULL;
+    if (str_equal(path, "/"))
+        return mount_on(table, NULL) == NULL ? 0 : -EBUSY;
+    status = vfs_walk(path, true, covered);
+    if (status != 0)
+        return status;
+    if ((*covered)->type != FILE_DIRECTORY)
+        status = -ENOTDIR;
+    else if (*covered == (*covered)->mount->root)
+        status = -EBUSY; /* the walk entered the mount that is there */
+    else if (mount_on(table, *covered) != NULL)
+        status = -EBUSY; /* another thread is mounting there */
+    if (status != 0)
+        inode_put(*covered);
+    return status;
+}
+
+/* A mount without a place and a file system. NULL: no memory. */
+static struct mount *mount_new(void)
+{
+    struct mount *mount = mem_alloc_zeroed(sizeof(*mount));
+    size_t cached = mem_free_bytes() / CACHED_SHARE / CACHED_BYTES;
+
+    if (mount == NULL)
+        return NULL;
+    if (cached < CACHED_MIN)
+        cached = CACHED_MIN;
+    mount->cached_max = cached < CACHED_MAX ? (unsigned)cached : CACHED_MAX;
+    if (inodes_init(mount) != 0)
+        goto fail_inodes;
+    if (dentries_init(mount) != 0)
+        goto fail_dentries;
+    return mount;
+
+fail_dentries:
+    inodes_fini(mount);
+fail_inodes:
+    mem_free(mount);
+    return NULL;
+}
+
+static void mount_free(struct mount *mount)
+{
+    dentries_fini(mount);
+    inodes_fini(mount);
+    mem_free(mount);
+}
+
+/* Walks see it from here on. */
+static void mount_show(struct mount_table *table, struct mount *mount)
+{
+    mount->is_complete = true;
+    if (mount->covered == NULL)
+        table->root = mount->root;
+    else
+        mount->covered->mounted = mount;
+}
+
+static void mount_hide(struct mount_table *table, struct mount *mount)
+{
+    list_remove(&mount->link);
+    if (mount->covered == NULL)
+        table->root = NULL;
+    else
+        mount->covered->mounted = NULL;
+}
+
+static int mount_at(struct mount_table *table, struct mount *mount,
+                    struct block_device *device, const char *path,
+                    const char *type)
+{
+    int status = cover(table, path, &mount->covered);
+
+    if (status != 0)
+        return status;
+    status = block_open(device, BLOCK_EXCLUSIVE, &mount->open);
+    if (status != 0)
+        goto fail_open;
+    list_push_back(&table->mounts, &mount->link);
+    status = mount_any(mount, type);
+    if (status != 0)
+        goto fail_mount;
+    mount_show(table, mount);
+    return 0;
+
+fail_mount:
+    list_remove(&mount->link);
+    block_close(&mount->open);
+fail_open:
+    if (mount->covered != NULL)
+        inode_put(mount->covered);
+    return status;
+}
+
+int vfs_mount(struct block_device *device, const char *path, const char *type)
+{
+    struct mount_table *table;
+    struct mount *mount;
+    int status;
+
+    if (!device_is_mine(&device->device))
+        return -EXDEV;
+    table = table_of(cpu_self());
+    mount = table == NULL ? NULL : mount_new();
+    if (mount == NULL)
+        return -ENOMEM;
+    status = mount_at(table, mount, device, path, type);
+    if (status != 0)
+        mount_free(mount);
+    return status;
+}
+
+int vfs_unmount(const char *path)
+{
+    struct inode *root;
+    struct mount *mount;
+    int status = vfs_walk(path, true, &root);
+
+    if (status != 0)
+        return status;
+    mount = root->mount;
+    inode_put(root);
+    if (root != mount->root)
+        return -EINVAL;
+    /* The mount alone may hold the root, and nobody anything else. */
+    if (mount->root->refs > 1 || mount->used_count > 1)
+        return -EBUSY;
+    mount_hide(cpu_self()->mounts, mount);
+    inode_put(mount->root);
+    inodes_shrink(mount, 0);
+    mount->ops->unmount(mount);
+    block_close(&mount->open);
+    if (mount->covered != NULL)
+        inode_put(mount->covered);
+    mount_free(mount);
+    return 0;
+}
+
+/* ---- Checking ------------------------------------------------------------ */
+
+/* How many mounts hold an inode as the directory they are mounted on. */
+static uint32_t cover_count(const struct mount_table *table,
+                            const struct inode *inode)
+{
+    uint32_t count = 0;
+
+    list_for_each (node, &table->mounts)
+        count += mount_of(node)->covered == inode;
+    return count;
+}
+
+static void mount_check(const struct mount_table *table,
+                        const struct mount *mount)
+{
+    const struct inode *covered = mount->covered;
+
+    assert(mount->open.mode == BLOCK_EXCLUSIVE);
+    assert(device_is_mine(&mount->open.dev->device));
+    assert(cover_count(table, covered) == 1);
+    if (covered != NULL) {
+        assert(covered->type == FILE_DIRECTORY);
+        assert(covered->refs > 0);
+        assert(covered->mounted == (mount->is_complete ? mount : NULL));
+    }
+    inodes_check(mount);
+    dentries_check(mount);
+    if (!mount->is_complete)
+        return;
+    assert(covered != NULL || table->root == mount->root);
+    assert(mount->root->number == mount->root_number);
+    assert(mount->root->mount == mount);
+    assert(mount->root->type == FILE_DIRECTORY);
+    assert(mount->root->refs > 0);
+    if (mount->ops->check != NULL)
+        mount->ops->check(mount);
+}
+
+void vfs_check(void)
+{
+    const struct mount_table *table = cpu_self()->mounts;
+
+    if (table == NULL)
+        return;
+    list_for_each (node, &table->mounts)
+        mount_check(table, mount_of(node));
+}

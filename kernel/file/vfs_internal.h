@@ -1,0 +1,131 @@
+/* What the files of kernel/file offer each other. */
+#ifndef TORC_KERNEL_VFS_INTERNAL_H
+#define TORC_KERNEL_VFS_INTERNAL_H
+
+#include "kernel/cpu/percpu.h"
+#include "kernel/file/vfs.h"
+
+/* ---- Mounts (mount.c) ---------------------------------------------------- */
+
+/*
+ * One a CPU: cpu->mounts. A mount is in the table from before its first wait,
+ * so that a second one cannot take the same place; walks see it when it is
+ * complete.
+ */
+struct mount_table {
+    struct list mounts; /* struct mount, oldest first */
+    struct inode *root; /* of the mount at "/" when it is complete, or NULL */
+};
+
+/* ---- Inodes (inode.c) ---------------------------------------------------- */
+
+/* Set up what inode.c has of a mount. Returns 0, -ENOMEM. */
+must_check int inodes_init(struct mount *mount);
+
+/* Free all inodes, none of which is held. */
+void inodes_fini(struct mount *mount);
+
+/* Free the unused inodes but `keep` of them. Does not wait. */
+void inodes_shrink(struct mount *mount, unsigned keep);
+
+void inodes_check(const struct mount *mount);
+
+/* ---- Dentries (dentry.c) ------------------------------------------------- */
+
+/*
+ * What a name in a directory leads to, or that nothing has it. A dentry holds
+ * neither: both drop theirs when they leave the memory.
+ */
+struct dentry {
+    struct hash_node node; /* first: in mount->dentries */
+    struct inode *dir;
+    struct inode *inode;  /* live; NULL: nothing has this name */
+    struct list by_dir;   /* in dir->entries */
+    struct list by_inode; /* in inode->names */
+    struct list clock;    /* in mount->dentry_clock */
+    bool used;            /* since it was looked at last */
+    uint8_t len;
+    char name[];
+};
+
+must_check int dentries_init(struct mount *mount);
+void dentries_fini(struct mount *mount);
+
+static inline uint32_t dentry_hash(const struct inode *dir,
+                                   const struct name *name)
+{
+    return name->hash ^ dir->node.hash;
+}
+
+/* The dentry of a name, NULL: it is not known what the name leads to. */
+struct dentry *dentry_find(const struct inode *dir, const struct name *name);
+
+/* Keep that a name leads to an inode, or (NULL) to nothing; both are held.
+ * Without memory it is not kept. */
+void dentry_set(struct inode *dir, const struct name *name,
+                struct inode *inode);
+
+/* Forget a name, if it is known; all names in a directory or that lead to an
+ * inode. */
+void dentry_forget(const struct inode *dir, const struct name *name);
+void dentry_forget_all(struct inode *inode);
+
+/* Free dentries, down to `keep` of them. */
+void dentries_shrink(struct mount *mount, unsigned keep);
+
+void dentries_check(const struct mount *mount);
+
+/* ---- Paths (walk.c) ------------------------------------------------------ */
+
+/*
+ * A walk along a path. What is in memory is walked without holding it: nothing
+ * can go away before the first wait. From there on the walk holds the directory
+ * that it has reached.
+ */
+struct walk {
+    struct inode *at;
+    bool holds;        /* `at` is held */
+    unsigned links;    /* followed so far */
+    const char *rest;  /* of the path */
+    const char *limit; /* where the path is too long */
+    char *text; /* FILE_PATH_MAX bytes that hold the rest, once a link was
+                        * followed; else NULL: the rest is the caller's */
+};
+
+/* The last component of a path: what a call is about to make or remove. */
+struct last {
+    struct name name; /* len 0: the path has none ("/") */
+    bool slash;       /* slashes follow */
+};
+
+/* Begin at the root, or where the thread is. Returns 0, -EINVAL (not absolute),
+ * -ENOENT. After 0 the walk is ended with walk_end(). */
+must_check int walk_begin(struct walk *walk, const char *path);
+void walk_end(struct walk *walk);
+
+/* Walk all of the rest; with `follow` false not along a link at its end. Thread;
+ * may wait. Returns as vfs_walk(). */
+must_check int walk_all(struct walk *walk, bool follow);
+
+/* Walk to the directory of the last component. Returns as walk_all(). */
+must_check int walk_parent(struct walk *walk, struct last *last);
+
+/* Follow a link that the last component leads to: held by the caller. The rest
+ * of the path is then what it says. Returns as walk_all(). */
+must_check int walk_link(struct walk *walk, struct inode *link);
+
+/* Hold what the walk has reached. */
+static inline void walk_hold(struct walk *walk)
+{
+    if (!walk->holds)
+        inode_hold(walk->at);
+    walk->holds = true;
+}
+
+/* ---- Lookup (vfs_lookup.c) ----------------------------------------------- */
+
+/* As vfs_lookup(), in a directory that the caller has locked. */
+must_check int lookup_locked(struct inode *dir, const struct name *name,
+                             struct inode **out);
+
+#endif
