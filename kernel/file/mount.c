@@ -21,16 +21,17 @@ static struct mount *mount_of(const struct list *node)
 }
 
 /* Memory is short: what is kept for later goes. */
-static void reclaim(void)
+static bool reclaim(void)
 {
     struct mount_table *table = cpu_self()->mounts;
 
     if (table == NULL)
-        return;
+        return false;
     list_for_each (node, &table->mounts) {
         dentries_shrink(mount_of(node), 0);
         inodes_shrink(mount_of(node), 0);
     }
+    return false; /* that was all */
 }
 
 void vfs_init(const struct file_system *const *file_systems)

@@ -1,6 +1,6 @@
 /*
  * Slabs: runs of pages cut into objects of one size class, each with a list of
- * its free objects. The struct page of a slab's first page is its descriptor,
+ * its free objects. The page_info of a slab's first page is its descriptor,
  * found from any object by arithmetic. A slab that becomes empty goes back to
  * the page allocator, so memory does not stay in the class that once needed it.
  *
@@ -96,12 +96,12 @@ void heap_create(struct cpu *cpu)
 /* ---- Slabs --------------------------------------------------------------- */
 
 /* Cut a new slab; its descriptor, on the class's list, or NULL. */
-static struct page *slab_create(struct heap *heap, unsigned class)
+static struct page_info *slab_create(struct heap *heap, unsigned class)
 {
     unsigned pages = slab_pages(class);
     size_t size = class_size[class];
     char *base = page_alloc(heap->pages, pages, 0);
-    struct page *slab;
+    struct page_info *slab;
     void *objects = NULL;
 
     if (base == NULL)
@@ -126,7 +126,7 @@ static struct page *slab_create(struct heap *heap, unsigned class)
     return slab;
 }
 
-static void slab_destroy(struct heap *heap, struct page *slab)
+static void slab_destroy(struct heap *heap, struct page_info *slab)
 {
     unsigned pages = slab_pages(slab->class);
     void *base = page_address(heap->pages, slab);
@@ -165,10 +165,10 @@ static bool quick_fill(struct heap *heap, unsigned class)
 {
     struct list *partial = &heap->partial[class];
     unsigned all = slab_objects(class);
-    struct page *slab;
+    struct page_info *slab;
 
     if (!list_empty(partial))
-        slab = container_of(partial->next, struct page, link);
+        slab = container_of(partial->next, struct page_info, link);
     else
         slab = slab_create(heap, class);
     if (slab == NULL)
@@ -182,7 +182,7 @@ static bool quick_fill(struct heap *heap, unsigned class)
 }
 
 /* An object goes back to its slab. */
-static void slab_return(struct heap *heap, struct page *slab, void *object)
+static void slab_return(struct heap *heap, struct page_info *slab, void *object)
 {
     struct list *partial = &heap->partial[slab->class];
 
@@ -200,9 +200,9 @@ static void slab_return(struct heap *heap, struct page *slab, void *object)
 }
 
 /* The slab of `ptr`, or NULL when it is a run of pages. */
-static struct page *slab_of(struct heap *heap, const void *ptr)
+static struct page_info *slab_of(struct heap *heap, const void *ptr)
 {
-    struct page *page = page_at(heap->pages, ptr);
+    struct page_info *page = page_at(heap->pages, ptr);
 
     return page->state == PAGE_SLAB ? page - page->head : NULL;
 }
@@ -234,27 +234,34 @@ void heap_add_reclaimer(struct heap_reclaimer *reclaimer)
     reclaimers = reclaimer;
 }
 
-void mem_trim(void)
+/* Returns whether a reclaimer may give more. */
+static bool trim(struct heap *heap)
 {
-    struct heap *heap = heap_self();
+    bool more = false;
 
     for (const struct heap_reclaimer *at = reclaimers; at != NULL;
          at = at->next)
-        at->run();
+        more |= at->run();
     mem_free(heap->spare);
     heap->spare = NULL;
     check_trim(heap);
     for (unsigned class = 0; class < MEM_CLASS_COUNT; class ++) {
         struct list *partial = &heap->partial[class];
-        struct page *slab;
+        struct page_info *slab;
 
         quick_drain(heap, class);
         if (list_empty(partial))
             continue;
-        slab = container_of(partial->next, struct page, link);
+        slab = container_of(partial->next, struct page_info, link);
         if (slab->used == 0) /* the one that stayed */
             slab_destroy(heap, slab);
     }
+    return more;
+}
+
+void mem_trim(void)
+{
+    (void)trim(heap_self());
 }
 
 /* ---- Failing on request -------------------------------------------------- */
@@ -294,8 +301,8 @@ void *heap_pages(struct heap *heap, size_t count, unsigned align_order)
     if (unlikely(must_fail(heap)))
         return NULL;
     ptr = page_alloc(heap->pages, count, align_order);
-    if (unlikely(ptr == NULL)) {
-        mem_trim();
+    for (bool more = true; unlikely(ptr == NULL) && more;) {
+        more = trim(heap);
         ptr = page_alloc(heap->pages, count, align_order);
     }
     if (unlikely(ptr == NULL))
@@ -317,6 +324,20 @@ static void *run_alloc(struct heap *heap, size_t size, size_t align)
     return ptr;
 }
 
+/* quick_fill() when there was no page for it: other classes may keep what this
+ * one needs. */
+static bool quick_fill_hard(struct heap *heap, unsigned class)
+{
+    bool more = true;
+    bool filled = false;
+
+    while (!filled && more) {
+        more = trim(heap);
+        filled = quick_fill(heap, class);
+    }
+    return filled;
+}
+
 static void *small_alloc(struct heap *heap, unsigned class)
 {
     struct mem_object *object;
@@ -324,8 +345,7 @@ static void *small_alloc(struct heap *heap, unsigned class)
     if (must_fail(heap))
         return NULL;
     if (heap->quick.list[class] == NULL && !quick_fill(heap, class)) {
-        mem_trim(); /* other classes may keep what this one needs */
-        if (!quick_fill(heap, class)) {
+        if (!quick_fill_hard(heap, class)) {
             heap->failed++;
             return NULL;
         }
@@ -389,7 +409,7 @@ void *mem_alloc_zeroed(size_t size)
 
 void heap_free_plain(struct heap *heap, void *ptr)
 {
-    struct page *slab = slab_of(heap, ptr);
+    struct page_info *slab = slab_of(heap, ptr);
 
     if (slab != NULL) {
         slab_return(heap, slab, ptr);
@@ -446,7 +466,7 @@ void heap_free_all(struct heap *heap, void **blocks, unsigned count)
 
 size_t heap_usable_plain(struct heap *heap, const void *ptr)
 {
-    struct page *slab = slab_of(heap, ptr);
+    struct page_info *slab = slab_of(heap, ptr);
 
     return slab != NULL ? class_size[slab->class]
                         : page_count_of(heap->pages, ptr) * PAGE_SIZE;
@@ -560,7 +580,7 @@ void mem_get_stats(struct mem_stats *stats)
 /* ---- What must be true --------------------------------------------------- */
 
 /* A slab, at its first page; returns how many of its objects are taken. */
-static size_t slab_check(const struct heap *heap, const struct page *slab)
+static size_t slab_check(const struct heap *heap, const struct page_info *slab)
 {
     char *base = page_address(heap->pages, slab);
     size_t size = class_size[slab->class];
@@ -591,7 +611,8 @@ static size_t partial_check(const struct heap *heap, unsigned class)
     size_t count = 0;
 
     list_for_each (node, &heap->partial[class]) {
-        const struct page *slab = container_of(node, struct page, link);
+        const struct page_info *slab =
+            container_of(node, struct page_info, link);
 
         assert(node->next->prev == node);
         assert(slab->state == PAGE_SLAB && slab->head == 0);
@@ -606,7 +627,7 @@ static size_t partial_check(const struct heap *heap, unsigned class)
 static void latest_check(const struct heap *heap)
 {
     const struct mem_quick *quick = &heap->quick;
-    const struct page *page;
+    const struct page_info *page;
 
     if (quick->latest == NULL) {
         assert(quick->latest_class == MEM_NO_CLASS);
@@ -625,7 +646,7 @@ static size_t quick_check(const struct heap *heap, unsigned class)
 
     for (struct mem_object *object = heap->quick.list[class]; object != NULL;
          object = next_of(object)) {
-        const struct page *page = page_at(heap->pages, object);
+        const struct page_info *page = page_at(heap->pages, object);
 
         assert(page->state == PAGE_SLAB);
         assert(page->class == class);
@@ -646,7 +667,7 @@ void heap_all_check(const struct heap *heap)
         const struct page_range *range = &heap->pages->range[i];
 
         for (size_t j = 0; j < range->fresh; j++) {
-            const struct page *page = &range->pages[j];
+            const struct page_info *page = &range->pages[j];
 
             if (page->state != PAGE_SLAB || page->head != 0)
                 continue;

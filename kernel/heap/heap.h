@@ -54,11 +54,13 @@ void heap_create(struct cpu *cpu);
 
 /*
  * Let `reclaimer->run` be called, on the CPU that is short, before an
- * allocation fails: it gives back memory that its room keeps for later. CPU 0,
- * at boot; the reclaimer stays linked for ever.
+ * allocation fails: it gives back memory that its room keeps for later. It
+ * returns whether it has given a part and may give more: then it is called
+ * again if that was not enough. CPU 0, at boot; the reclaimer stays linked for
+ * ever.
  */
 struct heap_reclaimer {
-    void (*run)(void);
+    bool (*run)(void);
     const struct heap_reclaimer *next; /* set by heap_add_reclaimer() */
 };
 void heap_add_reclaimer(struct heap_reclaimer *reclaimer);

@@ -97,17 +97,17 @@ static void share_add(unsigned cpu, uintptr_t base, size_t size)
 }
 
 /* A piece becomes the next range of its CPU; one that has no room for anything
- * but its own struct page is left out. */
+ * but its own struct page_info is left out. */
 static void range_add(struct page_allocator *pages,
                       const struct mem_share *piece)
 {
     struct page_range *range = &pages->range[pages->range_count];
     size_t total = (piece->end - piece->base) >> PAGE_SHIFT;
-    size_t meta = pages_for(total * (sizeof(struct page) + 1));
+    size_t meta = pages_for(total * (sizeof(struct page_info) + 1));
 
     if (total <= meta)
         return;
-    range->pages = (struct page *)piece->base;
+    range->pages = (struct page_info *)piece->base;
     range->base = piece->base + meta * PAGE_SIZE;
     range->page_count = total - meta;
     range->classes = (uint8_t *)(range->pages + total);

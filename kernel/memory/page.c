@@ -8,7 +8,8 @@ enum {
     LARGE_FRACTION = 8, /* of a share */
 };
 
-static_assert(sizeof(struct page) == 32, "33 bytes for 4 KiB: 0.8 percent");
+static_assert(sizeof(struct page_info) == 32,
+              "33 bytes for 4 KiB: 0.8 percent");
 
 static bool range_holds(const struct page_range *range, uintptr_t address)
 {
@@ -26,12 +27,13 @@ static const struct page_range *range_of(const struct page_allocator *pages,
     return NULL;
 }
 
-static struct page *page_in(const struct page_range *range, uintptr_t address)
+static struct page_info *page_in(const struct page_range *range,
+                                 uintptr_t address)
 {
     return &range->pages[(address - range->base) >> PAGE_SHIFT];
 }
 
-struct page *page_at(const struct page_allocator *pages, const void *ptr)
+struct page_info *page_at(const struct page_allocator *pages, const void *ptr)
 {
     const struct page_range *range = range_of(pages, (uintptr_t)ptr);
 
@@ -40,7 +42,8 @@ struct page *page_at(const struct page_allocator *pages, const void *ptr)
     return page_in(range, (uintptr_t)ptr);
 }
 
-void *page_address(const struct page_allocator *pages, const struct page *page)
+void *page_address(const struct page_allocator *pages,
+                   const struct page_info *page)
 {
     for (unsigned i = 0; i < pages->range_count; i++) {
         const struct page_range *range = &pages->range[i];
@@ -54,7 +57,7 @@ void *page_address(const struct page_allocator *pages, const struct page *page)
 
 /* ---- Blocks -------------------------------------------------------------- */
 
-static void block_insert(struct page_allocator *pages, struct page *page,
+static void block_insert(struct page_allocator *pages, struct page_info *page,
                          unsigned order)
 {
     page->state = PAGE_FREE;
@@ -63,7 +66,7 @@ static void block_insert(struct page_allocator *pages, struct page *page,
     pages->free_orders |= UINT32_C(1) << order;
 }
 
-static void block_remove(struct page_allocator *pages, struct page *page)
+static void block_remove(struct page_allocator *pages, struct page_info *page)
 {
     list_remove(&page->link);
     page->state = PAGE_INNER;
@@ -79,7 +82,7 @@ static void block_free(struct page_allocator *pages,
     while (order < PAGE_ORDER_MAX) {
         uintptr_t size = (uintptr_t)PAGE_SIZE << order;
         uintptr_t buddy_address = address ^ size;
-        struct page *buddy;
+        struct page_info *buddy;
 
         /* Of one below the range the difference is more than any, too. */
         if ((buddy_address - range->base) >> PAGE_SHIFT >= range->fresh)
@@ -130,7 +133,7 @@ static bool range_grow(struct page_allocator *pages, struct page_range *range)
     if (count == 0)
         return false;
     for (size_t i = first; i < first + count; i++)
-        range->pages[i] = (struct page){.state = PAGE_INNER};
+        range->pages[i] = (struct page_info){.state = PAGE_INNER};
     for (size_t i = first; i < first + count; i++)
         range->classes[i] = MEM_NO_CLASS;
     range->fresh += count;
@@ -148,10 +151,11 @@ static bool allocator_grow(struct page_allocator *pages)
 }
 
 /* Take a free block of at least `order`, from the smallest that fits. */
-static struct page *block_take(struct page_allocator *pages, unsigned order)
+static struct page_info *block_take(struct page_allocator *pages,
+                                    unsigned order)
 {
     uint32_t fitting;
-    struct page *page;
+    struct page_info *page;
 
     for (;;) {
         fitting = pages->free_orders >> order << order;
@@ -160,8 +164,8 @@ static struct page *block_take(struct page_allocator *pages, unsigned order)
         if (!allocator_grow(pages))
             return NULL;
     }
-    page = container_of(pages->free[__builtin_ctz(fitting)].next, struct page,
-                        link);
+    page = container_of(pages->free[__builtin_ctz(fitting)].next,
+                        struct page_info, link);
     block_remove(pages, page);
     return page;
 }
@@ -180,7 +184,7 @@ static size_t run_length(const struct page_range *range, size_t at)
 }
 
 /* How far it is from a page in use to the next one of which more is known. */
-static size_t used_length(const struct page *page)
+static size_t used_length(const struct page_info *page)
 {
     return page->state == PAGE_RUN ? page->used : 1;
 }
@@ -194,7 +198,7 @@ static char *run_take(struct page_allocator *pages,
     size_t end = run;
 
     while (end < first + count) {
-        struct page *page = &range->pages[end];
+        struct page_info *page = &range->pages[end];
 
         assert(page->state == PAGE_FREE);
         end += (size_t)1 << page->order;
@@ -251,7 +255,7 @@ void *page_alloc(struct page_allocator *pages, size_t count,
 {
     unsigned order = align_order;
     const struct page_range *range;
-    struct page *page;
+    struct page_info *page;
     uintptr_t address;
 
     assert(count > 0);
@@ -274,7 +278,7 @@ void *page_alloc(struct page_allocator *pages, size_t count,
 
 size_t page_count_of(const struct page_allocator *pages, const void *ptr)
 {
-    struct page *page = page_at(pages, ptr);
+    struct page_info *page = page_at(pages, ptr);
 
     if (page->state != PAGE_RUN || ((uintptr_t)ptr & (PAGE_SIZE - 1)) != 0)
         panic("%p is not the start of allocated pages", ptr);
@@ -338,7 +342,7 @@ static size_t free_list_check(const struct page_allocator *pages,
 
     assert(list_empty(head) == ((pages->free_orders >> order & 1) == 0));
     list_for_each (node, head) {
-        struct page *page = container_of(node, struct page, link);
+        struct page_info *page = container_of(node, struct page_info, link);
         uintptr_t address = (uintptr_t)page_address(pages, page);
 
         assert(node->next->prev == node);
@@ -349,7 +353,7 @@ static size_t free_list_check(const struct page_allocator *pages,
     return count;
 }
 
-void page_check(const struct page_allocator *pages)
+void pages_check(const struct page_allocator *pages)
 {
     size_t free = 0;
     size_t total = 0;

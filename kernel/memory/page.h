@@ -34,7 +34,7 @@ enum page_state {
     PAGE_SLAB,  /* in a slab of the heap; `head` pages behind its first */
 };
 
-struct page {
+struct page_info {
     uint8_t state;
     uint8_t order;    /* of a free block */
     uint8_t class;    /* of a slab: its size class */
@@ -46,11 +46,11 @@ struct page {
 
 /* A contiguous piece of a CPU's share. */
 struct page_range {
-    uintptr_t base;     /* first allocatable byte */
-    size_t page_count;  /* pages from there */
-    size_t fresh;       /* pages from here on were never used */
-    struct page *pages; /* page_count of them, below base */
-    uint8_t *classes;   /* of each page: the size class of its slab, or
+    uintptr_t base;          /* first allocatable byte */
+    size_t page_count;       /* pages from there */
+    size_t fresh;            /* pages from here on were never used */
+    struct page_info *pages; /* page_count of them, below base */
+    uint8_t *classes;        /* of each page: the size class of its slab, or
                            MEM_NO_CLASS; just below base */
 };
 
@@ -92,8 +92,8 @@ bool page_is_mine(const struct page_allocator *pages, const void *ptr);
 /* How many pages page_alloc() gave at `ptr`. */
 size_t page_count_of(const struct page_allocator *pages, const void *ptr);
 
-/* The struct page of an address of this share; outside it the machine stops. */
-struct page *page_at(const struct page_allocator *pages, const void *ptr);
+/* The page_info of an address of this share; outside it the machine stops. */
+struct page_info *page_at(const struct page_allocator *pages, const void *ptr);
 
 /*
  * What must be true of a share between any two calls: each free block is whole,
@@ -101,9 +101,10 @@ struct page *page_at(const struct page_allocator *pages, const void *ptr);
  * Panics when it is not. For tests and the simulated machine; takes as long as
  * there are free blocks.
  */
-void page_check(const struct page_allocator *pages);
+void pages_check(const struct page_allocator *pages);
 
-/* The address of a struct page. */
-void *page_address(const struct page_allocator *pages, const struct page *page);
+/* The address of a struct page_info. */
+void *page_address(const struct page_allocator *pages,
+                   const struct page_info *page);
 
 #endif

@@ -24,7 +24,13 @@ size_t thread_stack_default = THREAD_STACK_DEFAULT;
 bool thread_accounting;
 
 /* Gives up the stacks kept for new threads when memory is short. */
-static struct heap_reclaimer spares_reclaimer = {.run = thread_spares_drop};
+static bool spares_reclaim(void)
+{
+    thread_spares_drop();
+    return false;
+}
+
+static struct heap_reclaimer spares_reclaimer = {.run = spares_reclaim};
 
 int thread_init(void)
 {

@@ -26,7 +26,7 @@ static void cpu_check(void)
 {
     struct cpu *cpu = cpu_self();
 
-    page_check(heap_of(cpu)->pages);
+    pages_check(heap_of(cpu)->pages);
     heap_all_check(heap_of(cpu));
     exchange_check(cpu);
     sched_check(cpu);

@@ -1,5 +1,5 @@
 /*
- * The checks of the kernel's structures (page_check(), heap_all_check(),
+ * The checks of the kernel's structures (pages_check(), heap_all_check(),
  * table_check(), sched_check(), timer_check(), exchange_check()) at the points
  * of the simulated machine, and what they cannot see: that two CPUs agree.
  */
@@ -69,7 +69,7 @@ static void check_lists(const struct cpu *cpu)
     sched_check(cpu);
     table_check(cpu);
     timer_check(cpu);
-    page_check(heap_of((struct cpu *)(uintptr_t)cpu)->pages);
+    pages_check(heap_of((struct cpu *)(uintptr_t)cpu)->pages);
     check_guests(cpu);
     check_joiners(cpu);
     if (sim_asleep(cpu->id)) /* else it may be in the middle of a pass */

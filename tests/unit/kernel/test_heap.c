@@ -1002,9 +1002,9 @@ static int free_page_twice(void *arg)
 static int page_of_another(void *arg)
 {
     const struct page_range *mine = &mem_pages_of(0)->range[0];
-    const struct page *pages[] = {(struct page *)(uintptr_t)64,
-                                  mem_pages_of(1)->range[0].pages,
-                                  mine->pages + mine->page_count};
+    const struct page_info *pages[] = {(struct page_info *)(uintptr_t)64,
+                                       mem_pages_of(1)->range[0].pages,
+                                       mine->pages + mine->page_count};
 
     (void)page_address(mem_pages_of(0), pages[*(unsigned *)arg]);
     return 0;

@@ -505,13 +505,13 @@ static void test_init_prepares_where_shares_begin(void **state)
     assert_non_null(info);
     assert_int_equal(mem_init(info, 3), 0);
     for (unsigned cpu = 0; cpu < 3; cpu++) {
-        struct page *first = mem_pages_of(cpu)->range[0].pages;
+        struct page_info *first = mem_pages_of(cpu)->range[0].pages;
 
         assert_int_equal(hal_page_attr(first, PAGE_SIZE, HAL_PAGE_NONE), 0);
     }
     kernel_init(info, &torc_app);
     for (unsigned cpu = 0; cpu < 3; cpu++)
-        page_check(mem_pages_of(cpu));
+        pages_check(mem_pages_of(cpu));
     host_machine_close();
 }
 

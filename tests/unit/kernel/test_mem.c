@@ -42,7 +42,7 @@ static size_t count_free(struct page_allocator *pages)
 
     for (unsigned order = 0; order <= PAGE_ORDER_MAX; order++) {
         list_for_each (node, &pages->free[order]) {
-            struct page *page = container_of(node, struct page, link);
+            struct page_info *page = container_of(node, struct page_info, link);
 
             assert_int_equal(page->state, PAGE_FREE);
             assert_int_equal(page->order, order);
@@ -54,7 +54,7 @@ static size_t count_free(struct page_allocator *pages)
     for (unsigned i = 0; i < pages->range_count; i++)
         total += pages->range[i].page_count - pages->range[i].fresh;
     assert_int_equal(total, pages->free_pages);
-    page_check(pages);
+    pages_check(pages);
     return total;
 }
 
@@ -773,7 +773,7 @@ static void test_page_alloc_around_the_largest_block(void **state)
     assert_non_null(page_alloc(pages, block / 2 + 1, 0));
     assert_non_null(page_alloc(pages, block, 0));
     assert_non_null(page_alloc(pages, block + 1, 0));
-    page_check(pages);
+    pages_check(pages);
     munmap(memory, bytes);
 }
 
@@ -862,16 +862,16 @@ static void test_pages_never_used_are_not_joined(void **state)
         ptr[0] = page_alloc(pages, 1, 0);
         assert_true(range->fresh < range->page_count);
         for (size_t i = range->fresh; i < range->page_count; i++)
-            range->pages[i] = (struct page){
+            range->pages[i] = (struct page_info){
                 .state = PAGE_FREE,
                 .order = (uint8_t)order,
                 .link = {&range->pages[i].link, &range->pages[i].link}};
         ptr[1] = page_alloc(pages, 600, 0); /* another chunk is made ready */
-        page_check(pages);
+        pages_check(pages);
         page_free(pages, ptr[0]);
-        page_check(pages);
+        pages_check(pages);
         page_free(pages, ptr[1]);
-        page_check(pages);
+        pages_check(pages);
     }
 }
 
@@ -917,14 +917,14 @@ static void expect_abort(void (*spoil)(struct page_allocator *pages))
         fclose(stdout);
         fclose(stderr);
         spoil(pages);
-        page_check(pages);
+        pages_check(pages);
         _exit(0);
     }
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_false(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
-static void test_page_check_sees_what_is_wrong(void **state)
+static void test_pages_check_sees_what_is_wrong(void **state)
 {
     const size_t offset = 0, size = 64 << 20;
 
@@ -932,7 +932,7 @@ static void test_page_check_sees_what_is_wrong(void **state)
     regions(1, &offset, &size);
     assert_int_equal(mem_init(&info, 1), 0);
     assert_non_null(page_alloc(mem_pages_of(0), 1, 0));
-    page_check(mem_pages_of(0));
+    pages_check(mem_pages_of(0));
     expect_abort(broken_list);
     expect_abort(lost_page);
     expect_abort(page_twice);
@@ -944,7 +944,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_pages_never_used_are_not_joined),
-        cmocka_unit_test(test_page_check_sees_what_is_wrong),
+        cmocka_unit_test(test_pages_check_sees_what_is_wrong),
         cmocka_unit_test(test_mem_divides_evenly),
         cmocka_unit_test(test_mem_holes_are_never_handed_out),
         cmocka_unit_test(test_mem_too_little),
