@@ -68,7 +68,8 @@ struct cpu {
 
     /* owner CPU only: one place per subsystem above the kernel core */
     void *packet_pool;
-    void *mounts; /* vfs.c */
+    void *page_cache; /* kernel/cache */
+    void *mounts;     /* vfs.c */
     void *net_stack;
     void *random; /* random.c */
 };

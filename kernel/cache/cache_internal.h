@@ -1,0 +1,110 @@
+/* What the files of the page cache offer each other. */
+#ifndef TORC_KERNEL_CACHE_INTERNAL_H
+#define TORC_KERNEL_CACHE_INTERNAL_H
+
+#include "kernel/cache/mapping.h"
+#include "kernel/thread/wait.h"
+#include <torc/time.h>
+
+/* What is dirty is written after so long, or when it is one of so many parts of
+ * the limit. */
+#define FLUSH_AFTER_NS (5 * NS_PER_S)
+enum { FLUSH_SHARE = 4 };
+
+/* One a CPU: cpu->page_cache. Owner CPU only. */
+struct page_cache {
+    /* Pages that may be given back once nobody has them pinned: nothing of
+     * them is dirty or under way. The reclaimer takes the first ones; where
+     * `used` is set it gives them another round. */
+    struct list clean;
+    uint64_t clean_count;
+    uint64_t page_count; /* in mappings */
+
+    /* Pages with dirty sectors that have a device. */
+    uint64_t dirty_count;
+    uint64_t dirty_limit;
+    struct list dirty; /* mappings with such pages, by flush_at_ns */
+
+    /* flusher.c */
+    struct thread *flusher;    /* NULL: nothing is written from here */
+    struct mapping *flushing;  /* it is looking at this one */
+    struct wait_queue work;    /* the flusher, until there is something */
+    struct wait_queue flushed; /* for the end of a flush */
+    unsigned throttled;        /* threads that wait for room */
+};
+
+/* This CPU's, made if there is none. NULL: no memory. */
+must_check struct page_cache *page_cache_of_cpu(void);
+
+/* ---- page.c -------------------------------------------------------------- */
+
+/* Bits of the sectors from `first` up to `end` (not included) of a page. */
+static inline uint8_t sector_bits(unsigned first, unsigned end)
+{
+    return (uint8_t)((1U << end) - (1U << first));
+}
+
+/* Bits of the units that bytes [from, from + len) of a page lie in. */
+uint8_t page_units(const struct mapping *mapping, uint32_t from, uint32_t len);
+
+/* How many bytes of the page are before the mapping's end. */
+uint32_t page_length(const struct page *page);
+
+/* Put the page on cache->clean or take it off, after its state has changed, and
+ * let the sanitizer know which bytes are in use. */
+void page_settle(struct page *page);
+
+/* What of the units is dirty will not be written, and needs no room. */
+void page_forget(struct page *page, uint8_t sectors);
+
+/* Drop a pinned page if nobody else wants it: a read of it has failed. */
+void page_discard(struct page *page);
+
+/* One pin more, for a page that may have none. */
+void page_hold(struct page *page);
+
+/* Take a page out of its mapping; dirty sectors are lost. Nothing of it is
+ * under way. It is freed when nobody has it pinned. */
+void page_drop(struct page *page);
+
+/* ---- change.c ------------------------------------------------------------ */
+
+/* Set what of a page is dirty and under way to the device, and count it. */
+void page_set_state(struct page *page, uint8_t dirty, uint8_t writing);
+
+/* Units of a page hold their content and must reach the device. */
+void page_mark_dirty(struct page *page, uint8_t units);
+
+/* Give a page that is not being read a buffer that nobody else has. Returns 0,
+ * -ENOMEM. */
+must_check int page_stabilize(struct page *page);
+
+/* ---- truncate.c ---------------------------------------------------------- */
+
+/* Drop the pages first .. end (not included); waits for what is under way. */
+void mapping_drop(struct mapping *mapping, uint64_t first, uint64_t end);
+
+/* ---- read.c -------------------------------------------------------------- */
+
+/*
+ * Wait for the read of a pinned page that is under way, or read what is not
+ * valid of it, and up to `ahead` pages behind it. Returns 0, the error, or
+ * -ECANCELED: it was read ahead, for nobody, and is to be read again.
+ */
+must_check int page_complete(struct page *page, uint32_t ahead);
+
+/* Where sectors are: mapping_ops.map(), or the device itself. */
+must_check int mapping_where(struct mapping *mapping, uint64_t sector,
+                             uint32_t sectors, enum map_mode mode,
+                             struct extent *out);
+
+/* Ask for up to `count` pages from `index` on, up to the first one that is in
+ * memory; nobody waits for them. */
+void page_read_ahead(struct mapping *mapping, uint64_t index, uint32_t count);
+
+/* ---- flusher.c ----------------------------------------------------------- */
+
+/* The mapping ends: wait until the flusher does not look at it. */
+void flusher_leave(struct mapping *mapping);
+
+#endif
