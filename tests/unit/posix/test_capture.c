@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -46,6 +47,30 @@ int pthread_create(pthread_t *thread, const pthread_attr_t *attr,
         return EAGAIN;
     threads_left -= threads_left > 0;
     return thread_make(thread, attr, fn, arg);
+}
+
+/* What the next write of a file answers, and does not do; KEEP: it does. */
+enum { KEEP = 1 };
+static atomic_int write_answer = KEEP;
+
+ssize_t write(int fd, const void *bytes, size_t len)
+{
+    int answer = KEEP;
+
+    if (fd > STDERR_FILENO)
+        answer = atomic_exchange(&write_answer, KEEP);
+    if (answer == KEEP)
+        return syscall(SYS_write, fd, bytes, len);
+    errno = answer < 0 ? -answer : EAGAIN; /* it counts only after -1 */
+    return answer < 0 ? -1 : answer;
+}
+
+static bool lock_is_kept; /* by a CPU that has stopped */
+
+int pthread_mutex_timedlock(pthread_mutex_t *lock, const struct timespec *until)
+{
+    assert_true(until->tv_sec > 0);
+    return lock_is_kept ? ETIMEDOUT : pthread_mutex_lock(lock);
 }
 
 /* ---- Machines with a wire from net0 to net1 ------------------------------ */
@@ -488,6 +513,23 @@ static void small_file(void)
     bare_close();
 }
 
+/* What was not written is written again. */
+static void test_writes_that_do_nothing(void **state)
+{
+    static const int answers[] = {0, -EINTR, -EAGAIN};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
+        cards_open(path, 0);
+        atomic_store(&write_answer, answers[i]);
+        pass(0, 1, 60);
+        capture_read();
+        assert_int_equal(atomic_load(&write_answer), KEEP);
+        assert_int_equal(frame_count, 2);
+        frame_is(1, 1, PCAPNG_IN, 1, 60);
+    }
+}
+
 static void test_a_file_that_may_not_grow(void **state)
 {
     char text[512];
@@ -636,10 +678,48 @@ static void test_the_file_is_whole_when_the_process_ends(void **state)
     assert_int_equal(frame_count, 2);
 }
 
+/* Nor does it wait for a CPU that has stopped while it had the lock: the end of
+ * the file is lost, and what is there are whole blocks. */
+static int threads_before;
+
+static void nobody_is_waited_for(void)
+{
+    if (atomic_load(&threads) != threads_before)
+        _exit(4);
+}
+
+static void ends_without_the_lock(void)
+{
+    cards_open(path, 0);
+    pass(0, 1, 60);
+    threads_before = atomic_load(&threads);
+    if (atexit(nobody_is_waited_for) != 0)
+        _exit(5);
+    lock_is_kept = true;
+    hal_exit(3);
+}
+
+static void test_a_process_ends_without_the_lock(void **state)
+{
+    char text[512];
+
+    (void)state;
+    assert_int_equal(bare_child(ends_without_the_lock, text, sizeof(text)), 3);
+    assert_string_equal(text, "");
+    file_read();
+    blocks_read();
+    assert_true(frame_count <= 2);
+}
+
 /* The child of a fork has no thread to wait for, and leaves the file alone. */
 static void closes(void)
 {
     host_machine_close();
+}
+
+static void ends(void)
+{
+    hal_exit(3);
 }
 
 static void test_a_fork_leaves_the_file_alone(void **state)
@@ -651,6 +731,8 @@ static void test_a_fork_leaves_the_file_alone(void **state)
     config.net_count = 0;
     bare_open(config);
     assert_int_equal(bare_child(closes, text, sizeof(text)), 0);
+    assert_string_equal(text, "");
+    assert_int_equal(bare_child(ends, text, sizeof(text)), 3);
     assert_string_equal(text, "");
     capture_read();
     assert_int_equal(file_len, 40); /* the section, once */
@@ -710,11 +792,13 @@ int main(void)
         TEST(test_the_link_is_that_below),
         TEST(test_several_cpus),
         TEST(test_a_full_disk),
+        TEST(test_writes_that_do_nothing),
         TEST(test_a_file_that_may_not_grow),
         TEST(test_a_closed_pipe),
         TEST(test_a_stalled_pipe),
         TEST(test_lost_frames_are_counted),
         TEST(test_the_file_is_whole_when_the_process_ends),
+        TEST(test_a_process_ends_without_the_lock),
         TEST(test_a_fork_leaves_the_file_alone),
         TEST(test_a_file_that_cannot_be_made),
     };

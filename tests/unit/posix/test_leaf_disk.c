@@ -47,6 +47,29 @@ int fstat(int fd, struct stat *stat)
     return 0;
 }
 
+/* What Linux says of direct transfers, and does not do; NULL: that is its own
+ * affair. */
+struct direct {
+    bool fails;
+    unsigned mask;
+    uint32_t offset_align, memory_align;
+};
+static const struct direct *direct;
+
+int statx(int fd, const char *name, int flags, unsigned mask,
+          struct statx *stat)
+{
+    if (direct == NULL)
+        return (int)syscall(SYS_statx, fd, name, flags, mask, stat);
+    assert_int_equal(flags, AT_EMPTY_PATH);
+    assert_int_equal(mask, STATX_DIOALIGN);
+    memset(stat, 0xff, sizeof(*stat));
+    stat->stx_mask = direct->mask;
+    stat->stx_dio_offset_align = direct->offset_align;
+    stat->stx_dio_mem_align = direct->memory_align;
+    return direct->fails ? -1 : 0;
+}
+
 int flock(int fd, int operation)
 {
     if (fail_with(&lock_errno) != 0)
@@ -74,6 +97,8 @@ int open(const char *name, int flags, ...)
         errno = open_errno;
         return -1;
     }
+    if (direct != NULL)
+        flags &= ~O_DIRECT;
     errno = EACCES; /* from before: it counts only after a failure */
     return openat(AT_FDCWD, name, flags, mode);
 }
@@ -695,6 +720,133 @@ static void test_disks_are_inspected(void **state)
     }
 }
 
+/* clang-format off */
+static const struct direct_row {
+    const char *name;
+    struct direct direct;
+    uint32_t wish; /* sectors of so many bytes */
+    off_t size;
+    uint32_t sector_size, memory_align;
+    const char *text; /* behind the name; NULL: it opens */
+} direct_rows[] = {
+    {"not told", {true, STATX_DIOALIGN, 512, 4}, 0, 8192, 4096, 512, NULL},
+    {"not told of this file", {false, STATX_SIZE, 512, 4}, 0, 8192, 4096, 512,
+     NULL},
+    {"not direct", {false, STATX_DIOALIGN, 0, 0}, 0, 8192, 4096, 512, NULL},
+    {"small", {false, STATX_DIOALIGN, 512, 4}, 0, 8192, 512, 4, NULL},
+    {"smaller", {false, STATX_DIOALIGN, 1, 1}, 0, 512, 512, 1, NULL},
+    {"large", {false, STATX_DIOALIGN, 4096, 512}, 0, 8192, 4096, 512, NULL},
+    {"larger than the smallest", {false, STATX_DIOALIGN, 512, 4}, 4096, 8192,
+     4096, 4, NULL},
+    {"as is wished", {false, STATX_DIOALIGN, 512, 4}, 512, 8192, 512, 4, NULL},
+    {"smaller than they can be", {false, STATX_DIOALIGN, 1024, 4}, 512, 8192,
+     0, 0, "its direct transfers are of larger sectors"},
+    {"memory", {false, STATX_DIOALIGN, 512, 1024}, 0, 8192, 0, 0,
+     "its direct transfers want memory that is aligned to more than 512 "
+     "bytes"},
+    {"too small a file", {false, STATX_DIOALIGN, 4096, 512}, 0, 4095, 0, 0,
+     "it is smaller than a sector of 4096 bytes"},
+};
+/* clang-format on */
+static size_t direct_row;
+
+static void open_direct(void)
+{
+    const struct direct_row *row = &direct_rows[direct_row];
+    const struct host_disk_config disk = {.path = path,
+                                          .engine = engine,
+                                          .direct = true,
+                                          .sector_size = row->wish};
+    const struct host_config config = {.disk_count = 1, .disks = &disk};
+    struct hal_blk_info info;
+
+    direct = &row->direct;
+    if (truncate(path, row->size) != 0)
+        _exit(1);
+    if ((host_machine_prepare(&config) == NULL) != (row->text != NULL))
+        _exit(2);
+    if (row->text == NULL &&
+        (hal_blk_info(0, &info) != 0 || info.sector_size != row->sector_size ||
+         info.memory_align != row->memory_align))
+        _exit(3);
+    host_machine_close();
+}
+
+/* What a host wants of direct transfers, whatever this one does. */
+static void test_direct_transfers_are_inspected(void **state)
+{
+    char text[512], want[512];
+
+    (void)state;
+    for (direct_row = 0; direct_row < COUNT_OF(direct_rows); direct_row++) {
+        const char *name = direct_rows[direct_row].name;
+        const char *wrong = direct_rows[direct_row].text;
+
+        ROW(name, bare_child(open_direct, text, sizeof(text)) == 0);
+        snprintf(want, sizeof(want), "torc: cannot use disk '%s': %s\n", path,
+                 wrong != NULL ? wrong : "");
+        ROW(name, strcmp(text, wrong != NULL ? want : "") == 0);
+    }
+}
+
+/* clang-format off */
+static const struct {
+    const char *name;
+    bool direct;
+    int number;
+    const char *text;
+} refused_rows[] = {
+    {"no direct transfers", true, EINVAL,
+     "its file system has no direct transfers"},
+    {"another reason", true, ENXIO, "No such device or address"},
+    {"that reason without them", false, EINVAL, "Invalid argument"},
+};
+/* clang-format on */
+static size_t refused_row;
+
+static void open_refused(void)
+{
+    const struct host_disk_config disk = {
+        .path = path, .direct = refused_rows[refused_row].direct};
+    const struct host_config config = {.disk_count = 1, .disks = &disk};
+
+    open_errno = refused_rows[refused_row].number;
+    if (host_machine_prepare(&config) != NULL)
+        _exit(1);
+    open_errno = 0; /* of this disk only */
+}
+
+static void test_files_that_cannot_be_opened(void **state)
+{
+    char text[512], want[512];
+
+    (void)state;
+    for (refused_row = 0; refused_row < COUNT_OF(refused_rows); refused_row++) {
+        const char *name = refused_rows[refused_row].name;
+
+        ROW(name, bare_child(open_refused, text, sizeof(text)) == 0);
+        snprintf(want, sizeof(want), "torc: cannot open disk '%s': %s\n", path,
+                 refused_rows[refused_row].text);
+        ROW(name, strcmp(text, want) == 0);
+    }
+}
+
+/* Two CPUs open a queue at once: the second one has lost, and leaves nothing
+ * behind. */
+static void test_a_queue_has_one_owner(void **state)
+{
+    unsigned owner;
+    int irq;
+
+    (void)state;
+    disk_open(false);
+    irq = host_disk_queue_irq(0, 0, &owner);
+    assert_int_equal(host_disk_queue_open(0, 0, 0, irq + 1), -EBUSY);
+    assert_int_equal(host_disk_queue_irq(0, 0, &owner), irq);
+    assert_int_equal(owner, 0);
+    assert_int_equal(carry(HAL_BLK_READ, 0, 1, bare_page(boot, 8)), 0);
+}
+
 /* A file may have the number 0. */
 static void open_as_zero(void)
 {
@@ -829,6 +981,9 @@ int main(void)
         READY(test_a_queue_is_opened_first),
         READY(test_disk_nobody_may_write_is_read_only),
         READY(test_disks_are_inspected),
+        READY(test_direct_transfers_are_inspected),
+        READY(test_files_that_cannot_be_opened),
+        READY(test_a_queue_has_one_owner),
         READY(test_a_disk_may_have_the_number_zero),
         READY(test_a_disk_has_a_size),
         READY(test_close_forgets_requests),

@@ -45,6 +45,7 @@ static int open_errno, attach_errno, epoll_errno, event_errno, add_errno;
 static int thread_errno, write_errno, read_errno, stop_errno, offload_errno;
 static short attach_refuses; /* IFF_MULTI_QUEUE: the tap was made without */
 static bool no_rings;
+static unsigned ring_entries; /* of a ring; 0: as many as are asked for */
 
 /* Who gets the file with the number 0, which is a good one. */
 enum { ZERO_NONE, ZERO_TAP, ZERO_EPOLL, ZERO_EVENT };
@@ -149,8 +150,36 @@ int ioctl(int fd, unsigned long request, ...)
 int io_uring_queue_init_params(unsigned entries, struct io_uring *ring,
                                struct io_uring_params *params)
 {
+    if (ring_entries != 0)
+        entries = ring_entries;
     return no_rings ? -EPERM
                     : REAL(io_uring_queue_init_params)(entries, ring, params);
+}
+
+static uint64_t holes;  /* reads of the next batch that find nothing */
+static int empty_fd;    /* what they read instead */
+static bool busy_rings; /* Linux takes no operation, until somebody waits */
+
+/* Point the reads that are to find nothing to a file that has nothing. */
+static void holes_make(struct io_uring *ring)
+{
+    struct io_uring_sq *sq = &ring->sq;
+
+    for (unsigned at = sq->sqe_head; at != sq->sqe_tail; at++) {
+        struct io_uring_sqe *sqe = &sq->sqes[at & *sq->kring_mask];
+
+        if (sqe->opcode != IORING_OP_READV)
+            continue;
+        if ((holes & 1) != 0)
+            sqe->fd = empty_fd;
+        holes >>= 1;
+    }
+}
+
+int io_uring_submit(struct io_uring *ring)
+{
+    holes_make(ring);
+    return busy_rings ? -EBUSY : REAL(io_uring_submit)(ring);
 }
 
 int epoll_create1(int flags)
@@ -749,6 +778,81 @@ static void test_many_come_at_once(void **state)
     assert_int_equal(hal_net_recv_all(0, 0, many.frames, MANY), 0);
 }
 
+/* A read that finds nothing may be followed by one that finds a frame: what
+ * came is there in its order, each frame with its header, and nothing else. */
+static void test_many_come_with_holes(void **state)
+{
+    static const uint64_t rows[] = {0x1, 0x8, 0x7, 0xa5, 0x7ff00000, 0x15554};
+    enum { CAME = 16 };
+
+    (void)state;
+    taps_open(1);
+    empty_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+    assert_true(empty_fd >= 0);
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        uint8_t frame[70];
+
+        for (unsigned k = 0; k < CAME; k++) {
+            const struct virtio_net_hdr header = {
+                .flags = k % 3 == 1 ? VIRTIO_NET_HDR_F_DATA_VALID : 0};
+
+            frame_make(frame, sizeof(frame), 5 * k);
+            /* Of two pieces; one of them is too long. */
+            peer_send_as(0, frame, k == 9 ? 70 : 20 + 2 * k, header);
+        }
+        many_make(0);
+        for (unsigned k = 0; k < MANY; k++)
+            memset(many.bytes[k], 0, sizeof(many.bytes[k]));
+        holes = rows[i];
+        assert_int_equal(hal_net_recv_all(0, 0, many.frames, 32), CAME);
+        assert_int_equal(holes != 0, no_rings);
+        holes = 0;
+        for (unsigned k = 0; k < CAME; k++) {
+            if (k == 9) {
+                assert_int_equal(many.frames[k].status, -EMSGSIZE);
+                continue;
+            }
+            assert_int_equal(many.frames[k].status, 0);
+            assert_int_equal(many.frames[k].len, 20 + 2 * k);
+            assert_int_equal(many.frames[k].csum_valid, k % 3 == 1);
+            frame_make(frame, sizeof(frame), 5 * k);
+            assert_memory_equal(many.bytes[k], frame, 20 + 2 * k);
+        }
+        assert_int_equal(many.frames[CAME].status, 1); /* untouched */
+        assert_int_equal(hal_net_recv_all(0, 0, many.frames, MANY), 0);
+    }
+    close(empty_fd);
+}
+
+/* The ring has room for some of the frames, or for none, because something else
+ * is in it: the others go out one by one, in their order. */
+static void test_many_that_the_ring_does_not_take(void **state)
+{
+    static const unsigned entries[] = {16, 1};
+    uint8_t got[100];
+
+    (void)state;
+    for (size_t row = 0; row < COUNT_OF(entries); row++) {
+        ring_entries = entries[row];
+        taps_open(1);
+        busy_rings = true;
+        for (unsigned round = 0; round < 4; round++) {
+            many_make(0);
+            assert_true(hal_net_arm(0, 0, true)); /* it is in the ring */
+            assert_int_equal(hal_net_send_all(0, 0, many.frames, MANY), MANY);
+            for (unsigned i = 0; i < MANY; i++) {
+                assert_int_equal(many.frames[i].status, 0);
+                assert_int_equal(peer_recv(0, got, sizeof(got)), 60);
+                assert_memory_equal(got, many.bytes[i], 60);
+            }
+        }
+        busy_rings = false;
+        bare_close();
+        close(peer[--peer_count]);
+    }
+    ring_entries = 0;
+}
+
 /* Nobody is there, or the tap is gone: each frame tells. */
 static void test_many_that_are_lost(void **state)
 {
@@ -989,6 +1093,24 @@ static void test_an_interface_goes_away(void **state)
     }
 }
 
+/* It is removed before anybody has asked to be told. */
+static void test_an_interface_goes_away_early(void **state)
+{
+    uint8_t bytes[60] = {0};
+    const struct hal_vec vec = {bytes, sizeof(bytes)};
+    const struct hal_net_frame frame = {.vec = &vec, .vec_count = 1, .len = 60};
+
+    (void)state;
+    attach_refuses = 0;
+    peer_count = 0;
+    bare_open((struct host_config){.cpus = 2, .net_count = 1, .nets = nets});
+    assert_true(hal_net_open(0, 1) >= 0);
+    write_errno = EBADFD;
+    assert_int_equal(hal_net_send(0, 1, &frame), -EIO);
+    assert_false(hal_net_link(0));
+    assert_int_equal(hal_net_send(0, 1, &frame), 0); /* here it has not gone */
+}
+
 /* ---- What cannot be opened ----------------------------------------------- */
 
 /* clang-format off */
@@ -1160,6 +1282,8 @@ int main(void)
         READY(test_frames_go_out),
         READY(test_many_go_out_at_once),
         READY(test_many_come_at_once),
+        READY(test_many_come_with_holes),
+        READY(test_many_that_the_ring_does_not_take),
         READY(test_many_that_are_lost),
         READY(test_many_one_by_one),
         READY(test_a_send_that_fails),
@@ -1175,6 +1299,7 @@ int main(void)
         READY(test_interrupts_are_not_wasted),
         READY(test_each_tap_has_its_interrupt),
         READY(test_an_interface_goes_away),
+        READY(test_an_interface_goes_away_early),
         READY(test_taps_that_cannot_be_opened),
         READY(test_files_that_cannot_be_waited_for),
         READY(test_close_gives_every_file_back),

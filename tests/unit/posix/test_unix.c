@@ -16,8 +16,10 @@ enum { SIZE = 1514 };
 
 /* ---- Linux --------------------------------------------------------------- */
 
-static bool no_rings, socket_fails;
-static int send_errno, recv_errno, add_fails; /* the n-th file; 0: none */
+static bool no_rings;
+static int send_errno, recv_errno, bind_errno;
+static unsigned send_failures;      /* that there are of send_errno; 0: one */
+static int socket_fails, add_fails; /* the n-th file; 0: none */
 
 #define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
 
@@ -30,7 +32,7 @@ int io_uring_queue_init_params(unsigned entries, struct io_uring *ring,
 
 int socket(int domain, int type, int protocol)
 {
-    if (socket_fails) {
+    if (socket_fails > 0 && --socket_fails == 0) {
         errno = EMFILE;
         return -1;
     }
@@ -57,8 +59,18 @@ static int fail_with(int *number)
     return error;
 }
 
+int bind(int fd, const struct sockaddr *at, socklen_t size)
+{
+    return fail_with(&bind_errno) != 0 ? -1 : REAL(bind)(fd, at, size);
+}
+
 int sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags)
 {
+    if (send_failures > 1) {
+        send_failures--;
+        errno = send_errno;
+        return -1;
+    }
     return fail_with(&send_errno) != 0
                ? -1
                : REAL(sendmmsg)(fd, messages, count, flags);
@@ -334,6 +346,27 @@ static void test_errors_of_the_host(void **state)
     expect(1, 1, 60);
     recv_errno = ENOMEM;
     expect_none(1);
+    assert_true(hal_net_arm(1, 0, false)); /* nothing is armed by that */
+}
+
+/* The other end is looked for by its name, once for each call. */
+static void test_the_other_end_is_found_again(void **state)
+{
+    static const int errors[] = {ENOTCONN, ECONNREFUSED, EPIPE};
+
+    (void)state;
+    cards_open(2);
+    for (size_t i = 0; i < COUNT_OF(errors); i++) {
+        send_errno = errors[i];
+        assert_int_equal(give(0, 1, 60), 0);
+        expect(1, 1, 60);
+        send_errno = errors[i];
+        send_failures = 2;
+        assert_int_equal(give(0, 2, 60), -EIO);
+        assert_int_equal(send_errno, 0);
+        send_failures = 0;
+        expect_none(1);
+    }
 }
 
 /* ---- Opening ------------------------------------------------------------- */
@@ -377,9 +410,14 @@ static void test_names(void **state)
     nets[0].path = "/nowhere/wire";
     refused("cannot make the socket '/nowhere/wire': No such file");
     nets[0].path = names[0];
-    socket_fails = true;
-    refused("Too many open files");
-    socket_fails = false;
+    for (int n = 1; n <= 2; n++) {
+        socket_fails = n;
+        refused("Too many open files");
+        assert_int_equal(socket_fails, 0);
+    }
+    bind_errno = EADDRINUSE; /* and the name has gone since */
+    refused("is there already");
+    cards_open(1);
 }
 
 static void test_a_queue_that_cannot_be_opened(void **state)
@@ -411,6 +449,7 @@ int main(void)
         TEST(test_the_other_end_comes_and_goes),
         TEST(test_the_other_end_goes_while_full),
         TEST(test_errors_of_the_host),
+        TEST(test_the_other_end_is_found_again),
         TEST(test_names),
         TEST(test_a_queue_that_cannot_be_opened),
     };
