@@ -318,12 +318,15 @@ uint32_t e1000_cause_link(const struct e1000_chip *chip)
 /*
  * Reading clears, but on the 82574 only when the card asks for an interrupt
  * (datasheet 10.2.4.1): there the causes are written back, and a second read
- * makes sure that the write has arrived.
+ * makes sure that the write has arrived. A card that is gone answers with ones:
+ * it has no cause, or its causes would never end.
  */
 uint32_t e1000_causes_take(const struct e1000_chip *chip)
 {
     uint32_t causes = e1000_read(chip, E1000_ICR);
 
+    if (causes == UINT32_MAX)
+        return 0;
     if (chip->is_82574 && causes != 0) {
         e1000_write(chip, E1000_ICR, causes);
         (void)e1000_read(chip, E1000_IMS);

@@ -110,6 +110,7 @@ static void ne2000_check(const struct ne2000 *ne)
     assert(ne->next >= NE_RX_FIRST && ne->next < NE_RX_END);
     assert(ne->state == STATE_LIVE || ne->mask == 0);
     assert(ne->state != STATE_DEAD || ne->tx_count == 0);
+    assert(ne->state != STATE_DEAD || !ne->net.link_up);
     assert(timer_is_set(&ne->timer) == (ne->state != STATE_DEAD));
 }
 
@@ -179,6 +180,7 @@ static void die(struct ne2000 *ne, const char *why)
     log_error("%s: the card %s: it is given up", ne->net.device.name, why);
     ne->state = STATE_DEAD;
     timer_cancel(&ne->timer);
+    net_link_set(&ne->net, false);
     tell(ne);
 }
 
@@ -249,6 +251,14 @@ static bool isr_read(struct ne2000 *ne, uint8_t *isr)
 
 /* ---- Sending ------------------------------------------------------------- */
 
+/* Frames were taken back by somebody else than the one who waits for room: no
+ * interrupt tells him. */
+static void room_tell(struct ne2000 *ne)
+{
+    if (ne->waits && ne->state == STATE_LIVE && ne->tx_count < NE_TX_SLOTS)
+        irq_work_raise(&ne->work);
+}
+
 /* Send the oldest frame in the chip's memory. */
 static void tx_start(struct ne2000 *ne)
 {
@@ -284,7 +294,7 @@ static void tx_reclaim(struct ne2000 *ne, uint8_t isr)
         tx_start(ne);
 }
 
-/* Copy the frame into the chip's memory. Returns 0, -ETIMEDOUT. */
+/* Copy the frame into the chip's memory. Returns 0, -ETIMEDOUT, -ENODEV. */
 static int tx_add(struct ne2000 *ne, const struct packet *packet)
 {
     unsigned slot = (ne->tx_first + ne->tx_count) % NE_TX_SLOTS;
@@ -342,8 +352,10 @@ static unsigned ne2000_send(struct net_queue *queue,
 
     while (taken < count && tx_one(ne, packets[taken]))
         taken++;
-    ne->waits = taken < count;
+    if (taken < count)
+        ne->waits = true;
     mask_update(ne);
+    room_tell(ne);
     ne2000_check(ne);
     return taken;
 }
@@ -501,8 +513,6 @@ static void overflow_end(struct ne2000 *ne, uint8_t isr)
     if (ne->tx_count > 0)
         tx_start(ne);
     look_soon(ne);
-    if (ne->waits && ne->tx_count < NE_TX_SLOTS)
-        tell(ne);
 }
 
 /* ---- Polling ------------------------------------------------------------- */
@@ -535,6 +545,7 @@ static unsigned ne2000_poll(struct net_queue *queue, struct packet *packets[],
             overflow_end(ne, isr);
     }
     mask_update(ne);
+    room_tell(ne);
     ne2000_check(ne);
     return count;
 }

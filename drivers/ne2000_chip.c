@@ -30,11 +30,16 @@ static void remote_begin(struct hal_io io, unsigned address, size_t size,
 }
 
 /* All bytes have gone through the port: the chip is done in a moment. A read of
- * a port takes 100 ns or more, so this is the deadline. */
+ * a port takes 100 ns or more, so this is the deadline. A card that is gone
+ * answers with ones, and so were the data. */
 static int remote_end(struct hal_io io)
 {
     for (unsigned i = 0; i < ANSWER_READS; i++) {
-        if ((ne2000_get(io, NE_ISR) & NE_RDC) != 0) {
+        uint8_t isr = ne2000_get(io, NE_ISR);
+
+        if (isr == UINT8_MAX)
+            return -ENODEV;
+        if ((isr & NE_RDC) != 0) {
             ne2000_set(io, NE_ISR, NE_RDC);
             return 0;
         }

@@ -107,7 +107,8 @@ static inline void ne2000_set(struct hal_io io, enum ne2000_register reg,
  * Copy `size` bytes (> 0) out of the chip's memory at `address` (even), or into
  * it; `size` is rounded up to an even number for the chip, and for what is
  * written. No remote DMA is under way. The chip is started. Returns 0,
- * -ETIMEDOUT (the chip does not end it: only a reset helps).
+ * -ETIMEDOUT (the chip does not end it: only a reset helps), -ENODEV (it is
+ * gone).
  */
 must_check int ne2000_copy_out(struct hal_io io, unsigned address, void *to,
                                size_t size);

@@ -525,6 +525,20 @@ static void test_gone(void **state)
     }
 }
 
+/* All its causes read as set, for ever: nobody is kept busy by that. */
+static void test_gone_has_no_causes(void **state)
+{
+    (void)state;
+    for (unsigned k = 0; k < KINDS; k++) {
+        fresh_start(&kinds[k]);
+        pull_out();
+        assert_int_equal(poll(16), 0);
+        settle();
+        ROW(kinds[k].name, wakes == 0);
+        finish();
+    }
+}
+
 /* Gone while it is being reset: all ones look like a reset without end. */
 static void test_gone_during_a_reset(void **state)
 {
@@ -585,6 +599,7 @@ int main(void)
         cmocka_unit_test(test_a_master_that_does_not_stop),
         cmocka_unit_test(test_starts_again_after_a_late_reset),
         cmocka_unit_test(test_gone),
+        cmocka_unit_test(test_gone_has_no_causes),
         cmocka_unit_test(test_gone_during_a_reset),
         cmocka_unit_test(test_gone_before_the_start),
         cmocka_unit_test(test_an_interrupt_of_a_card_that_is_gone),

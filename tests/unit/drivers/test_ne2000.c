@@ -411,6 +411,46 @@ static void test_full_and_its_interrupt(void **state)
     finish();
 }
 
+/* Who waits for room is woken, though another sender was faster. */
+static void test_full_with_two_senders(void **state)
+{
+    (void)state;
+    fresh();
+    start();
+    assert_true(send(100));
+    assert_true(send(101));
+    assert_false(send(102));
+    assert_true(ne2000_model_step_transmit(&model));
+    assert_true(send(103)); /* before the interrupt is heard */
+    settle();
+    assert_int_equal(wakes, 0);
+    assert_true(ne2000_model_step_transmit(&model));
+    settle();
+    assert_int_equal(wakes, 1);
+    finish();
+}
+
+/* The same when a poll has taken the frame back: no interrupt will tell. */
+static void test_full_and_a_poll(void **state)
+{
+    (void)state;
+    fresh();
+    start();
+    assert_true(send(100));
+    assert_true(send(101));
+    assert_false(send(102));
+    model.lose_next = true;
+    assert_true(ne2000_model_step_transmit(&model));
+    settle();
+    assert_int_equal(wakes, 0);
+    assert_int_equal(poll(16), 0);
+    settle();
+    assert_int_equal(wakes, 1);
+    settle();
+    assert_int_equal(wakes, 1);
+    finish();
+}
+
 /* A sender that finds no room looks whether there is some meanwhile. */
 static void test_a_sender_makes_room(void **state)
 {
@@ -727,6 +767,8 @@ int main(void)
         cmocka_unit_test(test_a_lost_interrupt_is_late),
         cmocka_unit_test(test_looks_become_rare),
         cmocka_unit_test(test_full_and_its_interrupt),
+        cmocka_unit_test(test_full_with_two_senders),
+        cmocka_unit_test(test_full_and_a_poll),
         cmocka_unit_test(test_a_sender_makes_room),
         cmocka_unit_test(test_a_frame_that_is_not_sent),
         cmocka_unit_test(test_no_cable),

@@ -35,6 +35,7 @@ static void assert_is_dead(void)
 
     settle();
     assert_int_equal(timer_next(), TIME_NEVER);
+    assert_false(card->link_up);
     assert_true(send(100));
     assert_true(send(100));
     assert_int_equal(QUEUE->tx_dropped, dropped + 2);
@@ -653,6 +654,38 @@ static void test_gone(void **state)
     }
 }
 
+static struct sim_window window;
+static unsigned reads_left;
+
+static uint32_t leaving_read(void *arg, size_t offset, unsigned width)
+{
+    if (reads_left == 0 || (offset == 0x10 && --reads_left == 0)) {
+        pull_out();
+        return gone_read(arg, offset, width);
+    }
+    return window.read(arg, offset, width);
+}
+
+/* Gone while a frame is copied, by 76 reads: what was read since are ones, no
+ * frame. */
+static void test_gone_within_a_frame(void **state)
+{
+    (void)state;
+    for (unsigned reads = 1; reads <= 76; reads += 5) {
+        fresh_start();
+        window = model.card.bar[0].window;
+        model.card.bar[0].window.read = leaving_read;
+        reads_left = reads;
+        arrives(300);
+        run_card();
+        assert_int_equal(poll(16), 0);
+        assert_int_equal(QUEUE->rx_frames, 0);
+        assert_true(console_has("the card is gone: it is given up\n"));
+        assert_is_dead();
+        finish();
+    }
+}
+
 /* Gone after it was found. */
 static void test_gone_at_start(void **state)
 {
@@ -689,6 +722,7 @@ int main(void)
         cmocka_unit_test(test_reset_during_an_overflow),
         cmocka_unit_test(test_sent_without_a_frame),
         cmocka_unit_test(test_gone),
+        cmocka_unit_test(test_gone_within_a_frame),
         cmocka_unit_test(test_gone_at_start),
     };
 
