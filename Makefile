@@ -170,13 +170,13 @@ $(APPS:%=$(BUILD)/host/%): $(BUILD)/host/%: $$(call app_objects,host,$$*) $(BUIL
 # rings that are shared with devices. (gcc warns that ThreadSanitizer's own library
 # does not know fences; step_atomic.c does.)
 SIM_POINTS := kernel/cpu/exchange.c kernel/cpu/pass.c kernel/thread/sched.c \
-	$(wildcard drivers/virtqueue*.c)
+	$(wildcard drivers/virtqueue*.c drivers/e1000_?x.c)
 $(SIM_POINTS:%.c=$(BUILD)/sim/%.o): FLAGS-sim += -fsanitize=thread -Wno-tsan
 
 SIMS := $(patsubst tests/sim/sim_%.c,%,$(wildcard tests/sim/sim_*.c))
 SIM_PARTS := $(filter-out tests/sim/sim_%,$(wildcard tests/sim/*.c)) tests/stress/stress.c
 SIM_PARTS-io := $(wildcard tests/sim/io/*.c) tests/models/fault.c \
-	$(wildcard tests/models/virtio_*.c tests/models/ide_*.c)
+	$(wildcard tests/models/*_*.c)
 sim_objects = $(patsubst %.c,$(BUILD)/sim/%.o,tests/sim/sim_$(1).c $(SIM_PARTS) $(SIM_PARTS-$(1)))
 $(SIMS:%=$(BUILD)/sim/%): $(BUILD)/sim/%: $$(call sim_objects,$$*) $(BUILD)/sim/libtorc.a
 	$(call say,LD,$@)

@@ -272,7 +272,7 @@ static bool request_begins(struct e1000_model *model, const char *name,
     enum model_fault fault = fault_among(model->faults, name, kinds);
 
     *stuck = fault == FAULT_NEVER;
-    *late_ns = fault == FAULT_LATE ? hal_time_ns() + E1000_MODEL_LATE_NS : 0;
+    *late_ns = fault == FAULT_LATE ? e1k_late(model) : 0;
     return fault == FAULT_FAIL;
 }
 
@@ -471,8 +471,7 @@ static void reset_begin(struct e1000_model *model)
     model->reset_ns = hal_time_ns();
     model->reset_reads = RESET_READS;
     model->reset_stuck = fault == FAULT_NEVER;
-    model->reset_late_ns =
-        fault == FAULT_LATE ? model->reset_ns + E1000_MODEL_LATE_NS : 0;
+    model->reset_late_ns = fault == FAULT_LATE ? e1k_late(model) : 0;
 }
 
 static uint32_t reset_read(struct e1000_model *model)
@@ -584,14 +583,10 @@ static void write_to(struct e1000_model *model, size_t at, uint32_t value)
     }
 }
 
-static void bar_write(void *arg, size_t at, unsigned width, uint32_t value)
+static void register_write(struct e1000_model *model, size_t at, uint32_t value)
 {
-    struct e1000_model *model = arg;
     const struct reg_row *row;
 
-    access_check(model, at, width, "written");
-    if (model->resetting)
-        model_breach("CTRL is written during a reset");
     if (e1k_ring_has(model, at)) {
         e1k_ring_write(model, at, value);
         return;
@@ -604,6 +599,18 @@ static void bar_write(void *arg, size_t at, unsigned width, uint32_t value)
                      "%#x",
                      at, value, model->reg[at / 4]);
     write_to(model, at, value);
+}
+
+static void bar_write(void *arg, size_t at, unsigned width, uint32_t value)
+{
+    struct e1000_model *model = arg;
+
+    access_check(model, at, width, "written");
+    if (model->resetting)
+        model_breach("CTRL is written during a reset");
+    register_write(model, at, value);
+    if (model->work != NULL)
+        model->work(model);
 }
 
 /* The MSI-X table and pending bits: 82574 datasheet, 9.3.4. */

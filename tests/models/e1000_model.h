@@ -81,6 +81,11 @@ struct e1000_model {
     uint32_t ctrl;             /* bits of CTRL that its EEPROM sets */
     bool master_stuck;         /* its accesses to memory do not end */
     struct fault_plan *faults; /* NULL: none */
+    uint64_t late_ns;          /* of "late" faults; 0: E1000_MODEL_LATE_NS */
+
+    /* The driver has written to a register: there may be work to do. NULL: the
+     * test steps the device without being told. */
+    void (*work)(struct e1000_model *model);
 
     /* Every frame that leaves, without check sequence, padded. */
     void (*sent)(void *arg, const uint8_t *frame, size_t len);

@@ -97,6 +97,13 @@ static inline uint32_t e1k_reg(const struct e1000_model *model, unsigned at)
     return model->reg[at / 4];
 }
 
+/* When an operation goes on that is late from now on. */
+static inline uint64_t e1k_late(const struct e1000_model *model)
+{
+    return hal_time_ns() +
+           (model->late_ns != 0 ? model->late_ns : E1000_MODEL_LATE_NS);
+}
+
 /* e1000_model.c */
 bool e1k_link_up(const struct e1000_model *model);
 void e1k_reset(struct e1000_model *model);

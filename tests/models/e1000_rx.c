@@ -496,7 +496,7 @@ static bool receive_begins(struct e1000_model *model, struct verdict *verdict,
         verdict->errors |= ERROR_RXE;
         return true;
     case FAULT_LATE:
-        model->rx_late_ns = hal_time_ns() + E1000_MODEL_LATE_NS;
+        model->rx_late_ns = e1k_late(model);
         return false;
     case FAULT_NEVER:
         model->rx_stuck = true;

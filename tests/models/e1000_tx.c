@@ -417,7 +417,7 @@ static bool transmit_begins(struct e1000_model *model, uint8_t *status)
         *status |= EC;
         return true;
     case FAULT_LATE:
-        model->tx_late_ns = hal_time_ns() + E1000_MODEL_LATE_NS;
+        model->tx_late_ns = e1k_late(model);
         return false;
     case FAULT_NEVER:
         model->tx_stuck = true;

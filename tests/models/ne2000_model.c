@@ -9,6 +9,7 @@ enum {
     DATA_PORT = 0x10,
     RESET_PORT = 0x18,
     CR_REMOTE = 7 << 3,
+    CR_PAGES = 3 << 6,
     REMOTE_READ = 1,
     REMOTE_WRITE = 2,
     REMOTE_SEND = 3,
@@ -101,7 +102,7 @@ static void remote_begin(struct ne2000_model *model, unsigned op)
     fault = fault_among(model->faults, "dma", kinds);
     model->remote_stuck = fault == FAULT_NEVER;
     if (fault == FAULT_LATE)
-        model->isr_late_ns = hal_time_ns() + NE2000_MODEL_LATE_NS;
+        model->isr_late_ns = ne2k_late(model);
     model->remote = op;
     model->remote_left = model->remote_count;
     model->remote_at = model->remote_address;
@@ -147,6 +148,8 @@ static uint32_t data_read(struct ne2000_model *model, size_t at, unsigned width)
 {
     uint32_t value = 0;
 
+    if (model->forgetful)
+        return UINT32_MAX;
     data_check(model, REMOTE_READ, at, width);
     for (unsigned i = 0; i < width; i++)
         value |= (uint32_t)*remote_byte(model) << 8 * i;
@@ -157,6 +160,8 @@ static uint32_t data_read(struct ne2000_model *model, size_t at, unsigned width)
 static void data_write(struct ne2000_model *model, size_t at, unsigned width,
                        uint32_t value)
 {
+    if (model->forgetful)
+        return;
     data_check(model, REMOTE_WRITE, at, width);
     for (unsigned i = 0; i < width; i++)
         *remote_byte(model) = (uint8_t)(value >> 8 * i);
@@ -184,18 +189,26 @@ void ne2k_reset(struct ne2000_model *model)
     ne2k_line_update(model);
 }
 
+void ne2k_forget(struct ne2000_model *model)
+{
+    ne2k_reset(model);
+    model->forgetful = true;
+    ne2k_raise(model, ISR_RST);
+}
+
 static void reset_port(struct ne2000_model *model)
 {
     unsigned kinds = fault_bit(FAULT_LATE) | fault_bit(FAULT_NEVER);
     enum model_fault fault = fault_among(model->faults, "reset", kinds);
 
     ne2k_reset(model);
+    model->forgetful = false;
     model->resets++;
     model->reset_done = true;
     model->isr_reads = ANSWER_READS;
     model->reset_stuck = fault == FAULT_NEVER;
     if (fault == FAULT_LATE)
-        model->isr_late_ns = hal_time_ns() + NE2000_MODEL_LATE_NS;
+        model->isr_late_ns = ne2k_late(model);
 }
 
 /* RDC and RST come some time after their reason. */
@@ -316,7 +329,7 @@ static bool transmit_begins(struct ne2000_model *model, uint8_t *status)
         *status = TSR_ONE | TSR_COL | TSR_ABT;
         return true;
     case FAULT_LATE:
-        model->tx_late_ns = hal_time_ns() + NE2000_MODEL_LATE_NS;
+        model->tx_late_ns = ne2k_late(model);
         return false;
     case FAULT_NEVER:
         model->tx_stuck = true;
@@ -331,8 +344,7 @@ static bool transmit_begins(struct ne2000_model *model, uint8_t *status)
         pci_card_spurious(&model->card);
         return true;
     case FAULT_RESET:
-        ne2k_reset(model);
-        ne2k_raise(model, ISR_RST);
+        ne2k_forget(model);
         return false;
     default:
         return true;
@@ -379,6 +391,10 @@ static void command_write(struct ne2000_model *model, uint8_t value)
         model_breach("the command %#x neither starts nor stops", value);
     if (op == 0)
         model_breach("the command %#x: RD 0 is not allowed", value);
+    if (model->forgetful) {
+        model->command = (value & CR_PAGES) | CR_STP | REMOTE_ABORT << 3;
+        return;
+    }
     if (was_running && (value & CR_STP) != 0)
         stop(model);
     if (!was_running && (value & CR_STP) == 0)
@@ -615,14 +631,9 @@ static uint32_t port_read(void *arg, size_t at, unsigned width)
     }
 }
 
-static void port_write(void *arg, size_t at, unsigned width, uint32_t value)
+static void register_write(struct ne2000_model *model, size_t at,
+                           unsigned width, uint32_t value)
 {
-    struct ne2000_model *model = arg;
-
-    if (at >= DATA_PORT && at < RESET_PORT) {
-        data_write(model, at, width, value);
-        return;
-    }
     if (width != 1)
         model_breach("register %#zx is written with %u bytes", at, width);
     if (at >= RESET_PORT)
@@ -635,6 +646,19 @@ static void port_write(void *arg, size_t at, unsigned width, uint32_t value)
         page1_write(model, at, (uint8_t)value);
     else
         model_breach("page %u is written", model->command >> 6);
+}
+
+static void port_write(void *arg, size_t at, unsigned width, uint32_t value)
+{
+    struct ne2000_model *model = arg;
+
+    if (at >= DATA_PORT && at < RESET_PORT) {
+        data_write(model, at, width, value);
+        return;
+    }
+    register_write(model, at, width, value);
+    if (model->work != NULL)
+        model->work(model);
 }
 
 /* ---- The card ------------------------------------------------------------ */

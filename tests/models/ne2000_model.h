@@ -13,6 +13,9 @@
  * gone through the procedure of the data sheet ("Overflow of the receive buffer
  * ring"), or has set it up afresh.
  *
+ * A card that a fault has reset says so in ISR. Until the driver resets it by
+ * the port, a command does not start it, and its data port is dead.
+ *
  * Not there (a driver that uses it breaches): the command "send packet",
  * page 3 (Realtek's own), registers for diagnosis.
  */
@@ -50,6 +53,11 @@ struct ne2000_model {
     bool no_line;              /* no interrupt line is connected */
     bool no_cable;             /* no link, until ne2000_model_link() */
     struct fault_plan *faults; /* NULL: none */
+    uint64_t late_ns;          /* of "late" faults; 0: NE2000_MODEL_LATE_NS */
+
+    /* The driver has written to a register: there may be work to do. NULL: the
+     * test steps the device without being told. */
+    void (*work)(struct ne2000_model *model);
 
     /* Every frame that leaves, without check sequence. */
     void (*sent)(void *arg, const uint8_t *frame, size_t len);
@@ -90,6 +98,7 @@ struct ne2000_model {
     bool remote_done;   /* RDC is to come, */
     unsigned isr_reads; /* after so many reads of ISR, or a step; also RST */
     bool reset_done;    /* RST is to come */
+    bool forgetful;     /* was reset by itself, the driver does not know yet */
     bool was_running;   /* when it was stopped, */
     uint64_t stop_ns;   /* at this time */
     bool count_cleared; /* RBCR, since then */

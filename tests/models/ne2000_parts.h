@@ -40,10 +40,19 @@ enum {
     TALLY_MISSED = 2,
 };
 
+/* When an operation goes on that is late from now on. */
+static inline uint64_t ne2k_late(const struct ne2000_model *model)
+{
+    return hal_time_ns() +
+           (model->late_ns != 0 ? model->late_ns : NE2000_MODEL_LATE_NS);
+}
+
 /* Set bits of ISR, and drive the line. */
 void ne2k_raise(struct ne2000_model *model, uint8_t bits);
 void ne2k_line_update(struct ne2000_model *model);
 void ne2k_reset(struct ne2000_model *model);
+/* The same, and nobody has asked for it. */
+void ne2k_forget(struct ne2000_model *model);
 bool ne2k_running(const struct ne2000_model *model);
 
 /* Whether two runs of pages have one in common; `end` is not in it. */

@@ -149,7 +149,7 @@ static bool receive_begins(struct ne2000_model *model, bool *bad,
         *bad = true;
         return true;
     case FAULT_LATE:
-        model->rx_late_ns = hal_time_ns() + NE2000_MODEL_LATE_NS;
+        model->rx_late_ns = ne2k_late(model);
         return false;
     case FAULT_NEVER:
         model->rx_stuck = true;
@@ -167,8 +167,7 @@ static bool receive_begins(struct ne2000_model *model, bool *bad,
         *is_short = true;
         return true;
     case FAULT_RESET:
-        ne2k_reset(model);
-        ne2k_raise(model, ISR_RST);
+        ne2k_forget(model);
         return false;
     default:
         return true;

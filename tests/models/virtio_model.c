@@ -70,6 +70,8 @@ void model_set_status(struct virtio_model *model, uint8_t status)
 
 uint8_t model_get_status(struct virtio_model *model)
 {
+    if (model->never_resets && model->stalls != NULL)
+        model->stalls(model);
     if (model->reset_reads > 0) {
         model->reset_reads--;
         return ACKNOWLEDGE;

@@ -61,6 +61,8 @@ struct virtio_model {
     uint8_t other_config[64];
     bool restless;
     bool never_resets;
+    /* Each time that the status of such a one is read. NULL: nothing. */
+    void (*stalls)(struct virtio_model *model);
     unsigned reset_at_most; /* so often it does, then never; 0: always */
     unsigned slow_reset;    /* how often the status is read before it is 0 */
     bool lose_interrupts;

@@ -19,7 +19,6 @@ enum {
     CLASS_ANNOUNCE = 3, /* 5.1.6.5 */
     CLASS_MQ = 4,
     ANY_LAYOUT = 27,
-    PARTS_MAX = 64,
 };
 
 static bool agreed(const struct net_model *net, uint32_t feature)
@@ -269,26 +268,36 @@ static void frame_read(const struct net_model *net,
     memcpy(frame->data, whole + header, frame->len);
 }
 
-const struct net_model_frame *net_model_take(struct net_model *net,
-                                             unsigned pair)
+const struct net_model_frame *net_model_read(struct net_model *net,
+                                             unsigned pair,
+                                             const struct ring_chain *chain)
 {
     static struct net_model_frame frame;
-    static struct ring_chain chain;
-    unsigned queue = 2 * pair + 1;
 
-    if (!model_take(&net->virtio, queue, &chain))
-        return NULL;
     if (pair >= pairs_now(net))
         model_breach("a frame for pair %u of %u: 5.1.6.5.5", pair, net->pairs);
     frame.pair = pair;
-    frame_read(net, &chain, &frame);
+    frame_read(net, chain, &frame);
     frame_check(net, &frame);
     net->sent++;
+    return &frame;
+}
+
+const struct net_model_frame *net_model_take(struct net_model *net,
+                                             unsigned pair)
+{
+    static struct ring_chain chain;
+    unsigned queue = 2 * pair + 1;
+    const struct net_model_frame *frame;
+
+    if (!model_take(&net->virtio, queue, &chain))
+        return NULL;
+    frame = net_model_read(net, pair, &chain);
     end(net, queue, chain.head, 0,
         fault_among(net->plan, "send",
                     FAULT_ALL &
                         ~(fault_bit(FAULT_FAIL) | fault_bit(FAULT_SHORT))));
-    return &frame;
+    return frame;
 }
 
 /* ---- What the driver receives -------------------------------------------- */
@@ -349,22 +358,16 @@ static void header_write(const struct net_model *net, uint8_t *to,
     }
 }
 
-/* A buffer that a frame uses. */
-struct part {
-    uint16_t head;
-    uint32_t written;
-};
-
 /* Take the buffers of a frame: how many; 0: there are not enough. */
 static unsigned parts_take(struct net_model *net, unsigned queue,
                            const uint8_t *whole, uint32_t len,
-                           struct part parts[PARTS_MAX])
+                           struct net_model_part parts[NET_MODEL_PARTS])
 {
-    static struct ring_chain chains[PARTS_MAX];
+    static struct ring_chain chains[NET_MODEL_PARTS];
     unsigned count = 0;
     uint32_t at = 0;
 
-    while (at < len && count < PARTS_MAX) {
+    while (at < len && count < NET_MODEL_PARTS) {
         uint32_t most = len - at;
 
         if (!model_take(&net->virtio, queue, &chains[count]))
@@ -390,21 +393,30 @@ static unsigned parts_take(struct net_model *net, unsigned queue,
     return count;
 }
 
-bool net_model_send(struct net_model *net, unsigned pair,
-                    const struct net_model_header *header, const void *frame,
-                    uint32_t len)
+unsigned net_model_fill(struct net_model *net, unsigned pair,
+                        const struct net_model_header *header,
+                        const void *frame, uint32_t len,
+                        struct net_model_part parts[NET_MODEL_PARTS])
 {
     static uint8_t whole[HEADER + NET_MODEL_FRAME_MAX];
     uint32_t total = header_size(net) + len;
-    struct part parts[PARTS_MAX];
-    enum model_fault fault;
-    unsigned queue = 2 * pair, count;
 
     if (pair >= pairs_now(net))
         model_breach("the test sends to pair %u of %u", pair, net->pairs);
     header_write(net, whole, header);
     memcpy(whole + header_size(net), frame, len);
-    count = parts_take(net, queue, whole, total, parts);
+    return parts_take(net, 2 * pair, whole, total, parts);
+}
+
+bool net_model_send(struct net_model *net, unsigned pair,
+                    const struct net_model_header *header, const void *frame,
+                    uint32_t len)
+{
+    struct net_model_part parts[NET_MODEL_PARTS];
+    unsigned count = net_model_fill(net, pair, header, frame, len, parts);
+    enum model_fault fault;
+    unsigned queue = 2 * pair;
+
     net->lie_short_part = false;
     net->lie_num_buffers = 0;
     if (count == 0) {

@@ -10,7 +10,7 @@
 #include "tests/models/fault.h"
 #include "tests/models/virtio_model.h"
 
-enum { NET_MODEL_FRAME_MAX = 65589, NET_MODEL_LATE = 8 };
+enum { NET_MODEL_FRAME_MAX = 65589, NET_MODEL_PARTS = 64, NET_MODEL_LATE = 8 };
 
 /* What it offers: 5.1.3. */
 enum {
@@ -91,6 +91,23 @@ const struct net_model_frame *net_model_take(struct net_model *net,
 bool net_model_send(struct net_model *net, unsigned pair,
                     const struct net_model_header *header, const void *frame,
                     uint32_t len);
+
+/*
+ * The halves of these two, for who ends requests himself: the frame of a
+ * request, valid until the next call; and the buffers that a frame to receive
+ * has been put into, to be ended all together (0: there are not enough).
+ */
+struct net_model_part {
+    uint16_t head;
+    uint32_t written;
+};
+const struct net_model_frame *net_model_read(struct net_model *net,
+                                             unsigned pair,
+                                             const struct ring_chain *chain);
+unsigned net_model_fill(struct net_model *net, unsigned pair,
+                        const struct net_model_header *header,
+                        const void *frame, uint32_t len,
+                        struct net_model_part parts[NET_MODEL_PARTS]);
 
 /* Serve the next command; whether there was one. */
 bool net_model_command(struct net_model *net);

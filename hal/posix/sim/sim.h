@@ -47,6 +47,10 @@ enum { SIM_EVENT_MAX = 1024 };
  */
 void sim_event(uint64_t at_ns, void (*fn)(void *arg), void *arg);
 
+/* What a CPU is at takes so long: the access to a register of a device that does
+ * not answer. What is due meanwhile happens at the next point. */
+void sim_delay(uint64_t ns);
+
 /* How choices are made. */
 enum sim_driver {
     SIM_RANDOM, /* from the seed; at one point in `switch_interval` another CPU

@@ -302,6 +302,11 @@ uint64_t host_time_ns(void)
     return sim->time_ns;
 }
 
+void sim_delay(uint64_t ns)
+{
+    sim->time_ns += ns;
+}
+
 uint64_t host_wall_ns(void)
 {
     return 0;

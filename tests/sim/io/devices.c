@@ -74,3 +74,43 @@ void device_after_step(void (*fn)(void *arg), void *arg)
 {
     device_after(device_step_ns(), fn, arg);
 }
+
+/* ---- Models that are stepped --------------------------------------------- */
+
+static void agenda_plan(struct device_agenda *agenda, uint64_t at_ns);
+
+/* Unless an earlier step has made another plan. */
+static void agenda_run(void *arg)
+{
+    struct device_agenda *agenda = arg;
+    uint64_t now = hal_time_ns();
+    uint64_t next;
+
+    if (agenda->due_ns == 0 || agenda->due_ns > now)
+        return;
+    agenda->due_ns = 0;
+    if (agenda->step()) {
+        device_work(agenda);
+        return;
+    }
+    next = agenda->next_ns();
+    if (next > now && next != UINT64_MAX)
+        agenda_plan(agenda, next);
+}
+
+static void agenda_plan(struct device_agenda *agenda, uint64_t at_ns)
+{
+    if (agenda->due_ns != 0 && agenda->due_ns <= at_ns)
+        return;
+    agenda->due_ns = at_ns;
+    sim_event(at_ns, agenda_run, agenda);
+}
+
+void device_work(struct device_agenda *agenda)
+{
+    uint64_t now = hal_time_ns();
+
+    if (agenda->due_ns == 0 ||
+        agenda->due_ns > now + 1 + 16 * device_manner.unit_ns)
+        agenda_plan(agenda, now + device_step_ns());
+}

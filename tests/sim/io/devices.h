@@ -39,6 +39,21 @@ bool device_sometimes(unsigned n);
 void device_after_step(void (*fn)(void *arg), void *arg);
 void device_after(uint64_t ns, void (*fn)(void *arg), void *arg);
 
+/*
+ * A model that does units of work when it is stepped: it is, a while after
+ * there is something to do.
+ */
+struct device_agenda {
+    /* constant: do a unit of work; returns whether there may be more. And when
+     * there will be some in any case; UINT64_MAX: never. */
+    bool (*step)(void);
+    uint64_t (*next_ns)(void);
+    uint64_t due_ns; /* the next step; 0: none is planned */
+};
+
+/* There is something to do. */
+void device_work(struct device_agenda *agenda);
+
 /* Whether a fault of that kind can come in this run. */
 static inline bool device_has_fault(enum model_fault kind)
 {

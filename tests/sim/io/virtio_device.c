@@ -40,7 +40,8 @@ void virtio_device_plug(struct virtio_model *model)
 /* Whether it may interrupt for a queue. */
 static bool works(const struct virtio_model *model, unsigned index)
 {
-    return model->queue[index].ready && (model->status & DRIVER_OK) != 0 &&
+    return model->queue[index].ready && model->is_master &&
+           (model->status & DRIVER_OK) != 0 &&
            (model->status & NEEDS_RESET) == 0;
 }
 
@@ -76,7 +77,6 @@ static void step(void *arg)
     (void)virtio_device_look(queue->model, queue->index, device_sometimes(2));
     if (virtio_device_serves(queue->model, queue->index) &&
         model_take(queue->model, queue->index, &chain)) {
-        queue->taken++;
         queue->serve(queue, &chain);
     } else if (!virtio_device_look(queue->model, queue->index, false)) {
         queue->is_busy = false;
@@ -130,7 +130,6 @@ static void end(void *arg)
     queue->under_way--;
     if (!virtio_device_serves(queue->model, queue->index))
         return;
-    queue->ended++;
     if (flight.fault == FAULT_RESET) {
         model_need_reset(queue->model);
         return;
@@ -139,6 +138,11 @@ static void end(void *arg)
     if (flight.fault == FAULT_TWICE)
         ring_use_raw(ring, flight.head, flight.written);
     device_queue_interrupt(queue, flight.fault);
+}
+
+bool device_queue_rests(const struct device_queue *queue)
+{
+    return queue->resets != queue->model->resets || queue->under_way == 0;
 }
 
 static void interrupt_idly(void *arg)
@@ -157,9 +161,9 @@ void device_queue_end(struct device_queue *queue, uint16_t head,
     if (queue->resets != queue->model->resets)
         queue->under_way = 0; /* it has forgotten them */
     queue->resets = queue->model->resets;
-    queue->under_way++;
     if (fault == FAULT_NEVER)
         return;
+    queue->under_way++;
     flight = malloc(sizeof(*flight));
     if (flight == NULL)
         abort();

@@ -31,9 +31,7 @@ struct device_queue {
     /* The device's: */
     bool is_busy;       /* a step will come */
     bool interrupt_due; /* it comes later */
-    unsigned taken;     /* requests */
-    unsigned ended;
-    unsigned under_way; /* neither ended nor forgotten by a reset */
+    unsigned under_way; /* requests neither ended nor forgotten by a reset */
     unsigned resets;    /* of the device, when it last looked */
 };
 
@@ -58,6 +56,10 @@ struct device_flight {
  * late, never, twice, interrupts. */
 void device_queue_end(struct device_queue *queue, uint16_t head,
                       uint32_t written, enum model_fault fault, uint64_t ns);
+
+/* Whether all that it has taken has ended, but for what never does, or was
+ * forgotten by a reset. */
+bool device_queue_rests(const struct device_queue *queue);
 
 /* Interrupt for what was used, now or later, or not as the fault says. */
 void device_queue_interrupt(struct device_queue *queue, enum model_fault fault);

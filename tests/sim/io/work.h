@@ -47,6 +47,8 @@ void net_work_begin(void); /* in the main thread, first */
 void net_work_start(void); /* threads that work */
 void net_work_end(void);   /* all comes to an end, and nothing was lost */
 void net_work_check(void); /* at every point */
+/* Whether this CPU's memory may be with a card that was given up. */
+bool net_work_keeps(void);
 void disk_work_plug(void);
 void disk_work_begin(void);
 void disk_work_start(void);
