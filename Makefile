@@ -336,13 +336,15 @@ MUTANT ?=
 SHOW ?=
 N ?= 200
 SEED ?= 1
-mutants: ## do tests notice a changed line? PART=net N=200 SEED=1 FILE= MUTANT=id SHOW=1
+AGAIN ?=
+mutants: ## do tests notice a changed line? PART=net N=200 SEED=1 FILE= AGAIN= MUTANT=id SHOW=1
 	$(Q)tools/need.sh build test mutants
-	$(Q)$(MAKE) --no-print-directory $(UNIT:%=$(BUILD)/asan/unit/%) \
-		$(UNIT:%=$(BUILD)/cov/unit/%) $(SIMS:%=$(BUILD)/sim/%)
+	$(Q)$(MAKE) --no-print-directory $(UNIT:%=$(BUILD)/host/unit/%) \
+		$(UNIT:%=$(BUILD)/asan/unit/%) $(UNIT:%=$(BUILD)/cov/unit/%) \
+		$(SIMS:%=$(BUILD)/sim/%)
 	$(Q)BUILD=$(BUILD) tools/mutants/mutants.pl $(PART:%=--part %) \
 		$(FILE:%=--file %) $(MUTANT:%=--mutant %) $(if $(SHOW),--show) \
-		--count $(N) --seed $(SEED)
+		$(if $(AGAIN),--again) --count $(N) --seed $(SEED)
 
 wmm: ## explore the weak-memory executions of kernel/cpu/exchange.c
 	$(Q)tools/need.sh build

@@ -1,14 +1,16 @@
 #!/usr/bin/perl
 # make mutants: do the tests notice when the code is changed? See docs/testing.md.
 #
-#   mutants.pl [--part NAME]... [--file FILE]... [--count N] [--seed S]
+#   mutants.pl [--part NAME]... [--file FILE]... [--count N] [--seed S] [--again]
 #   mutants.pl --mutant ID [--show]
 #   mutants.pl --list [--part NAME] [--file FILE]
 #
 # A mutant is the source of one file with one small change (Mutations.pm). It is
 # compiled, linked with the unit tests that execute the changed line, and run: a test
-# that fails, or does not end, has killed it. From what build/<variant> holds, which
-# the Makefile has brought up to date.
+# that fails, or does not end, has killed it. First as release object without
+# sanitizers, which is compiled in any case and runs several times as fast; what
+# survives that runs again with them. From what build/<variant> holds, which the
+# Makefile has brought up to date. --again judges the survivors of the last run only.
 use strict;
 use warnings;
 use Cwd ();
@@ -25,11 +27,13 @@ $root = Cwd::getcwd();
 my $build = $ENV{BUILD} || 'build';
 my $here = 'tools/mutants';
 my $work = "$build/mutants";
-my ($count, $seed, $jobs, $show, $list, $wanted) = (200, 1, 2, 0, 0, '');
+my ($count, $seed, $jobs, $show, $list, $again, $wanted) = (200, 1, 2, 0, 0, 0, '');
+my @variants = qw(host asan); # in this order
+
 my (@part_names, @files);
 GetOptions('part=s' => \@part_names, 'file=s' => \@files, 'count=i' => \$count,
     'seed=i' => \$seed, 'jobs=i' => \$jobs, 'mutant=s' => \$wanted,
-    'show' => \$show, 'list' => \$list) or exit 2;
+    'show' => \$show, 'list' => \$list, 'again' => \$again) or exit 2;
 # What is compiled here is compiled once: no use to a compiler's cache.
 $ENV{CCACHE_DISABLE} = 1;
 $ENV{LC_ALL} = 'C';
@@ -105,10 +109,12 @@ sub read_accepted {
 # ---- How things are compiled and linked: asked of make ------------------------
 
 my (%compile, %link);
+my $pages_limit = 0x60000; # 1.5 GiB
+my $log_limit = 64 << 20;
 
 sub read_commands {
-    my @programs = map { s{^tests/unit/(.*)\.c$}{$build/asan/unit/$1}r }
-        glob 'tests/unit/*/test_*.c';
+    my @names = map { s{^tests/unit/(.*)\.c$}{$1}r } glob 'tests/unit/*/test_*.c';
+    my @programs = map { my $name = $_; map { "$build/$_/unit/$name" } @variants } @names;
     my @sims = map { s{^tests/sim/sim_(.*)\.c$}{$build/sim/$1}r }
         glob 'tests/sim/sim_*.c';
     my $text = `make -n -B V=1 BUILD=$build @programs @sims host metal 2>/dev/null`;
@@ -118,7 +124,7 @@ sub read_commands {
         $link{$1} = $_ if /-Wl,--start-group .* -o (\S+)\s*$/;
     }
     die "make names no command to compile with\n" if !%compile;
-    return @programs;
+    return @names;
 }
 
 # Does it succeed? The mutant may be no program; any other failure is one of ours.
@@ -141,10 +147,48 @@ sub compile_as {
 
 # ---- Which test executes which line -------------------------------------------
 
-# Runs a program with limits; returns its exit status and the real and CPU seconds.
-# Status 'time' when it had to be stopped.
+# The process's CPU time in ticks with that of its children that have ended, and the
+# pages that it has in memory.
+sub use_of {
+    my ($pid) = @_;
+    open my $in, '<', "/proc/$pid/stat" or return (0, 0);
+    my $line = <$in>;
+    return (0, 0) if !defined $line;
+    my @field = split ' ', $line =~ s/^.*\) //r;
+    return ($field[11] + $field[12] + $field[13] + $field[14], $field[21]);
+}
+
+# Waits for a process, in steps that grow to a tenth of a second. Returns its status, or
+# 'time' when it had to be killed: it rests for $idle_limit seconds, or lives for
+# $limit, or fills the memory or the disk. What is counted is steps: a machine
+# that stands still for a while, or has other things to do, does not make it late.
+sub await {
+    my ($pid, $log, $idle_limit, $limit) = @_;
+    my ($step, $lived, $idle, $used) = (0.005, 0, 0, -1);
+    my $status;
+    while (waitpid($pid, POSIX::WNOHANG()) != $pid) {
+        select undef, undef, undef, $step;
+        $lived += $step;
+        my ($cpu, $pages) = use_of($pid);
+        $idle = $cpu == $used ? $idle + $step : 0;
+        $used = $cpu;
+        $step = $step * 1.5 > 0.1 ? 0.1 : $step * 1.5;
+        next if $idle < $idle_limit && $lived < $limit &&
+            $pages < $pages_limit && (-s $log || 0) < $log_limit;
+        kill 'KILL', -$pid;
+        waitpid $pid, 0;
+        return 'time';
+    }
+    $status = $?;
+    kill 'KILL', -$pid; # children that outlive it
+    return ($status & 127) == 24 ? 'time' : $status; # SIGXCPU: its limit of CPU time
+}
+
+# Runs a program with limits in seconds: CPU time, rest, and life. Returns its exit
+# status or 'time', and the real and CPU seconds.
 sub run_program {
-    my ($command, $log, $cpu_limit, $real_limit, %environment) = @_;
+    my ($command, $log, $limits, %environment) = @_;
+    my ($cpu_limit, $idle_limit, $limit) = @$limits;
     my $ticks = POSIX::sysconf(POSIX::_SC_CLK_TCK());
     my ($start, undef, undef, $user, $system) = POSIX::times();
     my $pid = fork();
@@ -160,20 +204,11 @@ sub run_program {
             "ulimit -c 0 && ulimit -S -t $cpu_limit && ulimit -f 4200000 && " .
             "exec $command") or POSIX::_exit(127);
     }
-    my $late = 0;
-    local $SIG{ALRM} = sub { $late = 1; kill 'KILL', -$pid };
-    alarm $real_limit;
-    do { } until waitpid($pid, 0) == $pid; # the alarm interrupts it
-    my $status = $?;
-    alarm 0;
-    kill 'KILL', -$pid; # children that outlive it
+    my $status = await($pid, $log, $idle_limit, $limit);
     my ($end, undef, undef, $user2, $system2) = POSIX::times();
     my $cpu = ($user2 + $system2 - $user - $system) / $ticks;
-    $late = 1 if ($status & 127) == 24; # SIGXCPU: the limit of processor time
-    return ($late ? 'time' : $status, ($end - $start) / $ticks, $cpu);
+    return ($status, ($end - $start) / $ticks, $cpu);
 }
-
-sub test_name { $_[0] =~ s{^\Q$build\E/asan/unit/}{}r }
 
 # Runs one test, plainly and counting, and writes what it takes and executes.
 sub make_map {
@@ -182,10 +217,15 @@ sub make_map {
     my $strip = () = "$root/" =~ m{/+[^/]}g;
     remove_tree($counts);
     make_path($counts, dirname("$work/map/$name"));
-    my ($status, $real, $cpu) =
-        run_program("$build/asan/unit/$name", "$counts/log", 300, 300);
-    die "$name fails without any mutant (status $status): $counts/log\n" if $status;
-    run_program("$build/cov/unit/$name", "$counts/log", 300, 300,
+    my $text = '';
+    for my $variant (@variants) {
+        my ($status, $real, $cpu) = run_program("$build/$variant/unit/$name",
+            "$counts/log", [300, 300, 300]);
+        die "$variant/unit/$name fails without any mutant (status $status): " .
+            "$counts/log\n" if $status;
+        $text .= "took $variant $real $cpu\n";
+    }
+    run_program("$build/cov/unit/$name", "$counts/log", [300, 300, 300],
         GCOV_PREFIX => $counts, GCOV_PREFIX_STRIP => $strip);
     my @counted = split /\n/, `find $counts -name '*.gcda'`;
     for (@counted) {
@@ -202,7 +242,6 @@ sub make_map {
             $done{$source}{$line} = 1 if $times =~ /[0-9]/;
         }
     }
-    my $text = "took $real $cpu\n";
     for my $file (sort keys %code) {
         next if $file !~ /\.c$/ || $file =~ m{^(tests|/)};
         $text .= join(' ', 'code', $file, sort { $a <=> $b } keys %{$code{$file}}) . "\n";
@@ -212,13 +251,15 @@ sub make_map {
     remove_tree($counts);
 }
 
-my (%took, %is_code, %done_by); # by test; file and line; file, line and test
+# By test and variant; file and line; file, line and test.
+my (%took, %is_code, %done_by);
 
 sub read_maps {
-    my (@programs) = @_;
-    my @names = map { test_name($_) } @programs;
-    my @old = grep { !newer("$work/map/$_", "$build/asan/unit/$_",
-        "$build/cov/unit/$_") } @names;
+    my (@names) = @_;
+    my @old = grep {
+        my $name = $_;
+        !newer("$work/map/$name", map { "$build/$_/unit/$name" } @variants, 'cov');
+    } @names;
     if (@old) {
         print "Finding out which lines ", scalar(@old), " tests execute\n";
         in_parallel(sub { make_map($old[$_[0]]) }, sub { }, scalar @old);
@@ -227,7 +268,7 @@ sub read_maps {
         die "no map of $name\n" if !-e "$work/map/$name";
         for (split /\n/, slurp("$work/map/$name")) {
             my ($what, $file, @lines) = split;
-            $took{$name} = [$file, @lines] if $what eq 'took';
+            $took{$name}{$file} = [@lines] if $what eq 'took'; # of a variant
             $is_code{$file}{$_} = 1 for $what eq 'code' ? @lines : ();
             $done_by{$file}{$_}{$name} = 1 for $what eq 'done' ? @lines : ();
         }
@@ -244,8 +285,33 @@ sub read_including {
     }
 }
 
-# The tests that execute a mutant's lines, the likeliest to notice first: that of the
-# same name, then one of the same beginning, then the quickest.
+# Kills by test: of the function's mutants and of the file's, from this run and others.
+my %kills;
+sub read_kills {
+    return if !-e "$work/kills";
+    for (split /\n/, slurp("$work/kills")) {
+        my ($place, $test, $times) = split;
+        $kills{$place}{$test} = $times if defined $times;
+    }
+}
+
+sub write_kills {
+    my $text = '';
+    for my $place (sort keys %kills) {
+        $text .= "$place $_ $kills{$place}{$_}\n" for sort keys %{$kills{$place}};
+    }
+    spit("$work/kills", $text);
+}
+
+sub count_kill {
+    my ($mutant, $test) = @_;
+    $kills{$mutant->{file}}{$test}++;
+    $kills{"$mutant->{file}:$mutant->{function}"}{$test}++;
+}
+
+# The tests that execute a mutant's lines, the likeliest to notice first: that which has
+# killed others of the function, of the file, that of the same name, then one of the
+# same beginning, then the quickest.
 sub tests_for {
     my ($mutant) = @_;
     my $file = $mutant->{file};
@@ -257,13 +323,25 @@ sub tests_for {
     }
     my %names = map { $_ => 1 } map { keys %{$done_by{$file}{$_} || {}} } @lines;
     my $stem = basename($file, '.c') =~ s/^host_//r;
-    my $rank = sub {
-        my $test = basename($_[0]) =~ s/^test_//r;
-        return $test eq $stem ? 0 : index($test, $stem) == 0 ? 1
-            : index($stem, $test) == 0 ? 2 : 3;
+    my %rank;
+    for my $name (keys %names) {
+        my $test = basename($name) =~ s/^test_//r;
+        $rank{$name} = [
+            -($kills{"$file:$mutant->{function}"}{$name} || 0),
+            -($kills{$file}{$name} || 0),
+            $test eq $stem ? 0 : index($test, $stem) == 0 ? 1
+                : index($stem, $test) == 0 ? 2 : 3,
+            $took{$name}{$variants[0]}[1]];
+    }
+    my $compare = sub {
+        my ($one, $other) = @_;
+        for (0 .. 3) {
+            my $order = $rank{$one}[$_] <=> $rank{$other}[$_];
+            return $order if $order;
+        }
+        return $one cmp $other;
     };
-    return sort { $rank->($a) <=> $rank->($b) || $took{$a}[1] <=> $took{$b}[1] ||
-            $a cmp $b } keys %names;
+    return sort { $compare->($a, $b) } keys %names;
 }
 
 # ---- One mutant ---------------------------------------------------------------
@@ -286,6 +364,7 @@ sub release_object {
     my ($directory, $file, $source) = @_;
     my ($object) = grep { $compile{$_} }
         map { object_of($_, $file) } qw(host metal sim);
+    unlink "$directory/release.o";
     return undef if !defined $object;
     compile_as($object, $file, $source, "$directory/release.o", '-g0') or return undef;
     return slurp("$directory/release.o");
@@ -328,16 +407,19 @@ sub judge {
     my $release = release_object($directory, $file, $source);
     return ('unbuilt', '') if !defined $release;
     return ('equivalent', '') if $release eq original_object($file);
-    my $object = object_of('asan', $file);
-    my $linked = defined $compile{$object};
-    if ($linked) {
-        compile_as($object, $file, $source, "$directory/asan.o", '')
-            or return ('unbuilt', '');
-    }
     my @tests = tests_for($mutant);
-    for my $name (@tests) {
-        my @outcome = judge_by_test($mutant, $directory, $name);
-        return @outcome if @outcome;
+    for my $variant (@variants) {
+        my $object = "$directory/$variant.o";
+        my $like = object_of($variant, $file);
+        if ($variant eq 'host') { # the release object, where there is one for it
+            $object = "$directory/release.o";
+        } elsif (defined $compile{$like}) {
+            compile_as($like, $file, $source, $object, '') or return ('unbuilt', '');
+        }
+        for my $name (@tests) {
+            my @outcome = judge_by_test($mutant, $directory, $name, $variant, $object);
+            return @outcome if @outcome;
+        }
     }
     my @outcome = judge_by_simulation($mutant, $directory, $source);
     return @outcome if @outcome;
@@ -345,24 +427,25 @@ sub judge {
 }
 
 sub judge_by_test {
-    my ($mutant, $directory, $name) = @_;
+    my ($mutant, $directory, $name, $variant, $changed) = @_;
     my $file = $mutant->{file};
-    my $program = "$build/asan/unit/$name";
+    my $program = "$build/$variant/unit/$name";
     my ($main, @objects);
     if ($including{$file}{$name}) {
-        my $object = "$build/asan/tests/unit/$name.o";
+        my $object = "$build/$variant/tests/unit/$name.o";
         $main = "$directory/main.o";
         compile_as($object, "tests/unit/$name.c", "tests/unit/$name.c", $main,
             "-iquote $directory -Wno-all") or return ('unbuilt', '');
     } else {
-        @objects = ("$directory/asan.o");
+        @objects = ($changed);
     }
     link_with($program, "$directory/test", $main, @objects) or return ('unbuilt', '');
-    my ($real, $cpu) = @{$took{$name}};
+    my ($real, $cpu) = @{$took{$name}{$variant}};
     my ($status) = run_program("$directory/test", "$directory/log",
-        POSIX::ceil(4 * $cpu + 3), POSIX::ceil(5 * $real + 15));
-    return ('late', $name) if $status eq 'time';
-    return ('killed', $name) if $status != 0;
+        [POSIX::ceil(4 * $cpu + 3), 2 * $real + 4, 8 * $real + 20]);
+    my $by = $variant eq $variants[0] ? $name : "$name ($variant)";
+    return ('late', $by) if $status eq 'time';
+    return ('killed', $by) if $status != 0;
     return ();
 }
 
@@ -380,7 +463,8 @@ sub judge_by_simulation {
         next if !$link{"$build/sim/$name"};
         link_with("$build/sim/$name", "$directory/sim", undef, "$directory/sim.o")
             or return ();
-        my ($status) = run_program("$directory/sim $options", "$directory/log", 60, 120);
+        my ($status) = run_program("$directory/sim $options", "$directory/log",
+            [60, 60, 240]);
         return ('late', "sim $name") if $status eq 'time';
         return ('killed', "sim $name") if $status != 0;
     }
@@ -454,9 +538,39 @@ sub mutants_of {
     return @{$generated{$file}};
 }
 
+# What the mutants that count have come to: two processes may overshoot, so the order
+# decides, not who was quicker.
+sub sum_up {
+    my ($part, @judged) = @_;
+    my $left = $count;
+    my $results = '';
+    my %sum = (name => $part->{name}, bar => $part->{bar}, all => $part->{all});
+    for my $mutant (@judged) {
+        last if $left == 0;
+        $sum{$mutant->{outcome}}++;
+        $sum{files}{$mutant->{file}}{$mutant->{outcome}}++;
+        $left-- if $mutant->{outcome} =~ /killed|late|survived|alone/;
+        push @{$sum{survivors}}, $mutant if $mutant->{outcome} =~ /survived|alone/;
+        $results .= join("\t", @$mutant{qw(id outcome detail)}, place($mutant),
+            @$mutant{qw(function operator before after)}) . "\n";
+    }
+    spit("$work/$part->{name}.results", $results);
+    return \%sum;
+}
+
+# Those that the last run of the part let survive.
+sub survivors {
+    my ($part, @mutants) = @_;
+    my %alive = map { /^(\w+)\t(?:survived|alone)\t/ ? ($1 => 1) : () }
+        split /\n/, slurp("$work/$part->{name}.results");
+    return grep { $alive{$_->{id}} } @mutants;
+}
+
 sub run_part {
     my ($part, $accepted) = @_;
     my @mutants = shuffled($part->{name}, map { mutants_of($_) } sources_of($part));
+    $part->{all} = @mutants;
+    @mutants = survivors($part, @mutants) if $again;
     my (@judged, $counted);
     my $progress = sub {
         my ($index, $outcome, $detail) = @_;
@@ -468,6 +582,7 @@ sub run_part {
         } elsif ($entry) {
             $entry->{stale} = "is $word{$outcome}" . ($detail ? " by $detail" : '');
         }
+        count_kill($mutant, $detail =~ s/ \(.*//r) if $outcome =~ /killed|late/;
         push @judged, $index;
         $counted++ if $mutant->{outcome} =~ /killed|late|survived|alone/;
         printf "%-8s %4d/%d  %-12s %-22s %s\n", $part->{name}, $counted || 0, $count,
@@ -476,21 +591,8 @@ sub run_part {
         return ($counted || 0) >= $count;
     };
     in_parallel(sub { judge($mutants[$_[0]]) }, $progress, scalar @mutants);
-    # Two processes may overshoot: the order decides, not who was quicker.
-    my $left = $count;
-    my $results = '';
-    my %sum = (name => $part->{name}, bar => $part->{bar}, all => scalar @mutants);
-    for my $index (sort { $a <=> $b } @judged) {
-        last if $left == 0;
-        my $mutant = $mutants[$index];
-        $sum{$mutant->{outcome}}++;
-        $left-- if $mutant->{outcome} =~ /killed|late|survived|alone/;
-        push @{$sum{survivors}}, $mutant if $mutant->{outcome} =~ /survived|alone/;
-        $results .= join("\t", @$mutant{qw(id outcome detail)}, place($mutant),
-            @$mutant{qw(function operator before after)}) . "\n";
-    }
-    spit("$work/$part->{name}.results", $results);
-    return \%sum;
+    write_kills();
+    return sum_up($part, @mutants[sort { $a <=> $b } @judged]);
 }
 
 sub score {
@@ -501,9 +603,24 @@ sub score {
     return ($killed, $survived, $tried ? 100 * $killed / $tried : 100);
 }
 
+# The files of a part, with their share in its score.
+sub summary_of_files {
+    my ($sum) = @_;
+    printf "\n%-32s %6s %8s %8s %6s\n", "$sum->{name}:", 'killed', 'survived',
+        'accepted', 'score';
+    for my $file (sort keys %{$sum->{files}}) {
+        my $one = $sum->{files}{$file};
+        my ($killed, $survived, $score) = score($one);
+        next if $killed + $survived == 0;
+        printf "%-32s %6d %8d %8d %5.1f%%\n", $file, $killed, $survived,
+            $one->{accepted} || 0, $score;
+    }
+}
+
 sub summary {
     my (@sums) = @_;
     my $low = 0;
+    summary_of_files($_) for @sums;
     for my $sum (@sums) {
         my @survivors = sort { $a->{file} cmp $b->{file} || $a->{line} <=> $b->{line} }
             @{$sum->{survivors} || []};
@@ -585,9 +702,9 @@ if ($list) {
     }
     exit 0;
 }
-my @programs = read_commands();
-read_maps(@programs);
+read_maps(read_commands());
 read_including();
+read_kills();
 exit run_one(@parts) if $wanted ne '';
 my $accepted = read_accepted();
 remove_tree("$work/work");

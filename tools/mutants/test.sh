@@ -39,6 +39,15 @@ int toy_never_called(int value)
 {
     return value * 2;
 }
+
+int toy_any(const signed char *from, int count)
+{
+    int sum = 0;
+
+    for (int i = 0; i < count; i++)
+        sum += from[i] != 0;
+    return sum > 0;
+}
 END
 cat >toy/wait.c <<'END'
 #include "toy.h"
@@ -56,6 +65,7 @@ cat >toy/toy.h <<'END'
 #define assert(e) ((void)sizeof(e))
 extern int toy_count;
 int toy_larger(int a, int b);
+int toy_any(const signed char *from, int count);
 long toy_distance(const char *from, const char *to);
 void toy_wait(volatile unsigned long *left);
 int toy_check(int value, int limit);
@@ -63,13 +73,19 @@ int toy_never_called(int value);
 END
 cat >tests/unit/toy/test_toy.c <<'END'
 #include "../../../toy/toy.h"
+#include <stdlib.h>
 int toy_count;
 int main(void)
 {
     char text[4];
+    signed char *three = malloc(3);
     volatile unsigned long left = 3;
 
     toy_wait(&left);
+    three[0] = three[1] = three[2] = 1;
+    if (toy_any(three, 3) != 1)
+        return 1;
+    free(three);
     if (left != 0 || toy_larger(1, 3) != 3 || toy_larger(3, 1) != 3 ||
         toy_distance(text, text + 4) != 4)
         return 1;
@@ -80,7 +96,7 @@ END
 cat >Makefile <<'END'
 BUILD = build
 V = 0
-FLAGS-asan = -O1
+FLAGS-asan = -O1 -fsanitize=address
 FLAGS-host = -O2
 FLAGS-cov = --coverage -O0
 host: $(BUILD)/host/toy/toy.o $(BUILD)/host/toy/wait.o
@@ -115,7 +131,7 @@ toy/toy.c toy_gone
 + ;
 Wrong: it matches nothing.
 END
-make -s build/asan/unit/toy/test_toy build/cov/unit/toy/test_toy >make.log 2>&1 || {
+make -s build/host/unit/toy/test_toy build/asan/unit/toy/test_toy build/cov/unit/toy/test_toy >make.log 2>&1 || {
     cat make.log
     exit 1
 }
@@ -140,6 +156,7 @@ while IFS='|' read -r outcome function after; do
 done <<'END'
 equivalent|toy_larger|;
 killed|toy_larger|if (a <= b)
+killed|toy_any|for (int i = 0; i <= count; i++)
 killed|toy_larger|if (1)
 killed|toy_larger|if (0)
 unbuilt|toy_distance|return to + from;
@@ -161,6 +178,10 @@ killed|toy_check|return 1;
 alone|toy_never_called|return value / 2;
 alone|toy_never_called|return value * (2 + 1);
 END
+# What only the sanitizer sees, and what is seen without it.
+grep -F 'i <= count' "$results" | cut -f3 | grep -qx 'toy/test_toy (asan)' ||
+    fail "a read out of bounds is not killed by the sanitizer"
+[ "$(cut -f3 "$results" | grep -c asan)" -eq 1 ] || fail "the sanitizer kills more"
 cut -f8 "$results" | grep -qE 'assert|LESS|"a|comment' &&
     fail "a comment, a string, an assertion or a directive was changed"
 cut -f6 "$results" | sort -u | paste -sd' ' |
@@ -182,6 +203,12 @@ for run in 1,first 1,again 2,other; do
 done
 cmp -s seed.first seed.again || fail "a seed does not give the same mutants again"
 cmp -s seed.first seed.other && fail "another seed gives the same mutants"
+# The survivors again, and they alone.
+"$tools/mutants.pl" --count 1000 >out 2>&1
+cut -f2 "$results" | grep -cE 'survived|alone' >alive
+"$tools/mutants.pl" --count 1000 --again >out 2>&1
+[ "$(cut -f2 "$results" | grep -cE 'survived|alone')" -eq "$(cat alive)" ] &&
+    [ "$(wc -l <"$results")" -eq "$(cat alive)" ] || fail "--again judges others"
 sed -i 's/50/99/' tools/mutants/parts.txt
 "$tools/mutants.pl" --count 1000 >out 2>&1 && fail "a score under the bar does not fail"
 sed -i 's/99/10/' tools/mutants/parts.txt
