@@ -68,6 +68,8 @@ struct ide_model_drive {
     bool no_flush;
     unsigned multiple_max; /* sectors of a READ MULTIPLE block; 0: none */
     bool slow_ready;       /* DRDY comes a step later than BSY goes */
+    bool dma_drq; /* while it transfers by DMA it has DRQ instead of BSY: [ATA]
+                     9.7 allows both */
     /* May change what IDENTIFY says before the checksum is made. */
     void (*identify)(struct ide_model_drive *drive, uint16_t word[256]);
     bool bad_checksum;

@@ -56,6 +56,8 @@ uint8_t drive_status(const struct ide_model_drive *drive)
     case IDE_DATA_IN:
     case IDE_DATA_OUT:
         return DRDY | DRQ;
+    case IDE_DMA:
+        return drive->dma_drq ? DRDY | DRQ : BSY;
     default:
         return BSY;
     }

@@ -158,15 +158,33 @@ sub use_of {
     return ($field[11] + $field[12] + $field[13] + $field[14], $field[21]);
 }
 
+# Has a test failed, by what has come to the log behind $$at?
+sub has_failed {
+    my ($log, $at) = @_;
+    open my $in, '<', $log or return 0;
+    seek $in, $$at, 0;
+    local $/;
+    my $text = <$in>;
+    return 0 if !defined $text || $text !~ /\n/;
+    $$at += rindex($text, "\n") + 1;
+    return $text =~ /^\[  FAILED  \]/m;
+}
+
 # Waits for a process, in steps that grow to a tenth of a second. Returns its status, or
 # 'time' when it had to be killed: it rests for $idle_limit seconds, or lives for
 # $limit, or fills the memory or the disk. What is counted is steps: a machine
 # that stands still for a while, or has other things to do, does not make it late.
+# With $is_enough the first test of the program that fails ends it.
 sub await {
-    my ($pid, $log, $idle_limit, $limit) = @_;
-    my ($step, $lived, $idle, $used) = (0.005, 0, 0, -1);
+    my ($pid, $log, $idle_limit, $limit, $is_enough) = @_;
+    my ($step, $lived, $idle, $used, $read) = (0.005, 0, 0, -1, 0);
     my $status;
     while (waitpid($pid, POSIX::WNOHANG()) != $pid) {
+        if ($is_enough && has_failed($log, \$read)) {
+            kill 'KILL', -$pid;
+            waitpid $pid, 0;
+            return 1;
+        }
         select undef, undef, undef, $step;
         $lived += $step;
         my ($cpu, $pages) = use_of($pid);
@@ -184,11 +202,11 @@ sub await {
     return ($status & 127) == 24 ? 'time' : $status; # SIGXCPU: its limit of CPU time
 }
 
-# Runs a program with limits in seconds: CPU time, rest, and life. Returns its exit
-# status or 'time', and the real and CPU seconds.
+# Runs a program with limits in seconds: CPU time, rest, and life; and whether one test
+# that fails is enough. Returns its exit status or 'time', and the real and CPU seconds.
 sub run_program {
     my ($command, $log, $limits, %environment) = @_;
-    my ($cpu_limit, $idle_limit, $limit) = @$limits;
+    my ($cpu_limit, $idle_limit, $limit, $is_enough) = @$limits;
     my $ticks = POSIX::sysconf(POSIX::_SC_CLK_TCK());
     my ($start, undef, undef, $user, $system) = POSIX::times();
     my $pid = fork();
@@ -204,27 +222,39 @@ sub run_program {
             "ulimit -c 0 && ulimit -S -t $cpu_limit && ulimit -f 4200000 && " .
             "exec $command") or POSIX::_exit(127);
     }
-    my $status = await($pid, $log, $idle_limit, $limit);
+    my $status = await($pid, $log, $idle_limit, $limit, $is_enough);
     my ($end, undef, undef, $user2, $system2) = POSIX::times();
     my $cpu = ($user2 + $system2 - $user - $system) / $ticks;
     return ($status, ($end - $start) / $ticks, $cpu);
 }
 
+# What a test of a variant takes without any mutant: real and CPU seconds. Measured when
+# it is first asked for.
+sub took {
+    my ($name, $variant) = @_;
+    my $program = "$build/$variant/unit/$name";
+    my $kept = "$work/took/$variant/$name";
+    if (!newer($kept, $program)) {
+        make_path(dirname($kept));
+        my ($status, $real, $cpu) = run_program($program, "$kept.$$.log",
+            [300, 300, 300]);
+        die "$program fails without any mutant (status $status): $kept.$$.log\n"
+            if $status;
+        unlink "$kept.$$.log";
+        spit("$kept.$$", "$real $cpu\n");
+        rename "$kept.$$", $kept;
+    }
+    return split ' ', slurp($kept);
+}
+
 # Runs one test, plainly and counting, and writes what it takes and executes.
 sub make_map {
     my ($name) = @_;
+    my $text = join(' ', 'took', took($name, $variants[0])) . "\n";
     my $counts = Cwd::realpath($work) . "/counts/$name";
     my $strip = () = "$root/" =~ m{/+[^/]}g;
     remove_tree($counts);
     make_path($counts, dirname("$work/map/$name"));
-    my $text = '';
-    for my $variant (@variants) {
-        my ($status, $real, $cpu) = run_program("$build/$variant/unit/$name",
-            "$counts/log", [300, 300, 300]);
-        die "$variant/unit/$name fails without any mutant (status $status): " .
-            "$counts/log\n" if $status;
-        $text .= "took $variant $real $cpu\n";
-    }
     run_program("$build/cov/unit/$name", "$counts/log", [300, 300, 300],
         GCOV_PREFIX => $counts, GCOV_PREFIX_STRIP => $strip);
     my @counted = split /\n/, `find $counts -name '*.gcda'`;
@@ -251,15 +281,13 @@ sub make_map {
     remove_tree($counts);
 }
 
-# By test and variant; file and line; file, line and test.
+# By test; file and line; file, line and test.
 my (%took, %is_code, %done_by);
 
 sub read_maps {
     my (@names) = @_;
-    my @old = grep {
-        my $name = $_;
-        !newer("$work/map/$name", map { "$build/$_/unit/$name" } @variants, 'cov');
-    } @names;
+    my @old = grep { !newer("$work/map/$_", "$build/$variants[0]/unit/$_",
+        "$build/cov/unit/$_") } @names;
     if (@old) {
         print "Finding out which lines ", scalar(@old), " tests execute\n";
         in_parallel(sub { make_map($old[$_[0]]) }, sub { }, scalar @old);
@@ -268,7 +296,7 @@ sub read_maps {
         die "no map of $name\n" if !-e "$work/map/$name";
         for (split /\n/, slurp("$work/map/$name")) {
             my ($what, $file, @lines) = split;
-            $took{$name}{$file} = [@lines] if $what eq 'took'; # of a variant
+            $took{$name} = [$file, @lines] if $what eq 'took';
             $is_code{$file}{$_} = 1 for $what eq 'code' ? @lines : ();
             $done_by{$file}{$_}{$name} = 1 for $what eq 'done' ? @lines : ();
         }
@@ -331,7 +359,7 @@ sub tests_for {
             -($kills{$file}{$name} || 0),
             $test eq $stem ? 0 : index($test, $stem) == 0 ? 1
                 : index($stem, $test) == 0 ? 2 : 3,
-            $took{$name}{$variants[0]}[1]];
+            $took{$name}[1]];
     }
     my $compare = sub {
         my ($one, $other) = @_;
@@ -394,12 +422,26 @@ sub link_with {
     return build_with($command, "$out.log");
 }
 
+# A kill of an earlier run counts as long as the source and the test's program are what
+# they were.
+sub killed_before {
+    my ($mutant) = @_;
+    my $kept = "$work/killed/$mutant->{id}";
+    return () if !newer($kept, $mutant->{file});
+    my ($outcome, $detail) = split /\t/, slurp($kept);
+    my ($test, $variant) = split / /, $detail;
+    $variant = $variant ? $variant =~ s/[()]//gr : $variants[0];
+    return newer($kept, "$build/$variant/unit/$test") ? ($outcome, $detail) : ();
+}
+
 # Kinds of outcome: unbuilt, equivalent, killed, late (killed by its limit of time),
 # survived, alone (no test executes it). With a detail.
 sub judge {
     my ($mutant) = @_;
     my $file = $mutant->{file};
     my $directory = "$work/work/$mutant->{id}";
+    my @before = $wanted ne '' ? () : killed_before($mutant);
+    return @before if @before;
     remove_tree($directory);
     make_path($directory);
     my $source = write_source($directory, $file,
@@ -418,7 +460,10 @@ sub judge {
         }
         for my $name (@tests) {
             my @outcome = judge_by_test($mutant, $directory, $name, $variant, $object);
-            return @outcome if @outcome;
+            next if !@outcome;
+            spit("$work/killed/$mutant->{id}", join "\t", @outcome)
+                if $outcome[0] eq 'killed';
+            return @outcome;
         }
     }
     my @outcome = judge_by_simulation($mutant, $directory, $source);
@@ -440,9 +485,9 @@ sub judge_by_test {
         @objects = ($changed);
     }
     link_with($program, "$directory/test", $main, @objects) or return ('unbuilt', '');
-    my ($real, $cpu) = @{$took{$name}{$variant}};
+    my ($real, $cpu) = $variant eq $variants[0] ? @{$took{$name}} : took($name, $variant);
     my ($status) = run_program("$directory/test", "$directory/log",
-        [POSIX::ceil(4 * $cpu + 3), 2 * $real + 4, 8 * $real + 20]);
+        [POSIX::ceil(4 * $cpu + 3), 2 * $real + 4, 8 * $real + 20, 1]);
     my $by = $variant eq $variants[0] ? $name : "$name ($variant)";
     return ('late', $by) if $status eq 'time';
     return ('killed', $by) if $status != 0;
@@ -587,7 +632,7 @@ sub run_part {
         $counted++ if $mutant->{outcome} =~ /killed|late|survived|alone/;
         printf "%-8s %4d/%d  %-12s %-22s %s\n", $part->{name}, $counted || 0, $count,
             $word{$mutant->{outcome}},
-            $outcome =~ /killed|late/ ? $detail : "", place($mutant);
+            $outcome =~ /killed|late/ ? $detail : $mutant->{id}, place($mutant);
         return ($counted || 0) >= $count;
     };
     in_parallel(sub { judge($mutants[$_[0]]) }, $progress, scalar @mutants);

@@ -283,6 +283,8 @@ static void test_identity_text(void **state)
     assert_string_equal(id.serial, "");
     put_text(27, 20, "0123456789012345678901234567890123456789");
     put_text(10, 10, "01234567890123456789");
+    put(20, 0x4141); /* the words behind them could be text, too */
+    put(47, 0x8041);
     assert_int_equal(ata_identity_parse(data, &id), 0);
     assert_int_equal(strlen(id.model), 40);
     assert_int_equal(strlen(id.serial), 20);

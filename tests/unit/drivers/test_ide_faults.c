@@ -9,6 +9,7 @@ enum {
     WRITE_DMA = 0xca,
     READ_DMA = 0xc8,
     READ_MULTIPLE = 0xc4,
+    READ_SECTORS = 0x20,
     FLUSH_EXT = 0xea,
     LEN = 40, /* sectors of a step of the scenario */
 };
@@ -265,7 +266,14 @@ static void test_ide_refused_command(void **state)
     plan = (struct fault_plan){.draw = always, .arg = &kind};
     assert_int_equal(disk_read(&opens[0], 16, LEN, buf), -EIO);
     assert_true(console_has("command refused (status 0x41, error 0x4)"));
+    /* No reset for the next one: the last has not helped. */
+    memset(drive_at(0)->commands, 0, sizeof(drive_at(0)->commands));
+    assert_int_equal(disk_read(&opens[0], 16, LEN, buf), -EIO);
+    assert_int_equal(drive_at(0)->commands[READ_DMA], 1);
+    /* It obeys again: then a reset may help again. */
     model.faults = NULL;
+    assert_int_equal(disk_read(&opens[0], 16, LEN, buf), 0);
+    meets(FAULT_FAIL, 1);
     assert_int_equal(disk_read(&opens[0], 16, LEN, buf), 0);
     dma_free(buf, LEN * 512);
     finish();
@@ -490,6 +498,82 @@ static void test_ide_silent_drive(void **state)
     }
 }
 
+/* The first read has no end, and blocks of more than a sector are refused. */
+static enum model_fault sectors_only(void *arg, const char *operation,
+                                     unsigned kinds)
+{
+    bool *is_hung = arg;
+
+    (void)kinds;
+    if (strcmp(operation, "set multiple") == 0)
+        return FAULT_FAIL;
+    if (strcmp(operation, "read") != 0 || *is_hung)
+        return FAULT_NONE;
+    *is_hung = true;
+    return FAULT_NEVER;
+}
+
+/* The first read has no end, and the reset takes long. */
+static enum model_fault hangs_once(void *arg, const char *operation,
+                                   unsigned kinds)
+{
+    bool *is_hung = arg;
+
+    (void)kinds;
+    if (strcmp(operation, "reset") == 0)
+        return FAULT_LATE;
+    if (strcmp(operation, "read") != 0 || *is_hung)
+        return FAULT_NONE;
+    *is_hung = true;
+    return FAULT_NEVER;
+}
+
+/* A drive may need 31 s after a reset ([ATA] 9.2): longer than any command. */
+static void test_ide_slow_reset(void **state)
+{
+    bool is_hung = false;
+    uint8_t *buf;
+
+    (void)state;
+    fresh();
+    model.patience = 0;
+    drive_add(0)->late_steps = 250000; /* 25 s */
+    start(NULL);
+    buf = dma_alloc(LEN * 512);
+    plan = (struct fault_plan){.draw = hangs_once, .arg = &is_hung};
+    model.faults = &plan;
+    assert_int_equal(disk_read(&opens[0], 16, LEN, buf), -ETIMEDOUT);
+    await_text("hda: works again");
+    assert_int_equal(disk_read(&opens[0], 16, LEN, buf), 0);
+    assert_memory_equal(buf, media[0] + 16 * 512, LEN * 512);
+    dma_free(buf, LEN * 512);
+    finish();
+}
+
+/* After the reset the drive takes blocks of one sector only. */
+static void test_ide_blocks_forgotten(void **state)
+{
+    bool is_hung = false;
+    uint8_t *buf;
+
+    (void)state;
+    fresh();
+    drive_add(0);
+    start("ide=pio");
+    buf = dma_alloc(LEN * 512);
+    plan = (struct fault_plan){.draw = sectors_only, .arg = &is_hung};
+    model.faults = &plan;
+    assert_int_equal(disk_read(&opens[0], 16, LEN, buf), -ETIMEDOUT);
+    await_text("hda: works again");
+    memset(drive_at(0)->commands, 0, sizeof(drive_at(0)->commands));
+    assert_int_equal(disk_read(&opens[0], 16, LEN, buf), 0);
+    assert_memory_equal(buf, media[0] + 16 * 512, LEN * 512);
+    assert_int_equal(drive_at(0)->commands[READ_MULTIPLE], 0);
+    assert_int_equal(drive_at(0)->commands[READ_SECTORS], 1);
+    dma_free(buf, LEN * 512);
+    finish();
+}
+
 /* It does not come back from the reset: the disk is given up, the other one of
  * the channel as well, and each request ends. */
 static void test_ide_dead_channel(void **state)
@@ -629,6 +713,116 @@ static void test_ide_innocent_neighbour(void **state)
 }
 
 /* ---- Lost and strange interrupts ----------------------------------------- */
+
+static void time_passes(uint64_t ns)
+{
+    uint64_t end_ns = clock_now() + ns;
+
+    while (clock_now() < end_ns)
+        thread_yield();
+}
+
+/* By PIO each block interrupts, and nobody looks before: one that is lost costs
+ * a second as well. */
+static void test_ide_lost_interrupt_of_a_block(void **state)
+{
+    (void)state;
+    for (unsigned is_write = 0; is_write < 2; is_write++) {
+        uint8_t *buf;
+        uint64_t start_ns;
+
+        fresh();
+        drive_add(0);
+        start("ide=pio");
+        buf = dma_alloc(LEN * 512);
+        time_passes(3 * NS_PER_S); /* no look is left of what was before */
+        meets(FAULT_LOST_IRQ, 1);
+        start_ns = clock_now();
+        if (is_write)
+            assert_int_equal(disk_write(&opens[0], 16, LEN, buf), 0);
+        else
+            assert_int_equal(disk_read(&opens[0], 16, LEN, buf), 0);
+        assert_in_range(clock_now() - start_ns, 900 * NS_PER_MS,
+                        1100 * NS_PER_MS);
+        assert_memory_equal(buf, media[0] + 16 * 512, LEN * 512);
+        dma_free(buf, LEN * 512);
+        finish();
+    }
+}
+
+/* Without interrupts there are looks all the time: each block takes a few
+ * milliseconds. */
+static void test_ide_polled_blocks(void **state)
+{
+    uint64_t start_ns;
+
+    (void)state;
+    fresh();
+    model.prog_if = 0x05;
+    model.no_line = true;
+    drive_add(0);
+    start("ide=pio");
+    time_passes(3 * NS_PER_S);
+    start_ns = clock_now();
+    assert_true(disk_exercise(0));
+    assert_in_range(clock_now() - start_ns, 1, 100 * NS_PER_MS);
+    finish();
+}
+
+/* The drive is done before all of its data is in memory, which the bus master
+ * tells of: looks at the status in between change nothing. */
+static void test_ide_done_before_its_data(void **state)
+{
+    (void)state;
+    fresh();
+    drive_add(0);
+    start(NULL);
+    drive_at(0)->commands[READ_DMA] = 0;
+    silent = true;
+    meets(FAULT_LOST_IRQ, 1);
+    request_start(0);
+    thread_yield();
+    while (ide_model_step(&model))
+        ;
+    assert_int_equal(drive_at(0)->commands[READ_DMA], 1);
+    assert_int_equal(model.channel[0].bm_status & 4, 4);
+    model.channel[0].bm_status &= (uint8_t)~4;
+    time_passes(3 * NS_PER_S);
+    assert_false(request_ended);
+    model.channel[0].bm_status |= 4;
+    assert_int_equal(request_wait(), 0);
+    assert_false(console_has("resetting"));
+    silent = false;
+    assert_true(disk_exercise(0));
+    finish();
+}
+
+/* Its registers look as after a reset, since that is what the command has
+ * written; but the drive is at work. */
+static void test_ide_looks_like_a_reset(void **state)
+{
+    (void)state;
+    fresh();
+    drive_add(0)->dma_drq = true;
+    start(NULL);
+    drive_at(0)->commands[READ_DMA] = 0;
+    silent = true;
+    model.patience = 0;
+    request_start(0);
+    thread_yield();
+    while (drive_at(0)->phase != IDE_DMA)
+        assert_true(ide_model_step(&model));
+    drive_at(0)->error = 1; /* as an old reset has left it */
+    drive_at(0)->count[0] = drive_at(0)->low[0] = 1;
+    drive_at(0)->mid[0] = drive_at(0)->high[0] = 0;
+    time_passes(3 * NS_PER_S);
+    assert_false(console_has("resetting"));
+    silent = false;
+    assert_int_equal(request_wait(), 0);
+    assert_int_equal(drive_at(0)->commands[READ_DMA], 1);
+    assert_true(disk_exercise(0));
+    finish();
+}
 
 static void test_ide_interrupt_for_nothing(void **state)
 {
@@ -785,6 +979,37 @@ static void test_ide_start_again(void **state)
     assert_true(n > 2);
 }
 
+/* Commands that a thread waits for do not interrupt. */
+static enum model_fault quiet(void *arg, const char *operation, unsigned kinds)
+{
+    unsigned *count = arg;
+
+    (void)kinds;
+    if (strcmp(operation, "read") != 0) {
+        assert_int_equal(model.channel[0].control & 2, 2); /* nIEN */
+        (*count)++;
+    }
+    return FAULT_NONE;
+}
+
+static void test_ide_starts_without_interrupts(void **state)
+{
+    unsigned count = 0;
+
+    (void)state;
+    fresh();
+    drive_add(0);
+    probe_at(LOW_BUS, NULL);
+    plan = (struct fault_plan){.draw = quiet, .arg = &count};
+    model.faults = &plan;
+    open_all();
+    assert_true(count >= 2);
+    assert_int_equal(model.channel[0].control & 2, 0);
+    model.faults = NULL;
+    assert_true(disk_exercise(0));
+    finish();
+}
+
 static void test_ide_out_of_memory_at_start(void **state)
 {
     int status = -ENOMEM;
@@ -822,15 +1047,22 @@ int main(void)
         cmocka_unit_test(test_ide_bus_master_stops_later),
         cmocka_unit_test(test_ide_slow_drive),
         cmocka_unit_test(test_ide_silent_drive),
+        cmocka_unit_test(test_ide_blocks_forgotten),
         cmocka_unit_test(test_ide_dead_channel),
         cmocka_unit_test(test_ide_neighbour_of_a_silent_drive),
         cmocka_unit_test(test_ide_innocent_neighbour),
         cmocka_unit_test(test_ide_interrupt_for_nothing),
         cmocka_unit_test(test_ide_lost_interrupt),
+        cmocka_unit_test(test_ide_lost_interrupt_of_a_block),
+        cmocka_unit_test(test_ide_polled_blocks),
+        cmocka_unit_test(test_ide_done_before_its_data),
+        cmocka_unit_test(test_ide_looks_like_a_reset),
+        cmocka_unit_test(test_ide_slow_reset),
         cmocka_unit_test(test_ide_cache_is_lost),
         cmocka_unit_test(test_ide_flush_is_forgotten),
         cmocka_unit_test(test_ide_another_drive),
         cmocka_unit_test(test_ide_start_again),
+        cmocka_unit_test(test_ide_starts_without_interrupts),
         cmocka_unit_test(test_ide_out_of_memory_at_start),
         cmocka_unit_test(test_ide_fault_sweep),
     };

@@ -5,6 +5,8 @@
 #include "hal/leaf.h"
 #include "hal/posix/kernel/irq.h"
 #include "hal/posix/kernel/leaf.h"
+#include "kernel/base/panic.h"
+#include "kernel/cpu/percpu.h"
 #include "kernel/device/block_internal.h"
 #include "kernel/device/driver.h"
 #include "kernel/heap/heap.h"
@@ -15,6 +17,7 @@
 #include "tests/fakes/console.h"
 #include "tests/fakes/heap.h"
 #include "tests/fakes/machine.h"
+#include "tests/fakes/ramblk.h"
 #include <string.h>
 #include <torc/device.h>
 #include <torc/drivers.h>
@@ -41,6 +44,39 @@ static bool answers; /* the host answers at once: with zeroes */
 static enum { CANCEL_NOTHING, CANCEL_ALL } cancels;
 static int disk_irq;
 
+/* A disk with a queue on each of these CPUs. The host answers at once. */
+enum { CPUS = 2 };
+static const unsigned queue_cpus[CPUS] = {1, 0};
+static bool by_queue;
+static struct hal_blk_req *answered[CPUS];
+
+static void queue_check(unsigned unit, unsigned queue)
+{
+    if (unit != 0 || queue >= CPUS || queue_cpus[queue] != cpu_self()->id)
+        panic("queue %u of disk %u on CPU %u", queue, unit, cpu_self()->id);
+}
+
+static void answer_one(unsigned unit, unsigned queue, struct hal_blk_req *req)
+{
+    queue_check(unit, queue);
+    if (answered[queue] != NULL || req->op != HAL_BLK_READ)
+        panic("queue %u has a request", queue);
+    for (unsigned i = 0; i < req->vec_count; i++)
+        memset(req->vec[i].base, (int)(queue_cpus[queue] + 1), req->vec[i].len);
+    req->status = 0;
+    answered[queue] = req;
+}
+
+static struct hal_blk_req *poll_one(unsigned unit, unsigned queue)
+{
+    struct hal_blk_req *req;
+
+    queue_check(unit, queue);
+    req = answered[queue];
+    answered[queue] = NULL;
+    return req;
+}
+
 int leaf_disks_open(const struct host_config *config)
 {
     (void)config;
@@ -65,6 +101,10 @@ int hal_blk_info(unsigned unit, struct hal_blk_info *info)
 
 int hal_blk_open(unsigned unit, unsigned queue)
 {
+    if (by_queue) {
+        queue_check(unit, queue);
+        return disk_irq + (int)queue;
+    }
     assert_int_equal(queue, 0);
     assert_true(unit < disk_count);
     return disk_irq;
@@ -72,6 +112,10 @@ int hal_blk_open(unsigned unit, unsigned queue)
 
 int hal_blk_submit(unsigned unit, unsigned queue, struct hal_blk_req *req)
 {
+    if (by_queue) {
+        answer_one(unit, queue, req);
+        return 0;
+    }
     assert_int_equal(queue, 0);
     submit_unit = unit;
     if (submit_status != 0)
@@ -83,6 +127,11 @@ int hal_blk_submit(unsigned unit, unsigned queue, struct hal_blk_req *req)
 
 void hal_blk_commit(unsigned unit, unsigned queue)
 {
+    if (by_queue) {
+        queue_check(unit, queue);
+        irq_raise(disk_irq + (int)queue);
+        return;
+    }
     assert_int_equal(unit, submit_unit);
     assert_int_equal(queue, 0);
     committed = with_host_count;
@@ -103,6 +152,8 @@ struct hal_blk_req *hal_blk_poll(unsigned unit, unsigned queue)
 {
     struct hal_blk_req *req = with_host[0];
 
+    if (by_queue)
+        return poll_one(unit, queue);
     assert_int_equal(unit, submit_unit);
     assert_int_equal(queue, 0);
     if (done_by_host == 0)
@@ -512,6 +563,77 @@ static void test_leaf_without_an_interrupt(void **state)
     assert_int_not_equal(device_dedicate(&disk->device, 0), 0);
 }
 
+/* ---- Several queues ------------------------------------------------------ */
+
+static int reads_here(void *arg)
+{
+    struct block_open open;
+    uint8_t *buf = dma_alloc(512);
+    unsigned cpu = cpu_self()->id;
+
+    (void)arg;
+    if (block_open(disk, BLOCK_SHARED, &open) != 0)
+        return 1;
+    for (unsigned i = 0; i < 20; i++) {
+        memset(buf, 0, 512);
+        if (disk_read(&open, 100 * cpu + i, 1, buf) != 0 || buf[511] != cpu + 1)
+            panic("a read on CPU %u", cpu);
+    }
+    block_close(&open);
+    dma_free(buf, 512);
+    return 0;
+}
+
+static int queue_of_each(void *arg)
+{
+    thread_id readers[CPUS];
+
+    (void)arg;
+    disk = block_from_device(device_by_name("vda"));
+    if (block_dedicate(disk, queue_cpus, CPUS) != 0 ||
+        disk->queue_count != CPUS)
+        return 1;
+    for (unsigned i = 0; i < CPUS; i++) {
+        const struct thread_attr attr = {.place = THREAD_ON_CPU, .cpu = i};
+
+        if (thread_create(&attr, reads_here, NULL, &readers[i]) != 0)
+            return 2;
+    }
+    for (unsigned i = 0; i < CPUS; i++) {
+        int status;
+
+        if (thread_join(readers[i], &status) != 0 || status != 0)
+            return 3;
+    }
+    return 0;
+}
+
+/* Each is used on its own CPU, for what is read there. */
+static void test_leaf_disk_with_several_queues(void **state)
+{
+    static char output[65536];
+    int status;
+
+    (void)state;
+    disk_count = 1;
+    disk_irq = DISK_IRQ;
+    disk_info[0] = (struct hal_blk_info){.sectors = 4096,
+                                         .sector_size = 512,
+                                         .memory_align = 1,
+                                         .vec_max = 200,
+                                         .sectors_max = 1024,
+                                         .queue_count = CPUS,
+                                         .queue_depth = 128};
+    by_queue = true;
+    machine_drivers[0] = &leaf_blk_driver;
+    status = machine_run_output(CPUS, 16 << 20, "", queue_of_each, NULL, output,
+                                sizeof(output));
+    machine_drivers[0] = NULL;
+    by_queue = false;
+    if (status != 0)
+        fail_msg("status %d:\n%s", status, output);
+}
+
 int main(void)
 {
 #define READY(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -527,6 +649,7 @@ int main(void)
         READY(test_leaf_disk_without_memory),
         READY(test_leaf_disk_interrupts),
         READY(test_leaf_without_an_interrupt),
+        cmocka_unit_test(test_leaf_disk_with_several_queues),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

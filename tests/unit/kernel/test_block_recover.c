@@ -292,8 +292,9 @@ static void test_recovery_is_asked_for(void **state)
         read_at(i, 0);
     for (unsigned n = 1; n <= 6; n++) {
         block_recover(disk_open.queue, "it smells");
-        block_recover(disk_open.queue, "it smells"); /* once is enough */
+        block_recover(disk_open.queue, "and tastes"); /* once is enough */
         assert_true(console_has("error: rba: it smells: resetting it\n"));
+        assert_false(console_has("and tastes"));
         it_is(T0);
         assert_int_equal(disk.recoveries, n);
         assert_int_equal(ended, n <= 5 ? 0 : 3);
