@@ -5,6 +5,7 @@
  */
 #include "fs/ext2/ext2_internal.h"
 #include "kernel/lib/bytes.h"
+#include "kernel/lib/minmax.h"
 #include <torc/assert.h>
 
 /* log2 of the entries in one indirect block. */
@@ -50,60 +51,49 @@ static uint32_t run_length(const uint8_t *entries, uint32_t max)
     return count;
 }
 
-/* Entry `slot` of the indirect block `table`, and the run that begins there. */
-static int entry_read(struct ext2_fs *fs, uint32_t table, uint32_t slot,
-                      uint64_t max, uint32_t *block, uint32_t *count)
+/*
+ * Entry `slot` of the indirect block `table`, and the run that begins there, as
+ * far as the piece of the cache shows it.
+ */
+static int entry_read(struct ext2_fs *fs, uint64_t table, uint32_t slot,
+                      uint64_t max, uint64_t *block, uint32_t *count)
 {
     uint32_t entries = UINT32_C(1) << entries_shift(fs);
     struct cache_ref ref;
     int status;
 
-    assert(max > 0);
-    assert(slot < entries);
-    if (max > entries - slot)
-        max = entries - slot;
     if (!ext2_blocks_valid(fs, table, 1))
         return -EUCLEAN;
-    status = cache_get(fs->cache,
-                       ((uint64_t)table << fs->block_shift) + 4 * slot, &ref);
+    status = cache_get(fs->cache, (table << fs->block_shift) + 4 * slot, &ref);
     if (status != 0)
         return status;
-    assert(ref.size >= 4 * max); /* chunks hold whole blocks */
+    max = min_u64(max, min_u64(entries - slot, ref.size / 4));
     *block = le32_get(ref.data);
     *count = run_length(ref.data, (uint32_t)max);
     cache_put(fs->cache, &ref);
     return 0;
 }
 
-/* The run that begins at one of the direct block numbers. */
-static uint32_t direct_run(const struct ext2_inode *ext2, uint32_t index,
-                           uint64_t max)
-{
-    uint32_t first = ext2->block[index];
-    uint32_t count = 1;
-
-    while (count < max && index + count < EXT2_DIRECT_COUNT &&
-           ext2->block[index + count] == in_run(first, count))
-        count++;
-    return count;
-}
-
 int ext2_bmap(struct inode *inode, uint64_t index, uint64_t max,
-              uint32_t *block, uint32_t *count)
+              uint64_t *block, uint32_t *count)
 {
     struct ext2_fs *fs = ext2_of(inode);
     const struct ext2_inode *ext2 = ext2_inode_of(inode);
+    uint64_t wanted = index, at;
     int levels = levels_of(fs, &index);
-    uint32_t at, run = 1;
+    uint32_t run = 1;
 
     assert(max > 0);
     if (levels < 0)
         return levels;
     if (levels == 0) {
-        at = ext2->block[index];
-        run = direct_run(ext2, (uint32_t)index, max);
+        const uint8_t *first = ext2->in_inode + 4 * index;
+
+        max = min_u64(max, EXT2_DIRECT_COUNT - index);
+        at = le32_get(first);
+        run = run_length(first, (uint32_t)max);
     } else {
-        at = ext2->block[EXT2_DIRECT_COUNT + levels - 1];
+        at = le32_get(ext2->in_inode + 4 * (EXT2_DIRECT_COUNT + levels - 1));
     }
     for (int level = levels; level > 0 && at != 0; level--) {
         uint32_t shift = entries_shift(fs) * (uint32_t)(level - 1);
@@ -111,11 +101,13 @@ int ext2_bmap(struct inode *inode, uint64_t index, uint64_t max,
         uint32_t slot = (uint32_t)(index >> shift) & mask;
         int status = entry_read(fs, at, slot, level == 1 ? max : 1, &at, &run);
 
+        if (status == -EUCLEAN)
+            return ext2_damaged(fs, inode->number, "block map", wanted);
         if (status != 0)
             return status;
     }
     if (at != 0 && !ext2_blocks_valid(fs, at, run))
-        return -EUCLEAN;
+        return ext2_damaged(fs, inode->number, "block map", wanted);
     assert(run >= 1 && run <= max);
     *block = at;
     *count = run;

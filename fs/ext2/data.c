@@ -4,16 +4,14 @@
 #include <torc/string.h>
 
 /* Read from a run of blocks that follow each other on the disk, or holes. */
-static int read_run(struct ext2_fs *fs, uint32_t block, uint32_t in_block,
+static int read_run(struct ext2_fs *fs, uint64_t block, uint32_t in_block,
                     char *to, size_t size)
 {
-    assert(in_block < fs->block_size);
     if (block == 0) {
         memset(to, 0, size);
         return 0;
     }
-    return cache_read(
-        fs->cache, ((uint64_t)block << fs->block_shift) + in_block, to, size);
+    return ext2_read_disk(fs, (block << fs->block_shift) + in_block, to, size);
 }
 
 int64_t ext2_read(struct inode *inode, void *buf, size_t size, uint64_t offset)
@@ -26,7 +24,8 @@ int64_t ext2_read(struct inode *inode, void *buf, size_t size, uint64_t offset)
         uint64_t at = offset + done;
         uint32_t in_block = (uint32_t)(at & (fs->block_size - 1));
         uint64_t want = ((size - done + in_block - 1) >> fs->block_shift) + 1;
-        uint32_t block, count;
+        uint64_t block;
+        uint32_t count;
         size_t piece;
         int status =
             ext2_bmap(inode, at >> fs->block_shift, want, &block, &count);
@@ -36,7 +35,6 @@ int64_t ext2_read(struct inode *inode, void *buf, size_t size, uint64_t offset)
         piece = ((size_t)count << fs->block_shift) - in_block;
         if (piece > size - done)
             piece = size - done;
-        assert(piece > 0);
         status = read_run(fs, block, in_block, to + done, piece);
         if (status != 0)
             return done > 0 ? (int64_t)done : status;
@@ -51,9 +49,9 @@ int64_t ext2_read(struct inode *inode, void *buf, size_t size, uint64_t offset)
  */
 static bool is_fast(const struct ext2_fs *fs, const struct ext2_inode *ext2)
 {
-    uint32_t attributes = ext2->file_acl != 0 ? fs->block_size / 512 : 0;
+    uint64_t attributes = ext2->file_acl != 0 ? fs->block_size / 512 : 0;
 
-    return ext2->sectors == attributes;
+    return ext2->inode.blocks == attributes;
 }
 
 int64_t ext2_read_link(struct inode *inode, char *buf, size_t size)
@@ -61,24 +59,22 @@ int64_t ext2_read_link(struct inode *inode, char *buf, size_t size)
     const struct ext2_inode *ext2 = ext2_inode_of(inode);
     size_t len = (size_t)inode->size_bytes;
 
-    assert(inode->type == FILE_SYMLINK);
     assert(len < ext2_of(inode)->block_size);
     if (size > len)
         size = len;
     if (is_fast(ext2_of(inode), ext2)) {
         if (len > EXT2_FAST_LINK_MAX)
-            return -EUCLEAN;
-        memcpy(buf, ext2->fast_link, size);
+            return ext2_damaged(ext2_of(inode), inode->number, "link", len);
+        memcpy(buf, ext2->in_inode, size);
     } else {
         int64_t got = ext2_read(inode, buf, size, 0);
 
         if (got < 0)
             return got;
-        assert((size_t)got == size); /* it is in one block */
     }
     for (size_t i = 0; i < size; i++) {
         if (buf[i] == '\0')
-            return -EUCLEAN;
+            return ext2_damaged(ext2_of(inode), inode->number, "link", i);
     }
     return (int64_t)len;
 }

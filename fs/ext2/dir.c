@@ -1,7 +1,8 @@
 /*
  * Directories: blocks of entries, each with the distance to the next one. A
  * directory with a hash index has the same entries; the index is inside entries
- * that say they are unused, so it reads as a directory without one.
+ * that say they are unused, so it reads as a directory without one. Only a
+ * lookup uses the index, and does without where it is damaged.
  */
 #include "fs/ext2/ext2_internal.h"
 #include "kernel/lib/bytes.h"
@@ -16,26 +17,27 @@ struct entry {
     const char *name;
 };
 
-/* The entry at offset `at` of a block. Returns 0, -EUCLEAN: it, or what it
- * says, does not fit in. */
-static int entry_parse(const struct ext2_fs *fs, const uint8_t *block,
-                       uint32_t at, struct entry *out)
+/*
+ * What the first bytes of an entry say, EXT2_DIRENT_MIN of them, where `room`
+ * bytes are left in the block; without the name. Returns 0, -EUCLEAN: it does
+ * not fit in.
+ */
+static int entry_parse(const struct ext2_fs *fs, const uint8_t *raw,
+                       uint32_t room, struct entry *out)
 {
-    const uint8_t *raw = block + at;
     bool has_type = (fs->incompat & INCOMPAT_FILETYPE) != 0;
 
-    assert(at < fs->block_size);
-    assert(at % 4 == 0);
-    if (fs->block_size - at < EXT2_DIRENT_MIN)
-        return -EUCLEAN;
     out->inode = le32_get(raw + DIRENT_INODE);
     out->rec_len = le16_get(raw + DIRENT_REC_LEN);
+    /* In a block of 64 KiB: 0 and 0xffff are its size. */
+    if (fs->block_size == DIRENT_REC_LEN_HUGE &&
+        (out->rec_len == 0 || out->rec_len == 0xffff))
+        out->rec_len = DIRENT_REC_LEN_HUGE;
     out->name_len =
         has_type ? raw[DIRENT_NAME_LEN] : le16_get(raw + DIRENT_NAME_LEN);
     out->type = has_type ? raw[DIRENT_FILE_TYPE] : 0;
-    out->name = (const char *)raw + DIRENT_NAME;
     if (out->rec_len < EXT2_DIRENT_MIN || (out->rec_len & 3) != 0 ||
-        out->rec_len > fs->block_size - at)
+        out->rec_len > room)
         return -EUCLEAN;
     if (out->inode == 0)
         return 0;
@@ -46,63 +48,125 @@ static int entry_parse(const struct ext2_fs *fs, const uint8_t *block,
     return 0;
 }
 
-/* Hold block `index` of a directory, which has no holes. */
-static int block_get(struct inode *dir, uint64_t index, struct cache_ref *ref)
+/*
+ * The entry at byte `offset` of the disk, where `room` bytes are left in the
+ * block; without the name. Returns 0, -EUCLEAN, or as cache_get().
+ */
+static int entry_get(struct ext2_view *view, uint64_t offset, uint32_t room,
+                     struct entry *out)
+{
+    const uint8_t *raw;
+    int status;
+
+    if (room < EXT2_DIRENT_MIN)
+        return -EUCLEAN;
+    status = ext2_view(view, offset, EXT2_DIRENT_MIN, &raw);
+    return status != 0 ? status : entry_parse(view->fs, raw, room, out);
+}
+
+/* The name of the entry at `offset`, until the view moves. */
+static int name_get(struct ext2_view *view, uint64_t offset,
+                    struct entry *entry)
+{
+    const uint8_t *raw;
+    int status = ext2_view(view, offset + DIRENT_NAME, entry->name_len, &raw);
+
+    if (status == 0)
+        entry->name = (const char *)raw;
+    return status;
+}
+
+int ext2_dir_block(struct inode *dir, uint64_t index, uint64_t *offset)
 {
     struct ext2_fs *fs = ext2_of(dir);
-    uint32_t block, count;
+    uint64_t block;
+    uint32_t count;
     int status = ext2_bmap(dir, index, 1, &block, &count);
 
     assert(status != -EFBIG); /* a directory is no longer than the volume */
     if (status != 0)
         return status;
-    if (block == 0)
-        return -EUCLEAN;
-    status = cache_get(fs->cache, (uint64_t)block << fs->block_shift, ref);
-    assert(status != 0 || ref->size >= fs->block_size);
-    return status;
+    if (block == 0) /* it has no holes */
+        return ext2_damaged(fs, dir->number, "block map", index);
+    *offset = block << fs->block_shift;
+    return 0;
 }
 
-/* Search one block. Returns 1 (found), 0 (not here), -EUCLEAN. */
-static int block_search(const struct ext2_fs *fs, const uint8_t *block,
-                        const char *name, size_t len, uint64_t *number)
+/* Whether it is the entry of a name: 1, 0, or an error. */
+static int entry_is(struct ext2_view *view, uint64_t offset,
+                    struct entry *entry, const char *name, size_t len)
 {
+    int status;
+
+    if (entry->inode == 0 || entry->name_len != len)
+        return 0;
+    status = name_get(view, offset, entry);
+    if (status != 0)
+        return status;
+    return memcmp(entry->name, name, len) == 0;
+}
+
+int ext2_dir_search(struct inode *dir, struct ext2_view *view, uint64_t index,
+                    const char *name, size_t len, uint64_t *number)
+{
+    struct ext2_fs *fs = ext2_of(dir);
     struct entry entry;
+    uint64_t offset;
+    int status = ext2_dir_block(dir, index, &offset);
 
+    if (status != 0)
+        return status;
+    fs->blocks_of_names++;
     for (uint32_t at = 0; at < fs->block_size; at += entry.rec_len) {
-        int status = entry_parse(fs, block, at, &entry);
-
+        status = entry_get(view, offset + at, fs->block_size - at, &entry);
+        if (status == -EUCLEAN)
+            return ext2_damaged(fs, dir->number, "directory entry",
+                                (index << fs->block_shift) + at);
+        if (status == 0)
+            status = entry_is(view, offset + at, &entry, name, len);
+        if (status == 1)
+            *number = entry.inode;
         if (status != 0)
             return status;
-        if (entry.inode != 0 && entry.name_len == len &&
-            memcmp(entry.name, name, len) == 0) {
-            *number = entry.inode;
-            return 1;
-        }
     }
     return 0;
+}
+
+static int linear_lookup(struct inode *dir, struct ext2_view *view,
+                         const char *name, size_t len, uint64_t *number)
+{
+    uint64_t blocks = dir->size_bytes >> ext2_of(dir)->block_shift;
+
+    for (uint64_t i = 0; i < blocks; i++) {
+        int status = ext2_dir_search(dir, view, i, name, len, number);
+
+        if (status != 0)
+            return status < 0 ? status : 0;
+    }
+    return -ENOENT;
+}
+
+/* "." and ".." are not in the index. */
+static bool is_dots(const char *name, size_t len)
+{
+    return name[0] == '.' && (len == 1 || (len == 2 && name[1] == '.'));
 }
 
 int ext2_lookup(struct inode *dir, const char *name, size_t len,
                 uint64_t *number)
 {
-    struct ext2_fs *fs = ext2_of(dir);
-    uint64_t blocks = dir->size_bytes >> fs->block_shift;
+    struct ext2_view view;
+    int status = -EUCLEAN;
 
     assert(dir->type == FILE_DIRECTORY);
     assert(len >= 1 && len <= FILE_NAME_MAX);
-    for (uint64_t i = 0; i < blocks; i++) {
-        struct cache_ref ref;
-        int status = block_get(dir, i, &ref);
-
-        if (status != 0)
-            return status;
-        status = block_search(fs, ref.data, name, len, number);
-        cache_put(fs->cache, &ref);
-        if (status != 0)
-            return status < 0 ? status : 0;
-    }
-    return -ENOENT;
+    ext2_view_begin(&view, ext2_of(dir));
+    if (ext2_has_index(dir) && !is_dots(name, len))
+        status = ext2_index_lookup(dir, &view, name, len, number);
+    if (status == -EUCLEAN) /* the entries are there without the index */
+        status = linear_lookup(dir, &view, name, len, number);
+    ext2_view_end(&view);
+    return status;
 }
 
 /* No path could lead to a name with a slash or a NUL. */
@@ -129,40 +193,46 @@ static enum file_type type_of(uint8_t type)
  * Copy the entry at *cursor to `out` and move the cursor past it; after an
  * error it stays. Returns 1, 0 (the entry is unused), or an error.
  */
-static int entry_take(struct inode *dir, uint64_t *cursor,
-                      struct dir_entry *out)
+static int entry_take(struct inode *dir, struct ext2_view *view,
+                      uint64_t *cursor, struct dir_entry *out)
 {
     struct ext2_fs *fs = ext2_of(dir);
-    struct cache_ref ref;
+    uint32_t at = (uint32_t)(*cursor & (fs->block_size - 1));
     struct entry entry;
-    int status = block_get(dir, *cursor >> fs->block_shift, &ref);
+    uint64_t offset;
+    int status = ext2_dir_block(dir, *cursor >> fs->block_shift, &offset);
 
     if (status != 0)
         return status;
-    status = entry_parse(fs, ref.data,
-                         (uint32_t)(*cursor & (fs->block_size - 1)), &entry);
+    offset += at;
+    status = entry_get(view, offset, fs->block_size - at, &entry);
     if (status == 0 && entry.inode != 0) {
-        status = name_valid(&entry) ? 1 : -EUCLEAN;
+        status = name_get(view, offset, &entry);
+        if (status == 0)
+            status = name_valid(&entry) ? 1 : -EUCLEAN;
+    }
+    if (status == -EUCLEAN)
+        return ext2_damaged(fs, dir->number, "directory entry", *cursor);
+    if (status < 0)
+        return status;
+    if (status == 1) {
         out->inode = entry.inode;
         out->type = type_of(entry.type);
         memcpy(out->name, entry.name, entry.name_len);
         out->name[entry.name_len] = '\0';
     }
-    cache_put(fs->cache, &ref);
-    if (status < 0)
-        return status;
-    assert(entry.rec_len >= EXT2_DIRENT_MIN);
     *cursor += entry.rec_len;
     return status;
 }
 
 int ext2_dir_next(struct inode *dir, uint64_t *cursor, struct dir_entry *entry)
 {
-    while (*cursor < dir->size_bytes) {
-        int status = entry_take(dir, cursor, entry);
+    struct ext2_view view;
+    int status = 0;
 
-        if (status != 0)
-            return status;
-    }
-    return 0;
+    ext2_view_begin(&view, ext2_of(dir));
+    while (status == 0 && *cursor < dir->size_bytes)
+        status = entry_take(dir, &view, cursor, entry);
+    ext2_view_end(&view);
+    return status;
 }

@@ -25,9 +25,15 @@ enum {
     SUPER_FEATURE_COMPAT      = 92,
     SUPER_FEATURE_INCOMPAT    = 96,
     SUPER_FEATURE_RO_COMPAT   = 100,
+    SUPER_UUID                = 104, /* 16 bytes */
+    SUPER_HASH_SEED           = 236, /* of directory indices, 4 words */
+    SUPER_DESC_SIZE           = 254, /* 16 bits, with 64BIT */
     SUPER_FIRST_META_BG       = 260,
+    SUPER_FLAGS               = 352,
+    SUPER_BACKUP_GROUPS       = 588, /* two, with SPARSE_SUPER2 */
+    SUPER_FLAG_UNSIGNED_HASH  = 2,
     EXT2_MAGIC                = 0xef53,
-    EXT2_LOG_BLOCK_SIZE_MAX   = 2,   /* 4 KiB: what we mount */
+    EXT2_LOG_BLOCK_SIZE_MAX   = 6,   /* 64 KiB */
 
     /* A group descriptor. */
     EXT2_GROUP_DESC_SIZE      = 32,
@@ -47,14 +53,24 @@ enum {
     INODE_LINKS               = 26,  /* 16 bits */
     INODE_BLOCKS              = 28,  /* of 512 bytes, indirect ones included */
     INODE_FLAGS               = 32,
+    INODE_GENERATION          = 100,
     INODE_BLOCK               = 40,  /* 12 direct, then 1, 2, 3 levels */
     INODE_FILE_ACL            = 104, /* block of extended attributes, or 0 */
     INODE_SIZE_HIGH           = 108, /* of regular files, revision 1 */
     INODE_UID_HIGH            = 120, /* 16 bits */
     INODE_GID_HIGH            = 122, /* 16 bits */
+    INODE_EXTRA_SIZE          = 128, /* 16 bits: how much follows, from here */
+    INODE_CTIME_EXTRA         = 132, /* 2 bits of epoch, 30 of nanoseconds */
+    INODE_MTIME_EXTRA         = 136,
+    INODE_ATIME_EXTRA         = 140,
+    INODE_BTIME               = 144,
+    INODE_BTIME_EXTRA         = 148,
+    INODE_PARSED              = 152, /* so much of an inode is looked at */
+    INODE_FLAG_INDEX          = 0x1000,
     EXT2_DIRECT_COUNT         = 12,
     EXT2_LEVEL_MAX            = 3,
     EXT2_BLOCK_POINTERS       = 15,
+    EXT2_IN_INODE_SIZE        = 60,  /* of these pointers */
     EXT2_FAST_LINK_MAX        = 59,  /* in the 60 bytes of i_block, and a NUL */
     EXT2_ROOT_INODE           = 2,
     EXT2_FIRST_INODE_REV0     = 11,
@@ -77,12 +93,35 @@ enum {
     DIRENT_FILE_TYPE          = 7,
     DIRENT_NAME               = 8,
     EXT2_DIRENT_MIN           = 8,
+    DIRENT_REC_LEN_HUGE       = 0x10000,
 
-    /* Features. */
+    /* The index of a directory: a root in its first block, behind "." and "..",
+     * and nodes that look like one unused entry; both end in pairs of a hash
+     * and a block. In place of the first hash: how many pairs. */
+    INDEX_ROOT_INFO           = 24,  /* in the root */
+    INDEX_ROOT_ZERO           = 0,   /* in the info: 32 bits */
+    INDEX_ROOT_HASH           = 4,
+    INDEX_ROOT_INFO_SIZE      = 5,
+    INDEX_ROOT_LEVELS         = 6,
+    INDEX_ROOT_FLAGS          = 7,
+    INDEX_ROOT_PAIRS          = 32,
+    INDEX_NODE_PAIRS          = 8,
+    INDEX_PAIR_SIZE           = 8,
+    INDEX_PAIR_LIMIT          = 0,   /* 16 bits, of the first pair */
+    INDEX_PAIR_COUNT          = 2,   /* 16 bits, of the first pair */
+    INDEX_PAIR_BLOCK          = 4,
+    INDEX_TAIL_SIZE           = 8,   /* with METADATA_CSUM */
+    INDEX_LEVELS_MAX          = 2,   /* of nodes below the root */
+    INDEX_LEVELS_LARGE        = 3,   /* the same with LARGE_DIR */
+
+    /* Features that change how something is read; feature.c has them all. */
+    COMPAT_DIR_INDEX          = 0x0020,
+    COMPAT_SPARSE_SUPER2      = 0x0200,
     INCOMPAT_FILETYPE         = 0x0002,
     INCOMPAT_META_BG          = 0x0010,
-    INCOMPAT_SUPPORTED        = INCOMPAT_FILETYPE | INCOMPAT_META_BG,
+    INCOMPAT_LARGE_DIR        = 0x4000,
     RO_COMPAT_SPARSE_SUPER    = 0x0001,
+    RO_COMPAT_METADATA_CSUM   = 0x0400,
 };
 /* clang-format on */
 

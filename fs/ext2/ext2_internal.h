@@ -10,38 +10,44 @@
 #include <stdint.h>
 #include <torc/compiler.h>
 
-/* A mounted volume. Constant after mount. */
+/* A mounted volume. Constant after mount, where nothing else is said. */
 struct ext2_fs {
     struct cache *cache;
+    const char *name; /* of the disk, */
+    const char *type; /* and of the file system: for the log */
+    uint64_t sectors; /* of the disk */
+    uint64_t blocks_count;
     uint32_t block_size;
     uint32_t block_shift;
-    uint32_t blocks_count;
     uint32_t first_data_block;
     uint32_t blocks_per_group;
     uint32_t inodes_count;
     uint32_t inodes_per_group;
     uint32_t inode_size;
     uint32_t group_count;
+    uint32_t desc_size;
     uint32_t first_meta_bg;
+    uint32_t backup_groups[2]; /* with SPARSE_SUPER2 */
+    uint32_t compat;
     uint32_t incompat;
     uint32_t ro_compat;
+    uint32_t hash_seed[4];
+    bool is_hash_unsigned;
     bool is_rev0;
+
+    /* owner CPU only: */
+    unsigned messages;        /* of damage, in the log */
+    uint64_t blocks_of_names; /* blocks searched for names so far */
 };
 
 /* What ext2 has of an inode. */
 struct ext2_inode {
     struct inode inode; /* first */
-    uint16_t mode;
-    uint16_t links;
-    uint32_t uid;
-    uint32_t gid;
-    uint32_t sectors;
-    uint32_t file_acl;
-    int64_t atime_s;
-    int64_t ctime_s;
-    int64_t mtime_s;
-    uint32_t block[EXT2_BLOCK_POINTERS];     /* host order */
-    char fast_link[4 * EXT2_BLOCK_POINTERS]; /* the same bytes */
+    uint16_t format_mode;
+    uint32_t flags;
+    uint32_t generation;
+    uint64_t file_acl;
+    uint8_t in_inode[EXT2_IN_INODE_SIZE]; /* block numbers, or a short link */
 };
 
 static inline struct ext2_fs *ext2_of(const struct inode *inode)
@@ -63,11 +69,65 @@ static inline bool ext2_blocks_valid(const struct ext2_fs *fs, uint64_t block,
            block <= fs->blocks_count - count;
 }
 
+/* ---- view.c -------------------------------------------------------------- */
+
+enum { EXT2_VIEW_MAX = 264 }; /* bytes: a directory entry */
+
+/* A window on the disk. It holds at most one piece of the cache. */
+struct ext2_view {
+    struct ext2_fs *fs;
+    struct cache_ref ref;
+    uint64_t offset; /* of the piece, on the disk */
+    size_t size;     /* 0: none is held */
+    uint8_t copy[EXT2_VIEW_MAX];
+};
+
+void ext2_view_begin(struct ext2_view *view, struct ext2_fs *fs);
+void ext2_view_end(struct ext2_view *view);
+
+/*
+ * Look at `size` bytes, at most EXT2_VIEW_MAX, from byte `offset` of the disk:
+ * *out until the next call. Thread; may wait. Returns as cache_get().
+ */
+must_check int ext2_view(struct ext2_view *view, uint64_t offset, size_t size,
+                         const uint8_t **out);
+
+/* Copy any number of bytes; returns as cache_get(). */
+must_check int ext2_read_disk(struct ext2_fs *fs, uint64_t offset, void *buf,
+                              size_t size);
+
+/* Say in the log that the volume as a whole makes no sense. Returns -EUCLEAN. */
+int ext2_damaged_volume(const struct ext2_fs *fs, const char *what);
+
+/* Say in the log that `what` of an inode is damaged, with a number that tells
+ * where or how: a few times a mount. Returns -EUCLEAN. */
+int ext2_damaged(struct ext2_fs *fs, uint64_t inode, const char *what,
+                 uint64_t at);
+
+/* ---- feature.c ----------------------------------------------------------- */
+
+enum ext2_feature_set { EXT2_COMPAT, EXT2_INCOMPAT, EXT2_RO_COMPAT };
+
+enum ext2_feature_use {
+    EXT2_FEATURE_READ = '=',      /* read, or it does not concern us */
+    EXT2_FEATURE_READ_ONLY = '-', /* the same, but not to be written */
+    EXT2_FEATURE_EXT4 = '4',      /* read by ext4_file_system alone */
+    EXT2_FEATURE_REFUSED = '!',   /* not mounted */
+};
+
+/* What is done about feature `bit`, 0 to 31, and its name as mke2fs and dumpe2fs
+ * know it. */
+enum ext2_feature_use ext2_feature_use(enum ext2_feature_set set, unsigned bit,
+                                       const char **name);
+
+/* Returns 0; -ENOTSUP, when the log names what is not supported. */
+must_check int ext2_features_check(const struct ext2_fs *fs);
+
 /* ---- super.c ------------------------------------------------------------- */
 
 /* Read and check the superblock. Thread; may wait. Returns as struct
  * file_system.mount. */
-must_check int ext2_super_read(struct ext2_fs *fs, struct block_device *dev);
+must_check int ext2_super_read(struct ext2_fs *fs);
 
 /* Assert what everything else relies on of the fields of `fs`. */
 void ext2_super_check(const struct ext2_fs *fs);
@@ -77,7 +137,7 @@ void ext2_super_check(const struct ext2_fs *fs);
 /* The first block of a group's inode table. Thread; may wait. Returns 0,
  * -EUCLEAN (it is not in the volume), or as cache_get(). */
 must_check int ext2_group_inode_table(struct ext2_fs *fs, uint32_t group,
-                                      uint32_t *block);
+                                      uint64_t *block);
 
 /* Check every group descriptor, once at mount. Returns as
  * ext2_group_inode_table(). */
@@ -86,6 +146,11 @@ must_check int ext2_groups_check(struct ext2_fs *fs);
 /* ---- inode.c: struct fs_ops --------------------------------------------- */
 
 must_check int ext2_inode_load(struct inode *inode);
+
+/* The number of a device: 8 and 8 bits in the first word, or else 12 and 20 in
+ * the second. */
+void ext2_inode_device(const struct ext2_inode *ext2, uint32_t *major,
+                       uint32_t *minor);
 
 /* Assert what is true of a loaded inode. */
 void ext2_inode_check(const struct inode *inode);
@@ -99,7 +164,7 @@ void ext2_inode_check(const struct inode *inode);
  * indirection), -EUCLEAN (outside the volume), or as cache_get().
  */
 must_check int ext2_bmap(struct inode *inode, uint64_t index, uint64_t max,
-                         uint32_t *block, uint32_t *count);
+                         uint64_t *block, uint32_t *count);
 
 /* ---- data.c: struct fs_ops ---------------------------------------------- */
 
@@ -107,13 +172,41 @@ must_check int ext2_bmap(struct inode *inode, uint64_t index, uint64_t max,
 int64_t ext2_read(struct inode *inode, void *buf, size_t size, uint64_t offset);
 int64_t ext2_read_link(struct inode *inode, char *buf, size_t size);
 
-/* ---- dir.c --------------------------------------------------------------- */
+/* ---- dir.c: struct fs_ops ----------------------------------------------- */
 
-/* Find a name; returns as fs_ops.lookup(), with the number of its inode. */
+/*
+ * Search block `index` of a directory. Thread; may wait. Returns 1 and *number,
+ * 0 (not there), -EUCLEAN, or as cache_get().
+ */
+must_check int ext2_dir_search(struct inode *dir, struct ext2_view *view,
+                               uint64_t index, const char *name, size_t len,
+                               uint64_t *number);
+
+/* Where block `index` of a directory begins on the disk; returns as
+ * ext2_bmap(), and -EUCLEAN for a hole. */
+must_check int ext2_dir_block(struct inode *dir, uint64_t index,
+                              uint64_t *offset);
+
 int ext2_lookup(struct inode *dir, const char *name, size_t len,
                 uint64_t *number);
-
-/* fs_ops.readdir() */
 int ext2_dir_next(struct inode *dir, uint64_t *cursor, struct dir_entry *entry);
+
+/* ---- index.c ------------------------------------------------------------- */
+
+/* Whether a directory has an index. */
+static inline bool ext2_has_index(const struct inode *dir)
+{
+    return (ext2_of(dir)->compat & COMPAT_DIR_INDEX) != 0 &&
+           (ext2_inode_of(dir)->flags & INODE_FLAG_INDEX) != 0;
+}
+
+/*
+ * Find a name that is not "." or ".." by the index of a directory. Thread; may
+ * wait. Returns 0 and *number; -ENOENT; -EUCLEAN (the index, or what it leads
+ * to, is damaged: the name may be there all the same); or as cache_get().
+ */
+must_check int ext2_index_lookup(struct inode *dir, struct ext2_view *view,
+                                 const char *name, size_t len,
+                                 uint64_t *number);
 
 #endif

@@ -6,12 +6,16 @@
 /*
  * Whether a group that a block of descriptors begins with has a copy of the
  * superblock. With SPARSE_SUPER the groups 0 and 1 and the powers of 3, 5 and 7
- * have one. Such a group is a multiple of 32, so only 0 can be one of them.
+ * have one; such a group is a multiple of a power of two above 1, so only 0 can
+ * be one of them. With SPARSE_SUPER2 the superblock names two.
  */
 static bool has_super(const struct ext2_fs *fs, uint32_t group)
 {
-    assert(group % (fs->block_size / EXT2_GROUP_DESC_SIZE) == 0);
-    return (fs->ro_compat & RO_COMPAT_SPARSE_SUPER) == 0 || group == 0;
+    if (group == 0)
+        return true;
+    if ((fs->compat & COMPAT_SPARSE_SUPER2) != 0)
+        return group == fs->backup_groups[0] || group == fs->backup_groups[1];
+    return (fs->ro_compat & RO_COMPAT_SPARSE_SUPER) == 0;
 }
 
 /*
@@ -21,13 +25,13 @@ static bool has_super(const struct ext2_fs *fs, uint32_t group)
  */
 static uint64_t desc_block(const struct ext2_fs *fs, uint32_t group)
 {
-    uint32_t per_block = fs->block_size / EXT2_GROUP_DESC_SIZE;
+    uint32_t per_block = fs->block_size / fs->desc_size;
     uint32_t index = group / per_block;
     uint32_t first = index * per_block;
 
     assert(group < fs->group_count);
     if ((fs->incompat & INCOMPAT_META_BG) == 0 || index < fs->first_meta_bg)
-        return (uint64_t)fs->first_data_block + 1 + index;
+        return ((uint64_t)EXT2_SUPER_OFFSET >> fs->block_shift) + 1 + index;
     return (uint64_t)fs->first_data_block +
            (uint64_t)first * fs->blocks_per_group + has_super(fs, first);
 }
@@ -35,33 +39,32 @@ static uint64_t desc_block(const struct ext2_fs *fs, uint32_t group)
 static int desc_read(struct ext2_fs *fs, uint32_t group,
                      uint8_t desc[EXT2_GROUP_DESC_SIZE])
 {
-    uint32_t per_block = fs->block_size / EXT2_GROUP_DESC_SIZE;
+    uint32_t per_block = fs->block_size / fs->desc_size;
     uint64_t block = desc_block(fs, group);
 
     if (!ext2_blocks_valid(fs, block, 1))
         return -EUCLEAN;
-    return cache_read(fs->cache,
-                      (block << fs->block_shift) +
-                          group % per_block * EXT2_GROUP_DESC_SIZE,
-                      desc, EXT2_GROUP_DESC_SIZE);
+    return ext2_read_disk(fs,
+                          (block << fs->block_shift) +
+                              (uint64_t)(group % per_block) * fs->desc_size,
+                          desc, EXT2_GROUP_DESC_SIZE);
 }
 
 /* The first block of an inode table, which must lie in the volume. */
 static int table_of(const struct ext2_fs *fs, const uint8_t *desc,
-                    uint32_t *block)
+                    uint64_t *block)
 {
     uint32_t per_block = fs->block_size / fs->inode_size;
     uint32_t length = (fs->inodes_per_group + per_block - 1) / per_block;
-    uint32_t first = le32_get(desc + GROUP_INODE_TABLE);
+    uint64_t first = le32_get(desc + GROUP_INODE_TABLE);
 
     if (!ext2_blocks_valid(fs, first, length))
         return -EUCLEAN;
-    assert(length > 0);
     *block = first;
     return 0;
 }
 
-int ext2_group_inode_table(struct ext2_fs *fs, uint32_t group, uint32_t *block)
+int ext2_group_inode_table(struct ext2_fs *fs, uint32_t group, uint64_t *block)
 {
     uint8_t desc[EXT2_GROUP_DESC_SIZE];
     int status = desc_read(fs, group, desc);
@@ -73,7 +76,7 @@ int ext2_groups_check(struct ext2_fs *fs)
 {
     for (uint32_t group = 0; group < fs->group_count; group++) {
         uint8_t desc[EXT2_GROUP_DESC_SIZE];
-        uint32_t table;
+        uint64_t table;
         int status = desc_read(fs, group, desc);
 
         if (status == 0)

@@ -1,8 +1,8 @@
 /* Inodes: read from disk, checked, and kept in memory by the VFS. */
 #include "fs/ext2/ext2_internal.h"
 #include "kernel/lib/bytes.h"
+#include "kernel/lib/minmax.h"
 #include <torc/assert.h>
-#include <torc/memory.h>
 #include <torc/string.h>
 
 static enum file_type type_of(uint16_t mode)
@@ -27,30 +27,71 @@ static enum file_type type_of(uint16_t mode)
     }
 }
 
-static void parse(const uint8_t *raw, struct ext2_inode *out)
+/*
+ * Seconds of 32 bits with a sign, 1901 to 2038; where the inode has room, two
+ * bits above them, to 2446, and nanoseconds. `end` is where the inode ends.
+ */
+static struct file_time time_of(const uint8_t *raw, uint32_t at,
+                                uint32_t extra_at, uint32_t end)
 {
-    out->mode = le16_get(raw + INODE_MODE);
-    out->links = le16_get(raw + INODE_LINKS);
-    out->uid = le16_get(raw + INODE_UID) |
-               (uint32_t)le16_get(raw + INODE_UID_HIGH) << 16;
-    out->gid = le16_get(raw + INODE_GID) |
-               (uint32_t)le16_get(raw + INODE_GID_HIGH) << 16;
-    out->sectors = le32_get(raw + INODE_BLOCKS);
+    struct file_time time = {.s = (int32_t)le32_get(raw + at)};
+
+    if (extra_at + 4 <= end) {
+        uint32_t extra = le32_get(raw + extra_at);
+
+        time.s += (int64_t)(extra & 3) << 32;
+        if (extra >> 2 < 1000000000)
+            time.ns = extra >> 2;
+    }
+    return time;
+}
+
+/* `end` says how many bytes the inode has that mean something. */
+static void parse(const uint8_t *raw, uint32_t end, struct ext2_inode *out)
+{
+    struct inode *inode = &out->inode;
+
+    out->format_mode = le16_get(raw + INODE_MODE);
+    out->flags = le32_get(raw + INODE_FLAGS);
+    out->generation = le32_get(raw + INODE_GENERATION);
     out->file_acl = le32_get(raw + INODE_FILE_ACL);
-    /* 32 bits with a sign: 1901 to 2038. */
-    out->atime_s = (int32_t)le32_get(raw + INODE_ATIME);
-    out->ctime_s = (int32_t)le32_get(raw + INODE_CTIME);
-    out->mtime_s = (int32_t)le32_get(raw + INODE_MTIME);
-    for (unsigned i = 0; i < EXT2_BLOCK_POINTERS; i++)
-        out->block[i] = le32_get(raw + INODE_BLOCK + 4 * i);
-    memcpy(out->fast_link, raw + INODE_BLOCK, sizeof(out->fast_link));
+    memcpy(out->in_inode, raw + INODE_BLOCK, sizeof(out->in_inode));
+    inode->type = (uint8_t)type_of(out->format_mode);
+    inode->mode = out->format_mode & MODE_PERMISSIONS;
+    inode->links = le16_get(raw + INODE_LINKS);
+    inode->uid = le16_get(raw + INODE_UID) |
+                 (uint32_t)le16_get(raw + INODE_UID_HIGH) << 16;
+    inode->gid = le16_get(raw + INODE_GID) |
+                 (uint32_t)le16_get(raw + INODE_GID_HIGH) << 16;
+    inode->size_bytes = le32_get(raw + INODE_SIZE);
+    inode->blocks = le32_get(raw + INODE_BLOCKS);
+    inode->atime = time_of(raw, INODE_ATIME, INODE_ATIME_EXTRA, end);
+    inode->ctime = time_of(raw, INODE_CTIME, INODE_CTIME_EXTRA, end);
+    inode->mtime = time_of(raw, INODE_MTIME, INODE_MTIME_EXTRA, end);
+    if (end >= INODE_BTIME + 4)
+        inode->btime = time_of(raw, INODE_BTIME, INODE_BTIME_EXTRA, end);
+}
+
+/* Where the fields of an inode end that say something. Returns 0, -EUCLEAN. */
+static int end_of(const struct ext2_fs *fs, const uint8_t *raw, uint32_t *end)
+{
+    uint32_t extra;
+
+    *end = EXT2_INODE_SIZE_MIN;
+    if (fs->inode_size == EXT2_INODE_SIZE_MIN)
+        return 0;
+    extra = le16_get(raw + INODE_EXTRA_SIZE);
+    if (extra > fs->inode_size - EXT2_INODE_SIZE_MIN || extra % 4 != 0)
+        return -EUCLEAN;
+    *end += extra;
+    return 0;
 }
 
 /* What the rest of ext2 relies on. Returns 0, -EUCLEAN. */
 static int validate(const struct ext2_fs *fs, const struct inode *inode,
                     const struct ext2_inode *ext2)
 {
-    if (ext2->links == 0 || ext2->mode == 0)
+    if (inode->links == 0 || ext2->format_mode == 0)
         return -EUCLEAN; /* a deleted file, which a name still leads to */
     switch (inode->type) {
     case FILE_DIRECTORY:
@@ -72,9 +113,7 @@ void ext2_inode_check(const struct inode *inode)
     const struct ext2_fs *fs = ext2_of(inode);
     const struct ext2_inode *ext2 = ext2_inode_of(inode);
 
-    assert(inode->number >= 1);
-    assert(inode->number <= fs->inodes_count);
-    assert(inode->type == type_of(ext2->mode));
+    assert(inode->type == type_of(ext2->format_mode));
     assert(validate(fs, inode, ext2) == 0);
 }
 
@@ -82,7 +121,8 @@ void ext2_inode_check(const struct inode *inode)
  * where numbers come from, are checked. */
 static int locate(struct ext2_fs *fs, uint64_t number, uint64_t *offset)
 {
-    uint32_t index, table;
+    uint64_t table;
+    uint32_t index;
     int status;
 
     assert(number >= 1);
@@ -91,47 +131,59 @@ static int locate(struct ext2_fs *fs, uint64_t number, uint64_t *offset)
     status = ext2_group_inode_table(fs, index / fs->inodes_per_group, &table);
     if (status != 0)
         return status;
-    *offset = ((uint64_t)table << fs->block_shift) +
+    *offset = (table << fs->block_shift) +
               (uint64_t)(index % fs->inodes_per_group) * fs->inode_size;
     return 0;
 }
 
-/* Tell the VFS what it is. */
-static void publish(struct inode *inode)
+/* Fill the inode from its bytes on the disk. Returns 0, -EUCLEAN. */
+static int fill(struct inode *inode, const uint8_t *raw)
 {
-    const struct ext2_inode *ext2 = ext2_inode_of(inode);
+    struct ext2_fs *fs = ext2_of(inode);
+    struct ext2_inode *ext2 = ext2_inode_of(inode);
+    uint32_t end;
 
-    inode->mode = ext2->mode & MODE_PERMISSIONS;
-    inode->links = ext2->links;
-    inode->uid = ext2->uid;
-    inode->gid = ext2->gid;
-    inode->blocks = ext2->sectors;
-    inode->atime.s = ext2->atime_s;
-    inode->mtime.s = ext2->mtime_s;
-    inode->ctime.s = ext2->ctime_s;
+    if (end_of(fs, raw, &end) != 0)
+        return ext2_damaged(fs, inode->number, "size of inode",
+                            le16_get(raw + INODE_EXTRA_SIZE));
+    parse(raw, end, ext2);
+    if (inode->type == FILE_REGULAR && !fs->is_rev0)
+        inode->size_bytes |= (uint64_t)le32_get(raw + INODE_SIZE_HIGH) << 32;
+    if (validate(fs, inode, ext2) != 0)
+        return ext2_damaged(fs, inode->number, "inode", ext2->format_mode);
+    return 0;
 }
 
 int ext2_inode_load(struct inode *inode)
 {
     struct ext2_fs *fs = ext2_of(inode);
-    struct ext2_inode *ext2 = ext2_inode_of(inode);
-    uint8_t raw[EXT2_INODE_SIZE_MIN];
+    uint8_t raw[INODE_PARSED];
     uint64_t offset;
     int status = locate(fs, inode->number, &offset);
 
     if (status == 0)
-        status = cache_read(fs->cache, offset, raw, sizeof(raw));
-    if (status != 0)
-        return status;
-    parse(raw, ext2);
-    inode->type = type_of(ext2->mode);
-    inode->size_bytes = le32_get(raw + INODE_SIZE);
-    if (inode->type == FILE_REGULAR && !fs->is_rev0)
-        inode->size_bytes |= (uint64_t)le32_get(raw + INODE_SIZE_HIGH) << 32;
-    status = validate(fs, inode, ext2);
-    if (status != 0)
-        return status;
-    publish(inode);
-    ext2_inode_check(inode);
-    return 0;
+        status = ext2_read_disk(fs, offset, raw,
+                                min_u32(fs->inode_size, sizeof(raw)));
+    if (status == 0)
+        status = fill(inode, raw);
+    if (status == 0)
+        ext2_inode_check(inode);
+    return status;
+}
+
+void ext2_inode_device(const struct ext2_inode *ext2, uint32_t *major,
+                       uint32_t *minor)
+{
+    uint32_t old = le32_get(ext2->in_inode);
+    uint32_t new = le32_get(ext2->in_inode + 4);
+
+    assert(ext2->inode.type == FILE_CHARACTER ||
+           ext2->inode.type == FILE_BLOCK);
+    if (old != 0) {
+        *major = old >> 8 & 0xff;
+        *minor = old & 0xff;
+    } else {
+        *major = new >> 8 & 0xfff;
+        *minor = (new & 0xff) | (new >> 12 & 0xfff00);
+    }
 }

@@ -44,30 +44,30 @@ static const struct fs_ops ext2_ops = {
 
 static int ext2_mount(struct mount *mount)
 {
-    const char *name = mount->open.dev->device.name;
     struct ext2_fs *fs = mem_alloc_zeroed(sizeof(*fs));
     int status;
 
     if (fs == NULL)
         return -ENOMEM;
+    fs->name = mount->open.dev->device.name;
+    fs->type = ext2_file_system.type;
+    fs->sectors = mount->open.dev->sectors;
     status = cache_create(&mount->open, &fs->cache);
     if (status != 0)
         goto fail_cache;
-    status = ext2_super_read(fs, mount->open.dev);
+    status = ext2_super_read(fs);
     if (status != 0)
         goto fail_super;
     status = ext2_groups_check(fs);
-    if (status != 0) {
-        log_error("%s: ext2: damaged group descriptors (error %d); run e2fsck "
-                  "on the image",
-                  name, status);
+    if (status == -EUCLEAN)
+        ext2_damaged_volume(fs, "group descriptors");
+    if (status != 0)
         goto fail_super;
-    }
     mount->ops = &ext2_ops;
     mount->root_number = EXT2_ROOT_INODE;
     mount->fs_data = fs;
     mount->is_read_only = true;
-    log_info("%s: ext2, %u blocks of %u bytes, read-only", name,
+    log_info("%s: %s, %lu blocks of %u bytes, read-only", fs->name, fs->type,
              fs->blocks_count, fs->block_size);
     return 0;
 

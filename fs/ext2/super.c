@@ -6,92 +6,100 @@
 #include "fs/ext2/ext2_internal.h"
 #include "kernel/lib/bytes.h"
 #include <torc/assert.h>
-#include <torc/log.h>
 #include <torc/memory.h>
 
-static int damaged(const struct block_device *dev, const char *what)
+/* What revision 0 does not have. */
+static void parse_rev1(struct ext2_fs *fs, const uint8_t *super)
 {
-    log_error("%s: ext2: damaged superblock: %s; run e2fsck on the image",
-              dev->device.name, what);
-    return -EUCLEAN;
-}
-
-/* The block size comes first: other fields count in blocks. */
-static int parse_sizes(struct ext2_fs *fs, const uint8_t *super,
-                       struct block_device *dev)
-{
-    uint32_t log = le32_get(super + SUPER_LOG_BLOCK_SIZE);
-
-    if (log > 6)
-        return damaged(dev, "block size");
-    if (log > EXT2_LOG_BLOCK_SIZE_MAX) {
-        log_error("%s: ext2: blocks of %u KiB; at most 4 are supported",
-                  dev->device.name, 1U << log);
-        return -ENOTSUP;
-    }
-    fs->block_shift = 10 + log;
-    fs->block_size = UINT32_C(1) << fs->block_shift;
-    fs->blocks_count = le32_get(super + SUPER_BLOCKS_COUNT);
-    fs->first_data_block = le32_get(super + SUPER_FIRST_DATA_BLOCK);
-    if (fs->first_data_block != (log == 0))
-        return damaged(dev, "first data block");
-    if (fs->blocks_count <= fs->first_data_block + 2 ||
-        fs->blocks_count > dev->sectors >> (log + 1))
-        return damaged(dev, "more blocks than the disk has");
-    return 0;
-}
-
-static int parse_features(struct ext2_fs *fs, const uint8_t *super,
-                          struct block_device *dev)
-{
-    uint32_t unknown;
-
-    fs->is_rev0 = le32_get(super + SUPER_REV_LEVEL) == 0;
-    fs->inode_size = EXT2_INODE_SIZE_MIN;
-    if (fs->is_rev0)
-        return 0;
+    fs->compat = le32_get(super + SUPER_FEATURE_COMPAT);
     fs->incompat = le32_get(super + SUPER_FEATURE_INCOMPAT);
     fs->ro_compat = le32_get(super + SUPER_FEATURE_RO_COMPAT);
     fs->first_meta_bg = le32_get(super + SUPER_FIRST_META_BG);
     fs->inode_size = le16_get(super + SUPER_INODE_SIZE);
-    unknown = fs->incompat & ~(uint32_t)INCOMPAT_SUPPORTED;
-    if (unknown != 0) {
-        log_error("%s: ext2: features %x are not supported (ext4, or a journal "
-                  "to recover)",
-                  dev->device.name, unknown);
-        return -ENOTSUP;
-    }
-    if (fs->inode_size < EXT2_INODE_SIZE_MIN ||
-        fs->inode_size > fs->block_size ||
-        (fs->inode_size & (fs->inode_size - 1)) != 0)
-        return damaged(dev, "inode size");
-    return 0;
+    for (unsigned i = 0; i < COUNT_OF(fs->hash_seed); i++)
+        fs->hash_seed[i] = le32_get(super + SUPER_HASH_SEED + 4 * i);
+    fs->is_hash_unsigned =
+        (le32_get(super + SUPER_FLAGS) & SUPER_FLAG_UNSIGNED_HASH) != 0;
+    for (unsigned i = 0; i < COUNT_OF(fs->backup_groups); i++)
+        fs->backup_groups[i] = le32_get(super + SUPER_BACKUP_GROUPS + 4 * i);
 }
 
-static int parse_groups(struct ext2_fs *fs, const uint8_t *super,
-                        struct block_device *dev)
+static void parse(struct ext2_fs *fs, const uint8_t *super, uint32_t log)
 {
-    uint32_t bits = 8 * fs->block_size;
-    uint32_t per_block = fs->block_size / fs->inode_size;
-    uint64_t data_blocks = fs->blocks_count - fs->first_data_block;
-
+    fs->block_shift = 10 + log;
+    fs->block_size = UINT32_C(1) << fs->block_shift;
+    fs->blocks_count = le32_get(super + SUPER_BLOCKS_COUNT);
+    fs->first_data_block = le32_get(super + SUPER_FIRST_DATA_BLOCK);
     fs->blocks_per_group = le32_get(super + SUPER_BLOCKS_PER_GROUP);
     fs->inodes_per_group = le32_get(super + SUPER_INODES_PER_GROUP);
     fs->inodes_count = le32_get(super + SUPER_INODES_COUNT);
+    fs->is_rev0 = le32_get(super + SUPER_REV_LEVEL) == 0;
+    fs->inode_size = EXT2_INODE_SIZE_MIN;
+    fs->desc_size = EXT2_GROUP_DESC_SIZE;
+    if (!fs->is_rev0)
+        parse_rev1(fs, super);
+}
+
+/* How many groups its blocks make. */
+static uint64_t groups_of(const struct ext2_fs *fs)
+{
+    uint64_t data_blocks = fs->blocks_count - fs->first_data_block;
+
+    return (data_blocks + fs->blocks_per_group - 1) / fs->blocks_per_group;
+}
+
+/*
+ * The field that contradicts the others or the disk; NULL: none does, which
+ * is what the rest of ext2 relies on.
+ */
+static const char *fault_of(const struct ext2_fs *fs)
+{
+    uint32_t bits = 8 * fs->block_size; /* of a bitmap, which is one block */
+
+    if (fs->first_data_block != (fs->block_shift == 10))
+        return "first data block";
+    if (fs->blocks_count <= fs->first_data_block + 2 ||
+        fs->blocks_count > fs->sectors >> (fs->block_shift - 9))
+        return "more blocks than the disk has";
+    if (fs->inode_size < EXT2_INODE_SIZE_MIN ||
+        fs->inode_size > fs->block_size ||
+        (fs->inode_size & (fs->inode_size - 1)) != 0)
+        return "inode size";
     if (fs->blocks_per_group == 0 || fs->blocks_per_group > bits)
-        return damaged(dev, "blocks per group");
+        return "blocks per group";
     if (fs->inodes_per_group == 0 || fs->inodes_per_group > bits ||
-        fs->inodes_per_group / per_block >= fs->blocks_per_group)
-        return damaged(dev, "inodes per group");
-    fs->group_count = (uint32_t)((data_blocks + fs->blocks_per_group - 1) /
-                                 fs->blocks_per_group);
+        fs->inodes_per_group / (fs->block_size / fs->inode_size) >=
+            fs->blocks_per_group)
+        return "inodes per group";
     if (fs->inodes_count < EXT2_FIRST_INODE_REV0 ||
-        fs->inodes_count > (uint64_t)fs->group_count * fs->inodes_per_group)
-        return damaged(dev, "inode count");
+        fs->inodes_count > groups_of(fs) * fs->inodes_per_group)
+        return "inode count";
+    return NULL;
+}
+
+/* What the superblock says. */
+static int read_super(struct ext2_fs *fs, const uint8_t *super)
+{
+    uint32_t log = le32_get(super + SUPER_LOG_BLOCK_SIZE);
+    const char *fault;
+    int status;
+
+    if (le16_get(super + SUPER_MAGIC) != EXT2_MAGIC)
+        return -EINVAL;
+    if (log > EXT2_LOG_BLOCK_SIZE_MAX)
+        return ext2_damaged_volume(fs, "block size");
+    parse(fs, super, log);
+    status = ext2_features_check(fs);
+    if (status != 0)
+        return status;
+    fault = fault_of(fs);
+    if (fault != NULL)
+        return ext2_damaged_volume(fs, fault);
+    fs->group_count = (uint32_t)groups_of(fs);
     return 0;
 }
 
-int ext2_super_read(struct ext2_fs *fs, struct block_device *dev)
+int ext2_super_read(struct ext2_fs *fs)
 {
     uint8_t *super = mem_alloc(EXT2_SUPER_SIZE);
     int status;
@@ -100,43 +108,16 @@ int ext2_super_read(struct ext2_fs *fs, struct block_device *dev)
         return -ENOMEM;
     /* -EINVAL: the disk is too small for a superblock, so it holds another file
      * system, or none. */
-    status = cache_read(fs->cache, EXT2_SUPER_OFFSET, super, EXT2_SUPER_SIZE);
-    if (status == 0 && le16_get(super + SUPER_MAGIC) != EXT2_MAGIC)
-        status = -EINVAL;
+    status = ext2_read_disk(fs, EXT2_SUPER_OFFSET, super, EXT2_SUPER_SIZE);
     if (status == 0)
-        status = parse_sizes(fs, super, dev);
-    if (status == 0)
-        status = parse_features(fs, super, dev);
-    if (status == 0)
-        status = parse_groups(fs, super, dev);
+        status = read_super(fs, super);
     mem_free(super);
-    if (status == 0)
-        ext2_super_check(fs);
     return status;
 }
 
 void ext2_super_check(const struct ext2_fs *fs)
 {
-    uint32_t bits = 8 * fs->block_size; /* of a bitmap, which is one block */
-    uint64_t data_blocks = fs->blocks_count - fs->first_data_block;
-
-    assert(fs->block_shift >= 10);
-    assert(fs->block_shift <= 10 + EXT2_LOG_BLOCK_SIZE_MAX);
     assert(fs->block_size == UINT32_C(1) << fs->block_shift);
-    assert(fs->first_data_block == (fs->block_shift == 10));
-    assert(fs->blocks_count > fs->first_data_block + 2);
-    assert(fs->blocks_per_group > 0);
-    assert(fs->blocks_per_group <= bits);
-    assert(fs->inodes_per_group > 0);
-    assert(fs->inodes_per_group <= bits);
-    assert((uint64_t)fs->group_count * fs->blocks_per_group >= data_blocks);
-    assert((uint64_t)(fs->group_count - 1) * fs->blocks_per_group <
-           data_blocks);
-    assert(fs->inodes_count >= EXT2_FIRST_INODE_REV0);
-    assert(fs->inodes_count <=
-           (uint64_t)fs->group_count * fs->inodes_per_group);
-    assert(fs->inode_size >= EXT2_INODE_SIZE_MIN);
-    assert(fs->inode_size <= fs->block_size);
-    assert((fs->inode_size & (fs->inode_size - 1)) == 0);
-    assert((fs->incompat & ~(uint32_t)INCOMPAT_SUPPORTED) == 0);
+    assert(fault_of(fs) == NULL);
+    assert(fs->group_count == groups_of(fs));
 }

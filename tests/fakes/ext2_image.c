@@ -155,7 +155,8 @@ const char *ext2_fuzz_tree(void)
               "ln -s dir/sub/x to-file && ln -s dir to-dir && ln -s /dir/sub "
               "absolute && ln -s ../file dir/up && ln -s loop2 loop1 && "
               "ln -s loop1 loop2 && ln -s . here && mkfifo fifo && "
-              "for i in $(seq 30); do echo $i >dir/entry-$i; done",
+              "for i in $(seq 30); do echo $i >dir/entry-$i; ln dir/entry-$i "
+              "dir/the-same-by-a-longer-name-$i; done",
               fuzz_tree);
     }
     return fuzz_tree;
@@ -213,6 +214,24 @@ void ext2_debugfs(uint8_t *image, size_t size, const char *command)
     store(path, image, size);
     shell("PATH=$PATH:/sbin:/usr/sbin; debugfs -w -R '%s' %s >/dev/null 2>&1",
           command, path);
+    changed = load(path, &got);
+    memcpy(image, changed, size);
+    free(changed);
+    unlink(path);
+}
+
+void ext2_fsck(uint8_t *image, size_t size, const char *options)
+{
+    char path[] = "/tmp/torc_image_XXXXXX";
+    uint8_t *changed;
+    size_t got;
+
+    close(mkstemp(path));
+    store(path, image, size);
+    /* 1: what was wrong is right. */
+    shell("PATH=$PATH:/sbin:/usr/sbin; E2FSPROGS_FAKE_TIME=1 e2fsck %s %s "
+          ">/dev/null 2>&1; [ $? -le 1 ]",
+          options, path);
     changed = load(path, &got);
     memcpy(image, changed, size);
     free(changed);

@@ -27,6 +27,9 @@ uint8_t *ext2_image(const char *options, const char *dir, unsigned kib,
 /* Run debugfs commands ("clri <12>") on an image. */
 void ext2_debugfs(uint8_t *image, size_t size, const char *command);
 
+/* Let e2fsck put it in order: "-fyD" makes indices of directories. */
+void ext2_fsck(uint8_t *image, size_t size, const char *options);
+
 /* Where things are, by the test's own reading of the format. */
 size_t ext2_inode_offset(const uint8_t *image, uint32_t number);
 

@@ -60,8 +60,10 @@ static int setup(void **state)
     if (file_mount(&disk.block.device, "/", NULL) != 0 ||
         vfs_walk("/", true, &root) != 0)
         return -1;
-    ext2 = (struct ext2_inode){.links = 1, .mode = 0x81a4};
-    memcpy(ext2.block, direct, sizeof(direct));
+    ext2 = (struct ext2_inode){.format_mode = 0x81a4};
+    ext2.inode.links = 1;
+    for (unsigned i = 0; i < EXT2_BLOCK_POINTERS; i++)
+        le32_put(ext2.in_inode + 4 * i, direct[i]);
     ext2.inode.mount = root->mount;
     ext2.inode.type = FILE_REGULAR;
     return 0;
@@ -117,7 +119,8 @@ static void test_bmap_runs(void **state)
 
     (void)state;
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
-        uint32_t block = 1, count = 0;
+        uint64_t block = 1;
+        uint32_t count = 0;
 
         ROW(rows[i].name, ext2_bmap(&ext2.inode, rows[i].index, rows[i].max,
                                     &block, &count) == 0);
@@ -129,7 +132,8 @@ static void test_bmap_runs(void **state)
 static void test_bmap_beyond_the_last_level(void **state)
 {
     static const uint64_t indices[] = {END, END + 1, UINT64_MAX};
-    uint32_t block = 7, count = 7;
+    uint64_t block = 7;
+    uint32_t count = 7;
 
     (void)state;
     for (size_t i = 0; i < COUNT_OF(indices); i++)
@@ -169,7 +173,8 @@ static void test_bmap_outside_the_volume(void **state)
     (void)state;
     for (size_t p = 0; p < COUNT_OF(places); p++) {
         for (size_t v = 0; v < COUNT_OF(values); v++) {
-            uint32_t block, count;
+            uint64_t block;
+            uint32_t count;
 
             /* Block 2 is in use: it is no table. */
             if (values[v].value == 2 && !places[p].is_data)
@@ -177,7 +182,8 @@ static void test_bmap_outside_the_volume(void **state)
             assert_int_equal(teardown(NULL), 0);
             assert_int_equal(setup(NULL), 0);
             if (places[p].table == 0)
-                ext2.block[places[p].pointer] = values[v].value;
+                le32_put(ext2.in_inode + 4 * places[p].pointer,
+                         values[v].value);
             else
                 entry_put(places[p].table, 0, values[v].value);
             memset(image + 1023 * 1024, 0, 1024); /* a table of holes */
@@ -189,12 +195,12 @@ static void test_bmap_outside_the_volume(void **state)
 
 static void test_bmap_run_across_the_end(void **state)
 {
-    uint32_t block, count;
+    uint64_t block;
+    uint32_t count;
 
     (void)state;
-    ext2.block[0] = 1022;
-    ext2.block[1] = 1023;
-    ext2.block[2] = 1024;
+    for (unsigned i = 0; i < 3; i++)
+        le32_put(ext2.in_inode + 4 * i, 1022 + i);
     assert_int_equal(ext2_bmap(&ext2.inode, 0, 2, &block, &count), 0);
     assert_int_equal(count, 2);
     assert_int_equal(ext2_bmap(&ext2.inode, 0, 3, &block, &count), -EUCLEAN);

@@ -142,6 +142,25 @@ static void test_ext2_4k(void **state)
     compare_tree("-b 4096", 32000);
 }
 
+/* Blocks larger than a page: metadata is in several pieces of the cache. */
+static void test_ext2_8k(void **state)
+{
+    (void)state;
+    compare_tree("-b 8192", 40000);
+}
+
+static void test_ext2_64k(void **state)
+{
+    (void)state;
+    compare_tree("-b 65536", 200000);
+}
+
+static void test_ext2_64k_no_filetype(void **state)
+{
+    (void)state;
+    compare_tree("-b 65536 -O ^filetype,^dir_index", 200000);
+}
+
 static void test_ext2_rev0(void **state)
 {
     (void)state;
@@ -381,6 +400,9 @@ int main(void)
         cmocka_unit_test(test_ext2_1k),
         cmocka_unit_test(test_ext2_2k),
         cmocka_unit_test(test_ext2_4k),
+        cmocka_unit_test(test_ext2_8k),
+        cmocka_unit_test(test_ext2_64k),
+        cmocka_unit_test(test_ext2_64k_no_filetype),
         cmocka_unit_test(test_ext2_rev0),
         cmocka_unit_test(test_ext2_many_groups),
         cmocka_unit_test(test_ext2_meta_bg),

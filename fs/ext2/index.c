@@ -1,0 +1,211 @@
+/*
+ * Finding a name by the index of its directory: a tree of pairs of a hash and a
+ * block, sorted by hash. The names of a block have hashes from its own up to the
+ * next one's; where names with one hash fill more than a block, the lowest bit
+ * of the next one's hash is set. Source: the ext4 documentation of Linux, "Hash
+ * Tree Directories".
+ *
+ * An index that makes no sense is damage (-EUCLEAN): the caller then searches
+ * the blocks one after the other.
+ */
+#include "fs/ext2/ext2_internal.h"
+#include "fs/ext2/hash.h"
+#include "kernel/lib/bytes.h"
+#include <torc/assert.h>
+
+/* Where the walk is in a node. */
+struct level {
+    uint64_t pairs; /* byte offset on the disk */
+    uint32_t count;
+    uint32_t at; /* the pair that was followed */
+};
+
+struct index_walk {
+    struct inode *dir;
+    struct ext2_view *view;
+    uint32_t hash;
+    unsigned levels; /* below the root */
+    struct level level[INDEX_LEVELS_LARGE + 1];
+};
+
+/* How many pairs a node has room for, which begin at byte `begin` of it. */
+static uint32_t room_of(const struct ext2_fs *fs, uint32_t begin)
+{
+    bool has_tail = (fs->ro_compat & RO_COMPAT_METADATA_CSUM) != 0;
+
+    return (fs->block_size - begin - (has_tail ? INDEX_TAIL_SIZE : 0)) /
+           INDEX_PAIR_SIZE;
+}
+
+/* Go to the node at byte `offset` of the disk, whose pairs begin at `begin`. */
+static int node_open(struct index_walk *walk, unsigned depth, uint64_t offset,
+                     uint32_t begin)
+{
+    const struct ext2_fs *fs = walk->view->fs;
+    struct level *level = &walk->level[depth];
+    const uint8_t *first;
+    int status = ext2_view(walk->view, offset + begin, INDEX_PAIR_SIZE, &first);
+
+    if (status != 0)
+        return status;
+    level->pairs = offset + begin;
+    level->count = le16_get(first + INDEX_PAIR_COUNT);
+    level->at = 0;
+    if (le16_get(first + INDEX_PAIR_LIMIT) != room_of(fs, begin) ||
+        level->count == 0 || level->count > room_of(fs, begin))
+        return -EUCLEAN;
+    return 0;
+}
+
+/* Pair `at` of a node; the first has no hash, it is for all below the second. */
+static int pair_read(struct index_walk *walk, const struct level *level,
+                     uint32_t at, uint32_t *hash, uint32_t *block)
+{
+    const uint8_t *pair;
+    int status;
+
+    status =
+        ext2_view(walk->view, level->pairs + (uint64_t)at * INDEX_PAIR_SIZE,
+                  INDEX_PAIR_SIZE, &pair);
+    if (status != 0)
+        return status;
+    *hash = at == 0 ? 0 : le32_get(pair);
+    *block = le32_get(pair + INDEX_PAIR_BLOCK);
+    return 0;
+}
+
+/* Go to the last pair of a node whose hash is not above ours. */
+static int node_search(struct index_walk *walk, struct level *level)
+{
+    uint32_t low = 0, high = level->count; /* it is in low .. high - 1 */
+
+    while (high - low > 1) {
+        uint32_t middle = low + (high - low) / 2, hash, block;
+        int status = pair_read(walk, level, middle, &hash, &block);
+
+        if (status != 0)
+            return status;
+        if (hash > walk->hash)
+            high = middle;
+        else
+            low = middle;
+    }
+    level->at = low;
+    return 0;
+}
+
+/* The block of the directory that the pair of a level leads to: one of it, and
+ * not the root. */
+static int follow(struct index_walk *walk, unsigned depth, uint32_t *block)
+{
+    const struct level *level = &walk->level[depth];
+    uint32_t hash;
+    int status = pair_read(walk, level, level->at, &hash, block);
+
+    if (status != 0)
+        return status;
+    if (*block == 0 ||
+        *block >= walk->dir->size_bytes >> walk->view->fs->block_shift)
+        return -EUCLEAN;
+    return 0;
+}
+
+/*
+ * From the pair of level `depth` down to the leaf. In the nodes below it: to our
+ * hash, or to the first pair. Returns 0 and *leaf, a block of the directory.
+ */
+static int descend(struct index_walk *walk, unsigned depth, bool to_first,
+                   uint32_t *leaf)
+{
+    for (;; depth++) {
+        uint64_t offset;
+        int status = follow(walk, depth, leaf);
+
+        if (status != 0 || depth == walk->levels)
+            return status;
+        status = ext2_dir_block(walk->dir, *leaf, &offset);
+        if (status == 0)
+            status = node_open(walk, depth + 1, offset, INDEX_NODE_PAIRS);
+        if (status == 0 && !to_first)
+            status = node_search(walk, &walk->level[depth + 1]);
+        if (status != 0)
+            return status;
+    }
+}
+
+/* Read the root, and hash the name as it says. */
+static int root_open(struct index_walk *walk, const char *name, size_t len)
+{
+    const struct ext2_fs *fs = walk->view->fs;
+    unsigned max = (fs->incompat & INCOMPAT_LARGE_DIR) != 0 ? INDEX_LEVELS_LARGE
+                                                            : INDEX_LEVELS_MAX;
+    const uint8_t *info;
+    unsigned version;
+    uint64_t offset;
+    int status = ext2_dir_block(walk->dir, 0, &offset);
+
+    if (status == 0)
+        status = ext2_view(walk->view, offset + INDEX_ROOT_INFO,
+                           INDEX_ROOT_PAIRS - INDEX_ROOT_INFO, &info);
+    if (status != 0)
+        return status;
+    version = info[INDEX_ROOT_HASH];
+    walk->levels = info[INDEX_ROOT_LEVELS];
+    if (le32_get(info + INDEX_ROOT_ZERO) != 0 ||
+        version >= EXT2_HASH_UNSIGNED || walk->levels > max ||
+        info[INDEX_ROOT_INFO_SIZE] != INDEX_ROOT_PAIRS - INDEX_ROOT_INFO)
+        return -EUCLEAN;
+    if (fs->is_hash_unsigned)
+        version += EXT2_HASH_UNSIGNED;
+    walk->hash = ext2_hash(version, fs->hash_seed, name, len);
+    return node_open(walk, 0, offset, INDEX_ROOT_PAIRS);
+}
+
+/* The next leaf, if names with our hash go on there: 1, 0, or an error. */
+static int next_leaf(struct index_walk *walk, uint32_t *leaf)
+{
+    unsigned depth = walk->levels;
+    uint32_t hash, block;
+    int status;
+
+    while (++walk->level[depth].at == walk->level[depth].count) {
+        if (depth-- == 0)
+            return 0;
+    }
+    status = pair_read(walk, &walk->level[depth], walk->level[depth].at, &hash,
+                       &block);
+    if (status != 0)
+        return status;
+    if (hash != (walk->hash | 1))
+        return 0;
+    status = descend(walk, depth, true, leaf);
+    return status != 0 ? status : 1;
+}
+
+int ext2_index_lookup(struct inode *dir, struct ext2_view *view,
+                      const char *name, size_t len, uint64_t *number)
+{
+    struct index_walk walk = {.dir = dir, .view = view};
+    uint64_t blocks = dir->size_bytes >> view->fs->block_shift;
+    uint32_t leaf = 0;
+    int status = root_open(&walk, name, len);
+
+    if (status == 0)
+        status = node_search(&walk, &walk.level[0]);
+    if (status == 0)
+        status = descend(&walk, 0, false, &leaf);
+    /* No leaf is met twice, unless the index is damaged. */
+    for (uint64_t i = 0; status == 0 && i < blocks; i++) {
+        status = ext2_dir_search(dir, view, leaf, name, len, number);
+        if (status != 0)
+            return status < 0 ? status : 0;
+        status = next_leaf(&walk, &leaf);
+        if (status == 0)
+            return -ENOENT;
+        if (status == 1)
+            status = 0;
+    }
+    if (status != 0 && status != -EUCLEAN)
+        return status;
+    return ext2_damaged(view->fs, dir->number, "directory index", leaf);
+}
