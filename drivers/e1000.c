@@ -127,6 +127,18 @@ static void disarm(struct e1000 *e1000)
     flag_set(&e1000->tx_wanted, false);
 }
 
+static uint32_t causes_rx(const struct e1000 *e1000)
+{
+    return e1000_cause_rx(&e1000->chip) | e1000_cause_link(&e1000->chip);
+}
+
+/* No received frame does; a sent one still may, for who waits for room. */
+static void disarm_rx(struct e1000 *e1000)
+{
+    e1000_write(&e1000->chip, E1000_IMC, causes_rx(e1000));
+    flag_set(&e1000->armed, false);
+}
+
 /* Let `causes` interrupt, and note in `flag` that they do. */
 static void allow(struct e1000 *e1000, uint32_t causes, atomic_bool *flag)
 {
@@ -386,16 +398,14 @@ static bool e1000_arm(struct net_queue *queue, bool on)
         return true; /* when the reset is done, it wakes */
     if (!on) {
         if (flag_is(&e1000->armed))
-            disarm(e1000);
+            disarm_rx(e1000);
         return true;
     }
     if (!flag_is(&e1000->armed)) {
         (void)causes_take(e1000); /* of frames that were polled */
         if (e1000_rx_ready(&e1000->rx))
             return false;
-        allow(e1000,
-              e1000_cause_rx(&e1000->chip) | e1000_cause_link(&e1000->chip),
-              &e1000->armed);
+        allow(e1000, causes_rx(e1000), &e1000->armed);
     }
     return !e1000_rx_ready(&e1000->rx);
 }

@@ -39,6 +39,11 @@ static void put_on_cable(const struct net_model_header *header,
     device_after_step(arrive, frame);
 }
 
+static bool one_in(unsigned n)
+{
+    return n == 1 || (n != 0 && device_sometimes(n));
+}
+
 static void pull(void *unused)
 {
     (void)unused;
@@ -52,10 +57,10 @@ void card_leaves(const struct net_model_header *header, const uint8_t *data,
     frame_leaves(data, len);
     if (card.pull_after != 0 && --card.pull_after == 0)
         device_after_step(pull, NULL);
-    if (card.lost_one_in != 0 && device_sometimes(card.lost_one_in))
+    if (one_in(card.lost_one_in))
         return;
     put_on_cable(header, data, len);
-    if (card.twice_one_in != 0 && device_sometimes(card.twice_one_in))
+    if (one_in(card.twice_one_in))
         put_on_cable(header, data, len);
 }
 
@@ -130,7 +135,7 @@ void card_plug(void)
 {
     static const struct card_kind *const kinds[] = {&card_virtio, &card_e1000,
                                                     &card_ne2000};
-    static const unsigned odds[] = {0, 16, 4};
+    static const unsigned odds[] = {0, 0, 0, 16, 16, 4, 4, 1};
 
     card.kind = kinds[hal_choose(COUNT_OF(kinds), SIM_WORK)];
     card.lost_one_in = odds[hal_choose(COUNT_OF(odds), SIM_DEVICE)];

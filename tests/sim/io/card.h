@@ -52,7 +52,7 @@ struct card {
     bool has_faults;               /* now */
     bool is_pulled;
     unsigned pull_after;                /* frames; 0: it is not pulled */
-    unsigned lost_one_in, twice_one_in; /* on the cable; 0: never */
+    unsigned lost_one_in, twice_one_in; /* on the cable; 0: no */
     unsigned on_cable;                  /* frames, now */
     unsigned forgot; /* resets by itself, or what is as bad */
 

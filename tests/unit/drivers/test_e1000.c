@@ -441,6 +441,34 @@ static void test_a_full_ring_wakes_when_there_is_room(void **state)
     }
 }
 
+/* Who polls meanwhile asks for no interrupt of received frames, and for one
+ * again: the sender still hears of his. */
+static void test_a_full_ring_and_somebody_polls(void **state)
+{
+    struct packet *packets[16];
+
+    (void)state;
+    for (unsigned armed = 0; armed < 2 * KINDS; armed++) {
+        struct packet *packet = NULL;
+
+        fresh(&kinds[armed / 2]);
+        start();
+        poll(16);
+        while ((packet = make(100)) != NULL && send(packet))
+            continue;
+        assert_non_null(packet);
+        (void)net_arm(QUEUE, false);
+        assert_int_equal(net_poll(QUEUE, packets, 16), 0);
+        if (armed % 2 != 0)
+            assert_true(net_arm(QUEUE, true));
+        assert_true(e1000_model_step_transmit(&model));
+        settle();
+        ROW(kinds[armed / 2].name, wakes == 1);
+        send_must(packet);
+        finish();
+    }
+}
+
 /* The ring is full, all of it was sent, and nobody has looked. */
 static void test_a_sender_makes_room_by_itself(void **state)
 {
@@ -897,6 +925,7 @@ int main(void)
         cmocka_unit_test(test_armed_with_a_frame_there),
         cmocka_unit_test(test_an_interrupt_of_another_device),
         cmocka_unit_test(test_a_full_ring_wakes_when_there_is_room),
+        cmocka_unit_test(test_a_full_ring_and_somebody_polls),
         cmocka_unit_test(test_a_sender_makes_room_by_itself),
         cmocka_unit_test(test_an_empty_pool_drops_and_recovers),
         cmocka_unit_test(test_frames_without_buffers_are_counted),
