@@ -21,7 +21,7 @@ SRCS-posix-k :=
 SRCS-posix-h :=
 SRCS-posix-real :=
 SRCS-posix-sim :=
-include kernel/module.mk drivers/module.mk fs/ext2/module.mk net/module.mk
+include kernel/module.mk drivers/module.mk fs/ext2/module.mk fs/memfs/module.mk net/module.mk
 include hal/baremetal/module.mk hal/posix/module.mk
 
 APPS := $(patsubst apps/%/main.c,%,$(wildcard apps/*/main.c))
@@ -93,7 +93,7 @@ VARIANTS := metal host asan tsan cov fuzz sim
 
 say = @printf '  %-5s %s\n' '$(1)' '$(2)'
 
-WARN-extra = $(if $(filter fs/ext2/% net/%,$(1)),-Wconversion)
+WARN-extra = $(if $(filter fs/% net/%,$(1)),-Wconversion)
 
 define variant_rules
 $(BUILD)/$(1)/tests/%.o: tests/%.c

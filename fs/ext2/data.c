@@ -43,6 +43,41 @@ int64_t ext2_read(struct inode *inode, void *buf, size_t size, uint64_t offset)
     return (int64_t)done;
 }
 
+/* mapping_ops.map(), of a file that is only read. A block may be larger than
+ * what is asked for. */
+static int map(struct mapping *mapping, uint64_t sector, uint32_t sectors,
+               enum map_mode mode, struct extent *out)
+{
+    struct inode *inode = container_of(mapping, struct inode, pages);
+    const uint32_t shift = ext2_of(inode)->block_shift - 9; /* to sectors */
+    const uint32_t mask = (UINT32_C(1) << shift) - 1;
+    const uint32_t in_block = (uint32_t)sector & mask;
+    uint64_t block, run;
+    uint32_t count;
+    int status = ext2_bmap(inode, sector >> shift,
+                           ((uint64_t)in_block + sectors + mask) >> shift,
+                           &block, &count);
+
+    assert(mode == MAP_READ);
+    if (status != 0)
+        return status;
+    run = ((uint64_t)count << shift) - in_block;
+    out->type = block == 0 ? EXTENT_HOLE : EXTENT_DATA;
+    out->sector = (block << shift) + in_block;
+    out->sectors = run < sectors ? (uint32_t)run : sectors;
+    return 0;
+}
+
+int ext2_data_init(struct inode *inode)
+{
+    static const struct mapping_ops ops = {.map = map};
+    const uint32_t sectors = ext2_of(inode)->block_size / BLOCK_SECTOR_SIZE;
+
+    return mapping_init(&inode->pages, &ops, &inode->mount->open,
+                        sectors < PAGE_SECTORS ? sectors : PAGE_SECTORS,
+                        inode->size_bytes);
+}
+
 /*
  * A short target is in the inode, in place of the block numbers: when the file
  * has no blocks, or only the one with its extended attributes.

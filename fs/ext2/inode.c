@@ -166,9 +166,10 @@ int ext2_inode_load(struct inode *inode)
                                 min_u32(fs->inode_size, sizeof(raw)));
     if (status == 0)
         status = fill(inode, raw);
-    if (status == 0)
-        ext2_inode_check(inode);
-    return status;
+    if (status != 0)
+        return status;
+    ext2_inode_check(inode);
+    return inode->type == FILE_REGULAR ? ext2_data_init(inode) : 0;
 }
 
 void ext2_inode_device(const struct ext2_inode *ext2, uint32_t *major,

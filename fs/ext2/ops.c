@@ -9,7 +9,7 @@ static void ext2_unmount(struct mount *mount)
 {
     struct ext2_fs *fs = mount->fs_data;
 
-    mapping_destroy(&fs->device);
+    cache_destroy(fs->cache);
     mem_free(fs);
 }
 
@@ -18,7 +18,7 @@ static void ext2_check(const struct mount *mount)
     const struct ext2_fs *fs = mount->fs_data;
 
     ext2_super_check(fs);
-    mapping_check(&fs->device);
+    cache_check(fs->cache);
 }
 
 static int lookup(struct inode *dir, const struct name *name,
@@ -34,7 +34,6 @@ static const struct fs_ops ext2_ops = {
     .inode_size = sizeof(struct ext2_inode),
     .inode_read = ext2_inode_load,
     .lookup = lookup,
-    .read = ext2_read,
     .readdir = ext2_dir_next,
     .readlink = ext2_read_link,
     .unmount = ext2_unmount,
@@ -42,19 +41,20 @@ static const struct fs_ops ext2_ops = {
     .inode_check = ext2_inode_check,
 };
 
-static int ext2_mount(struct mount *mount)
+static int ext2_mount(struct mount *mount, const void *options)
 {
     struct ext2_fs *fs = mem_alloc_zeroed(sizeof(*fs));
     int status;
 
+    (void)options;
     if (fs == NULL)
         return -ENOMEM;
     fs->name = mount->open.dev->device.name;
     fs->type = ext2_file_system.type;
     fs->sectors = mount->open.dev->sectors;
-    status = mapping_init_device(&fs->device, &mount->open);
+    status = cache_create(&mount->open, &fs->cache);
     if (status != 0)
-        goto fail_device;
+        goto fail_cache;
     status = ext2_super_read(fs);
     if (status != 0)
         goto fail_super;
@@ -72,8 +72,8 @@ static int ext2_mount(struct mount *mount)
     return 0;
 
 fail_super:
-    mapping_destroy(&fs->device);
-fail_device:
+    cache_destroy(fs->cache);
+fail_cache:
     mem_free(fs);
     return status;
 }

@@ -29,12 +29,15 @@
 #define EFBIG         27  /* file too large */
 #define ENOSPC        28  /* no space left */
 #define EROFS         30  /* read-only file system */
+#define EMLINK        31  /* too many links */
 #define EPIPE         32  /* the other end is gone */
 #define ERANGE        34  /* result out of range */
 #define EDEADLK       35  /* would wait for itself */
 #define ENAMETOOLONG  36  /* name too long */
 #define ENOSYS        38  /* not implemented */
+#define ENOTEMPTY     39  /* directory not empty */
 #define ELOOP         40  /* too many symbolic links */
+#define ENODATA       61  /* no such attribute */
 #define EPROTO        71  /* the peer broke the protocol */
 #define EOVERFLOW     75  /* value too large for its type */
 #define EUCLEAN      117  /* the file system structure is damaged */

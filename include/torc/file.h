@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <torc/buf.h>
 #include <torc/compiler.h>
 #include <torc/device.h>
 #include <torc/errno.h>
@@ -73,23 +74,64 @@ enum file_open_flags {
     FILE_WRITE = 2,
     FILE_DIRECTORY_ONLY = 4, /* -ENOTDIR for anything else */
     FILE_NOFOLLOW = 8,       /* -ELOOP for a symbolic link */
+    FILE_CREATE = 16,        /* make a regular file if there is none */
+    FILE_EXCLUSIVE = 32,     /* with FILE_CREATE: -EEXIST if there is one */
+    FILE_TRUNCATE = 64,      /* with FILE_WRITE: make it empty */
+    FILE_APPEND = 128,       /* each write goes to the end */
 };
 
 /*
  * Open a file; symbolic links are followed. `path` is absolute. `flags` are of
- * enum file_open_flags. A directory is opened for reading only.
- * Returns 0 and *out, -EINVAL (not absolute), -ENOENT, -ENOTDIR, -EISDIR (a
- * directory, for writing), -EROFS, -ELOOP, -ENAMETOOLONG, -EIO, -EUCLEAN,
- * -ENOMEM.
+ * enum file_open_flags; `mode`, the low 12 bits of st_mode, is for a file that
+ * is made. A directory is opened for reading only.
+ * Returns 0 and *out, -EINVAL (not absolute; flags), -ENOENT, -ENOTDIR, -EISDIR
+ * (a directory, to be written, truncated or made), -EEXIST, -EROFS, -ENOSPC,
+ * -ELOOP, -ENAMETOOLONG, -EIO, -EUCLEAN, -ENOMEM.
  */
 must_check static inline int file_open(const char *path, unsigned flags,
                                        uint32_t mode, struct file **out);
+
+/* A part of memory to read into or to write from. */
+struct file_part {
+    void *base;
+    size_t size; /* bytes */
+};
 
 /* Read at the file's position, or at `offset`; 0 is the end of the file.
  * -EBADF: it is not open for reading. */
 must_check int64_t file_read(struct file *file, void *buf, size_t size);
 must_check int64_t file_read_at(struct file *file, void *buf, size_t size,
                                 uint64_t offset);
+must_check int64_t file_read_parts(struct file *file,
+                                   const struct file_part *parts,
+                                   unsigned count);
+
+/*
+ * Write at the file's position, with FILE_APPEND at its end, or at `offset`. A
+ * position behind the end leaves a hole, which reads as zeros. Returns the
+ * number of bytes, fewer when an error came after some; -EBADF (it is not open
+ * for writing), -EROFS, -ENOSPC, -EFBIG, -EIO, -ENOMEM.
+ */
+must_check int64_t file_write(struct file *file, const void *buf, size_t size);
+must_check int64_t file_write_at(struct file *file, const void *buf,
+                                 size_t size, uint64_t offset);
+must_check int64_t file_write_parts(struct file *file,
+                                    const struct file_part *parts,
+                                    unsigned count);
+
+/*
+ * Lend the memory that holds up to `size` bytes of a file at `offset`, without
+ * a copy: *count says how many slices there is room for, and then how many
+ * there are. The caller drops the reference of each (buf_put()). What is
+ * written to the file later may or may not be seen in them. Returns the number
+ * of bytes, or as file_read_at().
+ */
+must_check int64_t file_lend(struct file *file, uint64_t offset, uint64_t size,
+                             struct slice *slices, unsigned *count);
+
+/* Set the size; what is behind it goes, what is new is a hole. Returns 0, or as
+ * file_write(). */
+must_check int file_truncate(struct file *file, uint64_t size_bytes);
 
 /*
  * Set the position, which may be past the end: `offset` is from the begin of
@@ -125,17 +167,95 @@ must_check int dir_read(struct file *dir, struct dir_entry *entry);
 
 void file_close(struct file *file);
 
+/* ---- Names that change --------------------------------------------------- */
+
+/*
+ * All of these follow symbolic links on the way, but not one that the last
+ * component leads to. They return 0, or after nothing has changed an error of
+ * the path as file_open(), -EROFS, -ENOSPC, and what they say. A path that ends
+ * with "/", "." or ".." names nothing that can be made or removed: -EEXIST,
+ * -EISDIR, -EINVAL, -ENOTEMPTY or -EBUSY.
+ */
+
+/* Make a directory. Also -EEXIST, -EMLINK (too many in that one). */
+must_check int file_mkdir(const char *path, uint32_t mode);
+
+/* Make a FIFO, a socket, a device or a regular file; `rdev` is the number of a
+ * device. Also -EEXIST, -EINVAL (another type). */
+must_check int file_make_node(const char *path, enum file_type type,
+                              uint32_t mode, uint64_t rdev);
+
+/* Make a symbolic link that leads to `target`, 1 .. FILE_PATH_MAX-1 bytes. Also
+ * -EEXIST, -ENOENT (the target is empty). */
+must_check int file_symlink(const char *target, const char *path);
+
+/* Let `path` lead to what `old` leads to, a link at its end not followed. Also
+ * -EEXIST, -EPERM (a directory), -EMLINK, -EXDEV (another mount). */
+must_check int file_link(const char *old, const char *path);
+
+/* Remove a name of something that is no directory (-EISDIR). The file goes when
+ * the last name and the last open file have gone. */
+must_check int file_unlink(const char *path);
+
+/* Remove an empty directory. Also -ENOTEMPTY, -EBUSY (something is mounted
+ * on it). */
+must_check int file_rmdir(const char *path);
+
+/*
+ * Rename; what has the new name is replaced, or changes places. Two names of
+ * one inode stay as they are. Also -EEXIST, -EISDIR, -ENOTEMPTY, -EINVAL (a
+ * directory into itself; both flags), -EBUSY (something is mounted on one),
+ * -EMLINK, -EXDEV (two mounts).
+ */
+enum file_rename_flags {
+    FILE_RENAME_NOREPLACE = 1, /* -EEXIST when the new name is there */
+    FILE_RENAME_EXCHANGE = 2,  /* -ENOENT when it is not there */
+};
+must_check int file_rename(const char *old, const char *path, unsigned flags);
+
+/* ---- Attributes ---------------------------------------------------------- */
+
+/* Set mode (the low 12 bits of st_mode), owner and group, times. With `follow`
+ * false a symbolic link's own. Return as file_stat(), -EROFS. */
+must_check int file_chmod(const char *path, bool follow, uint32_t mode);
+
+enum { FILE_SAME_ID = 0xffffffff }; /* it stays as it is */
+must_check int file_chown(const char *path, bool follow, uint32_t uid,
+                          uint32_t gid);
+
+/* In place of file_time.ns: this very moment; it stays as it is. */
+enum { FILE_TIME_NOW = 0x3fffffff, FILE_TIME_OMIT = 0x3ffffffe };
+must_check int file_set_times(const char *path, bool follow,
+                              struct file_time atime, struct file_time mtime);
+
+/* ---- Memory as a file system --------------------------------------------- */
+
+/* How much it may hold; 0: no limit but the CPU's memory. */
+struct memfs_limits {
+    uint64_t bytes;  /* of data, in whole pages */
+    uint64_t inodes; /* the root is one */
+};
+
+/* Mount an empty file system at `path` that lives in the memory of this CPU
+ * (NULL: without limits); it is gone when it is unmounted. Returns as
+ * file_mount(). */
+must_check int file_mount_memory(const char *path,
+                                 const struct memfs_limits *limits);
+
 /* ---- Not for the caller -------------------------------------------------- */
 
 /* The ways of file_open(): an image without files that it makes is without the
  * code that makes them. */
 must_check int file_open_existing(const char *path, unsigned flags,
                                   struct file **out);
+must_check int file_open_changing(const char *path, unsigned flags,
+                                  uint32_t mode, struct file **out);
 
 must_check static inline int file_open(const char *path, unsigned flags,
                                        uint32_t mode, struct file **out)
 {
-    (void)mode;
+    if ((flags & (FILE_CREATE | FILE_EXCLUSIVE | FILE_TRUNCATE)) != 0)
+        return file_open_changing(path, flags, mode, out);
     return file_open_existing(path, flags, out);
 }
 

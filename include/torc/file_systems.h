@@ -5,5 +5,6 @@
 struct file_system;
 
 extern const struct file_system ext2_file_system;
+extern const struct file_system memfs_file_system; /* "memfs": in memory */
 
 #endif

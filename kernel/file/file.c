@@ -3,23 +3,17 @@
 #include <torc/assert.h>
 #include <torc/memory.h>
 
-int file_make(struct inode *inode, unsigned flags, struct file **out)
+void file_fill(struct file *file, struct inode *inode, unsigned flags)
 {
-    struct file *file = mem_alloc(sizeof(*file));
-
-    if (file == NULL)
-        return -ENOMEM;
     assert(inode->refs > 0);
     file->inode = inode;
     file->cpu = cpu_self()->id;
     file->flags = flags;
     file->offset = 0;
-    *out = file;
-    return 0;
+    file->readahead = (struct readahead){.next = 0};
 }
 
-/* Whether what was found may be opened that way. */
-static int open_check(const struct inode *inode, unsigned flags)
+int file_may_open(const struct inode *inode, unsigned flags)
 {
     if (inode->type == FILE_DIRECTORY) {
         if ((flags & FILE_WRITE) != 0)
@@ -38,25 +32,37 @@ static int open_check(const struct inode *inode, unsigned flags)
 int file_open_existing(const char *path, unsigned flags, struct file **out)
 {
     struct inode *inode;
+    struct file *file;
     int status = vfs_walk(path, (flags & FILE_NOFOLLOW) == 0, &inode);
 
     if (status != 0)
         return status;
-    status = open_check(inode, flags);
-    if (status == 0)
-        status = file_make(inode, flags, out);
+    status = file_may_open(inode, flags);
     if (status != 0)
-        inode_put(inode);
+        goto fail;
+    file = mem_alloc(sizeof(*file));
+    if (file == NULL) {
+        status = -ENOMEM;
+        goto fail;
+    }
+    file_fill(file, inode, flags);
+    *out = file;
+    return 0;
+
+fail:
+    inode_put(inode);
     return status;
 }
 
 int64_t file_read_at(struct file *file, void *buf, size_t size, uint64_t offset)
 {
+    const struct file_part part = {buf, size};
+
     if (!file_is_mine(file))
         return -EXDEV;
     if ((file->flags & FILE_READ) == 0)
         return -EBADF;
-    return vfs_read(file->inode, buf, size, offset);
+    return vfs_read(file->inode, &part, 1, offset, &file->readahead);
 }
 
 int64_t file_read(struct file *file, void *buf, size_t size)

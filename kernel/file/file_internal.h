@@ -12,6 +12,7 @@ struct file {
     unsigned flags; /* of file_open() */
     /* owner CPU only: */
     uint64_t offset; /* bytes; of a directory: the cursor of vfs_readdir() */
+    struct readahead readahead;
 };
 
 /* Whether the file belongs to the calling CPU. The one place where a call that
@@ -21,9 +22,12 @@ static inline bool file_is_mine(const struct file *file)
     return file->cpu == cpu_self()->id;
 }
 
-/* Make an open file of an inode that is held, and stays so for the file.
- * Returns 0 and *out, -ENOMEM. Does not wait. */
-must_check int file_make(struct inode *inode, unsigned flags,
-                         struct file **out);
+/* Whether what was found may be opened with these flags. Returns 0, -EISDIR,
+ * -ENOTDIR, -ELOOP, -EROFS. */
+must_check int file_may_open(const struct inode *inode, unsigned flags);
+
+/* Make an open file of an inode that is held, and stays so for the file; `file`
+ * is memory for it. Does not wait. */
+void file_fill(struct file *file, struct inode *inode, unsigned flags);
 
 #endif

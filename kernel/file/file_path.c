@@ -52,9 +52,14 @@ int dir_read(struct file *dir, struct dir_entry *entry)
 
 int file_mount(struct device *device, const char *path, const char *type)
 {
-    struct block_device *disk = block_from_device(device);
+    struct block_device *disk = NULL;
 
-    return disk == NULL ? -EINVAL : vfs_mount(disk, path, type);
+    if (device != NULL) {
+        disk = block_from_device(device);
+        if (disk == NULL)
+            return -EINVAL;
+    }
+    return vfs_mount(disk, path, type);
 }
 
 int file_unmount(const char *path)

@@ -75,22 +75,18 @@ void hash_remove(struct hash_table *table, struct hash_node *node)
     table->count--;
 }
 
-struct hash_node *hash_any(const struct hash_table *table)
-{
-    for (uint32_t i = 0; i <= table->mask; i++) {
-        if (table->slots[i] != NULL)
-            return table->slots[i];
-    }
-    return NULL;
-}
-
 void hash_for_each(const struct hash_table *table,
                    void (*fn)(struct hash_node *node, void *arg), void *arg)
 {
     for (uint32_t i = 0; i <= table->mask; i++) {
-        for (struct hash_node *node = table->slots[i]; node != NULL;
-             node = node->next)
+        struct hash_node *node = table->slots[i];
+
+        while (node != NULL) {
+            struct hash_node *next = node->next;
+
             fn(node, arg);
+            node = next;
+        }
     }
 }
 

@@ -46,10 +46,7 @@ static inline struct hash_node *hash_chain(const struct hash_table *table,
     return table->slots[hash & table->mask];
 }
 
-/* Some node of the table, NULL: it is empty. Takes as long as the table is. */
-struct hash_node *hash_any(const struct hash_table *table);
-
-/* Call fn(node, arg) for each; fn does not change the table. */
+/* Call fn(node, arg) for each; fn may remove its node, and no other. */
 void hash_for_each(const struct hash_table *table,
                    void (*fn)(struct hash_node *node, void *arg), void *arg);
 

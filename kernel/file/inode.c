@@ -47,13 +47,6 @@ static struct inode *inode_make(struct mount *mount, uint64_t number)
     return inode;
 }
 
-/* It has left the table, and nobody holds it. */
-static void inode_free(struct inode *inode)
-{
-    assert(inode->refs == 0);
-    mem_free(inode);
-}
-
 /* Read an inode that inode_make() has made. */
 static int inode_load(struct inode *inode)
 {
@@ -66,6 +59,41 @@ static int inode_load(struct inode *inode)
     }
     wait_wake_all(&inode->changed);
     return inode->status;
+}
+
+int inode_new(struct mount *mount, uint64_t number,
+              const struct new_inode *what, struct inode **out)
+{
+    struct inode *inode = inode_make(mount, number);
+
+    if (inode == NULL)
+        return -ENOMEM;
+    inode->type = what->type;
+    inode->mode = what->mode;
+    inode->uid = what->uid;
+    inode->gid = what->gid;
+    inode->rdev = what->rdev;
+    inode->links = 1;
+    inode->atime = inode->mtime = inode->ctime = inode->btime = vfs_now();
+    *out = inode;
+    return 0;
+}
+
+void inode_live(struct inode *inode)
+{
+    assert(inode->state == INODE_LOADING);
+    inode->state = INODE_LIVE;
+    wait_wake_all(&inode->changed);
+}
+
+void inode_discard(struct inode *inode)
+{
+    assert(inode->state == INODE_LOADING);
+    inode->status = -ENOENT;
+    inode->state = INODE_FAILED;
+    hash_remove(&inode->mount->inodes, &inode->node);
+    wait_wake_all(&inode->changed);
+    inode_put(inode);
 }
 
 /* Wait, holding an inode, until it is no longer LOADING; and without holding
@@ -91,6 +119,8 @@ int inode_get(struct mount *mount, uint64_t number, struct inode **out)
         inode = inode_find(mount, number);
         if (inode != NULL) {
             status = inode_wait(inode);
+        } else if (mount->ops->inode_read == NULL) {
+            return -ENOENT;
         } else {
             inode = inode_make(mount, number);
             if (inode == NULL)
@@ -108,48 +138,95 @@ int inode_get(struct mount *mount, uint64_t number, struct inode **out)
 void inode_use(struct inode *inode)
 {
     assert(inode->state == INODE_LIVE);
+    if (!list_empty(&inode->unused))
+        inode->mount->unused_count--;
     list_remove(&inode->unused);
-    inode->mount->unused_count--;
     inode->mount->used_count++;
 }
 
-/* Forget an unused inode. */
-static void inode_forget(struct inode *inode)
+/*
+ * Let an inode that nobody holds leave the memory. Waits for reads of its pages
+ * that are under way; whoever asks for it meanwhile waits until it is gone.
+ */
+static void inode_leave(struct inode *inode)
 {
     struct mount *mount = inode->mount;
 
     assert(inode->refs == 0);
-    assert(inode->state == INODE_LIVE);
+    inode->state = INODE_DYING;
     dentry_forget_all(inode);
-    hash_remove(&mount->inodes, &inode->node);
+    if (!list_empty(&inode->unused))
+        mount->unused_count--;
     list_remove(&inode->unused);
-    mount->unused_count--;
+    if (inode->type == FILE_REGULAR)
+        mapping_destroy(&inode->pages);
+    hash_remove(&mount->inodes, &inode->node);
+    wait_wake_all(&inode->changed);
     if (mount->ops->inode_drop != NULL)
         mount->ops->inode_drop(inode);
-    inode_free(inode);
+    mem_free(inode);
 }
 
-void inodes_shrink(struct mount *mount, unsigned keep)
+/* Whether an unused inode may go: what is to be written keeps it, and, if there
+ * is to be no wait, any page. */
+static bool may_leave(const struct inode *inode, bool may_wait)
 {
-    while (mount->unused_count > keep)
-        inode_forget(container_of(mount->unused.next, struct inode, unused));
+    if (inode->type != FILE_REGULAR)
+        return true;
+    return inode->pages.dirty_count == 0 &&
+           (may_wait || inode->pages.page_count == 0);
 }
 
-/* The last reference has gone. */
+/* The unused inode that may go first, or NULL. */
+static struct inode *first_to_leave(const struct mount *mount, bool may_wait)
+{
+    list_for_each (node, &mount->unused) {
+        struct inode *inode = container_of(node, struct inode, unused);
+
+        if (may_leave(inode, may_wait))
+            return inode;
+    }
+    return NULL;
+}
+
+void inodes_shrink(struct mount *mount, unsigned keep, bool may_wait)
+{
+    while (mount->unused_count > keep) {
+        struct inode *inode = first_to_leave(mount, may_wait);
+
+        if (inode == NULL)
+            return;
+        inode_leave(inode);
+    }
+}
+
+/* Nothing leads to it any more, and nobody holds it. */
+static void inode_die(struct inode *inode)
+{
+    inode->state = INODE_DYING;
+    dentry_forget_all(inode);
+    if (inode->mount->ops->inode_evict != NULL)
+        inode->mount->ops->inode_evict(inode);
+    inode_leave(inode);
+}
+
+/* The last reference has gone. The mount counts one that dies as used until it
+ * is gone: it must not be unmounted meanwhile. */
 static void inode_release(struct inode *inode)
 {
     struct mount *mount = inode->mount;
 
-    mount->used_count--;
     if (inode->state == INODE_FAILED) {
-        inode_free(inode);
-        return;
+        mem_free(inode);
+    } else if (inode->links == 0) {
+        inode_die(inode);
+    } else if (!mount->ops->keeps_inodes) {
+        list_push_back(&mount->unused, &inode->unused);
+        mount->unused_count++;
     }
-    assert(inode->state == INODE_LIVE);
-    list_push_back(&mount->unused, &inode->unused);
-    mount->unused_count++;
+    mount->used_count--;
     if (mount->unused_count > mount->cached_max)
-        inodes_shrink(mount, mount->cached_max);
+        inodes_shrink(mount, mount->cached_max, true);
 }
 
 void inode_put(struct inode *inode)
@@ -162,8 +239,26 @@ void inode_put(struct inode *inode)
 void inodes_fini(struct mount *mount)
 {
     assert(mount->used_count == 0);
-    inodes_shrink(mount, 0);
     hash_fini(&mount->inodes);
+}
+
+static void keep_no_more(struct hash_node *node, void *arg)
+{
+    struct inode *inode = inode_of(node);
+
+    (void)arg;
+    if (list_empty(&inode->unused)) {
+        list_push_back(&inode->mount->unused, &inode->unused);
+        inode->mount->unused_count++;
+    }
+}
+
+void inodes_drop(struct mount *mount)
+{
+    assert(mount->used_count == 0);
+    hash_for_each(&mount->inodes, keep_no_more, NULL);
+    while (!list_empty(&mount->unused))
+        inode_leave(container_of(mount->unused.next, struct inode, unused));
 }
 
 static void inode_check(struct hash_node *node, void *arg)
@@ -175,12 +270,19 @@ static void inode_check(struct hash_node *node, void *arg)
     assert(node->hash == hash_number(inode->number));
     assert(inode_find(mount, inode->number) == inode);
     assert(inode->state != INODE_FAILED);
-    assert((inode->refs == 0) == !list_empty(&inode->unused));
+    if (mount->ops->keeps_inodes || inode->state == INODE_DYING)
+        assert(list_empty(&inode->unused));
+    else
+        assert((inode->refs == 0) == !list_empty(&inode->unused));
     rwlock_check(&inode->lock);
     wait_queue_check(&inode->changed);
     if (inode->state != INODE_LIVE)
         return;
     assert(inode->type == FILE_DIRECTORY || list_empty(&inode->entries));
+    if (inode->type == FILE_REGULAR && !rwlock_is_held(&inode->lock))
+        assert(inode->pages.size_bytes == inode->size_bytes);
+    if (inode->type == FILE_REGULAR)
+        mapping_check(&inode->pages);
     assert(inode->mounted == NULL || inode->mounted->covered == inode);
     if (mount->ops->inode_check != NULL)
         mount->ops->inode_check(inode);
@@ -196,5 +298,6 @@ void inodes_check(const struct mount *mount)
         unused++;
     assert(unused == mount->unused_count);
     /* Those that could not be read are held and not in the table. */
-    assert(mount->inodes.count <= mount->used_count + unused);
+    if (mount->inodes.count > 0 && !mount->ops->keeps_inodes)
+        assert(mount->inodes.count <= mount->used_count + unused);
 }

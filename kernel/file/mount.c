@@ -1,5 +1,4 @@
 /* The mount table of a CPU. */
-#include "kernel/cache/mapping.h"
 #include "kernel/file/vfs_internal.h"
 #include "kernel/heap/heap.h"
 #include <torc/assert.h>
@@ -30,7 +29,7 @@ static bool reclaim(void)
         return false;
     list_for_each (node, &table->mounts) {
         dentries_shrink(mount_of(node), 0);
-        inodes_shrink(mount_of(node), 0);
+        inodes_shrink(mount_of(node), 0, false);
     }
     return false; /* that was all */
 }
@@ -41,7 +40,6 @@ void vfs_init(const struct file_system *const *file_systems)
 
     known = file_systems;
     heap_add_reclaimer(&reclaimer);
-    page_cache_boot(); /* is asked before */
 }
 
 static struct mount_table *table_of(struct cpu *cpu)
@@ -70,12 +68,18 @@ static struct mount *mount_on(const struct mount_table *table,
     return NULL;
 }
 
+bool mount_is_on(const struct inode *inode)
+{
+    return mount_on(cpu_self()->mounts, inode) != NULL;
+}
+
 /* ---- Mounting ------------------------------------------------------------ */
 
 /* Try one file system; the mount has its root on success. */
-static int mount_try(struct mount *mount, const struct file_system *fs)
+static int mount_try(struct mount *mount, const struct file_system *fs,
+                     const void *options)
 {
-    int status = fs->mount(mount);
+    int status = fs->mount(mount, options);
 
     if (status != 0)
         return status;
@@ -85,7 +89,7 @@ static int mount_try(struct mount *mount, const struct file_system *fs)
         status = -EUCLEAN;
     }
     if (status != 0) {
-        inodes_shrink(mount, 0);
+        inodes_drop(mount);
         mount->ops->unmount(mount);
     }
     return status;
@@ -99,7 +103,9 @@ static int mount_any(struct mount *mount, const char *type)
          fs++) {
         if (type != NULL && !str_equal(type, (*fs)->type))
             continue;
-        status = mount_try(mount, *fs);
+        if ((*fs)->is_in_memory != (mount->open.dev == NULL))
+            continue;
+        status = mount_try(mount, *fs, NULL);
         if (status != -EINVAL)
             return status;
     }
@@ -143,6 +149,7 @@ static struct mount *mount_new(void)
     if (cached < CACHED_MIN)
         cached = CACHED_MIN;
     mount->cached_max = cached < CACHED_MAX ? (unsigned)cached : CACHED_MAX;
+    rwlock_init(&mount->rename_lock);
     if (inodes_init(mount) != 0)
         goto fail_inodes;
     if (dentries_init(mount) != 0)
@@ -182,19 +189,30 @@ static void mount_hide(struct mount_table *table, struct mount *mount)
         mount->covered->mounted = NULL;
 }
 
+/* What is to be mounted where: `fs`, or any of `type`. */
+struct order {
+    struct block_device *device; /* NULL: none */
+    const char *path;
+    const struct file_system *fs;
+    const char *type;
+    const void *options;
+};
+
+/* Take the place and the device, and mount. */
 static int mount_at(struct mount_table *table, struct mount *mount,
-                    struct block_device *device, const char *path,
-                    const char *type)
+                    const struct order *order)
 {
-    int status = cover(table, path, &mount->covered);
+    int status = cover(table, order->path, &mount->covered);
 
     if (status != 0)
         return status;
-    status = block_open(device, BLOCK_EXCLUSIVE, &mount->open);
+    if (order->device != NULL)
+        status = block_open(order->device, BLOCK_EXCLUSIVE, &mount->open);
     if (status != 0)
         goto fail_open;
     list_push_back(&table->mounts, &mount->link);
-    status = mount_any(mount, type);
+    status = order->fs != NULL ? mount_try(mount, order->fs, order->options)
+                               : mount_any(mount, order->type);
     if (status != 0)
         goto fail_mount;
     mount_show(table, mount);
@@ -202,29 +220,44 @@ static int mount_at(struct mount_table *table, struct mount *mount,
 
 fail_mount:
     list_remove(&mount->link);
-    block_close(&mount->open);
+    if (order->device != NULL)
+        block_close(&mount->open);
 fail_open:
     if (mount->covered != NULL)
         inode_put(mount->covered);
     return status;
 }
 
-int vfs_mount(struct block_device *device, const char *path, const char *type)
+static int mount_order(const struct order *order)
 {
-    struct mount_table *table;
-    struct mount *mount;
+    struct mount_table *table = table_of(cpu_self());
+    struct mount *mount = table == NULL ? NULL : mount_new();
     int status;
 
-    if (!device_is_mine(&device->device))
-        return -EXDEV;
-    table = table_of(cpu_self());
-    mount = table == NULL ? NULL : mount_new();
     if (mount == NULL)
         return -ENOMEM;
-    status = mount_at(table, mount, device, path, type);
+    status = mount_at(table, mount, order);
     if (status != 0)
         mount_free(mount);
     return status;
+}
+
+int vfs_mount(struct block_device *device, const char *path, const char *type)
+{
+    const struct order order = {.device = device, .path = path, .type = type};
+
+    if (device != NULL && !device_is_mine(&device->device))
+        return -EXDEV;
+    return mount_order(&order);
+}
+
+int vfs_mount_memory(const struct file_system *fs, const char *path,
+                     const void *options)
+{
+    const struct order order = {.path = path, .fs = fs, .options = options};
+
+    assert(fs->is_in_memory);
+    return mount_order(&order);
 }
 
 int vfs_unmount(const char *path)
@@ -244,9 +277,10 @@ int vfs_unmount(const char *path)
         return -EBUSY;
     mount_hide(cpu_self()->mounts, mount);
     inode_put(mount->root);
-    inodes_shrink(mount, 0);
+    inodes_drop(mount);
     mount->ops->unmount(mount);
-    block_close(&mount->open);
+    if (mount->open.dev != NULL)
+        block_close(&mount->open);
     if (mount->covered != NULL)
         inode_put(mount->covered);
     mount_free(mount);
@@ -271,8 +305,10 @@ static void mount_check(const struct mount_table *table,
 {
     const struct inode *covered = mount->covered;
 
-    assert(mount->open.mode == BLOCK_EXCLUSIVE);
-    assert(device_is_mine(&mount->open.dev->device));
+    if (mount->open.dev != NULL) {
+        assert(mount->open.mode == BLOCK_EXCLUSIVE);
+        assert(device_is_mine(&mount->open.dev->device));
+    }
     assert(cover_count(table, covered) == 1);
     if (covered != NULL) {
         assert(covered->type == FILE_DIRECTORY);

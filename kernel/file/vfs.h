@@ -23,6 +23,7 @@
 #ifndef TORC_KERNEL_VFS_H
 #define TORC_KERNEL_VFS_H
 
+#include "kernel/cache/mapping.h"
 #include "kernel/device/block.h"
 #include "kernel/file/hash.h"
 #include "kernel/thread/rwlock.h"
@@ -41,17 +42,48 @@ struct name {
     uint32_t hash;    /* hash_bytes() */
 };
 
-/* What a file system offers. Each may wait unless it says otherwise; NULL where
- * a comment allows it. */
+/* What a new inode is to be. */
+struct new_inode {
+    uint8_t type;  /* enum file_type */
+    uint16_t mode; /* the low 12 bits of st_mode */
+    uint32_t uid;
+    uint32_t gid;
+    uint64_t rdev;      /* of a device */
+    const char *target; /* of a symbolic link */
+    size_t target_len;  /* 1 .. FILE_PATH_MAX-1, without NUL */
+};
+
+/* What a rename does; the VFS has checked that it may. */
+struct rename {
+    struct inode *dir1; /* may be dir2 */
+    const struct name *name1;
+    struct inode *inode1; /* what name1 leads to */
+    struct inode *dir2;
+    const struct name *name2;
+    struct inode *inode2; /* what name2 leads to, another inode; or NULL */
+    bool exchange;        /* name1 is to lead to inode2 */
+};
+
+/*
+ * What a file system offers. Each may wait unless it says otherwise. Of a file
+ * system that cannot be written everything that changes something is NULL.
+ *
+ * The VFS holds and locks exclusively what an operation changes. The VFS keeps
+ * type, mode, owners and times; the file system sets links and blocks.
+ */
 struct fs_ops {
     size_t inode_size; /* of the file system's inodes: struct inode is first */
+    bool keeps_inodes; /* those with links stay in memory */
 
     /*
      * Read inode `number` from the disk (number and mount are set, the rest is
      * zero) and fill the attributes. Returns 0, -ENOENT (not in use), -EUCLEAN,
-     * -EIO, -ENOMEM.
+     * -EIO, -ENOMEM. NULL: all that there are are in memory.
      */
     int (*inode_read)(struct inode *inode);
+
+    /* Free the storage of an inode without links, which nobody holds. */
+    void (*inode_evict)(struct inode *inode);
 
     /* Free what the inode has beside its struct; NULL: nothing. It leaves the
      * memory. Does not wait. */
@@ -65,12 +97,32 @@ struct fs_ops {
                   struct inode **out);
 
     /*
-     * Read from a regular file, which is locked; holes read as zeros. The range
-     * lies within the file. Returns the number of bytes, fewer than `size` only
-     * when an error came after some; or -EUCLEAN, -EIO, -ENOMEM.
+     * Make an inode (inode_new()) that `name`, which is free, leads to. *out is
+     * held and still LOADING. Returns 0, -ENOSPC, -EMLINK (a directory in a
+     * directory), -EUCLEAN, -EIO, -ENOMEM; then nothing has changed.
      */
-    int64_t (*read)(struct inode *inode, void *buf, size_t size,
-                    uint64_t offset);
+    int (*create)(struct inode *dir, const struct name *name,
+                  const struct new_inode *what, struct inode **out);
+
+    /* Let a free name lead to an inode, too. Returns as create(). */
+    int (*link)(struct inode *dir, const struct name *name,
+                struct inode *inode);
+
+    /* Remove a name that leads to `inode`; a directory is empty. Returns 0,
+     * -EUCLEAN, -EIO, -ENOMEM; then nothing has changed. */
+    int (*unlink)(struct inode *dir, const struct name *name,
+                  struct inode *inode);
+
+    /* Let name2 lead to inode1, and name1 to nothing, or to inode2. Returns as
+     * create(). */
+    int (*rename)(const struct rename *rename);
+
+    /*
+     * The size of a regular file has become smaller than `old_bytes`: its pages
+     * have gone, now its storage does. NULL: it has no other. Returns 0, -EIO,
+     * -EUCLEAN.
+     */
+    int (*truncate)(struct inode *inode, uint64_t old_bytes);
 
     /*
      * The entry at *cursor of a directory, which is locked; the cursor moves
@@ -95,17 +147,21 @@ struct fs_ops {
 struct file_system {
     const char *type; /* "ext2" */
 
+    bool is_in_memory; /* it is mounted without a device */
+
     /*
-     * Mount the device of mount->open: set ops, root_number and fs_data. Thread
-     * of the device's CPU; may wait. Returns 0, -EINVAL (another file system),
-     * -ENOTSUP, -EUCLEAN, -EIO, -ENOMEM; on failure nothing is held.
+     * Mount the device of mount->open: set ops, root_number and fs_data; what
+     * `options` are depends on the file system, and NULL are its defaults.
+     * Thread of the device's CPU; may wait. Returns 0, -EINVAL (another file
+     * system), -ENOTSUP, -EUCLEAN, -EIO, -ENOMEM; on failure nothing is held.
      */
-    int (*mount)(struct mount *mount);
+    int (*mount)(struct mount *mount, const void *options);
 };
 
 struct mount {
-    struct list link;       /* in the CPU's mount table */
-    struct block_open open; /* the device, exclusively */
+    struct list link; /* in the CPU's mount table */
+    struct block_open
+        open; /* the device, exclusively; dev NULL: there is none */
     const struct fs_ops *ops;
     uint64_t root_number;
     void *fs_data;
@@ -113,6 +169,7 @@ struct mount {
     struct inode *covered; /* held: mounted on it; NULL for "/" */
     bool is_complete;      /* false while vfs_mount() still reads */
     bool is_read_only;
+    struct rwlock rename_lock; /* held exclusively or not at all */
 
     /* inode.c */
     struct hash_table inodes; /* struct inode by number */
@@ -128,10 +185,10 @@ struct mount {
 };
 
 enum inode_state {
-    INODE_LOADING, /* inode_read() is under way */
+    INODE_LOADING, /* inode_read() or create() is under way */
     INODE_LIVE,
     INODE_FAILED, /* inode_read() has failed; out of the table */
-    INODE_DYING,  /* its storage is being freed; out of the table after it */
+    INODE_DYING,  /* it leaves the memory; out of the table after it */
 };
 
 struct inode {
@@ -145,6 +202,7 @@ struct inode {
     uint32_t links; /* 0: no name leads to it any more */
     uint32_t uid;
     uint32_t gid;
+    uint64_t rdev;         /* of a device */
     struct mount *mounted; /* on this directory; NULL: nothing is */
     uint64_t size_bytes;
     uint64_t blocks; /* of 512 bytes */
@@ -156,6 +214,7 @@ struct inode {
     struct wait_queue changed; /* of LOADING and DYING: the end of it */
     struct hash_node node;     /* in mount->inodes */
     struct list unused;        /* in mount->unused */
+    struct mapping pages;      /* of a regular file: made by the file system */
     struct list entries;       /* of a directory: struct dentry in it */
     struct list names;         /* struct dentry that lead to it */
 };
@@ -171,6 +230,16 @@ void vfs_init(const struct file_system *const *file_systems);
  */
 must_check int inode_get(struct mount *mount, uint64_t number,
                          struct inode **out);
+
+/*
+ * For fs_ops.create(): an inode as `what` says, with one link, held, LOADING.
+ * Does not wait. Returns 0 and *out, -ENOMEM. inode_discard(): there is to be
+ * none after all; or inode_live(): it is complete.
+ */
+must_check int inode_new(struct mount *mount, uint64_t number,
+                         const struct new_inode *what, struct inode **out);
+void inode_discard(struct inode *inode);
+void inode_live(struct inode *inode);
 
 /* Take it off the unused ones: the first reference. */
 void inode_use(struct inode *inode);
@@ -202,11 +271,106 @@ must_check int vfs_walk(const char *path, bool follow, struct inode **out);
 must_check int vfs_lookup(struct inode *dir, const struct name *name,
                           struct inode **out);
 
+/* A name of `len` bytes at `text`. Returns 0, -ENOENT (it is empty),
+ * -ENAMETOOLONG, -EINVAL (a byte that no name has). */
+must_check int name_init(struct name *name, const char *text, size_t len);
+
+/* ---- Names that change: vfs_create.c, vfs_remove.c, vfs_rename.c ----------- */
+
+/*
+ * All of these: the caller holds the directories and inodes and no lock; a name
+ * is neither "." nor "..". Thread; may wait. They return 0, or after nothing
+ * has changed -EROFS, -ENOSPC, -EIO, -EUCLEAN, -ENOMEM, -ENOTDIR (no
+ * directory), -ENOENT (no such name, or the directory has been removed), and
+ * what they say.
+ */
+
+/* Make an inode; *out is held for the caller. Also -EEXIST, -EMLINK. */
+must_check int vfs_create(struct inode *dir, const struct name *name,
+                          const struct new_inode *what, struct inode **out);
+
+/* Let a name lead to an inode, too. Also -EEXIST, -EPERM (a directory),
+ * -EMLINK, -EXDEV (of another mount). */
+must_check int vfs_link(struct inode *inode, struct inode *dir,
+                        const struct name *name);
+
+/* Remove a name of something that is no directory. Also -EISDIR. */
+must_check int vfs_unlink(struct inode *dir, const struct name *name);
+
+/* Remove an empty directory. Also -ENOTEMPTY, -EBUSY (something is mounted
+ * on it). */
+must_check int vfs_rmdir(struct inode *dir, const struct name *name);
+
+/*
+ * Rename: flags are of enum file_rename_flags. Also -EEXIST, -EISDIR,
+ * -ENOTEMPTY, -EINVAL (a directory into itself; both flags), -EBUSY (something
+ * is mounted on one), -EMLINK, -EXDEV (two mounts).
+ */
+must_check int vfs_rename(struct inode *dir1, const struct name *name1,
+                          struct inode *dir2, const struct name *name2,
+                          unsigned flags);
+
+/* ---- Attributes (vfs_attr.c) --------------------------------------------- */
+
+enum vfs_attr_mask {
+    ATTR_MODE = 1,
+    ATTR_UID = 2,
+    ATTR_GID = 4,
+    ATTR_ATIME = 8,
+    ATTR_MTIME = 16,
+};
+
+struct vfs_attr {
+    unsigned mask; /* which of these are to be set */
+    uint16_t mode;
+    uint32_t uid;
+    uint32_t gid;
+    struct file_time atime;
+    struct file_time mtime;
+};
+
+/* Set attributes of an inode that is held. Thread; may wait. Returns 0,
+ * -EROFS, -EIO, -ENOSPC. */
+must_check int vfs_setattr(struct inode *inode, const struct vfs_attr *attr);
+
+/* The time, for the times of files. */
+struct file_time vfs_now(void);
+
 /* ---- What inodes hold (vfs_data.c) --------------------------------------- */
 
-/* Read; as file_read_at(). */
-must_check int64_t vfs_read(struct inode *inode, void *buf, size_t size,
-                            uint64_t offset);
+/*
+ * Read into `count` parts from byte `offset` on, of a regular file that is
+ * held. `readahead` belongs to the reader, from one read to the next. Thread;
+ * may wait. Returns the number of bytes, fewer than there is room for at the
+ * end of the file or when an error came after some; -EISDIR, -EINVAL (no
+ * regular file), -EIO, -EUCLEAN, -ENOMEM.
+ */
+must_check int64_t vfs_read(struct inode *inode, const struct file_part *parts,
+                            unsigned count, uint64_t offset,
+                            struct readahead *readahead);
+
+/*
+ * Lend the buffers that hold up to `size` bytes from `offset` on, without a
+ * copy: *count is how many slices there is room for, and then how many there
+ * are. Each has a reference, which the caller drops (buf_put()). Returns as
+ * vfs_read().
+ */
+must_check int64_t vfs_lend(struct inode *inode, uint64_t offset, uint64_t size,
+                            struct readahead *readahead, struct slice *slices,
+                            unsigned *count);
+
+/*
+ * Write `count` parts at byte *offset of a regular file that is held, or at its
+ * end: with `append`, *offset becomes where they have been written. Thread; may
+ * wait. Returns the number of bytes, fewer when an error came after some;
+ * -EISDIR, -EINVAL (no regular file), -EROFS, -ENOSPC, -EFBIG, -EIO, -ENOMEM.
+ */
+must_check int64_t vfs_write(struct inode *inode, const struct file_part *parts,
+                             unsigned count, uint64_t *offset, bool append);
+
+/* Set the size of a regular file. Thread; may wait. Returns 0, or as
+ * vfs_write(). */
+must_check int vfs_truncate(struct inode *inode, uint64_t size_bytes);
 
 /* What an inode is. Does not wait. */
 void vfs_stat(const struct inode *inode, struct file_stat *stat);
@@ -220,9 +384,15 @@ must_check int64_t vfs_readlink(struct inode *inode, char *buf, size_t size);
 
 /* ---- Mounts (mount.c) ---------------------------------------------------- */
 
-/* Mount and unmount; as file_mount() and file_unmount(). */
+/* Mount and unmount; as file_mount() and file_unmount(). Without a device
+ * (NULL) a file system that is in memory. */
 must_check int vfs_mount(struct block_device *device, const char *path,
                          const char *type);
+
+/* Mount a file system that is in memory; returns as vfs_mount(). */
+must_check int vfs_mount_memory(const struct file_system *fs, const char *path,
+                                const void *options);
+
 must_check int vfs_unmount(const char *path);
 
 /* Assert what is always true of this CPU's mounts, their inodes and names, and

@@ -1,24 +1,85 @@
 /* What inodes hold: the rules that are the same for all file systems. */
-#include "kernel/file/vfs.h"
-#include <torc/assert.h>
+#include "kernel/file/vfs_internal.h"
+#include <torc/string.h>
 
-int64_t vfs_read(struct inode *inode, void *buf, size_t size, uint64_t offset)
+int vfs_check_regular(const struct inode *inode)
 {
-    int64_t got = 0;
-
     if (inode->type == FILE_DIRECTORY)
         return -EISDIR;
-    if (inode->type != FILE_REGULAR)
-        return -EINVAL;
-    rwlock_lock_shared(&inode->lock);
-    if (offset < inode->size_bytes && size > 0) {
-        if (size > inode->size_bytes - offset)
-            size = (size_t)(inode->size_bytes - offset);
-        if (size > INT64_MAX)
-            size = INT64_MAX;
-        got = inode->mount->ops->read(inode, buf, size, offset);
-        assert(got < 0 || (uint64_t)got <= size);
+    return inode->type == FILE_REGULAR ? 0 : -EINVAL;
+}
+
+/* Copy from one page: `size` bytes at `at`, which lie in it. */
+static int read_page(struct mapping *pages, uint64_t at, char *to, size_t size,
+                     struct readahead *readahead)
+{
+    struct page *page;
+    int status = page_read(pages, at >> PAGE_BYTES_SHIFT, readahead, &page);
+
+    if (unlikely(status != 0))
+        return status;
+    memcpy(to, page->buf->base + at % PAGE_BYTES, size);
+    page_put(page);
+    return 0;
+}
+
+/* Read into one part; the range is before the end. Returns how many bytes, or
+ * an error when it is none. */
+static int64_t read_part(struct mapping *pages, char *to, size_t size,
+                         uint64_t offset, struct readahead *readahead)
+{
+    size_t done = 0;
+
+    while (done < size) {
+        uint64_t at = offset + done;
+        size_t piece = PAGE_BYTES - at % PAGE_BYTES;
+        int status;
+
+        if (piece > size - done)
+            piece = size - done;
+        status = read_page(pages, at, to + done, piece, readahead);
+        if (unlikely(status != 0))
+            return done > 0 ? (int64_t)done : status;
+        done += piece;
     }
+    return (int64_t)done;
+}
+
+/* The file is locked. */
+static int64_t read_parts(struct inode *inode, const struct file_part *parts,
+                          unsigned count, uint64_t offset,
+                          struct readahead *readahead)
+{
+    int64_t sum = 0;
+
+    for (unsigned i = 0; i < count; i++) {
+        uint64_t at = offset + (uint64_t)sum;
+        size_t size = parts[i].size;
+        int64_t got;
+
+        if (at >= inode->size_bytes)
+            break;
+        if (size > inode->size_bytes - at)
+            size = (size_t)(inode->size_bytes - at);
+        got = read_part(&inode->pages, parts[i].base, size, at, readahead);
+        if (unlikely(got < 0))
+            return sum > 0 ? sum : got;
+        sum += got;
+        if ((size_t)got < parts[i].size)
+            break;
+    }
+    return sum;
+}
+
+int64_t vfs_read(struct inode *inode, const struct file_part *parts,
+                 unsigned count, uint64_t offset, struct readahead *readahead)
+{
+    int64_t got = vfs_check_regular(inode);
+
+    if (unlikely(got != 0))
+        return got;
+    rwlock_lock_shared(&inode->lock);
+    got = read_parts(inode, parts, count, offset, readahead);
     rwlock_unlock_shared(&inode->lock);
     return got;
 }

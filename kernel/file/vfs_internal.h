@@ -17,18 +17,41 @@ struct mount_table {
     struct inode *root; /* of the mount at "/" when it is complete, or NULL */
 };
 
+/* Whether something is mounted, or being mounted, on a directory. */
+bool mount_is_on(const struct inode *inode);
+
 /* ---- Inodes (inode.c) ---------------------------------------------------- */
 
 /* Set up what inode.c has of a mount. Returns 0, -ENOMEM. */
 must_check int inodes_init(struct mount *mount);
 
-/* Free all inodes, none of which is held. */
+/* There are no inodes any more. */
 void inodes_fini(struct mount *mount);
 
-/* Free the unused inodes but `keep` of them. Does not wait. */
-void inodes_shrink(struct mount *mount, unsigned keep);
+/* Free unused inodes, down to `keep` of them; not those with something to be
+ * written. If there is to be no wait, not those with pages either. */
+void inodes_shrink(struct mount *mount, unsigned keep, bool may_wait);
+
+/* Free all inodes, none of which is held; also those that the file system
+ * keeps. Thread; may wait. */
+void inodes_drop(struct mount *mount);
 
 void inodes_check(const struct mount *mount);
+
+/* ---- Names --------------------------------------------------------------- */
+
+/* What leads from a directory to its parent. */
+static inline struct name name_up(void)
+{
+    return (struct name){"..", 2, hash_bytes("..", 2)};
+}
+
+/* Whether it is "." or "..". */
+static inline bool name_is_dots(const struct name *name)
+{
+    return name->text[0] == '.' &&
+           (name->len == 1 || (name->len == 2 && name->text[1] == '.'));
+}
 
 /* ---- Dentries (dentry.c) ------------------------------------------------- */
 
@@ -103,8 +126,8 @@ struct last {
 must_check int walk_begin(struct walk *walk, const char *path);
 void walk_end(struct walk *walk);
 
-/* Walk all of the rest; with `follow` false not along a link at its end. Thread;
- * may wait. Returns as vfs_walk(). */
+/* Walk all of the rest; with `follow` false not along a link at its end.
+ * Thread; may wait. Returns as vfs_walk(). */
 must_check int walk_all(struct walk *walk, bool follow);
 
 /* Walk to the directory of the last component. Returns as walk_all(). */
@@ -122,10 +145,26 @@ static inline void walk_hold(struct walk *walk)
     walk->holds = true;
 }
 
+/* ---- Data (vfs_data.c) --------------------------------------------------- */
+
+/* Returns 0, -EISDIR, -EINVAL (no regular file). */
+must_check int vfs_check_regular(const struct inode *inode);
+
 /* ---- Lookup (vfs_lookup.c) ----------------------------------------------- */
 
 /* As vfs_lookup(), in a directory that the caller has locked. */
 must_check int lookup_locked(struct inode *dir, const struct name *name,
                              struct inode **out);
+
+/* Whether a directory, which is locked, has no entries but "." and "..".
+ * Returns 0, -ENOTEMPTY, or the error of fs_ops.readdir(). */
+must_check int check_empty(struct inode *dir);
+
+/* Whether names may change in a directory, which is locked. Returns 0, -ENOENT
+ * (it has been removed), -EROFS. */
+must_check int check_changeable(const struct inode *dir);
+
+/* Say that a directory has changed: its times. */
+void dir_changed(struct inode *dir);
 
 #endif

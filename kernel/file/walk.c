@@ -116,7 +116,7 @@ static bool is_end(const char *rest)
  * that it is mounted on. */
 static int step_up(struct walk *walk)
 {
-    const struct name up = {"..", 2, hash_bytes("..", 2)};
+    const struct name up = name_up();
     struct dentry *dentry;
     struct inode *parent;
     int status;
@@ -180,12 +180,6 @@ static int step_name(struct walk *walk, const struct name *name, bool follow)
     return 0;
 }
 
-static bool is_dots(const struct name *name)
-{
-    return name->text[0] == '.' &&
-           (name->len == 1 || (name->len == 2 && name->text[1] == '.'));
-}
-
 /*
  * The next component of the path, which walk->rest stays at; len 0: there is
  * none. Returns 0, -ENOTDIR (there is one, and this is no directory),
@@ -215,7 +209,7 @@ static int next_name(struct walk *walk, struct name *name)
 static int step(struct walk *walk, const struct name *name, bool follow)
 {
     walk->rest = name->text + name->len;
-    if (unlikely(is_dots(name)))
+    if (unlikely(name_is_dots(name)))
         return name->len == 1 ? 0 : step_up(walk);
     return step_name(walk, name, follow);
 }

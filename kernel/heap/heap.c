@@ -234,15 +234,14 @@ void heap_add_reclaimer(struct heap_reclaimer *reclaimer)
     reclaimers = reclaimer;
 }
 
-/* Returns whether a reclaimer may give more; those behind it wait until it has
- * no more. */
+/* Returns whether a reclaimer may give more. */
 static bool trim(struct heap *heap)
 {
     bool more = false;
 
-    for (const struct heap_reclaimer *at = reclaimers; at != NULL && !more;
+    for (const struct heap_reclaimer *at = reclaimers; at != NULL;
          at = at->next)
-        more = at->run();
+        more |= at->run();
     mem_free(heap->spare);
     heap->spare = NULL;
     check_trim(heap);

@@ -318,18 +318,18 @@ static void test_ext2_read_up_to_an_error(void **state)
     (void)state;
     for (unsigned row = 0; row < 2; row++) {
         ext2_bench_mend();
-        /* Of its second block: outside, or where nothing was read yet. */
-        le32_put(raw + 44, row == 0 ? 70000 : 1000);
+        /* Of its second page: outside, or where the disk is bad. */
+        le32_put(raw + 56, row == 0 ? 70000 : 1000);
+        ext2_volume.disk.bad_sector = row == 0 ? 0 : 2000;
         assert_int_equal(file_mount(&ext2_volume.disk.block.device, "/", NULL),
                          0);
         assert_int_equal(file_open("/file", FILE_READ, 0, &file), 0);
         assert_int_equal(file_read(file, buf, 1), 1);
-        ext2_volume.disk.fail_from = row == 0 ? 0 : 1;
-        assert_int_equal(file_read_at(file, buf, 20000, 100), 924);
-        assert_memory_equal(buf, ext2_volume.good + first * 1024 + 100, 924);
-        assert_int_equal(file_read_at(file, buf, 20000, 1024),
+        assert_int_equal(file_read_at(file, buf, 20000, 100), 3996);
+        assert_memory_equal(buf, ext2_volume.good + first * 1024 + 100, 3996);
+        assert_int_equal(file_read_at(file, buf, 20000, 4096),
                          row == 0 ? -EUCLEAN : -EIO);
-        ext2_volume.disk.fail_from = 0;
+        ext2_volume.disk.bad_sector = 0;
         file_close(file);
         assert_int_equal(file_unmount("/"), 0);
     }

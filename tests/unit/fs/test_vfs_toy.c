@@ -30,7 +30,7 @@ static struct node {
      .parent = DIR,
      .name = "huge",
      .type = FILE_REGULAR,
-     .size = UINT64_MAX},
+     .size = INT64_MAX},
     {.number = 4,
      .parent = ROOT,
      .name = "link",
@@ -76,10 +76,7 @@ static struct node {
      .type = FILE_DIRECTORY},
 };
 
-static unsigned loads, lookups, unmounts, reads, mounts_tried;
-static size_t read_size;
-static uint64_t read_offset;
-static int64_t read_result;
+static unsigned loads, lookups, unmounts, mounts_tried;
 static struct event *slow_loads; /* what loading SLOW waits for; or NULL */
 
 static struct node *node_of(uint64_t number)
@@ -118,6 +115,9 @@ static int toy_load(struct inode *inode)
     inode->size_bytes = node->size;
     inode->links = 1;
     container_of(inode, struct toy_inode, inode)->node = node;
+    if (node->type == FILE_REGULAR &&
+        mapping_init(&inode->pages, NULL, NULL, PAGE_SECTORS, node->size) != 0)
+        return -ENOMEM;
     node->live++;
     return 0;
 }
@@ -159,17 +159,6 @@ static int toy_lookup(struct inode *dir, const struct name *name,
 
     lookups++;
     return status != 0 ? status : inode_get(dir->mount, number, out);
-}
-
-static int64_t toy_read(struct inode *inode, void *buf, size_t size,
-                        uint64_t offset)
-{
-    (void)inode;
-    (void)buf;
-    reads++;
-    read_size = size;
-    read_offset = offset;
-    return read_result;
 }
 
 static int toy_dir_next(struct inode *dir, uint64_t *cursor,
@@ -217,7 +206,6 @@ static const struct fs_ops toy_ops = {
     .inode_read = toy_load,
     .inode_drop = toy_drop,
     .lookup = toy_lookup,
-    .read = toy_read,
     .readdir = toy_dir_next,
     .readlink = toy_read_link,
     .unmount = toy_unmount,
@@ -238,24 +226,27 @@ static int toy_mount(struct mount *mount, unsigned which)
     return 0;
 }
 
-static int mount_0(struct mount *mount)
+static int mount_0(struct mount *mount, const void *options)
 {
+    (void)options;
     return toy_mount(mount, 0);
 }
 
-static int mount_1(struct mount *mount)
+static int mount_1(struct mount *mount, const void *options)
 {
+    (void)options;
     return toy_mount(mount, 1);
 }
 
-static int mount_2(struct mount *mount)
+static int mount_2(struct mount *mount, const void *options)
 {
+    (void)options;
     return toy_mount(mount, 2);
 }
 
-static const struct file_system first = {"first", mount_0};
-static const struct file_system second = {"second", mount_1};
-static const struct file_system third = {"third", mount_2};
+static const struct file_system first = {.type = "first", .mount = mount_0};
+static const struct file_system second = {.type = "second", .mount = mount_1};
+static const struct file_system third = {.type = "third", .mount = mount_2};
 static const struct file_system *const file_systems[] = {&first, &second,
                                                          &third, NULL};
 
@@ -271,11 +262,14 @@ static int mount_toy(const char *type)
 
 static int setup(void **state)
 {
+    struct mapping mapping; /* so that the CPU has its page cache */
+
     (void)state;
     machine_attach(8 << 20);
     vfs_init(file_systems);
     ramblk_init(&disk, sectors, sizeof(sectors));
     root_number = ROOT;
+    assert_int_equal(mapping_init(&mapping, NULL, NULL, PAGE_SECTORS, 0), 0);
     memset(mount_status, 0, sizeof(mount_status));
     for (size_t i = 0; i < COUNT_OF(nodes); i++)
         nodes[i].live = 0;
@@ -309,7 +303,7 @@ static void forget_all(void)
     if (table == NULL || table->root == NULL)
         return;
     dentries_shrink(table->root->mount, 0);
-    inodes_shrink(table->root->mount, 0);
+    inodes_shrink(table->root->mount, 0, true);
 }
 
 /* How many inodes somebody holds. */
@@ -737,70 +731,6 @@ static void test_mount_without_memory(void **state)
 
 /* ---- Files --------------------------------------------------------------- */
 
-static void test_read_is_cut_to_the_file(void **state)
-{
-    static const struct {
-        const char *path;
-        size_t size;
-        uint64_t offset;
-        size_t asked; /* of the file system; 0: nothing is */
-    } rows[] = {
-        {"/dir/huge", SIZE_MAX, 0, INT64_MAX},
-        {"/dir/huge", SIZE_MAX, 5, INT64_MAX},
-        {"/dir/huge", (size_t)INT64_MAX + 1, 0, INT64_MAX},
-        {"/dir/huge", INT64_MAX, 0, INT64_MAX},
-        {"/dir/huge", 50, UINT64_MAX - 60, 50},
-        {"/dir/huge", 50, UINT64_MAX - 50, 50},
-        {"/dir/huge", 50, UINT64_MAX - 20, 20},
-        {"/dir/huge", 50, UINT64_MAX, 0},
-        {"/small", 50, 0, 50},
-        {"/small", 100, 0, 100},
-        {"/small", 101, 0, 100},
-        {"/small", 50, 99, 1},
-        {"/small", 50, 100, 0},
-        {"/small", 50, 101, 0},
-        {"/small", 0, 0, 0},
-    };
-
-    (void)state;
-    read_result = 1;
-    for (size_t i = 0; i < COUNT_OF(rows); i++) {
-        bool asked = rows[i].asked != 0;
-        struct file *file;
-
-        assert_int_equal(file_open(rows[i].path, FILE_READ, 0, &file), 0);
-        reads = 0;
-        ROW(rows[i].path,
-            file_read_at(file, NULL, rows[i].size, rows[i].offset) == asked);
-        assert_int_equal(reads, asked);
-        if (asked) {
-            assert_true(read_size == rows[i].asked);
-            assert_true(read_offset == rows[i].offset);
-        }
-        file_close(file);
-    }
-}
-
-/* The position moves by what was read, and stays when nothing was. */
-static void test_read_moves_the_position(void **state)
-{
-    struct file *file;
-
-    (void)state;
-    assert_int_equal(file_open("/small", FILE_READ, 0, &file), 0);
-    read_result = 30;
-    assert_int_equal(file_read(file, NULL, 40), 30);
-    read_result = -EIO;
-    assert_int_equal(file_read(file, NULL, 40), -EIO);
-    assert_int_equal(read_offset, 30);
-    read_result = 1;
-    assert_int_equal(file_read(file, NULL, 40), 1);
-    assert_int_equal(read_offset, 30);
-    assert_int_equal(file_read(file, NULL, 40), 1);
-    assert_int_equal(read_offset, 31);
-    file_close(file);
-}
-
 static void test_what_is_no_file(void **state)
 {
     struct dir_entry entry;
@@ -848,8 +778,6 @@ int main(void)
         ATTACHED(test_unmount_while_files_are_open),
         ATTACHED(test_mount_without_file_systems),
         ATTACHED(test_mount_without_memory),
-        ATTACHED(test_read_is_cut_to_the_file),
-        ATTACHED(test_read_moves_the_position),
         ATTACHED(test_what_is_no_file),
     };
 

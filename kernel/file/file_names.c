@@ -1,0 +1,195 @@
+/* Calls of <torc/file.h> that make and remove names. */
+#include "kernel/file/file_internal.h"
+#include <torc/string.h>
+
+/* What a call returns for a path that ends with "/", "." or "..". */
+struct no_name {
+    int root;
+    int dot;
+    int dots;
+};
+
+/*
+ * Walk to the directory of a path's last component, a name. With `slash` false
+ * no slash may follow it: then, and after any other error, the walk is ended.
+ */
+static int begin(struct walk *walk, const char *path, struct last *last,
+                 const struct no_name *no_name)
+{
+    int status = walk_begin(walk, path);
+
+    if (status != 0)
+        return status;
+    status = walk_parent(walk, last);
+    if (status == 0 && last->name.len == 0)
+        status = no_name->root;
+    else if (status == 0 && name_is_dots(&last->name))
+        status = last->name.len == 1 ? no_name->dot : no_name->dots;
+    if (status != 0)
+        walk_end(walk);
+    return status;
+}
+
+static const struct no_name exists = {-EEXIST, -EEXIST, -EEXIST};
+
+static int make(const char *path, const struct new_inode *what)
+{
+    struct inode *inode;
+    struct walk walk;
+    struct last last;
+    int status = begin(&walk, path, &last, &exists);
+
+    if (status != 0)
+        return status;
+    /* Only of a directory can the name have a slash behind it. */
+    if (last.slash && what->type != FILE_DIRECTORY) {
+        status = vfs_lookup(walk.at, &last.name, &inode);
+        if (status == 0) {
+            inode_put(inode);
+            status = -EEXIST;
+        }
+    } else {
+        status = vfs_create(walk.at, &last.name, what, &inode);
+        if (status == 0)
+            inode_put(inode);
+    }
+    walk_end(&walk);
+    return status;
+}
+
+int file_mkdir(const char *path, uint32_t mode)
+{
+    const struct new_inode what = {.type = FILE_DIRECTORY,
+                                   .mode = (uint16_t)(mode & 07777)};
+
+    return make(path, &what);
+}
+
+int file_make_node(const char *path, enum file_type type, uint32_t mode,
+                   uint64_t rdev)
+{
+    const bool is_device = type == FILE_CHARACTER || type == FILE_BLOCK;
+    const struct new_inode what = {.type = (uint8_t)type,
+                                   .mode = (uint16_t)(mode & 07777),
+                                   .rdev = is_device ? rdev : 0};
+
+    if (!is_device && type != FILE_FIFO && type != FILE_SOCKET &&
+        type != FILE_REGULAR)
+        return -EINVAL;
+    return make(path, &what);
+}
+
+int file_symlink(const char *target, const char *path)
+{
+    const struct new_inode what = {.type = FILE_SYMLINK,
+                                   .mode = 0777,
+                                   .target = target,
+                                   .target_len =
+                                       str_len(target, FILE_PATH_MAX)};
+
+    if (what.target_len == 0)
+        return -ENOENT;
+    if (what.target_len >= FILE_PATH_MAX)
+        return -ENAMETOOLONG;
+    return make(path, &what);
+}
+
+int file_link(const char *old, const char *path)
+{
+    struct inode *inode;
+    struct walk walk;
+    struct last last;
+    int status = vfs_walk(old, false, &inode);
+
+    if (status != 0)
+        return status;
+    status = begin(&walk, path, &last, &exists);
+    if (status == 0) {
+        if (last.slash)
+            status = -ENOENT;
+        else
+            status = vfs_link(inode, walk.at, &last.name);
+        walk_end(&walk);
+    }
+    inode_put(inode);
+    return status;
+}
+
+int file_unlink(const char *path)
+{
+    static const struct no_name no_name = {-EISDIR, -EISDIR, -EISDIR};
+    struct inode *inode;
+    struct walk walk;
+    struct last last;
+    int status = begin(&walk, path, &last, &no_name);
+
+    if (status != 0)
+        return status;
+    if (last.slash) { /* it asks for a directory, which is not for us */
+        status = vfs_lookup(walk.at, &last.name, &inode);
+        if (status == 0) {
+            status = inode->type == FILE_DIRECTORY ? -EISDIR : -ENOTDIR;
+            inode_put(inode);
+        }
+    } else {
+        status = vfs_unlink(walk.at, &last.name);
+    }
+    walk_end(&walk);
+    return status;
+}
+
+int file_rmdir(const char *path)
+{
+    static const struct no_name no_name = {-EBUSY, -EINVAL, -ENOTEMPTY};
+    struct walk walk;
+    struct last last;
+    int status = begin(&walk, path, &last, &no_name);
+
+    if (status != 0)
+        return status;
+    status = vfs_rmdir(walk.at, &last.name);
+    walk_end(&walk);
+    return status;
+}
+
+static const struct no_name busy = {-EBUSY, -EBUSY, -EBUSY};
+
+/* A slash behind a name asks for a directory: the one that is renamed. */
+static int check_slash(struct walk *walk, const struct last *last1,
+                       const struct last *last2)
+{
+    struct inode *inode;
+    int status;
+
+    if (!last1->slash && !last2->slash)
+        return 0;
+    status = vfs_lookup(walk->at, &last1->name, &inode);
+    if (status != 0)
+        return status;
+    if (inode->type != FILE_DIRECTORY)
+        status = -ENOTDIR;
+    inode_put(inode);
+    return status;
+}
+
+int file_rename(const char *old, const char *path, unsigned flags)
+{
+    const struct no_name *no_name2 =
+        (flags & FILE_RENAME_NOREPLACE) != 0 ? &exists : &busy;
+    struct walk walk1, walk2;
+    struct last last1, last2;
+    int status = begin(&walk1, old, &last1, &busy);
+
+    if (status != 0)
+        return status;
+    status = begin(&walk2, path, &last2, no_name2);
+    if (status == 0) {
+        status = check_slash(&walk1, &last1, &last2);
+        if (status == 0)
+            status =
+                vfs_rename(walk1.at, &last1.name, walk2.at, &last2.name, flags);
+        walk_end(&walk2);
+    }
+    walk_end(&walk1);
+    return status;
+}

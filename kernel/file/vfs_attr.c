@@ -1,0 +1,48 @@
+/* Attributes that are set: the rules that are the same for all file systems. */
+#include "kernel/file/vfs_internal.h"
+
+enum {
+    MODE_ALL = 07777,
+    MODE_SETUID = 04000,
+    MODE_SETGID = 02000,
+    MODE_XGRP = 010
+};
+
+/* A new owner does not get the rights of the old one. */
+static void drop_rights(struct inode *inode)
+{
+    if (inode->type == FILE_DIRECTORY)
+        return;
+    inode->mode &= (uint16_t)~MODE_SETUID;
+    if ((inode->mode & MODE_XGRP) != 0)
+        inode->mode &= (uint16_t)~MODE_SETGID;
+}
+
+static void set(struct inode *inode, const struct vfs_attr *attr)
+{
+    if ((attr->mask & ATTR_UID) != 0)
+        inode->uid = attr->uid;
+    if ((attr->mask & ATTR_GID) != 0)
+        inode->gid = attr->gid;
+    if ((attr->mask & (ATTR_UID | ATTR_GID)) != 0)
+        drop_rights(inode);
+    if ((attr->mask & ATTR_MODE) != 0)
+        inode->mode = attr->mode & MODE_ALL;
+    if ((attr->mask & ATTR_ATIME) != 0)
+        inode->atime = attr->atime;
+    if ((attr->mask & ATTR_MTIME) != 0)
+        inode->mtime = attr->mtime;
+    inode->ctime = vfs_now();
+}
+
+int vfs_setattr(struct inode *inode, const struct vfs_attr *attr)
+{
+    if (attr->mask == 0)
+        return 0;
+    if (inode->mount->is_read_only)
+        return -EROFS;
+    rwlock_lock(&inode->lock);
+    set(inode, attr);
+    rwlock_unlock(&inode->lock);
+    return 0;
+}

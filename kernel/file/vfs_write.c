@@ -1,0 +1,161 @@
+/* What regular files hold, changed: the rules that are the same for all file
+ * systems. */
+#include "kernel/file/vfs_internal.h"
+#include <torc/assert.h>
+#include <torc/string.h>
+
+/* Returns 0, -EISDIR, -EINVAL, -EROFS. */
+static int check_writable(const struct inode *inode)
+{
+    int status = vfs_check_regular(inode);
+
+    if (status == 0 && inode->mount->is_read_only)
+        status = -EROFS;
+    return status;
+}
+
+static int write_page(struct mapping *pages, uint64_t at, const char *from,
+                      uint32_t size)
+{
+    uint32_t in_page = (uint32_t)(at % PAGE_BYTES);
+    struct page *page;
+    int status = page_take(pages, at >> PAGE_BYTES_SHIFT, &page);
+
+    if (status != 0)
+        return status;
+    status = page_modify(page, in_page, size);
+    if (status == 0) {
+        memcpy(page->buf->base + in_page, from, size);
+        page_dirty(page, in_page, size);
+    }
+    page_put(page);
+    return status;
+}
+
+/* Returns how many bytes, or an error when it is none. */
+static int64_t write_part(struct mapping *pages, const char *from, size_t size,
+                          uint64_t offset)
+{
+    size_t done = 0;
+
+    while (done < size) {
+        uint64_t at = offset + done;
+        size_t piece = PAGE_BYTES - at % PAGE_BYTES;
+        int status;
+
+        if (piece > size - done)
+            piece = size - done;
+        status = write_page(pages, at, from + done, (uint32_t)piece);
+        if (status != 0)
+            return done > 0 ? (int64_t)done : status;
+        done += piece;
+    }
+    return (int64_t)done;
+}
+
+/* What of a write at `offset` fits below the largest size. */
+static size_t cut(size_t size, uint64_t offset)
+{
+    uint64_t room = MAPPING_SIZE_MAX - offset;
+
+    return size < room ? size : (size_t)room;
+}
+
+static int64_t write_parts(struct mapping *pages, const struct file_part *parts,
+                           unsigned count, uint64_t offset)
+{
+    int64_t sum = 0;
+
+    for (unsigned i = 0; i < count; i++) {
+        uint64_t at = offset + (uint64_t)sum;
+        size_t size = cut(parts[i].size, at);
+        int64_t put = size == 0 && parts[i].size > 0
+                          ? -EFBIG
+                          : write_part(pages, parts[i].base, size, at);
+
+        if (put < 0)
+            return sum > 0 ? sum : put;
+        sum += put;
+        if ((size_t)put < parts[i].size)
+            break;
+    }
+    return sum;
+}
+
+static bool is_nothing(const struct file_part *parts, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        if (parts[i].size > 0)
+            return false;
+    }
+    return true;
+}
+
+/* The file is locked, and something is to be written. */
+static int64_t write_locked(struct inode *inode, const struct file_part *parts,
+                            unsigned count, uint64_t offset)
+{
+    struct mapping *pages = &inode->pages;
+    uint64_t old = inode->size_bytes;
+    int64_t put;
+
+    if (offset >= MAPPING_SIZE_MAX)
+        return -EFBIG;
+    if (offset > old) {
+        int status = mapping_truncate(pages, offset);
+
+        if (status != 0)
+            return status;
+    }
+    put = write_parts(pages, parts, count, offset);
+    /* Without a byte written it has not grown; to shrink it needs nothing but
+     * the memory that it had. */
+    if (put < 0 && offset > old)
+        (void)!mapping_truncate(pages, old);
+    inode->size_bytes = pages->size_bytes;
+    if (put > 0)
+        inode->mtime = inode->ctime = vfs_now();
+    return put;
+}
+
+int64_t vfs_write(struct inode *inode, const struct file_part *parts,
+                  unsigned count, uint64_t *offset, bool append)
+{
+    int64_t put = check_writable(inode);
+
+    if (put != 0 || is_nothing(parts, count))
+        return put;
+    rwlock_lock(&inode->lock);
+    if (append)
+        *offset = inode->size_bytes;
+    put = write_locked(inode, parts, count, *offset);
+    rwlock_unlock(&inode->lock);
+    return put;
+}
+
+/* The file is locked. */
+static int truncate_locked(struct inode *inode, uint64_t size_bytes)
+{
+    uint64_t old = inode->size_bytes;
+    int status = mapping_truncate(&inode->pages, size_bytes);
+
+    if (status != 0)
+        return status;
+    inode->size_bytes = size_bytes;
+    inode->mtime = inode->ctime = vfs_now();
+    if (size_bytes >= old || inode->mount->ops->truncate == NULL)
+        return 0;
+    return inode->mount->ops->truncate(inode, old);
+}
+
+int vfs_truncate(struct inode *inode, uint64_t size_bytes)
+{
+    int status = check_writable(inode);
+
+    if (status != 0)
+        return status;
+    rwlock_lock(&inode->lock);
+    status = truncate_locked(inode, size_bytes);
+    rwlock_unlock(&inode->lock);
+    return status;
+}
