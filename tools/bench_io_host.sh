@@ -28,6 +28,8 @@ read-1m-4||fio|disk 1048576 4 direct
 cached-4k-1||fio|disk 4096 1
 cached-4k-32|0.95|fio|disk 4096 32
 cached-1m-4||fio|disk 1048576 4
+sorted-read-4k-32||drawn|order read
+sorted-write-4k-32||drawn|order write
 tap-sent-64|0.9|write()|frames send bare-send 64
 tap-sent-1500|0.9|write()|frames send bare-send 1514
 tap-received-64|0.9|read()|frames receive bare-receive 64
@@ -57,6 +59,11 @@ disk() { # BYTES DEPTH [direct]
 }
 sample() {
     taskset -c $processor "$program" "$@" | awk '$1 == "sample" { print $2; n++ } END { exit n != 1 }'
+}
+order() { # read|write
+    local torc=("$file,engine=uring,direct" -- batch "$1")
+    echo "$(sample --disk "${torc[@]}" sorted 32 "$ms")" \
+        "$(sample --disk "${torc[@]}" drawn 32 "$ms")"
 }
 frames() { # COMMAND OF-THE-PEER BYTES
     echo "$(sample --net "tap=$tap" -- "$1" "$3" "$ms" $tap)" \

@@ -4,6 +4,7 @@
  * tables.
  *
  *   io_host --disk FILE -- read BYTES DEPTH MS [seq]
+ *   io_host --disk FILE -- batch read|write drawn|sorted DEPTH MS
  *   io_host --net tap=NAME -- send|send-long|receive BYTES MS NAME
  *   io_host -- bare-send|bare-receive BYTES MS NAME
  *
@@ -140,12 +141,79 @@ static int bench_read(int argc, char **argv)
     return 0;
 }
 
+/* ---- Does the order matter? ---------------------------------------------- */
+
+/* Requests of 4 KiB at random places, as many at once as the depth says, and the
+ * next ones when all have ended: in the order in which they were drawn, or in
+ * that of the disk, as an elevator would send them. */
+enum { BLOCK = 4096 };
+
+static void batch_done(struct block_request *request, int status)
+{
+    (void)request;
+    failure |= status != 0;
+    operations++;
+    if (--under_way == 0)
+        last_ns = time_ns();
+}
+
+/* Draw the places: into order, if they are to be. */
+static void batch_draw(unsigned depth, bool is_sorted)
+{
+    for (unsigned i = 0; i < depth; i++) {
+        uint64_t sector =
+            (uint64_t)((__uint128_t)random_next() * places >> 64) * sectors;
+        unsigned at = i;
+
+        for (; is_sorted && at > 0 && readers[at - 1].request.sector > sector;
+             at--)
+            readers[at].request.sector = readers[at - 1].request.sector;
+        readers[at].request.sector = sector;
+    }
+}
+
+static int bench_batch(int argc, char **argv)
+{
+    uint64_t depth, ms, start_ns;
+    bool is_sorted;
+
+    if (argc < 6 || str_to_u64(argv[4], &depth) != 0 ||
+        str_to_u64(argv[5], &ms) != 0 || depth == 0 || depth > DEPTH_MAX)
+        return 2;
+    is_sorted = str_equal(argv[3], "sorted");
+    if (disk_find(BLOCK) != 0 || readers_make((unsigned)depth, BLOCK) != 0)
+        return 1;
+    for (unsigned i = 0; i < depth; i++) {
+        readers[i].request.done = batch_done;
+        if (str_equal(argv[2], "write"))
+            readers[i].request.op = BLOCK_WRITE;
+        readers[i].request.next =
+            i + 1 < depth ? &readers[i + 1].request : NULL;
+    }
+    random_state = bench_now_ns() | 1;
+    start_ns = time_ns();
+    do {
+        batch_draw((unsigned)depth, is_sorted);
+        under_way = (unsigned)depth;
+        if (block_submit(&disk, &readers[0].request) != 0)
+            return 1;
+        while (under_way > 0)
+            thread_yield();
+    } while (failure == 0 && last_ns < start_ns + ms * NS_PER_MS);
+    if (failure != 0)
+        return 1;
+    console_print("sample %lu\n", operations * NS_PER_S / (last_ns - start_ns));
+    return 0;
+}
+
 /* ---- All ----------------------------------------------------------------- */
 
 static int app_main(int argc, char **argv)
 {
     if (argc > 1 && str_equal(argv[1], "read"))
         return bench_read(argc, argv);
+    if (argc > 1 && str_equal(argv[1], "batch"))
+        return bench_batch(argc, argv);
     return bench_tap(argc, argv);
 }
 
