@@ -147,15 +147,35 @@ sub compile_as {
 
 # ---- Which test executes which line -------------------------------------------
 
-# The process's CPU time in ticks with that of its children that have ended, and the
-# pages that it has in memory.
+# Numbers of a process or of one of its threads: state, CPU time in ticks with that of
+# children that have ended, and pages in memory.
+sub numbers_of {
+    my ($directory) = @_;
+    open my $in, '<', "$directory/stat" or return ('X', 0, 0);
+    my $line = <$in>;
+    return ('X', 0, 0) if !defined $line;
+    my @field = split ' ', $line =~ s/^.*\) //r;
+    return ($field[0], $field[11] + $field[12] + $field[13] + $field[14], $field[21]);
+}
+
+# A process with those that it has started: CPU time, pages, and whether all of them rest.
+# One that would run, if others let it, does not rest, nor does one that is stopped.
 sub use_of {
     my ($pid) = @_;
-    open my $in, '<', "/proc/$pid/stat" or return (0, 0);
-    my $line = <$in>;
-    return (0, 0) if !defined $line;
-    my @field = split ' ', $line =~ s/^.*\) //r;
-    return ($field[11] + $field[12] + $field[13] + $field[14], $field[21]);
+    my ($ticks, $pages, $rests) = (0, 0, 1);
+    my @processes = ($pid);
+    for my $process (@processes) {
+        my (undef, $own_ticks, $own_pages) = numbers_of("/proc/$process");
+        $ticks += $own_ticks;
+        $pages += $own_pages;
+        for my $thread (glob "/proc/$process/task/*") {
+            my ($state) = numbers_of($thread);
+            $rests = 0 if $state =~ /[RTt]/;
+            open my $in, '<', "$thread/children" or next;
+            push @processes, split ' ', <$in> // '';
+        }
+    }
+    return ($ticks, $pages, $rests);
 }
 
 # Has a test failed, by what has come to the log behind $$at?
@@ -187,8 +207,8 @@ sub await {
         }
         select undef, undef, undef, $step;
         $lived += $step;
-        my ($cpu, $pages) = use_of($pid);
-        $idle = $cpu == $used ? $idle + $step : 0;
+        my ($cpu, $pages, $rests) = use_of($pid);
+        $idle = $rests && $cpu == $used ? $idle + $step : 0;
         $used = $cpu;
         $step = $step * 1.5 > 0.1 ? 0.1 : $step * 1.5;
         next if $idle < $idle_limit && $lived < $limit &&

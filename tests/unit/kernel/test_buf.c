@@ -1,5 +1,6 @@
 /* Counted buffers, loans of them, slices. */
 #include "hal/hal.h"
+#include "hal/posix/kernel/dma.h"
 #include "kernel/cpu/percpu.h"
 #include "kernel/heap/heap.h"
 #include "tests/fakes/cmocka_all.h"
@@ -107,6 +108,40 @@ static void test_buf_constant_has_the_bytes(void **state)
     assert_true(heap_failed());
     mem_get_stats(&after);
     assert_int_equal(after.block_count, before.block_count);
+}
+
+/* Of the machine's own memory devices reach every page that the bytes lie in,
+ * and no other. Nothing is copied. */
+static void test_buf_constant_is_reached(void **state)
+{
+    static const struct {
+        uint32_t at, size, first, pages;
+    } rows[] = {
+        {0, 1, 0, 1},       {0, 4096, 0, 1},    {0, 4097, 0, 2},
+        {4095, 1, 0, 1},    {4095, 2, 0, 2},    {4096, 4096, 1, 1},
+        {100, 8000, 0, 2},  {100, 8092, 0, 2},  {100, 8093, 0, 3},
+        {8191, 4097, 1, 2}, {4096, 8192, 1, 2},
+    };
+    uint8_t *memory = mem_alloc_aligned(4 * 4096, 4096);
+
+    (void)state;
+    assert_non_null(memory);
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        const uint8_t *at = memory + rows[i].at;
+        uint8_t *first = memory + rows[i].first * 4096;
+        uint64_t bus;
+        struct buf *buf = buf_constant(at, rows[i].size);
+
+        assert_non_null(buf);
+        assert_ptr_equal(buf->base, at);
+        assert_int_equal(buf->size, rows[i].size);
+        bus = hal_dma_addr(first);
+        assert_ptr_equal(dma_lookup(bus, rows[i].pages * 4096), first);
+        assert_null(dma_lookup(bus, rows[i].pages * 4096 + 1));
+        buf_put(buf);
+        hal_dma_unmap(first, rows[i].pages * 4096);
+    }
+    mem_free(memory);
 }
 
 /* ---- Loans --------------------------------------------------------------- */
@@ -382,6 +417,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_buf_alloc_without_memory, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_buf_constant_has_the_bytes, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_buf_constant_is_reached, setup,
                                         teardown),
         cmocka_unit_test(test_loan_comes_home),
         cmocka_unit_test(test_loan_without_memory),

@@ -318,6 +318,28 @@ static void test_partition_many_logical(void **state)
     assert_true(console_has("rba: 4 partitions past number 128: left out\n"));
 }
 
+/* All numbers but the last one; all; one more. */
+static void test_partition_last_number(void **state)
+{
+    (void)state;
+    detach();
+    for (uint32_t count = 123; count <= 125; count++) {
+        memset(data, 0, sizeof(data));
+        attach(512);
+        mbr_image_entry(data, 0, 0x05, 100, 300);
+        for (uint32_t i = 0; i < count; i++)
+            table(100 + 2 * i, 1, 1, i == count - 1 ? 0 : 102 + 2 * i);
+        assert_int_equal(partition_scan(&disk.block), 0);
+        assert_int_equal(partition_count(), count == 123 ? 123 : 124);
+        assert_int_equal(console_has("rba: 1 partitions past number 128: left "
+                                     "out\n"),
+                         count == 125);
+        assert_int_equal(console_has("past number"), count == 125);
+        detach();
+    }
+    attach(512);
+}
+
 /* Two extended partitions are read one after the other. */
 static void test_partition_two_extended(void **state)
 {
@@ -792,6 +814,7 @@ int main(void)
         ATTACHED(test_partition_logical_odd),
         ATTACHED(test_partition_extended_outside),
         ATTACHED(test_partition_many_logical),
+        ATTACHED(test_partition_last_number),
         ATTACHED(test_partition_two_extended),
         ATTACHED(test_partition_gpt),
         ATTACHED(test_partition_gpt_damaged),

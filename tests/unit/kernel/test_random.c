@@ -1,7 +1,9 @@
 /* The generators: what they give, what they are given, and when they say that
  * it is not enough. The machine's own source is the test's. */
+#include "kernel/cpu/percpu.h"
 #include "kernel/device/random.h"
 #include "kernel/heap/heap.h"
+#include "kernel/lib/chacha20.h"
 #include "tests/fakes/clock.h"
 #include "tests/fakes/cmocka_all.h"
 #include "tests/fakes/heap.h"
@@ -127,6 +129,39 @@ static void test_the_key_is_not_given(void **state)
     for (size_t i = 0; i + 8 <= sizeof(answer); i++) {
         for (size_t k = 0; k + 8 <= sizeof(next); k++)
             assert_memory_not_equal(answer + i, next + k, 8);
+    }
+    end();
+}
+
+/* Block `counter` of the stream of answers that this CPU's key gives; the key
+ * is the first that a generator has. */
+static void stream(uint32_t counter, uint8_t out[CHACHA20_BLOCK])
+{
+    const uint32_t nonce[CHACHA20_NONCE_WORDS] = {1};
+    uint32_t key[CHACHA20_KEY_WORDS];
+
+    memcpy(key, cpu_self()->random, sizeof(key));
+    chacha20_block(key, counter, nonce, out);
+}
+
+/* The first block is the next key, then the answer, which goes on with the
+ * blocks that follow. */
+static void test_an_answer_is_of_the_stream(void **state)
+{
+    static const size_t lengths[] = {0, 1, 32, 33, 96, 97, 200};
+
+    (void)state;
+    begin(32, 7);
+    assert_int_equal(random_bytes(NULL, 0), 0); /* it is made */
+    for (size_t i = 0; i < COUNT_OF(lengths); i++) {
+        uint8_t blocks[4 * CHACHA20_BLOCK];
+        uint8_t answer[200];
+
+        for (uint32_t k = 0; k < 4; k++)
+            stream(k, blocks + k * CHACHA20_BLOCK);
+        assert_int_equal(random_bytes(answer, lengths[i]), 0);
+        assert_memory_equal(answer, blocks + 32, lengths[i]);
+        assert_memory_equal(cpu_self()->random, blocks, 32);
     }
     end();
 }
@@ -286,6 +321,7 @@ int main(void)
         cmocka_unit_test(test_lengths),
         cmocka_unit_test(test_what_comes_depends_on_what_was_given),
         cmocka_unit_test(test_the_key_is_not_given),
+        cmocka_unit_test(test_an_answer_is_of_the_stream),
         cmocka_unit_test(test_every_byte_counts),
         cmocka_unit_test(test_earlier_pieces_stay_in),
         cmocka_unit_test(test_bits_add_up),
