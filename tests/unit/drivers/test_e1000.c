@@ -587,6 +587,28 @@ static void test_the_link_goes_and_comes(void **state)
     }
 }
 
+/* The card tells of its link (LSC): frames are no reason to look at it. */
+static void test_frames_tell_nothing_of_the_link(void **state)
+{
+    enum { STATUS = 8, LINK_UP = 2 };
+
+    (void)state;
+    for (unsigned k = 0; k < KINDS; k++) {
+        fresh(&kinds[k]);
+        start();
+        assert_int_equal(poll(1), 0);
+        wakes = 0;
+        assert_true(arrives(100));
+        model.reg[STATUS / 4] &= ~(uint32_t)LINK_UP;
+        run_card();
+        ROW(kinds[k].name, wakes == 1);
+        ROW(kinds[k].name, card->link_up);
+        model.reg[STATUS / 4] |= LINK_UP;
+        assert_int_equal(poll(1), 1);
+        finish();
+    }
+}
+
 static void test_frames_that_wait_go_with_the_link(void **state)
 {
     unsigned free_count;
@@ -931,6 +953,7 @@ int main(void)
         cmocka_unit_test(test_frames_without_buffers_are_counted),
         cmocka_unit_test(test_small_rings_where_memory_is_short),
         cmocka_unit_test(test_the_link_goes_and_comes),
+        cmocka_unit_test(test_frames_tell_nothing_of_the_link),
         cmocka_unit_test(test_frames_that_wait_go_with_the_link),
         cmocka_unit_test(test_starts_without_a_link),
         cmocka_unit_test(test_the_address_is_the_eeproms),

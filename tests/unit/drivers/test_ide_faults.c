@@ -289,6 +289,7 @@ static void test_ide_error_far_behind(void **state)
     drive_add(0)->sectors = UINT64_C(1) << 40;
     drive_at(0)->data_count = SECTORS;
     start(NULL);
+    assert_true(console_has("hda: 536870912 MiB in sectors of 512"));
     buf = dma_alloc(LEN * 512);
     meets(FAULT_FAIL, 1);
     assert_int_equal(disk_read(&opens[0], UINT64_C(0x9876543210), LEN, buf),

@@ -26,9 +26,11 @@ static struct disk {
     unsigned starts;
     int start_status;
     int next_status;
-    bool manual;                  /* complete only in complete_one() */
-    bool at_once;                 /* complete within submit() */
-    bool refuse_after_completing; /* once: complete one, and answer -EAGAIN */
+    bool manual;                   /* complete only in complete_one() */
+    bool at_once;                  /* complete within submit() */
+    bool refuse_after_completing;  /* once: complete one, and answer -EAGAIN */
+    int refuse_status;             /* what submit() answers; 0: it takes them */
+    struct block_request *refused; /* the last of these */
 } disk;
 static struct block_open disk_open;
 static struct buf *memory; /* a page */
@@ -56,6 +58,13 @@ static void disk_poll(struct block_queue *queue)
 
 static int disk_submit(struct block_queue *queue, struct block_request *first)
 {
+    if (disk.refuse_status != 0) {
+        /* The one before is on its way back, and nobody's any more. */
+        if (disk.refused != NULL)
+            assert_int_equal(disk.refused->priv.state, BLOCK_ENDED);
+        disk.refused = first;
+        return disk.refuse_status;
+    }
     if (disk.held_count == ROOM && disk.refuse_after_completing) {
         disk.refuse_after_completing = false;
         complete_one();
@@ -207,6 +216,39 @@ static void test_block_retries_after_a_completion_within_submit(void **state)
     assert_int_equal(order_count, 3);
 }
 
+static void note_refusal(struct block_request *request, int status)
+{
+    assert_int_equal(status, -ENXIO);
+    assert_int_equal(request->priv.state, BLOCK_IDLE);
+    order[order_count++] = (int)request->sector;
+}
+
+/* What the driver cannot do ends with its answer, each once and in order. */
+static void test_block_the_driver_cannot(void **state)
+{
+    struct block_request requests[3];
+
+    (void)state;
+    begin_manually();
+    disk.refuse_status = -ENXIO;
+    order_count = 0;
+    for (int i = 0; i < 3; i++)
+        requests[i] =
+            (struct block_request){.op = BLOCK_READ,
+                                   .sector = (uint64_t)i * 2,
+                                   .sectors = 1,
+                                   .vec = &sector_slice,
+                                   .count = 1,
+                                   .next = i < 2 ? &requests[i + 1] : NULL,
+                                   .done = note_refusal};
+    assert_int_equal(block_submit(&disk_open, requests), 0);
+    assert_int_equal(order_count, 3);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(order[i], 2 * i);
+    assert_ptr_equal(disk.refused, &requests[2]);
+    assert_int_equal(disk_open.under_way, 0);
+}
+
 /* ---- Registering --------------------------------------------------------- */
 
 static void test_block_register_checks(void **state)
@@ -271,7 +313,7 @@ static void test_block_register_checks(void **state)
 /* What is not said is without limit; what is said is made to fit. */
 static void test_block_register_limits(void **state)
 {
-    static struct block_device dev, full, huge;
+    static struct block_device dev, full, huge, odd;
 
     (void)state;
     dev = (struct block_device){.ops = disk.block.ops, .sectors = 1003};
@@ -312,6 +354,14 @@ static void test_block_register_limits(void **state)
                                  .limits = {.sectors = UINT32_MAX}};
     assert_int_equal(block_register(&huge, "vd"), 0);
     assert_int_equal(huge.limits.sectors, 1 << 22);
+    odd = (struct block_device){
+        .ops = disk.block.ops,
+        .sectors = 1003,
+        .sector_size = 4096,
+        .limits = {.discard_sectors = 15, .zeroes_sectors = UINT32_MAX}};
+    assert_int_equal(block_register(&odd, "vd"), 0);
+    assert_int_equal(odd.limits.discard_sectors, 8);
+    assert_int_equal(odd.limits.zeroes_sectors, 1 << 22);
 }
 
 /* ---- Who has it open ----------------------------------------------------- */
@@ -642,6 +692,7 @@ int main(void)
         ATTACHED(test_block_read_and_write),
         ATTACHED(test_block_queues_what_the_driver_refuses),
         ATTACHED(test_block_retries_after_a_completion_within_submit),
+        ATTACHED(test_block_the_driver_cannot),
         ATTACHED(test_block_register_checks),
         ATTACHED(test_block_register_limits),
         ATTACHED(test_block_open),

@@ -261,6 +261,33 @@ static void test_cpus_give_up_together(void **state)
     assert_int_equal(machine_run(CPUS, 8 << 20, run_recovery, plans), 0);
 }
 
+static int ask_recovery(void *arg)
+{
+    (void)arg;
+    block_recover(disk.block.queues[2], "a reason");
+    return 0;
+}
+
+/* One that is asked for on a CPU that does not own the disk, by nobody else. */
+static int run_recovery_from_afar(void *arg)
+{
+    (void)arg;
+    MUST(disk_make() == 0);
+    MUST(remote_call(2, ask_recovery, NULL) == 0);
+    for (unsigned i = 0; i < 10000 && disk.recoveries == 0; i++)
+        thread_sleep(NS_PER_S / 200);
+    MUST(disk.recoveries == 1);
+    MUST(on_all(read_and_write) == 0);
+    return 0;
+}
+
+static void test_cpus_any_asks_for_recovery(void **state)
+{
+    (void)state;
+    assert_int_equal(machine_run(CPUS, 8 << 20, run_recovery_from_afar, NULL),
+                     0);
+}
+
 /* ---- Dedication ---------------------------------------------------------- */
 
 static int run_dedication(void *arg)
@@ -366,6 +393,7 @@ int main(void)
         cmocka_unit_test(test_cpus_one_exclusive_user),
         cmocka_unit_test(test_cpus_recover_together),
         cmocka_unit_test(test_cpus_give_up_together),
+        cmocka_unit_test(test_cpus_any_asks_for_recovery),
         cmocka_unit_test(test_cpus_dedication),
         cmocka_unit_test(test_cpus_fewer_queues),
         cmocka_unit_test(test_cpus_learn_of_another_size),

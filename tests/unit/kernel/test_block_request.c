@@ -552,6 +552,30 @@ static void test_waiting_is_joined(void **state)
     end();
 }
 
+/* A request that was written with a flush behind it, and was alone for that, is
+ * used again: for a read that its neighbour joins. */
+static void test_used_request_is_joined(void **state)
+{
+    const struct ask asks[] = {{BLOCK_WRITE, BLOCK_FUA, 5, 1},
+                               {BLOCK_READ, 0, 6, 1}};
+
+    (void)state;
+    prepare();
+    disk.block.features = BLOCK_HAS_CACHE;
+    begin();
+    disk.requests = 0;
+    assert_int_equal(submit_asks(asks, 1), 0);
+    ended_with("write", 1, 0);
+    assert_true(was_given("W5+1 F"));
+    fill(1, &asks[1]);
+    requests[0].op = BLOCK_READ;
+    requests[0].flags = 0;
+    assert_int_equal(submit_list(2), 0);
+    ended_with("reads", 2, 0);
+    assert_true(was_given("R5+2"));
+    end();
+}
+
 /* A list is given to the driver as a whole: it tells the device once. */
 static void test_list_is_committed_once(void **state)
 {
@@ -1188,6 +1212,7 @@ int main(void)
         cmocka_unit_test(test_list_is_checked_before_it_starts),
         cmocka_unit_test(test_list_joins_neighbours),
         cmocka_unit_test(test_waiting_is_joined),
+        cmocka_unit_test(test_used_request_is_joined),
         cmocka_unit_test(test_list_is_committed_once),
         cmocka_unit_test(test_joined_failure_hits_only_the_bad_one),
         cmocka_unit_test(test_failure_leaves_one_line),

@@ -244,6 +244,7 @@ static void test_partition_logical_odd(void **state)
         {"its partition begins at the table", 0, 9, 200, 2,
          "rba: partition 6 lies outside the extended one: left out\n"},
         {"up to the end", 1, 49, 200, 3, NULL},
+        {"up to the last sector of all", 101, 49, 0, 2, NULL},
         {"past the end", 150, 1, 200, 2,
          "rba: partition 6 lies outside the extended one: left out\n"},
         {"far past the end", 1, UINT32_MAX, 200, 2,

@@ -314,6 +314,37 @@ static void test_seed_for_all(void **state)
     assert_int_equal(machine_run(CPUS, 8 << 20, seed_all, NULL), 0);
 }
 
+/* There is no memory for this CPU's generator, which takes the seed; the next
+ * one that is made knows nothing of it, so the others are given nothing. */
+static int seed_lost(void *arg)
+{
+    static const uint8_t seed[RANDOM_SEED] = {1, 2, 3};
+    struct mem_stats before = stats();
+
+    (void)arg;
+    if (cpu_self()->random != NULL)
+        return 1;
+    heap_fail(1);
+    random_seed_all(seed, sizeof(seed));
+    heap_fail(0);
+    if (cpu_self()->random == NULL)
+        return 2;
+    if (stats().block_count != before.block_count + 1)
+        return 3;
+    for (unsigned i = 0; i < CPUS; i++) {
+        if (remote_call(i, ask, (void *)(intptr_t)-EAGAIN) != 0)
+            return 4;
+    }
+    return 0;
+}
+
+static void test_seed_for_all_is_lost(void **state)
+{
+    (void)state;
+    entropy_set(0, 0);
+    assert_int_equal(machine_run(CPUS, 8 << 20, seed_lost, NULL), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -328,6 +359,7 @@ int main(void)
         cmocka_unit_test(test_how_often_the_machine_is_asked),
         cmocka_unit_test(test_without_memory),
         cmocka_unit_test(test_seed_for_all),
+        cmocka_unit_test(test_seed_for_all_is_lost),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
