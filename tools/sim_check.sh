@@ -94,7 +94,7 @@ plant parcel-after-it-left 'blocks, were' kernel/heap/heap_home.c 's/if \(open->
 plant short-way-after-it-left 'blocks, were' kernel/heap/heap_home.c 's/links\[share->cpu\]/links[cpu_self()->id]/; s/\.batch = open->batch - 1/.batch = 0/'
 plant slab-count-wrong 'taken == heap->taken' kernel/heap/heap.c 's/^    heap->taken \+= all - slab->used;/    heap->taken += all - slab->used - 1;/'
 plant foreign-free-at-home 'is not memory of cpu' kernel/heap/heap.c 's/if \(!page_is_mine\(heap->pages, ptr\)\)/if (mem_owner(ptr) < 0)/'
-# Rings, the disks, the card
+# Rings, the disks, the virtio card
 plant split-index-wrap 'breach of protocol: queue' drivers/virtqueue_split.c 's/^    vq->avail->ring\[vq->avail_next .*\] = head;$/    vq->avail->ring[vq->avail_next % (vq->size + 1U)] = head;/' io
 plant packed-wrap-flag 'was forgotten|full ring stays full' drivers/virtqueue_packed.c '/^static void used_advance/,/^}/s/^        vq->used_flags \^= .*$//' io
 plant packed-lap-of-event 'was not notified' drivers/virtqueue_packed.c 's/^        at = \(uint16_t\)\(at - vq->size\); .*$//' io
@@ -116,6 +116,28 @@ plant net-rx-kick-forgotten 'the card was not notified' drivers/virtio_net_rx.c 
 plant net-arm-race 'never seen by anybody' drivers/virtio_net_rx.c '/^bool vnet_arm/,/^}/s/^    return !on .*$/    return true;/' io
 plant net-sent-too-early 'no memory a device may reach|changed while|buf->refs > 0' drivers/virtio_net_tx.c 's/^    assert\(status == 0\); .. there is room ..$/    packet_put(packet); (void)status;/' io
 plant net-completion-lost 'packets have leaked' drivers/virtio_net_tx.c '/^int vnet_tx_reclaim/,/^}/s/^        packet_put\(cookie\);$/        if (pair->sent % 8 != 7) packet_put(cookie);/' io
+plant net-merge-one-short 'another length' drivers/virtio_net_rx.c 's/^    for \(unsigned i = 1; i < num_buffers; i\+\+\) \{$/    for (unsigned i = 1; i + (num_buffers > 3) < num_buffers; i++) {/' io
+plant net-header-unread 'segments are not' drivers/virtio_net_rx.c 's/^    offload->segment_len = header->gso_size;$/    offload->segment_len = 1;/' io
+plant net-reset-forgets 'packets have leaked' drivers/virtio_net_pair.c '/^static void recall/,/^}/s/^    while \(pair->tx.memory/    if (pair->tx.memory/' io
+plant net-watch-forgets-sent 'never seen by the card' drivers/virtio_net_pair.c '/^static void watch\(/,/^}/s/^    else if \(is_busy\(pair\) && .*$/    else if (0 \&\&/' io
+# The other cards
+plant e1000-tail-first 'the receive tail passes the head|given with DD set' drivers/e1000.c '/^static unsigned e1000_poll/,/^}/s/^    count = e1000_rx_take\(.*$/    e1000_write(\&e1000->chip, E1000_RDT, e1000->rx.next);&/' io
+plant e1000-done-not-looked 'changed while the device held it' drivers/e1000_tx.c 's/^        if \(\(status & E1000_TXD_DD\) == 0\)$/        if (0)/' io
+plant e1000-rx-done-not-looked 'the receive tail passes the head' drivers/e1000_rx.c '/^unsigned e1000_rx_take/,/^}/s/^        if \(\(status & E1000_RXD_DD\) == 0\)$/        if (i > 0)/' io
+plant e1000-ring-wrap 'breach of protocol' drivers/e1000_tx.c 's/^    return \(index \+ 1\) & \(ring->size - 1\);$/    return (index + 1) % (ring->size - 1);/' io
+plant e1000-arm-race 'never seen by anybody' drivers/e1000.c '/^static bool e1000_arm/,/^}/{s/^        if \(e1000_rx_ready\(&e1000->rx\)\)$/        if (0)/;s/^    return !e1000_rx_ready.*$/    return true;/}' io
+plant e1000-room-unheard 'a full ring stays full' drivers/e1000.c 's/^    allow\(e1000, e1000_cause_tx.*$//' io
+plant e1000-restart-keeps 'packets have leaked' drivers/e1000_tx.c '/^void e1000_tx_restart/,/^}/s/^        remove\(ring\);$/        ring->slot[ring->head].packet = NULL, ring->head = next(ring, ring->slot[ring->head].last);/' io
+plant e1000-hang-unseen 'never seen by the card' drivers/e1000.c 's/^    if \(tx_hangs\(e1000\)\)$/    if (0)/' io
+plant ne2000-boundary 'never seen by anybody' drivers/ne2000.c 's/page_after\(ne->next, NE_RX_PAGES - 1\)\);$/ne->next);/' io
+plant ne2000-dma-done-left 'while RDC of the last one is set' drivers/ne2000_chip.c '/^static int remote_end/,/^}/s/^            ne2000_set\(io, NE_ISR, NE_RDC\);$//' io
+plant ne2000-dma-left-running 'remote DMA' drivers/ne2000_chip.c '/^int ne2000_copy_out/,/^}/s/^    return remote_end\(io\);$/    return 0;/' io
+plant ne2000-ring-wrap 'there is no such memory' drivers/ne2000.c 's/^    if \(len <= until_end\)$/    if (1)/' io
+plant ne2000-cause-after-look 'never seen by anybody' drivers/ne2000.c '/^static unsigned rx_take/,/^}/{s/^    ne2000_set\(ne->io, NE_ISR, NE_PRX \| NE_RXE\);$//;s/^    ne->more = ne->next != current;$/&ne2000_set(ne->io, NE_ISR, NE_PRX | NE_RXE);/}' io
+plant ne2000-slot-early 'tx_count < NE_TX_SLOTS' drivers/ne2000.c 's/^    return ne->tx_count < NE_TX_SLOTS;$/    return ne->tx_count <= NE_TX_SLOTS;/' io
+plant ne2000-waiter-forgotten 'a full ring stays full' drivers/ne2000.c 's/^    if \(taken < count\)$//;s/^        ne->waits = true;$/    ne->waits = taken < count;/' io
+plant ne2000-sent-twice 'sent a frame twice' drivers/ne2000.c '/^static void overflow_end/,/^}/s/^    if \(ne->tx_count > 0 && .*$/    if (0)/' io
+plant ne2000-overflow-no-loop 'without loopback' drivers/ne2000.c 's/^    ne2000_set\(ne->io, NE_TCR, NE_TCR_LOOPBACK\);$//' io
 
 echo "sim: $passed passed, $failed failed"
 [ $failed -eq 0 ]

@@ -325,3 +325,24 @@ void pci_card_plug(struct pci_card *card)
     if (sim_pci(card->addr, &function) != 0)
         abort();
 }
+
+/* ---- Out of it ----------------------------------------------------------- */
+
+static uint32_t gone_read(void *arg, size_t offset, unsigned width)
+{
+    (void)arg, (void)offset;
+    return UINT32_MAX >> (32 - 8 * width);
+}
+
+static void gone_write(void *arg, size_t offset, unsigned width, uint32_t value)
+{
+    (void)arg, (void)offset, (void)width, (void)value;
+}
+
+void pci_card_pull(struct pci_card *card)
+{
+    for (unsigned i = 0; i < PCI_CARD_BARS; i++) {
+        card->bar[i].window.read = gone_read;
+        card->bar[i].window.write = gone_write;
+    }
+}

@@ -63,6 +63,9 @@ void pci_card_capability(struct pci_card *card, uint8_t at, uint8_t id);
 /* Put the function into the machine. */
 void pci_card_plug(struct pci_card *card);
 
+/* Pull it out of the machine: its BARs read as ones from now on. */
+void pci_card_pull(struct pci_card *card);
+
 /* Memory as the function reaches it: a breach when it cannot. `what` is for
  * the sentence: "the ring". */
 uint8_t *pci_card_reach(const struct pci_card *card, uint64_t bus, size_t size,

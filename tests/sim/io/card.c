@@ -66,7 +66,8 @@ void card_leaves(const struct net_model_header *header, const uint8_t *data,
 
 /* ---- Faults -------------------------------------------------------------- */
 
-enum model_fault card_fault(const char *operation, unsigned kinds)
+enum model_fault card_fault(const char *operation, unsigned kinds,
+                            uint64_t *late_ns)
 {
     enum model_fault fault = FAULT_NONE;
 
@@ -74,6 +75,8 @@ enum model_fault card_fault(const char *operation, unsigned kinds)
         fault = fault_among(&device_faults, operation, kinds);
     if (fault == FAULT_RESET)
         card.forgot++;
+    if (fault == FAULT_LATE)
+        *late_ns = device_sometimes(4) ? 0 : device_late_ns();
     return fault;
 }
 

@@ -27,7 +27,7 @@ struct card_kind {
 
     /* Draw what it is like, and put it into the machine. */
     void (*plug)(void);
-    /* Between finding it and its start. */
+    /* Between finding it and its start; NULL: nothing. */
     void (*prepare)(struct net_device *dev);
     /* A frame has come over the cable. */
     void (*receive)(const struct card_frame *frame);
@@ -40,7 +40,7 @@ struct card_kind {
     unsigned (*delivered)(void);
     unsigned (*missed)(void);
     unsigned (*resets)(void);
-    /* What must be true while the driver's CPU sleeps. */
+    /* What must be true while the driver's CPU sleeps; NULL: nothing. */
     void (*check)(void);
 };
 
@@ -76,9 +76,11 @@ void card_begin(const struct net_queue *queue);
 /* Faults come no more. */
 void card_faults_end(void);
 
-/* For the kinds: which fault an operation meets; a frame leaves the card; the
- * card is about to deliver frames. */
-enum model_fault card_fault(const char *operation, unsigned kinds);
+/* For the kinds: which fault an operation meets, and how late it is if it is (0:
+ * longer than any driver waits); a frame leaves the card; the card is about to
+ * deliver frames. */
+enum model_fault card_fault(const char *operation, unsigned kinds,
+                            uint64_t *late_ns);
 void card_leaves(const struct net_model_header *header, const uint8_t *data,
                  uint32_t len);
 void card_delivers(void);

@@ -1,5 +1,4 @@
 /* Intel's cards of the simulated machine. */
-#include "hal/hal.h"
 #include "hal/posix/sim/sim.h"
 #include "tests/models/e1000_model.h"
 #include "tests/sim/io/card.h"
@@ -52,16 +51,11 @@ static void receive(const struct card_frame *frame)
     device_work(&agenda);
 }
 
-/* Late is a moment, or longer than the driver waits. */
 static enum model_fault draw_fault(void *arg, const char *operation,
                                    unsigned kinds)
 {
-    enum model_fault fault = card_fault(operation, kinds);
-
     (void)arg;
-    if (fault == FAULT_LATE)
-        model.late_ns = device_sometimes(4) ? 0 : device_late_ns();
-    return fault;
+    return card_fault(operation, kinds, &model.late_ns);
 }
 
 /* ---- The card ------------------------------------------------------------ */
@@ -79,27 +73,9 @@ static void plug(void)
     e1000_model_plug(&model, SLOT);
 }
 
-static void prepare(struct net_device *dev)
-{
-    (void)dev;
-}
-
-static uint32_t gone_read(void *arg, size_t offset, unsigned width)
-{
-    (void)arg, (void)offset;
-    return UINT32_MAX >> (32 - 8 * width);
-}
-
-static void gone_write(void *arg, size_t offset, unsigned width, uint32_t value)
-{
-    (void)arg, (void)offset, (void)width, (void)value;
-}
-
-/* All of its registers read as ones. */
 static void pull(void)
 {
-    model.card.bar[0].window =
-        (struct sim_window){gone_read, gone_write, &model};
+    pci_card_pull(&model.card);
 }
 
 static bool is_at_rest(void)
@@ -122,22 +98,16 @@ static unsigned resets(void)
     return model.resets;
 }
 
-static void check(void)
-{
-}
-
 const struct card_kind card_e1000 = {
     .name = "e1000",
     .padded_to = 60,
     .kept_max = RING,
     .deadly = 1 << FAULT_NEVER, /* of a reset */
     .plug = plug,
-    .prepare = prepare,
     .receive = receive,
     .pull = pull,
     .is_at_rest = is_at_rest,
     .delivered = delivered,
     .missed = missed,
     .resets = resets,
-    .check = check,
 };

@@ -383,7 +383,8 @@ void net_work_begin(void)
 {
     dev = net_from_device(device_find(DEVICE_NET, 0));
     expect(dev != NULL, "the card was not found");
-    card.kind->prepare(dev);
+    if (card.kind->prepare != NULL)
+        card.kind->prepare(dev);
     owner = draw(cpu_count());
     expect(device_dedicate(&dev->device, owner) == 0,
            "the card does not start");
@@ -418,5 +419,6 @@ void net_work_check(void)
     if (dev == NULL || QUEUE->wake == NULL || card.is_pulled ||
         !sim_asleep(owner))
         return;
-    card.kind->check();
+    if (card.kind->check != NULL)
+        card.kind->check();
 }

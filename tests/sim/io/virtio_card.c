@@ -18,6 +18,8 @@ enum {
     RX_FAULTS = FAULT_ALL & ~(1 << FAULT_FAIL | 1 << FAULT_LATE),
 };
 
+#define VERY_LATE_NS UINT64_C(20000000000) /* the driver waits for half of it */
+
 static struct net_model net;
 static struct device_queue tx, rx;
 static bool takes_large;
@@ -47,7 +49,8 @@ static bool has_room(uint32_t len)
 static void end(struct net_model_part *parts, unsigned count)
 {
     struct ring *ring = &net.virtio.queue[RX];
-    enum model_fault fault = card_fault("receive", RX_FAULTS);
+    uint64_t never_late;
+    enum model_fault fault = card_fault("receive", RX_FAULTS, &never_late);
 
     if (fault == FAULT_NEVER)
         return;
@@ -92,12 +95,14 @@ static void receive(const struct card_frame *frame)
 static void serve(struct device_queue *queue, const struct ring_chain *chain)
 {
     const struct net_model_frame *frame = net_model_read(&net, 0, chain);
-    enum model_fault fault = card_fault("send", TX_FAULTS);
+    uint64_t late_ns = 1;
+    enum model_fault fault = card_fault("send", TX_FAULTS, &late_ns);
+    uint64_t ns = device_step_ns() + (late_ns == 0 ? VERY_LATE_NS : 0);
 
     /* A device that breaks down may have sent the frame, or not. */
     if ((fault != FAULT_NEVER && fault != FAULT_RESET) || device_sometimes(2))
         card_leaves(&frame->header, frame->data, frame->len);
-    device_queue_end(queue, chain->head, 0, fault, device_step_ns());
+    device_queue_end(queue, chain->head, 0, fault, ns);
 }
 
 static void notified(struct virtio_model *model, unsigned index)

@@ -483,25 +483,9 @@ static void test_starts_again_after_a_late_reset(void **state)
 
 /* ---- A card that is gone ------------------------------------------------- */
 
-static uint32_t gone_read(void *arg, size_t offset, unsigned width)
-{
-    (void)arg;
-    (void)offset;
-    return UINT32_MAX >> (32 - 8 * width);
-}
-
-static void gone_write(void *arg, size_t offset, unsigned width, uint32_t value)
-{
-    (void)arg;
-    (void)offset;
-    (void)width;
-    (void)value;
-}
-
 static void pull_out(void)
 {
-    model.card.bar[0].window =
-        (struct sim_window){gone_read, gone_write, &model};
+    pci_card_pull(&model.card);
 }
 
 static void test_gone(void **state)

@@ -613,25 +613,9 @@ static void test_sent_without_a_frame(void **state)
 
 /* ---- A card that is gone ------------------------------------------------- */
 
-static uint32_t gone_read(void *arg, size_t offset, unsigned width)
-{
-    (void)arg;
-    (void)offset;
-    return UINT32_MAX >> (32 - 8 * width);
-}
-
-static void gone_write(void *arg, size_t offset, unsigned width, uint32_t value)
-{
-    (void)arg;
-    (void)offset;
-    (void)width;
-    (void)value;
-}
-
 static void pull_out(void)
 {
-    model.card.bar[0].window =
-        (struct sim_window){gone_read, gone_write, &model};
+    pci_card_pull(&model.card);
 }
 
 static void test_gone(void **state)
@@ -661,7 +645,7 @@ static uint32_t leaving_read(void *arg, size_t offset, unsigned width)
 {
     if (reads_left == 0 || (offset == 0x10 && --reads_left == 0)) {
         pull_out();
-        return gone_read(arg, offset, width);
+        return UINT32_MAX >> (32 - 8 * width);
     }
     return window.read(arg, offset, width);
 }
