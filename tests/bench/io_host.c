@@ -143,7 +143,7 @@ static int bench_read(int argc, char **argv)
 
 /* ---- Does the order matter? ---------------------------------------------- */
 
-/* Requests of 4 KiB at random places, as many at once as the depth says, and the
+/* Requests of 4 KiB at random places, as many at once as the depth says; the
  * next ones when all have ended: in the order in which they were drawn, or in
  * that of the disk, as an elevator would send them. */
 enum { BLOCK = 4096 };
