@@ -67,6 +67,7 @@ static int ext2_mount(struct mount *mount, const void *options)
     mount->root_number = EXT2_ROOT_INODE;
     mount->fs_data = fs;
     mount->is_read_only = true;
+    mount->is_write_protected = true;
     log_info("%s: %s, %lu blocks of %u bytes, read-only", fs->name, fs->type,
              fs->blocks_count, fs->block_size);
     return 0;

@@ -60,6 +60,7 @@ void memfs_inode_drop(struct inode *inode)
     if (inode->type == FILE_DIRECTORY)
         memfs_dir_fini(node);
     mem_free(node->target);
+    memfs_xattr_drop(node);
 }
 
 int64_t memfs_readlink(struct inode *inode, char *buf, size_t size)

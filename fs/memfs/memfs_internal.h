@@ -18,6 +18,8 @@ struct memfs {
     uint64_t number_next; /* of the next inode; never used again */
 };
 
+struct xattr;
+
 /* A name in a directory. */
 struct memfs_entry {
     struct hash_node node;  /* in dir->names */
@@ -41,7 +43,8 @@ struct memfs_inode {
     struct list *hint;
     uint64_t hint_cursor;
 
-    char *target; /* of a symbolic link, without NUL; size_bytes long */
+    struct xattr *xattrs; /* xattr.c */
+    char *target;         /* of a symbolic link, without NUL; size_bytes long */
 };
 
 static inline struct memfs *memfs_of(const struct inode *inode)
@@ -58,6 +61,18 @@ static inline struct memfs_inode *memfs_inode_of(const struct inode *inode)
 
 /* Make the mapping of a regular file, which is empty. Returns 0, -ENOMEM. */
 must_check int memfs_data_init(struct memfs_inode *node);
+
+/* ---- xattr.c ------------------------------------------------------------- */
+
+/* struct fs_ops */
+int64_t memfs_xattr_get(struct inode *inode, const char *name, void *value,
+                        size_t size);
+int64_t memfs_xattr_list(struct inode *inode, char *names, size_t size);
+int memfs_xattr_set(struct inode *inode, const char *name, const void *value,
+                    size_t size);
+
+/* Free all. */
+void memfs_xattr_drop(struct memfs_inode *node);
 
 /* ---- inode.c ------------------------------------------------------------- */
 

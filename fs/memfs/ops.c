@@ -11,6 +11,18 @@ static void memfs_unmount(struct mount *mount)
     mem_free(mount->fs_data);
 }
 
+static int statfs(struct mount *mount, struct file_fs_stat *stat)
+{
+    const struct memfs *fs = mount->fs_data;
+
+    stat->block_bytes = PAGE_BYTES;
+    stat->blocks = fs->page_max;
+    stat->blocks_free = fs->page_max - fs->page_count;
+    stat->inodes = fs->inode_max;
+    stat->inodes_free = fs->inode_max - fs->inode_count;
+    return 0;
+}
+
 static void inode_check(const struct inode *inode)
 {
     const struct memfs_inode *node = memfs_inode_of(inode);
@@ -43,6 +55,10 @@ static const struct fs_ops memfs_ops = {
     .rename = memfs_rename,
     .readdir = memfs_readdir,
     .readlink = memfs_readlink,
+    .xattr_get = memfs_xattr_get,
+    .xattr_list = memfs_xattr_list,
+    .xattr_set = memfs_xattr_set,
+    .statfs = statfs,
     .unmount = memfs_unmount,
     .check = check,
     .inode_check = inode_check,

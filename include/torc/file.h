@@ -81,10 +81,10 @@ enum file_open_flags {
 };
 
 /*
- * Open a file; symbolic links are followed. `path` is absolute. `flags` are of
+ * Open a file; symbolic links are followed. `flags` are of
  * enum file_open_flags; `mode`, the low 12 bits of st_mode, is for a file that
  * is made. A directory is opened for reading only.
- * Returns 0 and *out, -EINVAL (not absolute; flags), -ENOENT, -ENOTDIR, -EISDIR
+ * Returns 0 and *out, -EINVAL (flags), -ENOENT, -ENOTDIR, -EISDIR
  * (a directory, to be written, truncated or made), -EEXIST, -EROFS, -ENOSPC,
  * -ELOOP, -ENAMETOOLONG, -EIO, -EUCLEAN, -ENOMEM.
  */
@@ -135,11 +135,43 @@ must_check int file_truncate(struct file *file, uint64_t size_bytes);
 
 /*
  * Set the position, which may be past the end: `offset` is from the begin of
- * the file, from the position, or from the end. Returns the new position,
- * -EINVAL (it would be negative), -EOVERFLOW.
+ * the file, from the position, or from the end; or it is the first byte from
+ * there on that is data, or that is in a hole, as the end is. Returns the new
+ * position, -EINVAL (it would be negative), -EOVERFLOW, -ENXIO (there are no
+ * such data, or `offset` is behind the end).
  */
-enum file_seek { FILE_SEEK_SET, FILE_SEEK_CUR, FILE_SEEK_END };
+enum file_seek {
+    FILE_SEEK_SET,
+    FILE_SEEK_CUR,
+    FILE_SEEK_END,
+    FILE_SEEK_DATA,
+    FILE_SEEK_HOLE,
+};
 int64_t file_seek(struct file *file, int64_t offset, enum file_seek whence);
+
+/*
+ * Keep room for bytes that are in a hole or behind the end, where the file
+ * grows; or make a hole of what there is. Returns 0, -EBADF, -EINVAL (flags;
+ * `len` is 0), -ENOTSUP (the file system cannot), or as file_write().
+ */
+enum file_allocate_flags {
+    FILE_KEEP_SIZE = 1,  /* the size stays: with room behind it, -ENOTSUP */
+    FILE_PUNCH_HOLE = 2, /* with FILE_KEEP_SIZE: make a hole */
+};
+must_check int file_allocate(struct file *file, uint64_t offset, uint64_t len,
+                             unsigned flags);
+
+/*
+ * Advisory locks: they keep nobody from reading and writing. Lock `len` bytes
+ * from `offset` on (0: to the end of any file) for this open file, or change
+ * what it has locked there; waits for others until deadline_ns at most
+ * (TIME_NEVER: for ever; 0: does not wait). Closing the file unlocks. Returns
+ * 0, -EAGAIN (it was not to wait), -ETIMEDOUT, -EINVAL (behind the largest
+ * offset), -ENOMEM. A cancellation point (thread_kill()).
+ */
+enum file_lock_type { FILE_LOCK_SHARED, FILE_LOCK_EXCLUSIVE, FILE_UNLOCK };
+must_check int file_lock(struct file *file, enum file_lock_type type,
+                         uint64_t offset, uint64_t len, uint64_t deadline_ns);
 
 /* What the open file is; fills *stat. Returns 0, -EIO. */
 must_check int file_fstat(struct file *file, struct file_stat *stat);
@@ -227,6 +259,64 @@ must_check int file_chown(const char *path, bool follow, uint32_t uid,
 enum { FILE_TIME_NOW = 0x3fffffff, FILE_TIME_OMIT = 0x3ffffffe };
 must_check int file_set_times(const char *path, bool follow,
                               struct file_time atime, struct file_time mtime);
+
+/*
+ * Extended attributes: names that begin with "user." (of regular files and
+ * directories), "trusted." or "security.", with values of up to 64 KiB. With
+ * `size` 0 the length is told that a value, or the list of names with a NUL
+ * behind each, has. Return the length, or as file_stat(), -ENODATA (there is
+ * none of that name), -ERANGE (it is longer than `size`; the name is longer
+ * than FILE_NAME_MAX), -ENOTSUP (another name; the file system has none),
+ * -EPERM, -EINVAL.
+ */
+must_check int64_t file_xattr_get(const char *path, bool follow,
+                                  const char *name, void *value, size_t size);
+must_check int64_t file_xattr_list(const char *path, bool follow, char *names,
+                                   size_t size);
+
+/* Set or remove one. Return 0, or as above, -E2BIG, -EEXIST, -EROFS, -ENOSPC.
+ */
+enum file_xattr_flags {
+    FILE_XATTR_CREATE = 1,  /* -EEXIST if there is one */
+    FILE_XATTR_REPLACE = 2, /* -ENODATA if there is none */
+};
+must_check int file_xattr_set(const char *path, bool follow, const char *name,
+                              const void *value, size_t size, unsigned flags);
+must_check int file_xattr_remove(const char *path, bool follow,
+                                 const char *name);
+
+/* ---- The working directory ----------------------------------------------- */
+
+/*
+ * Where paths of the calling thread begin that have no slash in front: the root
+ * at first. A thread that is to move to another CPU goes to "/" before. Returns
+ * as file_open().
+ */
+must_check int file_chdir(const char *path);
+
+/* Its path, with NUL. Returns the length without it, -ERANGE (it is longer),
+ * -ENOENT (it has been removed, or nothing is mounted), -EIO, -ENOMEM. */
+must_check int64_t file_getcwd(char *buf, size_t size);
+
+/* ---- File systems as a whole --------------------------------------------- */
+
+struct file_fs_stat {
+    char type[16];        /* "ext2" */
+    uint32_t block_bytes; /* 0: the file system does not say, as what follows */
+    uint64_t blocks;
+    uint64_t blocks_free;
+    uint64_t inodes;
+    uint64_t inodes_free;
+    bool is_read_only;
+};
+
+/* What the file system is that `path` is on. Returns as file_stat(). */
+must_check int file_stat_fs(const char *path, struct file_fs_stat *stat);
+
+/* Let what is mounted at `path` be read-only, or not. Returns 0, -EINVAL
+ * (nothing is mounted there), -EBUSY (a file is open for writing), -EROFS (it
+ * cannot be written), or as file_stat(). */
+must_check int file_remount(const char *path, bool read_only);
 
 /* ---- Memory as a file system --------------------------------------------- */
 

@@ -11,6 +11,8 @@ void file_fill(struct file *file, struct inode *inode, unsigned flags)
     file->flags = flags;
     file->offset = 0;
     file->readahead = (struct readahead){.next = 0};
+    if ((flags & FILE_WRITE) != 0)
+        inode->mount->writers++;
 }
 
 int file_may_open(const struct inode *inode, unsigned flags)
@@ -84,7 +86,13 @@ int file_fstat(struct file *file, struct file_stat *stat)
 
 void file_close(struct file *file)
 {
+    struct inode *inode = file->inode;
+
     assert(file_is_mine(file));
-    inode_put(file->inode);
+    if (unlikely(inode->locks != NULL))
+        inode->locks->release(file);
+    if ((file->flags & FILE_WRITE) != 0)
+        inode->mount->writers--;
     mem_free(file);
+    inode_put(inode);
 }

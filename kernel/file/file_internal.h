@@ -15,6 +15,14 @@ struct file {
     struct readahead readahead;
 };
 
+/* Locks of an inode (lock.c). */
+struct file_locks {
+    struct list held;
+    struct wait_queue waiters;
+    unsigned users; /* calls that are at work with it */
+    void (*release)(struct file *file);
+};
+
 /* Whether the file belongs to the calling CPU. The one place where a call that
  * comes from another CPU is recognised. */
 static inline bool file_is_mine(const struct file *file)

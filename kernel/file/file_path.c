@@ -25,24 +25,6 @@ int64_t file_read_link(const char *path, char *buf, size_t size)
     return len;
 }
 
-int64_t file_seek(struct file *file, int64_t offset, enum file_seek whence)
-{
-    int64_t from = 0;
-
-    if (!file_is_mine(file))
-        return -EXDEV;
-    if (whence == FILE_SEEK_CUR)
-        from = (int64_t)file->offset;
-    else if (whence == FILE_SEEK_END)
-        from = (int64_t)file->inode->size_bytes;
-    if (__builtin_add_overflow(from, offset, &from))
-        return -EOVERFLOW;
-    if (from < 0)
-        return -EINVAL;
-    file->offset = (uint64_t)from;
-    return from;
-}
-
 int dir_read(struct file *dir, struct dir_entry *entry)
 {
     if (!file_is_mine(dir))

@@ -83,6 +83,7 @@ static int mount_try(struct mount *mount, const struct file_system *fs,
 
     if (status != 0)
         return status;
+    mount->type = fs->type;
     status = inode_get(mount, mount->root_number, &mount->root);
     if (status == 0 && mount->root->type != FILE_DIRECTORY) {
         inode_put(mount->root);
@@ -149,6 +150,7 @@ static struct mount *mount_new(void)
     if (cached < CACHED_MIN)
         cached = CACHED_MIN;
     mount->cached_max = cached < CACHED_MAX ? (unsigned)cached : CACHED_MAX;
+    mount->cpu = cpu_self()->id;
     rwlock_init(&mount->rename_lock);
     if (inodes_init(mount) != 0)
         goto fail_inodes;
@@ -285,6 +287,32 @@ int vfs_unmount(const char *path)
         inode_put(mount->covered);
     mount_free(mount);
     return 0;
+}
+
+int vfs_statfs(struct mount *mount, struct file_fs_stat *stat)
+{
+    int status;
+
+    *stat = (struct file_fs_stat){.is_read_only = mount->is_read_only};
+    status = str_copy(stat->type, sizeof(stat->type), mount->type);
+    if (status == 0 && mount->ops->statfs != NULL)
+        status = mount->ops->statfs(mount, stat);
+    return status;
+}
+
+int vfs_remount(struct mount *mount, bool read_only)
+{
+    int status = 0;
+
+    if (!read_only && mount->is_write_protected)
+        return -EROFS;
+    if (read_only && mount->writers > 0)
+        return -EBUSY;
+    if (mount->ops->remount != NULL)
+        status = mount->ops->remount(mount, read_only);
+    if (status == 0)
+        mount->is_read_only = read_only;
+    return status;
 }
 
 /* ---- Checking ------------------------------------------------------------ */

@@ -124,6 +124,22 @@ struct fs_ops {
      */
     int (*truncate)(struct inode *inode, uint64_t old_bytes);
 
+    /* The same of whole pages, [from, to) bytes, which become a hole. NULL: the
+     * file system has no holes, or no other storage. */
+    int (*punch)(struct inode *inode, uint64_t from, uint64_t to);
+
+    /*
+     * Extended attributes of an inode, which is locked; all NULL: it has none.
+     * Of what is longer than `size` nothing is copied, but the length told.
+     * xattr_set() of NULL removes one, which is there. Return the length or 0,
+     * -ENODATA (there is none of that name), -ENOSPC, -EIO, -EUCLEAN, -ENOMEM.
+     */
+    int64_t (*xattr_get)(struct inode *inode, const char *name, void *value,
+                         size_t size);
+    int64_t (*xattr_list)(struct inode *inode, char *names, size_t size);
+    int (*xattr_set)(struct inode *inode, const char *name, const void *value,
+                     size_t size);
+
     /*
      * The entry at *cursor of a directory, which is locked; the cursor moves
      * past it. The first call has 0 there, and what it is later only the file
@@ -134,6 +150,16 @@ struct fs_ops {
 
     /* Read the target of a symbolic link; returns as file_read_link(). */
     int64_t (*readlink)(struct inode *inode, char *buf, size_t size);
+
+    /* Fill blocks and inodes of *stat. NULL: they are not known. Returns 0,
+     * -EIO, -EUCLEAN. */
+    int (*statfs)(struct mount *mount, struct file_fs_stat *stat);
+
+    /*
+     * Let the mount be read-only, or not; the VFS has checked that it may.
+     * NULL: it is only read, or nothing is to be done. Returns 0, -EROFS, -EIO.
+     */
+    int (*remount)(struct mount *mount, bool read_only);
 
     /* Free what mount() made. No inode is in memory. */
     void (*unmount)(struct mount *mount);
@@ -163,12 +189,16 @@ struct mount {
     struct block_open
         open; /* the device, exclusively; dev NULL: there is none */
     const struct fs_ops *ops;
+    const char *type; /* of the file system */
     uint64_t root_number;
     void *fs_data;
     struct inode *root;    /* held, once the mount is complete */
     struct inode *covered; /* held: mounted on it; NULL for "/" */
     bool is_complete;      /* false while vfs_mount() still reads */
     bool is_read_only;
+    bool is_write_protected;   /* it cannot be anything but read-only */
+    unsigned cpu;              /* constant */
+    unsigned writers;          /* files open for writing */
     struct rwlock rename_lock; /* held exclusively or not at all */
 
     /* inode.c */
@@ -217,6 +247,7 @@ struct inode {
     struct mapping pages;      /* of a regular file: made by the file system */
     struct list entries;       /* of a directory: struct dentry in it */
     struct list names;         /* struct dentry that lead to it */
+    struct file_locks *locks;  /* lock.c; NULL: there are none */
 };
 
 /* Say which file systems the image has, ended by NULL. At boot. */
@@ -275,7 +306,7 @@ must_check int vfs_lookup(struct inode *dir, const struct name *name,
  * -ENAMETOOLONG, -EINVAL (a byte that no name has). */
 must_check int name_init(struct name *name, const char *text, size_t len);
 
-/* ---- Names that change: vfs_create.c, vfs_remove.c, vfs_rename.c ----------- */
+/* ---- Names that change (vfs_create.c, vfs_remove.c, vfs_rename.c) -------- */
 
 /*
  * All of these: the caller holds the directories and inodes and no lock; a name
@@ -372,6 +403,16 @@ must_check int64_t vfs_write(struct inode *inode, const struct file_part *parts,
  * vfs_write(). */
 must_check int vfs_truncate(struct inode *inode, uint64_t size_bytes);
 
+/*
+ * The first byte from `offset` on that is data, or that is in a hole: the end
+ * of a file is one. Returns it, -ENXIO (there is none), or as vfs_read().
+ */
+must_check int64_t vfs_seek(struct inode *inode, uint64_t offset, bool hole);
+
+/* Fill or punch holes: as file_allocate(). */
+must_check int vfs_allocate(struct inode *inode, uint64_t offset, uint64_t len,
+                            unsigned flags);
+
 /* What an inode is. Does not wait. */
 void vfs_stat(const struct inode *inode, struct file_stat *stat);
 
@@ -381,6 +422,17 @@ must_check int vfs_readdir(struct inode *dir, uint64_t *cursor,
 
 /* The target of a symbolic link; as file_read_link(). */
 must_check int64_t vfs_readlink(struct inode *inode, char *buf, size_t size);
+
+/* ---- Extended attributes (vfs_xattr.c) ----------------------------------- */
+
+/* Of an inode that is held; as file_xattr_get() and its companions. */
+must_check int64_t vfs_xattr_get(struct inode *inode, const char *name,
+                                 void *value, size_t size);
+must_check int64_t vfs_xattr_list(struct inode *inode, char *names,
+                                  size_t size);
+must_check int vfs_xattr_set(struct inode *inode, const char *name,
+                             const void *value, size_t size, unsigned flags);
+must_check int vfs_xattr_remove(struct inode *inode, const char *name);
 
 /* ---- Mounts (mount.c) ---------------------------------------------------- */
 
@@ -394,6 +446,10 @@ must_check int vfs_mount_memory(const struct file_system *fs, const char *path,
                                 const void *options);
 
 must_check int vfs_unmount(const char *path);
+
+/* As file_stat_fs() and file_remount(), of a mount that has an inode held. */
+must_check int vfs_statfs(struct mount *mount, struct file_fs_stat *stat);
+must_check int vfs_remount(struct mount *mount, bool read_only);
 
 /* Assert what is always true of this CPU's mounts, their inodes and names, and
  * what the file systems know of them. Thread or irq work. */

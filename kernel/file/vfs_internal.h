@@ -121,8 +121,15 @@ struct last {
     bool slash;       /* slashes follow */
 };
 
-/* Begin at the root, or where the thread is. Returns 0, -EINVAL (not absolute),
- * -ENOENT. After 0 the walk is ended with walk_end(). */
+/* Where the calling thread's paths without a slash in front begin; NULL: there
+ * is no root (cwd.c). */
+struct inode *walk_start(void);
+
+/*
+ * Begin at the root, or where the thread is. Returns 0, -ENOENT, -EXDEV (the
+ * thread has moved from the CPU where it is). After 0 the walk is ended with
+ * walk_end().
+ */
 must_check int walk_begin(struct walk *walk, const char *path);
 void walk_end(struct walk *walk);
 
@@ -147,8 +154,9 @@ static inline void walk_hold(struct walk *walk)
 
 /* ---- Data (vfs_data.c) --------------------------------------------------- */
 
-/* Returns 0, -EISDIR, -EINVAL (no regular file). */
+/* Returns 0, -EISDIR, -EINVAL (no regular file); and -EROFS. */
 must_check int vfs_check_regular(const struct inode *inode);
+must_check int vfs_check_writable(const struct inode *inode);
 
 /* ---- Lookup (vfs_lookup.c) ----------------------------------------------- */
 

@@ -4,8 +4,7 @@
 #include <torc/assert.h>
 #include <torc/string.h>
 
-/* Returns 0, -EISDIR, -EINVAL, -EROFS. */
-static int check_writable(const struct inode *inode)
+int vfs_check_writable(const struct inode *inode)
 {
     int status = vfs_check_regular(inode);
 
@@ -121,7 +120,7 @@ static int64_t write_locked(struct inode *inode, const struct file_part *parts,
 int64_t vfs_write(struct inode *inode, const struct file_part *parts,
                   unsigned count, uint64_t *offset, bool append)
 {
-    int64_t put = check_writable(inode);
+    int64_t put = vfs_check_writable(inode);
 
     if (put != 0 || is_nothing(parts, count))
         return put;
@@ -150,7 +149,7 @@ static int truncate_locked(struct inode *inode, uint64_t size_bytes)
 
 int vfs_truncate(struct inode *inode, uint64_t size_bytes)
 {
-    int status = check_writable(inode);
+    int status = vfs_check_writable(inode);
 
     if (status != 0)
         return status;

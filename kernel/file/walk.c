@@ -16,15 +16,15 @@ static struct inode *root_of_cpu(void)
 
 int walk_begin(struct walk *walk, const char *path)
 {
-    walk->at = root_of_cpu();
+    walk->at = path[0] == '/' ? root_of_cpu() : walk_start();
     walk->holds = false;
     walk->links = 0;
     walk->rest = path;
     walk->limit = path + FILE_PATH_MAX;
     walk->text = NULL;
-    if (path[0] != '/')
-        return -EINVAL;
-    return walk->at == NULL ? -ENOENT : 0;
+    if (walk->at == NULL || path[0] == '\0')
+        return -ENOENT;
+    return walk->at->mount->cpu == cpu_self()->id ? 0 : -EXDEV;
 }
 
 void walk_end(struct walk *walk)

@@ -231,6 +231,9 @@ static void cleanups_run(struct thread *self)
         self->cleanups = cleanup->next;
         cleanup->fn(cleanup->arg);
     }
+    if (self->directory != NULL)
+        self->directory_drop(self->directory);
+    self->directory = NULL;
 }
 
 /* On the home CPU: record that thread `id` has ended, and tell its joiner. */
@@ -266,7 +269,7 @@ void thread_exit(int exit_value)
     assert(self->stack != NULL); /* not idle, not a test's own */
     self->ending = true;
     self->requests &= (uint8_t)~REQUEST_KILL;
-    if (unlikely(self->cleanups != NULL))
+    if (unlikely(self->cleanups != NULL || self->directory != NULL))
         cleanups_run(self);
     cpu = cpu_self(); /* a cleanup may have waited, and moved */
     self->exit_value = exit_value;

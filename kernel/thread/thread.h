@@ -41,6 +41,10 @@ struct thread {
     struct timer timeout;
     void *local; /* thread_set_local() */
     struct thread_cleanup *cleanups;
+    /* Where its paths begin (kernel/file/cwd.c), given back by directory_drop()
+     * when it ends; NULL: nothing. */
+    void *directory;
+    void (*directory_drop)(void *directory);
     int exit_value;
     struct exchange_item item; /* while it travels */
     struct list guest;         /* on cpu->guests, away from home */

@@ -122,6 +122,7 @@ static void spares_check(const struct cpu *cpu)
         assert(thread->stack_size == thread_stack_default);
         assert(!timer_is_set(&thread->timeout));
         assert(thread->cleanups == NULL);
+        assert(thread->directory == NULL);
     }
     assert(count == cpu->spare_count && count <= THREAD_SPARES);
 }

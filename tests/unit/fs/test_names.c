@@ -161,7 +161,8 @@ static const struct row rows[] = {
     {MKDIR, "/none/n", 0, 0, -ENOENT, ""},
     {MKDIR, "/f/n", 0, 0, -ENOTDIR, ""},
     {MKDIR, "/loop/n", 0, 0, -ELOOP, ""},
-    {MKDIR, "n", 0, 0, -EINVAL, ""},
+    {MKDIR, "n", 0, 0, 0, "+nd"},
+    {MKDIR, "", 0, 0, -ENOENT, ""},
 
     {RMDIR, "/e", 0, 0, 0, "-e"},
     {RMDIR, "/e/", 0, 0, 0, "-e"},
