@@ -177,6 +177,8 @@ struct ide_model {
     bool no_data32;                /* the data register takes 16 bits only */
     bool bm_stuck;    /* may change: the bus master does not stop */
     bool simplex;     /* one channel at a time: [BM] status, bit 7 */
+    bool other_bar4;  /* without a bus master: BAR 4 is there for something
+                         else */
     uint8_t floating; /* what nobody drives; 0: 0x7f */
 
     /* May change. */

@@ -62,7 +62,7 @@ static void io_check(void)
 
 static bool bar_exists(const struct ide_model *model, unsigned bar)
 {
-    return bar == 4 ? (model->config[9] & 0x80) != 0
+    return bar == 4 ? (model->config[9] & 0x80) != 0 || model->other_bar4
                     : pci_is_native(model, bar / 2);
 }
 
@@ -159,10 +159,17 @@ static void native_control_write(void *arg, size_t offset, unsigned width,
     control_write(channel_at(arg), (uint8_t)value);
 }
 
+static void master_check(void)
+{
+    bar_check(4);
+    if ((the_model->config[9] & 0x80) == 0)
+        model_breach("BAR 4 is no bus master's");
+}
+
 static uint32_t master_read(void *arg, size_t offset, unsigned width)
 {
     (void)arg;
-    bar_check(4);
+    master_check();
     return bus_master_read(&the_model->channel[offset / 8], offset % 8, width);
 }
 
@@ -170,7 +177,7 @@ static void master_write(void *arg, size_t offset, unsigned width,
                          uint32_t value)
 {
     (void)arg;
-    bar_check(4);
+    master_check();
     bus_master_write(&the_model->channel[offset / 8], offset % 8, width, value);
 }
 

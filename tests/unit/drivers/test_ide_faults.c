@@ -770,6 +770,48 @@ static void test_ide_polled_blocks(void **state)
     finish();
 }
 
+/* The first block of a write does not interrupt: the driver looks for a while,
+ * and gives the drive its data at once. */
+static void test_ide_first_block_of_a_write(void **state)
+{
+    (void)state;
+    fresh();
+    drive_add(0);
+    start("ide=pio");
+    silent = true;
+    request_start(0);
+    assert_int_equal(request_wait(), 0); /* it steps while it is looked at */
+    request_buf = buf_alloc(4096);
+    request_slice = slice_whole(request_buf);
+    request = (struct block_request){.op = BLOCK_WRITE,
+                                     .sector = 64,
+                                     .sectors = 8,
+                                     .vec = &request_slice,
+                                     .count = 1,
+                                     .done = flight_done};
+    request_ended = false;
+    assert_int_equal(block_submit(&opens[0], &request), 0);
+    assert_true(drive_at(0)->has_block || drive_at(0)->done == 8);
+    assert_int_equal(request_wait(), 0);
+    silent = false;
+    assert_true(disk_exercise(0));
+    finish();
+}
+
+/* BAR 4 is the bus master's only where the interface says so. */
+static void test_ide_another_bar(void **state)
+{
+    (void)state;
+    fresh();
+    model.prog_if = 0x05;
+    model.other_bar4 = true;
+    drive_add(0);
+    start(NULL);
+    assert_true(disk_exercise(0));
+    assert_true(console_has("drive 0, PIO"));
+    finish();
+}
+
 /* The drive is done before all of its data is in memory, which the bus master
  * tells of: looks at the status in between change nothing. */
 static void test_ide_done_before_its_data(void **state)
@@ -1056,6 +1098,8 @@ int main(void)
         cmocka_unit_test(test_ide_lost_interrupt),
         cmocka_unit_test(test_ide_lost_interrupt_of_a_block),
         cmocka_unit_test(test_ide_polled_blocks),
+        cmocka_unit_test(test_ide_first_block_of_a_write),
+        cmocka_unit_test(test_ide_another_bar),
         cmocka_unit_test(test_ide_done_before_its_data),
         cmocka_unit_test(test_ide_looks_like_a_reset),
         cmocka_unit_test(test_ide_slow_reset),

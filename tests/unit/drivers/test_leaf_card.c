@@ -727,6 +727,30 @@ static void test_large_frames(void **state)
     assert_int_equal(packet_free_count(), free_count);
 }
 
+/* The host is offered room for the longest frame, and no buffer more. */
+static void test_room_for_the_longest_frame(void **state)
+{
+    static const struct {
+        uint32_t frame_max;
+        size_t room;
+    } rows[] = {
+        {FIRST, FIRST},
+        {FIRST + 1, FIRST + LARGE},
+        {FIRST + LARGE, FIRST + LARGE},
+        {FIRST + LARGE + 1, FIRST + 2 * LARGE},
+        {FIRST + 3 * LARGE, FIRST + 3 * LARGE},
+    };
+
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        net_info[0].frame_max = rows[i].frame_max;
+        card_start();
+        assert_int_equal(poll(1), 0);
+        assert_int_equal(room, rows[i].room);
+        (void)teardown(state);
+        (void)setup(state);
+    }
+}
+
 /* There are 64 buffers for what is long. */
 static void test_no_large_buffers(void **state)
 {
@@ -871,6 +895,7 @@ int main(void)
         READY(test_what_the_host_says),
         READY(test_no_packets),
         READY(test_large_frames),
+        READY(test_room_for_the_longest_frame),
         READY(test_no_large_buffers),
         READY(test_a_card_interrupts),
         READY(test_the_link),

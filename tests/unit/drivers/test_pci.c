@@ -476,6 +476,22 @@ static void test_pci_capabilities(void **state)
     assert_int_equal(pci_capability(&last, 17, 0), 0xfc);
 }
 
+/* What says so is in its capability: not in its place where there is none. */
+static void test_pci_msix_is_on(void **state)
+{
+    struct fake *fake = add(0, 1, 0, 0x9000, 0);
+
+    (void)state;
+    pci_scan(note, NULL);
+    assert_false(pci_msix_is_on(&last));
+    fake->config[6] = 0x10;
+    fake->config[0x34] = 0x60;
+    fake->config[0x60] = 0x11;
+    assert_false(pci_msix_is_on(&last));
+    fake->config[0x63] = 0x80;
+    assert_true(pci_msix_is_on(&last));
+}
+
 /* As many as there is room for. */
 static void test_pci_long_capability_list(void **state)
 {
@@ -763,6 +779,7 @@ int main(void)
         READY(test_pci_bars),
         READY(test_pci_last_bar_of_64_bits),
         READY(test_pci_capabilities),
+        READY(test_pci_msix_is_on),
         READY(test_pci_long_capability_list),
         READY(test_pci_msix_table),
         READY(test_pci_msix_table_at_the_end),

@@ -7,6 +7,7 @@
 #include "tests/fakes/clock.h"
 #include "tests/fakes/cmocka_all.h"
 #include "tests/fakes/console.h"
+#include "tests/fakes/heap.h"
 #include "tests/fakes/machine.h"
 #include "tests/models/virtio_model.h"
 #include <string.h>
@@ -272,13 +273,18 @@ static void test_does_not_start(void **state)
 {
     (void)state;
     for (unsigned i = 0; i < 3; i++) {
+        struct mem_stats before;
+
         plug(MMIO);
+        assert_int_equal(virtio_blk_driver.probe(), 0); /* finds the devices */
+        before = stats();
         model.refuse_features = i == 0;
         model.queue_count = i == 1 ? 0 : 1;
         model.never_resets = i == 2;
         assert_int_equal(virtio_rng_driver.probe(), 0);
         assert_true(console_has("does not start"));
         assert_true(model.saw_failed);
+        assert_int_equal(stats().block_count, before.block_count);
         machine_detach();
     }
 }
