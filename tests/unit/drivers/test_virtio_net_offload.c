@@ -436,6 +436,7 @@ static void test_frames_in_several_buffers(void **state)
                                     65588,
                                     VNET_FRAME_LARGE};
     static uint8_t got[NET_MODEL_FRAME_MAX];
+    uint64_t bytes = 0;
 
     (void)state;
     started_large(SUMS | LARGE);
@@ -461,6 +462,8 @@ static void test_frames_in_several_buffers(void **state)
         packet_put(packet);
         assert_int_equal(packet_free_count(), free_count);
         net_check(card);
+        bytes += lens[i];
+        assert_int_equal(QUEUE->rx_bytes, bytes);
     }
     assert_int_equal(QUEUE->rx_frames, COUNT_OF(lens));
     assert_works();
