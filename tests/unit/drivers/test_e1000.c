@@ -587,6 +587,20 @@ static void test_the_link_goes_and_comes(void **state)
     }
 }
 
+static void test_cards_have_the_name_of_their_kind(void **state)
+{
+    (void)state;
+    for (unsigned k = 0; k < KINDS; k++) {
+        bool is_82574 = kinds[k].chip == E1000_82574L;
+
+        fresh(&kinds[k]);
+        start();
+        ROW(kinds[k].name, console_has(", e1000e at 00:03.0") == is_82574);
+        ROW(kinds[k].name, console_has(", e1000 at 00:03.0") == !is_82574);
+        finish();
+    }
+}
+
 /* The card tells of its link (LSC): frames are no reason to look at it. */
 static void test_frames_tell_nothing_of_the_link(void **state)
 {
@@ -953,6 +967,7 @@ int main(void)
         cmocka_unit_test(test_frames_without_buffers_are_counted),
         cmocka_unit_test(test_small_rings_where_memory_is_short),
         cmocka_unit_test(test_the_link_goes_and_comes),
+        cmocka_unit_test(test_cards_have_the_name_of_their_kind),
         cmocka_unit_test(test_frames_tell_nothing_of_the_link),
         cmocka_unit_test(test_frames_that_wait_go_with_the_link),
         cmocka_unit_test(test_starts_without_a_link),

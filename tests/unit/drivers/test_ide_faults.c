@@ -798,6 +798,38 @@ static void test_ide_first_block_of_a_write(void **state)
     finish();
 }
 
+/* Pieces of an odd length, at even addresses: the bus master knows words only. */
+static void test_ide_pieces_of_odd_length(void **state)
+{
+    struct slice pieces[2];
+
+    (void)state;
+    fresh();
+    drive_add(0);
+    start(NULL);
+    request_start(0);
+    assert_int_equal(request_wait(), 0);
+    request_buf = buf_alloc(4096);
+    pieces[0] = (struct slice){request_buf, 0, 513};
+    pieces[1] = (struct slice){request_buf, 1024, 511};
+    request = (struct block_request){.op = BLOCK_READ,
+                                     .sector = 64,
+                                     .sectors = 2,
+                                     .vec = pieces,
+                                     .count = 2,
+                                     .done = flight_done};
+    request_ended = false;
+    assert_int_equal(block_submit(&opens[0], &request), 0);
+    while (!request_ended)
+        thread_yield();
+    assert_int_equal(request_status, 0);
+    assert_memory_equal(request_buf->base, media[0] + 64 * 512, 513);
+    assert_memory_equal(request_buf->base + 1024, media[0] + 64 * 512 + 513,
+                        511);
+    buf_put(request_buf);
+    finish();
+}
+
 /* BAR 4 is the bus master's only where the interface says so. */
 static void test_ide_another_bar(void **state)
 {
@@ -1099,6 +1131,7 @@ int main(void)
         cmocka_unit_test(test_ide_lost_interrupt_of_a_block),
         cmocka_unit_test(test_ide_polled_blocks),
         cmocka_unit_test(test_ide_first_block_of_a_write),
+        cmocka_unit_test(test_ide_pieces_of_odd_length),
         cmocka_unit_test(test_ide_another_bar),
         cmocka_unit_test(test_ide_done_before_its_data),
         cmocka_unit_test(test_ide_looks_like_a_reset),
