@@ -62,7 +62,7 @@ ONCE := hal/baremetal/boot/% hal/baremetal/firmware/% kernel/base/% kernel/boot/
 	kernel/device/block.c kernel/device/block_recover.c kernel/device/device.c \
 	kernel/device/partition.c kernel/device/mbr.c kernel/device/gpt.c \
 	kernel/file/mount.c kernel/file/hash.c kernel/file/vfs_lookup.c kernel/file/inode.c \
-	kernel/file/cache.c kernel/file/dentry.c kernel/file/vfs_data.c kernel/file/file_path.c \
+	kernel/file/dentry.c kernel/file/file_path.c \
 	kernel/lib/fmt.c kernel/heap/heap_check.c drivers/ne2000.c drivers/e1000_chip.c drivers/ide.c \
 	fs/ext2/% apps/webserver/settings.c apps/webserver/main.c net/stack_start.c
 ONCE-metal := -Os

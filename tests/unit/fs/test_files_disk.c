@@ -1,0 +1,490 @@
+/*
+ * Files of a disk: a file system of this file's own, which says where pages of
+ * its two files lie, keeps room for others, fails where it is told to, and takes
+ * its time to free a file.
+ */
+#include "kernel/file/file_internal.h"
+#include "kernel/heap/heap.h"
+#include "kernel/thread/thread.h"
+#include "tests/fakes/cmocka_all.h"
+#include "tests/fakes/machine.h"
+#include "tests/fakes/ramblk.h"
+#include <string.h>
+#include <torc/sync.h>
+#include <torc/thread.h>
+#include <torc/time.h>
+
+enum { ROOT = 1, F = 2, G = 3, PAGES = 16, F_SIZE = PAGES * 4096 - 100 };
+
+static struct ramblk disk;
+static uint8_t bytes[2 * PAGES * 4096];
+
+/* A letter for each page of /f: d data, h hole, t a hole of half a page. */
+static char shape[PAGES + 1];
+static int map_status, truncate_status;
+static bool is_removed;
+static uint64_t truncated_from, punched_from, punched_to;
+static unsigned reserved, evictions;
+static struct event *evicting; /* what freeing waits for; or NULL */
+
+static bool is_hole(uint64_t sector)
+{
+    char kind = shape[sector / PAGE_SECTORS];
+
+    return kind == 'h' || (kind == 't' && sector % PAGE_SECTORS < 4);
+}
+
+static int map(struct mapping *mapping, uint64_t sector, uint32_t sectors,
+               enum map_mode mode, struct extent *out)
+{
+    const struct inode *inode = container_of(mapping, struct inode, pages);
+
+    if (mode == MAP_RELEASE) {
+        reserved -= sectors;
+        return 0;
+    }
+    if (map_status != 0)
+        return map_status;
+    out->type = is_hole(sector) ? EXTENT_HOLE : EXTENT_DATA;
+    out->sector = (inode->number - F) * PAGES * PAGE_SECTORS + sector;
+    out->sectors = 0;
+    while (out->sectors < sectors && sector < PAGES * PAGE_SECTORS &&
+           is_hole(sector++) == (out->type == EXTENT_HOLE))
+        out->sectors++;
+    if (out->sectors == 0)
+        *out = (struct extent){EXTENT_HOLE, 0, sectors};
+    if (mode == MAP_RESERVE && out->type == EXTENT_HOLE)
+        reserved += out->sectors;
+    return 0;
+}
+
+static int read_inode(struct inode *inode)
+{
+    static const struct mapping_ops ops = {.map = map};
+
+    if (inode->number == F && is_removed)
+        return -ENOENT;
+    inode->links = 1;
+    inode->type = inode->number == ROOT ? FILE_DIRECTORY : FILE_REGULAR;
+    if (inode->type == FILE_DIRECTORY)
+        return 0;
+    inode->size_bytes = F_SIZE;
+    return mapping_init(&inode->pages, &ops, &inode->mount->open, 1, F_SIZE);
+}
+
+static int lookup(struct inode *dir, const struct name *name,
+                  struct inode **out)
+{
+    if (name->len == 1 && name->text[0] == 'f' && !is_removed)
+        return inode_get(dir->mount, F, out);
+    if (name->len == 1 && name->text[0] == 'g')
+        return inode_get(dir->mount, G, out);
+    return name->text[0] == '!' ? -EIO : -ENOENT;
+}
+
+static int unlink(struct inode *dir, const struct name *name,
+                  struct inode *inode)
+{
+    (void)dir;
+    (void)name;
+    is_removed = true;
+    inode->links = 0;
+    return 0;
+}
+
+static void evict(struct inode *inode)
+{
+    assert_int_equal(inode->number, F);
+    evictions++;
+    if (evicting != NULL)
+        assert_int_equal(event_wait(evicting, TIME_NEVER), 0);
+}
+
+static int truncate(struct inode *inode, uint64_t old_bytes)
+{
+    assert_true(rwlock_is_mine(&inode->lock));
+    truncated_from = old_bytes;
+    return truncate_status;
+}
+
+static int punch(struct inode *inode, uint64_t from, uint64_t to)
+{
+    (void)inode;
+    punched_from = from;
+    punched_to = to;
+    for (uint64_t at = from; at < to; at += 4096)
+        shape[at / 4096] = 'h';
+    return 0;
+}
+
+static int remount(struct mount *mount, bool read_only)
+{
+    (void)mount;
+    return read_only ? 0 : -EIO;
+}
+
+static void unmount(struct mount *mount)
+{
+    (void)mount;
+}
+
+static struct fs_ops ops = {
+    .inode_size = sizeof(struct inode),
+    .inode_read = read_inode,
+    .inode_evict = evict,
+    .lookup = lookup,
+    .unlink = unlink,
+    .truncate = truncate,
+    .punch = punch,
+    .remount = remount,
+    .unmount = unmount,
+};
+
+static int mount_flat(struct mount *mount, const void *options)
+{
+    assert_null(options);
+    mount->ops = &ops;
+    mount->root_number = ROOT;
+    return 0;
+}
+
+static const struct file_system flat = {.type = "flat", .mount = mount_flat};
+static const struct file_system *const file_systems[] = {&flat, NULL};
+
+static int setup(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(bytes); i++)
+        bytes[i] = (uint8_t)(i * 7 + (i >> 9));
+    memset(shape, 'd', PAGES);
+    map_status = truncate_status = 0;
+    is_removed = false;
+    evicting = NULL;
+    reserved = evictions = 0;
+    ops.punch = punch;
+    machine_attach(16 << 20);
+    vfs_init(file_systems);
+    ramblk_init(&disk, bytes, sizeof(bytes));
+    return file_mount(&disk.block.device, "/", NULL);
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    vfs_check();
+    assert_int_equal(file_unmount("/"), 0);
+    assert_int_equal(reserved, 0);
+    machine_detach();
+    return 0;
+}
+
+static struct file *open_f(void)
+{
+    struct file *file;
+
+    assert_int_equal(file_open("/f", FILE_READ | FILE_WRITE, 0, &file), 0);
+    return file;
+}
+
+static struct mount *root_mount(void)
+{
+    return ((struct mount_table *)cpu_self()->mounts)->root->mount;
+}
+
+/* ---- Holes on the disk --------------------------------------------------- */
+
+static void test_seek_on_the_disk(void **state)
+{
+    static const struct {
+        const char *shape;
+        uint64_t page, data, hole; /* pages; 99: -ENXIO */
+    } rows[] = {
+        {"dddddddddddddddd", 0, 0, 16},   {"hhhhhhhhhhhhhhhh", 0, 99, 0},
+        {"hhddhhhhhhhhhhhh", 0, 2, 0},    {"hhddhhhhhhhhhhhh", 2, 2, 4},
+        {"hhddhhhhhhhhhhhh", 4, 99, 4},   {"hhthhhhhhhhhhhhd", 0, 2, 0},
+        {"hhthhhhhhhhhhhhd", 2, 2, 3},    {"hhthhhhhhhhhhhhd", 3, 15, 3},
+        {"hhthhhhhhhhhhhhd", 15, 15, 16},
+    };
+    struct file *file = open_f();
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        int64_t from = (int64_t)rows[i].page * 4096;
+        int64_t data =
+            rows[i].data == 99 ? -ENXIO : (int64_t)rows[i].data * 4096;
+        int64_t hole =
+            rows[i].hole == 16 ? F_SIZE : (int64_t)rows[i].hole * 4096;
+
+        memcpy(shape, rows[i].shape, PAGES);
+        ROW(rows[i].shape, file_seek(file, from, FILE_SEEK_DATA) == data);
+        ROW(rows[i].shape, file_seek(file, from, FILE_SEEK_HOLE) == hole);
+    }
+    /* What was written into a hole is data before the disk has it. */
+    memset(shape, 'h', PAGES);
+    assert_int_equal(file_write_at(file, "x", 1, 5 * 4096 + 7), 1);
+    assert_int_equal(file_seek(file, 0, FILE_SEEK_DATA), 5 * 4096);
+    assert_int_equal(file_seek(file, 5 * 4096, FILE_SEEK_HOLE), 6 * 4096);
+    map_status = -EUCLEAN;
+    assert_int_equal(file_seek(file, 0, FILE_SEEK_DATA), -EUCLEAN);
+    map_status = 0;
+    assert_int_equal(file_truncate(file, 0), 0);
+    file_close(file);
+}
+
+static void test_allocate_on_the_disk(void **state)
+{
+    static uint8_t buf[3 * 4096];
+    struct file *file = open_f();
+
+    (void)state;
+    memcpy(shape, "dhd", 3);
+    assert_int_equal(file_allocate(file, 100, 3 * 4096 - 200, 0), 0);
+    assert_true(reserved > 0);
+    assert_int_equal(file_read_at(file, buf, sizeof(buf), 0), sizeof(buf));
+    assert_memory_equal(buf, bytes, 4096);
+    assert_memory_equal(buf + 8192, bytes + 8192, 4096);
+    for (unsigned i = 0; i < 4096; i++)
+        assert_int_equal(buf[4096 + i], 0);
+    assert_int_equal(file_allocate(file, F_SIZE, 10, 0), 0);
+    map_status = -ENOSPC;
+    assert_int_equal(file_allocate(file, F_SIZE + 4096, 8192, 0), -ENOSPC);
+    map_status = 0;
+    assert_int_equal(file_truncate(file, 0), 0);
+    assert_int_equal(truncated_from, F_SIZE + 10);
+    file_close(file);
+}
+
+static void test_punch_on_the_disk(void **state)
+{
+    const unsigned flags = FILE_PUNCH_HOLE | FILE_KEEP_SIZE;
+    static uint8_t buf[3 * 4096];
+    struct file *file = open_f();
+
+    (void)state;
+    assert_int_equal(file_allocate(file, 4000, 4096 + 200, flags), 0);
+    assert_int_equal(punched_from, 4096);
+    assert_int_equal(punched_to, 8192);
+    assert_int_equal(file_read_at(file, buf, sizeof(buf), 0), sizeof(buf));
+    assert_memory_equal(buf, bytes, 4000);
+    for (unsigned i = 4000; i < 8296; i++)
+        assert_int_equal(buf[i], 0);
+    assert_memory_equal(buf + 8296, bytes + 8296, sizeof(buf) - 8296);
+    assert_int_equal(file_allocate(file, 5000, 100, flags), 0); /* a hole */
+    map_status = -EIO;
+    assert_int_equal(file_allocate(file, 5000, 100, flags), -EIO);
+    map_status = 0;
+    disk.fail_from = 1;
+    assert_int_equal(file_allocate(file, 10 * 4096 + 1, 10, flags), -EIO);
+    assert_int_equal(file_allocate(file, 10 * 4096 + 1, 8192, flags), -EIO);
+    assert_int_equal(file_allocate(file, 10 * 4096 + 1, 10, 0), -EIO);
+    disk.fail_from = 0;
+    ops.punch = NULL;
+    assert_int_equal(file_allocate(file, 0, 100, flags), -ENOTSUP);
+    assert_int_equal(file_truncate(file, 0), 0);
+    file_close(file);
+}
+
+/* ---- Errors of the disk -------------------------------------------------- */
+
+/* What came before the error is handed out. */
+static void test_reads_up_to_an_error(void **state)
+{
+    static uint8_t buf[4 * 4096];
+    const struct file_part parts[] = {{buf, 8192}, {buf + 8192, 8192}};
+    struct file *file = open_f();
+    struct slice slices[4];
+    unsigned count = 4;
+
+    (void)state;
+    disk.bad_sector = 2 * 8 + 3;
+    assert_int_equal(file_read_at(file, buf, sizeof(buf), 100), 8092);
+    assert_memory_equal(buf, bytes + 100, 8092);
+    assert_int_equal(file_read_at(file, buf, 1, 8192), -EIO);
+    assert_int_equal(file_read_parts(file, parts, 2), 8192);
+    assert_int_equal(file_read_parts(file, parts, 2), -EIO);
+    assert_int_equal(file_lend(file, 0, sizeof(buf), slices, &count), 8192);
+    assert_int_equal(count, 2);
+    buf_put(slices[0].buf);
+    buf_put(slices[1].buf);
+    count = 4;
+    assert_int_equal(file_lend(file, 8192, 100, slices, &count), -EIO);
+    assert_int_equal(count, 0);
+    disk.bad_sector = 0;
+    assert_int_equal(file_read_at(file, buf, sizeof(buf), 0), sizeof(buf));
+    assert_memory_equal(buf, bytes, sizeof(buf));
+    file_close(file);
+}
+
+static void test_truncate_fails(void **state)
+{
+    struct file *file = open_f();
+    struct file_stat stat;
+
+    (void)state;
+    truncate_status = -EIO;
+    assert_int_equal(file_truncate(file, 4096), -EIO);
+    truncate_status = 0;
+    /* The last page cannot be read, so the size stays. */
+    disk.fail_from = 1;
+    assert_int_equal(file_truncate(file, 1000), -EIO);
+    disk.fail_from = 0;
+    assert_int_equal(file_fstat(file, &stat), 0);
+    assert_int_equal(stat.size_bytes, 4096);
+    map_status = -EIO;
+    assert_int_equal(file_write_at(file, "x", 1, 9000), -EIO);
+    map_status = 0;
+    assert_int_equal(file_fstat(file, &stat), 0);
+    assert_int_equal(stat.size_bytes, 4096);
+    assert_int_equal(file_truncate(file, 0), 0);
+    file_close(file);
+}
+
+/* ---- Inodes that nobody holds -------------------------------------------- */
+
+/* Their pages stay with them; memory that runs short takes the pages first, and
+ * without a page the inode may go. */
+static void test_unused_inodes_keep_their_pages(void **state)
+{
+    struct mount *mount = root_mount();
+    char buf[10];
+    struct file *file = open_f();
+    unsigned requests;
+
+    (void)state;
+    assert_int_equal(file_read_at(file, buf, 10, 0), 10);
+    file_close(file);
+    requests = disk.requests;
+    file = open_f();
+    assert_int_equal(file_read_at(file, buf, 10, 0), 10);
+    assert_int_equal(disk.requests, requests);
+    file_close(file);
+    assert_int_equal(mount->unused_count, 1);
+    inodes_shrink(mount, 0, false); /* it has pages */
+    assert_int_equal(mount->unused_count, 1);
+    inodes_shrink(mount, 0, true);
+    assert_int_equal(mount->unused_count, 0);
+    /* What is not written yet keeps it. */
+    file = open_f();
+    assert_int_equal(file_write_at(file, "new", 3, 0), 3);
+    file_close(file);
+    inodes_shrink(mount, 0, true);
+    assert_int_equal(mount->unused_count, 1);
+    file = open_f();
+    assert_int_equal(file_read_at(file, buf, 3, 0), 3);
+    assert_memory_equal(buf, "new", 3);
+    assert_int_equal(file_truncate(file, 0), 0);
+    file_close(file);
+}
+
+/* ---- Freeing that takes its time ----------------------------------------- */
+
+static struct file *last_holder;
+
+static int close_last(void *arg)
+{
+    (void)arg;
+    file_close(last_holder);
+    return 0;
+}
+
+static int get_f(void *arg)
+{
+    struct inode *inode;
+
+    (void)arg;
+    return inode_get(root_mount(), F, &inode);
+}
+
+static void test_who_asks_for_what_dies(void **state)
+{
+    thread_id closer, asker;
+    int value;
+
+    (void)state;
+    assert_int_equal(event_create(&evicting), 0);
+    last_holder = open_f();
+    assert_int_equal(file_unlink("/f"), 0);
+    assert_int_equal(evictions, 0);
+    assert_int_equal(thread_create(NULL, close_last, NULL, &closer), 0);
+    thread_yield();
+    assert_int_equal(evictions, 1);
+    vfs_check();
+    assert_int_equal(file_unmount("/"), -EBUSY);
+    assert_int_equal(thread_create(NULL, get_f, NULL, &asker), 0);
+    thread_yield();
+    assert_int_equal(event_set(evicting), 0);
+    assert_int_equal(thread_join(closer, NULL), 0);
+    assert_int_equal(thread_join(asker, &value), 0);
+    assert_int_equal(value, -ENOENT);
+    assert_int_equal(event_destroy(evicting), 0);
+    evicting = NULL;
+}
+
+/* ---- What is asked of the wrong thing ------------------------------------ */
+
+static void test_wrong_types(void **state)
+{
+    const struct new_inode what = {.type = FILE_REGULAR};
+    const struct vfs_attr nothing = {.mask = 0};
+    struct inode *root, *f, *out;
+    struct name name;
+    struct file *file;
+    uint64_t offset = 0;
+    char buf[8];
+
+    (void)state;
+    assert_int_equal(name_init(&name, "n", 1), 0);
+    assert_int_equal(vfs_walk("/", true, &root), 0);
+    assert_int_equal(vfs_walk("/f", true, &f), 0);
+    assert_int_equal(vfs_lookup(f, &name, &out), -ENOTDIR);
+    assert_int_equal(vfs_create(f, &name, &what, &out), -ENOTDIR);
+    assert_int_equal(vfs_link(f, f, &name), -ENOTDIR);
+    assert_int_equal(vfs_unlink(f, &name), -ENOTDIR);
+    assert_int_equal(vfs_rename(f, &name, root, &name, 0), -ENOTDIR);
+    assert_int_equal(vfs_rename(root, &name, f, &name, 0), -ENOTDIR);
+    assert_int_equal(vfs_setattr(root, &nothing), 0);
+    assert_int_equal(vfs_write(root, NULL, 0, &offset, false), -EISDIR);
+    assert_int_equal(vfs_truncate(root, 0), -EISDIR);
+    assert_int_equal(vfs_seek(root, 0, true), -EISDIR);
+    assert_int_equal(vfs_allocate(root, 0, 1, 0), -EISDIR);
+    assert_int_equal(vfs_readlink(f, buf, 8), -EINVAL);
+    assert_int_equal(vfs_xattr_get(f, "user.a", buf, 8), -ENOTSUP);
+    assert_int_equal(vfs_xattr_list(f, buf, 8), -ENOTSUP);
+    inode_put(f);
+    inode_put(root);
+    assert_int_equal(file_open("/", FILE_READ, 0, &file), 0);
+    assert_int_equal(file_seek(file, 0, FILE_SEEK_DATA), -EISDIR);
+    file_close(file);
+    assert_int_equal(file_mkdir("/!", 0), -EIO); /* it cannot be looked up */
+    assert_int_equal(file_unlink("/!"), -EIO);
+    assert_int_equal(file_rename("/!", "/n", 0), -EIO);
+    assert_int_equal(file_open("/!", FILE_WRITE | FILE_CREATE, 0, &file), -EIO);
+}
+
+static void test_remount_fails(void **state)
+{
+    (void)state;
+    assert_int_equal(file_remount("/", true), 0);
+    assert_int_equal(file_remount("/", false), -EIO);
+    assert_true(root_mount()->is_read_only);
+    root_mount()->is_write_protected = true;
+    assert_int_equal(file_remount("/", false), -EROFS);
+}
+
+int main(void)
+{
+#define ATTACHED(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        ATTACHED(test_seek_on_the_disk),
+        ATTACHED(test_allocate_on_the_disk),
+        ATTACHED(test_punch_on_the_disk),
+        ATTACHED(test_reads_up_to_an_error),
+        ATTACHED(test_truncate_fails),
+        ATTACHED(test_unused_inodes_keep_their_pages),
+        ATTACHED(test_who_asks_for_what_dies),
+        ATTACHED(test_wrong_types),
+        ATTACHED(test_remount_fails),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
