@@ -199,6 +199,45 @@ static bool reach(struct ide_channel *channel, unsigned number,
     return true;
 }
 
+/*
+ * The status of drive `number`, which is selected. A reset ends with drive 0
+ * selected, whoever was meanwhile ([ATA] 9.12): where there is no drive 0 the
+ * bus floats then, until drive 1 is selected again.
+ */
+static uint8_t status_of(struct ide_channel *channel, unsigned number)
+{
+    uint8_t status = ide_status(channel);
+
+    assert(channel->selected == number);
+    if (!is_floating(status))
+        return status;
+    channel->selected = IDE_NOBODY;
+    ide_select(channel, number);
+    return ide_status(channel);
+}
+
+/* Wait until a drive, which is selected, has done its reset or command. Returns
+ * 0, -ENODEV (there is no such drive), -ETIMEDOUT. */
+static int wait_idle(struct ide_channel *channel, unsigned number,
+                     uint64_t timeout_ns)
+{
+    uint64_t deadline_ns = time_ns() + timeout_ns;
+
+    for (unsigned looks = 1;; looks++) {
+        uint8_t status = status_of(channel, number);
+
+        if (is_floating(status))
+            return -ENODEV;
+        if ((status & (ATA_BSY | ATA_DRQ)) == 0)
+            return 0;
+        if (looks % LOOKS != 0)
+            continue;
+        if (time_ns() >= deadline_ns)
+            return -ETIMEDOUT;
+        thread_sleep(LOOK_NS);
+    }
+}
+
 /* A command without data, or up to its data. */
 static int command_run(struct ide_channel *channel, unsigned number,
                        const struct ide_taskfile *file)
@@ -238,8 +277,9 @@ int ide_reset(struct ide_channel *channel, uint64_t timeout_ns)
     for (unsigned i = 0; i < IDE_DRIVES; i++) {
         if (channel->drives[i] == NULL)
             continue;
+        /* One that has gone is none of the other's affair. */
         if (!reach(channel, i, timeout_ns) ||
-            !wait_status(channel, ATA_BSY, 0, timeout_ns))
+            wait_idle(channel, i, timeout_ns) == -ETIMEDOUT)
             return -ETIMEDOUT;
     }
     return 0;
@@ -272,12 +312,13 @@ bool ide_is_empty(struct ide_channel *channel)
 int ide_look(struct ide_channel *channel, unsigned number, uint64_t timeout_ns,
              uint16_t *signature)
 {
+    int status;
+
     if (!reach(channel, number, timeout_ns))
         return -ETIMEDOUT;
-    if (is_floating(ide_status(channel)))
-        return -ENODEV;
-    if (!wait_status(channel, ATA_BSY | ATA_DRQ, 0, timeout_ns))
-        return -ETIMEDOUT;
+    status = wait_idle(channel, number, timeout_ns);
+    if (status != 0)
+        return status;
     *signature = (uint16_t)(hal_io_read8(channel->command, ATA_HIGH) << 8 |
                             hal_io_read8(channel->command, ATA_MID));
     return answers(channel) ? 0 : -ENODEV;

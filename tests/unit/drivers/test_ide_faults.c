@@ -529,28 +529,6 @@ static enum model_fault hangs_once(void *arg, const char *operation,
     return FAULT_NEVER;
 }
 
-/* A drive may need 31 s after a reset ([ATA] 9.2): longer than any command. */
-static void test_ide_slow_reset(void **state)
-{
-    bool is_hung = false;
-    uint8_t *buf;
-
-    (void)state;
-    fresh();
-    model.patience = 0;
-    drive_add(0)->late_steps = 250000; /* 25 s */
-    start(NULL);
-    buf = dma_alloc(LEN * 512);
-    plan = (struct fault_plan){.draw = hangs_once, .arg = &is_hung};
-    model.faults = &plan;
-    assert_int_equal(disk_read(&opens[0], 16, LEN, buf), -ETIMEDOUT);
-    await_text("hda: works again");
-    assert_int_equal(disk_read(&opens[0], 16, LEN, buf), 0);
-    assert_memory_equal(buf, media[0] + 16 * 512, LEN * 512);
-    dma_free(buf, LEN * 512);
-    finish();
-}
-
 /* After the reset the drive takes blocks of one sector only. */
 static void test_ide_blocks_forgotten(void **state)
 {
@@ -604,6 +582,74 @@ static void test_ide_dead_channel(void **state)
     assert_int_equal(disk_read(&opens[2], 16, LEN, buf), 0);
     dma_free(buf, LEN * 512);
     finish();
+}
+
+/* clang-format off */
+static const struct {
+    const char *name;
+    unsigned places; /* a bit for each */
+    uint8_t floating;
+    unsigned seconds; /* that each drive of a channel takes after the other */
+} slow_resets[] = {
+    {"drive 0 alone", 1, 0, 25},
+    {"drive 1 alone", 2, 0, 25},
+    {"drive 1 alone, the bus floats high", 2, 0xff, 25},
+    {"drive 1 alone, on the second channel", 8, 0, 30},
+    {"both", 3, 0, 12},
+};
+/* clang-format on */
+
+static void slow_add(size_t row, unsigned percent, bool *is_hung)
+{
+    fresh();
+    plan = (struct fault_plan){.draw = hangs_once, .arg = is_hung};
+    model.patience = 0; /* ten steps each ms */
+    model.floating = slow_resets[row].floating;
+    for (unsigned i = 0; i < DRIVES; i++)
+        if ((slow_resets[row].places >> i & 1) != 0)
+            drive_add(i)->late_steps =
+                slow_resets[row].seconds * 10000 / 100 * percent;
+}
+
+/* A drive has 31 s for a reset: [ATA] 9.2. It ends with drive 0 selected, so
+ * the bus floats then where there is only drive 1. */
+static void test_ide_slow_reset(void **state)
+{
+    (void)state;
+    for (size_t row = 0; row < COUNT_OF(slow_resets); row++) {
+        bool is_hung = false;
+        uint8_t *buf;
+
+        slow_add(row, 100, &is_hung);
+        start(NULL);
+        buf = dma_alloc(LEN * 512);
+        model.faults = &plan;
+        ROW(slow_resets[row].name,
+            disk_read(&opens[0], 16, LEN, buf) == -ETIMEDOUT);
+        await_text("hda: works again");
+        for (unsigned i = 0; i < disk_count; i++)
+            ROW(slow_resets[row].name, disk_exercise(i));
+        dma_free(buf, LEN * 512);
+        finish();
+    }
+}
+
+/* The same when drives are looked for, which the firmware has waited for. */
+static void test_ide_slow_reset_at_probe(void **state)
+{
+    (void)state;
+    for (size_t row = 0; row < COUNT_OF(slow_resets); row++) {
+        unsigned wanted = (unsigned)__builtin_popcount(slow_resets[row].places);
+        bool is_hung = true;
+
+        slow_add(row, 30, &is_hung);
+        model.faults = &plan;
+        start(NULL);
+        ROW(slow_resets[row].name, disk_count == wanted);
+        for (unsigned i = 0; i < disk_count; i++)
+            ROW(slow_resets[row].name, disk_exercise(i));
+        finish();
+    }
 }
 
 static struct block_request others[8];
@@ -665,6 +711,24 @@ static void test_ide_neighbour_of_a_silent_drive(void **state)
         dma_free(buf, LEN * 512);
         finish();
     }
+}
+
+/* Drive 0 goes while the other one hangs: that works after the reset. */
+static void test_ide_neighbour_of_a_drive_that_goes(void **state)
+{
+    (void)state;
+    fresh();
+    drive_add(0);
+    drive_add(1);
+    start("ide=pio");
+    meets(FAULT_NEVER, 1);
+    request_start(1);
+    thread_sleep(NS_PER_MS);
+    drive_at(0)->kind = IDE_ABSENT;
+    assert_int_equal(request_wait(), -ETIMEDOUT);
+    await_text("hdb: works again");
+    assert_true(disk_exercise(1));
+    finish();
 }
 
 /* Longer than the driver's own looks at the status are apart. */
@@ -1120,6 +1184,7 @@ int main(void)
         cmocka_unit_test(test_ide_bus_master_fails),
         cmocka_unit_test(test_ide_bus_master_does_not_stop),
         cmocka_unit_test(test_ide_bus_master_stops_later),
+        cmocka_unit_test(test_ide_neighbour_of_a_drive_that_goes),
         cmocka_unit_test(test_ide_slow_drive),
         cmocka_unit_test(test_ide_silent_drive),
         cmocka_unit_test(test_ide_blocks_forgotten),
@@ -1136,6 +1201,7 @@ int main(void)
         cmocka_unit_test(test_ide_done_before_its_data),
         cmocka_unit_test(test_ide_looks_like_a_reset),
         cmocka_unit_test(test_ide_slow_reset),
+        cmocka_unit_test(test_ide_slow_reset_at_probe),
         cmocka_unit_test(test_ide_cache_is_lost),
         cmocka_unit_test(test_ide_flush_is_forgotten),
         cmocka_unit_test(test_ide_another_drive),
