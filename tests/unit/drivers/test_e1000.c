@@ -486,6 +486,43 @@ static void test_a_sender_makes_room_by_itself(void **state)
     finish();
 }
 
+/* The next look at the causes (ICR) comes after a frame more was sent. */
+static struct sim_window registers;
+static bool sends_before_look;
+
+static uint32_t read_late(void *of, size_t offset, unsigned width)
+{
+    if (offset == 0xc0 && sends_before_look) {
+        sends_before_look = false;
+        assert_true(e1000_model_step_transmit(&model));
+    }
+    return registers.read(of, offset, width);
+}
+
+/* A frame is sent just when the ring was found to be full: the look that tells
+ * of it takes its interrupt away, so the sender tries once more. */
+static void test_room_comes_before_the_wish_for_it(void **state)
+{
+    (void)state;
+    for (unsigned k = 0; k < KINDS; k++) {
+        fresh(&kinds[k]);
+        start();
+        poll(16);
+        for (unsigned i = 0; i < 254; i++)
+            send_must(make(100));
+        registers = model.card.bar[0].window;
+        model.card.bar[0].window.read = read_late;
+        sends_before_look = true;
+        ROW(kinds[k].name, send(make(100)));
+        ROW(kinds[k].name, !sends_before_look && sent_count == 1);
+        settle();
+        ROW(kinds[k].name, wakes == 0); /* nobody waits */
+        run_card();
+        ROW(kinds[k].name, sent_count == 255);
+        finish();
+    }
+}
+
 /* ---- Memory -------------------------------------------------------------- */
 
 static void test_an_empty_pool_drops_and_recovers(void **state)
@@ -963,6 +1000,7 @@ int main(void)
         cmocka_unit_test(test_a_full_ring_wakes_when_there_is_room),
         cmocka_unit_test(test_a_full_ring_and_somebody_polls),
         cmocka_unit_test(test_a_sender_makes_room_by_itself),
+        cmocka_unit_test(test_room_comes_before_the_wish_for_it),
         cmocka_unit_test(test_an_empty_pool_drops_and_recovers),
         cmocka_unit_test(test_frames_without_buffers_are_counted),
         cmocka_unit_test(test_small_rings_where_memory_is_short),
