@@ -64,7 +64,6 @@ SRCS-kernel += kernel/cache/truncate.c
 SRCS-kernel += kernel/cache/flusher.c
 SRCS-kernel += kernel/cache/reclaim.c
 SRCS-kernel += kernel/cache/check.c
-SRCS-kernel += kernel/file/cache.c
 SRCS-kernel += kernel/file/hash.c
 SRCS-kernel += kernel/file/inode.c
 SRCS-kernel += kernel/file/dentry.c

@@ -59,18 +59,19 @@ static int entry_read(struct ext2_fs *fs, uint64_t table, uint32_t slot,
                       uint64_t max, uint64_t *block, uint32_t *count)
 {
     uint32_t entries = UINT32_C(1) << entries_shift(fs);
-    struct cache_ref ref;
+    struct mapping_ref ref;
     int status;
 
     if (!ext2_blocks_valid(fs, table, 1))
         return -EUCLEAN;
-    status = cache_get(fs->cache, (table << fs->block_shift) + 4 * slot, &ref);
+    status =
+        mapping_ref(&fs->device, (table << fs->block_shift) + 4 * slot, &ref);
     if (status != 0)
         return status;
     max = min_u64(max, min_u64(entries - slot, ref.size / 4));
     *block = le32_get(ref.data);
     *count = run_length(ref.data, (uint32_t)max);
-    cache_put(fs->cache, &ref);
+    mapping_unref(&ref);
     return 0;
 }
 

@@ -50,7 +50,7 @@ static int entry_parse(const struct ext2_fs *fs, const uint8_t *raw,
 
 /*
  * The entry at byte `offset` of the disk, where `room` bytes are left in the
- * block; without the name. Returns 0, -EUCLEAN, or as cache_get().
+ * block; without the name. Returns 0, -EUCLEAN, or as page_get().
  */
 static int entry_get(struct ext2_view *view, uint64_t offset, uint32_t room,
                      struct entry *out)

@@ -4,7 +4,7 @@
 #define TORC_FS_EXT2_INTERNAL_H
 
 #include "fs/ext2/ext2_format.h"
-#include "kernel/file/cache.h"
+#include "kernel/cache/mapping.h"
 #include "kernel/file/vfs.h"
 #include <stdbool.h>
 #include <stdint.h>
@@ -12,7 +12,7 @@
 
 /* A mounted volume. Constant after mount, where nothing else is said. */
 struct ext2_fs {
-    struct cache *cache;
+    struct mapping device;
     const char *name; /* of the disk, */
     const char *type; /* and of the file system: for the log */
     uint64_t sectors; /* of the disk */
@@ -76,7 +76,7 @@ enum { EXT2_VIEW_MAX = 264 }; /* bytes: a directory entry */
 /* A window on the disk. It holds at most one piece of the cache. */
 struct ext2_view {
     struct ext2_fs *fs;
-    struct cache_ref ref;
+    struct mapping_ref ref;
     uint64_t offset; /* of the piece, on the disk */
     size_t size;     /* 0: none is held */
     uint8_t copy[EXT2_VIEW_MAX];
@@ -87,12 +87,12 @@ void ext2_view_end(struct ext2_view *view);
 
 /*
  * Look at `size` bytes, at most EXT2_VIEW_MAX, from byte `offset` of the disk:
- * *out until the next call. Thread; may wait. Returns as cache_get().
+ * *out until the next call. Thread; may wait. Returns as page_get().
  */
 must_check int ext2_view(struct ext2_view *view, uint64_t offset, size_t size,
                          const uint8_t **out);
 
-/* Copy any number of bytes; returns as cache_get(). */
+/* Copy any number of bytes; returns as page_get(). */
 must_check int ext2_read_disk(struct ext2_fs *fs, uint64_t offset, void *buf,
                               size_t size);
 
@@ -135,7 +135,7 @@ void ext2_super_check(const struct ext2_fs *fs);
 /* ---- group.c ------------------------------------------------------------- */
 
 /* The first block of a group's inode table. Thread; may wait. Returns 0,
- * -EUCLEAN (it is not in the volume), or as cache_get(). */
+ * -EUCLEAN (it is not in the volume), or as page_get(). */
 must_check int ext2_group_inode_table(struct ext2_fs *fs, uint32_t group,
                                       uint64_t *block);
 
@@ -161,7 +161,7 @@ void ext2_inode_check(const struct inode *inode);
  * Map file block `index`. *block gets its place, or 0 for a hole; *count gets
  * the length of the run from there, 1 .. max: so many blocks follow each other
  * on the disk, or are holes. Thread; may wait. Returns 0, -EFBIG (beyond triple
- * indirection), -EUCLEAN (outside the volume), or as cache_get().
+ * indirection), -EUCLEAN (outside the volume), or as page_get().
  */
 must_check int ext2_bmap(struct inode *inode, uint64_t index, uint64_t max,
                          uint64_t *block, uint32_t *count);
@@ -181,7 +181,7 @@ int64_t ext2_read_link(struct inode *inode, char *buf, size_t size);
 
 /*
  * Search block `index` of a directory. Thread; may wait. Returns 1 and *number,
- * 0 (not there), -EUCLEAN, or as cache_get().
+ * 0 (not there), -EUCLEAN, or as page_get().
  */
 must_check int ext2_dir_search(struct inode *dir, struct ext2_view *view,
                                uint64_t index, const char *name, size_t len,
@@ -208,7 +208,7 @@ static inline bool ext2_has_index(const struct inode *dir)
 /*
  * Find a name that is not "." or ".." by the index of a directory. Thread; may
  * wait. Returns 0 and *number; -ENOENT; -EUCLEAN (the index, or what it leads
- * to, is damaged: the name may be there all the same); or as cache_get().
+ * to, is damaged: the name may be there all the same); or as page_get().
  */
 must_check int ext2_index_lookup(struct inode *dir, struct ext2_view *view,
                                  const char *name, size_t len,

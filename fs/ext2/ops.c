@@ -9,7 +9,7 @@ static void ext2_unmount(struct mount *mount)
 {
     struct ext2_fs *fs = mount->fs_data;
 
-    cache_destroy(fs->cache);
+    mapping_destroy(&fs->device);
     mem_free(fs);
 }
 
@@ -18,7 +18,7 @@ static void ext2_check(const struct mount *mount)
     const struct ext2_fs *fs = mount->fs_data;
 
     ext2_super_check(fs);
-    cache_check(fs->cache);
+    mapping_check(&fs->device);
 }
 
 static int lookup(struct inode *dir, const struct name *name,
@@ -52,9 +52,9 @@ static int ext2_mount(struct mount *mount, const void *options)
     fs->name = mount->open.dev->device.name;
     fs->type = ext2_file_system.type;
     fs->sectors = mount->open.dev->sectors;
-    status = cache_create(&mount->open, &fs->cache);
+    status = mapping_init_device(&fs->device, &mount->open);
     if (status != 0)
-        goto fail_cache;
+        goto fail_device;
     status = ext2_super_read(fs);
     if (status != 0)
         goto fail_super;
@@ -73,8 +73,8 @@ static int ext2_mount(struct mount *mount, const void *options)
     return 0;
 
 fail_super:
-    cache_destroy(fs->cache);
-fail_cache:
+    mapping_destroy(&fs->device);
+fail_device:
     mem_free(fs);
     return status;
 }

@@ -33,7 +33,7 @@ int ext2_damaged(struct ext2_fs *fs, uint64_t inode, const char *what,
 
 int ext2_read_disk(struct ext2_fs *fs, uint64_t offset, void *buf, size_t size)
 {
-    return cache_read(fs->cache, offset, buf, size);
+    return mapping_copy(&fs->device, offset, buf, size);
 }
 
 void ext2_view_begin(struct ext2_view *view, struct ext2_fs *fs)
@@ -45,7 +45,7 @@ void ext2_view_begin(struct ext2_view *view, struct ext2_fs *fs)
 void ext2_view_end(struct ext2_view *view)
 {
     if (view->size > 0)
-        cache_put(view->fs->cache, &view->ref);
+        mapping_unref(&view->ref);
     view->size = 0;
 }
 
@@ -58,7 +58,7 @@ int ext2_view(struct ext2_view *view, uint64_t offset, size_t size,
     assert(size <= EXT2_VIEW_MAX);
     if (view->size == 0 || view->offset != begin) {
         ext2_view_end(view);
-        status = cache_get(view->fs->cache, begin, &view->ref);
+        status = mapping_ref(&view->fs->device, begin, &view->ref);
         if (status != 0)
             return status;
         view->offset = begin;

@@ -253,8 +253,11 @@ void *radix_next(const struct radix *tree, uint64_t index, bool only_dirty)
 
 /* ---- Checking ------------------------------------------------------------ */
 
-static void node_check(const struct radix_node *node, bool is_lowest)
+/* Returns how many slots are used. */
+static unsigned node_check(const struct radix_node *node, bool is_lowest)
 {
+    unsigned count = 0;
+
     assert(node->used != 0);
     assert((node->dirty & ~node->used) == 0);
     for (unsigned i = 0; i < RADIX_SLOTS; i++) {
@@ -263,7 +266,9 @@ static void node_check(const struct radix_node *node, bool is_lowest)
         assert((below != NULL) == ((node->used & bit_of(i)) != 0));
         if (below != NULL && !is_lowest)
             assert((below->dirty != 0) == ((node->dirty & bit_of(i)) != 0));
+        count += below != NULL;
     }
+    return count;
 }
 
 uint64_t radix_check(const struct radix *tree)
@@ -287,12 +292,15 @@ uint64_t radix_check(const struct radix *tree)
         /* Each node is looked at when its first slot is. */
         for (unsigned i = 0; i < length; i++) {
             unsigned span = (tree->height - i) * RADIX_SHIFT;
+            bool is_lowest = i + 1U == tree->height;
 
-            if (index >> span << span == index)
-                node_check(path[i], i + 1U == tree->height);
+            if (index >> span << span != index)
+                continue;
+            if (is_lowest)
+                count += node_check(path[i], true);
+            else
+                (void)node_check(path[i], false);
         }
-        if (length == tree->height)
-            count += (unsigned)__builtin_popcountll(path[length - 1]->used);
         index = ((index >> shift) + 1) << shift;
     }
     return count;

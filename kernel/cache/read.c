@@ -275,10 +275,12 @@ static int get_slowly(struct mapping *mapping, uint64_t index, uint32_t ahead,
             return status;
         if (page->valid != ALL)
             status = page_complete(page, ahead);
-        if (status == 0)
+        if (status == 0) {
             *out = page;
-        else
+        } else {
+            page_discard(page);
             page_put(page);
+        }
     } while (status == -ECANCELED);
     return status;
 }

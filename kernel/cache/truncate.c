@@ -147,12 +147,16 @@ static void forget_part(struct mapping *mapping, uint64_t first, uint64_t end)
 void mapping_forget(struct mapping *mapping, uint64_t offset, uint64_t len)
 {
     const uint64_t unit = mapping->unit * (uint64_t)BLOCK_SECTOR_SIZE;
+    const uint64_t rest = PAGE_BYTES - 1;
     uint64_t end = offset + len;
-    uint64_t first_page = (offset + PAGE_BYTES - 1) >> PAGE_BYTES_SHIFT;
-    uint64_t end_page = end >> PAGE_BYTES_SHIFT;
+    uint64_t first_page = (offset + rest) >> PAGE_BYTES_SHIFT;
+    uint64_t end_page;
 
     assert(offset % unit == 0);
     assert(len % unit == 0);
+    if (end >= mapping->size_bytes)
+        end = (end + rest) & ~rest; /* the last page as a whole */
+    end_page = end >> PAGE_BYTES_SHIFT;
     if (first_page > end_page) {
         forget_part(mapping, offset, end);
         return;

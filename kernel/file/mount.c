@@ -1,4 +1,5 @@
 /* The mount table of a CPU. */
+#include "kernel/cache/mapping.h"
 #include "kernel/file/vfs_internal.h"
 #include "kernel/heap/heap.h"
 #include <torc/assert.h>
@@ -40,6 +41,7 @@ void vfs_init(const struct file_system *const *file_systems)
 
     known = file_systems;
     heap_add_reclaimer(&reclaimer);
+    page_cache_boot(); /* is asked before */
 }
 
 static struct mount_table *table_of(struct cpu *cpu)

@@ -234,14 +234,15 @@ void heap_add_reclaimer(struct heap_reclaimer *reclaimer)
     reclaimers = reclaimer;
 }
 
-/* Returns whether a reclaimer may give more. */
+/* Returns whether a reclaimer may give more; those behind it wait until it has
+ * no more. */
 static bool trim(struct heap *heap)
 {
     bool more = false;
 
-    for (const struct heap_reclaimer *at = reclaimers; at != NULL;
+    for (const struct heap_reclaimer *at = reclaimers; at != NULL && !more;
          at = at->next)
-        more |= at->run();
+        more = at->run();
     mem_free(heap->spare);
     heap->spare = NULL;
     check_trim(heap);

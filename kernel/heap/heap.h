@@ -56,8 +56,8 @@ void heap_create(struct cpu *cpu);
  * Let `reclaimer->run` be called, on the CPU that is short, before an
  * allocation fails: it gives back memory that its room keeps for later. It
  * returns whether it has given a part and may give more: then it is called
- * again if that was not enough. CPU 0, at boot; the reclaimer stays linked for
- * ever.
+ * again if that was not enough, before those that were added earlier. CPU 0, at
+ * boot; the reclaimer stays linked for ever.
  */
 struct heap_reclaimer {
     bool (*run)(void);

@@ -309,7 +309,8 @@ static void test_ext2_reads_no_block_more(void **state)
     }
 }
 
-/* What was read at mounting must be read again; then the disk fails once. */
+/* What was read at mounting must be read again; then the disk fails for a
+ * while. */
 static void test_ext2_descriptor_cannot_be_read(void **state)
 {
     struct ext2_inode ext2 = {.inode = {.number = 11}};
@@ -322,10 +323,11 @@ static void test_ext2_descriptor_cannot_be_read(void **state)
     assert_int_equal(vfs_walk("/", true, &root), 0);
     ext2.inode.mount = root->mount;
     fs = ext2_of(root);
-    cache_destroy(fs->cache);
-    assert_int_equal(cache_create(&root->mount->open, &fs->cache), 0);
-    ext2_volume.disk.fail_at = 1;
+    mapping_destroy(&fs->device);
+    assert_int_equal(mapping_init_device(&fs->device, &root->mount->open), 0);
+    ext2_volume.disk.fail_from = 1;
     assert_int_equal(ext2_inode_load(&ext2.inode), -EIO);
+    ext2_volume.disk.fail_from = 0;
     assert_int_equal(ext2_inode_load(&ext2.inode), 0);
     inode_put(root);
     unmount();

@@ -311,7 +311,7 @@ static void test_ext2_out_of_memory_sweep(void **state)
         assert_int_equal(before.block_count, after.block_count);
         if (!failed)
             break;
-        /* Reported; or a chunk less was enough for the cache. */
+        /* Reported; or pages that were only read ahead are missing. */
         if (status != 0)
             assert_int_equal(status, -ENOMEM);
         else if (walk.errors > 0)

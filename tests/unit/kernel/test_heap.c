@@ -628,6 +628,50 @@ static void test_mem_trims_before_it_fails(void **state)
     mem_free(large);
 }
 
+static void *given[64];
+static unsigned given_left;
+
+/* A page at a time. */
+static bool give_a_page(void)
+{
+    if (given_left == 0)
+        return false;
+    mem_free(given[--given_left]);
+    return true;
+}
+
+/* A reclaimer that has given a part is asked again, and not once more than it
+ * must be. */
+static void test_mem_asks_a_reclaimer_again(void **state)
+{
+    static struct heap_reclaimer reclaimer = {.run = give_a_page};
+    static void *live[8192];
+    size_t count = 0;
+    void *ptr;
+
+    (void)state;
+    for (unsigned i = 0; i < COUNT_OF(given); i++)
+        given[i] = mem_alloc_aligned(4096, 4096);
+    while ((live[count] = mem_alloc(16384)) != NULL)
+        count++;
+    while ((live[count] = mem_alloc(4096)) != NULL)
+        count++;
+    heap_add_reclaimer(&reclaimer);
+    given_left = COUNT_OF(given);
+    ptr = mem_alloc(4096);
+    assert_non_null(ptr);
+    assert_int_equal(given_left, COUNT_OF(given) - 1);
+    mem_free(ptr);
+    ptr = mem_alloc(5 * 4096); /* in one piece */
+    assert_non_null(ptr);
+    assert_in_range(given_left, COUNT_OF(given) - 24, COUNT_OF(given) - 5);
+    mem_free(ptr);
+    assert_null(mem_alloc(100 * 4096)); /* it gives all it has */
+    assert_int_equal(given_left, 0);
+    while (count > 0)
+        mem_free(live[--count]);
+}
+
 static void test_dma_fails_where_a_page_is_mapped_already(void **state)
 {
     char *ptr = dma_alloc(4096);
@@ -1069,6 +1113,8 @@ int main(void)
       cmocka_unit_test(test_mem_foreign_free_goes_home),
       cmocka_unit_test_setup_teardown(test_mem_aligned, setup, teardown),
       cmocka_unit_test_setup_teardown(test_mem_shrinks_in_place, setup,
+                                      teardown),
+      cmocka_unit_test_setup_teardown(test_mem_asks_a_reclaimer_again, setup,
                                       teardown),
       cmocka_unit_test_setup_teardown(test_mem_trims_before_it_fails, setup,
                                       teardown),
