@@ -4,12 +4,15 @@
 
 #include "kernel/cache/mapping.h"
 #include "kernel/thread/wait.h"
+#include <torc/thread.h>
 #include <torc/time.h>
 
 /* What is dirty is written after so long, or when it is one of so many parts of
  * the limit. */
 #define FLUSH_AFTER_NS (5 * NS_PER_S)
 enum { FLUSH_SHARE = 4 };
+
+struct page_io;
 
 /* One a CPU: cpu->page_cache. Owner CPU only. */
 struct page_cache {
@@ -26,11 +29,17 @@ struct page_cache {
     struct list dirty; /* mappings with such pages, by flush_at_ns */
 
     /* flusher.c */
-    struct thread *flusher;    /* NULL: nothing is written from here */
+    bool has_flusher;
+    thread_id flusher;
     struct mapping *flushing;  /* it is looking at this one */
     struct wait_queue work;    /* the flusher, until there is something */
     struct wait_queue flushed; /* for the end of a flush */
-    unsigned throttled;        /* threads that wait for room */
+    struct wait_queue room;    /* for fewer dirty pages */
+    unsigned throttled;        /* threads that wait for these */
+
+    /* A request for when there is no memory; NULL: under way. */
+    struct page_io *spare;
+    struct wait_queue spare_back;
 };
 
 /* This CPU's, made if there is none. NULL: no memory. */

@@ -18,6 +18,7 @@ static void mapping_has_dirty(struct mapping *mapping)
     wait_wake_all(&cache->work);
 }
 
+/* One page more, or less, that is dirty or under way. */
 static void mapping_count(struct mapping *mapping, bool one_more)
 {
     struct page_cache *cache = mapping->cache;
@@ -34,6 +35,9 @@ static void mapping_count(struct mapping *mapping, bool one_more)
         mapping_has_dirty(mapping);
     else if (one_more && cache->dirty_count == cache->dirty_limit / FLUSH_SHARE)
         wait_wake_all(&cache->work);
+    if (unlikely(cache->throttled > 0) &&
+        cache->dirty_count < cache->dirty_limit)
+        wait_wake_all(&cache->room);
 }
 
 void page_set_state(struct page *page, uint8_t dirty, uint8_t writing)

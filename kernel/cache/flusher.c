@@ -1,10 +1,172 @@
-/* The flusher: a thread of each CPU that writes what is dirty. */
+/*
+ * The flusher: a thread of each CPU that writes what has been dirty for a
+ * while, or at once when much is. While nothing is dirty it sleeps without a
+ * deadline.
+ *
+ * cache->dirty is in the order in which mappings are to be written. One that is
+ * being written goes to its end first, so that what becomes dirty meanwhile, or
+ * cannot be written, is tried again, but not at once.
+ */
 #include "kernel/cache/cache_internal.h"
+#include "kernel/cache/io.h"
+#include "kernel/cpu/percpu.h"
+#include <torc/errno.h>
+#include <torc/memory.h>
+
+enum { SPARE_PIECES = 16 };
+
+/* ---- What to write next -------------------------------------------------- */
+
+static struct mapping *mapping_of(const struct list *node)
+{
+    return container_of(node, struct mapping, dirty_link);
+}
+
+/* Much is dirty, or somebody waits. */
+static bool is_urgent(const struct page_cache *cache)
+{
+    return cache->throttled > 0 ||
+           cache->dirty_count >= cache->dirty_limit / FLUSH_SHARE;
+}
+
+/* The mapping to be written now; or NULL, and *deadline is when to look again.
+ * One that could not be written waits for its time in any case. */
+static struct mapping *choose(const struct page_cache *cache,
+                              uint64_t *deadline_ns)
+{
+    bool urgent = is_urgent(cache);
+    uint64_t now = time_ns();
+
+    *deadline_ns = TIME_NEVER;
+    list_for_each (node, &cache->dirty) {
+        struct mapping *mapping = mapping_of(node);
+
+        if (mapping->flush_at_ns <= now)
+            return mapping;
+        if (urgent && mapping->flush_status == 0)
+            return mapping;
+        if (*deadline_ns == TIME_NEVER)
+            *deadline_ns = mapping->flush_at_ns;
+        if (!urgent)
+            break;
+    }
+    return NULL;
+}
+
+static void flush(struct page_cache *cache, struct mapping *mapping)
+{
+    int status;
+
+    mapping->flush_at_ns = time_ns() + FLUSH_AFTER_NS;
+    list_remove(&mapping->dirty_link);
+    list_push_back(&cache->dirty, &mapping->dirty_link);
+    cache->flushing = mapping;
+    if (mapping->ops != NULL && mapping->ops->flush != NULL)
+        status = mapping->ops->flush(mapping);
+    else
+        status = mapping_write(mapping, 0, UINT64_MAX);
+    if (cache->flushing == mapping && status != 0)
+        mapping->flush_status = status;
+    cache->flushing = NULL;
+    wait_wake_all(&cache->flushed);
+    wait_wake_all(&cache->room);
+}
+
+static int flusher_main(void *arg)
+{
+    struct page_cache *cache = arg;
+
+    while (cache->has_flusher) {
+        uint64_t deadline_ns;
+        struct mapping *mapping = choose(cache, &deadline_ns);
+
+        if (mapping != NULL)
+            flush(cache, mapping);
+        else if (wait_on_until(&cache->work, deadline_ns) != 0)
+            continue; /* it is time */
+    }
+    return 0;
+}
 
 void flusher_leave(struct mapping *mapping)
 {
     struct page_cache *cache = mapping->cache;
 
+    if (cache->flushing == mapping && thread_self() == cache->flusher)
+        cache->flushing = NULL; /* it ends in its own flush */
     while (cache->flushing == mapping)
         wait_on(&cache->flushed);
+}
+
+int page_cache_start_flusher(void)
+{
+    struct page_cache *cache = page_cache_of_cpu();
+    struct thread_attr attr = {
+        .name = "flusher", .place = THREAD_ON_CPU, .detached = true};
+    int status;
+
+    if (cache == NULL)
+        return -ENOMEM;
+    if (cache->has_flusher)
+        return 0;
+    attr.cpu = cpu_self()->id;
+    cache->spare = page_io_create(BLOCK_WRITE, 0, 0, SPARE_PIECES);
+    if (cache->spare == NULL)
+        return -ENOMEM;
+    cache->spare->spare_of = cache;
+    cache->has_flusher = true;
+    status = thread_create(&attr, flusher_main, cache, &cache->flusher);
+    if (status == 0)
+        return 0;
+    cache->has_flusher = false;
+    mem_free(cache->spare);
+    cache->spare = NULL;
+    return status;
+}
+
+/* ---- Writers that wait --------------------------------------------------- */
+
+/* Dirty pages that the flusher could not write. */
+static uint64_t stuck_count(const struct page_cache *cache)
+{
+    uint64_t count = 0;
+
+    list_for_each (node, &cache->dirty) {
+        if (mapping_of(node)->flush_status != 0)
+            count += mapping_of(node)->dirty_count;
+    }
+    return count;
+}
+
+int mapping_throttle(struct mapping *mapping)
+{
+    struct page_cache *cache = mapping->cache;
+
+    if (mapping->open == NULL)
+        return 0;
+    while (unlikely(cache->dirty_count >= cache->dirty_limit)) {
+        if (mapping->flush_status != 0 && mapping->dirty_count > 0)
+            return mapping->flush_status;
+        /* Those of a device that is gone do not stop others. */
+        if (cache->dirty_count - stuck_count(cache) < cache->dirty_limit)
+            return 0;
+        assert(cache->has_flusher);
+        cache->throttled++;
+        wait_wake_all(&cache->work);
+        wait_on(&cache->room);
+        cache->throttled--;
+    }
+    return 0;
+}
+
+void page_cache_get_stats(struct page_cache_stats *stats)
+{
+    const struct page_cache *cache = cpu_self()->page_cache;
+
+    *stats = (struct page_cache_stats){.pages = 0};
+    if (cache == NULL)
+        return;
+    stats->pages = cache->page_count;
+    stats->dirty = cache->dirty_count;
+    stats->dirty_limit = cache->dirty_limit;
 }

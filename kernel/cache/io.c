@@ -27,7 +27,12 @@ static void io_done(struct block_request *request, int status)
         io->ended(io, page, bits, status);
         page_put(page);
     }
-    mem_free(io);
+    if (io->spare_of == NULL) {
+        mem_free(io);
+        return;
+    }
+    io->spare_of->spare = io;
+    wait_wake_all(&io->spare_of->spare_back);
 }
 
 struct page_io *page_io_create(enum block_op op, unsigned flags,
@@ -39,24 +44,31 @@ struct page_io *page_io_create(enum block_op op, unsigned flags,
 
     if (io == NULL)
         return NULL;
-    *io = (struct page_io){
-        .request = {.op = op,
-                    .flags = flags,
-                    .sector = sector,
-                    .done = io_done},
-        .capacity = capacity,
-        .vec = (void *)(io + 1),
-    };
+    io->capacity = capacity;
+    io->spare_of = NULL;
+    io->vec = (void *)(io + 1);
     io->pages = (void *)(io->vec + capacity);
-    io->request.vec = io->vec;
+    page_io_renew(io, op, flags, sector);
     return io;
+}
+
+void page_io_renew(struct page_io *io, enum block_op op, unsigned flags,
+                   uint64_t sector)
+{
+    io->request = (struct block_request){
+        .op = op,
+        .flags = flags,
+        .sector = sector,
+        .vec = io->vec,
+        .done = io_done,
+    };
 }
 
 void page_io_add(struct page_io *io, struct page *page, unsigned first,
                  unsigned count)
 {
     assert(!page_io_is_full(io));
-    page_pin(page);
+    page->pins++;
     buf_get(page->buf);
     io->pages[io->request.count] = page;
     io->vec[io->request.count++] = (struct slice){

@@ -15,7 +15,8 @@ struct page_io {
                   int status);
     void *cookie; /* of who made it */
     unsigned capacity;
-    struct page **pages; /* of each piece */
+    struct page_cache *spare_of; /* goes back there; NULL: is freed */
+    struct page **pages;         /* of each piece */
     struct slice *vec;
 };
 
@@ -23,6 +24,10 @@ struct page_io {
  * `ended` and `cookie`. It frees itself at its end. NULL: no memory. */
 must_check struct page_io *page_io_create(enum block_op op, unsigned flags,
                                           uint64_t sector, unsigned capacity);
+
+/* Make such a request of one that has ended and was kept. */
+void page_io_renew(struct page_io *io, enum block_op op, unsigned flags,
+                   uint64_t sector);
 
 /* Add `count` sectors of a page, from its sector `first` on. */
 void page_io_add(struct page_io *io, struct page *page, unsigned first,

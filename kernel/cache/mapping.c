@@ -22,6 +22,8 @@ struct page_cache *page_cache_of_cpu(void)
     list_init(&cache->dirty);
     wait_queue_init(&cache->work);
     wait_queue_init(&cache->flushed);
+    wait_queue_init(&cache->room);
+    wait_queue_init(&cache->spare_back);
     cpu->page_cache = cache;
     return cache;
 }

@@ -87,7 +87,7 @@ struct mapping {
     uint32_t error_serial; /* how many writes have failed */
     int error;             /* the last one; told by mapping_error() */
     bool error_told;
-    bool failing; /* the last write to the device has failed */
+    int flush_status; /* of the last write to the device */
 
     struct list dirty_link; /* in cache->dirty while dirty_count > 0 */
     uint64_t flush_at_ns;   /* then; when the flusher is to write it */
