@@ -246,7 +246,7 @@ int page_complete(struct page *page, uint32_t ahead)
     if (page->reading == 0) {
         uint64_t index = page->index;
 
-        page_hold(page);
+        page_pin(page);
         claim(page, false);
         pages_read(mapping, index, claim_ahead(mapping, index + 1, ahead), true,
                    0);
