@@ -5,10 +5,12 @@ cd "$(dirname "$0")/.." || exit 2
 echo "Measuring on $(nproc) x $(sed -n '/^model name/{s/.*: //p;q}' /proc/cpuinfo), load $(cut -d' ' -f1 /proc/loadavg)"
 host=$(STRICT=0 tools/bench_io_host.sh) || exit 2
 guest=$(STRICT=0 tools/bench_io_guest.sh) || exit 2
+e1000=$(STRICT=0 CARD=e1000,romfile= tools/bench_io_guest.sh) || exit 2
 {
     echo "$host"
     echo ---
     echo "$guest"
+    echo "$e1000" | sed '/^read/d; s/^/e1000:/' # the disk is the same
 } | awk -v strict="${STRICT:-0}" '
     BEGIN { print_row("hosted, a second", "Torc", "peer", "", "ratio", "bar", "") }
     function print_row(name, torc, peer, who, ratio, bar, verdict) {

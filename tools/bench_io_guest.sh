@@ -4,7 +4,7 @@
 # Prints a line "NAME COUNT BAR ok|over" for each: instructions for one frame or
 # request, the median of the rounds; BAR is "-" where there is none. With STRICT=1 it
 # exits 1 when one is over; 2 when nothing could be measured. CARD and DISK are QEMU's
-# devices (virtio-net-pci,romfile=; virtio-blk-pci).
+# devices (virtio-net-pci,romfile= or e1000,romfile=; virtio-blk-pci).
 cd "$(dirname "$0")/.." || exit 2
 build="${BUILD:-build}"
 image="$build/metal/io_guest.elf"
