@@ -64,6 +64,8 @@ run "$build/sim/chase" --seeds "$seeds" --first "$first"
 run "$build/sim/control" --seeds "$seeds" --first "$first"
 run "$build/sim/io" --seeds "$seeds" --first "$first"
 run "$build/sim/io" --seeds $((seeds / 10 + 1)) --first "$first" --driver pct
+run "$build/sim/files" --seeds "$seeds" --first "$first"
+run "$build/sim/files" --seeds $((seeds / 10 + 1)) --first "$first" --driver pct
 run "$build/sim/mixed" --replays 20 --first "$first"
 run "$build/sim/io" --replays 10 --first "$first"
 run "$build/sim/mixed" --replays 20 --first "$first" --driver pct
@@ -88,6 +90,10 @@ plant slot-overwritten 'a wake-up was lost' kernel/cpu/exchange.c 's/memory_orde
 plant sleeper-not-told 'a wake-up was lost' kernel/cpu/exchange.c 's/sleeping != SLEEP_NONE/sleeping == SLEEP_BLOCKED/'
 plant blocked-not-told 'a wake-up was lost' kernel/cpu/exchange.c 's/SLEEP_BLOCKED\) != 0;/SLEEP_BLOCKED) == 77;/'
 plant flag-cleared-late 'a livelock' kernel/cpu/exchange.c 's/^        atomic_store_explicit\(flag, 0, memory_order_relaxed\);$//; s/^    for \(; set != 0; set &= set - 1\) \{$/    for (; set != 0; atomic_store_explicit(\&mine->flags.word[__builtin_ctz(set)], 0, memory_order_relaxed), set \&= set - 1) {/'
+# Files
+plant name-known-for-ever 'entry != NULL|a name came or went|inode->state' kernel/file/vfs_remove.c 's/^        dentry_set\(dir, name, NULL\);$//' files
+plant names-read-unlocked 'rwlock_is_held' kernel/file/vfs_lookup.c 's/^    rwlock_(un)?lock_shared\(&dir->lock\);$//' files
+plant writer-not-told 'wait_queue_empty|a wake-up was lost|a livelock' kernel/thread/rwlock.c '/^static void give_writer/,/^}/s/^    wait_wake_one\(.*$//' files
 # Memory
 plant buddy-of-other-order 'free == pages->free_pages' kernel/memory/page.c 's/buddy->state != PAGE_FREE \|\| buddy->order != order/buddy->state != PAGE_FREE/'
 plant parcel-after-it-left 'blocks, were' kernel/heap/heap_home.c 's/if \(open->batch != batch\) \{/if (open->batch == 0) {/'

@@ -163,6 +163,7 @@ int memfs_unlink(struct inode *dir, const struct name *name,
     struct memfs_inode *in = memfs_inode_of(dir);
     struct memfs_entry *entry = entry_find(in, name);
 
+    assert(entry != NULL);
     assert(entry->to == memfs_inode_of(inode));
     entry_remove(in, entry);
     unlinked(in, memfs_inode_of(inode));
@@ -188,6 +189,7 @@ int memfs_rename(const struct rename *rename)
     struct memfs_entry *entry2 = entry_find(dir2, rename->name2);
     struct memfs_entry *fresh;
 
+    assert(entry1 != NULL);
     assert(entry1->to == node1);
     if (rename->exchange) {
         moved(dir2, dir1, entry2->to);

@@ -1,7 +1,7 @@
 /*
  * Files of a disk: a file system of this file's own, which says where pages of
- * its two files lie, keeps room for others, fails where it is told to, and takes
- * its time to free a file.
+ * its two files lie, keeps room for others, fails where it is told to, and
+ * takes its time to free a file.
  */
 #include "kernel/file/file_internal.h"
 #include "kernel/heap/heap.h"
