@@ -44,7 +44,7 @@ static unsigned free_at_first;
 static bool is_given_up;
 static bool stop;
 static bool
-    in_bursts; /* each sender sends all at once, frames of many pieces */
+    in_bursts; /* each sender sends all at once, short frames of many pieces */
 
 static thread_id receiver, senders[SENDERS_MAX];
 static unsigned sender_count;
@@ -161,10 +161,12 @@ static bool has_offload(unsigned offload)
 
 static uint32_t length_draw(void)
 {
+    if (in_bursts)
+        return FRAME_MIN + draw(80);
     if (has_offload(NET_TX_CSUM | NET_TX_TCP4) && draw(4) == 0)
         return FRAME_MAX + 1 + draw(FRAME_LARGE - FRAME_MAX);
     return FRAME_MIN +
-           (draw(4) == 0 ? draw(FRAME_MAX - FRAME_MIN + 1) : draw(80));
+           (draw(6) == 0 ? draw(FRAME_MAX - FRAME_MIN + 1) : draw(80));
 }
 
 /* NULL: the pool is empty, or memory is. */
