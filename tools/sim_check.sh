@@ -124,11 +124,11 @@ plant net-sent-too-early 'no memory a device may reach|changed while|buf->refs >
 plant net-completion-lost 'packets have leaked' drivers/virtio_net_tx.c '/^int vnet_tx_reclaim/,/^}/s/^        packet_put\(cookie\);$/        if (pair->sent % 8 != 7) packet_put(cookie);/' io
 plant net-merge-one-short 'another length' drivers/virtio_net_rx.c 's/^    for \(unsigned i = 1; i < num_buffers; i\+\+\) \{$/    for (unsigned i = 1; i + (num_buffers > 3) < num_buffers; i++) {/' io
 plant net-header-unread 'segments are not' drivers/virtio_net_rx.c 's/^    offload->segment_len = header->gso_size;$/    offload->segment_len = 1;/' io
-plant net-reset-forgets 'packets have leaked' drivers/virtio_net_pair.c '/^static void recall/,/^}/s/^    while \(pair->tx.memory/    if (pair->tx.memory/' io
+plant net-reset-forgets 'packets have leaked|never seen by the card' drivers/virtio_net_pair.c '/^static void recall/,/^}/s/^    while \(pair->tx.memory/    if (pair->tx.memory/' io
 plant net-watch-forgets-sent 'never seen by the card' drivers/virtio_net_pair.c '/^static void watch\(/,/^}/s/^    else if \(is_busy\(pair\) && .*$/    else if (0 \&\&/' io
 # The other cards
 plant e1000-tail-first 'the receive tail passes the head|given with DD set' drivers/e1000.c '/^static unsigned e1000_poll/,/^}/s/^    count = e1000_rx_take\(.*$/    e1000_write(\&e1000->chip, E1000_RDT, e1000->rx.next);&/' io
-plant e1000-done-not-looked 'changed while the device held it' drivers/e1000_tx.c 's/^        if \(\(status & E1000_TXD_DD\) == 0\)$/        if (0)/' io
+plant e1000-done-not-looked 'while the device held it|no memory a device may reach|transmit tail passes' drivers/e1000_tx.c 's/^        if \(\(status & E1000_TXD_DD\) == 0\)$/        if (0)/' io
 plant e1000-rx-done-not-looked 'the receive tail passes the head' drivers/e1000_rx.c '/^unsigned e1000_rx_take/,/^}/s/^        if \(\(status & E1000_RXD_DD\) == 0\)$/        if (i > 0)/' io
 plant e1000-ring-wrap 'breach of protocol' drivers/e1000_tx.c 's/^    return \(index \+ 1\) & \(ring->size - 1\);$/    return (index + 1) % (ring->size - 1);/' io
 plant e1000-arm-race 'never seen by anybody' drivers/e1000.c '/^static bool e1000_arm/,/^}/{s/^        if \(e1000_rx_ready\(&e1000->rx\)\)$/        if (0)/;s/^    return !e1000_rx_ready.*$/    return true;/}' io
