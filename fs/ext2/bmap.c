@@ -6,7 +6,6 @@
 #include "fs/ext2/ext2_internal.h"
 #include "kernel/lib/bytes.h"
 #include "kernel/lib/minmax.h"
-#include <torc/assert.h>
 
 /* log2 of the entries in one indirect block. */
 static uint32_t entries_shift(const struct ext2_fs *fs)
@@ -81,10 +80,12 @@ int ext2_bmap(struct inode *inode, uint64_t index, uint64_t max,
     struct ext2_fs *fs = ext2_of(inode);
     const struct ext2_inode *ext2 = ext2_inode_of(inode);
     uint64_t wanted = index, at;
-    int levels = levels_of(fs, &index);
+    int levels;
     uint32_t run = 1;
 
-    assert(max > 0);
+    if (ext2_has_extents(inode))
+        return fs->ext4->map(inode, index, max, block, count);
+    levels = levels_of(fs, &index);
     if (levels < 0)
         return levels;
     if (levels == 0) {
@@ -109,7 +110,6 @@ int ext2_bmap(struct inode *inode, uint64_t index, uint64_t max,
     }
     if (at != 0 && !ext2_blocks_valid(fs, at, run))
         return ext2_damaged(fs, inode->number, "block map", wanted);
-    assert(run >= 1 && run <= max);
     *block = at;
     *count = run;
     return 0;

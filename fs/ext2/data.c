@@ -17,9 +17,14 @@ static int read_run(struct ext2_fs *fs, uint64_t block, uint32_t in_block,
 int64_t ext2_read(struct inode *inode, void *buf, size_t size, uint64_t offset)
 {
     struct ext2_fs *fs = ext2_of(inode);
+    const struct ext2_inode *ext2 = ext2_inode_of(inode);
     char *to = buf;
     size_t done = 0;
 
+    if (ext2->data != NULL) {
+        memcpy(buf, ext2->data + offset, size);
+        return (int64_t)size;
+    }
     while (done < size) {
         uint64_t at = offset + done;
         uint32_t in_block = (uint32_t)(at & (fs->block_size - 1));
@@ -73,6 +78,8 @@ int ext2_data_init(struct inode *inode)
     static const struct mapping_ops ops = {.map = map};
     const uint32_t sectors = ext2_of(inode)->block_size / BLOCK_SECTOR_SIZE;
 
+    if (ext2_inode_of(inode)->data != NULL)
+        return ext2_of(inode)->ext4->data_init(inode);
     return mapping_init(&inode->pages, &ops, &inode->mount->open,
                         sectors < PAGE_SECTORS ? sectors : PAGE_SECTORS,
                         inode->size_bytes);
@@ -80,12 +87,15 @@ int ext2_data_init(struct inode *inode)
 
 /*
  * A short target is in the inode, in place of the block numbers: when the file
- * has no blocks, or only the one with its extended attributes.
+ * has no blocks, or only the cluster with its extended attributes.
  */
 static bool is_fast(const struct ext2_fs *fs, const struct ext2_inode *ext2)
 {
-    uint64_t attributes = ext2->file_acl != 0 ? fs->block_size / 512 : 0;
+    uint64_t cluster = (uint64_t)fs->block_size << fs->cluster_shift;
+    uint64_t attributes = ext2->file_acl != 0 ? cluster / 512 : 0;
 
+    if (ext2->data != NULL || ext2_has_extents(&ext2->inode))
+        return false;
     return ext2->inode.blocks == attributes;
 }
 

@@ -6,24 +6,10 @@
  */
 #include "fs/ext2/ext2_internal.h"
 #include "kernel/lib/bytes.h"
-#include <torc/assert.h>
 #include <torc/string.h>
 
-struct entry {
-    uint32_t inode; /* 0: unused */
-    uint32_t rec_len;
-    uint32_t name_len;
-    uint8_t type; /* 0: the volume does not say */
-    const char *name;
-};
-
-/*
- * What the first bytes of an entry say, EXT2_DIRENT_MIN of them, where `room`
- * bytes are left in the block; without the name. Returns 0, -EUCLEAN: it does
- * not fit in.
- */
-static int entry_parse(const struct ext2_fs *fs, const uint8_t *raw,
-                       uint32_t room, struct entry *out)
+int ext2_entry_parse(const struct ext2_fs *fs, const uint8_t *raw,
+                     uint32_t room, struct ext2_entry *out)
 {
     bool has_type = (fs->incompat & INCOMPAT_FILETYPE) != 0;
 
@@ -53,7 +39,7 @@ static int entry_parse(const struct ext2_fs *fs, const uint8_t *raw,
  * block; without the name. Returns 0, -EUCLEAN, or as page_get().
  */
 static int entry_get(struct ext2_view *view, uint64_t offset, uint32_t room,
-                     struct entry *out)
+                     struct ext2_entry *out)
 {
     const uint8_t *raw;
     int status;
@@ -61,12 +47,12 @@ static int entry_get(struct ext2_view *view, uint64_t offset, uint32_t room,
     if (room < EXT2_DIRENT_MIN)
         return -EUCLEAN;
     status = ext2_view(view, offset, EXT2_DIRENT_MIN, &raw);
-    return status != 0 ? status : entry_parse(view->fs, raw, room, out);
+    return status != 0 ? status : ext2_entry_parse(view->fs, raw, room, out);
 }
 
 /* The name of the entry at `offset`, until the view moves. */
 static int name_get(struct ext2_view *view, uint64_t offset,
-                    struct entry *entry)
+                    struct ext2_entry *entry)
 {
     const uint8_t *raw;
     int status = ext2_view(view, offset + DIRENT_NAME, entry->name_len, &raw);
@@ -83,18 +69,17 @@ int ext2_dir_block(struct inode *dir, uint64_t index, uint64_t *offset)
     uint32_t count;
     int status = ext2_bmap(dir, index, 1, &block, &count);
 
-    assert(status != -EFBIG); /* a directory is no longer than the volume */
+    if (status == -EFBIG || (status == 0 && block == 0)) /* it has no holes */
+        return ext2_damaged(fs, dir->number, "block map", index);
     if (status != 0)
         return status;
-    if (block == 0) /* it has no holes */
-        return ext2_damaged(fs, dir->number, "block map", index);
     *offset = block << fs->block_shift;
-    return 0;
+    return fs->ext4 != NULL ? fs->ext4->dir_block(dir, index, *offset) : 0;
 }
 
 /* Whether it is the entry of a name: 1, 0, or an error. */
 static int entry_is(struct ext2_view *view, uint64_t offset,
-                    struct entry *entry, const char *name, size_t len)
+                    struct ext2_entry *entry, const char *name, size_t len)
 {
     int status;
 
@@ -110,7 +95,7 @@ int ext2_dir_search(struct inode *dir, struct ext2_view *view, uint64_t index,
                     const char *name, size_t len, uint64_t *number)
 {
     struct ext2_fs *fs = ext2_of(dir);
-    struct entry entry;
+    struct ext2_entry entry;
     uint64_t offset;
     int status = ext2_dir_block(dir, index, &offset);
 
@@ -158,8 +143,8 @@ int ext2_lookup(struct inode *dir, const char *name, size_t len,
     struct ext2_view view;
     int status = -EUCLEAN;
 
-    assert(dir->type == FILE_DIRECTORY);
-    assert(len >= 1 && len <= FILE_NAME_MAX);
+    if (ext2_inode_of(dir)->data != NULL)
+        return ext2_of(dir)->ext4->lookup(dir, name, len, number);
     ext2_view_begin(&view, ext2_of(dir));
     if (ext2_has_index(dir) && !is_dots(name, len))
         status = ext2_index_lookup(dir, &view, name, len, number);
@@ -170,7 +155,7 @@ int ext2_lookup(struct inode *dir, const char *name, size_t len,
 }
 
 /* No path could lead to a name with a slash or a NUL. */
-static bool name_valid(const struct entry *entry)
+static bool name_valid(const struct ext2_entry *entry)
 {
     for (uint32_t i = 0; i < entry->name_len; i++) {
         if (entry->name[i] == '/' || entry->name[i] == '\0')
@@ -189,6 +174,17 @@ static enum file_type type_of(uint8_t type)
     return type < COUNT_OF(types) ? types[type] : FILE_UNKNOWN;
 }
 
+int ext2_entry_copy(const struct ext2_entry *entry, struct dir_entry *out)
+{
+    if (!name_valid(entry))
+        return -EUCLEAN;
+    out->inode = entry->inode;
+    out->type = type_of(entry->type);
+    memcpy(out->name, entry->name, entry->name_len);
+    out->name[entry->name_len] = '\0';
+    return 1;
+}
+
 /*
  * Copy the entry at *cursor to `out` and move the cursor past it; after an
  * error it stays. Returns 1, 0 (the entry is unused), or an error.
@@ -198,7 +194,7 @@ static int entry_take(struct inode *dir, struct ext2_view *view,
 {
     struct ext2_fs *fs = ext2_of(dir);
     uint32_t at = (uint32_t)(*cursor & (fs->block_size - 1));
-    struct entry entry;
+    struct ext2_entry entry;
     uint64_t offset;
     int status = ext2_dir_block(dir, *cursor >> fs->block_shift, &offset);
 
@@ -209,18 +205,12 @@ static int entry_take(struct inode *dir, struct ext2_view *view,
     if (status == 0 && entry.inode != 0) {
         status = name_get(view, offset, &entry);
         if (status == 0)
-            status = name_valid(&entry) ? 1 : -EUCLEAN;
+            status = ext2_entry_copy(&entry, out);
     }
     if (status == -EUCLEAN)
         return ext2_damaged(fs, dir->number, "directory entry", *cursor);
     if (status < 0)
         return status;
-    if (status == 1) {
-        out->inode = entry.inode;
-        out->type = type_of(entry.type);
-        memcpy(out->name, entry.name, entry.name_len);
-        out->name[entry.name_len] = '\0';
-    }
     *cursor += entry.rec_len;
     return status;
 }
@@ -230,6 +220,8 @@ int ext2_dir_next(struct inode *dir, uint64_t *cursor, struct dir_entry *entry)
     struct ext2_view view;
     int status = 0;
 
+    if (ext2_inode_of(dir)->data != NULL)
+        return ext2_of(dir)->ext4->readdir(dir, cursor, entry);
     ext2_view_begin(&view, ext2_of(dir));
     while (status == 0 && *cursor < dir->size_bytes)
         status = entry_take(dir, &view, cursor, entry);

@@ -40,6 +40,8 @@ enum {
     GROUP_BLOCK_BITMAP        = 0,
     GROUP_INODE_BITMAP        = 4,
     GROUP_INODE_TABLE         = 8,
+    EXT2_GROUP_DESC_LARGE     = 64,  /* with 64BIT: the upper halves, */
+    GROUP_HIGH                = 32,  /* so far behind the lower ones */
 
     /* An inode. */
     EXT2_INODE_SIZE_MIN       = 128,
@@ -67,6 +69,7 @@ enum {
     INODE_BTIME_EXTRA         = 148,
     INODE_PARSED              = 152, /* so much of an inode is looked at */
     INODE_FLAG_INDEX          = 0x1000,
+    INODE_FLAG_EXTENTS        = 0x80000,
     EXT2_DIRECT_COUNT         = 12,
     EXT2_LEVEL_MAX            = 3,
     EXT2_BLOCK_POINTERS       = 15,

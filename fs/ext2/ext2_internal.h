@@ -10,9 +10,48 @@
 #include <stdint.h>
 #include <torc/compiler.h>
 
+struct ext2_fs;
+
+/* What ext4_file_system does beyond ext2 (ext4_*.c). */
+struct ext4_ops {
+    /*
+     * The rest of the superblock, 1024 bytes, when the features are known. All
+     * return 0, -EUCLEAN (said in the log), -ENOMEM, or as page_get().
+     */
+    int (*super)(struct ext2_fs *fs, const uint8_t *super);
+
+    /* Check a group descriptor of fs->desc_size bytes. */
+    int (*group)(struct ext2_fs *fs, uint32_t group, const uint8_t *desc);
+
+    /* The rest of an inode, which begins at byte `offset` of the disk. */
+    int (*inode)(struct inode *inode, uint64_t offset);
+
+    /* As ext2_bmap(), for a file that has extents. */
+    int (*map)(struct inode *inode, uint64_t index, uint64_t max,
+               uint64_t *block, uint32_t *count);
+
+    /* Check block `index` of a directory, which begins at byte `offset`. */
+    int (*dir_block)(struct inode *dir, uint64_t index, uint64_t offset);
+
+    /* Make the mapping of a file that is in its inode. */
+    int (*data_init)(struct inode *inode);
+
+    /* As ext2_lookup() and ext2_dir_next(), of a directory that is in its
+     * inode. */
+    int (*lookup)(struct inode *dir, const char *name, size_t len,
+                  uint64_t *number);
+    int (*readdir)(struct inode *dir, uint64_t *cursor,
+                   struct dir_entry *entry);
+
+    /* Free fs->ext4_data. */
+    void (*unmount)(struct ext2_fs *fs);
+};
+
 /* A mounted volume. Constant after mount, where nothing else is said. */
 struct ext2_fs {
     struct mapping device;
+    const struct ext4_ops *ext4; /* NULL: this is ext2_file_system */
+    void *ext4_data;
     const char *name; /* of the disk, */
     const char *type; /* and of the file system: for the log */
     uint64_t sectors; /* of the disk */
@@ -27,6 +66,7 @@ struct ext2_fs {
     uint32_t group_count;
     uint32_t desc_size;
     uint32_t first_meta_bg;
+    uint32_t cluster_shift;    /* log2 of the blocks of a cluster; 0 in ext2 */
     uint32_t backup_groups[2]; /* with SPARSE_SUPER2 */
     uint32_t compat;
     uint32_t incompat;
@@ -48,6 +88,8 @@ struct ext2_inode {
     uint32_t generation;
     uint64_t file_acl;
     uint8_t in_inode[EXT2_IN_INODE_SIZE]; /* block numbers, or a short link */
+    uint8_t *data; /* of ext4: the content, when it is in the inode */
+    uint32_t data_size;
 };
 
 static inline struct ext2_fs *ext2_of(const struct inode *inode)
@@ -155,6 +197,16 @@ void ext2_inode_device(const struct ext2_inode *ext2, uint32_t *major,
 /* Assert what is true of a loaded inode. */
 void ext2_inode_check(const struct inode *inode);
 
+/* fs_ops.inode_drop() */
+void ext2_inode_drop(struct inode *inode);
+
+/* Whether the blocks of a file are mapped by extents. */
+static inline bool ext2_has_extents(const struct inode *inode)
+{
+    return ext2_of(inode)->ext4 != NULL &&
+           (ext2_inode_of(inode)->flags & INODE_FLAG_EXTENTS) != 0;
+}
+
 /* ---- bmap.c -------------------------------------------------------------- */
 
 /*
@@ -179,6 +231,27 @@ int64_t ext2_read_link(struct inode *inode, char *buf, size_t size);
 
 /* ---- dir.c: struct fs_ops ----------------------------------------------- */
 
+struct ext2_entry {
+    uint32_t inode; /* 0: unused */
+    uint32_t rec_len;
+    uint32_t name_len;
+    uint8_t type; /* 0: the volume does not say */
+    const char *name;
+};
+
+/*
+ * What the first bytes of an entry say, EXT2_DIRENT_MIN of them, where `room`
+ * bytes are left for it; without the name. Returns 0, -EUCLEAN: it does not fit
+ * in.
+ */
+must_check int ext2_entry_parse(const struct ext2_fs *fs, const uint8_t *raw,
+                                uint32_t room, struct ext2_entry *out);
+
+/* Copy an entry that is in use. Returns 1; -EUCLEAN: no path could lead to its
+ * name. */
+must_check int ext2_entry_copy(const struct ext2_entry *entry,
+                               struct dir_entry *out);
+
 /*
  * Search block `index` of a directory. Thread; may wait. Returns 1 and *number,
  * 0 (not there), -EUCLEAN, or as page_get().
@@ -195,6 +268,13 @@ must_check int ext2_dir_block(struct inode *dir, uint64_t index,
 int ext2_lookup(struct inode *dir, const char *name, size_t len,
                 uint64_t *number);
 int ext2_dir_next(struct inode *dir, uint64_t *cursor, struct dir_entry *entry);
+
+/* ---- ops.c --------------------------------------------------------------- */
+
+/* struct file_system.mount for both. */
+must_check int ext2_mount_as(struct mount *mount,
+                             const struct file_system *file_system,
+                             const struct ext4_ops *ext4);
 
 /* ---- index.c ------------------------------------------------------------- */
 

@@ -110,7 +110,8 @@ static bool any_refused(const struct ext2_fs *fs, const char *table,
 
         find(table, bit, &use, &name);
         if ((flags >> bit & 1) == 0 || use == EXT2_FEATURE_READ ||
-            use == EXT2_FEATURE_READ_ONLY)
+            use == EXT2_FEATURE_READ_ONLY ||
+            (use == EXT2_FEATURE_EXT4 && fs->ext4 != NULL))
             continue;
         refused = true;
         log_error("%s: %s: feature %s (bit %u) is not supported%s", fs->name,
@@ -123,9 +124,10 @@ static bool any_refused(const struct ext2_fs *fs, const char *table,
 
 int ext2_features_check(const struct ext2_fs *fs)
 {
-    bool refused =
-        any_refused(fs, incompat, fs->incompat, EXT2_FEATURE_REFUSED) |
+    bool incompatible =
+        any_refused(fs, incompat, fs->incompat, EXT2_FEATURE_REFUSED);
+    bool ro_compatible =
         any_refused(fs, ro_compat, fs->ro_compat, EXT2_FEATURE_READ_ONLY);
 
-    return refused ? -ENOTSUP : 0;
+    return incompatible || ro_compatible ? -ENOTSUP : 0;
 }

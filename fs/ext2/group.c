@@ -1,7 +1,6 @@
 /* Block groups and their descriptors. */
 #include "fs/ext2/ext2_internal.h"
 #include "kernel/lib/bytes.h"
-#include <torc/assert.h>
 
 /*
  * Whether a group that a block of descriptors begins with has a copy of the
@@ -29,7 +28,6 @@ static uint64_t desc_block(const struct ext2_fs *fs, uint32_t group)
     uint32_t index = group / per_block;
     uint32_t first = index * per_block;
 
-    assert(group < fs->group_count);
     if ((fs->incompat & INCOMPAT_META_BG) == 0 || index < fs->first_meta_bg)
         return ((uint64_t)EXT2_SUPER_OFFSET >> fs->block_shift) + 1 + index;
     return (uint64_t)fs->first_data_block +
@@ -37,17 +35,32 @@ static uint64_t desc_block(const struct ext2_fs *fs, uint32_t group)
 }
 
 static int desc_read(struct ext2_fs *fs, uint32_t group,
-                     uint8_t desc[EXT2_GROUP_DESC_SIZE])
+                     uint8_t desc[EXT2_GROUP_DESC_LARGE])
 {
     uint32_t per_block = fs->block_size / fs->desc_size;
     uint64_t block = desc_block(fs, group);
+    int status;
 
     if (!ext2_blocks_valid(fs, block, 1))
         return -EUCLEAN;
-    return ext2_read_disk(fs,
-                          (block << fs->block_shift) +
-                              (uint64_t)(group % per_block) * fs->desc_size,
-                          desc, EXT2_GROUP_DESC_SIZE);
+    status = ext2_read_disk(fs,
+                            (block << fs->block_shift) +
+                                (uint64_t)(group % per_block) * fs->desc_size,
+                            desc, fs->desc_size);
+    if (status == 0 && fs->ext4 != NULL)
+        status = fs->ext4->group(fs, group, desc);
+    return status;
+}
+
+/* A block that a descriptor names. */
+static uint64_t block_of(const struct ext2_fs *fs, const uint8_t *desc,
+                         uint32_t at)
+{
+    uint64_t block = le32_get(desc + at);
+
+    if (fs->desc_size > EXT2_GROUP_DESC_SIZE)
+        block |= (uint64_t)le32_get(desc + GROUP_HIGH + at) << 32;
+    return block;
 }
 
 /* The first block of an inode table, which must lie in the volume. */
@@ -56,7 +69,7 @@ static int table_of(const struct ext2_fs *fs, const uint8_t *desc,
 {
     uint32_t per_block = fs->block_size / fs->inode_size;
     uint32_t length = (fs->inodes_per_group + per_block - 1) / per_block;
-    uint64_t first = le32_get(desc + GROUP_INODE_TABLE);
+    uint64_t first = block_of(fs, desc, GROUP_INODE_TABLE);
 
     if (!ext2_blocks_valid(fs, first, length))
         return -EUCLEAN;
@@ -66,7 +79,7 @@ static int table_of(const struct ext2_fs *fs, const uint8_t *desc,
 
 int ext2_group_inode_table(struct ext2_fs *fs, uint32_t group, uint64_t *block)
 {
-    uint8_t desc[EXT2_GROUP_DESC_SIZE];
+    uint8_t desc[EXT2_GROUP_DESC_LARGE];
     int status = desc_read(fs, group, desc);
 
     return status != 0 ? status : table_of(fs, desc, block);
@@ -75,7 +88,7 @@ int ext2_group_inode_table(struct ext2_fs *fs, uint32_t group, uint64_t *block)
 int ext2_groups_check(struct ext2_fs *fs)
 {
     for (uint32_t group = 0; group < fs->group_count; group++) {
-        uint8_t desc[EXT2_GROUP_DESC_SIZE];
+        uint8_t desc[EXT2_GROUP_DESC_LARGE];
         uint64_t table;
         int status = desc_read(fs, group, desc);
 
@@ -83,8 +96,8 @@ int ext2_groups_check(struct ext2_fs *fs)
             status = table_of(fs, desc, &table);
         if (status != 0)
             return status;
-        if (!ext2_blocks_valid(fs, le32_get(desc + GROUP_BLOCK_BITMAP), 1) ||
-            !ext2_blocks_valid(fs, le32_get(desc + GROUP_INODE_BITMAP), 1))
+        if (!ext2_blocks_valid(fs, block_of(fs, desc, GROUP_BLOCK_BITMAP), 1) ||
+            !ext2_blocks_valid(fs, block_of(fs, desc, GROUP_INODE_BITMAP), 1))
             return -EUCLEAN;
     }
     return 0;

@@ -3,6 +3,7 @@
 #include "kernel/lib/bytes.h"
 #include "kernel/lib/minmax.h"
 #include <torc/assert.h>
+#include <torc/memory.h>
 #include <torc/string.h>
 
 static enum file_type type_of(uint16_t mode)
@@ -93,6 +94,8 @@ static int validate(const struct ext2_fs *fs, const struct inode *inode,
 {
     if (inode->links == 0 || ext2->format_mode == 0)
         return -EUCLEAN; /* a deleted file, which a name still leads to */
+    if (ext2->data != NULL)
+        return inode->size_bytes <= ext2->data_size ? 0 : -EUCLEAN;
     switch (inode->type) {
     case FILE_DIRECTORY:
         /* Whole blocks, and not more than there are. */
@@ -149,8 +152,6 @@ static int fill(struct inode *inode, const uint8_t *raw)
     parse(raw, end, ext2);
     if (inode->type == FILE_REGULAR && !fs->is_rev0)
         inode->size_bytes |= (uint64_t)le32_get(raw + INODE_SIZE_HIGH) << 32;
-    if (validate(fs, inode, ext2) != 0)
-        return ext2_damaged(fs, inode->number, "inode", ext2->format_mode);
     return 0;
 }
 
@@ -166,10 +167,23 @@ int ext2_inode_load(struct inode *inode)
                                 min_u32(fs->inode_size, sizeof(raw)));
     if (status == 0)
         status = fill(inode, raw);
+    if (status == 0 && fs->ext4 != NULL)
+        status = fs->ext4->inode(inode, offset);
+    if (status == 0 && validate(fs, inode, ext2_inode_of(inode)) != 0)
+        status = ext2_damaged(fs, inode->number, "inode",
+                              ext2_inode_of(inode)->format_mode);
+    if (status == 0)
+        ext2_inode_check(inode);
+    if (status == 0 && inode->type == FILE_REGULAR)
+        status = ext2_data_init(inode);
     if (status != 0)
-        return status;
-    ext2_inode_check(inode);
-    return inode->type == FILE_REGULAR ? ext2_data_init(inode) : 0;
+        ext2_inode_drop(inode);
+    return status;
+}
+
+void ext2_inode_drop(struct inode *inode)
+{
+    mem_free(ext2_inode_of(inode)->data);
 }
 
 void ext2_inode_device(const struct ext2_inode *ext2, uint32_t *major,

@@ -9,6 +9,8 @@ static void ext2_unmount(struct mount *mount)
 {
     struct ext2_fs *fs = mount->fs_data;
 
+    if (fs->ext4 != NULL)
+        fs->ext4->unmount(fs);
     mapping_destroy(&fs->device);
     mem_free(fs);
 }
@@ -33,6 +35,7 @@ static int lookup(struct inode *dir, const struct name *name,
 static const struct fs_ops ext2_ops = {
     .inode_size = sizeof(struct ext2_inode),
     .inode_read = ext2_inode_load,
+    .inode_drop = ext2_inode_drop,
     .lookup = lookup,
     .readdir = ext2_dir_next,
     .readlink = ext2_read_link,
@@ -41,16 +44,17 @@ static const struct fs_ops ext2_ops = {
     .inode_check = ext2_inode_check,
 };
 
-static int ext2_mount(struct mount *mount, const void *options)
+int ext2_mount_as(struct mount *mount, const struct file_system *file_system,
+                  const struct ext4_ops *ext4)
 {
     struct ext2_fs *fs = mem_alloc_zeroed(sizeof(*fs));
     int status;
 
-    (void)options;
     if (fs == NULL)
         return -ENOMEM;
     fs->name = mount->open.dev->device.name;
-    fs->type = ext2_file_system.type;
+    fs->ext4 = ext4;
+    fs->type = file_system->type;
     fs->sectors = mount->open.dev->sectors;
     status = mapping_init_device(&fs->device, &mount->open);
     if (status != 0)
@@ -73,10 +77,18 @@ static int ext2_mount(struct mount *mount, const void *options)
     return 0;
 
 fail_super:
+    if (ext4 != NULL)
+        ext4->unmount(fs);
     mapping_destroy(&fs->device);
 fail_device:
     mem_free(fs);
     return status;
+}
+
+static int ext2_mount(struct mount *mount, const void *options)
+{
+    (void)options;
+    return ext2_mount_as(mount, &ext2_file_system, NULL);
 }
 
 const struct file_system ext2_file_system = {

@@ -55,8 +55,9 @@ static uint64_t groups_of(const struct ext2_fs *fs)
 static const char *fault_of(const struct ext2_fs *fs)
 {
     uint32_t bits = 8 * fs->block_size; /* of a bitmap, which is one block */
+    uint64_t blocks_max = (uint64_t)bits << fs->cluster_shift;
 
-    if (fs->first_data_block != (fs->block_shift == 10))
+    if (fs->first_data_block != (fs->block_shift + fs->cluster_shift == 10))
         return "first data block";
     if (fs->blocks_count <= fs->first_data_block + 2 ||
         fs->blocks_count > fs->sectors >> (fs->block_shift - 9))
@@ -65,13 +66,14 @@ static const char *fault_of(const struct ext2_fs *fs)
         fs->inode_size > fs->block_size ||
         (fs->inode_size & (fs->inode_size - 1)) != 0)
         return "inode size";
-    if (fs->blocks_per_group == 0 || fs->blocks_per_group > bits)
+    if (fs->blocks_per_group == 0 || fs->blocks_per_group > blocks_max)
         return "blocks per group";
     if (fs->inodes_per_group == 0 || fs->inodes_per_group > bits ||
         fs->inodes_per_group / (fs->block_size / fs->inode_size) >=
             fs->blocks_per_group)
         return "inodes per group";
     if (fs->inodes_count < EXT2_FIRST_INODE_REV0 ||
+        groups_of(fs) > UINT32_MAX ||
         fs->inodes_count > groups_of(fs) * fs->inodes_per_group)
         return "inode count";
     return NULL;
@@ -90,6 +92,8 @@ static int read_super(struct ext2_fs *fs, const uint8_t *super)
         return ext2_damaged_volume(fs, "block size");
     parse(fs, super, log);
     status = ext2_features_check(fs);
+    if (status == 0 && fs->ext4 != NULL)
+        status = fs->ext4->super(fs, super);
     if (status != 0)
         return status;
     fault = fault_of(fs);

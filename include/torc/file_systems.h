@@ -4,7 +4,11 @@
 
 struct file_system;
 
+/* ext2, and ext3 with a clean journal. */
 extern const struct file_system ext2_file_system;
 extern const struct file_system memfs_file_system; /* "memfs": in memory */
+
+/* ext4 too, for reading: it takes the place of ext2_file_system. */
+extern const struct file_system ext4_file_system;
 
 #endif

@@ -194,11 +194,12 @@ uint8_t *ext2_image(const char *options, const char *dir, unsigned kib,
     uint8_t *image;
 
     close(mkstemp(path));
-    shell("PATH=$PATH:/sbin:/usr/sbin; E2FSPROGS_FAKE_TIME=1 mke2fs -q -F -t "
-          "ext2 -U 11111111-1111-1111-1111-111111111111 -E "
+    shell("PATH=$PATH:/sbin:/usr/sbin; E2FSPROGS_FAKE_TIME=1 mke2fs -q -F %s "
+          "-U 11111111-1111-1111-1111-111111111111 -E "
           "hash_seed=11111111-1111-1111-1111-111111111111 %s -d %s %s %uk "
           ">/dev/null 2>&1",
-          options, dir, path, kib);
+          strstr(options, "-t ") == NULL ? "-t ext2" : "", options, dir, path,
+          kib);
     image = load(path, size);
     unlink(path);
     return image;

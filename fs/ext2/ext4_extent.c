@@ -1,0 +1,224 @@
+/*
+ * From a block of a file to a block of the volume by extents: a tree whose root
+ * is in the inode. Each node has a header and entries in the order of file
+ * blocks, which lead to nodes, or, in the lowest ones, to runs of data. Source:
+ * the ext4 documentation of Linux, "Extent Tree".
+ */
+#include "fs/ext2/ext4_csum.h"
+#include "fs/ext2/ext4_internal.h"
+#include "kernel/lib/bytes.h"
+#include "kernel/lib/minmax.h"
+
+/* The walk through a tree. */
+struct tree {
+    struct inode *inode;
+    struct ext2_view view;
+    uint32_t index;     /* the file block we look for */
+    uint64_t from, end; /* file blocks that the node is for: not `end` */
+
+    /* The node: */
+    uint64_t offset; /* on the disk; 0: in the inode */
+    uint32_t room;   /* bytes */
+    uint32_t entries;
+    uint32_t depth; /* levels below it */
+};
+
+/* Look at `size` bytes of the node. */
+static int node_view(struct tree *tree, uint32_t at, uint32_t size,
+                     const uint8_t **out)
+{
+    if (tree->offset != 0)
+        return ext2_view(&tree->view, tree->offset + at, size, out);
+    *out = ext2_inode_of(tree->inode)->in_inode + at;
+    return 0;
+}
+
+/* Check the sum behind the last entry there is room for. */
+static int node_verify(struct tree *tree, uint32_t max)
+{
+    struct ext2_fs *fs = ext2_of(tree->inode);
+    uint32_t size = EXTENT_HEADER_SIZE + max * EXTENT_ENTRY_SIZE;
+    uint32_t crc = ext4_inode_seed(tree->inode);
+    const uint8_t *tail;
+    int status;
+
+    if (!ext4_has_csum(fs) || ext4_is_verified(tree->inode, tree->offset))
+        return 0;
+    if (tree->room - size < EXTENT_TAIL_SIZE)
+        return -EUCLEAN;
+    status = ext4_crc_disk(fs, tree->offset, size, &crc);
+    if (status == 0)
+        status = node_view(tree, size, EXTENT_TAIL_SIZE, &tail);
+    if (status != 0)
+        return status;
+    if (le32_get(tail) != crc)
+        return -EUCLEAN;
+    ext4_set_verified(tree->inode, tree->offset);
+    return 0;
+}
+
+/* Read the header of the node at tree->offset. */
+static int node_open(struct tree *tree, uint32_t room)
+{
+    const uint8_t *header;
+    uint32_t max;
+    int status = node_view(tree, 0, EXTENT_HEADER_SIZE, &header);
+
+    if (status != 0)
+        return status;
+    tree->room = room;
+    tree->entries = le16_get(header + EXTENT_ENTRIES);
+    tree->depth = le16_get(header + EXTENT_DEPTH);
+    max = le16_get(header + EXTENT_MAX);
+    if (le16_get(header + EXTENT_MAGIC) != EXT4_EXTENT_MAGIC ||
+        tree->entries > max ||
+        max > (room - EXTENT_HEADER_SIZE) / EXTENT_ENTRY_SIZE)
+        return -EUCLEAN;
+    return tree->offset != 0 ? node_verify(tree, max) : 0;
+}
+
+static int entry_view(struct tree *tree, uint32_t at, const uint8_t **out)
+{
+    return node_view(tree, EXTENT_HEADER_SIZE + at * EXTENT_ENTRY_SIZE,
+                     EXTENT_ENTRY_SIZE, out);
+}
+
+/* The first file block of entry `at`. */
+static int entry_begin(struct tree *tree, uint32_t at, uint64_t *begin)
+{
+    const uint8_t *entry;
+    int status = entry_view(tree, at, &entry);
+
+    if (status == 0)
+        *begin = le32_get(entry + EXTENT_FILE_BLOCK);
+    return status;
+}
+
+/*
+ * Find the last entry that begins at our block or before it. It and the next one
+ * narrow what the entry is for. Returns 1 and *at; 0: there is none.
+ */
+static int node_search(struct tree *tree, uint32_t *at)
+{
+    uint32_t low = 0, high = tree->entries;
+    uint64_t from = tree->from, end = tree->end;
+
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        uint64_t begin;
+        int status = entry_begin(tree, middle, &begin);
+
+        if (status != 0)
+            return status;
+        if (begin < from || begin >= end)
+            return -EUCLEAN; /* not in order */
+        if (begin > tree->index) {
+            high = middle;
+            end = begin;
+        } else {
+            low = middle + 1;
+            from = begin;
+        }
+    }
+    tree->from = from;
+    tree->end = end;
+    *at = low - 1;
+    return low > 0;
+}
+
+/* Go down to the node of an entry. */
+static int descend(struct tree *tree, uint32_t at)
+{
+    struct ext2_fs *fs = ext2_of(tree->inode);
+    uint32_t depth = tree->depth;
+    const uint8_t *entry;
+    uint64_t block;
+    int status = entry_view(tree, at, &entry);
+
+    if (status != 0)
+        return status;
+    block = le32_get(entry + EXTENT_NODE) |
+            (uint64_t)le16_get(entry + EXTENT_NODE_HIGH) << 32;
+    if (!ext2_blocks_valid(fs, block, 1))
+        return -EUCLEAN;
+    tree->offset = block << fs->block_shift;
+    status = node_open(tree, fs->block_size);
+    if (status == 0 && tree->depth != depth - 1)
+        status = -EUCLEAN;
+    return status;
+}
+
+/* What a lowest entry says of our block. */
+static int leaf_read(struct tree *tree, uint32_t at, uint64_t max,
+                     uint64_t *block, uint32_t *count)
+{
+    uint64_t skip = tree->index - tree->from, start;
+    const uint8_t *entry;
+    uint32_t length;
+    int status = entry_view(tree, at, &entry);
+
+    if (status != 0)
+        return status;
+    length = le16_get(entry + EXTENT_LENGTH);
+    start = le32_get(entry + EXTENT_START) |
+            (uint64_t)le16_get(entry + EXTENT_START_HIGH) << 32;
+    *block = start + skip;
+    if (length > EXT4_EXTENT_LENGTH_MAX) { /* it reads as zeros */
+        length -= EXT4_EXTENT_LENGTH_MAX;
+        *block = 0;
+    }
+    if (length == 0 || length > tree->end - tree->from ||
+        !ext2_blocks_valid(ext2_of(tree->inode), start, length))
+        return -EUCLEAN;
+    if (skip < length) {
+        *count = (uint32_t)min_u64(length - skip, max);
+    } else { /* a hole up to the next one */
+        *block = 0;
+        *count = (uint32_t)min_u64(tree->end - tree->index, max);
+    }
+    return 0;
+}
+
+static int walk(struct tree *tree, uint64_t max, uint64_t *block,
+                uint32_t *count)
+{
+    int status = node_open(tree, EXT2_IN_INODE_SIZE);
+
+    if (status == 0 && tree->depth > EXT4_EXTENT_DEPTH_MAX)
+        status = -EUCLEAN;
+    while (status == 0) {
+        uint32_t at = 0;
+        int found = node_search(tree, &at);
+
+        if (found < 0)
+            return found;
+        if (found == 0) {
+            *block = 0;
+            *count = (uint32_t)min_u64(tree->end - tree->index, max);
+            return 0;
+        }
+        if (tree->depth == 0)
+            return leaf_read(tree, at, max, block, count);
+        status = descend(tree, at);
+    }
+    return status;
+}
+
+int ext4_map(struct inode *inode, uint64_t index, uint64_t max, uint64_t *block,
+             uint32_t *count)
+{
+    struct ext2_fs *fs = ext2_of(inode);
+    struct tree tree = {
+        .inode = inode, .index = (uint32_t)index, .end = UINT64_C(1) << 32};
+    int status;
+
+    if (index > UINT32_MAX)
+        return -EFBIG;
+    max = min_u64(max, UINT32_MAX);
+    ext2_view_begin(&tree.view, fs);
+    status = walk(&tree, max, block, count);
+    ext2_view_end(&tree.view);
+    if (status == -EUCLEAN)
+        return ext2_damaged(fs, inode->number, "extents", index);
+    return status;
+}

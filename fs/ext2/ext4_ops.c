@@ -1,0 +1,32 @@
+/* The file system ext4, for reading: ext2, with what is added to it. */
+#include "fs/ext2/ext4_internal.h"
+#include <torc/file_systems.h>
+#include <torc/memory.h>
+
+static void ext4_unmount(struct ext2_fs *fs)
+{
+    mem_free(fs->ext4_data);
+}
+
+static const struct ext4_ops ext4_ops = {
+    .super = ext4_super,
+    .group = ext4_group,
+    .inode = ext4_inode,
+    .map = ext4_map,
+    .dir_block = ext4_dir_block,
+    .data_init = ext4_data_init,
+    .lookup = ext4_inline_lookup,
+    .readdir = ext4_inline_next,
+    .unmount = ext4_unmount,
+};
+
+static int ext4_mount(struct mount *mount, const void *options)
+{
+    (void)options;
+    return ext2_mount_as(mount, &ext4_file_system, &ext4_ops);
+}
+
+const struct file_system ext4_file_system = {
+    .type = "ext4",
+    .mount = ext4_mount,
+};

@@ -1,0 +1,648 @@
+/*
+ * ext4 for reading: images by mke2fs and debugfs in the shapes that users have,
+ * compared with the tree they were made from; and each structure damaged.
+ */
+#include "fs/ext2/ext4_csum.h"
+#include "fs/ext2/ext4_internal.h"
+#include "kernel/file/vfs.h"
+#include "kernel/heap/heap.h"
+#include "kernel/lib/bytes.h"
+#include "tests/fakes/cmocka_all.h"
+#include "tests/fakes/console.h"
+#include "tests/fakes/ext2_image.h"
+#include "tests/fakes/machine.h"
+#include "tests/fakes/ramblk.h"
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <torc/file_systems.h>
+#include <unistd.h>
+
+static const struct file_system *const file_systems[] = {&ext4_file_system,
+                                                         NULL};
+static struct ramblk disk;
+static uint8_t *image;
+static size_t image_size;
+
+static int mount_image(void)
+{
+    machine_attach(64 << 20);
+    vfs_init(file_systems);
+    ramblk_init(&disk, image, image_size);
+    console_forget();
+    return file_mount(&disk.block.device, "/", "ext4");
+}
+
+static void unmount_image(void)
+{
+    assert_int_equal(file_unmount("/"), 0);
+    machine_detach();
+}
+
+/* ---- Comparing with the source tree -------------------------------------- */
+
+static size_t root_len;
+static unsigned compared;
+
+static void compare_contents(const char *path, const char *ours, off_t size)
+{
+    static char theirs_buf[65536], ours_buf[65536];
+    struct file *file;
+    FILE *theirs = fopen(path, "r");
+    off_t at = 0;
+
+    assert_int_equal(file_open(ours, FILE_READ, 0, &file), 0);
+    /* Of the very sparse ones the start and the end. */
+    while (at < size) {
+        size_t want = size - at < 65536 ? (size_t)(size - at) : 65536;
+
+        assert_int_equal(fseeko(theirs, at, SEEK_SET), 0);
+        assert_int_equal(fread(theirs_buf, 1, want, theirs), want);
+        assert_int_equal(
+            file_read_at(file, ours_buf, sizeof(ours_buf), (uint64_t)at), want);
+        assert_memory_equal(ours_buf, theirs_buf, want);
+        at += (off_t)want;
+        if (at >= (8 << 20) && size - at > (1 << 20))
+            at = size - (1 << 20) + 123;
+    }
+    assert_int_equal(
+        file_read_at(file, ours_buf, sizeof(ours_buf), (uint64_t)size), 0);
+    file_close(file);
+    fclose(theirs);
+}
+
+static int compare(const char *path, const struct stat *st, int flag,
+                   struct FTW *ftw)
+{
+    const char *ours = path[root_len] == '\0' ? "/" : path + root_len;
+    struct file_stat stat;
+    char link[2000], target[2000];
+
+    (void)flag;
+    if (ftw->level == 0)
+        return 0;
+    compared++;
+    if (file_stat(ours, false, &stat) != 0)
+        fail_msg("%s is not there", ours);
+    assert_int_equal(stat.mode, st->st_mode & 07777);
+    assert_int_equal(stat.mtime.s, st->st_mtime);
+    assert_int_equal(stat.uid, st->st_uid);
+    if (!S_ISDIR(st->st_mode))
+        assert_int_equal(stat.size_bytes, st->st_size);
+    if (stat.type == FILE_REGULAR) {
+        compare_contents(path, ours, st->st_size);
+    } else if (stat.type == FILE_SYMLINK) {
+        ssize_t len = readlink(path, target, sizeof(target));
+
+        assert_int_equal(file_read_link(ours, link, sizeof(link)), len);
+        assert_memory_equal(link, target, (size_t)len);
+    } else if (stat.type == FILE_DIRECTORY) {
+        struct dir_entry entry;
+        struct file *dir;
+        unsigned listed = 0;
+
+        assert_int_equal(file_open(ours, FILE_READ, 0, &dir), 0);
+        while (dir_read(dir, &entry) == 1)
+            listed++;
+        file_close(dir);
+        assert_true(listed >= 2);
+    }
+    return 0;
+}
+
+/* What is made, and then e2fsck makes of it; NULL: nothing. */
+static void compare_tree(const char *tree, const char *options,
+                         const char *fsck, unsigned kib)
+{
+    image = ext2_image(options, tree, kib, &image_size);
+    if (fsck != NULL)
+        ext2_fsck(image, image_size, fsck);
+    if (mount_image() != 0)
+        fail_msg("mke2fs %s: it is not mounted", options);
+    root_len = strlen(tree);
+    compared = 0;
+    nftw(tree, compare, 20, FTW_PHYS);
+    assert_true(compared > 10);
+    assert_false(console_has("damaged"));
+    vfs_check();
+    unmount_image();
+    free(image);
+}
+
+static void test_ext4_shapes(void **state)
+{
+    static const struct {
+        const char *options;
+        const char *fsck;
+        unsigned kib;
+    } rows[] = {
+        /* What mke2fs makes by itself. */
+        {"-t ext4 -b 1024", NULL, 30000},
+        {"-t ext4 -b 4096", NULL, 50000},
+        {"-t ext4 -b 1024", "-fyD", 30000},
+        {"-t ext4 -b 4096 -O ^64bit", NULL, 50000},
+        {"-t ext4 -b 1024 -O ^64bit,^metadata_csum,uninit_bg", NULL, 30000},
+        {"-t ext4 -b 1024 -O metadata_csum_seed", NULL, 30000},
+        {"-t ext4 -b 1024 -O ^extent,^64bit", NULL, 30000},
+        {"-t ext4 -b 1024 -O ^has_journal,sparse_super2", NULL, 30000},
+        {"-t ext4 -b 1024 -O meta_bg,^resize_inode -g 1024", NULL, 30000},
+        {"-t ext4 -b 1024 -I 1024 -O inline_data", NULL, 30000},
+        {"-t ext4 -b 4096 -O inline_data,large_dir,ea_inode,mmp", "-fyD",
+         50000},
+        {"-t ext4 -b 4096 -O bigalloc -C 16384", NULL, 80000},
+        {"-t ext4 -b 65536", NULL, 200000},
+        /* And those that ext2_file_system reads. */
+        {"-b 1024", NULL, 20000},
+        {"-r 0 -b 1024 -O none", NULL, 20000},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++)
+        compare_tree(ext2_tree(), rows[i].options, rows[i].fsck, rows[i].kib);
+}
+
+/* ---- Extents ------------------------------------------------------------- */
+
+/* Against CRC-32C of RFC 3720, B.4, and CRC-16/ARC. */
+static void test_ext4_checksums(void **state)
+{
+    uint8_t bytes[32];
+
+    (void)state;
+    memset(bytes, 0, 32);
+    assert_int_equal(~ext4_crc32c(UINT32_MAX, bytes, 32), 0x8a9136aa);
+    memset(bytes, 0xff, 32);
+    assert_int_equal(~ext4_crc32c(UINT32_MAX, bytes, 32), 0x62a8ab43);
+    for (unsigned i = 0; i < 32; i++)
+        bytes[i] = (uint8_t)i;
+    assert_int_equal(~ext4_crc32c(UINT32_MAX, bytes, 32), 0x46dd794e);
+    assert_int_equal(ext4_crc16(0, "123456789", 9), 0xbb3d);
+}
+
+/* A volume without checksums, and a file in it whose extents the test
+ * writes. */
+static struct inode *victim;
+
+static void victim_open(void)
+{
+    image = ext2_image("-t ext4 -b 1024 -O ^metadata_csum,^has_journal",
+                       ext2_small_tree(), 1024, &image_size);
+    assert_int_equal(mount_image(), 0);
+    assert_int_equal(vfs_walk("/file", true, &victim), 0);
+    assert_true(ext2_has_extents(victim));
+}
+
+static void victim_close(void)
+{
+    inode_put(victim);
+    unmount_image();
+    free(image);
+}
+
+static void node_put(uint8_t *node, unsigned entries, unsigned max,
+                     unsigned depth)
+{
+    le16_put(node, EXT4_EXTENT_MAGIC);
+    le16_put(node + 2, (uint16_t)entries);
+    le16_put(node + 4, (uint16_t)max);
+    le16_put(node + 6, (uint16_t)depth);
+}
+
+static void extent_put(uint8_t *node, unsigned at, uint32_t begin,
+                       unsigned length, uint64_t start)
+{
+    uint8_t *entry = node + 12 + (size_t)12 * at;
+
+    le32_put(entry, begin);
+    le16_put(entry + 4, (uint16_t)length);
+    le16_put(entry + 6, (uint16_t)(start >> 32));
+    le32_put(entry + 8, (uint32_t)start);
+}
+
+static void link_put(uint8_t *node, unsigned at, uint32_t begin, uint64_t block)
+{
+    uint8_t *entry = node + 12 + (size_t)12 * at;
+
+    le32_put(entry, begin);
+    le32_put(entry + 4, (uint32_t)block);
+    le16_put(entry + 8, (uint16_t)(block >> 32));
+}
+
+static void test_extents_in_the_inode(void **state)
+{
+    static const struct {
+        const char *name;
+        uint64_t index, max;
+        int status;
+        uint64_t block;
+        uint32_t count;
+    } rows[] = {
+        {"a hole before the first", 0, 100, 0, 0, 5},
+        {"the first", 5, 100, 0, 500, 3},
+        {"cut", 5, 2, 0, 500, 2},
+        {"its last", 7, 100, 0, 502, 1},
+        {"a hole between", 8, 100, 0, 0, 2},
+        {"not written", 10, 100, 0, 0, 4},
+        {"behind it", 14, 100, 0, 600, 32},
+        {"the last block", 45, 100, 0, 631, 1},
+        {"a hole behind all", 46, 100, 0, 0, 100},
+        {"the last there is", UINT32_MAX, 100, 0, 0, 1},
+        {"beyond", UINT64_C(1) << 32, 100, -EFBIG, 7, 7},
+        {"far beyond", UINT64_MAX, 100, -EFBIG, 7, 7},
+    };
+    uint8_t *node;
+
+    (void)state;
+    victim_open();
+    node = ext2_inode_of(victim)->in_inode;
+    node_put(node, 3, 4, 0);
+    extent_put(node, 0, 5, 3, 500);
+    extent_put(node, 1, 10, 0x8000 + 4, 520);
+    extent_put(node, 2, 14, 32, 600);
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        uint64_t block = 7;
+        uint32_t count = 7;
+
+        ROW(rows[i].name, ext2_bmap(victim, rows[i].index, rows[i].max, &block,
+                                    &count) == rows[i].status);
+        ROW(rows[i].name, block == rows[i].block);
+        ROW(rows[i].name, count == rows[i].count);
+    }
+    victim_close();
+}
+
+/* A tree of `depth` levels of nodes below the root, in the blocks from 900 on;
+ * each leads to the next one at file block 100, and the root to a wrong place at
+ * 1000. */
+static void tree_put(uint8_t *node, unsigned depth)
+{
+    node_put(node, depth == 0 ? 1 : 2, 4, depth);
+    link_put(node, 0, 100, 900);
+    link_put(node, 1, 1000, 1);
+    for (unsigned level = 1; level <= depth; level++) {
+        node = image + (size_t)1024 * (899 + level);
+        memset(node, 0, 1024);
+        node_put(node, 1, 84, depth - level);
+        link_put(node, 0, 100, 900 + level);
+    }
+    extent_put(node, 0, 110, 7, 510);
+}
+
+static void test_extents_in_a_tree(void **state)
+{
+    uint64_t block;
+    uint32_t count;
+
+    (void)state;
+    for (unsigned depth = 1; depth <= 6; depth++) {
+        victim_open();
+        tree_put(ext2_inode_of(victim)->in_inode, depth);
+        if (depth == 6) {
+            assert_int_equal(ext2_bmap(victim, 112, 99, &block, &count),
+                             -EUCLEAN);
+            victim_close();
+            break;
+        }
+        assert_int_equal(ext2_bmap(victim, 112, 99, &block, &count), 0);
+        assert_int_equal(block, 512);
+        assert_int_equal(count, 5);
+        assert_int_equal(ext2_bmap(victim, 105, 99, &block, &count), 0);
+        assert_int_equal(block, 0);
+        assert_int_equal(count, 5);
+        assert_int_equal(ext2_bmap(victim, 120, 9999, &block, &count), 0);
+        assert_int_equal(block, 0);
+        assert_int_equal(count, 880);
+        assert_int_equal(ext2_bmap(victim, 99, 9999, &block, &count), 0);
+        assert_int_equal(block, 0);
+        assert_int_equal(count, 1);
+        assert_int_equal(ext2_bmap(victim, 1000, 1, &block, &count), -EUCLEAN);
+        assert_true(console_has("damaged extents (1000); run e2fsck"));
+        victim_close();
+    }
+}
+
+static void test_extents_damaged(void **state)
+{
+    static const struct {
+        const char *name;
+        unsigned node; /* 0: in the inode; n: block 899 + n */
+        unsigned at;
+        unsigned bytes;
+        uint32_t value;
+        int status;
+    } rows[] = {
+        {"intact", 0, 0, 2, 0xf30a, 0},
+        {"magic", 0, 0, 2, 0xf30b, -EUCLEAN},
+        {"more than there is room", 0, 4, 2, 5, -EUCLEAN},
+        {"more entries than the most", 0, 2, 2, 5, -EUCLEAN},
+        {"one level more", 0, 6, 2, 3, -EUCLEAN},
+        {"one level less", 0, 6, 2, 1, -EUCLEAN},
+        {"depth all ones", 0, 6, 2, 0xffff, -EUCLEAN},
+        {"to the superblock", 0, 16, 4, 1, -EUCLEAN},
+        {"past the volume", 0, 16, 4, 1024, -EUCLEAN},
+        {"far past it", 0, 20, 2, 1, -EUCLEAN},
+        {"magic of a node", 1, 0, 2, 0, -EUCLEAN},
+        {"room of a node", 1, 4, 2, 85, -EUCLEAN},
+        {"entries of a node", 1, 2, 2, 85, -EUCLEAN},
+        {"a node that leads to itself", 1, 16, 4, 900, -EUCLEAN},
+        {"it begins too early", 1, 12, 4, 99, -EUCLEAN},
+        {"it begins where the next does", 1, 12, 4, 1000, -EUCLEAN},
+        {"magic of a leaf", 2, 0, 2, 0, -EUCLEAN},
+        {"no entry: a hole", 2, 2, 2, 0, 0},
+        {"depth of a leaf", 2, 6, 2, 1, -EUCLEAN},
+        {"an extent too early", 2, 12, 4, 99, -EUCLEAN},
+        {"of no length", 2, 16, 2, 0, -EUCLEAN},
+        {"as long as can be", 2, 16, 2, 890, -EUCLEAN}, /* not in the volume */
+        {"into the next one", 2, 16, 2, 891, -EUCLEAN},
+        {"to the last block", 2, 20, 4, 1017, 0},
+        {"past the last block", 2, 20, 4, 1018, -EUCLEAN},
+        {"in the superblock", 2, 20, 4, 1, -EUCLEAN},
+        {"far away", 2, 18, 2, 1, -EUCLEAN},
+        {"not written, far away", 2, 16, 4, 0x18007, -EUCLEAN},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        uint64_t block;
+        uint32_t count;
+        uint8_t *node;
+
+        victim_open();
+        node = ext2_inode_of(victim)->in_inode;
+        tree_put(node, 2);
+        if (rows[i].node != 0)
+            node = image + (size_t)1024 * (899 + rows[i].node);
+        for (unsigned k = 0; k < rows[i].bytes; k++)
+            node[rows[i].at + k] = (uint8_t)(rows[i].value >> 8 * k);
+        ROW(rows[i].name,
+            ext2_bmap(victim, 112, 1, &block, &count) == rows[i].status);
+        ROW(rows[i].name,
+            console_has("damaged extents") == (rows[i].status != 0));
+        victim_close();
+    }
+}
+
+/* ---- Content in inodes --------------------------------------------------- */
+
+/* How many entries a directory has, or the error; and whether it has them all
+ * by name. */
+static int list(const char *path)
+{
+    struct dir_entry entry;
+    struct file_stat stat;
+    struct file *dir;
+    char child[400];
+    int status, count = 0;
+
+    if (file_open(path, FILE_READ, 0, &dir) != 0)
+        return -ENOENT;
+    while ((status = dir_read(dir, &entry)) == 1) {
+        snprintf(child, sizeof(child), "%s/%s", path, entry.name);
+        if (file_stat(child, false, &stat) == 0)
+            count++;
+    }
+    file_close(dir);
+    return status != 0 ? status : count;
+}
+
+/* Two entries more, in the attribute of a directory: links to the first one. */
+static void more_entries(uint8_t *raw)
+{
+    uint8_t *value = raw + 164 + 100;
+
+    assert_int_equal(le32_get(raw + 160), 0xea020000);
+    assert_int_equal(le32_get(raw + 32) & 0x10000000, 0x10000000);
+    le16_put(raw + 164 + 2, 100);
+    le32_put(raw + 164 + 8, 36);
+    le32_put(raw + 4, 60 + 36);
+    memcpy(value, raw + 44, 4);
+    le16_put(value + 4, 16);
+    memcpy(value + 6, "\5\1three", 7);
+    memcpy(value + 16, raw + 44, 4);
+    le16_put(value + 20, 20);
+    memcpy(value + 22, "\4\1four", 6);
+}
+
+static void test_inline_data(void **state)
+{
+    static const struct {
+        const char *name;
+        unsigned at; /* in the inode of /d */
+        unsigned bytes;
+        uint32_t value;
+        int listed; /* of /d */
+    } rows[] = {
+        {"intact", 26, 2, 2, 6},
+        {"a parent that is not", 40, 4, 9999, -ENOENT},
+        {"no parent", 40, 4, 0, -ENOENT},
+        {"unused entry", 44, 4, 0, 5},
+        {"entry of no length", 48, 2, 0, -EUCLEAN},
+        {"entry past the end", 48, 2, 60, -EUCLEAN},
+        {"a name with a NUL", 52, 1, 0, -EUCLEAN},
+        {"size of no entry", 4, 4, 4, 2},
+        {"size too large", 4, 4, 2000, -ENOENT},
+        {"no attributes", 160, 4, 0, -ENOENT},
+        {"another attribute", 160 + 4 + 16, 1, 'x', -ENOENT},
+        {"of another prefix", 160 + 4 + 1, 1, 1, -ENOENT},
+        {"value past the end", 160 + 4 + 2, 2, 1024, -ENOENT},
+        {"value too large", 160 + 4 + 8, 4, UINT32_MAX, -ENOENT},
+        {"value in an inode", 160 + 4 + 4, 4, 12, -ENOENT},
+        {"and extents", 32, 4, 0x10080000, -ENOENT},
+        {"size of the inode", 128, 2, 900, -ENOENT},
+    };
+    char tree[] = "/tmp/torc_inline_XXXXXX", command[300];
+    struct file_stat stat;
+    uint8_t *good;
+    size_t offset;
+
+    (void)state;
+    assert_non_null(mkdtemp(tree));
+    snprintf(command, sizeof(command),
+             "cd %s && mkdir d && head -c 50 /etc/passwd >d/one && "
+             "head -c 200 /etc/passwd >d/two",
+             tree);
+    assert_int_equal(system(command), 0);
+    image = ext2_image("-t ext4 -b 1024 -I 512 -O "
+                       "inline_data,^metadata_csum,^has_journal",
+                       tree, 1024, &image_size);
+    snprintf(command, sizeof(command), "rm -rf %s", tree);
+    assert_int_equal(system(command), 0);
+    /* Where it is before it is changed: debugfs would look at the damage. */
+    offset =
+        ext2_inode_offset(image, ext2_inode_of_path(image, image_size, "/d"));
+    more_entries(image + offset);
+    good = malloc(image_size);
+    memcpy(good, image, image_size);
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        memcpy(image, good, image_size);
+        for (unsigned k = 0; k < rows[i].bytes; k++)
+            image[offset + rows[i].at + k] = (uint8_t)(rows[i].value >> 8 * k);
+        assert_int_equal(mount_image(), 0);
+        ROW(rows[i].name, list("/d") == rows[i].listed);
+        if (i == 0) {
+            assert_int_equal(file_stat("/d/none", false, &stat), -ENOENT);
+            assert_int_equal(file_stat("/d/three", false, &stat), 0);
+            assert_int_equal(stat.size_bytes, 50);
+            assert_int_equal(stat.blocks, 0);
+        }
+        unmount_image();
+    }
+    free(good);
+    free(image);
+}
+
+/* ---- Checksums ----------------------------------------------------------- */
+
+/* Every byte that a checksum is over matters: one bit changed is damage. */
+static void test_ext4_checksums_are_looked_at(void **state)
+{
+    struct ext2_walk walk;
+    uint8_t *good;
+    unsigned damaged = 0, tried = 0;
+
+    (void)state;
+    image = ext2_image("-t ext4 -b 1024 -O ^has_journal,^resize_inode",
+                       ext2_tree(), 30000, &image_size);
+    ext2_fsck(image, image_size, "-fyD");
+    good = malloc(image_size);
+    memcpy(good, image, image_size);
+    /* The descriptors; and the inodes of the root and of the first files. */
+    for (unsigned row = 0; row < 40; row++) {
+        size_t desc = 2048 + row % 4 * 64 + row;
+        size_t inode = ext2_inode_offset(good, row < 20 ? 2 : 12 + row % 7);
+        size_t at = row % 2 ? desc : inode + 3 * row;
+        int status;
+
+        if (row % 2 && row > 16)
+            continue;
+        memcpy(image, good, image_size);
+        image[at] ^= 0x10;
+        status = mount_image();
+        if (status == 0) {
+            ext2_walk_all(&walk);
+            status = walk.first_error;
+            unmount_image();
+        } else {
+            machine_detach();
+        }
+        tried++;
+        damaged += status == -EUCLEAN;
+    }
+    assert_int_equal(damaged, tried);
+    /* The superblock: bytes that nothing else looks at. */
+    for (unsigned at = 120; at < 1024; at += 60) {
+        memcpy(image, good, image_size);
+        image[1024 + at] ^= 0x10;
+        assert_int_equal(mount_image(), -EUCLEAN);
+        assert_true(console_has("damaged volume: checksum of the superblock"));
+        machine_detach();
+    }
+    free(good);
+    free(image);
+}
+
+/* ---- Failing on the way -------------------------------------------------- */
+
+static void sweep_image(void)
+{
+    image = ext2_image("-t ext4 -b 1024 -I 256 -O inline_data,^has_journal",
+                       ext2_small_tree(), 1024, &image_size);
+}
+
+/* What the CPU makes once is there. */
+static void warm_up(void)
+{
+    struct ext2_walk walk;
+
+    assert_int_equal(mount_image(), 0);
+    ext2_walk_all(&walk);
+    assert_int_equal(walk.errors, 0);
+    assert_int_equal(file_unmount("/"), 0);
+}
+
+/* From the n-th request on the disk is gone: somebody must hear of it. */
+static void test_ext4_io_error_sweep(void **state)
+{
+    unsigned n = 1;
+
+    (void)state;
+    sweep_image();
+    for (;; n++) {
+        struct mem_stats before, after;
+        struct ext2_walk walk = {.errors = 0};
+        int status;
+
+        warm_up();
+        mem_get_stats(&before);
+        disk.fail_from = n;
+        status = file_mount(&disk.block.device, "/", NULL);
+        if (status == 0) {
+            ext2_walk_all(&walk);
+            assert_int_equal(file_unmount("/"), 0);
+        }
+        mem_get_stats(&after);
+        assert_int_equal(before.block_count, after.block_count);
+        machine_detach();
+        if (disk.failures == 0)
+            break;
+        assert_int_equal(status != 0 ? status : walk.first_error, -EIO);
+        assert_false(console_has("damaged"));
+    }
+    assert_true(n > 8);
+    free(image);
+}
+
+static void test_ext4_out_of_memory_sweep(void **state)
+{
+    uint64_t n = 1;
+
+    (void)state;
+    sweep_image();
+    warm_up();
+    for (;; n++) {
+        struct mem_stats before, after;
+        struct ext2_walk walk = {.errors = 0};
+        bool failed;
+        int status;
+
+        mem_get_stats(&before);
+        heap_fail(n);
+        status = file_mount(&disk.block.device, "/", NULL);
+        if (status == 0)
+            ext2_walk_all(&walk);
+        failed = heap_failed();
+        heap_fail(0);
+        if (status == 0)
+            assert_int_equal(file_unmount("/"), 0);
+        mem_get_stats(&after);
+        assert_int_equal(before.block_count, after.block_count);
+        if (!failed)
+            break;
+        if (status != 0)
+            assert_int_equal(status, -ENOMEM);
+        else if (walk.errors > 0)
+            assert_int_equal(walk.first_error, -ENOMEM);
+    }
+    assert_true(n > 20);
+    machine_detach();
+    free(image);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_ext4_checksums),
+        cmocka_unit_test(test_ext4_shapes),
+        cmocka_unit_test(test_extents_in_the_inode),
+        cmocka_unit_test(test_extents_in_a_tree),
+        cmocka_unit_test(test_extents_damaged),
+        cmocka_unit_test(test_inline_data),
+        cmocka_unit_test(test_ext4_io_error_sweep),
+        cmocka_unit_test(test_ext4_out_of_memory_sweep),
+        cmocka_unit_test(test_ext4_checksums_are_looked_at),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
