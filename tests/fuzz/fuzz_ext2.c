@@ -40,8 +40,8 @@ enum {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 
-static const struct file_system *const file_systems[] = {&ext2_file_system,
-                                                         NULL};
+static const struct file_system *const file_systems[] = {
+    &ext2_file_system, &ext4_file_system, NULL};
 
 /* What mke2fs is told; everything that the format allows and we read. */
 static struct {
@@ -59,7 +59,24 @@ static struct {
     {"-b 1024 -N 80 -O ^filetype,^dir_index,^sparse_super,^resize_inode", 300,
      NULL, 0},
     {"-b 8192 -N 80 -O ^resize_inode", 2400, NULL, 0},
+    /* ext4, mostly without checksums, which no patch would pass. */
+    {"-t ext4 -b 1024 -N 80 -O ^metadata_csum,^has_journal", 300, NULL, 0},
+    {"-t ext4 -b 1024 -N 80 -I 512 -O inline_data,^metadata_csum,^has_journal",
+     300, NULL, 0},
+    {"-t ext4 -b 4096 -N 80 -O ^metadata_csum,uninit_bg,^64bit,^has_journal",
+     800, NULL, 0},
+    {"-t ext4 -b 1024 -N 80 -O inline_data,^has_journal", 300, NULL, 0},
+    {"-t ext4 -b 1024 -N 160 -O ^metadata_csum,^has_journal,large_dir", 600,
+     NULL, 0},
 };
+
+/* Of the shape that is mounted. */
+static const char *type = "ext2";
+
+static void shape_is(unsigned shape)
+{
+    type = strstr(shapes[shape].options, "-t ext4") != NULL ? "ext4" : "ext2";
+}
 
 static struct ramblk disk;
 static uint8_t *work;
@@ -216,7 +233,7 @@ static int mount_and_check(void)
     int status;
 
     mem_get_stats(&before);
-    status = file_mount(&disk.block.device, "/", NULL);
+    status = file_mount(&disk.block.device, "/", type);
     if (status == 0) {
         vfs_check();
         entries = 0;
@@ -238,7 +255,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++) {
         shapes[i].image = ext2_image(shapes[i].options, ext2_fuzz_tree(),
                                      shapes[i].kib, &shapes[i].size);
-        if (i == 0) /* with an index */
+        /* With an index. */
+        if (strstr(shapes[i].options, "-N 160") != NULL)
             ext2_fsck(shapes[i].image, shapes[i].size, "-fyD");
         if (shapes[i].size > largest)
             largest = shapes[i].size;
@@ -251,7 +269,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++) {
         memcpy(work, shapes[i].image, shapes[i].size);
         disk.block.sectors = shapes[i].size / BLOCK_SECTOR_SIZE;
-        must(file_mount(&disk.block.device, "/", NULL) == 0);
+        shape_is((unsigned)i);
+        must(file_mount(&disk.block.device, "/", type) == 0);
         entries = 0;
         path_check("", 0); /* makes what is made once for all files */
         must(file_unmount("/") == 0);
@@ -282,12 +301,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     if (size > 3 && memcmp(data, "RAW", 3) == 0) {
         size = size - 3 < RAW_MAX ? size - 3 : RAW_MAX;
+        type = "ext4";
         memset(work, 0, RAW_MAX);
         memcpy(work, data + 3, size);
         disk.block.sectors = RAW_MAX / BLOCK_SECTOR_SIZE;
     } else {
         unsigned i = data[0] % (sizeof(shapes) / sizeof(shapes[0]));
 
+        shape_is(i);
         memcpy(work, shapes[i].image, shapes[i].size);
         patch(data + 1, size - 1, shapes[i].size);
         disk.block.sectors = shapes[i].size / BLOCK_SECTOR_SIZE;
