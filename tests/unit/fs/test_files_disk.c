@@ -321,6 +321,12 @@ static void test_truncate_fails(void **state)
     struct file_stat stat;
 
     (void)state;
+    /* A write behind the end sets the size first. */
+    disk.fail_from = 1;
+    assert_int_equal(file_write_at(file, "x", 1, F_SIZE + 5000), -EIO);
+    disk.fail_from = 0;
+    assert_int_equal(file_fstat(file, &stat), 0);
+    assert_int_equal(stat.size_bytes, F_SIZE);
     truncate_status = -EIO;
     assert_int_equal(file_truncate(file, 4096), -EIO);
     truncate_status = 0;
