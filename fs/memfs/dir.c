@@ -269,8 +269,9 @@ void memfs_dir_check(const struct memfs_inode *dir)
     hash_check(&dir->names);
     list_for_each (node, &dir->entries) {
         const struct memfs_entry *entry = in_order(node);
-        const struct name name = {entry->name, entry->len,
-                                  hash_bytes(entry->name, entry->len)};
+        const struct name name = {
+            entry->name, entry->len,
+            hash_bytes(&dir->inode.mount->name_key, entry->name, entry->len)};
 
         assert(entry->cookie > before);
         assert(entry_find(dir, &name) == entry);

@@ -104,8 +104,8 @@ static int64_t put_name(const struct inode *inode, struct inode *dir, char *at,
  * in, held: over the edge of its mount. */
 static int step_out(struct inode **inode, struct inode **child)
 {
-    const struct name up = name_up();
     struct inode *at = *inode;
+    struct name up;
 
     while (at == at->mount->root && at->mount->covered != NULL) {
         inode_hold(at->mount->covered);
@@ -114,6 +114,7 @@ static int step_out(struct inode **inode, struct inode **child)
         at = *inode;
     }
     *child = at;
+    up = name_up(at);
     return at == at->mount->root ? 1 : vfs_lookup(at, &up, inode);
 }
 

@@ -4,7 +4,9 @@
  */
 #include "kernel/file/vfs_internal.h"
 #include <torc/assert.h>
+#include <torc/log.h>
 #include <torc/memory.h>
+#include <torc/random.h>
 #include <torc/string.h>
 
 static struct dentry *dentry_of(struct hash_node *node)
@@ -12,8 +14,19 @@ static struct dentry *dentry_of(struct hash_node *node)
     return container_of(node, struct dentry, node);
 }
 
+static struct hash_key key_draw(void)
+{
+    uint64_t random[2];
+
+    if (random_bytes(random, sizeof(random)) != 0)
+        log_warn("mount: this machine has no random numbers: which names "
+                 "collide can be guessed");
+    return hash_key(random);
+}
+
 int dentries_init(struct mount *mount)
 {
+    mount->name_key = key_draw();
     list_init(&mount->dentry_clock);
     return hash_init(&mount->dentries);
 }
@@ -130,8 +143,9 @@ void dentries_shrink(struct mount *mount, unsigned keep)
 static void dentry_check(struct hash_node *node, void *arg)
 {
     const struct dentry *dentry = dentry_of(node);
-    const struct name name = {dentry->name, dentry->len,
-                              hash_bytes(dentry->name, dentry->len)};
+    const struct name name = {
+        dentry->name, dentry->len,
+        hash_bytes(&dentry->dir->mount->name_key, dentry->name, dentry->len)};
     const struct mount *mount = arg;
 
     assert(dentry->dir->mount == mount);

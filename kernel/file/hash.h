@@ -59,19 +59,57 @@ static inline uint32_t hash_number(uint64_t number)
     return (uint32_t)(number * UINT64_C(0x9e3779b97f4a7c15) >> 32);
 }
 
-/* Add a byte of a name to its hash, which begins with 0. */
-static inline uint32_t hash_byte(uint32_t hash, char byte)
+/* ---- Names --------------------------------------------------------------- */
+
+/*
+ * Names come from whoever asks for a file, so which of them share a chain must
+ * not be known outside: hashes of names have a key. A name is a polynomial over
+ * the numbers modulo the prime 2^31-1, its bytes the coefficients, and its hash
+ * is the value at a secret point (Carter and Wegman, Universal classes of hash
+ * functions, 1979). Modulo a power of two there would be names that collide at
+ * every point. The value is spread by multiplication with a secret odd number
+ * (Dietzfelbinger, Hagerup, Katajainen, Penttonen, A reliable randomized
+ * algorithm for the closest-pair problem, 1997). Of two names that were chosen
+ * without the key, the chance to share one of 2^m chains is about 2 in 2^m.
+ */
+struct hash_key {
+    uint64_t point;  /* 1 .. HASH_POINT_MAX */
+    uint64_t spread; /* odd */
+};
+
+enum {
+    HASH_PRIME = 0x7fffffff,
+    HASH_POINT_MAX = 1 << 30, /* so that hash_byte() need not reduce fully */
+};
+
+/* A key from 16 random bytes. */
+static inline struct hash_key hash_key(const uint64_t random[2])
 {
-    return (hash + (unsigned char)byte) * UINT32_C(0x9e3779b1);
+    return (struct hash_key){random[0] % HASH_POINT_MAX + 1, random[1] | 1};
 }
 
-static inline uint32_t hash_bytes(const char *text, size_t len)
+/* Add a byte of a name to its value, which begins with 0; it stays below 2^33.
+ */
+static inline uint64_t hash_byte(uint64_t point, uint64_t value, char byte)
 {
-    uint32_t hash = 0;
+    value = (value + (unsigned char)byte) * point;
+    return (value & HASH_PRIME) + (value >> 31);
+}
+
+/* The hash of a name with that value: its low bits depend on all of it. */
+static inline uint32_t hash_value(const struct hash_key *key, uint64_t value)
+{
+    return (uint32_t)(value * key->spread >> 32);
+}
+
+static inline uint32_t hash_bytes(const struct hash_key *key, const char *text,
+                                  size_t len)
+{
+    uint64_t value = 0;
 
     for (size_t i = 0; i < len; i++)
-        hash = hash_byte(hash, text[i]);
-    return hash;
+        value = hash_byte(key->point, value, text[i]);
+    return hash_value(key, value);
 }
 
 #endif

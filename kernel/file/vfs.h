@@ -39,7 +39,7 @@ struct mount;
 struct name {
     const char *text; /* no NUL behind it */
     uint32_t len;     /* 1 .. FILE_NAME_MAX, of bytes but '/' and NUL */
-    uint32_t hash;    /* hash_bytes() */
+    uint32_t hash;    /* hash_bytes(), with the key of the mount */
 };
 
 /* What a new inode is to be. */
@@ -210,6 +210,7 @@ struct mount {
     unsigned cached_max; /* unused inodes, and dentries, at most */
 
     /* dentry.c */
+    struct hash_key name_key; /* constant */
     struct hash_table dentries;
     struct list dentry_clock; /* all, in the order they are looked at */
 };
@@ -302,9 +303,10 @@ must_check int vfs_walk(const char *path, bool follow, struct inode **out);
 must_check int vfs_lookup(struct inode *dir, const struct name *name,
                           struct inode **out);
 
-/* A name of `len` bytes at `text`. Returns 0, -ENOENT (it is empty),
- * -ENAMETOOLONG, -EINVAL (a byte that no name has). */
-must_check int name_init(struct name *name, const char *text, size_t len);
+/* A name of `len` bytes at `text`, of a directory on `mount`. Returns 0, -ENOENT
+ * (it is empty), -ENAMETOOLONG, -EINVAL (a byte that no name has). */
+must_check int name_init(struct name *name, const struct mount *mount,
+                         const char *text, size_t len);
 
 /* ---- Names that change (vfs_create.c, vfs_remove.c, vfs_rename.c) -------- */
 

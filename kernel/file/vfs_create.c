@@ -5,7 +5,8 @@
 
 enum { MODE_SETGID = 02000 };
 
-int name_init(struct name *name, const char *text, size_t len)
+int name_init(struct name *name, const struct mount *mount, const char *text,
+              size_t len)
 {
     if (len == 0)
         return -ENOENT;
@@ -15,7 +16,8 @@ int name_init(struct name *name, const char *text, size_t len)
         if (text[i] == '/' || text[i] == '\0')
             return -EINVAL;
     }
-    *name = (struct name){text, (uint32_t)len, hash_bytes(text, len)};
+    *name = (struct name){text, (uint32_t)len,
+                          hash_bytes(&mount->name_key, text, len)};
     return 0;
 }
 

@@ -41,9 +41,9 @@ void inodes_check(const struct mount *mount);
 /* ---- Names --------------------------------------------------------------- */
 
 /* What leads from a directory to its parent. */
-static inline struct name name_up(void)
+static inline struct name name_up(const struct inode *dir)
 {
-    return (struct name){"..", 2, hash_bytes("..", 2)};
+    return (struct name){"..", 2, hash_bytes(&dir->mount->name_key, "..", 2)};
 }
 
 /* Whether it is "." or "..". */

@@ -23,7 +23,7 @@ struct renaming {
 /* One step up, from an inode that is held to its parent, held. */
 static int climb(struct inode *dir, struct inode **out)
 {
-    const struct name up = name_up();
+    const struct name up = name_up(dir);
 
     return vfs_lookup(dir, &up, out);
 }
@@ -174,7 +174,7 @@ static int check_replaced(const struct rename *rename)
 /* A directory has another parent. */
 static void forget_parent(struct inode *inode)
 {
-    const struct name up = name_up();
+    const struct name up = name_up(inode);
 
     if (inode->type == FILE_DIRECTORY)
         dentry_forget(inode, &up);

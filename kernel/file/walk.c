@@ -116,9 +116,9 @@ static bool is_end(const char *rest)
  * that it is mounted on. */
 static int step_up(struct walk *walk)
 {
-    const struct name up = name_up();
     struct dentry *dentry;
     struct inode *parent;
+    struct name up;
     int status;
 
     while (walk->at == walk->at->mount->root) {
@@ -126,6 +126,7 @@ static int step_up(struct walk *walk)
             return 0; /* the root is its own parent */
         walk_to(walk, walk->at->mount->covered);
     }
+    up = name_up(walk->at);
     dentry = dentry_find(walk->at, &up);
     if (dentry != NULL && dentry->inode != NULL) {
         walk_to(walk, dentry->inode);
@@ -187,18 +188,20 @@ static int step_name(struct walk *walk, const struct name *name, bool follow)
  */
 static int next_name(struct walk *walk, struct name *name)
 {
+    const struct hash_key *key = &walk->at->mount->name_key;
     const char *at = walk->rest;
-    uint32_t hash = 0;
+    uint64_t point = key->point;
+    uint64_t value = 0;
 
     while (*at == '/')
         at++;
     name->text = at;
     for (; *at != '/' && *at != '\0'; at++)
-        hash = hash_byte(hash, *at);
+        value = hash_byte(point, value, *at);
     if (at >= walk->limit)
         return -ENAMETOOLONG;
     name->len = (uint32_t)(at - name->text);
-    name->hash = hash;
+    name->hash = hash_value(key, value);
     if (at == walk->rest)
         return 0;
     if (walk->at->type != FILE_DIRECTORY)

@@ -439,8 +439,8 @@ static void test_wrong_types(void **state)
     char buf[8];
 
     (void)state;
-    assert_int_equal(name_init(&name, "n", 1), 0);
     assert_int_equal(vfs_walk("/", true, &root), 0);
+    assert_int_equal(name_init(&name, root->mount, "n", 1), 0);
     assert_int_equal(vfs_walk("/f", true, &f), 0);
     assert_int_equal(vfs_lookup(f, &name, &out), -ENOTDIR);
     assert_int_equal(vfs_create(f, &name, &what, &out), -ENOTDIR);

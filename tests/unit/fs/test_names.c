@@ -492,14 +492,16 @@ static void test_name_init(void **state)
     struct name name;
 
     (void)state;
+    build();
     memset(many, 'x', sizeof(many));
-    assert_int_equal(name_init(&name, bytes, 0), -ENOENT);
-    assert_int_equal(name_init(&name, bytes, 1), 0);
-    assert_int_equal(name_init(&name, bytes, 2), -EINVAL);
-    assert_int_equal(name_init(&name, bytes + 2, 3), -EINVAL);
-    assert_int_equal(name_init(&name, many, 255), 0);
+    assert_int_equal(name_init(&name, root_mount(), bytes, 0), -ENOENT);
+    assert_int_equal(name_init(&name, root_mount(), bytes, 1), 0);
+    assert_int_equal(name_init(&name, root_mount(), bytes, 2), -EINVAL);
+    assert_int_equal(name_init(&name, root_mount(), bytes + 2, 3), -EINVAL);
+    assert_int_equal(name_init(&name, root_mount(), many, 255), 0);
     assert_int_equal(name.len, 255);
-    assert_int_equal(name_init(&name, many, 256), -ENAMETOOLONG);
+    assert_int_equal(name_init(&name, root_mount(), many, 256), -ENAMETOOLONG);
+    unbuild();
 }
 
 static void test_inode_limit(void **state)
@@ -557,7 +559,7 @@ static void test_removed_directory(void **state)
 
     (void)state;
     build();
-    assert_int_equal(name_init(&name, "n", 1), 0);
+    assert_int_equal(name_init(&name, root_mount(), "n", 1), 0);
     assert_int_equal(file_open("/e", FILE_READ, 0, &file), 0);
     assert_int_equal(vfs_walk("/e", true, &dir), 0);
     assert_int_equal(file_rmdir("/e"), 0);
@@ -571,7 +573,7 @@ static void test_removed_directory(void **state)
     assert_int_equal(vfs_link(child, dir, &name), -ENOENT);
     inode_put(child);
     assert_int_equal(vfs_walk("/d", true, &child), 0);
-    assert_int_equal(name_init(&name, "f", 1), 0);
+    assert_int_equal(name_init(&name, root_mount(), "f", 1), 0);
     assert_int_equal(vfs_rename(child, &name, dir, &name, 0), -ENOENT);
     inode_put(child);
     assert_int_equal(dir_read(file, &entry), 0);
