@@ -150,6 +150,15 @@ enum file_seek {
 int64_t file_seek(struct file *file, int64_t offset, enum file_seek whence);
 
 /*
+ * Write what the file holds, and wait until the device has it for good; what it
+ * is, too, but with file_data_sync() only as far as the data need it. An error
+ * of a write that has come since is told once to each open file. Return 0,
+ * -EIO, -ENOSPC.
+ */
+must_check int file_sync(struct file *file);
+must_check int file_data_sync(struct file *file);
+
+/*
  * Keep room for bytes that are in a hole or behind the end, where the file
  * grows; or make a hole of what there is. Returns 0, -EBADF, -EINVAL (flags;
  * `len` is 0), -ENOTSUP (the file system cannot), or as file_write().

@@ -11,6 +11,8 @@ void file_fill(struct file *file, struct inode *inode, unsigned flags)
     file->flags = flags;
     file->offset = 0;
     file->readahead = (struct readahead){.next = 0};
+    file->error_seen =
+        inode->type == FILE_REGULAR ? mapping_error_seen(&inode->pages) : 0;
     if ((flags & FILE_WRITE) != 0)
         inode->mount->writers++;
 }

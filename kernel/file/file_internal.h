@@ -13,6 +13,7 @@ struct file {
     /* owner CPU only: */
     uint64_t offset; /* bytes; of a directory: the cursor of vfs_readdir() */
     struct readahead readahead;
+    uint32_t error_seen; /* of the inode's pages: mapping_error() */
 };
 
 /* Locks of an inode (lock.c). */

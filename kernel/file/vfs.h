@@ -151,6 +151,10 @@ struct fs_ops {
     /* Read the target of a symbolic link; returns as file_read_link(). */
     int64_t (*readlink)(struct inode *inode, char *buf, size_t size);
 
+    /* Write what of an inode is not in its pages and must be durable; with
+     * data_only what its data need. NULL: there is nothing. Returns 0, -EIO. */
+    int (*sync)(struct inode *inode, bool data_only);
+
     /* Fill blocks and inodes of *stat. NULL: they are not known. Returns 0,
      * -EIO, -EUCLEAN. */
     int (*statfs)(struct mount *mount, struct file_fs_stat *stat);
@@ -404,6 +408,13 @@ must_check int64_t vfs_write(struct inode *inode, const struct file_part *parts,
 /* Set the size of a regular file. Thread; may wait. Returns 0, or as
  * vfs_write(). */
 must_check int vfs_truncate(struct inode *inode, uint64_t size_bytes);
+
+/*
+ * Write what an inode holds, and (but with data_only) what it is, and wait
+ * until the device has it for good. An error of an earlier write is told once
+ * to each `seen` (mapping_error()). Thread; may wait. Returns 0, or the error.
+ */
+must_check int vfs_sync(struct inode *inode, bool data_only, uint32_t *seen);
 
 /*
  * The first byte from `offset` on that is data, or that is in a hole: the end

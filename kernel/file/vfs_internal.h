@@ -154,7 +154,8 @@ static inline void walk_hold(struct walk *walk)
 
 /* ---- Data (vfs_data.c) --------------------------------------------------- */
 
-/* Returns 0, -EISDIR, -EINVAL (no regular file); and -EROFS. */
+/* Returns 0, -EISDIR, -EINVAL (no regular file). The second one is for what
+ * will be written, and starts the flusher; also -EROFS, -ENOMEM. */
 must_check int vfs_check_regular(const struct inode *inode);
 must_check int vfs_check_writable(const struct inode *inode);
 

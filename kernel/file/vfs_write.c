@@ -10,6 +10,8 @@ int vfs_check_writable(const struct inode *inode)
 
     if (status == 0 && inode->mount->is_read_only)
         status = -EROFS;
+    if (status == 0 && inode->pages.open != NULL)
+        status = page_cache_start_flusher();
     return status;
 }
 
@@ -123,6 +125,9 @@ int64_t vfs_write(struct inode *inode, const struct file_part *parts,
     int64_t put = vfs_check_writable(inode);
 
     if (put != 0 || is_nothing(parts, count))
+        return put;
+    put = mapping_throttle(&inode->pages);
+    if (put != 0)
         return put;
     rwlock_lock(&inode->lock);
     if (append)

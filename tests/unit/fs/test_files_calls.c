@@ -59,6 +59,8 @@ static int use_foreign(void *arg)
         file_seek(foreign, 0, FILE_SEEK_SET),
         file_lock(foreign, FILE_LOCK_SHARED, 0, 0, 0),
         file_fstat(foreign, &stat),
+        file_sync(foreign),
+        file_data_sync(foreign),
         dir_read(foreign, &entry),
     };
 

@@ -345,6 +345,58 @@ static void test_truncate_fails(void **state)
     file_close(file);
 }
 
+/* ---- Reaching the disk --------------------------------------------------- */
+
+static int sync_status;
+static unsigned syncs, data_syncs;
+
+static int sync(struct inode *inode, bool data_only)
+{
+    assert_int_equal(inode->number, F);
+    syncs += !data_only;
+    data_syncs += data_only;
+    return sync_status;
+}
+
+static void test_sync(void **state)
+{
+    struct file *file = open_f(), *other = open_f(), *dir;
+    unsigned flushes = disk.flushes;
+
+    (void)state;
+    ops.sync = sync;
+    assert_int_equal(file_write_at(file, "new", 3, 4096 + 10), 3);
+    assert_memory_not_equal(bytes + 4096 + 10, "new", 3);
+    assert_int_equal(file_sync(file), 0);
+    assert_memory_equal(bytes + 4096 + 10, "new", 3);
+    assert_int_equal(disk.flushes, flushes + 1);
+    assert_int_equal(file_data_sync(file), 0);
+    assert_int_equal(syncs, 1);
+    assert_int_equal(data_syncs, 1);
+    /* An error is told once to each who has the file open. */
+    assert_int_equal(file_write_at(file, "bad", 3, 4096 + 10), 3);
+    disk.fail_at = 1;
+    assert_int_equal(file_sync(file), -EIO);
+    disk.fail_at = 0;
+    assert_memory_equal(bytes + 4096 + 10, "new", 3);
+    assert_int_equal(file_sync(other), -EIO);
+    assert_memory_equal(bytes + 4096 + 10, "bad", 3); /* it was tried again */
+    assert_int_equal(file_sync(file), 0);
+    assert_int_equal(file_sync(other), 0);
+    sync_status = -ENOSPC;
+    assert_int_equal(file_sync(file), -ENOSPC);
+    sync_status = 0;
+    ops.sync = NULL;
+    disk.fail_at = 1; /* the flush */
+    assert_int_equal(file_sync(file), -EIO);
+    disk.fail_at = 0;
+    assert_int_equal(file_open("/", FILE_READ, 0, &dir), 0);
+    assert_int_equal(file_sync(dir), 0);
+    file_close(dir);
+    file_close(file);
+    file_close(other);
+}
+
 /* ---- Inodes that nobody holds -------------------------------------------- */
 
 /* Their pages stay with them; memory that runs short takes the pages first, and
@@ -486,6 +538,7 @@ int main(void)
         ATTACHED(test_punch_on_the_disk),
         ATTACHED(test_reads_up_to_an_error),
         ATTACHED(test_truncate_fails),
+        ATTACHED(test_sync),
         ATTACHED(test_unused_inodes_keep_their_pages),
         ATTACHED(test_who_asks_for_what_dies),
         ATTACHED(test_wrong_types),
