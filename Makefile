@@ -61,6 +61,9 @@ ONCE := hal/baremetal/boot/% hal/baremetal/firmware/% kernel/base/% kernel/boot/
 	drivers/virtio_rng.c kernel/device/random.c \
 	kernel/device/block.c kernel/device/block_recover.c kernel/device/device.c \
 	kernel/device/partition.c kernel/device/mbr.c kernel/device/gpt.c \
+	kernel/cache/radix.c kernel/cache/read.c kernel/cache/io.c kernel/cache/ahead.c \
+	kernel/cache/truncate.c kernel/cache/write.c kernel/cache/flusher.c \
+	kernel/cache/reclaim.c kernel/cache/mapping.c kernel/cache/check.c \
 	kernel/file/mount.c kernel/file/hash.c kernel/file/vfs_lookup.c kernel/file/inode.c \
 	kernel/file/dentry.c kernel/file/file_path.c \
 	kernel/lib/fmt.c kernel/heap/heap_check.c drivers/ne2000.c drivers/e1000_chip.c drivers/ide.c \
