@@ -71,6 +71,9 @@ void buf_init(struct buf *buf, void *base, uint32_t size,
  */
 must_check struct buf *buf_alloc(uint32_t size);
 
+/* The same, contents undefined: a device or the caller fills it. */
+must_check struct buf *buf_alloc_undefined(uint32_t size);
+
 /*
  * A buffer over constant data of the application, with one reference. The data
  * stay as they are as long as the machine runs. They are not copied where

@@ -46,6 +46,9 @@ size_t mem_usable_size(const void *ptr);
  * Returns NULL when there is no room. dma_free() takes the same size.
  */
 must_check void *dma_alloc(size_t size);
+
+/* The same, contents undefined: a device or the caller fills it. */
+must_check void *dma_alloc_undefined(size_t size);
 void dma_free(void *ptr, size_t size);
 
 /*

@@ -63,6 +63,9 @@ uint32_t page_length(const struct page *page);
  * let the sanitizer know which bytes are in use. */
 void page_settle(struct page *page);
 
+/* Make zeros of sectors. */
+void page_clear(struct page *page, uint8_t sectors);
+
 /* What of the units is dirty will not be written, and needs no room. */
 void page_forget(struct page *page, uint8_t sectors);
 

@@ -102,7 +102,7 @@ int page_stabilize(struct page *page)
     assert(page->reading == 0);
     if (page->buf->refs == 1)
         return 0;
-    buf = buf_alloc(PAGE_BYTES);
+    buf = buf_alloc_undefined(PAGE_BYTES);
     if (buf == NULL)
         return -ENOMEM;
     memcpy(buf->base, page->buf->base, PAGE_BYTES);

@@ -3,6 +3,7 @@
 #include "kernel/lib/poison.h"
 #include <torc/errno.h>
 #include <torc/memory.h>
+#include <torc/string.h>
 
 enum { ALL = (1 << PAGE_SECTORS) - 1 };
 
@@ -83,6 +84,19 @@ static uint8_t valid_from_start(const struct page *page)
     return length == 0 ? ALL : (uint8_t)~page_units(mapping, 0, length);
 }
 
+void page_clear(struct page *page, uint8_t sectors)
+{
+    while (sectors != 0) {
+        unsigned first = (unsigned)__builtin_ctz(sectors);
+        unsigned count = (unsigned)__builtin_ctz(~((unsigned)sectors >> first));
+        uint8_t *at = page->buf->base + first * BLOCK_SECTOR_SIZE;
+
+        unpoison(at, count * (size_t)BLOCK_SECTOR_SIZE);
+        memset(at, 0, count * (size_t)BLOCK_SECTOR_SIZE);
+        sectors &= (uint8_t)~sector_bits(first, first + count);
+    }
+}
+
 static void page_free(struct page *page)
 {
     assert(wait_queue_empty(&page->waiters));
@@ -100,7 +114,7 @@ static struct page *page_make(struct mapping *mapping, uint64_t index)
 
     if (page == NULL)
         return NULL;
-    page->buf = buf_alloc(PAGE_BYTES);
+    page->buf = buf_alloc_undefined(PAGE_BYTES);
     if (page->buf == NULL)
         goto fail_buf;
     page->mapping = mapping;
@@ -111,6 +125,7 @@ static struct page *page_make(struct mapping *mapping, uint64_t index)
     if (radix_insert(&mapping->tree, index, page) != 0)
         goto fail_insert;
     page->valid = valid_from_start(page);
+    page_clear(page, page->valid);
     mapping->page_count++;
     mapping->cache->page_count++;
     page_settle(page);

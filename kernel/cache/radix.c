@@ -173,8 +173,7 @@ int radix_insert(struct radix *tree, uint64_t index, void *entry)
     assert(index < RADIX_LIMIT);
     assert(radix_find(tree, index) == NULL);
     while (needs_node(tree, index, entry, &node)) {
-        if (node != NULL)
-            continue;
+        assert(node == NULL); /* each step takes the one that is given */
         node = mem_alloc_zeroed(sizeof(*node));
         if (node == NULL) {
             prune(tree, index);

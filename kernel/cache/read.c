@@ -110,7 +110,11 @@ static void each_piece(struct reading *reading, uint32_t sectors,
             page->reading++;
             page_io_add(io, page, first, count);
         } else {
-            sectors_read(page, sector_bits(first, first + count), status);
+            uint8_t bits = sector_bits(first, first + count);
+
+            if (status == 0)
+                page_clear(page, bits); /* a hole */
+            sectors_read(page, bits, status);
         }
         reading->sector += count;
         sectors -= count;

@@ -5,7 +5,7 @@
 
 /* A device is read so many pages at a time: what a file system keeps on it
  * lies in runs. */
-enum { REF_AHEAD = 15 };
+enum { REF_AHEAD = 3 };
 
 int mapping_ref(struct mapping *mapping, uint64_t offset,
                 struct mapping_ref *out)

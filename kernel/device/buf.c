@@ -38,7 +38,7 @@ static void alloc_release(struct buf *buf)
     mem_free(buf);
 }
 
-struct buf *buf_alloc(uint32_t size)
+struct buf *buf_alloc_undefined(uint32_t size)
 {
     const uint32_t mask = HAL_PAGE_SIZE - 1;
     struct buf *buf;
@@ -49,12 +49,21 @@ struct buf *buf_alloc(uint32_t size)
         return NULL;
     size = (size + mask) & ~mask;
     buf = mem_alloc(sizeof(*buf));
-    base = buf == NULL ? NULL : dma_alloc(size);
+    base = buf == NULL ? NULL : dma_alloc_undefined(size);
     if (base == NULL) {
         mem_free(buf);
         return NULL;
     }
     buf_init(buf, base, size, alloc_release);
+    return buf;
+}
+
+struct buf *buf_alloc(uint32_t size)
+{
+    struct buf *buf = buf_alloc_undefined(size);
+
+    if (buf != NULL)
+        memset(buf->base, 0, buf->size);
     return buf;
 }
 

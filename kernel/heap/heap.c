@@ -511,7 +511,7 @@ void *mem_resize(void *ptr, size_t size)
 
 /* ---- Memory for devices -------------------------------------------------- */
 
-void *dma_alloc(size_t size)
+void *dma_alloc_undefined(size_t size)
 {
     struct heap *heap = heap_self();
     size_t count = pages_for(size);
@@ -525,7 +525,15 @@ void *dma_alloc(size_t size)
         page_free(heap->pages, ptr);
         return NULL;
     }
-    memset(ptr, 0, count << PAGE_SHIFT);
+    return ptr;
+}
+
+void *dma_alloc(size_t size)
+{
+    void *ptr = dma_alloc_undefined(size);
+
+    if (ptr != NULL)
+        memset(ptr, 0, pages_for(size) << PAGE_SHIFT);
     return ptr;
 }
 

@@ -233,6 +233,26 @@ static void test_mapping_without_memory(void **state)
     assert_int_equal(mapping_init(&pages, NULL, NULL, 8, 0), 0);
 }
 
+static void test_size_without_pages(void **state)
+{
+    struct page_cache_stats stats;
+
+    (void)state;
+    assert_int_equal(mapping_truncate(&pages, 5000), 0);
+    assert_int_equal(mapping_truncate(&pages, 9000), 0);
+    assert_int_equal(mapping_truncate(&pages, 100), 0);
+    assert_int_equal(pages.page_count, 0);
+    page_cache_get_stats(&stats);
+    assert_int_equal(stats.pages, 0);
+    assert_true(stats.dirty_limit > 0);
+    machine_detach();
+    machine_attach(8 << 20);
+    page_cache_get_stats(&stats); /* a CPU without a cache */
+    assert_int_equal(stats.dirty_limit, 0);
+    mem_trim();
+    assert_int_equal(mapping_init(&pages, NULL, NULL, 8, 0), 0);
+}
+
 /* ---- A limit ------------------------------------------------------------- */
 
 /* A file system in memory counts pages by what is reserved. */
@@ -276,6 +296,7 @@ int main(void)
         ATTACHED(test_change_of_lent_bytes),
         ATTACHED(test_change_without_memory),
         ATTACHED(test_mapping_without_memory),
+        ATTACHED(test_size_without_pages),
         ATTACHED(test_limit),
     };
 

@@ -58,10 +58,10 @@ static void test_ref_reads_a_run_once(void **state)
     } rows[] = {
         {"first byte", 0, 1, PAGE_BYTES},
         {"last byte of the page", PAGE_BYTES - 1, 0, 1},
-        {"last byte that was read with it", 16 * PAGE_BYTES - 1, 0, 1},
-        {"first that was not", 16 * PAGE_BYTES, 1, PAGE_BYTES},
-        {"not to the first that is there", 90 * PAGE_BYTES, 1, PAGE_BYTES},
-        {"what is before it", 80 * PAGE_BYTES, 1, PAGE_BYTES},
+        {"last byte that was read with it", 4 * PAGE_BYTES - 1, 0, 1},
+        {"first that was not", 4 * PAGE_BYTES, 1, PAGE_BYTES},
+        {"up to the end", 99 * PAGE_BYTES, 1, PAGE_BYTES},
+        {"not what is there", 97 * PAGE_BYTES, 1, PAGE_BYTES},
         {"short page", 100 * PAGE_BYTES, 0, 1536},
         {"last byte of the disk", DISK - 1, 0, 1},
     };
@@ -77,8 +77,8 @@ static void test_ref_reads_a_run_once(void **state)
             memcmp(ref.data, toy_data + rows[i].offset, ref.size) == 0);
         mapping_unref(&ref);
     }
-    /* Nothing twice: pages 0 to 31 and 80 to the end. */
-    assert_int_equal(toy_disk.sectors_read, 52 * PAGE_SECTORS + 3);
+    /* Nothing twice: pages 0 to 7 and 97 to the end. */
+    assert_int_equal(toy_disk.sectors_read, 11 * PAGE_SECTORS + 3);
 }
 
 static void test_ref_past_the_end(void **state)
@@ -153,15 +153,15 @@ static void test_bad_sector_is_of_its_page(void **state)
     struct mapping_ref ref;
 
     (void)state;
-    toy_disk.bad_sector = 5 * PAGE_SECTORS + 2;
+    toy_disk.bad_sector = 2 * PAGE_SECTORS + 2;
     assert_int_equal(mapping_ref(&device, 0, &ref), 0);
     mapping_unref(&ref);
     toy_check(&device);
-    assert_int_equal(mapping_ref(&device, 5 * PAGE_BYTES, &ref), -EIO);
-    assert_int_equal(mapping_ref(&device, 6 * PAGE_BYTES, &ref), 0);
+    assert_int_equal(mapping_ref(&device, 2 * PAGE_BYTES, &ref), -EIO);
+    assert_int_equal(mapping_ref(&device, 3 * PAGE_BYTES, &ref), 0);
     mapping_unref(&ref);
     toy_disk.bad_sector = 0;
-    (void)requests_for(5 * PAGE_BYTES);
+    (void)requests_for(2 * PAGE_BYTES);
 }
 
 enum { READERS = 4 };

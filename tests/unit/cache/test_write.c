@@ -152,6 +152,7 @@ static void test_write_device(void **state)
         mapping_dirty(&ref, i * 1024, 1024);
     }
     mapping_forget(&device, 5 * PAGE_BYTES, 1024);
+    mapping_forget(&device, 5 * PAGE_BYTES + 512, 512);
     mapping_forget(&device, 7 * PAGE_BYTES - 1024, 3072); /* over pages */
     mapping_unref(&ref);
     toy_check(&device);
@@ -447,6 +448,117 @@ static void test_truncate_while_it_is_mapped(void **state)
     disk_compare(0, data, 1000);
 }
 
+static int write_status;
+
+static int write_thread(void *arg)
+{
+    write_status = toy_write(pages, (uintptr_t)arg, data, 100);
+    return 0;
+}
+
+/* A page that is dropped while room is asked for: the room is given back. */
+static void test_truncate_while_room_is_asked_for(void **state)
+{
+    thread_id thread;
+
+    (void)state;
+    assert_int_equal(mapping_truncate(pages, 20000), 0);
+    file.waits = true;
+    assert_int_equal(thread_create(NULL, write_thread, (void *)8192, &thread),
+                     0);
+    thread_yield(); /* where is the rest of the unit? */
+    thread_yield(); /* is there room? */
+    assert_int_equal(file.maps[MAP_RESERVE], 1);
+    file.waits = false;
+    assert_int_equal(mapping_truncate(pages, 0), 0);
+    assert_int_equal(pages->page_count, 0);
+    assert_int_equal(thread_join(thread, NULL), 0);
+    assert_int_equal(write_status, -ENOENT);
+    assert_int_equal(file.reserved, 0);
+    assert_int_equal(pages->size_bytes, 0);
+}
+
+/* A change waits for a read that is under way. */
+static void test_change_while_it_is_read(void **state)
+{
+    thread_id thread;
+
+    (void)state;
+    assert_int_equal(toy_write(pages, 0, data, 8192), 0);
+    assert_int_equal(flush_all(), 0);
+    mapping_destroy(pages);
+    assert_int_equal(mapping_init(pages, &toy_ops, &toy_open, 2, 8192), 0);
+    toy_disk.deferred = true;
+    page_read_ahead(pages, 0, 2);
+    assert_int_equal(thread_create(NULL, write_thread, (void *)4096, &thread),
+                     0);
+    thread_yield();
+    toy_check(pages);
+    assert_int_equal(pages->dirty_count, 0);
+    assert_int_equal(ramblk_complete(&toy_disk), 1);
+    toy_disk.deferred = false;
+    assert_int_equal(thread_join(thread, NULL), 0);
+    assert_int_equal(write_status, 0);
+    memcpy(data + 4096, data, 100);
+    assert_int_equal(flush_all(), 0);
+    disk_compare(0, data, 8192);
+}
+
+static void test_truncate_without_memory(void **state)
+{
+    (void)state;
+    assert_int_equal(toy_write(pages, 0, data, 8192), 0);
+    assert_int_equal(flush_all(), 0);
+    mapping_destroy(pages);
+    assert_int_equal(mapping_init(pages, &toy_ops, &toy_open, 2, 8192), 0);
+    for (uint64_t n = 1; n <= 3; n++) {
+        heap_fail(n);
+        assert_int_equal(mapping_truncate(pages, 5000), -ENOMEM);
+        toy_check(pages);
+        assert_int_equal(pages->size_bytes, 8192);
+    }
+    heap_fail(0);
+    assert_int_equal(mapping_truncate(pages, 5000), 0);
+}
+
+static int flush_third_page(void *arg)
+{
+    (void)arg;
+    return mapping_write(pages, 2, 2);
+}
+
+/* The spare request is one: the second writer waits for it. */
+static void test_two_writers_without_memory(void **state)
+{
+    thread_id threads[2];
+    int status;
+
+    (void)state;
+    assert_int_equal(page_cache_start_flusher(), 0);
+    thread_yield();
+    assert_int_equal(toy_write(pages, 0, data, 4096), 0);
+    toy_disk.deferred = true;
+    assert_int_equal(thread_create(NULL, flush_thread, NULL, &threads[0]), 0);
+    heap_fail(1);
+    thread_yield();
+    heap_fail(0);
+    assert_int_equal(toy_disk.requests, 1);
+    assert_null(pages->cache->spare);
+    assert_int_equal(toy_write(pages, 8192, data, 4096), 0);
+    assert_int_equal(thread_create(NULL, flush_third_page, NULL, &threads[1]),
+                     0);
+    heap_fail(1);
+    thread_yield();
+    assert_true(heap_failed());
+    heap_fail(0);
+    flush_end(threads[0], 0);
+    assert_int_equal(thread_join(threads[1], &status), 0);
+    assert_int_equal(status, 0);
+    assert_non_null(pages->cache->spare);
+    assert_int_equal(pages->dirty_count, 0);
+    disk_compare(8192, data, 4096);
+}
+
 static void test_read_of_a_page_that_is_dirty_in_part(void **state)
 {
     struct page *page;
@@ -605,6 +717,10 @@ int main(void)
         ATTACHED(test_write_waits_for_another),
         ATTACHED(test_truncate_while_it_is_written),
         ATTACHED(test_truncate_while_it_is_mapped),
+        ATTACHED(test_truncate_while_room_is_asked_for),
+        ATTACHED(test_change_while_it_is_read),
+        ATTACHED(test_truncate_without_memory),
+        ATTACHED(test_two_writers_without_memory),
         ATTACHED(test_read_of_a_page_that_is_dirty_in_part),
         ATTACHED(test_file_against_an_array),
     };
