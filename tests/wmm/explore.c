@@ -38,6 +38,7 @@ static uint64_t *table_create(size_t size)
 
     if (table == MAP_FAILED)
         broken("no memory");
+    (void)madvise(table, size * sizeof(uint64_t), MADV_HUGEPAGE);
     return table;
 }
 

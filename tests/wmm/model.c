@@ -28,6 +28,7 @@
 #include "explore.h"
 #include "race.h"
 #include "threads.h"
+#include <emmintrin.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -110,10 +111,14 @@ void model_forget(void)
 
 /* ---- Views --------------------------------------------------------------- */
 
+/* Eight lanes are one vector of the processor: half of the time went here. */
 static void join(struct view *to, const struct view *from)
 {
-    for (unsigned i = 0; i < model.lanes; i++)
-        to->at[i] = to->at[i] > from->at[i] ? to->at[i] : from->at[i];
+    for (unsigned i = 0, lanes = model.lanes; i < lanes; i += CLOCKS) {
+        __m128i *at = (__m128i *)&to->at[i];
+
+        *at = _mm_max_epi16(*at, *(const __m128i *)&from->at[i]);
+    }
 }
 
 static void copy(struct view *to, const struct view *from)

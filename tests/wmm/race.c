@@ -49,6 +49,7 @@ static void *reserve(size_t size)
 
     if (memory == MAP_FAILED)
         abort();
+    (void)madvise(memory, size, MADV_HUGEPAGE);
     return memory;
 }
 
@@ -125,6 +126,24 @@ static void conflict(const struct record *record, uintptr_t address, bool write,
 }
 
 /*
+ * Whether the running thread has made such an access before, in this epoch: the
+ * records older than that one were looked at then, and whoever came later has
+ * looked at it.
+ */
+static bool is_covered(const struct shadow *shadow, unsigned epoch,
+                       uint8_t mask, bool write)
+{
+    for (unsigned i = 0; i < shadow->count; i++) {
+        const struct record *record = &shadow->record[i];
+
+        if (record->thread == thread_now && record->epoch == epoch &&
+            (mask & ~record->mask) == 0 && record->write >= write)
+            return true;
+    }
+    return false;
+}
+
+/*
  * The records of a word are accesses that a later one could still race with.
  * One that happened before the new access and touches no byte more is left out,
  * unless it is a write and the new one a read: what races with it and comes
@@ -136,19 +155,15 @@ static void word_access(uintptr_t address, uint8_t mask, bool write,
     struct shadow *shadow = shadow_at(address);
     unsigned epoch = model_epoch(thread_now);
     unsigned kept = 0;
-    bool covered = false;
 
     if (write)
         save(shadow, address);
+    if (is_covered(shadow, epoch, mask, write))
+        return;
     for (unsigned i = 0; i < shadow->count; i++) {
         struct record record = shadow->record[i];
 
-        if (record.thread == thread_now && record.epoch == epoch &&
-            (mask & ~record.mask) == 0 && record.write >= write) {
-            if (kept == i)
-                return;
-            covered = true;
-        } else if (model_knows(record.thread) >= record.epoch) {
+        if (model_knows(record.thread) >= record.epoch) {
             if ((record.mask & ~mask) == 0 && (write || !record.write))
                 continue;
         } else if ((record.mask & mask) != 0 && (record.write || write)) {
@@ -156,9 +171,6 @@ static void word_access(uintptr_t address, uint8_t mask, bool write,
         }
         shadow->record[kept++] = record;
     }
-    shadow->count = (uint8_t)kept;
-    if (covered)
-        return;
     if (kept == RECORDS)
         wmm_fail("too many accesses to one word to remember");
     shadow->record[kept] =

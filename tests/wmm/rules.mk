@@ -30,8 +30,8 @@ $(WMM_WATCHED:%=$(WMM)/%.o): $(WMM)/%.o: %
 $(WMM_RUNTIME:%=$(WMM)/%.o): $(WMM)/%.o: %
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
-	$(Q)$(CC) $(BASE) $(WMM_FLAGS) -D_GNU_SOURCE -O3 -msse4.1 -c $< -o $@
+	$(Q)$(CC) $(BASE) $(WMM_FLAGS) -D_GNU_SOURCE -O3 -flto -msse4.1 -c $< -o $@
 
 $(WMM)/wmm: $(WMM_OBJECTS)
 	$(call say,LD,$@)
-	$(Q)$(CC) -no-pie $^ -o $@
+	$(Q)$(CC) -no-pie -O3 -flto $^ -o $@
