@@ -58,13 +58,20 @@ static int entry_read(struct ext2_fs *fs, uint64_t table, uint32_t slot,
                       uint64_t max, uint64_t *block, uint32_t *count)
 {
     uint32_t entries = UINT32_C(1) << entries_shift(fs);
+    uint64_t offset = (table << fs->block_shift) + 4 * slot;
     struct mapping_ref ref;
+    uint8_t entry[4] = {0};
     int status;
 
     if (!ext2_blocks_valid(fs, table, 1))
         return -EUCLEAN;
-    status =
-        mapping_ref(&fs->device, (table << fs->block_shift) + 4 * slot, &ref);
+    if (fs->has_copies) {
+        status = ext2_read_disk(fs, offset, entry, sizeof(entry));
+        *block = le32_get(entry);
+        *count = 1;
+        return status;
+    }
+    status = mapping_ref(&fs->device, offset, &ref);
     if (status != 0)
         return status;
     max = min_u64(max, min_u64(entries - slot, ref.size / 4));

@@ -64,6 +64,8 @@ static int map(struct mapping *mapping, uint64_t sector, uint32_t sectors,
                            &block, &count);
 
     assert(mode == MAP_READ);
+    if (status == 0 && block != 0)
+        status = ext2_place_run(ext2_of(inode), &block, &count);
     if (status != 0)
         return status;
     run = ((uint64_t)count << shift) - in_block;

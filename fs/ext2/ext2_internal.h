@@ -20,6 +20,12 @@ struct ext4_ops {
      */
     int (*super)(struct ext2_fs *fs, const uint8_t *super);
 
+    /* Replay the journal in memory, if need be: then fs->has_copies is set, the
+     * superblock is to be read again, and place() says where a block is read:
+     * its copy is escaped when its first bytes are to be the journal's magic. */
+    int (*recover)(struct mount *mount);
+    uint64_t (*place)(struct ext2_fs *fs, uint64_t block, bool *escaped);
+
     /* Check a group descriptor of fs->desc_size bytes. */
     int (*group)(struct ext2_fs *fs, uint32_t group, const uint8_t *desc);
 
@@ -73,6 +79,7 @@ struct ext2_fs {
     uint32_t ro_compat;
     uint32_t hash_seed[4];
     bool is_hash_unsigned;
+    bool has_copies; /* of blocks, in the journal */
     bool is_rev0;
 
     /* owner CPU only: */
@@ -137,6 +144,11 @@ must_check int ext2_view(struct ext2_view *view, uint64_t offset, size_t size,
 /* Copy any number of bytes; returns as page_get(). */
 must_check int ext2_read_disk(struct ext2_fs *fs, uint64_t offset, void *buf,
                               size_t size);
+
+/* Where a run of blocks is read: *block and *count become those of its first
+ * part that is together. Returns 0; -ENOTSUP, which the log explains. */
+must_check int ext2_place_run(struct ext2_fs *fs, uint64_t *block,
+                              uint32_t *count);
 
 /* Say in the log that the volume as a whole makes no sense. Returns -EUCLEAN. */
 int ext2_damaged_volume(const struct ext2_fs *fs, const char *what);

@@ -10,6 +10,7 @@
 enum {
     /* The superblock. */
     SUPER_LOG_CLUSTER_SIZE    = 28,  /* with BIGALLOC: 1024 << this */
+    SUPER_JOURNAL_INODE       = 224,
     SUPER_BLOCKS_COUNT_HIGH   = 336, /* with 64BIT */
     SUPER_CHECKSUM_TYPE       = 373, /* 8 bits */
     SUPER_CHECKSUM_SEED       = 624, /* with CSUM_SEED */
@@ -56,6 +57,7 @@ enum {
     INLINE_PARENT_SIZE        = 4,
 
     /* Features that change how something is read. */
+    INCOMPAT_RECOVER          = 0x0004,
     INCOMPAT_EXTENT           = 0x0040,
     INCOMPAT_64BIT            = 0x0080,
     INCOMPAT_EA_INODE         = 0x0400,

@@ -7,11 +7,29 @@
 
 enum { EXT4_VERIFIED = 256 };
 
+/* A place of a table: of a block, by its number and one; 0: it is empty. */
+struct ext4_copy {
+    uint64_t block;
+    uint64_t value; /* where its copy is; or the transaction that revokes it */
+    bool escaped;   /* the copy has zeros where the journal's magic was */
+};
+
+struct ext4_copies {
+    struct ext4_copy *table;
+    uint64_t mask;
+};
+
 /* ext2_fs.ext4_data. Owner CPU only. */
 struct ext4_fs {
     /* What checksums begin with; constant after mount. */
     uint32_t seed;
     uint16_t group_seed; /* of descriptors, without METADATA_CSUM */
+
+    uint32_t journal_inode;
+
+    /* What was replayed; constant after mount. */
+    struct ext4_copies copies;
+    struct ext4_copies revoked; /* while it is replayed */
 
     /* Blocks whose checksum was right, by where they are on the disk: as they
      * are never written, it stays so. 0: none. */
@@ -56,6 +74,11 @@ void ext4_set_verified(const struct inode *inode, uint64_t offset);
 /* struct ext4_ops */
 must_check int ext4_dir_block(struct inode *dir, uint64_t index,
                               uint64_t offset);
+
+/* ---- journal.c: struct ext4_ops ------------------------------------------ */
+
+must_check int ext4_recover(struct mount *mount);
+uint64_t ext4_place(struct ext2_fs *fs, uint64_t block, bool *escaped);
 
 /* ---- extent.c: struct ext4_ops ------------------------------------------- */
 

@@ -5,11 +5,15 @@
 
 static void ext4_unmount(struct ext2_fs *fs)
 {
+    if (fs->ext4_data != NULL)
+        mem_free(ext4_of(fs)->copies.table);
     mem_free(fs->ext4_data);
 }
 
 static const struct ext4_ops ext4_ops = {
     .super = ext4_super,
+    .recover = ext4_recover,
+    .place = ext4_place,
     .group = ext4_group,
     .inode = ext4_inode,
     .map = ext4_map,

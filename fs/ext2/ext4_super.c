@@ -27,9 +27,16 @@ int ext4_super(struct ext2_fs *fs, const uint8_t *super)
 {
     uint32_t cluster = le32_get(super + SUPER_LOG_CLUSTER_SIZE);
 
-    fs->ext4_data = mem_alloc_zeroed(sizeof(struct ext4_fs));
+    /* It is read again when the journal is replayed. */
+    if (fs->ext4_data == NULL)
+        fs->ext4_data = mem_alloc_zeroed(sizeof(struct ext4_fs));
     if (fs->ext4_data == NULL)
         return -ENOMEM;
+    ext4_of(fs)->journal_inode = le32_get(super + SUPER_JOURNAL_INODE);
+    if ((fs->incompat & INCOMPAT_RECOVER) != 0 &&
+        (ext4_of(fs)->journal_inode == 0 ||
+         ext4_of(fs)->journal_inode > fs->inodes_count))
+        return ext2_damaged_volume(fs, "inode of the journal");
     if ((fs->incompat & INCOMPAT_64BIT) != 0) {
         fs->blocks_count |= (uint64_t)le32_get(super + SUPER_BLOCKS_COUNT_HIGH)
                             << 32;

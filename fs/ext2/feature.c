@@ -33,7 +33,7 @@ static const char compat[] =
 static const char incompat[] =
     "!compression\0"        /*     1 */
     "=filetype\0"           /*     2 */
-    "!needs_recovery\0"     /*     4 */
+    "4needs_recovery\0"     /*     4 */
     "!journal_dev\0"        /*     8 */
     "=meta_bg\0"            /*    10 */
     "\0"                    /*    20 */

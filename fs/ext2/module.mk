@@ -16,4 +16,5 @@ SRCS-kernel += fs/ext2/ext4_inode.c
 SRCS-kernel += fs/ext2/ext4_xattr.c
 SRCS-kernel += fs/ext2/ext4_extent.c
 SRCS-kernel += fs/ext2/ext4_inline.c
+SRCS-kernel += fs/ext2/ext4_journal.c
 SRCS-kernel += fs/ext2/ext4_ops.c

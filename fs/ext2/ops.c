@@ -59,7 +59,16 @@ int ext2_mount_as(struct mount *mount, const struct file_system *file_system,
     status = mapping_init_device(&fs->device, &mount->open);
     if (status != 0)
         goto fail_device;
+    mount->ops = &ext2_ops;
+    mount->root_number = EXT2_ROOT_INODE;
+    mount->fs_data = fs;
+    mount->is_read_only = true;
+    mount->is_write_protected = true;
     status = ext2_super_read(fs);
+    if (status == 0 && ext4 != NULL)
+        status = ext4->recover(mount);
+    if (status == 0 && fs->has_copies)
+        status = ext2_super_read(fs);
     if (status != 0)
         goto fail_super;
     status = ext2_groups_check(fs);
@@ -67,11 +76,6 @@ int ext2_mount_as(struct mount *mount, const struct file_system *file_system,
         ext2_damaged_volume(fs, "group descriptors");
     if (status != 0)
         goto fail_super;
-    mount->ops = &ext2_ops;
-    mount->root_number = EXT2_ROOT_INODE;
-    mount->fs_data = fs;
-    mount->is_read_only = true;
-    mount->is_write_protected = true;
     log_info("%s: %s, %lu blocks of %u bytes, read-only", fs->name, fs->type,
              fs->blocks_count, fs->block_size);
     return 0;

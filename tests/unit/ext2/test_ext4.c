@@ -543,6 +543,228 @@ static void test_ext4_checksums_are_looked_at(void **state)
     free(image);
 }
 
+/* ---- The journal --------------------------------------------------------- */
+
+static void journal_image(void)
+{
+    image = ext2_image("-t ext4 -b 1024", ext2_small_tree(), 8192, &image_size);
+}
+
+/* What debugfs is to write to the journal: a script with %s for a file of `size`
+ * bytes. */
+static void journal_write(const char *script, const uint8_t *bytes, size_t size)
+{
+    char dir[] = "/tmp/torc_journal_XXXXXX", path[100], command[400];
+    FILE *file;
+
+    assert_non_null(mkdtemp(dir));
+    snprintf(path, sizeof(path), "%s/image", dir);
+    file = fopen(path, "w");
+    assert_int_equal(fwrite(image, 1, image_size, file), image_size);
+    fclose(file);
+    snprintf(path, sizeof(path), "%s/bytes", dir);
+    file = fopen(path, "w");
+    assert_int_equal(fwrite(bytes, 1, size, file), size);
+    fclose(file);
+    snprintf(command, sizeof(command), script, path);
+    snprintf(path, sizeof(path), "%s/script", dir);
+    file = fopen(path, "w");
+    fputs(command, file);
+    fclose(file);
+    snprintf(command, sizeof(command),
+             "PATH=$PATH:/sbin:/usr/sbin; debugfs -w -f %s/script %s/image "
+             ">/dev/null 2>&1",
+             dir, dir);
+    assert_int_equal(system(command), 0);
+    snprintf(path, sizeof(path), "%s/image", dir);
+    file = fopen(path, "r");
+    assert_int_equal(fread(image, 1, image_size, file), image_size);
+    fclose(file);
+    snprintf(command, sizeof(command), "rm -r %s", dir);
+    assert_int_equal(system(command), 0);
+}
+
+static void read_file(uint8_t to[20000])
+{
+    struct file *file;
+
+    assert_int_equal(file_open("/file", FILE_READ, 0, &file), 0);
+    assert_int_equal(file_read(file, to, 20000), 20000);
+    file_close(file);
+}
+
+/* The first block of /file. */
+static uint64_t file_block(void)
+{
+    struct inode *inode;
+    uint64_t block;
+    uint32_t count;
+
+    assert_int_equal(mount_image(), 0);
+    assert_int_equal(vfs_walk("/file", true, &inode), 0);
+    assert_int_equal(ext2_bmap(inode, 0, 1, &block, &count), 0);
+    inode_put(inode);
+    unmount_image();
+    return block;
+}
+
+/* What we read of a volume with a journal to replay is what e2fsck makes of
+ * it. */
+static void test_journal_is_replayed(void **state)
+{
+    static const struct {
+        const char *name;
+        const char *script; /* of a block, one more, and %s */
+        bool changes;
+    } rows[] = {
+        {"sums of version 3", "jo -c\njw -b %lu,%lu %%s\njc\n", true},
+        {"sums of version 2", "jo -c -v 2\njw -b %lu,%lu %%s\njc\n", true},
+        {"no sums", "jo\njw -b %lu,%lu %%s\njc\n", true},
+        {"revoked later", "jo -c\njw -b %lu,%lu %%s\njw -r %lu,%lu\njc\n",
+         false},
+        {"revoked before", "jo -c\njw -r %lu,%lu\njw -b %lu,%lu %%s\njc\n",
+         true},
+    };
+    static uint8_t before[20000], ours[20000], theirs[20000];
+    uint8_t bytes[2048];
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        char script[200];
+        uint64_t block;
+
+        journal_image();
+        block = file_block();
+        assert_int_equal(mount_image(), 0);
+        read_file(before);
+        unmount_image();
+        memset(bytes, 'J', sizeof(bytes));
+        snprintf(script, sizeof(script), rows[i].script, block + 2, block + 5,
+                 block + 2, block + 5);
+        journal_write(script, bytes, sizeof(bytes));
+        ROW(rows[i].name, (le32_get(image + 1024 + 96) & 4) != 0);
+        ROW(rows[i].name, mount_image() == 0);
+        read_file(ours);
+        unmount_image();
+        ext2_fsck(image, image_size, "-fy");
+        assert_int_equal(mount_image(), 0);
+        read_file(theirs);
+        unmount_image();
+        ROW(rows[i].name, memcmp(ours, theirs, sizeof(ours)) == 0);
+        ROW(rows[i].name,
+            (memcmp(ours, before, sizeof(ours)) != 0) == rows[i].changes);
+        free(image);
+    }
+}
+
+/* The block of the journal with a type; 0: a copy. */
+static uint8_t *journal_block(uint32_t type)
+{
+    for (size_t at = 0; at < image_size; at += 1024) {
+        uint8_t *block = image + at;
+
+        if (type == 0
+                ? memcmp(block, "JJJJ", 4) == 0
+                : be32_get(block) == 0xc03b3998 && be32_get(block + 4) == type)
+            return block;
+    }
+    fail_msg("the journal has no block of type %u", type);
+    return NULL;
+}
+
+/* What does not end in a commit did not happen; what is committed and wrong is
+ * damage. */
+static void test_journal_damaged(void **state)
+{
+    static const struct {
+        const char *name;
+        uint32_t type; /* of the block */
+        unsigned at;
+        uint32_t value;
+        int status;
+        bool changes; /* the file */
+    } rows[] = {
+        {"intact", 2, 0, 0xc03b3998, 0, true},
+        {"no commit", 2, 0, 0, 0, false},
+        {"a commit of another one", 2, 8, 2, 0, false},
+        {"sum of the commit", 2, 16, 1, 0, false},
+        {"no descriptor", 1, 0, 0, 0, false},
+        {"sum of the descriptor", 1, 1020, 1, 0, false},
+        {"a type there is not", 1, 4, 9, 0, false},
+        {"the copy is another", 0, 0, 1, -EUCLEAN, false},
+        {"magic of the superblock", 4, 0, 0, -EUCLEAN, false},
+        {"block size", 4, 12, 4096, -EUCLEAN, false},
+        {"more blocks than the file", 4, 16, 100000, -EUCLEAN, false},
+        {"the first is 0", 4, 20, 0, -EUCLEAN, false},
+        {"start past the end", 4, 28, 1024, -EUCLEAN, false},
+        {"a fast commit", 4, 40, 0x32, -ENOTSUP, false},
+        {"sum of the superblock", 4, 252, 1, -EUCLEAN, false},
+    };
+    static uint8_t before[20000], ours[20000];
+    uint8_t bytes[1024], *good;
+    char script[100];
+    uint64_t block;
+    int status;
+
+    (void)state;
+    journal_image();
+    block = file_block();
+    assert_int_equal(mount_image(), 0);
+    read_file(before);
+    unmount_image();
+    memset(bytes, 'J', sizeof(bytes));
+    snprintf(script, sizeof(script), "jo -c\njw -b %lu %%s\njc\n", block);
+    journal_write(script, bytes, sizeof(bytes));
+    good = malloc(image_size);
+    memcpy(good, image, image_size);
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        memcpy(image, good, image_size);
+        be32_put(journal_block(rows[i].type) + rows[i].at, rows[i].value);
+        status = mount_image();
+        ROW(rows[i].name, status == rows[i].status);
+        if (rows[i].status != 0) {
+            ROW(rows[i].name, console_has("damaged volume: journal") ==
+                                  (rows[i].status == -EUCLEAN));
+            machine_detach();
+            continue;
+        }
+        read_file(ours);
+        ROW(rows[i].name,
+            (memcmp(ours, before, sizeof(ours)) != 0) == rows[i].changes);
+        unmount_image();
+    }
+    free(good);
+    free(image);
+}
+
+/* Metadata in the journal: the inode table says that a file has other bits. */
+static void test_journal_has_metadata(void **state)
+{
+    struct file_stat stat;
+    char script[100];
+    uint8_t block[1024];
+    uint32_t number;
+    size_t offset;
+
+    (void)state;
+    image = ext2_image("-t ext4 -b 1024 -O ^metadata_csum", ext2_small_tree(),
+                       8192, &image_size);
+    number = ext2_inode_of_path(image, image_size, "/file");
+    /* Descriptors have 64 bytes: the table of the first group. */
+    offset = (size_t)le32_get(image + 2048 + 8) * 1024 +
+             (size_t)(number - 1) * le16_get(image + 1024 + 88);
+    memcpy(block, image + offset / 1024 * 1024, 1024);
+    le16_put(block + offset % 1024, 0x8000 | 04711);
+    snprintf(script, sizeof(script), "jo\njw -b %zu %%s\njc\n", offset / 1024);
+    journal_write(script, block, sizeof(block));
+    assert_int_equal(mount_image(), 0);
+    assert_true(console_has("ext4: 1 blocks are read from the journal\n"));
+    assert_int_equal(file_stat("/file", false, &stat), 0);
+    assert_int_equal(stat.mode, 04711);
+    unmount_image();
+    free(image);
+}
+
 /* ---- Failing on the way -------------------------------------------------- */
 
 static void sweep_image(void)
@@ -639,6 +861,9 @@ int main(void)
         cmocka_unit_test(test_extents_in_a_tree),
         cmocka_unit_test(test_extents_damaged),
         cmocka_unit_test(test_inline_data),
+        cmocka_unit_test(test_journal_is_replayed),
+        cmocka_unit_test(test_journal_has_metadata),
+        cmocka_unit_test(test_journal_damaged),
         cmocka_unit_test(test_ext4_io_error_sweep),
         cmocka_unit_test(test_ext4_out_of_memory_sweep),
         cmocka_unit_test(test_ext4_checksums_are_looked_at),

@@ -34,7 +34,7 @@ static const struct {
     {"(unknown)", EXT2_COMPAT, 31, '-'},
     {"compression", EXT2_INCOMPAT, 0, '!'},
     {"filetype", EXT2_INCOMPAT, 1, '='},
-    {"needs_recovery", EXT2_INCOMPAT, 2, '!'},
+    {"needs_recovery", EXT2_INCOMPAT, 2, '4'},
     {"journal_dev", EXT2_INCOMPAT, 3, '!'},
     {"meta_bg", EXT2_INCOMPAT, 4, '='},
     {"(unknown)", EXT2_INCOMPAT, 5, '!'},
