@@ -66,8 +66,11 @@ ONCE := hal/baremetal/boot/% hal/baremetal/firmware/% kernel/base/% kernel/boot/
 	kernel/cache/reclaim.c kernel/cache/mapping.c kernel/cache/check.c \
 	kernel/file/mount.c kernel/file/hash.c kernel/file/vfs_lookup.c kernel/file/inode.c \
 	kernel/file/dentry.c kernel/file/file_path.c \
-	kernel/lib/fmt.c kernel/heap/heap_check.c drivers/ne2000.c drivers/e1000_chip.c drivers/ide.c \
-	fs/ext2/% apps/webserver/settings.c apps/webserver/main.c net/stack_start.c
+	kernel/lib/fmt.c kernel/heap/heap_check.c kernel/memory/mem.c kernel/device/block_parts.c \
+	kernel/thread/thread_control.c hal/baremetal/time/calendar.c hal/baremetal/time/discipline.c \
+	drivers/ide.c drivers/ide_channel.c drivers/ide_command.c drivers/ide_dma.c \
+	drivers/leaf_blk.c drivers/leaf_net.c drivers/ne2000.c drivers/e1000.c drivers/e1000_chip.c \
+	net/arp.c apps/webserver/http/date.c fs/ext2/% apps/webserver/settings.c apps/webserver/main.c net/stack_start.c
 ONCE-metal := -Os
 
 # Applications, and the test of it, may use floating point; the kernel may not.

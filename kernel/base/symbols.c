@@ -2,34 +2,50 @@
 #include <stddef.h>
 
 /*
- * Ascending start offsets from symbol_base, and for each where its name starts
- * in symbol_names. Weak, so that the first link, and programs that do without,
- * have none.
+ * For each function, ascending: how far its start is from the one before (of
+ * the first one: from symbol_base) as ULEB128, and its name with a NUL. An
+ * empty name marks the end of the last function. A list, and not tables to
+ * search in: it is small, and read when something has failed. Weak, so that the
+ * first link, and programs that do without, have none.
  */
-extern const uint32_t symbol_count __attribute__((weak));
-extern const uint32_t symbol_offsets[] __attribute__((weak));
-extern const uint32_t symbol_name_offsets[] __attribute__((weak));
-extern const char symbol_names[] __attribute__((weak));
+extern const uint8_t symbol_table[] __attribute__((weak));
 extern const char symbol_base[] __attribute__((weak));
+
+/* The number at *at, which moves behind it. */
+static uintptr_t uleb128(const uint8_t **at)
+{
+    uintptr_t value = 0;
+
+    for (unsigned shift = 0;; shift += 7) {
+        uint8_t byte = *(*at)++;
+
+        value |= (uintptr_t)(byte & 0x7f) << shift;
+        if (byte < 0x80)
+            return value;
+    }
+}
 
 const char *symbol_find(uintptr_t ip, uintptr_t *offset)
 {
-    uintptr_t at = ip - (uintptr_t)symbol_base;
-    uint32_t low = 0;
-    uint32_t high;
+    const uint8_t *at = symbol_table;
+    uintptr_t start = (uintptr_t)symbol_base;
+    const char *name = NULL;
 
-    if (&symbol_count == NULL || symbol_count == 0 || at < symbol_offsets[0] ||
-        at >= symbol_offsets[symbol_count - 1])
+    if (at == NULL)
         return NULL;
-    high = symbol_count - 1;
-    while (high - low > 1) {
-        uint32_t middle = low + (high - low) / 2;
+    for (;;) {
+        uintptr_t distance = uleb128(&at);
 
-        if (symbol_offsets[middle] <= at)
-            low = middle;
-        else
-            high = middle;
+        if (ip < start + distance)
+            break;
+        start += distance;
+        name = (const char *)at;
+        if (*name == '\0')
+            return NULL;
+        while (*at++ != '\0')
+            ;
     }
-    *offset = at - symbol_offsets[low];
-    return symbol_names + symbol_name_offsets[low];
+    if (name != NULL)
+        *offset = ip - start;
+    return name;
 }

@@ -7,15 +7,18 @@
 #include <stdio.h>
 #include <string.h>
 
-extern const uint32_t symbol_count, symbol_offsets[], symbol_name_offsets[];
-extern const char symbol_names[], symbol_base[];
+extern const uint8_t symbol_table[];
+extern const char symbol_base[];
 
-/* Four functions; the last entry marks the end. */
-const char symbol_base[256];
-const uint32_t symbol_count = 5;
-const uint32_t symbol_offsets[] = {16, 32, 33, 100, 200};
-const uint32_t symbol_name_offsets[] = {0, 2, 4, 6, 8};
-const char symbol_names[] = "a\0b\0c\0d\0end";
+/* Functions at 16, 32, 33, 100, and, far away, at 1300; the last entry marks
+ * the end. */
+const char symbol_base[2048];
+const uint8_t symbol_table[] = "\x10"
+                               "a\0\x10"
+                               "b\0\x01"
+                               "cc\0\x43"
+                               "d\0\xb0\x09"
+                               "e\0\x80\x01";
 
 static void test_symbol_find(void **state)
 {
@@ -24,9 +27,10 @@ static void test_symbol_find(void **state)
         const char *name; /* NULL: none */
         unsigned offset;
     } rows[] = {
-        {0, NULL, 0},   {15, NULL, 0},  {16, "a", 0},   {31, "a", 15},
-        {32, "b", 0},   {33, "c", 0},   {99, "c", 66},  {100, "d", 0},
-        {150, "d", 50}, {199, "d", 99}, {200, NULL, 0}, {255, NULL, 0},
+        {0, NULL, 0},    {15, NULL, 0},     {16, "a", 0},   {31, "a", 15},
+        {32, "b", 0},    {33, "cc", 0},     {99, "cc", 66}, {100, "d", 0},
+        {150, "d", 50},  {1299, "d", 1199}, {1300, "e", 0}, {1427, "e", 127},
+        {1428, NULL, 0}, {2047, NULL, 0},
     };
 
     (void)state;
@@ -63,7 +67,7 @@ static void test_symbols_in_a_report(void **state)
     assert_int_equal(machine_run_output(1, 4 << 20, "", print_places, NULL,
                                         output, sizeof(output)),
                      0);
-    snprintf(line, sizeof(line), "  in %016zx  c+0x39\n",
+    snprintf(line, sizeof(line), "  in %016zx  cc+0x39\n",
              (uintptr_t)symbol_base + 90);
     assert_non_null(strstr(output, line));
     snprintf(line, sizeof(line), "  in %016zx\n", (uintptr_t)symbol_base + 2);
