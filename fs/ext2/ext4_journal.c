@@ -416,6 +416,7 @@ static int open_super(struct journal *journal)
         (type != JOURNAL_SUPER_1 && type != JOURNAL_SUPER_2) ||
         be32_get(super + JSUPER_BLOCK_SIZE) != fs->block_size ||
         journal->blocks > journal->inode->size_bytes >> fs->block_shift ||
+        journal->blocks > fs->blocks_count || /* it cannot hold them */
         journal->first == 0 || journal->first >= journal->blocks ||
         (journal->start != 0 && journal->start < journal->first) ||
         journal->start >= journal->blocks)
