@@ -19,7 +19,8 @@ enum {
     FLOOD = 400,     /* more than a ring has room for */
     FLOOD_SLOW = 40, /* the same for a slow card */
     QUEUE = 64,      /* frames that the card has given us and nobody took */
-    FULL_MS = 100,
+    QUIET = 100,     /* looks, a millisecond apart: a machine that stands still
+                    meanwhile has looked once */
     LOSSY_AHEAD = 8, /* of those there is always room for so many frames */
     FILL_MAX = 1000, /* where frames leave a card that nobody takes from it, */
     FILL_SLOW = 60,  /* or a slow card */
@@ -234,14 +235,14 @@ static void carry(const struct net_side *side, struct transcript *out,
 /* What has not been lost arrives. */
 static void settle(const struct net_side *side)
 {
-    uint64_t since = time_ns();
-
     may_skip = true;
-    while (time_ns() < since + FULL_MS * NS_PER_MS) {
-        if (card_take() || cable_take(side))
-            since = time_ns();
-        else
-            thread_sleep(50 * NS_PER_US);
+    for (unsigned quiet = 0; quiet < QUIET;) {
+        if (card_take() || cable_take(side)) {
+            quiet = 0;
+        } else {
+            quiet++;
+            thread_sleep(NS_PER_MS);
+        }
     }
     may_skip = false;
     taken_of_card = sent_to_card;
@@ -252,17 +253,18 @@ static void settle(const struct net_side *side)
 static void fill(const struct net_side *side, struct transcript *out,
                  bool by_card)
 {
-    uint64_t since = time_ns();
     uint32_t before = by_card ? sent_by_card : sent_to_card;
     uint32_t most = side->is_slow ? FILL_SLOW : FILL_MAX;
     uint32_t count = 0;
+    unsigned quiet = 0;
 
-    while (count < most && time_ns() < since + FULL_MS * NS_PER_MS) {
+    while (count < most && quiet < QUIET) {
         card_poll();
         if (by_card ? card_send() : cable_send(side)) {
-            since = time_ns();
+            quiet = 0;
             thread_yield();
         } else {
+            quiet++;
             thread_sleep(NS_PER_MS);
         }
         count = (by_card ? sent_by_card : sent_to_card) - before;

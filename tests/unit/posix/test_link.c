@@ -298,12 +298,13 @@ static void wait_told(unsigned i, unsigned count)
  * before the frame was sent or is after. */
 static void test_frames_arrive_in_time(void **state)
 {
+    /* As long as the machine may stand still between two calls. */
     static const struct host_line_config slow = {.seed = 1,
-                                                 .delay_ns = 20 * MS};
+                                                 .delay_ns = 300 * MS};
 
     (void)state;
     attach(&slow);
-    for (unsigned i = 0; i < 6; i++) {
+    for (unsigned i = 0; i < 4; i++) {
         uint64_t start = host_time_ns();
 
         if (i % 2 == 0)
@@ -313,7 +314,7 @@ static void test_frames_arrive_in_time(void **state)
         if (i % 2 == 1)
             assert_true(link_end_arm(ends[1]));
         wait_told(1, i + 1);
-        assert_true(host_time_ns() - start >= 20 * MS);
+        assert_true(host_time_ns() - start >= slow.delay_ns);
         assert_int_equal(recv(1), i);
     }
     /* The other way takes no time. */
@@ -325,7 +326,7 @@ static void test_frames_arrive_in_time(void **state)
 /* The next frame of all wires counts, whichever is armed first. */
 static void test_several_wires_in_time(void **state)
 {
-    static const struct host_line_config slow = {.delay_ns = 200 * MS},
+    static const struct host_line_config slow = {.delay_ns = 800 * MS},
                                          fast = {.delay_ns = 10 * MS};
     struct link_end *others[2];
     atomic_uint other_told[2] = {0, 0};
@@ -352,7 +353,7 @@ static void test_several_wires_in_time(void **state)
     }
     while (other_told[1] == 0)
         usleep(200);
-    assert_true(host_time_ns() - start < 150 * MS);
+    assert_true(host_time_ns() - start < 700 * MS);
     wait_told(1, 1);
     for (unsigned i = 0; i < 2; i++)
         link_end_detach(others[i]);
