@@ -22,7 +22,8 @@ struct ext4_ops {
 
     /* Replay the journal in memory, if need be: then fs->has_copies is set, the
      * superblock is to be read again, and place() says where a block is read:
-     * its copy is escaped when its first bytes are to be the journal's magic. */
+     * its copy is escaped when its first bytes are to be the journal's
+     * magic. */
     int (*recover)(struct mount *mount);
     uint64_t (*place)(struct ext2_fs *fs, uint64_t block, bool *escaped);
 
@@ -150,7 +151,8 @@ must_check int ext2_read_disk(struct ext2_fs *fs, uint64_t offset, void *buf,
 must_check int ext2_place_run(struct ext2_fs *fs, uint64_t *block,
                               uint32_t *count);
 
-/* Say in the log that the volume as a whole makes no sense. Returns -EUCLEAN. */
+/* Say in the log that the volume as a whole makes no sense. Returns
+ * -EUCLEAN. */
 int ext2_damaged_volume(const struct ext2_fs *fs, const char *what);
 
 /* Say in the log that `what` of an inode is damaged, with a number that tells
@@ -169,8 +171,8 @@ enum ext2_feature_use {
     EXT2_FEATURE_REFUSED = '!',   /* not mounted */
 };
 
-/* What is done about feature `bit`, 0 to 31, and its name as mke2fs and dumpe2fs
- * know it. */
+/* What is done about feature `bit`, 0 to 31, and its name as mke2fs and
+ * dumpe2fs know it. */
 enum ext2_feature_use ext2_feature_use(enum ext2_feature_set set, unsigned bit,
                                        const char **name);
 

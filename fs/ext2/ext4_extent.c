@@ -95,8 +95,8 @@ static int entry_begin(struct tree *tree, uint32_t at, uint64_t *begin)
 }
 
 /*
- * Find the last entry that begins at our block or before it. It and the next one
- * narrow what the entry is for. Returns 1 and *at; 0: there is none.
+ * Find the last entry that begins at our block or before it. It and the next
+ * one narrow what the entry is for. Returns 1 and *at; 0: there is none.
  */
 static int node_search(struct tree *tree, uint32_t *at)
 {

@@ -30,7 +30,8 @@ enum {
     INODE_FLAG_INLINE_DATA    = 0x10000000,
     INODE_FLAG_HUGE_FILE      = 0x40000, /* i_blocks counts blocks */
 
-    /* A node of extents: a header, and entries that lead to nodes or to data. */
+    /* A node of extents: a header, and entries that lead to nodes or to
+     * data. */
     EXTENT_HEADER_SIZE        = 12,
     EXTENT_MAGIC              = 0,   /* 16 bits */
     EXTENT_ENTRIES            = 2,   /* 16 bits */

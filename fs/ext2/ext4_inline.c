@@ -1,6 +1,6 @@
 /*
- * Directories that are in their inodes: the number of the parent, entries to the
- * end of the place of the block numbers, and more entries in the attribute
+ * Directories that are in their inodes: the number of the parent, entries to
+ * the end of the place of the block numbers, and more entries in the attribute
  * behind. "." and ".." have no entries: they are at the cursors 0 and 2.
  */
 #include "fs/ext2/ext4_internal.h"

@@ -94,8 +94,8 @@ must_check int ext4_data_init(struct inode *inode);
 /* ---- inline.c ------------------------------------------------------------ */
 
 /*
- * Find a name in a directory that is in its inode, and list it: as ext2_lookup()
- * and ext2_dir_next(). They do not wait.
+ * Find a name in a directory that is in its inode, and list it: as
+ * ext2_lookup() and ext2_dir_next(). They do not wait.
  */
 must_check int ext4_inline_lookup(struct inode *dir, const char *name,
                                   size_t len, uint64_t *number);

@@ -4,10 +4,10 @@
  * whatever reads the disk reads it there. Nothing is written.
  *
  * The journal is a ring of blocks. A transaction is descriptors, each followed
- * by copies of the blocks that its tags name; revocations, of blocks whose older
- * copies must not be used; and at its end a commit. What has no commit did not
- * happen. Everything is big-endian. Source: the ext4 documentation of Linux,
- * "Journal (jbd2)".
+ * by copies of the blocks that its tags name; revocations, of blocks whose
+ * older copies must not be used; and at its end a commit. What has no commit
+ * did not happen. Everything is big-endian. Source: the ext4 documentation of
+ * Linux, "Journal (jbd2)".
  */
 #include "fs/ext2/ext4_csum.h"
 #include "fs/ext2/ext4_internal.h"

@@ -11,8 +11,8 @@
 /*
  * One name for each bit, empty when there is none. In front of it, as enum
  * ext2_feature_use: '=' it is read, or it concerns only who writes; '-' the
- * same, and it may not be written; '4' only ext4_file_system reads it; '!' it is
- * refused.
+ * same, and it may not be written; '4' only ext4_file_system reads it; '!' it
+ * is refused.
  */
 /* clang-format off */
 static const char compat[] =
@@ -97,8 +97,8 @@ enum ext2_feature_use ext2_feature_use(enum ext2_feature_set set, unsigned bit,
     return use;
 }
 
-/* Whether one of the flags of a table, or an unknown one, when `unknown` says so,
- * keeps us from reading; then the log says which. */
+/* Whether one of the flags of a table, or an unknown one, when `unknown` says
+ * so, keeps us from reading; then the log says which. */
 static bool any_refused(const struct ext2_fs *fs, const char *table,
                         uint32_t flags, enum ext2_feature_use unknown)
 {

@@ -1,9 +1,9 @@
 /*
  * Finding a name by the index of its directory: a tree of pairs of a hash and a
- * block, sorted by hash. The names of a block have hashes from its own up to the
- * next one's; where names with one hash fill more than a block, the lowest bit
- * of the next one's hash is set. Source: the ext4 documentation of Linux, "Hash
- * Tree Directories".
+ * block, sorted by hash. The names of a block have hashes from its own up to
+ * the next one's; where names with one hash fill more than a block, the lowest
+ * bit of the next one's hash is set. Source: the ext4 documentation of Linux,
+ * "Hash Tree Directories".
  *
  * An index that makes no sense is damage (-EUCLEAN): the caller then searches
  * the blocks one after the other.
@@ -57,7 +57,8 @@ static int node_open(struct index_walk *walk, unsigned depth, uint64_t offset,
     return 0;
 }
 
-/* Pair `at` of a node; the first has no hash, it is for all below the second. */
+/* Pair `at` of a node; the first has no hash, it is for all below the
+ * second. */
 static int pair_read(struct index_walk *walk, const struct level *level,
                      uint32_t at, uint32_t *hash, uint32_t *block)
 {
@@ -111,8 +112,9 @@ static int follow(struct index_walk *walk, unsigned depth, uint32_t *block)
 }
 
 /*
- * From the pair of level `depth` down to the leaf. In the nodes below it: to our
- * hash, or to the first pair. Returns 0 and *leaf, a block of the directory.
+ * From the pair of level `depth` down to the leaf. In the nodes below it: to
+ * our hash, or to the first pair. Returns 0 and *leaf, a block of the
+ * directory.
  */
 static int descend(struct index_walk *walk, unsigned depth, bool to_first,
                    uint32_t *leaf)

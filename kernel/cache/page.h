@@ -109,9 +109,9 @@ must_check int page_read(struct mapping *mapping, uint64_t index,
 
 /*
  * Pin the page, whether or not it is in memory, for page_modify(). A new one
- * has no valid sectors but those behind the mapping's end. May be behind the mapping's
- * size. Does not wait. Returns 0 and *out, -ENOMEM, -EFBIG (behind the largest
- * size of a mapping).
+ * has no valid sectors but those behind the mapping's end. May be behind the
+ * mapping's size. Does not wait. Returns 0 and *out, -ENOMEM, -EFBIG (behind
+ * the largest size of a mapping).
  */
 must_check int page_take(struct mapping *mapping, uint64_t index,
                          struct page **out);

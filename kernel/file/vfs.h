@@ -307,8 +307,8 @@ must_check int vfs_walk(const char *path, bool follow, struct inode **out);
 must_check int vfs_lookup(struct inode *dir, const struct name *name,
                           struct inode **out);
 
-/* A name of `len` bytes at `text`, of a directory on `mount`. Returns 0, -ENOENT
- * (it is empty), -ENAMETOOLONG, -EINVAL (a byte that no name has). */
+/* A name of `len` bytes at `text`, of a directory on `mount`. Returns 0,
+ * -ENOENT (it is empty), -ENAMETOOLONG, -EINVAL (a byte that no name has). */
 must_check int name_init(struct name *name, const struct mount *mount,
                          const char *text, size_t len);
 

@@ -78,8 +78,8 @@ void *page_alloc(struct page_allocator *pages, size_t count,
 /* Give back what page_alloc() returned. Owner CPU. */
 void page_free(struct page_allocator *pages, void *ptr);
 
-/* Keep the first `count` (> 0) of these pages, give back the rest. Owner CPU.
- * */
+/* Keep the first `count` (> 0) of these pages, give back the rest. Owner
+ * CPU. */
 void page_shrink(struct page_allocator *pages, void *ptr, size_t count);
 
 /* Say that `count` pages from `ptr` on belong to a slab of a class. */

@@ -19,8 +19,8 @@ const char *ext2_small_tree(void);
 const char *ext2_fuzz_tree(void);
 
 /*
- * An image of `kib` KiB made by "mke2fs OPTIONS -d dir": ext2, unless the options
- * say otherwise. In memory of malloc().
+ * An image of `kib` KiB made by "mke2fs OPTIONS -d dir": ext2, unless the
+ * options say otherwise. In memory of malloc().
  */
 uint8_t *ext2_image(const char *options, const char *dir, unsigned kib,
                     size_t *size);

@@ -1,8 +1,9 @@
 /*
- * Files: on each CPU several threads in the same directories of a file system in
- * memory that takes its time, before and after each operation. No name comes or
- * goes but by a call that says so, a directory has either readers or one that
- * changes it, what is written is what is read, and in the end nothing is held.
+ * Files: on each CPU several threads in the same directories of a file system
+ * in memory that takes its time, before and after each operation. No name comes
+ * or goes but by a call that says so, a directory has either readers or one
+ * that changes it, what is written is what is read, and in the end nothing is
+ * held.
  */
 #include "hal/posix/sim/sim.h"
 #include "kernel/file/vfs_internal.h"

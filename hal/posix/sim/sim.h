@@ -47,8 +47,8 @@ enum { SIM_EVENT_MAX = 1024 };
  */
 void sim_event(uint64_t at_ns, void (*fn)(void *arg), void *arg);
 
-/* What a CPU is at takes so long: the access to a register of a device that does
- * not answer. What is due meanwhile happens at the next point. */
+/* What a CPU is at takes so long: the access to a register of a device that
+ * does not answer. What is due meanwhile happens at the next point. */
 void sim_delay(uint64_t ns);
 
 /* How choices are made. */

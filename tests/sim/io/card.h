@@ -76,9 +76,9 @@ void card_begin(const struct net_queue *queue);
 /* Faults come no more. */
 void card_faults_end(void);
 
-/* For the kinds: which fault an operation meets, and how late it is if it is (0:
- * longer than any driver waits); a frame leaves the card; the card is about to
- * deliver frames. */
+/* For the kinds: which fault an operation meets, and how late it is if it is
+ * (0: longer than any driver waits); a frame leaves the card; the card is about
+ * to deliver frames. */
 enum model_fault card_fault(const char *operation, unsigned kinds,
                             uint64_t *late_ns);
 void card_leaves(const struct net_model_header *header, const uint8_t *data,

@@ -862,7 +862,8 @@ static void test_ide_first_block_of_a_write(void **state)
     finish();
 }
 
-/* Pieces of an odd length, at even addresses: the bus master knows words only. */
+/* Pieces of an odd length, at even addresses: the bus master knows words
+ * only. */
 static void test_ide_pieces_of_odd_length(void **state)
 {
     struct slice pieces[2];

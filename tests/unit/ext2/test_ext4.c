@@ -274,8 +274,8 @@ static void test_extents_in_the_inode(void **state)
 }
 
 /* A tree of `depth` levels of nodes below the root, in the blocks from 900 on;
- * each leads to the next one at file block 100, and the root to a wrong place at
- * 1000. */
+ * each leads to the next one at file block 100, and the root to a wrong place
+ * at 1000. */
 static void tree_put(uint8_t *node, unsigned depth)
 {
     node_put(node, depth == 0 ? 1 : 2, 4, depth);
@@ -550,8 +550,8 @@ static void journal_image(void)
     image = ext2_image("-t ext4 -b 1024", ext2_small_tree(), 8192, &image_size);
 }
 
-/* What debugfs is to write to the journal: a script with %s for a file of `size`
- * bytes. */
+/* What debugfs is to write to the journal: a script with %s for a file of
+ * `size` bytes. */
 static void journal_write(const char *script, const uint8_t *bytes, size_t size)
 {
     char dir[] = "/tmp/torc_journal_XXXXXX", path[100], command[400];
