@@ -210,11 +210,11 @@ static int mount_at(struct mount_table *table, struct mount *mount,
 
     if (status != 0)
         return status;
+    list_push_back(&table->mounts, &mount->link);
     if (order->device != NULL)
         status = block_open(order->device, BLOCK_EXCLUSIVE, &mount->open);
     if (status != 0)
         goto fail_open;
-    list_push_back(&table->mounts, &mount->link);
     status = order->fs != NULL ? mount_try(mount, order->fs, order->options)
                                : mount_any(mount, order->type);
     if (status != 0)
@@ -223,10 +223,10 @@ static int mount_at(struct mount_table *table, struct mount *mount,
     return 0;
 
 fail_mount:
-    list_remove(&mount->link);
     if (order->device != NULL)
         block_close(&mount->open);
 fail_open:
+    list_remove(&mount->link);
     if (mount->covered != NULL)
         inode_put(mount->covered);
     return status;
@@ -268,13 +268,15 @@ int vfs_unmount(const char *path)
 {
     struct inode *root;
     struct mount *mount;
+    bool is_root;
     int status = vfs_walk(path, true, &root);
 
     if (status != 0)
         return status;
     mount = root->mount;
-    inode_put(root);
-    if (root != mount->root)
+    is_root = root == mount->root;
+    inode_put(root); /* does not wait if the mount holds it, too */
+    if (!is_root)
         return -EINVAL;
     /* The mount alone may hold the root, and nobody anything else. */
     if (mount->root->refs > 1 || mount->used_count > 1)
