@@ -146,7 +146,8 @@ void inode_use(struct inode *inode)
 
 /*
  * Let an inode that nobody holds leave the memory. Waits for reads of its pages
- * that are under way; whoever asks for it meanwhile waits until it is gone.
+ * that are under way; whoever asks for it meanwhile waits until it is gone, and
+ * the mount counts it as used: it must not be unmounted.
  */
 static void inode_leave(struct inode *inode)
 {
@@ -154,6 +155,7 @@ static void inode_leave(struct inode *inode)
 
     assert(inode->refs == 0);
     inode->state = INODE_DYING;
+    mount->used_count++;
     dentry_forget_all(inode);
     if (!list_empty(&inode->unused))
         mount->unused_count--;
@@ -165,6 +167,7 @@ static void inode_leave(struct inode *inode)
     if (mount->ops->inode_drop != NULL)
         mount->ops->inode_drop(inode);
     mem_free(inode);
+    mount->used_count--;
 }
 
 /* Whether an unused inode may go: what is to be written keeps it, and, if there
@@ -210,8 +213,8 @@ static void inode_die(struct inode *inode)
     inode_leave(inode);
 }
 
-/* The last reference has gone. The mount counts one that dies as used until it
- * is gone: it must not be unmounted meanwhile. */
+/* The last reference has gone. The mount counts the inode as used until all is
+ * done: it must not be unmounted meanwhile. */
 static void inode_release(struct inode *inode)
 {
     struct mount *mount = inode->mount;
@@ -224,9 +227,9 @@ static void inode_release(struct inode *inode)
         list_push_back(&mount->unused, &inode->unused);
         mount->unused_count++;
     }
-    mount->used_count--;
     if (mount->unused_count > mount->cached_max)
         inodes_shrink(mount, mount->cached_max, true);
+    mount->used_count--;
 }
 
 void inode_put(struct inode *inode)

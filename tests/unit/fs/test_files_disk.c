@@ -3,6 +3,7 @@
  * its two files lie, keeps room for others, fails where it is told to, and
  * takes its time to free a file.
  */
+#include "kernel/cache/cache_internal.h"
 #include "kernel/file/file_internal.h"
 #include "kernel/heap/heap.h"
 #include "kernel/thread/thread.h"
@@ -478,6 +479,75 @@ static void test_who_asks_for_what_dies(void **state)
     evicting = NULL;
 }
 
+static int close_it(void *arg)
+{
+    file_close(arg);
+    return 0;
+}
+
+/* /g is not held, but a read ahead of it is under way; the close of /f lets it
+ * leave, and waits for that. */
+static void test_unmount_while_an_inode_leaves(void **state)
+{
+    struct mount *mount = root_mount();
+    struct file *f = open_f(), *g;
+    char buf[4096];
+    thread_id closer;
+
+    (void)state;
+    assert_int_equal(file_open("/g", FILE_READ, 0, &g), 0);
+    assert_int_equal(file_read_at(g, buf, 4096, 0), 4096);
+    disk.deferred = true;
+    page_read_ahead(&g->inode->pages, 10, 4);
+    file_close(g);
+    mount->cached_max = 0;
+    assert_int_equal(thread_create(NULL, close_it, f, &closer), 0);
+    thread_yield();
+    vfs_check();
+    assert_int_equal(file_unmount("/"), -EBUSY);
+    assert_true(ramblk_complete(&disk) > 0);
+    disk.deferred = false;
+    assert_int_equal(thread_join(closer, NULL), 0);
+    assert_int_equal(mount->unused_count, 0);
+    assert_int_equal(mount->used_count, 1); /* the root */
+}
+
+/* ---- Two mounts ---------------------------------------------------------- */
+
+static int mount_disk(void *arg)
+{
+    struct ramblk *ram = arg;
+    int status = file_mount(&ram->block.device, "/", NULL);
+
+    vfs_check();
+    return status;
+}
+
+static void test_one_place_two_mounts(void **state)
+{
+    static struct ramblk other;
+    static uint8_t other_bytes[2 * PAGES * 4096];
+    struct block_open taken;
+    int first, second;
+    thread_id a, b;
+
+    (void)state;
+    ramblk_init(&other, other_bytes, sizeof(other_bytes));
+    assert_int_equal(file_unmount("/"), 0);
+    assert_int_equal(thread_create(NULL, mount_disk, &disk, &a), 0);
+    assert_int_equal(thread_create(NULL, mount_disk, &other, &b), 0);
+    assert_int_equal(thread_join(a, &first), 0);
+    assert_int_equal(thread_join(b, &second), 0);
+    assert_int_equal(first, 0);
+    assert_int_equal(second, -EBUSY);
+    /* A device that cannot be opened leaves the place free. */
+    assert_int_equal(file_unmount("/"), 0);
+    assert_int_equal(block_open(&disk.block, BLOCK_EXCLUSIVE, &taken), 0);
+    assert_int_equal(mount_disk(&disk), -EBUSY);
+    block_close(&taken);
+    assert_int_equal(mount_disk(&disk), 0);
+}
+
 /* ---- What is asked of the wrong thing ------------------------------------ */
 
 static void test_wrong_types(void **state)
@@ -541,6 +611,8 @@ int main(void)
         ATTACHED(test_sync),
         ATTACHED(test_unused_inodes_keep_their_pages),
         ATTACHED(test_who_asks_for_what_dies),
+        ATTACHED(test_unmount_while_an_inode_leaves),
+        ATTACHED(test_one_place_two_mounts),
         ATTACHED(test_wrong_types),
         ATTACHED(test_remount_fails),
     };
