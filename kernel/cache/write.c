@@ -160,6 +160,20 @@ static void run_fail(struct writing *writing, uint64_t sector, uint32_t sectors,
     }
 }
 
+/* Claimed sectors have been allocated, and their pages nothing to give back:
+ * also those that will not be written now. */
+static void run_allocated(const struct mapping *mapping, uint64_t sector,
+                          uint32_t sectors)
+{
+    while (sectors > 0) {
+        struct piece piece = piece_at(mapping, sector, sectors);
+
+        piece.page->reserved &= (uint8_t)~piece_bits(&piece);
+        sector += piece.count;
+        sectors -= piece.count;
+    }
+}
+
 /* A request of up to `sectors`; the cache's own one where there is no memory,
  * which is a short one. */
 static struct page_io *io_make(struct mapping *mapping, uint64_t at,
@@ -196,8 +210,6 @@ static uint32_t run_submit(struct writing *writing, uint64_t sector,
         struct piece piece = piece_at(writing->mapping, next,
                                       (uint32_t)(sector + sectors - next));
 
-        /* What was reserved is allocated. */
-        piece.page->reserved &= (uint8_t)~piece_bits(&piece);
         page_io_add(io, piece.page, piece.first, piece.count);
         writing->under_way++;
         next += piece.count;
@@ -225,6 +237,7 @@ static uint32_t run_write(struct writing *writing, uint64_t sector)
 
         if (status == 0) {
             assert(extent.type == EXTENT_DATA);
+            run_allocated(mapping, sector + done, extent.sectors);
             sectors = run_submit(writing, sector + done, extent.sector,
                                  extent.sectors);
             status = sectors == 0 ? -ENOMEM : 0;

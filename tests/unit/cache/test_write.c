@@ -323,6 +323,40 @@ static void test_write_without_memory(void **state)
     disk_compare(0, data, 40 * PAGE_BYTES);
 }
 
+/* What was allocated for a request that could not be made has its blocks, and
+ * no reservation to be given back. */
+static void test_allocated_but_not_written(void **state)
+{
+    (void)state;
+    assert_int_equal(toy_write(pages, 0, data, 20 * PAGE_BYTES), 0);
+    heap_fail(1);
+    assert_int_equal(flush_all(), -ENOMEM);
+    assert_true(heap_failed());
+    heap_fail(0);
+    assert_int_equal(file.reserved, 0);
+    assert_int_equal(mapping_truncate(pages, 4096), 0);
+    assert_int_equal(file.reserved, 0);
+    assert_int_equal(file.maps[MAP_RELEASE], 0);
+}
+
+/* The same behind a request that is shorter than what was allocated. */
+static void test_allocated_and_written_in_part(void **state)
+{
+    (void)state;
+    assert_int_equal(page_cache_start_flusher(), 0);
+    thread_yield();
+    assert_int_equal(toy_write(pages, 0, data, 40 * PAGE_BYTES), 0);
+    file.fail_map_from[MAP_WRITE] = 2;
+    heap_fail(1);
+    assert_int_equal(flush_all(), -EIO);
+    heap_fail(0);
+    file.fail_map_from[MAP_WRITE] = 0;
+    assert_int_equal(toy_disk.requests, 1);
+    assert_int_equal(pages->dirty_count, 24);
+    assert_int_equal(mapping_truncate(pages, 0), 0);
+    assert_int_equal(file.maps[MAP_RELEASE], 0);
+}
+
 /* ---- While it is under way ----------------------------------------------- */
 
 static int flush_status;
@@ -713,6 +747,8 @@ int main(void)
         ATTACHED(test_file_system_that_fails),
         ATTACHED(test_disk_is_full),
         ATTACHED(test_write_without_memory),
+        ATTACHED(test_allocated_but_not_written),
+        ATTACHED(test_allocated_and_written_in_part),
         ATTACHED(test_change_while_it_is_written),
         ATTACHED(test_write_waits_for_another),
         ATTACHED(test_truncate_while_it_is_written),

@@ -31,7 +31,8 @@ struct toy_file {
     uint64_t room;   /* units that may be allocated */
     uint64_t reserved;
     int fail_map[MAP_WRITE + 1]; /* what a map() of that mode returns */
-    bool waits;                  /* map() lets others run */
+    unsigned fail_map_from[MAP_WRITE + 1]; /* -EIO from the n-th one; 0: none */
+    bool waits;                            /* map() lets others run */
     unsigned maps[MAP_WRITE + 1];
     unsigned flushes;
     int flush_status;
@@ -87,6 +88,9 @@ static inline int toy_map(struct mapping *mapping, uint64_t sector,
         thread_yield();
     if (toy->fail_map[mode] != 0)
         return toy->fail_map[mode];
+    if (toy->fail_map_from[mode] != 0 &&
+        toy->maps[mode] >= toy->fail_map_from[mode])
+        return -EIO;
     if (mode == MAP_WRITE && toy->place[first] == 0)
         toy_allocate(toy, first);
     for (unit++; unit < end; unit++) {
