@@ -116,6 +116,10 @@ void page_read_ahead(struct mapping *mapping, uint64_t index, uint32_t count);
 
 /* ---- flusher.c ----------------------------------------------------------- */
 
+/* How a write of a mapping to the device has ended, for those who wait for the
+ * flusher. To be short of memory will pass. */
+void flush_status_set(struct mapping *mapping, int status);
+
 /* The mapping ends: wait until the flusher does not look at it. */
 void flusher_leave(struct mapping *mapping);
 

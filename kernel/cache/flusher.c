@@ -15,6 +15,9 @@
 
 enum { SPARE_PIECES = 16 };
 
+/* What could not be written for want of memory is not tried again before. */
+#define MEMORY_AFTER_NS (NS_PER_S / 10)
+
 /* ---- What to write next -------------------------------------------------- */
 
 static struct mapping *mapping_of(const struct list *node)
@@ -29,8 +32,18 @@ static bool is_urgent(const struct page_cache *cache)
            cache->dirty_count >= cache->dirty_limit / FLUSH_SHARE;
 }
 
+/* When a mapping is to be written. One that could not be written waits for its
+ * time in any case. */
+static uint64_t due_ns(const struct mapping *mapping, bool urgent)
+{
+    if (urgent && mapping->flush_status == 0 &&
+        mapping->urgent_at_ns < mapping->flush_at_ns)
+        return mapping->urgent_at_ns;
+    return mapping->flush_at_ns;
+}
+
 /* The mapping to be written now; or NULL, and *deadline is when to look again.
- * One that could not be written waits for its time in any case. */
+ */
 static struct mapping *choose(const struct page_cache *cache,
                               uint64_t *deadline_ns)
 {
@@ -39,18 +52,24 @@ static struct mapping *choose(const struct page_cache *cache,
 
     *deadline_ns = TIME_NEVER;
     list_for_each (node, &cache->dirty) {
-        struct mapping *mapping = mapping_of(node);
+        uint64_t due = due_ns(mapping_of(node), urgent);
 
-        if (mapping->flush_at_ns <= now)
-            return mapping;
-        if (urgent && mapping->flush_status == 0)
-            return mapping;
-        if (*deadline_ns == TIME_NEVER)
-            *deadline_ns = mapping->flush_at_ns;
+        if (due <= now)
+            return mapping_of(node);
+        if (due < *deadline_ns)
+            *deadline_ns = due;
         if (!urgent)
             break;
     }
     return NULL;
+}
+
+void flush_status_set(struct mapping *mapping, int status)
+{
+    if (status == -ENOMEM || status == mapping->flush_status)
+        return;
+    mapping->flush_status = status;
+    wait_wake_all(&mapping->cache->room);
 }
 
 static void flush(struct page_cache *cache, struct mapping *mapping)
@@ -66,7 +85,9 @@ static void flush(struct page_cache *cache, struct mapping *mapping)
     else
         status = mapping_write(mapping, 0, UINT64_MAX);
     if (cache->flushing == mapping && status != 0)
-        mapping->flush_status = status;
+        flush_status_set(mapping, status);
+    if (cache->flushing == mapping && status == -ENOMEM)
+        mapping->urgent_at_ns = time_ns() + MEMORY_AFTER_NS;
     cache->flushing = NULL;
     wait_wake_all(&cache->flushed);
     wait_wake_all(&cache->room);

@@ -87,10 +87,11 @@ struct mapping {
     uint32_t error_serial; /* how many writes have failed */
     int error;             /* the last one; told by mapping_error() */
     bool error_told;
-    int flush_status; /* of the last write to the device */
+    int flush_status; /* of the last write to the device; not -ENOMEM */
 
     struct list dirty_link; /* in cache->dirty while dirty_count > 0 */
     uint64_t flush_at_ns;   /* then; when the flusher is to write it */
+    uint64_t urgent_at_ns;  /* not before, even if somebody waits for it */
 };
 
 /* ---- Making and dropping, by a thread of the owner ----------------------- */

@@ -301,6 +301,6 @@ int mapping_write(struct mapping *mapping, uint64_t first, uint64_t last)
     while (writing.under_way > 0)
         wait_on(&writing.ended);
     if (writing.has_tried)
-        mapping->flush_status = writing.status;
+        flush_status_set(mapping, writing.status);
     return writing.status;
 }

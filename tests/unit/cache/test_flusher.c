@@ -280,6 +280,65 @@ static void test_writers_of_a_disk_that_is_gone(void **state)
     assert_int_equal(mapping_throttle(&file.pages), 0);
 }
 
+static int fill_thread(void *arg)
+{
+    make_dirty(dirty_limit());
+    return throttle_thread(arg);
+}
+
+/* Somebody else finds out that the disk is gone, before the flusher does. */
+static void test_writer_waits_while_another_fails(void **state)
+{
+    thread_id thread;
+
+    (void)state;
+    pass(0);
+    is_through = false;
+    assert_int_equal(thread_create(NULL, fill_thread, &file.pages, &thread), 0);
+    thread_yield();
+    assert_int_equal(file.pages.dirty_count, dirty_limit());
+    assert_false(is_through);
+    toy_disk.fail_from = 1;
+    assert_int_equal(mapping_write(&file.pages, 0, UINT64_MAX), -EIO);
+    assert_false(is_through);
+    pass(0);
+    assert_true(is_through);
+    assert_int_equal(throttle_status, -EIO);
+    assert_int_equal(thread_join(thread, NULL), 0);
+    toy_disk.fail_from = 0;
+}
+
+/* To be short of memory passes: nobody is told, and it is tried again soon, but
+ * not at once. */
+static void test_writer_waits_for_memory(void **state)
+{
+    thread_id thread;
+    unsigned maps;
+
+    (void)state;
+    file.fail_map[MAP_WRITE] = -ENOMEM;
+    make_dirty(dirty_limit());
+    thread = throttle_begin(&file.pages);
+    pass(0);
+    assert_false(is_through);
+    maps = file.maps[MAP_WRITE];
+    assert_in_range(maps, 1, 4);
+    pass(NS_PER_S / 10 - 1);
+    assert_int_equal(file.maps[MAP_WRITE], maps);
+    pass(1);
+    assert_int_equal(file.maps[MAP_WRITE], 2 * maps);
+    assert_int_equal(mapping_write(&file.pages, 0, 0), -ENOMEM);
+    pass(0);
+    assert_false(is_through);
+    assert_int_equal(file.pages.flush_status, 0);
+    file.fail_map[MAP_WRITE] = 0;
+    pass(NS_PER_S / 10);
+    assert_true(is_through);
+    assert_int_equal(thread_join(thread, NULL), 0);
+    assert_int_equal(throttle_status, 0);
+    assert_int_equal(dirty_pages(), 0);
+}
+
 /* ---- Memory that is given back ------------------------------------------- */
 
 enum { READ_ONCE = 600 };
@@ -407,6 +466,8 @@ int main(void)
         ATTACHED(test_flush_may_end_the_mapping),
         ATTACHED(test_writers_wait_for_the_flusher),
         ATTACHED(test_writers_of_a_disk_that_is_gone),
+        ATTACHED(test_writer_waits_while_another_fails),
+        ATTACHED(test_writer_waits_for_memory),
         ATTACHED(test_reclaim_chooses),
         ATTACHED(test_reclaim_under_pressure),
         ATTACHED(test_reclaim_gives_room_back),
