@@ -68,3 +68,8 @@ void mapping_destroy(struct mapping *mapping)
     assert(mapping->page_count == 0);
     assert(list_empty(&mapping->dirty_link));
 }
+
+bool mapping_is_idle(const struct mapping *mapping)
+{
+    return mapping->page_count == 0 && mapping->cache->flushing != mapping;
+}

@@ -119,6 +119,10 @@ must_check int mapping_init_device(struct mapping *mapping,
  */
 void mapping_destroy(struct mapping *mapping);
 
+/* Whether mapping_destroy() of it does not wait: it has no pages, and the
+ * flusher does not look at it. */
+bool mapping_is_idle(const struct mapping *mapping);
+
 /*
  * Set the size, which drops what is behind it, written or not, and makes zeros
  * of the rest of the last unit; also when the mapping grows: what is behind the

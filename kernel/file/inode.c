@@ -6,6 +6,9 @@
 #include <torc/assert.h>
 #include <torc/memory.h>
 
+/* So many unused inodes that cannot go are passed over at a time. */
+enum { STAYING_MAX = 16 };
+
 static struct inode *inode_of(struct hash_node *node)
 {
     return container_of(node, struct inode, node);
@@ -145,23 +148,28 @@ void inode_use(struct inode *inode)
 }
 
 /*
- * Let an inode that nobody holds leave the memory. Waits for reads of its pages
- * that are under way; whoever asks for it meanwhile waits until it is gone, and
- * the mount counts it as used: it must not be unmounted.
+ * An inode that nobody holds begins to leave the memory: it is not found any
+ * more, and its pages go. Waits for reads and writes of them that are under
+ * way; whoever asks for the inode meanwhile waits until it is gone, and the
+ * mount counts it as used: it must not be unmounted.
  */
-static void inode_leave(struct inode *inode)
+static void leave_begin(struct inode *inode)
 {
-    struct mount *mount = inode->mount;
-
     assert(inode->refs == 0);
     inode->state = INODE_DYING;
-    mount->used_count++;
+    inode->mount->used_count++;
     dentry_forget_all(inode);
     if (!list_empty(&inode->unused))
-        mount->unused_count--;
+        inode->mount->unused_count--;
     list_remove(&inode->unused);
     if (inode->type == FILE_REGULAR)
         mapping_destroy(&inode->pages);
+}
+
+static void leave_end(struct inode *inode)
+{
+    struct mount *mount = inode->mount;
+
     hash_remove(&mount->inodes, &inode->node);
     wait_wake_all(&inode->changed);
     if (mount->ops->inode_drop != NULL)
@@ -170,47 +178,55 @@ static void inode_leave(struct inode *inode)
     mount->used_count--;
 }
 
-/* Whether an unused inode may go: what is to be written keeps it, and, if there
- * is to be no wait, any page. */
+static void inode_leave(struct inode *inode)
+{
+    leave_begin(inode);
+    leave_end(inode);
+}
+
+/*
+ * Whether an unused inode may go. What is to be written to a device keeps it,
+ * and, if there is to be no wait, whatever would have to be waited for. What
+ * has no device was read to memory as a whole, and can be again: where it could
+ * not, the file system keeps its inodes.
+ */
 static bool may_leave(const struct inode *inode, bool may_wait)
 {
-    if (inode->type != FILE_REGULAR)
+    if (inode->type != FILE_REGULAR || inode->pages.open == NULL)
         return true;
     return inode->pages.dirty_count == 0 &&
-           (may_wait || inode->pages.page_count == 0);
+           (may_wait || mapping_is_idle(&inode->pages));
 }
 
-/* The unused inode that may go first, or NULL. */
-static struct inode *first_to_leave(const struct mount *mount, bool may_wait)
-{
-    list_for_each (node, &mount->unused) {
-        struct inode *inode = container_of(node, struct inode, unused);
-
-        if (may_leave(inode, may_wait))
-            return inode;
-    }
-    return NULL;
-}
-
+/* Those that cannot go get another round. A caller that may wait has something
+ * else to do, and looks at a few of them; the memory needs all that can go. */
 void inodes_shrink(struct mount *mount, unsigned keep, bool may_wait)
 {
-    while (mount->unused_count > keep) {
-        struct inode *inode = first_to_leave(mount, may_wait);
+    unsigned patience = may_wait ? STAYING_MAX : mount->unused_count;
 
-        if (inode == NULL)
+    while (mount->unused_count > keep) {
+        struct inode *inode =
+            container_of(mount->unused.next, struct inode, unused);
+
+        if (may_leave(inode, may_wait)) {
+            inode_leave(inode);
+        } else if (patience-- > 0) {
+            list_remove(&inode->unused);
+            list_push_back(&mount->unused, &inode->unused);
+        } else {
             return;
-        inode_leave(inode);
+        }
     }
 }
 
-/* Nothing leads to it any more, and nobody holds it. */
+/* Nothing leads to it any more, and nobody holds it. Its pages go before the
+ * blocks that they would be written to. */
 static void inode_die(struct inode *inode)
 {
-    inode->state = INODE_DYING;
-    dentry_forget_all(inode);
+    leave_begin(inode);
     if (inode->mount->ops->inode_evict != NULL)
         inode->mount->ops->inode_evict(inode);
-    inode_leave(inode);
+    leave_end(inode);
 }
 
 /* The last reference has gone. The mount counts the inode as used until all is

@@ -11,11 +11,19 @@
 #include "tests/fakes/machine.h"
 #include "tests/fakes/ramblk.h"
 #include <string.h>
+#include <torc/memory.h>
 #include <torc/sync.h>
 #include <torc/thread.h>
 #include <torc/time.h>
 
-enum { ROOT = 1, F = 2, G = 3, PAGES = 16, F_SIZE = PAGES * 4096 - 100 };
+enum {
+    ROOT = 1,
+    F = 2,
+    G = 3,
+    IN = 4,
+    PAGES = 16,
+    F_SIZE = PAGES * 4096 - 100
+};
 
 static struct ramblk disk;
 static uint8_t bytes[2 * PAGES * 4096];
@@ -59,6 +67,26 @@ static int map(struct mapping *mapping, uint64_t sector, uint32_t sectors,
     return 0;
 }
 
+/* A small file whose content is read together with the inode. */
+static int read_whole(struct inode *inode)
+{
+    struct page *page;
+    int status = mapping_init(&inode->pages, NULL, NULL, 1, 5);
+
+    if (status == 0)
+        status = page_take(&inode->pages, 0, &page);
+    if (status != 0)
+        return status;
+    status = page_modify(page, 0, 5);
+    if (status == 0) {
+        memcpy(page->buf->base, "whole", 5);
+        page_dirty(page, 0, 5);
+    }
+    page_put(page);
+    inode->size_bytes = 5;
+    return status;
+}
+
 static int read_inode(struct inode *inode)
 {
     static const struct mapping_ops ops = {.map = map};
@@ -69,6 +97,8 @@ static int read_inode(struct inode *inode)
     inode->type = inode->number == ROOT ? FILE_DIRECTORY : FILE_REGULAR;
     if (inode->type == FILE_DIRECTORY)
         return 0;
+    if (inode->number == IN)
+        return read_whole(inode);
     inode->size_bytes = F_SIZE;
     return mapping_init(&inode->pages, &ops, &inode->mount->open, 1, F_SIZE);
 }
@@ -80,6 +110,8 @@ static int lookup(struct inode *dir, const struct name *name,
         return inode_get(dir->mount, F, out);
     if (name->len == 1 && name->text[0] == 'g')
         return inode_get(dir->mount, G, out);
+    if (name->len == 1 && name->text[0] == 'i')
+        return inode_get(dir->mount, IN, out);
     return name->text[0] == '!' ? -EIO : -ENOENT;
 }
 
@@ -435,6 +467,82 @@ static void test_unused_inodes_keep_their_pages(void **state)
     file_close(file);
 }
 
+static void read_whole_file(void)
+{
+    struct file *file;
+    char buf[8];
+
+    assert_int_equal(file_open("/i", FILE_READ, 0, &file), 0);
+    assert_int_equal(file_read_at(file, buf, sizeof(buf), 0), 5);
+    assert_memory_equal(buf, "whole", 5);
+    file_close(file);
+}
+
+/* What has no device to be written to can be read again. */
+static void test_what_was_read_whole_may_go(void **state)
+{
+    struct mount *mount = root_mount();
+    struct file *file = open_f();
+
+    (void)state;
+    assert_int_equal(file_write_at(file, "new", 3, 0), 3);
+    file_close(file);
+    for (int may_wait = 0; may_wait < 2; may_wait++) {
+        read_whole_file();
+        assert_int_equal(mount->unused_count, 2);
+        inodes_shrink(mount, 0, may_wait); /* /f is still to be written */
+        assert_int_equal(mount->unused_count, 1);
+        assert_int_equal(mount->inodes.count, 2);
+    }
+    read_whole_file();
+}
+
+static bool other_ran;
+
+static int other(void *arg)
+{
+    (void)arg;
+    other_ran = true;
+    return 0;
+}
+
+/* Let the flusher write /f, up to the wait for the device. */
+static void flush_f(struct mapping *pages)
+{
+    disk.deferred = true;
+    pages->flush_at_ns = 0;
+    wait_wake_all(&pages->cache->work);
+    thread_yield();
+    assert_true(pages->cache->flushing == pages);
+}
+
+/* The last page of an unused inode has been written, but the flusher has not
+ * run since: memory that is short is not made by waiting for it. */
+static void test_reclaiming_does_not_wait(void **state)
+{
+    struct file *file = open_f();
+    struct mapping *pages = &file->inode->pages;
+    thread_id id;
+
+    (void)state;
+    assert_int_equal(file_write_at(file, bytes, 4096, 0), 4096);
+    file_close(file);
+    flush_f(pages);
+    assert_int_equal(ramblk_complete(&disk), 1);
+    disk.deferred = false;
+    assert_int_equal(pages->dirty_count, 0);
+    assert_int_equal(thread_create(NULL, other, NULL, &id), 0);
+    other_ran = false;
+    mem_trim(); /* the pages, and then the inode */
+    assert_int_equal(pages->page_count, 0);
+    mem_trim();
+    assert_false(other_ran);
+    assert_int_equal(root_mount()->unused_count, 1);
+    assert_int_equal(thread_join(id, NULL), 0);
+    mem_trim();
+    assert_int_equal(root_mount()->unused_count, 0);
+}
+
 /* ---- Freeing that takes its time ----------------------------------------- */
 
 static struct file *last_holder;
@@ -475,6 +583,35 @@ static void test_who_asks_for_what_dies(void **state)
     assert_int_equal(thread_join(closer, NULL), 0);
     assert_int_equal(thread_join(asker, &value), 0);
     assert_int_equal(value, -ENOENT);
+    assert_int_equal(event_destroy(evicting), 0);
+    evicting = NULL;
+}
+
+/* Blocks are freed when nothing is written to them any more, nor will be. */
+static void test_pages_go_before_their_blocks(void **state)
+{
+    thread_id closer;
+    struct mapping *pages;
+
+    (void)state;
+    assert_int_equal(event_create(&evicting), 0);
+    last_holder = open_f();
+    pages = &last_holder->inode->pages;
+    assert_int_equal(file_write_at(last_holder, "new", 3, 0), 3);
+    assert_int_equal(file_write_at(last_holder, bytes, 4096, 4096), 4096);
+    flush_f(pages);
+    assert_int_equal(file_unlink("/f"), 0);
+    assert_int_equal(thread_create(NULL, close_last, NULL, &closer), 0);
+    thread_yield();
+    assert_int_equal(evictions, 0);
+    disk.deferred = false;
+    assert_true(ramblk_complete(&disk) > 0);
+    while (evictions == 0)
+        thread_yield();
+    assert_int_equal(pages->page_count, 0);
+    assert_int_equal(pages->dirty_count, 0);
+    assert_int_equal(event_set(evicting), 0);
+    assert_int_equal(thread_join(closer, NULL), 0);
     assert_int_equal(event_destroy(evicting), 0);
     evicting = NULL;
 }
@@ -611,6 +748,9 @@ int main(void)
         ATTACHED(test_sync),
         ATTACHED(test_unused_inodes_keep_their_pages),
         ATTACHED(test_who_asks_for_what_dies),
+        ATTACHED(test_what_was_read_whole_may_go),
+        ATTACHED(test_reclaiming_does_not_wait),
+        ATTACHED(test_pages_go_before_their_blocks),
         ATTACHED(test_unmount_while_an_inode_leaves),
         ATTACHED(test_one_place_two_mounts),
         ATTACHED(test_wrong_types),
