@@ -229,21 +229,32 @@ static void inode_die(struct inode *inode)
     leave_end(inode);
 }
 
-/* The last reference has gone. The mount counts the inode as used until all is
- * done: it must not be unmounted meanwhile. */
+/* Nobody holds it, and names lead to it. */
+static void inode_unuse(struct inode *inode)
+{
+    if (inode->mount->ops->keeps_inodes)
+        return;
+    list_push_back(&inode->mount->unused, &inode->unused);
+    inode->mount->unused_count++;
+}
+
+/*
+ * The last reference has gone. The mount counts the inode as used until all is
+ * done: it must not be unmounted meanwhile. One that could not be read is given
+ * back by inode_get(), under the lock of a directory: it does not wait.
+ */
 static void inode_release(struct inode *inode)
 {
     struct mount *mount = inode->mount;
+    const bool is_failed = inode->state == INODE_FAILED;
 
-    if (inode->state == INODE_FAILED) {
+    if (is_failed)
         mem_free(inode);
-    } else if (inode->links == 0) {
+    else if (inode->links == 0)
         inode_die(inode);
-    } else if (!mount->ops->keeps_inodes) {
-        list_push_back(&mount->unused, &inode->unused);
-        mount->unused_count++;
-    }
-    if (mount->unused_count > mount->cached_max)
+    else
+        inode_unuse(inode);
+    if (!is_failed && mount->unused_count > mount->cached_max)
         inodes_shrink(mount, mount->cached_max, true);
     mount->used_count--;
 }
@@ -253,6 +264,15 @@ void inode_put(struct inode *inode)
     assert(inode->refs > 0);
     if (--inode->refs == 0)
         inode_release(inode);
+}
+
+void inode_put_quick(struct inode *inode)
+{
+    assert(inode->refs > 1 || inode->links > 0);
+    if (--inode->refs > 0)
+        return;
+    inode_unuse(inode);
+    inode->mount->used_count--;
 }
 
 void inodes_fini(struct mount *mount)

@@ -13,8 +13,9 @@
  *                  reference holds no lock.
  *   inode->lock    its content and size; of a directory its entries. Shared to
  *                  read, exclusive to change.
- *   mount->rename_lock  which directory is in which: held exclusively to move a
- *                  directory to another.
+ *   mount->rename_lock  which directory is in which: held exclusively to
+ *                  rename or remove a directory, and to move anything to
+ *                  another one.
  *
  * Order: rename_lock; then directories, an ancestor before its descendant, else
  * the smaller number first; then the inodes that names lead to, the smaller
@@ -289,6 +290,10 @@ static inline void inode_hold(struct inode *inode)
 
 /* Give back an inode that is held. Thread, which holds no lock; may wait. */
 void inode_put(struct inode *inode);
+
+/* The same under a lock: of an inode that has links, or that somebody else
+ * holds, too. Does not wait. */
+void inode_put_quick(struct inode *inode);
 
 /* ---- Names (walk.c, vfs_lookup.c) ---------------------------------------- */
 

@@ -169,6 +169,15 @@ must_check int lookup_locked(struct inode *dir, const struct name *name,
  * Returns 0, -ENOTEMPTY, or the error of fs_ops.readdir(). */
 must_check int check_empty(struct inode *dir);
 
+/*
+ * What a hostile disk may say: a directory, held and found in `dir`, which is
+ * locked, is that directory itself, or has another parent. Then no order in
+ * which they are locked is safe, but that the rename lock is held, too. Returns
+ * 0, or -EUCLEAN; *stray, if it is set, is put when no lock is held.
+ */
+must_check int check_is_in(struct inode *dir, struct inode *child,
+                           struct inode **stray);
+
 /* Whether names may change in a directory, which is locked. Returns 0, -ENOENT
  * (it has been removed), -EROFS. */
 must_check int check_changeable(const struct inode *dir);

@@ -20,6 +20,27 @@ int check_empty(struct inode *dir)
     return status == 1 ? -ENOTEMPTY : status;
 }
 
+int check_is_in(struct inode *dir, struct inode *child, struct inode **stray)
+{
+    const struct name up = name_up(child);
+    struct inode *parent;
+    int status;
+
+    if (child == dir)
+        return -EUCLEAN;
+    if (child->type != FILE_DIRECTORY)
+        return 0;
+    status = vfs_lookup(child, &up, &parent);
+    if (status != 0)
+        return status == -ENOENT ? -EUCLEAN : status;
+    if (parent != dir) {
+        *stray = parent;
+        return -EUCLEAN;
+    }
+    inode_put(parent); /* not the last reference: the caller has one */
+    return 0;
+}
+
 /* Whether a child may be removed, with the call for it. */
 static int check_child(const struct inode *child, bool is_rmdir)
 {
@@ -30,6 +51,12 @@ static int check_child(const struct inode *child, bool is_rmdir)
     }
     return child->type == FILE_DIRECTORY ? -EISDIR : 0;
 }
+
+/* What is held on the way; NULL: nothing. */
+struct found {
+    struct inode *child;
+    struct inode *stray; /* check_is_in() */
+};
 
 /* The directory is locked, and the child is held. */
 static int remove_child(struct inode *dir, const struct name *name,
@@ -53,27 +80,45 @@ static int remove_child(struct inode *dir, const struct name *name,
     return status;
 }
 
+/* The directory is locked; with is_rmdir the rename lock is held, too. */
+static int remove_locked(struct inode *dir, const struct name *name,
+                         bool is_rmdir, struct found *found)
+{
+    int status = lookup_locked(dir, name, &found->child);
+
+    if (status != 0) {
+        found->child = NULL;
+        return status;
+    }
+    status = check_child(found->child, is_rmdir);
+    if (status == 0)
+        status = check_changeable(dir);
+    if (status == 0 && is_rmdir)
+        status = check_is_in(dir, found->child, &found->stray);
+    if (status == 0)
+        status = remove_child(dir, name, found->child);
+    return status;
+}
+
 static int remove_name(struct inode *dir, const struct name *name,
                        bool is_rmdir)
 {
-    struct inode *child;
+    struct found found = {NULL, NULL};
     int status;
 
     if (dir->type != FILE_DIRECTORY)
         return -ENOTDIR;
+    if (is_rmdir)
+        rwlock_lock(&dir->mount->rename_lock);
     rwlock_lock(&dir->lock);
-    status = lookup_locked(dir, name, &child);
-    if (status != 0) {
-        rwlock_unlock(&dir->lock);
-        return status;
-    }
-    status = check_child(child, is_rmdir);
-    if (status == 0)
-        status = check_changeable(dir);
-    if (status == 0)
-        status = remove_child(dir, name, child);
+    status = remove_locked(dir, name, is_rmdir, &found);
     rwlock_unlock(&dir->lock);
-    inode_put(child);
+    if (is_rmdir)
+        rwlock_unlock(&dir->mount->rename_lock);
+    if (found.child != NULL)
+        inode_put(found.child);
+    if (found.stray != NULL)
+        inode_put(found.stray);
     return status;
 }
 

@@ -1,22 +1,23 @@
 /*
  * Renaming: the rules that are the same for all file systems.
  *
- * Between two directories the mount's rename_lock is held, so that no directory
- * gets another parent meanwhile: which of the two is above the other stays true
- * until both are locked. The directory through which the lower one is reached
- * from the upper one is found on the way: it cannot be moved into the lower
- * one, which is below it, and it is not empty.
+ * Between two directories, and if what is renamed is one, the mount's
+ * rename_lock is held, so that no directory gets another parent meanwhile:
+ * which of the two is above the other stays true until both are locked. The
+ * directory through which the lower one is reached from the upper one is found
+ * on the way: it cannot be moved into the lower one, which is below it, and it
+ * is not empty.
  */
 #include "kernel/file/vfs_internal.h"
 #include <torc/assert.h>
-
-enum { DEPTH_MAX = 1 << 20 }; /* of directories: more are a circle */
 
 /* An operation under way. */
 struct renaming {
     struct rename rename; /* inode1, inode2: held */
     struct inode *trap1;  /* in dir1 above dir2; held, or NULL */
     struct inode *trap2;  /* in dir2 above dir1; held, or NULL */
+    struct inode *stray;  /* check_is_in(); held, or NULL */
+    bool holds_parents;   /* the mount's rename lock */
     unsigned flags;
 };
 
@@ -30,34 +31,42 @@ static int climb(struct inode *dir, struct inode **out)
 
 /*
  * Whether `top` is above `dir`: then *below, held, is what in `top` leads to
- * `dir`. Otherwise it is NULL. The rename lock is held. Returns 0, -EUCLEAN (a
- * circle), or as vfs_lookup().
+ * `dir`. Otherwise it is NULL. The rename lock is held: what was climbed is
+ * given back without a wait. Returns 0, -EUCLEAN (a circle, or a directory that
+ * has been removed; it may be *below), or as vfs_lookup().
  */
 static int find_below(struct inode *top, struct inode *dir,
                       struct inode **below)
 {
-    struct inode *at = dir;
+    struct inode *at = dir, *parent;
+    uint64_t mark = 0; /* one that was passed: a circle comes to it again */
+    int status = 0;
 
-    *below = NULL;
     inode_hold(at);
-    for (unsigned depth = 0; at != at->mount->root; depth++) {
-        struct inode *parent;
-        int status = depth < DEPTH_MAX ? climb(at, &parent) : -EUCLEAN;
-
-        if (status != 0) {
-            inode_put(at);
-            return status;
-        }
+    for (unsigned depth = 1; at != at->mount->root; depth++) {
+        if ((depth & (depth - 1)) == 0)
+            mark = at->number;
+        status = climb(at, &parent);
+        if (status != 0)
+            break;
         if (parent == top) {
-            inode_put(parent);
+            inode_put_quick(parent);
             *below = at;
             return 0;
         }
-        inode_put(at);
+        inode_put_quick(at);
         at = parent;
+        if (at->links == 0) {
+            *below = at;
+            return -EUCLEAN;
+        }
+        if (at->number == mark) {
+            status = -EUCLEAN;
+            break;
+        }
     }
-    inode_put(at);
-    return 0;
+    inode_put_quick(at);
+    return status;
 }
 
 /* ---- Locks --------------------------------------------------------------- */
@@ -84,24 +93,16 @@ static void unlock_two(struct inode *a, struct inode *b)
         rwlock_unlock(&b->lock);
 }
 
-/* Lock both directories, and find out how they lie. */
-static int lock_dirs(struct renaming *op)
+/* Find out how two directories lie, and lock them. The rename lock is held. */
+static int lock_placed(struct renaming *op)
 {
     struct inode *dir1 = op->rename.dir1, *dir2 = op->rename.dir2;
-    int status;
+    int status = find_below(dir1, dir2, &op->trap1);
 
-    if (dir1 == dir2) {
-        rwlock_lock(&dir1->lock);
-        return 0;
-    }
-    rwlock_lock(&dir1->mount->rename_lock);
-    status = find_below(dir1, dir2, &op->trap1);
     if (status == 0 && op->trap1 == NULL)
         status = find_below(dir2, dir1, &op->trap2);
-    if (status != 0) {
-        rwlock_unlock(&dir1->mount->rename_lock);
+    if (status != 0)
         return status;
-    }
     if (op->trap1 != NULL)
         lock_two(dir1, dir2);
     else if (op->trap2 != NULL)
@@ -111,13 +112,28 @@ static int lock_dirs(struct renaming *op)
     return 0;
 }
 
-static void unlock_dirs(struct renaming *op)
+/* Lock both directories, after an error none. */
+static int lock_dirs(struct renaming *op)
 {
     struct inode *dir1 = op->rename.dir1, *dir2 = op->rename.dir2;
+    int status = 0;
 
-    unlock_two(dir1, dir2);
-    if (dir1 != dir2)
+    if (op->holds_parents)
+        rwlock_lock(&dir1->mount->rename_lock);
+    if (dir1 == dir2)
+        rwlock_lock(&dir1->lock);
+    else
+        status = lock_placed(op);
+    if (status != 0)
         rwlock_unlock(&dir1->mount->rename_lock);
+    return status;
+}
+
+static void unlock_dirs(struct renaming *op)
+{
+    unlock_two(op->rename.dir1, op->rename.dir2);
+    if (op->holds_parents)
+        rwlock_unlock(&op->rename.dir1->mount->rename_lock);
 }
 
 /* ---- Rules --------------------------------------------------------------- */
@@ -140,6 +156,12 @@ static int find_both(struct renaming *op)
     return status;
 }
 
+/* An entry that leads to one of the directories it may be in. */
+static bool is_dir(const struct rename *rename, const struct inode *inode)
+{
+    return inode == rename->dir1 || inode == rename->dir2;
+}
+
 /* One inode goes to where the other is, or was. */
 static int check_places(const struct renaming *op)
 {
@@ -149,11 +171,30 @@ static int check_places(const struct renaming *op)
         return -EINVAL;
     if (rename->inode2 != NULL && rename->inode2 == op->trap2)
         return rename->exchange ? -EINVAL : -ENOTEMPTY;
+    if (is_dir(rename, rename->inode1) || is_dir(rename, rename->inode2))
+        return -EUCLEAN;
     if (mount_is_on(rename->inode1))
         return -EBUSY;
     if (rename->inode2 != NULL && mount_is_on(rename->inode2))
         return -EBUSY;
     return 0;
+}
+
+/* Directories are where the names say; -EAGAIN: the rename lock is missing. */
+static int check_parents(struct renaming *op)
+{
+    const struct rename *rename = &op->rename;
+    struct inode *inode2 = rename->inode2;
+    int status;
+
+    if (!op->holds_parents &&
+        (rename->inode1->type == FILE_DIRECTORY ||
+         (inode2 != NULL && inode2->type == FILE_DIRECTORY)))
+        return -EAGAIN;
+    status = check_is_in(rename->dir1, rename->inode1, &op->stray);
+    if (status == 0 && inode2 != NULL)
+        status = check_is_in(rename->dir2, inode2, &op->stray);
+    return status;
 }
 
 /* inode1 takes the place of inode2, which is locked. */
@@ -224,6 +265,8 @@ static int rename_between(struct renaming *op)
         status = check_changeable(rename->dir1);
     if (status == 0)
         status = check_changeable(rename->dir2);
+    if (status == 0)
+        status = check_parents(op);
     if (status != 0 || rename->inode1 == rename->inode2)
         return status; /* two names of one inode stay as they are */
     if (rename->inode2 == NULL)
@@ -236,15 +279,28 @@ static int rename_between(struct renaming *op)
     return status;
 }
 
-static void put_all(const struct renaming *op)
+static void put_all(struct renaming *op)
 {
-    struct inode *const held[] = {op->rename.inode1, op->rename.inode2,
-                                  op->trap1, op->trap2};
+    struct inode **const held[] = {&op->rename.inode1, &op->rename.inode2,
+                                   &op->trap1, &op->trap2, &op->stray};
 
     for (size_t i = 0; i < COUNT_OF(held); i++) {
-        if (held[i] != NULL)
-            inode_put(held[i]);
+        if (*held[i] != NULL)
+            inode_put(*held[i]);
+        *held[i] = NULL;
     }
+}
+
+static int rename_once(struct renaming *op)
+{
+    int status = lock_dirs(op);
+
+    if (status == 0) {
+        status = rename_between(op);
+        unlock_dirs(op);
+    }
+    put_all(op);
+    return status;
 }
 
 int vfs_rename(struct inode *dir1, const struct name *name1, struct inode *dir2,
@@ -263,11 +319,11 @@ int vfs_rename(struct inode *dir1, const struct name *name1, struct inode *dir2,
     if (dir1->mount != dir2->mount)
         return -EXDEV;
     op.rename.exchange = (flags & FILE_RENAME_EXCHANGE) != 0;
-    status = lock_dirs(&op);
-    if (status == 0) {
-        status = rename_between(&op);
-        unlock_dirs(&op);
+    op.holds_parents = dir1 != dir2;
+    status = rename_once(&op);
+    if (status == -EAGAIN && !op.holds_parents) {
+        op.holds_parents = true;
+        status = rename_once(&op);
     }
-    put_all(&op);
     return status;
 }

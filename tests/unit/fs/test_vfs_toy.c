@@ -75,6 +75,22 @@ static struct node {
      .parent = SLOW_ROOT,
      .name = "",
      .type = FILE_DIRECTORY},
+    {.number = 20, .parent = ROOT, .name = "h1", .type = FILE_DIRECTORY},
+    {.number = 21, .parent = ROOT, .name = "h2", .type = FILE_DIRECTORY},
+    {.number = 22, .parent = 20, .name = "f", .type = FILE_REGULAR},
+    {.number = 23, .parent = 20, .name = "c", .type = FILE_DIRECTORY},
+    {.number = 24, .parent = 25, .name = "a", .type = FILE_DIRECTORY},
+    {.number = 25, .parent = 24, .name = "b", .type = FILE_DIRECTORY},
+};
+
+/* Names that lead to what is already somewhere else. */
+static const struct stray {
+    uint64_t dir;
+    const char *name;
+    uint64_t to;
+} strays[] = {
+    {20, "self", 20}, {20, "two", 21}, {20, "up", ROOT},   {21, "self", 21},
+    {21, "one", 20},  {21, "c", 23},   {ROOT, "ring", 24}, {21, "f", 22},
 };
 
 static unsigned loads, lookups, unmounts, mounts_tried;
@@ -127,6 +143,10 @@ static void toy_drop(struct inode *inode)
 {
     struct node *node = node_in(inode);
 
+    /* An inode that leaves may wait for its pages: nothing is locked. */
+    assert_false(rwlock_is_held(&inode->mount->rename_lock));
+    if (inode->mount->root != NULL && inode != inode->mount->root)
+        assert_false(rwlock_is_held(&inode->mount->root->lock));
     assert_int_equal(node->live, 1);
     node->live--;
 }
@@ -142,6 +162,13 @@ static int toy_number(const struct node *of, const char *name, size_t len,
         if (nodes[i].parent == of->number && strlen(nodes[i].name) == len &&
             memcmp(nodes[i].name, name, len) == 0) {
             *number = nodes[i].number;
+            return 0;
+        }
+    }
+    for (size_t i = 0; i < COUNT_OF(strays); i++) {
+        if (strays[i].dir == of->number && strlen(strays[i].name) == len &&
+            memcmp(strays[i].name, name, len) == 0) {
+            *number = strays[i].to;
             return 0;
         }
     }
@@ -166,7 +193,7 @@ static int toy_dir_next(struct inode *dir, uint64_t *cursor,
                         struct dir_entry *entry)
 {
     (void)dir;
-    (void)entry;
+    strcpy(entry->name, "..");
     return ++*cursor <= 2;
 }
 
@@ -180,6 +207,21 @@ static int64_t toy_read_link(struct inode *inode, char *buf, size_t size)
     len = strlen(node->target);
     memcpy(buf, node->target, len < size ? len : size);
     return (int64_t)len;
+}
+
+static int toy_unlink(struct inode *dir, const struct name *name,
+                      struct inode *inode)
+{
+    (void)dir;
+    (void)name;
+    (void)inode;
+    return -EIO;
+}
+
+static int toy_rename(const struct rename *rename)
+{
+    (void)rename;
+    return -EIO;
 }
 
 static void toy_unmount(struct mount *mount)
@@ -207,6 +249,8 @@ static const struct fs_ops toy_ops = {
     .inode_read = toy_load,
     .inode_drop = toy_drop,
     .lookup = toy_lookup,
+    .unlink = toy_unlink,
+    .rename = toy_rename,
     .readdir = toy_dir_next,
     .readlink = toy_read_link,
     .unmount = toy_unmount,
@@ -540,6 +584,98 @@ static void test_memory_takes_what_is_kept(void **state)
     file_close(file);
 }
 
+/* ---- Hostile directories ------------------------------------------------- */
+
+/* What no file system makes: a name that leads to its own directory, to what is
+ * above, to a directory that is elsewhere. Nothing is changed there; -EIO is
+ * the answer of the file system, which was asked. */
+static void test_hostile_directories(void **state)
+{
+    static const struct {
+        const char *old, *path; /* NULL: it is removed */
+        int statuses[3];        /* of rename, an exchange, RENAME_NOREPLACE */
+    } rows[] = {
+        {"/h1/c", NULL, {-EIO}},
+        {"/h1/self", NULL, {-EUCLEAN}},
+        {"/h1/two", NULL, {-EUCLEAN}},
+        {"/h1/up", NULL, {-EUCLEAN}},
+        {"/h2/c", NULL, {-EUCLEAN}},
+        {"/ring", NULL, {-EUCLEAN}},
+        {"/ring/b/a", NULL, {-EIO}},
+        {"/island", NULL, {-EUCLEAN}},
+        /* Within a directory. */
+        {"/h1/c", "/h1/n", {-EIO, -ENOENT, -EIO}},
+        {"/h1/c", "/h1/f", {-ENOTDIR, -EIO, -EEXIST}},
+        {"/h1/self", "/h1/n", {-EUCLEAN, -ENOENT, -EUCLEAN}},
+        {"/h1/self", "/h1/self", {-EUCLEAN, -EUCLEAN, -EEXIST}},
+        {"/h1/f", "/h1/self", {-EUCLEAN, -EUCLEAN, -EEXIST}},
+        {"/h1/c", "/h1/self", {-EUCLEAN, -EUCLEAN, -EEXIST}},
+        {"/h1/two", "/h1/n", {-EUCLEAN, -ENOENT, -EUCLEAN}},
+        {"/h1/c", "/h1/two", {-EUCLEAN, -EUCLEAN, -EEXIST}},
+        {"/h1/up", "/h1/n", {-EUCLEAN, -ENOENT, -EUCLEAN}},
+        {"/h2/c", "/h2/n", {-EUCLEAN, -ENOENT, -EUCLEAN}},
+        /* Between two. */
+        {"/h1/c", "/h2/n", {-EIO, -ENOENT, -EIO}},
+        {"/h1/f", "/h2/f", {0, 0, -EEXIST}},
+        {"/h1/self", "/h2/n", {-EUCLEAN, -ENOENT, -EUCLEAN}},
+        {"/h1/two", "/h2/n", {-EUCLEAN, -ENOENT, -EUCLEAN}},
+        {"/h1/up", "/h2/n", {-EUCLEAN, -ENOENT, -EUCLEAN}},
+        {"/h2/c", "/h1/n", {-EUCLEAN, -ENOENT, -EUCLEAN}},
+        {"/h2/c", "/h1/c", {-EUCLEAN, -EUCLEAN, -EEXIST}},
+        {"/h1/f", "/h2/one", {-EUCLEAN, -EUCLEAN, -EEXIST}},
+        {"/h1/f", "/h2/self", {-EUCLEAN, -EUCLEAN, -EEXIST}},
+        {"/h1/c", "/h2/one", {-EUCLEAN, -EUCLEAN, -EEXIST}},
+        {"/h1/two", "/h2/one", {-EUCLEAN, -EUCLEAN, -EEXIST}},
+        /* Into a circle. */
+        {"/small", "/ring/n", {-EUCLEAN, -EUCLEAN, -EUCLEAN}},
+        {"/ring/b", "/small", {-EUCLEAN, -EUCLEAN, -EUCLEAN}},
+        {"/ring/b", "/ring/b/n", {-EINVAL, -ENOENT, -EINVAL}},
+    };
+    static const unsigned flags[] = {0, FILE_RENAME_EXCHANGE,
+                                     FILE_RENAME_NOREPLACE};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        for (unsigned j = 0; j < (rows[i].path == NULL ? 1 : 3); j++) {
+            int status = rows[i].path == NULL
+                             ? file_rmdir(rows[i].old)
+                             : file_rename(rows[i].old, rows[i].path, flags[j]);
+
+            if (status != rows[i].statuses[j])
+                fail_msg("%s %s, %u: %d", rows[i].old,
+                         rows[i].path == NULL ? "" : rows[i].path, j, status);
+            ROW(rows[i].old, live() == 1);
+            vfs_check();
+        }
+    }
+}
+
+/* References given back under a lock let nothing leave: see toy_drop(). */
+static void test_nothing_leaves_under_a_lock(void **state)
+{
+    struct mount *mount =
+        ((struct mount_table *)cpu_self()->mounts)->root->mount;
+    const unsigned cached = mount->cached_max;
+
+    (void)state;
+    node_of(SLOW)->load_status = -EIO;
+    for (unsigned i = 0; i < 3; i++) {
+        forget_all();
+        mount->cached_max = cached;
+        assert_int_equal(open_and_close("/fifo"), 0);
+        assert_int_equal(open_and_close("/small"), 0);
+        mount->cached_max = 1; /* two are there */
+        if (i == 0)
+            assert_int_equal(open_and_close("/slow"), -EIO);
+        else if (i == 1)
+            assert_int_equal(file_rename("/ring/b", "/small", 0), -EUCLEAN);
+        else
+            assert_int_equal(file_rename("/h1/c", "/h2/n", 0), -EIO);
+        vfs_check();
+    }
+    node_of(SLOW)->load_status = 0;
+}
+
 /* ---- Loading once -------------------------------------------------------- */
 
 static int open_slow(void *arg)
@@ -775,6 +911,8 @@ int main(void)
         ATTACHED(test_errors_are_not_kept),
         ATTACHED(test_names_are_bounded),
         ATTACHED(test_memory_takes_what_is_kept),
+        ATTACHED(test_hostile_directories),
+        ATTACHED(test_nothing_leaves_under_a_lock),
         ATTACHED(test_two_wait_for_one_load),
         ATTACHED(test_mount_tries_file_systems),
         ATTACHED(test_root_is_there_when_it_is_complete),
