@@ -18,6 +18,8 @@ struct writing {
     unsigned under_way; /* pieces */
     int status;         /* the first error */
     bool has_tried;     /* something was dirty */
+    uint64_t end;       /* of the last run, in sectors */
+    uint8_t end_bits;   /* the run's sectors of the page with its end */
     struct wait_queue ended;
 };
 
@@ -219,6 +221,15 @@ static uint32_t run_submit(struct writing *writing, uint64_t sector,
     return sectors;
 }
 
+/* What of sectors [sector, end) lies in the page that has `end` in it, too. */
+static uint8_t bits_before(uint64_t sector, uint64_t end)
+{
+    uint64_t begin = end - end % PAGE_SECTORS;
+
+    return sector_bits(sector > begin ? (unsigned)(sector - begin) : 0,
+                       (unsigned)(end - begin));
+}
+
 /* Write the dirty run that begins at `sector`; how long it is. */
 static uint32_t run_write(struct writing *writing, uint64_t sector)
 {
@@ -229,6 +240,8 @@ static uint32_t run_write(struct writing *writing, uint64_t sector)
     assert(run > 0);
     writing->has_tried = true;
     run_claim(mapping, sector, run);
+    writing->end = sector + run;
+    writing->end_bits = bits_before(sector, writing->end);
     while (done < run) {
         struct extent extent;
         uint32_t sectors = 0;
@@ -262,9 +275,18 @@ static void wait_written(struct page *page)
     page_put(page);
 }
 
+/* Whether all that is under way of a page is the end of this call's last run:
+ * it is waited for in the end. */
+static bool is_own(const struct writing *writing, const struct page *page)
+{
+    return writing->end / PAGE_SECTORS == page->index &&
+           (page->writing & ~writing->end_bits) == 0;
+}
+
 /*
  * Write what is dirty of a page from `sector` on, or of a run that begins in
- * it; or wait for what is under way. Returns the next sector to be looked at.
+ * it; or wait for what others have under way, or what must end before more of
+ * the page is written. Returns the next sector to be looked at.
  */
 static uint64_t page_write(struct writing *writing, struct page *page,
                            uint64_t sector)
@@ -275,7 +297,7 @@ static uint64_t page_write(struct writing *writing, struct page *page,
     if (sector < begin)
         sector = begin;
     dirty = page->dirty >> (sector - begin);
-    if (page->writing != 0) {
+    if (page->writing != 0 && (dirty != 0 || !is_own(writing, page))) {
         wait_written(page);
         return sector;
     }

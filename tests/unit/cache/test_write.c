@@ -424,6 +424,46 @@ static void test_write_waits_for_another(void **state)
     assert_memory_equal(toy_data + file.place[0] * 1024, "new", 3);
 }
 
+/* Runs that end within a page do not wait for each other; what another call has
+ * under way there is waited for. */
+static void test_parts_are_written_together(void **state)
+{
+    thread_id first, second;
+
+    (void)state;
+    for (uint64_t i = 0; i < 5; i += 2)
+        assert_int_equal(toy_write(pages, i * PAGE_BYTES, data, 1024), 0);
+    first = flush_begin();
+    assert_int_equal(toy_disk.requests, 3);
+    assert_int_equal(toy_write(pages, PAGE_BYTES, data, 1024), 0);
+    second = flush_begin();
+    assert_int_equal(toy_disk.requests, 3);
+    while (toy_disk.requests == 3) {
+        assert_true(ramblk_complete_one(&toy_disk, 0));
+        thread_yield();
+    }
+    flush_end(first, 0);
+    assert_int_equal(thread_join(second, NULL), 0);
+    assert_int_equal(toy_disk.requests, 4);
+    assert_int_equal(pages->dirty_count, 0);
+}
+
+/* Two parts of one page are: it has one request at a time. */
+static void test_parts_of_one_page(void **state)
+{
+    thread_id thread;
+
+    (void)state;
+    assert_int_equal(toy_write(pages, 0, data, 1024), 0);
+    assert_int_equal(toy_write(pages, 2048, data + 2048, 1024), 0);
+    thread = flush_begin();
+    assert_int_equal(toy_disk.requests, 1);
+    flush_end(thread, 0);
+    assert_int_equal(toy_disk.requests, 2);
+    assert_int_equal(pages->dirty_count, 0);
+    assert_memory_equal(toy_data + file.place[2] * 1024, data + 2048, 1024);
+}
+
 static int truncate_thread(void *arg)
 {
     return mapping_truncate(pages, (uintptr_t)arg);
@@ -751,6 +791,8 @@ int main(void)
         ATTACHED(test_allocated_and_written_in_part),
         ATTACHED(test_change_while_it_is_written),
         ATTACHED(test_write_waits_for_another),
+        ATTACHED(test_parts_are_written_together),
+        ATTACHED(test_parts_of_one_page),
         ATTACHED(test_truncate_while_it_is_written),
         ATTACHED(test_truncate_while_it_is_mapped),
         ATTACHED(test_truncate_while_room_is_asked_for),
