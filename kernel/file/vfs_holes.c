@@ -132,9 +132,10 @@ static int fill(struct inode *inode, uint64_t offset, uint64_t len)
         status = fill_page(pages, at, (uint32_t)piece);
         done += piece;
     }
-    if (status != 0 && pages->size_bytes > old)
-        (void)!mapping_truncate(pages, old);
-    inode->size_bytes = pages->size_bytes;
+    if (status != 0)
+        grow_undo(inode, old);
+    else
+        inode->size_bytes = pages->size_bytes;
     return status;
 }
 

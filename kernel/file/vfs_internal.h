@@ -159,6 +159,13 @@ static inline void walk_hold(struct walk *walk)
 must_check int vfs_check_regular(const struct inode *inode);
 must_check int vfs_check_writable(const struct inode *inode);
 
+/*
+ * After an error: a file that is locked is as long as it was, `old` bytes, and
+ * what it was given behind that is given back, also what the flusher has
+ * written meanwhile. What fails of it is left behind the end.
+ */
+void grow_undo(struct inode *inode, uint64_t old);
+
 /* ---- Lookup (vfs_lookup.c) ----------------------------------------------- */
 
 /* As vfs_lookup(), in a directory that the caller has locked. */

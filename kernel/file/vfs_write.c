@@ -92,6 +92,19 @@ static bool is_nothing(const struct file_part *parts, unsigned count)
     return true;
 }
 
+void grow_undo(struct inode *inode, uint64_t old)
+{
+    struct mapping *pages = &inode->pages;
+    uint64_t grown = pages->size_bytes;
+
+    /* To shrink it needs nothing but the memory that it had. */
+    if (grown > old && mapping_truncate(pages, old) != 0)
+        old = grown;
+    inode->size_bytes = pages->size_bytes;
+    if (grown > old && inode->mount->ops->truncate != NULL)
+        (void)!inode->mount->ops->truncate(inode, grown);
+}
+
 /* The file is locked, and something is to be written. */
 static int64_t write_locked(struct inode *inode, const struct file_part *parts,
                             unsigned count, uint64_t offset)
@@ -109,11 +122,10 @@ static int64_t write_locked(struct inode *inode, const struct file_part *parts,
             return status;
     }
     put = write_parts(pages, parts, count, offset);
-    /* Without a byte written it has not grown; to shrink it needs nothing but
-     * the memory that it had. */
-    if (put < 0 && offset > old)
-        (void)!mapping_truncate(pages, old);
-    inode->size_bytes = pages->size_bytes;
+    if (put < 0)
+        grow_undo(inode, old); /* without a byte written it has not grown */
+    else
+        inode->size_bytes = pages->size_bytes;
     if (put > 0)
         inode->mtime = inode->ctime = vfs_now();
     return put;

@@ -31,6 +31,7 @@ static uint8_t bytes[2 * PAGES * 4096];
 /* A letter for each page of /f: d data, h hole, t a hole of half a page. */
 static char shape[PAGES + 1];
 static int map_status, truncate_status;
+static uint64_t full_from; /* there is no room for sectors from here on; or 0 */
 static bool is_removed;
 static uint64_t truncated_from, punched_from, punched_to;
 static unsigned reserved, evictions;
@@ -38,7 +39,8 @@ static struct event *evicting; /* what freeing waits for; or NULL */
 
 static bool is_hole(uint64_t sector)
 {
-    char kind = shape[sector / PAGE_SECTORS];
+    char kind =
+        sector < PAGES * PAGE_SECTORS ? shape[sector / PAGE_SECTORS] : 'h';
 
     return kind == 'h' || (kind == 't' && sector % PAGE_SECTORS < 4);
 }
@@ -54,6 +56,8 @@ static int map(struct mapping *mapping, uint64_t sector, uint32_t sectors,
     }
     if (map_status != 0)
         return map_status;
+    if (mode == MAP_RESERVE && full_from != 0 && sector >= full_from)
+        return -ENOSPC;
     out->type = is_hole(sector) ? EXTENT_HOLE : EXTENT_DATA;
     out->sector = (inode->number - F) * PAGES * PAGE_SECTORS + sector;
     out->sectors = 0;
@@ -191,6 +195,7 @@ static int setup(void **state)
         bytes[i] = (uint8_t)(i * 7 + (i >> 9));
     memset(shape, 'd', PAGES);
     map_status = truncate_status = 0;
+    full_from = truncated_from = 0;
     is_removed = false;
     evicting = NULL;
     reserved = evictions = 0;
@@ -374,6 +379,38 @@ static void test_truncate_fails(void **state)
     map_status = 0;
     assert_int_equal(file_fstat(file, &stat), 0);
     assert_int_equal(stat.size_bytes, 4096);
+    assert_int_equal(file_truncate(file, 0), 0);
+    file_close(file);
+}
+
+/* What was kept behind the end before the error is given back by the file
+ * system, too: the flusher may have written some of it. */
+static void test_grows_in_vain(void **state)
+{
+    struct file *file = open_f();
+    struct file_stat stat;
+
+    (void)state;
+    full_from = (PAGES + 2) * PAGE_SECTORS;
+    assert_int_equal(file_allocate(file, F_SIZE, 4 * 4096, 0), -ENOSPC);
+    assert_int_equal(truncated_from, (PAGES + 2) * 4096);
+    assert_int_equal(file_fstat(file, &stat), 0);
+    assert_int_equal(stat.size_bytes, F_SIZE);
+    assert_int_equal(
+        file_write_at(file, "x", 1, full_from * BLOCK_SECTOR_SIZE + 10),
+        -ENOSPC);
+    assert_int_equal(truncated_from, full_from * BLOCK_SECTOR_SIZE + 10);
+    assert_int_equal(file_fstat(file, &stat), 0);
+    assert_int_equal(stat.size_bytes, F_SIZE);
+    /* Nothing has grown. */
+    truncated_from = 0;
+    full_from = PAGES * PAGE_SECTORS;
+    assert_int_equal(file_truncate(file, full_from * BLOCK_SECTOR_SIZE), 0);
+    assert_int_equal(file_write_at(file, "x", 1, full_from * BLOCK_SECTOR_SIZE),
+                     -ENOSPC);
+    assert_int_equal(file_allocate(file, full_from * BLOCK_SECTOR_SIZE, 1, 0),
+                     -ENOSPC);
+    assert_int_equal(truncated_from, 0);
     assert_int_equal(file_truncate(file, 0), 0);
     file_close(file);
 }
@@ -745,6 +782,7 @@ int main(void)
         ATTACHED(test_punch_on_the_disk),
         ATTACHED(test_reads_up_to_an_error),
         ATTACHED(test_truncate_fails),
+        ATTACHED(test_grows_in_vain),
         ATTACHED(test_sync),
         ATTACHED(test_unused_inodes_keep_their_pages),
         ATTACHED(test_who_asks_for_what_dies),
