@@ -1,4 +1,4 @@
-/* file_open() of a file that may have to be made or made empty. */
+/* file_open() of a file that may have to be made, or is to be made empty. */
 #include "kernel/file/file_internal.h"
 #include <torc/memory.h>
 
@@ -9,7 +9,8 @@ static int check_found(struct inode *inode, unsigned flags)
 
     if (inode->type == FILE_DIRECTORY)
         status = -EISDIR;
-    if (status == 0 && (flags & FILE_TRUNCATE) != 0)
+    if (status == 0 && (flags & FILE_TRUNCATE) != 0 &&
+        inode->type == FILE_REGULAR) /* others have no size */
         status = vfs_truncate(inode, 0);
     return status;
 }
@@ -38,7 +39,7 @@ static int find_or_make(struct walk *walk, const struct name *name,
             inode_put(*out);
             return -EEXIST;
         }
-        if (status != -ENOENT || (flags & FILE_CREATE) == 0)
+        if (status != -ENOENT)
             return status;
         status = vfs_create(walk->at, name, &what, out);
         /* Another thread may have made it since we looked. */
@@ -78,8 +79,8 @@ static bool are_valid(unsigned flags)
 }
 
 /* Find, or make, the inode; *out is held. */
-static int open_inode(const char *path, unsigned flags, uint32_t mode,
-                      struct inode **out)
+static int walk_or_make(const char *path, unsigned flags, uint32_t mode,
+                        struct inode **out)
 {
     struct walk walk;
     int status = walk_begin(&walk, path);
@@ -88,6 +89,18 @@ static int open_inode(const char *path, unsigned flags, uint32_t mode,
         return status;
     status = open_last(&walk, flags, mode, out);
     walk_end(&walk);
+    return status;
+}
+
+static int open_inode(const char *path, unsigned flags, uint32_t mode,
+                      struct inode **out)
+{
+    int status;
+
+    if ((flags & FILE_CREATE) != 0)
+        status = walk_or_make(path, flags, mode, out);
+    else
+        status = vfs_walk(path, (flags & FILE_NOFOLLOW) == 0, out);
     if (status != 0)
         return status;
     status = check_found(*out, flags);

@@ -32,6 +32,19 @@ static int begin(struct walk *walk, const char *path, struct last *last,
 
 static const struct no_name exists = {-EEXIST, -EEXIST, -EEXIST};
 
+/* Only of a directory can the name have a slash behind it: what a call says
+ * that makes something else. */
+static int refuse_slash(struct walk *walk, const struct last *last)
+{
+    struct inode *inode;
+    int status = vfs_lookup(walk->at, &last->name, &inode);
+
+    if (status != 0)
+        return status;
+    inode_put(inode);
+    return -EEXIST;
+}
+
 static int make(const char *path, const struct new_inode *what)
 {
     struct inode *inode;
@@ -41,13 +54,8 @@ static int make(const char *path, const struct new_inode *what)
 
     if (status != 0)
         return status;
-    /* Only of a directory can the name have a slash behind it. */
     if (last.slash && what->type != FILE_DIRECTORY) {
-        status = vfs_lookup(walk.at, &last.name, &inode);
-        if (status == 0) {
-            inode_put(inode);
-            status = -EEXIST;
-        }
+        status = refuse_slash(&walk, &last);
     } else {
         status = vfs_create(walk.at, &last.name, what, &inode);
         if (status == 0)
@@ -106,7 +114,7 @@ int file_link(const char *old, const char *path)
     status = begin(&walk, path, &last, &exists);
     if (status == 0) {
         if (last.slash)
-            status = -ENOENT;
+            status = refuse_slash(&walk, &last);
         else
             status = vfs_link(inode, walk.at, &last.name);
         walk_end(&walk);
@@ -154,16 +162,16 @@ int file_rmdir(const char *path)
 
 static const struct no_name busy = {-EBUSY, -EBUSY, -EBUSY};
 
-/* A slash behind a name asks for a directory: the one that is renamed. */
-static int check_slash(struct walk *walk, const struct last *last1,
-                       const struct last *last2)
+struct two_paths {
+    struct walk walk1, walk2;
+    struct last last1, last2;
+};
+
+static int check_is_directory(struct walk *walk, const struct last *last)
 {
     struct inode *inode;
-    int status;
+    int status = vfs_lookup(walk->at, &last->name, &inode);
 
-    if (!last1->slash && !last2->slash)
-        return 0;
-    status = vfs_lookup(walk->at, &last1->name, &inode);
     if (status != 0)
         return status;
     if (inode->type != FILE_DIRECTORY)
@@ -172,24 +180,37 @@ static int check_slash(struct walk *walk, const struct last *last1,
     return status;
 }
 
+/* A slash behind a name asks for a directory: the one that is there, or, behind
+ * the new name of something, the one that will be. */
+static int check_slashes(struct two_paths *paths, bool exchange)
+{
+    int status = 0;
+
+    if (paths->last1.slash || (paths->last2.slash && !exchange))
+        status = check_is_directory(&paths->walk1, &paths->last1);
+    if (status == 0 && paths->last2.slash && exchange)
+        status = check_is_directory(&paths->walk2, &paths->last2);
+    return status;
+}
+
 int file_rename(const char *old, const char *path, unsigned flags)
 {
     const struct no_name *no_name2 =
         (flags & FILE_RENAME_NOREPLACE) != 0 ? &exists : &busy;
-    struct walk walk1, walk2;
-    struct last last1, last2;
-    int status = begin(&walk1, old, &last1, &busy);
+    const bool exchange = (flags & FILE_RENAME_EXCHANGE) != 0;
+    struct two_paths paths;
+    int status = begin(&paths.walk1, old, &paths.last1, &busy);
 
     if (status != 0)
         return status;
-    status = begin(&walk2, path, &last2, no_name2);
+    status = begin(&paths.walk2, path, &paths.last2, no_name2);
     if (status == 0) {
-        status = check_slash(&walk1, &last1, &last2);
+        status = check_slashes(&paths, exchange);
         if (status == 0)
-            status =
-                vfs_rename(walk1.at, &last1.name, walk2.at, &last2.name, flags);
-        walk_end(&walk2);
+            status = vfs_rename(paths.walk1.at, &paths.last1.name,
+                                paths.walk2.at, &paths.last2.name, flags);
+        walk_end(&paths.walk2);
     }
-    walk_end(&walk1);
+    walk_end(&paths.walk1);
     return status;
 }

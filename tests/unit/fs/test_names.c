@@ -60,6 +60,7 @@ static void build(void)
     make_file("/f");
     make_file("/g");
     assert_int_equal(file_link("/g", "/g2"), 0);
+    assert_int_equal(file_make_node("/p", FILE_FIFO, 0600, 0), 0);
     assert_int_equal(file_symlink("f", "/l"), 0);
     assert_int_equal(file_symlink("d", "/ld"), 0);
     assert_int_equal(file_symlink("nowhere", "/dang"), 0);
@@ -203,6 +204,10 @@ static const struct row rows[] = {
     {LINK, "/f", "/dang", 0, -EEXIST, ""},
     {LINK, "/f", "/e", 0, -EEXIST, ""},
     {LINK, "/f", "/n/", 0, -ENOENT, ""},
+    {LINK, "/f", "/g/", 0, -EEXIST, ""},
+    {LINK, "/f", "/e/", 0, -EEXIST, ""},
+    {LINK, "/f", "/dang/", 0, -EEXIST, ""},
+    {LINK, "/f", "/g/n/", 0, -ENOTDIR, ""},
     {LINK, "/f", "/", 0, -EEXIST, ""},
     {LINK, "/f", "/e/.", 0, -EEXIST, ""},
     {LINK, "/none", "/n", 0, -ENOENT, ""},
@@ -316,6 +321,14 @@ static const struct row rows[] = {
     {RENAME, "/d/f", "/d", EX, -EINVAL, ""},
     {RENAME, "/e", "/m", EX, -EBUSY, ""},
     {RENAME, "/m", "/e", EX, -EBUSY, ""},
+    {RENAME, "/f", "/e/", EX, 0, "+e=f +f=e"},
+    {RENAME, "/e/", "/f", EX, 0, "+e=f +f=e"},
+    {RENAME, "/f/", "/e", EX, -ENOTDIR, ""},
+    {RENAME, "/e", "/f/", EX, -ENOTDIR, ""},
+    {RENAME, "/f", "/g/", EX, -ENOTDIR, ""},
+    {RENAME, "/e/", "/d/e/", EX, 0, "+d/e=e +e=d/e"},
+    {RENAME, "/e", "/n/", EX, -ENOENT, ""},
+    {RENAME, "/n/", "/e", EX, -ENOENT, ""},
     {RENAME, "/f", "/g", NR | EX, -EINVAL, ""},
     {RENAME, "/f", "/g", 4, -EINVAL, ""},
 
@@ -341,6 +354,21 @@ static const struct row rows[] = {
     {OPEN, "/", 0, X, -EEXIST, ""},
     {OPEN, "/d/.", 0, C, -EISDIR, ""},
     {OPEN, "/n/", 0, C, -EISDIR, ""},
+    {OPEN, "/f/", 0, C, -EISDIR, ""},
+    {OPEN, "/n/", 0, T, -ENOENT, ""},
+    {OPEN, "/n/.", 0, T, -ENOENT, ""},
+    {OPEN, "/dang/", 0, T, -ENOENT, ""},
+    {OPEN, "/f/", 0, T, -ENOTDIR, ""},
+    {OPEN, "/l/", 0, T, -ENOTDIR, ""},
+    {OPEN, "/f/.", 0, T, -ENOTDIR, ""},
+    {OPEN, "/e/", 0, T, -EISDIR, ""},
+    {OPEN, "/ld/", 0, T, -EISDIR, ""},
+    {OPEN, "/", 0, T, -EISDIR, ""},
+    {OPEN, "/l", 0, T | FILE_NOFOLLOW, -ELOOP, ""},
+    {OPEN, "/loop", 0, T, -ELOOP, ""},
+    {OPEN, "/p", 0, T, 0, ""}, /* it has no size */
+    {OPEN, "/p", 0, C | T, 0, ""},
+    {OPEN, "/p/", 0, T, -ENOTDIR, ""},
     {OPEN, "/loop", 0, C, -ELOOP, ""},
     {OPEN, "/none/n", 0, C, -ENOENT, ""},
     {OPEN, "/f/n", 0, C, -ENOTDIR, ""},
