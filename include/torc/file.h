@@ -276,15 +276,15 @@ must_check int file_set_times(const char *path, bool follow,
  * behind each, has. Return the length, or as file_stat(), -ENODATA (there is
  * none of that name), -ERANGE (it is longer than `size`; the name is longer
  * than FILE_NAME_MAX), -ENOTSUP (another name; the file system has none),
- * -EPERM, -EINVAL.
+ * -EINVAL.
  */
 must_check int64_t file_xattr_get(const char *path, bool follow,
                                   const char *name, void *value, size_t size);
 must_check int64_t file_xattr_list(const char *path, bool follow, char *names,
                                    size_t size);
 
-/* Set or remove one. Return 0, or as above, -E2BIG, -EEXIST, -EROFS, -ENOSPC.
- */
+/* Set or remove one. Return 0, or as above, -E2BIG, -EEXIST, -EROFS, -ENOSPC,
+ * -EPERM (a user's, of something that is neither a file nor a directory). */
 enum file_xattr_flags {
     FILE_XATTR_CREATE = 1,  /* -EEXIST if there is one */
     FILE_XATTR_REPLACE = 2, /* -ENODATA if there is none */

@@ -5,7 +5,7 @@
 enum { VALUE_MAX = 65536 };
 
 /* Whether an inode may have an attribute of that name. Returns 0, -ENOTSUP (no
- * namespace we know), -EPERM, -ERANGE (the name is too long), -EINVAL. */
+ * namespace we know), -ERANGE (the name is too long), -EINVAL. */
 static int check_name(const struct inode *inode, const char *name)
 {
     static const char *const prefixes[] = {"user.", "trusted.", "security."};
@@ -20,10 +20,15 @@ static int check_name(const struct inode *inode, const char *name)
         return -ENOTSUP;
     if (len == str_len(prefixes[i], FILE_NAME_MAX))
         return -EINVAL;
-    /* Whoever may write to a device or follow a link may not label it. */
-    if (i == 0 && inode->type != FILE_REGULAR && inode->type != FILE_DIRECTORY)
-        return -EPERM;
     return 0;
+}
+
+/* Whoever may write to a device or follow a link may not label it: there are no
+ * attributes of users. */
+static bool is_unlabelled(const struct inode *inode, const char *name)
+{
+    return inode->type != FILE_REGULAR && inode->type != FILE_DIRECTORY &&
+           str_starts(name, "user.");
 }
 
 /* What is told of something `len` bytes long that was copied if it had room. */
@@ -39,6 +44,8 @@ int64_t vfs_xattr_get(struct inode *inode, const char *name, void *value,
 
     if (len != 0)
         return len;
+    if (is_unlabelled(inode, name))
+        return -ENODATA;
     rwlock_lock_shared(&inode->lock);
     len = inode->mount->ops->xattr_get(inode, name, value, size);
     rwlock_unlock_shared(&inode->lock);
@@ -84,6 +91,8 @@ static int set(struct inode *inode, const char *name, const void *value,
 
     if (status != 0)
         return status;
+    if (is_unlabelled(inode, name))
+        return -EPERM;
     if (inode->mount->is_read_only)
         return -EROFS;
     rwlock_lock(&inode->lock);
