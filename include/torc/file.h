@@ -322,9 +322,12 @@ struct file_fs_stat {
 /* What the file system is that `path` is on. Returns as file_stat(). */
 must_check int file_stat_fs(const char *path, struct file_fs_stat *stat);
 
-/* Let what is mounted at `path` be read-only, or not. Returns 0, -EINVAL
- * (nothing is mounted there), -EBUSY (a file is open for writing), -EROFS (it
- * cannot be written), or as file_stat(). */
+/*
+ * Let what is mounted at `path` be read-only, or not. Returns 0, -EINVAL
+ * (nothing is mounted there), -EBUSY (a file is open for writing, or it was
+ * removed and is still open; a call that changes something is under way),
+ * -EROFS (it cannot be written), or as file_stat().
+ */
 must_check int file_remount(const char *path, bool read_only);
 
 /* ---- Memory as a file system --------------------------------------------- */

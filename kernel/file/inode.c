@@ -300,6 +300,23 @@ void inodes_drop(struct mount *mount)
         inode_leave(container_of(mount->unused.next, struct inode, unused));
 }
 
+static void find_removed(struct hash_node *node, void *arg)
+{
+    const struct inode *inode = inode_of(node);
+    bool *any = arg;
+
+    if (inode->state != INODE_LOADING && inode->links == 0)
+        *any = true;
+}
+
+bool inodes_any_removed(const struct mount *mount)
+{
+    bool any = false;
+
+    hash_for_each(&mount->inodes, find_removed, &any);
+    return any;
+}
+
 static void inode_check(struct hash_node *node, void *arg)
 {
     const struct inode *inode = inode_of(node);

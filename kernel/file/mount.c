@@ -304,18 +304,28 @@ int vfs_statfs(struct mount *mount, struct file_fs_stat *stat)
     return status;
 }
 
+/* Whether something is still to be written, or to be freed. */
+static bool is_changing(const struct mount *mount)
+{
+    return mount->writers > 0 || mount->changes > 0 ||
+           inodes_any_removed(mount);
+}
+
 int vfs_remount(struct mount *mount, bool read_only)
 {
+    bool before = mount->is_read_only;
     int status = 0;
 
     if (!read_only && mount->is_write_protected)
         return -EROFS;
-    if (read_only && mount->writers > 0)
+    if (mount->is_remounting || (read_only && !before && is_changing(mount)))
         return -EBUSY;
+    mount->is_remounting = true;
+    mount->is_read_only |= read_only; /* nothing begins meanwhile */
     if (mount->ops->remount != NULL)
         status = mount->ops->remount(mount, read_only);
-    if (status == 0)
-        mount->is_read_only = read_only;
+    mount->is_read_only = status == 0 ? read_only : before;
+    mount->is_remounting = false;
     return status;
 }
 

@@ -204,6 +204,8 @@ struct mount {
     bool is_write_protected;   /* it cannot be anything but read-only */
     unsigned cpu;              /* constant */
     unsigned writers;          /* files open for writing */
+    unsigned changes;          /* calls under way that change something */
+    bool is_remounting;        /* vfs_remount() is under way */
     struct rwlock rename_lock; /* held exclusively or not at all */
 
     /* inode.c */

@@ -41,8 +41,10 @@ int vfs_setattr(struct inode *inode, const struct vfs_attr *attr)
         return 0;
     if (inode->mount->is_read_only)
         return -EROFS;
+    change_begin(inode->mount);
     rwlock_lock(&inode->lock);
     set(inode, attr);
     rwlock_unlock(&inode->lock);
+    change_end(inode->mount);
     return 0;
 }

@@ -76,7 +76,9 @@ static int create_locked(struct inode *dir, const struct name *name,
     int status;
 
     inherit(dir, &inherited);
+    change_begin(dir->mount);
     status = dir->mount->ops->create(dir, name, &inherited, out);
+    change_end(dir->mount);
     if (status != 0)
         return status;
     inode_live(*out);
@@ -134,9 +136,11 @@ int vfs_link(struct inode *inode, struct inode *dir, const struct name *name)
     if (status == 0 && inode->type == FILE_DIRECTORY)
         status = -EPERM;
     if (status == 0) {
+        change_begin(dir->mount);
         rwlock_lock(&inode->lock);
         status = link_locked(inode, dir, name);
         rwlock_unlock(&inode->lock);
+        change_end(dir->mount);
     }
     rwlock_unlock(&dir->lock);
     if (there != NULL)

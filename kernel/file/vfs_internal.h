@@ -4,6 +4,7 @@
 
 #include "kernel/cpu/percpu.h"
 #include "kernel/file/vfs.h"
+#include <torc/assert.h>
 
 /* ---- Mounts (mount.c) ---------------------------------------------------- */
 
@@ -16,6 +17,22 @@ struct mount_table {
     struct list mounts; /* struct mount, oldest first */
     struct inode *root; /* of the mount at "/" when it is complete, or NULL */
 };
+
+/*
+ * A call that changes something begins, and has ended. In between the mount
+ * does not become read-only. It looks whether it is (mount->is_read_only) after
+ * the begin or, without a wait in between, before.
+ */
+static inline void change_begin(struct mount *mount)
+{
+    mount->changes++;
+}
+
+static inline void change_end(struct mount *mount)
+{
+    assert(mount->changes > 0);
+    mount->changes--;
+}
 
 /* Whether something is mounted, or being mounted, on a directory. */
 bool mount_is_on(const struct inode *inode);
@@ -35,6 +52,9 @@ void inodes_shrink(struct mount *mount, unsigned keep, bool may_wait);
 /* Free all inodes, none of which is held; also those that the file system
  * keeps. Thread; may wait. */
 void inodes_drop(struct mount *mount);
+
+/* Whether some have no links any more: their storage is still to be freed. */
+bool inodes_any_removed(const struct mount *mount);
 
 void inodes_check(const struct mount *mount);
 

@@ -64,6 +64,7 @@ static int remove_child(struct inode *dir, const struct name *name,
 {
     int status = 0;
 
+    change_begin(dir->mount);
     rwlock_lock(&child->lock);
     if (child->type == FILE_DIRECTORY)
         status = check_empty(child);
@@ -77,6 +78,7 @@ static int remove_child(struct inode *dir, const struct name *name,
             assert(child->links == 0);
     }
     rwlock_unlock(&child->lock);
+    change_end(dir->mount);
     return status;
 }
 

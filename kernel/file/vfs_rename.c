@@ -269,6 +269,7 @@ static int rename_between(struct renaming *op)
         status = check_parents(op);
     if (status != 0 || rename->inode1 == rename->inode2)
         return status; /* two names of one inode stay as they are */
+    change_begin(rename->dir1->mount);
     if (rename->inode2 == NULL)
         rwlock_lock(&rename->inode1->lock);
     else
@@ -276,6 +277,7 @@ static int rename_between(struct renaming *op)
     status = rename_locked(rename);
     unlock_two(rename->inode1,
                rename->inode2 != NULL ? rename->inode2 : rename->inode1);
+    change_end(rename->dir1->mount);
     return status;
 }
 

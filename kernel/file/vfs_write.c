@@ -166,12 +166,15 @@ static int truncate_locked(struct inode *inode, uint64_t size_bytes)
 
 int vfs_truncate(struct inode *inode, uint64_t size_bytes)
 {
-    int status = vfs_check_writable(inode);
+    int status;
 
-    if (status != 0)
-        return status;
-    rwlock_lock(&inode->lock);
-    status = truncate_locked(inode, size_bytes);
-    rwlock_unlock(&inode->lock);
+    change_begin(inode->mount);
+    status = vfs_check_writable(inode);
+    if (status == 0) {
+        rwlock_lock(&inode->lock);
+        status = truncate_locked(inode, size_bytes);
+        rwlock_unlock(&inode->lock);
+    }
+    change_end(inode->mount);
     return status;
 }

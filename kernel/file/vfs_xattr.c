@@ -95,9 +95,11 @@ static int set(struct inode *inode, const char *name, const void *value,
         return -EPERM;
     if (inode->mount->is_read_only)
         return -EROFS;
+    change_begin(inode->mount);
     rwlock_lock(&inode->lock);
     status = set_locked(inode, name, value, size, flags);
     rwlock_unlock(&inode->lock);
+    change_end(inode->mount);
     return status;
 }
 

@@ -763,6 +763,237 @@ static void test_wrong_types(void **state)
     assert_int_equal(file_open("/!", FILE_WRITE | FILE_CREATE, 0, &file), -EIO);
 }
 
+/* What waits for an event, and then fails. */
+static struct event *pausing;
+static bool is_paused;
+
+static int pause(void)
+{
+    is_paused = true;
+    assert_int_equal(event_wait(pausing, TIME_NEVER), 0);
+    is_paused = false;
+    return -ENOSPC;
+}
+
+static int create_slowly(struct inode *dir, const struct name *name,
+                         const struct new_inode *what, struct inode **out)
+{
+    (void)dir;
+    (void)name;
+    (void)what;
+    (void)out;
+    return pause();
+}
+
+static int link_slowly(struct inode *dir, const struct name *name,
+                       struct inode *inode)
+{
+    (void)dir;
+    (void)name;
+    (void)inode;
+    return pause();
+}
+
+static int rename_slowly(const struct rename *rename)
+{
+    (void)rename;
+    return pause();
+}
+
+static int64_t no_xattr(struct inode *inode, const char *name, void *value,
+                        size_t size)
+{
+    (void)inode;
+    (void)name;
+    (void)value;
+    (void)size;
+    return -ENODATA;
+}
+
+static int set_xattr_slowly(struct inode *inode, const char *name,
+                            const void *value, size_t size)
+{
+    (void)inode;
+    (void)name;
+    (void)value;
+    (void)size;
+    return pause();
+}
+
+static int truncate_slowly(struct inode *inode, uint64_t old_bytes)
+{
+    (void)inode;
+    (void)old_bytes;
+    return pause();
+}
+
+static int remount_slowly(struct mount *mount, bool read_only)
+{
+    (void)mount;
+    (void)read_only;
+    return pause();
+}
+
+static int do_create(void *arg)
+{
+    (void)arg;
+    return file_mkdir("/n", 0);
+}
+
+static int do_link(void *arg)
+{
+    (void)arg;
+    return file_link("/f", "/n");
+}
+
+static int do_unlink(void *arg)
+{
+    (void)arg;
+    return file_unlink("/f");
+}
+
+static int do_rename(void *arg)
+{
+    (void)arg;
+    return file_rename("/f", "/n", 0);
+}
+
+static int do_set_xattr(void *arg)
+{
+    (void)arg;
+    return file_xattr_set("/f", true, "user.a", "v", 1, 0);
+}
+
+static int do_truncate(void *arg)
+{
+    const unsigned flags = FILE_WRITE | FILE_TRUNCATE;
+    struct file *file;
+
+    (void)arg;
+    return file_open("/f", flags, 0, &file);
+}
+
+static int do_remount(void *arg)
+{
+    (void)arg;
+    return file_remount("/", true);
+}
+
+static int do_chmod(void *arg)
+{
+    (void)arg;
+    return file_chmod("/f", true, 0600);
+}
+
+static const struct fs_ops slow_ops = {
+    .inode_size = sizeof(struct inode),
+    .inode_read = read_inode,
+    .lookup = lookup,
+    .create = create_slowly,
+    .link = link_slowly,
+    .unlink = link_slowly,
+    .rename = rename_slowly,
+    .xattr_get = no_xattr,
+    .xattr_set = set_xattr_slowly,
+    .truncate = truncate_slowly,
+    .remount = remount,
+    .unmount = unmount,
+};
+
+/* None of the calls goes on changing what has become read-only. */
+static void test_remount_during_changes(void **state)
+{
+    static int (*const calls[])(void *) = {
+        do_create, do_link, do_unlink, do_rename, do_set_xattr, do_truncate,
+    };
+    struct mount *mount = root_mount();
+    thread_id id;
+    int value;
+
+    (void)state;
+    mount->ops = &slow_ops;
+    for (size_t i = 0; i < COUNT_OF(calls); i++) {
+        assert_int_equal(event_create(&pausing), 0);
+        assert_int_equal(thread_create(NULL, calls[i], NULL, &id), 0);
+        while (!is_paused)
+            thread_yield();
+        assert_int_equal(file_remount("/", true), -EBUSY);
+        assert_false(mount->is_read_only);
+        assert_int_equal(event_set(pausing), 0);
+        assert_int_equal(thread_join(id, &value), 0);
+        assert_int_equal(value, -ENOSPC);
+        assert_int_equal(event_destroy(pausing), 0);
+        assert_int_equal(file_remount("/", true), 0);
+        assert_int_equal(calls[i](NULL), -EROFS);
+        mount->is_read_only = false;
+    }
+    mount->ops = &ops;
+}
+
+/* One that waits for the lock of the inode. */
+static void test_remount_while_a_change_waits(void **state)
+{
+    struct inode *inode;
+    thread_id id;
+    int value;
+
+    (void)state;
+    assert_int_equal(vfs_walk("/f", true, &inode), 0);
+    rwlock_lock(&inode->lock);
+    assert_int_equal(thread_create(NULL, do_chmod, NULL, &id), 0);
+    thread_yield();
+    assert_int_equal(file_remount("/", true), -EBUSY);
+    rwlock_unlock(&inode->lock);
+    assert_int_equal(thread_join(id, &value), 0);
+    assert_int_equal(value, 0);
+    inode_put(inode);
+    assert_int_equal(file_remount("/", true), 0);
+    assert_int_equal(do_chmod(NULL), -EROFS);
+}
+
+/* The file system has begun with it, takes its time, and fails. */
+static void test_changes_during_a_remount(void **state)
+{
+    struct mount *mount = root_mount();
+    struct fs_ops slow = ops;
+    struct file *file;
+    thread_id id;
+    int value;
+
+    (void)state;
+    slow.remount = remount_slowly;
+    mount->ops = &slow;
+    assert_int_equal(event_create(&pausing), 0);
+    assert_int_equal(thread_create(NULL, do_remount, NULL, &id), 0);
+    while (!is_paused)
+        thread_yield();
+    assert_int_equal(file_open("/f", FILE_WRITE, 0, &file), -EROFS);
+    assert_int_equal(file_unlink("/f"), -EROFS);
+    assert_int_equal(file_remount("/", true), -EBUSY);
+    assert_int_equal(file_remount("/", false), -EBUSY);
+    assert_int_equal(event_set(pausing), 0);
+    assert_int_equal(thread_join(id, &value), 0);
+    assert_int_equal(value, -ENOSPC);
+    assert_int_equal(event_destroy(pausing), 0);
+    mount->ops = &ops;
+    assert_false(mount->is_read_only);
+    assert_int_equal(do_chmod(NULL), 0);
+}
+
+/* What was removed is freed when it is closed, which writes. */
+static void test_remount_with_a_removed_file(void **state)
+{
+    struct file *file;
+
+    (void)state;
+    assert_int_equal(file_open("/f", FILE_READ, 0, &file), 0);
+    assert_int_equal(file_unlink("/f"), 0);
+    assert_int_equal(file_remount("/", true), -EBUSY);
+    file_close(file);
+    assert_int_equal(evictions, 1);
+    assert_int_equal(file_remount("/", true), 0);
+}
+
 static void test_remount_fails(void **state)
 {
     (void)state;
@@ -792,6 +1023,10 @@ int main(void)
         ATTACHED(test_unmount_while_an_inode_leaves),
         ATTACHED(test_one_place_two_mounts),
         ATTACHED(test_wrong_types),
+        ATTACHED(test_remount_during_changes),
+        ATTACHED(test_remount_while_a_change_waits),
+        ATTACHED(test_changes_during_a_remount),
+        ATTACHED(test_remount_with_a_removed_file),
         ATTACHED(test_remount_fails),
     };
 
