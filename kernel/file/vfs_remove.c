@@ -58,6 +58,15 @@ struct found {
     struct inode *stray; /* check_is_in() */
 };
 
+/* A directory leads nowhere any more; what its ".." was is not told either. */
+static void removed(const struct inode *child)
+{
+    const struct name up = name_up(child);
+
+    dentry_forget(child, &up);
+    assert(child->links == 0);
+}
+
 /* The directory is locked, and the child is held. */
 static int remove_child(struct inode *dir, const struct name *name,
                         struct inode *child)
@@ -75,7 +84,7 @@ static int remove_child(struct inode *dir, const struct name *name,
         dir_changed(dir);
         dentry_set(dir, name, NULL);
         if (child->type == FILE_DIRECTORY)
-            assert(child->links == 0);
+            removed(child);
     }
     rwlock_unlock(&child->lock);
     change_end(dir->mount);

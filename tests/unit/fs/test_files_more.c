@@ -493,6 +493,28 @@ static void test_working_directory(void **state)
     assert_int_equal(root->used_count, 1);
 }
 
+/* Whether its ".." was in memory makes no difference. */
+static void test_parent_of_a_removed_directory(void **state)
+{
+    struct file_stat stat;
+
+    (void)state;
+    for (int is_known = 0; is_known < 2; is_known++) {
+        assert_int_equal(file_mkdir("/a", 0755), 0);
+        assert_int_equal(file_mkdir("/a/b", 0755), 0);
+        assert_int_equal(file_chdir("/a/b"), 0);
+        dentries_shrink(((struct mount_table *)cpu_self()->mounts)->root->mount,
+                        0);
+        if (is_known)
+            assert_int_equal(file_stat("..", true, &stat), 0);
+        assert_int_equal(file_rmdir("/a/b"), 0);
+        assert_int_equal(file_stat("..", true, &stat), -ENOENT);
+        assert_int_equal(file_rmdir("/a"), 0);
+        assert_int_equal(file_stat("..", true, &stat), -ENOENT);
+        assert_int_equal(file_chdir("/"), 0);
+    }
+}
+
 /* ---- File systems -------------------------------------------------------- */
 
 static void test_stat_fs(void **state)
@@ -611,6 +633,7 @@ int main(void)
         ATTACHED(test_xattr_names),
         ATTACHED(test_xattr_values),
         ATTACHED(test_working_directory),
+        ATTACHED(test_parent_of_a_removed_directory),
         ATTACHED(test_stat_fs),
         ATTACHED(test_remount),
         ATTACHED(test_attributes),
