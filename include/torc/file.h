@@ -298,8 +298,8 @@ must_check int file_xattr_remove(const char *path, bool follow,
 
 /*
  * Where paths of the calling thread begin that have no slash in front: the root
- * at first. A thread that is to move to another CPU goes to "/" before. Returns
- * as file_open().
+ * at first. A thread that is anywhere but at "/" does not move to another CPU.
+ * Returns as file_open(), and -EBUSY: it is about to move (thread_move()).
  */
 must_check int file_chdir(const char *path);
 

@@ -113,11 +113,12 @@ must_check int thread_kill(thread_id id);
  * Move thread `id` to another CPU, at its next cancellation point (see
  * thread_kill()). Its memory stays where it is and may still be freed by it.
  * It must hold no objects that belong to a CPU: files, sockets, channels.
- * Returns 0, -ESRCH, -EINVAL (no such CPU).
+ * Returns 0, -ESRCH, -EINVAL (no such CPU), -EBUSY (it has a working directory:
+ * file_chdir()).
  */
 must_check int thread_move(thread_id id, unsigned cpu);
 
-/* Continue on another CPU. Returns 0, -EINVAL (no such CPU). */
+/* Continue on another CPU. Returns as thread_move(). */
 must_check int thread_migrate(unsigned cpu);
 
 /* Returns 0 and *out, -ESRCH. */

@@ -12,8 +12,10 @@ struct inode *walk_start(void)
     struct inode *dir = thread_current()->directory;
     const struct mount_table *table = cpu_self()->mounts;
 
-    if (dir != NULL)
+    if (dir != NULL) {
+        assert(dir->mount->cpu == cpu_self()->id);
         return dir;
+    }
     return table == NULL ? NULL : table->root;
 }
 
@@ -22,16 +24,22 @@ static void drop(void *dir)
     inode_put(dir);
 }
 
-/* The thread ends there from now on: `dir` is held, NULL is the root. */
-static void go_to(struct inode *dir)
+/* The paths of the thread begin there from now on: `dir` is held, NULL is the
+ * root. Returns 0, -EBUSY. */
+static int go_to(struct inode *dir)
 {
     struct thread *self = thread_current();
     struct inode *before = self->directory;
 
+    if (dir != NULL && (self->requests & REQUEST_MOVE) != 0) {
+        inode_put(dir);
+        return -EBUSY;
+    }
     self->directory = dir;
     self->directory_drop = drop;
     if (before != NULL)
         inode_put(before);
+    return 0;
 }
 
 int file_chdir(const char *path)
@@ -49,8 +57,7 @@ int file_chdir(const char *path)
         inode_put(dir);
         dir = NULL;
     }
-    go_to(dir);
-    return 0;
+    return go_to(dir);
 }
 
 /* ---- Where it is --------------------------------------------------------- */

@@ -145,11 +145,8 @@ struct last {
  * is no root (cwd.c). */
 struct inode *walk_start(void);
 
-/*
- * Begin at the root, or where the thread is. Returns 0, -ENOENT, -EXDEV (the
- * thread has moved from the CPU where it is). After 0 the walk is ended with
- * walk_end().
- */
+/* Begin at the root, or where the thread is. Returns 0, -ENOENT. After 0 the
+ * walk is ended with walk_end(). */
 must_check int walk_begin(struct walk *walk, const char *path);
 void walk_end(struct walk *walk);
 

@@ -24,7 +24,7 @@ int walk_begin(struct walk *walk, const char *path)
     walk->text = NULL;
     if (walk->at == NULL || path[0] == '\0')
         return -ENOENT;
-    return walk->at->mount->cpu == cpu_self()->id ? 0 : -EXDEV;
+    return 0;
 }
 
 void walk_end(struct walk *walk)

@@ -412,6 +412,8 @@ int thread_migrate(unsigned cpu)
 
     if (cpu >= cpu_count() || self->stack == NULL)
         return -EINVAL;
+    if (self->directory != NULL)
+        return -EBUSY;
     depart_for(self, cpu);
     thread_requests_handle();
     return 0;

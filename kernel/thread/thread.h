@@ -42,7 +42,8 @@ struct thread {
     void *local; /* thread_set_local() */
     struct thread_cleanup *cleanups;
     /* Where its paths begin (kernel/file/cwd.c), given back by directory_drop()
-     * when it ends; NULL: nothing. */
+     * when it ends; NULL: nothing. It belongs to the CPU where the thread
+     * lives, which stays there as long as it has one. */
     void *directory;
     void (*directory_drop)(void *directory);
     int exit_value;

@@ -161,6 +161,8 @@ static int apply(struct cpu *cpu, struct thread *thread,
         kill(thread);
         return 0;
     case OP_MOVE:
+        if (thread->directory != NULL)
+            return -EBUSY;
         thread->target = control->target;
         thread->requests |= REQUEST_MOVE;
         return 0;

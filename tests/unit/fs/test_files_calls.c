@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <torc/message.h>
+#include <torc/thread.h>
 
 enum { RW = FILE_READ | FILE_WRITE };
 
@@ -87,6 +88,61 @@ static int two_cpus(void *arg)
     status = remote_call(1, use_foreign, &status);
     file_close(foreign);
     return status != 0 ? status : -file_unmount("/");
+}
+
+/* It waits in a look-up while it is told to move. */
+static int enter_and_go(void *arg)
+{
+    (void)arg;
+    if (file_chdir("/d") != -EBUSY)
+        return 1;
+    thread_yield();
+    return cpu_self()->id == 1 ? 0 : 2;
+}
+
+static int enter_and_stay(void *arg)
+{
+    (void)arg;
+    if (file_chdir("/d") != 0 || thread_migrate(1) != -EBUSY)
+        return 1;
+    if (thread_move(thread_self(), 1) != -EBUSY || cpu_self()->id != 0)
+        return 2;
+    if (file_chdir("/") != 0 || thread_migrate(1) != 0)
+        return 3;
+    return cpu_self()->id == 1 ? 0 : 4;
+}
+
+static int move_and_enter(void *arg)
+{
+    struct thread_attr here = {.place = THREAD_ON_CPU, .cpu = 0};
+    struct rwlock *lock;
+    thread_id id;
+    int value;
+
+    (void)arg;
+    if (file_mount_memory("/", NULL) != 0 || file_mkdir("/d", 0755) != 0)
+        return 100;
+    if (thread_create(&here, enter_and_stay, NULL, &id) != 0 ||
+        thread_join(id, &value) != 0 || value != 0)
+        return 101;
+    lock = &root_mount()->root->lock;
+    dentries_shrink(root_mount(), 0);
+    rwlock_lock(lock);
+    if (thread_create(&here, enter_and_go, NULL, &id) != 0)
+        return 102;
+    thread_yield();
+    if (thread_move(id, 1) != 0)
+        return 103;
+    rwlock_unlock(lock);
+    if (thread_join(id, &value) != 0 || value != 0)
+        return 104;
+    return -file_unmount("/");
+}
+
+static void test_who_is_in_a_directory_does_not_move(void **state)
+{
+    (void)state;
+    assert_int_equal(machine_run(2, 16 << 20, move_and_enter, NULL), 0);
 }
 
 static void test_files_of_another_cpu(void **state)
@@ -300,6 +356,7 @@ int main(void)
 #define ATTACHED(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_files_of_another_cpu),
+        cmocka_unit_test(test_who_is_in_a_directory_does_not_move),
         cmocka_unit_test(test_memory_runs_short_without_mounts),
         ATTACHED(test_paths_that_lead_nowhere),
         ATTACHED(test_targets_that_are_too_long),
