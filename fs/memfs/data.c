@@ -29,7 +29,7 @@ static int map(struct mapping *mapping, uint64_t sector, uint32_t sectors,
 {
     const struct inode *inode = container_of(mapping, struct inode, pages);
     const struct memfs *fs = memfs_of(inode);
-    uint64_t free_pages = fs->page_max - fs->page_count;
+    uint64_t free_pages = fs->page_max - memfs_pages(fs);
 
     assert(mode == MAP_RESERVE || mode == MAP_RELEASE);
     if (mode == MAP_RESERVE && sectors / PAGE_SECTORS > free_pages)

@@ -42,7 +42,12 @@ static struct memfs_entry *entry_find(const struct memfs_inode *dir,
     return NULL;
 }
 
-/* NULL: no memory. */
+static size_t entry_bytes(const struct memfs_entry *entry)
+{
+    return sizeof(*entry) + entry->len;
+}
+
+/* An entry that is not counted. NULL: no memory. */
 static struct memfs_entry *entry_new(const struct name *name,
                                      struct memfs_inode *to)
 {
@@ -66,6 +71,25 @@ static void entry_add(struct memfs_inode *dir, const struct name *name,
         dir->hint_cursor = 0;
 }
 
+/* An entry that is counted, and not yet in a directory. Returns 0 and *out,
+ * -ENOSPC, -ENOMEM. */
+static int entry_make(struct memfs *fs, const struct name *name,
+                      struct memfs_inode *to, struct memfs_entry **out)
+{
+    struct memfs_entry *entry = entry_new(name, to);
+    int status;
+
+    if (entry == NULL)
+        return -ENOMEM;
+    status = memfs_count(fs, entry_bytes(entry), 0);
+    if (status != 0)
+        mem_free(entry);
+    else
+        *out = entry;
+    return status;
+}
+
+/* The entry is not counted, or no more. */
 static void entry_remove(struct memfs_inode *dir, struct memfs_entry *entry)
 {
     if (dir->hint == &entry->order)
@@ -75,10 +99,16 @@ static void entry_remove(struct memfs_inode *dir, struct memfs_entry *entry)
     mem_free(entry);
 }
 
+static void entry_drop(struct memfs_inode *dir, struct memfs_entry *entry)
+{
+    memfs_uncount(memfs_of(&dir->inode), entry_bytes(entry));
+    entry_remove(dir, entry);
+}
+
 void memfs_dir_fini(struct memfs_inode *dir)
 {
     while (!list_empty(&dir->entries))
-        entry_remove(dir, in_order(dir->entries.next));
+        entry_drop(dir, in_order(dir->entries.next));
     hash_fini(&dir->names);
 }
 
@@ -115,13 +145,14 @@ int memfs_create(struct inode *dir, const struct name *name,
                  const struct new_inode *what, struct inode **out)
 {
     struct memfs_inode *in = memfs_inode_of(dir), *made;
-    struct memfs_entry *entry = entry_new(name, NULL);
-    int status;
+    struct memfs_entry *entry;
+    int status = entry_make(memfs_of(dir), name, NULL, &entry);
 
-    if (entry == NULL)
-        return -ENOMEM;
+    if (status != 0)
+        return status;
     status = memfs_inode_make(dir->mount, what, &made);
     if (status != 0) {
+        memfs_uncount(memfs_of(dir), entry_bytes(entry));
         mem_free(entry);
         return status;
     }
@@ -135,12 +166,12 @@ int memfs_create(struct inode *dir, const struct name *name,
 
 int memfs_link(struct inode *dir, const struct name *name, struct inode *inode)
 {
-    struct memfs_inode *in = memfs_inode_of(dir);
-    struct memfs_entry *entry = entry_new(name, memfs_inode_of(inode));
+    struct memfs_entry *entry;
+    int status = entry_make(memfs_of(dir), name, memfs_inode_of(inode), &entry);
 
-    if (entry == NULL)
-        return -ENOMEM;
-    entry_add(in, name, entry);
+    if (status != 0)
+        return status;
+    entry_add(memfs_inode_of(dir), name, entry);
     inode->links++;
     return 0;
 }
@@ -165,7 +196,7 @@ int memfs_unlink(struct inode *dir, const struct name *name,
 
     assert(entry != NULL);
     assert(entry->to == memfs_inode_of(inode));
-    entry_remove(in, entry);
+    entry_drop(in, entry);
     unlinked(in, memfs_inode_of(inode));
     return 0;
 }
@@ -180,6 +211,24 @@ static void moved(struct memfs_inode *from, struct memfs_inode *to,
         node->parent = to;
 }
 
+/* Something gets a name in place of another one, which goes. */
+static int add_renamed(struct memfs_inode *dir, const struct name *name,
+                       const struct memfs_entry *old)
+{
+    struct memfs_entry *fresh = entry_new(name, old->to);
+    int status;
+
+    if (fresh == NULL)
+        return -ENOMEM;
+    status = memfs_count(memfs_of(&dir->inode), entry_bytes(fresh),
+                         entry_bytes(old));
+    if (status != 0)
+        mem_free(fresh);
+    else
+        entry_add(dir, name, fresh);
+    return status;
+}
+
 int memfs_rename(const struct rename *rename)
 {
     struct memfs_inode *dir1 = memfs_inode_of(rename->dir1);
@@ -187,7 +236,7 @@ int memfs_rename(const struct rename *rename)
     struct memfs_inode *node1 = memfs_inode_of(rename->inode1);
     struct memfs_entry *entry1 = entry_find(dir1, rename->name1);
     struct memfs_entry *entry2 = entry_find(dir2, rename->name2);
-    struct memfs_entry *fresh;
+    int status = 0;
 
     assert(entry1 != NULL);
     assert(entry1->to == node1);
@@ -201,11 +250,11 @@ int memfs_rename(const struct rename *rename)
     if (entry2 != NULL) {
         unlinked(dir2, entry2->to);
         entry2->to = node1;
+        memfs_uncount(memfs_of(rename->dir1), entry_bytes(entry1));
     } else {
-        fresh = entry_new(rename->name2, node1);
-        if (fresh == NULL)
-            return -ENOMEM;
-        entry_add(dir2, rename->name2, fresh);
+        status = add_renamed(dir2, rename->name2, entry1);
+        if (status != 0)
+            return status;
     }
     moved(dir1, dir2, node1);
     entry_remove(dir1, entry1);

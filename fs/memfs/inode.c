@@ -4,11 +4,35 @@
 #include <torc/memory.h>
 #include <torc/string.h>
 
+int memfs_count(struct memfs *fs, uint64_t more, uint64_t less)
+{
+    const uint64_t before = fs->byte_count;
+
+    assert(less <= before);
+    fs->byte_count += more - less;
+    if (more <= less || memfs_pages(fs) <= fs->page_max)
+        return 0;
+    fs->byte_count = before;
+    return -ENOSPC;
+}
+
+void memfs_uncount(struct memfs *fs, uint64_t bytes)
+{
+    assert(bytes <= fs->byte_count);
+    fs->byte_count -= bytes;
+}
+
 static int set_target(struct memfs_inode *node, const struct new_inode *what)
 {
+    int status = memfs_count(memfs_of(&node->inode), what->target_len, 0);
+
+    if (status != 0)
+        return status;
     node->target = mem_alloc(what->target_len);
-    if (node->target == NULL)
+    if (node->target == NULL) {
+        memfs_uncount(memfs_of(&node->inode), what->target_len);
         return -ENOMEM;
+    }
     memcpy(node->target, what->target, what->target_len);
     node->inode.size_bytes = what->target_len;
     return 0;
@@ -59,6 +83,8 @@ void memfs_inode_drop(struct inode *inode)
 
     if (inode->type == FILE_DIRECTORY)
         memfs_dir_fini(node);
+    if (node->target != NULL)
+        memfs_uncount(memfs_of(inode), inode->size_bytes);
     mem_free(node->target);
     memfs_xattr_drop(node);
 }

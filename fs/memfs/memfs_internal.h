@@ -14,7 +14,8 @@ struct memfs {
     uint64_t inode_max; /* constant */
     uint64_t page_max;  /* constant */
     uint64_t inode_count;
-    uint64_t page_count;
+    uint64_t page_count;  /* of data */
+    uint64_t byte_count;  /* of names, targets and attributes */
     uint64_t number_next; /* of the next inode; never used again */
 };
 
@@ -57,6 +58,12 @@ static inline struct memfs_inode *memfs_inode_of(const struct inode *inode)
     return container_of(inode, struct memfs_inode, inode);
 }
 
+/* Pages that are full, with those that names, targets and attributes need. */
+static inline uint64_t memfs_pages(const struct memfs *fs)
+{
+    return fs->page_count + (fs->byte_count + PAGE_BYTES - 1) / PAGE_BYTES;
+}
+
 /* ---- data.c -------------------------------------------------------------- */
 
 /* Make the mapping of a regular file, which is empty. Returns 0, -ENOMEM. */
@@ -75,6 +82,10 @@ int memfs_xattr_set(struct inode *inode, const char *name, const void *value,
 void memfs_xattr_drop(struct memfs_inode *node);
 
 /* ---- inode.c ------------------------------------------------------------- */
+
+/* Count `more` bytes in place of `less` that go. Returns 0, -ENOSPC. */
+must_check int memfs_count(struct memfs *fs, uint64_t more, uint64_t less);
+void memfs_uncount(struct memfs *fs, uint64_t bytes);
 
 /* Make an inode that no name leads to yet; returns as fs_ops.create(). */
 must_check int memfs_inode_make(struct mount *mount,

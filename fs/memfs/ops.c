@@ -8,7 +8,10 @@ enum { ROOT_NUMBER = 1 };
 
 static void memfs_unmount(struct mount *mount)
 {
-    mem_free(mount->fs_data);
+    struct memfs *fs = mount->fs_data;
+
+    assert(memfs_pages(fs) == 0);
+    mem_free(fs);
 }
 
 static int statfs(struct mount *mount, struct file_fs_stat *stat)
@@ -17,7 +20,7 @@ static int statfs(struct mount *mount, struct file_fs_stat *stat)
 
     stat->block_bytes = PAGE_BYTES;
     stat->blocks = fs->page_max;
-    stat->blocks_free = fs->page_max - fs->page_count;
+    stat->blocks_free = fs->page_max - memfs_pages(fs);
     stat->inodes = fs->inode_max;
     stat->inodes_free = fs->inode_max - fs->inode_count;
     return 0;
@@ -40,7 +43,7 @@ static void check(const struct mount *mount)
 
     assert(fs->inode_count <= fs->inode_max);
     assert(fs->inode_count <= mount->inodes.count);
-    assert(fs->page_count <= fs->page_max);
+    assert(memfs_pages(fs) <= fs->page_max);
 }
 
 static const struct fs_ops memfs_ops = {

@@ -3,12 +3,22 @@
 #include <torc/memory.h>
 #include <torc/string.h>
 
+/* Of all attributes of an inode: they are searched one after the other. There
+ * is room for a value as large as there may be. */
+enum { XATTRS_MAX_BYTES = 128 << 10 };
+
 struct xattr {
     struct xattr *next;
     size_t size;     /* of the value */
     size_t name_len; /* with NUL */
     char bytes[];    /* name, value */
 };
+
+/* What an attribute, or none, needs. */
+static size_t bytes_of(const struct xattr *xattr)
+{
+    return xattr == NULL ? 0 : sizeof(*xattr) + xattr->name_len + xattr->size;
+}
 
 /* Where an attribute is linked, or where a new one is to be. */
 static struct xattr **find(struct memfs_inode *node, const char *name)
@@ -60,17 +70,38 @@ static struct xattr *make(const char *name, const void *value, size_t size)
     return xattr;
 }
 
+/* Whether an attribute may take the place of `old`, or come without one; then
+ * it is counted. Returns 0, -ENOSPC. */
+static int count(const struct memfs_inode *node, const struct xattr *fresh,
+                 const struct xattr *old)
+{
+    size_t bytes = bytes_of(fresh);
+
+    for (const struct xattr *at = node->xattrs; at != NULL; at = at->next)
+        bytes += at == old ? 0 : bytes_of(at);
+    if (bytes > XATTRS_MAX_BYTES)
+        return -ENOSPC;
+    return memfs_count(memfs_of(&node->inode), bytes_of(fresh), bytes_of(old));
+}
+
 int memfs_xattr_set(struct inode *inode, const char *name, const void *value,
                     size_t size)
 {
-    struct xattr **at = find(memfs_inode_of(inode), name);
+    struct memfs_inode *node = memfs_inode_of(inode);
+    struct xattr **at = find(node, name);
     struct xattr *old = *at, *fresh = NULL;
+    int status;
 
     if (value != NULL) {
         fresh = make(name, value, size);
         if (fresh == NULL)
             return -ENOMEM;
         fresh->next = old == NULL ? NULL : old->next;
+    }
+    status = count(node, fresh, old);
+    if (status != 0) {
+        mem_free(fresh);
+        return status;
     }
     if (fresh != NULL)
         *at = fresh;
@@ -85,6 +116,7 @@ void memfs_xattr_drop(struct memfs_inode *node)
     while (node->xattrs != NULL) {
         struct xattr *xattr = node->xattrs;
 
+        memfs_uncount(memfs_of(&node->inode), bytes_of(xattr));
         node->xattrs = xattr->next;
         mem_free(xattr);
     }

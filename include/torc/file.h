@@ -283,7 +283,8 @@ must_check int64_t file_xattr_get(const char *path, bool follow,
 must_check int64_t file_xattr_list(const char *path, bool follow, char *names,
                                    size_t size);
 
-/* Set or remove one. Return 0, or as above, -E2BIG, -EEXIST, -EROFS, -ENOSPC,
+/* Set or remove one. Return 0, or as above, -E2BIG, -EEXIST, -EROFS, -ENOSPC
+ * (also when those of one file have become too many, in memory 128 KiB),
  * -EPERM (a user's, of something that is neither a file nor a directory). */
 enum file_xattr_flags {
     FILE_XATTR_CREATE = 1,  /* -EEXIST if there is one */
@@ -334,7 +335,8 @@ must_check int file_remount(const char *path, bool read_only);
 
 /* How much it may hold; 0: no limit but the CPU's memory. */
 struct memfs_limits {
-    uint64_t bytes;  /* of data, in whole pages */
+    uint64_t bytes;  /* of data, in whole pages, and of what names, targets of
+                      * links and extended attributes need */
     uint64_t inodes; /* the root is one */
 };
 

@@ -8,6 +8,7 @@
 #include "tests/fakes/cmocka_all.h"
 #include "tests/fakes/heap.h"
 #include "tests/fakes/machine.h"
+#include <stdio.h>
 #include <string.h>
 #include <torc/thread.h>
 #include <torc/time.h>
@@ -533,12 +534,113 @@ static void test_stat_fs(void **state)
     assert_string_equal(stat.type, "memfs");
     assert_int_equal(stat.block_bytes, 4096);
     assert_int_equal(stat.blocks, 10);
-    assert_int_equal(stat.blocks_free, 9);
+    assert_int_equal(stat.blocks_free, 8); /* one of names */
     assert_int_equal(stat.inodes, 5);
     assert_int_equal(stat.inodes_free, 3);
     assert_false(stat.is_read_only);
     assert_int_equal(file_stat_fs("/none", &stat), -ENOENT);
     assert_int_equal(file_unmount("/m"), 0);
+}
+
+static uint64_t blocks_free(const char *path)
+{
+    struct file_fs_stat stat;
+
+    assert_int_equal(file_stat_fs(path, &stat), 0);
+    return stat.blocks_free;
+}
+
+/* A path on /m of 200 bytes, the last of which are a number. */
+static const char *long_path(unsigned number)
+{
+    static char path[300];
+
+    memset(path, 'n', sizeof(path));
+    memcpy(path, "/m/", 3);
+    snprintf(path + 3 + 196, 5, "%04u", number);
+    return path;
+}
+
+/* Names, targets and attributes are held in memory, too: the limit counts them.
+ * What does not grow has room. */
+static void test_what_is_no_data_counts(void **state)
+{
+    const struct memfs_limits limits = {.bytes = 3 * 4096};
+    static char large[8192], old[300];
+    struct file *file;
+    unsigned names = 0;
+    int status;
+
+    (void)state;
+    memset(large, 'l', sizeof(large));
+    assert_int_equal(file_mkdir("/m", 0755), 0);
+    assert_int_equal(file_mount_memory("/m", &limits), 0);
+    assert_int_equal(blocks_free("/m"), 3);
+    file = open_new("/m/f");
+    assert_int_equal(blocks_free("/m"), 2);
+
+    /* Attributes. */
+    assert_int_equal(file_xattr_set("/m/f", true, "user.a", large, 4096, 0), 0);
+    assert_int_equal(blocks_free("/m"), 1);
+    assert_int_equal(file_xattr_set("/m/f", true, "user.b", large, 8192, 0),
+                     -ENOSPC);
+    assert_int_equal(file_xattr_set("/m/f", true, "user.a", large, 8192, 0), 0);
+    assert_int_equal(blocks_free("/m"), 0);
+    assert_int_equal(file_write(file, "x", 1), -ENOSPC);
+    assert_int_equal(file_xattr_set("/m/f", true, "user.a", "a", 1, 0), 0);
+    assert_int_equal(file_write(file, large, 8192), 8192);
+    assert_int_equal(file_xattr_set("/m/f", true, "user.a", large, 4096, 0),
+                     -ENOSPC);
+    assert_int_equal(file_xattr_get("/m/f", true, "user.a", large, 9), 1);
+    assert_int_equal(file_xattr_remove("/m/f", true, "user.a"), 0);
+    vfs_check();
+
+    /* Names. */
+    while ((status = file_link("/m/f", long_path(names))) == 0)
+        names++;
+    assert_int_equal(status, -ENOSPC);
+    assert_in_range(names, 10, 19); /* of 200 bytes and more in a page */
+    assert_int_equal(file_mkdir(long_path(names), 0755), -ENOSPC);
+    memcpy(old, long_path(0), sizeof(old));
+    assert_int_equal(file_rename(old, long_path(names), 0), 0);
+    assert_int_equal(file_rename(long_path(names), old, 0), 0);
+    assert_int_equal(file_rename(long_path(1), old, 0), 0); /* the same file */
+    vfs_check();
+
+    /* Targets. */
+    large[400] = '\0';
+    assert_int_equal(file_symlink(large, "/m/l"), -ENOSPC);
+    assert_int_equal(file_unlink(long_path(0)), 0);
+    assert_int_equal(file_unlink(long_path(1)), 0);
+    assert_int_equal(file_symlink(large, "/m/l"), 0);
+    (void)!file_link("/m/f", long_path(0));
+    assert_int_equal(file_link("/m/f", long_path(1)), -ENOSPC); /* not both */
+    assert_int_equal(file_unlink("/m/l"), 0);
+    assert_int_equal(file_link("/m/f", long_path(1)), 0);
+    file_close(file);
+    assert_int_equal(file_unmount("/m"), 0);
+}
+
+/* All attributes of an inode together have a limit. */
+static void test_attributes_of_an_inode_are_bounded(void **state)
+{
+    static char value[65536];
+    char name[20];
+    unsigned count = 0;
+
+    (void)state;
+    make_file("/f");
+    assert_int_equal(file_xattr_set("/f", true, "user.a", value, 65536, 0), 0);
+    assert_int_equal(file_xattr_set("/f", true, "user.b", value, 65536, 0),
+                     -ENOSPC);
+    do
+        snprintf(name, sizeof(name), "user.%u", count++);
+    while (file_xattr_set("/f", true, name, NULL, 0, 0) == 0);
+    assert_in_range(count, 1000, 6000);
+    assert_int_equal(file_xattr_set("/f", true, name, NULL, 0, 0), -ENOSPC);
+    assert_int_equal(file_xattr_set("/f", true, "user.a", value, 65536, 0), 0);
+    assert_int_equal(file_xattr_remove("/f", true, "user.a"), 0);
+    assert_int_equal(file_xattr_set("/f", true, name, NULL, 0, 0), 0);
 }
 
 static void test_remount(void **state)
@@ -635,6 +737,8 @@ int main(void)
         ATTACHED(test_working_directory),
         ATTACHED(test_parent_of_a_removed_directory),
         ATTACHED(test_stat_fs),
+        ATTACHED(test_what_is_no_data_counts),
+        ATTACHED(test_attributes_of_an_inode_are_bounded),
         ATTACHED(test_remount),
         ATTACHED(test_attributes),
     };
