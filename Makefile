@@ -64,7 +64,8 @@ ONCE := hal/baremetal/boot/% hal/baremetal/firmware/% kernel/base/% kernel/boot/
 	kernel/cache/radix.c kernel/cache/read.c kernel/cache/io.c kernel/cache/ahead.c \
 	kernel/cache/truncate.c kernel/cache/write.c kernel/cache/flusher.c \
 	kernel/cache/reclaim.c kernel/cache/mapping.c kernel/cache/check.c \
-	kernel/file/mount.c kernel/file/hash.c kernel/file/vfs_lookup.c kernel/file/inode.c \
+	kernel/file/mount.c kernel/file/mount_write.c kernel/file/hash.c \
+	kernel/file/vfs_lookup.c kernel/file/inode.c \
 	kernel/file/dentry.c kernel/file/file_path.c \
 	kernel/lib/fmt.c kernel/heap/heap_check.c kernel/memory/mem.c kernel/device/block_parts.c \
 	kernel/thread/thread_control.c hal/baremetal/time/calendar.c hal/baremetal/time/discipline.c \

@@ -70,6 +70,7 @@ SRCS-kernel += kernel/file/inode.c
 SRCS-kernel += kernel/file/dentry.c
 SRCS-kernel += kernel/file/walk.c
 SRCS-kernel += kernel/file/mount.c
+SRCS-kernel += kernel/file/mount_write.c
 SRCS-kernel += kernel/file/vfs_lookup.c
 SRCS-kernel += kernel/file/vfs_create.c
 SRCS-kernel += kernel/file/vfs_remove.c

@@ -66,7 +66,9 @@ struct file;
 must_check int file_mount(struct device *device, const char *path,
                           const char *type);
 
-/* Unmount. Returns 0, -EINVAL (nothing mounted there), -EBUSY (in use). */
+/* Unmount, after what is in memory is on the device; what cannot be written is
+ * lost, and logged. Returns 0, -EINVAL (nothing mounted there), -EBUSY (in use,
+ * or written to meanwhile). */
 must_check int file_unmount(const char *path);
 
 enum file_open_flags {

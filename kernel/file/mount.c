@@ -278,8 +278,7 @@ int vfs_unmount(const char *path)
     inode_put(root); /* does not wait if the mount holds it, too */
     if (!is_root)
         return -EINVAL;
-    /* The mount alone may hold the root, and nobody anything else. */
-    if (mount->root->refs > 1 || mount->used_count > 1)
+    if (mount_is_used(mount) || !mount_write(mount))
         return -EBUSY;
     mount_hide(cpu_self()->mounts, mount);
     inode_put(mount->root);

@@ -37,6 +37,20 @@ static inline void change_end(struct mount *mount)
 /* Whether something is mounted, or being mounted, on a directory. */
 bool mount_is_on(const struct inode *inode);
 
+/* Whether anybody has to do with a mount: it alone may hold its root, and
+ * nobody anything else. */
+static inline bool mount_is_used(const struct mount *mount)
+{
+    return mount->root->refs > 1 || mount->used_count > 1;
+}
+
+/*
+ * Write what a mount, which is not used, has in memory, so that it can go; what
+ * cannot be written is logged. Thread of the owner; may wait, and others may
+ * use the mount meanwhile: false, it must stay (mount_write.c).
+ */
+must_check bool mount_write(struct mount *mount);
+
 /* ---- Inodes (inode.c) ---------------------------------------------------- */
 
 /* Set up what inode.c has of a mount. Returns 0, -ENOMEM. */

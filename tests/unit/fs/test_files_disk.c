@@ -8,6 +8,7 @@
 #include "kernel/heap/heap.h"
 #include "kernel/thread/thread.h"
 #include "tests/fakes/cmocka_all.h"
+#include "tests/fakes/console.h"
 #include "tests/fakes/machine.h"
 #include "tests/fakes/ramblk.h"
 #include <string.h>
@@ -580,6 +581,128 @@ static void test_reclaiming_does_not_wait(void **state)
     assert_int_equal(root_mount()->unused_count, 0);
 }
 
+/* ---- Unmounting ---------------------------------------------------------- */
+
+static unsigned any_syncs;
+
+static int any_sync(struct inode *inode, bool data_only)
+{
+    (void)inode;
+    assert_false(data_only);
+    any_syncs++;
+    return sync_status;
+}
+
+static int mount_again(void)
+{
+    return file_mount(&disk.block.device, "/", NULL);
+}
+
+/* /f gets a first byte, and nobody has it open after it. */
+static void write_f(const char *byte)
+{
+    struct file *file = open_f();
+
+    assert_int_equal(file_write_at(file, byte, 1, 0), 1);
+    file_close(file);
+}
+
+static void test_unmount_writes(void **state)
+{
+    unsigned flushes = disk.flushes;
+    struct file *g;
+
+    (void)state;
+    ops.sync = any_sync;
+    any_syncs = 0;
+    bytes[0] = 'o';
+    write_f("n");
+    assert_int_equal(file_open("/g", FILE_READ, 0, &g), 0);
+    file_close(g);
+    assert_int_equal(bytes[0], 'o');
+    assert_int_equal(file_unmount("/"), 0);
+    assert_int_equal(bytes[0], 'n');
+    assert_int_equal(any_syncs, 3); /* the root, too */
+    assert_int_equal(disk.flushes, flushes + 1);
+    ops.sync = NULL;
+    /* What is only read is not even flushed. */
+    assert_int_equal(mount_again(), 0);
+    assert_int_equal(file_remount("/", true), 0);
+    assert_int_equal(file_unmount("/"), 0);
+    assert_int_equal(disk.flushes, flushes + 1);
+    assert_int_equal(mount_again(), 0);
+}
+
+static void test_unmount_loses(void **state)
+{
+    (void)state;
+    bytes[0] = 'o';
+    write_f("n");
+    console_forget();
+    disk.fail_from = 1;
+    assert_int_equal(file_unmount("/"), 0);
+    disk.fail_from = 0;
+    assert_int_equal(bytes[0], 'o');
+    assert_true(console_has(": unmounted with an error ("));
+    assert_true(console_has("1 pages are lost"));
+    assert_int_equal(mount_again(), 0);
+}
+
+static int unmount_thread(void *arg)
+{
+    (void)arg;
+    return file_unmount("/");
+}
+
+static thread_id unmount_begin(void)
+{
+    thread_id thread;
+
+    disk.deferred = true;
+    assert_int_equal(thread_create(NULL, unmount_thread, NULL, &thread), 0);
+    thread_yield();
+    return thread;
+}
+
+static int unmount_end(thread_id thread)
+{
+    int status;
+
+    while (ramblk_complete(&disk) > 0)
+        thread_yield();
+    disk.deferred = false;
+    assert_int_equal(thread_join(thread, &status), 0);
+    return status;
+}
+
+/* While it writes, others use the mount: it stays. */
+static void test_unmount_is_too_early(void **state)
+{
+    struct file *file;
+    thread_id thread;
+
+    (void)state;
+    thread = unmount_begin(); /* it waits for a flush, and holds no file */
+    assert_int_equal(file_unmount("/"), -EBUSY);
+    assert_int_equal(unmount_end(thread), 0);
+    assert_int_equal(mount_again(), 0);
+    write_f("1");
+    thread = unmount_begin();
+    assert_int_equal(file_unmount("/"), -EBUSY);
+    file = open_f();
+    assert_int_equal(unmount_end(thread), -EBUSY);
+    file_close(file);
+    /* They have closed it again, and left something to be written. */
+    write_f("2");
+    thread = unmount_begin();
+    write_f("3");
+    assert_int_equal(unmount_end(thread), -EBUSY);
+    assert_int_equal(bytes[0], '2');
+    assert_int_equal(file_unmount("/"), 0);
+    assert_int_equal(bytes[0], '3');
+    assert_int_equal(mount_again(), 0);
+}
+
 /* ---- Freeing that takes its time ----------------------------------------- */
 
 static struct file *last_holder;
@@ -1016,6 +1139,9 @@ int main(void)
         ATTACHED(test_grows_in_vain),
         ATTACHED(test_sync),
         ATTACHED(test_unused_inodes_keep_their_pages),
+        ATTACHED(test_unmount_writes),
+        ATTACHED(test_unmount_loses),
+        ATTACHED(test_unmount_is_too_early),
         ATTACHED(test_who_asks_for_what_dies),
         ATTACHED(test_what_was_read_whole_may_go),
         ATTACHED(test_reclaiming_does_not_wait),

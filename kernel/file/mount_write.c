@@ -1,0 +1,78 @@
+/* Before a mount goes: what is in memory reaches the device. */
+#include "kernel/file/vfs_internal.h"
+#include <torc/log.h>
+
+/* Write what an inode is and holds. */
+static int inode_write(struct inode *inode)
+{
+    const struct fs_ops *ops = inode->mount->ops;
+    int status = 0, synced = 0;
+
+    if (inode->type == FILE_REGULAR)
+        status = mapping_write(&inode->pages, 0, UINT64_MAX);
+    if (ops->sync != NULL)
+        synced = ops->sync(inode, false);
+    return status != 0 ? status : synced;
+}
+
+/* One after the other gets to the end of the list. */
+static int unused_write(struct mount *mount)
+{
+    unsigned count = mount->unused_count;
+    int status = 0;
+
+    while (count-- > 0 && !list_empty(&mount->unused)) {
+        struct inode *inode =
+            container_of(mount->unused.next, struct inode, unused);
+        int written;
+
+        inode_hold(inode);
+        written = inode_write(inode);
+        inode_put(inode);
+        if (status == 0)
+            status = written;
+    }
+    return status;
+}
+
+static int write_all(struct mount *mount)
+{
+    int unused = unused_write(mount);
+    int root = inode_write(mount->root);
+    int flushed = block_flush(&mount->open);
+
+    if (unused != 0)
+        return unused;
+    return root != 0 ? root : flushed;
+}
+
+static void count_dirty(struct hash_node *node, void *arg)
+{
+    const struct inode *inode = container_of(node, struct inode, node);
+    uint64_t *count = arg;
+
+    if (inode->type == FILE_REGULAR && inode->pages.open != NULL)
+        *count += inode->pages.dirty_count;
+}
+
+bool mount_write(struct mount *mount)
+{
+    uint64_t dirty = 0;
+    int status;
+
+    if (mount->open.dev == NULL || mount->is_read_only)
+        return true;
+    inode_hold(mount->root); /* the mount is in use */
+    change_begin(mount);
+    status = write_all(mount);
+    change_end(mount);
+    inode_put(mount->root);
+    if (mount_is_used(mount))
+        return false;
+    hash_for_each(&mount->inodes, count_dirty, &dirty);
+    if (status == 0)
+        return dirty == 0; /* or somebody has written meanwhile */
+    log_error("%s: unmounted with an error (%d): %lu pages are lost",
+              mount->open.dev->device.name, status, (unsigned long)dirty);
+    return true;
+}
