@@ -23,6 +23,7 @@ static struct node {
     const char *target;
     uint64_t size;
     int load_status, up_status, link_status;
+    bool is_gone;  /* it has no links */
     unsigned live; /* inodes that are loaded */
 } nodes[] = {
     {.number = ROOT, .parent = ROOT, .name = "", .type = FILE_DIRECTORY},
@@ -81,6 +82,12 @@ static struct node {
     {.number = 23, .parent = 20, .name = "c", .type = FILE_DIRECTORY},
     {.number = 24, .parent = 25, .name = "a", .type = FILE_DIRECTORY},
     {.number = 25, .parent = 24, .name = "b", .type = FILE_DIRECTORY},
+    {.number = 26,
+     .parent = ROOT,
+     .name = "gone",
+     .type = FILE_DIRECTORY,
+     .is_gone = true},
+    {.number = 27, .parent = 26, .name = "in", .type = FILE_DIRECTORY},
 };
 
 /* Names that lead to what is already somewhere else. */
@@ -89,11 +96,13 @@ static const struct stray {
     const char *name;
     uint64_t to;
 } strays[] = {
-    {20, "self", 20}, {20, "two", 21}, {20, "up", ROOT},   {21, "self", 21},
-    {21, "one", 20},  {21, "c", 23},   {ROOT, "ring", 24}, {21, "f", 22},
+    {20, "self", 20},   {20, "two", 21},  {20, "up", ROOT},
+    {21, "self", 21},   {21, "one", 20},  {21, "c", 23},
+    {ROOT, "ring", 24}, {ROOT, "in", 27}, {21, "f", 22},
 };
 
 static unsigned loads, lookups, unmounts, mounts_tried;
+static bool lookups_yield;
 static struct event *slow_loads; /* what loading SLOW waits for; or NULL */
 
 static struct node *node_of(uint64_t number)
@@ -130,7 +139,7 @@ static int toy_load(struct inode *inode)
         return node->load_status;
     inode->type = node->type;
     inode->size_bytes = node->size;
-    inode->links = 1;
+    inode->links = !node->is_gone;
     container_of(inode, struct toy_inode, inode)->node = node;
     if (node->type == FILE_REGULAR &&
         mapping_init(&inode->pages, NULL, NULL, PAGE_SECTORS, node->size) != 0)
@@ -186,6 +195,8 @@ static int toy_lookup(struct inode *dir, const struct name *name,
     int status = toy_number(node_in(dir), name->text, name->len, &number);
 
     lookups++;
+    if (lookups_yield)
+        thread_yield();
     return status != 0 ? status : inode_get(dir->mount, number, out);
 }
 
@@ -626,6 +637,11 @@ static void test_hostile_directories(void **state)
         {"/h1/f", "/h2/self", {-EUCLEAN, -EUCLEAN, -EEXIST}},
         {"/h1/c", "/h2/one", {-EUCLEAN, -EUCLEAN, -EEXIST}},
         {"/h1/two", "/h2/one", {-EUCLEAN, -EUCLEAN, -EEXIST}},
+        /* Below one that has no links. */
+        {"/small", "/in/n", {-EUCLEAN, -EUCLEAN, -EUCLEAN}},
+        {"/in/n", "/small", {-EUCLEAN, -EUCLEAN, -EUCLEAN}},
+        {"/in", NULL, {-EUCLEAN}},
+        {"/gone", NULL, {-EIO}},
         /* Into a circle. */
         {"/small", "/ring/n", {-EUCLEAN, -EUCLEAN, -EUCLEAN}},
         {"/ring/b", "/small", {-EUCLEAN, -EUCLEAN, -EUCLEAN}},
@@ -648,6 +664,43 @@ static void test_hostile_directories(void **state)
             vfs_check();
         }
     }
+}
+
+static unsigned ended;
+
+static int rename_b(void *arg)
+{
+    (void)arg;
+    assert_int_equal(file_rename("/ring/b", "/ring/n", 0), -EIO);
+    ended++;
+    return 0;
+}
+
+static int rename_a(void *arg)
+{
+    (void)arg;
+    assert_int_equal(file_rename("/ring/b/a", "/ring/b/n", 0), -EIO);
+    ended++;
+    return 0;
+}
+
+/* Each of two directories is in the other one: in both something is renamed. */
+static void test_circle_of_two_threads(void **state)
+{
+    thread_id ids[2];
+
+    (void)state;
+    ended = 0;
+    assert_int_equal(open_and_close("/ring/b/a/b"), 0); /* names are known */
+    lookups_yield = true;
+    assert_int_equal(thread_create(NULL, rename_b, NULL, &ids[0]), 0);
+    assert_int_equal(thread_create(NULL, rename_a, NULL, &ids[1]), 0);
+    for (unsigned i = 0; i < 30; i++)
+        thread_yield();
+    lookups_yield = false;
+    assert_int_equal(ended, 2);
+    assert_int_equal(thread_join(ids[0], NULL), 0);
+    assert_int_equal(thread_join(ids[1], NULL), 0);
 }
 
 /* References given back under a lock let nothing leave: see toy_drop(). */
@@ -912,6 +965,7 @@ int main(void)
         ATTACHED(test_names_are_bounded),
         ATTACHED(test_memory_takes_what_is_kept),
         ATTACHED(test_hostile_directories),
+        ATTACHED(test_circle_of_two_threads),
         ATTACHED(test_nothing_leaves_under_a_lock),
         ATTACHED(test_two_wait_for_one_load),
         ATTACHED(test_mount_tries_file_systems),
