@@ -78,7 +78,7 @@ enum file_open_flags {
     FILE_NOFOLLOW = 8,       /* -ELOOP for a symbolic link */
     FILE_CREATE = 16,        /* make a regular file if there is none */
     FILE_EXCLUSIVE = 32,     /* with FILE_CREATE: -EEXIST if there is one */
-    FILE_TRUNCATE = 64,      /* with FILE_WRITE: make it empty */
+    FILE_TRUNCATE = 64,      /* with FILE_WRITE: make a regular file empty */
     FILE_APPEND = 128,       /* each write goes to the end */
 };
 

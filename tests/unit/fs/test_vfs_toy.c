@@ -666,6 +666,25 @@ static void test_hostile_directories(void **state)
     }
 }
 
+/* What asking for its parent says of a directory that is to go. */
+static void test_parent_that_is_not_told(void **state)
+{
+    static const int rows[][2] = {{-ENOENT, -EUCLEAN},
+                                  {-EUCLEAN, -EUCLEAN},
+                                  {-ENOMEM, -ENOMEM},
+                                  {-EIO, -EIO}};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        forget_all();
+        node_of(10)->up_status = rows[i][0];
+        assert_int_equal(file_rmdir("/island"), rows[i][1]);
+        assert_int_equal(file_rename("/island", "/n", 0), rows[i][1]);
+        assert_int_equal(file_rename("/small", "/island/n", 0), rows[i][0]);
+    }
+    node_of(10)->up_status = -EUCLEAN;
+}
+
 static unsigned ended;
 
 static int rename_b(void *arg)
@@ -965,6 +984,7 @@ int main(void)
         ATTACHED(test_names_are_bounded),
         ATTACHED(test_memory_takes_what_is_kept),
         ATTACHED(test_hostile_directories),
+        ATTACHED(test_parent_that_is_not_told),
         ATTACHED(test_circle_of_two_threads),
         ATTACHED(test_nothing_leaves_under_a_lock),
         ATTACHED(test_two_wait_for_one_load),
