@@ -9,6 +9,7 @@ nm="${NM:-nm}"
             v = v * 16 + index("0123456789abcdef", substr(s, i, 1)) - 1
         return v
     }
+    BEGIN { n = 0 }
     $2 ~ /^[tT]$/ && $3 !~ /^\./ && $3 != last {
         if (n == 0) first = $1
         at[n] = hex($1); name[n] = last = $3; n++
