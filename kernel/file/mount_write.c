@@ -55,12 +55,23 @@ static void count_dirty(struct hash_node *node, void *arg)
         *count += inode->pages.dirty_count;
 }
 
+static uint64_t dirty_count(const struct mount *mount)
+{
+    uint64_t count = 0;
+
+    hash_for_each(&mount->inodes, count_dirty, &count);
+    return count;
+}
+
 bool mount_write(struct mount *mount)
 {
-    uint64_t dirty = 0;
+    uint64_t dirty;
     int status;
 
-    if (mount->open.dev == NULL || mount->is_read_only)
+    if (mount->open.dev == NULL)
+        return true;
+    /* Pages may have been dirty when it became read-only. */
+    if (mount->is_read_only && dirty_count(mount) == 0)
         return true;
     inode_hold(mount->root); /* the mount is in use */
     change_begin(mount);
@@ -69,7 +80,7 @@ bool mount_write(struct mount *mount)
     inode_put(mount->root);
     if (mount_is_used(mount))
         return false;
-    hash_for_each(&mount->inodes, count_dirty, &dirty);
+    dirty = dirty_count(mount);
     if (status == 0)
         return dirty == 0; /* or somebody has written meanwhile */
     log_error("%s: unmounted with an error (%d): %lu pages are lost",

@@ -1117,6 +1117,21 @@ static void test_remount_with_a_removed_file(void **state)
     assert_int_equal(file_remount("/", true), 0);
 }
 
+/* What was written before is not lost. */
+static void test_unmount_after_a_remount(void **state)
+{
+    struct file *file = open_f();
+
+    (void)state;
+    assert_int_equal(file_write_at(file, "kept", 4, 0), 4);
+    file_close(file);
+    assert_int_equal(file_remount("/", true), 0);
+    assert_memory_not_equal(bytes, "kept", 4);
+    assert_int_equal(file_unmount("/"), 0);
+    assert_memory_equal(bytes, "kept", 4);
+    assert_int_equal(file_mount(&disk.block.device, "/", NULL), 0);
+}
+
 static void test_remount_fails(void **state)
 {
     (void)state;
@@ -1153,6 +1168,7 @@ int main(void)
         ATTACHED(test_remount_while_a_change_waits),
         ATTACHED(test_changes_during_a_remount),
         ATTACHED(test_remount_with_a_removed_file),
+        ATTACHED(test_unmount_after_a_remount),
         ATTACHED(test_remount_fails),
     };
 
