@@ -183,8 +183,9 @@ must_check int mapping_write(struct mapping *mapping, uint64_t first,
 
 /*
  * Before more is written: while too much of the CPU's memory is dirty, wait for
- * the flusher. The caller has no lock that mapping_ops need. Returns 0, or the
- * error for which the flusher cannot write this mapping.
+ * the flusher. The caller has no lock that mapping_ops need; it may have that
+ * which keeps others from changing the mapping: a long write stays one. Returns
+ * 0, or the error for which the flusher cannot write this mapping.
  */
 must_check int mapping_throttle(struct mapping *mapping);
 

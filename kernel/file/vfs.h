@@ -182,7 +182,9 @@ struct file_system {
 
     /*
      * Mount the device of mount->open: set ops, root_number and fs_data; what
-     * `options` are depends on the file system, and NULL are its defaults.
+     * `options` are depends on the file system, and NULL are its defaults. One
+     * that is not read-only starts the flusher for its own pages
+     * (page_cache_start_flusher()); the VFS does for those of files.
      * Thread of the device's CPU; may wait. Returns 0, -EINVAL (another file
      * system), -ENOTSUP, -EUCLEAN, -EIO, -ENOMEM; on failure nothing is held.
      */

@@ -129,7 +129,9 @@ static int fill(struct inode *inode, uint64_t offset, uint64_t len)
 
         if (piece > len - done)
             piece = len - done;
-        status = fill_page(pages, at, (uint32_t)piece);
+        status = mapping_throttle(pages);
+        if (status == 0)
+            status = fill_page(pages, at, (uint32_t)piece);
         done += piece;
     }
     if (status != 0)
@@ -224,6 +226,9 @@ int vfs_allocate(struct inode *inode, uint64_t offset, uint64_t len,
         return -EINVAL;
     if (offset > MAPPING_SIZE_MAX || len > MAPPING_SIZE_MAX - offset)
         return -EFBIG;
+    status = mapping_throttle(&inode->pages);
+    if (status != 0 && (flags & FILE_PUNCH_HOLE) == 0)
+        return status;
     rwlock_lock(&inode->lock);
     status = allocate_locked(inode, offset, len, flags);
     rwlock_unlock(&inode->lock);

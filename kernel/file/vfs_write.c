@@ -46,7 +46,9 @@ static int64_t write_part(struct mapping *pages, const char *from, size_t size,
 
         if (piece > size - done)
             piece = size - done;
-        status = write_page(pages, at, from + done, (uint32_t)piece);
+        status = mapping_throttle(pages);
+        if (status == 0)
+            status = write_page(pages, at, from + done, (uint32_t)piece);
         if (status != 0)
             return done > 0 ? (int64_t)done : status;
         done += piece;
@@ -171,6 +173,8 @@ int vfs_truncate(struct inode *inode, uint64_t size_bytes)
     change_begin(inode->mount);
     status = vfs_check_writable(inode);
     if (status == 0) {
+        /* What cannot be written may be cut off. */
+        (void)!mapping_throttle(&inode->pages);
         rwlock_lock(&inode->lock);
         status = truncate_locked(inode, size_bytes);
         rwlock_unlock(&inode->lock);

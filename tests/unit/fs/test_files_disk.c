@@ -581,6 +581,94 @@ static void test_reclaiming_does_not_wait(void **state)
     assert_int_equal(root_mount()->unused_count, 0);
 }
 
+/* ---- Too much that is dirty ---------------------------------------------- */
+
+enum { LIMIT = 4 }; /* pages */
+
+static void limit_dirty(struct file *file)
+{
+    file->inode->pages.cache->dirty_limit = LIMIT;
+}
+
+static int write_much(void *arg)
+{
+    return (int)file_write_at(arg, bytes + PAGES * 4096, 12 * 4096, 0);
+}
+
+static int allocate_much(void *arg)
+{
+    return file_allocate(arg, 0, 12 * 4096, 0);
+}
+
+static int truncate_a_bit(void *arg)
+{
+    return file_truncate(arg, F_SIZE - 100);
+}
+
+/* Do it with a disk that takes its time; never is more dirty than may be. */
+static int do_slowly(int (*call)(void *), struct file *file)
+{
+    const struct mapping *pages = &file->inode->pages;
+    thread_id thread;
+    int result;
+
+    disk.deferred = true;
+    assert_int_equal(thread_create(NULL, call, file, &thread), 0);
+    do {
+        thread_yield();
+        thread_yield();
+        assert_true(pages->dirty_count <= LIMIT);
+    } while (ramblk_complete(&disk) > 0);
+    disk.deferred = false;
+    assert_int_equal(thread_join(thread, &result), 0);
+    return result;
+}
+
+static void test_large_writes_wait(void **state)
+{
+    struct file *file = open_f();
+    char byte;
+
+    (void)state;
+    limit_dirty(file);
+    assert_int_equal(do_slowly(write_much, file), 12 * 4096);
+    assert_int_equal(file_sync(file), 0);
+    assert_int_equal(file_write_at(file, bytes + PAGES * 4096, LIMIT * 4096, 0),
+                     LIMIT * 4096);
+    assert_int_equal(file_read_at(file, &byte, 1, F_SIZE - 1), 1);
+    assert_int_equal(do_slowly(truncate_a_bit, file), 0);
+    assert_int_equal(file_sync(file), 0);
+    assert_memory_equal(bytes, bytes + PAGES * 4096, 12 * 4096);
+    assert_int_equal(do_slowly(allocate_much, file), 0);
+    assert_int_equal(file_truncate(file, 0), 0);
+    file_close(file);
+}
+
+/* Of a disk that is gone: writers hear of it; to make a file shorter always
+ * helps. */
+static void test_large_writes_fail(void **state)
+{
+    const unsigned punch_flags = FILE_PUNCH_HOLE | FILE_KEEP_SIZE;
+    struct file *file = open_f();
+    struct file_stat stat;
+
+    (void)state;
+    limit_dirty(file);
+    disk.fail_from = 1;
+    assert_int_equal(write_much(file), LIMIT * 4096);
+    assert_int_equal(write_much(file), -EIO);
+    assert_int_equal(allocate_much(file), -EIO);
+    assert_int_equal(file_write_at(file, "x", 1, F_SIZE), -EIO);
+    assert_int_equal(file_fstat(file, &stat), 0);
+    assert_int_equal(stat.size_bytes, F_SIZE);
+    assert_int_equal(file->inode->pages.dirty_count, LIMIT);
+    assert_int_equal(file_allocate(file, 0, 4096, punch_flags), 0);
+    assert_int_equal(file_truncate(file, 0), 0);
+    assert_int_equal(file->inode->pages.dirty_count, 0);
+    disk.fail_from = 0;
+    file_close(file);
+}
+
 /* ---- Unmounting ---------------------------------------------------------- */
 
 static unsigned any_syncs;
@@ -1154,6 +1242,8 @@ int main(void)
         ATTACHED(test_grows_in_vain),
         ATTACHED(test_sync),
         ATTACHED(test_unused_inodes_keep_their_pages),
+        ATTACHED(test_large_writes_wait),
+        ATTACHED(test_large_writes_fail),
         ATTACHED(test_unmount_writes),
         ATTACHED(test_unmount_loses),
         ATTACHED(test_unmount_is_too_early),
