@@ -77,7 +77,9 @@ int packet_pool_grow(unsigned count)
     packets = mem_alloc(2 * pairs * sizeof(*packets));
     if (packets == NULL)
         return -ENOMEM;
-    base = dma_alloc((size_t)pairs * HAL_PAGE_SIZE);
+    /* Zeros would take half of the boot, and a packet that is used again holds
+     * old bytes, too. */
+    base = dma_alloc_undefined((size_t)pairs * HAL_PAGE_SIZE);
     if (base == NULL) {
         mem_free(packets);
         return -ENOMEM;

@@ -937,7 +937,7 @@ test_boot_instructions() {
     local count
     make_plugin
     count_boot
-    [ $count -le 850000 ] || die "boot takes $count instructions"
+    [ $count -le 500000 ] || die "boot takes $count instructions"
 }
 # Boot costs the same, up to a tenth, with eight thousand times the memory.
 test_boot_instructions_520g() {

@@ -7,7 +7,7 @@
 # beside it are written build/profile/APP.csv, .stacks and .svg. What LOAD is, depends
 # on the application:
 #   a server (webserver, or LOAD is given): get, new, big, missing, or a shell command,
-#            which is told PORT and URL, and run REQUESTS times
+#            which is told PORT and URL, and run REQUESTS times; boot: until it serves
 #   bench    the name of one of its loads: what it does between its marks
 #   others   no load: all that app_main() does
 # In the environment:
@@ -146,9 +146,17 @@ profile_server() {
     tools/mkimg/mkimg.sh ext2 --dir "$out.site" --out "$out.img" || exit 2
     PORT=$(free_port) || exit 2
     URL="http://127.0.0.1:$PORT"
-    echo 0 >"$out.window"
+    [ "$load" = boot ]
+    echo $(($? == 0)) >"$out.window"
     boot "window=$out.window" --disk "$out.img" --forward "$PORT" --append "$ARGS"
     await_ready
+    if [ "$load" = boot ]; then
+        printf 0 1<>"$out.window"
+        kill "$child"
+        wait "$child"
+        report 1
+        return
+    fi
     run_load "$warmup"
     sleep 0.5
     printf 1 1<>"$out.window"
