@@ -82,7 +82,8 @@ int ext2_place_run(struct ext2_fs *fs, uint64_t *block, uint32_t *count)
         return -ENOTSUP;
     }
     while (run < *count &&
-           fs->ext4->place(fs, first + run, &escaped) == *block + run)
+           fs->ext4->place(fs, first + run, &escaped) == *block + run &&
+           !escaped) /* who asks for that one is told */
         run++;
     *count = run;
     return 0;

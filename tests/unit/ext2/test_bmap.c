@@ -5,6 +5,7 @@
 #include "fs/ext2/ext2_internal.h"
 #include "kernel/lib/bytes.h"
 #include "tests/fakes/cmocka_all.h"
+#include "tests/fakes/console.h"
 #include "tests/fakes/ext2_image.h"
 #include "tests/fakes/machine.h"
 #include "tests/fakes/ramblk.h"
@@ -206,10 +207,172 @@ static void test_bmap_run_across_the_end(void **state)
     assert_int_equal(ext2_bmap(&ext2.inode, 0, 3, &block, &count), -EUCLEAN);
 }
 
+/* ---- Blocks with copies in a journal ------------------------------------- */
+
+static uint32_t escaped_block;
+
+/* Blocks 900 and 901 have copies that follow each other. */
+static uint64_t place(struct ext2_fs *fs, uint64_t block, bool *escaped)
+{
+    (void)fs;
+    *escaped = block == escaped_block;
+    return block == 900 || block == 901 ? block + 100 : block;
+}
+
+static const struct ext4_ops ops_with_copies = {.place = place};
+
+static int setup_copies(void **state)
+{
+    if (setup(state) != 0)
+        return -1;
+    ext2_of(root)->ext4 = &ops_with_copies;
+    ext2_of(root)->has_copies = true;
+    escaped_block = 0;
+    for (unsigned i = 0; i < 2 * 1024; i++) {
+        image[900 * 1024 + i] = (uint8_t)(i % 101);
+        image[1000 * 1024 + i] = (uint8_t)(i % 103 + 104);
+    }
+    memset(image + 1000 * 1024, 0, 4);
+    memset(image + 1001 * 1024, 0, 4);
+    return 0;
+}
+
+static int teardown_copies(void **state)
+{
+    ext2_of(root)->ext4 = NULL;
+    ext2_of(root)->has_copies = false;
+    disk.bad_sector = 0;
+    return teardown(state);
+}
+
+static void test_copies_are_read(void **state)
+{
+    const uint8_t *seen;
+    struct ext2_view view;
+    uint8_t buf[3 * 1024];
+    uint64_t block;
+    uint32_t count;
+
+    (void)state;
+    entry_put(1000, 3, 610);
+    entry_put(1000, 4, 611);
+    assert_int_equal(
+        ext2_read_disk(ext2_of(root), 899 * 1024 + 1000, buf, 2100), 0);
+    assert_memory_equal(buf, image + 899 * 1024 + 1000, 24);
+    assert_memory_equal(buf + 24, image + 1000 * 1024, 2048);
+    assert_memory_equal(buf + 24 + 2048, image + 902 * 1024, 28);
+    ext2_view_begin(&view, ext2_of(root));
+    assert_int_equal(ext2_view(&view, 901 * 1024 + 7, 100, &seen), 0);
+    assert_memory_equal(seen, image + 1001 * 1024 + 7, 100);
+    ext2_view_end(&view);
+    /* A table of the block map is one, too: it is read entry by entry. */
+    assert_int_equal(ext2_bmap(&ext2.inode, SINGLE + 3, 9, &block, &count), 0);
+    assert_int_equal(block, 610);
+    assert_int_equal(count, 1);
+}
+
+/* A block that begins as the journal's own do has zeros there in its copy. */
+static void test_copies_escaped(void **state)
+{
+    static const uint8_t magic[4] = {0xc0, 0x3b, 0x39, 0x98};
+
+    (void)state;
+    escaped_block = 901;
+    for (unsigned from = 0; from < 6; from++) {
+        for (unsigned size = 1; size < 8; size++) {
+            uint8_t want[1024 + 16], buf[8];
+
+            memcpy(want, image + 1000 * 1024, 1024);
+            memcpy(want + 1022, image + 1001 * 1024 - 2, 16);
+            memcpy(want + 1024, magic, 4);
+            memset(buf, 0x55, sizeof(buf));
+            assert_int_equal(ext2_read_disk(ext2_of(root),
+                                            900 * 1024 + 1022 + from, buf,
+                                            size),
+                             0);
+            assert_memory_equal(buf, want + 1022 + from, size);
+            assert_int_equal(buf[size], 0x55);
+        }
+    }
+}
+
+static void test_copies_on_a_failing_disk(void **state)
+{
+    uint8_t buf[100];
+    uint64_t block;
+    uint32_t count;
+
+    (void)state;
+    disk.bad_sector = 2000; /* of the copy of block 900 */
+    assert_int_equal(ext2_read_disk(ext2_of(root), 899 * 1024 + 1000, buf, 100),
+                     -EIO);
+    assert_int_equal(ext2_read_disk(ext2_of(root), 900 * 1024 + 1000, buf, 100),
+                     -EIO);
+    assert_int_equal(ext2_bmap(&ext2.inode, SINGLE, 1, &block, &count), -EIO);
+}
+
+static void test_copies_of_data(void **state)
+{
+    static const struct {
+        const char *name;
+        uint32_t escaped, first, max;
+        uint32_t place, count;
+        int status;
+    } rows[] = {
+        {"before them", 0, 897, 9, 897, 3, 0},
+        {"the first", 0, 900, 9, 1000, 2, 0},
+        {"the first, cut", 0, 900, 1, 1000, 1, 0},
+        {"the second", 0, 901, 9, 1001, 1, 0},
+        {"behind them", 0, 902, 9, 902, 9, 0},
+        {"the first is escaped", 900, 900, 2, 0, 0, -ENOTSUP},
+        {"before one that is", 901, 900, 2, 1000, 1, 0},
+        {"the second is escaped", 901, 901, 1, 0, 0, -ENOTSUP},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        uint64_t block = rows[i].first;
+        uint32_t count = rows[i].max;
+        int status;
+
+        console_forget();
+        escaped_block = rows[i].escaped;
+        status = ext2_place_run(ext2_of(root), &block, &count);
+        ROW(rows[i].name, status == rows[i].status);
+        ROW(rows[i].name,
+            console_has("data in the journal that looks like it") ==
+                (status != 0));
+        if (status != 0)
+            continue;
+        ROW(rows[i].name, block == rows[i].place);
+        ROW(rows[i].name, count == rows[i].count);
+    }
+}
+
+/* Of a directory every block is there. */
+static void test_bmap_of_a_directory(void **state)
+{
+    uint64_t offset = 7;
+
+    (void)state;
+    assert_int_equal(ext2_dir_block(&ext2.inode, SINGLE, &offset), 0);
+    assert_int_equal(offset, 510 * 1024);
+    assert_int_equal(ext2_dir_block(&ext2.inode, 3, &offset), -EUCLEAN);
+    assert_int_equal(ext2_dir_block(&ext2.inode, END, &offset), -EUCLEAN);
+    assert_int_equal(offset, 510 * 1024);
+}
+
 int main(void)
 {
 #define MOUNTED(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define COPIES(test) \
+    cmocka_unit_test_setup_teardown(test, setup_copies, teardown_copies)
     const struct CMUnitTest tests[] = {
+        MOUNTED(test_bmap_of_a_directory),
+        COPIES(test_copies_are_read),
+        COPIES(test_copies_escaped),
+        COPIES(test_copies_on_a_failing_disk),
+        COPIES(test_copies_of_data),
         MOUNTED(test_bmap_runs),
         MOUNTED(test_bmap_beyond_the_last_level),
         MOUNTED(test_bmap_outside_the_volume),
