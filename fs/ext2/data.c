@@ -3,49 +3,26 @@
 #include <torc/assert.h>
 #include <torc/string.h>
 
-/* Read from a run of blocks that follow each other on the disk, or holes. */
-static int read_run(struct ext2_fs *fs, uint64_t block, uint32_t in_block,
-                    char *to, size_t size)
-{
-    if (block == 0) {
-        memset(to, 0, size);
-        return 0;
-    }
-    return ext2_read_disk(fs, (block << fs->block_shift) + in_block, to, size);
-}
-
-int64_t ext2_read(struct inode *inode, void *buf, size_t size, uint64_t offset)
+/* Read the start of a link that is in a block, or in what ext4 has of the
+ * inode. Returns 0, or as ext2_bmap(). */
+static int read_slow(struct inode *inode, void *buf, size_t size)
 {
     struct ext2_fs *fs = ext2_of(inode);
     const struct ext2_inode *ext2 = ext2_inode_of(inode);
-    char *to = buf;
-    size_t done = 0;
+    uint64_t block;
+    uint32_t count;
+    int status;
 
     if (ext2->data != NULL) {
-        memcpy(buf, ext2->data + offset, size);
-        return (int64_t)size;
+        memcpy(buf, ext2->data, size);
+        return 0;
     }
-    while (done < size) {
-        uint64_t at = offset + done;
-        uint32_t in_block = (uint32_t)(at & (fs->block_size - 1));
-        uint64_t want = ((size - done + in_block - 1) >> fs->block_shift) + 1;
-        uint64_t block;
-        uint32_t count;
-        size_t piece;
-        int status =
-            ext2_bmap(inode, at >> fs->block_shift, want, &block, &count);
-
-        if (status != 0)
-            return done > 0 ? (int64_t)done : status;
-        piece = ((size_t)count << fs->block_shift) - in_block;
-        if (piece > size - done)
-            piece = size - done;
-        status = read_run(fs, block, in_block, to + done, piece);
-        if (status != 0)
-            return done > 0 ? (int64_t)done : status;
-        done += piece;
-    }
-    return (int64_t)done;
+    status = ext2_bmap(inode, 0, 1, &block, &count);
+    if (status == 0 && block == 0)
+        return ext2_damaged(fs, inode->number, "link", 0);
+    if (status == 0)
+        status = ext2_read_disk(fs, block << fs->block_shift, buf, size);
+    return status;
 }
 
 /* mapping_ops.map(), of a file that is only read. A block may be larger than
@@ -114,10 +91,10 @@ int64_t ext2_read_link(struct inode *inode, char *buf, size_t size)
             return ext2_damaged(ext2_of(inode), inode->number, "link", len);
         memcpy(buf, ext2->in_inode, size);
     } else {
-        int64_t got = ext2_read(inode, buf, size, 0);
+        int status = read_slow(inode, buf, size);
 
-        if (got < 0)
-            return got;
+        if (status != 0)
+            return status;
     }
     for (size_t i = 0; i < size; i++) {
         if (buf[i] == '\0')

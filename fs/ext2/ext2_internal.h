@@ -203,11 +203,6 @@ must_check int ext2_groups_check(struct ext2_fs *fs);
 
 must_check int ext2_inode_load(struct inode *inode);
 
-/* The number of a device: 8 and 8 bits in the first word, or else 12 and 20 in
- * the second. */
-void ext2_inode_device(const struct ext2_inode *ext2, uint32_t *major,
-                       uint32_t *minor);
-
 /* Assert what is true of a loaded inode. */
 void ext2_inode_check(const struct inode *inode);
 
@@ -236,9 +231,6 @@ must_check int ext2_bmap(struct inode *inode, uint64_t index, uint64_t max,
 
 /* Make the mapping of a regular file. Returns 0, -ENOMEM. */
 must_check int ext2_data_init(struct inode *inode);
-
-/* Read what a link in a block holds, `size` bytes at `offset`. */
-int64_t ext2_read(struct inode *inode, void *buf, size_t size, uint64_t offset);
 
 /* fs_ops.readlink() */
 int64_t ext2_read_link(struct inode *inode, char *buf, size_t size);

@@ -47,6 +47,19 @@ static struct file_time time_of(const uint8_t *raw, uint32_t at,
     return time;
 }
 
+/*
+ * The number of a device: in the first word, 8 bits of major and 8 of minor
+ * number; or, when that is 0, in the second, where the upper 12 bits of a minor
+ * number of 20 stand above the major one. A small one is the same in both.
+ * Source: Linux, include/linux/kdev_t.h.
+ */
+static uint64_t device_of(const uint8_t *in_inode)
+{
+    uint32_t small = le32_get(in_inode);
+
+    return small != 0 ? small & 0xffff : le32_get(in_inode + 4);
+}
+
 /* `end` says how many bytes the inode has that mean something. */
 static void parse(const uint8_t *raw, uint32_t end, struct ext2_inode *out)
 {
@@ -58,6 +71,8 @@ static void parse(const uint8_t *raw, uint32_t end, struct ext2_inode *out)
     out->file_acl = le32_get(raw + INODE_FILE_ACL);
     memcpy(out->in_inode, raw + INODE_BLOCK, sizeof(out->in_inode));
     inode->type = (uint8_t)type_of(out->format_mode);
+    if (inode->type == FILE_CHARACTER || inode->type == FILE_BLOCK)
+        inode->rdev = device_of(out->in_inode);
     inode->mode = out->format_mode & MODE_PERMISSIONS;
     inode->links = le16_get(raw + INODE_LINKS);
     inode->uid = le16_get(raw + INODE_UID) |
@@ -184,21 +199,4 @@ int ext2_inode_load(struct inode *inode)
 void ext2_inode_drop(struct inode *inode)
 {
     mem_free(ext2_inode_of(inode)->data);
-}
-
-void ext2_inode_device(const struct ext2_inode *ext2, uint32_t *major,
-                       uint32_t *minor)
-{
-    uint32_t old = le32_get(ext2->in_inode);
-    uint32_t new = le32_get(ext2->in_inode + 4);
-
-    assert(ext2->inode.type == FILE_CHARACTER ||
-           ext2->inode.type == FILE_BLOCK);
-    if (old != 0) {
-        *major = old >> 8 & 0xff;
-        *minor = old & 0xff;
-    } else {
-        *major = new >> 8 & 0xfff;
-        *minor = (new & 0xff) | (new >> 12 & 0xfff00);
-    }
 }

@@ -207,6 +207,7 @@ static void test_ext2_damaged_inodes(void **state)
         {"link of a whole block", "/fast", 4, 4, 1024, -EUCLEAN},
         {"link of size all ones", "/fast", 4, 4, UINT32_MAX, -EUCLEAN},
         {"slow link outside", "/slow", 40, 4, 70000, -EUCLEAN},
+        {"slow link in a hole", "/slow", 40, 4, 0, -EUCLEAN},
         {"fast link of 59", "/fast", 4, 4, 59, -EUCLEAN}, /* NULs in it */
         {"NUL at the start of a link", "/fast", 40, 4, 0x61616100, -EUCLEAN},
         {"NUL within a link", "/fast", 44, 4, 0x00616161, -EUCLEAN},
@@ -419,6 +420,44 @@ static void test_ext2_stat_fields(void **state)
     assert_int_equal(file_unmount("/"), 0);
 }
 
+/* Types that a tree of this machine's cannot have without its root, and the
+ * numbers of devices. */
+static void test_ext2_special_files(void **state)
+{
+    static const struct {
+        uint16_t mode;
+        enum file_type type;
+        uint32_t first, second;
+        uint64_t rdev;
+    } rows[] = {
+        {0xc1a4, FILE_SOCKET, 0, 0, 0},
+        {0xc1a4, FILE_SOCKET, 0x0103, 7, 0},
+        {0x11a4, FILE_FIFO, 0x0103, 7, 0},
+        {0x21a4, FILE_CHARACTER, 0x0103, 0, 0x0103},
+        {0x21a4, FILE_CHARACTER, 0xffff0103, 7, 0x0103},
+        {0x61a4, FILE_BLOCK, 0xff, 7, 0xff},
+        {0x61a4, FILE_BLOCK, 0, 0xfffabc12, 0xfffabc12},
+        {0x21a4, FILE_CHARACTER, 0, 0, 0},
+    };
+    uint8_t *raw = ext2_bench_inode("/file");
+    struct inode *inode;
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        ext2_bench_mend();
+        le16_put(raw, rows[i].mode);
+        le32_put(raw + 40, rows[i].first);
+        le32_put(raw + 44, rows[i].second);
+        assert_int_equal(file_mount(&ext2_volume.disk.block.device, "/", NULL),
+                         0);
+        assert_int_equal(vfs_walk("/file", true, &inode), 0);
+        assert_int_equal(inode->type, rows[i].type);
+        assert_int_equal(inode->rdev, rows[i].rdev);
+        inode_put(inode);
+        assert_int_equal(file_unmount("/"), 0);
+    }
+}
+
 static void test_ext2_entry_of_a_deleted_file(void **state)
 {
     struct ext2_walk walk = {.errors = 0};
@@ -492,6 +531,7 @@ int main(void)
         cmocka_unit_test(test_ext2_read_up_to_an_error),
         cmocka_unit_test(test_ext2_link_on_a_failing_disk),
         cmocka_unit_test(test_ext2_stat_fields),
+        cmocka_unit_test(test_ext2_special_files),
         cmocka_unit_test(test_ext2_entry_of_a_deleted_file),
         cmocka_unit_test(test_ext2_directory_loop),
         cmocka_unit_test(test_ext2_random_damage),
