@@ -17,7 +17,8 @@
 struct level {
     uint64_t pairs; /* byte offset on the disk */
     uint32_t count;
-    uint32_t at; /* the pair that was followed */
+    uint32_t at;    /* the pair that is followed, */
+    uint32_t block; /* and where it leads to */
 };
 
 struct index_walk {
@@ -51,26 +52,26 @@ static int node_open(struct index_walk *walk, unsigned depth, uint64_t offset,
     level->pairs = offset + begin;
     level->count = le16_get(first + INDEX_PAIR_COUNT);
     level->at = 0;
+    level->block = le32_get(first + INDEX_PAIR_BLOCK);
     if (le16_get(first + INDEX_PAIR_LIMIT) != room_of(fs, begin) ||
         level->count == 0 || level->count > room_of(fs, begin))
         return -EUCLEAN;
     return 0;
 }
 
-/* Pair `at` of a node; the first has no hash, it is for all below the
- * second. */
+/* Pair `at` of a node, behind the first, which has no hash: that is for all
+ * below the second. */
 static int pair_read(struct index_walk *walk, const struct level *level,
                      uint32_t at, uint32_t *hash, uint32_t *block)
 {
     const uint8_t *pair;
-    int status;
-
-    status =
+    int status =
         ext2_view(walk->view, level->pairs + (uint64_t)at * INDEX_PAIR_SIZE,
                   INDEX_PAIR_SIZE, &pair);
+
     if (status != 0)
         return status;
-    *hash = at == 0 ? 0 : le32_get(pair);
+    *hash = le32_get(pair);
     *block = le32_get(pair + INDEX_PAIR_BLOCK);
     return 0;
 }
@@ -86,29 +87,22 @@ static int node_search(struct index_walk *walk, struct level *level)
 
         if (status != 0)
             return status;
-        if (hash > walk->hash)
+        if (hash > walk->hash) {
             high = middle;
-        else
+        } else {
             low = middle;
+            level->block = block;
+        }
     }
     level->at = low;
     return 0;
 }
 
-/* The block of the directory that the pair of a level leads to: one of it, and
- * not the root. */
-static int follow(struct index_walk *walk, unsigned depth, uint32_t *block)
+/* Whether a block is one of the directory, and not the root. */
+static bool is_below_root(const struct index_walk *walk, uint32_t block)
 {
-    const struct level *level = &walk->level[depth];
-    uint32_t hash;
-    int status = pair_read(walk, level, level->at, &hash, block);
-
-    if (status != 0)
-        return status;
-    if (*block == 0 ||
-        *block >= walk->dir->size_bytes >> walk->view->fs->block_shift)
-        return -EUCLEAN;
-    return 0;
+    return block != 0 &&
+           block < walk->dir->size_bytes >> walk->view->fs->block_shift;
 }
 
 /*
@@ -121,10 +115,13 @@ static int descend(struct index_walk *walk, unsigned depth, bool to_first,
 {
     for (;; depth++) {
         uint64_t offset;
-        int status = follow(walk, depth, leaf);
+        int status;
 
-        if (status != 0 || depth == walk->levels)
-            return status;
+        *leaf = walk->level[depth].block;
+        if (!is_below_root(walk, *leaf))
+            return -EUCLEAN;
+        if (depth == walk->levels)
+            return 0;
         status = ext2_dir_block(walk->dir, *leaf, &offset);
         if (status == 0)
             status = node_open(walk, depth + 1, offset, INDEX_NODE_PAIRS);
@@ -167,15 +164,16 @@ static int root_open(struct index_walk *walk, const char *name, size_t len)
 static int next_leaf(struct index_walk *walk, uint32_t *leaf)
 {
     unsigned depth = walk->levels;
-    uint32_t hash, block;
+    struct level *level;
+    uint32_t hash;
     int status;
 
     while (++walk->level[depth].at == walk->level[depth].count) {
         if (depth-- == 0)
             return 0;
     }
-    status = pair_read(walk, &walk->level[depth], walk->level[depth].at, &hash,
-                       &block);
+    level = &walk->level[depth];
+    status = pair_read(walk, level, level->at, &hash, &level->block);
     if (status != 0)
         return status;
     if (hash != (walk->hash | 1))

@@ -71,9 +71,20 @@ static void test_hash_signs(void **state)
             ext2_hash(version + 3, no_seed, name, sizeof(name) - 1));
 }
 
+/* The end of a directory is no hash of a name: this one's would be it. */
+static void test_hash_is_not_the_end(void **state)
+{
+    (void)state;
+    assert_int_equal(ext2_hash(EXT2_HASH_LEGACY, no_seed, "oyle44", 6),
+                     0xfffffffc);
+    /* e2fsprogs makes no difference. */
+    assert_int_equal(by_debugfs("legacy", "", "oyle44"), 0xfffffffe);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_hash_is_not_the_end),
         cmocka_unit_test(test_hash_by_debugfs),
         cmocka_unit_test(test_hash_signs),
     };
