@@ -106,12 +106,11 @@ static bool is_below_root(const struct index_walk *walk, uint32_t block)
 }
 
 /*
- * From the pair of level `depth` down to the leaf. In the nodes below it: to
- * our hash, or to the first pair. Returns 0 and *leaf, a block of the
- * directory.
+ * From the pair of level `depth` down to the leaf, by our hash: in a node that
+ * goes on with it, no pair but the first has one so low. Returns 0 and *leaf, a
+ * block of the directory.
  */
-static int descend(struct index_walk *walk, unsigned depth, bool to_first,
-                   uint32_t *leaf)
+static int descend(struct index_walk *walk, unsigned depth, uint32_t *leaf)
 {
     for (;; depth++) {
         uint64_t offset;
@@ -125,7 +124,7 @@ static int descend(struct index_walk *walk, unsigned depth, bool to_first,
         status = ext2_dir_block(walk->dir, *leaf, &offset);
         if (status == 0)
             status = node_open(walk, depth + 1, offset, INDEX_NODE_PAIRS);
-        if (status == 0 && !to_first)
+        if (status == 0)
             status = node_search(walk, &walk->level[depth + 1]);
         if (status != 0)
             return status;
@@ -178,7 +177,7 @@ static int next_leaf(struct index_walk *walk, uint32_t *leaf)
         return status;
     if (hash != (walk->hash | 1))
         return 0;
-    status = descend(walk, depth, true, leaf);
+    status = descend(walk, depth, leaf);
     return status != 0 ? status : 1;
 }
 
@@ -193,7 +192,7 @@ int ext2_index_lookup(struct inode *dir, struct ext2_view *view,
     if (status == 0)
         status = node_search(&walk, &walk.level[0]);
     if (status == 0)
-        status = descend(&walk, 0, false, &leaf);
+        status = descend(&walk, 0, &leaf);
     /* No leaf is met twice, unless the index is damaged. */
     for (uint64_t i = 0; status == 0 && i < blocks; i++) {
         status = ext2_dir_search(dir, view, leaf, name, len, number);
