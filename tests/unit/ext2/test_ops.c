@@ -322,6 +322,37 @@ static void test_ext2_out_of_memory_sweep(void **state)
     free(image);
 }
 
+/* What a CPU makes once for all its file systems may fail, too. */
+static void test_ext2_out_of_memory_at_first(void **state)
+{
+    size_t size;
+    uint8_t *image = ext2_image("-b 1024", ext2_small_tree(), 1024, &size);
+    bool failed = true;
+    unsigned refused = 0;
+
+    (void)state;
+    for (uint64_t n = 1; failed; n++) {
+        int status;
+
+        machine_attach(64 << 20);
+        vfs_init(file_systems);
+        ramblk_init(&disk, image, size);
+        heap_fail(n);
+        status = file_mount(&disk.block.device, "/", "ext2");
+        failed = heap_failed();
+        heap_fail(0);
+        /* Pages that were only read ahead may be missing. */
+        assert_true(status == 0 || (failed && status == -ENOMEM));
+        refused += status != 0;
+        if (status != 0)
+            assert_int_equal(file_mount(&disk.block.device, "/", "ext2"), 0);
+        assert_int_equal(file_unmount("/"), 0);
+        machine_detach();
+    }
+    assert_true(refused > 5);
+    free(image);
+}
+
 /* ---- Two threads at once ------------------------------------------------- */
 
 static int reader(void *arg)
@@ -420,6 +451,7 @@ int main(void)
         cmocka_unit_test(test_ext2_large_directory_lists_everything_once),
         cmocka_unit_test(test_ext2_io_error_sweep),
         cmocka_unit_test(test_ext2_out_of_memory_sweep),
+        cmocka_unit_test(test_ext2_out_of_memory_at_first),
         cmocka_unit_test(test_ext2_readers_share_one_read),
         cmocka_unit_test(test_ext2_sequential_read_is_few_requests),
     };

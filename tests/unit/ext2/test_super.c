@@ -2,6 +2,7 @@
  * Damaged volumes: one field at a time, with the error each must give, and
  * bytes at random. After each the machine is as it was.
  */
+#include "fs/ext2/ext2_format.h"
 #include "kernel/file/vfs.h"
 #include "kernel/lib/bytes.h"
 #include "tests/fakes/cmocka_all.h"
@@ -105,19 +106,28 @@ static void test_ext2_descriptors_past_the_end(void **state)
         uint32_t ro_compat; /* 1: SPARSE_SUPER, no superblock in group 32 */
         uint32_t first;     /* block of descriptors that is not at the start */
         int status;
+        bool has_two; /* SPARSE_SUPER2: superblocks in these groups only */
+        uint32_t backups[2];
     } rows[] = {
-        {"no group 32", 257, 0, 0, 0},
-        {"no room behind the superblock", 258, 0, 0, -EUCLEAN},
-        {"no superblock there", 258, 1, 0, 0},
-        {"room for both", 259, 0, 0, 0},
-        {"the first 32 as always", 259, 0, 1, 0},
-        {"all as always, where nothing is", 259, 0, 2, -EUCLEAN},
+        {"no group 32", 257, 0, 0, 0, false, {0, 0}},
+        {"no room behind the superblock", 258, 0, 0, -EUCLEAN, false, {0, 0}},
+        {"no superblock there", 258, 1, 0, 0, false, {0, 0}},
+        {"room for both", 259, 0, 0, 0, false, {0, 0}},
+        {"the first 32 as always", 259, 0, 1, 0, false, {0, 0}},
+        {"all as always, where nothing is", 259, 0, 2, -EUCLEAN, false, {0, 0}},
+        {"one of two there", 259, 0, 0, 0, true, {32, 7}},
+        {"the other there", 259, 1, 0, 0, true, {1, 32}},
+        {"none of two there", 258, 0, 0, 0, true, {1, 31}},
+        {"one there, without room", 258, 1, 0, -EUCLEAN, true, {1, 32}},
     };
 
     (void)state;
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         struct ext2_walk walk = {.errors = 0};
-        uint32_t last = 1 + 32 * 8 + (rows[i].ro_compat == 0);
+        bool has_super = rows[i].has_two ? rows[i].backups[0] == 32 ||
+                                               rows[i].backups[1] == 32
+                                         : rows[i].ro_compat == 0;
+        uint32_t last = 1 + 32 * 8 + has_super;
         int status;
 
         ext2_bench_mend();
@@ -129,6 +139,12 @@ static void test_ext2_descriptors_past_the_end(void **state)
         le16_put(ext2_volume.work + 1024 + 88, 128);
         le32_put(ext2_volume.work + 1024 + 96, 0x12);
         le32_put(ext2_volume.work + 1024 + 100, rows[i].ro_compat);
+        le32_put(ext2_volume.work + 1024 + 92,
+                 rows[i].has_two ? COMPAT_SPARSE_SUPER2 : 0);
+        le32_put(ext2_volume.work + 1024 + SUPER_BACKUP_GROUPS,
+                 rows[i].backups[0]);
+        le32_put(ext2_volume.work + 1024 + SUPER_BACKUP_GROUPS + 4,
+                 rows[i].backups[1]);
         le32_put(ext2_volume.work + 1024 + 260, rows[i].first);
         for (unsigned group = 0; group < 33; group++) {
             uint32_t block = group < 32 ? 2 : last;
