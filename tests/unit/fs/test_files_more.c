@@ -567,8 +567,10 @@ static void test_what_is_no_data_counts(void **state)
 {
     const struct memfs_limits limits = {.bytes = 3 * 4096};
     static char large[8192], old[300];
+    char brief[20];
+    struct file_stat stat;
     struct file *file;
-    unsigned names = 0;
+    unsigned names = 0, shorts;
     int status;
 
     (void)state;
@@ -605,6 +607,19 @@ static void test_what_is_no_data_counts(void **state)
     assert_int_equal(file_rename(old, long_path(names), 0), 0);
     assert_int_equal(file_rename(long_path(names), old, 0), 0);
     assert_int_equal(file_rename(long_path(1), old, 0), 0); /* the same file */
+    vfs_check();
+    for (shorts = 0; status == 0 || shorts == 0; shorts++) {
+        snprintf(brief, sizeof(brief), "/m/%u", shorts);
+        status = file_link("/m/f", brief);
+    }
+    assert_int_equal(status, -ENOSPC);
+    assert_int_equal(file_rename("/m/f", long_path(names), 0), -ENOSPC);
+    assert_int_equal(file_stat("/m/f", true, &stat), 0); /* it is still there */
+    while (--shorts > 0) {
+        snprintf(brief, sizeof(brief), "/m/%u", shorts - 1);
+        assert_int_equal(file_unlink(brief), 0);
+    }
+    assert_int_equal(file_sync(file), 0); /* nothing is to be done for it */
     vfs_check();
 
     /* Targets. */
