@@ -8,6 +8,8 @@
 #include "fs/ext2/ext4_internal.h"
 #include "kernel/lib/bytes.h"
 #include "kernel/lib/minmax.h"
+#include <torc/assert.h>
+#include <torc/string.h>
 
 /* The walk through a tree. */
 struct tree {
@@ -21,6 +23,8 @@ struct tree {
     uint32_t room;   /* bytes */
     uint32_t entries;
     uint32_t depth; /* levels below it */
+
+    uint8_t entry[EXTENT_ENTRY_SIZE]; /* that node_search() has found */
 };
 
 /* Look at `size` bytes of the node. */
@@ -39,16 +43,16 @@ static int node_verify(struct tree *tree, uint32_t max)
     struct ext2_fs *fs = ext2_of(tree->inode);
     uint32_t size = EXTENT_HEADER_SIZE + max * EXTENT_ENTRY_SIZE;
     uint32_t crc = ext4_inode_seed(tree->inode);
-    const uint8_t *tail;
+    uint8_t tail[EXTENT_TAIL_SIZE];
     int status;
 
     if (!ext4_has_csum(fs) || ext4_is_verified(tree->inode, tree->offset))
         return 0;
-    if (tree->room - size < EXTENT_TAIL_SIZE)
-        return -EUCLEAN;
-    status = ext4_crc_disk(fs, tree->offset, size, &crc);
+    /* No power of two is a header and whole entries. */
+    assert(tree->room - size >= EXTENT_TAIL_SIZE);
+    status = ext2_read_disk(fs, tree->offset + size, tail, sizeof(tail));
     if (status == 0)
-        status = node_view(tree, size, EXTENT_TAIL_SIZE, &tail);
+        status = ext4_crc_disk(fs, tree->offset, size, &crc);
     if (status != 0)
         return status;
     if (le32_get(tail) != crc)
@@ -77,39 +81,27 @@ static int node_open(struct tree *tree, uint32_t room)
     return tree->offset != 0 ? node_verify(tree, max) : 0;
 }
 
-static int entry_view(struct tree *tree, uint32_t at, const uint8_t **out)
-{
-    return node_view(tree, EXTENT_HEADER_SIZE + at * EXTENT_ENTRY_SIZE,
-                     EXTENT_ENTRY_SIZE, out);
-}
-
-/* The first file block of entry `at`. */
-static int entry_begin(struct tree *tree, uint32_t at, uint64_t *begin)
-{
-    const uint8_t *entry;
-    int status = entry_view(tree, at, &entry);
-
-    if (status == 0)
-        *begin = le32_get(entry + EXTENT_FILE_BLOCK);
-    return status;
-}
-
 /*
  * Find the last entry that begins at our block or before it. It and the next
- * one narrow what the entry is for. Returns 1 and *at; 0: there is none.
+ * one narrow what the entry is for. Returns 1 and tree->entry; 0: there is
+ * none.
  */
-static int node_search(struct tree *tree, uint32_t *at)
+static int node_search(struct tree *tree)
 {
     uint32_t low = 0, high = tree->entries;
     uint64_t from = tree->from, end = tree->end;
 
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
+        const uint8_t *entry;
         uint64_t begin;
-        int status = entry_begin(tree, middle, &begin);
+        int status =
+            node_view(tree, EXTENT_HEADER_SIZE + middle * EXTENT_ENTRY_SIZE,
+                      EXTENT_ENTRY_SIZE, &entry);
 
         if (status != 0)
             return status;
+        begin = le32_get(entry + EXTENT_FILE_BLOCK);
         if (begin < from || begin >= end)
             return -EUCLEAN; /* not in order */
         if (begin > tree->index) {
@@ -118,27 +110,23 @@ static int node_search(struct tree *tree, uint32_t *at)
         } else {
             low = middle + 1;
             from = begin;
+            memcpy(tree->entry, entry, EXTENT_ENTRY_SIZE);
         }
     }
     tree->from = from;
     tree->end = end;
-    *at = low - 1;
     return low > 0;
 }
 
-/* Go down to the node of an entry. */
-static int descend(struct tree *tree, uint32_t at)
+/* Go down to the node of the entry. */
+static int descend(struct tree *tree)
 {
     struct ext2_fs *fs = ext2_of(tree->inode);
     uint32_t depth = tree->depth;
-    const uint8_t *entry;
-    uint64_t block;
-    int status = entry_view(tree, at, &entry);
+    uint64_t block = le32_get(tree->entry + EXTENT_NODE) |
+                     (uint64_t)le16_get(tree->entry + EXTENT_NODE_HIGH) << 32;
+    int status;
 
-    if (status != 0)
-        return status;
-    block = le32_get(entry + EXTENT_NODE) |
-            (uint64_t)le16_get(entry + EXTENT_NODE_HIGH) << 32;
     if (!ext2_blocks_valid(fs, block, 1))
         return -EUCLEAN;
     tree->offset = block << fs->block_shift;
@@ -148,20 +136,15 @@ static int descend(struct tree *tree, uint32_t at)
     return status;
 }
 
-/* What a lowest entry says of our block. */
-static int leaf_read(struct tree *tree, uint32_t at, uint64_t max,
-                     uint64_t *block, uint32_t *count)
+/* What the entry, a lowest one, says of our block. */
+static int leaf_read(struct tree *tree, uint64_t max, uint64_t *block,
+                     uint32_t *count)
 {
-    uint64_t skip = tree->index - tree->from, start;
-    const uint8_t *entry;
-    uint32_t length;
-    int status = entry_view(tree, at, &entry);
+    uint64_t skip = tree->index - tree->from;
+    uint32_t length = le16_get(tree->entry + EXTENT_LENGTH);
+    uint64_t start = le32_get(tree->entry + EXTENT_START) |
+                     (uint64_t)le16_get(tree->entry + EXTENT_START_HIGH) << 32;
 
-    if (status != 0)
-        return status;
-    length = le16_get(entry + EXTENT_LENGTH);
-    start = le32_get(entry + EXTENT_START) |
-            (uint64_t)le16_get(entry + EXTENT_START_HIGH) << 32;
     *block = start + skip;
     if (length > EXT4_EXTENT_LENGTH_MAX) { /* it reads as zeros */
         length -= EXT4_EXTENT_LENGTH_MAX;
@@ -187,8 +170,7 @@ static int walk(struct tree *tree, uint64_t max, uint64_t *block,
     if (status == 0 && tree->depth > EXT4_EXTENT_DEPTH_MAX)
         status = -EUCLEAN;
     while (status == 0) {
-        uint32_t at = 0;
-        int found = node_search(tree, &at);
+        int found = node_search(tree);
 
         if (found < 0)
             return found;
@@ -198,8 +180,8 @@ static int walk(struct tree *tree, uint64_t max, uint64_t *block,
             return 0;
         }
         if (tree->depth == 0)
-            return leaf_read(tree, at, max, block, count);
-        status = descend(tree, at);
+            return leaf_read(tree, max, block, count);
+        status = descend(tree);
     }
     return status;
 }

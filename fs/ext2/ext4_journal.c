@@ -84,14 +84,15 @@ struct journal {
     uint32_t at;   /* the block in `block` */
     uint32_t left; /* blocks not seen yet */
     uint32_t end;  /* the sequence of the first that has no commit */
-    uint32_t tags, revocations; /* how many there are */
+    uint32_t tags, revocations; /* how many there are, committed or not */
+    uint32_t copies;            /* blocks that are read in the journal */
 };
 
 /* What a pass over all that was committed does with it. */
 struct pass {
     int (*tag)(struct journal *journal, uint32_t sequence, uint64_t block,
                uint32_t flags, uint32_t csum);
-    int (*revoke)(struct journal *journal, uint32_t sequence, uint64_t block);
+    void (*revoke)(struct journal *journal, uint32_t sequence, uint64_t block);
 };
 
 static bool has_csum(const struct journal *journal)
@@ -236,20 +237,18 @@ static int revocations_walk(struct journal *journal, uint32_t sequence,
 {
     uint32_t each = (journal->incompat & JINCOMPAT_64BIT) != 0 ? 8 : 4;
     uint32_t end = be32_get(journal->block + REVOKE_SIZE);
-    int status = 0;
 
     if (end > journal->fs->block_size)
         return -EUCLEAN;
-    for (uint32_t at = REVOKE_FIRST; status == 0 && at + each <= end;
-         at += each) {
+    for (uint32_t at = REVOKE_FIRST; at + each <= end; at += each) {
         uint64_t block = be32_get(journal->block + at);
 
         if (each == 8)
             block = block << 32 | be32_get(journal->block + at + 4);
         if (pass->revoke != NULL)
-            status = pass->revoke(journal, sequence, block);
+            pass->revoke(journal, sequence, block);
     }
-    return status;
+    return 0;
 }
 
 /*
@@ -307,24 +306,22 @@ static int count_tag(struct journal *journal, uint32_t sequence, uint64_t block,
     return 0;
 }
 
-static int count_revoke(struct journal *journal, uint32_t sequence,
-                        uint64_t block)
+static void count_revoke(struct journal *journal, uint32_t sequence,
+                         uint64_t block)
 {
     (void)sequence;
     (void)block;
     journal->revocations++;
-    return 0;
 }
 
 /* The last transaction that revokes a block counts. */
-static int note_revoke(struct journal *journal, uint32_t sequence,
-                       uint64_t block)
+static void note_revoke(struct journal *journal, uint32_t sequence,
+                        uint64_t block)
 {
     struct ext4_copies *revoked = &ext4_of(journal->fs)->revoked;
     struct ext4_copy *copy = copy_place(revoked, block + 1);
 
     *copy = (struct ext4_copy){.block = block + 1, .value = sequence};
-    return 0;
 }
 
 /* Whether the copy that follows its descriptor is whole. */
@@ -351,6 +348,7 @@ static int note_copy(struct journal *journal, uint32_t sequence, uint64_t block,
 {
     struct ext4_fs *ext4 = ext4_of(journal->fs);
     const struct ext4_copy *revoked = copy_place(&ext4->revoked, block + 1);
+    struct ext4_copy *copy;
     uint64_t place;
     int status = place_of(journal, journal->at, &place);
     bool right;
@@ -364,12 +362,15 @@ static int note_copy(struct journal *journal, uint32_t sequence, uint64_t block,
     right = copy_is_right(journal, sequence, place, csum, &status);
     if (status == 0 && !right)
         status = -EUCLEAN;
-    if (status == 0)
-        *copy_place(&ext4->copies, block + 1) =
-            (struct ext4_copy){.block = block + 1,
+    if (status != 0)
+        return status;
+    copy = copy_place(&ext4->copies, block + 1);
+    if (copy->block == 0)
+        journal->copies++;
+    *copy = (struct ext4_copy){.block = block + 1,
                                .value = place,
                                .escaped = (flags & TAG_ESCAPED) != 0};
-    return status;
+    return 0;
 }
 
 static int replay(struct journal *journal)
@@ -480,6 +481,6 @@ int ext4_recover(struct mount *mount)
         ext2_damaged_volume(fs, "journal");
     if (status == 0)
         log_info("%s: %s: %u blocks are read from the journal", fs->name,
-                 fs->type, journal.tags);
+                 fs->type, journal.copies);
     return status;
 }

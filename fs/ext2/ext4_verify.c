@@ -79,19 +79,19 @@ static int check_leaf(struct inode *dir, uint64_t offset)
     return 0;
 }
 
-/* In a node of the index it is behind all the pairs there is room for; pairs
- * that are not used do not count. */
-static int check_node(struct inode *dir, uint64_t offset, uint32_t pairs)
+/* In a node of the index it is behind all the pairs there is room for, the
+ * first of which is at byte `pairs` of `first`; pairs that are not used do not
+ * count. */
+static int check_node(struct inode *dir, uint64_t offset, const uint8_t *first,
+                      uint32_t pairs)
 {
     struct ext2_fs *fs = ext2_of(dir);
-    uint32_t crc = ext4_inode_seed(dir), limit, count;
-    uint8_t head[INDEX_PAIR_SIZE], tail[INDEX_TAIL_SIZE];
-    int status = ext2_read_disk(fs, offset + pairs, head, sizeof(head));
+    uint32_t crc = ext4_inode_seed(dir);
+    uint32_t limit = le16_get(first + pairs + INDEX_PAIR_LIMIT);
+    uint32_t count = le16_get(first + pairs + INDEX_PAIR_COUNT);
+    uint8_t tail[INDEX_TAIL_SIZE];
+    int status;
 
-    if (status != 0)
-        return status;
-    limit = le16_get(head + INDEX_PAIR_LIMIT);
-    count = le16_get(head + INDEX_PAIR_COUNT);
     if (count > limit ||
         limit > (fs->block_size - pairs - INDEX_TAIL_SIZE) / INDEX_PAIR_SIZE)
         return -EUCLEAN;
@@ -110,7 +110,7 @@ static int check_node(struct inode *dir, uint64_t offset, uint32_t pairs)
 int ext4_dir_block(struct inode *dir, uint64_t index, uint64_t offset)
 {
     struct ext2_fs *fs = ext2_of(dir);
-    uint8_t first[EXT2_DIRENT_MIN];
+    uint8_t first[INDEX_ROOT_PAIRS + INDEX_PAIR_SIZE];
     int status;
 
     if (!ext4_has_csum(fs) || ext4_is_verified(dir, offset))
@@ -121,12 +121,12 @@ int ext4_dir_block(struct inode *dir, uint64_t index, uint64_t offset)
     /* A node of the index looks like one unused entry; a block of names never
      * does, as it has the checksum's. */
     if (ext2_has_index(dir) && index == 0)
-        status = check_node(dir, offset, INDEX_ROOT_PAIRS);
+        status = check_node(dir, offset, first, INDEX_ROOT_PAIRS);
     else if (ext2_has_index(dir) && le32_get(first) == 0 &&
              le16_get(first + DIRENT_REC_LEN) ==
                  (fs->block_size == DIRENT_REC_LEN_HUGE ? 0xffff
                                                         : fs->block_size))
-        status = check_node(dir, offset, INDEX_NODE_PAIRS);
+        status = check_node(dir, offset, first, INDEX_NODE_PAIRS);
     else
         status = check_leaf(dir, offset);
     if (status == -EUCLEAN)

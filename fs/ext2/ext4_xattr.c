@@ -7,7 +7,6 @@
 enum {
     XATTR_MAGIC_VALUE  = 0xea020000,
     XATTR_BODY_HEADER  = 4,  /* the magic */
-    XATTR_BLOCK_HEADER = 32, /* the magic, and more */
 
     /* An entry. */
     XATTR_NAME_LEN     = 0,  /* 8 bits */
@@ -31,16 +30,6 @@ bool ext4_xattr_in_inode(const uint8_t *raw, uint32_t size, uint32_t end,
                                      .first = end + XATTR_BODY_HEADER,
                                      .values = end + XATTR_BODY_HEADER};
     return true;
-}
-
-int ext4_xattr_in_block(const uint8_t *block, uint32_t size,
-                        struct ext4_xattr_area *area)
-{
-    if (le32_get(block) != (uint32_t)XATTR_MAGIC_VALUE)
-        return -EUCLEAN;
-    *area = (struct ext4_xattr_area){
-        .data = block, .size = size, .first = XATTR_BLOCK_HEADER};
-    return 0;
 }
 
 int ext4_xattr_next(const struct ext4_xattr_area *area, uint32_t *at,

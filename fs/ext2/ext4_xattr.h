@@ -43,10 +43,6 @@ struct ext4_xattr {
 bool ext4_xattr_in_inode(const uint8_t *raw, uint32_t size, uint32_t end,
                          struct ext4_xattr_area *area);
 
-/* The area in a block of its own. Returns 0, -EUCLEAN: it is none. */
-must_check int ext4_xattr_in_block(const uint8_t *block, uint32_t size,
-                                   struct ext4_xattr_area *area);
-
 /*
  * The attribute at *at, which moves past it; the first call has area->first
  * there. Returns 1, 0 at the end, -EUCLEAN.
