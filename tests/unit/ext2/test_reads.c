@@ -246,6 +246,24 @@ static void test_index_next_pair_not_read(void **state)
     assert_true(console_has("damaged directory index"));
 }
 
+/* More pairs go on with our hash than the directory has blocks: it ends, and
+ * the name is searched otherwise. */
+static void test_index_that_goes_on_for_ever(void **state)
+{
+    char name[NAME_LEN + 1];
+    uint64_t number;
+
+    (void)state;
+    mend();
+    first_name(3, name);
+    count_put(block_at(0) + ROOT_PAIRS, 8188, 100);
+    for (unsigned i = 0; i < 100; i++)
+        pair_put(block_at(0) + ROOT_PAIRS, i, hash_of(name) | 1, 1);
+    assert_int_equal(lookup(name, 0, &number), 0);
+    assert_int_equal(number, le32_get(block_at(3)));
+    assert_true(console_has("damaged directory index"));
+}
+
 /* Two nodes below the root: names with one hash go on in the second one. */
 static void nodes_make(const char *name)
 {
@@ -365,6 +383,7 @@ int main(void)
         cmocka_unit_test(test_index_root_not_read),
         cmocka_unit_test(test_index_pair_not_read),
         cmocka_unit_test(test_index_next_pair_not_read),
+        cmocka_unit_test(test_index_that_goes_on_for_ever),
         cmocka_unit_test(test_index_goes_on_in_the_next_node),
         cmocka_unit_test(test_index_node_not_read),
         cmocka_unit_test(test_entries_not_read),
