@@ -205,7 +205,8 @@ uint8_t *ext2_image(const char *options, const char *dir, unsigned kib,
     return image;
 }
 
-void ext2_debugfs(uint8_t *image, size_t size, const char *command)
+/* Let a tool change an image: `command` has it in the file $image. */
+static void change(uint8_t *image, size_t size, const char *command)
 {
     char path[] = "/tmp/torc_image_XXXXXX";
     uint8_t *changed;
@@ -213,30 +214,32 @@ void ext2_debugfs(uint8_t *image, size_t size, const char *command)
 
     close(mkstemp(path));
     store(path, image, size);
-    shell("PATH=$PATH:/sbin:/usr/sbin; debugfs -w -R '%s' %s >/dev/null 2>&1",
-          command, path);
+    shell("PATH=$PATH:/sbin:/usr/sbin; image=%s; %s", path, command);
     changed = load(path, &got);
     memcpy(image, changed, size);
     free(changed);
     unlink(path);
 }
 
+void ext2_debugfs(uint8_t *image, size_t size, const char *command)
+{
+    char tool[4096];
+
+    snprintf(tool, sizeof(tool), "debugfs -w -R '%s' $image >/dev/null 2>&1",
+             command);
+    change(image, size, tool);
+}
+
 void ext2_fsck(uint8_t *image, size_t size, const char *options)
 {
-    char path[] = "/tmp/torc_image_XXXXXX";
-    uint8_t *changed;
-    size_t got;
+    char tool[4096];
 
-    close(mkstemp(path));
-    store(path, image, size);
     /* 1: what was wrong is right. */
-    shell("PATH=$PATH:/sbin:/usr/sbin; E2FSPROGS_FAKE_TIME=1 e2fsck %s %s "
-          ">/dev/null 2>&1; [ $? -le 1 ]",
-          options, path);
-    changed = load(path, &got);
-    memcpy(image, changed, size);
-    free(changed);
-    unlink(path);
+    snprintf(tool, sizeof(tool),
+             "E2FSPROGS_FAKE_TIME=1 e2fsck %s $image >/dev/null 2>&1; "
+             "[ $? -le 1 ]",
+             options);
+    change(image, size, tool);
 }
 
 uint32_t ext2_inode_of_path(const uint8_t *image, size_t size, const char *path)
