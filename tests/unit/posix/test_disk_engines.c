@@ -483,7 +483,10 @@ static void test_zeroes_that_fail(void **state)
     assert_int_equal(call_count, 2);
     answer_with((const long[]){KEEP, -EIO}, 2);
     assert_int_equal(carry(HAL_BLK_WRITE_ZEROES, HAL_BLK_FUA, 8, 0), -EIO);
-    /* Both at once find out that there is no such call. */
+    /*
+     * Two at once find out that there is no such call: each of the two that
+     * fail is followed by another one. Which, the order of the threads decides.
+     */
     answer_with((const long[]){-EOPNOTSUPP, -EOPNOTSUPP}, 2);
     submit(0, HAL_BLK_WRITE_ZEROES, 0, 8, 0);
     submit(1, HAL_BLK_WRITE_ZEROES, 8, 8, 0);
@@ -493,8 +496,6 @@ static void test_zeroes_that_fail(void **state)
     assert_int_equal(reqs[0].status, 0);
     assert_int_equal(reqs[1].status, 0);
     assert_int_equal(call_count, 4);
-    assert_true((calls[3].kind == ALLOCATE && calls[3].flags == PUNCH) ||
-                calls[3].kind == WRITE);
 }
 
 static void test_discards(void **state)
