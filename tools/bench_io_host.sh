@@ -7,14 +7,14 @@
 # on one processor; a figure is the best of the groups, since noise only adds. BAR is
 # "-" where there is none. With STRICT=1 it exits 1 when one is over; 2 when nothing
 # could be measured.
-#   GROUPS_OF=5 MS=500 ROWS="read32 ..." FILE_MIB=256
+#   GROUPS_OF=8 MS=800 ROWS="read32 ..." FILE_MIB=256
 cd "$(dirname "$0")/.." || exit 2
 build="${BUILD:-build}"
 work="$build/bench"
 program="$work/io_host"
 file="$work/io.img"
-groups="${GROUPS_OF:-5}"
-ms="${MS:-500}"
+groups="${GROUPS_OF:-8}"
+ms="${MS:-800}"
 mib="${FILE_MIB:-256}"
 samples="$work/io_host.samples"
 processor=$(($(nproc) - 1))
