@@ -14,11 +14,32 @@ enum {
     EXT2_SUPER_SIZE           = 1024,
     SUPER_INODES_COUNT        = 0,
     SUPER_BLOCKS_COUNT        = 4,
+    SUPER_RESERVED_BLOCKS     = 8,   /* for the superuser */
+    SUPER_FREE_BLOCKS         = 12,
+    SUPER_FREE_INODES         = 16,
     SUPER_FIRST_DATA_BLOCK    = 20,  /* 1 with 1 KiB blocks, else 0 */
     SUPER_LOG_BLOCK_SIZE      = 24,  /* 1024 << this */
+    SUPER_LOG_FRAGMENT_SIZE   = 28,  /* the same as of blocks */
     SUPER_BLOCKS_PER_GROUP    = 32,
+    SUPER_FRAGMENTS_PER_GROUP = 36,  /* the same as of blocks */
     SUPER_INODES_PER_GROUP    = 40,
+    SUPER_MOUNT_TIME          = 44,  /* seconds since 1970 */
+    SUPER_WRITE_TIME          = 48,
+    SUPER_MOUNT_COUNT         = 52,  /* 16 bits */
+    SUPER_MOUNT_COUNT_MAX     = 54,  /* 16 bits, signed */
     SUPER_MAGIC               = 56,  /* 16 bits */
+    SUPER_STATE               = 58,  /* 16 bits: */
+    SUPER_STATE_CLEAN         = 1,   /* unmounted as it should be */
+    SUPER_STATE_ERROR         = 2,   /* damage was met */
+    SUPER_ERRORS              = 60,  /* 16 bits: what is done then: */
+    SUPER_ERRORS_CONTINUE     = 1,
+    SUPER_ERRORS_READ_ONLY    = 2,
+    SUPER_ERRORS_PANIC        = 3,
+    SUPER_CHECK_TIME          = 64,
+    SUPER_CHECK_INTERVAL      = 68,  /* seconds */
+    SUPER_CREATOR             = 72,
+    SUPER_CREATOR_LINUX       = 0,
+    SUPER_CREATOR_HURD        = 1,
     SUPER_REV_LEVEL           = 76,
     SUPER_FIRST_INO           = 84,  /* from revision 1 on, as what follows */
     SUPER_INODE_SIZE          = 88,  /* 16 bits */
@@ -26,11 +47,24 @@ enum {
     SUPER_FEATURE_INCOMPAT    = 96,
     SUPER_FEATURE_RO_COMPAT   = 100,
     SUPER_UUID                = 104, /* 16 bytes */
+    SUPER_LAST_MOUNTED        = 136, /* 64 bytes: a path */
+    SUPER_PREALLOC_DIR_BLOCKS = 205, /* 8 bits */
+    SUPER_RESERVED_GDT_BLOCKS = 206, /* 16 bits, behind the descriptors */
+    SUPER_JOURNAL_DEVICE      = 228,
+    SUPER_LAST_ORPHAN         = 232, /* the first of the list of orphans */
     SUPER_HASH_SEED           = 236, /* of directory indices, 4 words */
     SUPER_DESC_SIZE           = 254, /* 16 bits, with 64BIT */
     SUPER_FIRST_META_BG       = 260,
+    SUPER_MAKE_TIME           = 264,
+    SUPER_MIN_EXTRA_SIZE      = 348, /* 16 bits: of inodes */
+    SUPER_WANT_EXTRA_SIZE     = 350, /* 16 bits */
     SUPER_FLAGS               = 352,
+    SUPER_LOG_FLEX_GROUPS     = 372, /* 8 bits */
+    SUPER_QUOTA_USER          = 576, /* inodes */
+    SUPER_QUOTA_GROUP         = 580,
     SUPER_BACKUP_GROUPS       = 588, /* two, with SPARSE_SUPER2 */
+    SUPER_QUOTA_PROJECT       = 620,
+    SUPER_ORPHAN_FILE         = 640,
     SUPER_FLAG_UNSIGNED_HASH  = 2,
     EXT2_MAGIC                = 0xef53,
     EXT2_LOG_BLOCK_SIZE_MAX   = 6,   /* 64 KiB */
@@ -40,6 +74,11 @@ enum {
     GROUP_BLOCK_BITMAP        = 0,
     GROUP_INODE_BITMAP        = 4,
     GROUP_INODE_TABLE         = 8,
+    GROUP_FREE_BLOCKS         = 12,  /* 16 bits, as what follows */
+    GROUP_FREE_INODES         = 14,
+    GROUP_DIRECTORIES         = 16,
+    GROUP_FLAGS               = 18,
+    GROUP_UNUSED_INODES       = 28,  /* at the end of the table */
     EXT2_GROUP_DESC_LARGE     = 64,  /* with 64BIT: the upper halves, */
     GROUP_HIGH                = 32,  /* so far behind the lower ones */
 
@@ -51,6 +90,7 @@ enum {
     INODE_ATIME               = 8,
     INODE_CTIME               = 12,
     INODE_MTIME               = 16,
+    INODE_DTIME               = 20,  /* when removed; or the next orphan */
     INODE_GID                 = 24,  /* 16 bits */
     INODE_LINKS               = 26,  /* 16 bits */
     INODE_BLOCKS              = 28,  /* of 512 bytes, indirect ones included */
@@ -59,6 +99,7 @@ enum {
     INODE_BLOCK               = 40,  /* 12 direct, then 1, 2, 3 levels */
     INODE_FILE_ACL            = 104, /* block of extended attributes, or 0 */
     INODE_SIZE_HIGH           = 108, /* of regular files, revision 1 */
+    INODE_FRAGMENT            = 112, /* 0 */
     INODE_UID_HIGH            = 120, /* 16 bits */
     INODE_GID_HIGH            = 122, /* 16 bits */
     INODE_EXTRA_SIZE          = 128, /* 16 bits: how much follows, from here */
@@ -68,14 +109,26 @@ enum {
     INODE_BTIME               = 144,
     INODE_BTIME_EXTRA         = 148,
     INODE_PARSED              = 152, /* so much of an inode is looked at */
+    INODE_FLAG_SYNC           = 0x8,
+    INODE_FLAG_IMMUTABLE      = 0x10,
+    INODE_FLAG_APPEND         = 0x20,
+    INODE_FLAG_NO_DUMP        = 0x40,
+    INODE_FLAG_NO_ATIME       = 0x80,
     INODE_FLAG_INDEX          = 0x1000,
+    INODE_FLAG_IMAGIC         = 0x2000,
+    INODE_FLAG_DIRSYNC        = 0x10000,
+    INODE_FLAG_TOP_DIR        = 0x20000,
     INODE_FLAG_EXTENTS        = 0x80000,
     EXT2_DIRECT_COUNT         = 12,
     EXT2_LEVEL_MAX            = 3,
     EXT2_BLOCK_POINTERS       = 15,
     EXT2_IN_INODE_SIZE        = 60,  /* of these pointers */
     EXT2_FAST_LINK_MAX        = 59,  /* in the 60 bytes of i_block, and a NUL */
+    EXT2_BAD_BLOCKS_INODE     = 1,
     EXT2_ROOT_INODE           = 2,
+    EXT2_BOOT_LOADER_INODE    = 5,
+    EXT2_RESIZE_INODE         = 7,
+    EXT2_JOURNAL_INODE        = 8,
     EXT2_FIRST_INODE_REV0     = 11,
 
     /* i_mode: the type, in its upper 4 bits. */
@@ -96,6 +149,15 @@ enum {
     DIRENT_FILE_TYPE          = 7,
     DIRENT_NAME               = 8,
     EXT2_DIRENT_MIN           = 8,
+    EXT2_NAME_MAX             = 255,
+    DIRENT_TYPE_UNKNOWN       = 0,
+    DIRENT_TYPE_REGULAR       = 1,
+    DIRENT_TYPE_DIRECTORY     = 2,
+    DIRENT_TYPE_CHARACTER     = 3,
+    DIRENT_TYPE_BLOCK         = 4,
+    DIRENT_TYPE_FIFO          = 5,
+    DIRENT_TYPE_SOCKET        = 6,
+    DIRENT_TYPE_SYMLINK       = 7,
     DIRENT_REC_LEN_HUGE       = 0x10000,
 
     /* The index of a directory: a root in its first block, behind "." and "..",
@@ -118,12 +180,18 @@ enum {
     INDEX_LEVELS_LARGE        = 3,   /* the same with LARGE_DIR */
 
     /* Features that change how something is read; feature.c has them all. */
+    COMPAT_DIR_PREALLOC       = 0x0001,
+    COMPAT_IMAGIC_INODES      = 0x0002,
+    COMPAT_HAS_JOURNAL        = 0x0004,
+    COMPAT_EXT_ATTR           = 0x0008,
+    COMPAT_RESIZE_INODE       = 0x0010,
     COMPAT_DIR_INDEX          = 0x0020,
     COMPAT_SPARSE_SUPER2      = 0x0200,
     INCOMPAT_FILETYPE         = 0x0002,
     INCOMPAT_META_BG          = 0x0010,
     INCOMPAT_LARGE_DIR        = 0x4000,
     RO_COMPAT_SPARSE_SUPER    = 0x0001,
+    RO_COMPAT_LARGE_FILE      = 0x0002,
     RO_COMPAT_METADATA_CSUM   = 0x0400,
 };
 /* clang-format on */

@@ -1,23 +1,8 @@
 #include "fs/ext2/ext4_xattr.h"
+#include "fs/ext2/xattr_format.h"
 #include "kernel/lib/bytes.h"
 #include <torc/errno.h>
 #include <torc/string.h>
-
-/* clang-format off */
-enum {
-    XATTR_MAGIC_VALUE  = 0xea020000,
-    XATTR_BODY_HEADER  = 4,  /* the magic */
-
-    /* An entry. */
-    XATTR_NAME_LEN     = 0,  /* 8 bits */
-    XATTR_PREFIX       = 1,  /* 8 bits */
-    XATTR_VALUE_OFFSET = 2,  /* 16 bits */
-    XATTR_VALUE_INODE  = 4,
-    XATTR_VALUE_SIZE   = 8,
-    XATTR_NAME         = 16,
-    XATTR_END          = 4,  /* bytes of zeros end the list */
-};
-/* clang-format on */
 
 bool ext4_xattr_in_inode(const uint8_t *raw, uint32_t size, uint32_t end,
                          struct ext4_xattr_area *area)
