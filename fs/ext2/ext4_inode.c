@@ -2,7 +2,7 @@
  * files and directories whose content is in the inode. */
 #include "fs/ext2/ext4_csum.h"
 #include "fs/ext2/ext4_internal.h"
-#include "fs/ext2/ext4_xattr.h"
+#include "fs/ext2/xattr_area.h"
 #include "kernel/lib/bytes.h"
 #include "kernel/lib/minmax.h"
 #include <torc/assert.h>
@@ -56,8 +56,8 @@ static int take_data(struct inode *inode, const uint8_t *raw)
 {
     const struct ext2_fs *fs = ext2_of(inode);
     struct ext2_inode *ext2 = ext2_inode_of(inode);
-    struct ext4_xattr_area area;
-    struct ext4_xattr rest;
+    struct ext2_xattr_area area;
+    struct ext2_xattr rest;
     uint32_t parent = le32_get(ext2->in_inode);
 
     if (inode->type == FILE_DIRECTORY &&
@@ -65,8 +65,8 @@ static int take_data(struct inode *inode, const uint8_t *raw)
         return -EUCLEAN;
     if ((fs->incompat & INCOMPAT_INLINE_DATA) == 0 ||
         (ext2->flags & INODE_FLAG_EXTENTS) != 0 ||
-        !ext4_xattr_in_inode(raw, fs->inode_size, end_of(fs, raw), &area) ||
-        ext4_xattr_find(&area, EXT4_XATTR_SYSTEM, "data", 4, &rest) != 1 ||
+        !ext2_xattr_in_inode(raw, fs->inode_size, end_of(fs, raw), &area) ||
+        ext2_xattr_find(&area, EXT2_XATTR_SYSTEM, "data", 4, &rest) != 1 ||
         rest.inode != 0)
         return -EUCLEAN;
     ext2->data_size = EXT2_IN_INODE_SIZE + rest.size;

@@ -4,7 +4,7 @@
  */
 #include "fs/ext2/ext4_csum.h"
 #include "fs/ext2/ext4_internal.h"
-#include "fs/ext2/ext4_xattr.h"
+#include "fs/ext2/xattr_area.h"
 #include "kernel/file/vfs.h"
 #include "kernel/heap/heap.h"
 #include "kernel/lib/bytes.h"
@@ -530,8 +530,8 @@ static void test_ext4_attributes(void **state)
         {"no room for an entry", 0, 0, 0, 19, -EUCLEAN},
         {"no room for its name", 0, 0, 0, 23, -EUCLEAN},
     };
-    struct ext4_xattr_area area;
-    struct ext4_xattr found;
+    struct ext2_xattr_area area;
+    struct ext2_xattr found;
     uint8_t bytes[64];
 
     (void)state;
@@ -544,15 +544,15 @@ static void test_ext4_attributes(void **state)
         memcpy(bytes + 40, "value!!!", 8);
         for (unsigned k = 0; k < rows[i].bytes; k++)
             bytes[rows[i].at + k] = (uint8_t)(rows[i].value >> 8 * k);
-        ROW(rows[i].name, ext4_xattr_in_inode(bytes, rows[i].size, 0, &area));
-        ROW(rows[i].name, ext4_xattr_find(&area, EXT4_XATTR_SYSTEM, "data", 4,
+        ROW(rows[i].name, ext2_xattr_in_inode(bytes, rows[i].size, 0, &area));
+        ROW(rows[i].name, ext2_xattr_find(&area, EXT2_XATTR_SYSTEM, "data", 4,
                                           &found) == rows[i].found);
         if (i == 0)
             assert_memory_equal(found.value, "value!!!", 8);
     }
-    assert_false(ext4_xattr_in_inode(bytes, 64, 61, &area));
-    assert_false(ext4_xattr_in_inode(bytes, 64, 64, &area));
-    assert_false(ext4_xattr_in_inode(bytes + 1, 63, 0, &area));
+    assert_false(ext2_xattr_in_inode(bytes, 64, 61, &area));
+    assert_false(ext2_xattr_in_inode(bytes, 64, 64, &area));
+    assert_false(ext2_xattr_in_inode(bytes + 1, 63, 0, &area));
 }
 
 /* ---- What the superblock and inodes say ---------------------------------- */

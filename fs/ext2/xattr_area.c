@@ -1,24 +1,35 @@
-#include "fs/ext2/ext4_xattr.h"
-#include "fs/ext2/xattr_format.h"
+#include "fs/ext2/xattr_area.h"
 #include "kernel/lib/bytes.h"
 #include <torc/errno.h>
 #include <torc/string.h>
 
-bool ext4_xattr_in_inode(const uint8_t *raw, uint32_t size, uint32_t end,
-                         struct ext4_xattr_area *area)
+bool ext2_xattr_in_inode(const uint8_t *raw, uint32_t size, uint32_t end,
+                         struct ext2_xattr_area *area)
 {
     if (size - end < XATTR_BODY_HEADER ||
         le32_get(raw + end) != (uint32_t)XATTR_MAGIC_VALUE)
         return false;
-    *area = (struct ext4_xattr_area){.data = raw,
+    *area = (struct ext2_xattr_area){.data = raw,
                                      .size = size,
                                      .first = end + XATTR_BODY_HEADER,
                                      .values = end + XATTR_BODY_HEADER};
     return true;
 }
 
-int ext4_xattr_next(const struct ext4_xattr_area *area, uint32_t *at,
-                    struct ext4_xattr *out)
+bool ext2_xattr_in_block(const uint8_t *block, uint32_t size,
+                         struct ext2_xattr_area *area)
+{
+    if (le32_get(block + XATTR_MAGIC) != (uint32_t)XATTR_MAGIC_VALUE ||
+        le32_get(block + XATTR_BLOCK_COUNT) != 1 ||
+        le32_get(block + XATTR_REFERENCES) == 0)
+        return false;
+    *area = (struct ext2_xattr_area){
+        .data = block, .size = size, .first = XATTR_BLOCK_HEADER, .values = 0};
+    return true;
+}
+
+int ext2_xattr_next(const struct ext2_xattr_area *area, uint32_t *at,
+                    struct ext2_xattr *out)
 {
     const uint8_t *entry = area->data + *at;
     uint32_t left = area->size - *at, offset, room;
@@ -28,7 +39,7 @@ int ext4_xattr_next(const struct ext4_xattr_area *area, uint32_t *at,
         return 0;
     if (left < XATTR_NAME || left - XATTR_NAME < entry[XATTR_NAME_LEN])
         return -EUCLEAN;
-    *out = (struct ext4_xattr){
+    *out = (struct ext2_xattr){
         .prefix = entry[XATTR_PREFIX],
         .name_len = entry[XATTR_NAME_LEN],
         .name = (const char *)entry + XATTR_NAME,
@@ -47,13 +58,13 @@ int ext4_xattr_next(const struct ext4_xattr_area *area, uint32_t *at,
     return 1;
 }
 
-int ext4_xattr_find(const struct ext4_xattr_area *area, unsigned prefix,
-                    const char *name, size_t len, struct ext4_xattr *out)
+int ext2_xattr_find(const struct ext2_xattr_area *area, unsigned prefix,
+                    const char *name, size_t len, struct ext2_xattr *out)
 {
     uint32_t at = area->first;
     int status;
 
-    while ((status = ext4_xattr_next(area, &at, out)) == 1) {
+    while ((status = ext2_xattr_next(area, &at, out)) == 1) {
         if (out->prefix == prefix && out->name_len == len &&
             memcmp(out->name, name, len) == 0)
             return 1;
