@@ -176,8 +176,8 @@ enum {
     INDEX_PAIR_COUNT          = 2,   /* 16 bits, of the first pair */
     INDEX_PAIR_BLOCK          = 4,
     INDEX_TAIL_SIZE           = 8,   /* with METADATA_CSUM */
-    INDEX_LEVELS_MAX          = 2,   /* of nodes below the root */
-    INDEX_LEVELS_LARGE        = 3,   /* the same with LARGE_DIR */
+    INDEX_LEVELS_MAX          = 1,   /* of nodes below the root */
+    INDEX_LEVELS_LARGE        = 2,   /* the same with LARGE_DIR */
 
     /* Features that change how something is read; feature.c has them all. */
     COMPAT_DIR_PREALLOC       = 0x0001,

@@ -8,26 +8,10 @@
  * An index that makes no sense is damage (-EUCLEAN): the caller then searches
  * the blocks one after the other.
  */
-#include "fs/ext2/ext2_internal.h"
+#include "fs/ext2/index.h"
 #include "fs/ext2/hash.h"
 #include "kernel/lib/bytes.h"
 #include <torc/assert.h>
-
-/* Where the walk is in a node. */
-struct level {
-    uint64_t pairs; /* byte offset on the disk */
-    uint32_t count;
-    uint32_t at;    /* the pair that is followed, */
-    uint32_t block; /* and where it leads to */
-};
-
-struct index_walk {
-    struct inode *dir;
-    struct ext2_view *view;
-    uint32_t hash;
-    unsigned levels; /* below the root */
-    struct level level[INDEX_LEVELS_LARGE + 1];
-};
 
 /* How many pairs a node has room for, which begin at byte `begin` of it. */
 static uint32_t room_of(const struct ext2_fs *fs, uint32_t begin)
@@ -39,11 +23,11 @@ static uint32_t room_of(const struct ext2_fs *fs, uint32_t begin)
 }
 
 /* Go to the node at byte `offset` of the disk, whose pairs begin at `begin`. */
-static int node_open(struct index_walk *walk, unsigned depth, uint64_t offset,
-                     uint32_t begin)
+static int node_open(struct ext2_index_walk *walk, unsigned depth,
+                     uint64_t offset, uint32_t begin)
 {
     const struct ext2_fs *fs = walk->view->fs;
-    struct level *level = &walk->level[depth];
+    struct ext2_index_level *level = &walk->level[depth];
     const uint8_t *first;
     int status = ext2_view(walk->view, offset + begin, INDEX_PAIR_SIZE, &first);
 
@@ -61,8 +45,9 @@ static int node_open(struct index_walk *walk, unsigned depth, uint64_t offset,
 
 /* Pair `at` of a node, behind the first, which has no hash: that is for all
  * below the second. */
-static int pair_read(struct index_walk *walk, const struct level *level,
-                     uint32_t at, uint32_t *hash, uint32_t *block)
+static int pair_read(struct ext2_index_walk *walk,
+                     const struct ext2_index_level *level, uint32_t at,
+                     uint32_t *hash, uint32_t *block)
 {
     const uint8_t *pair;
     int status =
@@ -76,8 +61,9 @@ static int pair_read(struct index_walk *walk, const struct level *level,
     return 0;
 }
 
-/* Go to the last pair of a node whose hash is not above ours. */
-static int node_search(struct index_walk *walk, struct level *level)
+/* Go to the last pair of a node whose hash is not above this one. */
+static int node_search(struct ext2_index_walk *walk,
+                       struct ext2_index_level *level, uint32_t wanted)
 {
     uint32_t low = 0, high = level->count; /* it is in low .. high - 1 */
 
@@ -87,7 +73,7 @@ static int node_search(struct index_walk *walk, struct level *level)
 
         if (status != 0)
             return status;
-        if (hash > walk->hash) {
+        if (hash > wanted) {
             high = middle;
         } else {
             low = middle;
@@ -99,18 +85,16 @@ static int node_search(struct index_walk *walk, struct level *level)
 }
 
 /* Whether a block is one of the directory, and not the root. */
-static bool is_below_root(const struct index_walk *walk, uint32_t block)
+static bool is_below_root(const struct ext2_index_walk *walk, uint32_t block)
 {
     return block != 0 &&
            block < walk->dir->size_bytes >> walk->view->fs->block_shift;
 }
 
-/*
- * From the pair of level `depth` down to the leaf, by our hash: in a node that
- * goes on with it, no pair but the first has one so low. Returns 0 and *leaf, a
- * block of the directory.
- */
-static int descend(struct index_walk *walk, unsigned depth, uint32_t *leaf)
+/* From the pair of level `depth` down to the leaf, a block of the directory: by
+ * a hash, of which 0 leads to the first leaf. */
+static int descend(struct ext2_index_walk *walk, unsigned depth, uint32_t hash,
+                   uint32_t *leaf)
 {
     for (;; depth++) {
         uint64_t offset;
@@ -125,20 +109,18 @@ static int descend(struct index_walk *walk, unsigned depth, uint32_t *leaf)
         if (status == 0)
             status = node_open(walk, depth + 1, offset, INDEX_NODE_PAIRS);
         if (status == 0)
-            status = node_search(walk, &walk->level[depth + 1]);
+            status = node_search(walk, &walk->level[depth + 1], hash);
         if (status != 0)
             return status;
     }
 }
 
-/* Read the root, and hash the name as it says. */
-static int root_open(struct index_walk *walk, const char *name, size_t len)
+int ext2_index_open(struct ext2_index_walk *walk)
 {
     const struct ext2_fs *fs = walk->view->fs;
     unsigned max = (fs->incompat & INCOMPAT_LARGE_DIR) != 0 ? INDEX_LEVELS_LARGE
                                                             : INDEX_LEVELS_MAX;
     const uint8_t *info;
-    unsigned version;
     uint64_t offset;
     int status = ext2_dir_block(walk->dir, 0, &offset);
 
@@ -147,58 +129,85 @@ static int root_open(struct index_walk *walk, const char *name, size_t len)
                            INDEX_ROOT_PAIRS - INDEX_ROOT_INFO, &info);
     if (status != 0)
         return status;
-    version = info[INDEX_ROOT_HASH];
+    walk->version = info[INDEX_ROOT_HASH];
     walk->levels = info[INDEX_ROOT_LEVELS];
     if (le32_get(info + INDEX_ROOT_ZERO) != 0 ||
-        version >= EXT2_HASH_UNSIGNED || walk->levels > max ||
+        walk->version >= EXT2_HASH_UNSIGNED || walk->levels > max ||
         info[INDEX_ROOT_INFO_SIZE] != INDEX_ROOT_PAIRS - INDEX_ROOT_INFO)
         return -EUCLEAN;
     if (fs->is_hash_unsigned)
-        version += EXT2_HASH_UNSIGNED;
-    walk->hash = ext2_hash(version, fs->hash_seed, name, len);
+        walk->version += EXT2_HASH_UNSIGNED;
     return node_open(walk, 0, offset, INDEX_ROOT_PAIRS);
 }
 
-/* The next leaf, if names with our hash go on there: 1, 0, or an error. */
-static int next_leaf(struct index_walk *walk, uint32_t *leaf)
+int ext2_index_seek(struct ext2_index_walk *walk, uint32_t hash, uint32_t *leaf)
 {
-    unsigned depth = walk->levels;
-    struct level *level;
-    uint32_t hash;
+    int status = node_search(walk, &walk->level[0], hash);
+
+    return status != 0 ? status : descend(walk, 0, hash, leaf);
+}
+
+int ext2_index_peek(struct ext2_index_walk *walk, unsigned *depth,
+                    uint32_t *hash)
+{
+    const struct ext2_index_level *level;
+    uint32_t block;
     int status;
 
-    while (++walk->level[depth].at == walk->level[depth].count) {
-        if (depth-- == 0)
+    *depth = walk->levels;
+    while (walk->level[*depth].at + 1 == walk->level[*depth].count) {
+        if (*depth == 0)
             return 0;
+        --*depth;
     }
-    level = &walk->level[depth];
-    status = pair_read(walk, level, level->at, &hash, &level->block);
-    if (status != 0)
+    level = &walk->level[*depth];
+    status = pair_read(walk, level, level->at + 1, hash, &block);
+    return status != 0 ? status : 1;
+}
+
+int ext2_index_go(struct ext2_index_walk *walk, unsigned depth, uint32_t *leaf)
+{
+    struct ext2_index_level *level = &walk->level[depth];
+    uint32_t hash;
+    int status = pair_read(walk, level, ++level->at, &hash, &level->block);
+
+    return status != 0 ? status : descend(walk, depth, 0, leaf);
+}
+
+/* The next leaf, if names with this hash go on there: 1, 0, or an error. */
+static int next_leaf(struct ext2_index_walk *walk, uint32_t hash,
+                     uint32_t *leaf)
+{
+    uint32_t next;
+    unsigned depth;
+    int status = ext2_index_peek(walk, &depth, &next);
+
+    if (status != 1)
         return status;
-    if (hash != (walk->hash | 1))
+    if (next != (hash | 1))
         return 0;
-    status = descend(walk, depth, leaf);
+    status = ext2_index_go(walk, depth, leaf);
     return status != 0 ? status : 1;
 }
 
 int ext2_index_lookup(struct inode *dir, struct ext2_view *view,
                       const char *name, size_t len, uint64_t *number)
 {
-    struct index_walk walk = {.dir = dir, .view = view};
+    struct ext2_index_walk walk = {.dir = dir, .view = view};
     uint64_t blocks = dir->size_bytes >> view->fs->block_shift;
-    uint32_t leaf = 0;
-    int status = root_open(&walk, name, len);
+    uint32_t leaf = 0, hash = 0;
+    int status = ext2_index_open(&walk);
 
-    if (status == 0)
-        status = node_search(&walk, &walk.level[0]);
-    if (status == 0)
-        status = descend(&walk, 0, &leaf);
+    if (status == 0) {
+        hash = ext2_hash(walk.version, view->fs->hash_seed, name, len);
+        status = ext2_index_seek(&walk, hash, &leaf);
+    }
     /* No leaf is met twice, unless the index is damaged. */
     for (uint64_t i = 0; status == 0 && i < blocks; i++) {
         status = ext2_dir_search(dir, view, leaf, name, len, number);
         if (status != 0)
             return status < 0 ? status : 0;
-        status = next_leaf(&walk, &leaf);
+        status = next_leaf(&walk, hash, &leaf);
         if (status == 0)
             return -ENOENT;
         if (status == 1)

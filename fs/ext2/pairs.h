@@ -11,10 +11,6 @@
 #include <stdint.h>
 #include <torc/compiler.h>
 
-/* A volume without LARGE_DIR may have so many levels of nodes below the root:
- * what is written is what Linux and e2fsck accept. */
-enum { EXT2_INDEX_LEVELS_WRITTEN = 1 };
-
 /* The pairs of one block, from byte `begin` on. */
 struct ext2_pairs {
     uint8_t *first;
