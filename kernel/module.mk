@@ -81,6 +81,7 @@ SRCS-kernel += kernel/file/vfs_write.c
 SRCS-kernel += kernel/file/vfs_lend.c
 SRCS-kernel += kernel/file/vfs_holes.c
 SRCS-kernel += kernel/file/vfs_sync.c
+SRCS-kernel += kernel/file/dirty.c
 SRCS-kernel += kernel/file/file_sync.c
 SRCS-kernel += kernel/file/vfs_xattr.c
 SRCS-kernel += kernel/file/lock.c

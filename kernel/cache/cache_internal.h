@@ -7,9 +7,8 @@
 #include <torc/thread.h>
 #include <torc/time.h>
 
-/* What is dirty is written after so long, or when it is one of so many parts of
- * the limit. */
-#define FLUSH_AFTER_NS (5 * NS_PER_S)
+/* What is dirty is written at once when it is one of so many parts of the
+ * limit. */
 enum { FLUSH_SHARE = 4 };
 
 struct page_io;
@@ -32,6 +31,7 @@ struct page_cache {
     bool has_flusher;
     thread_id flusher;
     struct mapping *flushing;  /* it is looking at this one */
+    struct list works;         /* struct flush_work, in no order */
     struct wait_queue work;    /* the flusher, until there is something */
     struct wait_queue flushed; /* for the end of a flush */
     struct wait_queue room;    /* for fewer dirty pages */

@@ -93,6 +93,71 @@ static void flush(struct page_cache *cache, struct mapping *mapping)
     wait_wake_all(&cache->room);
 }
 
+/* ---- Other work ---------------------------------------------------------- */
+
+static struct flush_work *work_of(const struct list *node)
+{
+    return container_of(node, struct flush_work, link);
+}
+
+/* The first work that is due, or NULL; *deadline_ns is lowered to the time of
+ * the next one. */
+static struct flush_work *choose_work(const struct page_cache *cache,
+                                      uint64_t *deadline_ns)
+{
+    uint64_t now = time_ns();
+
+    list_for_each (node, &cache->works) {
+        if (work_of(node)->at_ns <= now)
+            return work_of(node);
+        if (work_of(node)->at_ns < *deadline_ns)
+            *deadline_ns = work_of(node)->at_ns;
+    }
+    return NULL;
+}
+
+static void work_unqueue(struct flush_work *work)
+{
+    list_remove(&work->link);
+    work->is_queued = false;
+}
+
+static void work_run(struct page_cache *cache, struct flush_work *work)
+{
+    work_unqueue(work);
+    work->is_running = true;
+    work->run(work);
+    work->is_running = false;
+    wait_wake_all(&cache->flushed);
+}
+
+void flush_work_queue(struct flush_work *work, uint64_t delay_ns)
+{
+    struct page_cache *cache = cpu_self()->page_cache;
+
+    assert(cache->has_flusher);
+    if (work->is_queued)
+        return;
+    work->is_queued = true;
+    work->at_ns = time_ns() + delay_ns;
+    list_push_back(&cache->works, &work->link);
+    wait_wake_all(&cache->work);
+}
+
+void flush_work_cancel(struct flush_work *work)
+{
+    struct page_cache *cache = cpu_self()->page_cache;
+
+    while (work->is_queued || work->is_running) {
+        if (work->is_queued)
+            work_unqueue(work);
+        else
+            wait_on(&cache->flushed);
+    }
+}
+
+/* ---- The thread ---------------------------------------------------------- */
+
 static int flusher_main(void *arg)
 {
     struct page_cache *cache = arg;
@@ -100,8 +165,11 @@ static int flusher_main(void *arg)
     while (cache->has_flusher) {
         uint64_t deadline_ns;
         struct mapping *mapping = choose(cache, &deadline_ns);
+        struct flush_work *work = choose_work(cache, &deadline_ns);
 
-        if (mapping != NULL)
+        if (work != NULL)
+            work_run(cache, work);
+        else if (mapping != NULL)
             flush(cache, mapping);
         else if (wait_on_until(&cache->work, deadline_ns) != 0)
             continue; /* it is time */

@@ -20,6 +20,7 @@ struct page_cache *page_cache_of_cpu(void)
     cache->dirty_limit = mem_total_bytes() / PAGE_BYTES / DIRTY_SHARE;
     list_init(&cache->clean);
     list_init(&cache->dirty);
+    list_init(&cache->works);
     wait_queue_init(&cache->work);
     wait_queue_init(&cache->flushed);
     wait_queue_init(&cache->room);

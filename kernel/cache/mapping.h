@@ -22,6 +22,7 @@
 #include <stdint.h>
 #include <torc/compiler.h>
 #include <torc/list.h>
+#include <torc/time.h>
 
 struct page_cache;
 
@@ -93,6 +94,9 @@ struct mapping {
     uint64_t flush_at_ns;   /* then; when the flusher is to write it */
     uint64_t urgent_at_ns;  /* not before, even if somebody waits for it */
 };
+
+/* What has been changed is written after so long, if nothing asks before. */
+#define FLUSH_AFTER_NS (5 * NS_PER_S)
 
 /* ---- Making and dropping, by a thread of the owner ----------------------- */
 
@@ -211,6 +215,26 @@ void page_cache_boot(void);
  * is written. Thread. Returns 0, -ENOMEM.
  */
 must_check int page_cache_start_flusher(void);
+
+/*
+ * Something else that the flusher does at its time, for who embeds it; all zero
+ * before the first use. run() is called by the flusher's thread, may wait, and
+ * may queue the work again. Owner CPU only.
+ */
+struct flush_work {
+    void (*run)(struct flush_work *work);
+    uint64_t at_ns;
+    bool is_queued;
+    bool is_running;
+    struct list link; /* in cache->works while it is queued */
+};
+
+/* Run it `delay_ns` from now, if it is not queued yet; the CPU has a flusher.
+ * Does not wait. */
+void flush_work_queue(struct flush_work *work, uint64_t delay_ns);
+
+/* It is neither queued nor running any more; waits for the end of run(). */
+void flush_work_cancel(struct flush_work *work);
 
 /* This CPU's pages. */
 struct page_cache_stats {

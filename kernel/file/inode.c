@@ -45,6 +45,7 @@ static struct inode *inode_make(struct mount *mount, uint64_t number)
     list_init(&inode->unused);
     list_init(&inode->entries);
     list_init(&inode->names);
+    list_init(&inode->dirty_link);
     mount->used_count++;
     hash_insert(&mount->inodes, &inode->node, hash_number(number));
     return inode;
@@ -162,8 +163,10 @@ static void leave_begin(struct inode *inode)
     if (!list_empty(&inode->unused))
         inode->mount->unused_count--;
     list_remove(&inode->unused);
+    dirty_forget(inode);
     if (inode->type == FILE_REGULAR)
         mapping_destroy(&inode->pages);
+    dirty_forget(inode); /* of blocks that were allocated meanwhile */
 }
 
 static void leave_end(struct inode *inode)
@@ -185,13 +188,15 @@ static void inode_leave(struct inode *inode)
 }
 
 /*
- * Whether an unused inode may go. What is to be written to a device keeps it,
- * and, if there is to be no wait, whatever would have to be waited for. What
- * has no device was read to memory as a whole, and can be again: where it could
- * not, the file system keeps its inodes.
+ * Whether an unused inode may go. What is to be written keeps it, and, if there
+ * is to be no wait, whatever would have to be waited for. What has no device
+ * was read to memory as a whole, and can be again: where it could not, the file
+ * system keeps its inodes.
  */
 static bool may_leave(const struct inode *inode, bool may_wait)
 {
+    if (inode->dirty != 0 || inode->is_writing)
+        return false;
     if (inode->type != FILE_REGULAR || inode->pages.open == NULL)
         return true;
     return inode->pages.dirty_count == 0 &&
@@ -208,6 +213,9 @@ void inodes_shrink(struct mount *mount, unsigned keep, bool may_wait)
         struct inode *inode =
             container_of(mount->unused.next, struct inode, unused);
 
+        if (may_wait && inode->dirty != 0 && !inode->is_writing &&
+            inode_write(inode) == 0)
+            continue; /* others have looked at the list meanwhile */
         if (may_leave(inode, may_wait)) {
             inode_leave(inode);
         } else if (patience-- > 0) {
@@ -323,6 +331,7 @@ static void inode_check(struct hash_node *node, void *arg)
     const struct mount *mount = arg;
 
     assert(inode->mount == mount);
+    assert((inode->dirty != 0) == !list_empty(&inode->dirty_link));
     assert(node->hash == hash_number(inode->number));
     assert(inode_find(mount, inode->number) == inode);
     assert(inode->state != INODE_FAILED);

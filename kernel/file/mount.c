@@ -93,6 +93,7 @@ static int mount_try(struct mount *mount, const struct file_system *fs,
     }
     if (status != 0) {
         inodes_drop(mount);
+        dirty_stop(mount);
         mount->ops->unmount(mount);
     }
     return status;
@@ -154,6 +155,7 @@ static struct mount *mount_new(void)
     mount->cached_max = cached < CACHED_MAX ? (unsigned)cached : CACHED_MAX;
     mount->cpu = cpu_self()->id;
     rwlock_init(&mount->rename_lock);
+    dirty_init(mount);
     if (inodes_init(mount) != 0)
         goto fail_inodes;
     if (dentries_init(mount) != 0)
@@ -283,6 +285,7 @@ int vfs_unmount(const char *path)
     mount_hide(cpu_self()->mounts, mount);
     inode_put(mount->root);
     inodes_drop(mount);
+    dirty_stop(mount);
     mount->ops->unmount(mount);
     if (mount->open.dev != NULL)
         block_close(&mount->open);
@@ -321,7 +324,9 @@ int vfs_remount(struct mount *mount, bool read_only)
         return -EBUSY;
     mount->is_remounting = true;
     mount->is_read_only |= read_only; /* nothing begins meanwhile */
-    if (mount->ops->remount != NULL)
+    if (read_only && !before && mount->ops->inode_write != NULL)
+        status = dirty_write(mount);
+    if (status == 0 && mount->ops->remount != NULL)
         status = mount->ops->remount(mount, read_only);
     mount->is_read_only = status == 0 ? read_only : before;
     mount->is_remounting = false;
@@ -358,6 +363,7 @@ static void mount_check(const struct mount_table *table,
     }
     inodes_check(mount);
     dentries_check(mount);
+    dirty_check(mount);
     if (!mount->is_complete)
         return;
     assert(covered != NULL || table->root == mount->root);

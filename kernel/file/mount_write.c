@@ -3,14 +3,14 @@
 #include <torc/log.h>
 
 /* Write what an inode is and holds. */
-static int inode_write(struct inode *inode)
+static int write_inode(struct inode *inode)
 {
     const struct fs_ops *ops = inode->mount->ops;
     int status = 0, synced = 0;
 
     if (inode->type == FILE_REGULAR)
         status = mapping_write(&inode->pages, 0, UINT64_MAX);
-    if (ops->sync != NULL)
+    if (ops->sync != NULL && ops->sync_fs == NULL)
         synced = ops->sync(inode, false);
     return status != 0 ? status : synced;
 }
@@ -27,7 +27,7 @@ static int unused_write(struct mount *mount)
         int written;
 
         inode_hold(inode);
-        written = inode_write(inode);
+        written = write_inode(inode);
         inode_put(inode);
         if (status == 0)
             status = written;
@@ -38,12 +38,16 @@ static int unused_write(struct mount *mount)
 static int write_all(struct mount *mount)
 {
     int unused = unused_write(mount);
-    int root = inode_write(mount->root);
+    int dirty = dirty_write(mount);
+    int root = write_inode(mount->root);
+    int synced = mount->ops->sync_fs == NULL ? 0 : mount->ops->sync_fs(mount);
     int flushed = block_flush(&mount->open);
 
-    if (unused != 0)
-        return unused;
-    return root != 0 ? root : flushed;
+    if (unused != 0 || dirty != 0)
+        return unused != 0 ? unused : dirty;
+    if (root != 0 || synced != 0)
+        return root != 0 ? root : synced;
+    return flushed;
 }
 
 static void count_dirty(struct hash_node *node, void *arg)
@@ -71,7 +75,8 @@ bool mount_write(struct mount *mount)
     if (mount->open.dev == NULL)
         return true;
     /* Pages may have been dirty when it became read-only. */
-    if (mount->is_read_only && dirty_count(mount) == 0)
+    if (mount->is_read_only && mount->dirty_count == 0 &&
+        dirty_count(mount) == 0)
         return true;
     inode_hold(mount->root); /* the mount is in use */
     change_begin(mount);
@@ -82,7 +87,8 @@ bool mount_write(struct mount *mount)
         return false;
     dirty = dirty_count(mount);
     if (status == 0)
-        return dirty == 0; /* or somebody has written meanwhile */
+        return dirty == 0 && mount->dirty_count == 0; /* or somebody has
+                                                       * written meanwhile */
     log_error("%s: unmounted with an error (%d): %lu pages are lost",
               mount->open.dev->device.name, status, (unsigned long)dirty);
     return true;

@@ -83,6 +83,17 @@ struct fs_ops {
      */
     int (*inode_read)(struct inode *inode);
 
+    /*
+     * Write the attributes of an inode to where the file system keeps them,
+     * for which it need not reach the device: sync() and sync_fs() see to that.
+     * The VFS calls it some time after inode_dirty(), at sync, and before the
+     * inode leaves the memory; with or without its lock, but never twice at a
+     * time. Between two waits the attributes agree with each other. Returns 0,
+     * -EIO, -EUCLEAN, -ENOMEM: it is tried again. NULL: there is no other
+     * place.
+     */
+    int (*inode_write)(struct inode *inode);
+
     /* Free the storage of an inode without links, which nobody holds. */
     void (*inode_evict)(struct inode *inode);
 
@@ -156,6 +167,13 @@ struct fs_ops {
      * data_only what its data need. NULL: there is nothing. Returns 0, -EIO. */
     int (*sync)(struct inode *inode, bool data_only);
 
+    /*
+     * Write what of the file system is not in pages or attributes of inodes,
+     * and wait until the device has it for good: all inodes have been written.
+     * NULL: sync() of each inode is all. Returns 0, -EIO, -ENOMEM.
+     */
+    int (*sync_fs)(struct mount *mount);
+
     /* Fill blocks and inodes of *stat. NULL: they are not known. Returns 0,
      * -EIO, -EUCLEAN. */
     int (*statfs)(struct mount *mount, struct file_fs_stat *stat);
@@ -218,6 +236,13 @@ struct mount {
     unsigned used_count; /* inodes that somebody holds */
     unsigned cached_max; /* unused inodes, and dentries, at most */
 
+    /* dirty.c */
+    struct list dirty; /* inodes with attributes to be written, by time */
+    unsigned dirty_count;
+    unsigned writing_count;    /* inodes with is_writing */
+    struct wait_queue written; /* for fewer of them */
+    struct flush_work flush;   /* queued while there are dirty ones */
+
     /* dentry.c */
     struct hash_key name_key; /* constant */
     struct hash_table dentries;
@@ -229,6 +254,12 @@ enum inode_state {
     INODE_LIVE,
     INODE_FAILED, /* inode_read() has failed; out of the table */
     INODE_DYING,  /* it leaves the memory; out of the table after it */
+};
+
+/* What of an inode's attributes is to be written. */
+enum inode_dirty {
+    INODE_TIMES = 1, /* the times: file_data_sync() does without */
+    INODE_REST = 2,  /* everything else, and the times */
 };
 
 struct inode {
@@ -258,6 +289,12 @@ struct inode {
     struct list entries;       /* of a directory: struct dentry in it */
     struct list names;         /* struct dentry that lead to it */
     struct file_locks *locks;  /* lock.c; NULL: there are none */
+
+    /* dirty.c */
+    uint8_t dirty;          /* enum inode_dirty */
+    bool is_writing;        /* fs_ops.inode_write() is under way: it stays */
+    uint64_t dirty_at_ns;   /* since when */
+    struct list dirty_link; /* in mount->dirty */
 };
 
 /* Say which file systems the image has, ended by NULL. At boot. */
@@ -298,6 +335,20 @@ void inode_put(struct inode *inode);
 /* The same under a lock: of an inode that has links, or that somebody else
  * holds, too. Does not wait. */
 void inode_put_quick(struct inode *inode);
+
+/* ---- Attributes that are to be written (dirty.c) ------------------------- */
+
+/*
+ * Attributes have changed (enum inode_dirty): they are written by the flusher,
+ * or earlier if somebody asks. The VFS says so of what it changes, the file
+ * system of links and blocks it changes elsewhere. Nothing happens without
+ * fs_ops.inode_write(). Does not wait.
+ */
+void inode_dirty(struct inode *inode, enum inode_dirty what);
+
+/* Write them now, if any are dirty. Thread; may wait. Returns as
+ * fs_ops.inode_write(). */
+must_check int inode_write(struct inode *inode);
 
 /* ---- Names (walk.c, vfs_lookup.c) ---------------------------------------- */
 

@@ -44,6 +44,7 @@ int vfs_setattr(struct inode *inode, const struct vfs_attr *attr)
     change_begin(inode->mount);
     rwlock_lock(&inode->lock);
     set(inode, attr);
+    inode_dirty(inode, INODE_REST);
     rwlock_unlock(&inode->lock);
     change_end(inode->mount);
     return 0;

@@ -32,6 +32,7 @@ struct file_time vfs_now(void)
 void dir_changed(struct inode *dir)
 {
     dir->mtime = dir->ctime = vfs_now();
+    inode_dirty(dir, INODE_REST); /* its size and links, too */
 }
 
 int check_changeable(const struct inode *dir)
@@ -82,6 +83,7 @@ static int create_locked(struct inode *dir, const struct name *name,
     if (status != 0)
         return status;
     inode_live(*out);
+    inode_dirty(*out, INODE_REST);
     dir_changed(dir);
     dentry_set(dir, name, *out);
     return 0;
@@ -117,6 +119,7 @@ static int link_locked(struct inode *inode, struct inode *dir,
     if (status != 0)
         return status;
     inode->ctime = vfs_now();
+    inode_dirty(inode, INODE_REST);
     dir_changed(dir);
     dentry_set(dir, name, inode);
     return 0;

@@ -209,8 +209,10 @@ static int allocate_locked(struct inode *inode, uint64_t offset, uint64_t len,
     } else {
         status = fill(inode, offset, len);
     }
-    if (status == 0)
+    if (status == 0) {
         inode->mtime = inode->ctime = vfs_now();
+        inode_dirty(inode, INODE_REST);
+    }
     return status;
 }
 

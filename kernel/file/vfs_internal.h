@@ -72,6 +72,22 @@ bool inodes_any_removed(const struct mount *mount);
 
 void inodes_check(const struct mount *mount);
 
+/* ---- Attributes that are to be written (dirty.c) ------------------------- */
+
+void dirty_init(struct mount *mount);
+
+/* Write pages and attributes of all inodes that have dirty attributes, also of
+ * those that are held. Thread; may wait. Returns 0, or the first error: what
+ * could not be written is tried again later. */
+must_check int dirty_write(struct mount *mount);
+
+/* An inode leaves the memory, or its mount goes: wait for what is under way;
+ * what is dirty is lost. */
+void dirty_forget(struct inode *inode);
+void dirty_stop(struct mount *mount);
+
+void dirty_check(const struct mount *mount);
+
 /* ---- Names --------------------------------------------------------------- */
 
 /* What leads from a directory to its parent. */

@@ -81,6 +81,7 @@ static int remove_child(struct inode *dir, const struct name *name,
         status = dir->mount->ops->unlink(dir, name, child);
     if (status == 0) {
         child->ctime = vfs_now();
+        inode_dirty(child, INODE_REST);
         dir_changed(dir);
         dentry_set(dir, name, NULL);
         if (child->type == FILE_DIRECTORY)

@@ -224,8 +224,11 @@ static void forget_parent(struct inode *inode)
 static void renamed(const struct rename *rename)
 {
     rename->inode1->ctime = vfs_now();
-    if (rename->inode2 != NULL)
+    inode_dirty(rename->inode1, INODE_REST);
+    if (rename->inode2 != NULL) {
         rename->inode2->ctime = rename->inode1->ctime;
+        inode_dirty(rename->inode2, INODE_REST);
+    }
     dir_changed(rename->dir1);
     dir_changed(rename->dir2);
     dentry_set(rename->dir1, rename->name1,

@@ -12,6 +12,8 @@ int vfs_sync(struct inode *inode, bool data_only, uint32_t *seen)
         if (told != 0)
             status = told;
     }
+    if (status == 0 && (!data_only || (inode->dirty & INODE_REST) != 0))
+        status = inode_write(inode);
     if (status == 0 && ops->sync != NULL)
         status = ops->sync(inode, data_only);
     if (inode->mount->open.dev == NULL)

@@ -128,8 +128,10 @@ static int64_t write_locked(struct inode *inode, const struct file_part *parts,
         grow_undo(inode, old); /* without a byte written it has not grown */
     else
         inode->size_bytes = pages->size_bytes;
-    if (put > 0)
+    if (put > 0) {
         inode->mtime = inode->ctime = vfs_now();
+        inode_dirty(inode, inode->size_bytes != old ? INODE_REST : INODE_TIMES);
+    }
     return put;
 }
 
@@ -161,6 +163,7 @@ static int truncate_locked(struct inode *inode, uint64_t size_bytes)
         return status;
     inode->size_bytes = size_bytes;
     inode->mtime = inode->ctime = vfs_now();
+    inode_dirty(inode, INODE_REST);
     if (size_bytes >= old || inode->mount->ops->truncate == NULL)
         return 0;
     return inode->mount->ops->truncate(inode, old);

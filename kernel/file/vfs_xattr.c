@@ -81,6 +81,7 @@ static int set_locked(struct inode *inode, const char *name, const void *value,
     status = ops->xattr_set(inode, name, value, size);
     if (status == 0)
         inode->ctime = vfs_now();
+    inode_dirty(inode, INODE_REST);
     return status;
 }
 
