@@ -21,7 +21,7 @@ SRCS-posix-k :=
 SRCS-posix-h :=
 SRCS-posix-real :=
 SRCS-posix-sim :=
-include kernel/module.mk drivers/module.mk fs/ext2/module.mk fs/memfs/module.mk net/module.mk
+include kernel/module.mk drivers/module.mk fs/ext2/module.mk fs/memfs/module.mk fs/fat/module.mk net/module.mk
 include hal/baremetal/module.mk hal/posix/module.mk
 
 APPS := $(patsubst apps/%/main.c,%,$(wildcard apps/*/main.c))

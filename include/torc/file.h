@@ -348,6 +348,21 @@ struct memfs_limits {
 must_check int file_mount_memory(const char *path,
                                  const struct memfs_limits *limits);
 
+/* ---- FAT ----------------------------------------------------------------- */
+
+/* What the files of a FAT volume, which has neither owners nor modes, are said
+ * to be. */
+struct fat_options {
+    uint32_t uid;
+    uint32_t gid;
+    uint16_t umask; /* bits that modes do not have; by default 022 */
+};
+
+/* As file_mount(), with options. fat_file_system is one of the application's.
+ */
+must_check int file_mount_fat(struct device *device, const char *path,
+                              const struct fat_options *options);
+
 /* ---- Not for the caller -------------------------------------------------- */
 
 /* The ways of file_open(): an image without files that it makes is without the

@@ -8,6 +8,9 @@ struct file_system;
 extern const struct file_system ext2_file_system;
 extern const struct file_system memfs_file_system; /* "memfs": in memory */
 
+/* FAT12, FAT16 and FAT32, with long names. */
+extern const struct file_system fat_file_system; /* "fat" */
+
 /* ext4 too, for reading: it takes the place of ext2_file_system. */
 extern const struct file_system ext4_file_system;
 

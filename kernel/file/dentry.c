@@ -95,6 +95,12 @@ void dentry_set(struct inode *dir, const struct name *name, struct inode *inode)
     struct dentry *dentry = dentry_find(dir, name);
 
     assert(dir->refs > 0);
+    if (inode == NULL && mount->ops->folds_names) {
+        /* It may be made by another name of it. */
+        if (dentry != NULL)
+            dentry_free(dentry);
+        return;
+    }
     if (dentry != NULL) {
         dentry_lead(dentry, inode);
         return;

@@ -29,6 +29,11 @@ static struct inode *inode_find(const struct mount *mount, uint64_t number)
     return node == NULL ? NULL : inode_of(node);
 }
 
+bool inode_is_known(const struct mount *mount, uint64_t number)
+{
+    return inode_find(mount, number) != NULL;
+}
+
 /* An inode that is held, in the table, and LOADING. NULL: no memory. */
 static struct inode *inode_make(struct mount *mount, uint64_t number)
 {

@@ -257,6 +257,17 @@ int vfs_mount(struct block_device *device, const char *path, const char *type)
     return mount_order(&order);
 }
 
+int vfs_mount_with(struct block_device *device, const char *path,
+                   const struct file_system *fs, const void *options)
+{
+    const struct order order = {
+        .device = device, .path = path, .fs = fs, .options = options};
+
+    if (!device_is_mine(&device->device))
+        return -EXDEV;
+    return mount_order(&order);
+}
+
 int vfs_mount_memory(const struct file_system *fs, const char *path,
                      const void *options)
 {

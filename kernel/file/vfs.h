@@ -75,6 +75,9 @@ struct rename {
 struct fs_ops {
     size_t inode_size; /* of the file system's inodes: struct inode is first */
     bool keeps_inodes; /* those with links stay in memory */
+    bool folds_names;  /* several names of a directory lead to one entry: upper
+                        * and lower case. lookup() knows them all. */
+    bool has_no_holes; /* a file that grows is filled with zeros */
 
     /*
      * Read inode `number` from the disk (number and mount are set, the rest is
@@ -319,6 +322,9 @@ must_check int inode_new(struct mount *mount, uint64_t number,
 void inode_discard(struct inode *inode);
 void inode_live(struct inode *inode);
 
+/* Whether there is an inode of that number in memory, whatever its state. */
+bool inode_is_known(const struct mount *mount, uint64_t number);
+
 /* Take it off the unused ones: the first reference. */
 void inode_use(struct inode *inode);
 
@@ -513,6 +519,11 @@ must_check int vfs_xattr_remove(struct inode *inode, const char *name);
  * (NULL) a file system that is in memory. */
 must_check int vfs_mount(struct block_device *device, const char *path,
                          const char *type);
+
+/* Mount this file system, with options of its own; returns as vfs_mount(). */
+must_check int vfs_mount_with(struct block_device *device, const char *path,
+                              const struct file_system *fs,
+                              const void *options);
 
 /* Mount a file system that is in memory; returns as vfs_mount(). */
 must_check int vfs_mount_memory(const struct file_system *fs, const char *path,

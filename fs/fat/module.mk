@@ -1,0 +1,16 @@
+SRCS-kernel += fs/fat/name.c
+SRCS-kernel += fs/fat/short.c
+SRCS-kernel += fs/fat/time.c
+SRCS-kernel += fs/fat/boot.c
+SRCS-kernel += fs/fat/state.c
+SRCS-kernel += fs/fat/view.c
+SRCS-kernel += fs/fat/table.c
+SRCS-kernel += fs/fat/alloc.c
+SRCS-kernel += fs/fat/chain.c
+SRCS-kernel += fs/fat/data.c
+SRCS-kernel += fs/fat/scan.c
+SRCS-kernel += fs/fat/dir.c
+SRCS-kernel += fs/fat/entry.c
+SRCS-kernel += fs/fat/inode.c
+SRCS-kernel += fs/fat/parent.c
+SRCS-kernel += fs/fat/ops.c

@@ -1,0 +1,126 @@
+/* Mounting, and the table of operations for the VFS. */
+#include "fs/fat/fat_internal.h"
+#include <torc/assert.h>
+#include <torc/file_systems.h>
+#include <torc/log.h>
+#include <torc/memory.h>
+
+static void fat_unmount(struct mount *mount)
+{
+    struct fat_fs *fs = mount->fs_data;
+
+    assert(fs->files.count == 0);
+    assert(fs->reserved == 0);
+    mapping_destroy(&fs->device);
+    hash_fini(&fs->files);
+    fat_alloc_fini(fs);
+    mem_free(fs);
+}
+
+static int statfs(struct mount *mount, struct file_fs_stat *stat)
+{
+    struct fat_fs *fs = mount->fs_data;
+    uint32_t count;
+    int status = fat_count_free(fs, &count);
+
+    if (status != 0)
+        return status;
+    stat->block_bytes = UINT32_C(1) << fs->cluster_shift;
+    stat->blocks = fs->cluster_end - FAT_FIRST;
+    stat->blocks_free = count;
+    return 0;
+}
+
+static void check(const struct mount *mount)
+{
+    const struct fat_fs *fs = mount->fs_data;
+
+    fat_boot_check(fs);
+    fat_alloc_check(fs);
+    hash_check(&fs->files);
+    mapping_check(&fs->device);
+}
+
+static const struct fs_ops fat_ops = {
+    .inode_size = sizeof(struct fat_inode),
+    .folds_names = true,
+    .inode_read = fat_inode_read,
+    .inode_drop = fat_inode_drop,
+    .lookup = fat_lookup,
+    .readdir = fat_readdir,
+    .statfs = statfs,
+    .unmount = fat_unmount,
+    .check = check,
+    .inode_check = fat_inode_check,
+};
+
+/* What needs the disk; the rest is set up. */
+static int read_volume(struct fat_fs *fs)
+{
+    int status = fat_boot_read(fs);
+
+    if (status == 0)
+        status = fat_alloc_init(fs);
+    if (status != 0)
+        return status;
+    status = fat_state_read(fs);
+    if (status != 0)
+        fat_alloc_fini(fs);
+    return status;
+}
+
+static int fat_mount(struct mount *mount, const void *options)
+{
+    static const struct fat_options defaults = {.umask = 022};
+    struct fat_fs *fs = mem_alloc_zeroed(sizeof(*fs));
+    int status;
+
+    if (fs == NULL)
+        return -ENOMEM;
+    fs->mount = mount;
+    fs->name = mount->open.dev->device.name;
+    fs->options =
+        *(const struct fat_options *)(options == NULL ? &defaults : options);
+    list_init(&fs->wanted);
+    status = mapping_init_device(&fs->device, &mount->open);
+    if (status != 0)
+        goto fail_device;
+    status = hash_init(&fs->files);
+    if (status != 0)
+        goto fail_files;
+    status = read_volume(fs);
+    if (status != 0)
+        goto fail_volume;
+    mount->ops = &fat_ops;
+    mount->root_number = FAT_ROOT_NUMBER;
+    mount->fs_data = fs;
+    mount->is_read_only = true;
+    mount->is_write_protected = true;
+    log_info("%s: FAT%u \"%s\", %u clusters of %u bytes, read-only", fs->name,
+             (unsigned)fs->bits, fs->label, fs->cluster_end - FAT_FIRST,
+             1U << fs->cluster_shift);
+    return 0;
+
+fail_volume:
+    hash_fini(&fs->files);
+fail_files:
+    mapping_destroy(&fs->device);
+fail_device:
+    mem_free(fs);
+    return status;
+}
+
+int file_mount_fat(struct device *device, const char *path,
+                   const struct fat_options *options)
+{
+    struct block_device *block = block_from_device(device);
+
+    if (block == NULL)
+        return -EINVAL;
+    return vfs_mount_with(block, path, &fat_file_system, options);
+}
+
+const struct file_system fat_file_system = {
+    .type = "fat",
+    .mount = fat_mount,
+};
