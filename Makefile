@@ -66,7 +66,7 @@ ONCE := hal/baremetal/boot/% hal/baremetal/firmware/% kernel/base/% kernel/boot/
 	kernel/cache/reclaim.c kernel/cache/mapping.c kernel/cache/check.c \
 	kernel/file/mount.c kernel/file/mount_write.c kernel/file/hash.c \
 	kernel/file/vfs_lookup.c kernel/file/inode.c \
-	kernel/file/dentry.c kernel/file/file_path.c \
+	kernel/file/dentry.c kernel/file/file_path.c kernel/file/carry.c kernel/file/portal.c \
 	kernel/lib/fmt.c kernel/heap/heap_check.c kernel/memory/mem.c kernel/device/block_parts.c \
 	kernel/thread/thread_control.c hal/baremetal/time/calendar.c hal/baremetal/time/discipline.c \
 	drivers/ide.c drivers/ide_channel.c drivers/ide_command.c drivers/ide_dma.c \

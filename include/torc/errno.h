@@ -38,6 +38,7 @@
 #define ENOTEMPTY     39  /* directory not empty */
 #define ELOOP         40  /* too many symbolic links */
 #define ENODATA       61  /* no such attribute */
+#define EREMOTE       66  /* it is behind another CPU */
 #define EPROTO        71  /* the peer broke the protocol */
 #define EOVERFLOW     75  /* value too large for its type */
 #define EUCLEAN      117  /* the file system structure is damaged */

@@ -1,6 +1,8 @@
 /*
- * Files. A file system is mounted on the CPU its disk is dedicated to, and
- * files are opened, read and closed by threads of that CPU.
+ * Files. A file system is mounted on the CPU its disk is dedicated to, and all
+ * of it belongs to that CPU. Threads of other CPUs reach its files by a
+ * directory that leads there (file_mount_cpu()), and use files that have been
+ * opened anywhere: their calls are carried to that CPU while they wait.
  */
 #ifndef TORC_FILE_H
 #define TORC_FILE_H
@@ -65,6 +67,17 @@ struct file;
  */
 must_check int file_mount(struct device *device, const char *path,
                           const char *type);
+
+/*
+ * Let a directory of this CPU ("/": all paths) lead to all files of another CPU
+ * as it sees them; what is mounted there may come and go. Calls that meet it on
+ * the way are carried there: they also return -ENOMEM, for that CPU, and -EXDEV
+ * where it leads on to a third one. There ".." of the other root is that root.
+ * A file system is mounted and unmounted by threads of its own CPU only:
+ * -EXDEV. Ended by file_unmount(). Returns 0, -EINVAL (no such CPU, or this
+ * one), or as file_mount().
+ */
+must_check int file_mount_cpu(unsigned cpu, const char *path);
 
 /* Unmount, after what is in memory is on the device; what cannot be written is
  * lost, and logged. Returns 0, -EINVAL (nothing mounted there), -EBUSY (in use,

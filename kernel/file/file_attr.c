@@ -1,17 +1,27 @@
 /* Calls of <torc/file.h> that set attributes. */
-#include "kernel/file/file_internal.h"
+#include "kernel/file/carry.h"
 #include <torc/time.h>
+
+static int64_t run_set(struct carried *call);
 
 static int set(const char *path, bool follow, const struct vfs_attr *attr)
 {
     struct inode *inode;
     int status = vfs_walk(path, follow, &inode);
 
+    if (status == -EREMOTE)
+        return (int)carry_path(&(struct carried){
+            .run = run_set, .path = path, .follow = follow, .in = attr});
     if (status != 0)
         return status;
     status = vfs_setattr(inode, attr);
     inode_put(inode);
     return status;
+}
+
+static int64_t run_set(struct carried *call)
+{
+    return set(call->path, call->follow, call->in);
 }
 
 int file_chmod(const char *path, bool follow, uint32_t mode)

@@ -1,5 +1,5 @@
 /* file_open() of a file that may have to be made, or is to be made empty. */
-#include "kernel/file/file_internal.h"
+#include "kernel/file/carry.h"
 #include <torc/memory.h>
 
 /* What has that name was found: is it to be opened? */
@@ -109,6 +109,11 @@ static int open_inode(const char *path, unsigned flags, uint32_t mode,
     return status;
 }
 
+static int64_t run_open_changing(struct carried *call)
+{
+    return file_open_changing(call->path, call->flags, call->mode, call->out);
+}
+
 int file_open_changing(const char *path, unsigned flags, uint32_t mode,
                        struct file **out)
 {
@@ -124,7 +129,13 @@ int file_open_changing(const char *path, unsigned flags, uint32_t mode,
     status = open_inode(path, flags, mode, &inode);
     if (status != 0) {
         mem_free(file);
-        return status;
+        return status == -EREMOTE
+                   ? (int)carry_path(&(struct carried){.run = run_open_changing,
+                                                       .path = path,
+                                                       .flags = flags,
+                                                       .mode = mode,
+                                                       .out = out})
+                   : status;
     }
     file_fill(file, inode, flags);
     *out = file;

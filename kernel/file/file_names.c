@@ -1,5 +1,5 @@
 /* Calls of <torc/file.h> that make and remove names. */
-#include "kernel/file/file_internal.h"
+#include "kernel/file/carry.h"
 #include <torc/string.h>
 
 /* What a call returns for a path that ends with "/", "." or "..". */
@@ -45,6 +45,8 @@ static int refuse_slash(struct walk *walk, const struct last *last)
     return -EEXIST;
 }
 
+static int64_t run_make(struct carried *call);
+
 static int make(const char *path, const struct new_inode *what)
 {
     struct inode *inode;
@@ -52,6 +54,9 @@ static int make(const char *path, const struct new_inode *what)
     struct last last;
     int status = begin(&walk, path, &last, &exists);
 
+    if (status == -EREMOTE)
+        return (int)carry_path(
+            &(struct carried){.run = run_make, .path = path, .in = what});
     if (status != 0)
         return status;
     if (last.slash && what->type != FILE_DIRECTORY) {
@@ -63,6 +68,11 @@ static int make(const char *path, const struct new_inode *what)
     }
     walk_end(&walk);
     return status;
+}
+
+static int64_t run_make(struct carried *call)
+{
+    return make(call->path, call->in);
 }
 
 int file_mkdir(const char *path, uint32_t mode)
@@ -102,6 +112,11 @@ int file_symlink(const char *target, const char *path)
     return make(path, &what);
 }
 
+static int64_t run_link(struct carried *call)
+{
+    return file_link(call->path, call->path2);
+}
+
 int file_link(const char *old, const char *path)
 {
     struct inode *inode;
@@ -109,9 +124,14 @@ int file_link(const char *old, const char *path)
     struct last last;
     int status = vfs_walk(old, false, &inode);
 
+    if (status == -EREMOTE)
+        return (int)carry_path(
+            &(struct carried){.run = run_link, .path = old, .path2 = path});
     if (status != 0)
         return status;
     status = begin(&walk, path, &last, &exists);
+    if (status == -EREMOTE)
+        status = -EXDEV;
     if (status == 0) {
         if (last.slash)
             status = refuse_slash(&walk, &last);
@@ -123,6 +143,11 @@ int file_link(const char *old, const char *path)
     return status;
 }
 
+static int64_t run_unlink(struct carried *call)
+{
+    return file_unlink(call->path);
+}
+
 int file_unlink(const char *path)
 {
     static const struct no_name no_name = {-EISDIR, -EISDIR, -EISDIR};
@@ -131,6 +156,9 @@ int file_unlink(const char *path)
     struct last last;
     int status = begin(&walk, path, &last, &no_name);
 
+    if (status == -EREMOTE)
+        return (int)carry_path(
+            &(struct carried){.run = run_unlink, .path = path});
     if (status != 0)
         return status;
     if (last.slash) { /* it asks for a directory, which is not for us */
@@ -146,6 +174,11 @@ int file_unlink(const char *path)
     return status;
 }
 
+static int64_t run_rmdir(struct carried *call)
+{
+    return file_rmdir(call->path);
+}
+
 int file_rmdir(const char *path)
 {
     static const struct no_name no_name = {-EBUSY, -EINVAL, -ENOTEMPTY};
@@ -153,6 +186,9 @@ int file_rmdir(const char *path)
     struct last last;
     int status = begin(&walk, path, &last, &no_name);
 
+    if (status == -EREMOTE)
+        return (int)carry_path(
+            &(struct carried){.run = run_rmdir, .path = path});
     if (status != 0)
         return status;
     status = vfs_rmdir(walk.at, &last.name);
@@ -193,6 +229,11 @@ static int check_slashes(struct two_paths *paths, bool exchange)
     return status;
 }
 
+static int64_t run_rename(struct carried *call)
+{
+    return file_rename(call->path, call->path2, call->flags);
+}
+
 int file_rename(const char *old, const char *path, unsigned flags)
 {
     const struct no_name *no_name2 =
@@ -201,9 +242,14 @@ int file_rename(const char *old, const char *path, unsigned flags)
     struct two_paths paths;
     int status = begin(&paths.walk1, old, &paths.last1, &busy);
 
+    if (status == -EREMOTE)
+        return (int)carry_path(&(struct carried){
+            .run = run_rename, .path = old, .path2 = path, .flags = flags});
     if (status != 0)
         return status;
     status = begin(&paths.walk2, path, &paths.last2, no_name2);
+    if (status == -EREMOTE)
+        status = -EXDEV;
     if (status == 0) {
         status = check_slashes(&paths, exchange);
         if (status == 0)

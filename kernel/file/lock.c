@@ -3,10 +3,11 @@
  * is one, or somebody waits for one. Their owner is an open file; what one
  * owner has does not overlap.
  */
-#include "kernel/file/file_internal.h"
+#include "kernel/file/carry.h"
 #include "kernel/thread/thread.h"
 #include <torc/assert.h>
 #include <torc/memory.h>
+#include <torc/time.h>
 
 struct range_lock {
     struct list link; /* in locks->held */
@@ -179,13 +180,46 @@ static int lock_range(struct file *file, enum file_lock_type type,
     return status;
 }
 
+static int64_t run_lock(struct carried *call)
+{
+    return file_lock(call->file, (enum file_lock_type)call->flags, call->offset,
+                     call->size, call->number);
+}
+
+/*
+ * On the CPU of the file it waits for a short time only, again and again: the
+ * threads there that carry out calls of others must not all wait for a lock,
+ * and the caller may be killed meanwhile.
+ */
+static int lock_away(struct file *file, enum file_lock_type type,
+                     uint64_t offset, uint64_t len, uint64_t deadline_ns)
+{
+    int status;
+
+    do {
+        uint64_t until_ns = time_ns() + 20 * NS_PER_MS;
+
+        if (until_ns > deadline_ns)
+            until_ns = deadline_ns;
+        status = (int)carry_file(&(struct carried){.run = run_lock,
+                                                   .file = file,
+                                                   .flags = type,
+                                                   .offset = offset,
+                                                   .size = len,
+                                                   .number = until_ns});
+        if ((thread_current()->requests & REQUEST_KILL) != 0)
+            thread_requests_handle();
+    } while (status == -ETIMEDOUT && time_ns() < deadline_ns);
+    return status;
+}
+
 int file_lock(struct file *file, enum file_lock_type type, uint64_t offset,
               uint64_t len, uint64_t deadline_ns)
 {
     int status;
 
     if (!file_is_mine(file))
-        return -EXDEV;
+        return lock_away(file, type, offset, len, deadline_ns);
     if (len > 0 && offset > UINT64_MAX - (len - 1))
         return -EINVAL;
     status =

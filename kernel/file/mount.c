@@ -1,5 +1,6 @@
 /* The mount table of a CPU. */
 #include "kernel/cache/mapping.h"
+#include "kernel/file/carry.h"
 #include "kernel/file/vfs_internal.h"
 #include "kernel/heap/heap.h"
 #include <torc/assert.h>
@@ -44,7 +45,7 @@ void vfs_init(const struct file_system *const *file_systems)
     page_cache_boot(); /* is asked before */
 }
 
-static struct mount_table *table_of(struct cpu *cpu)
+struct mount_table *mount_table_of(struct cpu *cpu)
 {
     struct mount_table *table = cpu->mounts;
 
@@ -54,6 +55,7 @@ static struct mount_table *table_of(struct cpu *cpu)
             return NULL;
         list_init(&table->mounts);
         table->root = NULL;
+        serving_init(&table->serving);
         cpu->mounts = table;
     }
     return table;
@@ -128,7 +130,7 @@ static int cover(const struct mount_table *table, const char *path,
     *covered = NULL;
     if (str_equal(path, "/"))
         return mount_on(table, NULL) == NULL ? 0 : -EBUSY;
-    status = vfs_walk(path, true, covered);
+    status = walk_here(path, covered);
     if (status != 0)
         return status;
     if ((*covered)->type != FILE_DIRECTORY)
@@ -236,7 +238,7 @@ fail_open:
 
 static int mount_order(const struct order *order)
 {
-    struct mount_table *table = table_of(cpu_self());
+    struct mount_table *table = mount_table_of(cpu_self());
     struct mount *mount = table == NULL ? NULL : mount_new();
     int status;
 
@@ -282,7 +284,7 @@ int vfs_unmount(const char *path)
     struct inode *root;
     struct mount *mount;
     bool is_root;
-    int status = vfs_walk(path, true, &root);
+    int status = walk_here(path, &root);
 
     if (status != 0)
         return status;
@@ -392,6 +394,7 @@ void vfs_check(void)
 
     if (table == NULL)
         return;
+    serving_check(&table->serving);
     list_for_each (node, &table->mounts)
         mount_check(table, mount_of(node));
 }

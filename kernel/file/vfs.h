@@ -226,6 +226,8 @@ struct mount {
     bool is_read_only;
     bool is_write_protected;   /* it cannot be anything but read-only */
     unsigned cpu;              /* constant */
+    bool is_portal;            /* its files are another CPU's (portal.c) */
+    unsigned portal_cpu;       /* of a portal: that CPU */
     unsigned writers;          /* files open for writing */
     unsigned changes;          /* calls under way that change something */
     bool is_remounting;        /* vfs_remount() is under way */
@@ -361,8 +363,8 @@ must_check int inode_write(struct inode *inode);
 /*
  * Walk a path to an inode, held for the caller. With `follow` false a symbolic
  * link at the end is itself the result. Thread; may wait.
- * Returns 0, -EINVAL (not absolute), -ENOENT, -ENOTDIR, -ELOOP, -ENAMETOOLONG,
- * -EIO, -EUCLEAN, -ENOMEM.
+ * Returns 0, -ENOENT, -ENOTDIR, -ELOOP, -ENAMETOOLONG, -EIO, -EUCLEAN, -ENOMEM;
+ * -EREMOTE: it leads to another CPU (portal.c).
  */
 must_check int vfs_walk(const char *path, bool follow, struct inode **out);
 

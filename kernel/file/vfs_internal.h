@@ -13,10 +13,22 @@
  * so that a second one cannot take the same place; walks see it when it is
  * complete.
  */
+/* Calls of other CPUs (carry.h), for a CPU that they may be about. */
+struct serving {
+    struct queue calls;     /* struct carried that wait, oldest first */
+    struct wait_queue idle; /* threads without a call */
+    unsigned threads;
+    unsigned idle_count;
+};
+
 struct mount_table {
     struct list mounts; /* struct mount, oldest first */
     struct inode *root; /* of the mount at "/" when it is complete, or NULL */
+    struct serving serving; /* calls of other CPUs */
 };
+
+/* The table of this CPU, made if there is none. NULL: no memory. */
+struct mount_table *mount_table_of(struct cpu *cpu);
 
 /*
  * A call that changes something begins, and has ended. In between the mount
@@ -172,11 +184,15 @@ struct last {
 };
 
 /* Where the calling thread's paths without a slash in front begin; NULL: there
- * is no root (cwd.c). */
+ * is no root, or it is on another CPU (cwd.c). */
 struct inode *walk_start(void);
 
-/* Begin at the root, or where the thread is. Returns 0, -ENOENT. After 0 the
- * walk is ended with walk_end(). */
+/* What a walk says that cannot begin: -ENOENT, or -EREMOTE: paths of the thread
+ * begin on another CPU. */
+int walk_nowhere(const char *path);
+
+/* Begin at the root, or where the thread is. Returns 0, -ENOENT, -EREMOTE.
+ * After 0 the walk is ended with walk_end(). */
 must_check int walk_begin(struct walk *walk, const char *path);
 void walk_end(struct walk *walk);
 
@@ -190,6 +206,23 @@ must_check int walk_parent(struct walk *walk, struct last *last);
 /* Follow a link that the last component leads to: held by the caller. The rest
  * of the path is then what it says. Returns as walk_all(). */
 must_check int walk_link(struct walk *walk, struct inode *link);
+
+/* As vfs_walk(), but a portal itself can be the result; what is behind it is
+ * -EXDEV. */
+must_check int walk_here(const char *path, struct inode **out);
+
+/* Where a path leaves this CPU (portal.c). */
+struct portal_path {
+    struct walk walk;    /* to the portal */
+    unsigned cpu;        /* where it goes on */
+    const char *path;    /* there */
+    struct inode *start; /* there, if the path is relative; NULL: the root */
+};
+
+/* Find out, after a walk has returned -EREMOTE. Returns 0, then portal_end() is
+ * called, or as vfs_walk(). */
+must_check int portal_find(const char *path, struct portal_path *away);
+void portal_end(struct portal_path *away);
 
 /* Hold what the walk has reached. */
 static inline void walk_hold(struct walk *walk)

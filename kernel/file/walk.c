@@ -23,7 +23,7 @@ int walk_begin(struct walk *walk, const char *path)
     walk->limit = path + FILE_PATH_MAX;
     walk->text = NULL;
     if (walk->at == NULL || path[0] == '\0')
-        return -ENOENT;
+        return walk_nowhere(path);
     return 0;
 }
 
@@ -153,6 +153,8 @@ static int step_slowly(struct walk *walk, const struct name *name, bool follow)
     struct inode *child;
     int status = find_slowly(walk, name, &child);
 
+    if (status == -EREMOTE)
+        walk->rest = name->text; /* the other CPU looks for it */
     if (status != 0)
         return status;
     if (is_followed(walk, child, follow)) {
@@ -239,6 +241,8 @@ int walk_parent(struct walk *walk, struct last *last)
 
         if (status != 0)
             return status;
+        if (walk->at->mount->is_portal)
+            return -EREMOTE;
         if (last->name.len == 0 || is_end(behind)) {
             last->slash = *behind == '/';
             walk->rest = behind;
@@ -251,6 +255,28 @@ int walk_parent(struct walk *walk, struct last *last)
     }
 }
 
+/* Whether what has been reached is a portal. */
+static bool is_portal(const struct inode *inode)
+{
+    return unlikely(inode->type == FILE_DIRECTORY) && inode->mount->is_portal;
+}
+
+int walk_here(const char *path, struct inode **out)
+{
+    struct walk walk;
+    int status = walk_begin(&walk, path);
+
+    if (status == 0) {
+        status = walk_all(&walk, true);
+        if (status == 0) {
+            inode_hold(walk.at);
+            *out = walk.at;
+        }
+        walk_end(&walk);
+    }
+    return status == -EREMOTE ? -EXDEV : status;
+}
+
 int vfs_walk(const char *path, bool follow, struct inode **out)
 {
     struct walk walk;
@@ -259,6 +285,8 @@ int vfs_walk(const char *path, bool follow, struct inode **out)
     if (status != 0)
         return status;
     status = walk_all(&walk, follow);
+    if (status == 0 && is_portal(walk.at))
+        status = -EREMOTE;
     if (status == 0) {
         inode_hold(walk.at);
         *out = walk.at;

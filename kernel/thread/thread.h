@@ -46,6 +46,8 @@ struct thread {
      * lives, which stays there as long as it has one. */
     void *directory;
     void (*directory_drop)(void *directory);
+    void *directory_away; /* they begin behind a portal, which `directory` is:
+                           * the inode of the other CPU, held; or NULL */
     int exit_value;
     struct exchange_item item; /* while it travels */
     struct list guest;         /* on cpu->guests, away from home */

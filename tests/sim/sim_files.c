@@ -1,9 +1,10 @@
 /*
  * Files: on each CPU several threads in the same directories of a file system
- * in memory that takes its time, before and after each operation. No name comes
- * or goes but by a call that says so, a directory has either readers or one
- * that changes it, what is written is what is read, and in the end nothing is
- * held.
+ * in memory that takes its time, before and after each operation; with two CPUs
+ * also in those of the other one, by a directory that leads there. No name
+ * comes or goes but by a call that says so, a directory has either readers or
+ * one that changes it, what is written is what is read, and in the end nothing
+ * is held.
  */
 #include "hal/posix/sim/sim.h"
 #include "kernel/file/vfs_internal.h"
@@ -33,6 +34,7 @@ static unsigned draw(unsigned n)
 
 /* Each CPU has one of its own. */
 static struct world {
+    struct mount *mount;
     const struct fs_ops *quick;
     struct fs_ops slow;
     unsigned readers[INODES]; /* in a directory, by the number of its inode */
@@ -150,15 +152,22 @@ static struct mount *mount_slow(void)
     in->slow.inode_evict = slow_evict;
     mount->ops = &in->slow;
     mount->cached_max = 4;
+    in->mount = mount;
     return mount;
 }
 
 /* ---- What threads do ----------------------------------------------------- */
 
-static void pick(char path[8])
+enum { PATH = 16 };
+
+static void pick(char path[PATH], bool away)
 {
     unsigned depth = 1 + draw(3);
 
+    if (away) {
+        memcpy(path, "/far", 4);
+        path += 4;
+    }
     for (unsigned i = 0; i < depth; i++) {
         path[2 * i] = '/';
         path[2 * i + 1] = (char)('a' + (char)draw(NAMES));
@@ -191,11 +200,13 @@ static int make_and_use(const char *path)
 
 static void step(void)
 {
-    char a[8], b[8];
+    bool away = cpu_count() > 1 && draw(3) == 0;
+    struct world *in = &worlds[away ? 1 - cpu_id() : cpu_id()];
+    char a[PATH], b[PATH];
     int change = 0, status;
 
-    pick(a);
-    pick(b);
+    pick(a, away);
+    pick(b, away);
     switch (draw(7)) {
     case 0:
     case 1:
@@ -222,7 +233,7 @@ static void step(void)
         break;
     }
     if (status == 0)
-        world()->names += change;
+        in->names += change;
     vfs_check();
 }
 
@@ -260,29 +271,47 @@ static int clear(char *path, size_t len)
     return count;
 }
 
+/* What each CPU does; then the next, when all have done it. */
+
+static int begin(void *arg)
+{
+    (void)arg;
+    if (mount_slow() == NULL)
+        return 1;
+    return cpu_count() > 1 && (file_mkdir("/far", 0755) != 0 ||
+                               file_mount_cpu(1 - cpu_id(), "/far") != 0);
+}
+
 static int crowd(void *arg)
 {
-    char path[64] = "";
     thread_id ids[THREADS];
-    struct mount *mount = mount_slow();
 
     (void)arg;
-    if (mount == NULL)
-        return 1;
     for (unsigned i = 0; i < THREADS; i++) {
         if (thread_create(NULL, work, NULL, &ids[i]) != 0)
             return 1;
     }
     for (unsigned i = 0; i < THREADS; i++)
         expect(thread_join(ids[i], NULL) == 0, "a thread is lost");
-    expect(mount->used_count == 1, "an inode is still held");
-    expect(clear(path, 0) == world()->names, "a name came or went by itself");
-    mount->ops = world()->quick;
+    return 0;
+}
+
+static int end(void *arg)
+{
+    char path[64] = "";
+    struct world *in = world();
+
+    (void)arg;
+    if (cpu_count() > 1)
+        expect(file_unmount("/far") == 0, "the way to the other CPU stays");
+    expect(in->mount->used_count == 1, "an inode is still held");
+    expect(clear(path, 0) == in->names, "a name came or went by itself");
+    in->mount->ops = in->quick;
     expect(file_unmount("/") == 0, "it cannot be unmounted");
     return 0;
 }
 
-static int files(void)
+static int on_all(int (*fn)(void *))
 {
     thread_id ids[CPUS];
     unsigned count = cpu_count();
@@ -291,13 +320,20 @@ static int files(void)
     for (unsigned i = 0; i < count; i++) {
         const struct thread_attr there = {.place = THREAD_ON_CPU, .cpu = i};
 
-        if (thread_create(&there, crowd, NULL, &ids[i]) != 0)
+        if (thread_create(&there, fn, NULL, &ids[i]) != 0)
             return 1;
     }
     for (unsigned i = 0; i < count; i++) {
         if (thread_join(ids[i], &value) != 0 || value != 0)
             return 1;
     }
+    return 0;
+}
+
+static int files(void)
+{
+    if (on_all(begin) != 0 || on_all(crowd) != 0 || on_all(end) != 0)
+        return 1;
     return broken;
 }
 

@@ -9,7 +9,6 @@
 #include "tests/fakes/machine.h"
 #include <stdio.h>
 #include <string.h>
-#include <torc/message.h>
 #include <torc/thread.h>
 
 enum { RW = FILE_READ | FILE_WRITE };
@@ -36,59 +35,6 @@ static struct mount *root_mount(void)
 }
 
 /* ---- Another CPU --------------------------------------------------------- */
-
-static struct file *foreign;
-
-static int use_foreign(void *arg)
-{
-    struct file_part part = {arg, 1};
-    struct dir_entry entry;
-    struct file_stat stat;
-    struct slice slice;
-    unsigned count = 1;
-    char byte = 0;
-    int64_t got[] = {
-        file_read(foreign, &byte, 1),
-        file_read_at(foreign, &byte, 1, 0),
-        file_read_parts(foreign, &part, 1),
-        file_write(foreign, &byte, 1),
-        file_write_at(foreign, &byte, 1, 0),
-        file_write_parts(foreign, &part, 1),
-        file_lend(foreign, 0, 1, &slice, &count),
-        file_truncate(foreign, 0),
-        file_allocate(foreign, 0, 1, 0),
-        file_seek(foreign, 0, FILE_SEEK_SET),
-        file_lock(foreign, FILE_LOCK_SHARED, 0, 0, 0),
-        file_fstat(foreign, &stat),
-        file_sync(foreign),
-        file_data_sync(foreign),
-        dir_read(foreign, &entry),
-    };
-
-    for (size_t i = 0; i < COUNT_OF(got); i++) {
-        if (got[i] != -EXDEV)
-            return 1 + (int)i;
-    }
-    /* Nothing is mounted here. */
-    if (file_getcwd(&byte, 1) != -ENOENT || file_chdir("/") != -ENOENT)
-        return 50;
-    return file_open("f", FILE_READ | FILE_CREATE, 0, &foreign) == -ENOENT ? 0
-                                                                           : 51;
-}
-
-static int two_cpus(void *arg)
-{
-    int status;
-
-    (void)arg;
-    if (file_mount_memory("/", NULL) != 0)
-        return 100;
-    if (file_open("/f", RW | FILE_CREATE, 0, &foreign) != 0)
-        return 101;
-    status = remote_call(1, use_foreign, &status);
-    file_close(foreign);
-    return status != 0 ? status : -file_unmount("/");
-}
 
 /* It waits in a look-up while it is told to move. */
 static int enter_and_go(void *arg)
@@ -143,12 +89,6 @@ static void test_who_is_in_a_directory_does_not_move(void **state)
 {
     (void)state;
     assert_int_equal(machine_run(2, 16 << 20, move_and_enter, NULL), 0);
-}
-
-static void test_files_of_another_cpu(void **state)
-{
-    (void)state;
-    assert_int_equal(machine_run(2, 16 << 20, two_cpus, NULL), 0);
 }
 
 /* ---- What is not there, or cannot be ------------------------------------- */
@@ -355,7 +295,6 @@ int main(void)
 {
 #define ATTACHED(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_files_of_another_cpu),
         cmocka_unit_test(test_who_is_in_a_directory_does_not_move),
         cmocka_unit_test(test_memory_runs_short_without_mounts),
         ATTACHED(test_paths_that_lead_nowhere),
