@@ -246,6 +246,7 @@ $(BUILD)/metal/profile_app.elf: $(BUILD)/metal/contract/profile_app.o \
 
 include tests/wmm/rules.mk
 include tests/qtest/rules.mk
+include tools/fuse/rules.mk
 
 # ---- Targets --------------------------------------------------------------------
 
@@ -308,7 +309,8 @@ unit: $(UNIT:%=$(BUILD)/asan/unit/%) | need-test ## unit tests on the host, ASan
 
 integration: metal host $(BUILD)/metal/hal_contract.elf \
 		$(BUILD)/metal/big_image.elf $(BUILD)/metal/profile_app.elf \
-		$(BUILD)/host/hal_contract | need-test ## boot the images, fetch files; MATRIX=1: on 240 machines and over every disk and card
+		$(BUILD)/host/hal_contract $(BUILD)/host/torc-fuse \
+		$(BUILD)/asan/torc-fuse | need-test ## boot the images, fetch files; MATRIX=1: on 240 machines and over every disk and card
 	$(Q)BUILD=$(BUILD) $(if $(MATRIX),tests/integration/matrices.sh $(MATRIX),tests/integration/run.sh $(TESTS))
 
 SEEDS ?= 1000
@@ -378,6 +380,7 @@ all-tests: metal host $(UNIT:%=$(BUILD)/asan/unit/%) coverage-programs \
 		$(BUILD)/metal/hal_contract.elf $(BUILD)/host/hal_contract \
 		$(BUILD)/metal/profile_app.elf $(BUILD)/metal/big_image.elf \
 		$(SIMS:%=$(BUILD)/sim/%) $(BUILD)/tsan/stress $(BUILD)/wmm/wmm \
+		$(BUILD)/host/torc-fuse $(BUILD)/asan/torc-fuse \
 		$(QTESTS:%=$(BUILD)/asan/qtest/%) fuzz-programs
 
 $(BUILD)/fuzz/fuzz_%: $(BUILD)/fuzz/tests/fuzz/fuzz_%.o \
@@ -393,7 +396,7 @@ clean: ## remove everything made
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z_-]+:.*## /{printf "  %-14s %s\n",$$1,$$2}' Makefile tests/qtest/rules.mk \
-		tests/bench/rules.mk tools/profile/rules.mk
+		tests/bench/rules.mk tools/profile/rules.mk tools/fuse/rules.mk
 
 .PHONY: metal host deps run run-installed run-host image test need-build need-test \
 	unit integration sim-check planted stress check coverage mutants wmm fuzz fuzz-all fuzz-programs all-tests coverage-programs format clean help

@@ -9,8 +9,8 @@
 #   others.
 # - Includes are written from the root ("kernel/device/block.h"), public ones as
 #   <torc/...>. A header named *_internal.h belongs to its room. The only other headers
-#   are the compiler's, except in the host half of hal/posix.
-roots="hal kernel drivers fs net apps include"
+#   are the compiler's, except in the host halves of hal/posix and of tools.
+roots="hal kernel drivers fs net apps include tools/fuse"
 
 includes() { # who may not include what he includes
     find $roots -name '*.[chS]' | sort | xargs awk '
@@ -48,7 +48,7 @@ includes() { # who may not include what he includes
         split($0, q, /[<>]/)
         if (q[2] ~ /^torc\//) next
         if (q[2] ~ /^std(arg|atomic|bool|def|int|align|noreturn)\.h$/) next
-        if (FILENAME ~ /^hal\/posix\/host\//) next
+        if (FILENAME ~ /^(hal\/posix|tools\/fuse)\/host\//) next
         if (FILENAME ~ /^hal\/posix\/.*\/sanitize\.h$/ && q[2] ~ /^sanitizer\//) next
         fail("not a header of the compiler: " q[2])
     }
@@ -88,7 +88,7 @@ self_test() {
     local copy before from to file line found=0 planted=0
     copy=$(mktemp -d)
     trap 'rm -rf "$copy"' EXIT
-    cp -r $roots layers.txt "$copy" || return 1
+    cp -r --parents $roots layers.txt "$copy" || return 1
     cd "$copy" || return 1
     plant() { # FILE LINE WHAT-IS-SAID
         echo "$2" >>"$1"

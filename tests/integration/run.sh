@@ -1440,6 +1440,10 @@ test_bad_tools() {
     expect fail "is in use" tools/run.sh "$port" true
 }
 
+# ---- Of other files ---------------------------------------------------------------------
+
+. tests/integration/fuse.sh
+
 # ---- Running them --------------------------------------------------------------------------
 
 all_tests() {

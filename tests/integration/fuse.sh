@@ -1,0 +1,169 @@
+# Tests of torc-fuse, for run.sh: the file system as Linux has it. With AddressSanitizer,
+# but where it says otherwise.
+
+# Where this test mounts; ended with the test.
+fuse_begin() {
+    [ -c /dev/fuse ] && [ -w /dev/fuse ] || skip "there is no /dev/fuse here"
+    [ "$(id -u)" -eq 0 ] || skip "only root may look at everything"
+    place=$(mktemp -d "/tmp/torc_fuse.XXXXXX")
+    chmod 755 "$place"
+    trap 'fuse_end' EXIT
+}
+fuse_end() {
+    [ -z "$fuse" ] || kill "$fuse" 2>/dev/null
+    umount -l "$place" 2>/dev/null
+    rmdir "$place"
+}
+
+# fuse_start ARGUMENT...: mount at $place, and wait until it is.
+fuse_start() {
+    local end=$((SECONDS + 120))
+    timeout 500 "$build/asan/torc-fuse" -f "$@" "$place" >"$work/$TEST_NAME.fuse" 2>&1 </dev/null &
+    fuse=$!
+    until mountpoint -q "$place"; do
+        kill -0 "$fuse" 2>/dev/null && [ $SECONDS -lt $end ] || {
+            cat "$work/$TEST_NAME.fuse"
+            die "torc-fuse has not mounted"
+        }
+        sleep 0.05
+    done
+}
+
+# It ends by itself, with status 0 and without a word.
+fuse_ended() {
+    local status
+    wait "$fuse"
+    status=$?
+    fuse=
+    cat "$work/$TEST_NAME.fuse"
+    [ $status -eq 0 ] || die "torc-fuse ended with status $status"
+    [ ! -s "$work/$TEST_NAME.fuse" ] || die "torc-fuse has complained"
+    ! mountpoint -q "$place" || die "it is still mounted"
+}
+
+# A tree with all kinds of files comes back as it was.
+test_fuse_tree() {
+    fuse_begin
+    fuse_start --memory -o dev,suid
+    cp -a "$site" tests tools "$place/" || die "cp"
+    mkfifo "$place/fifo" && mknod "$place/device" c 259 70000 || die "mknod"
+    chown 70000:80000 "$place/fifo" && chmod 4751 "$place/fifo"
+    touch -d '1969-07-20 20:17:40.123456789 UTC' "$place/device"
+    ln "$place/fifo" "$place/other"
+    setfattr -n user.colour -v green "$place/tools" 2>/dev/null
+    truncate -s 1T "$place/sparse"
+    diff -r --no-dereference tests "$place/tests" && diff -r tools "$place/tools" &&
+        diff -r --no-dereference "$site" "$place/site" || die "trees differ"
+    [ "$(stat -c %A,%u,%g,%h "$place/fifo")" = prwsr-x--x,70000,80000,2 ] || die "fifo"
+    [ "$(stat -c %t,%T,%.9Y "$place/device")" = 103,11170,-14182939.876543211 ] ||
+        [ "$(stat -c %t,%T,%Y "$place/device")" = 103,11170,-14182940 ] || die "device"
+    [ "$(stat -c %s,%b "$place/sparse")" = 1099511627776,0 ] || die "sparse"
+    rm -r "$place/site" "$place/tests" || die "rm"
+    [ "$(cd "$place" && echo *)" = "device fifo other sparse tools" ] || die "left: $(ls "$place")"
+    umount "$place" || die "umount"
+    fuse_ended
+}
+
+# An image is as mkimg.sh made it, is not changed, and belongs to one process.
+test_fuse_image() {
+    local before
+    fuse_begin
+    before=$(sha256sum "$work/site.img")
+    fuse_start -o ro "$work/site.img"
+    diff -r --no-dereference -x .done "$site" "$place" | grep -v 'lost+found' &&
+        die "the image differs"
+    ! touch "$place/new" 2>"$work/$TEST_NAME.err" || die "a file was made"
+    grep -q 'Read-only file system' "$work/$TEST_NAME.err" || die "not EROFS"
+    mkdir -p "$place.2"
+    expect 1 "another machine uses it" "$build/asan/torc-fuse" -f "$work/site.img" "$place.2"
+    rmdir "$place.2"
+    umount "$place" || die "umount"
+    fuse_ended
+    fuse_start -o ro,part=2 "$work/gpt.img"
+    cmp "$place/size-1025.bin" "$site/size-1025.bin" || die "partition"
+    umount "$place" || die "umount"
+    fuse_ended
+    [ "$before" = "$(sha256sum "$work/site.img")" ] || die "the image has changed"
+}
+
+# What cannot be mounted is told, and nothing stays mounted.
+test_fuse_bad() {
+    local program="$build/asan/torc-fuse"
+    fuse_begin
+    expect 1 "No such file" "$program" /nowhere.img "$place"
+    expect 1 "No such file" "$program" "$work/site.img" /nowhere
+    expect 1 "is no directory" "$program" "$work/site.img" "$work/site.img"
+    expect 1 "there is no ext2 file system" "$program" -o ro "$work/empty.img" "$place"
+    expect 1 "damaged" "$program" -o ro "$work/damaged.img" "$place"
+    expect 1 "has no partition 7" "$program" -o ro,part=7 "$work/gpt.img" "$place"
+    expect 2 "no such option" "$program" -o nonsense "$work/site.img" "$place"
+    expect 2 "give a size" "$program" -o mem=much "$work/site.img" "$place"
+    expect 2 "give two names" "$program" "$work/site.img"
+    expect 2 "no such option" "$program" --nonsense "$work/site.img" "$place"
+    expect 0 "usage: torc-fuse" "$program" --help
+    ! mountpoint -q "$place" || die "something is mounted"
+}
+
+# Many clients, each of which knows what its files hold.
+test_fuse_clients() {
+    fuse_begin
+    fuse_start --memory -o mem=512m
+    timeout 500 python3 tests/integration/file_clients.py "$place" 1 8 700 || die "clients"
+    umount "$place" || die "umount"
+    fuse_ended
+}
+
+# In the background, as a user who is not root, who unmounts.
+test_fuse_user() {
+    local program="$build/host/torc-fuse" run="setpriv --reuid=65534 --regid=65534 --clear-groups"
+    [ -u "$(command -v fusermount3)" ] || skip "fusermount3 is not set-user-ID here"
+    fuse_begin
+    cp "$program" "$place.program"
+    chown 65534 "$place"
+    $run "$place.program" --memory "$place" || die "mount"
+    rm "$place.program"
+    $run sh -c "echo text >$place/file && [ \$(cat $place/file) = text ]" || die "a file"
+    ! ls "$place" 2>/dev/null || die "root may look without allow_other"
+    $run fusermount3 -u "$place" || die "fusermount3"
+    ! mountpoint -q "$place" || die "it is still mounted"
+}
+
+# A signal while somebody writes, and while a file stays open: what was written is
+# there as long as it is mounted, and the end comes.
+test_fuse_signal() {
+    local writer signal
+    for signal in TERM INT HUP; do
+        fuse_begin
+        fuse_start --memory
+        mkdir "$place/sub" # not below, where it is mounted
+        (timeout 100 sh -c "while dd if=/dev/zero of=$place/sub/file bs=64k count=16; do :; done") \
+            >/dev/null 2>&1 &
+        writer=$!
+        exec 3>"$place/sub/open"
+        until [ -s "$place/sub/file" ]; do sleep 0.05; done
+        kill -$signal "$fuse"
+        fuse_ended
+        exec 3>&-
+        wait $writer
+        fuse_end
+    done
+}
+
+# When there is no room, the error says so, and there is room again after a removal.
+test_fuse_full() {
+    local i
+    fuse_begin
+    fuse_start --memory -o size=4m,inodes=50
+    ! dd if=/dev/zero of="$place/big" bs=64k 2>"$work/$TEST_NAME.err" || die "no end"
+    grep -q 'No space left' "$work/$TEST_NAME.err" || die "not ENOSPC"
+    [ "$(df --output=pcent "$place" | tail -n 1 | tr -d ' %')" -ge 99 ] || die "df"
+    rm "$place/big"
+    for i in $(seq 60); do
+        touch "$place/$i" 2>>"$work/$TEST_NAME.err" || break
+    done
+    [ "$i" -gt 40 ] && [ "$i" -lt 60 ] || die "$i files"
+    rm "$place"/* && cp "$site/size-100000.bin" "$place/" || die "no room again"
+    cmp "$site/size-100000.bin" "$place/size-100000.bin" || die "differs"
+    umount "$place" || die "umount"
+    fuse_ended
+}

@@ -1,0 +1,40 @@
+# torc-fuse: docs/fuse.md. A process only, made of the kernel's archive.
+FUSE_CFLAGS = $(shell pkg-config --cflags fuse3 2>/dev/null)
+FUSE_LIBS = $(shell pkg-config --libs fuse3 2>/dev/null)
+FUSE_SRCS := $(wildcard tools/fuse/*.c tools/fuse/host/*.c)
+
+define fuse_rules
+$(BUILD)/$(1)/tools/fuse/host/%.o: tools/fuse/host/%.c
+	@mkdir -p $$(@D)
+	$$(call say,CC,$$<)
+	$$(Q)$$(CC) $$(BASE) $$(WARN) $$(HOSTED) $$(FUSE_CFLAGS) $$(FLAGS-$(1)) \
+		-c $$< -o $$@
+
+$(BUILD)/$(1)/torc-fuse: $$(FUSE_SRCS:%.c=$(BUILD)/$(1)/%.o) $(BUILD)/$(1)/libtorc.a
+	$$(call say,LD,$$@)
+	$$(Q)$$(CC) -pthread -no-pie $$(LINK-$(1)) $$^ $$(HOST_LIBS) $$(FUSE_LIBS) -o $$@
+endef
+$(foreach v,host asan,$(eval $(call fuse_rules,$(v))))
+
+tools: $(BUILD)/host/torc-fuse ## programs for Linux: build/host/torc-fuse
+
+.PHONY: tools
+
+# ---- make bench-fs: docs/bench.md --------------------------------------------
+
+$(BUILD)/bench/fs_floor: tests/bench/fs_floor.c
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$(Q)$(CC) -O2 -g -D_GNU_SOURCE -MMD -MP $(WARN) $(FUSE_CFLAGS) $< $(FUSE_LIBS) -o $@
+$(BUILD)/bench/fs_client: tests/bench/fs_client.c
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$(Q)$(CC) -O2 -g -D_GNU_SOURCE -MMD -MP $(WARN) $< -o $@
+
+bench-fs: ## torc-fuse beside fuse2fs and a file system that does nothing: FS=ext2|memory STRICT=1
+	$(Q)tools/need.sh --install build run bench
+	$(Q)$(MAKE) -s --no-print-directory $(BUILD)/host/torc-fuse $(BUILD)/bench/fs_floor \
+		$(BUILD)/bench/fs_client
+	$(Q)BUILD=$(BUILD) STRICT=$(STRICT) tools/bench_fs.sh
+
+.PHONY: bench-fs

@@ -1,0 +1,215 @@
+/*
+ * Threads that answer Linux: one leads, which means that it waits for the next
+ * request. When it has one, it hands the lead on and answers; so a request that
+ * waits for the disk does not stop the others. Who was idle last leads next:
+ * what it has used is still in the processor's cache.
+ */
+#include "tools/fuse/workers.h"
+#include "hal/hal.h"
+#include "hal/posix/kernel/cpu.h"
+#include "kernel/cpu/irq_work.h"
+#include "kernel/thread/wait.h"
+#include "tools/fuse/host/conn.h"
+#include "tools/fuse/host/serve.h"
+#include <torc/log.h>
+#include <torc/machine.h>
+#include <torc/memory.h>
+#include <torc/thread.h>
+
+enum {
+    WORKERS = 32,
+    STACK_SIZE = 64 * 1024, /* libfuse and libc run on it */
+    PATIENCE = 16,          /* requests, until other threads get the CPU */
+};
+
+struct worker {
+    struct conn_request *request;
+    struct serve_data *data;
+    struct wait_queue wake;
+    struct worker *next_idle;
+    thread_id thread;
+};
+
+/* Of the CPU that serves. */
+static struct pool {
+    struct worker workers[WORKERS];
+    struct worker *idle;    /* that has been so for the shortest time */
+    struct worker *leader;  /* NULL: nobody */
+    bool leads;             /* the leader has begun to */
+    struct wait_queue come; /* the leader waits for a request */
+    bool has_come;
+    bool is_over;
+    int status;
+    struct irq_work work;
+} pool;
+
+/* ---- Interrupts ---------------------------------------------------------- */
+
+static void come_irq(void *arg)
+{
+    (void)arg;
+    irq_work_raise(&pool.work);
+}
+
+static void come_run(struct irq_work *work)
+{
+    (void)work;
+    pool.has_come = true;
+    wait_wake_all(&pool.come);
+}
+
+/* ---- Workers ------------------------------------------------------------- */
+
+static void idle_push(struct worker *worker)
+{
+    worker->next_idle = pool.idle;
+    pool.idle = worker;
+}
+
+/* Let an idle worker lead, as soon as it runs. */
+static void lead_give(void)
+{
+    struct worker *next = pool.idle;
+
+    pool.leader = next;
+    pool.leads = false;
+    if (next == NULL)
+        return;
+    pool.idle = next->next_idle;
+    wait_wake_all(&next->wake);
+}
+
+/* Who comes back before another one has begun to lead leads again. */
+static void lead_take(struct worker *worker)
+{
+    if (pool.leads) {
+        idle_push(worker);
+        while (pool.leader != worker && !pool.is_over)
+            wait_on(&worker->wake);
+    } else {
+        if (pool.leader != NULL && pool.leader != worker)
+            idle_push(pool.leader);
+        pool.leader = worker;
+    }
+    pool.leads = true;
+}
+
+static void over(int status)
+{
+    pool.is_over = true;
+    pool.status = status;
+    for (unsigned i = 0; i < WORKERS; i++)
+        wait_wake_all(&pool.workers[i].wake);
+}
+
+/* Wait for a request. Returns whether there is one. */
+static bool receive(struct worker *worker)
+{
+    int status;
+
+    while ((status = conn_receive(worker->request)) == -EAGAIN) {
+        pool.has_come = false;
+        conn_arm();
+        cpu_watch_ring();
+        while (!pool.has_come)
+            wait_on(&pool.come);
+    }
+    if (status != 1)
+        over(status);
+    return status == 1;
+}
+
+static int worker_run(void *arg)
+{
+    struct worker *worker = arg;
+    unsigned patience = PATIENCE;
+
+    for (;;) {
+        lead_take(worker);
+        if (pool.is_over || !receive(worker))
+            return 0;
+        lead_give();
+        conn_process(worker->request);
+        if (--patience == 0) {
+            patience = PATIENCE;
+            thread_yield();
+        }
+    }
+}
+
+/* ---- The pool ------------------------------------------------------------ */
+
+static void worker_fini(struct worker *worker)
+{
+    if (worker->request != NULL)
+        conn_request_free(worker->request);
+    if (worker->data != NULL)
+        serve_data_free(worker->data);
+}
+
+static int worker_init(struct worker *worker)
+{
+    const struct thread_attr attr = {.name = "fuse", .stack_size = STACK_SIZE};
+
+    *worker = (struct worker){.data = serve_data_new()};
+    wait_queue_init(&worker->wake);
+    if (worker->data != NULL)
+        worker->request = conn_request_new(worker->data);
+    if (worker->request != NULL &&
+        thread_create(&attr, worker_run, worker, &worker->thread) == 0)
+        return 0;
+    worker_fini(worker);
+    return -ENOMEM;
+}
+
+/* The first `count` workers end when it is over. */
+static void workers_join(unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        struct worker *worker = &pool.workers[i];
+
+        if (thread_join(worker->thread, NULL) != 0)
+            log_warn("worker %u cannot be joined", i);
+        worker_fini(worker);
+    }
+}
+
+static int irq_open(void)
+{
+    uint64_t address;
+    uint32_t data;
+    int irq = hal_irq_msi(cpu_id(), &address, &data);
+    int status;
+
+    if (irq < 0)
+        return irq;
+    irq_work_init(&pool.work, come_run);
+    status = hal_irq_attach(irq, cpu_id(), come_irq, NULL);
+    return status != 0 ? status : irq;
+}
+
+int workers_run(void)
+{
+    int irq = irq_open();
+    unsigned count = 0;
+    int status;
+
+    if (irq < 0)
+        return irq;
+    wait_queue_init(&pool.come);
+    status = conn_open(cpu_id(), irq);
+    if (status != 0)
+        return status;
+    while (count < WORKERS && status == 0) {
+        status = worker_init(&pool.workers[count]);
+        count += status == 0;
+    }
+    if (count == 0) {
+        conn_close();
+        return status;
+    }
+    conn_ready();
+    workers_join(count);
+    conn_close();
+    return pool.status;
+}
