@@ -13,11 +13,7 @@ static uint32_t entries_shift(const struct ext2_fs *fs)
     return fs->block_shift - 2;
 }
 
-/*
- * The number of levels between the inode and file block *index, which becomes
- * relative to the first block that those levels map. Returns 0..3, or -EFBIG.
- */
-static int levels_of(const struct ext2_fs *fs, uint64_t *index)
+int ext2_levels_of(const struct ext2_fs *fs, uint64_t *index)
 {
     if (*index < EXT2_DIRECT_COUNT)
         return 0;
@@ -92,7 +88,7 @@ int ext2_bmap(struct inode *inode, uint64_t index, uint64_t max,
 
     if (ext2_has_extents(inode))
         return fs->ext4->map(inode, index, max, block, count);
-    levels = levels_of(fs, &index);
+    levels = ext2_levels_of(fs, &index);
     if (levels < 0)
         return levels;
     if (levels == 0) {

@@ -52,16 +52,17 @@ static int map(struct mapping *mapping, uint64_t sector, uint32_t sectors,
     return 0;
 }
 
+const struct mapping_ops ext2_mapping_ops = {.map = map};
+
 int ext2_data_init(struct inode *inode)
 {
-    static const struct mapping_ops ops = {.map = map};
     const uint32_t sectors = ext2_of(inode)->block_size / BLOCK_SECTOR_SIZE;
 
     if (ext2_inode_of(inode)->data != NULL)
         return ext2_of(inode)->ext4->data_init(inode);
-    return mapping_init(&inode->pages, &ops, &inode->mount->open,
-                        sectors < PAGE_SECTORS ? sectors : PAGE_SECTORS,
-                        inode->size_bytes);
+    return mapping_init(
+        &inode->pages, ext2_of(inode)->file_ops, &inode->mount->open,
+        sectors < PAGE_SECTORS ? sectors : PAGE_SECTORS, inode->size_bytes);
 }
 
 /*
@@ -76,6 +77,13 @@ static bool is_fast(const struct ext2_fs *fs, const struct ext2_inode *ext2)
     if (ext2->data != NULL || ext2_has_extents(&ext2->inode))
         return false;
     return ext2->inode.blocks == attributes;
+}
+
+bool ext2_has_blocks(const struct inode *inode)
+{
+    if (inode->type == FILE_SYMLINK)
+        return !is_fast(ext2_of(inode), ext2_inode_of(inode));
+    return inode->type == FILE_REGULAR || inode->type == FILE_DIRECTORY;
 }
 
 int64_t ext2_read_link(struct inode *inode, char *buf, size_t size)

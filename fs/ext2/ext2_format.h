@@ -47,7 +47,8 @@ enum {
     SUPER_FEATURE_INCOMPAT    = 96,
     SUPER_FEATURE_RO_COMPAT   = 100,
     SUPER_UUID                = 104, /* 16 bytes */
-    SUPER_LAST_MOUNTED        = 136, /* 64 bytes: a path */
+    SUPER_LAST_MOUNTED        = 136, /* a path, of at most */
+    SUPER_LAST_MOUNTED_SIZE   = 64,  /* so many bytes with its NUL */
     SUPER_PREALLOC_DIR_BLOCKS = 205, /* 8 bits */
     SUPER_RESERVED_GDT_BLOCKS = 206, /* 16 bits, behind the descriptors */
     SUPER_JOURNAL_DEVICE      = 228,
@@ -103,6 +104,7 @@ enum {
     INODE_UID_HIGH            = 120, /* 16 bits */
     INODE_GID_HIGH            = 122, /* 16 bits */
     INODE_EXTRA_SIZE          = 128, /* 16 bits: how much follows, from here */
+    INODE_EXTRA_WANTED        = 32,  /* of new inodes */
     INODE_CTIME_EXTRA         = 132, /* 2 bits of epoch, 30 of nanoseconds */
     INODE_MTIME_EXTRA         = 136,
     INODE_ATIME_EXTRA         = 140,
@@ -117,6 +119,7 @@ enum {
     INODE_FLAG_INDEX          = 0x1000,
     INODE_FLAG_IMAGIC         = 0x2000,
     INODE_FLAG_DIRSYNC        = 0x10000,
+    INODE_FLAGS_INHERITED     = 0x100c8, /* SYNC, NODUMP, NOATIME, DIRSYNC */
     INODE_FLAG_TOP_DIR        = 0x20000,
     INODE_FLAG_EXTENTS        = 0x80000,
     EXT2_DIRECT_COUNT         = 12,

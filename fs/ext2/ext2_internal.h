@@ -11,6 +11,7 @@
 #include <torc/compiler.h>
 
 struct ext2_fs;
+struct ext2_rw;
 
 /* What ext4_file_system does beyond ext2 (ext4_*.c). */
 struct ext4_ops {
@@ -70,6 +71,7 @@ struct ext2_fs {
     uint32_t inodes_count;
     uint32_t inodes_per_group;
     uint32_t inode_size;
+    uint32_t first_inode; /* that is not for something special */
     uint32_t group_count;
     uint32_t desc_size;
     uint32_t first_meta_bg;
@@ -82,6 +84,9 @@ struct ext2_fs {
     bool is_hash_unsigned;
     bool has_copies; /* of blocks, in the journal */
     bool is_rev0;
+    bool takes_orphans; /* inodes without links are read, too */
+    const struct mapping_ops *file_ops;
+    struct ext2_rw *rw; /* rw.h; NULL: it is only read */
 
     /* owner CPU only: */
     unsigned messages;        /* of damage, in the log */
@@ -179,6 +184,10 @@ enum ext2_feature_use ext2_feature_use(enum ext2_feature_set set, unsigned bit,
 /* Returns 0; -ENOTSUP, when the log names what is not supported. */
 must_check int ext2_features_check(const struct ext2_fs *fs);
 
+/* The name of a feature of the volume that we do not write; NULL: all are
+ * written. */
+const char *ext2_feature_unwritable(const struct ext2_fs *fs);
+
 /* ---- super.c ------------------------------------------------------------- */
 
 /* Read and check the superblock. Thread; may wait. Returns as struct
@@ -189,6 +198,10 @@ must_check int ext2_super_read(struct ext2_fs *fs);
 void ext2_super_check(const struct ext2_fs *fs);
 
 /* ---- group.c ------------------------------------------------------------- */
+
+/* Where a group's descriptor is: the block, and the byte in it. */
+void ext2_group_place(const struct ext2_fs *fs, uint32_t group, uint64_t *block,
+                      uint32_t *at);
 
 /* The first block of a group's inode table. Thread; may wait. Returns 0,
  * -EUCLEAN (it is not in the volume), or as page_get(). */
@@ -219,6 +232,12 @@ static inline bool ext2_has_extents(const struct inode *inode)
 /* ---- bmap.c -------------------------------------------------------------- */
 
 /*
+ * The number of levels between the inode and file block *index, which becomes
+ * relative to the first block that those levels map. Returns 0..3, or -EFBIG.
+ */
+must_check int ext2_levels_of(const struct ext2_fs *fs, uint64_t *index);
+
+/*
  * Map file block `index`. *block gets its place, or 0 for a hole; *count gets
  * the length of the run from there, 1 .. max: so many blocks follow each other
  * on the disk, or are holes. Thread; may wait. Returns 0, -EFBIG (beyond triple
@@ -229,8 +248,14 @@ must_check int ext2_bmap(struct inode *inode, uint64_t index, uint64_t max,
 
 /* ---- data.c -------------------------------------------------------------- */
 
+/* Of files that are only read. */
+extern const struct mapping_ops ext2_mapping_ops;
+
 /* Make the mapping of a regular file. Returns 0, -ENOMEM. */
 must_check int ext2_data_init(struct inode *inode);
+
+/* Whether in_inode leads to blocks: not of short links and of devices. */
+bool ext2_has_blocks(const struct inode *inode);
 
 /* fs_ops.readlink() */
 int64_t ext2_read_link(struct inode *inode, char *buf, size_t size);
@@ -276,6 +301,12 @@ int ext2_lookup(struct inode *dir, const char *name, size_t len,
 int ext2_dir_next(struct inode *dir, uint64_t *cursor, struct dir_entry *entry);
 
 /* ---- ops.c --------------------------------------------------------------- */
+
+/* struct fs_ops */
+void ext2_unmount(struct mount *mount);
+void ext2_check(const struct mount *mount);
+int ext2_lookup_inode(struct inode *dir, const struct name *name,
+                      struct inode **out);
 
 /* struct file_system.mount for both. */
 must_check int ext2_mount_as(struct mount *mount,

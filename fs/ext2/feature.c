@@ -122,6 +122,27 @@ static bool any_refused(const struct ext2_fs *fs, const char *table,
     return refused;
 }
 
+/* The first flag of a table that is set and only read. */
+static const char *any_unwritable(const char *table, uint32_t flags)
+{
+    for (unsigned bit = 0; bit < 32; bit++) {
+        enum ext2_feature_use use = EXT2_FEATURE_READ_ONLY;
+        const char *name;
+
+        find(table, bit, &use, &name);
+        if ((flags >> bit & 1) != 0 && use != EXT2_FEATURE_READ)
+            return name;
+    }
+    return NULL;
+}
+
+const char *ext2_feature_unwritable(const struct ext2_fs *fs)
+{
+    const char *name = any_unwritable(ro_compat, fs->ro_compat);
+
+    return name != NULL ? name : any_unwritable(incompat, fs->incompat);
+}
+
 int ext2_features_check(const struct ext2_fs *fs)
 {
     bool incompatible =

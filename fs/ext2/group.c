@@ -34,19 +34,27 @@ static uint64_t desc_block(const struct ext2_fs *fs, uint32_t group)
            (uint64_t)first * fs->blocks_per_group + has_super(fs, first);
 }
 
+void ext2_group_place(const struct ext2_fs *fs, uint32_t group, uint64_t *block,
+                      uint32_t *at)
+{
+    uint32_t per_block = fs->block_size / fs->desc_size;
+
+    *block = desc_block(fs, group);
+    *at = group % per_block * fs->desc_size;
+}
+
 static int desc_read(struct ext2_fs *fs, uint32_t group,
                      uint8_t desc[EXT2_GROUP_DESC_LARGE])
 {
-    uint32_t per_block = fs->block_size / fs->desc_size;
-    uint64_t block = desc_block(fs, group);
+    uint64_t block;
+    uint32_t at;
     int status;
 
+    ext2_group_place(fs, group, &block, &at);
     if (!ext2_blocks_valid(fs, block, 1))
         return -EUCLEAN;
-    status = ext2_read_disk(fs,
-                            (block << fs->block_shift) +
-                                (uint64_t)(group % per_block) * fs->desc_size,
-                            desc, fs->desc_size);
+    status = ext2_read_disk(fs, (block << fs->block_shift) + at, desc,
+                            fs->desc_size);
     if (status == 0 && fs->ext4 != NULL)
         status = fs->ext4->group(fs, group, desc);
     return status;

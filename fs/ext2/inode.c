@@ -107,7 +107,7 @@ static int end_of(const struct ext2_fs *fs, const uint8_t *raw, uint32_t *end)
 static int validate(const struct ext2_fs *fs, const struct inode *inode,
                     const struct ext2_inode *ext2)
 {
-    if (inode->links == 0 || ext2->format_mode == 0)
+    if ((inode->links == 0 && !fs->takes_orphans) || ext2->format_mode == 0)
         return -EUCLEAN; /* a deleted file, which a name still leads to */
     if (ext2->data != NULL)
         return inode->size_bytes <= ext2->data_size ? 0 : -EUCLEAN;

@@ -5,7 +5,7 @@
 #include <torc/log.h>
 #include <torc/memory.h>
 
-static void ext2_unmount(struct mount *mount)
+void ext2_unmount(struct mount *mount)
 {
     struct ext2_fs *fs = mount->fs_data;
 
@@ -15,7 +15,7 @@ static void ext2_unmount(struct mount *mount)
     mem_free(fs);
 }
 
-static void ext2_check(const struct mount *mount)
+void ext2_check(const struct mount *mount)
 {
     const struct ext2_fs *fs = mount->fs_data;
 
@@ -23,8 +23,8 @@ static void ext2_check(const struct mount *mount)
     mapping_check(&fs->device);
 }
 
-static int lookup(struct inode *dir, const struct name *name,
-                  struct inode **out)
+int ext2_lookup_inode(struct inode *dir, const struct name *name,
+                      struct inode **out)
 {
     uint64_t number;
     int status = ext2_lookup(dir, name->text, name->len, &number);
@@ -36,7 +36,7 @@ static const struct fs_ops ext2_ops = {
     .inode_size = sizeof(struct ext2_inode),
     .inode_read = ext2_inode_load,
     .inode_drop = ext2_inode_drop,
-    .lookup = lookup,
+    .lookup = ext2_lookup_inode,
     .readdir = ext2_dir_next,
     .readlink = ext2_read_link,
     .unmount = ext2_unmount,
@@ -54,6 +54,7 @@ int ext2_mount_as(struct mount *mount, const struct file_system *file_system,
         return -ENOMEM;
     fs->name = mount->open.dev->device.name;
     fs->ext4 = ext4;
+    fs->file_ops = &ext2_mapping_ops;
     fs->type = file_system->type;
     fs->sectors = mount->open.dev->sectors;
     status = mapping_init_device(&fs->device, &mount->open);

@@ -16,6 +16,7 @@ static void parse_rev1(struct ext2_fs *fs, const uint8_t *super)
     fs->ro_compat = le32_get(super + SUPER_FEATURE_RO_COMPAT);
     fs->first_meta_bg = le32_get(super + SUPER_FIRST_META_BG);
     fs->inode_size = le16_get(super + SUPER_INODE_SIZE);
+    fs->first_inode = le32_get(super + SUPER_FIRST_INO);
     for (unsigned i = 0; i < COUNT_OF(fs->hash_seed); i++)
         fs->hash_seed[i] = le32_get(super + SUPER_HASH_SEED + 4 * i);
     fs->is_hash_unsigned =
@@ -35,6 +36,7 @@ static void parse(struct ext2_fs *fs, const uint8_t *super, uint32_t log)
     fs->inodes_count = le32_get(super + SUPER_INODES_COUNT);
     fs->is_rev0 = le32_get(super + SUPER_REV_LEVEL) == 0;
     fs->inode_size = EXT2_INODE_SIZE_MIN;
+    fs->first_inode = EXT2_FIRST_INODE_REV0;
     fs->desc_size = EXT2_GROUP_DESC_SIZE;
     if (!fs->is_rev0)
         parse_rev1(fs, super);

@@ -5,8 +5,9 @@
 struct file_system;
 
 /* ext2, and ext3 with a clean journal. */
-extern const struct file_system ext2_file_system;
-extern const struct file_system memfs_file_system; /* "memfs": in memory */
+extern const struct file_system ext2_file_system;    /* for reading */
+extern const struct file_system ext2_rw_file_system; /* and for writing */
+extern const struct file_system memfs_file_system;   /* "memfs": in memory */
 
 /* FAT12, FAT16 and FAT32, with long names. */
 extern const struct file_system fat_file_system; /* "fat" */

@@ -59,6 +59,12 @@ uint8_t page_units(const struct mapping *mapping, uint32_t from, uint32_t len);
 /* How many bytes of the page are before the mapping's end. */
 uint32_t page_length(const struct page *page);
 
+/* Whether the file system says where it lies, and keeps room for it. */
+static inline bool mapping_has_map(const struct mapping *mapping)
+{
+    return mapping->ops != NULL && mapping->ops->map != NULL;
+}
+
 /* Put the page on cache->clean or take it off, after its state has changed, and
  * let the sanitizer know which bytes are in use. */
 void page_settle(struct page *page);

@@ -130,7 +130,7 @@ int page_modify(struct page *page, uint32_t from, uint32_t len)
             wait_on(&page->waiters);
         else if (rest != 0)
             status = page_complete(page, 0);
-        else if (roomless != 0 && mapping->ops != NULL)
+        else if (roomless != 0 && mapping_has_map(mapping))
             status = reserve(page, roomless);
         else
             break;

@@ -58,7 +58,7 @@ struct mapping_ops {
      * Where `sectors` (> 0) of the mapping lie from `sector` on, whole units:
      * *out gets the run that begins there, at most `sectors` long. Thread of
      * the owner; may wait. Returns 0, -EIO, -EUCLEAN, -ENOMEM, -EFBIG; with
-     * MAP_RESERVE also -ENOSPC.
+     * MAP_RESERVE also -ENOSPC. NULL: of a device, it is the device.
      */
     int (*map)(struct mapping *mapping, uint64_t sector, uint32_t sectors,
                enum map_mode mode, struct extent *out);

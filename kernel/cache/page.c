@@ -269,7 +269,7 @@ void page_check(const struct page *page)
     assert((page->dirty & ~page->valid) == 0);
     assert((page->writing & ~page->valid) == 0);
     assert((page->reserved & ~page->has_room) == 0);
-    assert(mapping->ops == NULL || (page->dirty & ~page->has_room) == 0);
+    assert(!mapping_has_map(mapping) || (page->dirty & ~page->has_room) == 0);
     assert(is_busy == list_empty(&page->clean));
     assert(page->writing == 0 || mapping->open != NULL);
 }

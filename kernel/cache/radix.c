@@ -56,8 +56,8 @@ static void lower(struct radix *tree)
         if (node->used != bit_of(0))
             return;
         tree->root = node->slots[0];
-        tree->is_dirty = node->dirty != 0;
         tree->height--;
+        tree->is_dirty = tree->height == 0 && node->dirty != 0;
         mem_free(node);
     }
     if (tree->root == NULL)

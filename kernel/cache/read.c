@@ -142,7 +142,7 @@ int mapping_where(struct mapping *mapping, uint64_t sector, uint32_t sectors,
     int status;
 
     *out = (struct extent){EXTENT_DATA, sector, sectors};
-    if (mapping->ops == NULL)
+    if (!mapping_has_map(mapping))
         return 0;
     status = mapping->ops->map(mapping, sector, sectors, mode, out);
     if (status != 0)

@@ -73,8 +73,11 @@ static int inode_load(struct inode *inode)
 int inode_new(struct mount *mount, uint64_t number,
               const struct new_inode *what, struct inode **out)
 {
-    struct inode *inode = inode_make(mount, number);
+    struct inode *inode;
 
+    if (inode_find(mount, number) != NULL)
+        return -EUCLEAN;
+    inode = inode_make(mount, number);
     if (inode == NULL)
         return -ENOMEM;
     inode->type = what->type;

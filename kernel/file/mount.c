@@ -156,6 +156,7 @@ static struct mount *mount_new(void)
         cached = CACHED_MIN;
     mount->cached_max = cached < CACHED_MAX ? (unsigned)cached : CACHED_MAX;
     mount->cpu = cpu_self()->id;
+    mount->size_max = MAPPING_SIZE_MAX;
     rwlock_init(&mount->rename_lock);
     dirty_init(mount);
     if (inodes_init(mount) != 0)
@@ -219,8 +220,10 @@ static int mount_at(struct mount_table *table, struct mount *mount,
         status = block_open(order->device, BLOCK_EXCLUSIVE, &mount->open);
     if (status != 0)
         goto fail_open;
+    mount->place = order->path;
     status = order->fs != NULL ? mount_try(mount, order->fs, order->options)
                                : mount_any(mount, order->type);
+    mount->place = NULL;
     if (status != 0)
         goto fail_mount;
     mount_show(table, mount);

@@ -219,6 +219,9 @@ struct mount {
     const struct fs_ops *ops;
     const char *type; /* of the file system */
     uint64_t root_number;
+    uint64_t size_max; /* of a file; set by fs->mount(), if it is smaller than
+                        * MAPPING_SIZE_MAX */
+    const char *place; /* the path, while fs->mount() runs; then NULL */
     void *fs_data;
     struct inode *root;    /* held, once the mount is complete */
     struct inode *covered; /* held: mounted on it; NULL for "/" */
@@ -316,7 +319,8 @@ must_check int inode_get(struct mount *mount, uint64_t number,
 
 /*
  * For fs_ops.create(): an inode as `what` says, with one link, held, LOADING.
- * Does not wait. Returns 0 and *out, -ENOMEM. inode_discard(): there is to be
+ * Does not wait. Returns 0 and *out, -ENOMEM, -EUCLEAN (there is one of that
+ * number, which the file system took for free). inode_discard(): there is to be
  * none after all; or inode_live(): it is complete.
  */
 must_check int inode_new(struct mount *mount, uint64_t number,

@@ -220,13 +220,15 @@ int vfs_allocate(struct inode *inode, uint64_t offset, uint64_t len,
                  unsigned flags)
 {
     const unsigned both = FILE_KEEP_SIZE | FILE_PUNCH_HOLE;
+    uint64_t max = (flags & FILE_PUNCH_HOLE) != 0 ? MAPPING_SIZE_MAX
+                                                  : inode->mount->size_max;
     int status = vfs_check_writable(inode);
 
     if (status != 0)
         return status;
     if ((flags & ~both) != 0 || flags == FILE_PUNCH_HOLE || len == 0)
         return -EINVAL;
-    if (offset > MAPPING_SIZE_MAX || len > MAPPING_SIZE_MAX - offset)
+    if (offset > max || len > max - offset)
         return -EFBIG;
     status = mapping_throttle(&inode->pages);
     if (status != 0 && (flags & FILE_PUNCH_HOLE) == 0)

@@ -57,24 +57,24 @@ static int64_t write_part(struct mapping *pages, const char *from, size_t size,
 }
 
 /* What of a write at `offset` fits below the largest size. */
-static size_t cut(size_t size, uint64_t offset)
+static size_t cut(size_t size, uint64_t offset, uint64_t max)
 {
-    uint64_t room = MAPPING_SIZE_MAX - offset;
+    uint64_t room = max - offset;
 
     return size < room ? size : (size_t)room;
 }
 
-static int64_t write_parts(struct mapping *pages, const struct file_part *parts,
+static int64_t write_parts(struct inode *inode, const struct file_part *parts,
                            unsigned count, uint64_t offset)
 {
     int64_t sum = 0;
 
     for (unsigned i = 0; i < count; i++) {
         uint64_t at = offset + (uint64_t)sum;
-        size_t size = cut(parts[i].size, at);
+        size_t size = cut(parts[i].size, at, inode->mount->size_max);
         int64_t put = size == 0 && parts[i].size > 0
                           ? -EFBIG
-                          : write_part(pages, parts[i].base, size, at);
+                          : write_part(&inode->pages, parts[i].base, size, at);
 
         if (put < 0)
             return sum > 0 ? sum : put;
@@ -115,7 +115,7 @@ static int64_t write_locked(struct inode *inode, const struct file_part *parts,
     uint64_t old = inode->size_bytes;
     int64_t put;
 
-    if (offset >= MAPPING_SIZE_MAX)
+    if (offset >= inode->mount->size_max)
         return -EFBIG;
     if (offset > old) {
         int status = mapping_truncate(pages, offset);
@@ -123,7 +123,7 @@ static int64_t write_locked(struct inode *inode, const struct file_part *parts,
         if (status != 0)
             return status;
     }
-    put = write_parts(pages, parts, count, offset);
+    put = write_parts(inode, parts, count, offset);
     if (put < 0)
         grow_undo(inode, old); /* without a byte written it has not grown */
     else
@@ -157,7 +157,9 @@ int64_t vfs_write(struct inode *inode, const struct file_part *parts,
 static int truncate_locked(struct inode *inode, uint64_t size_bytes)
 {
     uint64_t old = inode->size_bytes;
-    int status = mapping_truncate(&inode->pages, size_bytes);
+    int status = size_bytes > old && size_bytes > inode->mount->size_max
+                     ? -EFBIG
+                     : mapping_truncate(&inode->pages, size_bytes);
 
     if (status != 0)
         return status;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <torc/file.h>
 #include <unistd.h>
 
@@ -240,6 +241,29 @@ void ext2_fsck(uint8_t *image, size_t size, const char *options)
              "[ $? -le 1 ]",
              options);
     change(image, size, tool);
+}
+
+int ext2_fsck_status(const uint8_t *image, size_t size, const char *options,
+                     int fine)
+{
+    char path[] = "/tmp/torc_image_XXXXXX";
+    char command[600], line[400];
+    int status;
+
+    close(mkstemp(path));
+    store(path, image, size);
+    snprintf(command, sizeof(command),
+             "PATH=$PATH:/sbin:/usr/sbin; e2fsck %s %s >%s.log 2>&1", options,
+             path, path);
+    status = system(command);
+    status = WIFEXITED(status) ? WEXITSTATUS(status) : 255;
+    snprintf(line, sizeof(line), "cat %s.log >&2", path);
+    if (status > fine)
+        (void)!system(line);
+    snprintf(line, sizeof(line), "%s.log", path);
+    unlink(line);
+    unlink(path);
+    return status;
 }
 
 uint32_t ext2_inode_of_path(const uint8_t *image, size_t size, const char *path)

@@ -31,6 +31,11 @@ void ext2_debugfs(uint8_t *image, size_t size, const char *command);
 /* Let e2fsck put it in order: "-fyD" makes indices of directories. */
 void ext2_fsck(uint8_t *image, size_t size, const char *options);
 
+/* What e2fsck says of an image, which stays as it is ("-fn", "-fp"): its exit
+ * status; what it printed is shown when that is above `fine`. */
+int ext2_fsck_status(const uint8_t *image, size_t size, const char *options,
+                     int fine);
+
 /* Where things are, by the test's own reading of the format. */
 size_t ext2_inode_offset(const uint8_t *image, uint32_t number);
 

@@ -53,6 +53,23 @@ static const uint64_t edges[] = {0,
                                  UINT64_C(1) << 47,
                                  RADIX_LIMIT - 1};
 
+/* A tree that gets lower by several levels at once keeps one mark. */
+static void test_radix_gets_lower_while_dirty(void **state)
+{
+    (void)state;
+    for (uint64_t i = 0; i < 2; i++) {
+        assert_int_equal(radix_insert(&tree, i, entry(i)), 0);
+        radix_set_dirty(&tree, i, true);
+    }
+    assert_int_equal(radix_insert(&tree, 1 << 20, entry(2)), 0);
+    radix_remove(&tree, 1 << 20);
+    assert_int_equal(radix_check(&tree), 2);
+    assert_ptr_equal(radix_next(&tree, 1, true), entry(1));
+    radix_remove(&tree, 1);
+    assert_ptr_equal(radix_next(&tree, 0, true), entry(0));
+    radix_remove(&tree, 0);
+}
+
 static void test_radix_finds_what_was_put_in(void **state)
 {
     (void)state;
@@ -242,6 +259,7 @@ int main(void)
 {
 #define ATTACHED(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
     const struct CMUnitTest tests[] = {
+        ATTACHED(test_radix_gets_lower_while_dirty),
         ATTACHED(test_radix_finds_what_was_put_in),
         ATTACHED(test_radix_is_as_high_as_it_must_be),
         ATTACHED(test_radix_next),
