@@ -26,10 +26,12 @@ scenario() { # NAME
     with_places <"$OUT/$1.log"
 }
 
-mutant() { # SITE:WITHOUT WHAT
-    local what result site
+# A scenario that does not come by the site goes as it went without the mutant.
+mutant() { # SITE:WITHOUT
+    local what result site only
     what=$(sed -n "s/^$1 //p" "$OUT/mutants")
-    result=$(timeout 600 "$WMM" caught "mutant=$1" 2>&1)
+    only=$(grep -lx "${1%:*} used" "$OUT"/*.sites | sed 's|.*/||; s|\.sites$||' | paste -sd,)
+    result=$(timeout 600 "$WMM" caught "mutant=$1" "only=$only" 2>&1)
     site=$(with_places <<<" ${1%:*}")
     case "$result" in
     *' caught '*)

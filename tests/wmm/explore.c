@@ -88,9 +88,19 @@ void explore_begin(enum explore_mode mode, uint64_t seed, const char *trace)
     explore.seen = table_create(explore.seen_size);
 }
 
-void explore_restart(void)
+void explore_restart(unsigned depth)
 {
-    explore.depth = 0;
+    explore.depth = depth;
+}
+
+unsigned explore_depth(void)
+{
+    return explore.depth;
+}
+
+unsigned explore_given(void)
+{
+    return explore.prefix;
 }
 
 /* splitmix64 (Steele, Lea, Flood 2014) */

@@ -18,8 +18,12 @@ enum explore_mode {
 
 void explore_begin(enum explore_mode mode, uint64_t seed, const char *trace);
 
-/* Begin an execution. */
-void explore_restart(void);
+/* Begin an execution, or go on with one that has made `depth` choices. */
+void explore_restart(unsigned depth);
+unsigned explore_depth(void);
+
+/* How many choices of this execution are given, by the one before. */
+unsigned explore_given(void);
 
 /* One of `count` (> 0) alternatives. */
 unsigned explore_choose(unsigned count);

@@ -4,10 +4,11 @@
  *   wmm list                 the names of the scenarios
  *   wmm litmus               all litmus tests
  *   wmm run NAME [OPTION]    one scenario or litmus test
- *   wmm caught [OPTION]      all scenarios until one fails; says which
+ *   wmm caught [OPTION]      the scenarios until one fails; says which
  *
  *   bound=N                  preemptions, instead of the test's own bound
  *   mutant=SITE:WITHOUT      weaken one operation of the kernel
+ *   only=NAME,NAME,...       scenarios
  *   seed=N count=N           random executions instead of all
  *   trace=CHOICES            one execution, told step by step
  *   sites=FILE               write which sites were used, and their mutants
@@ -19,6 +20,7 @@
 #include "mutant.h"
 #include "race.h"
 #include "threads.h"
+#include "trail.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +31,7 @@ enum { OUTCOMES_MAX = 10000 };
 struct options {
     const char *bound;
     const char *mutant;
+    const char *only;
     const char *seed;
     const char *count;
     const char *trace;
@@ -89,7 +92,7 @@ static struct result run(const struct wmm_test *test,
 
     memset(outcomes, 0, sizeof(outcomes));
     begin(options);
-    race_begin();
+    threads_forget();
     model_forget();
     if (test->setup != NULL)
         test->setup();
@@ -98,7 +101,6 @@ static struct result run(const struct wmm_test *test,
     do {
         enum run_end end;
 
-        explore_restart();
         end = threads_run(test, bound);
         if (end == RUN_PRUNED) {
             result.pruned++;
@@ -114,7 +116,7 @@ static struct result run(const struct wmm_test *test,
         if (options->seed != NULL && result.executions == count)
             break;
     } while (explore_next());
-    race_begin();
+    threads_forget();
     result.seconds += now();
     return result;
 }
@@ -262,12 +264,32 @@ static int one(const struct wmm_test *test, const struct options *options)
     return result.failed;
 }
 
+/* Whether `name` is in a list with commas; no list has all. */
+static bool listed(const char *name, const char *list)
+{
+    size_t length = strlen(name);
+
+    while (list != NULL) {
+        if (strncmp(list, name, length) == 0 &&
+            (list[length] == ',' || list[length] == '\0'))
+            return true;
+        list = strchr(list, ',');
+        if (list == NULL)
+            return false;
+        list++;
+    }
+    return true;
+}
+
 /* The line for a mutant: SITE:WITHOUT caught NAME EXECUTIONS WHY */
 static int until_caught(const struct options *options)
 {
     for (size_t i = 0; i < wmm_scenario_count; i++) {
-        struct result result = run(&wmm_scenarios[i], options);
+        struct result result;
 
+        if (!listed(wmm_scenarios[i].name, options->only))
+            continue;
+        result = run(&wmm_scenarios[i], options);
         if (result.failed) {
             printf("%s caught %s %lu %s\n", options->mutant,
                    wmm_scenarios[i].name, result.executions + result.pruned,
@@ -284,7 +306,7 @@ static int until_caught(const struct options *options)
 static void usage(void)
 {
     fprintf(stderr, "usage: wmm list | litmus | run NAME [OPTION=VALUE]... | "
-                    "caught mutant=SITE:WITHOUT\n");
+                    "caught mutant=SITE:WITHOUT [only=NAME,...]\n");
     exit(2);
 }
 
@@ -305,8 +327,9 @@ static void parse(struct options *options, char **args)
         const char **value;
     } known[] = {
         {"bound=", &options->bound}, {"mutant=", &options->mutant},
-        {"seed=", &options->seed},   {"count=", &options->count},
-        {"trace=", &options->trace}, {"sites=", &options->sites},
+        {"only=", &options->only},   {"seed=", &options->seed},
+        {"count=", &options->count}, {"trace=", &options->trace},
+        {"sites=", &options->sites},
     };
 
     for (; *args != NULL; args++) {
@@ -336,6 +359,7 @@ int main(int argc, char **argv)
     struct options options = {0};
 
     setvbuf(stdout, NULL, _IOLBF, 0);
+    trail_init();
     threads_init();
     race_init();
     model_init();

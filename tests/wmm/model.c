@@ -25,9 +25,9 @@
  * own location. That is 7.17.3p6-11, with the stronger fences of RC11.
  */
 #include "model.h"
-#include "explore.h"
 #include "race.h"
 #include "threads.h"
+#include "trail.h"
 #include <emmintrin.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -57,9 +57,9 @@ struct store {
 struct location {
     uintptr_t address;
     unsigned size;
-    uint32_t execution; /* the rest is of this one */
-    unsigned count;
-    int plain; /* the store whose value is in memory only, or -1 */
+    uint32_t noted; /* trail_now then */
+    unsigned count; /* 0: not touched by this execution */
+    int plain;      /* the store whose value is in memory only, or -1 */
     uint64_t order_hash;
     uint16_t read_epoch[WMM_THREADS];
     uint16_t write_epoch[WMM_THREADS];
@@ -73,7 +73,6 @@ static struct {
     unsigned locations;
     unsigned touched_count;
     uint8_t touched[LANES]; /* in this execution */
-    uint32_t execution;
     uint64_t order_hash;
     struct view now[WMM_THREADS];
     struct view acquire[WMM_THREADS];
@@ -132,18 +131,23 @@ static void clear(struct view *view)
     memset(view->at, 0, sizeof(view->at[0]) * model.lanes);
 }
 
-void model_begin(unsigned threads)
+void model_clear(unsigned threads)
 {
-    model.execution++;
-    model.touched_count = 0;
-    model.order_hash = 0;
     for (unsigned i = 0; i < threads; i++) {
         clear(&model.now[i]);
         clear(&model.acquire[i]);
         clear(&model.release[i]);
-        model.now[i].at[i] = 1;
     }
     clear(&model.total);
+}
+
+void model_begin(unsigned threads)
+{
+    model.touched_count = 0;
+    model.order_hash = 0;
+    model_clear(threads);
+    for (unsigned i = 0; i < threads; i++)
+        model.now[i].at[i] = 1;
 }
 
 unsigned model_epoch(unsigned thread)
@@ -154,6 +158,23 @@ unsigned model_epoch(unsigned thread)
 unsigned model_knows(unsigned thread)
 {
     return (unsigned)model.now[thread_now].at[thread];
+}
+
+static void note_view(struct view *view)
+{
+    trail_note(view, sizeof(view->at[0]) * model.lanes);
+}
+
+void model_note(unsigned threads)
+{
+    trail_note(&model.touched_count, sizeof(model.touched_count));
+    trail_note(&model.order_hash, sizeof(model.order_hash));
+    for (unsigned i = 0; i < threads; i++) {
+        note_view(&model.now[i]);
+        note_view(&model.acquire[i]);
+        note_view(&model.release[i]);
+    }
+    note_view(&model.total);
 }
 
 uint64_t model_order_hash(void)
@@ -192,10 +213,18 @@ static unsigned lane_create(uintptr_t address, unsigned size)
     return lane;
 }
 
+/* It will change; of its stores only those that are new. */
+static void note(struct location *location)
+{
+    if (location->noted == trail_now)
+        return;
+    trail_note(location, offsetof(struct location, store));
+    location->noted = trail_now;
+}
+
 /* The first store is what memory was. */
 static void location_begin(struct location *location, unsigned lane)
 {
-    location->execution = model.execution;
     location->count = 1;
     location->plain = -1;
     location->order_hash = 0;
@@ -227,9 +256,11 @@ static unsigned lane_of(const struct access *access, bool write)
     location = &model.location[lane];
     if (location->address != access->address || location->size != access->size)
         wmm_fail("atomic accesses of two sizes at %#lx", access->address);
-    if (location->execution != model.execution)
+    note(location);
+    if (location->count == 0)
         location_begin(location, lane);
     if (location->plain >= 0) {
+        trail_note(&location->store[location->plain].value, sizeof(uint64_t));
         location->store[location->plain].value =
             memory_get(location->address, location->size);
         location->plain = -1;
@@ -366,7 +397,7 @@ uint64_t model_load(const struct access *access)
     lane = lane_of(access, false);
     location = &model.location[lane];
     first = oldest(location, least_time(lane, access->order));
-    back = explore_choose(location->count - first);
+    back = thread_choose(location->count - first);
     store = in_order(location, location->count - 1 - back);
     tell("load", access, store->value, (int)(location->count - 1 - back),
          (int)location->count - 1);
@@ -414,8 +445,10 @@ static void writes(unsigned lane, unsigned place, uint64_t value,
     struct location *location = &model.location[lane];
     struct view *now = &model.now[thread_now];
     uint64_t before = in_order(location, location->count - 1)->value;
-    struct store *store = insert(location, place);
+    struct store *store;
 
+    note(location);
+    store = insert(location, place);
     store->value = value;
     now->at[lane] = store->time;
     copy(&store->message,
@@ -450,7 +483,7 @@ void model_store(const struct access *access, uint64_t value)
         if (!in_order(location, place)->followed)
             places[count++] = (uint8_t)place;
     }
-    chosen = places[explore_choose(count)];
+    chosen = places[thread_choose(count)];
     tell("store", access, value, (int)chosen + 1, (int)location->count);
     writes(lane, chosen, value, access->order);
 }
@@ -484,6 +517,7 @@ static void replace(unsigned lane, unsigned place, uint64_t value,
     struct store *store = in_order(location, place);
 
     reads(lane, store, order);
+    trail_note(&store->followed, sizeof(store->followed));
     store->followed = true;
     writes(lane, place, value, order);
     join(&in_order(location, place + 1)->message, &store->message);
@@ -513,7 +547,7 @@ uint64_t model_modify(const struct access *access, enum modify how,
         if (!in_order(location, i)->followed)
             places[count++] = (uint8_t)i;
     }
-    place = places[explore_choose(count)];
+    place = places[thread_choose(count)];
     old = in_order(location, place)->value;
     tell("modify", access, old, (int)place, (int)location->count - 1);
     replace(lane, place, modified(how, old, operand) & mask_of(access->size),
@@ -542,7 +576,7 @@ bool model_compare_swap(const struct access *access, unsigned failure_order,
         if (store->value != *expected || !store->followed)
             places[count++] = (uint8_t)i;
     }
-    place = places[explore_choose(count)];
+    place = places[thread_choose(count)];
     store = in_order(location, place);
     tell("compare", access, store->value, (int)place, (int)location->count - 1);
     if (store->value != *expected) {
@@ -603,7 +637,7 @@ void model_plain(uintptr_t address, size_t size, bool write, const void *site)
         unsigned lane = *race_location(address + i);
         struct location *location = &model.location[lane];
 
-        if (lane == 0 || location->execution != model.execution)
+        if (lane == 0 || location->count == 0)
             continue;
         for (unsigned thread = 0; thread < WMM_THREADS; thread++) {
             unsigned known = model_knows(thread);

@@ -44,6 +44,14 @@ void model_forget(void);
 /* Begin an execution. */
 void model_begin(unsigned threads);
 
+/*
+ * For a snapshot: note what of the model changes with most operations. It holds
+ * for the locations that are known by then, and model_clear() sets those that
+ * came later to what they were.
+ */
+void model_note(unsigned threads);
+void model_clear(unsigned threads);
+
 uint64_t model_load(const struct access *access);
 void model_store(const struct access *access, uint64_t value);
 uint64_t model_modify(const struct access *access, enum modify how,

@@ -1,14 +1,12 @@
 #include "race.h"
 #include "model.h"
 #include "threads.h"
+#include "trail.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 
-enum {
-    RECORDS = 15, /* live accesses to one word */
-    UNDO_MAX = 1 << 18,
-};
+enum { RECORDS = 15 }; /* live accesses to one word */
 
 struct record {
     uint16_t epoch; /* the clock of `thread` then */
@@ -20,23 +18,16 @@ struct record {
 
 /* Eight bytes of memory. */
 struct shadow {
-    uint32_t execution; /* the rest is of this one */
-    uint8_t count;
-    bool saved;
+    uint32_t noted; /* trail_now then */
+    uint32_t count;
     struct record record[RECORDS];
 };
 
 static struct {
     uintptr_t base;
     size_t size;
-    uint32_t execution;
     struct shadow *shadow; /* one a word */
     uint8_t *location;     /* one a byte */
-    struct {
-        uint64_t *word;
-        uint64_t old;
-    } * undo;
-    unsigned undo_count;
 } race;
 
 extern char __data_start[];
@@ -59,7 +50,6 @@ void race_init(void)
     race.size = ((uintptr_t)_end + 7 - race.base) & ~(uintptr_t)7;
     race.shadow = reserve(race.size / 8 * sizeof(struct shadow));
     race.location = reserve(race.size);
-    race.undo = reserve(UNDO_MAX * sizeof(*race.undo));
 }
 
 bool race_watches(uintptr_t address)
@@ -72,43 +62,25 @@ uint8_t *race_location(uintptr_t address)
     return &race.location[address - race.base];
 }
 
-void race_begin(void)
-{
-    while (race.undo_count > 0) {
-        race.undo_count--;
-        *race.undo[race.undo_count].word = race.undo[race.undo_count].old;
-    }
-    race.execution++;
-}
-
 static struct shadow *shadow_at(uintptr_t address)
 {
-    struct shadow *shadow = &race.shadow[(address - race.base) >> 3];
-
-    if (shadow->execution != race.execution) {
-        shadow->execution = race.execution;
-        shadow->count = 0;
-        shadow->saved = false;
-    }
-    return shadow;
+    return &race.shadow[(address - race.base) >> 3];
 }
 
-static void save(struct shadow *shadow, uintptr_t address)
+/* The word, or what is known of it, will change. */
+static void note(struct shadow *shadow, uintptr_t address)
 {
-    uint64_t *word = (uint64_t *)(address & ~(uintptr_t)7);
-
-    if (shadow->saved)
+    if (shadow->noted == trail_now)
         return;
-    shadow->saved = true;
-    if (race.undo_count == UNDO_MAX)
-        wmm_fail("an execution writes too much memory");
-    race.undo[race.undo_count].word = word;
-    race.undo[race.undo_count++].old = *word;
+    trail_note((void *)(address & ~(uintptr_t)7), sizeof(uint64_t));
+    trail_note(shadow, offsetof(struct shadow, record) +
+                           shadow->count * sizeof(struct record));
+    shadow->noted = trail_now;
 }
 
 void race_save(uintptr_t address)
 {
-    save(shadow_at(address), address);
+    note(shadow_at(address), address);
 }
 
 static const char *kind(bool write)
@@ -157,9 +129,10 @@ static void word_access(uintptr_t address, uint8_t mask, bool write,
     unsigned kept = 0;
 
     if (write)
-        save(shadow, address);
+        note(shadow, address);
     if (is_covered(shadow, epoch, mask, write))
         return;
+    note(shadow, address);
     for (unsigned i = 0; i < shadow->count; i++) {
         struct record record = shadow->record[i];
 
@@ -176,7 +149,7 @@ static void word_access(uintptr_t address, uint8_t mask, bool write,
     shadow->record[kept] =
         (struct record){(uint16_t)epoch, mask, (uint8_t)(thread_now & 127),
                         write, (uint32_t)(uintptr_t)site};
-    shadow->count = (uint8_t)(kept + 1);
+    shadow->count = kept + 1;
 }
 
 void race_access(uintptr_t address, size_t size, bool write, const void *site)

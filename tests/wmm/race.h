@@ -13,9 +13,6 @@
 /* The memory that is watched: the data of the program, stacks excluded. */
 void race_init(void);
 
-/* Bring memory back to what it was when the last execution began. */
-void race_begin(void);
-
 /* A plain access of the running thread, before it is done. */
 void race_access(uintptr_t address, size_t size, bool write, const void *site);
 

@@ -9,7 +9,7 @@ WMM_KERNEL := kernel/cpu/exchange.c kernel/heap/heap.c kernel/heap/heap_check.c 
 WMM_WATCHED := tests/wmm/litmus.c tests/wmm/scenarios.c tests/wmm/virtqueue.c
 WMM_RUNTIME := tests/wmm/explore.c tests/wmm/hooks.c tests/wmm/machine.c \
 	tests/wmm/main.c tests/wmm/model.c tests/wmm/mutant.c tests/wmm/race.c \
-	tests/wmm/switch.S tests/wmm/threads.c
+	tests/wmm/switch.S tests/wmm/threads.c tests/wmm/trail.c
 WMM_OBJECTS := $(patsubst %,$(WMM)/%.o,$(WMM_KERNEL) $(WMM_WATCHED) $(WMM_RUNTIME))
 WMM_FLAGS := $(WARN) -Itests/wmm/include -fno-pie
 WMM_WATCH := -fsanitize=thread --param=tsan-instrument-func-entry-exit=0 -O1 \

@@ -1,7 +1,7 @@
 #include "threads.h"
 #include "explore.h"
 #include "model.h"
-#include "race.h"
+#include "trail.h"
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -11,6 +11,7 @@
 
 enum {
     STACK_SIZE = 64 * 1024,
+    SNAPSHOTS_MAX = CHOICES_MAX + 1,
     OPERATIONS_MAX = 4000, /* in one execution: more is a livelock */
     OLD_PAUSES_MAX = 4,    /* pauses after which old values may be read */
     STALL_US = 250 * 1000,
@@ -35,7 +36,24 @@ struct thread {
     uint64_t interrupt_ops; /* they are in one order: the last one's place */
     uintptr_t watched;      /* line; 0 when none is */
     unsigned pauses;
-    unsigned fresh; /* state.stores when it was brought up to date */
+    unsigned fresh; /* stores when it was brought up to date */
+};
+
+/* How far an execution has come. */
+struct progress {
+    unsigned preemptions;
+    unsigned operations;
+    unsigned stores;
+};
+
+/*
+ * In front of a choice. What has changed since is brought back by the trail;
+ * what changes all the time lies there between `begin` and `end`.
+ */
+struct snapshot {
+    unsigned depth; /* choices made */
+    size_t begin;
+    size_t end;
 };
 
 unsigned thread_now;
@@ -47,10 +65,11 @@ static struct {
     const struct wmm_test *test;
     struct thread thread[WMM_THREADS];
     unsigned bound;
-    unsigned preemptions;
-    unsigned operations;
-    unsigned long total; /* of all executions */
-    unsigned stores;
+    struct progress so_far;
+    unsigned long total; /* operations of all executions */
+    bool wants_snapshot;
+    unsigned snapshots;
+    struct snapshot snapshot[SNAPSHOTS_MAX];
     enum run_end end;
     void *main_stack_pointer;
     char *stacks;
@@ -146,6 +165,17 @@ _Noreturn void wmm_fail(const char *format, ...)
 
 /* ---- Choosing ------------------------------------------------------------ */
 
+/* Where there is something to choose for the first time, others will. */
+unsigned thread_choose(unsigned count)
+{
+    if (count > 1 && explore_depth() >= explore_given()) {
+        state.wants_snapshot = true;
+        thread_switch(&state.thread[thread_now].stack_pointer,
+                      state.main_stack_pointer);
+    }
+    return explore_choose(count);
+}
+
 /*
  * The name of the state. What a thread has done and seen determines where it
  * is; with the order of the stores of each location it determines memory. Two
@@ -168,8 +198,9 @@ static uint64_t state_hash(void)
 
 static unsigned preemptions_left(void)
 {
-    return state.bound >= WMM_UNBOUNDED ? WMM_UNBOUNDED
-                                        : state.bound - state.preemptions;
+    return state.bound >= WMM_UNBOUNDED
+               ? WMM_UNBOUNDED
+               : state.bound - state.so_far.preemptions;
 }
 
 /* The threads that may be next, the present one first. */
@@ -215,7 +246,7 @@ static void refresh(unsigned index)
 
     model_refresh(index);
     thread->observed = hash_mix(thread->observed, model_order_hash());
-    thread->fresh = state.stores;
+    thread->fresh = state.so_far.stores;
     if (threads_verbose)
         printf("  %u   now sees all stores\n", index);
 }
@@ -244,7 +275,7 @@ static void bring_up_to_date(void)
     for (unsigned i = 0; i < state.test->threads; i++) {
         struct thread *thread = &state.thread[i];
 
-        if (thread->status != PAUSED || thread->fresh == state.stores)
+        if (thread->status != PAUSED || thread->fresh == state.so_far.stores)
             continue;
         refresh(i);
         thread->status = RUNNABLE;
@@ -280,9 +311,9 @@ static void choose_next(bool preempting)
         bring_up_to_date();
         count = candidates(who, false);
     }
-    next = who[explore_choose(count)];
+    next = who[thread_choose(count)];
     if (preempting && next != thread_now)
-        state.preemptions++;
+        state.so_far.preemptions++;
     go_on_with(next);
 }
 
@@ -291,8 +322,8 @@ void thread_point(void)
     struct thread *self = &state.thread[thread_now];
 
     state.total++;
-    if (++state.operations > OPERATIONS_MAX)
-        wmm_fail("livelock: %u operations and no end", state.operations);
+    if (++state.so_far.operations > OPERATIONS_MAX)
+        wmm_fail("livelock: %u operations and no end", OPERATIONS_MAX);
     if (!self->seen && !threads_all_points)
         return;
     self->seen = false;
@@ -307,7 +338,7 @@ void thread_seen(void)
 void thread_stored(void)
 {
     state.thread[thread_now].seen = true;
-    state.stores++;
+    state.so_far.stores++;
     for (unsigned i = 0; i < state.test->threads; i++) {
         struct thread *thread = &state.thread[i];
 
@@ -329,7 +360,7 @@ void thread_observe(uint64_t what)
 
 unsigned wmm_choose(unsigned count)
 {
-    unsigned choice = explore_choose(count);
+    unsigned choice = thread_choose(count);
 
     thread_observe('c' + choice);
     return choice;
@@ -348,8 +379,8 @@ void wmm_pause(void)
     struct thread *self = &state.thread[thread_now];
 
     state.total++;
-    if (++state.operations > OPERATIONS_MAX)
-        wmm_fail("livelock: %u operations and no end", state.operations);
+    if (++state.so_far.operations > OPERATIONS_MAX)
+        wmm_fail("livelock: %u operations and no end", OPERATIONS_MAX);
     if (!self->retry)
         self->status = PAUSED;
     self->retry = false;
@@ -436,7 +467,7 @@ void wmm_interrupt_clear(void)
     interrupt_order(self, "cleared");
 }
 
-/* ---- An execution -------------------------------------------------------- */
+/* ---- Contexts ------------------------------------------------------------ */
 
 static void thread_main(void)
 {
@@ -454,10 +485,14 @@ static void thread_main(void)
     leave(RUN_DONE);
 }
 
+static char *stack_top(unsigned index)
+{
+    return state.stacks + (size_t)STACK_SIZE * (index + 1);
+}
+
 static void thread_prepare(unsigned index)
 {
-    char *top = state.stacks + (size_t)STACK_SIZE * (index + 1);
-    void **stack = (void **)(void *)top;
+    void **stack = (void **)(void *)stack_top(index);
 
     /* As if thread_main had been called: the stack is off by one word. */
     *--stack = NULL;
@@ -467,20 +502,81 @@ static void thread_prepare(unsigned index)
     state.thread[index] = (struct thread){.stack_pointer = stack};
 }
 
+/* ---- Snapshots ----------------------------------------------------------- */
+
+/* The running thread waits in thread_choose(). */
+static void snapshot_take(void)
+{
+    unsigned threads = state.test->threads;
+    struct snapshot *snapshot = &state.snapshot[state.snapshots++];
+
+    snapshot->depth = explore_depth();
+    snapshot->begin = trail_mark();
+    for (unsigned i = 0; i < threads; i++) {
+        char *from = state.thread[i].stack_pointer;
+
+        trail_note(from, (size_t)(stack_top(i) - from));
+    }
+    trail_note(state.thread, sizeof(state.thread[0]) * threads);
+    trail_note(&state.so_far, sizeof(state.so_far));
+    trail_note(&thread_now, sizeof(thread_now));
+    model_note(threads);
+    snapshot->end = trail_mark();
+}
+
+/*
+ * Go back to the last snapshot that the next execution passes through; false:
+ * there is none.
+ */
+static bool snapshot_return(void)
+{
+    const struct snapshot *snapshot;
+
+    while (state.snapshots > 0 &&
+           state.snapshot[state.snapshots - 1].depth >= explore_given())
+        state.snapshots--;
+    if (state.snapshots == 0)
+        return false;
+    snapshot = &state.snapshot[state.snapshots - 1];
+    trail_back(snapshot->end);
+    model_clear(state.test->threads);
+    trail_repeat(snapshot->begin, snapshot->end);
+    explore_restart(snapshot->depth);
+    return true;
+}
+
+void threads_forget(void)
+{
+    state.snapshots = 0;
+    trail_back(0);
+}
+
+/* ---- An execution -------------------------------------------------------- */
+
+static void begin(void)
+{
+    threads_forget();
+    explore_restart(0);
+    state.so_far = (struct progress){0};
+    for (unsigned i = 0; i < state.test->threads; i++)
+        thread_prepare(i);
+    model_begin(state.test->threads);
+    thread_now = explore_choose(state.test->threads);
+}
+
 enum run_end threads_run(const struct wmm_test *test, unsigned bound)
 {
     state.test = test;
     state.bound = bound;
-    state.preemptions = 0;
-    state.operations = 0;
-    state.stores = 0;
-    for (unsigned i = 0; i < test->threads; i++)
-        thread_prepare(i);
-    model_begin(test->threads);
-    race_begin();
-    thread_now = explore_choose(test->threads);
+    if (!snapshot_return())
+        begin();
     threads_active = true;
-    thread_switch(&state.main_stack_pointer,
-                  state.thread[thread_now].stack_pointer);
-    return state.end;
+    for (;;) {
+        state.wants_snapshot = false;
+        thread_switch(&state.main_stack_pointer,
+                      state.thread[thread_now].stack_pointer);
+        if (!state.wants_snapshot)
+            return state.end;
+        snapshot_take();
+    }
 }

@@ -20,7 +20,10 @@ extern bool threads_active;
 
 void threads_init(void);
 
-/* Run one execution of `test`. */
+/* Bring memory back to what it was before the first execution. */
+void threads_forget(void);
+
+/* Run one execution of `test`, as explore_next() has prepared it. */
 enum run_end threads_run(const struct wmm_test *test, unsigned bound);
 const char *threads_failure(void);
 
@@ -40,6 +43,9 @@ void thread_stored(void);
 
 /* After it, too: who watches this line is interrupted. */
 void thread_wake_watchers(uintptr_t line);
+
+/* explore_choose(), in an execution: a later one can go on from here. */
+unsigned thread_choose(unsigned count);
 
 /* This thread has observed `what`: part of the state's name. */
 void thread_observe(uint64_t what);
