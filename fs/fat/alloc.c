@@ -8,6 +8,7 @@
 #include "kernel/lib/minmax.h"
 #include <torc/assert.h>
 #include <torc/memory.h>
+#include <torc/string.h>
 
 enum { LOOK_GROUPS = 16 }; /* with free clusters, for a longer run */
 
@@ -289,6 +290,31 @@ int fat_release(struct fat_fs *fs, uint32_t first)
         cluster = next;
     }
     fat_view_end(&view);
+    return status;
+}
+
+int fat_clear(struct fat_fs *fs, uint32_t first, uint32_t count)
+{
+    uint64_t at = fat_cluster_offset(fs, first);
+    uint64_t end = at + ((uint64_t)count << fs->cluster_shift);
+    int status = 0;
+
+    while (at < end && status == 0) {
+        uint32_t from = (uint32_t)(at % PAGE_BYTES);
+        uint32_t len = (uint32_t)min_u64(PAGE_BYTES - from, end - at);
+        struct page *page;
+
+        status = page_take(&fs->device, at >> PAGE_BYTES_SHIFT, &page);
+        if (status != 0)
+            break;
+        status = page_modify(page, from, len);
+        if (status == 0) {
+            memset(page->buf->base + from, 0, len);
+            page_dirty(page, from, len);
+        }
+        page_put(page);
+        at += len;
+    }
     return status;
 }
 

@@ -178,6 +178,13 @@ int fat_chain_measure(struct inode *inode)
 
 /* ---- Changing ------------------------------------------------------------ */
 
+/* Its entry says where it begins; one that was removed has none. */
+static void changed(struct inode *inode)
+{
+    if (inode->links > 0)
+        inode_dirty(inode, INODE_REST);
+}
+
 /* Append up to `count` clusters. The caller holds fat_lock. */
 static int append(struct inode *inode, uint32_t count)
 {
@@ -195,7 +202,9 @@ static int append(struct inode *inode, uint32_t count)
         status = fat_take(fs, last + 1, count, &first, &got);
     if (status != 0)
         return status;
-    if (last != 0)
+    if (inode->type == FILE_DIRECTORY)
+        status = fat_clear(fs, first, got);
+    if (status == 0 && last != 0)
         status = fat_set(fs, last, first);
     if (status != 0) {
         /* Nothing leads to them: they are free again. */
@@ -206,7 +215,8 @@ static int append(struct inode *inode, uint32_t count)
     if (last == 0)
         chain->first = chain->cluster = first;
     chain->length += got;
-    inode->blocks += (uint64_t)got << (fs->cluster_shift - 9);
+    inode->blocks = (uint64_t)chain->length << (fs->cluster_shift - 9);
+    changed(inode);
     return 0;
 }
 
@@ -262,6 +272,7 @@ int fat_chain_cut(struct inode *inode, uint32_t length)
     if (status == 1) {
         shorten(fat_inode_of(inode), length);
         inode->blocks = (uint64_t)length << (fs->cluster_shift - 9);
+        changed(inode);
         status = fat_release(fs, rest);
     }
     rwlock_unlock(&fs->fat_lock);

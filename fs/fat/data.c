@@ -35,6 +35,7 @@ static int reserve(struct inode *inode, uint32_t end)
     uint32_t more;
     int status = 0;
 
+    fat->attr |= ATTR_BIT_ARCHIVE; /* it changes */
     if (fat->reserve_end < fat->chain.length)
         fat->reserve_end = fat->chain.length;
     while (status == 0 && fat->reserve_end < end) {

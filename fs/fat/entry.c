@@ -18,6 +18,38 @@ static uint16_t mode_of(const struct fat_fs *fs, const struct inode *inode,
     return (uint16_t)mode;
 }
 
+/* Whether a file is to be read-only by a mode. */
+static bool is_read_only(const struct inode *inode, unsigned mode)
+{
+    return inode->type == FILE_REGULAR && (mode & MODE_WRITE) == 0;
+}
+
+void fat_attr_new(struct inode *inode)
+{
+    const struct fat_fs *fs = fat_of(inode);
+
+    inode->mode = mode_of(
+        fs, inode, is_read_only(inode, inode->mode) ? ATTR_BIT_READ_ONLY : 0);
+    inode->uid = fs->options.uid;
+    inode->gid = fs->options.gid;
+}
+
+/* Of a mode there is one bit: whether a file may be written. */
+int fat_attr_fit(const struct inode *inode, struct vfs_attr *attr)
+{
+    const struct fat_fs *fs = fat_of(inode);
+
+    if ((attr->mask & ATTR_UID) != 0 && attr->uid != fs->options.uid)
+        return -EPERM;
+    if ((attr->mask & ATTR_GID) != 0 && attr->gid != fs->options.gid)
+        return -EPERM;
+    if ((attr->mask & ATTR_MODE) != 0)
+        attr->mode =
+            mode_of(fs, inode,
+                    is_read_only(inode, attr->mode) ? ATTR_BIT_READ_ONLY : 0);
+    return 0;
+}
+
 uint32_t fat_entry_start(const struct fat_fs *fs, const uint8_t *raw)
 {
     uint32_t start = le16_get(raw + SLOT_START);
@@ -81,7 +113,7 @@ void fat_entry_put(const struct inode *inode, uint8_t *raw)
 
     if (inode->type == FILE_REGULAR) {
         attr &= (uint8_t)~ATTR_BIT_READ_ONLY;
-        if ((inode->mode & MODE_WRITE) == 0)
+        if (is_read_only(inode, inode->mode))
             attr |= ATTR_BIT_READ_ONLY;
     }
     raw[SLOT_ATTR] = attr;

@@ -258,6 +258,10 @@ must_check int fat_take(struct fat_fs *fs, uint32_t goal, uint32_t count,
  * -EUCLEAN, or as page_get(): what is left is lost. */
 must_check int fat_release(struct fat_fs *fs, uint32_t first);
 
+/* Make zeros of clusters, through the mapping of the disk: they become a
+ * directory's. Thread; may wait. Returns 0, or as page_modify(). */
+must_check int fat_clear(struct fat_fs *fs, uint32_t first, uint32_t count);
+
 /* How many are free and not reserved. Thread; may wait. Returns as page_get().
  */
 must_check int fat_count_free(struct fat_fs *fs, uint32_t *count);
@@ -367,6 +371,9 @@ must_check int fat_dir_chain(struct inode *dir, uint32_t start);
 /* The first cluster that an entry says. */
 uint32_t fat_entry_start(const struct fat_fs *fs, const uint8_t *raw);
 
+/* Whether an inode of a file has its entry at a place. */
+bool fat_position_is_known(const struct fat_fs *fs, uint64_t position);
+
 /* Give an inode its entry; position 0: it has none. */
 void fat_inode_place(struct inode *inode, uint64_t position, uint32_t slot,
                      uint8_t parts);
@@ -378,7 +385,12 @@ void fat_inode_place(struct inode *inode, uint64_t position, uint32_t slot,
 void fat_entry_get(struct inode *inode, const uint8_t *raw);
 void fat_entry_put(const struct inode *inode, uint8_t *raw);
 
-/* fs_ops.inode_write() */
+/* What a new inode is by the options of the mount: inode->mode is what it was
+ * to be. */
+void fat_attr_new(struct inode *inode);
+
+/* fs_ops.attr_fit(), fs_ops.inode_write() */
+int fat_attr_fit(const struct inode *inode, struct vfs_attr *attr);
 int fat_inode_write(struct inode *inode);
 
 /* ---- parent.c ------------------------------------------------------------ */
@@ -403,5 +415,16 @@ void fat_inode_evict(struct inode *inode);
 
 int fat_lookup(struct inode *dir, const struct name *name, struct inode **out);
 int fat_readdir(struct inode *dir, uint64_t *cursor, struct dir_entry *entry);
+
+/* ---- create.c, rename.c: struct fs_ops ----------------------------------- */
+
+int fat_create(struct inode *dir, const struct name *name,
+               const struct new_inode *what, struct inode **out);
+int fat_link(struct inode *dir, const struct name *name, struct inode *inode);
+int fat_unlink(struct inode *dir, const struct name *name, struct inode *inode);
+int fat_rename(const struct rename *rename);
+
+/* What ".." in a directory below says of this one. */
+uint32_t fat_dir_start(const struct inode *dir);
 
 #endif

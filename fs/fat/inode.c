@@ -22,6 +22,11 @@ static struct inode *find_at(const struct fat_fs *fs, uint64_t position)
     return NULL;
 }
 
+bool fat_position_is_known(const struct fat_fs *fs, uint64_t position)
+{
+    return find_at(fs, position) != NULL;
+}
+
 /* Directories are not in the table. */
 static bool is_listed(const struct inode *inode)
 {

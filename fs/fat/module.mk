@@ -13,4 +13,7 @@ SRCS-kernel += fs/fat/dir.c
 SRCS-kernel += fs/fat/entry.c
 SRCS-kernel += fs/fat/inode.c
 SRCS-kernel += fs/fat/parent.c
+SRCS-kernel += fs/fat/slots.c
+SRCS-kernel += fs/fat/create.c
+SRCS-kernel += fs/fat/rename.c
 SRCS-kernel += fs/fat/ops.c

@@ -11,6 +11,8 @@ static void fat_unmount(struct mount *mount)
 
     assert(fs->files.count == 0);
     assert(fs->reserved == 0);
+    if (fat_state_end(fs) != 0)
+        log_error("%s: fat: unmounted with an error: run fsck.fat", fs->name);
     mapping_destroy(&fs->device);
     hash_fini(&fs->files);
     fat_alloc_fini(fs);
@@ -41,14 +43,62 @@ static void check(const struct mount *mount)
     mapping_check(&fs->device);
 }
 
+/* The FATs before what leads to their chains. */
+static int write_metadata(struct fat_fs *fs)
+{
+    uint64_t first = fs->fat_offset[0] >> PAGE_BYTES_SHIFT;
+    uint64_t last = (fs->fat_offset[fs->copies - 1] + fs->fat_bytes - 1) >>
+                    PAGE_BYTES_SHIFT;
+    int status = mapping_write(&fs->device, first, last);
+
+    return status != 0 ? status : mapping_write(&fs->device, 0, UINT64_MAX);
+}
+
+static int sync(struct inode *inode, bool data_only)
+{
+    (void)data_only;
+    return write_metadata(fat_of(inode));
+}
+
+static int sync_fs(struct mount *mount)
+{
+    return write_metadata(mount->fs_data);
+}
+
+static int begin_writing(struct fat_fs *fs)
+{
+    int status = page_cache_start_flusher();
+
+    return status != 0 ? status : fat_state_begin(fs);
+}
+
+static int remount(struct mount *mount, bool read_only)
+{
+    struct fat_fs *fs = mount->fs_data;
+
+    return read_only ? fat_state_end(fs) : begin_writing(fs);
+}
+
 static const struct fs_ops fat_ops = {
     .inode_size = sizeof(struct fat_inode),
     .folds_names = true,
+    .has_no_holes = true,
     .inode_read = fat_inode_read,
+    .inode_write = fat_inode_write,
+    .inode_evict = fat_inode_evict,
     .inode_drop = fat_inode_drop,
+    .attr_fit = fat_attr_fit,
     .lookup = fat_lookup,
+    .create = fat_create,
+    .link = fat_link,
+    .unlink = fat_unlink,
+    .rename = fat_rename,
+    .truncate = fat_truncate,
     .readdir = fat_readdir,
+    .sync = sync,
+    .sync_fs = sync_fs,
     .statfs = statfs,
+    .remount = remount,
     .unmount = fat_unmount,
     .check = check,
     .inode_check = fat_inode_check,
@@ -57,13 +107,18 @@ static const struct fs_ops fat_ops = {
 /* What needs the disk; the rest is set up. */
 static int read_volume(struct fat_fs *fs)
 {
+    struct mount *mount = fs->mount;
     int status = fat_boot_read(fs);
 
+    mount->is_write_protected = mount->open.dev->read_only || fs->is_backup;
+    mount->is_read_only = mount->is_write_protected;
     if (status == 0)
         status = fat_alloc_init(fs);
     if (status != 0)
         return status;
     status = fat_state_read(fs);
+    if (status == 0 && !mount->is_read_only)
+        status = begin_writing(fs);
     if (status != 0)
         fat_alloc_fini(fs);
     return status;
@@ -94,14 +149,14 @@ static int fat_mount(struct mount *mount, const void *options)
     mount->ops = &fat_ops;
     mount->root_number = FAT_ROOT_NUMBER;
     mount->fs_data = fs;
-    mount->is_read_only = true;
-    mount->is_write_protected = true;
-    log_info("%s: FAT%u \"%s\", %u clusters of %u bytes, read-only", fs->name,
+    mount->size_max = FAT_SIZE_MAX;
+    log_info("%s: FAT%u \"%s\", %u clusters of %u bytes%s", fs->name,
              (unsigned)fs->bits, fs->label, fs->cluster_end - FAT_FIRST,
-             1U << fs->cluster_shift);
+             1U << fs->cluster_shift, mount->is_read_only ? ", read-only" : "");
     return 0;
 
 fail_volume:
+    mount->is_read_only = mount->is_write_protected = false;
     hash_fini(&fs->files);
 fail_files:
     mapping_destroy(&fs->device);

@@ -122,12 +122,17 @@ void dentry_forget(const struct inode *dir, const struct name *name)
         dentry_free(dentry);
 }
 
+void dentry_forget_names(struct inode *inode)
+{
+    list_for_each_safe (node, &inode->names)
+        dentry_free(container_of(node, struct dentry, by_inode));
+}
+
 void dentry_forget_all(struct inode *inode)
 {
     list_for_each_safe (node, &inode->entries)
         dentry_free(container_of(node, struct dentry, by_dir));
-    list_for_each_safe (node, &inode->names)
-        dentry_free(container_of(node, struct dentry, by_inode));
+    dentry_forget_names(inode);
 }
 
 void dentries_shrink(struct mount *mount, unsigned keep)

@@ -35,6 +35,7 @@
 
 struct inode;
 struct mount;
+struct vfs_attr;
 
 /* One component of a path. */
 struct name {
@@ -103,6 +104,10 @@ struct fs_ops {
     /* Free what the inode has beside its struct; NULL: nothing. It leaves the
      * memory. Does not wait. */
     void (*inode_drop)(struct inode *inode);
+
+    /* Before attributes are set: change them to what the file system can keep.
+     * Does not wait. Returns 0, -EPERM. NULL: it keeps all. */
+    int (*attr_fit)(const struct inode *inode, struct vfs_attr *attr);
 
     /*
      * Find a name in a directory, which is locked. Returns 0 and *out, held
@@ -439,7 +444,7 @@ struct vfs_attr {
 };
 
 /* Set attributes of an inode that is held. Thread; may wait. Returns 0,
- * -EROFS, -EIO, -ENOSPC. */
+ * -EROFS, -EPERM (the file system has none like that). */
 must_check int vfs_setattr(struct inode *inode, const struct vfs_attr *attr);
 
 /* The time, for the times of files. */

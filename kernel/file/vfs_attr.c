@@ -37,13 +37,21 @@ static void set(struct inode *inode, const struct vfs_attr *attr)
 
 int vfs_setattr(struct inode *inode, const struct vfs_attr *attr)
 {
+    const struct fs_ops *ops = inode->mount->ops;
+    struct vfs_attr fit = *attr;
+    int status = 0;
+
     if (attr->mask == 0)
         return 0;
     if (inode->mount->is_read_only)
         return -EROFS;
+    if (ops->attr_fit != NULL)
+        status = ops->attr_fit(inode, &fit);
+    if (status != 0)
+        return status;
     change_begin(inode->mount);
     rwlock_lock(&inode->lock);
-    set(inode, attr);
+    set(inode, &fit);
     inode_dirty(inode, INODE_REST);
     rwlock_unlock(&inode->lock);
     change_end(inode->mount);

@@ -121,8 +121,10 @@ static int fill(struct inode *inode, uint64_t offset, uint64_t len)
 {
     struct mapping *pages = &inode->pages;
     uint64_t old = inode->size_bytes;
-    int status = offset > old ? mapping_truncate(pages, offset) : 0;
+    int status = offset > old ? grow(inode, offset) : 0;
 
+    if (status != 0)
+        return status;
     for (uint64_t done = 0; done < len && status == 0;) {
         uint64_t at = offset + done;
         uint64_t piece = PAGE_BYTES - at % PAGE_BYTES;
@@ -206,6 +208,9 @@ static int allocate_locked(struct inode *inode, uint64_t offset, uint64_t len,
             status = punch(inode, offset, end < size ? end : size);
     } else if ((flags & FILE_KEEP_SIZE) != 0 && end > size) {
         return -ENOTSUP; /* a page behind the end keeps no room */
+    } else if (inode->mount->ops->has_no_holes) {
+        status = end > size ? grow(inode, end) : 0;
+        inode->size_bytes = inode->pages.size_bytes;
     } else {
         status = fill(inode, offset, len);
     }

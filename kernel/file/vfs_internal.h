@@ -151,9 +151,10 @@ void dentry_set(struct inode *dir, const struct name *name,
                 struct inode *inode);
 
 /* Forget a name, if it is known; all names in a directory or that lead to an
- * inode. */
+ * inode; only those that lead to it. */
 void dentry_forget(const struct inode *dir, const struct name *name);
 void dentry_forget_all(struct inode *inode);
+void dentry_forget_names(struct inode *inode);
 
 /* Free dentries, down to `keep` of them. */
 void dentries_shrink(struct mount *mount, unsigned keep);
@@ -238,6 +239,11 @@ static inline void walk_hold(struct walk *walk)
  * will be written, and starts the flusher; also -EROFS, -ENOMEM. */
 must_check int vfs_check_regular(const struct inode *inode);
 must_check int vfs_check_writable(const struct inode *inode);
+
+/* Let a file that is locked have a larger size; inode->size_bytes stays.
+ * Returns 0; after -EFBIG or an error of mapping_truncate() or page_modify() it
+ * is as long as it was. */
+must_check int grow(struct inode *inode, uint64_t size_bytes);
 
 /*
  * After an error: a file that is locked is as long as it was, `old` bytes, and

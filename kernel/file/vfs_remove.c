@@ -83,6 +83,8 @@ static int remove_child(struct inode *dir, const struct name *name,
         child->ctime = vfs_now();
         inode_dirty(child, INODE_REST);
         dir_changed(dir);
+        if (dir->mount->ops->folds_names)
+            dentry_forget_names(child); /* however they are spelled */
         dentry_set(dir, name, NULL);
         if (child->type == FILE_DIRECTORY)
             removed(child);

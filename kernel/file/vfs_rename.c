@@ -10,6 +10,7 @@
  */
 #include "kernel/file/vfs_internal.h"
 #include <torc/assert.h>
+#include <torc/string.h>
 
 /* An operation under way. */
 struct renaming {
@@ -221,6 +222,14 @@ static void forget_parent(struct inode *inode)
         dentry_forget(inode, &up);
 }
 
+/* Names that lead to what has moved, however they are spelled. */
+static void forget_spellings(const struct rename *rename)
+{
+    dentry_forget_names(rename->inode1);
+    if (rename->inode2 != NULL)
+        dentry_forget_names(rename->inode2);
+}
+
 static void renamed(const struct rename *rename)
 {
     rename->inode1->ctime = vfs_now();
@@ -231,6 +240,8 @@ static void renamed(const struct rename *rename)
     }
     dir_changed(rename->dir1);
     dir_changed(rename->dir2);
+    if (rename->dir1->mount->ops->folds_names)
+        forget_spellings(rename);
     dentry_set(rename->dir1, rename->name1,
                rename->exchange ? rename->inode2 : NULL);
     dentry_set(rename->dir2, rename->name2, rename->inode1);
@@ -253,6 +264,17 @@ static int rename_locked(const struct rename *rename)
     return status;
 }
 
+/* Whether one entry is to be spelled another way: there are no two names. */
+static bool is_respelled(const struct rename *rename)
+{
+    const struct name *name1 = rename->name1, *name2 = rename->name2;
+
+    return rename->dir1->mount->ops->folds_names && !rename->exchange &&
+           rename->dir1 == rename->dir2 && rename->inode1 == rename->inode2 &&
+           (name1->len != name2->len ||
+            memcmp(name1->text, name2->text, name1->len) != 0);
+}
+
 /* The directories are locked. */
 static int rename_between(struct renaming *op)
 {
@@ -261,6 +283,10 @@ static int rename_between(struct renaming *op)
 
     if (status != 0)
         return status;
+    if (is_respelled(rename)) {
+        inode_put_quick(rename->inode2);
+        rename->inode2 = NULL;
+    }
     if (rename->inode2 != NULL && (op->flags & FILE_RENAME_NOREPLACE) != 0)
         return -EEXIST;
     status = check_places(op);

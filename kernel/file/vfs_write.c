@@ -107,6 +107,50 @@ void grow_undo(struct inode *inode, uint64_t old)
         (void)!inode->mount->ops->truncate(inode, grown);
 }
 
+/* Zeros from the end on. */
+static int fill(struct mapping *pages, uint64_t size_bytes)
+{
+    int status = 0;
+
+    while (pages->size_bytes < size_bytes && status == 0) {
+        uint64_t at = pages->size_bytes;
+        uint32_t in_page = (uint32_t)(at % PAGE_BYTES);
+        uint64_t left = size_bytes - at;
+        uint32_t piece = PAGE_BYTES - in_page;
+        struct page *page;
+
+        if (piece > left)
+            piece = (uint32_t)left;
+        status = mapping_throttle(pages);
+        if (status == 0)
+            status = page_take(pages, at >> PAGE_BYTES_SHIFT, &page);
+        if (status != 0)
+            break;
+        status = page_modify(page, in_page, piece);
+        if (status == 0) {
+            memset(page->buf->base + in_page, 0, piece);
+            page_dirty(page, in_page, piece);
+        }
+        page_put(page);
+    }
+    return status;
+}
+
+int grow(struct inode *inode, uint64_t size_bytes)
+{
+    uint64_t old = inode->size_bytes;
+    int status;
+
+    if (size_bytes > inode->mount->size_max)
+        return -EFBIG;
+    if (!inode->mount->ops->has_no_holes)
+        return mapping_truncate(&inode->pages, size_bytes);
+    status = fill(&inode->pages, size_bytes);
+    if (status != 0)
+        grow_undo(inode, old);
+    return status;
+}
+
 /* The file is locked, and something is to be written. */
 static int64_t write_locked(struct inode *inode, const struct file_part *parts,
                             unsigned count, uint64_t offset)
@@ -118,7 +162,7 @@ static int64_t write_locked(struct inode *inode, const struct file_part *parts,
     if (offset >= inode->mount->size_max)
         return -EFBIG;
     if (offset > old) {
-        int status = mapping_truncate(pages, offset);
+        int status = grow(inode, offset);
 
         if (status != 0)
             return status;
@@ -157,9 +201,8 @@ int64_t vfs_write(struct inode *inode, const struct file_part *parts,
 static int truncate_locked(struct inode *inode, uint64_t size_bytes)
 {
     uint64_t old = inode->size_bytes;
-    int status = size_bytes > old && size_bytes > inode->mount->size_max
-                     ? -EFBIG
-                     : mapping_truncate(&inode->pages, size_bytes);
+    int status = size_bytes > old ? grow(inode, size_bytes)
+                                  : mapping_truncate(&inode->pages, size_bytes);
 
     if (status != 0)
         return status;

@@ -165,6 +165,22 @@ static void test_radix_mark_of_a_lone_entry(void **state)
 }
 
 /* Whichever node there is no memory for, the tree is as before. */
+/* The tree's own mark is that of an entry without a node. */
+static void test_radix_gets_lower_by_one_level(void **state)
+{
+    (void)state;
+    assert_int_equal(radix_insert(&tree, 0, entry(0)), 0);
+    assert_int_equal(radix_insert(&tree, 1, entry(1)), 0);
+    assert_int_equal(radix_insert(&tree, 64, entry(2)), 0);
+    radix_set_dirty(&tree, 1, true);
+    radix_remove(&tree, 64);
+    assert_int_equal(tree.height, 1);
+    assert_int_equal(radix_check(&tree), 2);
+    assert_ptr_equal(radix_next(&tree, 0, true), entry(1));
+    radix_remove(&tree, 0);
+    radix_remove(&tree, 1);
+}
+
 static void test_radix_out_of_memory(void **state)
 {
     static const uint64_t first[] = {RADIX_LIMIT, 0, 5, 5000};
@@ -264,6 +280,7 @@ int main(void)
         ATTACHED(test_radix_is_as_high_as_it_must_be),
         ATTACHED(test_radix_next),
         ATTACHED(test_radix_mark_of_a_lone_entry),
+        ATTACHED(test_radix_gets_lower_by_one_level),
         ATTACHED(test_radix_out_of_memory),
         ATTACHED(test_radix_random),
     };
