@@ -1,0 +1,170 @@
+/*
+ * Fuzz FAT: mount, walk, read, write, rename, remove, unmount.
+ *
+ * The first byte chooses the kind of a good image, and the input patches it:
+ * records of a 3-byte offset, a length (1 to 8) and that many bytes. So a few
+ * bytes of input reach any structure. An input that begins with "RAW" is an
+ * image by itself.
+ *
+ * What must hold whatever the image says is in tests/fakes/fat_exercise.c; and
+ * no memory is left behind. The machine stays, so that an input replays alone.
+ */
+#include "kernel/file/vfs.h"
+#include "tests/fakes/fat_exercise.h"
+#include "tests/fakes/fat_image.h"
+#include "tests/fakes/machine.h"
+#include "tests/fakes/ramblk.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <torc/file_systems.h>
+#include <torc/memory.h>
+
+enum { RAW_MAX = 64 * 1024 };
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+int LLVMFuzzerInitialize(int *argc, char ***argv);
+
+static const struct file_system *const file_systems[] = {&fat_file_system,
+                                                         NULL};
+
+static struct {
+    const char *options;
+    unsigned kib;
+    uint8_t *image;
+    size_t size;
+} shapes[] = {
+    {"-F 12 -s 1", 200, NULL, 0},
+    {"-F 12 -s 8 -f 1", 400, NULL, 0},
+    {"-F 16 -s 1 -r 64", 2400, NULL, 0},
+    {"-F 32 -s 1", 300, NULL, 0},
+    {"-F 32 -s 4 -R 32", 600, NULL, 0},
+    {"-F 12 -S 4096 -s 1", 800, NULL, 0},
+};
+
+static struct ramblk disk;
+static uint8_t *work;
+
+static void must(bool holds)
+{
+    if (!holds)
+        abort();
+}
+
+static void put(const char *path, size_t size)
+{
+    static uint8_t bytes[20000];
+    struct file *file;
+
+    for (size_t i = 0; i < size; i++)
+        bytes[i] = (uint8_t)(i * 7 + size);
+    must(file_open(path, FILE_WRITE | FILE_CREATE, 0644, &file) == 0);
+    must(file_write(file, bytes, size) == (int64_t)size);
+    file_close(file);
+}
+
+/* A tree with what the format has. */
+static void fill(void)
+{
+    char path[100];
+
+    must(file_mkdir("/t", 0755) == 0);
+    must(file_mkdir("/t/a", 0755) == 0);
+    must(file_mkdir("/t/a/Sub Directory", 0755) == 0);
+    put("/t/FILE.TXT", 7000);
+    put("/t/a long name with more than two parts of it", 3000);
+    put("/t/a/Sub Directory/x", 600);
+    put("/t/empty", 0);
+    for (unsigned i = 0; i < 12; i++) {
+        snprintf(path, sizeof(path), "/t/a/entry number %u", i);
+        put(path, i);
+    }
+    must(file_unlink("/t/a/entry number 5") == 0);
+    put("/root.txt", 1000);
+}
+
+static int mount_and_check(void)
+{
+    struct mem_stats before, after;
+    int status;
+
+    mem_get_stats(&before);
+    status = file_mount(&disk.block.device, "/", "fat");
+    if (status == 0) {
+        vfs_check();
+        fat_exercise();
+        must(file_unmount("/") == 0);
+    }
+    mem_get_stats(&after);
+    must(before.block_count == after.block_count);
+    return status;
+}
+
+static void use(size_t i)
+{
+    memcpy(work, shapes[i].image, shapes[i].size);
+    disk.block.sectors = shapes[i].size / BLOCK_SECTOR_SIZE;
+}
+
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+    const size_t count = sizeof(shapes) / sizeof(shapes[0]);
+    size_t largest = RAW_MAX;
+
+    (void)argc;
+    (void)argv;
+    for (size_t i = 0; i < count; i++) {
+        shapes[i].image = fat_image(shapes[i].options, NULL, shapes[i].kib,
+                                    &shapes[i].size);
+        if (shapes[i].size > largest)
+            largest = shapes[i].size;
+    }
+    work = malloc(largest);
+    machine_attach(64 << 20);
+    vfs_init(file_systems);
+    ramblk_init(&disk, work, largest);
+    for (size_t i = 0; i < count; i++) {
+        use(i);
+        must(file_mount(&disk.block.device, "/", "fat") == 0);
+        fill();
+        must(file_unmount("/") == 0);
+        memcpy(shapes[i].image, work, shapes[i].size);
+        must(mount_and_check() == 0);
+    }
+    return 0;
+}
+
+static void patch(const uint8_t *data, size_t size, size_t image_size)
+{
+    while (size >= 5) {
+        size_t at = (data[0] | (size_t)data[1] << 8 | (size_t)data[2] << 16) %
+                    image_size;
+        size_t len = 1 + data[3] % 8;
+
+        data += 4;
+        size -= 4;
+        for (size_t i = 0; i < len && i < size && at + i < image_size; i++)
+            work[at + i] = data[i];
+        data += len < size ? len : size;
+        size -= len < size ? len : size;
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    if (size == 0)
+        return 0;
+    if (size > 3 && memcmp(data, "RAW", 3) == 0) {
+        size = size - 3 < RAW_MAX ? size - 3 : RAW_MAX;
+        memset(work, 0, RAW_MAX);
+        memcpy(work, data + 3, size);
+        disk.block.sectors = RAW_MAX / BLOCK_SECTOR_SIZE;
+    } else {
+        size_t i = data[0] % (sizeof(shapes) / sizeof(shapes[0]));
+
+        use(i);
+        patch(data + 1, size - 1, shapes[i].size);
+    }
+    mount_and_check();
+    return 0;
+}

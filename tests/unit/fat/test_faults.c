@@ -1,0 +1,285 @@
+/*
+ * Failures: every allocation and every request of the disk fails once, in a
+ * course of operations. Each is told, nothing leaks, what is in memory stays
+ * whole, and fsck.fat has nothing to say but of clusters that were lost.
+ */
+#include "fs/fat/fat_internal.h"
+#include "kernel/heap/heap.h"
+#include "tests/fakes/cmocka_all.h"
+#include "tests/fakes/fat_image.h"
+#include "tests/fakes/heap.h"
+#include "tests/fakes/machine.h"
+#include "tests/fakes/ramblk.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <torc/file_systems.h>
+#include <torc/memory.h>
+
+enum { NTH_MAX = 3000 };
+
+static const struct file_system *const file_systems[] = {&fat_file_system,
+                                                         NULL};
+static struct ramblk disk;
+static uint8_t *image, *good;
+static size_t image_size;
+
+/* ---- The course ---------------------------------------------------------- */
+
+static unsigned failures;
+static struct mem_stats before;
+
+/* An operation may fail as its n-th allocation or request did. */
+static void may_fail(int64_t status)
+{
+    if (status >= 0)
+        return;
+    if (status != -ENOMEM && status != -EIO && status != -ENOENT &&
+        status != -ENOTDIR)
+        fail_msg("status %d", (int)status);
+    failures++;
+}
+
+static void put(const char *path, uint64_t offset, size_t size)
+{
+    static uint8_t bytes[20000];
+    struct file *file;
+    int status = file_open(path, FILE_WRITE | FILE_CREATE, 0644, &file);
+
+    assert_in_range(size, 0, sizeof(bytes));
+    may_fail(status);
+    if (status != 0)
+        return;
+    may_fail(file_write_at(file, bytes, size, offset));
+    may_fail(file_sync(file));
+    file_close(file);
+}
+
+static void cut(const char *path, uint64_t size)
+{
+    struct file *file;
+    int status = file_open(path, FILE_WRITE, 0, &file);
+
+    may_fail(status);
+    if (status != 0)
+        return;
+    may_fail(file_truncate(file, size));
+    file_close(file);
+}
+
+static void read_all(const char *path)
+{
+    static uint8_t bytes[40000];
+    struct file *file;
+    int status = file_open(path, FILE_READ, 0, &file);
+
+    may_fail(status);
+    if (status != 0)
+        return;
+    may_fail(file_read(file, bytes, sizeof(bytes)));
+    file_close(file);
+}
+
+static void list(const char *path)
+{
+    struct dir_entry entry;
+    struct file *dir;
+    int status = file_open(path, FILE_READ, 0, &dir);
+
+    may_fail(status);
+    if (status != 0)
+        return;
+    while ((status = dir_read(dir, &entry)) == 1)
+        ;
+    may_fail(status);
+    file_close(dir);
+}
+
+static void course(void)
+{
+    struct file_fs_stat stat;
+    char path[40];
+
+    may_fail(file_stat_fs("/", &stat));
+    list("/t");
+    read_all("/t/file");
+    read_all("/t/a/deep");
+    may_fail(file_mkdir("/dir", 0755));
+    put("/dir/a file with a long name", 0, 5000);
+    put("/dir/B.TXT", 3000, 3000);
+    for (unsigned i = 0; i < 8; i++) { /* the directory grows */
+        memcpy(path, "/dir/another long name 0", 25);
+        path[23] = (char)('0' + i);
+        put(path, 0, 10);
+    }
+    may_fail(file_rename("/dir/B.TXT", "/dir/a file with a long name", 0));
+    may_fail(file_rename("/t/file", "/dir/moved", 0));
+    may_fail(file_mkdir("/dir/sub", 0755));
+    may_fail(file_rename("/dir/sub", "/t/sub", 0));
+    may_fail(file_rename("/t/a", "/t/sub", FILE_RENAME_EXCHANGE));
+    cut("/dir/moved", 600);
+    cut("/dir/moved", 9000);
+    may_fail(file_chmod("/dir/moved", true, 0444));
+    may_fail(file_unlink("/dir/another long name 3"));
+    may_fail(file_rmdir("/t/empty"));
+    list("/dir");
+    may_fail(file_remount("/", true));
+    may_fail(file_remount("/", false));
+    read_all("/dir/moved");
+}
+
+static void attach(void)
+{
+    machine_attach(16 << 20);
+    vfs_init(file_systems);
+    memcpy(image, good, image_size);
+    ramblk_init(&disk, image, image_size);
+    /* What is made once for all mounts. */
+    assert_int_equal(file_mount(&disk.block.device, "/", "fat"), 0);
+    assert_int_equal(file_unmount("/"), 0);
+    before = stats();
+}
+
+/* Nothing is left of a mount. */
+static void detach(void)
+{
+    assert_int_equal(stats().block_count, before.block_count);
+    machine_detach();
+}
+
+/* fsck.fat may find lost clusters and what goes with them, and mends it. */
+static void judge(bool may_lose)
+{
+    if (may_lose)
+        (void)fat_fsck(image, image_size, true);
+    assert_int_equal(fat_fsck(image, image_size, false), 0);
+}
+
+static void test_every_allocation_fails(void **state)
+{
+    (void)state;
+    for (unsigned n = 1; n < NTH_MAX; n++) {
+        bool failed;
+        int status;
+
+        attach();
+        failures = 0;
+        heap_fail(n);
+        status = file_mount(&disk.block.device, "/", "fat");
+        if (status == 0)
+            course();
+        failed = heap_failed();
+        heap_fail(0);
+        if (status == 0) {
+            vfs_check();
+            assert_int_equal(file_unmount("/"), 0);
+        } else {
+            assert_int_equal(status, -ENOMEM);
+        }
+        detach();
+        if (status == 0 && n % 4 == 0)
+            judge(false);
+        if (!failed) {
+            assert_int_equal(failures, 0);
+            assert_true(n > 100);
+            return;
+        }
+    }
+    fail();
+}
+
+static void test_every_request_fails(void **state)
+{
+    (void)state;
+    for (unsigned n = 1; n < NTH_MAX; n++) {
+        unsigned failed;
+        int status;
+
+        attach();
+        failures = 0;
+        disk.fail_at = n;
+        status = file_mount(&disk.block.device, "/", "fat");
+        if (status == 0)
+            course();
+        failed = disk.failures;
+        disk.fail_at = 0;
+        if (status == 0) {
+            vfs_check();
+            assert_int_equal(file_unmount("/"), 0);
+        } else {
+            assert_int_equal(status, -EIO);
+        }
+        detach();
+        if (status == 0)
+            judge(failed > 0);
+        if (failed == 0) {
+            assert_int_equal(failures, 0);
+            assert_true(n > 30);
+            return;
+        }
+    }
+    fail();
+}
+
+/* From the n-th request on the disk is gone. */
+static void test_disk_goes_away(void **state)
+{
+    (void)state;
+    for (unsigned n = 1; n < NTH_MAX; n += 3) {
+        int status;
+
+        attach();
+        failures = 0;
+        disk.fail_from = n;
+        status = file_mount(&disk.block.device, "/", "fat");
+        if (status == 0) {
+            course();
+            vfs_check();
+            assert_int_equal(file_unmount("/"), 0);
+        }
+        detach();
+        if (disk.failures == 0)
+            return;
+    }
+    fail();
+}
+
+static int setup(void **state)
+{
+    char tree[] = "/tmp/torc_faults_XXXXXX", command[400];
+
+    (void)state;
+    if (mkdtemp(tree) == NULL)
+        return -1;
+    snprintf(command, sizeof(command),
+             "cd %s && mkdir -p a empty many && echo x >.x && echo deep "
+             ">a/deep && head -c "
+             "9000 /dev/zero >file && for i in $(seq 40); do echo $i "
+             ">many/entry-number-$i; done",
+             tree);
+    if (system(command) != 0)
+        return -1;
+    good = fat_image("-F 16 -s 1", tree, 4000, &image_size);
+    image = malloc(image_size);
+    snprintf(command, sizeof(command), "rm -rf %s", tree);
+    return system(command);
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    free(good);
+    free(image);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_every_allocation_fails),
+        cmocka_unit_test(test_every_request_fails),
+        cmocka_unit_test(test_disk_goes_away),
+    };
+
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
