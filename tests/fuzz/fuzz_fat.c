@@ -34,12 +34,9 @@ static struct {
     uint8_t *image;
     size_t size;
 } shapes[] = {
-    {"-F 12 -s 1", 200, NULL, 0},
-    {"-F 12 -s 8 -f 1", 400, NULL, 0},
-    {"-F 16 -s 1 -r 64", 2400, NULL, 0},
-    {"-F 32 -s 1", 300, NULL, 0},
-    {"-F 32 -s 4 -R 32", 600, NULL, 0},
-    {"-F 12 -S 4096 -s 1", 800, NULL, 0},
+    {"-F 12 -s 1", 200, NULL, 0},        {"-F 12 -s 8 -f 1", 400, NULL, 0},
+    {"-F 16 -s 1 -r 64", 2400, NULL, 0}, {"-F 32 -s 1", 300, NULL, 0},
+    {"-F 32 -s 4 -R 32", 600, NULL, 0},  {"-F 12 -S 4096 -s 1", 800, NULL, 0},
 };
 
 static struct ramblk disk;
@@ -114,8 +111,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     (void)argc;
     (void)argv;
     for (size_t i = 0; i < count; i++) {
-        shapes[i].image = fat_image(shapes[i].options, NULL, shapes[i].kib,
-                                    &shapes[i].size);
+        shapes[i].image =
+            fat_image(shapes[i].options, NULL, shapes[i].kib, &shapes[i].size);
         if (shapes[i].size > largest)
             largest = shapes[i].size;
     }
