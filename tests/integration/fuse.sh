@@ -83,6 +83,10 @@ test_fuse_image() {
     cmp "$place/size-1025.bin" "$site/size-1025.bin" || die "partition"
     umount "$place" || die "umount"
     fuse_ended
+    fuse_start -o ro,offset=$((4096 * 512)) "$work/gpt.img"
+    cmp "$place/size-1025.bin" "$site/size-1025.bin" || die "offset"
+    umount "$place" || die "umount"
+    fuse_ended
     [ "$before" = "$(sha256sum "$work/site.img")" ] || die "the image has changed"
 }
 
@@ -93,9 +97,11 @@ test_fuse_bad() {
     expect 1 "No such file" "$program" /nowhere.img "$place"
     expect 1 "No such file" "$program" "$work/site.img" /nowhere
     expect 1 "is no directory" "$program" "$work/site.img" "$work/site.img"
-    expect 1 "there is no ext2 file system" "$program" -o ro "$work/empty.img" "$place"
+    expect 1 "there is no file system" "$program" -o ro "$work/empty.img" "$place"
     expect 1 "damaged" "$program" -o ro "$work/damaged.img" "$place"
     expect 1 "has no partition 7" "$program" -o ro,part=7 "$work/gpt.img" "$place"
+    expect 1 "behind the end" "$program" -o offset=1g "$work/site.img" "$place"
+    expect 2 "a multiple of 512" "$program" -o offset=100 "$work/site.img" "$place"
     expect 2 "no such option" "$program" -o nonsense "$work/site.img" "$place"
     expect 2 "give a size" "$program" -o mem=much "$work/site.img" "$place"
     expect 2 "give two names" "$program" "$work/site.img"

@@ -6,6 +6,7 @@
 #include "tools/fuse/node.h"
 #include "tools/fuse/workers.h"
 #include <torc/app.h>
+#include <torc/compiler.h>
 #include <torc/device.h>
 #include <torc/drivers.h>
 #include <torc/file.h>
@@ -22,7 +23,7 @@ static void complain(int status)
     const char *image = fuse_config.image;
 
     if (status == -EINVAL)
-        log_error("%s: there is no ext2 file system on it", image);
+        log_error("%s: there is no file system on it that is known", image);
     else if (status == -EUCLEAN)
         log_error("%s: the file system is damaged: check it with e2fsck",
                   image);
@@ -32,25 +33,55 @@ static void complain(int status)
         log_error("%s: cannot be mounted: error %d", image, -status);
 }
 
-/* Partitions appear with their disk. */
-static int mount_image(void)
+/* The disk, or the partition that was asked for: they appear with their disk. */
+static struct device *find_device(void)
 {
     struct device *device = device_find(DEVICE_BLOCK, 0);
     char name[DEVICE_NAME_MAX];
-    int status = device == NULL ? -ENODEV : device_dedicate(device, 0);
 
-    if (status == 0 && fuse_config.partition != 0) {
-        (void)fmt_print(name, sizeof(name), "%s%u", device_name(device),
-                        fuse_config.partition);
-        device = device_by_name(name);
-        if (device == NULL) {
-            log_error("%s: it has no partition %u", fuse_config.image,
-                      fuse_config.partition);
-            return -ENODEV;
-        }
+    if (device == NULL || device_dedicate(device, 0) != 0) {
+        log_error("%s: it cannot be used", fuse_config.image);
+        return NULL;
     }
-    if (status == 0)
-        status = file_mount(device, "/", NULL);
+    if (fuse_config.partition == 0)
+        return device;
+    (void)fmt_print(name, sizeof(name), "%s%u", device_name(device),
+                    fuse_config.partition);
+    device = device_by_name(name);
+    if (device == NULL)
+        log_error("%s: it has no partition %u", fuse_config.image,
+                  fuse_config.partition);
+    return device;
+}
+
+/*
+ * What the first one that knows the volume says. ext2 that is only read is
+ * ext4's, as is what ext2 cannot write.
+ */
+static int mount_any(struct device *device)
+{
+    static const char *const types[] = {"ext2", "ext4", "fat"};
+    int status = -EINVAL;
+
+    for (unsigned i = fuse_config.read_only ? 1 : 0; i < COUNT_OF(types); i++) {
+        int tried = file_mount(device, "/", types[i]);
+
+        if (tried != -EINVAL)
+            status = tried;
+        if (tried != -EINVAL && tried != -ENOTSUP)
+            break;
+    }
+    return status;
+}
+
+static int mount_image(void)
+{
+    struct device *device = find_device();
+    int status;
+
+    if (device == NULL)
+        return -ENODEV;
+    status = mount_any(device);
     if (status != 0)
         complain(status);
     return status;
@@ -99,7 +130,8 @@ static int app_main(int argc, char **argv)
 
 static const struct driver *const drivers[] = {&leaf_blk_driver, NULL};
 static const struct file_system *const file_systems[] = {
-    &ext4_file_system, &memfs_file_system, NULL};
+    &ext2_rw_file_system, &ext4_file_system, &fat_file_system,
+    &memfs_file_system, NULL};
 
 const struct torc_app torc_app = {
     .name = "torc-fuse",

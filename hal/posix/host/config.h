@@ -38,6 +38,7 @@ struct host_disk_config {
     enum host_disk_engine engine;
     bool direct;          /* past the host's cache (O_DIRECT) */
     uint32_t sector_size; /* 512, 4096; 0: as small as possible */
+    uint64_t offset;      /* bytes of the file before the disk: whole sectors */
 };
 
 enum host_net_kind {

@@ -237,6 +237,11 @@ static const char *inspect(int fd, const struct host_disk_config *config,
     if (info->memory_align > MEMORY_ALIGN_MAX)
         return "its direct transfers want memory that is aligned to more than "
                "512 bytes";
+    if (config->offset % info->sector_size != 0)
+        return "it begins within a sector";
+    if (config->offset > (uint64_t)end)
+        return "it begins behind the end of the file";
+    end -= (off_t)config->offset;
     if (end < (off_t)info->sector_size)
         return info->sector_size == SECTOR_SIZE
                    ? "it is smaller than a sector of 512 bytes"
@@ -298,6 +303,7 @@ int host_disk_open(unsigned unit, const struct host_disk_config *config,
         return -EINVAL;
     }
     disk->read_only = info->read_only;
+    disk->offset = config->offset;
     disk->queue_count = queue_count;
     atomic_store(&disk->zeroing, DISK_ZERO_RANGE);
     for (unsigned i = 0; i < HOST_CPU_MAX; i++)

@@ -63,7 +63,7 @@ bool disk_next(struct disk *disk, struct host_disk_request *request,
     *call = (struct disk_call){.kind = DISK_DATASYNC};
     if (request->step == HOST_DISK_SYNC)
         return true;
-    call->offset = request->offset + request->done;
+    call->offset = disk->offset + request->offset + request->done;
     call->vec = request->vec;
     call->vec_count = request->vec_count;
     switch (request->op) {

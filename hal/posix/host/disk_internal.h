@@ -77,6 +77,7 @@ struct disk {
     /* constant while the disk is open: */
     int fd;
     bool read_only;
+    uint64_t offset; /* bytes of the file before the disk */
     const struct disk_engine *engine;
     unsigned queue_count;
     /* any thread: */

@@ -120,7 +120,7 @@ static void disk_open_as(struct host_disk_config disk)
     boot = bare_open((struct host_config){.disk_count = 1, .disks = &disk});
     irqs = 0;
     assert_int_equal(hal_blk_info(0, &info), 0);
-    assert_int_equal(info.sectors, SECTORS);
+    assert_int_equal(info.sectors, SECTORS - disk.offset / 512);
     assert_int_equal(info.read_only, disk.read_only);
     assert_int_equal(info.queue_count, 1);
     assert_int_equal(info.queue_depth, HOST_DISK_DEPTH);
@@ -419,6 +419,39 @@ static void test_sectors_of_4096(void **state)
     disk_open_as((struct host_disk_config){.sector_size = 4096});
 }
 
+/* A disk that begins somewhere in its file: nothing before it is touched. */
+static void test_a_disk_in_a_file(void **state)
+{
+    enum { BEFORE = 24 };
+    char *out, *in;
+    struct hal_blk_info info;
+
+    (void)state;
+    disk_open_as((struct host_disk_config){.offset = BEFORE * 512});
+    assert_int_equal(hal_blk_info(0, &info), 0);
+    assert_int_equal(info.sectors, SECTORS - BEFORE);
+    out = bare_page(boot, 8);
+    fill(out, 4096, 3);
+    assert_int_equal(carry(HAL_BLK_WRITE, 0, 8, out), 0);
+    assert_int_equal(carry(HAL_BLK_WRITE, 8, 8, out), 0);
+    assert_int_equal(carry(HAL_BLK_WRITE_ZEROES, 8, 8, NULL), 0);
+    assert_int_equal(carry(HAL_BLK_READ, SECTORS - BEFORE, 1, out), -EINVAL);
+    host_machine_close();
+    disk_open(true);
+    in = bare_page(boot, 8);
+    out = bare_page(boot, 16);
+    memset(out, 0, 4096);
+    for (unsigned at = 0; at < BEFORE; at += 8) {
+        assert_int_equal(carry(HAL_BLK_READ, at, 8, in), 0);
+        assert_memory_equal(in, out, 4096);
+    }
+    assert_int_equal(carry(HAL_BLK_READ, BEFORE + 8, 8, in), 0);
+    assert_memory_equal(in, out, 4096);
+    fill(out, 4096, 3);
+    assert_int_equal(carry(HAL_BLK_READ, BEFORE, 8, in), 0);
+    assert_memory_equal(in, out, 4096);
+}
+
 /* Where /tmp has direct transfers. */
 static void test_direct_transfers(void **state)
 {
@@ -664,18 +697,25 @@ static const struct {
     mode_t type;
     off_t size;
     const char *text; /* behind the name; NULL: it opens */
+    uint64_t offset;
 } open_rows[] = {
-    {"smallest", NULL, 0, 0, 512, NULL},
+    {"smallest", NULL, 0, 0, 512, NULL, 0},
     {"too small", NULL, 0, 0, 511,
-     "it is smaller than a sector of 512 bytes"},
-    {"empty", NULL, 0, 0, 0, "it is smaller than a sector of 512 bytes"},
-    {"block device", NULL, 0, S_IFBLK, 512, NULL},
+     "it is smaller than a sector of 512 bytes", 0},
+    {"empty", NULL, 0, 0, 0, "it is smaller than a sector of 512 bytes", 0},
+    {"behind", NULL, 0, 0, 1024, NULL, 512},
+    {"at the end", NULL, 0, 0, 1024,
+     "it is smaller than a sector of 512 bytes", 1024},
+    {"behind the end", NULL, 0, 0, 1024,
+     "it begins behind the end of the file", 1536},
+    {"in a sector", NULL, 0, 0, 1024, "it begins within a sector", 8},
+    {"block device", NULL, 0, S_IFBLK, 512, NULL, 0},
     {"terminal", NULL, 0, S_IFCHR, 512,
-     "it is neither a regular file nor a block device"},
-    {"broken", &stat_errno, EIO, 0, 512, "Input/output error"},
-    {"without locks", &lock_errno, ENOLCK, 0, 512, NULL},
+     "it is neither a regular file nor a block device", 0},
+    {"broken", &stat_errno, EIO, 0, 512, "Input/output error", 0},
+    {"without locks", &lock_errno, ENOLCK, 0, 512, NULL, 0},
     {"locked", &lock_errno, EWOULDBLOCK, 0, 512,
-     "another machine uses it; ,ro on both lets them share it"},
+     "another machine uses it; ,ro on both lets them share it", 0},
 };
 /* clang-format on */
 static size_t open_row;
@@ -683,7 +723,8 @@ static size_t open_row;
 /* Nothing stays open; what is open is no affair of other programs. */
 static void open_any(void)
 {
-    const struct host_disk_config disk = {.path = path, .engine = engine};
+    const struct host_disk_config disk = {
+        .path = path, .engine = engine, .offset = open_rows[open_row].offset};
     const struct host_config config = {.disk_count = 1, .disks = &disk};
     bool opens = open_rows[open_row].text == NULL;
     unsigned before = fds_open();
@@ -971,6 +1012,8 @@ int main(void)
         READY(test_submit_checks_the_vector),
         READY(test_large_requests_have_a_limit),
         READY(test_sectors_of_4096),
+        READY(test_a_disk_in_a_file),
+        READY(test_a_disk_in_a_file),
         READY(test_direct_transfers),
         READY(test_read_only_disk_refuses_writes),
         READY(test_file_cut_short_is_an_error),

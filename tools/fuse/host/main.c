@@ -47,6 +47,7 @@ static const struct hal_boot_info *machine_make(void)
     const struct host_disk_config disk = {
         .path = fuse_config.image,
         .read_only = fuse_config.read_only,
+        .offset = fuse_config.offset,
     };
     const struct host_config config = {
         .cpus = 1,
