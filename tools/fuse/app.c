@@ -33,7 +33,7 @@ static void complain(int status)
         log_error("%s: cannot be mounted: error %d", image, -status);
 }
 
-/* The disk, or the partition that was asked for: they appear with their disk. */
+/* The disk, or the partition that was asked for. */
 static struct device *find_device(void)
 {
     struct device *device = device_find(DEVICE_BLOCK, 0);
