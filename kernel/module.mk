@@ -61,6 +61,7 @@ SRCS-kernel += kernel/cache/io.c
 SRCS-kernel += kernel/cache/mapping.c
 SRCS-kernel += kernel/cache/ref.c
 SRCS-kernel += kernel/cache/truncate.c
+SRCS-kernel += kernel/cache/order.c
 SRCS-kernel += kernel/cache/write.c
 SRCS-kernel += kernel/cache/flusher.c
 SRCS-kernel += kernel/cache/reclaim.c

@@ -91,9 +91,8 @@ must_check int ext2_change_entry(struct change *change,
 
 /*
  * The last name of an inode goes with this change, out of block `entry`: on the
- * disk the inode has no links before. The first one pins what it needs, before
- * the start; the second one does it: links are 0, and it is an orphan until it
- * is freed.
+ * disk the inode is deleted before. The first one pins what it needs, before
+ * the start; the second one does it: links are 0.
  */
 must_check int ext2_unlink_prepare(struct change *change, struct inode *inode,
                                    const struct change_block *entry);

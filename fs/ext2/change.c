@@ -1,6 +1,7 @@
 /* Change sets: pinning the blocks, and changing them together. */
 #include "fs/ext2/change.h"
 #include "fs/ext2/rw.h"
+#include "kernel/cache/order.h"
 #include <torc/assert.h>
 #include <torc/string.h>
 
@@ -132,14 +133,37 @@ static void clear_new(struct change *change)
     }
 }
 
+/* Let the cache keep the order. Returns as mapping_order(). */
+static int ask_order(struct change *change)
+{
+    struct order_pair pairs[EXT2_CHANGE_ORDERS];
+
+    for (unsigned i = 0; i < change->order_count; i++) {
+        const struct change_block *before =
+            &change->blocks[change->orders[i].before];
+        const struct change_block *after =
+            &change->blocks[change->orders[i].after];
+
+        pairs[i] = (struct order_pair){.before = before->page,
+                                       .before_from = before->from,
+                                       .after = after->page,
+                                       .after_from = after->from};
+    }
+    return mapping_order(&change->fs->device, pairs, change->order_count);
+}
+
 int ext2_change_start(struct change *change)
 {
     int status;
 
     assert(!change->is_started);
-    while (wait_read(change))
-        ;
-    status = modify_all(change);
+    do {
+        while (wait_read(change))
+            ;
+        status = modify_all(change);
+        if (status == 0)
+            status = ask_order(change);
+    } while (status == 1);
     if (status != 0)
         return status;
     clear_new(change);
@@ -172,6 +196,12 @@ void ext2_change_end(struct change *change)
 
 void ext2_change_abort(struct change *change)
 {
+    /* Blocks that others wait for now are written. */
+    for (unsigned i = 0; change->is_started && change->order_count > 0 &&
+                         i < change->block_count;
+         i++)
+        page_dirty(change->blocks[i].page, change->blocks[i].from,
+                   change->fs->block_size);
     unpin(change);
 }
 

@@ -4,6 +4,7 @@
  * them can be used again, and attributes of inodes that have waited may follow.
  */
 #include "fs/ext2/rw.h"
+#include "kernel/cache/order.h"
 
 /* What has been written is durable. Returns 0, or the error. */
 static int write_all(struct ext2_rw *rw)
@@ -12,7 +13,7 @@ static int write_all(struct ext2_rw *rw)
     int status = mapping_write(&rw->fs->device, 0, UINT64_MAX);
 
     if (status == 0)
-        status = block_flush(rw->fs->device.open);
+        status = mapping_flush(&rw->fs->device);
     if (status == 0)
         rw->durable = stamp;
     return status;

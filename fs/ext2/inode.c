@@ -107,8 +107,8 @@ static int end_of(const struct ext2_fs *fs, const uint8_t *raw, uint32_t *end)
 static int validate(const struct ext2_fs *fs, const struct inode *inode,
                     const struct ext2_inode *ext2)
 {
-    if ((inode->links == 0 && !fs->takes_orphans) || ext2->format_mode == 0)
-        return -EUCLEAN; /* a deleted file, which a name still leads to */
+    if (ext2->format_mode == 0)
+        return -EUCLEAN;
     if (ext2->data != NULL)
         return inode->size_bytes <= ext2->data_size ? 0 : -EUCLEAN;
     switch (inode->type) {
@@ -184,7 +184,9 @@ int ext2_inode_load(struct inode *inode)
         status = fill(inode, raw);
     if (status == 0 && fs->ext4 != NULL)
         status = fs->ext4->inode(inode, offset);
-    if (status == 0 && validate(fs, inode, ext2_inode_of(inode)) != 0)
+    /* Without links it is a deleted file, which a name still leads to. */
+    if (status == 0 && ((inode->links == 0 && !fs->takes_orphans) ||
+                        validate(fs, inode, ext2_inode_of(inode)) != 0))
         status = ext2_damaged(fs, inode->number, "inode",
                               ext2_inode_of(inode)->format_mode);
     if (status == 0)

@@ -1,90 +1,18 @@
 /*
- * Orphans: inodes without links that are still open, or not freed yet. The disk
- * has them in a list, which begins in the superblock and goes on in the place
- * of each one's time of deletion, so that the next mount frees them.
+ * Orphans that another system has left: inodes without links that were still
+ * open, and files that were being made shorter. They are in a list, which
+ * begins in the superblock and goes on in the place of each one's time of
+ * deletion, and are freed when the volume is mounted.
+ *
+ * We put none there: with more than one in the list no order of single writes
+ * leaves it so that e2fsck -p accepts it. What has lost its last name says in
+ * the table of inodes that it is deleted, before the name goes; e2fsck frees
+ * what was still open at a crash.
  */
 #include "fs/ext2/alloc.h"
 #include "fs/ext2/rw.h"
 #include "kernel/lib/bytes.h"
 #include <torc/log.h>
-
-static struct ext2_rw_inode *orphan_of(struct list *node)
-{
-    return container_of(node, struct ext2_rw_inode, orphan_link);
-}
-
-/* The one before it in the list, which came later; NULL: the superblock. */
-static struct inode *before(struct ext2_rw *rw, struct ext2_rw_inode *rwi)
-{
-    struct list *prev = rwi->orphan_link.prev;
-
-    return prev == &rw->orphans ? NULL : &orphan_of(prev)->ext2.inode;
-}
-
-static uint8_t *super_of(struct change *change)
-{
-    struct change_block *super =
-        ext2_change_find(change, EXT2_SUPER_OFFSET >> change->fs->block_shift);
-
-    return ext2_super_data(change->fs, super);
-}
-
-int ext2_orphan_pin(struct change *change, struct inode *inode)
-{
-    struct ext2_rw_inode *rwi = ext2_rw_inode_of(inode);
-    struct inode *prev = rwi->is_orphan ? before(ext2_rw_of(inode), rwi) : NULL;
-    struct change_block *block;
-    uint32_t at;
-    int status = ext2_change_super(change, &block);
-
-    if (status == 0 && prev != NULL)
-        status = ext2_change_inode_block(change, prev, &block, &at);
-    return status;
-}
-
-void ext2_orphan_add(struct change *change, struct inode *inode)
-{
-    struct ext2_rw_inode *rwi = ext2_rw_inode_of(inode);
-    struct ext2_rw *rw = ext2_rw_of(inode);
-    uint8_t *super = super_of(change);
-
-    rwi->is_orphan = true;
-    rwi->orphan_next = rw->orphan_first;
-    rw->orphan_first = (uint32_t)inode->number;
-    le32_put(super + SUPER_LAST_ORPHAN, rw->orphan_first);
-    list_push_front(&rw->orphans, &rwi->orphan_link);
-}
-
-bool ext2_orphan_remove(struct change *change, struct inode *inode)
-{
-    struct ext2_rw_inode *rwi = ext2_rw_inode_of(inode);
-    struct ext2_rw *rw = ext2_rw_of(inode);
-    struct inode *prev;
-
-    if (!rwi->is_orphan)
-        return true;
-    prev = before(rw, rwi);
-    if (prev == NULL) {
-        rw->orphan_first = rwi->orphan_next;
-        le32_put(super_of(change) + SUPER_LAST_ORPHAN, rw->orphan_first);
-    } else {
-        uint64_t block;
-        uint32_t at;
-        struct change_block *table;
-
-        ext2_inode_place(prev, &block, &at);
-        table = ext2_change_find(change, block);
-        if (table == NULL)
-            return false; /* another one was before it when it was pinned */
-        ext2_rw_inode_of(prev)->orphan_next = rwi->orphan_next;
-        le32_put(table->data + at + INODE_DTIME, rwi->orphan_next);
-    }
-    list_remove(&rwi->orphan_link);
-    rwi->is_orphan = false;
-    return true;
-}
-
-/* ---- Those of an earlier mount ------------------------------------------- */
 
 /* The list of the superblock begins with `number`. */
 static int set_first(struct ext2_rw *rw, uint32_t number)
@@ -123,7 +51,7 @@ static int finish_truncate(struct inode *inode)
 /* Free the first one, and go on with the next. */
 static int recover_first(struct ext2_rw *rw)
 {
-    uint32_t number = rw->orphan_first;
+    uint32_t number = rw->orphan_first, next = 0;
     struct inode *inode;
     int status = -EUCLEAN;
 
@@ -136,17 +64,11 @@ static int recover_first(struct ext2_rw *rw)
     }
     if (status != 0)
         return status;
-    status = ext2_orphan_next(inode, &ext2_rw_inode_of(inode)->orphan_next);
-    if (status == 0 && inode->links > 0) {
+    status = ext2_inode_dtime(inode, &next);
+    if (status == 0 && inode->links > 0)
         status = finish_truncate(inode);
-        if (status == 0)
-            status = set_first(rw, ext2_rw_inode_of(inode)->orphan_next);
-    } else if (status == 0) {
-        ext2_rw_inode_of(inode)->is_orphan = true;
-        list_push_front(&rw->orphans, &ext2_rw_inode_of(inode)->orphan_link);
-    }
     inode_put(inode); /* and it is freed */
-    return status;
+    return status != 0 ? status : set_first(rw, next);
 }
 
 int ext2_orphans_recover(struct ext2_rw *rw)
@@ -155,17 +77,15 @@ int ext2_orphans_recover(struct ext2_rw *rw)
     int status = 0;
 
     rw->fs->takes_orphans = true;
-    while (status == 0 && rw->orphan_first != 0 && !rw->has_failed) {
-        uint32_t number = rw->orphan_first;
-
+    while (status == 0 && rw->orphan_first != 0 &&
+           count < rw->fs->inodes_count) {
         status = recover_first(rw);
-        if (status == 0 && rw->orphan_first == number)
-            status = set_first(rw, 0); /* it could not be freed */
         count++;
     }
     rw->fs->takes_orphans = false;
-    if (count > 0)
-        log_info("%s: ext2: %u files that had been removed are freed",
-                 rw->fs->name, count);
-    return status;
+    if (count == 0 || status != 0)
+        return status;
+    log_info("%s: ext2: %u files that had been removed are freed", rw->fs->name,
+             count);
+    return ext2_make_durable(rw->fs);
 }

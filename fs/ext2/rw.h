@@ -57,8 +57,6 @@ struct ext2_rw {
     struct list freed_spare;
     struct ext2_freed spare[EXT2_FREED_SPARE]; /* where there is no memory */
 
-    struct list orphans; /* ext2_rw_inode.orphan_link, the newest first */
-
     uint16_t state_at_mount; /* of the superblock */
     uint16_t on_errors;      /* the same */
     uint32_t generation;     /* of the next inode */
@@ -75,9 +73,8 @@ struct ext2_rw_inode {
     uint64_t after;     /* its attributes go to the disk when this is durable */
     uint64_t disk_size; /* no block is behind it */
     bool is_on_disk;    /* with links, as this inode */
-    bool is_orphan;
-    uint32_t orphan_next; /* the number of the next one, as the disk has it */
-    struct list orphan_link;
+    bool is_dead;       /* it has been, and the table says that it is deleted */
+    uint32_t dtime;     /* since when */
     struct list freed; /* blocks, until the inode is on the disk without them */
     uint64_t last_index; /* the last block that was allocated, */
     uint64_t last_block; /* and where it is; 0: none */
@@ -207,8 +204,12 @@ void ext2_rw_drop(struct inode *inode);
 /* Where an inode is in the table: the block, and the byte in it. */
 void ext2_inode_place(const struct inode *inode, uint64_t *block, uint32_t *at);
 
-/* Which orphan the disk names behind this one. Thread; may wait. */
-must_check int ext2_orphan_next(struct inode *inode, uint32_t *next);
+/* What the table has as the time of deletion. Thread; may wait. */
+must_check int ext2_inode_dtime(struct inode *inode, uint32_t *dtime);
+
+/* It has no links any more: in memory, and in its place in the table. Between
+ * start and end of a change of that block. */
+void ext2_inode_put_dead(struct inode *inode, uint8_t *raw);
 
 /* It does not need its block of extended attributes any more: with the
  * map_lock. Thread; may wait. */
@@ -252,21 +253,9 @@ uint64_t ext2_size_max(const struct ext2_fs *fs);
  * may be left. */
 must_check int ext2_map_free(struct inode *inode, uint64_t from, uint64_t to);
 
-/* ---- orphan.c: inodes without links that are not freed yet --------------- */
+/* ---- orphan.c ------------------------------------------------------------ */
 
-/* Pin what changes when an inode gets on the list, or off it, besides its own
- * block of the table. Thread; may wait. */
-must_check int ext2_orphan_pin(struct change *change, struct inode *inode);
-
-/*
- * It is on the list, or not any more: between start and end of a change that
- * has it pinned. false: the list has changed meanwhile, and another block is to
- * be pinned.
- */
-void ext2_orphan_add(struct change *change, struct inode *inode);
-must_check bool ext2_orphan_remove(struct change *change, struct inode *inode);
-
-/* Free those that the disk has from an earlier mount. Thread; may wait. */
+/* Free those that the disk has. Thread; may wait. */
 must_check int ext2_orphans_recover(struct ext2_rw *rw);
 
 /* ---- rw_data.c ----------------------------------------------------------- */

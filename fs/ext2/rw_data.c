@@ -49,7 +49,7 @@ static int tables_needed(struct inode *inode, uint64_t index, uint64_t *table)
 }
 
 /* Promise `count` blocks from `index` on, which lie in one table. */
-static int reserve(struct inode *inode, uint64_t index, uint32_t count)
+static int promise(struct inode *inode, uint64_t index, uint32_t count)
 {
     struct ext2_rw_inode *rwi = ext2_rw_inode_of(inode);
     struct ext2_rw *rw = ext2_rw_of(inode);
@@ -72,6 +72,19 @@ static int reserve(struct inode *inode, uint64_t index, uint32_t count)
     if (table != UINT64_MAX)
         rwi->reserved_at = table;
     return 0;
+}
+
+/* The same; where there is no room, what the file has been promised may be too
+ * much: when it is written, it has what it needs. */
+static int reserve(struct inode *inode, uint64_t index, uint32_t count)
+{
+    const struct ext2_rw_inode *rwi = ext2_rw_inode_of(inode);
+    int status = promise(inode, index, count);
+
+    if (status != -ENOSPC || rwi->reserved_tables == 0)
+        return status;
+    status = mapping_write(&inode->pages, 0, UINT64_MAX);
+    return status != 0 ? status : promise(inode, index, count);
 }
 
 /* ---- mapping_ops --------------------------------------------------------- */

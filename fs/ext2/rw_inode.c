@@ -17,7 +17,6 @@ void ext2_rw_inode_init(struct inode *inode)
     struct ext2_rw_inode *rwi = ext2_rw_inode_of(inode);
 
     rwlock_init(&rwi->map_lock);
-    list_init(&rwi->orphan_link);
     list_init(&rwi->freed);
     rwi->reserved_at = UINT64_MAX;
     rwi->disk_size = inode->size_bytes;
@@ -32,6 +31,7 @@ int ext2_rw_inode_read(struct inode *inode)
     if (status != 0)
         return status;
     ext2_rw_inode_of(inode)->is_on_disk = true;
+    ext2_rw_inode_of(inode)->is_dead = inode->links == 0; /* an orphan */
     ext2_rw_inode_of(inode)->disk_size = inode->size_bytes;
     return 0;
 }
@@ -41,7 +41,6 @@ void ext2_rw_drop(struct inode *inode)
     struct ext2_rw_inode *rwi = ext2_rw_inode_of(inode);
 
     ext2_freed_close(ext2_rw_of(inode), &rwi->freed, UINT64_MAX);
-    list_remove(&rwi->orphan_link);
     ext2_inode_drop(inode);
 }
 
@@ -69,7 +68,7 @@ int ext2_change_inode_block(struct change *change, struct inode *inode,
     return ext2_change_block(change, block, out);
 }
 
-int ext2_orphan_next(struct inode *inode, uint32_t *next)
+int ext2_inode_dtime(struct inode *inode, uint32_t *dtime)
 {
     struct ext2_fs *fs = ext2_of(inode);
     uint8_t raw[4];
@@ -81,7 +80,7 @@ int ext2_orphan_next(struct inode *inode, uint32_t *next)
     status = ext2_read_disk(fs, (block << fs->block_shift) + at + INODE_DTIME,
                             raw, sizeof(raw));
     if (status == 0)
-        *next = le32_get(raw);
+        *dtime = le32_get(raw);
     return status;
 }
 
@@ -135,6 +134,25 @@ static uint64_t size_of(struct inode *inode)
     return rwi->disk_size;
 }
 
+/* Since when it is deleted: never a number that could be an inode's. */
+static uint32_t dtime_of(struct inode *inode)
+{
+    struct ext2_rw_inode *rwi = ext2_rw_inode_of(inode);
+
+    if (rwi->dtime == 0)
+        rwi->dtime =
+            max_u32((uint32_t)vfs_now().s, ext2_of(inode)->inodes_count + 1);
+    return rwi->dtime;
+}
+
+void ext2_inode_put_dead(struct inode *inode, uint8_t *raw)
+{
+    inode->links = 0;
+    ext2_rw_inode_of(inode)->is_dead = true;
+    le16_put(raw + INODE_LINKS, 0);
+    le32_put(raw + INODE_DTIME, dtime_of(inode));
+}
+
 static void put(struct inode *inode, uint8_t *raw)
 {
     const struct ext2_fs *fs = ext2_of(inode);
@@ -156,8 +174,7 @@ static void put(struct inode *inode, uint8_t *raw)
     le32_put(raw + INODE_FLAGS, ext2->flags);
     le32_put(raw + INODE_GENERATION, ext2->generation);
     le32_put(raw + INODE_FILE_ACL, (uint32_t)ext2->file_acl);
-    le32_put(raw + INODE_DTIME,
-             inode->links == 0 ? ext2_rw_inode_of(inode)->orphan_next : 0);
+    le32_put(raw + INODE_DTIME, inode->links == 0 ? dtime_of(inode) : 0);
     memcpy(raw + INODE_BLOCK, ext2->in_inode, sizeof(ext2->in_inode));
     times_put(raw, end_of(fs, raw), inode);
 }
@@ -210,6 +227,7 @@ static int write_once(struct inode *inode)
     }
     put(inode, table->data + at);
     rwi->is_on_disk = true;
+    rwi->is_dead = inode->links == 0;
     if (is_large)
         put_large(rw->fs, super);
     ext2_freed_close(rw, &rwi->freed, rw->stamp);
@@ -246,43 +264,35 @@ int ext2_inode_write(struct inode *inode)
 
 /* ---- The end ------------------------------------------------------------- */
 
-/* The last version of an inode in the table. */
-static void put_dead(struct inode *inode, uint8_t *raw)
-{
-    le16_put(raw + INODE_LINKS, 0);
-    le32_put(raw + INODE_DTIME, max_u32((uint32_t)vfs_now().s, 1));
-    le32_put(raw + INODE_SIZE, 0);
-    if (inode->type == FILE_REGULAR && !ext2_of(inode)->is_rev0)
-        le32_put(raw + INODE_SIZE_HIGH, 0);
-    le32_put(raw + INODE_BLOCKS, 0);
-    le32_put(raw + INODE_FILE_ACL, 0);
-    memset(raw + INODE_BLOCK, 0, EXT2_IN_INODE_SIZE);
-}
-
-/* Say in the table that it is free. Returns 1; 0: others have changed the list
- * of orphans; or an error. */
+/* Say in the table that it has nothing any more. */
 static int bury(struct inode *inode)
 {
     struct ext2_rw *rw = ext2_rw_of(inode);
     struct change_block *table;
     struct change change;
+    uint8_t *raw;
     uint32_t at;
     int status;
 
     ext2_change_begin(&change, rw->fs);
     status = ext2_change_inode_block(&change, inode, &table, &at);
     if (status == 0)
-        status = ext2_orphan_pin(&change, inode);
-    if (status == 0)
         status = ext2_change_start(&change);
-    if (status != 0 || !ext2_orphan_remove(&change, inode)) {
+    if (status != 0) {
         ext2_change_abort(&change);
         return status;
     }
-    put_dead(inode, table->data + at);
+    raw = table->data + at;
+    ext2_inode_put_dead(inode, raw);
+    le32_put(raw + INODE_SIZE, 0);
+    if (inode->type == FILE_REGULAR && !rw->fs->is_rev0)
+        le32_put(raw + INODE_SIZE_HIGH, 0);
+    le32_put(raw + INODE_BLOCKS, 0);
+    le32_put(raw + INODE_FILE_ACL, 0);
+    memset(raw + INODE_BLOCK, 0, EXT2_IN_INODE_SIZE);
     ext2_freed_close(rw, &ext2_rw_inode_of(inode)->freed, rw->stamp);
     ext2_change_end(&change);
-    return 1;
+    return 0;
 }
 
 /* Free all that an inode has. */
@@ -293,7 +303,7 @@ static int dismantle(struct inode *inode)
     int status = 0;
 
     /* Its name went with a change that is to be durable before. */
-    if (rwi->is_on_disk && !rwi->is_orphan)
+    if (rwi->is_on_disk && !rwi->is_dead)
         status = ext2_wait_durable(rw, rwi->after + 1);
     if (status == 0 && ext2_inode_of(inode)->file_acl != 0)
         status = ext2_xattr_block_put(inode);
@@ -301,11 +311,10 @@ static int dismantle(struct inode *inode)
         status = ext2_map_free(inode, 0, UINT64_MAX);
     if (status != 0)
         return status;
-    if (!rwi->is_on_disk)
-        ext2_freed_close(rw, &rwi->freed, rw->stamp - 1);
-    while (rwi->is_on_disk && status == 0)
-        status = bury(inode);
-    return status < 0 ? status : 0;
+    if (rwi->is_on_disk)
+        return bury(inode);
+    ext2_freed_close(rw, &rwi->freed, rw->stamp - 1);
+    return 0;
 }
 
 void ext2_rw_evict(struct inode *inode)

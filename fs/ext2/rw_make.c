@@ -171,8 +171,6 @@ int ext2_unlink_prepare(struct change *change, struct inode *inode,
     int status = ext2_change_inode_block(change, inode, &table, &at);
 
     if (status == 0)
-        status = ext2_orphan_pin(change, inode);
-    if (status == 0)
         ext2_change_order(change, table, entry);
     return status;
 }
@@ -189,8 +187,5 @@ void ext2_unlink_apply(struct change *change, struct inode *inode)
         return; /* and it does not get there any more */
     ext2_inode_place(inode, &block, &at);
     table = ext2_change_find(change, block);
-    ext2_orphan_add(change, inode);
-    le16_put(table->data + at + INODE_LINKS, 0);
-    le32_put(table->data + at + INODE_DTIME,
-             ext2_rw_inode_of(inode)->orphan_next);
+    ext2_inode_put_dead(inode, table->data + at);
 }

@@ -1,6 +1,7 @@
 /* Mounting for writing, and the table of operations for the VFS. */
 #include "fs/ext2/alloc.h"
 #include "fs/ext2/rw.h"
+#include "kernel/cache/order.h"
 #include "kernel/lib/bytes.h"
 #include <torc/file_systems.h>
 #include <torc/log.h>
@@ -90,7 +91,7 @@ static void inode_check(const struct inode *inode)
     const struct ext2_rw_inode *rwi = ext2_rw_inode_of(inode);
 
     ext2_inode_check(inode);
-    assert(rwi->is_orphan == !list_empty(&rwi->orphan_link));
+    assert(!rwi->is_dead || inode->links == 0);
     assert(rwi->after < ext2_rw_of(inode)->stamp);
     assert(rwi->reserved_data > 0 || rwi->reserved_tables == 0);
 }
@@ -123,6 +124,8 @@ static const char *reason_of(const struct ext2_fs *fs)
 {
     const char *feature = ext2_feature_unwritable(fs);
 
+    if (fs->device.open->dev->read_only)
+        return "the disk is read-only";
     if (feature != NULL)
         return feature;
     if (fs->block_size > PAGE_BYTES)
@@ -157,10 +160,11 @@ static int rw_make(struct mount *mount)
     rw->mount = mount;
     rw->stamp = 1;
     rwlock_init(&rw->durable_lock);
-    list_init(&rw->orphans);
     ext2_freed_init(rw);
     (void)!random_bytes(&rw->generation, sizeof(rw->generation));
     status = ext2_groups_load(rw);
+    if (status == 0)
+        status = mapping_order_init(&fs->device, fs->block_size);
     if (status != 0) {
         rw_free(rw);
         return status;

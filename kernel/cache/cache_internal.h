@@ -97,6 +97,39 @@ void page_mark_dirty(struct page *page, uint8_t units);
  * -ENOMEM. */
 must_check int page_stabilize(struct page *page);
 
+/* ---- order.c, and write.c for it ----------------------------------------- */
+
+/* Of a mapping with an order, so that an image without one has none of it. */
+struct order_ops {
+    /* Blocks of a page that must not be written yet. */
+    uint8_t (*waiting)(const struct page *page);
+
+    /* Sectors of a page are being written; or have been, or could not be. */
+    void (*begin)(struct page *page, uint8_t sectors);
+    void (*end)(struct page *page, uint8_t sectors, int status);
+
+    /* mapping_write() of all. */
+    int (*write)(struct mapping *mapping);
+
+    /* Whether blocks wait for others, and others for them: they cannot be
+     * forgotten. The others' waiting ends when they are. */
+    bool (*is_between)(const struct page *page, uint8_t sectors);
+    void (*forget)(struct page *page, uint8_t sectors);
+
+    void (*fini)(struct mapping *mapping);
+    void (*check)(const struct page *page);
+};
+
+/* The beginning of struct order. */
+struct order {
+    const struct order_ops *ops;
+};
+
+/* Write what may be written of the pages first .. last, and wait for it, as
+ * mapping_write(); *is_waiting: there is more, which waits for a flush. */
+must_check int mapping_write_step(struct mapping *mapping, uint64_t first,
+                                  uint64_t last, bool *is_waiting);
+
 /* ---- truncate.c ---------------------------------------------------------- */
 
 /* Drop the pages first .. end (not included); waits for what is under way. */

@@ -67,6 +67,8 @@ void mapping_destroy(struct mapping *mapping)
     flusher_leave(mapping);
     mapping_drop(mapping, 0, RADIX_LIMIT);
     assert(mapping->page_count == 0);
+    if (mapping->order != NULL)
+        mapping->order->ops->fini(mapping);
     assert(list_empty(&mapping->dirty_link));
 }
 

@@ -24,6 +24,7 @@
 #include <torc/list.h>
 #include <torc/time.h>
 
+struct order;
 struct page_cache;
 
 /* The largest size of a mapping. */
@@ -84,6 +85,7 @@ struct mapping {
     uint64_t size_bytes;
     uint64_t page_count;
     uint64_t dirty_count; /* pages with dirty sectors */
+    struct order *order;  /* order.h; NULL: they are written in any order */
 
     uint32_t error_serial; /* how many writes have failed */
     int error;             /* the last one; told by mapping_error() */

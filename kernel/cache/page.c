@@ -163,6 +163,8 @@ void page_forget(struct page *page, uint8_t sectors)
 {
     assert((page->writing & sectors) == 0);
     page_set_state(page, page->dirty & (uint8_t)~sectors, page->writing);
+    if (page->order != NULL)
+        page->mapping->order->ops->forget(page, sectors);
     release(page, sectors);
     page->has_room &= (uint8_t)~sectors;
     page_settle(page);
@@ -175,6 +177,7 @@ void page_drop(struct page *page)
     assert(page->reading == 0);
     assert(page->writing == 0);
     page_forget(page, ALL);
+    assert(page->order == NULL);
     list_remove(&page->clean);
     mapping->cache->clean_count--;
     radix_remove(&mapping->tree, page->index);
@@ -272,4 +275,6 @@ void page_check(const struct page *page)
     assert(!mapping_has_map(mapping) || (page->dirty & ~page->has_room) == 0);
     assert(is_busy == list_empty(&page->clean));
     assert(page->writing == 0 || mapping->open != NULL);
+    if (page->order != NULL)
+        mapping->order->ops->check(page);
 }

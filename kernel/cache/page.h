@@ -34,6 +34,7 @@ enum {
 };
 
 struct mapping;
+struct order_block;
 
 /* Owner CPU only. */
 struct page {
@@ -53,6 +54,8 @@ struct page {
     bool used;                 /* since the reclaimer has last looked */
     bool is_ahead;             /* the last read was for nobody yet */
     int status;                /* of the last read */
+    struct order_block *order; /* those of it that wait for others, or others
+                                * for them: order.h */
     struct list clean;         /* in cache->clean while there is nothing dirty,
                           * writing, reading */
     struct wait_queue waiters; /* for the end of a read or of a write */

@@ -144,6 +144,28 @@ static void forget_part(struct mapping *mapping, uint64_t first, uint64_t end)
     page_put(page);
 }
 
+/* Whether something in the range stands between two others in their order. */
+static bool is_between(const struct mapping *mapping, uint64_t offset,
+                       uint64_t end)
+{
+    struct page *page =
+        radix_next(&mapping->tree, offset >> PAGE_BYTES_SHIFT, false);
+
+    for (; page != NULL && page->index << PAGE_BYTES_SHIFT < end;
+         page = radix_next(&mapping->tree, page->index + 1, false)) {
+        uint64_t begin = page->index << PAGE_BYTES_SHIFT;
+        uint32_t from = offset > begin ? (uint32_t)(offset - begin) : 0;
+        uint32_t to =
+            end - begin < PAGE_BYTES ? (uint32_t)(end - begin) : PAGE_BYTES;
+
+        if (page->order != NULL &&
+            mapping->order->ops->is_between(
+                page, page_units(mapping, from, to - from)))
+            return true;
+    }
+    return false;
+}
+
 void mapping_forget(struct mapping *mapping, uint64_t offset, uint64_t len)
 {
     const uint64_t unit = mapping->unit * (uint64_t)BLOCK_SECTOR_SIZE;
@@ -154,6 +176,8 @@ void mapping_forget(struct mapping *mapping, uint64_t offset, uint64_t len)
 
     assert(offset % unit == 0);
     assert(len % unit == 0);
+    if (mapping->order != NULL && is_between(mapping, offset, end))
+        (void)!mapping_write(mapping, 0, UINT64_MAX);
     if (end >= mapping->size_bytes)
         end = (end + rest) & ~rest; /* the last page as a whole */
     end_page = end >> PAGE_BYTES_SHIFT;

@@ -18,6 +18,7 @@ struct writing {
     unsigned under_way; /* pieces */
     int status;         /* the first error */
     bool has_tried;     /* something was dirty */
+    bool is_waiting;    /* something was, and must not be written yet */
     uint64_t end;       /* of the last run, in sectors */
     uint8_t end_bits;   /* the run's sectors of the page with its end */
     struct wait_queue ended;
@@ -60,6 +61,8 @@ static void sectors_written(struct page *page, uint8_t sectors, int status)
     uint8_t again = status == 0 ? 0 : sectors;
 
     assert((page->writing & sectors) == sectors);
+    if (page->order != NULL)
+        page->mapping->order->ops->end(page, sectors, status);
     page_set_state(page, page->dirty | again,
                    page->writing & (uint8_t)~sectors);
     page_settle(page);
@@ -109,6 +112,14 @@ static uint8_t piece_bits(const struct piece *piece)
     return sector_bits(piece->first, piece->first + piece->count);
 }
 
+/* The dirty sectors of a page that may be written. */
+static uint8_t writable(const struct page *page)
+{
+    if (likely(page->order == NULL))
+        return page->dirty;
+    return page->dirty & (uint8_t)~page->mapping->order->ops->waiting(page);
+}
+
 /* How many sectors from `sector` on are dirty, and no part of their pages is
  * under way. */
 static uint32_t dirty_run(const struct mapping *mapping, uint64_t sector)
@@ -121,7 +132,7 @@ static uint32_t dirty_run(const struct mapping *mapping, uint64_t sector)
 
         if (piece.page == NULL || piece.page->writing != 0)
             break;
-        count = (unsigned)__builtin_ctz(~(unsigned)piece.page->dirty >>
+        count = (unsigned)__builtin_ctz(~(unsigned)writable(piece.page) >>
                                         piece.first);
         at += count;
         if (piece.first + count < PAGE_SECTORS)
@@ -137,6 +148,8 @@ static void run_claim(struct mapping *mapping, uint64_t sector,
         struct piece piece = piece_at(mapping, sector, sectors);
         uint8_t bits = piece_bits(&piece);
 
+        if (piece.page->order != NULL)
+            mapping->order->ops->begin(piece.page, bits);
         page_set_state(piece.page, piece.page->dirty & (uint8_t)~bits,
                        piece.page->writing | bits);
         sector += piece.count;
@@ -296,7 +309,9 @@ static uint64_t page_write(struct writing *writing, struct page *page,
 
     if (sector < begin)
         sector = begin;
-    dirty = page->dirty >> (sector - begin);
+    dirty = writable(page) >> (sector - begin);
+    if (dirty != (unsigned)page->dirty >> (sector - begin))
+        writing->is_waiting = true;
     if (page->writing != 0 && (dirty != 0 || !is_own(writing, page))) {
         wait_written(page);
         return sector;
@@ -307,14 +322,13 @@ static uint64_t page_write(struct writing *writing, struct page *page,
     return sector + run_write(writing, sector);
 }
 
-int mapping_write(struct mapping *mapping, uint64_t first, uint64_t last)
+int mapping_write_step(struct mapping *mapping, uint64_t first, uint64_t last,
+                       bool *is_waiting)
 {
     struct writing writing = {.mapping = mapping};
     uint64_t sector = first * PAGE_SECTORS;
     struct page *page;
 
-    if (mapping->open == NULL)
-        return 0;
     wait_queue_init(&writing.ended);
     while ((page = radix_next(&mapping->tree, sector / PAGE_SECTORS, true)) !=
                NULL &&
@@ -324,5 +338,17 @@ int mapping_write(struct mapping *mapping, uint64_t first, uint64_t last)
         wait_on(&writing.ended);
     if (writing.has_tried)
         flush_status_set(mapping, writing.status);
+    *is_waiting = writing.is_waiting;
     return writing.status;
+}
+
+int mapping_write(struct mapping *mapping, uint64_t first, uint64_t last)
+{
+    bool is_waiting;
+
+    if (mapping->open == NULL)
+        return 0;
+    if (mapping->order != NULL) /* what comes before may be anywhere */
+        return mapping->order->ops->write(mapping);
+    return mapping_write_step(mapping, first, last, &is_waiting);
 }

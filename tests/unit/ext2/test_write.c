@@ -296,6 +296,228 @@ static void test_random_meta_bg(void **state)
     random_file("-b 1024 -g 512 -N 4000 -O meta_bg,^resize_inode", 5);
 }
 
+/* ---- No room ------------------------------------------------------------- */
+
+/* What was promised a place gets one: a file is written until there is no room,
+ * a byte here and there, then all of it reaches the disk. */
+static void fill_up(const char *options, uint64_t step, unsigned kib)
+{
+    struct file_fs_stat stat;
+    struct file *file;
+    uint64_t at = 0, count = 0;
+    int64_t put;
+
+    image = ext2_image(options, ext2_small_tree(), kib, &image_size);
+    machine_attach(64 << 20);
+    vfs_init(file_systems);
+    assert_int_equal(mount_image(), 0);
+    assert_int_equal(file_open("/file", FILE_READ | FILE_WRITE, 0, &file), 0);
+    assert_int_equal(file_truncate(file, 0), 0);
+    while ((put = file_write_at(file, "here", 4, at)) == 4) {
+        at += step;
+        count++;
+    }
+    assert_int_equal(put, -ENOSPC);
+    assert_true(count > 100);
+    vfs_check();
+    assert_int_equal(file_sync(file), 0);
+    vfs_check();
+    for (uint64_t i = 0; i < count; i++) {
+        assert_int_equal(file_read_at(file, buf, 4, i * step), 4);
+        assert_memory_equal(buf, "here", 4);
+    }
+    assert_int_equal(file_stat_fs("/", &stat), 0);
+    assert_true(stat.blocks_free < 10);
+    /* And what is given back can be used at once. */
+    assert_int_equal(file_truncate(file, 0), 0);
+    for (uint64_t i = 0; i < count; i++)
+        assert_int_equal(file_write_at(file, "more", 4, i * step), 4);
+    assert_int_equal(file_sync(file), 0);
+    file_close(file);
+    end();
+}
+
+static void test_no_room(void **state)
+{
+    (void)state;
+    fill_up("-b 1024 -m 0", 1024, 1500);
+    fill_up("-b 1024 -m 0", 300 * 1024, 1500);
+    fill_up("-b 1024 -m 0", 20000 * 1024, 1500);
+    fill_up("-b 4096 -m 0", 4096, 6000);
+    fill_up("-b 2048 -m 0", 40 << 20, 3000);
+}
+
+static void test_no_room_in_one_write(void **state)
+{
+    struct file *file;
+    int64_t put;
+
+    (void)state;
+    begin("-b 1024 -m 0", ext2_small_tree(), 1500);
+    assert_int_equal(file_open("/file", FILE_READ | FILE_WRITE, 0, &file), 0);
+    memset(buf, 7, sizeof(buf));
+    put = file_write_at(file, buf, sizeof(buf), 0);
+    assert_in_range(put, 500000, 1500000);
+    assert_int_equal(file_sync(file), 0);
+    file_close(file);
+    end();
+}
+
+/* ---- Things that fail ---------------------------------------------------- */
+
+/* A bit of everything. Returns the first error. */
+static int scenario(void)
+{
+    static const unsigned punch = FILE_PUNCH_HOLE | FILE_KEEP_SIZE;
+    static uint8_t data[70000];
+    struct file *file;
+    int status = file_open("/double", FILE_READ | FILE_WRITE, 0, &file);
+    int64_t put;
+
+    if (status != 0)
+        return status;
+    put = file_write_at(file, data, sizeof(data), 250000);
+    status = put < 0 ? (int)put : 0;
+    if (status == 0)
+        status = file_sync(file);
+    if (status == 0)
+        status = file_allocate(file, 20000, 40000, punch);
+    if (status == 0)
+        status = file_truncate(file, 100000);
+    if (status == 0)
+        status = file_sync(file);
+    put = status != 0 ? 0 : file_write_at(file, data, 5000, 600000);
+    if (put < 0)
+        status = (int)put;
+    if (status == 0)
+        status = file_chmod("/dir", true, 0700);
+    if (status == 0)
+        status = file_sync(file);
+    if (status == 0)
+        status = file_truncate(file, 10);
+    file_close(file);
+    return status;
+}
+
+static void attach_copy(const uint8_t *from)
+{
+    memcpy(image, from, image_size);
+    machine_attach(64 << 20);
+    vfs_init(file_systems);
+}
+
+/* Each request of the disk fails in turn; what is told once can be done. */
+static void test_each_request_fails(void **state)
+{
+    uint8_t *copy;
+    unsigned n = 0, failures;
+
+    (void)state;
+    image = ext2_image("-b 1024", ext2_small_tree(), 2000, &image_size);
+    copy = malloc(image_size);
+    memcpy(copy, image, image_size);
+    do {
+        int mounted, status = 0;
+
+        attach_copy(copy);
+        ramblk_init(&disk, image, image_size);
+        disk.fail_at = ++n;
+        mounted = file_mount(&disk.block.device, "/", "ext2");
+        if (mounted == 0)
+            status = scenario();
+        failures = disk.failures;
+        disk.fail_at = 0;
+        if (mounted == 0) {
+            vfs_check();
+            assert_int_equal(file_unmount("/"), 0);
+        }
+        assert_true(failures == 0 || mounted != 0 || status != 0 ||
+                    le16_get(super() + SUPER_STATE) == SUPER_STATE_CLEAN);
+        machine_detach();
+        if (ext2_fsck_status(image, image_size, "-fp", 1) > 1)
+            fail_msg("request %u", n);
+    } while (failures > 0);
+    assert_true(n > 30);
+    free(copy);
+    free(image);
+}
+
+static void test_each_allocation_fails(void **state)
+{
+    uint8_t *copy;
+    unsigned n = 0;
+    bool failed;
+
+    (void)state;
+    image = ext2_image("-b 1024", ext2_small_tree(), 2000, &image_size);
+    copy = malloc(image_size);
+    memcpy(copy, image, image_size);
+    do {
+        struct mem_stats before, after;
+        int status;
+
+        attach_copy(copy);
+        assert_int_equal(mount_image(), 0);
+        assert_int_equal(file_unmount("/"), 0);
+        mem_get_stats(&before);
+        heap_fail(++n);
+        status = file_mount(&disk.block.device, "/", "ext2");
+        if (status == 0)
+            status = scenario();
+        failed = heap_failed();
+        heap_fail(0);
+        if (status != 0)
+            assert_true(failed);
+        vfs_check();
+        if (cpu_self()->mounts != NULL)
+            (void)!file_unmount("/");
+        mem_get_stats(&after);
+        assert_true(after.block_count <= before.block_count);
+        machine_detach();
+        if (ext2_fsck_status(image, image_size, "-fn", 0) != 0)
+            fail_msg("allocation %u", n);
+    } while (failed);
+    assert_true(n > 30);
+    free(copy);
+    free(image);
+}
+
+/* ---- Orphans ------------------------------------------------------------- */
+
+static void test_orphans_are_freed(void **state)
+{
+    struct file_fs_stat before, after;
+    struct file_stat stat;
+
+    (void)state;
+    begin("-b 1024", ext2_small_tree(), 2000);
+    assert_int_equal(file_stat_fs("/", &before), 0);
+    assert_int_equal(file_stat("/dir/e1", true, &stat), 0);
+    assert_int_equal(file_unmount("/"), 0);
+    machine_detach();
+    /* One without links, and one that was to become shorter. */
+    ext2_debugfs(image, image_size, "unlink /dir/e1");
+    {
+        size_t at = ext2_inode_offset(image, (uint32_t)stat.inode);
+        uint32_t other = ext2_inode_of_path(image, image_size, "/double");
+        size_t at2 = ext2_inode_offset(image, other);
+
+        le16_put(image + at + INODE_LINKS, 0);
+        le32_put(image + at + INODE_DTIME, other);
+        le32_put(image + at2 + INODE_SIZE, 100000);
+        le32_put(image + EXT2_SUPER_OFFSET + SUPER_LAST_ORPHAN,
+                 (uint32_t)stat.inode);
+    }
+    machine_attach(64 << 20);
+    vfs_init(file_systems);
+    assert_int_equal(mount_image(), 0);
+    assert_int_equal(le32_get(super() + SUPER_LAST_ORPHAN), 0);
+    assert_int_equal(file_stat_fs("/", &after), 0);
+    assert_int_equal(after.inodes_free, before.inodes_free + 1);
+    assert_true(after.blocks_free > before.blocks_free + 190);
+    end();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -308,6 +530,11 @@ int main(void)
         cmocka_unit_test(test_random_4k),
         cmocka_unit_test(test_random_rev0),
         cmocka_unit_test(test_random_meta_bg),
+        cmocka_unit_test(test_no_room),
+        cmocka_unit_test(test_no_room_in_one_write),
+        cmocka_unit_test(test_each_request_fails),
+        cmocka_unit_test(test_each_allocation_fails),
+        cmocka_unit_test(test_orphans_are_freed),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
