@@ -310,7 +310,7 @@ unit: $(UNIT:%=$(BUILD)/asan/unit/%) | need-test ## unit tests on the host, ASan
 integration: metal host $(BUILD)/metal/hal_contract.elf \
 		$(BUILD)/metal/big_image.elf $(BUILD)/metal/profile_app.elf \
 		$(BUILD)/host/hal_contract $(BUILD)/host/torc-fuse \
-		$(BUILD)/asan/torc-fuse | need-test ## boot the images, fetch files; MATRIX=1: on 240 machines and over every disk and card
+		$(TOOLS:%=$(BUILD)/asan/%) | need-test ## boot the images, fetch files; MATRIX=1: on 240 machines and over every disk and card
 	$(Q)BUILD=$(BUILD) $(if $(MATRIX),tests/integration/matrices.sh $(MATRIX),tests/integration/run.sh $(TESTS))
 
 SEEDS ?= 1000
@@ -380,7 +380,7 @@ all-tests: metal host $(UNIT:%=$(BUILD)/asan/unit/%) coverage-programs \
 		$(BUILD)/metal/hal_contract.elf $(BUILD)/host/hal_contract \
 		$(BUILD)/metal/profile_app.elf $(BUILD)/metal/big_image.elf \
 		$(SIMS:%=$(BUILD)/sim/%) $(BUILD)/tsan/stress $(BUILD)/wmm/wmm \
-		$(BUILD)/host/torc-fuse $(BUILD)/asan/torc-fuse \
+		$(TOOLS:%=$(BUILD)/host/%) $(TOOLS:%=$(BUILD)/asan/%) \
 		$(QTESTS:%=$(BUILD)/asan/qtest/%) fuzz-programs
 
 $(BUILD)/fuzz/fuzz_%: $(BUILD)/fuzz/tests/fuzz/fuzz_%.o \

@@ -10,7 +10,7 @@
 # - Includes are written from the root ("kernel/device/block.h"), public ones as
 #   <torc/...>. A header named *_internal.h belongs to its room. The only other headers
 #   are the compiler's, except in the host halves of hal/posix and of tools.
-roots="hal kernel drivers fs net apps include tools/fuse"
+roots="hal kernel drivers fs net apps include tools/fuse tools/image"
 
 includes() { # who may not include what he includes
     find $roots -name '*.[chS]' | sort | xargs awk '
@@ -48,7 +48,7 @@ includes() { # who may not include what he includes
         split($0, q, /[<>]/)
         if (q[2] ~ /^torc\//) next
         if (q[2] ~ /^std(arg|atomic|bool|def|int|align|noreturn)\.h$/) next
-        if (FILENAME ~ /^(hal\/posix|tools\/fuse)\/host\//) next
+        if (FILENAME ~ /^(hal\/posix|tools\/fuse|tools\/image)\/host\//) next
         if (FILENAME ~ /^hal\/posix\/.*\/sanitize\.h$/ && q[2] ~ /^sanitizer\//) next
         fail("not a header of the compiler: " q[2])
     }

@@ -1,6 +1,7 @@
 SRCS-kernel += fs/ext2/super.c
 SRCS-kernel += fs/ext2/feature.c
 SRCS-kernel += fs/ext2/view.c
+SRCS-kernel += fs/ext2/survey.c
 SRCS-kernel += fs/ext2/group.c
 SRCS-kernel += fs/ext2/inode.c
 SRCS-kernel += fs/ext2/bmap.c

@@ -173,3 +173,51 @@ test_fuse_full() {
     umount "$place" || die "umount"
     fuse_ended
 }
+
+# ---- torc-img ------------------------------------------------------------------------------
+
+# What it tells of an image is what the image was made of.
+test_img_read() {
+    local program="$build/asan/torc-img" image="$work/site.img" file
+    for file in size-0.bin size-1025.bin big.bin sub/index.html; do
+        "$program" cat "$image" "$file" | cmp - "$site/$file" || die "cat $file"
+    done
+    diff <("$program" ls "$image" | grep -v lost+found | sort) \
+        <(cd "$site" && ls -1 | LC_ALL=C sort) || die "ls"
+    "$program" ls -l "$image" /sub | grep -q '^lrwxrwxrwx .* relative.bin -> ../size-1025.bin$' ||
+        die "ls -l"
+    [ "$("$program" tree "$image" | tail -n 1)" = \
+        "$(find "$site" -mindepth 1 -type d | wc -l | awk '{print $1 + 1}') directories, $(
+            find "$site" -mindepth 1 ! -type d ! -name .done | wc -l) files" ] || die "tree"
+    "$program" stat "$image" size-4096.bin | grep -q '^size: 4096$' || die "stat"
+    dumpe2fs -h "$image" 2>/dev/null | awk '/^Free blocks/ { print $3 }' | {
+        read -r free
+        "$program" df "$image" | grep -q "^blocks: .*, $free free" || die "df: $free"
+    } || exit 1
+    [ "$("$program" dump "$image" | tail -n 1 | awk '{print $4 + 1}')" = \
+        "$("$program" dump "$image" | tail -n 1 | awk '{print $5}')" ] || die "dump"
+    "$program" dump "$image" 1 | grep -q '53 ef' || die "the magic is not in block 1"
+    "$program" map "$image" | python3 -c '
+import sys, xml.dom.minidom
+picture = xml.dom.minidom.parse(sys.stdin)
+assert len(picture.getElementsByTagName("g")) == 4, "groups"
+' || die "map"
+    "$program" --part=2 ls "$work/gpt.img" | grep -q index.html || die "partition"
+}
+
+test_img_bad() {
+    local program="$build/asan/torc-img"
+    expect 1 "No such file" "$program" ls /nowhere.img
+    expect 1 "No such file" "$program" ls "$work/site.img" /nowhere
+    expect 1 "Is a directory" "$program" cat "$work/site.img" /sub
+    expect 1 "damaged" "$program" ls "$work/damaged.img"
+    expect 1 "there is no file system" "$program" ls "$work/empty.img"
+    expect 1 "Invalid argument" "$program" dump "$work/site.img" 99999999
+    expect 2 "there is no such command" "$program" nonsense "$work/site.img"
+    expect 2 "the number of words" "$program" cat "$work/site.img"
+    expect 2 "give a command and an image" "$program" ls
+    expect 2 "give a number" "$program" --part=x ls "$work/site.img"
+    expect 2 "a multiple of 512" "$program" --offset=5 ls "$work/site.img"
+    expect 1 "No space left" sh -c "'$program' cat '$work/site.img' big.bin >/dev/full"
+    expect 0 "usage: torc-img" "$program" --help
+}

@@ -1,22 +1,34 @@
-# torc-fuse: docs/fuse.md. A process only, made of the kernel's archive.
+# Programs for Linux, made of the kernel's archive: torc-fuse (docs/fuse.md) and
+# torc-img (docs/man/torc-img.1).
 FUSE_CFLAGS = $(shell pkg-config --cflags fuse3 2>/dev/null)
 FUSE_LIBS = $(shell pkg-config --libs fuse3 2>/dev/null)
-FUSE_SRCS := $(wildcard tools/fuse/*.c tools/fuse/host/*.c)
+FUSE_SRCS := $(wildcard tools/fuse/*.c tools/fuse/host/*.c) tools/image/mount.c
+IMG_SRCS := $(wildcard tools/image/*.c tools/image/host/*.c)
+TOOLS := torc-fuse torc-img
 
-define fuse_rules
+define tool_rules
 $(BUILD)/$(1)/tools/fuse/host/%.o: tools/fuse/host/%.c
 	@mkdir -p $$(@D)
 	$$(call say,CC,$$<)
 	$$(Q)$$(CC) $$(BASE) $$(WARN) $$(HOSTED) $$(FUSE_CFLAGS) $$(FLAGS-$(1)) \
 		-c $$< -o $$@
 
+$(BUILD)/$(1)/tools/image/host/%.o: tools/image/host/%.c
+	@mkdir -p $$(@D)
+	$$(call say,CC,$$<)
+	$$(Q)$$(CC) $$(BASE) $$(WARN) $$(HOSTED) $$(FLAGS-$(1)) -c $$< -o $$@
+
 $(BUILD)/$(1)/torc-fuse: $$(FUSE_SRCS:%.c=$(BUILD)/$(1)/%.o) $(BUILD)/$(1)/libtorc.a
 	$$(call say,LD,$$@)
 	$$(Q)$$(CC) -pthread -no-pie $$(LINK-$(1)) $$^ $$(HOST_LIBS) $$(FUSE_LIBS) -o $$@
-endef
-$(foreach v,host asan,$(eval $(call fuse_rules,$(v))))
 
-tools: $(BUILD)/host/torc-fuse ## programs for Linux: build/host/torc-fuse
+$(BUILD)/$(1)/torc-img: $$(IMG_SRCS:%.c=$(BUILD)/$(1)/%.o) $(BUILD)/$(1)/libtorc.a
+	$$(call say,LD,$$@)
+	$$(Q)$$(CC) -pthread -no-pie $$(LINK-$(1)) $$^ $$(HOST_LIBS) -o $$@
+endef
+$(foreach v,host asan,$(eval $(call tool_rules,$(v))))
+
+tools: $(TOOLS:%=$(BUILD)/host/%) ## programs for Linux: build/host/torc-fuse, torc-img
 
 .PHONY: tools
 

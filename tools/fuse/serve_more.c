@@ -1,5 +1,6 @@
 /* Extended attributes, and the file system as a whole: serve.h. */
 #include "tools/fuse/node.h"
+#include "tools/image/mount.h"
 
 int64_t serve_xattr_get(uint64_t id, const char *name, void *value, size_t size)
 {
@@ -53,7 +54,7 @@ int serve_xattr_remove(uint64_t id, const char *name)
 int serve_statfs(struct serve_fs *out)
 {
     struct file_fs_stat stat;
-    int status = vfs_statfs(nodes_mount(), &stat);
+    int status = image_stat_fs(&stat);
 
     if (status != 0)
         return status;

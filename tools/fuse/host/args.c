@@ -112,7 +112,7 @@ static const struct option_row {
     {"ro", OPTION_RO, 0},
     {"rw", OPTION_NOTHING, 0},
     {"default_permissions", OPTION_NOTHING, 0},
-    {"offset", OPTION_SIZE, offsetof(struct fuse_config, offset)},
+    {"offset", OPTION_SIZE, offsetof(struct fuse_config, image.offset)},
     {"size", OPTION_SIZE, offsetof(struct fuse_config, limit_bytes)},
     {"inodes", OPTION_SIZE, offsetof(struct fuse_config, limit_inodes)},
     {"mem", OPTION_MEM, 0},
@@ -173,7 +173,7 @@ static int part_option(struct parser *parser, const char *value)
 
     if (number_parse(value, false, &number) != 0 || number < 1 || number > 128)
         return fail(parser, "-o part=N: give a number from 1 to 128");
-    parser->config->partition = (unsigned)number;
+    parser->config->image.partition = (unsigned)number;
     return 0;
 }
 
@@ -200,7 +200,7 @@ static int row_apply(struct parser *parser, const struct option_row *row,
     if (row->kind == OPTION_FLAG)
         *(bool *)field = true;
     if (row->kind == OPTION_RO)
-        parser->config->read_only = true;
+        parser->config->image.read_only = true;
     return row->kind == OPTION_MOUNT ? mount_add(parser, row->word, NULL) : 0;
 }
 
@@ -238,15 +238,15 @@ static int names_parse(struct parser *parser, int count, char **names,
         return fail(parser, memory ? "give one name: the directory"
                                    : "give two names: the image, and the "
                                      "directory to mount on");
-    config->image = memory ? NULL : names[0];
+    config->image.path = memory ? NULL : names[0];
     config->mountpoint = names[count - 1];
-    if (memory && (config->offset != 0 || config->partition != 0))
+    if (memory && (config->image.offset != 0 || config->image.partition != 0))
         return fail(parser, "-o offset, part: they are for images");
     if (!memory && (config->limit_bytes != 0 || config->limit_inodes != 0))
         return fail(parser, "-o size, inodes: they are for --memory");
-    if (config->offset != 0 && config->partition != 0)
+    if (config->image.offset != 0 && config->image.partition != 0)
         return fail(parser, "-o offset, part: give one of them");
-    if (config->offset % 512 != 0)
+    if (config->image.offset % 512 != 0)
         return fail(parser, "-o offset: give a multiple of 512");
     return 0;
 }
@@ -254,13 +254,14 @@ static int names_parse(struct parser *parser, int count, char **names,
 static int mount_options_end(struct parser *parser)
 {
     struct fuse_config *config = parser->config;
-    const char *name = config->image != NULL ? config->image : "memory";
+    const char *name =
+        config->image.path != NULL ? config->image.path : "memory";
     int status = mount_add(parser, "fsname",
                            parser->fsname != NULL ? parser->fsname : name);
 
     if (status == 0)
         status = mount_add(parser, "subtype", "torc");
-    if (status == 0 && config->read_only)
+    if (status == 0 && config->image.read_only)
         status = mount_add(parser, "ro", NULL);
     if (status == 0 && !config->no_permissions)
         status = mount_add(parser, "default_permissions", NULL);

@@ -4,13 +4,14 @@
 #ifndef TORC_TOOLS_FUSE_HOST_CONFIG_H
 #define TORC_TOOLS_FUSE_HOST_CONFIG_H
 
+#include "tools/image/host/config.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct fuse_config {
-    const char *image;      /* NULL: files in memory */
-    const char *mountpoint; /* an absolute path */
+    struct image_config image; /* path NULL: files in memory */
+    const char *mountpoint;    /* an absolute path */
     bool read_only;
     unsigned partition;    /* 1 ..; 0: all of the image */
     uint64_t offset;       /* bytes of the image before the file system */

@@ -45,15 +45,15 @@ static int place_check(void)
 static const struct hal_boot_info *machine_make(void)
 {
     const struct host_disk_config disk = {
-        .path = fuse_config.image,
-        .read_only = fuse_config.read_only,
-        .offset = fuse_config.offset,
+        .path = fuse_config.image.path,
+        .read_only = fuse_config.image.read_only,
+        .offset = fuse_config.image.offset,
     };
     const struct host_config config = {
         .cpus = 1,
         .mem_bytes = fuse_config.mem_bytes,
         .cmdline = "log=warn",
-        .disk_count = fuse_config.image != NULL ? 1 : 0,
+        .disk_count = fuse_config.image.path != NULL ? 1 : 0,
         .disks = &disk,
     };
 
