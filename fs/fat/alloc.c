@@ -121,6 +121,8 @@ int fat_reserve(struct fat_fs *fs, uint32_t count)
     if (unreserved(fs) < count)
         status = count_until(fs, count);
     if (status == 0 && unreserved(fs) < count)
+        status = fat_release_pending(fs);
+    if (status == 0 && unreserved(fs) < count)
         status = -ENOSPC;
     if (status == 0)
         fs->reserved += count;
@@ -138,7 +140,7 @@ int fat_count_free(struct fat_fs *fs, uint32_t *count)
     int status = count_until(fs, UINT32_MAX);
 
     if (status == 0)
-        *count = unreserved(fs);
+        *count = unreserved(fs) + fs->pending_clusters;
     return status;
 }
 

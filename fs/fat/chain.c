@@ -250,33 +250,44 @@ static void shorten(struct fat_inode *fat, uint32_t length)
     }
 }
 
+/* Let a chain end behind `length` clusters, some; *rest is what follows. The
+ * caller holds fat_lock. Returns 1, 0 (nothing does), or as fat_set(). */
+static int cut_behind(struct inode *inode, uint32_t length, uint32_t *rest)
+{
+    struct fat_fs *fs = fat_of(inode);
+    uint32_t last;
+    int status = fat_chain_find(inode, length - 1, &last);
+
+    if (status == 1)
+        status = fat_chain_find(inode, length, rest);
+    if (status == 1 && fat_set(fs, last, fat_end_value(fs)) != 0)
+        status = -EIO;
+    return status;
+}
+
 int fat_chain_cut(struct inode *inode, uint32_t length)
 {
     struct fat_fs *fs = fat_of(inode);
     struct fat_chain *chain = &fat_inode_of(inode)->chain;
-    uint32_t last, rest = chain->first;
-    int status = 1;
+    uint32_t rest = chain->first, count;
+    int status = fat_chain_measure(inode);
 
-    if (chain->first == 0 || length >= chain->length)
-        return 0;
+    if (status != 0 || length >= chain->length)
+        return status;
+    count = chain->length - length;
     rwlock_lock(&fs->fat_lock);
-    if (length > 0) {
-        status = fat_chain_find(inode, length - 1, &last);
-        if (status == 1)
-            status = fat_chain_find(inode, length, &rest);
-        if (status == 1 && fat_set(fs, last, fat_end_value(fs)) != 0)
-            status = -EIO;
-    } else {
-        chain->first = 0;
-    }
+    status = length > 0 ? cut_behind(inode, length, &rest) : 1;
     if (status == 1) {
+        if (length == 0)
+            chain->first = 0;
         shorten(fat_inode_of(inode), length);
         inode->blocks = (uint64_t)length << (fs->cluster_shift - 9);
         changed(inode);
-        status = fat_release(fs, rest);
     }
     rwlock_unlock(&fs->fat_lock);
-    return status;
+    if (status == 1)
+        fat_drop_chain(fs, rest, count);
+    return status < 0 ? status : 0;
 }
 
 void fat_chain_check(const struct fat_fs *fs, const struct fat_chain *chain)

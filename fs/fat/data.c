@@ -168,10 +168,16 @@ void fat_reserve_drop(struct inode *inode)
 
 int fat_truncate(struct inode *inode, uint64_t old_bytes)
 {
+    int status;
+
     (void)old_bytes;
     reserve_trim(inode);
-    return fat_chain_cut(inode,
-                         fat_clusters_of(fat_of(inode), inode->size_bytes));
+    status =
+        fat_chain_cut(inode, fat_clusters_of(fat_of(inode), inode->size_bytes));
+    /* Before the clusters are free the entry says so; or it comes later. */
+    if (status == 0)
+        (void)!fat_inode_write(inode);
+    return status;
 }
 
 /* Clusters that were a directory's may be a file's next: what is to be written

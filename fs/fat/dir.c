@@ -1,5 +1,5 @@
 /* Directories: looking up and listing. */
-#include "fs/fat/fat_internal.h"
+#include "fs/fat/index.h"
 #include <torc/memory.h>
 #include <torc/string.h>
 
@@ -17,9 +17,13 @@ static int search(struct fat_scan *scan, const struct fat_name *name,
 {
     int status;
 
-    do
-        status = fat_scan_next(scan);
-    while (status == 1 && !fat_scan_is(scan, name));
+    if (fat_index_get(scan->dir)) {
+        status = fat_index_find(scan, name);
+    } else {
+        do
+            status = fat_scan_next(scan);
+        while (status == 1 && !fat_scan_is(scan, name));
+    }
     if (status == 1)
         return fat_inode_get(scan, out);
     return status == 0 ? -ENOENT : status;

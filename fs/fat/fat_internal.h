@@ -72,9 +72,10 @@ struct fat_fs {
     bool is_backup; /* the boot sector is damaged; this is its backup */
 
     /* owner CPU only: */
-    bool was_dirty;    /* it had not been unmounted */
-    bool is_marked;    /* as in use, on the disk */
-    unsigned messages; /* of damage, in the log */
+    bool was_dirty;          /* it had not been unmounted */
+    bool is_marked;          /* as in use, on the disk */
+    unsigned messages;       /* of damage, in the log */
+    uint64_t slots_of_names; /* looked at so far */
 
     /* Held exclusively while the FAT is changed or counted, below the locks of
      * inodes (alloc.c). */
@@ -88,6 +89,12 @@ struct fat_fs {
     uint32_t search_at;  /* where to look for free clusters */
     uint32_t hint_free;  /* what FSInfo said when it was mounted, less what was
                           * taken since; FSINFO_UNKNOWN */
+
+    /* pending.c: */
+    struct list pending; /* chains that are dropped and not free yet */
+    uint32_t pending_clusters;
+    struct flush_work pending_work;
+    struct rwlock pending_lock; /* above fat_lock: they are being freed */
 
     struct hash_table files; /* fat_inode.by_position */
     struct list wanted;      /* struct fat_wanted: inodes to be read */
@@ -104,6 +111,7 @@ struct fat_inode {
     uint64_t parent;    /* the number of the directory it is in */
     struct fat_chain chain;
     uint32_t reserve_end; /* room is kept for clusters from chain.length on */
+    struct fat_index *index;      /* of a large directory; or NULL */
     struct hash_node by_position; /* of a file that has an entry: in fs->files
                                    */
 };
@@ -230,8 +238,8 @@ must_check int fat_chain_measure(struct inode *inode);
  * Returns 0, or as fat_take(). */
 must_check int fat_chain_grow(struct inode *inode, uint32_t length);
 
-/* Cut it to `length` clusters and free the rest. Returns 0, or as fat_set(),
- * -EUCLEAN: some clusters are lost. */
+/* Cut it to `length` clusters and drop the rest. Returns 0, or as
+ * fat_chain_find() and fat_set(); then nothing has changed. */
 must_check int fat_chain_cut(struct inode *inode, uint32_t length);
 
 void fat_chain_check(const struct fat_fs *fs, const struct fat_chain *chain);
@@ -267,6 +275,19 @@ must_check int fat_clear(struct fat_fs *fs, uint32_t first, uint32_t count);
 must_check int fat_count_free(struct fat_fs *fs, uint32_t *count);
 
 void fat_alloc_check(const struct fat_fs *fs);
+
+/* ---- pending.c ----------------------------------------------------------- */
+
+/* A chain of `count` clusters to which nothing in memory leads any more: it is
+ * freed later. The caller does not hold fat_lock. Thread; may wait. */
+void fat_drop_chain(struct fat_fs *fs, uint32_t first, uint32_t count);
+
+/* Free what was dropped. Thread; may wait. Returns 0, or as mapping_write():
+ * then it is not free yet. */
+must_check int fat_release_pending(struct fat_fs *fs);
+
+void fat_pending_init(struct fat_fs *fs);
+void fat_pending_fini(struct fat_fs *fs);
 
 /* ---- time.c -------------------------------------------------------------- */
 
@@ -317,6 +338,9 @@ struct fat_scan {
  */
 void fat_scan_begin(struct fat_scan *scan, struct inode *dir, uint32_t next);
 void fat_scan_end(struct fat_scan *scan);
+
+/* Go on elsewhere. */
+void fat_scan_move(struct fat_scan *scan, uint32_t next);
 
 /* The next entry. Thread; may wait. Returns 1, 0 at the end, -EUCLEAN, or as
  * page_get(). */
@@ -415,6 +439,12 @@ void fat_inode_evict(struct inode *inode);
 
 int fat_lookup(struct inode *dir, const struct name *name, struct inode **out);
 int fat_readdir(struct inode *dir, uint64_t *cursor, struct dir_entry *entry);
+
+/* ---- ops.c --------------------------------------------------------------- */
+
+/* Write what has changed on the disk but the data of files, the FATs first.
+ * Thread; may wait. Returns as mapping_write(). */
+must_check int fat_write_metadata(struct fat_fs *fs);
 
 /* ---- create.c, rename.c: struct fs_ops ----------------------------------- */
 

@@ -2,7 +2,7 @@
  * Inodes in memory. Which one an entry has is known by the place of the entry:
  * a table of files, while a directory has its first cluster as its number.
  */
-#include "fs/fat/fat_internal.h"
+#include "fs/fat/index.h"
 #include "kernel/lib/bytes.h"
 #include <torc/assert.h>
 
@@ -220,6 +220,7 @@ void fat_inode_drop(struct inode *inode)
     if (inode->type == FILE_REGULAR)
         fat_reserve_drop(inode);
     fat_inode_place(inode, 0, 0, 0);
+    fat_index_drop(fat_inode_of(inode));
     fat_chain_fini(&fat_inode_of(inode)->chain);
 }
 
@@ -228,6 +229,7 @@ void fat_inode_check(const struct inode *inode)
     const struct fat_inode *fat = fat_inode_of(inode);
 
     fat_chain_check(fat_of(inode), &fat->chain);
+    fat_index_check(fat->index);
     assert(is_listed(inode) == (inode->type == FILE_REGULAR));
     assert(inode->links <= 1);
     if (fat->position != 0 && is_listed(inode))

@@ -11,6 +11,7 @@ static void fat_unmount(struct mount *mount)
 
     assert(fs->files.count == 0);
     assert(fs->reserved == 0);
+    fat_pending_fini(fs);
     if (fat_state_end(fs) != 0)
         log_error("%s: fat: unmounted with an error: run fsck.fat", fs->name);
     mapping_destroy(&fs->device);
@@ -43,8 +44,7 @@ static void check(const struct mount *mount)
     mapping_check(&fs->device);
 }
 
-/* The FATs before what leads to their chains. */
-static int write_metadata(struct fat_fs *fs)
+int fat_write_metadata(struct fat_fs *fs)
 {
     uint64_t first = fs->fat_offset[0] >> PAGE_BYTES_SHIFT;
     uint64_t last = (fs->fat_offset[fs->copies - 1] + fs->fat_bytes - 1) >>
@@ -57,12 +57,17 @@ static int write_metadata(struct fat_fs *fs)
 static int sync(struct inode *inode, bool data_only)
 {
     (void)data_only;
-    return write_metadata(fat_of(inode));
+    return fat_write_metadata(fat_of(inode));
 }
 
 static int sync_fs(struct mount *mount)
 {
-    return write_metadata(mount->fs_data);
+    struct fat_fs *fs = mount->fs_data;
+    int status = fat_release_pending(fs);
+
+    if (status == 0)
+        status = fat_write_metadata(fs);
+    return status != 0 ? status : block_flush(&mount->open);
 }
 
 static int begin_writing(struct fat_fs *fs)
@@ -75,8 +80,12 @@ static int begin_writing(struct fat_fs *fs)
 static int remount(struct mount *mount, bool read_only)
 {
     struct fat_fs *fs = mount->fs_data;
+    int status;
 
-    return read_only ? fat_state_end(fs) : begin_writing(fs);
+    if (!read_only)
+        return begin_writing(fs);
+    status = fat_release_pending(fs);
+    return status != 0 ? status : fat_state_end(fs);
 }
 
 static const struct fs_ops fat_ops = {
@@ -137,6 +146,7 @@ static int fat_mount(struct mount *mount, const void *options)
     fs->options =
         *(const struct fat_options *)(options == NULL ? &defaults : options);
     list_init(&fs->wanted);
+    fat_pending_init(fs);
     status = mapping_init_device(&fs->device, &mount->open);
     if (status != 0)
         goto fail_device;

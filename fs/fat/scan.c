@@ -63,6 +63,12 @@ void fat_scan_begin(struct fat_scan *scan, struct inode *dir, uint32_t next)
     fat_view_begin(&scan->view, fat_of(dir));
 }
 
+void fat_scan_move(struct fat_scan *scan, uint32_t next)
+{
+    scan->next = next;
+    scan->parts = 0;
+}
+
 void fat_scan_end(struct fat_scan *scan)
 {
     fat_view_end(&scan->view);
@@ -192,6 +198,7 @@ int fat_scan_next(struct fat_scan *scan)
         const uint8_t *raw;
 
         status = slot_get(scan, &raw);
+        fat_of(scan->dir)->slots_of_names++;
         if (status == 0)
             status = take(scan, raw);
         if (status >= 0)

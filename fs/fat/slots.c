@@ -4,6 +4,7 @@
  * not.
  */
 #include "fs/fat/slots.h"
+#include "fs/fat/index.h"
 #include "kernel/lib/minmax.h"
 #include <torc/assert.h>
 #include <torc/string.h>
@@ -113,6 +114,7 @@ void fat_entry_remove(struct fat_hold *hold, struct inode *dir,
 
     for (uint32_t slot = fat->slot - fat->parts; slot <= fat->slot; slot++)
         *fat_hold_at(hold, dir, slot) = SLOT_DELETED;
+    fat_index_removed(dir, fat->parts + UINT32_C(1));
 }
 
 /* ---- New entries --------------------------------------------------------- */
@@ -158,6 +160,39 @@ static int look(struct fat_plan *plan, struct inode *dir,
     return status;
 }
 
+/*
+ * The same by the index: what is at the end is free. Other slots are looked for
+ * when there is nothing more, and when as many have become free.
+ */
+static int look_up(struct fat_plan *plan, struct inode *dir,
+                   const struct inode *own)
+{
+    struct fat_index *index = fat_inode_of(dir)->index;
+    uint32_t own_slot = own == NULL ? 0 : fat_inode_of(own)->slot + 1;
+    uint32_t left = fat_slot_count(dir) - index->end;
+    unsigned taken = plan->taken;
+    int status = 0;
+
+    plan->scan.room = (struct fat_room){plan->parts + 1, index->end, 0};
+    if (left < plan->parts + 1 && index->holes > plan->parts) {
+        status = look(plan, dir, own);
+        if (plan->scan.room.count < plan->parts + 1)
+            index->holes = 0; /* none is large enough */
+    } else {
+        plan->scan.next = index->end;
+        plan->scan.room.count = min_u32(left, plan->parts + 1);
+    }
+    plan->taken = taken;
+    for (unsigned i = 0; i <= FAT_SHORT_TRIES; i++) {
+        uint8_t raw[SLOT_BYTES] = {0};
+
+        memcpy(raw, plan->tries[i], SLOT_NAME_BYTES);
+        if (fat_index_has_short(dir, raw, own_slot))
+            plan->taken |= 1U << i;
+    }
+    return status;
+}
+
 /* Make room at the end of a directory. */
 static int extend(struct fat_plan *plan, struct inode *dir)
 {
@@ -193,12 +228,14 @@ int fat_plan_entry(struct fat_plan *plan, struct inode *dir,
     const unsigned all = (2U << FAT_SHORT_TRIES) - 1;
     int status = fat_name_parse(name->text, name->len, &plan->name);
     unsigned round = 0;
+    bool has_index;
 
     if (status != 0)
         return status;
+    has_index = fat_index_get(dir);
     do {
         begin_round(plan, round);
-        status = look(plan, dir, own);
+        status = has_index ? look_up(plan, dir, own) : look(plan, dir, own);
     } while (status == 0 && plan->taken == all && ++round < ROUNDS);
     if (status == 0 && plan->taken == all)
         status = -ENOSPC;
@@ -256,6 +293,7 @@ void fat_plan_fill(const struct fat_plan *plan, struct fat_hold *hold,
     fat_entry_put(inode, raw);
     if (needs_end(plan, dir))
         *fat_hold_at(hold, dir, slot + 1) = SLOT_END;
+    fat_index_added(dir, &plan->name, chosen, slot, plan->parts + 1);
     fat_inode_place(inode, fat_hold_position(hold, dir, slot), slot,
                     (uint8_t)plan->parts);
 }
