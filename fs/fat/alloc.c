@@ -9,8 +9,12 @@
 #include <torc/assert.h>
 #include <torc/memory.h>
 #include <torc/string.h>
+#include <torc/thread.h>
 
-enum { LOOK_GROUPS = 16 }; /* with free clusters, for a longer run */
+enum {
+    LOOK_GROUPS = 16, /* with free clusters, for a longer run */
+    STEPS_MAX = 4096, /* of a thread at a time */
+};
 
 int fat_alloc_init(struct fat_fs *fs)
 {
@@ -109,6 +113,8 @@ static int count_until(struct fat_fs *fs, uint32_t wanted)
     while (fs->groups_unknown > 0 && unreserved(fs) < wanted && status == 0) {
         status = group_count(fs, group);
         group = group + 1 < fs->group_count ? group + 1 : 0;
+        if (group % 16 == 0)
+            thread_yield(); /* others come in between */
     }
     rwlock_unlock(&fs->fat_lock);
     return status;
@@ -275,7 +281,7 @@ int fat_take(struct fat_fs *fs, uint32_t goal, uint32_t count, uint32_t *first,
 int fat_release(struct fat_fs *fs, uint32_t first)
 {
     int status = fat_cluster_valid(fs, first) ? 1 : -EUCLEAN;
-    uint32_t cluster = first, next;
+    uint32_t cluster = first, next, steps = 0;
     struct fat_view view;
 
     fat_view_begin(&view, fs);
@@ -290,6 +296,8 @@ int fat_release(struct fat_fs *fs, uint32_t first)
                 status = freed;
         }
         cluster = next;
+        if (++steps % STEPS_MAX == 0)
+            thread_yield(); /* others come in between */
     }
     fat_view_end(&view);
     return status;

@@ -7,9 +7,11 @@
 #include "kernel/lib/minmax.h"
 #include <torc/assert.h>
 #include <torc/memory.h>
+#include <torc/thread.h>
 
 enum {
-    SHIFT_FIRST = 6, /* a mark at every 64 clusters at first */
+    SHIFT_FIRST = 6,     /* a mark at every 64 clusters at first */
+    STEPS_MAX = 1 << 16, /* of a thread at a time */
 };
 
 void fat_chain_init(struct fat_chain *chain, uint32_t first)
@@ -76,6 +78,19 @@ static uint32_t start_at(const struct fat_chain *chain, uint32_t index,
     return at;
 }
 
+/* How many clusters it may have: what a file of the largest size needs, or a
+ * directory. One that has more is a circle, or damaged otherwise. */
+static uint32_t length_max(const struct inode *inode)
+{
+    const struct fat_fs *fs = fat_of(inode);
+    uint32_t clusters = fs->cluster_end - FAT_FIRST;
+    uint64_t bytes = (uint64_t)FAT_SIZE_MAX + 1;
+
+    if (inode->type == FILE_DIRECTORY)
+        bytes = (uint64_t)SLOTS_MAX << SLOT_SHIFT;
+    return min_u32(clusters, fat_clusters_of(fs, bytes));
+}
+
 /* ---- Walks --------------------------------------------------------------- */
 
 /* Step on. Returns as fat_chain_find(). */
@@ -94,8 +109,10 @@ static int step(struct inode *inode, struct fat_view *view, uint32_t *at,
     if (status != 1)
         return status;
     ++*at;
-    if (*at >= fat_of(inode)->cluster_end - FAT_FIRST)
-        return damaged(inode, *at); /* a circle */
+    if (*at >= length_max(inode))
+        return damaged(inode, *at);
+    if (*at % STEPS_MAX == 0)
+        thread_yield(); /* others come in between */
     mark_set(chain, *at, *cluster);
     return 1;
 }

@@ -175,6 +175,9 @@ int fat_create(struct inode *dir, const struct name *name,
 
     if (what->type != FILE_REGULAR && what->type != FILE_DIRECTORY)
         return -EPERM;
+    status = mapping_throttle(&fat_of(dir)->device);
+    if (status != 0)
+        return status;
     op = mem_alloc(sizeof(*op));
     if (op == NULL)
         return -ENOMEM;

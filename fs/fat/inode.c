@@ -105,16 +105,11 @@ static const struct fat_wanted *wanted_find(const struct fat_fs *fs,
 
 int fat_dir_chain(struct inode *inode, uint32_t start)
 {
-    struct fat_fs *fs = fat_of(inode);
     struct fat_chain *chain = &fat_inode_of(inode)->chain;
     int status;
 
     fat_chain_init(chain, start);
     status = fat_chain_measure(inode);
-    if (status == 0 && (uint64_t)chain->length << fs->cluster_shift >
-                           (uint64_t)SLOTS_MAX << SLOT_SHIFT)
-        status = fat_damaged(fs, inode->number, "directory: too large",
-                             chain->length);
     if (status != 0)
         fat_chain_fini(chain);
     return status;

@@ -64,6 +64,7 @@ int fat_parent_find(struct inode *inode, struct fat_wanted *out)
     if (dir == NULL)
         return -ENOMEM;
     dir->inode.mount = inode->mount;
+    dir->inode.type = FILE_DIRECTORY;
     dir->inode.number = above == 0 ? FAT_ROOT_NUMBER : above;
     out->parent = dir->inode.number;
     status = fat_dir_chain(&dir->inode, above == 0 ? fs->root_cluster : above);

@@ -66,11 +66,13 @@ int fat_get(struct fat_view *view, uint32_t cluster, uint32_t *value)
 {
     const struct fat_fs *fs = view->fs;
     const uint8_t *raw;
-    int status;
+    int status = -EIO;
 
     assert(cluster < fs->cluster_end);
-    status = fat_view(view, fs->fat_offset[0] + entry_at(fs, cluster),
-                      entry_bytes(fs), &raw);
+    /* What cannot be read in one FAT may be in the next. */
+    for (unsigned i = 0; i < fs->copies && status == -EIO; i++)
+        status = fat_view(view, fs->fat_offset[i] + entry_at(fs, cluster),
+                          entry_bytes(fs), &raw);
     if (status == 0)
         *value = entry_get(fs, cluster, raw);
     return status;

@@ -804,6 +804,35 @@ static void test_only_the_active_fat_is_written(void **state)
     reads("/f", "text");
 }
 
+static void test_second_fat_where_the_first_cannot_be_read(void **state)
+{
+    struct inode *inode;
+    struct file *file;
+    uint32_t start;
+
+    (void)state;
+    assert_int_equal(file_open("/large", FILE_WRITE | FILE_CREATE, 0, &file),
+                     0);
+    assert_int_equal(file_truncate(file, 1500000), 0);
+    file_close(file);
+    again();
+    put("/f", "text");
+    again();
+    assert_int_equal(vfs_walk("/f", true, &inode), 0);
+    start = fat_inode_of(inode)->chain.first;
+    inode_put(inode);
+    unmount();
+    attach();
+    disk.block.read_only = true;
+    disk.bad_sector = le16_get(image + BOOT_RESERVED) + start * 2 / 512;
+    assert_true(disk.bad_sector > 8); /* not with the boot sector */
+    assert_int_equal(file_mount(&disk.block.device, "/", "fat"), 0);
+    reads("/f", "text");
+    reads("/f", "text");
+    assert_true(disk.failures > 0);
+    disk.bad_sector = 0;
+}
+
 /* ---- Threads ------------------------------------------------------------- */
 
 enum { THREADS = 3, ROUNDS = 150 };
@@ -893,6 +922,7 @@ int main(void)
         ATTACHED(test_read_only_disk),
         ATTACHED(test_fsinfo_is_a_hint),
         ATTACHED(test_only_the_active_fat_is_written),
+        ATTACHED(test_second_fat_where_the_first_cannot_be_read),
         ATTACHED(test_threads_in_two_directories),
     };
 
