@@ -45,7 +45,7 @@ format() {
     git ls-files '*.c' '*.h' | xargs clang-format-14 --dry-run -Werror
 }
 clang_build() {
-    make -s -j2 CC=clang-14 BUILD="$build/clang" metal host
+    make -s -j2 CC=clang-14 DEBUG=-g0 BUILD="$build/clang" second-compiler
 }
 # hello has no drivers; the web server has all (virtio, IDE, Intel, NE2000: 65 kB), two file
 # systems, and calls of other CPUs.

@@ -22,6 +22,19 @@ run() {
     tell $?
 }
 
+declare -A objects
+eval "$(make -s --no-print-directory BUILD="$build" sim-commands)"
+
+# build_planted DIRECTORY FILE SCENARIO: with this file of the directory
+build_planted() {
+    local object="$1/${2%.c}.o" watched=
+    [[ "$points" == *" $2 "* ]] && watched=-fsanitize=thread
+    # shellcheck disable=SC2086,SC2154 # lists of words, from make
+    $compile $watched -c "$1/$2" -o "$object" &&
+        gcc -pthread -Wl,-S -Wl,--start-group "$object" ${objects[$3]} -Wl,--end-group \
+            $libraries -o "$1/$3"
+}
+
 # A copy of the kernel with one mistake must fail within 10,000 seeds, and by the check
 # that is there for it: what the failure says must match. A mistake may show itself in
 # several ways: of the first ten seeds that fail one must do.
@@ -36,8 +49,7 @@ plant() {
         tell 1
         return
     fi
-    make -s BUILD="$build" PLANTED="$dir" PLANTED_FILE="$file" \
-        PLANTED_SCENARIO="$scenario" planted || exit 1
+    build_planted "$dir" "$file" "$scenario" || exit 1
     for try in {1..10}; do
         if out=$("$dir/$scenario" --seeds 10000 --first "$next" 2>&1); then
             echo "FAIL planted $name: not found in 10000 seeds"

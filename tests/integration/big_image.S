@@ -5,7 +5,7 @@
     .section .text.boot, "ax"
     .balign 4096
     .long big_bss               /* so that the linker keeps it */
-    .skip 24 << 20, 0xcc
+    .skip 24 << 20, 0           /* a disassembler passes over zeroes */
 
     .bss
 big_bss:

@@ -153,7 +153,7 @@ static void test_xattr_block_header(void **state)
                                        .value = "12345",
                                        .size = 5};
     uint32_t hash = 'a';
-    uint8_t block[1024];
+    uint8_t block[1024] = {0};
     struct ext2_xattr_area to = area_of(block, sizeof(block), true), area;
 
     (void)state;
@@ -188,7 +188,7 @@ static void test_xattr_build_of_damage(void **state)
                                        .name_len = 1,
                                        .value = "12345",
                                        .size = 5};
-    uint8_t block[1024], next[1024];
+    uint8_t block[1024] = {0}, next[1024] = {0};
     struct ext2_xattr_area from = area_of(block, sizeof(block), true),
                            to = area_of(next, sizeof(next), true);
 
