@@ -10,8 +10,12 @@
 static int write_all(struct ext2_rw *rw)
 {
     const uint64_t stamp = rw->stamp;
-    int status = mapping_write(&rw->fs->device, 0, UINT64_MAX);
+    int status;
 
+    /* An earlier error was told, or is told by the file: what could not be
+     * written is dirty still. */
+    (void)block_write_error(rw->fs->device.open);
+    status = mapping_write(&rw->fs->device, 0, UINT64_MAX);
     if (status == 0)
         status = mapping_flush(&rw->fs->device);
     if (status == 0)

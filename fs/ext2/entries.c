@@ -21,6 +21,12 @@ uint8_t ext2_entry_type(const struct ext2_fs *fs, enum file_type type)
     return has_types(fs) ? types[type] : 0;
 }
 
+bool ext2_is_dots(const struct ext2_entry *entry)
+{
+    return entry->name_len <= 2 &&
+           memcmp(entry->name, "..", entry->name_len) == 0;
+}
+
 int ext2_entries_at(const struct ext2_fs *fs, const uint8_t *block, uint32_t at,
                     struct ext2_entry *out)
 {

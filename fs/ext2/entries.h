@@ -24,8 +24,10 @@ static inline uint32_t ext2_entry_size(size_t len)
     return (EXT2_DIRENT_MIN + (uint32_t)len + 3) & ~UINT32_C(3);
 }
 
-/* What `type` is called in an entry, as ext2_dir_type_of() reads it; 0 where
- * the volume has no types. */
+/* Whether it is the entry of "." or "..". */
+bool ext2_is_dots(const struct ext2_entry *entry);
+
+/* What `type` is called in an entry, 0 where the volume has no types. */
 uint8_t ext2_entry_type(const struct ext2_fs *fs, enum file_type type);
 
 /* Parse the entry at byte `at`, with its name. Returns 0, -EUCLEAN. */

@@ -54,6 +54,7 @@ enum {
     SUPER_JOURNAL_DEVICE      = 228,
     SUPER_LAST_ORPHAN         = 232, /* the first of the list of orphans */
     SUPER_HASH_SEED           = 236, /* of directory indices, 4 words */
+    SUPER_DEF_HASH_VERSION    = 252, /* 8 bits: of new directory indices */
     SUPER_DESC_SIZE           = 254, /* 16 bits, with 64BIT */
     SUPER_FIRST_META_BG       = 260,
     SUPER_MAKE_TIME           = 264,

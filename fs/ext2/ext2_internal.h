@@ -81,6 +81,8 @@ struct ext2_fs {
     uint32_t incompat;
     uint32_t ro_compat;
     uint32_t hash_seed[4];
+    uint8_t index_version; /* of indices that are made: below
+                            * EXT2_HASH_UNSIGNED */
     bool is_hash_unsigned;
     bool has_copies; /* of blocks, in the journal */
     bool is_rev0;
@@ -89,8 +91,10 @@ struct ext2_fs {
     struct ext2_rw *rw; /* rw.h; NULL: it is only read */
 
     /* owner CPU only: */
-    unsigned messages;        /* of damage, in the log */
-    uint64_t blocks_of_names; /* blocks searched for names so far */
+    unsigned messages;          /* of damage, in the log */
+    uint64_t blocks_of_names;   /* blocks searched for names so far */
+    uint64_t names_serial;      /* names that were added, and entries moved */
+    struct ext2_sorted *sorted; /* of readdir; NULL: there is none */
 };
 
 /* What ext2 has of an inode. */
@@ -103,6 +107,13 @@ struct ext2_inode {
     uint8_t in_inode[EXT2_IN_INODE_SIZE]; /* block numbers, or a short link */
     uint8_t *data; /* of ext4: the content, when it is in the inode */
     uint32_t data_size;
+
+    /* Of a directory that is written: */
+    uint32_t spare_blocks; /* at its end: its index does not lead to them. While
+                            * there are any, the inode on the disk does not say
+                            * that there is an index */
+    uint64_t room_hint;    /* the block where there was room */
+    uint64_t entry_begin;  /* a byte where an entry begins; 0: none is known */
 };
 
 static inline struct ext2_fs *ext2_of(const struct inode *inode)

@@ -147,6 +147,20 @@ int ext2_index_seek(struct ext2_index_walk *walk, uint32_t hash, uint32_t *leaf)
     return status != 0 ? status : descend(walk, 0, hash, leaf);
 }
 
+int ext2_index_here(struct ext2_index_walk *walk, uint32_t *hash)
+{
+    unsigned depth = walk->levels;
+    uint32_t block;
+
+    while (walk->level[depth].at == 0) {
+        *hash = 0;
+        if (depth-- == 0)
+            return 0;
+    }
+    return pair_read(walk, &walk->level[depth], walk->level[depth].at, hash,
+                     &block);
+}
+
 int ext2_index_peek(struct ext2_index_walk *walk, unsigned *depth,
                     uint32_t *hash)
 {

@@ -153,6 +153,14 @@ void ext2_inode_put_dead(struct inode *inode, uint8_t *raw)
     le32_put(raw + INODE_DTIME, dtime_of(inode));
 }
 
+/* The flags for the disk. */
+static uint32_t flags_of(const struct ext2_inode *ext2)
+{
+    if (ext2->spare_blocks > 0) /* which no index leads to */
+        return ext2->flags & ~(uint32_t)INODE_FLAG_INDEX;
+    return ext2->flags;
+}
+
 static void put(struct inode *inode, uint8_t *raw)
 {
     const struct ext2_fs *fs = ext2_of(inode);
@@ -171,7 +179,7 @@ static void put(struct inode *inode, uint8_t *raw)
         le32_put(raw + INODE_SIZE_HIGH, (uint32_t)(size >> 32));
     le16_put(raw + INODE_LINKS, (uint16_t)inode->links);
     le32_put(raw + INODE_BLOCKS, (uint32_t)inode->blocks);
-    le32_put(raw + INODE_FLAGS, ext2->flags);
+    le32_put(raw + INODE_FLAGS, flags_of(ext2));
     le32_put(raw + INODE_GENERATION, ext2->generation);
     le32_put(raw + INODE_FILE_ACL, (uint32_t)ext2->file_acl);
     le32_put(raw + INODE_DTIME, inode->links == 0 ? dtime_of(inode) : 0);

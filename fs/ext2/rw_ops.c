@@ -1,6 +1,7 @@
 /* Mounting for writing, and the table of operations for the VFS. */
 #include "fs/ext2/alloc.h"
 #include "fs/ext2/rw.h"
+#include "fs/ext2/rw_dir.h"
 #include "kernel/cache/order.h"
 #include "kernel/lib/bytes.h"
 #include <torc/file_systems.h>
@@ -66,6 +67,7 @@ static void unmount(struct mount *mount)
 
     if (fs->rw->is_active && ext2_super_end(fs->rw) != 0)
         log_error("%s: ext2: not unmounted cleanly; run e2fsck", fs->name);
+    ext2_sorted_drop(fs);
     rw_free(fs->rw);
     ext2_unmount(mount);
 }
@@ -104,7 +106,14 @@ static const struct fs_ops ext2_rw_ops = {
     .inode_evict = ext2_rw_evict,
     .inode_drop = ext2_rw_drop,
     .lookup = ext2_lookup_inode,
-    .readdir = ext2_dir_next,
+    .create = ext2_create,
+    .link = ext2_link,
+    .unlink = ext2_unlink,
+    .rename = ext2_rename,
+    .xattr_get = ext2_xattr_get,
+    .xattr_list = ext2_xattr_list,
+    .xattr_set = ext2_xattr_set,
+    .readdir = ext2_rw_readdir,
     .readlink = ext2_read_link,
     .truncate = ext2_rw_truncate,
     .punch = ext2_rw_punch,

@@ -4,6 +4,7 @@
  * other files rely on.
  */
 #include "fs/ext2/ext2_internal.h"
+#include "fs/ext2/hash.h"
 #include "kernel/lib/bytes.h"
 #include <torc/assert.h>
 #include <torc/memory.h>
@@ -19,6 +20,9 @@ static void parse_rev1(struct ext2_fs *fs, const uint8_t *super)
     fs->first_inode = le32_get(super + SUPER_FIRST_INO);
     for (unsigned i = 0; i < COUNT_OF(fs->hash_seed); i++)
         fs->hash_seed[i] = le32_get(super + SUPER_HASH_SEED + 4 * i);
+    fs->index_version = super[SUPER_DEF_HASH_VERSION];
+    if (fs->index_version >= EXT2_HASH_UNSIGNED)
+        fs->index_version = EXT2_HASH_HALF_MD4;
     fs->is_hash_unsigned =
         (le32_get(super + SUPER_FLAGS) & SUPER_FLAG_UNSIGNED_HASH) != 0;
     for (unsigned i = 0; i < COUNT_OF(fs->backup_groups); i++)
