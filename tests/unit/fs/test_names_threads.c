@@ -1,18 +1,19 @@
 /*
  * Several threads in the same directories of a file system that waits, before
- * and after everything it does: memfs, with yields around each operation.
+ * and after everything it does: each that can be written, with yields around
+ * each operation.
  */
 #include "kernel/file/vfs_internal.h"
 #include "tests/fakes/cmocka_all.h"
-#include "tests/fakes/machine.h"
 #include "tests/fakes/tree.h"
+#include "tests/fakes/world.h"
 #include <stdio.h>
 #include <string.h>
 #include <torc/thread.h>
 
 /* ---- The file system ----------------------------------------------------- */
 
-static const struct fs_ops *quick; /* memfs */
+static const struct fs_ops *quick;
 static uint32_t random_state;
 static unsigned inside[1000], writers_inside[1000]; /* by inode number */
 
@@ -133,7 +134,8 @@ static struct mount *mount_slow(void)
 {
     const struct mount_table *table;
 
-    assert_int_equal(file_mount_memory("/", NULL), 0);
+    world_mount();
+    world_disk.by_interrupt = true;
     table = cpu_self()->mounts;
     quick = table->root->mount->ops;
     slow = *quick;
@@ -240,7 +242,7 @@ static void test_threads_in_the_same_directories(void **state)
     static struct tree tree;
 
     (void)state;
-    machine_attach(16 << 20);
+    world_attach(16 << 20);
     for (uint32_t seed = 1; seed <= 30; seed++) {
         thread_id ids[THREADS];
         struct mount *mount = mount_slow();
@@ -259,10 +261,11 @@ static void test_threads_in_the_same_directories(void **state)
         tree_read(&tree);
         assert_int_equal(tree.count, made - removed);
         mount->ops = quick;
-        assert_int_equal(file_unmount("/"), 0);
+        world_disk.by_interrupt = false;
+        world_unmount();
     }
     assert_true(counts[0] > 2000 && counts[1] > 2000);
-    machine_detach();
+    world_detach();
 }
 
 int main(void)
@@ -271,5 +274,5 @@ int main(void)
         cmocka_unit_test(test_threads_in_the_same_directories),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return world_run("threads", tests, COUNT_OF(tests));
 }
