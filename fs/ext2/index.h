@@ -33,8 +33,8 @@ must_check int ext2_index_open(struct ext2_index_walk *walk);
 must_check int ext2_index_seek(struct ext2_index_walk *walk, uint32_t hash,
                                uint32_t *leaf);
 
-/* The hash of the pair that leads to the leaf, or that of the level above, if it
- * is the first of its node; 0: it is the first of all. */
+/* The hash of the pair that leads to the leaf, or that of the level above, if
+ * it is the first of its node; 0: it is the first of all. */
 must_check int ext2_index_here(struct ext2_index_walk *walk, uint32_t *hash);
 
 /* Look at the pair that leads on from the leaf: the level it is in, and its

@@ -78,7 +78,7 @@ static inline unsigned ext2_new_index_version(const struct ext2_fs *fs)
            (fs->is_hash_unsigned ? 1U : 0U) * EXT2_HASH_UNSIGNED;
 }
 
-/* ---- Growing (rw_grow.c, rw_split.c) ------------------------------------------------- */
+/* ---- Growing (rw_grow.c, rw_split.c) ------------------------------------- */
 
 /* Append a block to a directory that has no index: it is there after a crash,
  * too, before a name is in it. Also -ENOSPC, as of what follows. */
@@ -96,15 +96,15 @@ must_check int ext2_index_grow(struct inode *dir, const struct name *name);
 int ext2_rw_readdir(struct inode *dir, uint64_t *cursor,
                     struct dir_entry *entry);
 
-/* Before a name is added to a directory, or its entries move; before an entry is
- * removed. Do not wait. */
+/* Before a name is added to a directory, or its entries move; before an entry
+ * is removed. Do not wait. */
 void ext2_dir_added(struct inode *dir);
 void ext2_dir_removed(struct inode *dir, const struct ext2_place *place);
 
 /* Free what listing keeps of a volume. */
 void ext2_sorted_drop(struct ext2_fs *fs);
 
-/* ---- Operations (rw_names.c, rw_rename.c, rw_xattr.c): struct fs_ops ------ */
+/* ---- Operations (rw_names.c, rw_rename.c, rw_xattr.c): struct fs_ops ----- */
 
 int ext2_create(struct inode *dir, const struct name *name,
                 const struct new_inode *what, struct inode **out);

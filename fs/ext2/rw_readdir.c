@@ -1,17 +1,17 @@
 /*
- * Listing a directory while it changes: a name that stays is told once, whatever
- * comes and goes.
+ * Listing a directory while it changes: a name that stays is told once,
+ * whatever comes and goes.
  *
  * In a directory without an index entries do not move: the cursor is the byte
  * that the next entry begins at or behind. Where an entry begins is only known
  * from the begin of its block, or when nothing was removed since the last call.
  *
  * In one with an index, and in one of a single block that may get one, entries
- * move when a leaf is split. Names are told in the order of their keys: the hash
- * of the index, then one that peers do not know (a name that has both in common
- * with another one is not met). The cursor is the key that the next name has at
- * least. The entries of the last leaf, in that order, are kept; one volume has
- * one such list.
+ * move when a leaf is split. Names are told in the order of their keys: the
+ * hash of the index, then one that peers do not know (a name that has both in
+ * common with another one is not met). The cursor is the key that the next name
+ * has at least. The entries of the last leaf, in that order, are kept; one
+ * volume has one such list.
  */
 #include "fs/ext2/hash.h"
 #include "fs/ext2/leaf.h"

@@ -29,8 +29,8 @@ struct ext2_attributes {
     uint64_t fresh_block;       /* 0: none was allocated */
 };
 
-/* Begin a change with the attributes of an inode; NULL: there is no memory. Free
- * them when it has ended. */
+/* Begin a change with the attributes of an inode; NULL: there is no memory.
+ * Free them when it has ended. */
 struct ext2_attributes *ext2_attributes_begin(struct inode *inode);
 void ext2_attributes_free(struct ext2_attributes *all);
 

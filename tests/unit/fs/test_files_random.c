@@ -1,6 +1,7 @@
 /*
  * Thousands of random operations on each file system that can be written, and
- * on a model: a table of paths. After each step both answer the same and hold the same.
+ * on a model: a table of paths. After each step both answer the same and hold
+ * the same.
  */
 #include "kernel/file/vfs_internal.h"
 #include "tests/fakes/cmocka_all.h"
