@@ -38,9 +38,13 @@ static int write_durable(struct inode *dir)
 static int append_empty(struct inode *dir)
 {
     struct ext2_fs *fs = ext2_of(dir);
-    uint8_t *content = mem_alloc(fs->block_size);
+    uint8_t *content;
     int status;
 
+    /* Without LARGE_DIR the size of a directory has 31 bits. */
+    if (dir->size_bytes + fs->block_size > INT32_MAX)
+        return -ENOSPC;
+    content = mem_alloc(fs->block_size);
     if (content == NULL)
         return -ENOMEM;
     ext2_entries_clear(fs, content);

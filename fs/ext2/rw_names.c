@@ -7,6 +7,7 @@
 #include "fs/ext2/rw_names.h"
 #include "fs/ext2/alloc.h"
 #include "fs/ext2/entries.h"
+#include "fs/ext2/rw.h"
 #include <torc/assert.h>
 #include <torc/memory.h>
 #include <torc/string.h>
@@ -74,6 +75,20 @@ int ext2_change_finish(struct change *change, int status)
     else
         ext2_change_abort(change);
     return status;
+}
+
+void ext2_dir_sync(struct inode *dir, struct inode *inode)
+{
+    const uint32_t flags = ext2_inode_of(dir)->flags;
+    int status;
+
+    if ((flags & (INODE_FLAG_SYNC | INODE_FLAG_DIRSYNC)) == 0)
+        return;
+    status = ext2_inode_write(inode);
+    if (status == 0)
+        status = ext2_inode_write(dir);
+    if (status == 0)
+        (void)!ext2_make_durable(ext2_of(dir));
 }
 
 /* ---- Making -------------------------------------------------------------- */
@@ -154,11 +169,13 @@ static int make(struct inode *dir, const struct name *name,
         status = entry_make(dir, name, room, inode, &change);
         status = ext2_change_finish(&change, status);
     }
-    if (status != 0)
+    if (status != 0) {
         ext2_inode_unmake(inode);
-    else
-        *out = inode;
-    return status;
+        return status;
+    }
+    ext2_dir_sync(dir, inode);
+    *out = inode;
+    return 0;
 }
 
 int ext2_create(struct inode *dir, const struct name *name,
@@ -211,7 +228,10 @@ int ext2_link(struct inode *dir, const struct name *name, struct inode *inode)
         return status;
     ext2_change_begin(&change, ext2_of(dir));
     status = link_change(dir, name, &room, inode, &change);
-    return ext2_change_finish(&change, status);
+    status = ext2_change_finish(&change, status);
+    if (status == 0)
+        ext2_dir_sync(dir, inode);
+    return status;
 }
 
 /* ---- Removing ------------------------------------------------------------ */
@@ -293,5 +313,8 @@ int ext2_unlink(struct inode *dir, const struct name *name, struct inode *inode)
         return status;
     ext2_change_begin(&change, ext2_of(dir));
     status = unlink_change(dir, name, inode, &change);
-    return ext2_change_finish(&change, status);
+    status = ext2_change_finish(&change, status);
+    if (status == 0)
+        ext2_dir_sync(dir, inode);
+    return status;
 }

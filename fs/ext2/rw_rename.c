@@ -205,5 +205,10 @@ int ext2_rename(const struct rename *rename)
         return status;
     ext2_change_begin(&op.change, ext2_of(rename->dir1));
     status = rename_change(&op, &room);
-    return ext2_change_finish(&op.change, status);
+    status = ext2_change_finish(&op.change, status);
+    if (status == 0) {
+        ext2_dir_sync(rename->dir1, rename->inode1);
+        ext2_dir_sync(rename->dir2, rename->inode1);
+    }
+    return status;
 }

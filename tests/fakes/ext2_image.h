@@ -39,7 +39,10 @@ int ext2_fsck_status(const uint8_t *image, size_t size, const char *options,
 /* Where things are, by the test's own reading of the format. */
 size_t ext2_inode_offset(const uint8_t *image, uint32_t number);
 
-/* The inode a path leads to, by debugfs. */
+/* The inode a path leads to, by debugfs; 0: none. */
+uint32_t ext2_find_path(const uint8_t *image, size_t size, const char *path);
+
+/* The same of a path that is there. */
 uint32_t ext2_inode_of_path(const uint8_t *image, size_t size,
                             const char *path);
 
