@@ -11,6 +11,13 @@
 
 /* ---- Operations ---------------------------------------------------------- */
 
+/* A directory that has been removed has no names, whatever its blocks say. */
+static int lookup(struct inode *dir, const struct name *name,
+                  struct inode **out)
+{
+    return dir->links == 0 ? -ENOENT : ext2_lookup_inode(dir, name, out);
+}
+
 static int sync_inode(struct inode *inode, bool data_only)
 {
     (void)data_only;
@@ -105,7 +112,7 @@ static const struct fs_ops ext2_rw_ops = {
     .inode_write = ext2_inode_write,
     .inode_evict = ext2_rw_evict,
     .inode_drop = ext2_rw_drop,
-    .lookup = ext2_lookup_inode,
+    .lookup = lookup,
     .create = ext2_create,
     .link = ext2_link,
     .unlink = ext2_unlink,
