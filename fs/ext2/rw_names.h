@@ -31,9 +31,9 @@ void ext2_entry_remove(struct inode *dir, const struct ext2_pinned *entry);
 /* End a change, or abort it when the status is an error; returns that. */
 int ext2_change_finish(struct change *change, int status);
 
-/* Names of a directory have changed, and the attributes of what they lead to: if
- * it asks for that (DIRSYNC, SYNC), all of it is durable at return. What cannot
- * be written is told by the next sync: the names have changed. */
+/* Names of a directory have changed, and the attributes of what they lead to:
+ * if it asks for that (DIRSYNC, SYNC), all of it is durable at return. What
+ * cannot be written is told by the next sync: the names have changed. */
 void ext2_dir_sync(struct inode *dir, struct inode *inode);
 
 /* Before a directory goes of which the VFS has found that it is empty: whether
