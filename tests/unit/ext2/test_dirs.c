@@ -157,12 +157,14 @@ static void compare(void)
 
     read_names(file, NAMES_MAX + 1);
     file_close(file);
-    for (unsigned i = 0; i < names; i++) {
+    for (unsigned i = 0; i < names; i++)
+        assert_int_equal(seen[i], is_there[i]);
+    /* Without an index each one is looked for in all blocks. */
+    for (unsigned i = 0; i < names; i += ext2_has_index(dir) ? 1 : 19) {
         char name[256];
         size_t len = name_of(i, name);
         uint64_t number;
 
-        assert_int_equal(seen[i], is_there[i]);
         assert_int_equal(ext2_lookup(dir, name, len, &number),
                          is_there[i] ? 0 : -ENOENT);
     }
@@ -212,7 +214,7 @@ static void test_dir_of_many_names(void **state)
 
     (void)state;
     for (unsigned k = 0; k < 3; k++) {
-        begin(kinds[k], k == 0 ? 3000 : 800);
+        begin(kinds[k], k == 0 ? 1500 : 500);
         for (unsigned i = 0; i < names; i++)
             add(i);
         compare();
@@ -282,13 +284,13 @@ static void test_dir_does_not_grow_for_ever(void **state)
  * behind the reader's back, and before it. */
 static void test_dir_listed_while_it_grows(void **state)
 {
-    static const unsigned stops[] = {0, 1, 3, 40, 150, 299};
+    static const unsigned stops[] = {0, 3, 150, 299};
 
     (void)state;
     for (size_t s = 0; s < COUNT_OF(stops); s++) {
         struct file *file;
 
-        begin(s % 2 == 0 ? any_name : short_name, 3000);
+        begin(s % 2 == 0 ? any_name : short_name, 1500);
         for (unsigned i = 0; i < 300; i++)
             add(i);
         file = list_begin();
