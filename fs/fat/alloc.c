@@ -328,6 +328,15 @@ int fat_clear(struct fat_fs *fs, uint32_t first, uint32_t count)
     return status;
 }
 
+int fat_write_clusters(struct fat_fs *fs, uint32_t first, uint32_t count)
+{
+    uint64_t at = fat_cluster_offset(fs, first);
+    uint64_t end = at + ((uint64_t)count << fs->cluster_shift);
+
+    return mapping_write(&fs->device, at >> PAGE_BYTES_SHIFT,
+                         (end - 1) >> PAGE_BYTES_SHIFT);
+}
+
 void fat_alloc_check(const struct fat_fs *fs)
 {
     uint32_t known = 0, unknown = 0;

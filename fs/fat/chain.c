@@ -202,6 +202,14 @@ static void changed(struct inode *inode)
         inode_dirty(inode, INODE_REST);
 }
 
+/* Clusters that become a directory's are zeros, also on the disk. */
+static int clear(struct fat_fs *fs, uint32_t first, uint32_t count)
+{
+    int status = fat_clear(fs, first, count);
+
+    return status != 0 ? status : fat_write_clusters(fs, first, count);
+}
+
 /* Append up to `count` clusters. The caller holds fat_lock. */
 static int append(struct inode *inode, uint32_t count)
 {
@@ -220,7 +228,7 @@ static int append(struct inode *inode, uint32_t count)
     if (status != 0)
         return status;
     if (inode->type == FILE_DIRECTORY)
-        status = fat_clear(fs, first, got);
+        status = clear(fs, first, got);
     if (status == 0 && last != 0)
         status = fat_set(fs, last, first);
     if (status != 0) {

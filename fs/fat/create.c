@@ -40,7 +40,7 @@ static int dots_write(struct inode *inode, const struct inode *dir)
     fat_hold_begin(&hold);
     status = fat_hold_slots(&hold, inode, 0, 2);
     if (status == 0)
-        status = fat_hold_modify(&hold);
+        status = fat_hold_modify(&hold, fat_of(inode));
     if (status == 0) {
         dots_fill(inode, ".", fat_dir_start(inode),
                   fat_hold_at(&hold, inode, 0));
@@ -136,8 +136,10 @@ static int make(struct op *op, struct inode *dir, const struct new_inode *what,
     status = fill(inode, dir, cluster);
     if (status == 0 && cluster != 0)
         status = dots_write(inode, dir);
+    if (status == 0 && cluster != 0)
+        status = fat_write_clusters(fs, cluster, 1);
     if (status == 0)
-        status = fat_hold_modify(&op->hold);
+        status = fat_hold_modify(&op->hold, fs);
     if (status != 0) {
         inode_discard(inode);
         return status;
@@ -207,7 +209,7 @@ int fat_unlink(struct inode *dir, const struct name *name, struct inode *inode)
     fat_hold_begin(&hold);
     status = fat_hold_entry(&hold, dir, inode);
     if (status == 0)
-        status = fat_hold_modify(&hold);
+        status = fat_hold_modify(&hold, fat_of(dir));
     if (status == 0) {
         fat_entry_remove(&hold, dir, inode);
         fat_hold_dirty(&hold);

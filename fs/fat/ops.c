@@ -1,5 +1,6 @@
 /* Mounting, and the table of operations for the VFS. */
 #include "fs/fat/fat_internal.h"
+#include "kernel/cache/order.h"
 #include <torc/assert.h>
 #include <torc/file_systems.h>
 #include <torc/log.h>
@@ -125,7 +126,9 @@ static int read_volume(struct fat_fs *fs)
         status = fat_alloc_init(fs);
     if (status != 0)
         return status;
-    status = fat_state_read(fs);
+    status = mapping_order_init(&fs->device, fs->sector_bytes);
+    if (status == 0)
+        status = fat_state_read(fs);
     if (status == 0 && !mount->is_read_only)
         status = begin_writing(fs);
     if (status != 0)

@@ -4,6 +4,7 @@
  * chains at once, then the chains are freed.
  */
 #include "fs/fat/fat_internal.h"
+#include "kernel/cache/order.h"
 #include <torc/memory.h>
 
 struct pending {
@@ -44,7 +45,7 @@ static int barrier(struct fat_fs *fs)
 {
     int status = fat_write_metadata(fs);
 
-    return status != 0 ? status : block_flush(&fs->mount->open);
+    return status != 0 ? status : mapping_flush(&fs->device);
 }
 
 /* Free what was dropped before the barrier; what comes meanwhile is not. */

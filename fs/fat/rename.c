@@ -52,6 +52,17 @@ static void moved(struct op *op, struct inode *inode, const struct inode *dir)
 
 /* ---- To a name that is free ---------------------------------------------- */
 
+/* All of the new entry is durable before the old one goes. */
+static void order_new(struct op *op)
+{
+    const struct rename *rename = op->rename;
+    uint32_t first = op->plan.scan.room.first;
+
+    for (uint32_t i = 0; i <= op->plan.parts; i++)
+        fat_hold_order(&op->hold, rename->dir2, first + i, rename->dir1,
+                       fat_inode_of(rename->inode1)->slot);
+}
+
 static int move(struct op *op)
 {
     const struct rename *rename = op->rename;
@@ -68,7 +79,9 @@ static int move(struct op *op)
     if (status == 0)
         status = hold_up(op, inode);
     if (status == 0)
-        status = fat_hold_modify(&op->hold);
+        order_new(op);
+    if (status == 0)
+        status = fat_hold_modify(&op->hold, fat_of(rename->dir1));
     if (status != 0)
         return status;
     fat_entry_remove(&op->hold, rename->dir1, inode);
@@ -118,8 +131,11 @@ static int replace(struct op *op)
         status = hold_up(op, inode1);
     if (status == 0 && rename->exchange)
         status = hold_up(op, inode2);
+    if (status == 0 && !rename->exchange)
+        fat_hold_order(&op->hold, rename->dir2, fat_inode_of(inode2)->slot,
+                       rename->dir1, fat_inode_of(inode1)->slot);
     if (status == 0)
-        status = fat_hold_modify(&op->hold);
+        status = fat_hold_modify(&op->hold, fat_of(rename->dir1));
     if (status != 0)
         return status;
     if (!rename->exchange)

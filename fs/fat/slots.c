@@ -12,6 +12,7 @@
 void fat_hold_begin(struct fat_hold *hold)
 {
     hold->count = 0;
+    hold->order_count = 0;
 }
 
 void fat_hold_end(struct fat_hold *hold)
@@ -45,16 +46,6 @@ int fat_hold_slots(struct fat_hold *hold, struct inode *dir, uint32_t first,
     return 0;
 }
 
-int fat_hold_modify(struct fat_hold *hold)
-{
-    int status = 0;
-
-    for (unsigned i = 0; i < hold->count && status == 0; i++)
-        status = mapping_modify(&hold->piece[i].ref, 0,
-                                hold->piece[i].count * (size_t)SLOT_BYTES);
-    return status;
-}
-
 /* The piece with a slot. */
 static struct fat_piece *piece_of(struct fat_hold *hold,
                                   const struct inode *dir, uint32_t slot)
@@ -82,6 +73,64 @@ uint64_t fat_hold_position(struct fat_hold *hold, const struct inode *dir,
     struct fat_piece *piece = piece_of(hold, dir, slot);
 
     return piece->position + (slot - piece->first);
+}
+
+/* Where the sector with a slot begins in its page. */
+static uint32_t sector_from(const struct fat_piece *piece, uint32_t slot,
+                            uint32_t sector_bytes)
+{
+    uint32_t from =
+        piece->ref.from + (slot - piece->first) * (uint32_t)SLOT_BYTES;
+
+    return from & ~(sector_bytes - 1);
+}
+
+void fat_hold_order(struct fat_hold *hold, const struct inode *dir_before,
+                    uint32_t before, const struct inode *dir_after,
+                    uint32_t after)
+{
+    const uint32_t bytes = fat_of(dir_before)->sector_bytes;
+    const struct fat_piece *first = piece_of(hold, dir_before, before);
+    const struct fat_piece *second = piece_of(hold, dir_after, after);
+    struct order_pair *pair = &hold->order[hold->order_count];
+    const struct order_pair fresh = {
+        .before = first->ref.page,
+        .after = second->ref.page,
+        .before_from = sector_from(first, before, bytes),
+        .after_from = sector_from(second, after, bytes),
+    };
+
+    if (fresh.before == fresh.after && fresh.before_from == fresh.after_from)
+        return; /* one write */
+    if (hold->order_count > 0 && pair[-1].before == fresh.before &&
+        pair[-1].before_from == fresh.before_from)
+        return;
+    assert(hold->order_count < FAT_HOLD_ORDERS);
+    *pair = fresh;
+    hold->order_count++;
+}
+
+static int modify_all(struct fat_hold *hold)
+{
+    int status = 0;
+
+    for (unsigned i = 0; i < hold->count && status == 0; i++)
+        status = mapping_modify(&hold->piece[i].ref, 0,
+                                hold->piece[i].count * (size_t)SLOT_BYTES);
+    return status;
+}
+
+/* It is all in memory: only the order may wait. */
+int fat_hold_modify(struct fat_hold *hold, struct fat_fs *fs)
+{
+    int status;
+
+    do {
+        status = modify_all(hold);
+        if (status == 0 && hold->order_count > 0)
+            status = mapping_order(&fs->device, hold->order, hold->order_count);
+    } while (status == 1);
+    return status;
 }
 
 void fat_hold_dirty(struct fat_hold *hold)

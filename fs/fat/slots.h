@@ -3,10 +3,12 @@
 #define TORC_FS_FAT_SLOTS_H
 
 #include "fs/fat/fat_internal.h"
+#include "kernel/cache/order.h"
 
 enum {
     FAT_HOLD_ENTRY = 5, /* pieces that the slots of one entry may lie in */
     FAT_HOLD_PIECES = 2 * FAT_HOLD_ENTRY + 2,
+    FAT_HOLD_ORDERS = 3, /* sectors that a new entry may lie in */
 };
 
 /* Slots that are held: all that an operation changes. */
@@ -19,6 +21,8 @@ struct fat_hold {
         uint32_t first;
         uint32_t count;
     } piece[FAT_HOLD_PIECES];
+    unsigned order_count;
+    struct order_pair order[FAT_HOLD_ORDERS];
 };
 
 void fat_hold_begin(struct fat_hold *hold);
@@ -34,8 +38,14 @@ must_check int fat_hold_slots(struct fat_hold *hold, struct inode *dir,
 must_check int fat_hold_entry(struct fat_hold *hold, struct inode *dir,
                               const struct inode *inode);
 
-/* Before all that is held is changed. Does not wait. Returns 0, -ENOMEM. */
-must_check int fat_hold_modify(struct fat_hold *hold);
+/* Slot `before` is to be durable before slot `after` is written, both held. */
+void fat_hold_order(struct fat_hold *hold, const struct inode *dir_before,
+                    uint32_t before, const struct inode *dir_after,
+                    uint32_t after);
+
+/* Before all that is held is changed: from here on nothing waits. Thread; may
+ * wait. Returns 0, -ENOMEM, or as mapping_write(). */
+must_check int fat_hold_modify(struct fat_hold *hold, struct fat_fs *fs);
 
 /* Behind the change. */
 void fat_hold_dirty(struct fat_hold *hold);

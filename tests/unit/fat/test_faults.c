@@ -284,6 +284,69 @@ static void test_synced_data_survive(void **state)
     fail();
 }
 
+/* How a synced file gets from one directory to another, which lies before it on
+ * the disk or behind it. */
+static const struct moves {
+    const char *from, *to;
+} moves[] = {
+    {"/1/a long name of a file", "/2/another one, with more parts than two"},
+    {"/2/a long name of a file", "/1/another one, with more parts than two"},
+    {"/1/a long name of a file", "/2/there"},
+    {"/2/a long name of a file", "/1/there"},
+};
+
+/* Let the disk be gone from the n-th request of the rename on; whether that
+ * came. */
+static bool move_and_crash(const struct moves *how, unsigned n)
+{
+    char bytes[100];
+    struct file *file;
+    bool failed;
+
+    attach();
+    assert_int_equal(file_mount(&disk.block.device, "/", "fat"), 0);
+    assert_int_equal(file_mkdir("/1", 0755), 0);
+    put("/between them on the disk", 0, 20000);
+    assert_int_equal(file_mkdir("/2", 0755), 0);
+    put("/1/there", 0, 7);
+    put("/2/there", 0, 7);
+    put(how->from, 0, 77);
+    disk.fail_from = n;
+    may_fail(file_rename(how->from, how->to, 0));
+    assert_int_equal(file_unmount("/"), 0);
+    failed = disk.failures > 0;
+    machine_detach();
+    judge(true);
+    machine_attach(16 << 20);
+    vfs_init(file_systems);
+    ramblk_init(&disk, image, image_size);
+    assert_int_equal(file_mount(&disk.block.device, "/", "fat"), 0);
+    if (file_open(how->to, FILE_READ, 0, &file) != 0)
+        assert_int_equal(file_open(how->from, FILE_READ, 0, &file), 0);
+    if (file_read(file, bytes, sizeof(bytes)) != 77) {
+        /* It has not taken the place of the other one yet. */
+        file_close(file);
+        assert_int_equal(file_open(how->from, FILE_READ, 0, &file), 0);
+        assert_int_equal(file_read(file, bytes, sizeof(bytes)), 77);
+    }
+    file_close(file);
+    assert_int_equal(file_unmount("/"), 0);
+    machine_detach();
+    return failed;
+}
+
+static void test_a_renamed_file_is_never_lost(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(moves); i++) {
+        unsigned n = 1;
+
+        while (move_and_crash(&moves[i], n))
+            n++;
+        assert_in_range(n, 4, 100);
+    }
+}
+
 static int setup(void **state)
 {
     char tree[] = "/tmp/torc_faults_XXXXXX", command[400];
@@ -320,6 +383,7 @@ int main(void)
         cmocka_unit_test(test_every_request_fails),
         cmocka_unit_test(test_disk_goes_away),
         cmocka_unit_test(test_synced_data_survive),
+        cmocka_unit_test(test_a_renamed_file_is_never_lost),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);
