@@ -126,8 +126,7 @@ static int find(struct inode *inode, struct fat_view *view, uint32_t index,
     if (chain->first == 0 ||
         (chain->length != FAT_LENGTH_UNKNOWN && index >= chain->length))
         return 0;
-    if (!fat_cluster_valid(fat_of(inode), chain->first))
-        return damaged(inode, 0);
+    assert(fat_cluster_valid(fat_of(inode), chain->first));
     at = start_at(chain, index, &cluster);
     while (at < index) {
         int status = step(inode, view, &at, &cluster);

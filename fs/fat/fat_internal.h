@@ -270,8 +270,9 @@ must_check int fat_release(struct fat_fs *fs, uint32_t first);
  * directory's. Thread; may wait. Returns 0, or as page_modify(). */
 must_check int fat_clear(struct fat_fs *fs, uint32_t first, uint32_t count);
 
-/* Write clusters of a directory: before anything leads to them, so that it never
- * has what was there before. Thread; waits. Returns as mapping_write(). */
+/* Write clusters of a directory: before anything leads to them, so that it
+ * never has what was there before. Thread; waits. Returns as mapping_write().
+ */
 must_check int fat_write_clusters(struct fat_fs *fs, uint32_t first,
                                   uint32_t count);
 

@@ -1,5 +1,6 @@
 /* Short names: 8 characters and 3 behind a dot, in upper case. */
 #include "fs/fat/name.h"
+#include <torc/assert.h>
 #include <torc/compiler.h>
 #include <torc/string.h>
 
@@ -76,10 +77,7 @@ enum fat_short_fit fat_short_make(const struct fat_name *name,
     if (dot < name->len)
         copy(name, dot + 1, name->len, out + SLOT_BASE_BYTES,
              SLOT_NAME_BYTES - SLOT_BASE_BYTES, &loss);
-    if (out[0] == ' ') { /* nothing but what is left out */
-        out[0] = '_';
-        loss.is_lossy = true;
-    }
+    assert(out[0] != ' '); /* a name has more than dots and blanks */
     if (loss.is_lossy)
         return FAT_SHORT_LOSSY;
     return loss.has_lower ? FAT_SHORT_CASE : FAT_SHORT_EXACT;

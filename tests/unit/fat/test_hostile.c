@@ -4,6 +4,7 @@
  * whole.
  */
 #include "fs/fat/fat_internal.h"
+#include "kernel/file/vfs_internal.h"
 #include "kernel/lib/bytes.h"
 #include "tests/fakes/cmocka_all.h"
 #include "tests/fakes/console.h"
@@ -116,6 +117,10 @@ static const struct field {
     {FAT32, "FSInfo 0", 48, 2, 0, 0},
     {FAT32, "FSInfo elsewhere", 48, 2, 3, 0},
     {FAT32, "backup far", 50, 2, 0xffff, 0},
+    {FAT32, "FAT of 16 bits", 22, 2, 600, -EUCLEAN}, /* too many clusters */
+    {FAT16, "no label", 38, 1, 0, 0},
+    {FAT32, "no label", 66, 1, 0, 0},
+    {FAT16, "a strange label", 43, 1, 7, 0},
 };
 
 static void test_every_field_of_the_boot_sector(void **state)
@@ -172,6 +177,60 @@ static void test_disk_too_small_for_anything(void **state)
     assert_int_equal(mount(kind), -EUCLEAN);
     machine_detach();
     kind->size = size;
+}
+
+static void test_less_than_a_cluster(void **state)
+{
+    struct kind *kind = &kinds[FAT16];
+
+    (void)state;
+    mend_metadata(kind);
+    kind->image[BOOT_CLUSTER_SECTORS] = 128;
+    le16_put(kind->image + BOOT_SECTORS_16, 200);
+    assert_int_equal(mount(kind), -EUCLEAN);
+    assert_true(console_has("no clusters"));
+    machine_detach();
+}
+
+static void test_sectors_of_another_size_than_the_disks(void **state)
+{
+    struct kind *kind = &kinds[FAT16];
+
+    (void)state;
+    mend_metadata(kind);
+    machine_attach(16 << 20);
+    vfs_init(file_systems);
+    ramblk_prepare(&disk, kind->image, kind->size);
+    disk.block.sector_size = 4096;
+    ramblk_start(&disk);
+    assert_int_equal(file_mount(&disk.block.device, "/", "fat"), -ENOTSUP);
+    machine_detach();
+}
+
+/* Every request of a mount fails. */
+static void test_mount_cannot_read(void **state)
+{
+    struct kind *kind = &kinds[FAT32];
+    unsigned refused = 0;
+
+    (void)state;
+    for (unsigned n = 1; n < 30; n++) {
+        int status;
+
+        mend_metadata(kind);
+        machine_attach(16 << 20);
+        vfs_init(file_systems);
+        ramblk_init(&disk, kind->image, kind->size);
+        disk.fail_at = n;
+        status = file_mount(&disk.block.device, "/", "fat");
+        assert_true(status == -EIO || status == 0);
+        refused += status != 0;
+        disk.fail_at = 0;
+        if (status == 0)
+            assert_int_equal(file_unmount("/"), 0);
+        machine_detach();
+    }
+    assert_true(refused > 1); /* others were reading ahead */
 }
 
 /* ---- Chains -------------------------------------------------------------- */
@@ -267,6 +326,128 @@ static void test_directories_in_themselves(void **state)
     unmount();
 }
 
+static struct fat_fs *volume(void)
+{
+    struct inode *root;
+    struct fat_fs *fs;
+
+    assert_int_equal(vfs_walk("/", true, &root), 0);
+    fs = fat_of(root);
+    inode_put(root);
+    return fs;
+}
+
+/* Two files share their last clusters, and one is cut. */
+static void test_a_chain_that_others_cut(void **state)
+{
+    struct kind *kind = &kinds[FAT16];
+    unsigned one, two;
+    struct file *a, *b;
+
+    (void)state;
+    mend_metadata(kind);
+    one = le16_get(find_short(kind, "SIZE-3~1   ") + SLOT_START);
+    two = le16_get(find_short(kind, "SIZE-4~1   ") + SLOT_START); /* 4095 */
+    le16_put(entry_16(kind, two + 2), (uint16_t)(one + 50));
+    assert_int_equal(mount(kind), 0);
+    assert_int_equal(file_open("/t/size-32768", FILE_READ | FILE_WRITE, 0, &a),
+                     0);
+    assert_int_equal(file_write_at(a, "x", 1, 32768), 1);
+    assert_int_equal(file_sync(a), 0);
+    assert_int_equal(file_open("/t/size-4095", FILE_WRITE, 0, &b), 0);
+    assert_int_equal(file_truncate(b, 512 * 4), 0);
+    file_close(b);
+    assert_int_equal(read_at("/t/size-32768", 512 * 56), -EUCLEAN);
+    file_close(a);
+    fat_exercise();
+    unmount();
+}
+
+/* A cluster of a directory that is also a file's, and is free when that has
+ * gone: while the directory is in memory, and while only a file in it is. */
+static void test_a_directory_whose_cluster_is_free(void **state)
+{
+    struct kind *kind = &kinds[FAT16];
+
+    (void)state;
+    for (unsigned is_gone = 0; is_gone < 2; is_gone++) {
+        struct file *held;
+        unsigned dir;
+
+        mend_metadata(kind);
+        dir = le16_get(find_short(kind, "D          ") + SLOT_START);
+        le16_put(find_short(kind, "SIZE-1     ") + SLOT_START, (uint16_t)dir);
+        assert_int_equal(mount(kind), 0);
+        assert_int_equal(file_open(is_gone ? "/t/a/b/c/d/file" : "/t/a/b/c/d",
+                                   FILE_READ, 0, &held),
+                         0);
+        if (is_gone) {
+            dentries_shrink(volume()->mount, 0);
+            inodes_shrink(volume()->mount, 0, true);
+        }
+        assert_int_equal(file_unlink("/t/size-1"), 0);
+        assert_int_equal(fat_release_pending(volume()), 0);
+        volume()->search_at = dir;
+        if (is_gone) {
+            struct file *file;
+
+            assert_int_equal(file_mkdir("/t/taken", 0755), 0);
+            assert_int_equal(
+                file_open("/t/taken/F", FILE_WRITE | FILE_CREATE, 0644, &file),
+                -EUCLEAN);
+        } else {
+            assert_int_equal(file_mkdir("/t/taken", 0755), -EUCLEAN);
+        }
+        vfs_check();
+        file_close(held);
+        fat_exercise();
+        unmount();
+    }
+}
+
+/* ".." of a directory whose parent is not in memory. */
+static int go_up(struct kind *kind)
+{
+    struct inode *dir, *up;
+    int status;
+
+    assert_int_equal(mount(kind), 0);
+    assert_int_equal(vfs_walk("/t/a/b/c/d", true, &dir), 0);
+    dentries_shrink(dir->mount, 0);
+    inodes_shrink(dir->mount, 0, true);
+    status = fat_lookup(dir, &(struct name){"..", 2, 0}, &up);
+    if (status == 0)
+        inode_put(up);
+    inode_put(dir);
+    unmount();
+    return status;
+}
+
+static void test_up_from_damaged_directories(void **state)
+{
+    struct kind *kind = &kinds[FAT16];
+    size_t data;
+    uint8_t *dots;
+    unsigned c;
+
+    (void)state;
+    mend_metadata(kind);
+    assert_int_equal(go_up(kind), 0);
+    c = le16_get(find_short(kind, "C          ") + SLOT_START);
+    data = (size_t)512 * (le16_get(kind->image + BOOT_RESERVED) +
+                          2 * le16_get(kind->image + BOOT_FAT_SECTORS_16) + 32);
+    dots = kind->image + data + (size_t)512 * (c - 2);
+    dots[SLOT_BYTES] = 'x'; /* no ".." */
+    assert_int_equal(go_up(kind), -EUCLEAN);
+    dots[SLOT_BYTES] = '.';
+    le16_put(dots + SLOT_BYTES + SLOT_START, 1);
+    assert_int_equal(go_up(kind), -EUCLEAN);
+    le16_put(dots + SLOT_BYTES + SLOT_START, 0); /* the root has no entry */
+    assert_int_equal(go_up(kind), -EUCLEAN);
+    le16_put(dots + SLOT_BYTES + SLOT_START, (uint16_t)c); /* itself */
+    assert_int_equal(go_up(kind), -EUCLEAN);
+}
+
 /* ---- Anything ------------------------------------------------------------ */
 
 static void test_bytes_at_random(void **state)
@@ -320,9 +501,15 @@ int main(void)
         cmocka_unit_test(test_every_field_of_the_boot_sector),
         cmocka_unit_test(test_the_backup_is_used_read_only),
         cmocka_unit_test(test_disk_too_small_for_anything),
+        cmocka_unit_test(test_less_than_a_cluster),
+        cmocka_unit_test(test_sectors_of_another_size_than_the_disks),
+        cmocka_unit_test(test_mount_cannot_read),
         cmocka_unit_test(test_chains_that_lead_nowhere),
         cmocka_unit_test(test_circles_end),
         cmocka_unit_test(test_directories_in_themselves),
+        cmocka_unit_test(test_a_chain_that_others_cut),
+        cmocka_unit_test(test_a_directory_whose_cluster_is_free),
+        cmocka_unit_test(test_up_from_damaged_directories),
         cmocka_unit_test(test_bytes_at_random),
     };
 

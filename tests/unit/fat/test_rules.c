@@ -4,8 +4,11 @@
  */
 #include "fs/fat/fat_internal.h"
 #include "kernel/file/vfs_internal.h"
+#include "kernel/heap/heap.h"
 #include "kernel/lib/bytes.h"
 #include "kernel/thread/thread.h"
+#include "kernel/thread/timer.h"
+#include "tests/fakes/clock.h"
 #include "tests/fakes/cmocka_all.h"
 #include "tests/fakes/console.h"
 #include "tests/fakes/fat_image.h"
@@ -17,6 +20,7 @@
 #include <torc/file_systems.h>
 #include <torc/memory.h>
 #include <torc/thread.h>
+#include <torc/time.h>
 
 static const struct file_system *const file_systems[] = {&fat_file_system,
                                                          NULL};
@@ -345,6 +349,55 @@ static void test_large_directory_in_proportion(void **state)
     assert_true(number("/d/other 199") > 0);
 }
 
+/* Each allocation fails once, with the index to be made, or to grow. */
+static void test_large_directory_without_memory(void **state)
+{
+    char path[60];
+
+    (void)state;
+    assert_int_equal(file_mkdir("/d", 0755), 0);
+    (void)make_names(0, 400);
+    for (unsigned n = 1; n < 400; n++) {
+        int status;
+
+        if (n < 30)
+            again();
+        snprintf(path, sizeof(path), "/d/without memory %u", n);
+        heap_fail(n < 30 ? n : n % 9 + 1);
+        status = make(path, FILE_EXCLUSIVE);
+        heap_fail(0);
+        assert_true(status == 0 || status == -ENOMEM);
+        assert_true((number(path) > 0) == (status == 0));
+    }
+    vfs_check();
+    check_names(400, 1);
+}
+
+/* Free slots that are too few for a name are left when a directory grows. */
+static void test_holes_of_a_large_directory(void **state)
+{
+    char path[60];
+
+    (void)state;
+    assert_int_equal(file_mkdir("/d", 0755), 0);
+    for (unsigned i = 0; i < 1200; i++) {
+        snprintf(path, sizeof(path), "/d/F%u", i);
+        assert_int_equal(make(path, FILE_EXCLUSIVE), 0);
+    }
+    for (unsigned i = 0; i < 1200; i += 2) {
+        snprintf(path, sizeof(path), "/d/F%u", i);
+        assert_int_equal(file_unlink(path), 0);
+    }
+    (void)make_names(0, 100);
+    check_names(100, 1);
+    for (unsigned i = 0; i < 1200; i++) {
+        snprintf(path, sizeof(path), "/d/F%u", i);
+        assert_true((number(path) > 0) == (i % 2 == 1));
+        assert_int_equal(make(path, 0), 0);
+    }
+    vfs_check();
+}
+
 /* Up to the last slot that a directory may have. */
 static void test_directory_of_65536_slots(void **state)
 {
@@ -609,6 +662,94 @@ static void test_removed_and_open_until_closed(void **state)
     assert_int_equal(now.blocks_free, before.blocks_free);
     assert_int_equal(now.blocks, before.blocks);
     assert_int_equal(now.block_bytes, 512);
+}
+
+/* Let time pass, and the flusher do what is due. */
+static void pass(unsigned seconds)
+{
+    clock_set(time_ns() + seconds * NS_PER_S);
+    timer_run(time_ns());
+    for (unsigned i = 0; i < 20; i++)
+        thread_yield();
+}
+
+static bool is_free_on_disk(uint32_t cluster)
+{
+    size_t fat = (size_t)512 * le16_get(image + BOOT_RESERVED);
+
+    return le16_get(image + fat + (size_t)2 * cluster) == 0;
+}
+
+/* What is removed is free on the disk when its entry has gone there. */
+static void test_freed_some_time_later(void **state)
+{
+    const struct fat_fs *fs = root_mount()->fs_data;
+    struct inode *inode;
+    uint32_t first;
+
+    (void)state;
+    put("/f", "1");
+    again();
+    fs = root_mount()->fs_data;
+    assert_int_equal(vfs_walk("/f", true, &inode), 0);
+    first = fat_inode_of(inode)->chain.first;
+    inode_put(inode);
+    assert_int_equal(file_unlink("/f"), 0);
+    assert_int_equal(fs->pending_clusters, 1);
+    pass(6);
+    assert_int_equal(fs->pending_clusters, 0);
+    assert_false(is_free_on_disk(first)); /* in memory it is */
+    pass(6);
+    assert_true(is_free_on_disk(first));
+    /* A disk that fails keeps them. */
+    put("/g", "1");
+    pass(6); /* it gets its cluster */
+    assert_int_equal(file_unlink("/g"), 0);
+    disk.fail_from = 1;
+    pass(6);
+    assert_int_equal(fs->pending_clusters, 1);
+    disk.fail_from = 0;
+    pass(6);
+    assert_int_equal(fs->pending_clusters, 0);
+    clock_set(0);
+}
+
+/* The FAT cannot be written in the middle of a run of clusters. */
+static void test_a_run_that_cannot_be_taken(void **state)
+{
+    struct file_fs_stat before, now;
+    struct file *file;
+
+    (void)state;
+    assert_int_equal(file_stat_fs("/", &before), 0);
+    assert_int_equal(file_open("/f", FILE_WRITE | FILE_CREATE, 0, &file), 0);
+    assert_int_equal(file_allocate(file, 0, 2000 * 512, 0), 0);
+    /* Of the second FAT: it has not been read. */
+    disk.bad_sector = le16_get(image + BOOT_RESERVED) +
+                      le16_get(image + BOOT_FAT_SECTORS_16) + 9;
+    assert_int_equal(file_allocate(file, 0, 4000 * 512, 0), 0);
+    assert_int_equal(file_sync(file), -EIO);
+    vfs_check();
+    disk.bad_sector = 0;
+    assert_int_equal(file_sync(file), 0);
+    assert_int_equal(file_stat_fs("/", &now), 0);
+    assert_int_equal(now.blocks_free, before.blocks_free - 4000);
+    file_close(file);
+}
+
+static void test_a_removed_directory_lists_nothing(void **state)
+{
+    struct dir_entry entry;
+    struct file *dir;
+
+    (void)state;
+    assert_int_equal(file_mkdir("/d", 0755), 0);
+    assert_int_equal(file_open("/d", FILE_READ, 0, &dir), 0);
+    assert_int_equal(file_rmdir("/d"), 0);
+    assert_int_equal(dir_read(dir, &entry), 0);
+    assert_int_equal(make("/d/f", 0), -ENOENT);
+    vfs_check();
+    file_close(dir);
 }
 
 /* A reader of a directory sees once what stays. */
@@ -905,6 +1046,8 @@ int main(void)
         ATTACHED(test_names_that_are_none),
         ATTACHED(test_many_names_that_begin_alike),
         ATTACHED(test_large_directory_in_proportion),
+        ATTACHED(test_large_directory_without_memory),
+        ATTACHED(test_holes_of_a_large_directory),
         ATTACHED(test_directory_of_65536_slots),
         ATTACHED(test_parts_of_nothing),
         ATTACHED(test_what_fat_has_not),
@@ -916,6 +1059,9 @@ int main(void)
         ATTACHED(test_root_of_fixed_size),
         ATTACHED(test_files_of_4_gib),
         ATTACHED(test_removed_and_open_until_closed),
+        ATTACHED(test_freed_some_time_later),
+        ATTACHED(test_a_run_that_cannot_be_taken),
+        ATTACHED(test_a_removed_directory_lists_nothing),
         ATTACHED(test_a_reader_goes_on),
         ATTACHED(test_long_chains),
         ATTACHED(test_marked_while_it_is_mounted),
