@@ -76,7 +76,7 @@ ONCE := hal/baremetal/boot/% hal/baremetal/firmware/% kernel/base/% kernel/boot/
 	kernel/thread/thread_control.c hal/baremetal/time/calendar.c hal/baremetal/time/discipline.c \
 	drivers/ide.c drivers/ide_channel.c drivers/ide_command.c drivers/ide_dma.c \
 	drivers/leaf_blk.c drivers/leaf_net.c drivers/ne2000.c drivers/e1000.c drivers/e1000_chip.c \
-	net/arp.c apps/webserver/http/date.c fs/ext2/% apps/webserver/settings.c apps/webserver/main.c net/stack_start.c
+	net/arp.c apps/http/date.c fs/ext2/% apps/webserver/settings.c apps/webserver/main.c net/stack_start.c
 ONCE-metal := -Os
 
 # Applications, and the test of it, may use floating point; the kernel may not.
@@ -166,9 +166,11 @@ OBJS-hal-sim := $(OBJS-sim)
 OBJS-metal := $(patsubst %.c,%.o,$(patsubst %.S,%.o,$(SRCS-metal)))
 $(foreach v,$(VARIANTS),$(eval $(call variant_rules,$(v))))
 
-# Every source below apps/<name>/ is part of the application. Images are linked
-# twice: the second time with the names of the first, for backtraces.
-app_objects = $(patsubst %.c,$(BUILD)/$(1)/%.o,$(wildcard apps/$(2)/*.c apps/$(2)/*/*.c))
+# Every source in apps/<name>/ is part of the application, and those of the rooms that it
+# shares with others (ROOMS-<name>). Images are linked twice: the second time with the names
+# of the first, for backtraces.
+ROOMS-webserver := apps/http apps/site
+app_objects = $(patsubst %.c,$(BUILD)/$(1)/%.o,$(wildcard apps/$(2)/*.c $(ROOMS-$(2):%=%/*.c)))
 LINK-image := -nostdlib -static -no-pie -Wl,--gc-sections -Wl,--build-id=none \
 	-Wl,-z,max-page-size=4096 -Wl,-z,noexecstack -Wl,-z,norelro -T hal/baremetal/boot/link.ld
 

@@ -5,8 +5,8 @@
  * Each step is done on the CPU that will use its result: disks and the card are
  * dedicated to that CPU, which then mounts and serves.
  */
+#include "apps/site/site.h"
 #include "apps/webserver/settings.h"
-#include "apps/webserver/site.h"
 #include <torc/app.h>
 #include <torc/device.h>
 #include <torc/drivers.h>

@@ -1,5 +1,5 @@
 #include "apps/webserver/settings.h"
-#include "apps/webserver/responder.h"
+#include "apps/site/responder.h"
 #include <torc/log.h>
 #include <torc/machine.h>
 #include <torc/string.h>

@@ -2,11 +2,11 @@
  * Conditional requests and ranges: RFC 9110, sections 13 and 14, in one table,
  * a row for each rule.
  */
-#include "apps/webserver/http/condition.c"
-#include "apps/webserver/http/date.c"
-#include "apps/webserver/http/request.c"
-#include "apps/webserver/http/span.c"
-#include "apps/webserver/http/target.c"
+#include "apps/http/condition.c"
+#include "apps/http/date.c"
+#include "apps/http/request.c"
+#include "apps/http/span.c"
+#include "apps/http/target.c"
 #include "tests/fakes/cmocka_all.h"
 #include <stdio.h>
 #include <stdlib.h>

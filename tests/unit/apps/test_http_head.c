@@ -1,11 +1,11 @@
 /* Response heads and media types. */
-#include "apps/webserver/http/condition.c"
-#include "apps/webserver/http/date.c"
-#include "apps/webserver/http/head.c"
-#include "apps/webserver/http/media.c"
-#include "apps/webserver/http/request.c"
-#include "apps/webserver/http/span.c"
-#include "apps/webserver/http/target.c"
+#include "apps/http/condition.c"
+#include "apps/http/date.c"
+#include "apps/http/head.c"
+#include "apps/http/media.c"
+#include "apps/http/request.c"
+#include "apps/http/span.c"
+#include "apps/http/target.c"
 #include "tests/fakes/cmocka_all.h"
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* Request heads: RFC 9112, sections 2 to 6, a row for each rule. */
-#include "apps/webserver/http/request.c"
-#include "apps/webserver/http/span.c"
-#include "apps/webserver/http/target.c"
+#include "apps/http/request.c"
+#include "apps/http/span.c"
+#include "apps/http/target.c"
 #include "tests/fakes/cmocka_all.h"
 #include <stdio.h>
 #include <stdlib.h>

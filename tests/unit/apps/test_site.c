@@ -1,17 +1,17 @@
 /* The web server's site: connections and answers, in a world of the test. */
 #include "tests/fakes/site_world.h"
 /* the world first */
-#include "apps/webserver/connection.c"
-#include "apps/webserver/head_cache.c"
-#include "apps/webserver/http/condition.c"
-#include "apps/webserver/http/date.c"
-#include "apps/webserver/http/head.c"
-#include "apps/webserver/http/media.c"
-#include "apps/webserver/http/request.c"
-#include "apps/webserver/http/span.c"
-#include "apps/webserver/http/target.c"
-#include "apps/webserver/responder.c"
-#include "apps/webserver/site.c"
+#include "apps/http/condition.c"
+#include "apps/http/date.c"
+#include "apps/http/head.c"
+#include "apps/http/media.c"
+#include "apps/http/request.c"
+#include "apps/http/span.c"
+#include "apps/http/target.c"
+#include "apps/site/connection.c"
+#include "apps/site/head_cache.c"
+#include "apps/site/responder.c"
+#include "apps/site/site.c"
 
 /* ---- Clients ------------------------------------------------------------- */
 

@@ -21,10 +21,10 @@
  *
  * Owner: the CPU of the site, and its one thread.
  */
-#ifndef TORC_APPS_WEBSERVER_CONNECTION_H
-#define TORC_APPS_WEBSERVER_CONNECTION_H
+#ifndef TORC_APPS_SITE_CONNECTION_H
+#define TORC_APPS_SITE_CONNECTION_H
 
-#include "apps/webserver/responder.h"
+#include "apps/site/responder.h"
 #include <torc/list.h>
 #include <torc/net.h>
 #include <torc/time.h>

@@ -1,4 +1,4 @@
-#include "apps/webserver/http/request.h"
+#include "apps/http/request.h"
 #include <torc/assert.h>
 #include <torc/string.h>
 

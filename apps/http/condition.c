@@ -1,5 +1,5 @@
-#include "apps/webserver/http/condition.h"
-#include "apps/webserver/http/date.h"
+#include "apps/http/condition.h"
+#include "apps/http/date.h"
 #include <torc/assert.h>
 #include <torc/format.h>
 

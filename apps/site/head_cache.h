@@ -7,10 +7,10 @@
  * told that its file has changed: it is then not found, and replaced. The inode
  * number only chooses the place.
  */
-#ifndef TORC_APPS_WEBSERVER_HEAD_CACHE_H
-#define TORC_APPS_WEBSERVER_HEAD_CACHE_H
+#ifndef TORC_APPS_SITE_HEAD_CACHE_H
+#define TORC_APPS_SITE_HEAD_CACHE_H
 
-#include "apps/webserver/http/head.h"
+#include "apps/http/head.h"
 #include <torc/compiler.h>
 #include <torc/file.h>
 

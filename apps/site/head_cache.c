@@ -1,5 +1,5 @@
-#include "apps/webserver/head_cache.h"
-#include "apps/webserver/http/media.h"
+#include "apps/site/head_cache.h"
+#include "apps/http/media.h"
 #include <torc/assert.h>
 #include <torc/errno.h>
 #include <torc/memory.h>

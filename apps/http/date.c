@@ -1,4 +1,4 @@
-#include "apps/webserver/http/date.h"
+#include "apps/http/date.h"
 #include <torc/assert.h>
 #include <torc/string.h>
 

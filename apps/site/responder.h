@@ -4,12 +4,12 @@
  *
  * Owner: the CPU of the site, and its one thread.
  */
-#ifndef TORC_APPS_WEBSERVER_RESPONDER_H
-#define TORC_APPS_WEBSERVER_RESPONDER_H
+#ifndef TORC_APPS_SITE_RESPONDER_H
+#define TORC_APPS_SITE_RESPONDER_H
 
-#include "apps/webserver/head_cache.h"
-#include "apps/webserver/http/head.h"
-#include "apps/webserver/http/request.h"
+#include "apps/http/head.h"
+#include "apps/http/request.h"
+#include "apps/site/head_cache.h"
 #include <torc/file.h>
 
 enum {

@@ -1,4 +1,4 @@
-#include "apps/webserver/http/span.h"
+#include "apps/http/span.h"
 #include <torc/assert.h>
 #include <torc/string.h>
 

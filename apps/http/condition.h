@@ -2,10 +2,10 @@
  * Which answer a request for a file gets: preconditions (RFC 9110, section 13)
  * and ranges (section 14). Pure functions.
  */
-#ifndef TORC_APPS_WEBSERVER_HTTP_CONDITION_H
-#define TORC_APPS_WEBSERVER_HTTP_CONDITION_H
+#ifndef TORC_APPS_HTTP_CONDITION_H
+#define TORC_APPS_HTTP_CONDITION_H
 
-#include "apps/webserver/http/request.h"
+#include "apps/http/request.h"
 
 enum {
     HTTP_ETAG_SIZE = 40, /* two 64-bit numbers in hexadecimal, '"', '-', NUL */

@@ -1,5 +1,5 @@
-#include "apps/webserver/site.h"
-#include "apps/webserver/connection.h"
+#include "apps/site/site.h"
+#include "apps/site/connection.h"
 #include <torc/errno.h>
 #include <torc/net.h>
 

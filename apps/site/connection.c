@@ -1,4 +1,4 @@
-#include "apps/webserver/connection.h"
+#include "apps/site/connection.h"
 #include <torc/assert.h>
 #include <torc/errno.h>
 #include <torc/log.h>

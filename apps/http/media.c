@@ -1,5 +1,5 @@
-#include "apps/webserver/http/media.h"
-#include "apps/webserver/http/span.h"
+#include "apps/http/media.h"
+#include "apps/http/span.h"
 
 const char *http_media_type(const char *path)
 {

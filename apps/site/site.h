@@ -1,6 +1,6 @@
 /* The service that answers requests with files. */
-#ifndef TORC_APPS_WEBSERVER_SITE_H
-#define TORC_APPS_WEBSERVER_SITE_H
+#ifndef TORC_APPS_SITE_SITE_H
+#define TORC_APPS_SITE_SITE_H
 
 #include <stdint.h>
 #include <torc/compiler.h>

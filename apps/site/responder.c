@@ -1,4 +1,4 @@
-#include "apps/webserver/responder.h"
+#include "apps/site/responder.h"
 #include <torc/assert.h>
 #include <torc/errno.h>
 #include <torc/format.h>
