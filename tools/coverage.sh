@@ -7,9 +7,6 @@
 cd "$(dirname "$0")/.." || exit 1
 build="${BUILD:-build}"
 out="$build/coverage"
-# The branch of an assertion that fails is not one a test can take and survive.
-lcov_rc=(--rc lcov_branch_coverage=1 --quiet
-    --rc "lcov_excl_br_line=LCOV_EXCL_BR_LINE|[^_]assert\\(")
 mkdir -p "$out"
 find "$build/cov" -name '*.gcda' -delete
 # Of sources that have gone.
@@ -21,22 +18,14 @@ tools/run_unit.sh "$@" >"$out/unit.log"
 status=$?
 grep -v "^ok  " "$out/unit.log" | sed 's/^unit:/unit tests that count:/'
 [ $status -eq 0 ] || exit 1
-capture() { # FILE OPTIONS...
-    local file="$1"
-    shift
-    lcov "${lcov_rc[@]}" --capture "$@" --directory "$build/cov" --base-directory . \
-        --output-file "$out/$file" 2>"$out/lcov.log" || {
-        cat "$out/lcov.log"
-        exit 1
-    }
-}
-capture never.info --initial
-capture done.info
-lcov "${lcov_rc[@]}" --add-tracefile "$out/never.info" --add-tracefile "$out/done.info" \
-    --output-file "$out/all.info" 2>/dev/null || exit 1
-lcov "${lcov_rc[@]}" --extract "$out/all.info" "$PWD/kernel/*" \
-    "$PWD/drivers/*" "$PWD/fs/*" "$PWD/net/*" "$PWD/hal/*" "$PWD/apps/*" "$PWD/include/*" \
-    --output-file "$out/torc.info" 2>/dev/null || exit 1
+find "$build/cov" -name '*.gcno' -print0 |
+    xargs -0 gcov --json-format --branch-probabilities --stdout 2>"$out/gcov.log" |
+    tools/gcov_info.pl kernel drivers fs net hal apps include >"$out/torc.info"
+if [ "${PIPESTATUS[*]}" != "0 0 0" ] ||
+    grep -v 'cannot open data file, assuming not executed' "$out/gcov.log"; then
+    echo "gcov has failed"
+    exit 1
+fi
 genhtml --branch-coverage --quiet --prefix "$PWD" --title Torc \
     --output-directory "$out" "$out/torc.info" 2>/dev/null || exit 1
 awk -v root="$PWD/" '
