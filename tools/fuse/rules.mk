@@ -50,3 +50,8 @@ bench-fs: ## torc-fuse beside fuse2fs and a file system that does nothing: FS=ex
 	$(Q)BUILD=$(BUILD) STRICT=$(STRICT) tools/bench_fs.sh
 
 .PHONY: bench-fs
+
+# Its tests have what is in no archive; test_fuse_args.c includes its source.
+FUSE_TESTED := $(wildcard tools/fuse/serve_*.c) tools/image/mount.c
+$(foreach v,host asan cov,$(eval $(BUILD)/$(v)/unit/tools/test_fuse_serve: \
+	$(FUSE_TESTED:%.c=$(BUILD)/$(v)/%.o)))

@@ -266,7 +266,7 @@ int64_t serve_readlink(uint64_t id, char *buf, size_t size)
         return -ENOENT;
     len = vfs_readlink(node->inode, buf, size);
     node_put(node);
-    return len;
+    return len > (int64_t)size ? (int64_t)size : len;
 }
 
 /* ---- Attributes ---------------------------------------------------------- */

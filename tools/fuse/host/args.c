@@ -46,10 +46,10 @@ struct parser {
     const char *fsname;
 };
 
-static int fail(struct parser *parser, const char *format, ...)
+static int refuse(struct parser *parser, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-static int fail(struct parser *parser, const char *format, ...)
+static int refuse(struct parser *parser, const char *format, ...)
 {
     va_list list;
 
@@ -88,7 +88,7 @@ static int size_option(struct parser *parser, const char *word,
 {
     if (number_parse(value, true, out) == 0)
         return 0;
-    return fail(parser, "-o %s=SIZE: give a size such as 64m", word);
+    return refuse(parser, "-o %s=SIZE: give a size such as 64m", word);
 }
 
 /* ---- Options of -o ------------------------------------------------------- */
@@ -151,7 +151,7 @@ static int mount_add(struct parser *parser, const char *word, const char *value)
         options[len++] = *value;
         options[len] = '\0';
     }
-    return len + 2 < size ? 0 : fail(parser, "-o: the options are too long");
+    return len + 2 < size ? 0 : refuse(parser, "-o: the options are too long");
 }
 
 static int mem_option(struct parser *parser, const char *value)
@@ -160,8 +160,8 @@ static int mem_option(struct parser *parser, const char *value)
     int status = size_option(parser, "mem", value, &bytes);
 
     if (status == 0 && (bytes >> 20) < MEM_MIN_MIB)
-        return fail(parser, "-o mem=%s: too little, at least %dm", value,
-                    MEM_MIN_MIB);
+        return refuse(parser, "-o mem=%s: too little, at least %dm", value,
+                      MEM_MIN_MIB);
     if (status == 0)
         parser->config->mem_bytes = bytes;
     return status;
@@ -172,7 +172,7 @@ static int part_option(struct parser *parser, const char *value)
     uint64_t number;
 
     if (number_parse(value, false, &number) != 0 || number < 1 || number > 128)
-        return fail(parser, "-o part=N: give a number from 1 to 128");
+        return refuse(parser, "-o part=N: give a number from 1 to 128");
     parser->config->image.partition = (unsigned)number;
     return 0;
 }
@@ -196,7 +196,7 @@ static int row_apply(struct parser *parser, const struct option_row *row,
         break;
     }
     if (value != NULL)
-        return fail(parser, "-o %s: it takes no value", row->word);
+        return refuse(parser, "-o %s: it takes no value", row->word);
     if (row->kind == OPTION_FLAG)
         *(bool *)field = true;
     if (row->kind == OPTION_RO)
@@ -219,7 +219,7 @@ static int options_parse(struct parser *parser, char *list)
                strcmp(option_rows[i].word, word) != 0)
             i++;
         if (i == sizeof(option_rows) / sizeof(option_rows[0]))
-            status = fail(parser, "-o %s: there is no such option", word);
+            status = refuse(parser, "-o %s: there is no such option", word);
         else
             status = row_apply(parser, &option_rows[i], value);
     }
@@ -235,19 +235,19 @@ static int names_parse(struct parser *parser, int count, char **names,
     struct fuse_config *config = parser->config;
 
     if (count != (memory ? 1 : 2))
-        return fail(parser, memory ? "give one name: the directory"
-                                   : "give two names: the image, and the "
-                                     "directory to mount on");
+        return refuse(parser, memory ? "give one name: the directory"
+                                     : "give two names: the image, and the "
+                                       "directory to mount on");
     config->image.path = memory ? NULL : names[0];
     config->mountpoint = names[count - 1];
     if (memory && (config->image.offset != 0 || config->image.partition != 0))
-        return fail(parser, "-o offset, part: they are for images");
+        return refuse(parser, "-o offset, part: they are for images");
     if (!memory && (config->limit_bytes != 0 || config->limit_inodes != 0))
-        return fail(parser, "-o size, inodes: they are for --memory");
+        return refuse(parser, "-o size, inodes: they are for --memory");
     if (config->image.offset != 0 && config->image.partition != 0)
-        return fail(parser, "-o offset, part: give one of them");
+        return refuse(parser, "-o offset, part: give one of them");
     if (config->image.offset % 512 != 0)
-        return fail(parser, "-o offset: give a multiple of 512");
+        return refuse(parser, "-o offset: give a multiple of 512");
     return 0;
 }
 
@@ -298,10 +298,10 @@ enum args_result args_parse(int argc, char **argv, struct fuse_config *config,
         if (letter == 'o')
             status = options_parse(&parser, optarg);
         if (letter == '?')
-            status = fail(&parser,
-                          "%s: there is no such option, or it lacks "
-                          "its value",
-                          argv[optind - 1]);
+            status = refuse(&parser,
+                            "%s: there is no such option, or it lacks "
+                            "its value",
+                            argv[optind - 1]);
     }
     if (status == 0)
         status = names_parse(&parser, argc - optind, argv + optind, memory);
