@@ -15,11 +15,14 @@
 #include <torc/machine.h>
 #include <torc/memory.h>
 #include <torc/thread.h>
+#include <torc/time.h>
 
 enum {
     WORKERS = 32,
     STACK_SIZE = 64 * 1024, /* libfuse and libc run on it */
-    PATIENCE = 16,          /* requests, until other threads get the CPU */
+    TURN = 16,              /* requests, until other threads get the CPU */
+    PATIENCE_MIN_NS = 2000,
+    PATIENCE_MAX_NS = 50000,
 };
 
 struct worker {
@@ -38,6 +41,8 @@ static struct pool {
     bool leads;             /* the leader has begun to */
     struct wait_queue come; /* the leader waits for a request */
     bool has_come;
+    uint64_t patience_ns;     /* how long the leader looks before it sleeps */
+    uint64_t patience_max_ns; /* 0: there is one processor, or it is not to */
     bool is_over;
     int status;
     struct irq_work work;
@@ -102,17 +107,49 @@ static void over(int status)
         wait_wake_all(&pool.workers[i].wake);
 }
 
+/* Let others run, and look again and again, for as long as that has been worth
+ * it lately. Returns as conn_receive(). */
+static int look_on(struct worker *worker)
+{
+    uint64_t end = time_ns() + pool.patience_ns;
+    int status = -EAGAIN;
+
+    while (status == -EAGAIN && time_ns() < end) {
+        thread_yield();
+        hal_cpu_relax();
+        status = conn_receive(worker->request);
+    }
+    if (status == -EAGAIN)
+        pool.patience_ns /= 2;
+    return status;
+}
+
+/* Sleep until there is something. If that was soon, the next look is longer. */
+static void sleep(void)
+{
+    uint64_t begin = time_ns();
+
+    pool.has_come = false;
+    conn_arm();
+    cpu_watch_ring();
+    while (!pool.has_come)
+        wait_on(&pool.come);
+    if (pool.patience_max_ns > 0 && time_ns() - begin < pool.patience_max_ns)
+        pool.patience_ns = pool.patience_max_ns;
+}
+
 /* Wait for a request. Returns whether there is one. */
 static bool receive(struct worker *worker)
 {
-    int status;
+    int status = conn_receive(worker->request);
 
-    while ((status = conn_receive(worker->request)) == -EAGAIN) {
-        pool.has_come = false;
-        conn_arm();
-        cpu_watch_ring();
-        while (!pool.has_come)
-            wait_on(&pool.come);
+    while (status == -EAGAIN) {
+        if (pool.patience_ns > PATIENCE_MIN_NS)
+            status = look_on(worker);
+        if (status == -EAGAIN) {
+            sleep();
+            status = conn_receive(worker->request);
+        }
     }
     if (status != 1)
         over(status);
@@ -122,7 +159,7 @@ static bool receive(struct worker *worker)
 static int worker_run(void *arg)
 {
     struct worker *worker = arg;
-    unsigned patience = PATIENCE;
+    unsigned turn = TURN;
 
     for (;;) {
         lead_take(worker);
@@ -130,8 +167,8 @@ static int worker_run(void *arg)
             return 0;
         lead_give();
         conn_process(worker->request);
-        if (--patience == 0) {
-            patience = PATIENCE;
+        if (--turn == 0) {
+            turn = TURN;
             thread_yield();
         }
     }
@@ -197,6 +234,7 @@ int workers_run(void)
     if (irq < 0)
         return irq;
     wait_queue_init(&pool.come);
+    pool.patience_max_ns = conn_may_look_on() ? PATIENCE_MAX_NS : 0;
     status = conn_open(cpu_id(), irq);
     if (status != 0)
         return status;

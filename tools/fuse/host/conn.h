@@ -40,6 +40,10 @@ void conn_process(struct conn_request *request);
 /* Raise the interrupt once, when there is a request or the end has come. */
 void conn_arm(void);
 
+/* Whether looking again and again stands in nobody's way: there are several
+ * processors. */
+bool conn_may_look_on(void);
+
 /* All is ready: who has started the process need not wait any longer. */
 void conn_ready(void);
 
