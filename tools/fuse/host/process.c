@@ -157,10 +157,12 @@ static void *signal_main(void *arg)
             continue;
         if (!conn_is_open())
             machine_exit_request(STATUS_SIGNAL + number);
-        if (unmount_begin(&thread))
+        if (unmount_begin(&thread)) {
             pthread_detach(thread);
-        else
-            conn_stop();
+            continue;
+        }
+        mount_detach(); /* without what Linux still has, if need be */
+        conn_stop();
     }
     return NULL;
 }
