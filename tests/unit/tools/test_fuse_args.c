@@ -1,7 +1,7 @@
 /* The arguments of torc-fuse. */
 #include "tests/fakes/cmocka_all.h"
-#include <torc/compiler.h>
 #include "tools/fuse/host/args.c"
+#include <torc/compiler.h>
 
 enum { WORDS_MAX = 8 };
 
