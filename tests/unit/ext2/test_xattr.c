@@ -406,6 +406,48 @@ static void test_xattr_damaged(void **state)
     }
 }
 
+static const struct ext2_fs *ext2_of_root(void)
+{
+    const struct mount_table *table = cpu_self()->mounts;
+
+    return table->root->mount->fs_data;
+}
+
+/* There is no block any more: what is there stays. */
+static void test_xattr_on_a_full_disk(void **state)
+{
+    static char big[700];
+    struct file *file;
+    char path[20];
+    int status = 0;
+
+    (void)state;
+    world_mount();
+    make("/f");
+    make("/h");
+    assert_int_equal(file_xattr_set("/f", false, "user.a", "abc", 3, 0), 0);
+    assert_int_equal(file_open("/g", FILE_WRITE | FILE_CREATE, 0, &file), 0);
+    while (file_write(file, big, sizeof(big)) == sizeof(big))
+        ;
+    file_close(file);
+    for (unsigned i = 0; status == 0; i++) {
+        snprintf(path, sizeof(path), "/%u", i);
+        assert_int_equal(file_make_node(path, FILE_FIFO, 0600, 0), 0);
+        status = file_xattr_set(path, false, "trusted.x", big, 600, 0);
+    }
+    assert_int_equal(status, -ENOSPC);
+    assert_int_equal(file_xattr_set("/h", false, "user.a", big, 600, 0),
+                     -ENOSPC);
+    /* Small ones go into the inode, if it has room. */
+    assert_int_equal(file_xattr_set("/h", false, "user.b", "b", 1, 0),
+                     ext2_of_root()->inode_size > 128 ? 0 : -ENOSPC);
+    assert_int_equal(file_xattr_get("/f", false, "user.a", big, 600), 3);
+    assert_int_equal(file_xattr_get("/h", false, "user.a", big, 600), -ENODATA);
+    assert_int_equal(file_xattr_get(path, false, "trusted.x", big, 600),
+                     -ENODATA);
+    world_unmount();
+}
+
 /* Whatever allocation fails: nothing has changed, or all of it. */
 static void test_xattr_without_memory(void **state)
 {
@@ -466,6 +508,7 @@ int main(void)
         ATTACHED(test_xattr_block_that_is_shared),
         ATTACHED(test_xattr_shared_by_a_file_that_is_removed),
         ATTACHED(test_xattr_damaged),
+        ATTACHED(test_xattr_on_a_full_disk),
     };
     int failed = 0;
 
