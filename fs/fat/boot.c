@@ -136,12 +136,13 @@ static int parse_32(struct fat_fs *fs, const uint8_t *boot,
     return 0;
 }
 
-/* Whether clusters and FATs are whole sectors of the disk. */
-static bool fits_disk(const struct fat_fs *fs)
+/* Whether clusters are whole sectors of the disk. */
+static bool fits_disk(struct fat_fs *fs)
 {
-    const uint64_t sector =
-        (fs->mount->open.sector_mask + 1) * (uint64_t)BLOCK_SECTOR_SIZE;
+    const uint32_t sector =
+        (fs->mount->open.sector_mask + 1) * (uint32_t)BLOCK_SECTOR_SIZE;
 
+    fs->write_bytes = max_u32(fs->sector_bytes, sector);
     return (UINT64_C(1) << fs->cluster_shift) % sector == 0 &&
            fs->data_offset % sector == 0;
 }

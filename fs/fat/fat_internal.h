@@ -20,6 +20,7 @@ enum {
     FAT_GROUPS_MAX = 8192,      /* parts of the FAT that are counted */
     FAT_GROUP_MIN = 1024,       /* clusters of one, at least */
     FAT_GROUP_UNKNOWN = 0xffff, /* it has not been counted */
+    FAT_PENDING_MAX = 1024,     /* chains that are not free yet */
     FAT_MESSAGES_MAX = 8,       /* about damage, in the log */
 };
 
@@ -58,6 +59,7 @@ struct fat_fs {
     uint8_t bits;     /* of an entry of the FAT: 12, 16, 32 */
     uint8_t copies;   /* FATs that are written; the first is read */
     uint32_t sector_bytes;
+    uint32_t write_bytes;                /* what is written as one, at least */
     uint32_t cluster_shift;              /* log2 of the bytes of a cluster */
     uint64_t fat_offset[FAT_COPIES_MAX]; /* in bytes on the disk */
     uint64_t fat_bytes;                  /* of each */
@@ -92,6 +94,7 @@ struct fat_fs {
 
     /* pending.c: */
     struct list pending; /* chains that are dropped and not free yet */
+    uint32_t pending_count;
     uint32_t pending_clusters;
     struct flush_work pending_work;
     struct rwlock pending_lock; /* above fat_lock: they are being freed */

@@ -126,7 +126,7 @@ static int read_volume(struct fat_fs *fs)
         status = fat_alloc_init(fs);
     if (status != 0)
         return status;
-    status = mapping_order_init(&fs->device, fs->sector_bytes);
+    status = mapping_order_init(&fs->device, fs->write_bytes);
     if (status == 0)
         status = fat_state_read(fs);
     if (status == 0 && !mount->is_read_only)

@@ -37,7 +37,10 @@ void fat_drop_chain(struct fat_fs *fs, uint32_t first, uint32_t count)
     pending->count = count;
     list_push_back(&fs->pending, &pending->link);
     fs->pending_clusters += count;
-    flush_work_queue(&fs->pending_work, FLUSH_AFTER_NS);
+    if (++fs->pending_count < FAT_PENDING_MAX)
+        flush_work_queue(&fs->pending_work, FLUSH_AFTER_NS);
+    else
+        (void)!fat_release_pending(fs); /* or at the next one */
 }
 
 /* Everything that has changed is on the disk for good. */
@@ -65,6 +68,7 @@ static int release_all(struct fat_fs *fs)
         node = fs->pending.next;
         pending = container_of(node, struct pending, link);
         list_remove(node);
+        fs->pending_count--;
         fs->pending_clusters -= pending->count;
         (void)!release(fs, pending->first);
         mem_free(pending);

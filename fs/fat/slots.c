@@ -89,7 +89,7 @@ void fat_hold_order(struct fat_hold *hold, const struct inode *dir_before,
                     uint32_t before, const struct inode *dir_after,
                     uint32_t after)
 {
-    const uint32_t bytes = fat_of(dir_before)->sector_bytes;
+    const uint32_t bytes = fat_of(dir_before)->write_bytes;
     const struct fat_piece *first = piece_of(hold, dir_before, before);
     const struct fat_piece *second = piece_of(hold, dir_after, after);
     struct order_pair *pair = &hold->order[hold->order_count];

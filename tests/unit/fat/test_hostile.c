@@ -233,6 +233,34 @@ static void test_mount_cannot_read(void **state)
     assert_true(refused > 1); /* others were reading ahead */
 }
 
+/* However large the volume is, the memory for its free clusters is not. */
+static void test_groups_of_clusters(void **state)
+{
+    static const struct {
+        uint32_t end, shift, groups;
+    } rows[] = {
+        {3, 10, 1},
+        {1023, 10, 1},
+        {1025, 10, 2},
+        {8191 * 1024, 10, 8192},
+        {8192 * 1024, 11, 4097},
+        {FAT32_CLUSTERS_MAX + 2, 15, 8192},
+    };
+
+    (void)state;
+    machine_attach(16 << 20);
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct fat_fs fs = {.cluster_end = rows[i].end};
+
+        assert_int_equal(fat_alloc_init(&fs), 0);
+        assert_int_equal(fs.group_shift, rows[i].shift);
+        assert_int_equal(fs.group_count, rows[i].groups);
+        fat_alloc_check(&fs);
+        fat_alloc_fini(&fs);
+    }
+    machine_detach();
+}
+
 /* ---- Chains -------------------------------------------------------------- */
 
 static uint8_t *entry_16(struct kind *kind, unsigned cluster)
@@ -504,6 +532,7 @@ int main(void)
         cmocka_unit_test(test_less_than_a_cluster),
         cmocka_unit_test(test_sectors_of_another_size_than_the_disks),
         cmocka_unit_test(test_mount_cannot_read),
+        cmocka_unit_test(test_groups_of_clusters),
         cmocka_unit_test(test_chains_that_lead_nowhere),
         cmocka_unit_test(test_circles_end),
         cmocka_unit_test(test_directories_in_themselves),

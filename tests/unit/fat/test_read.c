@@ -31,6 +31,7 @@ static const struct shape {
     {"-F 12 -S 1024 -s 2", 4000, 12, 512},
     {"-F 16 -S 2048 -s 1", 16000, 16, 512},
     {"-F 12 -S 4096 -s 2", 20000, 12, 4096},
+    {"-F 16 -s 8", 20000, 16, 4096},
 };
 
 static void mount(uint8_t *image, size_t size, uint32_t sector_size)

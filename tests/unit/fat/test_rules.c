@@ -714,6 +714,29 @@ static void test_freed_some_time_later(void **state)
     clock_set(0);
 }
 
+/* So many are remembered, and no more. */
+static void test_many_files_are_removed(void **state)
+{
+    const struct fat_fs *fs = root_mount()->fs_data;
+    char path[60];
+
+    (void)state;
+    assert_int_equal(file_mkdir("/d", 0755), 0);
+    for (unsigned i = 0; i < FAT_PENDING_MAX + 100; i++) {
+        snprintf(path, sizeof(path), "/d/F%u", i);
+        put(path, "1");
+    }
+    again();
+    fs = root_mount()->fs_data;
+    for (unsigned i = 0; i < FAT_PENDING_MAX + 100; i++) {
+        snprintf(path, sizeof(path), "/d/F%u", i);
+        assert_int_equal(file_unlink(path), 0);
+        assert_in_range(fs->pending_count, 0, FAT_PENDING_MAX - 1);
+    }
+    assert_int_equal(fs->pending_count, 100);
+    assert_int_equal(fs->pending_clusters, 100);
+}
+
 /* The FAT cannot be written in the middle of a run of clusters. */
 static void test_a_run_that_cannot_be_taken(void **state)
 {
@@ -1060,6 +1083,7 @@ int main(void)
         ATTACHED(test_files_of_4_gib),
         ATTACHED(test_removed_and_open_until_closed),
         ATTACHED(test_freed_some_time_later),
+        ATTACHED(test_many_files_are_removed),
         ATTACHED(test_a_run_that_cannot_be_taken),
         ATTACHED(test_a_removed_directory_lists_nothing),
         ATTACHED(test_a_reader_goes_on),
