@@ -2,6 +2,7 @@
 #include "kernel/file/vfs.h"
 #include "tests/fakes/cmocka_all.h"
 #include "tests/fakes/ext2_image.h"
+#include "tests/fakes/fat_image.h"
 #include "tests/fakes/machine.h"
 #include <fcntl.h>
 #include <stdio.h>
@@ -18,13 +19,15 @@ const struct world worlds[WORLDS] = {
     {.name = "ext2-2k", .options = "-b 2048 -N 128", .kib = 2048},
     {.name = "ext2-4k", .options = "-b 4096 -N 128 -I 128", .kib = 4096},
 };
+const struct world world_fat = {
+    .name = "fat", .options = "-F 12 -s 1", .kib = 300, .is_fat = true};
 const struct world *world = &worlds[0];
 struct ramblk world_disk;
 uint8_t *world_image;
 size_t world_image_size;
 
-static const struct file_system *const file_systems[] = {&ext2_rw_file_system,
-                                                         NULL};
+static const struct file_system *const file_systems[] = {
+    &ext2_rw_file_system, &fat_file_system, NULL};
 static uint8_t *empty; /* the image, when it was made */
 static unsigned unmounts;
 
@@ -36,9 +39,13 @@ static void image_make(void)
 
     if (world->options == NULL)
         return;
-    assert_non_null(mkdtemp(dir));
-    empty = ext2_image(world->options, dir, world->kib, &world_image_size);
-    rmdir(dir);
+    if (world->is_fat) {
+        empty = fat_image(world->options, NULL, world->kib, &world_image_size);
+    } else {
+        assert_non_null(mkdtemp(dir));
+        empty = ext2_image(world->options, dir, world->kib, &world_image_size);
+        rmdir(dir);
+    }
     world_image = malloc(world_image_size);
     memcpy(world_image, empty, world_image_size);
 }
@@ -97,8 +104,11 @@ void world_mount(void)
     memcpy(world_image, empty, world_image_size);
     if (world->prepare != NULL)
         world->prepare(world_image);
-    assert_int_equal(file_mount(&world_disk.block.device, "/", "ext2"), 0);
-    assert_int_equal(file_rmdir("/lost+found"), 0);
+    assert_int_equal(file_mount(&world_disk.block.device, "/",
+                                world->is_fat ? "fat" : "ext2"),
+                     0);
+    if (!world->is_fat)
+        assert_int_equal(file_rmdir("/lost+found"), 0);
 }
 
 static void check(void)
@@ -106,7 +116,7 @@ static void check(void)
     const char *fault = world_fault();
 
     if (fault != NULL)
-        fail_msg("e2fsck: %s", fault);
+        fail_msg("fsck: %s", fault);
 }
 
 void world_unmount(void)
@@ -137,8 +147,8 @@ const char *world_fault(void)
     assert_int_equal(write(file, world_image, world_image_size),
                      world_image_size);
     close(file);
-    snprintf(command, sizeof(command),
-             "PATH=$PATH:/sbin:/usr/sbin; e2fsck -fn %s 2>&1", path);
+    snprintf(command, sizeof(command), "PATH=$PATH:/sbin:/usr/sbin; %s %s 2>&1",
+             world->is_fat ? "fsck.fat -n" : "e2fsck -fn", path);
     pipe = popen(command, "r");
     assert_non_null(pipe);
     len = fread(text, 1, sizeof(text) - 1, pipe);

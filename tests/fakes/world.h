@@ -1,7 +1,7 @@
 /*
  * The file systems that can be written, for tests that hold for each of them:
- * one in memory, and ext2 on a disk in memory, which e2fsck looks at when it
- * has been unmounted.
+ * one in memory, and ext2 and FAT on a disk in memory, which e2fsck or fsck.fat
+ * looks at when it has been unmounted.
  */
 #ifndef TORC_TESTS_FAKES_WORLD_H
 #define TORC_TESTS_FAKES_WORLD_H
@@ -13,14 +13,19 @@ struct CMUnitTest;
 
 struct world {
     const char *name;
-    const char *options; /* of mke2fs; NULL: in memory */
+    const char *options; /* of mke2fs or mkfs.fat; NULL: in memory */
     unsigned kib;        /* of its disk */
+    bool is_fat;
     void (*prepare)(
         uint8_t *image); /* change it before it is mounted; or NULL */
 };
 
 enum { WORLDS = 4 };
 extern const struct world worlds[WORLDS];
+
+/* FAT, which has neither links nor devices, and numbers of inodes that are no
+ * indices: for tests that do without. */
+extern const struct world world_fat;
 
 /* The one that tests run in. */
 extern const struct world *world;
