@@ -1,6 +1,7 @@
 /* Descriptor rings, and who owns what in them: SDM 3.2.6 and 3.4. */
 #include "kernel/lib/bytes.h"
 #include "tests/models/e1000_parts.h"
+#include "tests/models/model_sum.h"
 #include <string.h>
 
 enum { DESCRIPTOR = 16, LEN_UNIT = 128, DONE = 1 };

@@ -4,6 +4,7 @@
 #include "hal/posix/kernel/dma.h"
 #include "kernel/lib/bytes.h"
 #include "tests/models/ide_model_internal.h"
+#include "tests/models/model_sum.h"
 #include <string.h>
 
 enum {
@@ -27,15 +28,9 @@ static uint8_t *reach(uint64_t bus, size_t size, const char *what)
     return data;
 }
 
-/* FNV-1a, 64 bits. */
 static uint64_t sum_of(uint64_t bus, size_t size)
 {
-    const uint8_t *data = reach(bus, size, "memory of the bus master");
-    uint64_t sum = UINT64_C(0xcbf29ce484222325);
-
-    for (size_t i = 0; i < size; i++)
-        sum = (sum ^ data[i]) * UINT64_C(0x100000001b3);
-    return sum;
+    return model_sum(reach(bus, size, "memory of the bus master"), size);
 }
 
 /* ---- What the device holds ----------------------------------------------- */

@@ -26,15 +26,6 @@ static uint16_t command(const struct pci_card *card)
     return le16_get(card->config + COMMAND);
 }
 
-uint64_t model_sum(const uint8_t *data, size_t size)
-{
-    uint64_t sum = UINT64_C(0xcbf29ce484222325);
-
-    for (size_t i = 0; i < size; i++)
-        sum = (sum ^ data[i]) * UINT64_C(0x100000001b3);
-    return sum;
-}
-
 uint8_t *pci_card_reach(const struct pci_card *card, uint64_t bus, size_t size,
                         const char *what)
 {

@@ -93,7 +93,4 @@ void pci_card_table_write(struct pci_card *card, size_t offset, unsigned width,
 uint32_t pci_card_pending_read(struct pci_card *card, size_t offset,
                                unsigned width);
 
-/* FNV-1a of 64 bits: models compare memory that they hold. */
-uint64_t model_sum(const uint8_t *data, size_t size);
-
 #endif

@@ -2,6 +2,7 @@
 #include "hal/posix/kernel/dma.h"
 #include "kernel/lib/bytes.h"
 #include "tests/models/breach.h"
+#include "tests/models/model_sum.h"
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -97,27 +98,6 @@ static uint8_t *device_area(const struct ring *ring)
 static uint16_t avail_idx(const struct ring *ring)
 {
     return le16_get(driver_area(ring) + 2);
-}
-
-/* Each step can be undone, so no change of a byte is without an effect: an odd
- * factor, and what is high goes low, too. */
-static uint64_t sum_add(uint64_t sum, uint64_t word)
-{
-    sum = (sum ^ word) * UINT64_C(0x9e3779b97f4a7c15);
-    return sum ^ sum >> 32;
-}
-
-static uint64_t sum_of(const uint8_t *data, size_t size)
-{
-    uint64_t sum = size, word;
-
-    for (; size >= sizeof(word); data += sizeof(word), size -= sizeof(word)) {
-        memcpy(&word, data, sizeof(word));
-        sum = sum_add(sum, word);
-    }
-    for (; size > 0; data++, size--)
-        sum = sum_add(sum, *data);
-    return sum;
 }
 
 static uint8_t *buffer_of(const struct ring_piece *piece)
@@ -239,15 +219,15 @@ static void flight_compare(const struct ring *ring, uint16_t id)
     if (ring->lied)
         return;
     if (flight->table_len > 0 &&
-        sum_of(ring_reach(flight->table, flight->table_len, "a table"),
-               flight->table_len) != flight->table_sum)
+        model_sum(ring_reach(flight->table, flight->table_len, "a table"),
+                  flight->table_len) != flight->table_sum)
         model_breach("queue %u: the table of request %u changed while the "
                      "device held it",
                      ring->index, id);
     for (unsigned i = 0; i < flight->count; i++) {
         const struct ring_piece *piece = &flight->piece[i];
 
-        if (sum_of(buffer_of(piece), piece->len) != piece->sum)
+        if (model_sum(buffer_of(piece), piece->len) != piece->sum)
             model_breach("queue %u: buffer %u of request %u changed while the "
                          "device held it",
                          ring->index, i, id);
@@ -286,7 +266,7 @@ static void piece_add(struct ring *ring, struct ring_flight *flight,
         model_breach("queue %u: an empty descriptor", ring->index);
     if (flight->count > 0 && !writable && piece[-1].writable)
         model_breach("queue %u: readable after writable: 2.7.4.2", ring->index);
-    piece->sum = sum_of(buffer_of(piece), piece->len);
+    piece->sum = model_sum(buffer_of(piece), piece->len);
     flight->count++;
 }
 
@@ -305,7 +285,7 @@ static uint8_t *table_hold(struct ring *ring, struct ring_flight *flight,
         model_breach("queue %u: an indirect table of %u bytes", ring->index,
                      flight->table_len);
     table = ring_reach(flight->table, flight->table_len, "a table");
-    flight->table_sum = sum_of(table, flight->table_len);
+    flight->table_sum = model_sum(table, flight->table_len);
     return table;
 }
 

@@ -62,6 +62,18 @@ static inline struct ide_model_drive *drive_at(unsigned index)
     return &model.channel[index / 2].drive[index % 2];
 }
 
+/* What a drive holds at first, made once. */
+static inline const uint8_t *pattern(unsigned index)
+{
+    static uint8_t made[COUNT_OF(media)][sizeof(media[0])];
+
+    if (made[index][1] == 0) {
+        for (size_t i = 0; i < sizeof(made[index]); i++)
+            made[index][i] = (uint8_t)(i / 512 * 7 + i % 509 + index * 31);
+    }
+    return made[index];
+}
+
 /* A drive with everything, at place 0 .. 3. */
 static inline struct ide_model_drive *drive_add(unsigned index)
 {
@@ -73,8 +85,7 @@ static inline struct ide_model_drive *drive_add(unsigned index)
     drive->lba48 = true;
     drive->fua = true;
     drive->multiple_max = 16;
-    for (size_t i = 0; i < sizeof(media[index]); i++)
-        media[index][i] = (uint8_t)(i / 512 * 7 + i % 509 + index * 31);
+    memcpy(media[index], pattern(index), sizeof(media[index]));
     return drive;
 }
 
