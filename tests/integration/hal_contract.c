@@ -14,9 +14,6 @@
 
 enum { LINE_SIZE = 256 };
 
-/* How long anything may take on a slow, crowded, emulated machine. */
-#define PATIENCE_NS (10 * S)
-
 const struct hal_boot_info *boot;
 struct cpu cpus[HAL_CPU_MAX];
 

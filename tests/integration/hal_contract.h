@@ -13,6 +13,9 @@
 #define MS UINT64_C(1000000)
 #define S  (1000 * MS)
 
+/* How long anything may take on a slow, crowded, emulated machine. */
+#define PATIENCE_NS (10 * S)
+
 enum { STACK_SIZE = 32 * 1024 };
 
 struct cpu {

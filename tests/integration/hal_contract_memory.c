@@ -7,9 +7,6 @@
 
 enum { SWITCH_ROUNDS = 1000 };
 
-/* How long anything may take on a slow, crowded, emulated machine. */
-#define PATIENCE_NS (10 * S)
-
 /* ---- Contexts ------------------------------------------------------------ */
 
 static struct hal_context main_context, side_context;
