@@ -221,3 +221,111 @@ test_img_bad() {
     expect 1 "No space left" sh -c "'$program' cat '$work/site.img' big.bin >/dev/full"
     expect 0 "usage: torc-img" "$program" --help
 }
+
+# ---- ext2 and FAT that are written ---------------------------------------------------------
+
+# fsck_clean IMAGE: e2fsck finds nothing.
+fsck_clean() {
+    e2fsck -fn "$1" >"$work/$TEST_NAME.fsck" 2>&1 || {
+        cat "$work/$TEST_NAME.fsck"
+        die "e2fsck finds something"
+    }
+}
+
+# Many clients on ext2 of each block size; e2fsck finds nothing, and the kernel's tools
+# read the same.
+test_fuse_ext2() {
+    local size image="$work/fuse_ext2.img"
+    fuse_begin
+    for size in 1024 2048 4096; do
+        rm -f "$image"
+        truncate -s 64M "$image" && mke2fs -q -t ext2 -b $size "$image" || die "mke2fs"
+        fuse_start "$image"
+        timeout 500 python3 tests/integration/file_clients.py "$place" $size 6 400 ||
+            die "clients"
+        cp -a tools "$place/" && rm -r "$place"/client[0-3] || die "cp, rm"
+        dd if=/dev/urandom of="$place/synced" bs=10k count=10 conv=fsync 2>/dev/null
+        cp "$place/synced" "$work/fuse_ext2.synced"
+        umount "$place" || die "umount"
+        fuse_ended
+        fsck_clean "$image"
+        "$build/asan/torc-img" cat "$image" synced | cmp - "$work/fuse_ext2.synced" ||
+            die "what was synced"
+        debugfs -R "dump tools/mkimg/mkimg.sh $work/fuse_ext2.sh" "$image" 2>/dev/null
+        cmp tools/mkimg/mkimg.sh "$work/fuse_ext2.sh" || die "mkimg.sh"
+        fuse_start -o ro "$image"
+        diff -r tools "$place/tools" || die "another mount differs"
+        umount "$place" || die "umount"
+        fuse_ended
+    done
+}
+
+# The process is killed while clients write: e2fsck -p mends the image by itself, what was
+# synced is there, and the next mount works.
+test_fuse_killed() {
+    local image="$work/fuse_killed.img" clients round
+    fuse_begin
+    truncate -s 64M "$image" && mke2fs -q -t ext2 "$image" || die "mke2fs"
+    for round in 1 2 3; do
+        fuse_start "$image"
+        rm -rf "$place"/client* "$place/shared"
+        head -c 50000 /dev/urandom >"$work/fuse_killed.synced"
+        dd if="$work/fuse_killed.synced" of="$place/synced$round" conv=fsync 2>/dev/null ||
+            die "dd"
+        timeout 100 python3 tests/integration/file_clients.py "$place" $round 4 100000 \
+            >/dev/null 2>&1 &
+        clients=$!
+        until [ -e "$place/client3/f1" ]; do sleep 0.02; done
+        kill -KILL "$(pgrep -P "$fuse")"
+        wait "$fuse"
+        fuse=
+        umount -l "$place"
+        wait $clients
+        e2fsck -p "$image" >"$work/$TEST_NAME.fsck" 2>&1
+        [ $? -le 1 ] || {
+            cat "$work/$TEST_NAME.fsck"
+            die "e2fsck -p does not mend it"
+        }
+        "$build/asan/torc-img" cat "$image" synced$round |
+            cmp - "$work/fuse_killed.synced" || die "what was synced"
+    done
+    fsck_clean "$image"
+}
+
+test_fuse_fat() {
+    local image="$work/fuse_fat.img"
+    fuse_begin
+    rm -f "$image"
+    truncate -s 64M "$image" && mkfs.fat -F 32 "$image" >/dev/null || die "mkfs.fat"
+    fuse_start "$image"
+    cp -r tools "$place/" && diff -r tools "$place/tools" || die "cp"
+    mv "$place/tools/mkimg" "$place/A long name" && rm -r "$place/tools" || die "mv, rm"
+    umount "$place" || die "umount"
+    fuse_ended
+    fsck.fat -n "$image" || die "fsck.fat"
+    "$build/asan/torc-img" cat "$image" "a LONG name/mkimg.sh" | cmp - tools/mkimg/mkimg.sh ||
+        die "torc-img"
+}
+
+# Files and directories come into an image and go again.
+test_img_write() {
+    local image="$work/img_write.img" program="$build/asan/torc-img"
+    rm -f "$image"
+    truncate -s 8M "$image" && mke2fs -q -t ext2 "$image" || die "mke2fs"
+    "$program" mkdir "$image" /a /a/b || die "mkdir"
+    "$program" put "$image" "$site/size-100000.bin" /a/b || die "put"
+    echo text | "$program" put "$image" - /a/text || die "put -"
+    chmod 750 "$site/size-1.bin" && "$program" put "$image" "$site/size-1.bin" a/one || die "put"
+    "$program" cat "$image" a/b/size-100000.bin | cmp - "$site/size-100000.bin" || die "cat"
+    [ "$("$program" cat "$image" /a/text)" = text ] || die "text"
+    "$program" ls -l "$image" a | grep -q '^-rwxr-x---.* one$' || die "mode"
+    expect 1 "No space left" "$program" put "$image" "$site/big.bin" /big
+    expect 1 "No such file" "$program" cat "$image" /big
+    expect 1 "Is a directory" "$program" rm "$image" /a
+    expect 1 "File exists" "$program" mkdir "$image" /a
+    "$program" rm "$image" a/text || die "rm"
+    fsck_clean "$image"
+    "$program" rm -r "$image" a || die "rm -r"
+    [ "$("$program" ls "$image")" = lost+found ] || die "something is left"
+    fsck_clean "$image"
+}
