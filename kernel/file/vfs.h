@@ -542,6 +542,13 @@ must_check int vfs_mount_memory(const struct file_system *fs, const char *path,
 
 must_check int vfs_unmount(const char *path);
 
+/*
+ * Write all that a mount, which has an inode held, has in memory, and wait until
+ * the device has it for good. Thread; may wait. Returns 0, -ENOMEM, or the first
+ * error.
+ */
+must_check int vfs_sync_mount(struct mount *mount);
+
 /* As file_stat_fs() and file_remount(), of a mount that has an inode held. */
 must_check int vfs_statfs(struct mount *mount, struct file_fs_stat *stat);
 must_check int vfs_remount(struct mount *mount, bool read_only);

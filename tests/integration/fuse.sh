@@ -292,6 +292,24 @@ test_fuse_killed() {
     fsck_clean "$image"
 }
 
+# The disk of the image is full: fsync tells it, and so does the end.
+test_fuse_lost() {
+    local disk status
+    fuse_begin
+    disk=$(mktemp -d /tmp/torc_disk.XXXXXX)
+    mount -t tmpfs -o size=8m none "$disk" || skip "no tmpfs can be mounted"
+    truncate -s 64M "$disk/image" && mke2fs -q -t ext2 "$disk/image" || die "mke2fs"
+    fuse_start "$disk/image"
+    expect fail "fsync failed" dd if=/dev/zero of="$place/big" bs=1M count=20 conv=fsync
+    umount "$place" || die "umount"
+    wait "$fuse"
+    status=$?
+    fuse=
+    umount "$disk" && rmdir "$disk"
+    [ $status -eq 1 ] || die "torc-fuse ended with status $status"
+    grep -q "what was written last is lost" "$work/$TEST_NAME.fuse" || die "not a word"
+}
+
 test_fuse_fat() {
     local image="$work/fuse_fat.img"
     fuse_begin

@@ -36,6 +36,19 @@ static int mount_memory(void)
     return status;
 }
 
+/* What cannot be written is lost: whoever waits for the end is to know. */
+static int unmount(void)
+{
+    int written = image_sync();
+    int status = file_unmount("/");
+
+    if (written != 0)
+        log_error("what was written last is lost: error %d", -written);
+    if (status != 0)
+        log_error("the file system cannot be unmounted: error %d", -status);
+    return written != 0 ? written : status;
+}
+
 static int app_main(int argc, char **argv)
 {
     int status, unmounted;
@@ -52,9 +65,7 @@ static int app_main(int argc, char **argv)
     }
     if (status == -ENOMEM)
         log_error("too little memory: give more (-o mem=SIZE)");
-    unmounted = file_unmount("/");
-    if (unmounted != 0)
-        log_error("the file system cannot be unmounted: error %d", -unmounted);
+    unmounted = unmount();
     return status == 0 && unmounted == 0 ? 0 : EXIT_FAILED;
 }
 

@@ -33,16 +33,19 @@ static int run(void)
 
 static int app_main(int argc, char **argv)
 {
-    int status, unmounted;
+    int status, written, unmounted;
 
     (void)argc, (void)argv;
     if (image_mount(&image_command.image) != 0)
         return EXIT_FAILED;
     status = run();
+    written = image_sync();
+    if (written != 0)
+        log_error("what was written last is lost: error %d", -written);
     unmounted = file_unmount("/");
     if (unmounted != 0)
         log_error("the file system cannot be unmounted: error %d", -unmounted);
-    return status == 0 && unmounted == 0 ? 0 : EXIT_FAILED;
+    return status == 0 && written == 0 && unmounted == 0 ? 0 : EXIT_FAILED;
 }
 
 static const struct driver *const drivers[] = {&leaf_blk_driver, NULL};

@@ -110,3 +110,15 @@ int image_stat_fs(struct file_fs_stat *stat)
     inode_put(root);
     return status;
 }
+
+int image_sync(void)
+{
+    struct inode *root;
+    int status = vfs_walk("/", true, &root);
+
+    if (status != 0)
+        return status;
+    status = vfs_sync_mount(root->mount);
+    inode_put(root);
+    return status;
+}
