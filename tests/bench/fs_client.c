@@ -180,6 +180,22 @@ static double walk(void)
     return count;
 }
 
+/* ---- An archive ---------------------------------------------------------- */
+
+/* Of which ARCHIVE is the path. Returns the MiB that it is long. */
+static double untar(void)
+{
+    const char *archive = getenv("ARCHIVE");
+    struct stat stat_buf;
+    char command[512];
+
+    check(archive != NULL && stat(archive, &stat_buf) == 0, "ARCHIVE");
+    check(mkdir("untar", 0755) == 0, "mkdir");
+    snprintf(command, sizeof(command), "tar -C untar -xf '%s'", archive);
+    check(system(command) == 0, "tar");
+    return (double)stat_buf.st_size / CHUNK;
+}
+
 /* ---- A large file -------------------------------------------------------- */
 
 static int big_open(int flags)
@@ -265,6 +281,7 @@ static const struct row {
     {"tree", tree_make, NOTHING},
     {"walk", walk, FORGET_NAMES},
     {"walk-again", walk, NOTHING},
+    {"untar", untar, NOTHING},
     {"seq-write", seq_write, NOTHING},
     {"seq-read", seq_read, FORGET_BIG},
     {"random-read", random_read, FORGET_BIG},
@@ -286,7 +303,7 @@ static void row_run(const struct row *row)
     }
     begin = now();
     done = row->run();
-    printf("%s %.0f\n", row->name, done / (now() - begin));
+    printf("%s %.1f\n", row->name, done / (now() - begin));
     fflush(stdout);
 }
 
