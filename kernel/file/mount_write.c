@@ -121,7 +121,7 @@ static void count_file(struct hash_node *node, void *arg)
     files->room += is_dirty(container_of(node, struct inode, node));
 }
 
-/* Between counting and this nobody has run but reclaimers: there are no more. */
+/* Nobody has run since they were counted but reclaimers: there are no more. */
 static void hold_file(struct hash_node *node, void *arg)
 {
     struct inode *inode = container_of(node, struct inode, node);

@@ -543,9 +543,9 @@ must_check int vfs_mount_memory(const struct file_system *fs, const char *path,
 must_check int vfs_unmount(const char *path);
 
 /*
- * Write all that a mount, which has an inode held, has in memory, and wait until
- * the device has it for good. Thread; may wait. Returns 0, -ENOMEM, or the first
- * error.
+ * Write all that a mount, which has an inode held, has in memory, and wait
+ * until the device has it for good. Thread; may wait. Returns 0, -ENOMEM, or
+ * the first error.
  */
 must_check int vfs_sync_mount(struct mount *mount);
 

@@ -21,8 +21,8 @@ must_check int image_mount(const struct image_config *config);
  */
 must_check int image_stat_fs(struct file_fs_stat *stat);
 
-/* Write all that is in memory, and wait until the image has it. The same; returns
- * as vfs_sync_mount(). */
+/* Write all that is in memory, and wait until the image has it. The same;
+ * returns as vfs_sync_mount(). */
 must_check int image_sync(void);
 
 #endif
