@@ -347,3 +347,20 @@ test_img_write() {
     [ "$("$program" ls "$image")" = lost+found ] || die "something is left"
     fsck_clean "$image"
 }
+
+# Every option and command that --help has is in the manual page, too.
+test_tools_manual() {
+    local tool
+    for tool in torc-fuse.8 torc-img.1; do
+        "$build/asan/${tool%.*}" --help | python3 -c '
+import re, sys
+manual = open(sys.argv[1]).read().replace("\\-", "-")
+words = set()
+for line in sys.stdin:
+    left = re.match(r"^ {2,6}(\S.*?)(?: {2,}|$)", line)
+    words |= set(re.findall(r"[a-z_]{2,}", left[1] if left else ""))
+missing = [word for word in sorted(words) if word not in manual]
+assert len(words) > 10 and not missing, missing
+' "docs/man/$tool" || die "$tool"
+    done
+}
