@@ -62,6 +62,9 @@ void node_attr(const struct inode *inode, struct serve_attr *out)
         .rdev = inode->rdev,
         .size_bytes = inode->size_bytes,
         .blocks = inode->blocks,
+        .is_settling = inode->type == FILE_REGULAR &&
+                       inode->pages.open != NULL &&
+                       inode->pages.dirty_count > 0,
         .atime = time_of(inode->atime),
         .mtime = time_of(inode->mtime),
         .ctime = time_of(inode->ctime),

@@ -24,6 +24,14 @@ extern const struct fuse_lowlevel_ops conn_ops;
 /* How long Linux keeps what it was told, seconds: nobody else changes it. */
 #define CONN_KEEP_S 86400.0
 
+/* Except attributes that will change by themselves. */
+#define CONN_SETTLING_S 1.0
+
+static inline double conn_keep_s(const struct serve_attr *attr)
+{
+    return attr->is_settling ? CONN_SETTLING_S : CONN_KEEP_S;
+}
+
 /* ops_name.c, ops_data.c, ops_more.c */
 void ops_lookup(fuse_req_t req, fuse_ino_t parent, const char *name);
 void ops_forget(fuse_req_t req, fuse_ino_t ino, uint64_t count);

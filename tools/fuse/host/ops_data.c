@@ -88,7 +88,7 @@ static void reply_attr(fuse_req_t req, int status,
         return;
     }
     stat_of(attr, &stat);
-    fuse_reply_attr(req, &stat, CONN_KEEP_S);
+    fuse_reply_attr(req, &stat, conn_keep_s(attr));
 }
 
 void ops_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info)

@@ -9,7 +9,7 @@ static void param_of(const struct serve_entry *entry,
 {
     *param = (struct fuse_entry_param){
         .ino = entry->node,
-        .attr_timeout = CONN_KEEP_S,
+        .attr_timeout = conn_keep_s(&entry->attr),
         .entry_timeout = CONN_KEEP_S,
     };
     stat_of(&entry->attr, &param->attr);
@@ -163,22 +163,22 @@ static size_t entry_add(fuse_req_t req, char *buf, size_t size, bool plus,
 
 /* Returns how many bytes of entries there are, or an error. */
 static int64_t entries_read(fuse_req_t req, fuse_ino_t ino, uint64_t cursor,
-                            bool plus, char *buf, size_t size)
+                            bool plus, char *buf, size_t size,
+                            struct serve_dirent *entry)
 {
-    struct serve_dirent entry;
     size_t used = 0;
     int status;
 
-    while ((status = serve_readdir(ino, cursor, plus, &entry)) == 1) {
-        size_t need = entry_add(req, buf + used, size - used, plus, &entry);
+    while ((status = serve_readdir(ino, cursor, plus, entry)) == 1) {
+        size_t need = entry_add(req, buf + used, size - used, plus, entry);
 
         if (need > size - used) {
-            if (entry.entry.node != 0)
-                serve_forget(entry.entry.node, 1);
+            if (entry->entry.node != 0)
+                serve_forget(entry->entry.node, 1);
             break;
         }
         used += need;
-        cursor = entry.next;
+        cursor = entry->next;
     }
     return status < 0 && used == 0 ? status : (int64_t)used;
 }
@@ -186,16 +186,18 @@ static int64_t entries_read(fuse_req_t req, fuse_ino_t ino, uint64_t cursor,
 static void entries_reply(fuse_req_t req, fuse_ino_t ino, size_t size,
                           off_t offset, bool plus)
 {
+    struct serve_dirent *entry = malloc(sizeof(*entry));
     char *buf = malloc(size);
     int64_t used = -ENOMEM;
 
-    if (buf != NULL)
-        used = entries_read(req, ino, (uint64_t)offset, plus, buf, size);
+    if (buf != NULL && entry != NULL)
+        used = entries_read(req, ino, (uint64_t)offset, plus, buf, size, entry);
     if (used < 0)
         reply_status(req, (int)used);
     else
         fuse_reply_buf(req, buf, (size_t)used);
     free(buf);
+    free(entry);
 }
 
 void ops_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,

@@ -38,7 +38,8 @@ struct serve_attr {
     uint32_t gid;
     uint64_t rdev;
     uint64_t size_bytes;
-    uint64_t blocks; /* of 512 bytes */
+    uint64_t blocks;  /* of 512 bytes */
+    bool is_settling; /* some are still to be chosen: of what was written */
     struct serve_time atime;
     struct serve_time mtime;
     struct serve_time ctime;
