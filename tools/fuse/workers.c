@@ -7,8 +7,10 @@
 #include "tools/fuse/workers.h"
 #include "hal/hal.h"
 #include "hal/posix/kernel/cpu.h"
+#include "hal/posix/kernel/memory.h"
 #include "kernel/cpu/irq_work.h"
 #include "kernel/thread/wait.h"
+#include "tools/fuse/host/ahead.h"
 #include "tools/fuse/host/conn.h"
 #include "tools/fuse/host/serve.h"
 #include <torc/log.h>
@@ -167,6 +169,7 @@ static int worker_run(void *arg)
             return 0;
         lead_give();
         conn_process(worker->request);
+        ahead_used(mem_total_bytes() - mem_free_bytes());
         if (--turn == 0) {
             turn = TURN;
             thread_yield();
@@ -246,6 +249,8 @@ int workers_run(void)
         conn_close();
         return status;
     }
+    if (conn_may_look_on())
+        ahead_open((void *)machine_memory.base, machine_memory.size);
     conn_ready();
     workers_join(count);
     conn_close();
