@@ -27,6 +27,7 @@ static size_t image_size;
 /* ---- The course ---------------------------------------------------------- */
 
 static unsigned failures;
+static bool is_cold; /* nothing of the disk is kept in memory */
 static struct mem_stats before;
 
 /* An operation may fail as its n-th allocation or request did. */
@@ -38,6 +39,13 @@ static void may_fail(int64_t status)
         status != -ENOTDIR && status != -EROFS)
         fail_msg("status %d", (int)status);
     failures++;
+}
+
+/* Between two operations. */
+static void next(void)
+{
+    for (unsigned i = 0; is_cold && i < 6; i++)
+        mem_trim();
 }
 
 static void put(const char *path, uint64_t offset, size_t size)
@@ -100,31 +108,59 @@ static void course(void)
     struct file_fs_stat stat;
     char path[40];
 
+    next();
     may_fail(file_stat_fs("/", &stat));
+    next();
     list("/t");
+    next();
     read_all("/t/file");
+    next();
     read_all("/t/a/deep");
+    next();
     may_fail(file_mkdir("/dir", 0755));
+    next();
     put("/dir/a file with a long name", 0, 5000);
+    next();
     put("/dir/B.TXT", 3000, 3000);
     for (unsigned i = 0; i < 8; i++) { /* the directory grows */
         memcpy(path, "/dir/another long name 0", 25);
         path[23] = (char)('0' + i);
+        next();
         put(path, 0, 10);
     }
+    next();
     may_fail(file_rename("/dir/B.TXT", "/dir/a file with a long name", 0));
+    next();
     may_fail(file_rename("/t/file", "/dir/moved", 0));
+    next();
     may_fail(file_mkdir("/dir/sub", 0755));
+    next();
     may_fail(file_rename("/dir/sub", "/t/sub", 0));
+    next();
     may_fail(file_rename("/t/a", "/t/sub", FILE_RENAME_EXCHANGE));
+    next();
     cut("/dir/moved", 600);
+    next();
     cut("/dir/moved", 9000);
+    next();
+    may_fail(file_rename("/t/sub", "/dir/above", 0));
+    next();
+    may_fail(file_mkdir("/t/a/one more", 0755));
+    next();
+    may_fail(file_rmdir("/t/a/one more"));
+    next();
     may_fail(file_chmod("/dir/moved", true, 0444));
+    next();
     may_fail(file_unlink("/dir/another long name 3"));
+    next();
     may_fail(file_rmdir("/t/empty"));
+    next();
     list("/dir");
+    next();
     may_fail(file_remount("/", true));
+    next();
     may_fail(file_remount("/", false));
+    next();
     read_all("/dir/moved");
 }
 
@@ -147,11 +183,12 @@ static void detach(void)
     machine_detach();
 }
 
-/* fsck.fat may find lost clusters and what goes with them, and mends it. */
+/* fsck.fat may find lost clusters and what goes with them, and mends it: in up
+ * to three runs if a directory has two names. */
 static void judge(bool may_lose)
 {
-    if (may_lose)
-        (void)fat_fsck(image, image_size, true);
+    for (unsigned runs = 0; may_lose && runs < 3; runs++)
+        may_lose = fat_fsck(image, image_size, true) != 0;
     assert_int_equal(fat_fsck(image, image_size, false), 0);
 }
 
@@ -188,9 +225,8 @@ static void test_every_allocation_fails(void **state)
     fail();
 }
 
-static void test_every_request_fails(void **state)
+static void every_request_fails(void)
 {
-    (void)state;
     for (unsigned n = 1; n < NTH_MAX; n++) {
         unsigned failed;
         int status;
@@ -210,7 +246,7 @@ static void test_every_request_fails(void **state)
             assert_int_equal(status, -EIO);
         }
         detach();
-        if (status == 0)
+        if (status == 0 && (!is_cold || n % 4 == 0 || failed == 0))
             judge(failed > 0);
         if (failed == 0) {
             assert_int_equal(failures, 0);
@@ -219,6 +255,20 @@ static void test_every_request_fails(void **state)
         }
     }
     fail();
+}
+
+static void test_every_request_fails(void **state)
+{
+    (void)state;
+    every_request_fails();
+}
+
+static void test_every_request_fails_and_nothing_is_kept(void **state)
+{
+    (void)state;
+    is_cold = true;
+    every_request_fails();
+    is_cold = false;
 }
 
 /* From the n-th request on the disk is gone: as when the machine goes. What is
@@ -362,7 +412,7 @@ static int setup(void **state)
              tree);
     if (system(command) != 0)
         return -1;
-    good = fat_image("-F 16 -s 1", tree, 4000, &image_size);
+    good = fat_image("-F 16 -s 1", tree, 8000, &image_size);
     image = malloc(image_size);
     snprintf(command, sizeof(command), "rm -rf %s", tree);
     return system(command);
@@ -381,6 +431,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_allocation_fails),
         cmocka_unit_test(test_every_request_fails),
+        cmocka_unit_test(test_every_request_fails_and_nothing_is_kept),
         cmocka_unit_test(test_disk_goes_away),
         cmocka_unit_test(test_synced_data_survive),
         cmocka_unit_test(test_a_renamed_file_is_never_lost),
