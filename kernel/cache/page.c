@@ -217,6 +217,46 @@ struct page *page_find(struct mapping *mapping, uint64_t index)
     return page;
 }
 
+/* The page, if page_read() would only find it. What the reader will be asked
+ * for is noted. */
+static inline struct page *find_next(struct mapping *mapping, uint64_t index,
+                                     struct readahead *readahead)
+{
+    struct page *page = radix_find(&mapping->tree, index);
+
+    if (unlikely(page == NULL || page->valid != ALL))
+        return NULL;
+    if (readahead->window > 0 && index == readahead->mark)
+        return NULL;
+    if (unlikely(readahead->next - index > 1)) /* neither the next nor again */
+        *readahead = (struct readahead){.next = 0};
+    readahead->next = index + 1;
+    return page;
+}
+
+struct page *page_read_now(struct mapping *mapping, uint64_t index,
+                           struct readahead *readahead)
+{
+    struct page *page = find_next(mapping, index, readahead);
+
+    if (likely(page != NULL))
+        page_hold(page);
+    return page;
+}
+
+struct buf *page_lend_now(struct mapping *mapping, uint64_t index,
+                          struct readahead *readahead)
+{
+    struct page *page = find_next(mapping, index, readahead);
+
+    if (unlikely(page == NULL))
+        return NULL;
+    buf_get(page->buf);
+    page->used = true;
+    guard(page);
+    return page->buf;
+}
+
 int page_take(struct mapping *mapping, uint64_t index, struct page **out)
 {
     struct page *page = radix_find(&mapping->tree, index);

@@ -108,6 +108,17 @@ must_check int page_get(struct mapping *mapping, uint64_t index, uint32_t ahead,
 must_check int page_read(struct mapping *mapping, uint64_t index,
                          struct readahead *readahead, struct page **out);
 
+/*
+ * The same without a wait. NULL: page_read() is needed, for the page is not in
+ * memory, or more is to be read ahead.
+ */
+struct page *page_read_now(struct mapping *mapping, uint64_t index,
+                           struct readahead *readahead);
+
+/* The same, but in place of a pin a reference to the page's buffer. */
+struct buf *page_lend_now(struct mapping *mapping, uint64_t index,
+                          struct readahead *readahead);
+
 /* ---- Changing, all by a thread of the owner ------------------------------ */
 
 /*

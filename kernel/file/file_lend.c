@@ -61,8 +61,9 @@ static int64_t lend_away(struct file *file, uint64_t offset, uint64_t size,
     return status != 0 ? status : got;
 }
 
-int64_t file_lend(struct file *file, uint64_t offset, uint64_t size,
-                  struct slice *slices, unsigned *count)
+static noinline int64_t lend_slowly(struct file *file, uint64_t offset,
+                                    uint64_t size, struct slice *slices,
+                                    unsigned *count)
 {
     if (!file_is_mine(file))
         return lend_away(file, offset, size, slices, count);
@@ -71,4 +72,22 @@ int64_t file_lend(struct file *file, uint64_t offset, uint64_t size,
         return -EBADF;
     }
     return vfs_lend(file->inode, offset, size, &file->readahead, slices, count);
+}
+
+int64_t file_lend(struct file *file, uint64_t offset, uint64_t size,
+                  struct slice *slices, unsigned *count)
+{
+    if (likely(file_is_mine(file) && (file->flags & FILE_READ) != 0 &&
+               *count > 0 && is_quick(file->inode, offset, size))) {
+        struct buf *buf = page_lend_now(
+            &file->inode->pages, offset >> PAGE_BYTES_SHIFT, &file->readahead);
+
+        if (likely(buf != NULL)) {
+            *slices = (struct slice){buf, (uint32_t)(offset % PAGE_BYTES),
+                                     (uint32_t)size};
+            *count = 1;
+            return (int64_t)size;
+        }
+    }
+    return lend_slowly(file, offset, size, slices, count);
 }

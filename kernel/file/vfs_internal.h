@@ -246,6 +246,19 @@ must_check int vfs_check_writable(const struct inode *inode);
 must_check int grow(struct inode *inode, uint64_t size_bytes);
 
 /*
+ * Whether `size` bytes at `offset` of an inode may be had without a wait: all
+ * of them are in one page of a regular file and before its end, and nobody who
+ * changes the file waits. Then what is done without a wait needs no lock.
+ */
+static inline bool is_quick(const struct inode *inode, uint64_t offset,
+                            uint64_t size)
+{
+    return inode->type == FILE_REGULAR && inode->lock.writer == NULL &&
+           offset < inode->size_bytes && size <= inode->size_bytes - offset &&
+           size - 1 < PAGE_BYTES - offset % PAGE_BYTES; /* false of 0 */
+}
+
+/*
  * After an error: a file that is locked is as long as it was, `old` bytes, and
  * what it was given behind that is given back, also what the flusher has
  * written meanwhile. What fails of it is left behind the end.

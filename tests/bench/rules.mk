@@ -71,6 +71,13 @@ $(BUILD)/metal/io_guest.elf: $(BUILD)/metal/guest/io_guest.o \
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LINK-image) $(filter %.o,$^) $(filter %.a,$^) -o $@
 
+# An application, of <torc/...> only.
+$(BUILD)/metal/fs_guest.elf: $(BUILD)/metal/guest/fs_guest.o \
+		$(BUILD)/metal/apps/bench/marks.o $(BUILD)/metal/libtorc.a \
+		$(OBJS-metal:%=$(BUILD)/metal/%) hal/baremetal/boot/link.ld
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LINK-image) $(filter %.o,$^) $(filter %.a,$^) -o $@
+
 bench-core: ## Torc's core beside its peers: times, guest instructions; STRICT=1
 	$(Q)tools/need.sh --install build run bench
 	$(Q)$(MAKE) -s --no-print-directory $(BENCH_PROGRAMS) $(BUILD)/metal/bench.elf
