@@ -28,13 +28,15 @@ static int read_page(struct mapping *pages, uint64_t at, char *to, size_t size,
 static int64_t read_part(struct mapping *pages, char *to, size_t size,
                          uint64_t offset, struct readahead *readahead)
 {
-    size_t done = 0;
+    size_t done = 0, prefetched = 0;
 
     while (done < size) {
         uint64_t at = offset + done;
         size_t piece = PAGE_BYTES - at % PAGE_BYTES;
         int status;
 
+        if (done == prefetched)
+            prefetched += prefetch(pages, at, size - done);
         if (piece > size - done)
             piece = size - done;
         status = read_page(pages, at, to + done, piece, readahead);

@@ -37,13 +37,15 @@ static int write_page(struct mapping *pages, uint64_t at, const char *from,
 static int64_t write_part(struct mapping *pages, const char *from, size_t size,
                           uint64_t offset)
 {
-    size_t done = 0;
+    size_t done = 0, prefetched = 0;
 
     while (done < size) {
         uint64_t at = offset + done;
         size_t piece = PAGE_BYTES - at % PAGE_BYTES;
         int status;
 
+        if (done == prefetched)
+            prefetched += prefetch(pages, at, size - done);
         if (piece > size - done)
             piece = size - done;
         status = mapping_throttle(pages);

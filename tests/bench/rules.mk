@@ -54,6 +54,16 @@ $(BENCH)/io_host: $(BUILD)/host/tests/bench/io_host.o $(BUILD)/host/tests/bench/
 	$(call say,LD,$@)
 	$(Q)$(CC) -pthread -no-pie $^ $(HOST_LIBS) -o $@
 
+$(BENCH)/fs_host: $(BUILD)/host/tests/bench/fs_host.o $(BUILD)/host/libtorc.a
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) -pthread -no-pie $^ $(HOST_LIBS) -o $@
+
+$(BENCH)/fs_peer: $(BUILD)/host/tests/bench/fs_peer.o
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $^ -o $@
+
 $(BENCH)/insn_marks.so: tests/bench/insn_marks.c
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
