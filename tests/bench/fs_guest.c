@@ -1,7 +1,8 @@
 /*
- * What calls about files cost in guest instructions: an image for a machine with
- * two CPUs and a disk, vda, with an ext2 file system that tools/bench_fs_guest.sh
- * makes: /f, /www/index.html, /m. On /m it mounts a file system in memory.
+ * What calls about files cost in guest instructions: an image for a machine
+ * with two CPUs and a disk, vda, with an ext2 file system: /f, /www/index.html,
+ * /m (tools/bench_fs_guest.sh makes it). On /m it mounts a file system in
+ * memory.
  *
  * Prints "bench NAME COUNT" for each pair of marks, in their order.
  */

@@ -1,6 +1,6 @@
 /*
- * Calls about files in the hosted machine, a file system in memory or on a disk.
- * tools/bench_fs_host.sh starts it, and makes the table.
+ * Calls about files in the hosted machine, a file system in memory or on a
+ * disk. tools/bench_fs_host.sh starts it, and makes the table.
  *
  *   fs_host [--disk FILE] -- memory|TYPE
  *

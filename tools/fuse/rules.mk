@@ -43,11 +43,16 @@ $(BUILD)/bench/fs_client: tests/bench/fs_client.c
 	$(call say,CC,$<)
 	$(Q)$(CC) -O2 -g -D_GNU_SOURCE -MMD -MP $(WARN) $< -o $@
 
-bench-fs: ## torc-fuse beside fuse2fs and a file system that does nothing: FS=ext2|memory STRICT=1
+bench-fs: ## files: by FUSE beside fuse2fs, in process beside Linux, guest instructions: FS=ext2|memory STRICT=1
 	$(Q)tools/need.sh --install build run bench
 	$(Q)$(MAKE) -s --no-print-directory $(BUILD)/host/torc-fuse $(BUILD)/bench/fs_floor \
-		$(BUILD)/bench/fs_client
+		$(BUILD)/bench/fs_client $(BUILD)/bench/fs_host $(BUILD)/bench/fs_peer \
+		$(BUILD)/metal/fs_guest.elf
 	$(Q)BUILD=$(BUILD) STRICT=$(STRICT) tools/bench_fs.sh
+	$(Q)echo; echo "In process, calls a second: ROW TORC PEER WHO RATIO BAR"
+	$(Q)BUILD=$(BUILD) STRICT=$(STRICT) tools/bench_fs_host.sh | column -t
+	$(Q)echo; echo "Guest instructions: ROW COUNT BAR"
+	$(Q)BUILD=$(BUILD) STRICT=$(STRICT) tools/bench_fs_guest.sh | column -t
 
 .PHONY: bench-fs
 
