@@ -10,12 +10,13 @@ struct etag {
     struct span opaque; /* with its quotes */
 };
 
-void http_etag_format(int64_t modified_s, uint64_t size_bytes,
+void http_etag_format(int64_t modified_s, uint64_t version, uint64_t size_bytes,
                       char text[HTTP_ETAG_SIZE])
 {
-    size_t len = fmt_print(text, HTTP_ETAG_SIZE, "\"%llx-%llx\"",
-                           (unsigned long long)modified_s,
-                           (unsigned long long)size_bytes);
+    const char *format = version == 0 ? "\"%llx-%llx\"" : "\"%llx-%llx-%llx\"";
+    size_t len =
+        fmt_print(text, HTTP_ETAG_SIZE, format, (unsigned long long)modified_s,
+                  (unsigned long long)size_bytes, (unsigned long long)version);
 
     assert(len < HTTP_ETAG_SIZE);
 }
@@ -112,7 +113,8 @@ static int evaluate_preconditions(const struct http_request *request,
     if (request->count[HTTP_IF_NONE_MATCH] > 0) {
         if (field_matches(request, HTTP_IF_NONE_MATCH, file->etag, false))
             return 304;
-    } else if (field_date(request, HTTP_IF_MODIFIED_SINCE, file->now_s,
+    } else if (request->method <= HTTP_HEAD &&
+               field_date(request, HTTP_IF_MODIFIED_SINCE, file->now_s,
                           &date)) {
         if (file->modified_s <= date)
             return 304;
@@ -120,10 +122,19 @@ static int evaluate_preconditions(const struct http_request *request,
     return 200;
 }
 
+int http_evaluate_write(const struct http_request *request,
+                        const struct http_validators *file)
+{
+    if (file != NULL)
+        return evaluate_preconditions(request, file) == 200 ? 0 : 412;
+    /* Nothing matches; a date is compared with none. */
+    return request->count[HTTP_IF_MATCH] > 0 ? 412 : 0;
+}
+
 /*
  * Step 5: whether If-Range, if it is there, allows the range. A date must be
- * exactly that of the file, which is a strong validator here: the file system
- * is read-only, so no file changes twice in a second (RFC 9110, 8.8.2.2).
+ * exactly that of the file, which is a strong validator of a site that is
+ * read-only: no file changes twice in a second (RFC 9110, 8.8.2.2).
  */
 static bool range_is_allowed(const struct http_request *request,
                              const struct http_validators *file)
@@ -138,7 +149,7 @@ static bool range_is_allowed(const struct http_request *request,
         return false;
     if (take_etag(&value, &etag))
         return value.len == 0 && etag_matches(&etag, file->etag, true);
-    return http_date_parse(value, file->now_s, &date) &&
+    return !file->is_date_weak && http_date_parse(value, file->now_s, &date) &&
            date == file->modified_s;
 }
 

@@ -8,7 +8,8 @@
 #include "apps/http/request.h"
 
 enum {
-    HTTP_ETAG_SIZE = 40, /* two 64-bit numbers in hexadecimal, '"', '-', NUL */
+    HTTP_ETAG_SIZE =
+        56, /* three 64-bit numbers in hexadecimal, '"', '-', NUL */
 };
 
 /* What conditions are compared with. */
@@ -17,6 +18,7 @@ struct http_validators {
     int64_t modified_s; /* seconds UTC since 1970 */
     int64_t now_s;      /* as http_date_parse() takes it */
     uint64_t size_bytes;
+    bool is_date_weak; /* the file may change twice in a second */
 };
 
 /* What to send. */
@@ -30,8 +32,15 @@ struct http_answer {
 struct http_answer http_evaluate(const struct http_request *request,
                                  const struct http_validators *validators);
 
-/* Write the strong entity tag of a file: it changes with either number. */
-void http_etag_format(int64_t modified_s, uint64_t size_bytes,
+/*
+ * Evaluate the conditions of a request that changes a file: RFC 9110, 13.2.2.
+ * `file` is NULL when there is none. Returns 0: go on, or 412.
+ */
+int http_evaluate_write(const struct http_request *request,
+                        const struct http_validators *file);
+
+/* Write the strong entity tag of a file: it changes with each number. */
+void http_etag_format(int64_t modified_s, uint64_t version, uint64_t size_bytes,
                       char text[HTTP_ETAG_SIZE]);
 
 #endif

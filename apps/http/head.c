@@ -45,13 +45,16 @@ static const char *status_text(int status)
     } texts[] = {
         {200, "200 OK"},
         {204, "204 No Content"},
+        {201, "201 Created"},
         {206, "206 Partial Content"},
         {301, "301 Moved Permanently"},
         {304, "304 Not Modified"},
         {400, "400 Bad Request"},
+        {403, "403 Forbidden"},
         {404, "404 Not Found"},
         {405, "405 Method Not Allowed"},
         {408, "408 Request Timeout"},
+        {409, "409 Conflict"},
         {412, "412 Precondition Failed"},
         {413, "413 Content Too Large"},
         {414, "414 URI Too Long"},
@@ -63,6 +66,7 @@ static const char *status_text(int status)
         {501, "501 Not Implemented"},
         {503, "503 Service Unavailable"},
         {505, "505 HTTP Version Not Supported"},
+        {507, "507 Insufficient Storage"},
     };
     size_t i = 0;
 
@@ -94,15 +98,16 @@ void http_head_begin(struct http_text *text, int status, const char *date,
 /* ---- Files --------------------------------------------------------------- */
 
 void http_file_describe(struct http_file *out, int64_t modified_s,
-                        uint64_t size_bytes, const char *type)
+                        uint64_t version, uint64_t size_bytes, const char *type)
 {
     struct http_text text = {out->text, sizeof(out->text), 0};
     char modified[HTTP_DATE_SIZE];
 
     out->size_bytes = size_bytes;
     out->modified_s = modified_s;
+    out->version = version;
     out->type = type;
-    http_etag_format(modified_s, size_bytes, out->etag);
+    http_etag_format(modified_s, version, size_bytes, out->etag);
     http_date_format(modified_s, modified);
     http_text_put(&text, "ETag: ");
     http_text_put(&text, out->etag);
@@ -195,12 +200,11 @@ static bool is_plain(char c)
     return char_is_alpha(c) || char_is_digit(c) || char_is_in(c, "/-._~");
 }
 
-void http_location_put(struct http_text *text, const struct http_target *target)
+void http_path_put(struct http_text *text, const char *path)
 {
     static const char digits[] = "0123456789ABCDEF";
 
-    http_text_put(text, "Location: ");
-    for (const char *p = target->path; *p != '\0'; p++) {
+    for (const char *p = path; *p != '\0'; p++) {
         unsigned char c = (unsigned char)*p;
         const char encoded[] = {'%', digits[c >> 4], digits[c & 15]};
 
@@ -209,6 +213,12 @@ void http_location_put(struct http_text *text, const struct http_target *target)
         else
             http_text_put_span(text, (struct span){encoded, sizeof(encoded)});
     }
+}
+
+void http_location_put(struct http_text *text, const struct http_target *target)
+{
+    http_text_put(text, "Location: ");
+    http_path_put(text, target->path);
     http_text_put(text, "/");
     http_text_put_span(text, target->query);
     http_text_put(text, "\r\n");

@@ -50,6 +50,7 @@ void http_head_begin(struct http_text *text, int status, const char *date,
 struct http_file {
     uint64_t size_bytes;
     int64_t modified_s;
+    uint64_t version; /* tells states of one second apart; 0: there are none */
     const char *type; /* of http_media_type() */
     char etag[HTTP_ETAG_SIZE];
     uint16_t validators_len; /* of text: what a 304 says, too */
@@ -60,7 +61,8 @@ struct http_file {
 
 /* Fill all of *out. */
 void http_file_describe(struct http_file *out, int64_t modified_s,
-                        uint64_t size_bytes, const char *type);
+                        uint64_t version, uint64_t size_bytes,
+                        const char *type);
 
 /* The invariants of a described file. */
 void http_file_check(const struct http_file *file);
@@ -76,6 +78,9 @@ void http_head_file(struct http_text *text, const struct http_file *file,
  */
 void http_head_page(struct http_text *text, int status, const char *extra,
                     bool is_head);
+
+/* A path, encoded again. */
+void http_path_put(struct http_text *text, const char *path);
 
 /*
  * A Location field with its line end: the path encoded again, a '/' behind it,

@@ -37,8 +37,7 @@ static enum line_end take_line(struct span *rest, struct span *line)
 
 static enum http_method method_of(struct span name)
 {
-    static const char *const not_allowed[] = {"POST", "PUT", "DELETE", "PATCH",
-                                              "TRACE"};
+    static const char *const not_allowed[] = {"POST", "PATCH", "TRACE"};
 
     if (span_is(name, "GET"))
         return HTTP_GET;
@@ -48,6 +47,10 @@ static enum http_method method_of(struct span name)
         return HTTP_OPTIONS;
     if (span_is(name, "CONNECT"))
         return HTTP_CONNECT;
+    if (span_is(name, "PUT"))
+        return HTTP_PUT;
+    if (span_is(name, "DELETE"))
+        return HTTP_DELETE;
     for (size_t i = 0; i < COUNT_OF(not_allowed); i++) {
         if (span_is(name, not_allowed[i]))
             return HTTP_NOT_ALLOWED;
@@ -120,6 +123,7 @@ static const struct {
     [HTTP_CONNECTION]          = {10, "connection"},
     [HTTP_CONTENT_LENGTH]      = {14, "content-length"},
     [HTTP_TRANSFER_ENCODING]   = {17, "transfer-encoding"},
+    [HTTP_CONTENT_RANGE]       = {13, "content-range"},
     [HTTP_EXPECT]              = { 6, "expect"},
     [HTTP_RANGE]               = { 5, "range"},
     [HTTP_IF_RANGE]            = { 8, "if-range"},
@@ -238,9 +242,11 @@ static int judge_framing(struct http_request *request)
 
     if (request->count[HTTP_TRANSFER_ENCODING] > 0) {
         request->has_content = true;
+        request->is_chunked = true;
         return judge_transfer_encoding(request);
     }
     span_number(request->value[HTTP_CONTENT_LENGTH], &length); /* or none */
+    request->content_bytes = length;
     request->has_content = length > 0;
     return 0;
 }
@@ -260,7 +266,7 @@ static int judge_request(const struct http_request *request)
     if (request->target.form == HTTP_ASTERISK &&
         request->method != HTTP_OPTIONS)
         return 400;
-    if (request->method == HTTP_NOT_ALLOWED || request->method == HTTP_CONNECT)
+    if (request->method >= HTTP_CONNECT)
         return 405;
     if (expects_too_much(request))
         return 417;

@@ -1,4 +1,5 @@
 #include "apps/site/connection.h"
+#include <torc/app.h>
 #include <torc/assert.h>
 #include <torc/errno.h>
 #include <torc/log.h>
@@ -17,9 +18,10 @@ static_assert(HTTP_HEAD_MAX % REQUEST_FIRST == 0, "the buffer doubles");
 
 /* ---- The site ------------------------------------------------------------ */
 
-int site_init(struct site *site, const char *dir)
+int site_init(struct site *site, const char *dir,
+              const struct site_writes *writes)
 {
-    int status = responder_init(&site->responder, dir);
+    int status = responder_init(&site->responder, dir, writes);
 
     if (status != 0)
         return status;
@@ -80,10 +82,12 @@ void connection_check(const struct connection *conn)
     assert((conn->head == NULL) == (conn->head_sent == conn->head_len));
     assert((conn->body.file == NULL) == (conn->body.count == 0));
     if (!conn->is_answering) {
-        assert(conn->head == NULL);
+        assert(conn->head == NULL || conn->upload != NULL);
         assert(conn->body.file == NULL);
     }
+    assert(conn->upload == NULL || !conn->is_answering);
     if (!list_empty(&conn->idle_link)) {
+        assert(conn->upload == NULL);
         assert(conn->request_len == 0);
         assert(!conn->is_answering);
     }
@@ -128,17 +132,16 @@ static int64_t body_read(struct connection *conn, char *to, size_t size)
     got = file_read_at(body->file, to, size, body->offset);
     if (got <= 0) {
         got = got < 0 ? got : -EIO;
-        log_error("webserver: a file cannot be read at %llu: error %lld",
-                  (unsigned long long)body->offset, (long long)got);
+        log_error("%s: a file cannot be read at %llu: error %lld",
+                  torc_app.name, (unsigned long long)body->offset,
+                  (long long)got);
     }
     return got;
 }
 
-/* Send what is left of the answer. */
-static int send_rest(struct connection *conn)
+/* Send what was kept of a head. */
+static int send_head(struct connection *conn)
 {
-    char *chunk = conn->site->chunk;
-
     while (conn->head != NULL) {
         int64_t sent = socket_send(conn->socket, conn->head + conn->head_sent,
                                    conn->head_len - conn->head_sent);
@@ -150,6 +153,17 @@ static int send_rest(struct connection *conn)
         if (conn->head_sent == conn->head_len)
             head_free(conn);
     }
+    return GO_ON;
+}
+
+/* Send what is left of the answer. */
+static int send_rest(struct connection *conn)
+{
+    char *chunk = conn->site->chunk;
+    int status = send_head(conn);
+
+    if (status != GO_ON)
+        return status;
     while (conn->body.count > 0) {
         size_t room = socket_send_room(conn->socket);
         int64_t got;
@@ -170,7 +184,7 @@ static int send_rest(struct connection *conn)
     return GO_ON;
 }
 
-/* Keep what the socket did not take of a head: 0, -ENOMEM. */
+/* Keep what the socket did not take of a head: GO_ON, -ENOMEM. */
 static int head_keep(struct connection *conn, const char *text, size_t len)
 {
     assert(conn->head == NULL);
@@ -179,13 +193,13 @@ static int head_keep(struct connection *conn, const char *text, size_t len)
         return -ENOMEM;
     memcpy(conn->head, text, len);
     conn->head_len = len;
-    return 0;
+    return GO_ON;
 }
 
 /*
  * Begin to send the answer whose head is in site->chunk and whose body is set:
  * the head together with the first bytes, so that a small file takes one
- * segment. Returns 0 or an error.
+ * segment. Returns GO_ON or an error.
  */
 static int send_first(struct connection *conn, struct http_text *text)
 {
@@ -196,6 +210,12 @@ static int send_first(struct connection *conn, struct http_text *text)
     assert(list_empty(&conn->idle_link));
     conn->is_answering = true;
     set_deadline(conn, CONNECTION_SEND_NS);
+    if (conn->body.page != NULL) { /* all of the answer */
+        conn->head = conn->body.page;
+        conn->head_len = conn->body.page_len;
+        conn->body.page = NULL;
+        return GO_ON;
+    }
     if (room > SITE_CHUNK_SIZE)
         room = SITE_CHUNK_SIZE;
     if (conn->body.count > 0 && room > head_len)
@@ -214,7 +234,7 @@ static int send_first(struct connection *conn, struct http_text *text)
     if ((size_t)sent < head_len)
         return head_keep(conn, text->at + sent, head_len - (size_t)sent);
     body_sent(conn, (uint64_t)sent - head_len);
-    return 0;
+    return GO_ON;
 }
 
 /* The text of an answer is made in the shared chunk. */
@@ -223,7 +243,7 @@ static struct http_text answer_text(const struct connection *conn)
     return (struct http_text){conn->site->chunk, SITE_CHUNK_SIZE, 0};
 }
 
-/* Answer with an error and close: 0, or an error of the socket. */
+/* Answer with an error and close: GO_ON, or an error of the socket. */
 static int refuse(struct connection *conn, int status, bool is_head)
 {
     struct http_text text = answer_text(conn);
@@ -268,7 +288,7 @@ static int receive(struct connection *conn)
         finish(conn);
         return WAIT;
     }
-    if (conn->request_len == 0) {
+    if (conn->request_len == 0 && conn->upload == NULL) {
         conn->request_len = (size_t)got;
         become_reading(conn);
     } else {
@@ -277,30 +297,179 @@ static int receive(struct connection *conn)
     return GO_ON;
 }
 
+/* The first bytes of what was received have been used. */
+static void drop_received(struct connection *conn, size_t count)
+{
+    assert(count <= conn->request_len);
+    conn->request_len -= count;
+    memmove(conn->request, conn->request + count, conn->request_len);
+}
+
+/* ---- Content ------------------------------------------------------------- */
+
+/* And the rest of an interim answer. */
+static void content_abandon(struct connection *conn)
+{
+    if (conn->upload == NULL)
+        return;
+    conn->site->responder.writes->abandon(conn->upload);
+    conn->upload = NULL;
+    head_free(conn);
+}
+
+/* It cannot go on: say why, and close. A lost interim answer is the end. */
+static int content_refuse(struct connection *conn, int status)
+{
+    bool is_lost = conn->head != NULL;
+
+    content_abandon(conn);
+    return is_lost ? -ETIMEDOUT : refuse(conn, status, false);
+}
+
+/* Content is awaited; `interim` is sent if none has come yet. */
+static int content_begin(struct connection *conn,
+                         const struct http_text *interim)
+{
+    int64_t sent;
+
+    conn->content_bytes = 0;
+    set_deadline(conn, CONNECTION_TAKE_NS);
+    if (interim->len == 0 || conn->request_len > 0)
+        return GO_ON;
+    sent = socket_send(conn->socket, interim->at, interim->len);
+    if (sent < 0)
+        return (int)sent;
+    if ((size_t)sent == interim->len)
+        return GO_ON;
+    return head_keep(conn, interim->at + sent, interim->len - (size_t)sent);
+}
+
+/* Bytes of content have come: the deadline moves with enough of them. */
+static void content_progress(struct connection *conn, size_t count)
+{
+    conn->content_bytes += count;
+    if (conn->content_bytes < CONNECTION_PACE)
+        return;
+    conn->content_bytes = 0;
+    set_deadline(conn, CONNECTION_TAKE_NS);
+}
+
+/* Take data that are nothing but data past the request's buffer. */
+static int content_receive(struct connection *conn, uint64_t wanted)
+{
+    const struct site_writes *writes = conn->site->responder.writes;
+    char *chunk = conn->site->chunk;
+    int64_t got = socket_receive(conn->socket, chunk,
+                                 wanted < SITE_CHUNK_SIZE ? (size_t)wanted
+                                                          : SITE_CHUNK_SIZE);
+
+    if (got == -EAGAIN)
+        return WAIT;
+    if (got < 0)
+        return (int)got;
+    if (got == 0) {
+        content_abandon(conn);
+        finish(conn);
+        return WAIT;
+    }
+    content_progress(conn, (size_t)got);
+    got = writes->take(conn->upload, chunk, (size_t)got);
+    return got >= 0 ? GO_ON : content_refuse(conn, (int)-got);
+}
+
+/* Take what came in the request's buffer; its length says how much. */
+static int content_take(struct connection *conn)
+{
+    const struct site_writes *writes = conn->site->responder.writes;
+    int64_t taken =
+        writes->take(conn->upload, conn->request, conn->request_len);
+
+    if (taken < 0)
+        return content_refuse(conn, (int)-taken);
+    content_progress(conn, (size_t)taken);
+    drop_received(conn, (size_t)taken);
+    return GO_ON;
+}
+
+/* All content is there: do what was asked, and answer. */
+static int content_finish(struct connection *conn)
+{
+    struct site *site = conn->site;
+    struct http_text text = answer_text(conn);
+    struct upload *upload = conn->upload;
+
+    if (conn->head != NULL)
+        return send_head(conn); /* the interim answer first */
+    conn->upload = NULL;
+    site->responder.writes->finish(&site->responder, upload, site->request,
+                                   &text);
+    conn->keep_alive = site->request->keep_alive;
+    return send_first(conn, &text);
+}
+
+/* One step of an upload. */
+static int content_step(struct connection *conn)
+{
+    const struct site_writes *writes = conn->site->responder.writes;
+    uint64_t wanted;
+    int status;
+
+    if (writes->is_complete(conn->upload))
+        return content_finish(conn);
+    if (conn->request_len > 0)
+        return content_take(conn);
+    if (time_ns() >= conn->deadline_ns)
+        return content_refuse(conn, 408);
+    if (conn->head != NULL) {
+        status = send_head(conn);
+        if (status < 0)
+            return status;
+    }
+    wanted = writes->wanted(conn->upload);
+    if (wanted > 0)
+        return content_receive(conn, wanted);
+    return receive(conn);
+}
+
+/* ---- Requests ------------------------------------------------------------ */
+
+/* A request of a site that may change. */
+static int begin_write(struct connection *conn, size_t len)
+{
+    struct site *site = conn->site;
+    struct http_text text = answer_text(conn);
+
+    conn->upload = site->responder.writes->begin(
+        &site->responder, site->request, conn->request, len, &text);
+    conn->keep_alive = site->request->keep_alive;
+    drop_received(conn, len);
+    if (conn->upload != NULL)
+        return content_begin(conn, &text);
+    return send_first(conn, &text);
+}
+
 /* Parse, and begin an answer when the request is complete. */
 static int answer_next(struct connection *conn)
 {
+    const struct site_writes *writes = conn->site->responder.writes;
     struct http_request *request = conn->site->request;
     struct http_text text = answer_text(conn);
-    int len, status;
+    int len;
 
     if (conn->request_len == 0)
         return WAIT;
     len = http_request_parse(conn->request, conn->request_len, request);
     if (len == 0 && time_ns() < conn->deadline_ns)
         return WAIT;
-    if (len <= 0) {
-        status =
-            refuse(conn, len < 0 ? -len : 408, request->method == HTTP_HEAD);
-        return status != 0 ? status : GO_ON;
-    }
+    if (len <= 0)
+        return refuse(conn, len < 0 ? -len : 408, request->method == HTTP_HEAD);
     assert((size_t)len <= conn->request_len);
+    if (writes != NULL && writes->serves(request))
+        return begin_write(conn, (size_t)len);
     responder_answer(&conn->site->responder, request, &text, &conn->body);
     conn->keep_alive = request->keep_alive;
-    conn->request_len -= (size_t)len;
-    memmove(conn->request, conn->request + len, conn->request_len);
-    status = send_first(conn, &text);
-    return status != 0 ? status : GO_ON;
+    drop_received(conn, (size_t)len);
+    return send_first(conn, &text);
 }
 
 /* ---- The machine --------------------------------------------------------- */
@@ -326,6 +495,10 @@ static int run(struct connection *conn)
     int status;
 
     do {
+        if (conn->upload != NULL) {
+            status = content_step(conn);
+            continue;
+        }
         if (conn->is_answering) {
             status = send_rest(conn);
             if (status <= 0)
@@ -353,7 +526,7 @@ void connection_timeout(struct connection *conn)
         return;
     if (conn->is_answering)
         socket_abort(conn->socket);
-    else if (conn->request_len > 0)
+    else if (conn->request_len > 0 || conn->upload != NULL)
         connection_run(conn); /* says 408 */
     else
         finish(conn);
@@ -395,6 +568,7 @@ void connection_destroy(struct connection *conn)
     assert(conn->site->connection_count > 0);
     conn->site->connection_count--;
     list_remove(&conn->idle_link);
+    content_abandon(conn);
     body_close(conn);
     head_free(conn);
     mem_free(conn->request);

@@ -9,8 +9,10 @@
  *        ^                      ^                               |
  *        +------ nothing left --+---- a pipelined request ------+
  *
- * Each state has a deadline: CONNECTION_IDLE_NS; CONNECTION_HEAD_NS for a whole
- * request head, however its bytes trickle; CONNECTION_SEND_NS without progress.
+ * A site that may change takes the content of a request (writes.h) before it
+ * answers. Each state has a deadline: CONNECTION_IDLE_NS; CONNECTION_HEAD_NS for a whole
+ * request head, however its bytes trickle; CONNECTION_SEND_NS without progress;
+ * CONNECTION_TAKE_NS for each CONNECTION_PACE bytes of content.
  * Deadlines are looked at when bytes come and every CONNECTION_CHECK_NS, which
  * is the service's idle_ns.
  *
@@ -32,9 +34,11 @@
 #define CONNECTION_IDLE_NS  (75 * NS_PER_S)
 #define CONNECTION_HEAD_NS  (30 * NS_PER_S)
 #define CONNECTION_SEND_NS  (60 * NS_PER_S)
+#define CONNECTION_TAKE_NS  (60 * NS_PER_S)
 #define CONNECTION_CHECK_NS (15 * NS_PER_S)
 
 enum {
+    CONNECTION_PACE = 4096,      /* bytes of content; see above */
     SITE_CHUNK_SIZE = 64 * 1024, /* read from the disk at once */
     SITE_CONNECTIONS_MAX = NET_BACKLOG_DEFAULT,
     /* From here on a new connection ends the one that was idle longest. */
@@ -66,10 +70,14 @@ struct connection {
     size_t head_len;
     size_t head_sent;
     struct http_body body; /* what is not sent of it */
+
+    struct upload *upload; /* its content is being taken, before an answer */
+    size_t content_bytes;  /* that have come since the deadline was set */
 };
 
 /* Returns 0, -ENAMETOOLONG (dir), -ENOMEM. */
-must_check int site_init(struct site *site, const char *dir);
+must_check int site_init(struct site *site, const char *dir,
+                         const struct site_writes *writes);
 
 void site_fini(struct site *site);
 

@@ -21,15 +21,16 @@ void head_cache_fini(struct head_cache *cache)
 
 const struct http_file *head_cache_find(struct head_cache *cache,
                                         const struct file_stat *stat,
-                                        const char *path)
+                                        uint64_t version, const char *path)
 {
     const char *type = http_media_type(path);
     struct http_file *file =
         &cache->place[stat->inode & (HEAD_CACHE_PLACES - 1)];
 
     if (file->type != type || file->modified_s != stat->mtime.s ||
-        file->size_bytes != stat->size_bytes) {
-        http_file_describe(file, stat->mtime.s, stat->size_bytes, type);
+        file->version != version || file->size_bytes != stat->size_bytes) {
+        http_file_describe(file, stat->mtime.s, version, stat->size_bytes,
+                           type);
         cache->formatted++;
     }
     http_file_check(file);

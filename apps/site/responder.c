@@ -1,4 +1,5 @@
 #include "apps/site/responder.h"
+#include <torc/app.h>
 #include <torc/assert.h>
 #include <torc/errno.h>
 #include <torc/format.h>
@@ -8,11 +9,13 @@
 
 #define ALLOW "Allow: GET, HEAD, OPTIONS\r\n"
 
-int responder_init(struct responder *responder, const char *dir)
+int responder_init(struct responder *responder, const char *dir,
+                   const struct site_writes *writes)
 {
     if (str_len(dir, RESPONDER_DIR_MAX) == RESPONDER_DIR_MAX)
         return -ENAMETOOLONG;
     responder->dir = str_equal(dir, "/") ? "" : dir;
+    responder->writes = writes;
     responder->date_s = 0;
     responder->date[0] = '\0';
     return head_cache_init(&responder->heads);
@@ -39,9 +42,9 @@ static int64_t update_date(struct responder *responder)
 
 /* ---- Heads --------------------------------------------------------------- */
 
-static void begin(struct responder *responder,
-                  const struct http_request *request, int status,
-                  struct http_text *text)
+void responder_begin(struct responder *responder,
+                     const struct http_request *request, int status,
+                     struct http_text *text)
 {
     const char *connection = NULL;
 
@@ -53,11 +56,11 @@ static void begin(struct responder *responder,
     http_head_begin(text, status, responder->date, connection);
 }
 
-static void answer_page(struct responder *responder,
-                        const struct http_request *request, int status,
-                        const char *extra, struct http_text *text)
+void responder_page(struct responder *responder,
+                    const struct http_request *request, int status,
+                    const char *extra, struct http_text *text)
 {
-    begin(responder, request, status, text);
+    responder_begin(responder, request, status, text);
     http_head_page(text, status, extra, request->method == HTTP_HEAD);
 }
 
@@ -76,7 +79,7 @@ static void answer_redirect(struct responder *responder,
                             struct http_text *text)
 {
     assert(!request->target.has_trailing_slash);
-    begin(responder, request, 301, text);
+    responder_begin(responder, request, 301, text);
     http_location_put(text, &request->target);
     http_head_page(text, 301, "", request->method == HTTP_HEAD);
 }
@@ -85,7 +88,7 @@ static void answer_no_range(struct responder *responder,
                             const struct http_request *request, uint64_t size,
                             struct http_text *text)
 {
-    begin(responder, request, 416, text);
+    responder_begin(responder, request, 416, text);
     http_text_put(text, "Content-Range: bytes */");
     http_text_put_number(text, size);
     http_text_put(text, "\r\n");
@@ -129,20 +132,29 @@ static int open_path(struct responder *responder,
 }
 
 /*
- * Open what the request names: a file, or the index of a directory. 0, -EISDIR
- * (a directory named without a slash at the end), -ENOENT, or as file_open().
+ * Open what the request names: a file, or the index of a directory. 0, LIST (a
+ * directory without index, of which a list is made), -EISDIR (a directory named
+ * without a slash at the end), -ENOENT, or as file_open().
  */
+enum { LIST = 1 };
+
 static int open_target(struct responder *responder,
                        const struct http_target *target, struct file_stat *stat,
                        struct file **file)
 {
-    int status = open_path(responder, target, "", stat, file);
+    const struct site_writes *writes = responder->writes;
+    int status;
 
+    if (writes != NULL && writes->hides(target->path))
+        return -ENOENT;
+    status = open_path(responder, target, "", stat, file);
     if (status == 0 && stat->type == FILE_DIRECTORY) {
         file_close(*file);
         if (!target->has_trailing_slash)
             return -EISDIR;
         status = open_path(responder, target, "/index.html", stat, file);
+        if (status == -ENOENT && writes != NULL)
+            return LIST;
     }
     if (status == 0 && stat->type != FILE_REGULAR) {
         file_close(*file);
@@ -151,35 +163,53 @@ static int open_target(struct responder *responder,
     return status;
 }
 
+const struct http_file *responder_describe(struct responder *responder,
+                                           const struct file_stat *stat,
+                                           const char *path,
+                                           struct http_validators *out)
+{
+    bool may_change = responder->writes != NULL;
+    /* Each upload makes a new inode. */
+    uint64_t version =
+        may_change ? stat->inode << 30 | stat->mtime.ns >> 2 | 1 : 0;
+    const struct http_file *file =
+        head_cache_find(&responder->heads, stat, version, path);
+
+    *out = (struct http_validators){
+        .etag = file->etag,
+        .modified_s = stat->mtime.s,
+        .now_s = update_date(responder),
+        .size_bytes = stat->size_bytes,
+        .is_date_weak = may_change,
+    };
+    return file;
+}
+
 /* The answer for an open file, which is closed or becomes the body. */
 static void answer_file(struct responder *responder,
                         const struct http_request *request,
                         const struct file_stat *stat, struct file *file,
                         struct http_text *text, struct http_body *body)
 {
+    struct http_validators validators;
     const struct http_file *described =
-        head_cache_find(&responder->heads, stat, responder->path);
-    struct http_validators validators = {
-        .etag = described->etag,
-        .modified_s = stat->mtime.s,
-        .now_s = update_date(responder),
-        .size_bytes = stat->size_bytes,
-    };
+        responder_describe(responder, stat, responder->path, &validators);
     struct http_answer answer = http_evaluate(request, &validators);
 
     if (answer.status == 412) {
-        answer_page(responder, request, 412, "", text);
+        responder_page(responder, request, 412, "", text);
     } else if (answer.status == 416) {
         answer_no_range(responder, request, stat->size_bytes, text);
     } else {
-        begin(responder, request, answer.status, text);
+        responder_begin(responder, request, answer.status, text);
         http_head_file(text, described, &answer);
     }
     if (request->method == HTTP_HEAD || answer.count == 0) {
         file_close(file);
         return;
     }
-    *body = (struct http_body){file, answer.first, answer.count};
+    *body = (struct http_body){
+        .file = file, .offset = answer.first, .count = answer.count};
 }
 
 void responder_answer(struct responder *responder,
@@ -189,16 +219,18 @@ void responder_answer(struct responder *responder,
     struct file_stat stat;
     struct file *file;
     int error, status;
+    const char *allow =
+        responder->writes != NULL ? responder->writes->allow : ALLOW;
 
     assert(text->size - text->len >= RESPONDER_HEAD_MAX);
     *body = (struct http_body){.file = NULL};
     if (request->refusal != 0) {
-        answer_page(responder, request, request->refusal,
-                    request->refusal == 405 ? ALLOW : "", text);
+        responder_page(responder, request, request->refusal,
+                       request->refusal == 405 ? allow : "", text);
         return;
     }
     if (request->method == HTTP_OPTIONS) {
-        answer_page(responder, request, 204, ALLOW, text);
+        responder_page(responder, request, 204, allow, text);
         return;
     }
     error = open_target(responder, &request->target, &stat, &file);
@@ -206,12 +238,16 @@ void responder_answer(struct responder *responder,
         answer_file(responder, request, &stat, file, text, body);
         return;
     }
+    if (error == LIST)
+        error = responder->writes->list(responder, request, body);
+    if (error == 0)
+        return;
     if (error == -EISDIR) {
         answer_redirect(responder, request, text);
         return;
     }
     status = status_of_error(error);
     if (status != 404)
-        log_error("webserver: %s: error %d", responder->path, error);
-    answer_page(responder, request, status, "", text);
+        log_error("%s: %s: error %d", torc_app.name, responder->path, error);
+    responder_page(responder, request, status, "", text);
 }

@@ -10,6 +10,7 @@
 #include "apps/http/head.h"
 #include "apps/http/request.h"
 #include "apps/site/head_cache.h"
+#include "apps/site/writes.h"
 #include <torc/file.h>
 
 enum {
@@ -22,33 +23,54 @@ enum {
 };
 
 struct responder {
-    const char *dir; /* what is served; lives for ever */
+    const char *dir;                  /* what is served; lives for ever */
+    const struct site_writes *writes; /* NULL: read-only */
     struct head_cache heads;
     int64_t date_s; /* the second `date` says */
     char date[HTTP_DATE_SIZE];
     char path[RESPONDER_PATH_MAX]; /* of the file being opened */
 };
 
-/* The bytes of a file that follow a head. */
+/* The bytes of a file that follow a head; or a whole answer. */
 struct http_body {
     struct file *file; /* NULL: none follow */
     uint64_t offset;
     uint64_t count;
+    char *page; /* from mem_alloc(); NULL: there is none */
+    size_t page_len;
 };
 
 /* Returns 0, -ENAMETOOLONG (dir), -ENOMEM. */
-must_check int responder_init(struct responder *responder, const char *dir);
+must_check int responder_init(struct responder *responder, const char *dir,
+                              const struct site_writes *writes);
 
 void responder_fini(struct responder *responder);
 
 /*
  * Append the answer to a request, and its page if it has one, to `text`, which
- * has RESPONDER_HEAD_MAX bytes of room. *body is what follows; its file is the
- * caller's to close. Context: thread; may wait for the disk.
+ * has RESPONDER_HEAD_MAX bytes of room. *body is what follows, and the caller's
+ * to close; or it has a page, and nothing is appended. Context: thread; may wait for the disk.
  */
 void responder_answer(struct responder *responder,
                       const struct http_request *request,
                       struct http_text *text, struct http_body *body);
+
+/* Append the beginning of an answer: its status, and the fields that all have. */
+void responder_begin(struct responder *responder,
+                     const struct http_request *request, int status,
+                     struct http_text *text);
+
+/* Append an answer without a file; `extra` is more fields. */
+void responder_page(struct responder *responder,
+                    const struct http_request *request, int status,
+                    const char *extra, struct http_text *text);
+
+/* The description of a file, and what conditions about it are compared with.
+ * Valid until the next one. */
+const struct http_file *responder_describe(struct responder *responder,
+                                           const struct file_stat *stat,
+                                           const char *path,
+                                           struct http_validators *out);
 
 /*
  * Append an error after which the connection is closed.

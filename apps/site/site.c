@@ -35,7 +35,7 @@ static void on_close(struct service *service, struct socket *socket)
     connection_destroy(socket_cookie(socket));
 }
 
-int site_start(const char *dir, uint16_t port)
+int site_start(const char *dir, uint16_t port, const struct site_writes *writes)
 {
     static struct service service = {
         .name = "http",
@@ -47,12 +47,15 @@ int site_start(const char *dir, uint16_t port)
         .timeout = on_timeout,
         .close = on_close,
     };
-    int status = site_init(&site, dir);
+    int status = site_init(&site, dir, writes);
 
     if (status != 0)
         return status;
     service.port = port;
-    status = service_register(&service);
+    if (writes != NULL)
+        status = writes->start(site.responder.dir);
+    if (status == 0)
+        status = service_register(&service);
     if (status != 0)
         site_fini(&site);
     return status;

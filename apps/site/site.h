@@ -2,13 +2,16 @@
 #ifndef TORC_APPS_SITE_SITE_H
 #define TORC_APPS_SITE_SITE_H
 
+#include "apps/site/writes.h"
 #include <stdint.h>
 #include <torc/compiler.h>
 
 /*
- * Serve the files below directory `dir` (absolute) on `port`. Thread of the CPU
- * that has the card and the disk. Returns 0, or as service_register().
+ * Serve the files below directory `dir` (absolute) on `port`; `writes` is what
+ * changes them, NULL: nothing. Thread of the CPU that has the card and the disk.
+ * Returns 0, or as service_register().
  */
-must_check int site_start(const char *dir, uint16_t port);
+must_check int site_start(const char *dir, uint16_t port,
+                          const struct site_writes *writes);
 
 #endif

@@ -2,7 +2,7 @@
  * A world for the web server without a kernel: files, sockets, memory, a clock
  * and a log that belong to the test. Included before the server's sources,
  * whose calls it renames; so memory is malloc()'s, which the sanitizer watches
- * to the byte.
+ * to the byte. With SITE_WORLD_OTHER_FILES the files are somebody else's.
  */
 #ifndef TORC_TESTS_FAKES_SITE_WORLD_H
 #define TORC_TESTS_FAKES_SITE_WORLD_H
@@ -15,6 +15,11 @@
 #include <torc/errno.h>
 #include <torc/log.h>
 #include <torc/memory.h>
+
+#define torc_app world_torc_app
+#include <torc/app.h>
+
+const struct torc_app torc_app = {.name = "webserver"};
 
 /* ---- Memory -------------------------------------------------------------- */
 
@@ -96,6 +101,7 @@ uint64_t time_wall_ns(void)
     return wall_s * NS_PER_S;
 }
 
+#ifndef SITE_WORLD_OTHER_FILES
 /* ---- Files --------------------------------------------------------------- */
 
 #define file_open_existing world_file_open_existing
@@ -216,6 +222,20 @@ void file_close(struct file *file)
     files_open--;
 }
 
+static inline void world_files_begin(void)
+{
+    memcpy(files, files_at_first, sizeof(files));
+    for (size_t i = 0; i < COUNT_OF(files); i++) {
+        files[i].mtime_s = FILE_MTIME;
+        files[i].inode = 10 + i;
+        files[i].read_limit = UINT64_MAX;
+        files[i].ends_at = UINT64_MAX;
+    }
+    files_open = 0;
+    files_read = 0;
+}
+#endif
+
 /* ---- Sockets ------------------------------------------------------------- */
 
 #define service_register  world_service_register
@@ -328,17 +348,9 @@ void *socket_cookie(const struct socket *socket)
 
 static inline void world_begin(void)
 {
-    memcpy(files, files_at_first, sizeof(files));
-    for (size_t i = 0; i < COUNT_OF(files); i++) {
-        files[i].mtime_s = FILE_MTIME;
-        files[i].inode = 10 + i;
-        files[i].read_limit = UINT64_MAX;
-        files[i].ends_at = UINT64_MAX;
-    }
+    world_files_begin();
     mem_fail_at = 0;
     mem_blocks = 0;
-    files_open = 0;
-    files_read = 0;
     errors_logged = 0;
     register_error = 0;
     now_ns = 1000 * NS_PER_S;

@@ -196,7 +196,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     world_begin();
     /* Time is short: no file needs many steps at one byte a step. */
     file_named("/www/big.bin")->size = 3000;
-    MUST(site_start("/www", 80) == 0);
+    MUST(site_start("/www", 80, NULL) == 0);
     whole = talk(text, size, INPUT_MAX, 1000000);
     pieces = talk(text, size, piece, portion);
     check_answers(whole, text, size);

@@ -320,22 +320,82 @@ static void test_take_etag_stays_within(void **state)
     }
 }
 
+/* Conditions of PUT and DELETE: 0 or 412, of the file and of none. */
+static void test_conditions_of_writes(void **state)
+{
+    static const struct {
+        const char *name, *fields;
+        int there, missing;
+    } writes[] = {
+        {"none", "", 0, 0},
+        {"If-Match, the tag", IM(TAG), 0, 412},
+        {"If-Match, weak", IM("W/" TAG), 412, 412},
+        {"If-Match, another", IM("\"x\""), 412, 412},
+        {"If-Match, *", IM("*"), 0, 412},
+        {"If-None-Match, *", INM("*"), 412, 0},
+        {"If-None-Match, the tag", INM(TAG), 412, 0},
+        {"If-None-Match, weak", INM("W/" TAG), 412, 0},
+        {"If-None-Match, another", INM("\"x\""), 0, 0},
+        {"If-Unmodified-Since, then", IUS(EXACTLY), 0, 0},
+        {"If-Unmodified-Since, before", IUS(EARLIER), 412, 0},
+        {"If-Modified-Since is for GET", IMS(EXACTLY), 0, 0},
+        {"both match", IM(TAG) INM("\"x\""), 0, 412},
+        {"the second does not", IM(TAG) INM(TAG), 412, 412},
+    };
+    static const struct http_validators same = {
+        .etag = TAG, .modified_s = MODIFIED, .now_s = NOW, .size_bytes = 1000};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(writes); i++) {
+        static struct http_request request;
+        char head[300];
+
+        snprintf(head, sizeof(head), "PUT / HTTP/1.1\r\nHost: x\r\n%s\r\n",
+                 writes[i].fields);
+        ROW(writes[i].name,
+            http_request_parse(head, strlen(head), &request) > 0);
+        ROW(writes[i].name,
+            http_evaluate_write(&request, &same) == writes[i].there);
+        ROW(writes[i].name,
+            http_evaluate_write(&request, NULL) == writes[i].missing);
+    }
+}
+
+/* A file that may change twice in a second: its date says too little. */
+static void test_if_range_of_a_weak_date(void **state)
+{
+    static const char head[] =
+        "GET / HTTP/1.1\r\nHost: x\r\n" TEN IR(EXACTLY) "\r\n";
+    static struct http_request request;
+    struct http_validators same = {
+        .etag = TAG, .modified_s = MODIFIED, .now_s = NOW, .size_bytes = 1000};
+
+    (void)state;
+    assert_true(http_request_parse(head, sizeof(head) - 1, &request) > 0);
+    assert_int_equal(http_evaluate(&request, &same).status, 206);
+    same.is_date_weak = true;
+    assert_int_equal(http_evaluate(&request, &same).status, 200);
+}
+
 static void test_etag_format(void **state)
 {
     static const struct {
         int64_t modified;
-        uint64_t size;
+        uint64_t version, size;
         const char *text;
     } tags[] = {
-        {MODIFIED, 1000, TAG},
-        {0, 0, "\"0-0\""},
-        {-1, UINT64_MAX, "\"ffffffffffffffff-ffffffffffffffff\""},
+        {MODIFIED, 0, 1000, TAG},
+        {0, 0, 0, "\"0-0\""},
+        {1, 2, 3, "\"1-3-2\""},
+        {-1, 0, UINT64_MAX, "\"ffffffffffffffff-ffffffffffffffff\""},
+        {-1, UINT64_MAX, UINT64_MAX,
+         "\"ffffffffffffffff-ffffffffffffffff-ffffffffffffffff\""},
     };
     char text[HTTP_ETAG_SIZE];
 
     (void)state;
     for (size_t i = 0; i < COUNT_OF(tags); i++) {
-        http_etag_format(tags[i].modified, tags[i].size, text);
+        http_etag_format(tags[i].modified, tags[i].version, tags[i].size, text);
         assert_string_equal(text, tags[i].text);
     }
 }
@@ -350,6 +410,8 @@ int main(void)
         cmocka_unit_test(test_condition_uses_the_clock),
         cmocka_unit_test(test_take_etag_stays_within),
         cmocka_unit_test(test_etag_format),
+        cmocka_unit_test(test_conditions_of_writes),
+        cmocka_unit_test(test_if_range_of_a_weak_date),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

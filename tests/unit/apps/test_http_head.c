@@ -106,7 +106,7 @@ static void test_head_file(void **state)
     struct http_file file;
 
     (void)state;
-    http_file_describe(&file, 951782400, 1000, "text/css");
+    http_file_describe(&file, 951782400, 0, 1000, "text/css");
     assert_string_equal(file.etag, "\"38bb0c00-3e8\"");
     assert_int_equal(file.size_bytes, 1000);
     assert_int_equal(file.modified_s, 951782400);
@@ -134,7 +134,7 @@ static void test_head_largest(void **state)
     (void)state;
     memset(type, 'x', sizeof(type));
     type[sizeof(type) - 1] = '\0';
-    http_file_describe(&file, -1, UINT64_MAX, type);
+    http_file_describe(&file, -1, UINT64_MAX, UINT64_MAX, type);
     restart();
     http_head_file(&text, &file, &(struct http_answer){206, UINT64_MAX - 1, 1});
     assert_true(text.len <= HTTP_FILE_MAX);

@@ -18,7 +18,7 @@
 static void open_site(void)
 {
     world_begin();
-    assert_int_equal(site_start("/www", 8080), 0);
+    assert_int_equal(site_start("/www", 8080, NULL), 0);
 }
 
 static void close_site(void)
@@ -398,7 +398,7 @@ static void test_site_of_another_directory(void **state)
 
     (void)state;
     world_begin();
-    assert_int_equal(site_start("/", 80), 0);
+    assert_int_equal(site_start("/", 80, NULL), 0);
     assert_int_equal(served->port, 80);
     assert_int_equal(served->idle_ns, CONNECTION_CHECK_NS);
     assert_int_equal(served->backlog, SITE_CONNECTIONS_MAX);
@@ -409,9 +409,9 @@ static void test_site_of_another_directory(void **state)
     close_site();
     memset(dir, 'a', sizeof(dir) - 1);
     dir[0] = '/';
-    assert_int_equal(site_start(dir, 80), -ENAMETOOLONG);
+    assert_int_equal(site_start(dir, 80, NULL), -ENAMETOOLONG);
     dir[RESPONDER_DIR_MAX - 1] = '\0';
-    assert_int_equal(site_start(dir, 80), 0);
+    assert_int_equal(site_start(dir, 80, NULL), 0);
     close_site();
 }
 
@@ -423,7 +423,7 @@ static void test_site_init_sets_all(void **state)
     (void)state;
     world_begin();
     memset(&other, 0x5a, sizeof(other));
-    assert_int_equal(site_init(&other, "/www"), 0);
+    assert_int_equal(site_init(&other, "/www", NULL), 0);
     assert_int_equal(other.connection_count, 0);
     assert_true(list_empty(&other.idle));
     assert_int_equal(other.responder.heads.formatted, 0);
@@ -442,7 +442,7 @@ static void test_date(void **state)
     (void)state;
     world_begin();
     wall_s = 0;
-    assert_int_equal(site_start("/www", 80), 0);
+    assert_int_equal(site_start("/www", 80, NULL), 0);
     socket = client_open();
     client_send(socket, GET("/a.css"));
     assert_true(begins(out(socket), "HTTP/1.1 200 OK\r\nServer: Torc\r\nETag"));
@@ -862,12 +862,12 @@ static void test_no_memory(void **state)
     for (int at = 1; at <= 3; at++) {
         world_begin();
         mem_fail_at = at;
-        assert_int_equal(site_start("/www", 80), -ENOMEM);
+        assert_int_equal(site_start("/www", 80, NULL), -ENOMEM);
         assert_int_equal(mem_blocks, 0);
     }
     world_begin();
     register_error = -EADDRINUSE;
-    assert_int_equal(site_start("/www", 80), -EADDRINUSE);
+    assert_int_equal(site_start("/www", 80, NULL), -EADDRINUSE);
     assert_int_equal(mem_blocks, 0);
     open_site();
     socket = calloc(1, sizeof(*socket));

@@ -25,8 +25,9 @@
 #define log_write          world_log_write
 #define mem_total_bytes    world_mem_total_bytes
 #define cpu_id             world_cpu_id
+#include "apps/site/options.c"
+#include "apps/site/serving.c"
 #include "apps/webserver/main.c"
-#include "apps/webserver/settings.c"
 
 /* ---- The machine --------------------------------------------------------- */
 
@@ -160,8 +161,9 @@ int net_start(struct device *device, const struct net_config *config)
     return net_error;
 }
 
-int site_start(const char *dir, uint16_t port)
+int site_start(const char *dir, uint16_t port, const struct site_writes *writes)
 {
+    assert_null(writes);
     assert_true(cpu_of_call >= 0);
     dir_served = dir;
     port_served = port;
@@ -209,25 +211,25 @@ static int start(int argc)
 /* Stand for "dir=" and a path of that many bytes. */
 static const char dir_255[] = "255", dir_256[] = "256";
 
-static void test_settings_defaults(void **state)
+static void test_options_defaults(void **state)
 {
-    struct settings settings;
+    struct site_options options;
 
     (void)state;
     open_machine();
-    assert_int_equal(settings_read(1, NULL, &settings), 0);
-    assert_null(settings.root);
-    assert_string_equal(settings.dir, "/");
-    assert_int_equal(settings.port, 80);
-    assert_int_equal(settings.cpu, 0);
-    assert_int_equal(settings.net.address, 0x0a00020f);
-    assert_int_equal(settings.net.netmask, 0xffffff00);
-    assert_int_equal(settings.net.gateway, 0x0a000202);
+    assert_int_equal(site_options_read(1, NULL, "", &options), 0);
+    assert_null(options.root);
+    assert_string_equal(options.dir, "/");
+    assert_int_equal(options.port, 80);
+    assert_int_equal(options.cpu, 0);
+    assert_int_equal(options.net.address, 0x0a00020f);
+    assert_int_equal(options.net.netmask, 0xffffff00);
+    assert_int_equal(options.net.gateway, 0x0a000202);
 }
 
-static void test_settings_given(void **state)
+static void test_options_given(void **state)
 {
-    struct settings settings;
+    struct site_options options;
 
     (void)state;
     open_machine();
@@ -236,28 +238,27 @@ static void test_settings_given(void **state)
     command_line[2] = "dir=/www";
     command_line[3] = "port=8080";
     command_line[4] = "cpu=3";
-    assert_int_equal(settings_read(1, NULL, &settings), 0);
-    assert_string_equal(settings.root, "vdb");
-    assert_string_equal(settings.dir, "/www");
-    assert_int_equal(settings.port, 8080);
-    assert_int_equal(settings.cpu, 3);
-    assert_int_equal(settings.net.address, 0xc0a80102);
-    assert_int_equal(settings.net.gateway, 0);
+    assert_int_equal(site_options_read(1, NULL, "", &options), 0);
+    assert_string_equal(options.root, "vdb");
+    assert_string_equal(options.dir, "/www");
+    assert_int_equal(options.port, 8080);
+    assert_int_equal(options.cpu, 3);
+    assert_int_equal(options.net.address, 0xc0a80102);
+    assert_int_equal(options.net.gateway, 0);
 }
 
 /* Each option is one that the kernel is told of. */
-static void test_settings_names(void **state)
+static void test_options_names(void **state)
 {
-    static const char *const names[] = {"net", "root", "dir", "port", "cpu"};
+    static const char *const wanted[] = {"net", "root", "dir", "port", "cpu"};
 
     (void)state;
-    assert_ptr_equal(torc_app.options, settings_options);
-    for (size_t i = 0; i < COUNT_OF(names); i++)
-        assert_string_equal(settings_options[i], names[i]);
-    assert_null(settings_options[COUNT_OF(names)]);
+    for (size_t i = 0; i < COUNT_OF(wanted); i++)
+        assert_string_equal(torc_app.options[i], wanted[i]);
+    assert_null(torc_app.options[COUNT_OF(wanted)]);
 }
 
-static void test_settings_limits(void **state)
+static void test_options_limits(void **state)
 {
     static const struct {
         const char *word;
@@ -282,7 +283,7 @@ static void test_settings_limits(void **state)
 
     (void)state;
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
-        struct settings settings;
+        struct site_options options;
         char want[100], word[300];
 
         open_machine();
@@ -294,22 +295,22 @@ static void test_settings_limits(void **state)
         }
         command_line[0] = word;
         if (rows[i].problem == NULL) {
-            ROW(word, settings_read(1, NULL, &settings) == 0);
+            ROW(word, site_options_read(1, NULL, "", &options) == 0);
             ROW(word, logged[0] == '\0');
             continue;
         }
-        ROW(word, settings_read(1, NULL, &settings) == SETTINGS_EXIT_USAGE);
+        ROW(word, site_options_read(1, NULL, "", &options) == SITE_EXIT_USAGE);
         snprintf(want, sizeof(want), "webserver: %s", rows[i].problem);
         ROW(word, strncmp(logged, want, strlen(want)) == 0);
         ROW(word, strstr(logged, "options: net=A.B.C.D/PREFIX") != NULL);
     }
 }
 
-static void test_settings_take_no_argument(void **state)
+static void test_options_take_no_argument(void **state)
 {
     (void)state;
     open_machine();
-    assert_int_equal(start(2), SETTINGS_EXIT_USAGE);
+    assert_int_equal(start(2), SITE_EXIT_USAGE);
     assert_non_null(strstr(logged, "webserver: unknown argument \"word\""));
     assert_null(mounted);
 }
@@ -467,17 +468,46 @@ static void test_main_says_what_is_missing(void **state)
     assert_non_null(strstr(logged, "port 80: cannot serve: error -98"));
 }
 
+static int mount_status;
+
+static int mount_other(void *arg)
+{
+    assert_null(arg);
+    assert_int_equal(cpu_of_call, 0);
+    return mount_status;
+}
+
+/* A server that mounts something else needs no disk. */
+static void test_serving_without_a_disk(void **state)
+{
+    struct site_options options;
+
+    (void)state;
+    open_machine();
+    devices[0].name = devices[2].name = NULL;
+    assert_int_equal(site_options_read(1, NULL, "", &options), 0);
+    mount_status = -ENOMEM;
+    assert_int_equal(site_serve(&options, mount_other, NULL), EXIT_FAILED);
+    assert_null(started);
+    mount_status = 0;
+    if (setjmp(serving) == 0)
+        assert_int_equal(site_serve(&options, mount_other, NULL), SERVES);
+    assert_non_null(started);
+    assert_null(mounted);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_settings_defaults),
-        cmocka_unit_test(test_settings_given),
-        cmocka_unit_test(test_settings_names),
-        cmocka_unit_test(test_settings_limits),
-        cmocka_unit_test(test_settings_take_no_argument),
+        cmocka_unit_test(test_options_defaults),
+        cmocka_unit_test(test_options_given),
+        cmocka_unit_test(test_options_names),
+        cmocka_unit_test(test_options_limits),
+        cmocka_unit_test(test_options_take_no_argument),
         cmocka_unit_test(test_main_serves),
         cmocka_unit_test(test_main_finds_its_disk),
         cmocka_unit_test(test_main_says_what_is_missing),
+        cmocka_unit_test(test_serving_without_a_disk),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

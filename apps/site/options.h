@@ -1,0 +1,48 @@
+/*
+ * The options that all servers of files have:
+ *
+ *   net=ADDRESS/PREFIX[,GATEWAY]   default 10.0.2.15/24,10.0.2.2
+ *   root=DEVICE                    default: the first disk or partition that
+ *                                  can be mounted
+ *   dir=PATH                       what to serve, default /
+ *   port=NUMBER                    default 80
+ *   cpu=NUMBER                     which CPU has the card and the disk, default
+ *                                  0
+ */
+#ifndef TORC_APPS_SITE_OPTIONS_H
+#define TORC_APPS_SITE_OPTIONS_H
+
+#include <stdint.h>
+#include <torc/compiler.h>
+#include <torc/net.h>
+
+enum { SITE_EXIT_USAGE = 2 };
+
+struct site_options {
+    struct net_config net;
+    const char *root; /* NULL: find one */
+    const char *dir;  /* absolute, fits a responder */
+    uint16_t port;
+    unsigned cpu;
+};
+
+/* The names of the options, for struct torc_app. */
+#define SITE_OPTION_NAMES "net", "root", "dir", "port", "cpu"
+
+/*
+ * Read the command line.
+ *   more  what else there is, for the line about usage: " key=value ..." or ""
+ * Returns 0, or SITE_EXIT_USAGE after it has logged what is wrong; then *out is
+ * not to be used.
+ */
+must_check int site_options_read(int argc, char **argv, const char *more,
+                                 struct site_options *out);
+
+/* Log what is wrong with `value`; returns SITE_EXIT_USAGE. */
+must_check int site_options_refuse(const char *problem, const char *value,
+                                   const char *more);
+
+/* What an option was given, or else `otherwise`. */
+const char *site_option(const char *key, const char *otherwise);
+
+#endif
