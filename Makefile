@@ -76,7 +76,7 @@ ONCE := hal/baremetal/boot/% hal/baremetal/firmware/% kernel/base/% kernel/boot/
 	kernel/thread/thread_control.c hal/baremetal/time/calendar.c hal/baremetal/time/discipline.c \
 	drivers/ide.c drivers/ide_channel.c drivers/ide_command.c drivers/ide_dma.c \
 	drivers/leaf_blk.c drivers/leaf_net.c drivers/ne2000.c drivers/e1000.c drivers/e1000_chip.c \
-	net/arp.c apps/http/date.c fs/ext2/% apps/webserver/settings.c apps/webserver/main.c net/stack_start.c
+	net/arp.c apps/http/date.c fs/ext2/% apps/site/options.c apps/site/serving.c apps/webserver/main.c apps/fileserver/% net/stack_start.c
 ONCE-metal := -Os
 
 # Applications, and the test of it, may use floating point; the kernel may not.
@@ -170,6 +170,7 @@ $(foreach v,$(VARIANTS),$(eval $(call variant_rules,$(v))))
 # shares with others (ROOMS-<name>). Images are linked twice: the second time with the names
 # of the first, for backtraces.
 ROOMS-webserver := apps/http apps/site
+ROOMS-fileserver := apps/http apps/site
 app_objects = $(patsubst %.c,$(BUILD)/$(1)/%.o,$(wildcard apps/$(2)/*.c $(ROOMS-$(2):%=%/*.c)))
 LINK-image := -nostdlib -static -no-pie -Wl,--gc-sections -Wl,--build-id=none \
 	-Wl,-z,max-page-size=4096 -Wl,-z,noexecstack -Wl,-z,norelro -T hal/baremetal/boot/link.ld
@@ -357,6 +358,7 @@ coverage: ## lcov pages of the unit tests, and how much of hal/baremetal runs in
 	$(Q)BUILD=$(BUILD) tools/coverage.sh $(UNIT:%=$(BUILD)/cov/unit/%)
 # The application's objects: what no unit test links counts as never executed.
 coverage-programs: $(UNIT:%=$(BUILD)/cov/unit/%) $(call app_objects,cov,webserver) \
+		$(call app_objects,cov,fileserver) \
 		metal host $(BUILD)/metal/hal_contract.elf
 
 include tests/bench/rules.mk

@@ -10,9 +10,11 @@
  *        +------ nothing left --+---- a pipelined request ------+
  *
  * A site that may change takes the content of a request (writes.h) before it
- * answers. Each state has a deadline: CONNECTION_IDLE_NS; CONNECTION_HEAD_NS for a whole
- * request head, however its bytes trickle; CONNECTION_SEND_NS without progress;
- * CONNECTION_TAKE_NS for each CONNECTION_PACE bytes of content.
+ * answers.
+ *
+ * Each state has a deadline: CONNECTION_IDLE_NS; CONNECTION_HEAD_NS for a whole
+ * request head, however its bytes trickle; CONNECTION_TAKE_NS for each
+ * CONNECTION_PACE bytes of content; CONNECTION_SEND_NS without progress.
  * Deadlines are looked at when bytes come and every CONNECTION_CHECK_NS, which
  * is the service's idle_ns.
  *

@@ -49,13 +49,15 @@ void responder_fini(struct responder *responder);
 /*
  * Append the answer to a request, and its page if it has one, to `text`, which
  * has RESPONDER_HEAD_MAX bytes of room. *body is what follows, and the caller's
- * to close; or it has a page, and nothing is appended. Context: thread; may wait for the disk.
+ * to close; or it has a page, and nothing is appended. Context: thread; may
+ * wait for the disk.
  */
 void responder_answer(struct responder *responder,
                       const struct http_request *request,
                       struct http_text *text, struct http_body *body);
 
-/* Append the beginning of an answer: its status, and the fields that all have. */
+/* Append the beginning of an answer: the status, and the fields that all
+ * have. */
 void responder_begin(struct responder *responder,
                      const struct http_request *request, int status,
                      struct http_text *text);

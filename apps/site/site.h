@@ -8,8 +8,8 @@
 
 /*
  * Serve the files below directory `dir` (absolute) on `port`; `writes` is what
- * changes them, NULL: nothing. Thread of the CPU that has the card and the disk.
- * Returns 0, or as service_register().
+ * changes them, NULL: nothing. Thread of the CPU that has the card and the
+ * disk. Returns 0, or as service_register().
  */
 must_check int site_start(const char *dir, uint16_t port,
                           const struct site_writes *writes);

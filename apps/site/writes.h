@@ -54,8 +54,8 @@ struct site_writes {
     /* Whether all content has been taken. */
     bool (*is_complete)(const struct upload *upload);
 
-    /* All content is there: do it, append the answer, free the upload. `*request`
-     * becomes the request again. */
+    /* All content is there: do it, append the answer, free the upload.
+     * *request becomes the request again. */
     void (*finish)(struct responder *responder, struct upload *upload,
                    struct http_request *request, struct http_text *answer);
 

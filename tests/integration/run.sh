@@ -1455,6 +1455,7 @@ test_bad_tools() {
 # ---- Of other files ---------------------------------------------------------------------
 
 . tests/integration/fuse.sh
+. tests/integration/fileserver.sh
 
 # ---- Running them --------------------------------------------------------------------------
 
