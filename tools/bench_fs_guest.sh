@@ -13,7 +13,7 @@ mkdir -p "$work"
     tests/bench/insn_marks.c || exit 2
 
 tree="$work/fs_guest.tree"
-rm -rf "$tree" && mkdir -p "$tree/www" "$tree/m" &&
+rm -rf "$tree" && mkdir -p "$tree/www" "$tree/m" "$tree/d" &&
     head -c 1024 /dev/zero | tr '\0' x | tee "$tree/f" >"$tree/www/index.html" &&
     head -c 65536 /dev/zero >"$tree/big" &&
     tools/mkimg/mkimg.sh ext2 --dir "$tree" --out "$work/fs_guest.img" >"$work/fs_guest.log" 2>&1 || {

@@ -141,7 +141,7 @@ static int app_main(int argc, char **argv)
 }
 
 static const struct driver *const drivers[] = {&leaf_blk_driver, NULL};
-static const struct file_system *const file_systems[] = {&ext2_file_system,
+static const struct file_system *const file_systems[] = {&ext2_rw_file_system,
                                                          NULL};
 
 const struct torc_app torc_app = {.name = "fs_host",
