@@ -15,6 +15,8 @@ struct page_io;
 
 /* One a CPU: cpu->page_cache. Owner CPU only. */
 struct page_cache {
+    bool (*reclaim)(struct page_cache *cache); /* constant */
+
     /* Pages that may be given back once nobody has them pinned: nothing of
      * them is dirty or under way. The reclaimer takes the first ones; where
      * `used` is set it gives them another round. */
@@ -44,6 +46,10 @@ struct page_cache {
 
 /* This CPU's, made if there is none. NULL: no memory. */
 must_check struct page_cache *page_cache_of_cpu(void);
+
+/* Give back some pages that nobody has used for long. Returns whether there
+ * were any. Does not wait. */
+bool page_cache_reclaim(struct page_cache *cache);
 
 /* ---- page.c -------------------------------------------------------------- */
 

@@ -17,6 +17,7 @@ struct page_cache *page_cache_of_cpu(void)
     cache = mem_alloc_zeroed(sizeof(*cache));
     if (cache == NULL)
         return NULL;
+    cache->reclaim = page_cache_reclaim;
     cache->dirty_limit = mem_total_bytes() / PAGE_BYTES / DIRTY_SHARE;
     list_init(&cache->clean);
     list_init(&cache->dirty);

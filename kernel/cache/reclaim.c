@@ -30,13 +30,10 @@ static bool first_reclaim(struct page_cache *cache)
     return false;
 }
 
-static bool reclaim(void)
+bool page_cache_reclaim(struct page_cache *cache)
 {
-    struct page_cache *cache = cpu_self()->page_cache;
     uint64_t wanted, looks, given = 0;
 
-    if (cache == NULL)
-        return false;
     wanted = cache->clean_count / RECLAIM_SHARE;
     if (wanted < RECLAIM_MIN)
         wanted = RECLAIM_MIN;
@@ -45,9 +42,17 @@ static bool reclaim(void)
     return given > 0;
 }
 
+/* By way of a pointer: an image without pages has none of this. */
+static bool reclaim_if_any(void)
+{
+    struct page_cache *cache = cpu_self()->page_cache;
+
+    return cache != NULL && cache->reclaim(cache);
+}
+
 void page_cache_boot(void)
 {
-    static struct heap_reclaimer reclaimer = {.run = reclaim};
+    static struct heap_reclaimer reclaimer = {.run = reclaim_if_any};
 
     heap_add_reclaimer(&reclaimer);
 }

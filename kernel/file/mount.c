@@ -23,12 +23,8 @@ static struct mount *mount_of(const struct list *node)
 }
 
 /* Memory is short: what is kept for later goes. */
-static bool reclaim(void)
+static bool reclaim(struct mount_table *table)
 {
-    struct mount_table *table = cpu_self()->mounts;
-
-    if (table == NULL)
-        return false;
     list_for_each (node, &table->mounts) {
         dentries_shrink(mount_of(node), 0);
         inodes_shrink(mount_of(node), 0, false);
@@ -36,9 +32,17 @@ static bool reclaim(void)
     return false; /* that was all */
 }
 
+/* By way of a pointer: an image that mounts nothing has none of this. */
+static bool reclaim_if_any(void)
+{
+    struct mount_table *table = cpu_self()->mounts;
+
+    return table != NULL && table->reclaim(table);
+}
+
 void vfs_init(const struct file_system *const *file_systems)
 {
-    static struct heap_reclaimer reclaimer = {.run = reclaim};
+    static struct heap_reclaimer reclaimer = {.run = reclaim_if_any};
 
     known = file_systems;
     heap_add_reclaimer(&reclaimer);
@@ -53,6 +57,7 @@ struct mount_table *mount_table_of(struct cpu *cpu)
         table = mem_alloc(sizeof(*table));
         if (table == NULL)
             return NULL;
+        table->reclaim = reclaim;
         list_init(&table->mounts);
         table->root = NULL;
         serving_init(&table->serving);
