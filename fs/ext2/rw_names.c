@@ -270,18 +270,19 @@ int ext2_check_hidden(struct inode *dir)
     return status;
 }
 
-static bool is_last_link(const struct inode *inode)
+bool ext2_is_last_link(const struct inode *inode)
 {
     return inode->type == FILE_DIRECTORY || inode->links == 1;
 }
 
 static int unlink_change(struct inode *dir, const struct name *name,
-                         struct inode *inode, struct change *change)
+                         struct inode *inode, uint32_t dir_links,
+                         struct change *change)
 {
     struct ext2_pinned entry;
     int status = ext2_entry_pin(dir, change, name, inode, &entry);
 
-    if (status == 0 && is_last_link(inode))
+    if (status == 0 && ext2_is_last_link(inode))
         status = ext2_unlink_prepare(change, inode, entry.block);
     if (status != 0)
         return status;
@@ -291,18 +292,28 @@ static int unlink_change(struct inode *dir, const struct name *name,
     if (status != 0)
         return status;
     ext2_entry_remove(dir, &entry);
-    if (inode->type == FILE_DIRECTORY)
-        dir->links--;
-    if (is_last_link(inode))
+    dir->links = dir_links;
+    if (ext2_is_last_link(inode))
         ext2_unlink_apply(change, inode);
     else
         inode->links--;
     return 0;
 }
 
-int ext2_unlink(struct inode *dir, const struct name *name, struct inode *inode)
+int ext2_name_drop(struct inode *dir, const struct name *name,
+                   struct inode *inode, uint32_t dir_links)
 {
     struct change change;
+    int status;
+
+    ext2_change_begin(&change, ext2_of(dir));
+    status = unlink_change(dir, name, inode, dir_links, &change);
+    return ext2_change_finish(&change, status);
+}
+
+int ext2_unlink(struct inode *dir, const struct name *name, struct inode *inode)
+{
+    const uint32_t links = dir->links - (inode->type == FILE_DIRECTORY);
     int status;
 
     if (inode->type == FILE_DIRECTORY && dir->links <= 2) /* it is one more */
@@ -311,9 +322,7 @@ int ext2_unlink(struct inode *dir, const struct name *name, struct inode *inode)
     status = ext2_check_hidden(inode);
     if (status != 0)
         return status;
-    ext2_change_begin(&change, ext2_of(dir));
-    status = unlink_change(dir, name, inode, &change);
-    status = ext2_change_finish(&change, status);
+    status = ext2_name_drop(dir, name, inode, links);
     if (status == 0)
         ext2_dir_sync(dir, inode);
     return status;

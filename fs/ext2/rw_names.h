@@ -36,6 +36,14 @@ int ext2_change_finish(struct change *change, int status);
  * cannot be written is told by the next sync: the names have changed. */
 void ext2_dir_sync(struct inode *dir, struct inode *inode);
 
+/* Whether an inode goes with its next name. */
+bool ext2_is_last_link(const struct inode *inode);
+
+/* Remove a name of an inode; its directory then has `dir_links`. Returns 0,
+ * -EUCLEAN, -EIO, -ENOMEM. */
+must_check int ext2_name_drop(struct inode *dir, const struct name *name,
+                              struct inode *inode, uint32_t dir_links);
+
 /* Before a directory goes of which the VFS has found that it is empty: whether
  * there are names that its index does not lead to. Returns 0, -EUCLEAN, -EIO,
  * -ENOMEM. */

@@ -2,10 +2,19 @@
  * Renaming, as one change. The entry with the new name is durable before the
  * one with the old name goes; where both are in one block, or only one of them
  * changes, a crash leaves the one or the other.
+ *
+ * What loses its last name to another inode must neither go before that is
+ * durable, nor be without a name when it is, or e2fsck asks what to do with it.
+ * So it is put aside: the write that gives its name away gives it another one,
+ * in the same block, which is removed when that is durable. A directory with
+ * an index has no place for any name: there it loses its name at once.
  */
 #include "fs/ext2/alloc.h"
 #include "fs/ext2/entries.h"
+#include "fs/ext2/rw.h"
 #include "fs/ext2/rw_names.h"
+#include <torc/format.h>
+#include <torc/log.h>
 
 struct renaming {
     const struct rename *rename;
@@ -15,6 +24,9 @@ struct renaming {
     struct ext2_pinned up1;    /* ".." of inode1, if it moves, */
     struct ext2_pinned up2;    /* and that of inode2 */
     int links1, links2;        /* how many more dir1 and dir2 get */
+    struct ext2_pinned aside;  /* room for another name of inode2, */
+    struct name aside_name;    /* which is this one */
+    char aside_text[40];
 };
 
 /* ---- Link counts --------------------------------------------------------- */
@@ -48,6 +60,83 @@ static int check_links(struct inode *dir, int more)
         return ext2_damaged(ext2_of(dir), dir->number, "link count",
                             dir->links);
     return 0;
+}
+
+/* ---- Putting aside ------------------------------------------------------- */
+
+/* Whether what is replaced goes, and any name may be in the block. */
+static bool may_put_aside(const struct rename *rename)
+{
+    return rename->inode2 != NULL && !rename->exchange &&
+           ext2_is_last_link(rename->inode2) && !ext2_has_index(rename->dir2) &&
+           ext2_dir_blocks(rename->dir2) == 1;
+}
+
+/* Find room for what is replaced, in the block with its entry. */
+static void aside_pin(struct renaming *op)
+{
+    const struct rename *rename = op->rename;
+    struct ext2_fs *fs = ext2_of(rename->dir2);
+    const uint8_t *block = op->entry2.block->data;
+    uint32_t at;
+    size_t len;
+
+    if (!may_put_aside(rename))
+        return;
+    len = fmt_print(op->aside_text, sizeof(op->aside_text), ".replaced-%lu",
+                    rename->inode2->number);
+    op->aside_name =
+        (struct name){.text = op->aside_text, .len = (uint32_t)len};
+    if (ext2_entries_find(fs, block, op->aside_text, len, &at) != 0 ||
+        ext2_entries_room(fs, block, len, &op->aside.place.at) != 1)
+        return;
+    op->aside.place.block = op->entry2.place.block;
+    op->aside.block = op->entry2.block;
+}
+
+static void lose_link(struct inode *inode)
+{
+    if (inode->type == FILE_DIRECTORY)
+        inode->links = 0;
+    else
+        inode->links--;
+}
+
+/* Take its name from what was put aside, in one block: without an order that
+ * would need memory. */
+static int aside_forget(struct renaming *op)
+{
+    const struct rename *rename = op->rename;
+    int status;
+
+    ext2_change_begin(&op->change, ext2_of(rename->dir2));
+    status = ext2_entry_pin(rename->dir2, &op->change, &op->aside_name,
+                            rename->inode2, &op->aside);
+    if (status == 0) {
+        ext2_change_inode(&op->change, rename->inode2);
+        status = ext2_change_start(&op->change);
+    }
+    if (status == 0) {
+        ext2_entry_remove(rename->dir2, &op->aside);
+        lose_link(rename->inode2);
+    }
+    return ext2_change_finish(&op->change, status);
+}
+
+/* What was put aside goes, when that is durable. */
+static void aside_drop(struct renaming *op)
+{
+    struct inode *dir = op->rename->dir2;
+    int status = ext2_make_durable(ext2_of(dir));
+
+    if (status == 0)
+        status = ext2_name_drop(dir, &op->aside_name, op->rename->inode2,
+                                dir->links);
+    if (status != 0)
+        status = aside_forget(op);
+    if (status != 0)
+        log_warn("%s: ext2: what was replaced stays as \"%s\" (%d)",
+                 ext2_of(dir)->name, op->aside_text, status);
 }
 
 /* ---- What changes -------------------------------------------------------- */
@@ -91,6 +180,8 @@ static int entries_pin(struct renaming *op, const struct ext2_place *room)
     if (status == 0)
         status = ext2_entry_pin(rename->dir1, &op->change, rename->name1,
                                 rename->inode1, &op->entry1);
+    if (status == 0)
+        aside_pin(op);
     if (status == 0 && moves(op, rename->inode1))
         status = up_pin(op, rename->inode1, &op->up1);
     if (status == 0 && rename->exchange && moves(op, rename->inode2))
@@ -143,6 +234,9 @@ static void entries_apply(struct renaming *op)
 {
     const struct rename *rename = op->rename;
 
+    if (op->aside.block != NULL)
+        ext2_entry_add(rename->dir2, &op->aside, &op->aside_name,
+                       rename->inode2);
     if (rename->inode2 != NULL)
         entry_set(rename->dir2, &op->entry2, rename->inode1);
     else
@@ -164,12 +258,9 @@ static void links_apply(struct renaming *op)
 
     rename->dir1->links += (uint32_t)op->links1;
     rename->dir2->links += (uint32_t)op->links2;
-    if (rename->inode2 == NULL || rename->exchange)
+    if (rename->inode2 == NULL || rename->exchange || op->aside.block != NULL)
         return;
-    if (rename->inode2->type == FILE_DIRECTORY)
-        rename->inode2->links = 0;
-    else
-        rename->inode2->links--;
+    lose_link(rename->inode2);
 }
 
 static int rename_change(struct renaming *op, const struct ext2_place *room)
@@ -206,6 +297,8 @@ int ext2_rename(const struct rename *rename)
     ext2_change_begin(&op.change, ext2_of(rename->dir1));
     status = rename_change(&op, &room);
     status = ext2_change_finish(&op.change, status);
+    if (status == 0 && op.aside.block != NULL)
+        aside_drop(&op);
     if (status == 0) {
         ext2_dir_sync(rename->dir1, rename->inode1);
         ext2_dir_sync(rename->dir2, rename->inode1);
