@@ -438,18 +438,32 @@ int main(void)
 {
 #define ATTACHED(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
     static const struct world plain[] = {
-        {"1k", "-b 1024 -N 64", 4000, NULL},
-        {"2k", "-b 2048 -N 64", 4000, NULL},
-        {"4k", "-b 4096 -N 64", 8000, NULL},
-        {"1k, no index", "-b 1024 -N 64 -O ^dir_index", 4000, NULL},
-        {"revision 0", "-b 1024 -N 64 -r 0 -O ^dir_index", 4000, NULL},
-        {"4k, no types", "-b 4096 -N 64 -O ^filetype", 8000, NULL},
+        {.name = "1k", .options = "-b 1024 -N 64", .kib = 4000},
+        {.name = "2k", .options = "-b 2048 -N 64", .kib = 4000},
+        {.name = "4k", .options = "-b 4096 -N 64", .kib = 8000},
+        {.name = "1k, no index",
+         .options = "-b 1024 -N 64 -O ^dir_index",
+         .kib = 4000},
+        {.name = "revision 0",
+         .options = "-b 1024 -N 64 -r 0 -O ^dir_index",
+         .kib = 4000},
+        {.name = "4k, no types",
+         .options = "-b 4096 -N 64 -O ^filetype",
+         .kib = 8000},
     };
-    static const struct world hashes = {"hashes", "-b 1024 -N 64", 4000,
-                                        set_hash};
+    static const struct world hashes = {.name = "hashes",
+                                        .options = "-b 1024 -N 64",
+                                        .kib = 4000,
+                                        .prepare = set_hash};
     static const struct world signs[] = {
-        {"signed", "-b 1024 -N 64", 1000, set_hash},
-        {"unsigned", "-b 1024 -N 64", 1001, set_hash},
+        {.name = "signed",
+         .options = "-b 1024 -N 64",
+         .kib = 1000,
+         .prepare = set_hash},
+        {.name = "unsigned",
+         .options = "-b 1024 -N 64",
+         .kib = 1001,
+         .prepare = set_hash},
     };
     const struct CMUnitTest tests[] = {
         ATTACHED(test_dir_of_many_names),

@@ -215,9 +215,11 @@ static void test_dirs_damaged(void **state)
 int main(void)
 {
     static const struct world kinds[] = {
-        {"1k", "-b 1024 -N 128", 1000, NULL},
-        {"4k", "-b 4096 -N 128", 4000, NULL},
-        {"1k, no index", "-b 1024 -N 128 -O ^dir_index", 1000, NULL},
+        {.name = "1k", .options = "-b 1024 -N 128", .kib = 1000},
+        {.name = "4k", .options = "-b 4096 -N 128", .kib = 4000},
+        {.name = "1k, no index",
+         .options = "-b 1024 -N 128 -O ^dir_index",
+         .kib = 1000},
     };
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_dirs_damaged),

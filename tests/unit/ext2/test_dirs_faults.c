@@ -580,8 +580,8 @@ static void test_attribute_of_another_kind(void **state)
 int main(void)
 {
 #define ATTACHED(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
-    static const struct world plain = {"1k", "-b 1024 -N 64 -I 128", 1000,
-                                       NULL};
+    static const struct world plain = {
+        .name = "1k", .options = "-b 1024 -N 64 -I 128", .kib = 1000};
     const struct CMUnitTest tests[] = {
         ATTACHED(test_each_request_fails),
         ATTACHED(test_each_request_is_the_last),

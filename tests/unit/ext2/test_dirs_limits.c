@@ -330,11 +330,13 @@ static int teardown(void **state)
 int main(void)
 {
 #define ATTACHED(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
-    static const struct world large = {"1k, large", "-b 1024 -N 64", 24000,
-                                       NULL};
+    static const struct world large = {
+        .name = "1k, large", .options = "-b 1024 -N 64", .kib = 24000};
     static const struct world plain[] = {
-        {"1k", "-b 1024 -N 64", 1000, NULL},
-        {"1k, no index", "-b 1024 -N 64 -O ^dir_index", 1000, NULL},
+        {.name = "1k", .options = "-b 1024 -N 64", .kib = 1000},
+        {.name = "1k, no index",
+         .options = "-b 1024 -N 64 -O ^dir_index",
+         .kib = 1000},
     };
     const struct CMUnitTest large_tests[] = {
         ATTACHED(test_many_names),

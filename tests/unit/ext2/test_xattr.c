@@ -495,9 +495,13 @@ int main(void)
 {
 #define ATTACHED(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
     static const struct world kinds[] = {
-        {"1k, small inodes", "-b 1024 -N 64 -I 128", 1000, NULL},
-        {"1k", "-b 1024 -N 64 -I 256", 1000, NULL},
-        {"4k, large inodes", "-b 4096 -N 64 -I 1024", 4000, NULL},
+        {.name = "1k, small inodes",
+         .options = "-b 1024 -N 64 -I 128",
+         .kib = 1000},
+        {.name = "1k", .options = "-b 1024 -N 64 -I 256", .kib = 1000},
+        {.name = "4k, large inodes",
+         .options = "-b 4096 -N 64 -I 1024",
+         .kib = 4000},
     };
     const struct CMUnitTest tests[] = {
         ATTACHED(test_xattr_random),         ATTACHED(test_xattr_of_every_type),

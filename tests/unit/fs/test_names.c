@@ -86,8 +86,13 @@ static void unbuild_quick(void)
     world_unmount_quick();
 }
 
+/* e2fsck looks at all that one of the worlds leaves. */
 static void unbuild(void)
 {
+    if (world != &worlds[1]) {
+        unbuild_quick();
+        return;
+    }
     vfs_check();
     assert_int_equal(root_mount()->used_count, 2);
     assert_int_equal(file_unmount("/m"), 0);
