@@ -142,7 +142,7 @@ static bool fits_disk(struct fat_fs *fs)
     const uint32_t sector =
         (fs->mount->open.sector_mask + 1) * (uint32_t)BLOCK_SECTOR_SIZE;
 
-    fs->write_bytes = max_u32(fs->sector_bytes, sector);
+    fs->write_bytes = sector;
     return (UINT64_C(1) << fs->cluster_shift) % sector == 0 &&
            fs->data_offset % sector == 0;
 }

@@ -59,7 +59,7 @@ struct fat_fs {
     uint8_t bits;     /* of an entry of the FAT: 12, 16, 32 */
     uint8_t copies;   /* FATs that are written; the first is read */
     uint32_t sector_bytes;
-    uint32_t write_bytes;                /* what is written as one, at least */
+    uint32_t write_bytes;                /* what the disk writes as one */
     uint32_t cluster_shift;              /* log2 of the bytes of a cluster */
     uint64_t fat_offset[FAT_COPIES_MAX]; /* in bytes on the disk */
     uint64_t fat_bytes;                  /* of each */

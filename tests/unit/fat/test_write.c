@@ -38,6 +38,7 @@ static const struct shape {
     {"-F 32 -s 1", 35000, 512, true},
     {"-F 32 -s 8", 8000, 512, false},
     {"-F 32 -S 4096 -s 1", 20000, 4096, false},
+    {"-F 12 -S 4096 -s 1", 8000, 512, true},
 };
 
 static void mount(uint32_t sector_size)
