@@ -20,7 +20,7 @@ const struct world worlds[WORLDS] = {
     {.name = "ext2-4k", .options = "-b 4096 -N 128 -I 128", .kib = 4096},
 };
 const struct world world_fat = {
-    .name = "fat", .options = "-F 12 -s 1", .kib = 300, .is_fat = true};
+    .name = "fat", .options = "-F 12 -s 1", .kib = 300};
 const struct world *world = &worlds[0];
 struct ramblk world_disk;
 uint8_t *world_image;
@@ -39,7 +39,7 @@ static void image_make(void)
 
     if (world->options == NULL)
         return;
-    if (world->is_fat) {
+    if (world_is_fat(world)) {
         empty = fat_image(world->options, NULL, world->kib, &world_image_size);
     } else {
         assert_non_null(mkdtemp(dir));
@@ -105,9 +105,9 @@ void world_mount(void)
     if (world->prepare != NULL)
         world->prepare(world_image);
     assert_int_equal(file_mount(&world_disk.block.device, "/",
-                                world->is_fat ? "fat" : "ext2"),
+                                world_is_fat(world) ? "fat" : "ext2"),
                      0);
-    if (!world->is_fat)
+    if (!world_is_fat(world))
         assert_int_equal(file_rmdir("/lost+found"), 0);
 }
 
@@ -148,7 +148,7 @@ const char *world_fault(void)
                      world_image_size);
     close(file);
     snprintf(command, sizeof(command), "PATH=$PATH:/sbin:/usr/sbin; %s %s 2>&1",
-             world->is_fat ? "fsck.fat -n" : "e2fsck -fn", path);
+             world_is_fat(world) ? "fsck.fat -n" : "e2fsck -fn", path);
     pipe = popen(command, "r");
     assert_non_null(pipe);
     len = fread(text, 1, sizeof(text) - 1, pipe);

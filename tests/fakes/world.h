@@ -15,7 +15,6 @@ struct world {
     const char *name;
     const char *options; /* of mke2fs or mkfs.fat; NULL: in memory */
     unsigned kib;        /* of its disk */
-    bool is_fat;
     void (*prepare)(
         uint8_t *image); /* change it before it is mounted; or NULL */
 };
@@ -26,6 +25,11 @@ extern const struct world worlds[WORLDS];
 /* FAT, which has neither links nor devices, and numbers of inodes that are no
  * indices: for tests that do without. */
 extern const struct world world_fat;
+
+static inline bool world_is_fat(const struct world *world)
+{
+    return world == &world_fat;
+}
 
 /* The one that tests run in. */
 extern const struct world *world;
