@@ -305,7 +305,8 @@ static struct upload *changes_begin(struct responder *responder,
             status = remove_target(responder, request);
         else
             upload = begin_put(responder, request, text, len, &status);
-        quiet_changed();
+        if (upload == NULL) /* else when it ends */
+            quiet_changed();
     }
     if (upload == NULL)
         responder_page(responder, request, status, "", answer);

@@ -1,4 +1,5 @@
 #include "apps/fileserver/quiet.h"
+#include <torc/assert.h>
 #include <torc/errno.h>
 #include <torc/file.h>
 #include <torc/log.h>
@@ -10,6 +11,7 @@ static struct {
     struct event *changed; /* something may have to be made clean */
     struct mutex *mutex;   /* held while the mount changes */
     bool is_clean;         /* read-only by us */
+    unsigned changes;      /* that have begun and not ended */
     uint64_t deadline_ns;
 } quiet;
 
@@ -29,18 +31,18 @@ static void unlock(void)
         log_error("quiet: error %d", status);
 }
 
-/* -EBUSY: an upload is under way, whose end wakes us again. */
 static void make_clean(void)
 {
     struct file_fs_stat stat;
     int status;
 
     lock();
-    if (time_ns() >= quiet.deadline_ns && !quiet.is_clean &&
-        file_stat_fs("/", &stat) == 0 && !stat.is_read_only) {
+    if (quiet.changes == 0 && time_ns() >= quiet.deadline_ns &&
+        !quiet.is_clean && file_stat_fs("/", &stat) == 0 &&
+        !stat.is_read_only) {
         status = file_remount("/", true);
         quiet.is_clean = status == 0;
-        if (status != 0 && status != -EBUSY)
+        if (status != 0)
             log_error("the disk cannot be made clean: error %d", status);
     }
     unlock();
@@ -62,6 +64,14 @@ static int quiet_main(void *arg)
     }
 }
 
+/* The disk is to be made clean, later. */
+static void wake_thread(void)
+{
+    quiet.deadline_ns = time_ns() + QUIET_NS;
+    if (event_set(quiet.changed) != 0)
+        log_error("quiet: nobody will make the disk clean");
+}
+
 int quiet_start(void)
 {
     static const struct thread_attr attr = {.name = "quiet", .detached = true};
@@ -73,15 +83,14 @@ int quiet_start(void)
     status = mutex_create(&quiet.mutex);
     if (status != 0)
         return status;
-    status = thread_create(&attr, quiet_main, NULL, &id);
-    quiet_changed();
-    return status;
+    wake_thread();
+    return thread_create(&attr, quiet_main, NULL, &id);
 }
 
 void quiet_wake(void)
 {
+    quiet.changes++;
     lock();
-    quiet.deadline_ns = time_ns() + QUIET_NS;
     if (quiet.is_clean) {
         int status = file_remount("/", false);
 
@@ -94,7 +103,7 @@ void quiet_wake(void)
 
 void quiet_changed(void)
 {
-    quiet.deadline_ns = time_ns() + QUIET_NS;
-    if (event_set(quiet.changed) != 0)
-        log_error("quiet: nobody will make the disk clean");
+    assert(quiet.changes > 0);
+    quiet.changes--;
+    wake_thread();
 }

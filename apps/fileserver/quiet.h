@@ -16,10 +16,11 @@
 /* Begin: a thread of this CPU does it. Returns 0, -ENOMEM, -EAGAIN. */
 must_check int quiet_start(void);
 
-/* A change comes: what is mounted can be written, if that is possible. */
+/* A change begins: until it ends what is mounted can be written, if that is
+ * possible. There may be several at once. */
 void quiet_wake(void);
 
-/* A change has ended. */
+/* A change that began has ended. */
 void quiet_changed(void);
 
 #endif

@@ -36,6 +36,7 @@ void quiet_wake(void)
 
 void quiet_changed(void)
 {
+    assert_true(changed < woken);
     changed++;
 }
 
@@ -75,6 +76,7 @@ static void close_site(void)
 {
     assert_true(list_empty(&site.idle));
     assert_int_equal(opens_now(), 0);
+    assert_int_equal(changed, woken);
     site_fini(&site);
     assert_int_equal(mem_blocks, 0);
     world_files_begin();
