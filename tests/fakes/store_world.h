@@ -95,6 +95,8 @@ static int parent_status(const char *path)
     char parent[300];
     struct node *node;
 
+    if (strlen(path) >= sizeof(parent))
+        return -ENAMETOOLONG;
     snprintf(parent, sizeof(parent), "%.*s", (int)parent_len(path), path);
     node = node_named(parent[0] == '\0' ? "/" : parent);
     if (node == NULL)
@@ -102,12 +104,15 @@ static int parent_status(const char *path)
     return node->type == FILE_DIRECTORY ? 0 : -ENOTDIR;
 }
 
+/* NULL: there are too many. */
 static struct node *node_make(const char *path, enum file_type type)
 {
     size_t i = 0;
 
-    while (nodes[i].is_used)
-        assert_true(++i < NODES);
+    while (i < NODES && nodes[i].is_used)
+        i++;
+    if (i == NODES)
+        return NULL;
     nodes[i] = (struct node){.type = type, .is_used = true};
     snprintf(nodes[i].path, sizeof(nodes[i].path), "%s", path);
     nodes[i].mtime_s = (int64_t)wall_s;
@@ -161,6 +166,7 @@ int file_open_changing(const char *path, unsigned flags, uint32_t mode,
                        struct file **out)
 {
     int status = parent_status(path);
+    struct node *node;
 
     assert_int_equal(flags, FILE_WRITE | FILE_CREATE | FILE_EXCLUSIVE);
     assert_int_equal(mode, 0644);
@@ -170,7 +176,8 @@ int file_open_changing(const char *path, unsigned flags, uint32_t mode,
         return status;
     if (node_named(path) != NULL)
         return -EEXIST;
-    return open_node(node_make(path, FILE_REGULAR), true, out);
+    node = node_make(path, FILE_REGULAR);
+    return node == NULL ? -ENOSPC : open_node(node, true, out);
 }
 
 static void node_stat(const struct node *node, struct file_stat *stat)
@@ -273,7 +280,8 @@ int file_mkdir(const char *path, uint32_t mode)
         return status;
     if (node_named(path) != NULL)
         return -EEXIST;
-    node_make(path, FILE_DIRECTORY);
+    if (node_make(path, FILE_DIRECTORY) == NULL)
+        return -ENOSPC;
     parent_changed(path);
     return 0;
 }
