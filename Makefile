@@ -21,7 +21,8 @@ SRCS-posix-k :=
 SRCS-posix-h :=
 SRCS-posix-real :=
 SRCS-posix-sim :=
-include kernel/module.mk drivers/module.mk fs/ext2/module.mk fs/memfs/module.mk fs/fat/module.mk net/module.mk
+include kernel/module.mk drivers/module.mk fs/ext2/module.mk fs/ext2/check/module.mk
+include fs/memfs/module.mk fs/fat/module.mk net/module.mk
 include hal/baremetal/module.mk hal/posix/module.mk
 
 APPS := $(patsubst apps/%/main.c,%,$(wildcard apps/*/main.c))
@@ -271,6 +272,7 @@ $(BUILD)/metal/profile_app.elf: $(BUILD)/metal/contract/profile_app.o \
 include tests/wmm/rules.mk
 include tests/qtest/rules.mk
 include tools/fuse/rules.mk
+include tools/fsck/rules.mk
 
 # ---- Targets --------------------------------------------------------------------
 
@@ -421,7 +423,7 @@ clean: ## remove everything made
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z_-]+:.*## /{printf "  %-14s %s\n",$$1,$$2}' Makefile tests/qtest/rules.mk \
-		tests/bench/rules.mk tools/profile/rules.mk tools/fuse/rules.mk
+		tests/bench/rules.mk tools/profile/rules.mk tools/fuse/rules.mk tools/fsck/rules.mk
 
 .PHONY: metal host deps run run-installed run-host image test need-build need-test \
 	unit integration second-compiler sim-check sim-commands stress check coverage mutants wmm fuzz fuzz-all fuzz-programs all-tests coverage-programs format clean help

@@ -30,8 +30,13 @@ git ls-files '*.c' '*.h' | xargs grep -nP '^.{81,}|[ \t]+$|\t' && status=1
 # Every source is listed in a module.mk. (That tests execute it is the business of the
 # coverage report: a source without any would lower its room's figure.)
 for file in $(git ls-files 'kernel/*.c' 'kernel/**/*.c' 'drivers/*.c' 'fs/**/*.c' 'net/*.c' 'net/**/*.c' 'hal/**/*.c' 'hal/**/*.S'); do
-    grep -qx "SRCS-[a-z-]* += $file" ./*/module.mk ./*/*/module.mk ||
+    grep -qx "SRCS-[a-z-]* += $file" ./*/module.mk ./*/*/module.mk ./*/*/*/module.mk ||
         offend "$file: not in a module.mk"
+done
+
+# Each code of the checker of ext2 is explained.
+for code in $(grep -oP '^    (PREEN|SERIOUS)\(\K\w+' fs/ext2/check/codes.c); do
+    grep -q "^| .$code. |" docs/fsck.md || offend "docs/fsck.md: no row for $code"
 done
 
 # The HAL stays thin.

@@ -1,0 +1,16 @@
+SRCS-kernel += fs/ext2/check/check.c
+SRCS-kernel += fs/ext2/check/codes.c
+SRCS-kernel += fs/ext2/check/super.c
+SRCS-kernel += fs/ext2/check/groups.c
+SRCS-kernel += fs/ext2/check/orphans.c
+SRCS-kernel += fs/ext2/check/inodes.c
+SRCS-kernel += fs/ext2/check/walk.c
+SRCS-kernel += fs/ext2/check/claims.c
+SRCS-kernel += fs/ext2/check/files.c
+SRCS-kernel += fs/ext2/check/xattr.c
+SRCS-kernel += fs/ext2/check/shared.c
+SRCS-kernel += fs/ext2/check/dirs.c
+SRCS-kernel += fs/ext2/check/entries.c
+SRCS-kernel += fs/ext2/check/index.c
+SRCS-kernel += fs/ext2/check/connect.c
+SRCS-kernel += fs/ext2/check/bitmaps.c
