@@ -32,7 +32,8 @@ FUZZ := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 WITHOUT-sim := net/% fs/ext2/% fs/fat/%
 WITHOUT-fuzz := drivers/e1000% drivers/ide% drivers/ne2000% drivers/virtio_net% drivers/leaf% \
 	tests/models/e1000% tests/models/ide% tests/models/ne2000% tests/models/virtio_net%
-FAKES := $(wildcard tests/fakes/*.c tests/models/*.c) tests/stress/stress.c
+FAKES := $(wildcard tests/fakes/*.c tests/models/*.c) tests/stress/stress.c \
+	tests/crash/disk.c tests/crash/states.c
 
 # ---- Flags -------------------------------------------------------------------
 
@@ -273,6 +274,7 @@ include tests/wmm/rules.mk
 include tests/qtest/rules.mk
 include tools/fuse/rules.mk
 include tools/fsck/rules.mk
+include tests/crash/rules.mk
 
 # ---- Targets --------------------------------------------------------------------
 
@@ -423,7 +425,7 @@ clean: ## remove everything made
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z_-]+:.*## /{printf "  %-14s %s\n",$$1,$$2}' Makefile tests/qtest/rules.mk \
-		tests/bench/rules.mk tools/profile/rules.mk tools/fuse/rules.mk tools/fsck/rules.mk
+		tests/bench/rules.mk tools/profile/rules.mk tools/fuse/rules.mk tools/fsck/rules.mk tests/crash/rules.mk
 
 .PHONY: metal host deps run run-installed run-host image test need-build need-test \
 	unit integration second-compiler sim-check sim-commands stress check coverage mutants wmm fuzz fuzz-all fuzz-programs all-tests coverage-programs format clean help

@@ -6,6 +6,9 @@
 #include <torc/errno.h>
 #include <unistd.h>
 
+/* The clock of a machine may be a little ahead of the host's, in seconds. */
+enum { CLOCKS_APART = 3600 };
+
 struct image {
     const uint8_t *data;
     size_t size;
@@ -64,7 +67,7 @@ void ext2_check_image(const uint8_t *image, size_t size,
     struct image in_memory = {image, size, checked};
     struct ext2_check_host host = {.context = &in_memory,
                                    .size_bytes = size,
-                                   .now_s = (uint32_t)time(NULL),
+                                   .now_s = (uint32_t)time(NULL) + CLOCKS_APART,
                                    .read = read_bytes,
                                    .alloc = take,
                                    .release = give_back,

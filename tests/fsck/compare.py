@@ -380,6 +380,9 @@ class Verdict:
             # Attributes behind the first wrong one are not looked at.
             self.follows |= {p for p in self.missing if "_ATTR_" in p or
                              "_EA_" in p}
+        if "ENTRY_UNUSED" in self.mine:
+            # What is not in use has no type.
+            self.follows |= {p for p in self.missing if "_FILETYPE" in p}
         if "BAD_BLOCKS_BAD" in self.mine:
             # e2fsck believes the list, and keeps away from the blocks.
             self.follows |= self.missing

@@ -174,7 +174,8 @@ static int entry_check(struct fsck_dir *dir, const struct entry *entry,
         others(dir, entry, block);
     if ((fsck->inode[entry->inode].flags & FSCK_USED) == 0)
         wrong(dir, entry, CHECK_ENTRY_UNUSED, block);
-    type(dir, entry, block);
+    else
+        type(dir, entry, block);
     name(dir, entry, block);
     fsck->inode[entry->inode].named++;
     return hashes(dir, entry, logical);
