@@ -15,6 +15,7 @@
  *   explore --ops create,fsync,unlink     one; with --only N one state of it
  */
 #include "kernel/file/vfs.h"
+#include "kernel/lib/bytes.h"
 #include "tests/crash/states.h"
 #include "tests/crash/world.h"
 #include "tests/fakes/clock.h"
@@ -49,7 +50,7 @@ struct promise {
 
 static struct {
     /* Options: */
-    unsigned length, kib, fsck_each;
+    unsigned length, kib, names, fsck_each;
     unsigned long random;
     const char *ops, *alphabet, *image_options, *keep;
     struct crash_limits limits;
@@ -75,10 +76,11 @@ static struct {
     /* All: */
     struct crash_counts counts;
     unsigned long sequences, failures, fsck_runs, fsck_serious, looks;
+    unsigned long torn_names, names_twice; /* states */
 } all = {.length = 2,
          .kib = 256,
          .fsck_each = 1,
-         .image_options = "-b 1024 -N 32 -I 256",
+         .image_options = "-b 1024 -N 64 -I 256",
          .limits = {.exhaustive = 64, .drawn = 24, .seed = 1}};
 
 /* ---- Failures ------------------------------------------------------------ */
@@ -95,15 +97,17 @@ static void failed(const struct crash_state *state, const char *what)
     printf("FAILED: %s\n  after: ", what);
     sequence_print(stdout);
     if (state != NULL)
-        printf("\n  state %lu (%s), events %zu to %zu of %zu\n  again: "
-               "build/crash/explore --seed %lu --exhaustive %u --drawn %u "
-               "--fsck 1000 --only %lu --ops ",
+        printf("\n  state %lu (%s), events %zu to %zu of %zu",
                (unsigned long)state->number, state->made_by, state->begin,
-               state->end, all.disk.log.count, (unsigned long)all.limits.seed,
-               all.limits.exhaustive, all.limits.drawn,
-               (unsigned long)state->number);
-    else
-        printf("\n  again: build/crash/explore --ops ");
+               state->end, all.disk.log.count);
+    printf("\n  again: build/crash/explore --kib %u --names %u --image '%s' ",
+           all.kib, all.names, all.image_options);
+    if (state != NULL)
+        printf("--seed %lu --exhaustive %u --drawn %u --atom %u --fsck 1000 "
+               "--only %lu ",
+               (unsigned long)all.limits.seed, all.limits.exhaustive,
+               all.limits.drawn, all.limits.atom, (unsigned long)state->number);
+    printf("--ops ");
     sequence_print(stdout);
     printf("\n");
     fflush(stdout);
@@ -201,6 +205,14 @@ static bool any_is_due(const struct crash_state *state)
 
 /* ---- The checker --------------------------------------------------------- */
 
+/* Whether the disk may write a part of a block. */
+static bool is_torn(void)
+{
+    uint32_t block = 2u << le32_get(all.base + 1024 + 24);
+
+    return (all.limits.atom > 0 ? all.limits.atom : 1) < block;
+}
+
 static bool is_allowed(enum ext2_code code, const struct crash_state *state)
 {
     if (ext2_code_info(code)->severity == CHECK_PREEN)
@@ -211,7 +223,8 @@ static bool is_allowed(enum ext2_code code, const struct crash_state *state)
         if (all.op_begin[i] > state->end)
             continue;
         for (unsigned k = 0; k < WORLD_ALLOWED_MAX; k++)
-            if (op->allowed[k] == (unsigned)code + 1)
+            if (op->allowed[k] == (unsigned)code + 1 ||
+                (is_torn() && op->torn[k] == (unsigned)code + 1))
                 return true;
     }
     return false;
@@ -277,6 +290,13 @@ static bool live_is_clean(const struct crash_state *state, const char *what)
     ext2_check_image(all.live, all.size, &checked);
     if (checked.status == 0 && checked.count == 0)
         return true;
+    /* e2fsck does not see names that are twice in different blocks. */
+    if (state != NULL && checked.status == 0 &&
+        checked.count == checked.codes[CHECK_ENTRY_TWICE] &&
+        is_allowed(CHECK_ENTRY_TWICE, state)) {
+        all.names_twice++;
+        return true;
+    }
     ext2_check_print(stdout, &checked);
     failed(state, what);
     return false;
@@ -329,6 +349,13 @@ static bool state_check(void *context, const struct crash_state *state)
     }
     if (all.limits.only != 0)
         ext2_check_print(stdout, &checked);
+    /* The parts of a block of names do not fit: nothing else makes sense. */
+    if (checked.codes[CHECK_ENTRY_BROKEN] + checked.codes[CHECK_ENTRY_NAME] >
+            0 &&
+        is_torn()) {
+        all.torn_names++;
+        return true;
+    }
     if (!findings_fit(state, &checked, &is_serious)) {
         ext2_check_print(stdout, &checked);
         failed(state, "the checker finds what no operation allows");
@@ -497,9 +524,10 @@ static bool letters_read(void)
 
 static const char usage[] =
     "usage: explore [--length N] [--random COUNT] [--seed S]\n"
-    "  [--alphabet A,B,...] [--ops A,B,...] [--image OPTIONS] [--kib N]\n"
-    "  [--exhaustive N] [--drawn N] [--fsck N] [--only STATE] [--keep FILE]\n"
-    "  [--drop-flush N] [--no-flush] [--verbose] [--list]\n"
+    "  [--alphabet A,B,...] [--ops A,B,...] [--image OPTIONS] [--kib N] "
+    "[--names N]\n"
+    "  [--exhaustive N] [--drawn N] [--fsck N] [--atom N] [--only STATE]\n"
+    "  [--keep FILE] [--drop-flush N] [--no-flush] [--verbose] [--list]\n"
     "docs/crash.md tells what it does.\n";
 
 static bool option_take(const char *name, const char *value)
@@ -514,6 +542,7 @@ static bool option_take(const char *name, const char *value)
         {"--random", NULL, &(uint64_t){0}, NULL},
         {"--seed", NULL, &all.limits.seed, NULL},
         {"--only", NULL, &all.limits.only, NULL},
+        {"--atom", &all.limits.atom, NULL, NULL},
         {"--exhaustive", &all.limits.exhaustive, NULL, NULL},
         {"--drawn", &all.limits.drawn, NULL, NULL},
         {"--fsck", &all.fsck_each, NULL, NULL},
@@ -523,6 +552,7 @@ static bool option_take(const char *name, const char *value)
         {"--keep", NULL, NULL, &all.keep},
         {"--image", NULL, NULL, &all.image_options},
         {"--kib", &all.kib, NULL, NULL},
+        {"--names", &all.names, NULL, NULL},
     };
 
     for (size_t i = 0; i < COUNT_OF(options); i++) {
@@ -564,20 +594,45 @@ static bool options_take(int argc, char **argv)
     return all.length >= 1 && all.length <= LENGTH_MAX;
 }
 
+/* Blocks that are free hold what would be wrong anywhere: who reads one that
+ * was not written shows it. */
+static void free_blocks_fill(uint8_t *image)
+{
+    const uint8_t *super = image + 1024;
+    size_t block_size = (size_t)1024 << le32_get(super + 24);
+    uint32_t first = le32_get(super + 20), blocks = le32_get(super + 4);
+    uint32_t per_group = le32_get(super + 32);
+
+    for (uint32_t block = first; block < blocks; block++) {
+        uint32_t group = (block - first) / per_group;
+        uint32_t bit = (block - first) % per_group;
+        const uint8_t *desc = image + (first + 1) * block_size + 32 * group;
+        const uint8_t *map = image + le32_get(desc) * block_size;
+
+        if ((map[bit / 8] >> bit % 8 & 1) == 0)
+            memset(image + block * block_size, 0xa5, block_size);
+    }
+}
+
 /* The volume that each sequence begins with. */
 static void base_make(void)
 {
-    char tree[] = "/tmp/torc_crash_XXXXXX", command[600];
+    char tree[] = "/tmp/torc_crash_XXXXXX", command[900];
 
     if (mkdtemp(tree) == NULL)
         abort();
     snprintf(command, sizeof(command),
              "cd %s && mkdir d e && head -c 3000 /dev/zero | tr '\\0' a >a && "
-             "head -c 1800 /dev/zero | tr '\\0' b >b && echo x >d/x",
-             tree);
+             "head -c 1800 /dev/zero | tr '\\0' b >b && echo x >d/x && "
+             "for i in $(seq %u); do "
+             "ln b the-root-has-many-names-so-that-it-needs-an-index-$i; done",
+             tree, all.names);
     if (system(command) != 0)
         abort();
     all.base = ext2_image(all.image_options, tree, all.kib, &all.size);
+    if (all.names > 0)
+        ext2_fsck(all.base, all.size, "-fyD");
+    free_blocks_fill(all.base);
     snprintf(command, sizeof(command), "rm -r %s", tree);
     if (system(command) != 0)
         abort();
@@ -606,13 +661,16 @@ int main(int argc, char **argv)
         sequences_drawn();
     else
         sequences_all();
-    printf("crash: %lu sequences, %lu windows (%lu explored as a whole), %lu "
-           "states, %lu of them new, %lu looked at for what was synced, %lu "
-           "repaired by e2fsck (%lu with -y), %lu failures\n",
-           all.sequences, (unsigned long)all.counts.windows,
-           (unsigned long)all.counts.explored_all,
-           (unsigned long)all.counts.states, (unsigned long)all.counts.distinct,
-           all.looks, all.fsck_runs, all.fsck_serious, all.failures);
+    printf(
+        "crash: %lu sequences, %lu windows (%lu explored as a whole), %lu "
+        "states, %lu of them new, %lu looked at for what was synced, %lu "
+        "repaired by e2fsck (%lu with -y), %lu with a torn block of names, %lu "
+        "with names twice behind it, %lu failures\n",
+        all.sequences, (unsigned long)all.counts.windows,
+        (unsigned long)all.counts.explored_all,
+        (unsigned long)all.counts.states, (unsigned long)all.counts.distinct,
+        all.looks, all.fsck_runs, all.fsck_serious, all.torn_names,
+        all.names_twice, all.failures);
     machine_detach();
     return all.failures > 0 ? 1 : 0;
 }

@@ -6,9 +6,15 @@ $(BUILD)/crash/explore: $(CRASH:%.c=$(BUILD)/host/%.o) $(BUILD)/host/tests/libfa
 	$(call say,LD,$@)
 	$(Q)$(CC) -pthread -Wl,--start-group $^ -Wl,--end-group -lcmocka $(HOST_LIBS) -o $@
 
+# Torn blocks and whole ones; blocks of 4 KiB; groups; no file types.
+CRASH_VOLUMES := "" "--atom 2" "--image '-b 4096 -N 64 -I 256' --kib 512 --atom 8" \
+	"--image '-b 1024 -g 256 -N 64 -O meta_bg,^resize_inode' --kib 700" \
+	"--image '-b 2048 -N 64 -I 128 -O ^filetype,^dir_index' --kib 400 --atom 4"
 LENGTH ?= 2
 crash: $(BUILD)/crash/explore ## every crash of ext2 in sequences of LENGTH=2 operations; docs/crash.md
 	$(Q)tools/need.sh build run test
-	$(Q)$< --length $(LENGTH) --seed $(SEED)
+	$(Q)status=0; for volume in $(CRASH_VOLUMES); do \
+		eval "$< --length $(LENGTH) --seed $(SEED) $$volume" || status=1; \
+	done; exit $$status
 
 .PHONY: crash

@@ -2,14 +2,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A version of a sector in a window. */
+/* What a disk writes as one, an *atom*, is one sector or more. A version of an
+ * atom in a window. */
 struct version {
     size_t event; /* the write */
-    uint32_t at;  /* sector of the write */
+    uint32_t at;  /* atom of the write */
 };
 
-/* A sector that a window writes: its versions, oldest first. */
-struct sector {
+/* An atom that a window writes: its versions, oldest first. */
+struct atom {
     uint64_t number;
     size_t first; /* in `versions` */
     unsigned count;
@@ -22,6 +23,8 @@ struct maker {
     void *context;
     struct crash_counts *counts;
     size_t size;
+    unsigned atom;    /* sectors */
+    size_t bytes;     /* of an atom */
     uint8_t *durable; /* as the window begins */
     uint8_t *image;   /* the state that is being made */
     uint64_t durable_hash;
@@ -33,10 +36,10 @@ struct maker {
     size_t applied; /* writes with FUA before that event are durable */
     size_t *writes; /* events */
     size_t write_count;
-    struct sector *sectors;
-    size_t sector_count;
+    struct atom *atoms;
+    size_t atom_count;
     struct version *versions;
-    unsigned *chosen; /* of each sector: 0 as it was, else version + 1 */
+    unsigned *chosen; /* of each atom: 0 as it was, else version + 1 */
 
     uint64_t *seen; /* hashes of states told; a table with holes */
     size_t seen_size, seen_count;
@@ -49,6 +52,24 @@ static void *room(size_t count, size_t size)
     if (memory == NULL)
         abort();
     return memory;
+}
+
+static uint64_t first_atom(const struct maker *maker, size_t event)
+{
+    uint64_t sector = maker->log->event[event].sector;
+
+    if (sector % maker->atom != 0)
+        abort();
+    return sector / maker->atom;
+}
+
+static uint32_t atoms_of(const struct maker *maker, size_t event)
+{
+    uint32_t sectors = maker->log->event[event].sectors;
+
+    if (sectors % maker->atom != 0)
+        abort();
+    return sectors / maker->atom;
 }
 
 static uint64_t drawn(struct maker *maker)
@@ -66,12 +87,13 @@ static uint64_t mixed(uint64_t value)
     return value ^ value >> 31;
 }
 
-/* The hash of an image is the sum of its sectors'. */
-static uint64_t sector_hash(uint64_t number, const uint8_t *data)
+/* The hash of an image is the sum of its atoms'. */
+static uint64_t atom_hash(const struct maker *maker, uint64_t number,
+                          const uint8_t *data)
 {
     uint64_t hash = mixed(number + 1);
 
-    for (unsigned i = 0; i < BLOCK_SECTOR_SIZE; i += 8) {
+    for (unsigned i = 0; i < maker->bytes; i += 8) {
         uint64_t word;
 
         memcpy(&word, data + i, 8);
@@ -110,15 +132,15 @@ static bool seen_add(struct maker *maker, uint64_t hash)
 /* ---- One state ----------------------------------------------------------- */
 
 static const uint8_t *version_data(const struct maker *maker,
-                                   const struct sector *sector, unsigned choice)
+                                   const struct atom *atom, unsigned choice)
 {
     const struct version *version;
 
     if (choice == 0)
-        return maker->durable + sector->number * BLOCK_SECTOR_SIZE;
-    version = &maker->versions[sector->first + choice - 1];
+        return maker->durable + atom->number * maker->bytes;
+    version = &maker->versions[atom->first + choice - 1];
     return maker->log->event[version->event].data +
-           (size_t)version->at * BLOCK_SECTOR_SIZE;
+           (size_t)version->at * maker->bytes;
 }
 
 /* Tell the state that `chosen` says, if it is new. */
@@ -133,14 +155,14 @@ static void state_tell(struct maker *maker, const char *made_by)
     if (maker->is_over)
         return;
     state.number = ++maker->counts->states;
-    for (size_t i = 0; i < maker->sector_count; i++) {
-        const struct sector *sector = &maker->sectors[i];
+    for (size_t i = 0; i < maker->atom_count; i++) {
+        const struct atom *atom = &maker->atoms[i];
 
         if (maker->chosen[i] == 0)
             continue;
-        hash -= sector_hash(sector->number, version_data(maker, sector, 0));
-        hash += sector_hash(sector->number,
-                            version_data(maker, sector, maker->chosen[i]));
+        hash -= atom_hash(maker, atom->number, version_data(maker, atom, 0));
+        hash += atom_hash(maker, atom->number,
+                          version_data(maker, atom, maker->chosen[i]));
     }
     /* The same bytes at another time: something else may have been promised. */
     if (!seen_add(maker, mixed(hash ^ mixed(maker->end))))
@@ -148,10 +170,10 @@ static void state_tell(struct maker *maker, const char *made_by)
     maker->counts->distinct++;
     if (maker->limits->only != 0 && maker->limits->only != state.number)
         return;
-    for (size_t i = 0; i < maker->sector_count; i++)
-        memcpy(maker->image + maker->sectors[i].number * BLOCK_SECTOR_SIZE,
-               version_data(maker, &maker->sectors[i], maker->chosen[i]),
-               BLOCK_SECTOR_SIZE);
+    for (size_t i = 0; i < maker->atom_count; i++)
+        memcpy(maker->image + maker->atoms[i].number * maker->bytes,
+               version_data(maker, &maker->atoms[i], maker->chosen[i]),
+               maker->bytes);
     maker->is_over = !maker->tell(maker->context, &state) ||
                      maker->limits->only == state.number;
 }
@@ -160,18 +182,18 @@ static void state_tell(struct maker *maker, const char *made_by)
 
 static void choose_none(struct maker *maker)
 {
-    memset(maker->chosen, 0, maker->sector_count * sizeof(*maker->chosen));
+    memset(maker->chosen, 0, maker->atom_count * sizeof(*maker->chosen));
 }
 
-/* Let sectors from..to-1 of a write be as it wrote them. */
+/* Let atoms from..to-1 of a write be as it wrote them. */
 static void choose(struct maker *maker, size_t event, uint32_t from,
                    uint32_t to)
 {
-    for (size_t i = 0; i < maker->sector_count; i++) {
-        const struct sector *sector = &maker->sectors[i];
+    for (size_t i = 0; i < maker->atom_count; i++) {
+        const struct atom *atom = &maker->atoms[i];
 
-        for (unsigned k = 0; k < sector->count; k++) {
-            const struct version *version = &maker->versions[sector->first + k];
+        for (unsigned k = 0; k < atom->count; k++) {
+            const struct version *version = &maker->versions[atom->first + k];
 
             if (version->event == event && version->at >= from &&
                 version->at < to)
@@ -184,10 +206,10 @@ static void choose_write(struct maker *maker, size_t write)
 {
     size_t event = maker->writes[write];
 
-    choose(maker, event, 0, maker->log->event[event].sectors);
+    choose(maker, event, 0, atoms_of(maker, event));
 }
 
-/* All choices of all sectors. */
+/* All choices of all atoms. */
 static void make_all(struct maker *maker)
 {
     choose_none(maker);
@@ -195,10 +217,10 @@ static void make_all(struct maker *maker)
         size_t i = 0;
 
         state_tell(maker, "all");
-        while (i < maker->sector_count &&
-               maker->chosen[i] == maker->sectors[i].count)
+        while (i < maker->atom_count &&
+               maker->chosen[i] == maker->atoms[i].count)
             maker->chosen[i++] = 0;
-        if (i == maker->sector_count || maker->is_over)
+        if (i == maker->atom_count || maker->is_over)
             return;
         maker->chosen[i]++;
     }
@@ -209,16 +231,16 @@ static void make_prefixes(struct maker *maker)
     choose_none(maker);
     state_tell(maker, "prefix");
     for (size_t i = 0; i < maker->write_count; i++) {
-        uint32_t sectors = maker->log->event[maker->writes[i]].sectors;
-        unsigned *before = room(maker->sector_count, sizeof(*before));
-        size_t bytes = maker->sector_count * sizeof(*before);
+        uint32_t atoms = atoms_of(maker, maker->writes[i]);
+        unsigned *before = room(maker->atom_count, sizeof(*before));
+        size_t bytes = maker->atom_count * sizeof(*before);
 
         memcpy(before, maker->chosen, bytes);
-        for (uint32_t cut = 1; cut < sectors; cut++) {
+        for (uint32_t cut = 1; cut < atoms; cut++) {
             choose(maker, maker->writes[i], 0, cut);
             state_tell(maker, "torn");
             memcpy(maker->chosen, before, bytes);
-            choose(maker, maker->writes[i], cut, sectors);
+            choose(maker, maker->writes[i], cut, atoms);
             state_tell(maker, "torn");
             memcpy(maker->chosen, before, bytes);
         }
@@ -242,7 +264,7 @@ static void make_single(struct maker *maker)
     }
 }
 
-/* Each unit of so many sectors of each write is there or not. */
+/* Each unit of so many atoms of each write is there or not. */
 static void draw(struct maker *maker, uint32_t unit)
 {
     uint64_t share = 1 + drawn(maker) % 7; /* of 8 */
@@ -250,9 +272,9 @@ static void draw(struct maker *maker, uint32_t unit)
     choose_none(maker);
     for (size_t i = 0; i < maker->write_count; i++) {
         size_t event = maker->writes[i];
-        uint32_t sectors = maker->log->event[event].sectors;
+        uint32_t atoms = atoms_of(maker, event);
 
-        for (uint32_t at = 0; at < sectors; at += unit)
+        for (uint32_t at = 0; at < atoms; at += unit)
             if (drawn(maker) % 8 < share)
                 choose(maker, event, at, at + unit);
     }
@@ -267,14 +289,14 @@ static void make_drawn(struct maker *maker)
 
 /* ---- Windows ------------------------------------------------------------- */
 
-static int sector_order(const void *a, const void *b)
+static int atom_order(const void *a, const void *b)
 {
-    const struct sector *one = a, *other = b;
+    const struct atom *one = a, *other = b;
 
     return one->number < other->number ? -1 : one->number > other->number;
 }
 
-/* Which sectors the window writes, and their versions. */
+/* Which atoms the window writes, and their versions. */
 static void window_read(struct maker *maker)
 {
     size_t total = 0, made = 0;
@@ -284,61 +306,60 @@ static void window_read(struct maker *maker)
         if (maker->log->event[i].kind != CRASH_WRITE)
             continue;
         maker->writes[maker->write_count++] = i;
-        total += maker->log->event[i].sectors;
+        total += atoms_of(maker, i);
     }
-    maker->sectors = room(total, sizeof(*maker->sectors));
+    maker->atoms = room(total, sizeof(*maker->atoms));
     maker->versions = room(total, sizeof(*maker->versions));
-    maker->sector_count = 0;
+    maker->atom_count = 0;
     for (size_t i = 0; i < maker->write_count; i++) {
-        const struct crash_event *event = &maker->log->event[maker->writes[i]];
+        size_t event = maker->writes[i];
 
-        for (uint32_t k = 0; k < event->sectors; k++)
-            maker->sectors[maker->sector_count++].number = event->sector + k;
+        for (uint32_t k = 0; k < atoms_of(maker, event); k++)
+            maker->atoms[maker->atom_count++].number =
+                first_atom(maker, event) + k;
     }
-    qsort(maker->sectors, maker->sector_count, sizeof(*maker->sectors),
-          sector_order);
-    total = maker->sector_count;
-    maker->sector_count = 0;
+    qsort(maker->atoms, maker->atom_count, sizeof(*maker->atoms), atom_order);
+    total = maker->atom_count;
+    maker->atom_count = 0;
     for (size_t i = 0; i < total; i++)
-        if (i == 0 || maker->sectors[i].number !=
-                          maker->sectors[maker->sector_count - 1].number)
-            maker->sectors[maker->sector_count++].number =
-                maker->sectors[i].number;
-    for (size_t i = 0; i < maker->sector_count; i++) {
-        struct sector *sector = &maker->sectors[i];
+        if (i == 0 || maker->atoms[i].number !=
+                          maker->atoms[maker->atom_count - 1].number)
+            maker->atoms[maker->atom_count++].number = maker->atoms[i].number;
+    for (size_t i = 0; i < maker->atom_count; i++) {
+        struct atom *atom = &maker->atoms[i];
 
-        sector->first = made;
-        sector->count = 0;
+        atom->first = made;
+        atom->count = 0;
         for (size_t k = 0; k < maker->write_count; k++) {
-            const struct crash_event *event =
-                &maker->log->event[maker->writes[k]];
+            size_t event = maker->writes[k];
+            uint64_t from = first_atom(maker, event);
 
-            if (sector->number < event->sector ||
-                sector->number >= event->sector + event->sectors)
+            if (atom->number < from ||
+                atom->number >= from + atoms_of(maker, event))
                 continue;
-            if (event->is_durable && maker->writes[k] < maker->applied) {
+            if (maker->log->event[event].is_durable && event < maker->applied) {
                 /* It ended before: nothing older comes back. */
-                made = sector->first;
-                sector->count = 0;
+                made = atom->first;
+                atom->count = 0;
                 continue;
             }
-            maker->versions[made++] = (struct version){
-                maker->writes[k], (uint32_t)(sector->number - event->sector)};
-            sector->count++;
+            maker->versions[made++] =
+                (struct version){event, (uint32_t)(atom->number - from)};
+            atom->count++;
         }
     }
-    maker->chosen = room(maker->sector_count, sizeof(*maker->chosen));
+    maker->chosen = room(maker->atom_count, sizeof(*maker->chosen));
 }
 
 static void window_forget(struct maker *maker)
 {
     /* `image` is as `durable` again. */
-    for (size_t i = 0; i < maker->sector_count; i++) {
-        size_t at = maker->sectors[i].number * BLOCK_SECTOR_SIZE;
+    for (size_t i = 0; i < maker->atom_count; i++) {
+        size_t at = maker->atoms[i].number * maker->bytes;
 
-        memcpy(maker->image + at, maker->durable + at, BLOCK_SECTOR_SIZE);
+        memcpy(maker->image + at, maker->durable + at, maker->bytes);
     }
-    free(maker->sectors);
+    free(maker->atoms);
     free(maker->versions);
     free(maker->chosen);
 }
@@ -348,8 +369,8 @@ static uint64_t window_states(const struct maker *maker, uint64_t limit)
 {
     uint64_t states = 1;
 
-    for (size_t i = 0; i < maker->sector_count && states <= limit; i++)
-        states *= maker->sectors[i].count + 1;
+    for (size_t i = 0; i < maker->atom_count && states <= limit; i++)
+        states *= maker->atoms[i].count + 1;
     return states <= limit ? states : limit + 1;
 }
 
@@ -370,17 +391,19 @@ static void window_make(struct maker *maker)
 }
 
 /* A write is on the disk for good. */
-static void apply(struct maker *maker, const struct crash_event *event)
+static void apply(struct maker *maker, size_t event)
 {
-    for (uint32_t i = 0; i < event->sectors; i++) {
-        uint64_t number = event->sector + i;
-        size_t at = number * BLOCK_SECTOR_SIZE;
+    const uint8_t *data = maker->log->event[event].data;
 
-        maker->durable_hash -= sector_hash(number, maker->durable + at);
-        memcpy(maker->durable + at, event->data + (size_t)i * BLOCK_SECTOR_SIZE,
-               BLOCK_SECTOR_SIZE);
-        memcpy(maker->image + at, maker->durable + at, BLOCK_SECTOR_SIZE);
-        maker->durable_hash += sector_hash(number, maker->durable + at);
+    for (uint32_t i = 0; i < atoms_of(maker, event); i++) {
+        uint64_t number = first_atom(maker, event) + i;
+        size_t at = number * maker->bytes;
+
+        maker->durable_hash -= atom_hash(maker, number, maker->durable + at);
+        memcpy(maker->durable + at, data + (size_t)i * maker->bytes,
+               maker->bytes);
+        memcpy(maker->image + at, maker->durable + at, maker->bytes);
+        maker->durable_hash += atom_hash(maker, number, maker->durable + at);
     }
 }
 
@@ -389,7 +412,7 @@ static void flush(struct maker *maker, size_t next)
 {
     for (size_t i = maker->begin; i < next; i++)
         if (maker->log->event[i].kind == CRASH_WRITE)
-            apply(maker, &maker->log->event[i]);
+            apply(maker, i);
     maker->begin = next;
 }
 
@@ -404,8 +427,10 @@ void crash_states(const uint8_t *base, size_t size, const struct crash_log *log,
                           .context = context,
                           .counts = counts,
                           .size = size,
+                          .atom = limits->atom > 0 ? limits->atom : 1,
                           .random = limits->seed};
 
+    maker.bytes = (size_t)maker.atom * BLOCK_SECTOR_SIZE;
     maker.durable = room(size, 1);
     maker.image = room(size, 1);
     maker.writes = room(log->count, sizeof(*maker.writes));
@@ -421,7 +446,7 @@ void crash_states(const uint8_t *base, size_t size, const struct crash_log *log,
         if (event->kind == CRASH_FLUSH)
             flush(&maker, i + 1);
         if (event->kind == CRASH_WRITE)
-            apply(&maker, event);
+            apply(&maker, i);
         maker.applied = i + 1;
     }
     maker.end = log->count;

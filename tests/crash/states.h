@@ -32,6 +32,8 @@ struct crash_limits {
     uint32_t drawn;      /* else so many are drawn */
     uint64_t seed;
     uint64_t only; /* tell this state only, by its number; 0: all */
+    unsigned atom; /* sectors that the disk writes as one; 0: 1. Writes are
+                        * multiples of it */
 };
 
 struct crash_counts {

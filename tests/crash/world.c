@@ -44,6 +44,21 @@ static int create(void)
     return write_at("/n", FILE_CREATE, 0, 1500, 'n');
 }
 
+/* Many at once, so that blocks of names are split. */
+static int create_many(void)
+{
+    char path[60];
+    int status = 0;
+
+    for (unsigned i = 0; i < 24 && status == 0; i++) {
+        memcpy(path, "/many-names-that-are-long-enough-to-fill-a-block-..", 52);
+        path[49] = (char)('a' + i);
+        path[50] = '\0';
+        status = write_at(path, FILE_CREATE, 0, 0, 0);
+    }
+    return status;
+}
+
 static int create_empty(void)
 {
     return write_at("/t", FILE_CREATE, 0, 0, 't');
@@ -190,38 +205,56 @@ static int chmod_a(void)
 #define FILES "/a /b /c /n /l /m /t /big " D_FILES
 
 const struct world_op world_ops[] = {
-    {"create", create, "/n", "", {0}},
-    {"touch", create_empty, "/t", "", {0}},
-    {"append", append, A_FILES, "", {0}},
-    {"overwrite", overwrite, A_FILES, "", {0}},
-    {"far", write_far, A_FILES, "", {0}},
-    {"big", write_big, "/big", "", {0}},
-    {"fsync", fsync_a, "", "/a", {0}},
-    {"fsync-n", fsync_n, "", "/n", {0}},
-    {"sync", sync_all, "", FILES, {0}},
-    {"remount", remount, "", "*", {0}},
-    {"mkdir", make_dir, "/m", "", {0}},
-    {"rmdir", remove_dir, "/e /e/d2 /e/d2/x", "", {0}},
-    {"rename", rename_new, A_FILES " /c", "", {0}},
-    {"replace", rename_over, A_FILES " /b", "", {CHECK_INODE_UNATTACHED + 1}},
+    {"create", create, "/n", "", {0}, {0}},
+    {"touch", create_empty, "/t", "", {0}, {0}},
+    {"many",
+     create_many,
+     "",
+     "",
+     {CHECK_ENTRY_TWICE + 1, CHECK_DIR_TWO_PARENTS + 1},
+     {0}},
+    {"append", append, A_FILES, "", {0}, {0}},
+    {"overwrite", overwrite, A_FILES, "", {0}, {0}},
+    {"far", write_far, A_FILES, "", {0}, {0}},
+    {"big", write_big, "/big", "", {0}, {0}},
+    {"fsync", fsync_a, "", "/a", {0}, {0}},
+    {"fsync-n", fsync_n, "", "/n", {0}, {0}},
+    {"sync", sync_all, "", FILES, {0}, {0}},
+    {"remount", remount, "", "*", {0}, {0}},
+    {"mkdir", make_dir, "/m", "", {0}, {0}},
+    {"rmdir", remove_dir, "/e /e/d2 /e/d2/x", "", {0}, {0}},
+    {"rename",
+     rename_new,
+     A_FILES " /c",
+     "",
+     {0},
+     {CHECK_INODE_UNATTACHED + 1}},
+    {"replace",
+     rename_over,
+     A_FILES " /b",
+     "",
+     {CHECK_INODE_UNATTACHED + 1},
+     {0}},
     {"across",
      rename_across,
      A_FILES " /d/x",
      "",
-     {CHECK_INODE_UNATTACHED + 1}},
+     {CHECK_INODE_UNATTACHED + 1},
+     {0}},
     {"move-dir",
      rename_dir,
      D_FILES,
      "",
-     {CHECK_DIR_DOTDOT + 1, CHECK_DIR_TWO_PARENTS + 1}},
-    {"link", link_a, A_FILES, "", {0}},
-    {"unlink", unlink_a, A_FILES, "", {0}},
-    {"unlink-x", unlink_x, "/d/x /e/d2/x", "", {0}},
-    {"truncate", truncate_a, A_FILES, "", {0}},
-    {"symlink", symlink_slow, "/s", "", {0}},
-    {"xattr", xattr_small, "", "", {0}},
-    {"xattr-block", xattr_large, "", "", {0}},
-    {"chmod", chmod_a, "", "", {0}},
+     {CHECK_DIR_DOTDOT + 1, CHECK_DIR_TWO_PARENTS + 1},
+     {0}},
+    {"link", link_a, A_FILES, "", {0}, {0}},
+    {"unlink", unlink_a, A_FILES, "", {0}, {0}},
+    {"unlink-x", unlink_x, "/d/x /e/d2/x", "", {0}, {0}},
+    {"truncate", truncate_a, A_FILES, "", {0}, {0}},
+    {"symlink", symlink_slow, "/s", "", {0}, {0}},
+    {"xattr", xattr_small, "", "", {0}, {0}},
+    {"xattr-block", xattr_large, "", "", {0}, {0}},
+    {"chmod", chmod_a, "", "", {0}, {0}},
 };
 const size_t world_op_count = COUNT_OF(world_ops);
 

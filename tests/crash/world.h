@@ -23,6 +23,8 @@ struct world_op {
     /* What a crash may leave that "e2fsck -p" does not repair by itself, ended
      * by 0: codes + 1. docs/crash.md says why. */
     unsigned allowed[WORLD_ALLOWED_MAX];
+    /* And beside, when the disk writes a part of a block. */
+    unsigned torn[WORLD_ALLOWED_MAX];
 };
 
 extern const struct world_op world_ops[];
