@@ -652,22 +652,28 @@ test_idle_microvm() {
 }
 
 # Four CPUs with nothing to do: next to no instructions, with a watchdog too. The
-# first three seconds, in which the clock is measured, do not count.
+# first three seconds, in which the clock is measured, do not count; on a busy host that
+# may take longer.
 idle_instructions() { # CMDLINE
-    local port ran
+    local port ran last i
     port=$(free_port)
     qemu_web "$port" --machine microvm --cpus 4 --mem 64 \
         --kernel "$build/metal/webserver.elf" --disk "$work/site.img" \
         --append "$1" -- -plugin "$work/$TEST_NAME.so,every=1000" -d plugin \
         -D "$work/$TEST_NAME.count"
-    sleep 12
+    sleep 10
+    for i in $(seq 30); do
+        sleep 1
+        mapfile -t ran < <(sed -n 's/^at .* ms: \([0-9]*\) instructions$/\1/p' "$work/$TEST_NAME.count")
+        last=$((${#ran[@]} - 1))
+        [ $last -ge 8 ] && [ $((ran[last] - ran[last - 5])) -lt 25000 ] && break
+    done
     kill $child
     wait $child
     cat "$work/$TEST_NAME.count"
-    mapfile -t ran < <(sed -n 's/^at .* ms: \([0-9]*\) instructions$/\1/p' "$work/$TEST_NAME.count")
-    [ ${#ran[@]} -ge 9 ] && [ "${ran[8]}" -gt 100000 ] || die "nothing was counted"
-    echo "idle with \"$1\": $((ran[8] - ran[3])) instructions in 5 s"
-    [ $((ran[8] - ran[3])) -lt 25000 ] || die "5000 in each second are allowed"
+    [ $last -ge 8 ] && [ "${ran[last]}" -gt 100000 ] || die "nothing was counted"
+    echo "idle with \"$1\": $((ran[last] - ran[last - 5])) instructions in 5 s"
+    [ $((ran[last] - ran[last - 5])) -lt 25000 ] || die "5000 in each second are allowed"
 }
 test_idle_instructions() {
     make_plugin
@@ -866,11 +872,17 @@ test_exit_metal() {
         done
     done
 }
-# One that keeps its CPU for 300 ms is told of once, and goes on.
+# One that keeps its CPU for 300 ms is told of once, and goes on. A busy host may give
+# it too little of that time to be noticed: then again.
 watchdog() { # CPU COMMAND...
-    local cpu="$1"
+    local cpu="$1" i
     shift
-    expect 0 "warning: cpu $cpu: thread victim has not yielded for [0-9]* ms" "$@"
+    for i in 1 2 3 4 5; do
+        expect 0 Torc "$@"
+        ! grep -q 'has not yielded' "$work/$TEST_NAME.out" || break
+    done
+    grep -q "warning: cpu $cpu: thread victim has not yielded for [0-9]* ms" \
+        "$work/$TEST_NAME.out" || die "not told"
     [ "$(grep -c 'has not yielded' "$work/$TEST_NAME.out")" = 1 ] || die "told twice"
     grep -qE '(in|at) .*fault_spin\+0x' "$work/$TEST_NAME.out" || die "no function"
     grep -q 'at .*thread_entry+0x' "$work/$TEST_NAME.out" || die "no caller"
@@ -1068,10 +1080,11 @@ clock_pause() { # MACHINE
     port=$(free_port)
     log=$(clock_log "$1")
     timeout 300 tools/qemu.sh --no-net --machine "$1" \
-        --kernel "$build/metal/clock.elf" --append "1300 6" -- \
+        --kernel "$build/metal/clock.elf" --append "1300 6" -- -S \
         -qmp "tcp:127.0.0.1:$port,server=on,wait=off" 2>&1 | stamp "$log" &
     child=$!
     qmp_open "$port"
+    qmp cont
     sleep 1
     stopped=${EPOCHREALTIME/./}
     qmp stop
@@ -1133,8 +1146,10 @@ test_clock_host() {
     sleep 0.2
     cat "$log"
     check_rate "$log" 1000
-    bursts "$log" | awk '{ if ($3 > 1000 || $3 < -10000) exit 1 } END { if (NR != 3) exit 1 }' ||
-        die "the wall time is not the host's"
+    # It is never ahead, and right where a line came at once; a busy host is late with some,
+    # but not for as long as the process was stopped.
+    bursts "$log" | awk '$3 > 1000 || $3 < -400000 { bad = 1 } $3 >= -10000 { right = 1 }
+        END { exit bad || !right || NR != 3 }' || die "the wall time is not the host's"
 }
 
 # ---- Randomness ---------------------------------------------------------------------
