@@ -49,24 +49,28 @@ int e1000_chip_open(struct e1000_chip *chip)
 
 /* ---- The address --------------------------------------------------------- */
 
-/* One word of the EEPROM. Returns 0, -ETIMEDOUT. */
+/* One word of the EEPROM. The last look is after the deadline: this CPU may
+ * have stood still since the one before. Returns 0, -ETIMEDOUT. */
 static int eeprom_read(const struct e1000_chip *chip, unsigned index,
                        uint64_t deadline_ns, uint16_t *word)
 {
     unsigned shift = chip->is_82574 ? E1000_EERD_SHIFT_82574 : E1000_EERD_SHIFT;
     uint32_t done = chip->is_82574 ? E1000_EERD_DONE_82574 : E1000_EERD_DONE;
-    uint32_t value;
+    bool is_late = false;
 
     e1000_write(chip, E1000_EERD, index << shift | E1000_EERD_START);
-    do {
-        value = e1000_read(chip, E1000_EERD);
+    for (;;) {
+        uint32_t value = e1000_read(chip, E1000_EERD);
+
         if ((value & done) != 0 && value != UINT32_MAX) {
             *word = (uint16_t)(value >> E1000_EERD_DATA_SHIFT);
             return 0;
         }
+        if (is_late)
+            return -ETIMEDOUT;
         hal_cpu_relax();
-    } while (time_ns() < deadline_ns);
-    return -ETIMEDOUT;
+        is_late = time_ns() >= deadline_ns;
+    }
 }
 
 /* The first three words, if the sum of all is right: SDM chapter 5. */
@@ -152,15 +156,18 @@ int e1000_chip_reset_poll(struct e1000_chip *chip)
 int e1000_chip_reset(struct e1000_chip *chip)
 {
     uint64_t deadline_ns = time_ns() + RESET_TIMEOUT_NS;
+    bool is_late = false; /* then comes the last look */
     int status;
 
     if (chip->reset_begun_ns == 0)
         e1000_chip_reset_begin(chip);
-    do {
+    for (;;) {
         hal_cpu_relax();
         status = e1000_chip_reset_poll(chip);
-    } while (status == -EAGAIN && time_ns() < deadline_ns);
-    return status == 0 ? 0 : -ETIMEDOUT;
+        if (status != -EAGAIN || is_late)
+            return status == 0 ? 0 : -ETIMEDOUT;
+        is_late = time_ns() >= deadline_ns;
+    }
 }
 
 /* ---- Set-up: SDM chapter 14; data sheet, "Initialization" ---------------- */

@@ -58,12 +58,14 @@ static void status_add(struct virtio_device *dev, uint8_t bit)
 static int reset(struct virtio_device *dev)
 {
     uint64_t deadline = time_ns() + RESET_TIMEOUT_NS;
+    bool is_late = false; /* then comes the last look */
 
     dev->ops->set_status(dev, 0);
     while (dev->ops->get_status(dev) != 0) {
-        if (time_ns() >= deadline)
+        if (is_late)
             return -ETIMEDOUT;
         hal_cpu_relax();
+        is_late = time_ns() >= deadline;
     }
     return 0;
 }

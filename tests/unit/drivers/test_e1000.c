@@ -979,9 +979,25 @@ static void test_does_not_start(void **state)
     }
 }
 
+/* This CPU stands still for a second before each look at the clock. */
+static void test_starts_on_a_cpu_that_stands_still(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(kinds); i++) {
+        fresh(&kinds[i]);
+        clock_step(NS_PER_S);
+        probe();
+        ROW(kinds[i].name, device_dedicate(&card->device, 0) == 0);
+        clock_set(0);
+        machine_detach();
+        sim_reset();
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_starts_on_a_cpu_that_stands_still),
         cmocka_unit_test(test_frames_come_and_go),
         cmocka_unit_test(test_rings_go_round),
         cmocka_unit_test(test_short_frames_are_padded),
