@@ -3,7 +3,7 @@
 #include "apps/fileserver/quiet.h"
 #include "apps/fileserver/store.h"
 #include "apps/http/content.h"
-#include "apps/site/responder.h"
+#include "apps/site/connection.h"
 #include <torc/app.h>
 #include <torc/assert.h>
 #include <torc/log.h>
@@ -327,6 +327,8 @@ const struct site_writes *changes_make(const struct settings *given)
 {
     static const struct site_writes writes = {
         .allow = "Allow: GET, HEAD, OPTIONS, PUT, DELETE\r\n",
+        .begin_write = connection_begin_write,
+        .take_content = connection_take_content,
         .start = changes_start,
         .hides = store_hides,
         .serves = changes_serves,

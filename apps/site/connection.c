@@ -407,8 +407,7 @@ static int content_finish(struct connection *conn)
     return send_first(conn, &text);
 }
 
-/* One step of an upload. */
-static int content_step(struct connection *conn)
+int connection_take_content(struct connection *conn)
 {
     const struct site_writes *writes = conn->site->responder.writes;
     uint64_t wanted;
@@ -433,8 +432,7 @@ static int content_step(struct connection *conn)
 
 /* ---- Requests ------------------------------------------------------------ */
 
-/* A request of a site that may change. */
-static int begin_write(struct connection *conn, size_t len)
+int connection_begin_write(struct connection *conn, size_t len)
 {
     struct site *site = conn->site;
     struct http_text text = answer_text(conn);
@@ -465,7 +463,7 @@ static int answer_next(struct connection *conn)
         return refuse(conn, len < 0 ? -len : 408, request->method == HTTP_HEAD);
     assert((size_t)len <= conn->request_len);
     if (writes != NULL && writes->serves(request))
-        return begin_write(conn, (size_t)len);
+        return writes->begin_write(conn, (size_t)len);
     responder_answer(&conn->site->responder, request, &text, &conn->body);
     conn->keep_alive = request->keep_alive;
     drop_received(conn, (size_t)len);
@@ -496,7 +494,7 @@ static int run(struct connection *conn)
 
     do {
         if (conn->upload != NULL) {
-            status = content_step(conn);
+            status = conn->site->responder.writes->take_content(conn);
             continue;
         }
         if (conn->is_answering) {

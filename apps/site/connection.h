@@ -97,6 +97,14 @@ void connection_timeout(struct connection *conn);
 /* The socket is gone. */
 void connection_destroy(struct connection *conn);
 
+/*
+ * For struct site_writes: begin the request that has been parsed, whose head
+ * has `len` bytes; take a part of its content. Return 1 when the connection
+ * goes on, 0 when it waits, or an error by which it is lost.
+ */
+must_check int connection_begin_write(struct connection *conn, size_t len);
+must_check int connection_take_content(struct connection *conn);
+
 /* The invariants of a connection between two callbacks. */
 void connection_check(const struct connection *conn);
 

@@ -14,6 +14,7 @@
 #include "apps/http/head.h"
 #include "apps/http/request.h"
 
+struct connection;
 struct responder;
 struct http_body;
 
@@ -22,6 +23,11 @@ struct upload;
 
 struct site_writes {
     const char *allow; /* the Allow field, with its line end */
+
+    /* connection_begin_write and connection_take_content: named here, so that
+     * an image without writes does not link them. */
+    int (*begin_write)(struct connection *conn, size_t len);
+    int (*take_content)(struct connection *conn);
 
     /* Before the site begins: `dir` is what it serves, "" for "/". Returns 0 or
      * an error by which the site does not begin. */
