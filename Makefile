@@ -410,7 +410,7 @@ all-tests: metal host $(UNIT:%=$(BUILD)/asan/unit/%) coverage-programs \
 		$(BUILD)/metal/profile_app.elf $(BUILD)/metal/big_image.elf \
 		$(SIMS:%=$(BUILD)/sim/%) $(BUILD)/tsan/stress $(BUILD)/wmm/wmm \
 		$(TOOLS:%=$(BUILD)/host/%) $(TOOLS:%=$(BUILD)/asan/%) \
-		$(QTESTS:%=$(BUILD)/asan/qtest/%) fuzz-programs
+		$(QTESTS:%=$(BUILD)/asan/qtest/%) $(BUILD)/crash/explore fuzz-programs
 
 $(BUILD)/fuzz/fuzz_%: $(BUILD)/fuzz/tests/fuzz/fuzz_%.o \
 		$(BUILD)/fuzz/tests/libfakes.a $(BUILD)/fuzz/libtorc.a
