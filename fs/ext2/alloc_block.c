@@ -38,25 +38,6 @@ static uint32_t bit_next(const uint8_t *bits, uint32_t at, uint32_t end,
     return at < end ? at : end;
 }
 
-/* A run of clear bits: one that begins at `from`, or has at least `wanted`.
- * Returns where, or `end`: there is none. */
-static uint32_t run_find(const uint8_t *bits, uint32_t from, uint32_t end,
-                         uint32_t wanted, uint32_t max, uint32_t *count)
-{
-    uint32_t at = bit_next(bits, from, end, false);
-
-    while (at < end) {
-        uint32_t limit = end - at < max ? end : at + max;
-        uint32_t stop = bit_next(bits, at, limit, true);
-
-        *count = stop - at;
-        if (at == from || *count >= wanted)
-            return at;
-        at = bit_next(bits, stop, end, false);
-    }
-    return end;
-}
-
 /* ---- A group ------------------------------------------------------------- */
 
 static uint32_t group_of(const struct ext2_fs *fs, uint64_t block)
@@ -130,11 +111,64 @@ static int group_start(struct ext2_rw *rw, uint32_t group,
 
 /* What is wanted. */
 struct wish {
+    const struct inode *inode;
     uint32_t from; /* in the group */
     uint32_t wanted;
     uint32_t max;
     bool reserved;
+    bool keeps_off; /* other files' windows */
 };
+
+/* How long the run of clear bits at `at` is, up to what is wanted; 0: it is in
+ * the window of another file, and *next is where that ends. */
+static uint32_t run_length(const struct ext2_rw *rw, uint32_t group,
+                           const uint8_t *bits, const struct wish *wish,
+                           uint32_t at, uint32_t *next)
+{
+    uint32_t end = ext2_group_blocks(rw->fs, group);
+    uint32_t max = min_u32(wish->max, end - at);
+
+    if (wish->keeps_off) {
+        uint64_t first = group_first(rw->fs, group);
+        uint64_t skip = ext2_windows_skip(rw, wish->inode, first + at, &max);
+
+        if (skip != 0) {
+            *next = (uint32_t)min_u64(skip - first, end);
+            return 0;
+        }
+    }
+    *next = bit_next(bits, at, at + max, true);
+    return *next - at;
+}
+
+/* A run of clear bits from `from` on: one that begins there, or has at least
+ * what is wanted. Returns where, or the end of the group: there is none. */
+static uint32_t run_find(const struct ext2_rw *rw, uint32_t group,
+                         const uint8_t *bits, const struct wish *wish,
+                         uint32_t from, uint32_t *count)
+{
+    uint32_t end = ext2_group_blocks(rw->fs, group);
+    uint32_t at = bit_next(bits, from, end, false);
+
+    while (at < end) {
+        uint32_t next;
+
+        *count = run_length(rw, group, bits, wish, at, &next);
+        if (*count > 0 && (at == from || *count >= wish->wanted))
+            return at;
+        at = bit_next(bits, next, end, false);
+    }
+    return end;
+}
+
+/* A group has no clear bit, whatever its descriptor says. */
+static void counts_lie(struct ext2_rw *rw, uint32_t group)
+{
+    rw->free_blocks -= rw->groups[group].free_blocks;
+    rw->groups[group].free_blocks = 0;
+    ext2_rw_failed(rw);
+    (void)ext2_damaged_volume(rw->fs, "free blocks of a group");
+}
 
 /* Take a run out of a group. Returns 1, 0 (it has none), or an error. */
 static int group_take(struct ext2_rw *rw, uint32_t group,
@@ -143,22 +177,20 @@ static int group_take(struct ext2_rw *rw, uint32_t group,
     uint32_t end = ext2_group_blocks(rw->fs, group), desc_at, found;
     struct change_block *bitmap, *desc;
     struct change change;
-    int status;
+    int status = group_start(rw, group, &change, &bitmap, &desc, &desc_at);
 
-    if (rw->groups[group].free_blocks == 0)
-        return 0;
-    status = group_start(rw, group, &change, &bitmap, &desc, &desc_at);
     if (status != 0)
         return status == -EUCLEAN ? 0 : status;
-    found =
-        run_find(bitmap->data, wish->from, end, wish->wanted, wish->max, count);
+    found = run_find(rw, group, bitmap->data, wish, wish->from, count);
     if (found == end && wish->from > 0)
-        found = run_find(bitmap->data, 0, end, wish->wanted, wish->max, count);
-    *count = min_u32(*count, rw->groups[group].free_blocks);
-    if (found == end || *count == 0) {
+        found = run_find(rw, group, bitmap->data, wish, 0, count);
+    if (found == end && wish->wanted == 1 && !wish->keeps_off)
+        counts_lie(rw, group);
+    if (found == end || rw->groups[group].free_blocks == 0) {
         ext2_change_abort(&change);
         return 0;
     }
+    *count = min_u32(*count, rw->groups[group].free_blocks);
     bits_set(bitmap->data, found, *count);
     rw->groups[group].free_blocks -= *count;
     rw->free_blocks -= *count;
@@ -190,21 +222,25 @@ static int take(struct ext2_rw *rw, uint32_t group, struct wish *wish,
     return status;
 }
 
+/* Near a block: a long run, then any, then any in a window. */
 static int take_best(struct ext2_rw *rw, uint64_t goal, struct wish *wish,
                      uint64_t *block, uint32_t *count)
 {
     uint32_t group = group_of(rw->fs, goal);
     uint32_t from = (uint32_t)(goal - group_first(rw->fs, group));
-    int status;
+    int status = 0;
 
-    wish->from = from;
+    wish->keeps_off = rw->window_count > 0;
     wish->wanted = min_u32(wish->max, RUN_WANTED);
-    status = take(rw, group, wish, block, count);
-    if (status != 0 || wish->wanted == 1)
-        return status;
-    wish->from = from;
-    wish->wanted = 1;
-    return take(rw, group, wish, block, count);
+    for (;;) {
+        wish->from = from;
+        status = take(rw, group, wish, block, count);
+        if (status != 0 || (wish->wanted == 1 && !wish->keeps_off))
+            return status;
+        if (wish->wanted == 1)
+            wish->keeps_off = false;
+        wish->wanted = 1;
+    }
 }
 
 /* The first block of the group that an inode is in. */
@@ -220,7 +256,7 @@ int ext2_alloc_run(struct inode *inode, uint64_t goal, uint32_t max,
                    bool reserved, uint64_t *block, uint32_t *count)
 {
     struct ext2_rw *rw = ext2_rw_of(inode);
-    struct wish wish = {.reserved = reserved};
+    struct wish wish = {.inode = inode, .reserved = reserved};
     int status;
 
     if (!ext2_blocks_valid(rw->fs, goal, 1))

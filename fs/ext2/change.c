@@ -133,6 +133,35 @@ static void clear_new(struct change *change)
     }
 }
 
+/* Whether an order's first block waits for another one of the change. */
+static bool has_to_wait(const struct change *change, unsigned done,
+                        unsigned order)
+{
+    for (unsigned i = 0; i < change->order_count; i++) {
+        if ((done >> i & 1) == 0 &&
+            change->orders[i].after == change->orders[order].before)
+            return true;
+    }
+    return false;
+}
+
+/* Whether the orders of the change can be kept: they are a circle when the disk
+ * says that one block is two things. */
+static bool is_possible(const struct change *change)
+{
+    const unsigned all = (1U << change->order_count) - 1;
+    unsigned done = 0, before;
+
+    do {
+        before = done;
+        for (unsigned i = 0; i < change->order_count; i++) {
+            if (!has_to_wait(change, done, i))
+                done |= 1U << i;
+        }
+    } while (done != before);
+    return done == all;
+}
+
 /* Let the cache keep the order. Returns as mapping_order(). */
 static int ask_order(struct change *change)
 {
@@ -157,6 +186,8 @@ int ext2_change_start(struct change *change)
     int status;
 
     assert(!change->is_started);
+    if (!is_possible(change))
+        return ext2_damaged_volume(change->fs, "a block is used twice");
     do {
         while (wait_read(change))
             ;

@@ -24,6 +24,7 @@ SRCS-kernel += fs/ext2/rw_xattr_set.c
 SRCS-kernel += fs/ext2/ops.c
 SRCS-kernel += fs/ext2/change.c
 SRCS-kernel += fs/ext2/alloc_block.c
+SRCS-kernel += fs/ext2/alloc_window.c
 SRCS-kernel += fs/ext2/alloc_inode.c
 SRCS-kernel += fs/ext2/freed.c
 SRCS-kernel += fs/ext2/durable.c

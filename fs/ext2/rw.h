@@ -53,6 +53,9 @@ struct ext2_rw {
     uint64_t free_inodes;
     uint64_t freed_inodes;
 
+    struct list windows; /* ext2_rw_inode.window_link, the newest first */
+    unsigned window_count;
+
     struct list freed; /* struct ext2_freed */
     struct list freed_spare;
     struct ext2_freed spare[EXT2_FREED_SPARE]; /* where there is no memory */
@@ -78,6 +81,11 @@ struct ext2_rw_inode {
     struct list freed; /* blocks, until the inode is on the disk without them */
     uint64_t last_index; /* the last block that was allocated, */
     uint64_t last_block; /* and where it is; 0: none */
+
+    /* alloc_window.c: */
+    struct list window_link;
+    uint64_t window_first;
+    uint32_t window_size; /* blocks; 0: none */
 
     /* Room that is kept for pages, out of rw->reserved_blocks: */
     uint32_t reserved_data;
@@ -180,6 +188,18 @@ must_check int ext2_blocks_clear(struct ext2_rw *rw, uint64_t block,
                                  uint32_t *done);
 must_check int ext2_inode_clear(struct ext2_rw *rw, uint64_t number,
                                 bool is_dir);
+
+/* ---- alloc_window.c ------------------------------------------------------ */
+
+/* Where the window of another file ends that a block is in; 0: it is in none,
+ * and *max is lowered to the distance to the next one. */
+uint64_t ext2_windows_skip(const struct ext2_rw *rw, const struct inode *inode,
+                           uint64_t block, uint32_t *max);
+
+/* A file has got blocks, and goes on at `next`: where it was to do so, or
+ * elsewhere. It gets none for now. */
+void ext2_window_move(struct inode *inode, uint64_t next, bool goes_on);
+void ext2_window_drop(struct inode *inode);
 
 /* ---- durable.c ----------------------------------------------------------- */
 

@@ -10,7 +10,12 @@
 #include "fs/ext2/rw.h"
 #include "kernel/lib/bytes.h"
 #include "kernel/lib/minmax.h"
+#include <torc/errno.h>
 #include <torc/string.h>
+#include <torc/thread.h>
+
+/* Nobody can be told that an inode is not freed: it is tried so often. */
+enum { EVICT_TRIES = 100, EVICT_TRIES_DISK = 3 };
 
 void ext2_rw_inode_init(struct inode *inode)
 {
@@ -18,6 +23,7 @@ void ext2_rw_inode_init(struct inode *inode)
 
     rwlock_init(&rwi->map_lock);
     list_init(&rwi->freed);
+    list_init(&rwi->window_link);
     rwi->reserved_at = UINT64_MAX;
     rwi->disk_size = inode->size_bytes;
 }
@@ -41,6 +47,7 @@ void ext2_rw_drop(struct inode *inode)
     struct ext2_rw_inode *rwi = ext2_rw_inode_of(inode);
 
     ext2_freed_close(ext2_rw_of(inode), &rwi->freed, UINT64_MAX);
+    ext2_window_drop(inode);
     ext2_inode_drop(inode);
 }
 
@@ -325,6 +332,11 @@ static int dismantle(struct inode *inode)
     return 0;
 }
 
+static bool may_try_again(int status, unsigned tries)
+{
+    return tries < (status == -ENOMEM ? EVICT_TRIES : EVICT_TRIES_DISK);
+}
+
 void ext2_rw_evict(struct inode *inode)
 {
     struct ext2_rw *rw = ext2_rw_of(inode);
@@ -332,6 +344,10 @@ void ext2_rw_evict(struct inode *inode)
 
     rwlock_lock(&ext2_rw_inode_of(inode)->map_lock);
     status = dismantle(inode);
+    for (unsigned i = 0; status != 0 && may_try_again(status, i); i++) {
+        thread_yield(); /* others may give memory back */
+        status = dismantle(inode);
+    }
     rwlock_unlock(&ext2_rw_inode_of(inode)->map_lock);
     if (status == 0)
         ext2_freed_add_inode(rw, inode->number, inode->type == FILE_DIRECTORY);

@@ -56,7 +56,7 @@ static int fill(struct inode *dir, struct inode *inode,
 }
 
 /* Its place in the table is all zeros: what an earlier one has left is not an
- * inode. */
+ * inode. Returns -EUCLEAN: it is one that is in use. */
 static int slot_clear(struct inode *inode)
 {
     struct ext2_fs *fs = ext2_of(inode);
@@ -72,6 +72,10 @@ static int slot_clear(struct inode *inode)
     if (status != 0) {
         ext2_change_abort(&change);
         return status;
+    }
+    if (le16_get(table->data + at + INODE_LINKS) != 0) {
+        ext2_change_abort(&change);
+        return -EUCLEAN;
     }
     memset(table->data + at, 0, fs->inode_size);
     if (fs->inode_size > EXT2_INODE_SIZE_MIN)

@@ -303,6 +303,8 @@ static int link_all(struct linking *linking, uint64_t index)
         memcpy(pins.content->data, linking->content, fs->block_size);
     put_pointers(linking, &pins);
     linking->inode->blocks += (uint64_t)blocks * (fs->block_size / 512);
+    ext2_window_move(linking->inode, linking->block + linking->count,
+                     index == rwi->last_index + 1 && rwi->last_block != 0);
     rwi->last_index = index + linking->count - 1;
     rwi->last_block = linking->block + linking->count - 1;
     ext2_change_end(&pins.change);

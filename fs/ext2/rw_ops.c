@@ -176,6 +176,7 @@ static int rw_make(struct mount *mount)
     rw->mount = mount;
     rw->stamp = 1;
     rwlock_init(&rw->durable_lock);
+    list_init(&rw->windows);
     ext2_freed_init(rw);
     (void)!random_bytes(&rw->generation, sizeof(rw->generation));
     status = ext2_groups_load(rw);

@@ -72,18 +72,21 @@ static void skip(struct step *step, uint64_t index, int depth)
 }
 
 /* Pin the tables on the way. Returns 1; 0: the range of the step is a hole; or
- * an error. A pointer that leads nowhere is damage, and a hole. */
+ * an error. A pointer that leads nowhere is damage, and a hole; in the inode it
+ * goes. */
 static int tables_pin(struct step *step, uint64_t index)
 {
     struct ext2_fs *fs = ext2_of(step->inode);
-    uint64_t at =
-        le32_get(ext2_inode_of(step->inode)->in_inode + 4 * step->slots[0]);
+    uint8_t *first = ext2_inode_of(step->inode)->in_inode + 4 * step->slots[0];
+    uint64_t at = le32_get(first);
 
     for (int depth = 0; depth < step->levels; depth++) {
         int status;
 
         if (at != 0 && !ext2_blocks_valid(fs, at, 1)) {
             (void)ext2_damaged(fs, step->inode->number, "block map", at);
+            if (depth == 0)
+                le32_put(first, 0);
             at = 0;
         }
         if (at == 0) {
@@ -231,5 +234,6 @@ int ext2_map_free(struct inode *inode, uint64_t from, uint64_t to)
         from = step.end;
     }
     ext2_rw_inode_of(inode)->last_block = 0;
+    ext2_window_drop(inode);
     return status;
 }

@@ -3,7 +3,6 @@
  * says of the image after each mount.
  */
 #include "fs/ext2/rw.h"
-#include "kernel/heap/heap.h"
 #include "kernel/lib/bytes.h"
 #include "tests/fakes/cmocka_all.h"
 #include "tests/fakes/ext2_image.h"
@@ -363,123 +362,69 @@ static void test_no_room_in_one_write(void **state)
     end();
 }
 
-/* ---- Things that fail ---------------------------------------------------- */
+/* ---- Places -------------------------------------------------------------- */
 
-/* A bit of everything. Returns the first error. */
-static int scenario(void)
+/* How many runs of blocks a file has. */
+static unsigned runs_of(const char *path)
 {
-    static const unsigned punch = FILE_PUNCH_HOLE | FILE_KEEP_SIZE;
-    static uint8_t data[70000];
-    struct file *file;
-    int status = file_open("/double", FILE_READ | FILE_WRITE, 0, &file);
-    int64_t put;
+    struct inode *inode;
+    uint64_t before = 0;
+    unsigned runs = 0;
 
-    if (status != 0)
-        return status;
-    put = file_write_at(file, data, sizeof(data), 250000);
-    status = put < 0 ? (int)put : 0;
-    if (status == 0)
-        status = file_sync(file);
-    if (status == 0)
-        status = file_allocate(file, 20000, 40000, punch);
-    if (status == 0)
-        status = file_truncate(file, 100000);
-    if (status == 0)
-        status = file_sync(file);
-    put = status != 0 ? 0 : file_write_at(file, data, 5000, 600000);
-    if (put < 0)
-        status = (int)put;
-    if (status == 0)
-        status = file_chmod("/dir", true, 0700);
-    if (status == 0)
-        status = file_sync(file);
-    if (status == 0)
-        status = file_truncate(file, 10);
-    file_close(file);
-    return status;
+    assert_int_equal(vfs_walk(path, true, &inode), 0);
+    for (uint64_t i = 0; i < inode->size_bytes / 1024; i++) {
+        uint64_t block;
+        uint32_t count;
+
+        assert_int_equal(ext2_bmap(inode, i, 1, &block, &count), 0);
+        runs += block != before + 1;
+        before = block;
+    }
+    inode_put(inode);
+    return runs;
 }
 
-static void attach_copy(const uint8_t *from)
+/* Two files that grow by a block each in turn have long runs all the same. */
+static void test_two_files_grow(void **state)
 {
-    memcpy(image, from, image_size);
-    machine_attach(64 << 20);
-    vfs_init(file_systems);
-}
-
-/* Each request of the disk fails in turn; what is told once can be done. */
-static void test_each_request_fails(void **state)
-{
-    uint8_t *copy;
-    unsigned n = 0, failures;
+    static const char *const paths[] = {"/dir/e1", "/dir/e2"};
+    struct file *files[2];
 
     (void)state;
-    image = ext2_image("-b 1024", ext2_small_tree(), 2000, &image_size);
-    copy = malloc(image_size);
-    memcpy(copy, image, image_size);
-    do {
-        int mounted, status = 0;
-
-        attach_copy(copy);
-        ramblk_init(&disk, image, image_size);
-        disk.fail_at = ++n;
-        mounted = file_mount(&disk.block.device, "/", "ext2");
-        if (mounted == 0)
-            status = scenario();
-        failures = disk.failures;
-        disk.fail_at = 0;
-        if (mounted == 0) {
-            vfs_check();
-            assert_int_equal(file_unmount("/"), 0);
+    begin("-b 1024", ext2_small_tree(), 4000);
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(file_open(paths[i], FILE_WRITE, 0, &files[i]), 0);
+        assert_int_equal(file_truncate(files[i], 0), 0);
+    }
+    for (unsigned i = 0; i < 200; i++) {
+        for (unsigned j = 0; j < 2; j++) {
+            assert_int_equal(file_write_at(files[j], buf, 1024, i * 1024),
+                             1024);
+            assert_int_equal(file_sync(files[j]), 0);
         }
-        assert_true(failures == 0 || mounted != 0 || status != 0 ||
-                    le16_get(super() + SUPER_STATE) == SUPER_STATE_CLEAN);
-        machine_detach();
-        if (ext2_fsck_status(image, image_size, "-fp", 1) > 1)
-            fail_msg("request %u", n);
-    } while (failures > 0);
-    assert_true(n > 30);
-    free(copy);
-    free(image);
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        file_close(files[i]);
+        assert_in_range(runs_of(paths[i]), 1, 12);
+    }
+    end();
 }
 
-static void test_each_allocation_fails(void **state)
+/* What is written at once is in one run, but for the indirect blocks. */
+static void test_a_file_is_together(void **state)
 {
-    uint8_t *copy;
-    unsigned n = 0;
-    bool failed;
+    struct file *file;
 
     (void)state;
-    image = ext2_image("-b 1024", ext2_small_tree(), 2000, &image_size);
-    copy = malloc(image_size);
-    memcpy(copy, image, image_size);
-    do {
-        struct mem_stats before, after;
-        int status;
-
-        attach_copy(copy);
-        assert_int_equal(mount_image(), 0);
-        assert_int_equal(file_unmount("/"), 0);
-        mem_get_stats(&before);
-        heap_fail(++n);
-        status = file_mount(&disk.block.device, "/", "ext2");
-        if (status == 0)
-            status = scenario();
-        failed = heap_failed();
-        heap_fail(0);
-        if (status != 0)
-            assert_true(failed);
-        vfs_check();
-        if (cpu_self()->mounts != NULL)
-            (void)!file_unmount("/");
-        mem_get_stats(&after);
-        assert_true(after.block_count <= before.block_count);
-        machine_detach();
-        if (ext2_fsck_status(image, image_size, "-fn", 0) != 0)
-            fail_msg("allocation %u", n);
-    } while (failed);
-    assert_true(n > 30);
-    free(copy);
-    free(image);
+    begin("-b 1024", ext2_small_tree(), 8000);
+    assert_int_equal(file_open("/dir/e1", FILE_WRITE, 0, &file), 0);
+    assert_int_equal(file_truncate(file, 0), 0);
+    for (unsigned i = 0; i < 1000; i++)
+        assert_int_equal(file_write_at(file, buf, 1024, i * 1024), 1024);
+    assert_int_equal(file_sync(file), 0);
+    file_close(file);
+    assert_in_range(runs_of("/dir/e1"), 1, 8);
+    end();
 }
 
 /* ---- Orphans ------------------------------------------------------------- */
@@ -532,8 +477,8 @@ int main(void)
         cmocka_unit_test(test_random_meta_bg),
         cmocka_unit_test(test_no_room),
         cmocka_unit_test(test_no_room_in_one_write),
-        cmocka_unit_test(test_each_request_fails),
-        cmocka_unit_test(test_each_allocation_fails),
+        cmocka_unit_test(test_two_files_grow),
+        cmocka_unit_test(test_a_file_is_together),
         cmocka_unit_test(test_orphans_are_freed),
     };
 
