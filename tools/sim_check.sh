@@ -114,7 +114,7 @@ plant slab-count-wrong 'taken == heap->taken' kernel/heap/heap.c 's/^    heap->t
 plant foreign-free-at-home 'is not memory of cpu' kernel/heap/heap.c 's/if \(!page_is_mine\(heap->pages, ptr\)\)/if (mem_owner(ptr) < 0)/'
 # Rings, the disks, the virtio card
 plant split-index-wrap 'breach of protocol: queue' drivers/virtqueue_split.c 's/^    vq->avail->ring\[vq->avail_next .*\] = head;$/    vq->avail->ring[vq->avail_next % (vq->size + 1U)] = head;/' io
-plant packed-wrap-flag 'was forgotten|full ring stays full' drivers/virtqueue_packed.c '/^static void used_advance/,/^}/s/^        vq->used_flags \^= .*$//' io
+plant packed-wrap-flag 'was forgotten|full ring stays full|same_lap' drivers/virtqueue_packed.c '/^static void used_advance/,/^}/s/^        vq->used_flags \^= .*$//' io
 plant packed-lap-of-event 'was not notified' drivers/virtqueue_packed.c 's/^        at = \(uint16_t\)\(at - vq->size\); .*$//' io
 plant split-late-interrupt-wish 'was forgotten|never seen by anybody' drivers/virtqueue_split.c 's/^                              want \? vq->used_next$/                              want ? (uint16_t)(vq->used_next + 1)/' io
 plant blk-kick-forgotten 'the disk was not notified' drivers/virtio_blk.c 's/^    virtio_kick\(queue->virtio, block->index, &queue->vq\);$//' io
