@@ -90,6 +90,13 @@ must_check int ext2_change_entry(struct change *change,
                                  struct inode *inode);
 
 /*
+ * One of several names of an inode goes with this change, out of block `entry`:
+ * the one it has got last is durable before.
+ */
+must_check int ext2_unname_prepare(struct change *change, struct inode *inode,
+                                   const struct change_block *entry);
+
+/*
  * The last name of an inode goes with this change, out of block `entry`: on the
  * disk the inode is deleted before. The first one pins what it needs, before
  * the start; the second one does it: links are 0.

@@ -74,6 +74,7 @@ struct ext2_rw_inode {
     struct ext2_inode ext2; /* first */
     struct rwlock map_lock; /* which blocks it has, and ext2_inode_write() */
     uint64_t after;     /* its attributes go to the disk when this is durable */
+    uint64_t named;     /* the block where it got a name last; 0: none */
     uint64_t disk_size; /* no block is behind it */
     bool is_on_disk;    /* with links, as this inode */
     bool is_dead;       /* it has been, and the table says that it is deleted */

@@ -164,7 +164,28 @@ int ext2_change_entry(struct change *change, const struct change_block *entry,
         return status;
     ext2_change_order(change, bitmap, entry);
     ext2_change_inode(change, inode);
+    ext2_rw_inode_of(inode)->named = entry->block;
     return 0;
+}
+
+int ext2_unname_prepare(struct change *change, struct inode *inode,
+                        const struct change_block *entry)
+{
+    const struct ext2_rw_inode *rwi = ext2_rw_inode_of(inode);
+    struct change_block *named;
+    int status;
+
+    /* A block that was freed meanwhile is not used again before that. */
+    if (rwi->named == 0 || rwi->named == entry->block ||
+        rwi->after < ext2_rw_of(inode)->durable)
+        return 0;
+    /* It changes, too, and may have to wait: as it is now it must not. */
+    if (ext2_change_find(change, rwi->named) != NULL)
+        return ext2_make_durable(ext2_of(inode));
+    status = ext2_change_block(change, rwi->named, &named);
+    if (status == 0)
+        ext2_change_order(change, named, entry);
+    return status;
 }
 
 int ext2_unlink_prepare(struct change *change, struct inode *inode,

@@ -282,8 +282,10 @@ static int unlink_change(struct inode *dir, const struct name *name,
     struct ext2_pinned entry;
     int status = ext2_entry_pin(dir, change, name, inode, &entry);
 
-    if (status == 0 && ext2_is_last_link(inode))
-        status = ext2_unlink_prepare(change, inode, entry.block);
+    if (status == 0)
+        status = ext2_is_last_link(inode)
+                     ? ext2_unlink_prepare(change, inode, entry.block)
+                     : ext2_unname_prepare(change, inode, entry.block);
     if (status != 0)
         return status;
     ext2_change_inode(change, inode);

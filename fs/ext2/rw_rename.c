@@ -216,9 +216,13 @@ static int orders_make(struct renaming *op)
     ext2_change_inode(&op->change, rename->inode1);
     ext2_change_inode(&op->change, rename->dir1);
     ext2_change_inode(&op->change, rename->dir2);
-    if (rename->inode2 != NULL)
-        ext2_change_inode(&op->change, rename->inode2);
-    return 0;
+    if (rename->inode2 == NULL)
+        return 0;
+    if (!rename->exchange && !ext2_is_last_link(rename->inode2))
+        status =
+            ext2_unname_prepare(&op->change, rename->inode2, op->entry2.block);
+    ext2_change_inode(&op->change, rename->inode2);
+    return status;
 }
 
 /* ---- The change ---------------------------------------------------------- */

@@ -172,6 +172,31 @@ static int do_renames(void *arg)
     return status;
 }
 
+/* Another name, and then without the first one. */
+static int do_links(void *arg)
+{
+    char path[40], other[40];
+    int status = 0;
+
+    (void)arg;
+    for (unsigned i = 1; i < 24 && status == 0; i++) {
+        snprintf(path, sizeof(path), "/dir/e%u", i);
+        snprintf(other, sizeof(other), "/dir/sub/e%u", i);
+        status = file_link(path, other);
+        if (status == 0)
+            status = file_unlink(path);
+        if (status == 0 && i % 3 == 0)
+            status = file_link(other, path);
+        if (status == 0 && i % 6 == 0) {
+            snprintf(path, sizeof(path), "/dir/e%u", i + 12);
+            status = file_rename(path, other, 0);
+        }
+        if (i == 17)
+            i = 18;
+    }
+    return status;
+}
+
 /* In place of a name in another block. */
 static int do_replace_far(void *arg)
 {
@@ -207,6 +232,8 @@ static void test_renames(void **state)
     (void)state;
     crash("-b 1024", do_renames, "-fp");
     crash("-b 4096", do_renames, "-fp");
+    crash("-b 1024", do_links, "-fp");
+    crash("-b 4096", do_links, "-fp");
 }
 
 /* What e2fsck does not do without being asked, but loses nothing. */
