@@ -145,6 +145,11 @@ void ext2_group_put(const struct ext2_rw *rw, uint32_t group,
 must_check int ext2_super_begin(struct ext2_rw *rw);
 must_check int ext2_super_end(struct ext2_rw *rw);
 
+/* There are to be extended attributes: the superblock says so for good. Thread;
+ * may wait. Returns 0, -ENOTSUP (revision 0 cannot), or as
+ * ext2_change_start(). */
+must_check int ext2_super_attributes(struct ext2_rw *rw);
+
 /* Put the counts there, if they have changed. */
 must_check int ext2_super_counts(struct ext2_rw *rw);
 

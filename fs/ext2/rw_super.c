@@ -105,6 +105,28 @@ int ext2_super_end(struct ext2_rw *rw)
     return ext2_make_durable(rw->fs);
 }
 
+int ext2_super_attributes(struct ext2_rw *rw)
+{
+    struct ext2_fs *fs = rw->fs;
+    struct change change;
+    uint8_t *super;
+    int status;
+
+    if (fs->is_rev0)
+        return -ENOTSUP;
+    if ((fs->compat & COMPAT_EXT_ATTR) != 0)
+        return 0;
+    status = start(rw, &change, &super);
+    if (status != 0)
+        return status;
+    le32_put(super + SUPER_FEATURE_COMPAT, fs->compat | COMPAT_EXT_ATTR);
+    ext2_change_end(&change);
+    status = ext2_make_durable(fs);
+    if (status == 0) /* else it is written once more */
+        fs->compat |= COMPAT_EXT_ATTR;
+    return status;
+}
+
 int ext2_super_counts(struct ext2_rw *rw)
 {
     struct change change;

@@ -4,6 +4,7 @@
  * it goes where it was.
  */
 #include "fs/ext2/alloc.h"
+#include "fs/ext2/rw.h"
 #include "fs/ext2/rw_dir.h"
 #include "fs/ext2/rw_xattr.h"
 #include "kernel/lib/bytes.h"
@@ -210,11 +211,14 @@ static int set(struct ext2_attributes *all, const struct ext2_xattr_change *one,
 int ext2_xattr_set(struct inode *inode, const char *name, const void *value,
                    size_t size)
 {
-    struct ext2_attributes *all = ext2_attributes_begin(inode);
     struct ext2_xattr_change one = ext2_attribute_name(name);
+    struct ext2_attributes *all;
     uint64_t old = 0;
-    int status;
+    int status = ext2_super_attributes(ext2_rw_of(inode));
 
+    if (status != 0)
+        return status;
+    all = ext2_attributes_begin(inode);
     if (all == NULL)
         return -ENOMEM;
     one.value = value;

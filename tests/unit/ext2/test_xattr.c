@@ -477,6 +477,54 @@ static void test_xattr_without_memory(void **state)
     assert_true(failures > 2);
 }
 
+/* Volumes whose superblock does not say that there are attributes: it does from
+ * the first one on, or, of revision 0, there can be none. */
+static uint32_t features(void)
+{
+    return le32_get(world_image + EXT2_SUPER_OFFSET + SUPER_FEATURE_COMPAT);
+}
+
+static void test_xattr_first_in_a_volume(void **state)
+{
+    static char big[300];
+
+    (void)state;
+    world_mount();
+    make("/f");
+    assert_int_equal(features() & COMPAT_EXT_ATTR, 0);
+    assert_int_equal(file_xattr_set("/f", false, "user.a", big, 300, 0), 0);
+    assert_int_not_equal(features() & COMPAT_EXT_ATTR, 0);
+    assert_int_equal(file_xattr_get("/f", false, "user.a", NULL, 0), 300);
+    world_unmount();
+    assert_int_not_equal(features() & COMPAT_EXT_ATTR, 0);
+}
+
+static void test_xattr_of_revision_0(void **state)
+{
+    (void)state;
+    world_mount();
+    make("/f");
+    assert_int_equal(file_xattr_set("/f", false, "user.a", "abc", 3, 0),
+                     -ENOTSUP);
+    assert_int_equal(file_xattr_get("/f", false, "user.a", NULL, 0), -ENODATA);
+    assert_int_equal(features(), 0);
+    world_unmount();
+}
+
+/* The superblock cannot be written: there is no attribute either. */
+static void test_xattr_first_that_fails(void **state)
+{
+    (void)state;
+    world_mount();
+    make("/f");
+    world_disk.fail_from = 1;
+    assert_int_equal(file_xattr_set("/f", false, "user.a", "abc", 3, 0), -EIO);
+    world_disk.fail_from = 0;
+    assert_int_equal(file_xattr_get("/f", false, "user.a", NULL, 0), -ENODATA);
+    assert_int_equal(file_xattr_set("/f", false, "user.a", "abc", 3, 0), 0);
+    world_unmount();
+}
+
 static int setup(void **state)
 {
     (void)state;
@@ -514,8 +562,26 @@ int main(void)
         ATTACHED(test_xattr_damaged),
         ATTACHED(test_xattr_on_a_full_disk),
     };
+    static const struct world without = {
+        .name = "without the feature",
+        .options = "-b 1024 -N 64 -I 256 -O ^ext_attr",
+        .kib = 1000};
+    static const struct world revision_0 = {
+        .name = "revision 0", .options = "-b 1024 -N 64 -r 0", .kib = 1000};
+    const struct CMUnitTest without_tests[] = {
+        ATTACHED(test_xattr_first_in_a_volume),
+        ATTACHED(test_xattr_first_that_fails),
+        ATTACHED(test_xattr_random),
+    };
+    const struct CMUnitTest revision_0_tests[] = {
+        ATTACHED(test_xattr_of_revision_0),
+    };
     int failed = 0;
 
+    failed += world_run_in(&without, "first attributes", without_tests,
+                           COUNT_OF(without_tests));
+    failed += world_run_in(&revision_0, "no attributes", revision_0_tests,
+                           COUNT_OF(revision_0_tests));
     for (size_t i = 0; i < COUNT_OF(kinds); i++)
         failed += world_run_in(&kinds[i], "attributes", tests, COUNT_OF(tests));
     for (size_t i = 0; i < 2; i++)
