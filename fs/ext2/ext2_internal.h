@@ -324,6 +324,9 @@ must_check int ext2_mount_as(struct mount *mount,
                              const struct file_system *file_system,
                              const struct ext4_ops *ext4);
 
+/* A line in the log, when a volume is mounted. */
+void ext2_say_mounted(const struct mount *mount);
+
 /* ---- index.c ------------------------------------------------------------- */
 
 /* Whether a directory has an index. */

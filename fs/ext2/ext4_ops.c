@@ -26,8 +26,12 @@ static const struct ext4_ops ext4_ops = {
 
 static int ext4_mount(struct mount *mount, const void *options)
 {
+    int status = ext2_mount_as(mount, &ext4_file_system, &ext4_ops);
+
     (void)options;
-    return ext2_mount_as(mount, &ext4_file_system, &ext4_ops);
+    if (status == 0)
+        ext2_say_mounted(mount);
+    return status;
 }
 
 const struct file_system ext4_file_system = {

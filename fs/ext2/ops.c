@@ -77,8 +77,6 @@ int ext2_mount_as(struct mount *mount, const struct file_system *file_system,
         ext2_damaged_volume(fs, "group descriptors");
     if (status != 0)
         goto fail_super;
-    log_info("%s: %s, %lu blocks of %u bytes, read-only", fs->name, fs->type,
-             fs->blocks_count, fs->block_size);
     return 0;
 
 fail_super:
@@ -90,10 +88,23 @@ fail_device:
     return status;
 }
 
+void ext2_say_mounted(const struct mount *mount)
+{
+    const struct ext2_fs *fs = mount->fs_data;
+
+    log_info("%s: %s, %lu blocks of %u bytes%s", fs->name, fs->type,
+             fs->blocks_count, fs->block_size,
+             mount->is_read_only ? ", read-only" : "");
+}
+
 static int ext2_mount(struct mount *mount, const void *options)
 {
+    int status = ext2_mount_as(mount, &ext2_file_system, NULL);
+
     (void)options;
-    return ext2_mount_as(mount, &ext2_file_system, NULL);
+    if (status == 0)
+        ext2_say_mounted(mount);
+    return status;
 }
 
 const struct file_system ext2_file_system = {

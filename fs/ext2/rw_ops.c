@@ -146,8 +146,6 @@ static const char *reason_of(const struct ext2_fs *fs)
         return feature;
     if (fs->block_size > PAGE_BYTES)
         return "blocks of more than 4 KiB";
-    if (fs->block_size / BLOCK_SECTOR_SIZE < fs->device.unit)
-        return "blocks smaller than sectors";
     if (fs->inodes_per_group > 8 * fs->block_size ||
         fs->inodes_count != (uint64_t)fs->group_count * fs->inodes_per_group)
         return "the number of inodes";
@@ -222,13 +220,14 @@ static int mount_rw(struct mount *mount, const void *options)
     if (status != 0)
         return status;
     reason = reason_of(fs);
-    if (reason != NULL) {
+    if (reason != NULL)
         log_warn("%s: ext2: read-only: %s", fs->name, reason);
+    else
+        status = begin(mount);
+    if (status == 0) {
+        ext2_say_mounted(mount);
         return 0;
     }
-    status = begin(mount);
-    if (status == 0)
-        return 0;
     if (fs->rw != NULL)
         rw_free(fs->rw);
     ext2_unmount(mount);

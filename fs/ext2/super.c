@@ -7,6 +7,7 @@
 #include "fs/ext2/hash.h"
 #include "kernel/lib/bytes.h"
 #include <torc/assert.h>
+#include <torc/log.h>
 #include <torc/memory.h>
 
 /* What revision 0 does not have. */
@@ -105,6 +106,12 @@ static int read_super(struct ext2_fs *fs, const uint8_t *super)
     fault = fault_of(fs);
     if (fault != NULL)
         return ext2_damaged_volume(fs, fault);
+    if (fs->block_size / BLOCK_SECTOR_SIZE < fs->device.unit) {
+        log_error("%s: %s: blocks of %u bytes are smaller than the disk's "
+                  "sectors; make it with larger ones (mke2fs -b 4096)",
+                  fs->name, fs->type, fs->block_size);
+        return -ENOTSUP;
+    }
     fs->group_count = (uint32_t)groups_of(fs);
     return 0;
 }

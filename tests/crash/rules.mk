@@ -6,10 +6,11 @@ $(BUILD)/crash/explore: $(CRASH:%.c=$(BUILD)/host/%.o) $(BUILD)/host/tests/libfa
 	$(call say,LD,$@)
 	$(Q)$(CC) -pthread -Wl,--start-group $^ -Wl,--end-group -lcmocka $(HOST_LIBS) -o $@
 
-# Torn blocks and whole ones; blocks of 4 KiB; groups; no file types.
+# Torn blocks and whole ones; blocks of 4 KiB; groups; no file types; an index.
 CRASH_VOLUMES := "" "--atom 2" "--image '-b 4096 -N 64 -I 256' --kib 512 --atom 8" \
 	"--image '-b 1024 -g 256 -N 64 -O meta_bg,^resize_inode' --kib 700" \
-	"--image '-b 2048 -N 64 -I 128 -O ^filetype,^dir_index' --kib 400 --atom 4"
+	"--image '-b 2048 -N 64 -I 128 -O ^filetype,^dir_index' --kib 400 --atom 4" \
+	"--names 60 --image '-b 1024 -N 96 -I 256' --kib 400 --atom 2"
 LENGTH ?= 2
 crash: $(BUILD)/crash/explore ## every crash of ext2 in sequences of LENGTH=2 operations; docs/crash.md
 	$(Q)tools/need.sh build run test

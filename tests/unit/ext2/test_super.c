@@ -6,6 +6,7 @@
 #include "kernel/file/vfs.h"
 #include "kernel/lib/bytes.h"
 #include "tests/fakes/cmocka_all.h"
+#include "tests/fakes/console.h"
 #include "tests/fakes/ext2_bench.h"
 #include <stdlib.h>
 #include <string.h>
@@ -535,6 +536,21 @@ static void test_ext2_random_damage(void **state)
     assert_true(errors > 100);
 }
 
+/* Blocks of 1 KiB on a disk of larger sectors. */
+static void test_ext2_blocks_smaller_than_sectors(void **state)
+{
+    struct ext2_walk walk = {.errors = 0};
+
+    (void)state;
+    ext2_bench_mend();
+    ext2_volume.disk.block.sector_size = 4096;
+    console_forget();
+    assert_int_equal(ext2_bench_try(&walk), -ENOTSUP);
+    assert_true(console_has("smaller than the disk's sectors"));
+    ext2_volume.disk.block.sector_size = 512;
+    assert_int_equal(ext2_bench_try(&walk), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -550,6 +566,7 @@ int main(void)
         cmocka_unit_test(test_ext2_special_files),
         cmocka_unit_test(test_ext2_entry_of_a_deleted_file),
         cmocka_unit_test(test_ext2_directory_loop),
+        cmocka_unit_test(test_ext2_blocks_smaller_than_sectors),
         cmocka_unit_test(test_ext2_random_damage),
     };
 
