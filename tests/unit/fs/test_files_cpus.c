@@ -31,7 +31,7 @@ enum { CPUS = 3, OWNER = 1, RW = FILE_READ | FILE_WRITE };
 /* Arguments of calls that are carried are not constant. */
 static char slash[] = "/", far_path[] = "/far", no_prefix[] = "",
             back_path[] = "/back", stay_path[] = "/stay",
-            winding[] = "/far/..//.//far/";
+            far_stay[] = "/far/stay", winding[] = "/far/..//.//far/";
 
 static int mount_own(void *arg)
 {
@@ -370,6 +370,7 @@ static int directories(void *arg)
     (void)snprintf(path, sizeof(path), "%s/a", prefix);
     MUST(cwd_is(path));
     MUST(file_getcwd(buf, strlen(path)) == -ERANGE);
+    MUST(file_getcwd(buf, 2) == -ERANGE);
     MUST(file_getcwd(buf, 1) == -ERANGE);
     MUST(is_there("b") == 0 && is_there("a") == -ENOENT);
     MUST(is_there("../a/b") == 0 && is_there(".") == 0);
@@ -402,6 +403,35 @@ static int leave_it(void *arg)
     return thread_migrate(0) == -EBUSY ? 0 : 1;
 }
 
+/* It waits for the other CPU while it is told to move. */
+static int enter_and_go(void *arg)
+{
+    MUST(file_chdir(arg) == -EBUSY);
+    thread_yield();
+    return cpu_self()->id == 2 ? 0 : 1;
+}
+
+static int move_and_enter(void *arg)
+{
+    const struct thread_attr here = {.place = THREAD_ON_CPU, .cpu = 0};
+    thread_id id;
+    int value;
+
+    (void)arg;
+    MUST(file_mkdir("/far/stay", 0755) == 0);
+    MUST(thread_create(&here, enter_and_go, far_stay, &id) == 0);
+    thread_yield();
+    MUST(thread_move(id, 2) == 0);
+    MUST(thread_join(id, &value) == 0 && value == 0);
+    return 0;
+}
+
+static void test_who_goes_away_does_not_move(void **state)
+{
+    (void)state;
+    run(move_and_enter);
+}
+
 static int cwd_of_all(void *arg)
 {
     const struct thread_attr there = {.place = THREAD_ON_CPU, .cpu = 2};
@@ -424,6 +454,51 @@ static void test_working_directories(void **state)
 {
     (void)state;
     run(cwd_of_all);
+}
+
+/* ---- Threads of the owner ------------------------------------------------- */
+
+/* Wait until as many threads of the owner carry out calls, or are there to. */
+struct servers {
+    unsigned threads;
+    unsigned idle;
+};
+
+static int have_come(void *arg)
+{
+    const struct serving *serving = &mount_table_of(cpu_self())->serving;
+    const struct servers *want = arg;
+
+    vfs_check();
+    return serving->threads == want->threads &&
+           serving->idle_count == want->idle;
+}
+
+static bool come(unsigned threads, unsigned idle)
+{
+    struct servers want = {threads, idle};
+
+    for (unsigned i = 0; i < 10000; i++) {
+        if (remote_call(OWNER, have_come, &want) == 1)
+            return true;
+        thread_sleep(NS_PER_MS);
+    }
+    return false;
+}
+
+/* ---- Memory of the owner -------------------------------------------------- */
+
+static int starve(void *arg)
+{
+    heap_fail((uintptr_t)arg);
+    return 0;
+}
+
+static int heal(void *arg)
+{
+    (void)arg;
+    heap_fail(0);
+    return 0;
 }
 
 /* ---- Many at once -------------------------------------------------------- */
@@ -488,34 +563,6 @@ static int lock_once(void *arg)
     return 0;
 }
 
-/* Wait until as many threads of the owner carry out calls, or are there to. */
-struct servers {
-    unsigned threads;
-    unsigned idle;
-};
-
-static int have_come(void *arg)
-{
-    const struct serving *serving = &mount_table_of(cpu_self())->serving;
-    const struct servers *want = arg;
-
-    vfs_check();
-    return serving->threads == want->threads &&
-           serving->idle_count == want->idle;
-}
-
-static bool come(unsigned threads, unsigned idle)
-{
-    struct servers want = {threads, idle};
-
-    for (unsigned i = 0; i < 10000; i++) {
-        if (remote_call(OWNER, have_come, &want) == 1)
-            return true;
-        thread_sleep(NS_PER_MS);
-    }
-    return false;
-}
-
 static int locks(void *arg)
 {
     thread_id ids[CALLERS];
@@ -577,6 +624,105 @@ static void test_who_waits_for_a_lock_can_be_killed(void **state)
 {
     (void)state;
     run(kill_waiter);
+}
+
+/*
+ * A thread that carries out a call is killed: the caller is told, and a call
+ * that waits is carried out by another one.
+ */
+static struct wait_queue parked; /* the owner's */
+
+static int park_begin(void *arg)
+{
+    (void)arg;
+    wait_queue_init(&parked);
+    return 0;
+}
+
+static int64_t run_park(struct carried *call)
+{
+    (void)call;
+    if (wait_killable(&parked, TIME_NEVER) == -EINTR)
+        thread_requests_handle();
+    return 0;
+}
+
+static int kill_server(void *arg)
+{
+    (void)arg;
+    return thread_kill(
+        container_of(parked.waiters.next, struct thread, link)->id);
+}
+
+static int park_end(void *arg)
+{
+    (void)arg;
+    wait_wake_all(&parked);
+    return 0;
+}
+
+/* Calls that wait for a thread of the owner. */
+static int are_waiting(void *arg)
+{
+    (void)arg;
+    return !queue_empty(&mount_table_of(cpu_self())->serving.calls);
+}
+
+static bool becomes(int (*fn)(void *))
+{
+    for (unsigned i = 0; i < 10000; i++) {
+        if (remote_call(OWNER, fn, NULL) == 1)
+            return true;
+        thread_sleep(NS_PER_MS / 10);
+    }
+    return false;
+}
+
+static int park(void *arg)
+{
+    struct carried call = {.run = run_park};
+
+    (void)arg;
+    return carry_to(&call, OWNER, NULL) == -ECANCELED;
+}
+
+static int look(void *arg)
+{
+    struct file_stat stat;
+
+    (void)arg;
+    return file_stat("/far", true, &stat);
+}
+
+static int kill_one(void *arg)
+{
+    enum { SERVERS = 16 };
+    thread_id ids[SERVERS + 1];
+    int status, killed = 0;
+
+    (void)arg;
+    MUST(remote_call(OWNER, park_begin, NULL) == 0);
+    for (unsigned i = 0; i < SERVERS; i++)
+        MUST(thread_create(NULL, park, NULL, &ids[i]) == 0);
+    MUST(come(SERVERS, 0));
+    MUST(thread_create(NULL, look, NULL, &ids[SERVERS]) == 0);
+    MUST(becomes(are_waiting));
+    MUST(remote_call(OWNER, kill_server, NULL) == 0);
+    MUST(thread_join(ids[SERVERS], &status) == 0 && status == 0);
+    MUST(remote_call(OWNER, park_end, NULL) == 0);
+    for (unsigned i = 0; i < SERVERS; i++) {
+        MUST(thread_join(ids[i], &status) == 0);
+        killed += status;
+    }
+    MUST(killed == 1);
+    MUST(come(4, 4));
+    return 0;
+}
+
+static void test_a_server_is_killed(void **state)
+{
+    (void)state;
+    run(kill_one);
 }
 
 /* ---- Files that change hands --------------------------------------------- */
@@ -697,19 +843,6 @@ static void test_slices_come_home(void **state)
 
 /* ---- No memory ----------------------------------------------------------- */
 
-static int starve(void *arg)
-{
-    heap_fail((uintptr_t)arg);
-    return 0;
-}
-
-static int heal(void *arg)
-{
-    (void)arg;
-    heap_fail(0);
-    return 0;
-}
-
 /* The n-th allocation of the owner fails, for every n. */
 static int short_of_memory(void *arg)
 {
@@ -761,6 +894,8 @@ int main(void)
         cmocka_unit_test(test_a_call_is_carried_once),
         cmocka_unit_test(test_what_is_mounted_there_may_come_later),
         cmocka_unit_test(test_working_directories),
+        cmocka_unit_test(test_who_goes_away_does_not_move),
+        cmocka_unit_test(test_a_server_is_killed),
         cmocka_unit_test(test_many_callers),
         cmocka_unit_test(test_locks_do_not_block_the_others),
         cmocka_unit_test(test_who_waits_for_a_lock_can_be_killed),
