@@ -72,10 +72,10 @@ ONCE := hal/baremetal/boot/% hal/baremetal/firmware/% kernel/base/% kernel/boot/
 	kernel/cache/truncate.c kernel/cache/write.c kernel/cache/flusher.c \
 	kernel/cache/reclaim.c kernel/cache/mapping.c kernel/cache/check.c \
 	kernel/file/mount.c kernel/file/mount_write.c kernel/file/hash.c \
-	kernel/file/vfs_lookup.c kernel/file/inode.c \
+	kernel/file/vfs_lookup.c kernel/file/inode.c kernel/file/dirty.c \
 	kernel/file/dentry.c kernel/file/file_path.c kernel/file/carry.c kernel/file/portal.c \
 	kernel/lib/fmt.c kernel/heap/heap_check.c kernel/memory/mem.c kernel/device/block_parts.c \
-	kernel/thread/thread_control.c hal/baremetal/time/calendar.c hal/baremetal/time/discipline.c \
+	kernel/thread/thread_control.c hal/baremetal/time/calendar.c hal/baremetal/time/discipline.c hal/baremetal/time/rtc.c \
 	drivers/ide.c drivers/ide_channel.c drivers/ide_command.c drivers/ide_dma.c \
 	drivers/leaf_blk.c drivers/leaf_net.c drivers/ne2000.c drivers/e1000.c drivers/e1000_chip.c \
 	net/arp.c apps/http/date.c fs/ext2/% apps/site/options.c apps/site/serving.c apps/webserver/main.c apps/fileserver/% net/stack_start.c

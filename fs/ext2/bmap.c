@@ -3,7 +3,7 @@
  * numbers, [12], [13], [14] lead through one, two, three levels of blocks that
  * are full of 32-bit block numbers. A zero at any level is a hole.
  */
-#include "fs/ext2/ext2_internal.h"
+#include "fs/ext2/ext2.h"
 #include "kernel/lib/bytes.h"
 #include "kernel/lib/minmax.h"
 

@@ -1,5 +1,5 @@
 /* Reading the data of files and the targets of symbolic links. */
-#include "fs/ext2/ext2_internal.h"
+#include "fs/ext2/ext2.h"
 #include <torc/assert.h>
 #include <torc/string.h>
 

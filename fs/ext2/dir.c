@@ -4,7 +4,7 @@
  * that say they are unused, so it reads as a directory without one. Only a
  * lookup uses the index, and does without where it is damaged.
  */
-#include "fs/ext2/ext2_internal.h"
+#include "fs/ext2/ext2.h"
 #include "kernel/lib/bytes.h"
 #include <torc/string.h>
 

@@ -2,7 +2,7 @@
 #ifndef TORC_FS_EXT2_EXT4_INTERNAL_H
 #define TORC_FS_EXT2_EXT4_INTERNAL_H
 
-#include "fs/ext2/ext2_internal.h"
+#include "fs/ext2/ext2.h"
 #include "fs/ext2/ext4_format.h"
 
 enum { EXT4_VERIFIED = 256 };

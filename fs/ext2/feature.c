@@ -4,7 +4,7 @@
  * feature is ignored, a read-only compatible one allows reading, an
  * incompatible one is refused. Values: e2fsprogs, lib/ext2fs/ext2_fs.h.
  */
-#include "fs/ext2/ext2_internal.h"
+#include "fs/ext2/ext2.h"
 #include <torc/log.h>
 #include <torc/string.h>
 

@@ -1,5 +1,5 @@
 /* Block groups and their descriptors. */
-#include "fs/ext2/ext2_internal.h"
+#include "fs/ext2/ext2.h"
 #include "kernel/lib/bytes.h"
 
 /*

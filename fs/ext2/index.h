@@ -2,7 +2,7 @@
 #ifndef TORC_FS_EXT2_INDEX_H
 #define TORC_FS_EXT2_INDEX_H
 
-#include "fs/ext2/ext2_internal.h"
+#include "fs/ext2/ext2.h"
 #include <stdint.h>
 #include <torc/compiler.h>
 

@@ -1,5 +1,5 @@
 /* Inodes: read from disk, checked, and kept in memory by the VFS. */
-#include "fs/ext2/ext2_internal.h"
+#include "fs/ext2/ext2.h"
 #include "kernel/lib/bytes.h"
 #include "kernel/lib/minmax.h"
 #include <torc/assert.h>

@@ -1,5 +1,5 @@
 /* Mounting, and the table of operations for the VFS. */
-#include "fs/ext2/ext2_internal.h"
+#include "fs/ext2/ext2.h"
 #include "kernel/file/vfs.h"
 #include <torc/file_systems.h>
 #include <torc/log.h>

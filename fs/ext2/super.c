@@ -3,7 +3,7 @@
  * whether its fields agree with each other. ext2_super_check() says what the
  * other files rely on.
  */
-#include "fs/ext2/ext2_internal.h"
+#include "fs/ext2/ext2.h"
 #include "fs/ext2/hash.h"
 #include "kernel/lib/bytes.h"
 #include <torc/assert.h>

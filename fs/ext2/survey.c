@@ -1,6 +1,6 @@
 /* What a volume consists of: survey.h. */
 #include "fs/ext2/survey.h"
-#include "fs/ext2/ext2_internal.h"
+#include "fs/ext2/ext2.h"
 #include "kernel/lib/bytes.h"
 #include <torc/string.h>
 

@@ -2,7 +2,7 @@
  * Looking at the disk through the cache, whose pieces may be smaller than a
  * block; and saying what is wrong there.
  */
-#include "fs/ext2/ext2_internal.h"
+#include "fs/ext2/ext2.h"
 #include "kernel/lib/minmax.h"
 #include <torc/assert.h>
 #include <torc/log.h>

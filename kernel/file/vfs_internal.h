@@ -23,7 +23,7 @@ struct serving {
 
 struct mount_table {
     bool (*reclaim)(struct mount_table *table); /* constant */
-    struct list mounts; /* struct mount, oldest first */
+    struct list mounts;                         /* struct mount, oldest first */
     struct inode *root; /* of the mount at "/" when it is complete, or NULL */
     struct serving serving; /* calls of other CPUs */
 };

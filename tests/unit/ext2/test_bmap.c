@@ -2,7 +2,7 @@
  * Block maps: where a block of a file is and how long the run is that begins
  * there, at each level of indirection; over tables that the test writes.
  */
-#include "fs/ext2/ext2_internal.h"
+#include "fs/ext2/ext2.h"
 #include "kernel/lib/bytes.h"
 #include "tests/fakes/cmocka_all.h"
 #include "tests/fakes/console.h"

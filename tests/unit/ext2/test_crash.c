@@ -2,7 +2,7 @@
  * Crashes: the disk completes one request after the other, and after each of
  * them e2fsck -p must put the image in order by itself.
  */
-#include "fs/ext2/rw.h"
+#include "fs/ext2/write/rw.h"
 #include "kernel/lib/bytes.h"
 #include "tests/fakes/cmocka_all.h"
 #include "tests/fakes/ext2_image.h"

@@ -4,7 +4,7 @@
  * links to a few files, so there are as many as wished. When a volume has been
  * unmounted e2fsck finds nothing wrong with it.
  */
-#include "fs/ext2/ext2_internal.h"
+#include "fs/ext2/ext2.h"
 #include "fs/ext2/hash.h"
 #include "kernel/file/vfs_internal.h"
 #include "kernel/lib/bytes.h"

@@ -3,7 +3,7 @@
  * disk says, a call ends, with a status that it may have, and nothing is left
  * in memory.
  */
-#include "fs/ext2/ext2_internal.h"
+#include "fs/ext2/ext2.h"
 #include "kernel/file/vfs_internal.h"
 #include "kernel/heap/heap.h"
 #include "kernel/lib/bytes.h"

@@ -2,9 +2,9 @@
  * Operations on names and attributes that meet a fault: each request to the
  * disk failing in turn, and damage of each kind that they look for.
  */
-#include "fs/ext2/ext2_internal.h"
+#include "fs/ext2/ext2.h"
 #include "fs/ext2/hash.h"
-#include "fs/ext2/rw_dir.h"
+#include "fs/ext2/write/rw_dir.h"
 #include "fs/ext2/xattr_format.h"
 #include "kernel/file/vfs_internal.h"
 #include "kernel/heap/heap.h"

@@ -2,8 +2,8 @@
  * Directories that are written, at their limits: 50,000 names, an index that is
  * full, a disk that is full, links, memory and requests that fail.
  */
-#include "fs/ext2/ext2_internal.h"
-#include "fs/ext2/rw.h"
+#include "fs/ext2/ext2.h"
+#include "fs/ext2/write/rw.h"
 #include "kernel/file/vfs_internal.h"
 #include "kernel/heap/heap.h"
 #include "kernel/lib/bytes.h"

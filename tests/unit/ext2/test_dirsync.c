@@ -2,8 +2,8 @@
  * Directories that ask for names to be durable when a call returns: the disk is
  * looked at as it is at that moment, without an unmount.
  */
-#include "fs/ext2/ext2_internal.h"
-#include "fs/ext2/rw_dir.h"
+#include "fs/ext2/ext2.h"
+#include "fs/ext2/write/rw_dir.h"
 #include "kernel/file/vfs_internal.h"
 #include "kernel/lib/bytes.h"
 #include "tests/fakes/cmocka_all.h"

@@ -2,7 +2,7 @@
  * Entries of one block of a directory: random changes against a list of names,
  * read back by the test's own reading of the format; damage at every byte.
  */
-#include "fs/ext2/entries.h"
+#include "fs/ext2/write/entries.h"
 #include "kernel/lib/bytes.h"
 #include "tests/fakes/cmocka_all.h"
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* Every feature flag: its name by dumpe2fs, and what mounting does about it. */
-#include "fs/ext2/ext2_internal.h"
+#include "fs/ext2/ext2.h"
 #include "kernel/file/vfs.h"
 #include "kernel/lib/bytes.h"
 #include "tests/fakes/cmocka_all.h"

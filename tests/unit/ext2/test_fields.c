@@ -2,7 +2,7 @@
  * Fields of a volume on both sides of each limit, and what is said of those
  * that are wrong.
  */
-#include "fs/ext2/ext2_internal.h"
+#include "fs/ext2/ext2.h"
 #include "kernel/file/vfs.h"
 #include "kernel/lib/bytes.h"
 #include "tests/fakes/cmocka_all.h"

@@ -2,7 +2,7 @@
  * Lookups by the index of a directory. e2fsck makes the indices, so hashes and
  * trees are its; a damaged index must not hide a name.
  */
-#include "fs/ext2/ext2_internal.h"
+#include "fs/ext2/ext2.h"
 #include "fs/ext2/hash.h"
 #include "kernel/file/vfs.h"
 #include "kernel/lib/bytes.h"

@@ -3,7 +3,7 @@
  * has room and every name is found where the hashes say.
  */
 #include "fs/ext2/hash.h"
-#include "fs/ext2/leaf.h"
+#include "fs/ext2/write/leaf.h"
 #include "kernel/lib/bytes.h"
 #include "tests/fakes/cmocka_all.h"
 #include "tests/fakes/collide.h"

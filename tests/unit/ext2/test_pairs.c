@@ -2,8 +2,8 @@
  * Blocks of a directory's index that are changed: against a list of pairs, read
  * back by the test's own reading of the format.
  */
-#include "fs/ext2/entries.h"
-#include "fs/ext2/pairs.h"
+#include "fs/ext2/write/entries.h"
+#include "fs/ext2/write/pairs.h"
 #include "kernel/lib/bytes.h"
 #include "tests/fakes/cmocka_all.h"
 #include <stdlib.h>

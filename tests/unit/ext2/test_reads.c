@@ -3,7 +3,7 @@
  * 4 KiB at a time: each read that a lookup makes fails once, or goes on in
  * another node.
  */
-#include "fs/ext2/ext2_internal.h"
+#include "fs/ext2/ext2.h"
 #include "fs/ext2/hash.h"
 #include "kernel/file/vfs.h"
 #include "kernel/lib/bytes.h"

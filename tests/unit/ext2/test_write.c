@@ -2,7 +2,7 @@
  * Files of ext2 that are written: a file against an array, with what e2fsck
  * says of the image after each mount.
  */
-#include "fs/ext2/rw.h"
+#include "fs/ext2/write/rw.h"
 #include "kernel/lib/bytes.h"
 #include "tests/fakes/cmocka_all.h"
 #include "tests/fakes/ext2_image.h"

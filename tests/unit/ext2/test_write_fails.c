@@ -2,7 +2,7 @@
  * Writing ext2 while the n-th request of the disk fails, or the n-th
  * allocation: whoever is told can go on, and e2fsck has nothing to ask.
  */
-#include "fs/ext2/rw.h"
+#include "fs/ext2/write/rw.h"
 #include "kernel/cpu/percpu.h"
 #include "kernel/heap/heap.h"
 #include "kernel/lib/bytes.h"

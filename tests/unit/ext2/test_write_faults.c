@@ -2,7 +2,7 @@
  * Writing ext2 where something is in the way: volumes that are not written,
  * damage that is met, limits, what the flusher does by itself.
  */
-#include "fs/ext2/rw.h"
+#include "fs/ext2/write/rw.h"
 #include "kernel/heap/heap.h"
 #include "kernel/lib/bytes.h"
 #include "kernel/thread/timer.h"

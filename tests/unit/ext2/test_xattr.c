@@ -2,7 +2,7 @@
  * Extended attributes that are written: in the inode and in its block, against
  * a list; e2fsck and debugfs read them. Blocks that several inodes have.
  */
-#include "fs/ext2/ext2_internal.h"
+#include "fs/ext2/ext2.h"
 #include "fs/ext2/xattr_format.h"
 #include "kernel/file/vfs_internal.h"
 #include "kernel/heap/heap.h"

@@ -3,7 +3,7 @@
  * changes against a list. Whether e2fsck agrees with the hashes, test_xattr.c
  * asks.
  */
-#include "fs/ext2/xattr_build.h"
+#include "fs/ext2/write/xattr_build.h"
 #include "kernel/lib/bytes.h"
 #include "tests/fakes/cmocka_all.h"
 #include <stdio.h>

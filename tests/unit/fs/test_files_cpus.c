@@ -169,6 +169,9 @@ static int check_data(void)
     MUST(file_read_parts(file, parts, 2) == 19);
     MUST(memcmp(text, "234", 3) == 0 && memcmp(more, "56\0", 3) == 0);
     MUST(file_read_at(file, text, 16, 4099) == 3 && text[1] == 'X');
+    count = 0;
+    MUST(file_lend(file, 4090, 100, slices, &count) == 0 && count == 0);
+    count = 4;
     MUST(file_lend(file, 4090, 100, slices, &count) == 12 && count == 2);
     MUST(slices_read(slices, 2, 0, text, 16) == 12 && text[10] == 'X');
     buf_put(slices[0].buf);
@@ -244,6 +247,7 @@ static int is_there(const char *path)
 
 static int edges(void *arg)
 {
+    struct carried call = {.path = "/near"};
     struct file *file;
 
     (void)arg;
@@ -284,6 +288,16 @@ static int edges(void *arg)
     MUST(file_mount_cpu(OWNER, "/far") == -EBUSY);
     MUST(file_mount_cpu(0, "/near") == -EINVAL);
     MUST(file_mount_cpu(CPUS, "/near") == -EINVAL);
+    /* To two other CPUs. */
+    MUST(file_mount_cpu(2, "/near") == 0);
+    MUST(file_rename("/far/there", "/near/there", 0) == -EXDEV);
+    MUST(file_unmount("/near") == 0);
+    /* What does not lead away any more when it is looked at again. */
+    MUST(carry_path(&call) == -ENOENT);
+    call.path = "/none/x";
+    MUST(carry_path(&call) == -ENOENT);
+    call.path = "";
+    MUST(carry_path(&call) == -ENOENT);
     return 0;
 }
 
@@ -456,7 +470,7 @@ static void test_working_directories(void **state)
     run(cwd_of_all);
 }
 
-/* ---- Threads of the owner ------------------------------------------------- */
+/* ---- Threads of the owner ------------------------------------------------ */
 
 /* Wait until as many threads of the owner carry out calls, or are there to. */
 struct servers {
@@ -486,7 +500,7 @@ static bool come(unsigned threads, unsigned idle)
     return false;
 }
 
-/* ---- Memory of the owner -------------------------------------------------- */
+/* ---- Memory of the owner ------------------------------------------------- */
 
 static int starve(void *arg)
 {

@@ -1,0 +1,311 @@
+/*
+ * Renaming, as one change. The entry with the new name is durable before the
+ * one with the old name goes; where both are in one block, or only one of them
+ * changes, a crash leaves the one or the other.
+ *
+ * What loses its last name to another inode must neither go before that is
+ * durable, nor be without a name when it is, or e2fsck asks what to do with it.
+ * So it is put aside: the write that gives its name away gives it another one,
+ * in the same block, which is removed when that is durable. A directory with
+ * an index has no place for any name: there it loses its name at once.
+ */
+#include "fs/ext2/write/alloc.h"
+#include "fs/ext2/write/entries.h"
+#include "fs/ext2/write/rw.h"
+#include "fs/ext2/write/rw_names.h"
+#include <torc/format.h>
+#include <torc/log.h>
+
+struct renaming {
+    const struct rename *rename;
+    struct change change;
+    struct ext2_pinned entry1; /* of name1, */
+    struct ext2_pinned entry2; /* of name2, or the room for it */
+    struct ext2_pinned up1;    /* ".." of inode1, if it moves, */
+    struct ext2_pinned up2;    /* and that of inode2 */
+    int links1, links2;        /* how many more dir1 and dir2 get */
+    struct ext2_pinned aside;  /* room for another name of inode2, */
+    struct name aside_name;    /* which is this one */
+    char aside_text[40];
+};
+
+/* ---- Link counts --------------------------------------------------------- */
+
+/* What is in dir2 goes to dir1, or it goes altogether; and the other way. */
+static void count_links(struct renaming *op)
+{
+    const struct rename *rename = op->rename;
+
+    if (rename->inode1->type == FILE_DIRECTORY) {
+        op->links1--;
+        op->links2++;
+    }
+    if (rename->inode2 != NULL && rename->inode2->type == FILE_DIRECTORY) {
+        op->links1 += rename->exchange;
+        op->links2--;
+    }
+    if (rename->dir1 == rename->dir2) {
+        op->links1 += op->links2;
+        op->links2 = 0;
+    }
+}
+
+static int check_links(struct inode *dir, int more)
+{
+    int64_t links = (int64_t)dir->links + more;
+
+    if (more > 0 && links > EXT2_LINKS_MAX)
+        return -EMLINK;
+    if (more < 0 && links < 2)
+        return ext2_damaged(ext2_of(dir), dir->number, "link count",
+                            dir->links);
+    return 0;
+}
+
+/* ---- Putting aside ------------------------------------------------------- */
+
+/* Whether what is replaced goes, and any name may be in the block. */
+static bool may_put_aside(const struct rename *rename)
+{
+    return rename->inode2 != NULL && !rename->exchange &&
+           ext2_is_last_link(rename->inode2) && !ext2_has_index(rename->dir2) &&
+           ext2_dir_blocks(rename->dir2) == 1;
+}
+
+/* Find room for what is replaced, in the block with its entry. */
+static void aside_pin(struct renaming *op)
+{
+    const struct rename *rename = op->rename;
+    struct ext2_fs *fs = ext2_of(rename->dir2);
+    const uint8_t *block = op->entry2.block->data;
+    uint32_t at;
+    size_t len;
+
+    if (!may_put_aside(rename))
+        return;
+    len = fmt_print(op->aside_text, sizeof(op->aside_text), ".replaced-%lu",
+                    rename->inode2->number);
+    op->aside_name =
+        (struct name){.text = op->aside_text, .len = (uint32_t)len};
+    if (ext2_entries_find(fs, block, op->aside_text, len, &at) != 0 ||
+        ext2_entries_room(fs, block, len, &op->aside.place.at) != 1)
+        return;
+    op->aside.place.block = op->entry2.place.block;
+    op->aside.block = op->entry2.block;
+}
+
+static void lose_link(struct inode *inode)
+{
+    if (inode->type == FILE_DIRECTORY)
+        inode->links = 0;
+    else
+        inode->links--;
+}
+
+/* Take its name from what was put aside, in one block: without an order that
+ * would need memory. */
+static int aside_forget(struct renaming *op)
+{
+    const struct rename *rename = op->rename;
+    int status;
+
+    ext2_change_begin(&op->change, ext2_of(rename->dir2));
+    status = ext2_entry_pin(rename->dir2, &op->change, &op->aside_name,
+                            rename->inode2, &op->aside);
+    if (status == 0) {
+        ext2_change_inode(&op->change, rename->inode2);
+        status = ext2_change_start(&op->change);
+    }
+    if (status == 0) {
+        ext2_entry_remove(rename->dir2, &op->aside);
+        lose_link(rename->inode2);
+    }
+    return ext2_change_finish(&op->change, status);
+}
+
+/* What was put aside goes, when that is durable. */
+static void aside_drop(struct renaming *op)
+{
+    struct inode *dir = op->rename->dir2;
+    int status = ext2_make_durable(ext2_of(dir));
+
+    if (status == 0)
+        status = ext2_name_drop(dir, &op->aside_name, op->rename->inode2,
+                                dir->links);
+    if (status != 0)
+        status = aside_forget(op);
+    if (status != 0)
+        log_warn("%s: ext2: what was replaced stays as \"%s\" (%d)",
+                 ext2_of(dir)->name, op->aside_text, status);
+}
+
+/* ---- What changes -------------------------------------------------------- */
+
+/* Whether an inode gets another parent. */
+static bool moves(const struct renaming *op, const struct inode *inode)
+{
+    return inode != NULL && inode->type == FILE_DIRECTORY &&
+           op->rename->dir1 != op->rename->dir2;
+}
+
+/* Pin ".." of a directory. */
+static int up_pin(struct renaming *op, struct inode *inode,
+                  struct ext2_pinned *out)
+{
+    struct ext2_fs *fs = ext2_of(inode);
+    uint64_t offset;
+    int status = ext2_dir_block(inode, 0, &offset);
+
+    if (status != 0)
+        return status;
+    out->place.block = offset >> fs->block_shift;
+    status = ext2_change_block(&op->change, out->place.block, &out->block);
+    if (status != 0)
+        return status;
+    if (ext2_entries_dots(fs, out->block->data, &out->place.at) != 0)
+        return ext2_damaged(fs, inode->number, "first block of a directory", 0);
+    return 0;
+}
+
+/* Pin both entries. */
+static int entries_pin(struct renaming *op, const struct ext2_place *room)
+{
+    const struct rename *rename = op->rename;
+    int status = rename->inode2 == NULL
+                     ? ext2_room_pin(rename->dir2, &op->change, rename->name2,
+                                     room, &op->entry2)
+                     : ext2_entry_pin(rename->dir2, &op->change, rename->name2,
+                                      rename->inode2, &op->entry2);
+
+    if (status == 0)
+        status = ext2_entry_pin(rename->dir1, &op->change, rename->name1,
+                                rename->inode1, &op->entry1);
+    if (status == 0)
+        aside_pin(op);
+    if (status == 0 && moves(op, rename->inode1))
+        status = up_pin(op, rename->inode1, &op->up1);
+    if (status == 0 && rename->exchange && moves(op, rename->inode2))
+        status = up_pin(op, rename->inode2, &op->up2);
+    return status;
+}
+
+/* `before` is durable before `after`, another block. */
+static void order(struct renaming *op, const struct ext2_pinned *before,
+                  const struct ext2_pinned *after)
+{
+    if (before->block != after->block)
+        ext2_change_order(&op->change, before->block, after->block);
+}
+
+static int orders_make(struct renaming *op)
+{
+    const struct rename *rename = op->rename;
+    int status =
+        ext2_change_entry(&op->change, op->entry2.block, rename->inode1);
+
+    if (status == 0 && rename->exchange)
+        status =
+            ext2_change_entry(&op->change, op->entry1.block, rename->inode2);
+    if (status != 0)
+        return status;
+    order(op, &op->entry2, &op->entry1);
+    if (op->up1.block != NULL) {
+        order(op, &op->entry2, &op->up1);
+        order(op, &op->up1, &op->entry1);
+    }
+    ext2_change_inode(&op->change, rename->inode1);
+    ext2_change_inode(&op->change, rename->dir1);
+    ext2_change_inode(&op->change, rename->dir2);
+    if (rename->inode2 == NULL)
+        return 0;
+    if (!rename->exchange && !ext2_is_last_link(rename->inode2))
+        status =
+            ext2_unname_prepare(&op->change, rename->inode2, op->entry2.block);
+    ext2_change_inode(&op->change, rename->inode2);
+    return status;
+}
+
+/* ---- The change ---------------------------------------------------------- */
+
+static void entry_set(struct inode *dir, const struct ext2_pinned *entry,
+                      const struct inode *inode)
+{
+    ext2_entries_set(ext2_of(dir), entry->block->data, entry->place.at,
+                     (uint32_t)inode->number, inode->type);
+}
+
+static void entries_apply(struct renaming *op)
+{
+    const struct rename *rename = op->rename;
+
+    if (op->aside.block != NULL)
+        ext2_entry_add(rename->dir2, &op->aside, &op->aside_name,
+                       rename->inode2);
+    if (rename->inode2 != NULL)
+        entry_set(rename->dir2, &op->entry2, rename->inode1);
+    else
+        ext2_entry_add(rename->dir2, &op->entry2, rename->name2,
+                       rename->inode1);
+    if (rename->exchange)
+        entry_set(rename->dir1, &op->entry1, rename->inode2);
+    else
+        ext2_entry_remove(rename->dir1, &op->entry1);
+    if (op->up1.block != NULL)
+        entry_set(rename->inode1, &op->up1, rename->dir2);
+    if (op->up2.block != NULL)
+        entry_set(rename->inode2, &op->up2, rename->dir1);
+}
+
+static void links_apply(struct renaming *op)
+{
+    const struct rename *rename = op->rename;
+
+    rename->dir1->links += (uint32_t)op->links1;
+    rename->dir2->links += (uint32_t)op->links2;
+    if (rename->inode2 == NULL || rename->exchange || op->aside.block != NULL)
+        return;
+    lose_link(rename->inode2);
+}
+
+static int rename_change(struct renaming *op, const struct ext2_place *room)
+{
+    int status = entries_pin(op, room);
+
+    if (status == 0)
+        status = orders_make(op);
+    if (status == 0)
+        status = ext2_change_start(&op->change);
+    if (status != 0)
+        return status;
+    entries_apply(op);
+    links_apply(op);
+    return 0;
+}
+
+int ext2_rename(const struct rename *rename)
+{
+    struct renaming op = {.rename = rename};
+    struct ext2_place room = {0};
+    int status;
+
+    count_links(&op);
+    status = check_links(rename->dir1, op.links1);
+    if (status == 0)
+        status = check_links(rename->dir2, op.links2);
+    if (status == 0 && rename->inode2 == NULL)
+        status = ext2_place_room(rename->dir2, rename->name2, &room);
+    else if (status == 0 && !rename->exchange)
+        status = ext2_check_hidden(rename->inode2);
+    if (status != 0)
+        return status;
+    ext2_change_begin(&op.change, ext2_of(rename->dir1));
+    status = rename_change(&op, &room);
+    status = ext2_change_finish(&op.change, status);
+    if (status == 0 && op.aside.block != NULL)
+        aside_drop(&op);
+    if (status == 0) {
+        ext2_dir_sync(rename->dir1, rename->inode1);
+        ext2_dir_sync(rename->dir2, rename->inode1);
+    }
+    return status;
+}
