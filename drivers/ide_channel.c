@@ -177,13 +177,16 @@ static bool wait_status(const struct ide_channel *channel, uint8_t mask,
                         uint8_t bits, uint64_t timeout_ns)
 {
     uint64_t deadline_ns = time_ns() + timeout_ns;
+    bool is_late = false; /* then come the last looks */
 
     for (unsigned looks = 1; (ide_status(channel) & mask) != bits; looks++) {
         if (looks % LOOKS != 0)
             continue;
-        if (time_ns() >= deadline_ns)
+        if (is_late)
             return false;
-        thread_sleep(LOOK_NS);
+        is_late = time_ns() >= deadline_ns;
+        if (!is_late)
+            thread_sleep(LOOK_NS);
     }
     return true;
 }
@@ -222,6 +225,7 @@ static int wait_idle(struct ide_channel *channel, unsigned number,
                      uint64_t timeout_ns)
 {
     uint64_t deadline_ns = time_ns() + timeout_ns;
+    bool is_late = false; /* then come the last looks */
 
     for (unsigned looks = 1;; looks++) {
         uint8_t status = status_of(channel, number);
@@ -232,9 +236,11 @@ static int wait_idle(struct ide_channel *channel, unsigned number,
             return 0;
         if (looks % LOOKS != 0)
             continue;
-        if (time_ns() >= deadline_ns)
+        if (is_late)
             return -ETIMEDOUT;
-        thread_sleep(LOOK_NS);
+        is_late = time_ns() >= deadline_ns;
+        if (!is_late)
+            thread_sleep(LOOK_NS);
     }
 }
 
@@ -341,10 +347,16 @@ static bool is_packet_device(struct ide_channel *channel)
 
 int ide_detect(struct ide_channel *channel, unsigned number, uint16_t signature)
 {
+    int status;
+
     if (!reach(channel, number, COMMAND_NS))
         return -ETIMEDOUT;
-    if (signature == SIGNATURE_PACKET)
+    if (signature == SIGNATURE_PACKET) {
+        status = wait_idle(channel, number, COMMAND_NS);
+        if (status != 0)
+            return status;
         return is_packet_device(channel) ? -ENOTSUP : -ENODEV;
+    }
     /* A drive 0 alone answers for drive 1 with a status of 0. */
     if (!wait_status(channel, ATA_DRDY, ATA_DRDY, READY_NS))
         return -ENODEV;

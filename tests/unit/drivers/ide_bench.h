@@ -42,6 +42,7 @@ static unsigned disk_count;
 
 /* A thread that is the device, so that others may wait for it. */
 static bool stop, silent;
+static uint64_t look_ns; /* so long takes each look at the clock; 0: nothing */
 static thread_id device_thread;
 
 static inline int device_run(void *arg)
@@ -51,6 +52,8 @@ static inline int device_run(void *arg)
         if (!silent)
             (void)ide_model_step(&model);
         clock_set(clock_now() + TURN_NS);
+        if (look_ns != 0)
+            clock_step(look_ns);
         timer_run(clock_now());
         thread_yield();
     }

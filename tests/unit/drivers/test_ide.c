@@ -153,6 +153,26 @@ static void test_ide_places(void **state)
     }
 }
 
+/* The CPU stands still at each look at the clock: what a drive is given to
+ * settle passes without a look at its status. */
+static void test_ide_places_by_a_slow_cpu(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(place_rows); i++) {
+        fresh();
+        places_fill(place_rows[i].places);
+        look_ns = 500;
+        start(NULL);
+        look_ns = 0;
+        clock_step(0);
+        ROW(place_rows[i].places, disk_count == place_rows[i].disks);
+        ROW(place_rows[i].places,
+            console_has("(ATAPI, or without LBA): not used") ==
+                (place_rows[i].others > 0));
+        finish();
+    }
+}
+
 /* The firmware has left the drive in the middle of something. */
 static void test_ide_found_at_work(void **state)
 {
@@ -876,6 +896,7 @@ int main(void)
         cmocka_unit_test(test_ide_by_pio),
         cmocka_unit_test(test_ide_option),
         cmocka_unit_test(test_ide_places),
+        cmocka_unit_test(test_ide_places_by_a_slow_cpu),
         cmocka_unit_test(test_ide_found_at_work),
         cmocka_unit_test(test_ide_slow_to_be_ready),
         cmocka_unit_test(test_ide_native_mode),
