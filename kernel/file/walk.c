@@ -261,23 +261,9 @@ static bool is_portal(const struct inode *inode)
     return unlikely(inode->type == FILE_DIRECTORY) && inode->mount->is_portal;
 }
 
-int walk_here(const char *path, struct inode **out)
-{
-    struct walk walk;
-    int status = walk_begin(&walk, path);
-
-    if (status == 0) {
-        status = walk_all(&walk, true);
-        if (status == 0) {
-            inode_hold(walk.at);
-            *out = walk.at;
-        }
-        walk_end(&walk);
-    }
-    return status == -EREMOTE ? -EXDEV : status;
-}
-
-int vfs_walk(const char *path, bool follow, struct inode **out)
+/* Walk to an inode, held; a portal itself can be the result, or is -EREMOTE. */
+static inline int walk_to_end(const char *path, bool follow, bool may_be_portal,
+                              struct inode **out)
 {
     struct walk walk;
     int status = walk_begin(&walk, path);
@@ -285,7 +271,7 @@ int vfs_walk(const char *path, bool follow, struct inode **out)
     if (status != 0)
         return status;
     status = walk_all(&walk, follow);
-    if (status == 0 && is_portal(walk.at))
+    if (status == 0 && !may_be_portal && is_portal(walk.at))
         status = -EREMOTE;
     if (status == 0) {
         inode_hold(walk.at);
@@ -293,4 +279,16 @@ int vfs_walk(const char *path, bool follow, struct inode **out)
     }
     walk_end(&walk);
     return status;
+}
+
+int walk_here(const char *path, struct inode **out)
+{
+    int status = walk_to_end(path, true, true, out);
+
+    return status == -EREMOTE ? -EXDEV : status;
+}
+
+int vfs_walk(const char *path, bool follow, struct inode **out)
+{
+    return walk_to_end(path, follow, false, out);
 }
