@@ -214,6 +214,15 @@ void ext2_super_check(const struct ext2_fs *fs);
 void ext2_group_place(const struct ext2_fs *fs, uint32_t group, uint64_t *block,
                       uint32_t *at);
 
+/* Read a group's descriptor: fs->desc_size bytes. Thread; may wait. Returns 0,
+ * -EUCLEAN, -EIO, -ENOMEM. */
+must_check int ext2_group_read(struct ext2_fs *fs, uint32_t group,
+                               uint8_t desc[EXT2_GROUP_DESC_LARGE]);
+
+/* The block that a descriptor names in its field `at`. */
+uint64_t ext2_group_block(const struct ext2_fs *fs, const uint8_t *desc,
+                          uint32_t at);
+
 /* The first block of a group's inode table. Thread; may wait. Returns 0,
  * -EUCLEAN (it is not in the volume), or as page_get(). */
 must_check int ext2_group_inode_table(struct ext2_fs *fs, uint32_t group,

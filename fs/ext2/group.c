@@ -43,8 +43,8 @@ void ext2_group_place(const struct ext2_fs *fs, uint32_t group, uint64_t *block,
     *at = group % per_block * fs->desc_size;
 }
 
-static int desc_read(struct ext2_fs *fs, uint32_t group,
-                     uint8_t desc[EXT2_GROUP_DESC_LARGE])
+int ext2_group_read(struct ext2_fs *fs, uint32_t group,
+                    uint8_t desc[EXT2_GROUP_DESC_LARGE])
 {
     uint64_t block;
     uint32_t at;
@@ -60,9 +60,8 @@ static int desc_read(struct ext2_fs *fs, uint32_t group,
     return status;
 }
 
-/* A block that a descriptor names. */
-static uint64_t block_of(const struct ext2_fs *fs, const uint8_t *desc,
-                         uint32_t at)
+uint64_t ext2_group_block(const struct ext2_fs *fs, const uint8_t *desc,
+                          uint32_t at)
 {
     uint64_t block = le32_get(desc + at);
 
@@ -77,7 +76,7 @@ static int table_of(const struct ext2_fs *fs, const uint8_t *desc,
 {
     uint32_t per_block = fs->block_size / fs->inode_size;
     uint32_t length = (fs->inodes_per_group + per_block - 1) / per_block;
-    uint64_t first = block_of(fs, desc, GROUP_INODE_TABLE);
+    uint64_t first = ext2_group_block(fs, desc, GROUP_INODE_TABLE);
 
     if (!ext2_blocks_valid(fs, first, length))
         return -EUCLEAN;
@@ -88,7 +87,7 @@ static int table_of(const struct ext2_fs *fs, const uint8_t *desc,
 int ext2_group_inode_table(struct ext2_fs *fs, uint32_t group, uint64_t *block)
 {
     uint8_t desc[EXT2_GROUP_DESC_LARGE];
-    int status = desc_read(fs, group, desc);
+    int status = ext2_group_read(fs, group, desc);
 
     return status != 0 ? status : table_of(fs, desc, block);
 }
@@ -98,14 +97,16 @@ int ext2_groups_check(struct ext2_fs *fs)
     for (uint32_t group = 0; group < fs->group_count; group++) {
         uint8_t desc[EXT2_GROUP_DESC_LARGE];
         uint64_t table;
-        int status = desc_read(fs, group, desc);
+        int status = ext2_group_read(fs, group, desc);
 
         if (status == 0)
             status = table_of(fs, desc, &table);
         if (status != 0)
             return status;
-        if (!ext2_blocks_valid(fs, block_of(fs, desc, GROUP_BLOCK_BITMAP), 1) ||
-            !ext2_blocks_valid(fs, block_of(fs, desc, GROUP_INODE_BITMAP), 1))
+        if (!ext2_blocks_valid(
+                fs, ext2_group_block(fs, desc, GROUP_BLOCK_BITMAP), 1) ||
+            !ext2_blocks_valid(
+                fs, ext2_group_block(fs, desc, GROUP_INODE_BITMAP), 1))
             return -EUCLEAN;
     }
     return 0;

@@ -31,17 +31,7 @@ int ext2_survey(const struct mount *mount, struct ext2_survey *out)
     return 0;
 }
 
-/* A field of a descriptor, of which 64BIT has an upper half elsewhere. */
-static uint64_t block_of(const struct ext2_fs *fs, const uint8_t *desc,
-                         uint32_t at)
-{
-    uint64_t block = le32_get(desc + at);
-
-    if (fs->desc_size > EXT2_GROUP_DESC_SIZE)
-        block |= (uint64_t)le32_get(desc + GROUP_HIGH + at) << 32;
-    return block;
-}
-
+/* A count in a descriptor, of which 64BIT has an upper half elsewhere. */
 static uint32_t count_of(const struct ext2_fs *fs, const uint8_t *desc,
                          uint32_t at)
 {
@@ -58,21 +48,14 @@ int ext2_survey_group(struct mount *mount, uint32_t group,
     struct ext2_fs *fs = mount->fs_data;
     const uint32_t per_block = fs->block_size / fs->inode_size;
     uint8_t desc[EXT2_GROUP_DESC_LARGE];
-    uint64_t block;
-    uint32_t at;
-    int status;
+    int status = ext2_group_read(fs, group, desc);
 
-    ext2_group_place(fs, group, &block, &at);
-    if (!ext2_blocks_valid(fs, block, 1))
-        return -EUCLEAN;
-    status = ext2_read_disk(fs, (block << fs->block_shift) + at, desc,
-                            fs->desc_size);
     if (status != 0)
         return status;
     *out = (struct ext2_survey_group){
-        .block_bitmap = block_of(fs, desc, GROUP_BLOCK_BITMAP),
-        .inode_bitmap = block_of(fs, desc, GROUP_INODE_BITMAP),
-        .inode_table = block_of(fs, desc, GROUP_INODE_TABLE),
+        .block_bitmap = ext2_group_block(fs, desc, GROUP_BLOCK_BITMAP),
+        .inode_bitmap = ext2_group_block(fs, desc, GROUP_INODE_BITMAP),
+        .inode_table = ext2_group_block(fs, desc, GROUP_INODE_TABLE),
         .table_blocks = (fs->inodes_per_group + per_block - 1) / per_block,
         .free_blocks = count_of(fs, desc, GROUP_FREE_BLOCKS),
         .free_inodes = count_of(fs, desc, GROUP_FREE_INODES),

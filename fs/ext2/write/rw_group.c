@@ -29,14 +29,9 @@ int ext2_groups_load(struct ext2_rw *rw)
         return -ENOMEM;
     rw->free_blocks = rw->free_inodes = 0;
     for (uint32_t group = 0; group < fs->group_count; group++) {
-        uint8_t desc[EXT2_GROUP_DESC_SIZE];
-        uint64_t block;
-        uint32_t at;
-        int status;
+        uint8_t desc[EXT2_GROUP_DESC_LARGE];
+        int status = ext2_group_read(fs, group, desc);
 
-        ext2_group_place(fs, group, &block, &at);
-        status = ext2_read_disk(fs, (block << fs->block_shift) + at, desc,
-                                sizeof(desc));
         if (status != 0)
             return status;
         parse(fs, group, desc, &rw->groups[group]);
