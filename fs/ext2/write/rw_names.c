@@ -1,8 +1,8 @@
 /*
  * Making, linking and removing: one change each, when there is room for the
  * entry. What is durable before what: change.h; a new inode is written behind
- * its entry, and one that loses its last name is on the list of orphans before
- * the entry goes.
+ * its entry, and one that loses its last name is marked as deleted before the
+ * entry goes.
  */
 #include "fs/ext2/write/rw_names.h"
 #include "fs/ext2/write/alloc.h"
@@ -126,10 +126,11 @@ static int check_links(const struct inode *dir, uint8_t type)
     return type == FILE_DIRECTORY && dir->links >= EXT2_LINKS_MAX ? -EMLINK : 0;
 }
 
-/* The entry of a new inode, and the link that its directory gets. */
+/* Add an entry that leads to an inode, in a change that begins; if the inode is
+ * new its directory may get a link, too. The caller counts the links. */
 static int entry_make(struct inode *dir, const struct name *name,
                       const struct ext2_place *room, struct inode *inode,
-                      struct change *change)
+                      bool is_new, struct change *change)
 {
     struct ext2_pinned at;
     int status = ext2_room_pin(dir, change, name, room, &at);
@@ -139,16 +140,12 @@ static int entry_make(struct inode *dir, const struct name *name,
     if (status != 0)
         return status;
     ext2_change_inode(change, inode);
-    ext2_change_inode(change, dir);
+    if (is_new)
+        ext2_change_inode(change, dir);
     status = ext2_change_start(change);
-    if (status != 0)
-        return status;
-    ext2_entry_add(dir, &at, name, inode);
-    if (inode->type == FILE_DIRECTORY) {
-        inode->links = 2;
-        dir->links++;
-    }
-    return 0;
+    if (status == 0)
+        ext2_entry_add(dir, &at, name, inode);
+    return status;
 }
 
 /* All of a new inode, when there is room for its entry. */
@@ -166,7 +163,11 @@ static int make(struct inode *dir, const struct name *name,
         status = content_append(dir, inode, what);
     if (status == 0) {
         ext2_change_begin(&change, ext2_of(dir));
-        status = entry_make(dir, name, room, inode, &change);
+        status = entry_make(dir, name, room, inode, true, &change);
+        if (status == 0 && what->type == FILE_DIRECTORY) {
+            inode->links = 2;
+            dir->links++;
+        }
         status = ext2_change_finish(&change, status);
     }
     if (status != 0) {
@@ -195,26 +196,6 @@ int ext2_create(struct inode *dir, const struct name *name,
 
 /* ---- Linking ------------------------------------------------------------- */
 
-static int link_change(struct inode *dir, const struct name *name,
-                       const struct ext2_place *room, struct inode *inode,
-                       struct change *change)
-{
-    struct ext2_pinned at;
-    int status = ext2_room_pin(dir, change, name, room, &at);
-
-    if (status == 0)
-        status = ext2_change_entry(change, at.block, inode);
-    if (status != 0)
-        return status;
-    ext2_change_inode(change, inode);
-    status = ext2_change_start(change);
-    if (status != 0)
-        return status;
-    ext2_entry_add(dir, &at, name, inode);
-    inode->links++;
-    return 0;
-}
-
 int ext2_link(struct inode *dir, const struct name *name, struct inode *inode)
 {
     struct ext2_place room;
@@ -227,7 +208,9 @@ int ext2_link(struct inode *dir, const struct name *name, struct inode *inode)
     if (status != 0)
         return status;
     ext2_change_begin(&change, ext2_of(dir));
-    status = link_change(dir, name, &room, inode, &change);
+    status = entry_make(dir, name, &room, inode, false, &change);
+    if (status == 0)
+        inode->links++;
     status = ext2_change_finish(&change, status);
     if (status == 0)
         ext2_dir_sync(dir, inode);
