@@ -14,13 +14,12 @@
 #include "tests/fakes/fat_image.h"
 #include "tests/fakes/machine.h"
 #include "tests/fakes/ramblk.h"
+#include "tests/fuzz/image_input.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <torc/file_systems.h>
 #include <torc/memory.h>
-
-enum { RAW_MAX = 64 * 1024 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerInitialize(int *argc, char ***argv);
@@ -131,36 +130,17 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     return 0;
 }
 
-static void patch(const uint8_t *data, size_t size, size_t image_size)
-{
-    while (size >= 5) {
-        size_t at = (data[0] | (size_t)data[1] << 8 | (size_t)data[2] << 16) %
-                    image_size;
-        size_t len = 1 + data[3] % 8;
-
-        data += 4;
-        size -= 4;
-        for (size_t i = 0; i < len && i < size && at + i < image_size; i++)
-            work[at + i] = data[i];
-        data += len < size ? len : size;
-        size -= len < size ? len : size;
-    }
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size == 0)
         return 0;
-    if (size > 3 && memcmp(data, "RAW", 3) == 0) {
-        size = size - 3 < RAW_MAX ? size - 3 : RAW_MAX;
-        memset(work, 0, RAW_MAX);
-        memcpy(work, data + 3, size);
+    if (image_is_raw(work, data, size)) {
         disk.block.sectors = RAW_MAX / BLOCK_SECTOR_SIZE;
     } else {
         size_t i = data[0] % (sizeof(shapes) / sizeof(shapes[0]));
 
         use(i);
-        patch(data + 1, size - 1, shapes[i].size);
+        image_patch(work, shapes[i].size, data + 1, size - 1);
     }
     mount_and_check();
     return 0;

@@ -9,12 +9,11 @@
  */
 #include "tests/fakes/ext2_check.h"
 #include "tests/fakes/ext2_image.h"
+#include "tests/fuzz/image_input.h"
 #include <stdlib.h>
 #include <string.h>
 #include <torc/compiler.h>
 #include <torc/errno.h>
-
-enum { RAW_MAX = 64 * 1024 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerInitialize(int *argc, char ***argv);
@@ -65,22 +64,6 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     return 0;
 }
 
-static void patch(const uint8_t *data, size_t size, size_t image_size)
-{
-    while (size >= 5) {
-        size_t at = (data[0] | (size_t)data[1] << 8 | (size_t)data[2] << 16) %
-                    image_size;
-        size_t len = 1 + data[3] % 8;
-
-        data += 4;
-        size -= 4;
-        for (size_t i = 0; i < len && i < size && at + i < image_size; i++)
-            work[at + i] = data[i];
-        data += len < size ? len : size;
-        size -= len < size ? len : size;
-    }
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct ext2_checked first = {.fail_alloc = 0}, second = {.fail_alloc = 0};
@@ -88,16 +71,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (size == 0)
         return 0;
-    if (size > 3 && memcmp(data, "RAW", 3) == 0) {
-        size = size - 3 < RAW_MAX ? size - 3 : RAW_MAX;
-        memset(work, 0, RAW_MAX);
-        memcpy(work, data + 3, size);
+    if (image_is_raw(work, data, size)) {
     } else {
         unsigned i = data[0] % (unsigned)COUNT_OF(shapes);
 
         image_size = shapes[i].size;
         memcpy(work, shapes[i].image, image_size);
-        patch(data + 1, size - 1, image_size);
+        image_patch(work, image_size, data + 1, size - 1);
     }
     ext2_check_image(work, image_size, &first);
     must(first.status == 0 || first.status == -EINVAL ||
