@@ -22,6 +22,8 @@
 #include "apps/site/responder.c"
 #include "apps/site/site.c"
 
+#include "tests/fakes/site_client.h"
+
 static unsigned woken, changed;
 
 int quiet_start(void)
@@ -83,20 +85,6 @@ static void close_site(void)
     free(nodes[0].data);
 }
 
-static struct socket *client_open(void)
-{
-    struct socket *socket = calloc(1, sizeof(*socket));
-
-    socket->room = 1000000;
-    assert_int_equal(served->accept(served, socket), 0);
-    return socket;
-}
-
-static bool is_open(const struct socket *socket)
-{
-    return !socket->is_closed && !socket->is_aborted;
-}
-
 static void send_bytes(struct socket *socket, const char *text, size_t len)
 {
     if (socket->in_at == socket->in_len)
@@ -111,18 +99,6 @@ static void send_bytes(struct socket *socket, const char *text, size_t len)
 static void send_text(struct socket *socket, const char *text)
 {
     send_bytes(socket, text, strlen(text));
-}
-
-static void client_free(struct socket *socket)
-{
-    served->close(served, socket);
-    free(socket->out);
-    free(socket);
-}
-
-static const char *out(const struct socket *socket)
-{
-    return socket->out == NULL ? "" : socket->out;
 }
 
 static void forget_out(struct socket *socket)
@@ -609,18 +585,6 @@ static void test_reset(void **state)
         assert_true(holds("/www/n", "abc"));
     }
     close_site();
-}
-
-/* CONNECTION_CHECK_NS pass again and again. */
-static void pass(struct socket *socket, uint64_t ns)
-{
-    uint64_t end = now_ns + ns;
-
-    while (is_open(socket) && now_ns + CONNECTION_CHECK_NS <= end) {
-        now_ns += CONNECTION_CHECK_NS;
-        served->timeout(served, socket);
-    }
-    now_ns = end;
 }
 
 static void test_stall(void **state)

@@ -13,6 +13,8 @@
 #include "apps/site/responder.c"
 #include "apps/site/site.c"
 
+#include "tests/fakes/site_client.h"
+
 /* ---- Clients ------------------------------------------------------------- */
 
 static void open_site(void)
@@ -27,15 +29,6 @@ static void close_site(void)
     site_fini(&site);
     assert_int_equal(mem_blocks, 0);
     assert_int_equal(files_open, 0);
-}
-
-static struct socket *client_open(void)
-{
-    struct socket *socket = calloc(1, sizeof(*socket));
-
-    socket->room = 1000000;
-    assert_int_equal(served->accept(served, socket), 0);
-    return socket;
 }
 
 static void client_send_bytes(struct socket *socket, const char *text,
@@ -66,19 +59,6 @@ static void client_end(struct socket *socket)
 {
     socket->peer_ended = true;
     served->receive(served, socket);
-}
-
-/* The connection is over. */
-static void client_free(struct socket *socket)
-{
-    served->close(served, socket);
-    free(socket->out);
-    free(socket);
-}
-
-static const char *out(const struct socket *socket)
-{
-    return socket->out == NULL ? "" : socket->out;
 }
 
 static void forget_out(struct socket *socket)
@@ -117,11 +97,6 @@ static const char *body_of(const struct socket *socket)
 static size_t body_len(const struct socket *socket)
 {
     return socket->out_len - (size_t)(body_of(socket) - socket->out);
-}
-
-static bool is_open(const struct socket *socket)
-{
-    return !socket->is_closed && !socket->is_aborted;
 }
 
 /* ---- Answers ------------------------------------------------------------- */
@@ -892,18 +867,6 @@ static void test_no_memory(void **state)
 }
 
 /* ---- Deadlines ----------------------------------------------------------- */
-
-/* `ns` pass without a byte; the service calls every CONNECTION_CHECK_NS. */
-static void pass(struct socket *socket, uint64_t ns)
-{
-    uint64_t end = now_ns + ns;
-
-    while (is_open(socket) && now_ns + CONNECTION_CHECK_NS <= end) {
-        now_ns += CONNECTION_CHECK_NS;
-        served->timeout(served, socket);
-    }
-    now_ns = end;
-}
 
 static void test_deadline_of_a_new_connection(void **state)
 {
