@@ -1,7 +1,7 @@
 /*
- * What the fuzzers of images share. An input is a byte that chooses a good image
- * and records that patch it: an offset of 3 bytes, a length (1 to 8) and that
- * many bytes; or "RAW" and what an image begins with.
+ * What the fuzzers of images share. An input is a byte that chooses a good
+ * image and records that patch it: an offset of 3 bytes, a length (1 to 8) and
+ * that many bytes; or "RAW" and what an image begins with.
  */
 #ifndef TORC_TESTS_FUZZ_IMAGE_INPUT_H
 #define TORC_TESTS_FUZZ_IMAGE_INPUT_H
