@@ -223,6 +223,14 @@ must_check int ext2_group_read(struct ext2_fs *fs, uint32_t group,
 uint64_t ext2_group_block(const struct ext2_fs *fs, const uint8_t *desc,
                           uint32_t at);
 
+/* How many blocks the inode table of a group has. */
+static inline uint32_t ext2_table_blocks(const struct ext2_fs *fs)
+{
+    uint32_t per_block = fs->block_size / fs->inode_size;
+
+    return (fs->inodes_per_group + per_block - 1) / per_block;
+}
+
 /* The first block of a group's inode table. Thread; may wait. Returns 0,
  * -EUCLEAN (it is not in the volume), or as page_get(). */
 must_check int ext2_group_inode_table(struct ext2_fs *fs, uint32_t group,

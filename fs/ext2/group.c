@@ -74,11 +74,9 @@ uint64_t ext2_group_block(const struct ext2_fs *fs, const uint8_t *desc,
 static int table_of(const struct ext2_fs *fs, const uint8_t *desc,
                     uint64_t *block)
 {
-    uint32_t per_block = fs->block_size / fs->inode_size;
-    uint32_t length = (fs->inodes_per_group + per_block - 1) / per_block;
     uint64_t first = ext2_group_block(fs, desc, GROUP_INODE_TABLE);
 
-    if (!ext2_blocks_valid(fs, first, length))
+    if (!ext2_blocks_valid(fs, first, ext2_table_blocks(fs)))
         return -EUCLEAN;
     *block = first;
     return 0;

@@ -46,7 +46,6 @@ int ext2_survey_group(struct mount *mount, uint32_t group,
                       struct ext2_survey_group *out)
 {
     struct ext2_fs *fs = mount->fs_data;
-    const uint32_t per_block = fs->block_size / fs->inode_size;
     uint8_t desc[EXT2_GROUP_DESC_LARGE];
     int status = ext2_group_read(fs, group, desc);
 
@@ -56,7 +55,7 @@ int ext2_survey_group(struct mount *mount, uint32_t group,
         .block_bitmap = ext2_group_block(fs, desc, GROUP_BLOCK_BITMAP),
         .inode_bitmap = ext2_group_block(fs, desc, GROUP_INODE_BITMAP),
         .inode_table = ext2_group_block(fs, desc, GROUP_INODE_TABLE),
-        .table_blocks = (fs->inodes_per_group + per_block - 1) / per_block,
+        .table_blocks = ext2_table_blocks(fs),
         .free_blocks = count_of(fs, desc, GROUP_FREE_BLOCKS),
         .free_inodes = count_of(fs, desc, GROUP_FREE_INODES),
         .directories = count_of(fs, desc, GROUP_DIRECTORIES),

@@ -72,14 +72,12 @@ static int bitmap_check(struct ext2_rw *rw, uint32_t group, const uint8_t *bits)
 {
     const struct ext2_fs *fs = rw->fs;
     struct ext2_group *desc = &rw->groups[group];
-    uint32_t per_block = fs->block_size / fs->inode_size;
-    uint32_t table = (fs->inodes_per_group + per_block - 1) / per_block;
 
     if (desc->is_block_bitmap_known)
         return 0;
     if (are_set(fs, group, bits, desc->block_bitmap, 1) &&
         are_set(fs, group, bits, desc->inode_bitmap, 1) &&
-        are_set(fs, group, bits, desc->inode_table, table)) {
+        are_set(fs, group, bits, desc->inode_table, ext2_table_blocks(fs))) {
         desc->is_block_bitmap_known = true;
         return 0;
     }
@@ -94,16 +92,12 @@ static int group_start(struct ext2_rw *rw, uint32_t group,
                        struct change *change, struct change_block **bitmap,
                        struct change_block **desc, uint32_t *at)
 {
-    int status;
+    int status = ext2_group_start(rw, group, rw->groups[group].block_bitmap,
+                                  change, bitmap, desc, at);
 
-    ext2_change_begin(change, rw->fs);
-    status = ext2_change_block(change, rw->groups[group].block_bitmap, bitmap);
-    if (status == 0)
-        status = ext2_change_group(change, group, desc, at);
-    if (status == 0)
-        status = ext2_change_start(change);
-    if (status == 0)
-        status = bitmap_check(rw, group, (*bitmap)->data);
+    if (status != 0)
+        return status;
+    status = bitmap_check(rw, group, (*bitmap)->data);
     if (status != 0)
         ext2_change_abort(change);
     return status;

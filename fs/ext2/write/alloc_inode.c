@@ -132,23 +132,6 @@ static int find_for_dir(const struct ext2_rw *rw, const struct inode *parent,
 
 /* ---- In the group -------------------------------------------------------- */
 
-static int group_start(struct ext2_rw *rw, uint32_t group,
-                       struct change *change, struct change_block **bitmap,
-                       struct change_block **desc, uint32_t *at)
-{
-    int status;
-
-    ext2_change_begin(change, rw->fs);
-    status = ext2_change_block(change, rw->groups[group].inode_bitmap, bitmap);
-    if (status == 0)
-        status = ext2_change_group(change, group, desc, at);
-    if (status == 0)
-        status = ext2_change_start(change);
-    if (status != 0)
-        ext2_change_abort(change);
-    return status;
-}
-
 static void count(struct ext2_rw *rw, uint32_t group, bool is_dir, int step)
 {
     struct ext2_group *at = &rw->groups[group];
@@ -180,7 +163,8 @@ static int group_take(struct ext2_rw *rw, uint32_t group, bool is_dir,
     struct change_block *bitmap, *desc;
     struct change change;
     uint32_t desc_at, at;
-    int status = group_start(rw, group, &change, &bitmap, &desc, &desc_at);
+    int status = ext2_group_start(rw, group, rw->groups[group].inode_bitmap,
+                                  &change, &bitmap, &desc, &desc_at);
 
     if (status != 0)
         return status;
@@ -233,7 +217,8 @@ int ext2_inode_clear(struct ext2_rw *rw, uint64_t number, bool is_dir)
     struct change_block *bitmap, *desc;
     struct change change;
     uint32_t desc_at;
-    int status = group_start(rw, group, &change, &bitmap, &desc, &desc_at);
+    int status = ext2_group_start(rw, group, rw->groups[group].inode_bitmap,
+                                  &change, &bitmap, &desc, &desc_at);
 
     if (status != 0)
         return status;

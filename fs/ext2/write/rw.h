@@ -133,6 +133,13 @@ must_check int ext2_groups_load(struct ext2_rw *rw);
 must_check int ext2_change_group(struct change *change, uint32_t group,
                                  struct change_block **out, uint32_t *at);
 
+/* Begin, pin a bitmap of the group, in `bitmap_block`, and its descriptor, and
+ * start. Returns as ext2_change_start(); after an error there is no change. */
+must_check int ext2_group_start(struct ext2_rw *rw, uint32_t group,
+                                uint64_t bitmap_block, struct change *change,
+                                struct change_block **bitmap,
+                                struct change_block **desc, uint32_t *at);
+
 /* Put what the group has in memory there: after the start. */
 void ext2_group_put(const struct ext2_rw *rw, uint32_t group,
                     const struct change_block *block, uint32_t at);

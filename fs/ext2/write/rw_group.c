@@ -50,6 +50,23 @@ int ext2_change_group(struct change *change, uint32_t group,
     return ext2_change_block(change, block, out);
 }
 
+int ext2_group_start(struct ext2_rw *rw, uint32_t group, uint64_t bitmap_block,
+                     struct change *change, struct change_block **bitmap,
+                     struct change_block **desc, uint32_t *at)
+{
+    int status;
+
+    ext2_change_begin(change, rw->fs);
+    status = ext2_change_block(change, bitmap_block, bitmap);
+    if (status == 0)
+        status = ext2_change_group(change, group, desc, at);
+    if (status == 0)
+        status = ext2_change_start(change);
+    if (status != 0)
+        ext2_change_abort(change);
+    return status;
+}
+
 void ext2_group_put(const struct ext2_rw *rw, uint32_t group,
                     const struct change_block *block, uint32_t at)
 {

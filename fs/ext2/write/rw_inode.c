@@ -285,18 +285,15 @@ static int bury(struct inode *inode)
     struct ext2_rw *rw = ext2_rw_of(inode);
     struct change_block *table;
     struct change change;
+    uint64_t block;
     uint8_t *raw;
     uint32_t at;
     int status;
 
-    ext2_change_begin(&change, rw->fs);
-    status = ext2_change_inode_block(&change, inode, &table, &at);
-    if (status == 0)
-        status = ext2_change_start(&change);
-    if (status != 0) {
-        ext2_change_abort(&change);
+    ext2_inode_place(inode, &block, &at);
+    status = ext2_change_one(&change, rw->fs, block, &table);
+    if (status != 0)
         return status;
-    }
     raw = table->data + at;
     ext2_inode_put_dead(inode, raw);
     le32_put(raw + INODE_SIZE, 0);

@@ -62,17 +62,14 @@ static int slot_clear(struct inode *inode)
     struct ext2_fs *fs = ext2_of(inode);
     struct change_block *table;
     struct change change;
+    uint64_t block;
     uint32_t at;
     int status;
 
-    ext2_change_begin(&change, fs);
-    status = ext2_change_inode_block(&change, inode, &table, &at);
-    if (status == 0)
-        status = ext2_change_start(&change);
-    if (status != 0) {
-        ext2_change_abort(&change);
+    ext2_inode_place(inode, &block, &at);
+    status = ext2_change_one(&change, fs, block, &table);
+    if (status != 0)
         return status;
-    }
     if (le16_get(table->data + at + INODE_LINKS) != 0) {
         ext2_change_abort(&change);
         return -EUCLEAN;
