@@ -9,27 +9,17 @@ cd "$(dirname "$0")/.." || exit 2
 build="${BUILD:-build}"
 image="$build/metal/io_guest.elf"
 work="$build/bench"
-plugin="$work/insn_marks.so"
+plugin=
 card="${CARD:-virtio-net-pci,romfile=}"
 disk="${DISK:-virtio-blk-pci}"
-mkdir -p "$work"
+. tools/bench_marks.sh
 [ -s "$work/io.img" ] || truncate -s 64M "$work/io.img"
-[ -e "$plugin" ] || gcc -std=c11 -I. -O2 -shared -fPIC -o "$plugin" \
-    tests/bench/insn_marks.c || exit 2
 
-address() {
-    nm "$image" | awk -v name="$1" '$3 == name { print "0x" $1 }'
-}
-timeout 120 tools/qemu.sh --count --machine q35 --cpus 1 --no-net --kernel "$image" -- \
+count_marks io 120 --machine q35 --cpus 1 -- \
     -netdev hubport,id=wire0,hubid=0 -device "$card,netdev=wire0" \
     -netdev hubport,id=wire1,hubid=0 -device "$card,netdev=wire1" \
     -drive "if=none,id=disk0,file=$work/io.img,format=raw,cache=unsafe" \
-    -device "$disk,drive=disk0" \
-    -plugin "$(realpath "$plugin"),begin=$(address bench_begin),end=$(address bench_end)" \
-    -d plugin -D "$work/io.count" >"$work/io.log" || {
-    cat "$work/io.log"
-    exit 2
-}
+    -device "$disk,drive=disk0"
 
 # The n-th line of the image belongs to the n-th segment of the plugin.
 awk -v strict="${STRICT:-0}" '
