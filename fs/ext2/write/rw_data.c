@@ -156,13 +156,11 @@ const struct mapping_ops ext2_rw_mapping_ops = {.map = map};
 
 /* ---- fs_ops -------------------------------------------------------------- */
 
-/* Free blocks of a file that is locked, and let the disk know. */
-static int give_back(struct inode *inode, uint64_t from, uint64_t to)
+/* Let the disk know of blocks that were freed, which ended with `status`.
+ * Returns the first error. */
+static int tell_freed(struct inode *inode, int status)
 {
-    struct ext2_rw_inode *rwi = ext2_rw_inode_of(inode);
-    int status = ext2_map_free(inode, from, to);
-
-    if (!list_empty(&rwi->freed)) {
+    if (!list_empty(&ext2_rw_inode_of(inode)->freed)) {
         int written = ext2_inode_write_locked(inode);
 
         if (status == 0)
@@ -187,12 +185,7 @@ int ext2_rw_truncate(struct inode *inode, uint64_t old_bytes)
     }
     if (status == 0)
         rwi->disk_size = inode->size_bytes;
-    if (!list_empty(&rwi->freed)) {
-        int written = ext2_inode_write_locked(inode);
-
-        if (status == 0)
-            status = written;
-    }
+    status = tell_freed(inode, status);
     rwlock_unlock(&rwi->map_lock);
     return status;
 }
@@ -204,7 +197,8 @@ int ext2_rw_punch(struct inode *inode, uint64_t from, uint64_t to)
     int status;
 
     rwlock_lock(&rwi->map_lock);
-    status = give_back(inode, from >> shift, to >> shift);
+    status = ext2_map_free(inode, from >> shift, to >> shift);
+    status = tell_freed(inode, status);
     rwlock_unlock(&rwi->map_lock);
     return status;
 }
