@@ -199,12 +199,13 @@ static void test_command_without_an_answer(void **state)
 
 /* ---- Several queues ------------------------------------------------------ */
 
-enum { CPUS = 3, FRAMES = 200 };
+enum { CPUS = 3, FRAMES = 200, OWNER = 1 };
 
-static const unsigned cpus[CPUS] = {1, 0, 2};
+static const unsigned cpus[CPUS] = {OWNER, 0, 2};
 static atomic_bool quit;
 
-/* One CPU after the other is the device: the model has no locks. */
+/* The device's side of the commands. It runs on the card's owner, which alone
+ * resets the device and gives it commands: the model has no locks. */
 static int side_run(void *arg)
 {
     (void)arg;
@@ -252,7 +253,7 @@ static int exchange_here(void *arg)
 
 static int several_queues(void *arg)
 {
-    const struct thread_attr attr = {.place = THREAD_ON_CPU, .cpu = 0};
+    const struct thread_attr attr = {.place = THREAD_ON_CPU, .cpu = OWNER};
     thread_id side;
     unsigned resets;
 
@@ -334,7 +335,7 @@ static void test_how_many_queues(void **state)
 /* A device that does not let us use its pairs does not start. */
 static int refused(void *arg)
 {
-    const struct thread_attr attr = {.place = THREAD_ON_CPU, .cpu = 0};
+    const struct thread_attr attr = {.place = THREAD_ON_CPU, .cpu = OWNER};
     bool answers = arg != NULL;
     thread_id side;
 
