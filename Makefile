@@ -22,7 +22,7 @@ SRCS-posix-h :=
 SRCS-posix-real :=
 SRCS-posix-sim :=
 include kernel/module.mk drivers/module.mk fs/ext2/module.mk fs/ext2/check/module.mk
-include fs/memfs/module.mk fs/fat/module.mk net/module.mk
+include fs/memfs/module.mk fs/fat/module.mk net/module.mk net/tcp/module.mk
 include hal/baremetal/module.mk hal/posix/module.mk
 
 APPS := $(patsubst apps/%/main.c,%,$(wildcard apps/*/main.c))

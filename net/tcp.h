@@ -1,6 +1,6 @@
 /*
  * TCP, passive opens only: what the rest of the stack may call. The connection
- * itself, struct tcp_conn, is private to the tcp_*.c files (tcp_internal.h).
+ * itself, struct tcp_conn, is private to the room net/tcp (net/tcp/conn.h).
  *
  * Follows RFC 9293, with RFC 5681 and 6582 (congestion control, NewReno), 6298
  * (retransmission timer), 7323 (window scale), 6528 (initial sequence numbers),

@@ -18,7 +18,7 @@
 
 #include "net/socket.h"
 #include "net/stack.h"
-#include "net/tcp_internal.h"
+#include "net/tcp/conn.h"
 #include "tests/fakes/fakenet.h"
 #include <stdbool.h>
 #include <stddef.h>

@@ -1261,10 +1261,10 @@ profile_differences() { # PREFIX
     expect 0 "^sum .* +0.0 *+0.0%" tools/profile/report.pl --diff "$1.csv" "$1.csv"
     awk -F, -v OFS=, '$2 == "tcp_output" { $5 += 1000 } 1' "$1.csv" >"$1.more.csv"
     expect 0 "^sum .* +1000.0 " tools/profile/report.pl --diff "$1.csv" "$1.more.csv"
-    grep -q '^net  .* +1000.0 ' "$log" || die "the room of what has changed"
-    grep -q '^tcp_output (net) .* +1000.0 ' "$log" || die "what has changed"
+    grep -q '^net/tcp  .* +1000.0 ' "$log" || die "the room of what has changed"
+    grep -q '^tcp_output (net/tcp) .* +1000.0 ' "$log" || die "what has changed"
     grep -v ',tcp_output,' "$1.csv" >"$1.less.csv"
-    expect 0 "^tcp_output (net) .* new" tools/profile/report.pl --diff "$1.less.csv" "$1.csv"
+    expect 0 "^tcp_output (net/tcp) .* new" tools/profile/report.pl --diff "$1.less.csv" "$1.csv"
 }
 
 # qemu.sh stays until the machine has ended, whatever signals it is sent: files that

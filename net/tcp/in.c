@@ -8,7 +8,7 @@
  */
 #include "net/ip4.h"
 #include "net/stack.h"
-#include "net/tcp_internal.h"
+#include "net/tcp/conn.h"
 
 /* How many sequence numbers a segment takes. */
 static uint32_t segment_len(const struct tcp_segment *segment)

@@ -1,17 +1,17 @@
 /*
- * A TCP connection, and the functions the tcp_*.c files call in each other.
+ * A TCP connection, and what the files of this room call in each other.
  *
- *   tcp_in.c       a segment arrives: find its connection, check it, pass it on
- *   tcp_listen.c   segments without a connection: SYNs, and the handshake's end
- *   tcp_cookie.c   SYN cookies
- *   tcp_ack.c      acknowledgements: round trip time, congestion control
- *   tcp_data.c     payloads: reordering, the receive window, the peer's FIN
- *   tcp_out.c      data to send: when, how much, and window probes
- *   tcp_segment.c  builds segments and hands them to IPv4
- *   tcp_timer.c    timeouts
- *   tcp_conn.c     connections are created, found and freed
- *   tcp_socket.c   read, write, close and abort for sockets
- *   tcp_check.c    what must be true of a connection
+ *   in.c       a segment arrives: find its connection, check it, pass it on
+ *   listen.c   segments without a connection: SYNs, and the handshake's end
+ *   cookie.c   SYN cookies
+ *   ack.c      acknowledgements: round trip time, congestion control
+ *   data.c     payloads: reordering, the receive window, the peer's FIN
+ *   out.c      data to send: when, how much, and window probes
+ *   segment.c  builds segments and hands them to IPv4
+ *   timer.c    timeouts
+ *   conn.c     connections are created, found and freed
+ *   socket.c   read, write, close and abort for sockets
+ *   check.c    what must be true of a connection
  *
  * Sequence numbers are compared modulo 2^32. The first byte of the send buffer
  * has sequence number snd_una; the byte after the last one in order in the
@@ -23,8 +23,8 @@
  *
  * Everything belongs to the stack's CPU, and nothing here yields.
  */
-#ifndef TORC_NET_TCP_INTERNAL_H
-#define TORC_NET_TCP_INTERNAL_H
+#ifndef TORC_NET_TCP_CONN_H
+#define TORC_NET_TCP_CONN_H
 
 #include "kernel/lib/minmax.h"
 #include "kernel/thread/timer.h"
@@ -178,7 +178,7 @@ static inline bool conn_is_orphan(const struct tcp_conn *conn)
     return conn->fin_wanted;
 }
 
-/* ---- tcp_conn.c ---------------------------------------------------------- */
+/* ---- conn.c ---------------------------------------------------------- */
 
 /* The connection of a 4-tuple (our address is the stack's), or NULL. */
 struct tcp_conn *conn_find(struct net_stack *stack, uint32_t remote,
@@ -218,12 +218,12 @@ void conn_time_wait(struct tcp_conn *conn);
 /* Free the connections in TCP_CLOSED. */
 void tcp_reap(struct net_stack *stack);
 
-/* ---- tcp_socket.c -------------------------------------------------------- */
+/* ---- socket.c -------------------------------------------------------- */
 
 /* Raise SOCKET_WRITABLE when the service waits for it and there is room. */
 void conn_check_room(struct tcp_conn *conn);
 
-/* ---- tcp_listen.c -------------------------------------------------------- */
+/* ---- listen.c -------------------------------------------------------- */
 
 /* Process a segment from `remote` that belongs to no connection. Returns the
  * connection that its SYN cookie creates, or NULL. */
@@ -234,7 +234,7 @@ struct tcp_conn *listen_receive(struct net_stack *stack, uint32_t remote,
  * connection is established now. */
 bool listen_established(struct tcp_conn *conn);
 
-/* ---- tcp_cookie.c -------------------------------------------------------- */
+/* ---- cookie.c -------------------------------------------------------- */
 
 /* Answer a SYN with a SYN-ACK whose sequence number is a cookie. */
 void cookie_send(struct net_stack *stack, struct server *server,
@@ -245,7 +245,7 @@ struct tcp_conn *cookie_receive(struct net_stack *stack, struct server *server,
                                 uint32_t remote,
                                 const struct tcp_segment *segment);
 
-/* ---- tcp_ack.c ----------------------------------------------------------- */
+/* ---- ack.c ----------------------------------------------------------- */
 
 /* Process the acknowledgement and window of an acceptable segment. Returns
  * false when the rest of the segment must be ignored. */
@@ -257,7 +257,7 @@ void ack_init(struct tcp_conn *conn);
 /* A round trip took rtt_ns: compute the retransmission timeout. */
 void ack_measure(struct tcp_conn *conn, uint64_t rtt_ns);
 
-/* ---- tcp_data.c ---------------------------------------------------------- */
+/* ---- data.c ---------------------------------------------------------- */
 
 /* Process the payload and FIN of an acceptable segment. */
 void data_receive(struct tcp_conn *conn, const struct tcp_segment *segment);
@@ -269,7 +269,7 @@ uint32_t data_window(const struct tcp_conn *conn);
 /* Whether reads have opened the window so far that the peer must be told. */
 bool data_window_opened(const struct tcp_conn *conn);
 
-/* ---- tcp_out.c ----------------------------------------------------------- */
+/* ---- out.c ----------------------------------------------------------- */
 
 /* Sequence numbers sent and not acknowledged. */
 static inline uint32_t conn_flight(const struct tcp_conn *conn)
@@ -283,7 +283,7 @@ void tcp_output(struct tcp_conn *conn);
 /* Retransmit at most `len` bytes, and at most one segment, from `seq` on. */
 void tcp_resend(struct tcp_conn *conn, uint32_t seq, uint32_t len);
 
-/* ---- tcp_segment.c ------------------------------------------------------- */
+/* ---- segment.c ------------------------------------------------------- */
 
 /*
  * Send `len` bytes of the send buffer from `seq` on, at most one MSS, with
@@ -314,7 +314,7 @@ void tcp_refuse(struct net_stack *stack, uint32_t remote,
 /* The largest payload that fits into one packet of our link. */
 uint16_t tcp_link_mss(const struct net_stack *stack);
 
-/* ---- tcp_timer.c --------------------------------------------------------- */
+/* ---- timer.c --------------------------------------------------------- */
 
 /* Set the timer, with no alarm. Returns 0, -ENOMEM. */
 must_check int alarm_init(struct tcp_conn *conn);
@@ -330,7 +330,7 @@ static inline void alarm_clear(struct tcp_conn *conn, enum tcp_alarm which)
 /* Set TCP_ALARM_REXMIT to one timeout from now. */
 void rexmit_start(struct tcp_conn *conn);
 
-/* ---- tcp_check.c --------------------------------------------------------- */
+/* ---- check.c --------------------------------------------------------- */
 
 /* Assert what must be true of a connection between two events. */
 void tcp_check(const struct tcp_conn *conn);

@@ -4,7 +4,7 @@
  */
 #include "net/socket.h"
 #include "net/stack.h"
-#include "net/tcp_internal.h"
+#include "net/tcp/conn.h"
 #include <torc/assert.h>
 
 static bool state_in(const struct tcp_conn *conn, unsigned states)

@@ -1,7 +1,7 @@
 /* TCP segments: built, and handed to IPv4. */
 #include "net/ip4.h"
 #include "net/stack.h"
-#include "net/tcp_internal.h"
+#include "net/tcp/conn.h"
 #include <torc/assert.h>
 
 uint16_t tcp_link_mss(const struct net_stack *stack)

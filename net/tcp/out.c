@@ -9,7 +9,7 @@
  */
 #include "net/ip4.h"
 #include "net/stack.h"
-#include "net/tcp_internal.h"
+#include "net/tcp/conn.h"
 
 /* The card or the packet pool has no room: tcp_unblock() goes on later. */
 static void conn_block(struct tcp_conn *conn)

@@ -3,11 +3,11 @@
  *
  * A connection whose SYN-ACK was not acknowledged yet is half open. It costs a
  * struct tcp_conn and no buffers. A service has at most half_open_max of them;
- * SYNs beyond that are answered with SYN cookies (tcp_cookie.c).
+ * SYNs beyond that are answered with SYN cookies (cookie.c).
  */
 #include "net/socket.h"
 #include "net/stack.h"
-#include "net/tcp_internal.h"
+#include "net/tcp/conn.h"
 
 /* The service that listens on `port`, or NULL. */
 static struct server *server_find(struct net_stack *stack, uint16_t port)

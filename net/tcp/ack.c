@@ -3,7 +3,7 @@
  * drive congestion control. RFC 9293 3.10.7.4, RFC 5681, 6582, 6298, 5961.
  */
 #include "net/stack.h"
-#include "net/tcp_internal.h"
+#include "net/tcp/conn.h"
 #include <torc/assert.h>
 
 void ack_init(struct tcp_conn *conn)

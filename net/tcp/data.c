@@ -5,7 +5,7 @@
  */
 #include "net/socket.h"
 #include "net/stack.h"
-#include "net/tcp_internal.h"
+#include "net/tcp/conn.h"
 #include <torc/assert.h>
 #include <torc/string.h>
 

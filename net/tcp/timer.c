@@ -6,7 +6,7 @@
  */
 #include "net/socket.h"
 #include "net/stack.h"
-#include "net/tcp_internal.h"
+#include "net/tcp/conn.h"
 #include <torc/assert.h>
 
 static uint64_t alarm_earliest(const struct tcp_conn *conn, uint64_t limit)

@@ -1,8 +1,8 @@
 /* TCP connections: created, found, ended and freed. */
+#include "net/tcp/conn.h"
 #include "kernel/lib/bytes.h"
 #include "net/socket.h"
 #include "net/stack.h"
-#include "net/tcp_internal.h"
 #include <torc/assert.h>
 #include <torc/memory.h>
 

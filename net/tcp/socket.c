@@ -1,7 +1,7 @@
 /* TCP: what sockets ask of a connection. */
 #include "net/socket.h"
 #include "net/stack.h"
-#include "net/tcp_internal.h"
+#include "net/tcp/conn.h"
 #include <torc/assert.h>
 
 int64_t tcp_read(struct tcp_conn *conn, void *buf, size_t size)

@@ -16,7 +16,7 @@
 #include "kernel/lib/bytes.h"
 #include "net/socket.h"
 #include "net/stack.h"
-#include "net/tcp_internal.h"
+#include "net/tcp/conn.h"
 
 enum {
     COOKIE_TICK_S = 64,

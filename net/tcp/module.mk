@@ -1,0 +1,11 @@
+SRCS-kernel += net/tcp/conn.c
+SRCS-kernel += net/tcp/listen.c
+SRCS-kernel += net/tcp/cookie.c
+SRCS-kernel += net/tcp/in.c
+SRCS-kernel += net/tcp/ack.c
+SRCS-kernel += net/tcp/data.c
+SRCS-kernel += net/tcp/out.c
+SRCS-kernel += net/tcp/segment.c
+SRCS-kernel += net/tcp/timer.c
+SRCS-kernel += net/tcp/socket.c
+SRCS-kernel += net/tcp/check.c
