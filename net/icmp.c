@@ -32,8 +32,8 @@ static void echo_reply(struct net_stack *stack, struct packet *packet,
 
 /*
  * A router has dropped a datagram of ours because its next link has an MTU of
- * `rest` bytes. The message quotes the datagram; TCP checks that we have sent
- * it.
+ * `rest` bytes; an old one does not say how many. The message quotes the
+ * datagram; TCP checks that we have sent it.
  */
 static void path_too_small(struct net_stack *stack, const struct packet *packet,
                            uint32_t rest)
@@ -50,7 +50,8 @@ static void path_too_small(struct net_stack *stack, const struct packet *packet,
     }
     quote += inner.header_len;
     tcp_path_mtu(stack, inner.dst, be16_get(quote + 2), be16_get(quote),
-                 be32_get(quote + 4), (uint16_t)rest);
+                 be32_get(quote + 4), rest & UINT16_MAX,
+                 (uint32_t)inner.total_len);
 }
 
 void icmp_receive(struct net_stack *stack, struct packet *packet,

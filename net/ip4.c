@@ -1,5 +1,6 @@
 /* IPv4: the checks of a received datagram, and the header of a sent one. */
 #include "net/ip4.h"
+#include "net/dst.h"
 #include "net/stack.h"
 #include "net/tcp.h"
 #include <torc/assert.h>
@@ -88,18 +89,20 @@ static uint32_t next_hop(const struct net_config *config, uint32_t dst)
     return config->gateway;
 }
 
-void ip4_send(struct net_stack *stack, struct packet *packet, uint32_t dst,
-              uint8_t protocol)
+void ip4_output(struct net_stack *stack, struct packet *packet, uint32_t remote,
+                uint8_t protocol, struct dst *dst)
 {
-    uint32_t hop = next_hop(&stack->config, dst);
+    uint32_t hop = next_hop(&stack->config, remote);
+    struct net_addr neighbour = addr_of_ip4(hop);
     uint8_t *start = packet_push(packet, IP4_HEADER_SIZE);
-    /* RFC 6864: a datagram that may not be fragmented needs no id. */
+    /* RFC 6864: only a datagram that may be fragmented needs an id. */
     const struct ip4_header header = {
         .src = stack->config.address,
-        .dst = dst,
+        .dst = remote,
+        .id = dst->may_fragment ? stack->ip_id++ : 0,
         .protocol = protocol,
         .ttl = IP4_TTL,
-        .dont_fragment = true,
+        .dont_fragment = !dst->may_fragment,
         .total_len = packet->len,
     };
 
@@ -111,5 +114,13 @@ void ip4_send(struct net_stack *stack, struct packet *packet, uint32_t dst,
     }
     ip4_emit(start, &header);
     stack->stats.ip_out++;
-    arp_send(stack, packet, hop);
+    neigh_send(stack, packet, &neighbour, dst);
+}
+
+void ip4_send(struct net_stack *stack, struct packet *packet, uint32_t remote,
+              uint8_t protocol)
+{
+    struct dst dst = {0};
+
+    ip4_output(stack, packet, remote, protocol, &dst);
 }

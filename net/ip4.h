@@ -11,15 +11,20 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct dst;
 struct net_stack;
 
 /* Process a packet that begins with its IPv4 header. `to_group`: the frame was
  * sent to a group of cards. Takes the packet. */
 void ip4_receive(struct net_stack *stack, struct packet *packet, bool to_group);
 
-/* Send the payload in `packet` to `dst`, behind an IPv4 header. Takes the
- * packet. */
-void ip4_send(struct net_stack *stack, struct packet *packet, uint32_t dst,
+/* Send the payload in `packet` to `remote`, behind an IPv4 header, the way that
+ * `dst` describes and keeps. Takes the packet. */
+void ip4_output(struct net_stack *stack, struct packet *packet, uint32_t remote,
+                uint8_t protocol, struct dst *dst);
+
+/* ip4_output() to where we seldom send. */
+void ip4_send(struct net_stack *stack, struct packet *packet, uint32_t remote,
               uint8_t protocol);
 
 /* icmp.c: process an ICMP message for us, in `packet`; `header` was in front of

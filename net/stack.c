@@ -1,5 +1,6 @@
 /* Frames in and out of the stack, and the thread that polls the card. */
 #include "net/stack.h"
+#include "net/arp.h"
 #include "net/ip4.h"
 #include "net/tcp.h"
 #include "net/wire/wire.h"
@@ -179,6 +180,6 @@ void stack_check(const struct net_stack *stack)
     /* What waits for the card is tried again, unless there was no timer. */
     assert((count == 0 && list_empty(&stack->blocked)) ||
            timer_is_set(&stack->tx_timer) || stack->stats.no_timer > 0);
-    arp_check(&stack->arp);
+    neigh_check(&stack->neigh);
     tcp_check_all(stack);
 }

@@ -1,13 +1,13 @@
 /*
- * A network stack: one card, one address, its ARP cache, its services and their
- * connections. A CPU has at most one stack, and all of it belongs to that CPU.
- * Code between two yields is atomic there, so nothing in net/ has a lock.
+ * A network stack: one card, one address, its neighbours, its services and
+ * their connections. A CPU has at most one stack, and all of it belongs to that
+ * CPU. Code between two yields is atomic there, so nothing in net/ has a lock.
  *
  * Receiving: driver poll -> stack_receive -> arp_receive or ip4_receive ->
  * icmp_receive or tcp_receive -> socket events -> the service's thread.
- * Sending: tcp_output -> ip4_send -> arp_send -> stack_transmit -> driver. When
- * the card is full, frames wait in tx_queue and TCP stops sending; both are
- * tried again after the next poll, or after a short time by tx_timer.
+ * Sending: tcp_output -> ip4_output -> neigh_send -> stack_transmit -> driver.
+ * When the card is full, frames wait in tx_queue and TCP stops sending; both
+ * are tried again after the next poll, or after a short time by tx_timer.
  */
 #ifndef TORC_NET_STACK_H
 #define TORC_NET_STACK_H
@@ -16,8 +16,8 @@
 #include "kernel/lib/siphash.h"
 #include "kernel/thread/timer.h"
 #include "kernel/thread/wait.h"
-#include "net/arp.h"
 #include "net/buffer.h"
+#include "net/neigh.h"
 #include "net/stats.h"
 #include <stdbool.h>
 #include <stdint.h>
@@ -44,8 +44,10 @@ struct net_stack {
     struct wait_queue wake;   /* the stack's thread waits here */
     struct net_budget budget; /* of all connections' buffers */
     struct net_stats stats;
-    struct arp_cache arp;
-    uint64_t icmp_second; /* the second for which icmp_sent counts errors */
+    struct neigh_table neigh;
+    uint64_t arp_defend_from; /* the address is not defended before */
+    uint16_t ip_id;           /* of the next datagram that may be fragmented */
+    uint64_t icmp_second;     /* the second for which icmp_sent counts errors */
     unsigned icmp_sent;
     struct queue tx_queue; /* finished frames that wait for the card */
     unsigned tx_queued;    /* how many */

@@ -1,6 +1,7 @@
 /* The stack of a CPU: made, started, and its share of memory. */
 #include "kernel/cpu/percpu.h"
 #include "kernel/lib/minmax.h"
+#include "net/arp.h"
 #include "net/stack.h"
 #include "net/tcp.h"
 #include "net/wire/wire.h"
@@ -38,13 +39,14 @@ int net_get_stats(struct net_stats *stats)
 /* The keys that make sequence numbers and hash chains unpredictable. */
 static void keys_init(struct net_stack *stack)
 {
-    struct siphash_key keys[2];
+    struct siphash_key keys[3];
 
     if (random_bytes(keys, sizeof(keys)) != 0)
         log_warn("net: this machine has no random numbers: TCP sequence "
                  "numbers can be guessed");
     stack->isn_key = keys[0];
     stack->hash_key = keys[1];
+    stack->ip_id = (uint16_t)keys[2].word[0];
 }
 
 static size_t clamp(size_t value, size_t min, size_t max)
@@ -104,6 +106,7 @@ int stack_create(struct net_queue *queue, const struct net_config *config,
     stack->clock = time_ns;
     stack_init(stack);
     keys_init(stack);
+    neigh_init(stack);
     arp_init(stack);
     queue->user = stack;
     queue->wake = stack_wake;
@@ -120,7 +123,7 @@ void stack_destroy(struct net_stack *stack)
     stack->dev->announce = NULL;
     stack->queue->wake = NULL;
     stack->queue->user = NULL;
-    arp_fini(stack);
+    neigh_fini(stack);
     timer_cancel(&stack->tx_timer);
     while ((node = queue_pop(&stack->tx_queue)) != NULL)
         packet_put(container_of(node, struct packet, node));

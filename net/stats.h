@@ -15,9 +15,12 @@ struct net_stats {
 
     uint64_t arp_in;
     uint64_t arp_bad;     /* malformed, or an impossible sender address */
-    uint64_t arp_ignored; /* from a host that is not in the cache */
+    uint64_t arp_ignored; /* from a host that is not in the table */
     uint64_t arp_out;
-    uint64_t arp_failed; /* no answer, or no room for a waiting packet */
+    uint64_t arp_conflicts; /* another card has our address: RFC 5227 */
+
+    uint64_t neigh_failed; /* no answer, or no room to wait for one */
+    uint64_t neigh_claims; /* of another hardware address than the known one */
 
     uint64_t ip_in;
     uint64_t ip_bad; /* malformed, wrong checksum, impossible source */

@@ -30,13 +30,13 @@ void tcp_receive(struct net_stack *stack, struct packet *packet,
 
 /*
  * An ICMP message says that a segment with sequence number `seq`, sent from
- * `local_port` to remote:remote_port, did not fit into `mtu` bytes: send
- * smaller segments from now on. Ignored when no such segment is in flight
- * (RFC 1191, RFC 5927).
+ * `local_port` to remote:remote_port in a datagram of `len` bytes, did not fit
+ * into `mtu` bytes (0: into an unknown number): send smaller segments from now
+ * on. Ignored when no such segment is in flight (RFC 1191, RFC 5927).
  */
 void tcp_path_mtu(struct net_stack *stack, uint32_t remote,
                   uint16_t remote_port, uint16_t local_port, uint32_t seq,
-                  uint16_t mtu);
+                  uint32_t mtu, uint32_t len);
 
 /* The card has room again: let the connections in stack->blocked send. */
 void tcp_unblock(struct net_stack *stack);

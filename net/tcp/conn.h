@@ -29,6 +29,7 @@
 #include "kernel/lib/minmax.h"
 #include "kernel/thread/timer.h"
 #include "net/buffer.h"
+#include "net/dst.h"
 #include "net/tcp.h"
 #include "net/wire/wire.h"
 #include <stdbool.h>
@@ -42,7 +43,6 @@ struct socket;
 enum {
     TCP_MSS_DEFAULT = 536,    /* the peer sent no MSS option: RFC 9293, 3.7.1 */
     TCP_MSS_MIN = 64,         /* a smaller MSS is an attack (CVE-2019-11479) */
-    TCP_PATH_MTU_MIN = 552,   /* a smaller path MTU is one too (RFC 5927) */
     TCP_SCALE = 3,            /* lets a 16-bit window announce NET_BUFFER_MAX */
     TCP_DUP_ACKS = 3,         /* start a fast retransmit: RFC 5681, 3.2 */
     TCP_RANGES_MAX = 16,      /* ranges kept out of order */
@@ -106,6 +106,7 @@ struct tcp_conn {
     uint32_t remote; /* the peer's address */
     uint16_t remote_port;
     uint16_t local_port;
+    struct dst dst; /* the way there */
 
     struct timer timer;              /* set as long as the connection lives */
     uint64_t alarm[TCP_ALARM_COUNT]; /* when each is due, or TIME_NEVER */

@@ -183,17 +183,18 @@ void tcp_unblock(struct net_stack *stack)
 
 void tcp_path_mtu(struct net_stack *stack, uint32_t remote,
                   uint16_t remote_port, uint16_t local_port, uint32_t seq,
-                  uint16_t mtu)
+                  uint32_t mtu, uint32_t len)
 {
     struct tcp_conn *conn = conn_find(stack, remote, remote_port, local_port);
-    uint16_t mss = (uint16_t)(mtu - IP4_HEADER_SIZE - TCP_HEADER_SIZE);
+    uint32_t room;
 
-    if (conn == NULL || !may_send(conn) || mtu < TCP_PATH_MTU_MIN)
+    if (conn == NULL || !may_send(conn) || seq_lt(seq, conn->snd_una) ||
+        !seq_lt(seq, conn->snd_max) || !dst_too_big(&conn->dst, mtu, len))
         return;
-    if (seq_lt(seq, conn->snd_una) || !seq_lt(seq, conn->snd_max) ||
-        mss >= conn->mss)
+    room = conn->dst.pmtu - IP4_HEADER_SIZE - TCP_HEADER_SIZE;
+    if (room >= conn->mss && !conn->dst.may_fragment)
         return;
-    conn->mss = mss;
+    conn->mss = (uint16_t)min_u32(room, conn->mss);
     conn->snd_nxt = conn->snd_una;
     tcp_output(conn);
 }

@@ -1,4 +1,5 @@
 /* TCP segments: built, and handed to IPv4. */
+#include "net/dst.h"
 #include "net/ip4.h"
 #include "net/stack.h"
 #include "net/tcp/conn.h"
@@ -18,9 +19,11 @@ static void checksum_leave(struct packet *packet)
         (uint16_t)(packet->offload.csum_start + TCP_CHECKSUM_OFFSET);
 }
 
-/* Put the TCP header in front of the payload in `packet` and send it. */
+/* Put the TCP header in front of the payload in `packet` and send it the way
+ * that `dst` keeps. */
 static void segment_emit(struct net_stack *stack, struct packet *packet,
-                         uint32_t remote, const struct tcp_segment *segment)
+                         uint32_t remote, const struct tcp_segment *segment,
+                         struct dst *dst)
 {
     uint8_t *start = packet_push(packet, tcp_header_len(segment));
     bool by_card = (stack->dev->offloads & NET_TX_CSUM) != 0;
@@ -30,7 +33,7 @@ static void segment_emit(struct net_stack *stack, struct packet *packet,
     if (by_card)
         checksum_leave(packet);
     stack->stats.tcp_out++;
-    ip4_send(stack, packet, remote, IP4_TCP);
+    ip4_output(stack, packet, remote, IP4_TCP, dst);
 }
 
 /* The window field of a segment about to be sent. The peer may use that window
@@ -64,7 +67,7 @@ bool segment_send(struct tcp_conn *conn, uint32_t seq, uint32_t len,
     segment.window = window_field(conn);
     net_buffer_peek(&conn->tx, seq - conn->snd_una, packet_append(packet, len),
                     len);
-    segment_emit(conn->stack, packet, conn->remote, &segment);
+    segment_emit(conn->stack, packet, conn->remote, &segment, &conn->dst);
     conn->rcv_acked = conn->rcv_nxt;
     conn->ack_now = false;
     alarm_clear(conn, TCP_ALARM_ACK);
@@ -111,7 +114,7 @@ void tcp_send_syn_ack(struct tcp_conn *conn)
     if (packet == NULL)
         return; /* the retransmission timer sends it again */
     conn->rcv_adv = conn->rcv_nxt + segment.window;
-    segment_emit(stack, packet, conn->remote, &segment);
+    segment_emit(stack, packet, conn->remote, &segment, &conn->dst);
 }
 
 void tcp_send_cookie(struct net_stack *stack, uint32_t remote,
@@ -127,9 +130,10 @@ void tcp_send_cookie(struct net_stack *stack, uint32_t remote,
         .options = {.mss = tcp_link_mss(stack)},
     };
     struct packet *packet = stack_packet(stack);
+    struct dst dst = {0};
 
     if (packet != NULL)
-        segment_emit(stack, packet, remote, &answer);
+        segment_emit(stack, packet, remote, &answer, &dst);
 }
 
 void tcp_send_reset(struct tcp_conn *conn)
@@ -147,6 +151,7 @@ void tcp_refuse(struct net_stack *stack, uint32_t remote,
         .dst_port = segment->src_port,
         .flags = TCP_RST,
     };
+    struct dst dst = {0};
     struct packet *packet;
 
     assert((segment->flags & TCP_RST) == 0); /* the callers drop those */
@@ -162,5 +167,5 @@ void tcp_refuse(struct net_stack *stack, uint32_t remote,
     if (packet == NULL)
         return;
     stack->stats.tcp_resets_out++;
-    segment_emit(stack, packet, remote, &reset);
+    segment_emit(stack, packet, remote, &reset, &dst);
 }

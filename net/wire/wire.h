@@ -23,6 +23,7 @@ enum {
     ETHER_ADDR_SIZE = 6,
     ETHER_TYPE_IP4 = 0x0800,
     ETHER_TYPE_ARP = 0x0806,
+    ETHER_TYPE_IP6 = 0x86dd,
 };
 
 struct ether_header {

@@ -184,6 +184,8 @@ void bench_open(size_t mem_mib)
     error = stack_create(&bench.net.dev.queues[0], &config, &bench.stack);
     assert_int_equal(error, 0);
     bench.stack->clock = bench_clock;
+    bench.hash_key = bench.stack->hash_key;
+    bench.stack->hash_key = (struct siphash_key){{1, 2}}; /* always the same */
     bench.net.poll_max = 1; /* each frame is followed by a check */
     cpu_self()->net_stack = bench.stack;
     introduce(PEER_ADDRESS);
@@ -220,6 +222,20 @@ void bench_serve(struct service *service)
 
     assert_int_equal(error, 0);
     bench.server->is_listening = true;
+}
+
+struct neigh *bench_neigh(uint32_t address)
+{
+    const struct net_addr addr = addr_of_ip4(address);
+
+    for (unsigned i = 0; i < NEIGH_SETS * NEIGH_WAYS; i++) {
+        struct neigh *neigh =
+            &bench.stack->neigh.entry[i / NEIGH_WAYS][i % NEIGH_WAYS];
+
+        if (addr_equal(&neigh->address, &addr))
+            return neigh;
+    }
+    return NULL;
 }
 
 void bench_poll(void)

@@ -58,6 +58,7 @@ struct bench {
     struct net_stack *stack;
     struct server *server;
     uint64_t now;
+    struct siphash_key hash_key; /* the random one; the bench has its own */
     bool answers_arp; /* for the peer and the gateway, unseen by the test */
     uint32_t iss;     /* the stack's first sequence number */
     bool relative;    /* count from it */
@@ -84,6 +85,9 @@ void bench_sleep(uint64_t ns);
 /* Assert what must be true of the stack and all its parts: stack_check(). The
  * bench does so after each frame, timeout and callback. */
 void bench_check(void);
+
+/* What the stack knows of the neighbour `address`, or NULL. */
+struct neigh *bench_neigh(uint32_t address);
 
 /* Hand over what was injected, then call back until all is quiet. */
 void bench_run(void);

@@ -2,6 +2,7 @@
  * The checks themselves. A stack damaged in one place must stop the machine,
  * which is a child process here, by SIGABRT.
  */
+#include "net/arp.h"
 #include "tests/fakes/netbench.h"
 #include <setjmp.h>
 #include <signal.h>
@@ -265,8 +266,8 @@ static void test_damaged_stacks(void **state)
     {
         struct net_stack *stack = bench.stack;
         struct server *server = bench.server;
-        struct arp_entry *known = &stack->arp.entry[2][0];
-        struct arp_entry *asked = &stack->arp.entry[21][0];
+        struct neigh *known = bench_neigh(PEER_ADDRESS);
+        struct neigh *asked = bench_neigh(OUR_ADDRESS + 20);
         struct packet *waiting =
             container_of(asked->waiting.head, struct packet, node);
         const struct damage rows[] = {
@@ -280,22 +281,21 @@ static void test_damaged_stacks(void **state)
             ADD(server->conn_count, 1),
             SET(server->backlog, 0),
             ADD(server->half_open_count, 1),
-            ADD(stack->arp.waiting_count, 1),
-            SET(stack->arp.timer.slot, 0),
-            ADD(known->address, 1),
-            SET(known->known, false),
-            SET(known->address, 0),
-            SET(asked->known, true),
+            ADD(stack->neigh.waiting_count, 1),
+            SET(stack->neigh.timer.slot, 0),
+            ADD(known->address.byte[15], 1),
+            SET(known->is_known, false),
+            SET(known->address.word[1], 0),
+            SET(known->generation, 0),
+            SET(asked->is_known, true),
             SET(asked->asked, 0),
-            SET(asked->asked, ARP_TRIES + 1),
+            SET(asked->asked, NEIGH_TRIES + 1),
             ADD(asked->waiting_count, 1),
             ADD(waiting->len, 2048),
             ADD(waiting->data, MINUS(200)),
             ADD(waiting->data, 2048),
         };
 
-        assert_int_equal(known->address, PEER_ADDRESS);
-        assert_int_equal(asked->address, OUR_ADDRESS + 20);
         all_noticed(rows, COUNT_OF(rows));
     }
     bench.net.is_full = false;

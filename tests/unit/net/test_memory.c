@@ -202,8 +202,8 @@ static void scenario_arp(void)
             .flags = SYN, .seq = 1, .address = OUR_ADDRESS + 20, .port = i});
         bench_sleep(2 * NS_PER_S);
     }
-    assert_true(bench.stack->arp.waiting_count <= ARP_WAITING_MAX);
-    assert_true(bench.stack->stats.arp_failed > 0);
+    assert_true(bench.stack->neigh.waiting_count <= NEIGH_WAITING_MAX);
+    assert_true(bench.stack->stats.neigh_failed > 0);
     tcp_fini(bench.stack);
     bench_sleep(4 * NS_PER_S);
     bench.answers_arp = true;
@@ -309,13 +309,13 @@ static void test_memory_fails_for_the_timer_of_arp(void **state)
     stranger_asks(OUR_ADDRESS + 40);
     assert_true(heap_failed());
     assert_null(fakenet_sent(&bench.net));
-    assert_int_equal(bench.stack->stats.arp_failed, 1);
+    assert_int_equal(bench.stack->stats.neigh_failed, 1);
     assert_int_equal(packet_free_count(), packets);
 
     bench_sleep(61 * NS_PER_S); /* what is known of the peer is old now */
     heap_fail(1);
     stranger_asks(PEER_ADDRESS);
-    assert_int_equal(bench.stack->stats.arp_failed, 2);
+    assert_int_equal(bench.stack->stats.neigh_failed, 2);
     assert_int_equal(peer_get16(fakenet_sent(&bench.net)->data + 12), 0x0800);
     assert_null(fakenet_sent(&bench.net));
 

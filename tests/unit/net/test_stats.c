@@ -538,7 +538,7 @@ static const struct {
      {.frames_in = 1, .arp_in = 1, .arp_ignored = 1}},
     {"ARP without answer", arp_without_answer,
      {IN, .tcp_out = 1, .tcp_resets_out = 1, .ip_out = 1, .arp_out = 3,
-      .frames_out = 3, .arp_failed = 1}},
+      .frames_out = 3, .neigh_failed = 1}},
     {"ping", ping,
      {.frames_in = 1, .ip_in = 1, .icmp_in = 1, .icmp_out = 1, .ip_out = 1,
       .frames_out = 1}},

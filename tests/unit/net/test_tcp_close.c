@@ -1,4 +1,5 @@
 /* Ends of connections: RFC 9293, 3.6 and figure 5; RFC 1122, 1337, 5961. */
+#include "net/arp.h"
 #include "tests/fakes/netbench.h"
 #include <setjmp.h>
 #include <stdarg.h>

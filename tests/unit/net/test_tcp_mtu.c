@@ -148,9 +148,6 @@ static void test_path_mtu_quotes(void **state)
         {"the least MTU",
          {3, 4, 552, 0x45, 6, OUR_ADDRESS, PEER_ADDRESS, PEER_PORT, 1, 8},
          true},
-        {"less",
-         {3, 4, 551, 0x45, 6, OUR_ADDRESS, PEER_ADDRESS, PEER_PORT, 1, 8},
-         false},
         {"what fits already",
          {3, 4, 1040, 0x45, 6, OUR_ADDRESS, PEER_ADDRESS, PEER_PORT, 1, 8},
          false},
@@ -194,8 +191,6 @@ static void test_path_mtu(void **state)
     assert_int_equal(socket_send(sock, text, 2000), 2000);
     assert_int_equal(drain(), 2);
     too_big(5000, 600); /* never sent */
-    too_big(1, 0);
-    too_big(1, 68); /* an attack */
     too_big(1, 9000);
     assert_int_equal(conn->mss, 1000);
     peer_expect_nothing();
@@ -209,11 +204,84 @@ static void test_path_mtu(void **state)
     bench_close();
 }
 
+/*
+ * MTUs for which no datagram of ours can be small enough, and routers that do
+ * not say: no smaller path MTU than 552 is believed, and routers may cut up
+ * what they must.
+ */
+static void test_small_path_mtus(void **state)
+{
+    static const struct {
+        uint16_t mtu;
+        uint16_t want; /* MSS */
+        bool may_fragment;
+    } rows[] = {
+        {553, 513, false}, {552, 512, false}, {551, 512, true},
+        {500, 512, true},  {296, 512, true},  {68, 512, true},
+        {1, 512, true},    {0, 966, false}, /* 1006 is below 1040 */
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        const struct fakenet_frame *frame;
+        uint32_t sent = 0;
+        uint16_t id = 0;
+
+        open_connection();
+        print_message("row %u\n", rows[i].mtu);
+        assert_int_equal(socket_send(sock, text, 2000), 2000);
+        assert_int_equal(drain(), 2);
+        too_big(1, rows[i].mtu);
+        assert_int_equal(conn->mss, rows[i].want);
+        while ((frame = fakenet_sent(&bench.net)) != NULL) {
+            unsigned df = peer_get16(frame->data + 20);
+
+            assert_int_equal(df, rows[i].may_fragment ? 0 : 0x4000);
+            assert_in_range(frame->len, 54, 54 + rows[i].want);
+            /* RFC 6864, 4.1: datagrams that may be cut up have ids. */
+            if (sent > 0 && rows[i].may_fragment)
+                assert_int_equal(peer_get16(frame->data + 18),
+                                 (uint16_t)(id + 1));
+            id = (uint16_t)peer_get16(frame->data + 18);
+            sent += (uint32_t)frame->len - 54;
+        }
+        assert_int_equal(sent, 2000);
+        too_big(1, rows[i].mtu); /* again: known */
+        peer_expect_nothing();
+        bench_close();
+    }
+}
+
+/* A segment that is smaller than 552 bytes is sent again when it may not be
+ * smaller: now routers may cut it up. */
+static void test_small_segments_may_be_cut_up(void **state)
+{
+    const struct fakenet_frame *frame;
+
+    (void)state;
+    open_connection();
+    conn->mss = 400;
+    assert_int_equal(socket_send(sock, text, 400), 400);
+    assert_int_equal(drain(), 1);
+    too_big(1, 552); /* it is smaller than that: not ours */
+    peer_expect_nothing();
+    too_big(1, 296);
+    assert_int_equal(conn->mss, 400);
+    frame = fakenet_sent(&bench.net);
+    assert_non_null(frame);
+    assert_int_equal(frame->len, 454);
+    assert_int_equal(peer_get16(frame->data + 20), 0);
+    assert_null(fakenet_sent(&bench.net));
+    bench_close();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_path_mtu),
         cmocka_unit_test(test_path_mtu_quotes),
+        cmocka_unit_test(test_small_path_mtus),
+        cmocka_unit_test(test_small_segments_may_be_cut_up),
         cmocka_unit_test(test_path_mtu_of_a_half_open_connection),
     };
 

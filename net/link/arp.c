@@ -1,0 +1,132 @@
+/*
+ * ARP for IPv4 over Ethernet: RFC 826, with the conflict detection of RFC 5227.
+ */
+#include "net/arp.h"
+#include "net/neigh.h"
+#include "net/stack.h"
+#include "net/wire/wire.h"
+#include <torc/log.h>
+#include <torc/string.h>
+
+#define DEFEND_INTERVAL_NS (10 * NS_PER_S) /* RFC 5227, 1.1 */
+
+static const uint8_t broadcast_mac[ETHER_ADDR_SIZE] = {0xff, 0xff, 0xff,
+                                                       0xff, 0xff, 0xff};
+
+/* Send `message` as ours to the card `mac`. */
+static void message_send(struct net_stack *stack, const uint8_t *mac,
+                         struct arp_message *message)
+{
+    struct packet *packet = stack_packet(stack);
+    struct ether_header ether = {.type = ETHER_TYPE_ARP};
+
+    if (packet == NULL)
+        return;
+    memcpy(message->sender_mac, stack->dev->mac, ETHER_ADDR_SIZE);
+    message->sender = stack->config.address;
+    arp_emit(packet_append(packet, ARP_SIZE), message);
+    memcpy(ether.dst, mac, ETHER_ADDR_SIZE);
+    memcpy(ether.src, stack->dev->mac, ETHER_ADDR_SIZE);
+    ether_emit(packet_push(packet, ETHER_HEADER_SIZE), &ether);
+    stack->stats.arp_out++;
+    stack_transmit(stack, packet);
+}
+
+static void ask(struct net_stack *stack, const struct net_addr *target,
+                const uint8_t *mac)
+{
+    struct arp_message message = {
+        .op = ARP_REQUEST,
+        .target = addr_ip4(target),
+    };
+
+    message_send(stack, mac != NULL ? mac : broadcast_mac, &message);
+}
+
+static void reply_send(struct net_stack *stack,
+                       const struct arp_message *request)
+{
+    struct arp_message message = {.op = ARP_REPLY, .target = request->sender};
+
+    memcpy(message.target_mac, request->sender_mac, ETHER_ADDR_SIZE);
+    message_send(stack, request->sender_mac, &message);
+}
+
+void arp_init(struct net_stack *stack)
+{
+    stack->neigh.ask4 = ask;
+}
+
+void arp_announce(struct net_stack *stack)
+{
+    struct net_addr ours = addr_of_ip4(stack->config.address);
+
+    ask(stack, &ours, NULL);
+}
+
+/* Another card says that our address is its own. We keep the address, and say
+ * so; not more than once in an interval, or two that do so would never stop:
+ * RFC 5227, 2.4 (b). */
+static void defend(struct net_stack *stack, const struct arp_message *message)
+{
+    const uint8_t *mac = message->sender_mac;
+    uint64_t now = net_now(stack);
+
+    stack->stats.arp_conflicts++;
+    if (now < stack->arp_defend_from)
+        return;
+    stack->arp_defend_from = now + DEFEND_INTERVAL_NS;
+    log_warn("net: %02x:%02x:%02x:%02x:%02x:%02x claims our address", mac[0],
+             mac[1], mac[2], mac[3], mac[4], mac[5]);
+    arp_announce(stack);
+}
+
+/* Whether `address` may be that of another host on our link. */
+static bool is_neighbour(const struct net_stack *stack, uint32_t address)
+{
+    const struct net_config *config = &stack->config;
+
+    return ((address ^ config->address) & config->netmask) == 0 &&
+           net_is_host(address, config->netmask);
+}
+
+static enum neigh_news news_of(const struct arp_message *message, bool for_us)
+{
+    if (!for_us)
+        return NEIGH_CLAIM;
+    return message->op == ARP_REQUEST ? NEIGH_ASKS_US : NEIGH_ANSWER;
+}
+
+void arp_receive(struct net_stack *stack, const uint8_t *buf, size_t len)
+{
+    struct arp_message message;
+    struct net_addr sender;
+    bool for_us;
+
+    stack->stats.arp_in++;
+    if (arp_parse(buf, len, &message) != 0) {
+        stack->stats.arp_bad++;
+        return;
+    }
+    for_us = message.target == stack->config.address;
+    if (message.sender == 0 && message.op == ARP_REQUEST) {
+        if (for_us) /* a probe: RFC 5227, section 2.1.1 */
+            reply_send(stack, &message);
+        return;
+    }
+    if (message.sender == stack->config.address) {
+        if (memcmp(message.sender_mac, stack->dev->mac, ETHER_ADDR_SIZE) != 0)
+            defend(stack, &message);
+        return;
+    }
+    if (!is_neighbour(stack, message.sender)) {
+        stack->stats.arp_bad++;
+        return;
+    }
+    sender = addr_of_ip4(message.sender);
+    if (!neigh_learn(stack, &sender, message.sender_mac,
+                     news_of(&message, for_us)))
+        stack->stats.arp_ignored++;
+    if (for_us && message.op == ARP_REQUEST)
+        reply_send(stack, &message);
+}

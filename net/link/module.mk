@@ -1,0 +1,2 @@
+SRCS-kernel += net/link/neigh.c
+SRCS-kernel += net/link/arp.c

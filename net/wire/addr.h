@@ -1,0 +1,51 @@
+/*
+ * Network addresses of both families in one form: the 16 bytes of an IPv6
+ * address, in network order. An IPv4 address a.b.c.d is ::ffff:a.b.c.d (RFC
+ * 4291, 2.5.5.2).
+ */
+#ifndef TORC_NET_WIRE_ADDR_H
+#define TORC_NET_WIRE_ADDR_H
+
+#include "kernel/lib/bytes.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+struct net_addr {
+    union {
+        uint8_t byte[16];
+        uint64_t word[2];
+    };
+};
+
+static inline struct net_addr addr_of_ip4(uint32_t address)
+{
+    struct net_addr addr = {.byte = {[10] = 0xff, [11] = 0xff}};
+
+    be32_put(addr.byte + 12, address);
+    return addr;
+}
+
+static inline bool addr_is_ip4(const struct net_addr *addr)
+{
+    return addr->word[0] == 0 && be32_get(addr->byte + 8) == 0xffff;
+}
+
+/* The IPv4 address of an address of that family. */
+static inline uint32_t addr_ip4(const struct net_addr *addr)
+{
+    return be32_get(addr->byte + 12);
+}
+
+/* All zeros: IPv6's unspecified address, and no address at all. */
+static inline bool addr_is_none(const struct net_addr *addr)
+{
+    return (addr->word[0] | addr->word[1]) == 0;
+}
+
+static inline bool addr_equal(const struct net_addr *a,
+                              const struct net_addr *b)
+{
+    return a->word[0] == b->word[0] && a->word[1] == b->word[1];
+}
+
+#endif
