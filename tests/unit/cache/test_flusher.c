@@ -339,6 +339,33 @@ static void test_writer_waits_for_memory(void **state)
     assert_int_equal(dirty_pages(), 0);
 }
 
+/* A disk that works again, as somebody's own write has shown: the flusher is
+ * called for those who wait, and does not sleep until its next try. */
+static void test_writer_calls_the_flusher(void **state)
+{
+    uint64_t limit = dirty_limit();
+    thread_id thread;
+
+    (void)state;
+    toy_disk.fail_from = 1;
+    for (uint64_t i = 0; i < limit; i++)
+        assert_int_equal(toy_write(&file.pages, 2 * i * PAGE_BYTES, data, 1),
+                         0);
+    pass(0);
+    assert_int_equal(mapping_throttle(&file.pages), -EIO);
+    toy_disk.fail_from = 0;
+    assert_int_equal(mapping_write(&file.pages, 0, 0), 0);
+    assert_int_equal(toy_write(&file.pages, 0, data, 1), 0);
+    pass(0);
+    assert_int_equal(dirty_pages(), limit);
+    thread = throttle_begin(&file.pages);
+    pass(0);
+    assert_true(is_through);
+    assert_int_equal(thread_join(thread, NULL), 0);
+    assert_int_equal(throttle_status, 0);
+    assert_int_equal(dirty_pages(), 0);
+}
+
 /* ---- Memory that is given back ------------------------------------------- */
 
 enum { READ_ONCE = 600 };
@@ -468,6 +495,7 @@ int main(void)
         ATTACHED(test_writers_of_a_disk_that_is_gone),
         ATTACHED(test_writer_waits_while_another_fails),
         ATTACHED(test_writer_waits_for_memory),
+        ATTACHED(test_writer_calls_the_flusher),
         ATTACHED(test_reclaim_chooses),
         ATTACHED(test_reclaim_under_pressure),
         ATTACHED(test_reclaim_gives_room_back),

@@ -342,6 +342,21 @@ static void test_order_of_what_is_forgotten(void **state)
     assert_int_equal(mapping_flush(&device), 0);
 }
 
+/* An order that is there already takes nothing more. */
+static void test_order_is_kept_once(void **state)
+{
+    struct mem_stats before;
+
+    (void)state;
+    assert_int_equal(change_one(1, 2), 0);
+    before = stats();
+    for (unsigned i = 0; i < 5; i++)
+        assert_int_equal(change_one(1, 2), 0);
+    assert_int_equal(stats().block_count, before.block_count);
+    settle();
+    assert_int_equal(on_disk(2), 6);
+}
+
 static void test_order_without_memory(void **state)
 {
     static const struct pair pairs[] = {{1, 5}, {5, 9}, {2, 9}};
@@ -377,6 +392,7 @@ int main(void)
         ATTACHED(test_order_a_block_fails),
         ATTACHED(test_order_a_flush_fails),
         ATTACHED(test_order_of_what_is_forgotten),
+        ATTACHED(test_order_is_kept_once),
         ATTACHED(test_order_without_memory),
         ATTACHED(test_order_at_random),
         ATTACHED(test_order_at_random_while_the_disk_fails),
