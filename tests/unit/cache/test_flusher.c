@@ -145,6 +145,77 @@ static void test_flush_function_that_fails(void **state)
     other.flush_status = 0;
 }
 
+/* ---- Other work ---------------------------------------------------------- */
+
+static struct flush_work works[2];
+static unsigned runs[2];
+static bool work_waits;
+
+static void work_runs(struct flush_work *work)
+{
+    runs[work - works]++;
+    while (work_waits)
+        thread_yield();
+}
+
+/* Each at its own time, which a second call does not change. */
+static void test_work_is_done_when_it_is_due(void **state)
+{
+    (void)state;
+    memset(runs, 0, sizeof(runs));
+    works[0].run = works[1].run = work_runs;
+    pass(0);
+    flush_work_queue(&works[0], 3 * NS_PER_S);
+    flush_work_queue(&works[1], 2 * NS_PER_S);
+    pass(NS_PER_S);
+    flush_work_queue(&works[1], 5 * NS_PER_S);
+    pass(NS_PER_S - 1);
+    assert_int_equal(runs[1], 0);
+    pass(1);
+    assert_int_equal(runs[1], 1);
+    assert_int_equal(runs[0], 0);
+    pass(NS_PER_S - 1);
+    assert_int_equal(runs[0], 0);
+    pass(1);
+    assert_int_equal(runs[0], 1);
+    pass(100 * NS_PER_S);
+    assert_int_equal(runs[0] + runs[1], 2);
+    flush_work_queue(&works[0], 0);
+    pass(0);
+    assert_int_equal(runs[0], 2);
+    assert_int_equal(timer_next(), TIME_NEVER);
+}
+
+static int cancel_thread(void *arg)
+{
+    flush_work_cancel(arg);
+    return (int)runs[0];
+}
+
+static void test_work_is_cancelled(void **state)
+{
+    thread_id thread;
+    int value;
+
+    (void)state;
+    memset(runs, 0, sizeof(runs));
+    works[0].run = work_runs;
+    flush_work_queue(&works[0], NS_PER_S);
+    flush_work_cancel(&works[0]);
+    pass(10 * NS_PER_S);
+    assert_int_equal(runs[0], 0);
+    work_waits = true;
+    flush_work_queue(&works[0], 0);
+    pass(0);
+    assert_int_equal(thread_create(NULL, cancel_thread, &works[0], &thread), 0);
+    pass(0);
+    assert_true(works[0].is_running); /* it is waited for */
+    work_waits = false;
+    assert_int_equal(thread_join(thread, &value), 0);
+    assert_int_equal(value, 1);
+    assert_false(works[0].is_running);
+}
+
 /* ---- A mapping that ends ------------------------------------------------- */
 
 static int destroy_thread(void *arg)
@@ -489,6 +560,8 @@ int main(void)
         ATTACHED(test_flush_when_much_is_dirty),
         ATTACHED(test_flush_that_fails),
         ATTACHED(test_flush_function_that_fails),
+        ATTACHED(test_work_is_done_when_it_is_due),
+        ATTACHED(test_work_is_cancelled),
         ATTACHED(test_destroy_waits_for_the_flusher),
         ATTACHED(test_flush_may_end_the_mapping),
         ATTACHED(test_writers_wait_for_the_flusher),
