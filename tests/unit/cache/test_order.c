@@ -342,6 +342,23 @@ static void test_order_of_what_is_forgotten(void **state)
     assert_int_equal(mapping_flush(&device), 0);
 }
 
+/* Of a page only what is forgotten leaves the order. */
+static void test_order_of_the_rest_of_a_page(void **state)
+{
+    (void)state;
+    assert_int_equal(change_one(1, 8), 0);
+    assert_int_equal(change_one(2, 9), 0);
+    mapping_forget(&device, 1 * BLOCK, BLOCK);
+    mapping_check(&device);
+    assert_int_equal(mapping_write(&device, 0, 0), 0);
+    assert_int_equal(on_disk(1), 0);
+    assert_int_equal(on_disk(2), 2);
+    assert_int_equal(on_disk(8), 1);
+    assert_int_equal(on_disk(9), 2);
+    assert_int_equal(toy_disk.flushes, 1);
+    settle();
+}
+
 /* An order that is there already takes nothing more. */
 static void test_order_is_kept_once(void **state)
 {
@@ -392,6 +409,7 @@ int main(void)
         ATTACHED(test_order_a_block_fails),
         ATTACHED(test_order_a_flush_fails),
         ATTACHED(test_order_of_what_is_forgotten),
+        ATTACHED(test_order_of_the_rest_of_a_page),
         ATTACHED(test_order_is_kept_once),
         ATTACHED(test_order_without_memory),
         ATTACHED(test_order_at_random),
