@@ -375,13 +375,16 @@ SHOW ?=
 N ?= 200
 SEED ?= 1
 AGAIN ?=
-mutants: ## do tests notice a changed line? PART=net N=200 SEED=1 FILE= AGAIN= MUTANT=id SHOW=1
+QUICK ?=
+QUICK_TESTS = $(patsubst tests/unit/%.c,%,$(wildcard $(QUICK:%=tests/unit/%.c)))
+mutants: ## do tests notice a changed line? PART=net N=200 SEED=1 FILE= AGAIN= MUTANT=id SHOW=1 QUICK='fat/test_*'
 	$(Q)tools/need.sh build test mutants
-	$(Q)$(MAKE) --no-print-directory $(UNIT:%=$(BUILD)/host/unit/%) \
-		$(UNIT:%=$(BUILD)/asan/unit/%) $(UNIT:%=$(BUILD)/cov/unit/%) \
-		$(SIMS:%=$(BUILD)/sim/%)
+	$(Q)$(MAKE) --no-print-directory $(if $(QUICK),$(QUICK_TESTS:%=$(BUILD)/host/unit/%), \
+		$(UNIT:%=$(BUILD)/host/unit/%) $(UNIT:%=$(BUILD)/asan/unit/%) \
+		$(UNIT:%=$(BUILD)/cov/unit/%) $(SIMS:%=$(BUILD)/sim/%))
 	$(Q)BUILD=$(BUILD) tools/mutants/mutants.pl $(PART:%=--part %) \
 		$(FILE:%=--file %) $(MUTANT:%=--mutant %) $(if $(SHOW),--show) \
+		$(if $(QUICK),--quick $(QUICK_TESTS:%=--tests %)) \
 		$(if $(AGAIN),--again) --count $(N) --seed $(SEED)
 
 wmm: ## explore the weak-memory executions of kernel/cpu/exchange.c

@@ -209,6 +209,15 @@ cut -f2 "$results" | grep -cE 'survived|alone' >alive
 "$tools/mutants.pl" --count 1000 --again >out 2>&1
 [ "$(cut -f2 "$results" | grep -cE 'survived|alone')" -eq "$(cat alive)" ] &&
     [ "$(wc -l <"$results")" -eq "$(cat alive)" ] || fail "--again judges others"
+# By tests that are named alone: without the sanitizer more survive, unless it has killed
+# them before, and which lines a test executes is not asked.
+rm -r build/mutants/killed
+"$tools/mutants.pl" --count 1000 --quick --tests 'toy/*' >out 2>&1
+[ "$(grep -F 'i <= count' "$results" | cut -f2)" = survived ] ||
+    fail "--quick runs the sanitizer"
+cut -f2 "$results" | grep -qx alone && fail "--quick asks which lines are executed"
+"$tools/mutants.pl" --tests toy/test_toy >out 2>&1 && fail "--tests without --quick"
+"$tools/mutants.pl" --quick --tests toy/none >out 2>&1 && fail "--quick without a test"
 sed -i 's/50/99/' tools/mutants/parts.txt
 "$tools/mutants.pl" --count 1000 >out 2>&1 && fail "a score under the bar does not fail"
 sed -i 's/99/10/' tools/mutants/parts.txt
