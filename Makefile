@@ -286,7 +286,7 @@ deps: ## install every Debian package needed (packages.txt)
 
 # What is missing is installed first; then make begins again, since the flags are
 # read off the tools.
-run: ## boot APP in QEMU: CPUS= MEM= (MiB) PORT= MACHINE= DIR=; Ctrl-C ends
+run: ## boot APP in QEMU: CPUS= MEM= (MiB) PORT= MACHINE= DIR= or DISK=; Ctrl-C ends
 	$(Q)tools/need.sh --install build run
 	$(Q)$(MAKE) --no-print-directory run-installed
 
@@ -296,13 +296,15 @@ MEM ?= 64
 PORT ?= 8080
 MACHINE ?= microvm
 DIR ?= apps/$(APP)/www
+DISK ?= # an image that the machine may write
 run-installed: $(BUILD)/metal/$(APP).elf
-	$(Q)[ ! -d "$(DIR)" ] || tools/mkimg/mkimg.sh ext2 --dir "$(DIR)" \
+	$(Q)[ -n "$(DISK)" ] || [ ! -d "$(DIR)" ] || tools/mkimg/mkimg.sh ext2 --dir "$(DIR)" \
 		--out $(BUILD)/root.img
-	$(Q)if [ -d "$(DIR)" ]; then \
+	$(Q)if [ -n "$(DISK)" ] || [ -d "$(DIR)" ]; then \
 		tools/run.sh $(PORT) tools/qemu.sh --machine $(MACHINE) \
 			--cpus $(CPUS) --mem $(MEM) --kernel $< --append "$(ARGS)" \
-			--disk $(BUILD)/root.img --forward $(PORT); \
+			--disk $(if $(DISK),$(DISK) --write,$(BUILD)/root.img) \
+			--forward $(PORT); \
 	else \
 		tools/qemu.sh --machine $(MACHINE) --cpus $(CPUS) --mem $(MEM) \
 			--kernel $< --append "$(ARGS)"; \

@@ -171,6 +171,7 @@ void hal_ipi_send(unsigned cpu);
 enum {
     HAL_IRQ_TIMER = -1,
     HAL_IRQ_DOORBELL = -2,
+    HAL_IRQ_STOP = -3,
 };
 
 typedef unsigned long hal_irqflags;
@@ -189,8 +190,12 @@ void hal_irq_restore(hal_irqflags flags);
  * Route `irq` to `cpu` and call handler(arg) there for each one; the line is
  * enabled on return. HAL_IRQ_TIMER and HAL_IRQ_DOORBELL are attached by each
  * CPU for itself. Lines may be shared by handlers of the same CPU.
+ * HAL_IRQ_STOP, for CPU 0 by itself, comes when somebody asks the machine to
+ * stop: by the power button of a PC (ACPI 6.4, 4.8.2.2.1), or by SIGINT or
+ * SIGTERM of the process, which ends at once when it gets a second one, or one
+ * that nobody is attached to.
  * Returns 0, -EINVAL (no such irq or CPU), -EBUSY (attached, or no vector left
- * on that CPU), -ENOMEM.
+ * on that CPU), -ENOMEM, -ENODEV (nobody can ask this machine to stop).
  */
 must_check int hal_irq_attach(int irq, unsigned cpu, void (*handler)(void *),
                               void *arg);

@@ -3,10 +3,12 @@
 #
 #   qemu.sh [--machine microvm|pc|q35] [--cpus N] [--mem MIB]
 #           (--kernel ELF [--append TEXT] | --boot DISK | --cdrom ISO)
-#           [--disk FILE]... [--module FILE] [--no-net] [--card NAME] [--forward HOSTPORT]
+#           [--disk FILE]... [--write] [--module FILE] [--no-net] [--card NAME] [--forward HOSTPORT]
 #           [--drive NAME] [--count] [--no-exit-device]
 #           [-- further QEMU arguments]
 #
+# --disk: a snapshot, so the file is never written, and several machines can share it;
+#    with --write what the machine writes is in the file.
 # --card: another network card than virtio: e1000, e1000e.
 # --drive: another kind of disk than virtio: ide-hd.
 # --count: interpret on one host thread, for plugins that count instructions.
@@ -18,7 +20,7 @@
 # Its exit status is the machine's: what the image gave hal_exit(), which its last line
 # tells. An end without that line is a failure, whatever QEMU says: a reset, a triple
 # fault, a power-off by somebody else. Then one line says what is known about it.
-machine=microvm cpus=1 mem=64 net=yes count=no exit_device=yes
+machine=microvm cpus=1 mem=64 net=yes count=no exit_device=yes snapshot=on
 forward= kernel= append= boot= cdrom= module=
 wanted_card= wanted_drive=
 disks=()
@@ -38,6 +40,11 @@ while [ $# -gt 0 ]; do
     --drive) wanted_drive="$2" ;;
     --no-net)
         net=no
+        shift
+        continue
+        ;;
+    --write)
+        snapshot=off
         shift
         continue
         ;;
@@ -111,8 +118,7 @@ fi
 [ -n "$boot" ] && disks=("$boot" "${disks[@]}")
 i=0
 for disk in "${disks[@]}"; do
-    # A snapshot: the file is never written, and several machines can share it.
-    args+=(-drive "if=none,id=disk$i,file=$disk,format=raw,snapshot=on")
+    args+=(-drive "if=none,id=disk$i,file=$disk,format=raw,snapshot=$snapshot")
     args+=(-device "${wanted_drive:-$blk},drive=disk$i")
     i=$((i + 1))
 done

@@ -8,31 +8,36 @@ offend() {
 }
 
 # Functions of at most 70 lines, files of at most 800.
-while read -r file; do
-    lines=$(wc -l <"$file")
-    [ "$lines" -le 800 ] || offend "$file: $lines lines, at most 800"
-    awk -v file="$file" '
-        /^[a-z_].*\)$|^[a-z_].*,$|^[a-z_].*\($/ && !/;/ { start = FNR }
-        /^\{/ { from = start ? start : FNR; open = 1 }
-        /^\}/ {
-            if (open && FNR - from + 1 > 70) {
-                printf "%s:%d: a function of %d lines, at most 70\n", file, from, FNR - from + 1
-                bad = 1
-            }
-            open = 0; start = 0
+git ls-files 'hal/*.c' 'kernel/*.c' 'drivers/*.c' 'fs/*.c' 'net/*.c' 'apps/*.c' | xargs awk '
+    function file_end() {
+        if (lines > 800) {
+            printf "%s: %d lines, at most 800\n", file, lines
+            bad = 1
         }
-        END { exit bad }' "$file" || status=1
-done < <(git ls-files 'hal/*.c' 'kernel/*.c' 'drivers/*.c' 'fs/*.c' 'net/*.c' 'apps/*.c')
+    }
+    FNR == 1 { file_end(); file = FILENAME; start = open = 0 }
+    { lines = FNR }
+    /^[a-z_].*\)$|^[a-z_].*,$|^[a-z_].*\($/ && !/;/ { start = FNR }
+    /^\{/ { from = start ? start : FNR; open = 1 }
+    /^\}/ {
+        if (open && FNR - from + 1 > 70) {
+            printf "%s:%d: a function of %d lines, at most 70\n", file, from, FNR - from + 1
+            bad = 1
+        }
+        open = 0; start = 0
+    }
+    END { file_end(); exit bad }' || status=1
 
 # Eighty columns, no trailing blanks, no tabs.
 git ls-files '*.c' '*.h' | xargs grep -nP '^.{81,}|[ \t]+$|\t' && status=1
 
 # Every source is listed in a module.mk. (That tests execute it is the business of the
 # coverage report: a source without any would lower its room's figure.)
-for file in $(git ls-files 'kernel/*.c' 'kernel/**/*.c' 'drivers/*.c' 'fs/**/*.c' 'net/*.c' 'net/**/*.c' 'hal/**/*.c' 'hal/**/*.S'); do
-    grep -qx "SRCS-[a-z-]* += $file" ./*/module.mk ./*/*/module.mk ./*/*/*/module.mk ||
-        offend "$file: not in a module.mk"
-done
+missing=$(comm -23 \
+    <(git ls-files 'kernel/*.c' 'kernel/**/*.c' 'drivers/*.c' 'fs/**/*.c' 'net/*.c' \
+        'net/**/*.c' 'hal/**/*.c' 'hal/**/*.S' | sort -u) \
+    <(sed -n 's/^SRCS-[a-z-]* += //p' ./*/module.mk ./*/*/module.mk ./*/*/*/module.mk | sort -u))
+[ -z "$missing" ] || offend "not in a module.mk: $missing"
 
 # Each code of the checker of ext2 is explained.
 for code in $(grep -oP '^    (PREEN|SERIOUS)\(\K\w+' fs/ext2/check/codes.c); do

@@ -5,12 +5,19 @@
 #include "apps/fileserver/changes.h"
 #include "apps/fileserver/settings.h"
 #include "apps/site/serving.h"
+#include "apps/site/site.h"
 #include <torc/app.h>
 #include <torc/drivers.h>
 #include <torc/file.h>
 #include <torc/file_systems.h>
 #include <torc/log.h>
+#include <torc/machine.h>
 #include <torc/memory.h>
+#include <torc/message.h>
+#include <torc/time.h>
+
+enum { EXIT_FAILED = 1 };
+#define STOP_NS (2 * NS_PER_S) /* for the requests that have begun */
 
 /* Files have half of the memory of their CPU. */
 static int mount_memory(void *arg)
@@ -24,15 +31,37 @@ static int mount_memory(void *arg)
     return status;
 }
 
+/* On the CPU that serves: afterwards the disk is clean. */
+static int stop(void *arg)
+{
+    int status = site_stop(STOP_NS);
+
+    (void)arg;
+    return status != 0 ? status : file_unmount("/");
+}
+
 static int app_main(int argc, char **argv)
 {
     static struct settings settings;
     int status = settings_read(argc, argv, &settings);
 
+    if (status == 0)
+        status =
+            site_serve(&settings.site, settings.in_memory ? mount_memory : NULL,
+                       changes_make(&settings));
     if (status != 0)
         return status;
-    return site_serve(&settings.site, settings.in_memory ? mount_memory : NULL,
-                      changes_make(&settings));
+    status = machine_stop_wait();
+    log_info("asked to stop: requests that have begun are answered");
+    if (status == 0)
+        status = remote_call(settings.site.cpu, stop, NULL);
+    if (status == 0) {
+        log_info("stopped, and the files are unmounted");
+        return 0;
+    }
+    log_error("the files cannot be unmounted: error %d; check the disk",
+              status);
+    return EXIT_FAILED;
 }
 
 static const struct driver *const drivers[] = {

@@ -27,8 +27,10 @@ int site_init(struct site *site, const char *dir,
         return status;
     site->chunk = mem_alloc(SITE_CHUNK_SIZE);
     site->request = mem_alloc(sizeof(*site->request));
+    list_init(&site->all);
     list_init(&site->idle);
     site->connection_count = 0;
+    site->is_ending = false;
     if (site->chunk != NULL && site->request != NULL)
         return 0;
     site_fini(site);
@@ -72,6 +74,19 @@ static void finish(struct connection *conn)
 {
     list_remove(&conn->idle_link);
     socket_close(conn->socket);
+}
+
+void site_end_connections(struct site *site)
+{
+    site->is_ending = true;
+    list_for_each_safe (node, &site->idle)
+        finish(container_of(node, struct connection, idle_link));
+}
+
+void site_abort_connections(struct site *site)
+{
+    list_for_each (node, &site->all)
+        socket_abort(container_of(node, struct connection, link)->socket);
 }
 
 void connection_check(const struct connection *conn)
@@ -476,7 +491,7 @@ static int answer_next(struct connection *conn)
 static bool answer_done(struct connection *conn)
 {
     conn->is_answering = false;
-    if (!conn->keep_alive) {
+    if (!conn->keep_alive || conn->site->is_ending) {
         finish(conn);
         return false;
     }
@@ -549,12 +564,15 @@ struct connection *connection_create(struct site *site, struct socket *socket)
 {
     struct connection *conn;
 
+    if (site->is_ending)
+        return NULL;
     make_place(site);
     conn = mem_alloc_zeroed(sizeof(*conn));
     if (conn == NULL)
         return NULL;
     conn->site = site;
     conn->socket = socket;
+    list_push_back(&site->all, &conn->link);
     list_init(&conn->idle_link);
     become_idle(conn, CONNECTION_HEAD_NS);
     site->connection_count++;
@@ -565,6 +583,7 @@ void connection_destroy(struct connection *conn)
 {
     assert(conn->site->connection_count > 0);
     conn->site->connection_count--;
+    list_remove(&conn->link);
     list_remove(&conn->idle_link);
     content_abandon(conn);
     body_close(conn);

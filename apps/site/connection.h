@@ -52,13 +52,16 @@ struct site {
     struct responder responder;
     char *chunk;                  /* SITE_CHUNK_SIZE: head and bytes to send */
     struct http_request *request; /* being answered */
-    struct list idle;             /* idle connections, the longest first */
+    struct list all;              /* connections */
+    struct list idle;             /* of them, the longest first */
     unsigned connection_count;
+    bool is_ending; /* no new ones, and no new requests */
 };
 
 struct connection {
     struct site *site;
     struct socket *socket;
+    struct list link;      /* in site->all */
     struct list idle_link; /* in site->idle */
     uint64_t deadline_ns;
 
@@ -83,7 +86,15 @@ must_check int site_init(struct site *site, const char *dir,
 
 void site_fini(struct site *site);
 
-/* A new connection, idle; NULL: no memory. May end another one. */
+/* Let each connection end: idle ones now, others after the request they have
+ * begun. New ones are refused. */
+void site_end_connections(struct site *site);
+
+/* Drop those that are left. */
+void site_abort_connections(struct site *site);
+
+/* A new connection, idle; NULL: no memory, or the site is ending. May end
+ * another one. */
 must_check struct connection *connection_create(struct site *site,
                                                 struct socket *socket);
 

@@ -8,8 +8,6 @@
 #include <torc/memory.h>
 #include <torc/message.h>
 #include <torc/net.h>
-#include <torc/thread.h>
-#include <torc/time.h>
 
 enum { EXIT_FAILED = 1 };
 enum { MEMORY_MIN = 1792 * 1024 }; /* bytes of the CPU that serves */
@@ -154,6 +152,5 @@ int site_serve(const struct site_options *options, int (*mount)(void *arg),
     log_info("%s: serving %s on port %u of %u.%u.%u.%u", torc_app.name,
              options->dir, options->port, address >> 24, address >> 16 & 0xff,
              address >> 8 & 0xff, address & 0xff);
-    for (;;)
-        thread_sleep_until(TIME_NEVER);
+    return 0;
 }

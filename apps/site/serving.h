@@ -11,7 +11,7 @@
  * dedicated to it, which then mounts and serves.
  *   mount   mounts something else than a disk, on that CPU; NULL: a disk
  *   writes  what changes files; NULL: nothing does
- * Returns an exit status after it has logged what fails; else never.
+ * Returns 0 when it serves, or an exit status after it has logged what fails.
  */
 must_check int site_serve(const struct site_options *options,
                           int (*mount)(void *arg),

@@ -2,6 +2,10 @@
 #include "apps/site/connection.h"
 #include <torc/errno.h>
 #include <torc/net.h>
+#include <torc/thread.h>
+#include <torc/time.h>
+
+#define STEP_NS (10 * NS_PER_MS) /* how often site_stop() looks */
 
 /* Owner: the CPU it was started on. */
 static struct site site;
@@ -59,4 +63,23 @@ int site_start(const char *dir, uint16_t port, const struct site_writes *writes)
     if (status != 0)
         site_fini(&site);
     return status;
+}
+
+/* Returns whether there are none. */
+static bool await_none(uint64_t patience_ns)
+{
+    uint64_t end_ns = time_ns() + patience_ns;
+
+    while (site.connection_count > 0 && time_ns() < end_ns)
+        thread_sleep(STEP_NS);
+    return site.connection_count == 0;
+}
+
+int site_stop(uint64_t patience_ns)
+{
+    site_end_connections(&site);
+    if (await_none(patience_ns))
+        return 0;
+    site_abort_connections(&site);
+    return await_none(patience_ns) ? 0 : -EBUSY;
 }

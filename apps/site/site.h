@@ -14,4 +14,11 @@
 must_check int site_start(const char *dir, uint16_t port,
                           const struct site_writes *writes);
 
+/*
+ * Let the connections end with the requests they have begun, within
+ * `patience_ns`; then drop them. Once, on the CPU of the site, by any thread;
+ * waits. Returns 0, -EBUSY (one is left: its disk does not answer).
+ */
+must_check int site_stop(uint64_t patience_ns);
+
 #endif

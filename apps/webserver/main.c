@@ -7,13 +7,19 @@
 #include <torc/app.h>
 #include <torc/drivers.h>
 #include <torc/file_systems.h>
+#include <torc/thread.h>
+#include <torc/time.h>
 
 static int app_main(int argc, char **argv)
 {
     struct site_options options;
     int status = site_options_read(argc, argv, "", &options);
 
-    return status != 0 ? status : site_serve(&options, NULL, NULL);
+    if (status == 0)
+        status = site_serve(&options, NULL, NULL);
+    if (status == 0)
+        thread_sleep_until(TIME_NEVER);
+    return status;
 }
 
 static const char *const names[] = {SITE_OPTION_NAMES, NULL};

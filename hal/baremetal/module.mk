@@ -11,6 +11,7 @@ SRCS-metal += hal/baremetal/memory/early.c
 SRCS-metal += hal/baremetal/memory/paging.c
 SRCS-metal += hal/baremetal/memory/dma.c
 SRCS-metal += hal/baremetal/irq/irq.c
+SRCS-metal += hal/baremetal/irq/button.c
 SRCS-metal += hal/baremetal/irq/lapic.c
 SRCS-metal += hal/baremetal/irq/stop.c
 SRCS-metal += hal/baremetal/irq/ioapic.c

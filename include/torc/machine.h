@@ -4,6 +4,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <torc/compiler.h>
 
 /* How many CPUs there are, and which one the caller runs on. */
 unsigned cpu_count(void);
@@ -17,6 +18,17 @@ const char *machine_name(void);
  * 1 .. 127 failure. Context: thread.
  */
 _Noreturn void machine_exit(int status);
+
+/*
+ * Wait until somebody asks the machine to stop: a PC's power button, SIGINT or
+ * SIGTERM of a hosted one. The application then puts its files in order and
+ * returns from main(). Before the first call such a request ends the process at
+ * once, as a second one does, and a PC ignores its button. Where nobody can ask
+ * (no ACPI, or a machine without fixed registers as microvm) this is logged,
+ * and the call does not return. CPU 0, where main() begins: -EXDEV elsewhere.
+ * One thread at a time. Returns 0.
+ */
+must_check int machine_stop_wait(void);
 
 /*
  * The value of the option `key` of the command line, or NULL. An application

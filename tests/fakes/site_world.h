@@ -101,6 +101,19 @@ uint64_t time_wall_ns(void)
     return wall_s * NS_PER_S;
 }
 
+/* What happens while a thread sleeps; NULL: nothing. */
+static void (*while_asleep)(void);
+
+#define thread_sleep world_thread_sleep
+#include <torc/thread.h>
+
+void thread_sleep(uint64_t ns)
+{
+    now_ns += ns;
+    if (while_asleep != NULL)
+        while_asleep();
+}
+
 #ifndef SITE_WORLD_OTHER_FILES
 /* ---- Files --------------------------------------------------------------- */
 

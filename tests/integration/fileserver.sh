@@ -80,6 +80,13 @@ check_disk() { # FILE ext2|fat
     esac || die "the disk has errors"
 }
 
+read_disk() { # FILE ext2|fat PATH
+    case $2 in
+    ext2) debugfs -R "cat $3" "$1" 2>/dev/null ;;
+    fat) mtype -i "$1" "::$3" ;;
+    esac
+}
+
 store_host() { # PORT DISK [WORDS...]
     local port="$1" disk="$2"
     shift 2
@@ -90,7 +97,7 @@ store_host() { # PORT DISK [WORDS...]
 store_microvm() { # PORT DISK [WORDS...]
     local port="$1" disk="$2"
     shift 2
-    qemu_web "$port" --machine microvm --cpus 2 --mem 64 --disk "$disk" \
+    qemu_web "$port" --machine microvm --cpus 2 --mem 64 --disk "$disk" --write \
         --kernel "$build/metal/fileserver.elf" --append "$*"
 }
 
@@ -106,6 +113,7 @@ on_store() { # host|microvm ext2|fat
     kill $child
     wait $child
     check_disk "$store/disk" "$2"
+    read_disk "$store/disk" "$2" /big.bin | cmp - "$site/size-511.bin" || die "not on the disk"
 }
 test_fileserver_host_ext2() { on_store host ext2; }
 test_fileserver_host_fat() { on_store host fat; }
@@ -126,6 +134,61 @@ test_fileserver_host_memory() {
     store_ask 413 -T - "http://127.0.0.1:$port/large" <"$site/big.bin"
     store_ask 404 "http://127.0.0.1:$port/large"
 }
+
+# It is asked to stop while one client is slow, and another does nothing: it ends in
+# order, in a few seconds, and its disk is clean.
+stop_store() { # DISK COMMAND-THAT-ASKS...
+    local disk="$1" url="$2" began=$SECONDS status
+    shift 2
+    store_ask 201 -T "$site/big.bin" "$url/big.bin"
+    curl -s --limit-rate 10k --max-time 100 -o "$store/slow" "$url/big.bin" &
+    sleep 20 | curl -s --max-time 100 -o /dev/null -T - "$url/never" &
+    until [ -s "$store/slow" ]; do
+        [ $((SECONDS - began)) -lt 60 ] || die "nothing comes"
+        sleep 0.1
+    done
+    "$@" || die "it cannot be asked"
+    wait $child
+    status=$?
+    [ $status -eq 0 ] || die "status $status"
+    [ $((SECONDS - began)) -lt 60 ] || die "it stops only after $((SECONDS - began)) s"
+    grep -q 'stopped, and the files are unmounted' "$work/$TEST_NAME.machine" || die "no word"
+    dumpe2fs -h "$disk" 2>/dev/null | grep -q '^Filesystem state: *clean$' || die "not clean"
+    check_disk "$disk" ext2
+    debugfs -R 'ls -p /PUT.TMP' "$disk" 2>/dev/null | grep -v '/\.\.*/' | grep . &&
+        die "an upload is left"
+    read_disk "$disk" ext2 /big.bin | cmp - "$site/big.bin" || die "not the file"
+}
+stop_signal() { kill -TERM "$(pgrep -P $child)"; }
+test_fileserver_host_stop() {
+    local port
+    port=$(free_port)
+    store="$work/$TEST_NAME.store"
+    mkdir -p "$store"
+    store_disk "$store/disk" ext2
+    store_host "$port" "$store/disk" cpu=1
+    stop_store "$store/disk" "http://127.0.0.1:$port" stop_signal
+}
+
+# The power button of a PC.
+stop_button() {
+    qmp_open "$1"
+    qmp system_powerdown
+}
+stop_metal() { # MACHINE
+    local port monitor
+    port=$(free_port)
+    monitor=$((port + 1)) # of the twenty that a test has
+    store="$work/$TEST_NAME.store"
+    mkdir -p "$store"
+    store_disk "$store/disk" ext2
+    qemu_web "$port" --machine "$1" --cpus 2 --mem 64 --disk "$store/disk" --write \
+        --kernel "$build/metal/fileserver.elf" --append cpu=1 \
+        -- -qmp "tcp:127.0.0.1:$monitor,server=on,wait=off"
+    stop_store "$store/disk" "http://127.0.0.1:$port" stop_button "$monitor"
+}
+test_fileserver_pc_stop() { stop_metal pc; }
+test_fileserver_q35_stop() { stop_metal q35; }
 
 # It is killed during an upload. What was answered is there; what was not is gone.
 test_fileserver_host_crash() {

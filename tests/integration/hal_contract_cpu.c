@@ -179,7 +179,7 @@ static void irq_never(void *arg)
 
 static void test_irq_attach_refuses_nonsense(void)
 {
-    CHECK(hal_irq_attach(-3, 0, irq_never, NULL) == -EINVAL);
+    CHECK(hal_irq_attach(-4, 0, irq_never, NULL) == -EINVAL);
     CHECK(hal_irq_attach(1 << 20, 0, irq_never, NULL) == -EINVAL);
     CHECK(hal_irq_attach(HAL_IRQ_TIMER, 0, irq_never, NULL) == -EBUSY);
     CHECK(hal_irq_attach(HAL_IRQ_DOORBELL, 0, irq_never, NULL) == -EBUSY);

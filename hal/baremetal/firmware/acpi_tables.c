@@ -284,12 +284,17 @@ static void aml_parse(const struct context *ctx, uint64_t address)
     aml_s5(ctx->info, aml, size);
 }
 
-/* ---- FADT: power off, the PM timer, the DSDT (5.2.9) --------------------- */
+/* ---- FADT: power off and button, PM timer, DSDT (5.2.9) ------------------ */
 
 enum {
     FADT_DSDT = 40,
+    FADT_SCI = 46,
+    FADT_SMI_COMMAND = 48,
+    FADT_ACPI_ENABLE = 52,
+    FADT_PM1A_EVENT = 56,
     FADT_PM1A_CONTROL = 64,
     FADT_PM_TIMER = 76,
+    FADT_PM1_EVENT_LENGTH = 88,
     FADT_PM_TIMER_LENGTH = 91,
     FADT_CENTURY = 108,
     FADT_FLAGS = 112,
@@ -298,11 +303,34 @@ enum {
     FADT_X_DSDT_END = 148,
     FADT_SLEEP_CONTROL = 244,
     FADT_SLEEP_CONTROL_END = 256,
+    PM1_EVENT_LENGTH_MIN = 4,
+    PORT_MAX = 0xffff,
+    FLAG_NO_BUTTON = 1 << 4, /* it is a device of the namespace, if any */
     FLAG_TIMER_32BIT = 1 << 8,
     FLAG_HARDWARE_REDUCED = 1 << 20,
     GAS_IO = 1,
     GAS_ADDRESS = 4,
 };
+
+/* What does not fit into the port space is not there. */
+static void button_parse(struct platform_button *out, const uint8_t *table,
+                         uint32_t flags)
+{
+    uint32_t event = le32_get(table + FADT_PM1A_EVENT);
+    uint32_t command = le32_get(table + FADT_SMI_COMMAND);
+    uint8_t length = table[FADT_PM1_EVENT_LENGTH];
+
+    if ((flags & FLAG_NO_BUTTON) != 0 || length < PM1_EVENT_LENGTH_MIN ||
+        event > (uint32_t)PORT_MAX + 1 - length)
+        return;
+    out->event = (uint16_t)event;
+    out->event_length = length;
+    out->irq = le16_get(table + FADT_SCI);
+    if (command <= PORT_MAX) {
+        out->command = (uint16_t)command;
+        out->enable = table[FADT_ACPI_ENABLE];
+    }
+}
 
 static void fadt_parse(const struct context *ctx, const uint8_t *table,
                        size_t size)
@@ -330,6 +358,7 @@ static void fadt_parse(const struct context *ctx, const uint8_t *table,
     if (table[FADT_PM_TIMER_LENGTH] == 4)
         info->pm_timer_port = (uint16_t)le32_get(table + FADT_PM_TIMER);
     info->pm_timer_32bit = (flags & FLAG_TIMER_32BIT) != 0;
+    button_parse(&info->button, table, flags);
     if (table[FADT_CENTURY] < 0x80)
         info->rtc_century = table[FADT_CENTURY];
 }

@@ -31,7 +31,14 @@ struct platform_info {
     uint16_t pm1a_control;  /* port, 0: none */
     uint64_t sleep_control; /* address of the reduced-hardware register */
     bool sleep_control_is_port;
-    int s5_type; /* SLP_TYP for power off, -1: unknown */
+    int s5_type;             /* SLP_TYP for power off, -1: unknown */
+    struct platform_button { /* the power button; ACPI 6.4, 4.8 */
+        uint16_t event; /* port of the PM1a event registers, 0: no button */
+        uint8_t event_length; /* of status and enable together */
+        uint16_t irq;         /* the SCI, numbered as the FADT does */
+        uint16_t command;     /* port of SMI_CMD, 0: none */
+        uint8_t enable;       /* what to write there for ACPI mode */
+    } button;
     unsigned apic_node_count;
     struct {
         uint32_t apic_id;

@@ -68,9 +68,10 @@ void ioapic_init(void)
 
 /*
  * How a line signals. An ISA line is edge, active high unless an override says
- * otherwise; devices of the platform and PCI lines above 15 are level. ACPI
- * says active high for virtio over MMIO and active low for PCI; the I/O APIC of
- * QEMU ignores the polarity, real ones above 15 carry PCI.
+ * otherwise or it is the SCI (ACPI 6.4, 5.2.9: level, active low); devices of
+ * the platform and PCI lines above 15 are level. ACPI says active high for
+ * virtio over MMIO and active low for PCI; the I/O APIC of QEMU ignores the
+ * polarity, real ones above 15 carry PCI.
  */
 static uint32_t line_mode(uint32_t gsi)
 {
@@ -91,7 +92,9 @@ static uint32_t line_mode(uint32_t gsi)
             mode |= REDIRECT_LEVEL;
         return mode;
     }
-    return gsi < 16 ? 0 : REDIRECT_LEVEL | REDIRECT_LOW_ACTIVE;
+    if (gsi < 16 && (platform.button.event == 0 || gsi != platform.button.irq))
+        return 0;
+    return REDIRECT_LEVEL | REDIRECT_LOW_ACTIVE;
 }
 
 /* An ISA interrupt number may be wired to another line. */

@@ -4,6 +4,7 @@
  */
 #include "hal/baremetal/irq/irq.h"
 #include "hal/baremetal/base/cpu_block.h"
+#include "hal/baremetal/irq/button.h"
 #include "hal/baremetal/irq/ioapic.h"
 #include "hal/baremetal/irq/lapic.h"
 #include <torc/assert.h>
@@ -149,6 +150,8 @@ int hal_irq_attach(int irq, unsigned cpu, void (*fn)(void *), void *arg)
             cpu_blocks[cpu],
             irq == HAL_IRQ_TIMER ? VECTOR_TIMER : VECTOR_DOORBELL, fn, arg);
     }
+    if (irq == HAL_IRQ_STOP && cpu == 0 && hal_cpu_id() == 0)
+        return button_attach(fn, arg);
     if (irq < 0)
         return -EINVAL;
     if (irq < IRQ_LINES)

@@ -4,6 +4,7 @@
 #include "hal/posix/host/console.h"
 #include "hal/posix/host/exit.h"
 #include "hal/posix/host/fault.h"
+#include "hal/posix/host/irq.h"
 #include "hal/posix/host/machine.h"
 #include "hal/posix/host/signal_stack.h"
 #include <pthread.h>
@@ -21,15 +22,17 @@ static sigset_t ending;
 
 static void *signal_main(void *arg)
 {
-    int signal;
-
     (void)arg;
-    while (sigwait(&ending, &signal) != 0)
-        ;
-    machine_exit_request(STATUS_SIGNAL + signal);
+    for (;;) {
+        int signal;
+
+        if (sigwait(&ending, &signal) == 0 && !machine_stop_ask())
+            machine_exit_request(STATUS_SIGNAL + signal);
+    }
+    return NULL;
 }
 
-/* SIGINT and SIGTERM end the process from a thread of their own. */
+/* A thread of their own takes SIGINT and SIGTERM. */
 static void signals_open(void)
 {
     pthread_t thread;

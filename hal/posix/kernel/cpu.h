@@ -27,7 +27,7 @@ struct vcpu {
     bool ring_watched;   /* Linux works for it: delivery points look there */
     const void *watched; /* idle.c: what the next sleep looks at, or NULL */
     uint64_t seen[VCPU_LINE_WORDS];
-    struct irq_action own[IRQ_OWN_COUNT]; /* timer, doorbell */
+    struct irq_action own[IRQ_OWN_COUNT]; /* stop, doorbell, timer */
     struct hal_context host;              /* the pthread's own stack */
     struct hal_context start;             /* the stack the kernel gave */
     struct hal_context *switched_from;    /* for the sanitizers */

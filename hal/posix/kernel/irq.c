@@ -1,10 +1,10 @@
 /*
  * Interrupts of the hosted machine: hal.h, section 3.
  *
- * Each CPU has a bitmap of pending interrupts: bit 0 is HAL_IRQ_DOORBELL, bit 1
- * HAL_IRQ_TIMER, bit irq+2 any other. A device sets the bit in the bitmap of
- * the CPU that its interrupt is attached to. That CPU calls the handlers at its
- * next delivery point, on the stack that it runs on.
+ * Each CPU has a bitmap of pending interrupts: bit 0 is HAL_IRQ_STOP, bit 1
+ * HAL_IRQ_DOORBELL, bit 2 HAL_IRQ_TIMER, bit irq+3 any other. A device sets the
+ * bit in the bitmap of the CPU that its interrupt is attached to. That CPU
+ * calls the handlers at its next delivery point, on the stack that it runs on.
  */
 #include "hal/posix/kernel/irq.h"
 #include "hal/posix/host/clock.h"
@@ -30,6 +30,7 @@ struct irq_route {
 };
 
 static struct irq_route routes[IRQ_COUNT];
+static atomic_bool can_ask; /* HAL_IRQ_STOP is attached, and was not raised */
 static struct irq_action actions[ACTION_MAX];
 static unsigned action_count;
 static unsigned msi_count;
@@ -58,6 +59,7 @@ void irq_reset(void)
     }
     action_count = 0;
     msi_count = 0;
+    atomic_store(&can_ask, false);
     for (unsigned i = 0; i < HAL_CPU_MAX; i++) {
         struct vcpu *cpu = &machine_cpu[i];
 
@@ -155,6 +157,14 @@ void machine_irq_raise(int irq)
 void machine_timer_expired(unsigned cpu)
 {
     irq_pend(&machine_cpu[cpu], IRQ_OWN_COUNT + HAL_IRQ_TIMER);
+}
+
+bool machine_stop_ask(void)
+{
+    if (!atomic_exchange(&can_ask, false))
+        return false;
+    irq_pend(&machine_cpu[0], IRQ_OWN_COUNT + HAL_IRQ_STOP);
+    return true;
 }
 
 /* ---- Delivering ---------------------------------------------------------- */
@@ -260,6 +270,12 @@ int hal_irq_attach(int irq, unsigned cpu, void (*handler)(void *), void *arg)
 
     if (cpu >= machine_boot.cpu_count || handler == NULL)
         return -EINVAL;
+    if (irq == HAL_IRQ_STOP && cpu == 0) {
+        err = own_attach(IRQ_OWN_COUNT + HAL_IRQ_STOP, cpu, handler, arg);
+        if (err == 0)
+            atomic_store(&can_ask, true);
+        return err;
+    }
     if (irq == HAL_IRQ_TIMER || irq == HAL_IRQ_DOORBELL)
         return own_attach((unsigned)(irq + IRQ_OWN_COUNT), cpu, handler, arg);
     if (irq < 0 || irq >= IRQ_COUNT)

@@ -7,14 +7,18 @@
 #include <stdio.h>
 #include <string.h>
 
-#define machine_option world_machine_option
-#define cpu_count      world_cpu_count
-#define site_serve     world_site_serve
-#define changes_make   world_changes_make
-#define log_write      world_log_write
-#define torc_app       world_torc_app
-#define mutex_create   world_mutex_create
-#define event_create   world_event_create
+#define machine_option    world_machine_option
+#define cpu_count         world_cpu_count
+#define site_serve        world_site_serve
+#define changes_make      world_changes_make
+#define log_write         world_log_write
+#define torc_app          world_torc_app
+#define mutex_create      world_mutex_create
+#define event_create      world_event_create
+#define machine_stop_wait world_machine_stop_wait
+#define remote_call       world_remote_call
+#define site_stop         world_site_stop
+#define file_unmount      world_file_unmount
 #include "apps/fileserver/main.c"
 #include "apps/fileserver/quiet.c"
 #include "apps/fileserver/settings.c"
@@ -24,6 +28,8 @@ static const char *command_line[8];
 static char logged[500];
 static int (*mount_given)(void *arg);
 static const struct settings *settings_given;
+static int serve_status = 7, stop_status, end_status, unmount_status;
+static unsigned cpu_called, stops, unmounts;
 static int create_fails; /* the n-th event or mutex from now is not made */
 
 void log_write(enum log_level level, const char *format, ...)
@@ -60,7 +66,25 @@ int site_serve(const struct site_options *options, int (*mount)(void *arg),
     assert_ptr_equal(options, &settings_given->site);
     assert_null(writes);
     mount_given = mount;
-    return 7;
+    return serve_status;
+}
+
+int machine_stop_wait(void)
+{
+    stops++;
+    return stop_status;
+}
+
+int remote_call(unsigned cpu, int (*fn)(void *), void *arg)
+{
+    cpu_called = cpu;
+    return fn(arg);
+}
+
+int site_stop(uint64_t patience_ns)
+{
+    assert_true(patience_ns >= NS_PER_S && patience_ns <= 10 * NS_PER_S);
+    return end_status;
 }
 
 const struct site_writes *changes_make(const struct settings *settings)
@@ -71,6 +95,8 @@ const struct site_writes *changes_make(const struct settings *settings)
 
 #undef mutex_create
 #undef event_create
+#undef file_unmount
+int file_unmount(const char *path);
 int mutex_create(struct mutex **out);
 int event_create(struct event **out);
 
@@ -78,6 +104,13 @@ int world_event_create(struct event **out)
 {
     return create_fails > 0 && --create_fails == 0 ? -ENOMEM
                                                    : event_create(out);
+}
+
+int world_file_unmount(const char *path)
+{
+    assert_string_equal(path, "/");
+    unmounts++;
+    return unmount_status;
 }
 
 int world_mutex_create(struct mutex **out)
@@ -96,6 +129,42 @@ static int start(const char *first, const char *second)
     logged[0] = '\0';
     settings_given = NULL;
     return torc_app.main(1, argv);
+}
+
+/* It serves, is asked to stop, and unmounts on the CPU that served. */
+static void test_it_is_stopped(void **state)
+{
+    static const struct {
+        const char *name;
+        int stop, end, unmount, status;
+        unsigned unmounts;
+        const char *says;
+    } rows[] = {
+        {"well", 0, 0, 0, 0, 1, "stopped, and the files are unmounted"},
+        {"nobody can ask", -EXDEV, 0, 0, EXIT_FAILED, 0, "error -18"},
+        {"a request that does not end", 0, -EBUSY, 0, EXIT_FAILED, 0,
+         "the files cannot be unmounted: error -16"},
+        {"a disk that is busy", 0, 0, -EIO, EXIT_FAILED, 1,
+         "the files cannot be unmounted: error -5"},
+    };
+
+    (void)state;
+    stops = 0;
+    assert_int_equal(start(NULL, NULL), 7);
+    assert_int_equal(stops, 0); /* it does not serve */
+    serve_status = 0;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        stop_status = rows[i].stop;
+        end_status = rows[i].end;
+        unmount_status = rows[i].unmount;
+        unmounts = 0;
+        ROW(rows[i].name, start("cpu=3", NULL) == rows[i].status);
+        ROW(rows[i].name, unmounts == rows[i].unmounts);
+        ROW(rows[i].name, strstr(logged, rows[i].says) != NULL);
+        ROW(rows[i].name, stops == i + 1);
+    }
+    assert_int_equal(cpu_called, 3);
+    serve_status = 7;
 }
 
 static void test_defaults(void **state)
@@ -265,6 +334,7 @@ static void test_quiet_start_fails(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_it_is_stopped),
         cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_options),
         cmocka_unit_test(test_memory),

@@ -1085,6 +1085,103 @@ static void test_idle_connections_make_place(void **state)
     close_site();
 }
 
+/* ---- Stopping ------------------------------------------------------------ */
+
+static struct socket *stopping[3]; /* the first ones go on by themselves */
+static bool stopping_hangs;
+
+/* The service's thread has its turn. */
+static void service_turn(void)
+{
+    for (size_t i = 0; i < COUNT_OF(stopping); i++) {
+        if (stopping[i] == NULL)
+            continue;
+        if (i == 0 && is_open(stopping[i]))
+            client_takes(stopping[i], 100000);
+        if (!is_open(stopping[i]) && !stopping_hangs) {
+            client_free(stopping[i]);
+            stopping[i] = NULL;
+        }
+    }
+}
+
+static void test_stopping(void **state)
+{
+    struct socket refused = {.room = 1};
+
+    (void)state;
+    open_site();
+    for (size_t i = 0; i < COUNT_OF(stopping); i++) {
+        stopping[i] = client_open();
+        stopping[i]->room = 1000;
+    }
+    client_send(stopping[0], "GET /big.bin HTTP/1.1\r\nHost: x\r\n\r\n"
+                             "GET /empty HTTP/1.1\r\nHost: x\r\n\r\n");
+    client_send(stopping[1], "GET /big.bin HTTP/1.1\r\nHost: x\r\n\r\n");
+    while_asleep = service_turn;
+    assert_int_equal(site_stop(NS_PER_S), 0);
+    /* Idle: at once; fast: as soon as it has all; slow: dropped. */
+    for (size_t i = 0; i < COUNT_OF(stopping); i++)
+        assert_null(stopping[i]);
+    assert_true(now_ns >= NS_PER_S);
+    assert_true(served->accept(served, &refused) != 0);
+    while_asleep = NULL;
+    close_site();
+}
+
+/* How each of the three ends, and when. */
+static void test_stopping_waits_for_answers(void **state)
+{
+    struct socket *idle, *fast, *slow;
+
+    (void)state;
+    open_site();
+    idle = client_open();
+    fast = client_open();
+    slow = client_open();
+    fast->room = slow->room = 1000;
+    client_send(fast, "GET /big.bin HTTP/1.1\r\nHost: x\r\n\r\n"
+                      "GET /a.css HTTP/1.1\r\nHost: x\r\n\r\n");
+    client_send(slow, "GET /big.bin HTTP/1.1\r\nHost: x\r\n\r\n");
+    site_end_connections(&site);
+    assert_true(idle->is_closed);
+    assert_true(is_open(fast) && is_open(slow));
+    for (unsigned i = 0; i < 10 && is_open(fast); i++)
+        client_takes(fast, 100000);
+    assert_true(fast->is_closed && !fast->is_aborted);
+    /* All of the first answer, and nothing of the second. */
+    assert_non_null(strstr(out(fast), "Content-Length: 300000\r\n"));
+    assert_true(fast->out_len > 300000 && fast->out_len < 301000);
+    site_abort_connections(&site);
+    assert_true(slow->is_aborted);
+    client_free(idle);
+    client_free(fast);
+    client_free(slow);
+    close_site();
+}
+
+/* The disk of one does not answer: its callback never ends. */
+static void test_stopping_is_bounded(void **state)
+{
+    uint64_t began_ns;
+
+    (void)state;
+    open_site();
+    stopping[0] = stopping[1] = NULL;
+    stopping[2] = client_open();
+    client_send(stopping[2], "GET /");
+    stopping_hangs = true;
+    while_asleep = service_turn;
+    began_ns = now_ns;
+    assert_int_equal(site_stop(NS_PER_S), -EBUSY);
+    assert_true(stopping[2]->is_aborted);
+    assert_true(now_ns - began_ns < 3 * NS_PER_S);
+    stopping_hangs = false;
+    service_turn();
+    while_asleep = NULL;
+    close_site();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1116,6 +1213,9 @@ int main(void)
         cmocka_unit_test(test_deadline_begins_with_the_request),
         cmocka_unit_test(test_deadline_of_an_answer),
         cmocka_unit_test(test_idle_connections_make_place),
+        cmocka_unit_test(test_stopping),
+        cmocka_unit_test(test_stopping_waits_for_answers),
+        cmocka_unit_test(test_stopping_is_bounded),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

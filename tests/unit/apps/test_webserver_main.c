@@ -490,8 +490,7 @@ static void test_serving_without_a_disk(void **state)
     assert_int_equal(site_serve(&options, mount_other, NULL), EXIT_FAILED);
     assert_null(started);
     mount_status = 0;
-    if (setjmp(serving) == 0)
-        assert_int_equal(site_serve(&options, mount_other, NULL), SERVES);
+    assert_int_equal(site_serve(&options, mount_other, NULL), 0);
     assert_non_null(started);
     assert_null(mounted);
 }

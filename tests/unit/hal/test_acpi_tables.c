@@ -271,6 +271,54 @@ static void test_acpi_old_root_and_reduced_hardware(void **state)
     assert_int_equal(info.pm_timer_port, 0);
 }
 
+static void test_acpi_button(void **state)
+{
+    static const struct {
+        const char *name;
+        uint32_t flags, event, command;
+        uint8_t length;
+        uint16_t port, command_port;
+    } rows[] = {
+        {"a button", FLAG_TIMER_32BIT, 0x600, 0xb2, 4, 0x600, 0xb2},
+        {"longer registers", 0, 0x600, 0xb2, 8, 0x600, 0xb2},
+        {"a device of the namespace", FLAG_NO_BUTTON, 0x600, 0xb2, 4, 0, 0},
+        {"reduced hardware", FLAG_HARDWARE_REDUCED, 0x600, 0xb2, 4, 0, 0},
+        {"no registers", 0, 0, 0xb2, 4, 0, 0xb2},
+        {"short registers", 0, 0x600, 0xb2, 3, 0, 0},
+        {"the last ports", 0, 0xfffc, 0xb2, 4, 0xfffc, 0xb2},
+        {"past the last port", 0, 0xfffd, 0xb2, 4, 0, 0},
+        {"far past it", 0, 0xfffffffe, 0xb2, 4, 0, 0},
+        {"the last command port", 0, 0x600, 0xffff, 4, 0x600, 0xffff},
+        {"no command port", 0, 0x600, 0x10000, 4, 0x600, 0},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        uint8_t body[268 - HEADER_SIZE] = {0};
+        uint64_t table;
+
+        end = 64;
+        memset(memory, 0, MEMORY);
+        le16_put(body + FADT_SCI - HEADER_SIZE, 9);
+        le32_put(body + FADT_FLAGS - HEADER_SIZE, rows[i].flags);
+        le32_put(body + FADT_PM1A_EVENT - HEADER_SIZE, rows[i].event);
+        le32_put(body + FADT_SMI_COMMAND - HEADER_SIZE, rows[i].command);
+        body[FADT_ACPI_ENABLE - HEADER_SIZE] = 2;
+        body[FADT_PM1_EVENT_LENGTH - HEADER_SIZE] = rows[i].length;
+        table = table_add("FACP", body, sizeof(body));
+        root_add(&table, 1, true);
+        acpi_parse(&info, &acpi_memory, BASE);
+        ROW(rows[i].name, info.button.event == rows[i].port);
+        ROW(rows[i].name, info.button.command == rows[i].command_port);
+        ROW(rows[i].name,
+            info.button.enable == (rows[i].command_port == 0 ? 0 : 2));
+        if (rows[i].port == 0)
+            continue;
+        ROW(rows[i].name, info.button.irq == 9);
+        ROW(rows[i].name, info.button.event_length == rows[i].length);
+    }
+}
+
 static void test_acpi_nothing_there(void **state)
 {
     static const uint64_t places[] = {
@@ -688,6 +736,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         READY(test_acpi_everything),
         READY(test_acpi_old_root_and_reduced_hardware),
+        READY(test_acpi_button),
         READY(test_acpi_nothing_there),
         READY(test_acpi_bad_checksums),
         READY(test_acpi_lengths),

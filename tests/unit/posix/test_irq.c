@@ -1,4 +1,5 @@
 /* Interrupts of the hosted machine, from the side of a device. */
+#include "hal/posix/host/irq.h"
 #include "hal/posix/kernel/idle.h"
 #include "hal/posix/kernel/irq.h"
 #include "tests/unit/posix/machine_bare.h"
@@ -75,7 +76,7 @@ static void test_attach_refuses_nonsense(void **state)
         unsigned cpu;
         int want;
     } rows[] = {
-        {"below the own ones", -3, 0, -EINVAL},
+        {"below the own ones", -4, 0, -EINVAL},
         {"above all", IRQ_COUNT, 0, -EINVAL},
         {"message not made", IRQ_LINE_COUNT, 0, -EINVAL},
         {"no such cpu", 4, 2, -EINVAL},
@@ -88,6 +89,9 @@ static void test_attach_refuses_nonsense(void **state)
         {"own timer again", HAL_IRQ_TIMER, 0, -EBUSY},
         {"own doorbell", HAL_IRQ_DOORBELL, 0, 0},
         {"own doorbell again", HAL_IRQ_DOORBELL, 0, -EBUSY},
+        {"stop elsewhere", HAL_IRQ_STOP, 1, -EINVAL},
+        {"stop", HAL_IRQ_STOP, 0, 0},
+        {"stop again", HAL_IRQ_STOP, 0, -EBUSY},
     };
     /* clang-format on */
 
@@ -95,6 +99,7 @@ static void test_attach_refuses_nonsense(void **state)
     for (size_t i = 0; i < COUNT_OF(rows); i++)
         ROW(rows[i].name, hal_irq_attach(rows[i].irq, rows[i].cpu, count_irq,
                                          &first) == rows[i].want);
+    assert_true(machine_stop_ask()); /* the first one still is */
     assert_int_equal(hal_irq_attach(4, 0, NULL, NULL), -EINVAL);
     assert_int_equal(hal_irq_attach(HAL_IRQ_TIMER, 0, NULL, NULL), -EINVAL);
 }

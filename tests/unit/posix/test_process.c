@@ -174,6 +174,58 @@ static void test_signals_end_the_process(void **state)
     assert_string_equal(text, "");
 }
 
+static volatile unsigned requests;
+
+static void stop_asked(void *arg)
+{
+    if (arg != &requests || hal_cpu_id() != 0)
+        hal_exit(90);
+    requests++;
+}
+
+static void await_request(const struct hal_boot_info *boot)
+{
+    (void)boot;
+    if (hal_irq_attach(HAL_IRQ_STOP, 0, stop_asked, (void *)&requests) != 0)
+        hal_exit(91);
+    hal_irq_restore(HAL_IRQS_ON);
+    kill(getpid(), signal_sent);
+    while (requests == 0)
+        hal_cpu_relax();
+}
+
+/* The machine is asked, and ends in its own time. */
+static void stop_itself(const struct hal_boot_info *boot)
+{
+    await_request(boot);
+    hal_exit(5);
+}
+
+/* It does not end: the second signal ends it. */
+static void stop_never(const struct hal_boot_info *boot)
+{
+    await_request(boot);
+    kill(getpid(), SIGINT);
+    for (;;)
+        hal_cpu_relax();
+}
+
+static void test_signals_ask_the_machine(void **state)
+{
+    static const int signals[] = {SIGINT, SIGTERM};
+    char text[256];
+
+    (void)state;
+    signal(SIGINT, SIG_DFL);
+    for (size_t i = 0; i < 2; i++) {
+        signal_sent = signals[i];
+        assert_int_equal(run(stop_itself, NULL, NULL, NULL, text, sizeof(text)),
+                         5);
+    }
+    assert_int_equal(run(stop_never, NULL, NULL, NULL, text, sizeof(text)),
+                     128 + SIGINT);
+}
+
 /* A reader that has gone is no reason to die. */
 static void ignore_pipe(const struct hal_boot_info *boot)
 {
@@ -221,6 +273,7 @@ int main(void)
         cmocka_unit_test(test_bad_arguments_are_told),
         cmocka_unit_test(test_help_is_no_failure),
         cmocka_unit_test(test_signals_end_the_process),
+        cmocka_unit_test(test_signals_ask_the_machine),
         cmocka_unit_test(test_a_broken_pipe_is_ignored),
         cmocka_unit_test(test_faults_reach_the_kernel),
     };
