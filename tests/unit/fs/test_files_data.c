@@ -242,6 +242,9 @@ static void test_lend(void **state)
     buf_put(slices[0].buf);
     count = 3;
     assert_int_equal(file_lend(file, 10000, 5, slices, &count), 0);
+    count = 2;
+    assert_int_equal(file_lend(file, 10001, 5, slices, &count), 0);
+    assert_int_equal(count, 0);
     assert_int_equal(count, 0);
     file_close(file);
 }

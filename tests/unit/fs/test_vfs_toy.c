@@ -447,8 +447,9 @@ static void test_walk_link_limits(void **state)
         {"much more", 2 * FILE_PATH_MAX, 8, -ENAMETOOLONG},
         {"a long rest", 9, FILE_PATH_MAX - 10, 0},
         {"a long rest, a byte more", 10, FILE_PATH_MAX - 10, -ENAMETOOLONG},
+        {"too long a rest", 3, FILE_PATH_MAX, -ENAMETOOLONG},
     };
-    static char target[2 * FILE_PATH_MAX + 1], path[FILE_PATH_MAX];
+    static char target[2 * FILE_PATH_MAX + 1], path[FILE_PATH_MAX + 6];
 
     (void)state;
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
