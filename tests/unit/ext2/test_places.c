@@ -103,7 +103,7 @@ static int put_in(uint64_t parent, enum file_type type)
     const bool is_dir = type == FILE_DIRECTORY;
     struct ext2_group before[GROUPS];
     struct inode dir = *root;
-    uint64_t number, inodes = rw->free_inodes;
+    uint64_t number, again, inodes = rw->free_inodes;
     int status, group;
 
     dir.number = parent;
@@ -120,6 +120,10 @@ static int put_in(uint64_t parent, enum file_type type)
     assert_int_equal(rw->free_inodes, inodes);
     assert_int_equal(rw->groups[group].free_inodes, before[group].free_inodes);
     assert_int_equal(rw->groups[group].dirs, before[group].dirs);
+    assert_int_equal(rw->freed_inodes, 0); /* it is free at once */
+    assert_int_equal(ext2_inode_alloc(&dir, type, &again), 0);
+    assert_int_equal(again, number);
+    ext2_inode_unalloc(rw->fs, number, is_dir);
     return group;
 }
 

@@ -235,6 +235,30 @@ static void test_lookups_are_bounded(void **state)
     assert_int_equal(file_unmount("/"), 0);
 }
 
+/* Where a hash is the same for all, names are told apart by what they are. */
+static void test_names_of_one_hash(void **state)
+{
+    static const char *const names[] = {"/abc", "/ab", "/abd", "/xbc", "/abcd"};
+    struct file_stat stat;
+    struct file *file;
+
+    (void)state;
+    mount_root();
+    root_mount()->name_key = (struct hash_key){1, 1};
+    for (size_t i = 0; i < COUNT_OF(names); i++) {
+        assert_int_equal(file_stat(names[i], true, &stat), -ENOENT);
+        assert_int_equal(
+            file_open(names[i], FILE_WRITE | FILE_CREATE, 0644, &file), 0);
+        assert_int_equal(file_write(file, "text", i), i);
+        file_close(file);
+    }
+    for (size_t i = 0; i < COUNT_OF(names); i++) {
+        assert_int_equal(file_stat(names[i], true, &stat), 0);
+        assert_int_equal(stat.size_bytes, i);
+    }
+    assert_int_equal(file_unmount("/"), 0);
+}
+
 /* Each mount has a key of its own. */
 static void test_a_mount_draws_its_key(void **state)
 {
@@ -302,6 +326,7 @@ int main(void)
         cmocka_unit_test(test_the_key_counts),
         cmocka_unit_test(test_keys_at_the_edges),
         ATTACHED(test_lookups_are_bounded),
+        ATTACHED(test_names_of_one_hash),
         ATTACHED(test_a_mount_draws_its_key),
         cmocka_unit_test(test_keys_without_random_numbers),
     };
