@@ -45,6 +45,15 @@ static int statfs(struct mount *mount, struct file_fs_stat *stat)
     return 0;
 }
 
+/* What was freed is free on the disk, too, before the volume says that it is
+ * clean. */
+static int end_writing(struct ext2_rw *rw)
+{
+    int status = ext2_make_durable(rw->fs);
+
+    return status != 0 ? status : ext2_super_end(rw);
+}
+
 static int remount(struct mount *mount, bool read_only)
 {
     struct ext2_fs *fs = mount->fs_data;
@@ -55,7 +64,7 @@ static int remount(struct mount *mount, bool read_only)
         return -EROFS;
     if (read_only == !rw->is_active)
         return 0;
-    status = read_only ? ext2_super_end(rw) : ext2_super_begin(rw);
+    status = read_only ? end_writing(rw) : ext2_super_begin(rw);
     if (status == 0)
         rw->is_active = !read_only;
     return status;

@@ -89,6 +89,23 @@ static void test_state(void **state)
     end();
 }
 
+/* What was removed is free on the disk when the volume says that it is clean,
+ * though nothing is written any more. */
+static void test_read_only_is_clean(void **state)
+{
+    struct file *file;
+
+    (void)state;
+    begin("-b 1024", ext2_small_tree(), 2000);
+    assert_int_equal(file_open("/double", FILE_WRITE, 0, &file), 0);
+    assert_int_equal(file_truncate(file, 1000), 0);
+    file_close(file);
+    assert_int_equal(file_remount("/", true), 0);
+    assert_int_equal(le16_get(super() + SUPER_STATE), SUPER_STATE_CLEAN);
+    assert_int_equal(ext2_fsck_status(image, image_size, "-fn", 0), 0);
+    end();
+}
+
 /* One that was not unmounted does not become clean by being mounted. */
 static void test_not_clean_before(void **state)
 {
@@ -467,6 +484,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_state),
+        cmocka_unit_test(test_read_only_is_clean),
         cmocka_unit_test(test_not_clean_before),
         cmocka_unit_test(test_attributes),
         cmocka_unit_test(test_times_of_small_inodes),
