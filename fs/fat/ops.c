@@ -68,7 +68,7 @@ static int sync_fs(struct mount *mount)
 
     if (status == 0)
         status = fat_write_metadata(fs);
-    return status != 0 ? status : block_flush(&mount->open);
+    return status != 0 ? status : mapping_flush(&fs->device);
 }
 
 static int begin_writing(struct fat_fs *fs)

@@ -4,6 +4,7 @@
  * are free is counted in the FAT.
  */
 #include "fs/fat/fat_internal.h"
+#include "kernel/cache/order.h"
 #include "kernel/lib/bytes.h"
 #include <torc/log.h>
 
@@ -126,7 +127,7 @@ static int write_all(struct fat_fs *fs)
 {
     int status = mapping_write(&fs->device, 0, UINT64_MAX);
 
-    return status != 0 ? status : block_flush(&fs->mount->open);
+    return status != 0 ? status : mapping_flush(&fs->device);
 }
 
 int fat_state_begin(struct fat_fs *fs)

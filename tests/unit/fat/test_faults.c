@@ -397,6 +397,32 @@ static void test_a_renamed_file_is_never_lost(void **state)
     }
 }
 
+/* A write that has failed is told once; then all is written. */
+static void test_a_failure_is_told_once(void **state)
+{
+    unsigned n = 0, told = 0;
+
+    (void)state;
+    do {
+        attach();
+        failures = 0;
+        assert_int_equal(file_mount(&disk.block.device, "/", "fat"), 0);
+        may_fail(file_rename("/t/file", "/t/empty/moved", 0));
+        cut("/t/empty/moved", 600);
+        disk.failures = 0;
+        disk.fail_at = ++n;
+        may_fail(file_remount("/", true));
+        told += failures;
+        assert_int_equal(failures, disk.failures);
+        disk.fail_at = 0;
+        assert_int_equal(file_remount("/", true), 0);
+        assert_int_equal(file_unmount("/"), 0);
+        detach();
+        judge(false);
+    } while (disk.failures > 0);
+    assert_true(told > 4);
+}
+
 static int setup(void **state)
 {
     char tree[] = "/tmp/torc_faults_XXXXXX", command[400];
@@ -429,6 +455,7 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_failure_is_told_once),
         cmocka_unit_test(test_every_allocation_fails),
         cmocka_unit_test(test_every_request_fails),
         cmocka_unit_test(test_every_request_fails_and_nothing_is_kept),
