@@ -275,6 +275,7 @@ include tests/qtest/rules.mk
 include tools/fuse/rules.mk
 include tools/fsck/rules.mk
 include tests/crash/rules.mk
+include tests/sequences/rules.mk
 
 # ---- Targets --------------------------------------------------------------------
 
@@ -415,7 +416,7 @@ all-tests: metal host $(UNIT:%=$(BUILD)/asan/unit/%) coverage-programs \
 		$(BUILD)/metal/profile_app.elf $(BUILD)/metal/big_image.elf \
 		$(SIMS:%=$(BUILD)/sim/%) $(BUILD)/tsan/stress $(BUILD)/wmm/wmm \
 		$(TOOLS:%=$(BUILD)/host/%) $(TOOLS:%=$(BUILD)/asan/%) \
-		$(QTESTS:%=$(BUILD)/asan/qtest/%) $(BUILD)/crash/explore fuzz-programs
+		$(QTESTS:%=$(BUILD)/asan/qtest/%) $(BUILD)/crash/explore $(BUILD)/sequences fuzz-programs
 
 $(BUILD)/fuzz/fuzz_%: $(BUILD)/fuzz/tests/fuzz/fuzz_%.o \
 		$(BUILD)/fuzz/tests/libfakes.a $(BUILD)/fuzz/libtorc.a
@@ -430,7 +431,7 @@ clean: ## remove everything made
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z_-]+:.*## /{printf "  %-14s %s\n",$$1,$$2}' Makefile tests/qtest/rules.mk \
-		tests/bench/rules.mk tools/profile/rules.mk tools/fuse/rules.mk tools/fsck/rules.mk tests/crash/rules.mk
+		tests/bench/rules.mk tools/profile/rules.mk tools/fuse/rules.mk tools/fsck/rules.mk tests/crash/rules.mk tests/sequences/rules.mk
 
 .PHONY: metal host deps run run-installed run-host image test need-build need-test \
 	unit integration second-compiler sim-check sim-commands stress check coverage mutants wmm fuzz fuzz-all fuzz-programs all-tests coverage-programs format clean help
