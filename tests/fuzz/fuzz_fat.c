@@ -6,14 +6,22 @@
  * bytes of input reach any structure. An input that begins with "RAW" is an
  * image by itself.
  *
- * What must hold whatever the image says is in tests/fakes/fat_exercise.c; and
- * no memory is left behind. The machine stays, so that an input replays alone.
+ * Everything is used in the same way (tests/fakes/fat_exercise.c), or, with the
+ * highest bit of the first byte, by operations of the input: how many, four
+ * bytes each (tests/fakes/file_ops.h), and then the records; it is mounted
+ * again behind them.
+ *
+ * What must hold whatever the image says is in those two files; and no memory
+ * is left behind. A good image meets no damage. The machine stays, so that an
+ * input replays alone.
  */
 #include "kernel/file/vfs.h"
 #include "tests/fakes/fat_exercise.h"
 #include "tests/fakes/fat_image.h"
+#include "tests/fakes/file_ops.h"
 #include "tests/fakes/machine.h"
 #include "tests/fakes/ramblk.h"
+#include "tests/fuzz/field_mutator.h"
 #include "tests/fuzz/image_input.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +31,11 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerInitialize(int *argc, char ***argv);
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max,
+                               unsigned seed);
+size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max);
+
+enum { WITH_OPS = 0x80 };
 
 static const struct file_system *const file_systems[] = {&fat_file_system,
                                                          NULL};
@@ -96,6 +109,48 @@ static int mount_and_check(void)
     return status;
 }
 
+/* ---- Operations of the input --------------------------------------------- */
+
+static void ops_run(const uint8_t *ops, size_t count, bool is_good)
+{
+    for (size_t i = 0; i < count; i++) {
+        int64_t status = file_op_run(ops + i * OP_BYTES);
+
+        must(!is_good || status != -EUCLEAN);
+        vfs_check();
+    }
+    file_ops_end();
+}
+
+static void mount_and_run(const uint8_t *ops, size_t count, bool is_good)
+{
+    struct mem_stats before, after;
+
+    mem_get_stats(&before);
+    for (unsigned mounts = 0; mounts < 2; mounts++) {
+        int status = file_mount(&disk.block.device, "/", "fat");
+
+        must(status == 0 || !is_good);
+        if (status != 0)
+            break;
+        status = file_ops_walk();
+        must(status == 0 || !is_good);
+        if (mounts == 0)
+            ops_run(ops, count, is_good);
+        must(file_unmount("/") == 0);
+    }
+    mem_get_stats(&after);
+    must(before.block_count == after.block_count);
+}
+
+/* ---- A run --------------------------------------------------------------- */
+
+static size_t shape_of(const uint8_t *data)
+{
+    return (data[0] & ~(unsigned)WITH_OPS) %
+           (sizeof(shapes) / sizeof(shapes[0]));
+}
+
 static void use(size_t i)
 {
     memcpy(work, shapes[i].image, shapes[i].size);
@@ -137,11 +192,70 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (image_is_raw(work, data, size)) {
         disk.block.sectors = RAW_MAX / BLOCK_SECTOR_SIZE;
     } else {
-        size_t i = data[0] % (sizeof(shapes) / sizeof(shapes[0]));
+        bool with_ops = (data[0] & WITH_OPS) != 0 && size > 1;
+        size_t count = with_ops ? ops_count(data, size) : 0;
+        size_t head = with_ops ? 2 + count * OP_BYTES : 1;
+        size_t i = shape_of(data);
 
         use(i);
-        image_patch(work, shapes[i].size, data + 1, size - 1);
+        image_patch(work, shapes[i].size, data + head, size - head);
+        if (with_ops) {
+            mount_and_run(data + 2, count, size == head);
+            return 0;
+        }
     }
     mount_and_check();
     return 0;
+}
+
+/* ---- Mutations ----------------------------------------------------------- */
+
+/* Mostly where a shape has its boot sector, FATs and first entries. */
+static size_t place_draw(const uint8_t *image, size_t size)
+{
+    size_t sector = le16_get(image + 11);
+    size_t fat = sector * le16_get(image + 14);
+
+    switch (mutator_draw(4)) {
+    case 0:
+        return mutator_draw(90);
+    case 1:
+        return fat + mutator_draw(256);
+    case 2: /* behind the FATs of FAT12 and FAT16 */
+        return fat + sector * image[16] * le16_get(image + 22) +
+               mutator_draw(1024);
+    default:
+        return mutator_draw((unsigned)size);
+    }
+}
+
+static size_t record_add(uint8_t *data, size_t size, size_t max)
+{
+    size_t i = shape_of(data);
+    size_t at = place_draw(shapes[i].image, shapes[i].size) % shapes[i].size;
+    uint8_t record[RECORD_HEAD + 4];
+    size_t len = 1 + mutator_draw(4);
+
+    le32_put(record, (uint32_t)at);
+    record[3] = (uint8_t)(len - 1);
+    le32_put(record + RECORD_HEAD,
+             mutator_draw(2) == 0
+                 ? mutator_draw(512)
+                 : le32_get(shapes[i].image + (at & ~(size_t)3)) ^
+                       1u << mutator_draw(32));
+    bytes_insert(data, &size, max, size, record, RECORD_HEAD + len);
+    return size;
+}
+
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max,
+                               unsigned seed)
+{
+    mutator_state = seed;
+    if (size < 2 || mutator_draw(4) == 0)
+        return LLVMFuzzerMutate(data, size, max);
+    if (mutator_draw(8) == 0)
+        data[0] ^= WITH_OPS;
+    if ((data[0] & WITH_OPS) != 0 && mutator_draw(3) != 0)
+        return ops_mutate(data, size, max);
+    return record_add(data, size, max);
 }

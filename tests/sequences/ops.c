@@ -185,6 +185,8 @@ static int make_fifo(const struct seq_op *op, int limit)
 #define LONG_TARGET \
     "a/target/that/is/too/long/to/be/in/the/inode/itself/so/it/needs/a/block"
 
+enum { SWAP = FILE_RENAME_EXCHANGE, NEW = FILE_RENAME_NOREPLACE };
+
 /* clang-format off */
 const struct seq_op seq_ops[] = {
     {"create-a", create, "/a", NULL, 0, 0, 0, false, NULL},
@@ -211,10 +213,10 @@ const struct seq_op seq_ops[] = {
     {"d-to-b", rename_path, "/d", "/b", 0, 0, 0, false, NULL},
     {"b-to-d", rename_path, "/b", "/d", 0, 0, 0, false, NULL},
     {"b-to-da", rename_path, "/b", "/d/a", 0, 0, 0, false, NULL},
-    {"a-with-b", rename_path, "/a", "/b", 0, 0, FILE_RENAME_EXCHANGE, false, NULL},
-    {"a-with-da", rename_path, "/a", "/d/a", 0, 0, FILE_RENAME_EXCHANGE, false, NULL},
-    {"b-with-d", rename_path, "/b", "/d", 0, 0, FILE_RENAME_EXCHANGE, false, NULL},
-    {"a-to-new-b", rename_path, "/a", "/b", 0, 0, FILE_RENAME_NOREPLACE, false, NULL},
+    {"a-with-b", rename_path, "/a", "/b", 0, 0, SWAP, false, NULL},
+    {"a-with-da", rename_path, "/a", "/d/a", 0, 0, SWAP, false, NULL},
+    {"b-with-d", rename_path, "/b", "/d", 0, 0, SWAP, false, NULL},
+    {"a-to-new-b", rename_path, "/a", "/b", 0, 0, NEW, false, NULL},
     {"hold-a", hold, "/a", NULL, 0, 0, 0, false, NULL},
     {"write-held", write_held, NULL, NULL, 2000, 1500, 'H', false, NULL},
     {"sync", sync_all, NULL, NULL, 0, 0, 0, false, NULL},

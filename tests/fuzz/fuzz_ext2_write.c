@@ -1,0 +1,266 @@
+/*
+ * Fuzz what writes ext2. An input is a byte that chooses the shape of a good
+ * image, how many operations, four bytes each (tests/fakes/file_ops.h), and
+ * records that patch the image (image_input.h). The volume is mounted and
+ * walked, the operations run, it is unmounted, mounted again and walked.
+ *
+ * Whatever the image says:
+ *   - nothing reads or writes where it may not, waits for ever, or is left in
+ *     memory; vfs_check() holds behind each operation;
+ *   - an answer is one that damage or a full disk explains; what was written is
+ *     read;
+ *   - a volume in which the checker finds nothing (fs/ext2/check) meets no
+ *     damage, can be mounted again, and the checker finds nothing behind it.
+ *
+ * The mutations know where fields are (field_mutator.h). Time stands still,
+ * unless an operation lets it pass, so that an input replays alone.
+ */
+#include "kernel/file/vfs.h"
+#include "kernel/thread/timer.h"
+#include "tests/fakes/clock.h"
+#include "tests/fakes/ext2_check.h"
+#include "tests/fakes/ext2_image.h"
+#include "tests/fakes/file_ops.h"
+#include "tests/fakes/machine.h"
+#include "tests/fakes/ramblk.h"
+#include "tests/fuzz/field_mutator.h"
+#include "tests/fuzz/image_input.h"
+#include <stdlib.h>
+#include <string.h>
+#include <torc/compiler.h>
+#include <torc/file_systems.h>
+#include <torc/memory.h>
+#include <torc/thread.h>
+#include <torc/time.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+int LLVMFuzzerInitialize(int *argc, char ***argv);
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max,
+                               unsigned seed);
+size_t LLVMFuzzerCustomCrossOver(const uint8_t *one, size_t one_size,
+                                 const uint8_t *two, size_t two_size,
+                                 uint8_t *out, size_t max, unsigned seed);
+size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max);
+
+static const struct file_system *const file_systems[] = {&ext2_rw_file_system,
+                                                         NULL};
+
+/* What mke2fs is told; all that can be written. */
+static struct {
+    const char *options;
+    unsigned kib;
+    struct shape_fields fields;
+} shapes[] = {
+    {.options = "-b 1024 -N 160", .kib = 600}, /* with an index */
+    {.options = "-b 2048 -N 80 -I 128", .kib = 400},
+    {.options = "-b 4096 -N 80", .kib = 800},
+    {.options = "-r 0 -b 1024 -N 80 -O none", .kib = 300},
+    {.options = "-b 1024 -g 256 -N 80", .kib = 600},
+    {.options = "-b 1024 -g 256 -N 160 -O meta_bg,^resize_inode", .kib = 600},
+    {.options =
+         "-b 1024 -N 80 -O ^filetype,^dir_index,^sparse_super,^resize_inode",
+     .kib = 300},
+    {.options = "-b 1024 -N 88 -I 512 -O ^resize_inode",
+     .kib = 230}, /* little room */
+};
+
+static struct ramblk disk;
+static uint8_t *work;
+static uint64_t now;
+
+static void must(bool holds)
+{
+    if (!holds)
+        abort();
+}
+
+/* ---- A run --------------------------------------------------------------- */
+
+static int mount(void)
+{
+    return file_mount(&disk.block.device, "/", "ext2");
+}
+
+/* Let the flusher write what is old. */
+static void time_pass(uint8_t more)
+{
+    now += (uint64_t)more * 100 * NS_PER_MS;
+    clock_set(now);
+    timer_run(now);
+    for (unsigned i = 0; i < 8; i++)
+        thread_yield();
+}
+
+/* Returns whether it is still mounted. */
+static bool mount_again(bool is_good)
+{
+    int status;
+
+    file_ops_end();
+    must(file_unmount("/") == 0);
+    status = mount();
+    must(status == 0 || !is_good);
+    return status == 0;
+}
+
+/* Returns whether it is still mounted. */
+static bool ops_run(const uint8_t *data, size_t count, bool is_good)
+{
+    enum { FROM_TIME = 246, FROM_MOUNT = 252 };
+
+    for (size_t i = 0; i < count; i++) {
+        const uint8_t *op = data + i * OP_BYTES;
+        int64_t status = 0;
+
+        if (op[0] >= FROM_MOUNT) {
+            if (!mount_again(is_good))
+                return false;
+        } else if (op[0] >= FROM_TIME) {
+            time_pass(op[3]);
+        } else {
+            status = file_op_run(op);
+        }
+        must(!is_good || (status != -EUCLEAN && status != -EROFS));
+        vfs_check();
+    }
+    return true;
+}
+
+static bool is_clean(size_t size)
+{
+    struct ext2_checked checked = {.fail_alloc = 0};
+
+    ext2_check_image(work, size, &checked);
+    return checked.status == 0 && checked.count == 0;
+}
+
+/* The volume in `work`. */
+static void run(size_t size, const uint8_t *ops, size_t count)
+{
+    bool is_good = is_clean(size);
+    struct mem_stats before, after;
+    int status;
+
+    /* The volume may tell the kernel to end when it meets damage. */
+    if (le16_get(work + 1024 + 60) == 3)
+        le16_put(work + 1024 + 60, 1);
+    now = NS_PER_S;
+    clock_set(now);
+    disk.block.sectors = size / BLOCK_SECTOR_SIZE;
+    mem_get_stats(&before);
+    status = mount();
+    must(status == 0 || !is_good);
+    if (status == 0) {
+        status = file_ops_walk();
+        must(status == 0 || !is_good);
+        if (ops_run(ops, count, is_good)) {
+            file_ops_end();
+            must(file_unmount("/") == 0);
+            must(!is_good || ext2_check_is_clean(work, size));
+            status = mount();
+        }
+    }
+    if (status == 0) {
+        status = file_ops_walk();
+        must(status == 0 || !is_good);
+        must(file_unmount("/") == 0);
+    }
+    mem_get_stats(&after);
+    must(before.block_count == after.block_count);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    const struct shape_fields *shape;
+    size_t head;
+
+    if (size < 2)
+        return 0;
+    shape = &shapes[data[0] % COUNT_OF(shapes)].fields;
+    head = 2 + ops_count(data, size) * OP_BYTES;
+    memcpy(work, shape->image, shape->size);
+    image_patch(work, shape->size, data + head, size - head);
+    run(shape->size, data + 2, ops_count(data, size));
+    return 0;
+}
+
+/* ---- Inputs -------------------------------------------------------------- */
+
+static void shape_make(size_t i)
+{
+    static const char *const attributes[] = {
+        "ea_set /file user.color red",
+        "ea_set /dir user.color blue",
+        "ea_set /dir/sub/x trusted.x 12345678",
+        "ea_set /hole user.a-name-that-is-longer "
+        "a-value-that-is-much-longer-than-what-is-free-in-an-inode-so-that-it-"
+        "has-to-be-in-a-block-of-its-own-and-not-there-with-the-others",
+    };
+    struct shape_fields *shape = &shapes[i].fields;
+    uint8_t *image = ext2_image(shapes[i].options, ext2_fuzz_tree(),
+                                shapes[i].kib, &shape->size);
+
+    for (size_t k = 0; k < COUNT_OF(attributes) && i != 3; k++)
+        ext2_debugfs(image, shape->size, attributes[k]);
+    ext2_fsck(image, shape->size,
+              strstr(shapes[i].options, "-N 160") != NULL ? "-fyD" : "-fy");
+    must(ext2_check_is_clean(image, shape->size));
+    shape->image = image;
+    shape->count = ext2_fields(image, shape->size, shape->field, FIELDS_MAX);
+    shape->inodes = le32_get(image + 1024);
+    shape->blocks = le32_get(image + 1024 + 4);
+    shape->block_size = 1024u << le32_get(image + 1024 + 24);
+}
+
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+    static const uint8_t none[OP_BYTES];
+    size_t largest = 0;
+
+    (void)argc;
+    (void)argv;
+    for (size_t i = 0; i < COUNT_OF(shapes); i++) {
+        shape_make(i);
+        if (shapes[i].fields.size > largest)
+            largest = shapes[i].fields.size;
+    }
+    work = malloc(largest);
+    machine_attach_cmdline(64 << 20, "log=error");
+    clock_set(NS_PER_S);
+    vfs_init(file_systems);
+    ramblk_init(&disk, work, largest);
+    /* Each good image can be used; and what is made once is made. */
+    for (size_t i = 0; i < COUNT_OF(shapes); i++) {
+        memcpy(work, shapes[i].fields.image, shapes[i].fields.size);
+        disk.block.sectors = shapes[i].fields.size / BLOCK_SECTOR_SIZE;
+        must(mount() == 0 && file_unmount("/") == 0);
+        run(shapes[i].fields.size, none, 0);
+    }
+    return 0;
+}
+
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max,
+                               unsigned seed)
+{
+    const struct shape_fields *shape;
+    size_t head;
+
+    mutator_state = seed;
+    if (size < 2 || mutator_draw(16) == 0)
+        return LLVMFuzzerMutate(data, size, max);
+    if (mutator_draw(16) == 0)
+        data[0] = (uint8_t)mutator_draw(COUNT_OF(shapes));
+    shape = &shapes[data[0] % COUNT_OF(shapes)].fields;
+    if (mutator_draw(2) == 0)
+        return ops_mutate(data, size, max);
+    head = 2 + ops_count(data, size) * OP_BYTES;
+    return records_mutate(data, size, max, head, shape);
+}
+
+size_t LLVMFuzzerCustomCrossOver(const uint8_t *one, size_t one_size,
+                                 const uint8_t *two, size_t two_size,
+                                 uint8_t *out, size_t max, unsigned seed)
+{
+    mutator_state = seed;
+    return ops_cross(one, one_size, two, two_size, out, max);
+}
