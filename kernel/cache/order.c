@@ -10,6 +10,7 @@
 enum {
     STEPS_FREE = 8,   /* a write of more steps lets nobody add to them, */
     STEPS_MAX = 4096, /* and of so many there are none */
+    LOOK_EDGES = 16,  /* so many are soon seen */
 };
 
 enum edge_state {
@@ -139,9 +140,16 @@ static void edge_free(struct graph *order, struct order_edge *edge)
 static struct order_edge *edge_find(const struct order_block *from,
                                     const struct order_block *to)
 {
-    list_for_each (node, &to->before) {
-        if (edge_of_to(node)->from == from)
-            return edge_of_to(node);
+    const struct list *after = from->after.next, *before = to->before.next;
+
+    /* By the shorter one of the two lists. */
+    while (after != &from->after && before != &to->before) {
+        if (edge_of_from(after)->to == to)
+            return edge_of_from(after);
+        if (edge_of_to(before)->from == from)
+            return edge_of_to(before);
+        after = after->next;
+        before = before->next;
     }
     return NULL;
 }
@@ -167,13 +175,17 @@ static int edge_make(struct graph *order, struct order_block *from,
 
 /* ---- Adding -------------------------------------------------------------- */
 
-/* Put what follows a block on the list, if it has not been there. */
+/* Put what follows a block on the list, if it has not been there; looking at
+ * *edges edges at most. */
 static void search_from(struct graph *order, struct order_block *block,
-                        struct list *found)
+                        struct list *found, uint64_t *edges)
 {
     list_for_each (node, &block->after) {
         struct order_block *to = edge_of_from(node)->to;
 
+        if (*edges == 0)
+            return;
+        --*edges;
         if (to->visit == order->visit)
             continue;
         to->visit = order->visit;
@@ -181,16 +193,17 @@ static void search_from(struct graph *order, struct order_block *block,
     }
 }
 
-/* Whether `target` is `block`, or follows it. */
+/* Whether `target` is `block`, or follows it, or may do so: more edges than
+ * `edges` would have to be looked at. */
 static bool leads_to(struct graph *order, struct order_block *block,
-                     const struct order_block *target)
+                     const struct order_block *target, uint64_t edges)
 {
     struct list found;
     bool has_found = block == target;
 
     list_init(&found);
     order->visit++;
-    search_from(order, block, &found);
+    search_from(order, block, &found, &edges);
     while (!list_empty(&found)) {
         struct order_block *next =
             container_of(list_pop_front(&found), struct order_block, found);
@@ -198,9 +211,9 @@ static bool leads_to(struct graph *order, struct order_block *block,
         list_init(&next->found);
         has_found |= next == target;
         if (!has_found)
-            search_from(order, next, &found);
+            search_from(order, next, &found, &edges);
     }
-    return has_found;
+    return has_found || edges == 0;
 }
 
 /* The edge of a pair, or NULL. */
@@ -228,7 +241,9 @@ static int pair_add(struct graph *order, const struct order_pair *pair)
 
     assert(from == NULL || from != to);
     if (status == 0)
-        status = leads_to(order, to, from) ? 1 : edge_make(order, from, to);
+        status = leads_to(order, to, from, UINT64_MAX)
+                     ? 1
+                     : edge_make(order, from, to);
     if (status != 0 && to != NULL)
         block_settle(to);
     if (status != 0 && from != NULL)
@@ -258,6 +273,22 @@ static void pairs_renew(const struct graph *order,
         edge->state = EDGE_WAITS;
         list_remove(&edge->written);
     }
+}
+
+bool mapping_order_fits(const struct mapping *mapping,
+                        const struct order_pair *pair)
+{
+    struct graph *order = graph_of(mapping);
+    const struct order_block *from =
+        block_find(pair->before, bits_at(order, pair->before_from));
+    struct order_block *to =
+        block_find(pair->after, bits_at(order, pair->after_from));
+
+    if (order->is_closed)
+        return false;
+    if (from == NULL || to == NULL || edge_find(from, to) != NULL)
+        return true;
+    return !leads_to(order, to, from, LOOK_EDGES);
 }
 
 int mapping_order(struct mapping *mapping, const struct order_pair *pairs,

@@ -40,6 +40,11 @@ must_check int mapping_order_init(struct mapping *mapping,
 must_check int mapping_order(struct mapping *mapping,
                              const struct order_pair *pairs, unsigned count);
 
+/* Whether mapping_order() of a pair would keep it at once: it waits for nobody,
+ * and it is seen soon that it closes no circle. Does not wait. */
+bool mapping_order_fits(const struct mapping *mapping,
+                        const struct order_pair *pair);
+
 /* Flush the device: what has been written of a mapping with an order is
  * durable. Thread; waits. Returns as block_flush(). */
 must_check int mapping_flush(struct mapping *mapping);

@@ -295,6 +295,45 @@ static void test_order_a_circle_is_written_first(void **state)
     assert_int_equal(on_disk(1), 3);
 }
 
+static bool fits(uint32_t b, uint32_t a)
+{
+    const struct order_pair pair = {
+        .before = pin(b),
+        .before_from = b * BLOCK % PAGE_BYTES,
+        .after = pin(a),
+        .after_from = a * BLOCK % PAGE_BYTES,
+    };
+    bool answer = mapping_order_fits(&device, &pair);
+
+    page_put(pair.before);
+    page_put(pair.after);
+    return answer;
+}
+
+/* Who asks is told what would close a circle, or takes long to tell. */
+static void test_order_what_fits(void **state)
+{
+    (void)state;
+    assert_true(fits(1, 2));
+    assert_int_equal(change_one(1, 2), 0);
+    assert_int_equal(change_one(2, 3), 0);
+    assert_true(fits(1, 2)); /* it is there */
+    assert_true(fits(1, 3) && fits(3, 9) && fits(9, 1) && fits(9, 10));
+    assert_false(fits(2, 1));
+    assert_false(fits(3, 1));
+    assert_int_equal(on_disk(1), 0);
+
+    /* Behind 20 are more than it looks at. */
+    for (uint32_t i = 21; i < 47; i++)
+        assert_int_equal(change_one(20, i), 0);
+    assert_true(fits(1, 21));
+    assert_false(fits(1, 20));
+    assert_false(fits(21, 20));
+    assert_int_equal(mapping_write(&device, 0, UINT64_MAX), 0);
+    assert_int_equal(mapping_flush(&device), 0);
+    assert_true(fits(2, 1) && fits(21, 20));
+}
+
 /* What waits for a block that cannot be written is not written either. */
 static void test_order_a_block_fails(void **state)
 {
@@ -406,6 +445,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ATTACHED(test_order_flushes_once_a_step),
         ATTACHED(test_order_a_circle_is_written_first),
+        ATTACHED(test_order_what_fits),
         ATTACHED(test_order_a_block_fails),
         ATTACHED(test_order_a_flush_fails),
         ATTACHED(test_order_of_what_is_forgotten),
