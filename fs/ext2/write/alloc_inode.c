@@ -6,6 +6,7 @@
  */
 #include "fs/ext2/write/alloc.h"
 #include "fs/ext2/write/rw.h"
+#include "kernel/lib/bytes.h"
 
 /* ---- Which group --------------------------------------------------------- */
 
@@ -152,7 +153,7 @@ static uint32_t find_bit(const struct ext2_rw *rw, uint32_t group,
         first < fs->first_inode ? fs->first_inode - (uint32_t)first : 0;
 
     while (at < fs->inodes_per_group && (bits[at / 8] >> at % 8 & 1) != 0)
-        at++;
+        at += at % 64 == 0 && le64_get(bits + at / 8) == UINT64_MAX ? 64 : 1;
     return first + at <= fs->inodes_count ? at : fs->inodes_per_group;
 }
 
