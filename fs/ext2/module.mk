@@ -19,6 +19,7 @@ SRCS-kernel += fs/ext2/write/rw_split.c
 SRCS-kernel += fs/ext2/write/rw_readdir.c
 SRCS-kernel += fs/ext2/write/rw_names.c
 SRCS-kernel += fs/ext2/write/rw_rename.c
+SRCS-kernel += fs/ext2/write/stale.c
 SRCS-kernel += fs/ext2/write/rw_xattr.c
 SRCS-kernel += fs/ext2/write/rw_xattr_set.c
 SRCS-kernel += fs/ext2/ops.c

@@ -143,6 +143,14 @@ static int rename_across(void)
     return file_rename("/a", "/d/x", 0);
 }
 
+/* Each of two blocks of names is to be durable before the other. */
+static int rename_to_and_fro(void)
+{
+    int status = file_rename("/a", "/d/y", 0);
+
+    return status != 0 ? status : file_rename("/d/x", "/y", 0);
+}
+
 static int rename_dir(void)
 {
     return file_rename("/d", "/e/d2", 0);
@@ -241,6 +249,12 @@ const struct world_op world_ops[] = {
      "",
      {CHECK_INODE_UNATTACHED + 1},
      {0}},
+    {"to-and-fro",
+     rename_to_and_fro,
+     A_FILES " /d/x /e/d2/x",
+     "",
+     {0},
+     {CHECK_INODE_UNATTACHED + 1}},
     {"move-dir",
      rename_dir,
      D_FILES,

@@ -44,6 +44,7 @@ static int pin(struct change *change, uint64_t block, bool is_new,
     added->block = block;
     added->from = (uint32_t)offset % PAGE_BYTES;
     added->is_new = is_new;
+    added->is_kept = false;
     added->data = added->page->buf->base + added->from;
     change->block_count++;
     *out = added;
@@ -58,6 +59,7 @@ int ext2_change_block(struct change *change, uint64_t block,
     if (there == NULL)
         return pin(change, block, false, out);
     there->data = there->page->buf->base + there->from;
+    there->is_kept = false;
     *out = there;
     return 0;
 }
@@ -67,6 +69,20 @@ int ext2_change_new_block(struct change *change, uint64_t block,
 {
     assert(ext2_change_find(change, block) == NULL);
     return pin(change, block, true, out);
+}
+
+void ext2_change_keep(struct change_block *block)
+{
+    block->is_kept = true;
+}
+
+static struct order_pair pair_of(const struct change_block *before,
+                                 const struct change_block *after)
+{
+    return (struct order_pair){.before = before->page,
+                               .before_from = before->from,
+                               .after = after->page,
+                               .after_from = after->from};
 }
 
 void ext2_change_order(struct change *change, const struct change_block *before,
@@ -93,6 +109,14 @@ void ext2_change_inode(struct change *change, struct inode *inode)
     change->inodes[change->inode_count++] = inode;
 }
 
+bool ext2_change_fits(struct change *change, const struct change_block *before,
+                      const struct change_block *after)
+{
+    const struct order_pair pair = pair_of(before, after);
+
+    return mapping_order_fits(&change->fs->device, &pair);
+}
+
 /* Wait for reads of pages that are pinned; whether there were any. */
 static bool wait_read(struct change *change)
 {
@@ -116,7 +140,8 @@ static int modify_all(struct change *change)
 
     for (unsigned i = 0; i < change->block_count; i++) {
         struct change_block *block = &change->blocks[i];
-        int status = page_modify(block->page, block->from, size);
+        int status =
+            block->is_kept ? 0 : page_modify(block->page, block->from, size);
 
         if (status != 0)
             return status;
@@ -173,10 +198,7 @@ static int ask_order(struct change *change)
         const struct change_block *after =
             &change->blocks[change->orders[i].after];
 
-        pairs[i] = (struct order_pair){.before = before->page,
-                                       .before_from = before->from,
-                                       .after = after->page,
-                                       .after_from = after->from};
+        pairs[i] = pair_of(before, after);
     }
     return mapping_order(&change->fs->device, pairs, change->order_count);
 }
@@ -209,14 +231,22 @@ static void unpin(struct change *change)
     change->block_count = 0;
 }
 
+static void blocks_dirty(const struct change *change)
+{
+    for (unsigned i = 0; i < change->block_count; i++) {
+        const struct change_block *block = &change->blocks[i];
+
+        if (!block->is_kept)
+            page_dirty(block->page, block->from, change->fs->block_size);
+    }
+}
+
 void ext2_change_end(struct change *change)
 {
     struct ext2_rw *rw = change->fs->rw;
 
     assert(change->is_started);
-    for (unsigned i = 0; i < change->block_count; i++)
-        page_dirty(change->blocks[i].page, change->blocks[i].from,
-                   change->fs->block_size);
+    blocks_dirty(change);
     for (unsigned i = 0; i < change->inode_count; i++) {
         ext2_rw_inode_of(change->inodes[i])->after = rw->stamp;
         inode_dirty(change->inodes[i], INODE_REST);
@@ -228,11 +258,8 @@ void ext2_change_end(struct change *change)
 void ext2_change_abort(struct change *change)
 {
     /* Blocks that others wait for now are written. */
-    for (unsigned i = 0; change->is_started && change->order_count > 0 &&
-                         i < change->block_count;
-         i++)
-        page_dirty(change->blocks[i].page, change->blocks[i].from,
-                   change->fs->block_size);
+    if (change->is_started && change->order_count > 0)
+        blocks_dirty(change);
     unpin(change);
 }
 

@@ -44,6 +44,7 @@ struct change_block {
     struct page *page;
     uint32_t from; /* in the page */
     bool is_new;   /* its old content does not matter */
+    bool is_kept;  /* it does not change after all */
 };
 
 /* On the stack of one thread. */
@@ -78,10 +79,17 @@ struct change_block *ext2_change_find(struct change *change, uint64_t block);
 must_check int ext2_change_new_block(struct change *change, uint64_t block,
                                      struct change_block **out);
 
+/* A block that was pinned is only looked at. Before the start. */
+void ext2_change_keep(struct change_block *block);
+
 /* `before`, as this change leaves it, is to be durable before `after` is
  * written. Before the start. */
 void ext2_change_order(struct change *change, const struct change_block *before,
                        const struct change_block *after);
+
+/* Whether that would be kept at once: mapping_order_fits(). */
+bool ext2_change_fits(struct change *change, const struct change_block *before,
+                      const struct change_block *after);
 
 /* The attributes of an inode, as they are at the end of this change, are to be
  * written, and not before all of the change is durable. */

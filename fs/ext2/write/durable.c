@@ -1,15 +1,16 @@
 /*
  * Making changes durable: the blocks of metadata are written in the order that
- * the changes have asked for, and the device is flushed; then what was freed by
- * them can be used again, and attributes of inodes that have waited may follow.
+ * the changes have asked for, and the device is flushed; so are then the blocks
+ * whose stale entries are cleared. Behind that, what was freed can be used
+ * again, and attributes of inodes that have waited may follow.
  */
 #include "fs/ext2/write/rw.h"
+#include "fs/ext2/write/stale.h"
 #include "kernel/cache/order.h"
 
-/* What has been written is durable. Returns 0, or the error. */
-static int write_all(struct ext2_rw *rw)
+/* Returns 0, or the error. */
+static int write_blocks(struct ext2_rw *rw)
 {
-    const uint64_t stamp = rw->stamp;
     int status;
 
     /* An earlier error was told, or is told by the file: what could not be
@@ -18,6 +19,20 @@ static int write_all(struct ext2_rw *rw)
     status = mapping_write(&rw->fs->device, 0, UINT64_MAX);
     if (status == 0)
         status = mapping_flush(&rw->fs->device);
+    return status;
+}
+
+/* What has been changed is durable. Returns 0, or the error. */
+static int write_all(struct ext2_rw *rw)
+{
+    const uint64_t stamp = rw->stamp;
+    int status = write_blocks(rw);
+
+    if (status == 0 && ext2_stale_waits(rw, stamp)) {
+        status = ext2_stale_clear(rw, stamp);
+        if (status == 0)
+            status = write_blocks(rw);
+    }
     if (status == 0)
         rw->durable = stamp;
     return status;

@@ -1,5 +1,5 @@
 #include "fs/ext2/write/entries.h"
-#include "kernel/lib/bytes.h"
+#include "fs/ext2/entry.h"
 #include <torc/assert.h>
 #include <torc/string.h>
 
@@ -27,17 +27,31 @@ bool ext2_is_dots(const struct ext2_entry *entry)
            memcmp(entry->name, "..", entry->name_len) == 0;
 }
 
-int ext2_entries_at(const struct ext2_fs *fs, const uint8_t *block, uint32_t at,
-                    struct ext2_entry *out)
+static inline int entry_at(const struct ext2_fs *fs, const uint8_t *block,
+                           uint32_t at, struct ext2_entry *out)
 {
     int status;
 
     assert(fs->block_size <= EXT2_WRITTEN_MAX);
     if (at % 4 != 0 || at > fs->block_size - EXT2_DIRENT_MIN)
         return -EUCLEAN;
-    status = ext2_entry_parse(fs, block + at, fs->block_size - at, out);
+    status = ext2_entry_read(fs, block + at, fs->block_size - at, out);
     out->name = (const char *)block + at + DIRENT_NAME;
     return status;
+}
+
+int ext2_entries_at(const struct ext2_fs *fs, const uint8_t *block, uint32_t at,
+                    struct ext2_entry *out)
+{
+    return entry_at(fs, block, at, out);
+}
+
+bool ext2_entry_is(const struct ext2_entry *entry, const char *name, size_t len)
+{
+    /* Most names of a directory differ at their end. */
+    return entry->inode != 0 && entry->name_len == len &&
+           entry->name[len - 1] == name[len - 1] &&
+           memcmp(entry->name, name, len) == 0;
 }
 
 int ext2_entries_check(const struct ext2_fs *fs, const uint8_t *block)
@@ -45,10 +59,16 @@ int ext2_entries_check(const struct ext2_fs *fs, const uint8_t *block)
     struct ext2_entry entry;
 
     for (uint32_t at = 0; at < fs->block_size; at += entry.rec_len) {
-        if (ext2_entries_at(fs, block, at, &entry) != 0)
+        if (entry_at(fs, block, at, &entry) != 0)
             return -EUCLEAN;
     }
     return 0;
+}
+
+/* What an entry takes itself; the rest of its length is room. */
+static uint32_t used_size(const struct ext2_entry *entry)
+{
+    return entry->inode == 0 ? 0 : ext2_entry_size(entry->name_len);
 }
 
 int ext2_entries_find(const struct ext2_fs *fs, const uint8_t *block,
@@ -58,10 +78,9 @@ int ext2_entries_find(const struct ext2_fs *fs, const uint8_t *block,
     bool found = false;
 
     for (uint32_t i = 0; i < fs->block_size; i += entry.rec_len) {
-        if (ext2_entries_at(fs, block, i, &entry) != 0)
+        if (entry_at(fs, block, i, &entry) != 0)
             return -EUCLEAN;
-        if (!found && entry.inode != 0 && entry.name_len == len &&
-            memcmp(entry.name, name, len) == 0) {
+        if (!found && ext2_entry_is(&entry, name, len)) {
             found = true;
             *at = i;
         }
@@ -69,10 +88,25 @@ int ext2_entries_find(const struct ext2_fs *fs, const uint8_t *block,
     return found;
 }
 
-/* What an entry takes itself; the rest of its length is room. */
-static uint32_t used_size(const struct ext2_entry *entry)
+int ext2_entries_search(const struct ext2_fs *fs, const uint8_t *block,
+                        const char *name, size_t len, uint32_t *at,
+                        uint32_t *room)
 {
-    return entry->inode == 0 ? 0 : ext2_entry_size(entry->name_len);
+    const uint32_t size = ext2_entry_size(len);
+    struct ext2_entry entry;
+
+    *room = EXT2_NO_ROOM;
+    for (uint32_t i = 0; i < fs->block_size; i += entry.rec_len) {
+        if (entry_at(fs, block, i, &entry) != 0)
+            return -EUCLEAN;
+        if (ext2_entry_is(&entry, name, len)) {
+            *at = i;
+            return 1;
+        }
+        if (*room == EXT2_NO_ROOM && entry.rec_len >= used_size(&entry) + size)
+            *room = i;
+    }
+    return 0;
 }
 
 int ext2_entries_room(const struct ext2_fs *fs, const uint8_t *block,
@@ -82,7 +116,7 @@ int ext2_entries_room(const struct ext2_fs *fs, const uint8_t *block,
     bool found = false;
 
     for (uint32_t i = 0; i < fs->block_size; i += entry.rec_len) {
-        if (ext2_entries_at(fs, block, i, &entry) != 0)
+        if (entry_at(fs, block, i, &entry) != 0)
             return -EUCLEAN;
         if (!found &&
             entry.rec_len >= used_size(&entry) + ext2_entry_size(len)) {
@@ -91,6 +125,16 @@ int ext2_entries_room(const struct ext2_fs *fs, const uint8_t *block,
         }
     }
     return found;
+}
+
+int ext2_entries_fits(const struct ext2_fs *fs, const uint8_t *block,
+                      uint32_t at, size_t len)
+{
+    struct ext2_entry entry;
+
+    if (entry_at(fs, block, at, &entry) != 0)
+        return -EUCLEAN;
+    return entry.rec_len >= used_size(&entry) + ext2_entry_size(len);
 }
 
 /* Write an entry, but its length. */
@@ -110,7 +154,7 @@ void ext2_entries_add(const struct ext2_fs *fs, uint8_t *block, uint32_t at,
 {
     struct ext2_entry entry;
     uint32_t used;
-    int status = ext2_entries_at(fs, block, at, &entry);
+    int status = entry_at(fs, block, at, &entry);
 
     assert(status == 0);
     used = used_size(&entry);
@@ -137,17 +181,14 @@ static int find_before(const struct ext2_fs *fs, const uint8_t *block,
                        uint32_t at, uint32_t *before)
 {
     struct ext2_entry entry;
-    bool found = false;
 
     *before = at;
-    for (uint32_t i = 0; i < fs->block_size; i += entry.rec_len) {
-        if (ext2_entries_at(fs, block, i, &entry) != 0)
+    for (uint32_t i = 0; i < at; i += entry.rec_len) {
+        if (entry_at(fs, block, i, &entry) != 0 || entry.rec_len > at - i)
             return -EUCLEAN;
-        found |= i == at;
-        if (i + entry.rec_len == at)
-            *before = i;
+        *before = i;
     }
-    return found ? 0 : -EUCLEAN;
+    return entry_at(fs, block, at, &entry);
 }
 
 int ext2_entries_remove(const struct ext2_fs *fs, uint8_t *block, uint32_t at)
@@ -197,8 +238,8 @@ int ext2_entries_dots(const struct ext2_fs *fs, const uint8_t *block,
 {
     struct ext2_entry dot, up;
 
-    if (ext2_entries_at(fs, block, 0, &dot) != 0 || !is_dots(&dot, 1) ||
-        ext2_entries_at(fs, block, dot.rec_len, &up) != 0 || !is_dots(&up, 2))
+    if (entry_at(fs, block, 0, &dot) != 0 || !is_dots(&dot, 1) ||
+        entry_at(fs, block, dot.rec_len, &up) != 0 || !is_dots(&up, 2))
         return -EUCLEAN;
     *at = dot.rec_len;
     return 0;

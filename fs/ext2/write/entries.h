@@ -38,14 +38,30 @@ must_check int ext2_entries_at(const struct ext2_fs *fs, const uint8_t *block,
 must_check int ext2_entries_check(const struct ext2_fs *fs,
                                   const uint8_t *block);
 
+/* Whether an entry that is in use has this name. */
+bool ext2_entry_is(const struct ext2_entry *entry, const char *name,
+                   size_t len);
+
 /* Find a name. Returns 1 and *at, where its entry begins; 0; -EUCLEAN. */
 must_check int ext2_entries_find(const struct ext2_fs *fs, const uint8_t *block,
                                  const char *name, size_t len, uint32_t *at);
+
+/* The same, if nothing is to be changed: what is behind the name is not looked
+ * at. 0 and *room: as ext2_entries_room(), or EXT2_NO_ROOM. */
+enum { EXT2_NO_ROOM = UINT16_MAX };
+must_check int ext2_entries_search(const struct ext2_fs *fs,
+                                   const uint8_t *block, const char *name,
+                                   size_t len, uint32_t *at, uint32_t *room);
 
 /* Find room for a name of `len` bytes. Returns 1 and *at, the entry that is
  * unused or has room behind its name; 0: there is none; -EUCLEAN. */
 must_check int ext2_entries_room(const struct ext2_fs *fs, const uint8_t *block,
                                  size_t len, uint32_t *at);
+
+/* Whether the entry at `at` is unused or has room for such a name behind its
+ * own. Returns 1, 0, -EUCLEAN. */
+must_check int ext2_entries_fits(const struct ext2_fs *fs, const uint8_t *block,
+                                 uint32_t at, size_t len);
 
 /* Add an entry where ext2_entries_room() has found room for it. */
 void ext2_entries_add(const struct ext2_fs *fs, uint8_t *block, uint32_t at,
@@ -57,7 +73,8 @@ void ext2_entries_set(const struct ext2_fs *fs, uint8_t *block, uint32_t at,
                       uint32_t inode, enum file_type type);
 
 /* Remove the entry at `at`: the one before it gets its room; the first one
- * becomes unused. Returns 0, -EUCLEAN: none begins there. */
+ * becomes unused. Entries behind it are not looked at. Returns 0, -EUCLEAN:
+ * none begins there. */
 must_check int ext2_entries_remove(const struct ext2_fs *fs, uint8_t *block,
                                    uint32_t at);
 

@@ -11,7 +11,7 @@
 #include <torc/assert.h>
 #include <torc/list.h>
 
-enum { EXT2_FREED_SPARE = 64 };
+enum { EXT2_FREED_SPARE = 64, EXT2_STALE_BUCKETS = 256 };
 
 /* A block group. Owner CPU only. */
 struct ext2_group {
@@ -36,6 +36,16 @@ struct ext2_freed {
     uint64_t stamp;
 };
 
+/* A name that was looked for last and is not there, and room for it. */
+struct ext2_miss {
+    uint64_t dir;   /* the inode's number; 0: none */
+    uint64_t stamp; /* of the next change then */
+    uint64_t block;
+    uint32_t at;
+    uint32_t len;
+    char text[FILE_NAME_MAX];
+};
+
 /* ext2_fs.rw. Owner CPU only. */
 struct ext2_rw {
     struct ext2_fs *fs;
@@ -53,12 +63,18 @@ struct ext2_rw {
     uint64_t free_inodes;
     uint64_t freed_inodes;
 
+    struct ext2_miss miss;
+
     struct list windows; /* ext2_rw_inode.window_link, the newest first */
     unsigned window_count;
 
     struct list freed; /* struct ext2_freed */
     struct list freed_spare;
     struct ext2_freed spare[EXT2_FREED_SPARE]; /* where there is no memory */
+
+    struct list stale; /* struct ext2_stale (stale.h), the oldest first */
+    struct list stale_names[EXT2_STALE_BUCKETS]; /* the same, by their hash */
+    unsigned stale_count;
 
     uint16_t state_at_mount; /* of the superblock */
     uint16_t on_errors;      /* the same */

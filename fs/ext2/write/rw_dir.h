@@ -49,6 +49,11 @@ must_check int ext2_dir_hold(struct inode *dir, uint64_t index,
 must_check int ext2_place_find(struct inode *dir, const struct name *name,
                                struct ext2_place *out);
 
+/* Find what a name leads to, which is not "." or ".."; what is behind its entry
+ * may be damaged. Also -ENOENT. */
+must_check int ext2_place_look(struct inode *dir, const struct name *name,
+                               uint64_t *number);
+
 /* Find room for a name that is not there; the directory may grow for it. It
  * stays until the directory is unlocked or gets a name. Also -ENOSPC. */
 must_check int ext2_place_room(struct inode *dir, const struct name *name,

@@ -8,6 +8,7 @@
 #include "fs/ext2/write/alloc.h"
 #include "fs/ext2/write/entries.h"
 #include "fs/ext2/write/rw.h"
+#include "fs/ext2/write/stale.h"
 #include <torc/assert.h>
 #include <torc/memory.h>
 #include <torc/string.h>
@@ -26,9 +27,8 @@ int ext2_entry_pin(struct inode *dir, struct change *change,
         status = ext2_change_block(change, out->place.block, &out->block);
     if (status != 0)
         return status == -ENOENT ? -EUCLEAN : status;
-    if (ext2_entries_find(fs, out->block->data, name->text, name->len,
-                          &out->place.at) != 1 ||
-        ext2_entries_at(fs, out->block->data, out->place.at, &entry) != 0 ||
+    if (ext2_entries_at(fs, out->block->data, out->place.at, &entry) != 0 ||
+        !ext2_entry_is(&entry, name->text, name->len) ||
         entry.inode != inode->number)
         return ext2_damaged(fs, dir->number, "directory entry",
                             out->place.block);
@@ -44,8 +44,8 @@ int ext2_room_pin(struct inode *dir, struct change *change,
 
     if (status != 0)
         return status;
-    out->place.block = room->block;
-    if (ext2_entries_room(fs, out->block->data, name->len, &out->place.at) != 1)
+    out->place = *room;
+    if (ext2_entries_fits(fs, out->block->data, room->at, name->len) != 1)
         return ext2_damaged(fs, dir->number, "directory block", room->block);
     return 0;
 }
@@ -244,8 +244,11 @@ int ext2_check_hidden(struct inode *dir)
 {
     int status = 0;
 
-    if (dir->type != FILE_DIRECTORY || !ext2_has_index(dir))
+    if (dir->type != FILE_DIRECTORY)
         return 0;
+    status = ext2_stale_settle_all(dir);
+    if (!ext2_has_index(dir))
+        return status;
     for (uint64_t i = 0; status == 0 && i < ext2_dir_blocks(dir); i++)
         status = block_check_empty(dir, i);
     if (status == -ENOTEMPTY || status == -EUCLEAN)

@@ -44,9 +44,9 @@ bool ext2_is_last_link(const struct inode *inode);
 must_check int ext2_name_drop(struct inode *dir, const struct name *name,
                               struct inode *inode, uint32_t dir_links);
 
-/* Before a directory goes of which the VFS has found that it is empty: whether
- * there are names that its index does not lead to. Returns 0, -EUCLEAN, -EIO,
- * -ENOMEM. */
+/* Before a directory goes of which the VFS has found that it is empty: its
+ * stale entries go, and it is looked whether there are names that its index
+ * does not lead to. Returns 0, -EUCLEAN, -EIO, -ENOMEM. */
 must_check int ext2_check_hidden(struct inode *dir);
 
 #endif

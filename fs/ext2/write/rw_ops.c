@@ -2,6 +2,7 @@
 #include "fs/ext2/write/alloc.h"
 #include "fs/ext2/write/rw.h"
 #include "fs/ext2/write/rw_dir.h"
+#include "fs/ext2/write/stale.h"
 #include "kernel/cache/order.h"
 #include "kernel/lib/bytes.h"
 #include <torc/file_systems.h>
@@ -11,11 +12,27 @@
 
 /* ---- Operations ---------------------------------------------------------- */
 
-/* A directory that has been removed has no names, whatever its blocks say. */
+/* "." and ".." are not in an index. */
+static bool is_dots(const struct name *name)
+{
+    return name->text[0] == '.' &&
+           (name->len == 1 || (name->len == 2 && name->text[1] == '.'));
+}
+
+/* A directory that has been removed has no names, whatever its blocks say; nor
+ * has any those that are stale. */
 static int lookup(struct inode *dir, const struct name *name,
                   struct inode **out)
 {
-    return dir->links == 0 ? -ENOENT : ext2_lookup_inode(dir, name, out);
+    uint64_t number;
+    int status;
+
+    if (dir->links == 0 || ext2_stale_has(dir, name))
+        return -ENOENT;
+    if (is_dots(name))
+        return ext2_lookup_inode(dir, name, out);
+    status = ext2_place_look(dir, name, &number);
+    return status != 0 ? status : inode_get(dir->mount, number, out);
 }
 
 static int sync_inode(struct inode *inode, bool data_only)
@@ -72,6 +89,7 @@ static int remount(struct mount *mount, bool read_only)
 
 static void rw_free(struct ext2_rw *rw)
 {
+    ext2_stale_fini(rw);
     ext2_freed_fini(rw);
     mem_free(rw->groups);
     mem_free(rw);
@@ -102,6 +120,7 @@ static void check(const struct mount *mount)
     assert(blocks == rw->free_blocks);
     assert(inodes == rw->free_inodes);
     assert(rw->durable <= rw->stamp);
+    ext2_stale_check(rw);
 }
 
 static void inode_check(const struct inode *inode)
@@ -185,6 +204,7 @@ static int rw_make(struct mount *mount)
     rwlock_init(&rw->durable_lock);
     list_init(&rw->windows);
     ext2_freed_init(rw);
+    ext2_stale_init(rw);
     (void)!random_bytes(&rw->generation, sizeof(rw->generation));
     status = ext2_groups_load(rw);
     if (status == 0)

@@ -16,6 +16,7 @@
 #include "fs/ext2/hash.h"
 #include "fs/ext2/write/leaf.h"
 #include "fs/ext2/write/rw_dir.h"
+#include "fs/ext2/write/stale.h"
 #include "kernel/lib/bytes.h"
 #include <torc/memory.h>
 #include <torc/string.h>
@@ -109,7 +110,8 @@ static int list_make(struct inode *dir, unsigned version, uint64_t number,
         if (ext2_entries_at(fs, block, at, &entry) != 0)
             return -EUCLEAN;
         /* "." and ".." have no keys. */
-        if (entry.inode != 0 && !ext2_is_dots(&entry))
+        if (entry.inode != 0 && !ext2_is_dots(&entry) &&
+            !ext2_stale_is(dir, &entry))
             sorted->list[sorted->count++] =
                 (struct keyed){key_of(dir, version, &entry), at};
     }
@@ -313,18 +315,19 @@ static int find_begin(const struct ext2_fs *fs, const uint8_t *block,
 
 /* The next entry of a block from byte *at on, which moves behind it: 1, 0,
  * -EUCLEAN. */
-static int take_next(const struct ext2_fs *fs, const uint8_t *block,
+static int take_next(const struct inode *dir, const uint8_t *block,
                      uint32_t *at, struct dir_entry *out)
 {
+    const struct ext2_fs *fs = ext2_of(dir);
     struct ext2_entry entry;
 
     while (*at < fs->block_size) {
-        if (ext2_entries_at(fs, block, *at, &entry) != 0 ||
-            (entry.inode != 0 && ext2_entry_copy(&entry, out) < 0))
+        if (ext2_entries_at(fs, block, *at, &entry) != 0)
             return -EUCLEAN;
         *at += entry.rec_len;
-        if (entry.inode != 0)
-            return 1;
+        if (entry.inode == 0 || ext2_stale_is(dir, &entry))
+            continue;
+        return ext2_entry_copy(&entry, out);
     }
     return 0;
 }
@@ -344,7 +347,7 @@ static int next_in_block(struct inode *dir, uint64_t *cursor,
     if (ext2_inode_of(dir)->entry_begin != *cursor)
         status = find_begin(fs, ref.data, &at);
     if (status == 0)
-        status = take_next(fs, ref.data, &at, entry);
+        status = take_next(dir, ref.data, &at, entry);
     mapping_unref(&ref);
     if (status < 0)
         return ext2_damaged(fs, dir->number, "directory entry", *cursor);

@@ -1,7 +1,8 @@
 /*
  * Renaming, as one change. The entry with the new name is durable before the
  * one with the old name goes; where both are in one block, or only one of them
- * changes, a crash leaves the one or the other.
+ * changes, a crash leaves the one or the other. Where the cache cannot keep
+ * that order the old entry becomes a stale one (stale.h).
  *
  * What loses its last name to another inode must neither go before that is
  * durable, nor be without a name when it is, or e2fsck asks what to do with it.
@@ -13,8 +14,10 @@
 #include "fs/ext2/write/entries.h"
 #include "fs/ext2/write/rw.h"
 #include "fs/ext2/write/rw_names.h"
+#include "fs/ext2/write/stale.h"
 #include <torc/format.h>
 #include <torc/log.h>
+#include <torc/memory.h>
 
 struct renaming {
     const struct rename *rename;
@@ -27,6 +30,7 @@ struct renaming {
     struct ext2_pinned aside;  /* room for another name of inode2, */
     struct name aside_name;    /* which is this one */
     char aside_text[40];
+    struct ext2_stale *stale; /* name1 goes later, when this is durable */
 };
 
 /* ---- Link counts --------------------------------------------------------- */
@@ -197,6 +201,20 @@ static void order(struct renaming *op, const struct ext2_pinned *before,
         ext2_change_order(&op->change, before->block, after->block);
 }
 
+/* The old entry of a file waits in memory where the cache cannot have it wait:
+ * a directory must not have two names. */
+static bool make_stale(struct renaming *op)
+{
+    const struct rename *rename = op->rename;
+
+    if (rename->exchange || rename->inode1->type == FILE_DIRECTORY ||
+        op->entry1.block == op->entry2.block ||
+        ext2_change_fits(&op->change, op->entry2.block, op->entry1.block))
+        return false;
+    op->stale = ext2_stale_new(ext2_rw_of(rename->dir1));
+    return op->stale != NULL;
+}
+
 static int orders_make(struct renaming *op)
 {
     const struct rename *rename = op->rename;
@@ -208,7 +226,10 @@ static int orders_make(struct renaming *op)
             ext2_change_entry(&op->change, op->entry1.block, rename->inode2);
     if (status != 0)
         return status;
-    order(op, &op->entry2, &op->entry1);
+    if (make_stale(op))
+        ext2_change_keep(op->entry1.block);
+    else
+        order(op, &op->entry2, &op->entry1);
     if (op->up1.block != NULL) {
         order(op, &op->entry2, &op->up1);
         order(op, &op->up1, &op->entry1);
@@ -248,6 +269,8 @@ static void entries_apply(struct renaming *op)
                        rename->inode1);
     if (rename->exchange)
         entry_set(rename->dir1, &op->entry1, rename->inode2);
+    else if (op->stale != NULL)
+        ext2_stale_add(op->stale, rename->dir1, rename->name1, &op->entry1);
     else
         ext2_entry_remove(rename->dir1, &op->entry1);
     if (op->up1.block != NULL)
@@ -275,8 +298,10 @@ static int rename_change(struct renaming *op, const struct ext2_place *room)
         status = orders_make(op);
     if (status == 0)
         status = ext2_change_start(&op->change);
-    if (status != 0)
+    if (status != 0) {
+        mem_free(op->stale);
         return status;
+    }
     entries_apply(op);
     links_apply(op);
     return 0;

@@ -93,8 +93,12 @@ int ext2_super_end(struct ext2_rw *rw)
 {
     struct change change;
     uint8_t *super;
-    int status = start(rw, &change, &super);
+    int status = 0;
 
+    if (rw->stale_count > 0) /* they go before the volume is clean */
+        status = ext2_make_durable(rw->fs);
+    if (status == 0)
+        status = start(rw, &change, &super);
     if (status != 0)
         return status;
     put_counts(rw, super);

@@ -132,6 +132,25 @@ static void set(unsigned i)
     ext2_entries_set(&fs, block, model[i].at, model[i].inode, type);
 }
 
+/* Looking for a name, with the room there is for one that is missing. */
+static void search(const char *name, const char *missing, uint32_t len)
+{
+    uint32_t first = 0, at, room, expected;
+
+    assert_int_equal(ext2_entries_find(&fs, block, name, len, &first), 1);
+    assert_int_equal(ext2_entries_search(&fs, block, name, len, &at, &room), 1);
+    assert_int_equal(at, first);
+    assert_int_equal(ext2_entries_search(&fs, block, missing, len, &at, &room),
+                     0);
+    if (ext2_entries_room(&fs, block, len, &expected) == 0) {
+        assert_int_equal(room, EXT2_NO_ROOM);
+        return;
+    }
+    assert_int_equal(room, expected);
+    assert_int_equal(ext2_entries_fits(&fs, block, room, len), 1);
+    assert_int_equal(ext2_entries_fits(&fs, block, room + 1, len), -EUCLEAN);
+}
+
 static void find(unsigned i)
 {
     uint32_t at;
@@ -146,6 +165,7 @@ static void find(unsigned i)
     other[model[i].len - 1] = '/';
     assert_int_equal(ext2_entries_find(&fs, block, other, model[i].len, &at),
                      0);
+    search(model[i].name, other, model[i].len);
 }
 
 static size_t random_len(void)
@@ -211,7 +231,7 @@ static void test_entries_fill_a_block(void **state)
 /* The bytes stay as they were when a call says that they are damaged. */
 static void try_all(const uint8_t *before, uint32_t begin_of_entry)
 {
-    uint32_t at = 0;
+    uint32_t at = 0, room;
     int status = ext2_entries_check(&fs, block), found;
 
     found = ext2_entries_find(&fs, block, "b", 1, &at);
@@ -219,13 +239,16 @@ static void try_all(const uint8_t *before, uint32_t begin_of_entry)
     found = ext2_entries_room(&fs, block, 30, &at);
     assert_int_equal(found < 0, status < 0);
     assert_memory_equal(before, block, fs.block_size);
-    found = ext2_entries_remove(&fs, block, begin_of_entry);
+    found = ext2_entries_search(&fs, block, "b", 1, &at, &room);
+    if (found < 0)
+        assert_int_equal(status, -EUCLEAN);
     if (found == 0)
-        assert_int_equal(ext2_entries_check(&fs, block), 0);
+        assert_int_equal(status, 0);
+    found = ext2_entries_remove(&fs, block, begin_of_entry);
+    if (found == 0) /* what is damaged behind it is as before */
+        assert_int_equal(ext2_entries_check(&fs, block), status);
     else
         assert_memory_equal(before, block, fs.block_size);
-    if (status == -EUCLEAN)
-        assert_int_equal(found, -EUCLEAN);
 }
 
 static void test_entries_damaged(void **state)
