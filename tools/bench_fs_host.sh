@@ -7,6 +7,7 @@
 # With STRICT=1 it exits 1 when one is over; 2 when nothing could be measured.
 #   GROUPS_OF=5 KIND=memory DISK=IMAGE   what Torc mounts: a file system in memory, or
 #                                        KIND of a disk, of which a copy is made
+#   MEM=2g                               Torc's memory: Linux has the host's
 cd "$(dirname "$0")/.." || exit 2
 build="${BUILD:-build}"
 groups="${GROUPS_OF:-5}"
@@ -33,7 +34,7 @@ run_torc() {
         cp --sparse=always "$DISK" "$work/torc.img" || return 1
         disk=(--disk "$work/torc.img")
     fi
-    taskset -c $processor "$build/bench/fs_host" --mem 512m "${disk[@]}" -- "$kind"
+    taskset -c $processor "$build/bench/fs_host" --mem "${MEM:-2g}" "${disk[@]}" -- "$kind"
 }
 : >"$samples"
 for group in $(seq "$groups"); do
