@@ -22,7 +22,8 @@ SRCS-posix-h :=
 SRCS-posix-real :=
 SRCS-posix-sim :=
 include kernel/module.mk drivers/module.mk fs/ext2/module.mk fs/ext2/check/module.mk
-include fs/memfs/module.mk fs/fat/module.mk net/module.mk net/tcp/module.mk net/link/module.mk
+include fs/memfs/module.mk fs/fat/module.mk net/module.mk net/tcp/module.mk net/link/module.mk \
+	net/ip/module.mk net/udp/module.mk
 include hal/baremetal/module.mk hal/posix/module.mk
 
 APPS := $(patsubst apps/%/main.c,%,$(wildcard apps/*/main.c))
@@ -78,7 +79,12 @@ ONCE := hal/baremetal/boot/% hal/baremetal/firmware/% kernel/base/% kernel/boot/
 	kernel/thread/thread_control.c hal/baremetal/time/calendar.c hal/baremetal/time/discipline.c hal/baremetal/time/rtc.c \
 	drivers/ide.c drivers/ide_channel.c drivers/ide_command.c drivers/ide_dma.c \
 	drivers/leaf_blk.c drivers/leaf_net.c drivers/ne2000.c drivers/e1000.c drivers/e1000_chip.c \
-	net/link/% net/config.c net/icmp.c net/dst.c net/service.c net/socket.c net/stack.c apps/http/date.c fs/ext2/% apps/site/options.c apps/site/serving.c apps/webserver/main.c apps/fileserver/% net/stack_start.c
+	net/link/% net/ip/route.c net/ip/protocol.c net/ip/icmp4.c net/ip/reassembly.c net/ip/more.c \
+	net/wire/addr.c net/wire/icmp4.c net/config.c net/dst.c net/service.c net/socket.c net/stack_start.c \
+	net/tcp/conn.c net/tcp/cookie.c net/tcp/listen.c \
+	hal/baremetal/memory/paging.c hal/baremetal/cpu/entropy_pool.c \
+	drivers/virtio_blk_device.c kernel/device/netdev.c \
+	apps/http/date.c fs/ext2/% apps/site/options.c apps/site/serving.c apps/webserver/main.c apps/fileserver/%
 ONCE-metal := -Os
 
 # Applications, and the test of it, may use floating point; the kernel may not.

@@ -81,6 +81,15 @@ static bool is_possible(uint32_t address, uint32_t netmask)
     return net_is_unicast(address) && net_is_host(address, netmask);
 }
 
+/* An address that is alone in its network has its gateway elsewhere. */
+static bool gateway_is_possible(const struct net_config *config)
+{
+    if (config->netmask == UINT32_MAX)
+        return net_is_unicast(config->gateway);
+    return ((config->gateway ^ config->address) & config->netmask) == 0 &&
+           is_possible(config->gateway, config->netmask);
+}
+
 int net_config_check(const struct net_config *config)
 {
     uint32_t hosts = ~config->netmask;
@@ -96,9 +105,7 @@ int net_config_check(const struct net_config *config)
     }
     if (config->gateway == 0)
         return 0;
-    if (((config->gateway ^ config->address) & config->netmask) != 0 ||
-        config->gateway == config->address ||
-        !is_possible(config->gateway, config->netmask)) {
+    if (config->gateway == config->address || !gateway_is_possible(config)) {
         log_error("net: the gateway is not another host of the same network");
         return -EINVAL;
     }

@@ -1,7 +1,7 @@
 /*
- * IPv4 for an end host (RFC 791, RFC 1122 section 3), and ICMP. Options are
- * skipped. Fragments are dropped: TCP sends segments that need none. Nothing is
- * forwarded. Called on the stack's CPU; nothing here yields.
+ * IPv4 for an end host (RFC 791, RFC 1122 section 3). Options are skipped,
+ * nothing is forwarded, nothing sent in fragments. Called on the stack's CPU;
+ * nothing here yields.
  */
 #ifndef TORC_NET_IP4_H
 #define TORC_NET_IP4_H
@@ -27,17 +27,65 @@ void ip4_output(struct net_stack *stack, struct packet *packet, uint32_t remote,
 void ip4_send(struct net_stack *stack, struct packet *packet, uint32_t remote,
               uint8_t protocol);
 
-/* icmp.c: process an ICMP message for us, in `packet`; `header` was in front of
- * it. Takes the packet. */
-void icmp_receive(struct net_stack *stack, struct packet *packet,
-                  const struct ip4_header *header);
+/*
+ * What IPv4 does only after ip4_complete(), since a server of TCP does without
+ * it and an image of such a server is smaller: put fragments together, send to
+ * ourselves, to all hosts of the link and to groups.
+ */
+struct ip4_more {
+    /* A fragment for us, with its header. Takes the packet. */
+    void (*fragment)(struct net_stack *stack, struct packet *packet,
+                     const struct ip4_header *header);
+
+    /* Send a datagram with its header, when it is for one of those. Returns
+     * whether it was: then the packet is taken. */
+    bool (*send)(struct net_stack *stack, struct packet *packet,
+                 uint32_t remote);
+
+    /* Process some of what was sent to ourselves. Returns whether there is
+     * more. */
+    bool (*poll)(struct net_stack *stack);
+
+    void (*fini)(struct net_stack *stack);
+    void (*check)(const struct net_stack *stack);
+};
+
+/* Let IPv4 do all of it; harmless when it does. */
+void ip4_complete(struct net_stack *stack);
+
+/* Hand a datagram for us, with its header, to its protocol. Takes the packet.
+ */
+void ip4_deliver(struct net_stack *stack, struct packet *packet,
+                 const struct ip4_header *header);
+
+/* Whether an address is that of all hosts of the link. */
+bool ip4_is_broadcast(const struct net_stack *stack, uint32_t address);
+
+/* Whether a datagram from outside can come from `src`: RFC 1122, 3.2.1.3. */
+bool ip4_is_possible_source(const struct net_stack *stack, uint32_t src);
+
+/* Whether an address is one of ours. */
+bool ip4_is_ours(const struct net_stack *stack, uint32_t address);
+
+/* The one of our addresses from which to send to `remote`. */
+uint32_t ip4_source(const struct net_stack *stack, uint32_t remote);
 
 /*
- * icmp.c: tell the sender of the datagram in `packet`, which begins with its
- * IPv4 header, that its destination is unreachable for the reason `code` (RFC
- * 1122, section 3.2.2.1). Not more than 100 a second. Does not take the packet.
+ * One more address of ours. ARP and UDP answer to all of them, TCP only to the
+ * first. Returns 0, -EEXIST, -ENOSPC.
  */
-void icmp_unreachable(struct net_stack *stack, const struct packet *packet,
-                      const struct ip4_header *header, uint8_t code);
+must_check int ip4_address_add(struct net_stack *stack, uint32_t address,
+                               uint32_t netmask);
+
+/* Addresses that datagrams from outside can neither come from nor go to. */
+static inline bool ip4_is_loop(uint32_t address)
+{
+    return address >> 24 == 127;
+}
+
+static inline bool ip4_is_multicast(uint32_t address)
+{
+    return address >> 28 == 14;
+}
 
 #endif

@@ -1,14 +1,14 @@
+SRCS-kernel += net/wire/addr.c
 SRCS-kernel += net/wire/ether.c
 SRCS-kernel += net/wire/arp.c
 SRCS-kernel += net/wire/ip4.c
 SRCS-kernel += net/wire/icmp4.c
+SRCS-kernel += net/wire/udp.c
 SRCS-kernel += net/wire/tcp.c
 SRCS-kernel += net/buffer.c
 SRCS-kernel += net/config.c
 SRCS-kernel += net/stack.c
 SRCS-kernel += net/stack_start.c
 SRCS-kernel += net/dst.c
-SRCS-kernel += net/ip4.c
-SRCS-kernel += net/icmp.c
 SRCS-kernel += net/socket.c
 SRCS-kernel += net/service.c

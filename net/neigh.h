@@ -29,7 +29,6 @@
 #include <torc/time.h>
 
 struct net_stack;
-struct dst;
 
 enum {
     NEIGH_SETS = 32, /* a power of two */
@@ -81,14 +80,22 @@ void neigh_init(struct net_stack *stack);
 /* Drop all entries and the packets that wait. */
 void neigh_fini(struct net_stack *stack);
 
+/* The entry of a neighbour, found or created; it is that neighbour's as long as
+ * its generation is the same. NULL: there is no room for it. */
+struct neigh *neigh_get(struct net_stack *stack, const struct net_addr *hop);
+
 /*
- * Send a datagram to the neighbour `hop`: at once when its hardware address is
- * known, else when it answers. The frame's type follows from the family of
- * `hop`. Takes the packet, and drops it when there is no answer. `dst` keeps
- * the entry for the next time; it must always be used for the same `hop`.
+ * Send a datagram to a neighbour: at once when its hardware address is known,
+ * else when it answers. The frame's type follows from the family of its
+ * address. Takes the packet, and drops it when there is no answer.
  */
 void neigh_send(struct net_stack *stack, struct packet *packet,
-                const struct net_addr *hop, struct dst *dst);
+                struct neigh *neigh);
+
+/* Send a datagram in a frame of that type to a card or a group of cards. Takes
+ * the packet. */
+void neigh_frame(struct net_stack *stack, struct packet *packet,
+                 const uint8_t *mac, uint16_t type);
 
 /* What somebody says of the hardware address of a neighbour. */
 enum neigh_news {

@@ -139,13 +139,16 @@ bool stack_poll(struct net_stack *stack)
 {
     struct packet *packets[STACK_POLL_BUDGET];
     unsigned count;
+    bool more = false;
 
     (void)net_arm(stack->queue, false);
     count = net_poll(stack->queue, packets, STACK_POLL_BUDGET);
     for (unsigned i = 0; i < count; i++)
         stack_receive(stack, packets[i]);
+    if (stack->ip4_more != NULL)
+        more = stack->ip4_more->poll(stack);
     stack_flush(stack);
-    return count >= STACK_POLL_BUDGET || !net_arm(stack->queue, true);
+    return more || count >= STACK_POLL_BUDGET || !net_arm(stack->queue, true);
 }
 
 /* When stack_poll() returns false, the next frame interrupts. No wake-up can be
@@ -181,5 +184,8 @@ void stack_check(const struct net_stack *stack)
     assert((count == 0 && list_empty(&stack->blocked)) ||
            timer_is_set(&stack->tx_timer) || stack->stats.no_timer > 0);
     neigh_check(&stack->neigh);
+    route_check(stack);
+    if (stack->ip4_more != NULL)
+        stack->ip4_more->check(stack);
     tcp_check_all(stack);
 }

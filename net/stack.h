@@ -18,6 +18,8 @@
 #include "kernel/thread/wait.h"
 #include "net/buffer.h"
 #include "net/neigh.h"
+#include "net/reassembly.h"
+#include "net/route.h"
 #include "net/stats.h"
 #include <stdbool.h>
 #include <stdint.h>
@@ -29,6 +31,18 @@ enum {
     STACK_TX_QUEUE_MAX = 256,  /* frames that wait for the card */
     STACK_TX_HOLD = 128,       /* with so many waiting TCP does not send */
     STACK_CONN_BUCKETS = 1024, /* a power of two */
+    IP4_ADDRESSES_MAX = 4,
+    IP_PROTOCOLS_MAX = 4, /* that register: ip.h */
+};
+
+struct ip4_more;
+struct ip_protocol;
+struct udp_table;
+
+/* Ours, in host order. */
+struct ip4_address {
+    uint32_t address;
+    uint32_t netmask;
 };
 
 struct net_stack {
@@ -39,6 +53,7 @@ struct net_stack {
     uint64_t (*clock)(void); /* time_ns(), or a test's */
     struct siphash_key isn_key;
     struct siphash_key hash_key;
+    unsigned packet_count; /* of the pool of this CPU */
 
     /* owner CPU only: */
     struct wait_queue wake;   /* the stack's thread waits here */
@@ -46,8 +61,19 @@ struct net_stack {
     struct net_stats stats;
     struct neigh_table neigh;
     uint64_t arp_defend_from; /* the address is not defended before */
-    uint16_t ip_id;           /* of the next datagram that may be fragmented */
-    uint64_t icmp_second;     /* the second for which icmp_sent counts errors */
+    struct ip4_address ip4[IP4_ADDRESSES_MAX]; /* the first: that of config */
+    unsigned ip4_count;
+    struct route_table routes;
+    const struct ip4_more *ip4_more; /* NULL: ip4_complete() was not called */
+    struct reassembly reassembly;    /* after that */
+    const struct ip_protocol *protocol[IP_PROTOCOLS_MAX];
+    unsigned protocol_count;
+    struct udp_table *udp; /* NULL: nobody uses UDP */
+    void (*udp_fini)(struct net_stack *stack);
+    struct queue loop; /* datagrams that were sent to ourselves */
+    unsigned loop_count;
+    uint16_t ip_id;       /* of the next datagram that may be fragmented */
+    uint64_t icmp_second; /* the second for which icmp_sent counts errors */
     unsigned icmp_sent;
     struct queue tx_queue; /* finished frames that wait for the card */
     unsigned tx_queued;    /* how many */

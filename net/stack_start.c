@@ -2,6 +2,7 @@
 #include "kernel/cpu/percpu.h"
 #include "kernel/lib/minmax.h"
 #include "net/arp.h"
+#include "net/ip4.h"
 #include "net/stack.h"
 #include "net/tcp.h"
 #include "net/wire/wire.h"
@@ -59,6 +60,7 @@ static int memory_init(struct net_stack *stack)
     size_t free_bytes = mem_free_bytes();
     size_t packets = clamp(free_bytes / PACKETS_SHARE / PACKET_SIZE,
                            PACKETS_MIN, PACKETS_MAX);
+    stack->packet_count = (unsigned)packets;
     stack->budget.limit = free_bytes / BUDGET_SHARE;
     stack->time_wait_max = (unsigned)clamp(free_bytes / TIME_WAIT_BYTES,
                                            TIME_WAITS_MIN, TIME_WAITS_MAX);
@@ -82,6 +84,42 @@ static void stack_init(struct net_stack *stack)
 static void stack_announce(struct net_device *dev)
 {
     arp_announce(dev->queues[0].user);
+}
+
+/* How many leading bits of a netmask are set. */
+static unsigned prefix_len(uint32_t netmask)
+{
+    unsigned len = 0;
+
+    for (; netmask != 0; netmask <<= 1)
+        len++;
+    return len;
+}
+
+static void add_route(struct net_stack *stack, uint32_t prefix, unsigned len,
+                      const struct net_addr *gateway)
+{
+    int error = route_add(stack, addr_of_ip4(prefix), 96 + len, gateway);
+
+    assert(error == 0); /* net_config_check() has seen to it */
+}
+
+/* The address and the routes of the configuration. A gateway outside the prefix
+ * is on the link all the same. */
+static void addresses_init(struct net_stack *stack)
+{
+    const struct net_config *config = &stack->config;
+    const struct net_addr gateway = addr_of_ip4(config->gateway);
+    const struct net_addr on_link = {.word = {0, 0}};
+
+    stack->ip4[0] = (struct ip4_address){config->address, config->netmask};
+    stack->ip4_count = 1;
+    add_route(stack, config->address, prefix_len(config->netmask), &on_link);
+    if (config->gateway == 0)
+        return;
+    if (!route_is_on_link(stack, &gateway))
+        add_route(stack, config->gateway, 32, &on_link);
+    add_route(stack, 0, 0, &gateway);
 }
 
 int stack_create(struct net_queue *queue, const struct net_config *config,
@@ -108,6 +146,7 @@ int stack_create(struct net_queue *queue, const struct net_config *config,
     keys_init(stack);
     neigh_init(stack);
     arp_init(stack);
+    addresses_init(stack);
     queue->user = stack;
     queue->wake = stack_wake;
     stack->dev->announce = stack_announce;
@@ -124,21 +163,15 @@ void stack_destroy(struct net_stack *stack)
     stack->queue->wake = NULL;
     stack->queue->user = NULL;
     neigh_fini(stack);
+    if (stack->ip4_more != NULL)
+        stack->ip4_more->fini(stack);
+    if (stack->udp != NULL)
+        stack->udp_fini(stack);
     timer_cancel(&stack->tx_timer);
     while ((node = queue_pop(&stack->tx_queue)) != NULL)
         packet_put(container_of(node, struct packet, node));
     mem_free(stack->conns);
     mem_free(stack);
-}
-
-/* How many leading bits of a netmask are set. */
-static unsigned prefix_len(uint32_t netmask)
-{
-    unsigned len = 0;
-
-    for (; netmask != 0; netmask <<= 1)
-        len++;
-    return len;
 }
 
 static void stack_log(const struct net_stack *stack)

@@ -26,6 +26,7 @@ struct net_stats {
     uint64_t ip_bad; /* malformed, wrong checksum, impossible source */
     uint64_t ip_not_ours;
     uint64_t ip_fragments;
+    uint64_t ip_reassembly_failed; /* datagrams whose fragments are dropped */
     uint64_t ip_unknown_protocol;
     uint64_t ip_out;
     uint64_t ip_no_route;
@@ -34,6 +35,12 @@ struct net_stats {
     uint64_t icmp_bad;
     uint64_t icmp_out;
     uint64_t icmp_limited; /* errors not sent: too many in this second */
+
+    uint64_t udp_in;
+    uint64_t udp_bad; /* malformed or wrong checksum */
+    uint64_t udp_no_port;
+    uint64_t udp_full; /* too many wait to be taken */
+    uint64_t udp_out;
 
     uint64_t tcp_in;
     uint64_t tcp_bad; /* malformed or wrong checksum */

@@ -2,6 +2,7 @@
  * ARP for IPv4 over Ethernet: RFC 826, with the conflict detection of RFC 5227.
  */
 #include "net/arp.h"
+#include "net/ip4.h"
 #include "net/neigh.h"
 #include "net/stack.h"
 #include "net/wire/wire.h"
@@ -23,7 +24,6 @@ static void message_send(struct net_stack *stack, const uint8_t *mac,
     if (packet == NULL)
         return;
     memcpy(message->sender_mac, stack->dev->mac, ETHER_ADDR_SIZE);
-    message->sender = stack->config.address;
     arp_emit(packet_append(packet, ARP_SIZE), message);
     memcpy(ether.dst, mac, ETHER_ADDR_SIZE);
     memcpy(ether.src, stack->dev->mac, ETHER_ADDR_SIZE);
@@ -37,6 +37,7 @@ static void ask(struct net_stack *stack, const struct net_addr *target,
 {
     struct arp_message message = {
         .op = ARP_REQUEST,
+        .sender = ip4_source(stack, addr_ip4(target)),
         .target = addr_ip4(target),
     };
 
@@ -46,7 +47,11 @@ static void ask(struct net_stack *stack, const struct net_addr *target,
 static void reply_send(struct net_stack *stack,
                        const struct arp_message *request)
 {
-    struct arp_message message = {.op = ARP_REPLY, .target = request->sender};
+    struct arp_message message = {
+        .op = ARP_REPLY,
+        .sender = request->target,
+        .target = request->sender,
+    };
 
     memcpy(message.target_mac, request->sender_mac, ETHER_ADDR_SIZE);
     message_send(stack, request->sender_mac, &message);
@@ -57,11 +62,17 @@ void arp_init(struct net_stack *stack)
     stack->neigh.ask4 = ask;
 }
 
-void arp_announce(struct net_stack *stack)
+static void announce(struct net_stack *stack, uint32_t address)
 {
-    struct net_addr ours = addr_of_ip4(stack->config.address);
+    struct net_addr ours = addr_of_ip4(address);
 
     ask(stack, &ours, NULL);
+}
+
+void arp_announce(struct net_stack *stack)
+{
+    for (unsigned i = 0; i < stack->ip4_count; i++)
+        announce(stack, stack->ip4[i].address);
 }
 
 /* Another card says that our address is its own. We keep the address, and say
@@ -78,16 +89,16 @@ static void defend(struct net_stack *stack, const struct arp_message *message)
     stack->arp_defend_from = now + DEFEND_INTERVAL_NS;
     log_warn("net: %02x:%02x:%02x:%02x:%02x:%02x claims our address", mac[0],
              mac[1], mac[2], mac[3], mac[4], mac[5]);
-    arp_announce(stack);
+    announce(stack, message->sender);
 }
 
 /* Whether `address` may be that of another host on our link. */
 static bool is_neighbour(const struct net_stack *stack, uint32_t address)
 {
-    const struct net_config *config = &stack->config;
+    struct net_addr addr = addr_of_ip4(address);
 
-    return ((address ^ config->address) & config->netmask) == 0 &&
-           net_is_host(address, config->netmask);
+    return ip4_is_possible_source(stack, address) &&
+           route_is_on_link(stack, &addr);
 }
 
 static enum neigh_news news_of(const struct arp_message *message, bool for_us)
@@ -108,13 +119,13 @@ void arp_receive(struct net_stack *stack, const uint8_t *buf, size_t len)
         stack->stats.arp_bad++;
         return;
     }
-    for_us = message.target == stack->config.address;
+    for_us = ip4_is_ours(stack, message.target);
     if (message.sender == 0 && message.op == ARP_REQUEST) {
         if (for_us) /* a probe: RFC 5227, section 2.1.1 */
             reply_send(stack, &message);
         return;
     }
-    if (message.sender == stack->config.address) {
+    if (ip4_is_ours(stack, message.sender)) {
         if (memcmp(message.sender_mac, stack->dev->mac, ETHER_ADDR_SIZE) != 0)
             defend(stack, &message);
         return;

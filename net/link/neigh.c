@@ -1,6 +1,5 @@
 /* The table of neighbours: RFC 1122, 2.3.2; RFC 4861, 7.2 and 7.3. */
 #include "net/neigh.h"
-#include "net/dst.h"
 #include "net/stack.h"
 #include <torc/assert.h>
 #include <torc/string.h>
@@ -215,19 +214,24 @@ void neigh_fini(struct net_stack *stack)
 
 /* ---- Datagrams ----------------------------------------------------------- */
 
-static void frame_send(struct net_stack *stack, struct packet *packet,
-                       const struct neigh *entry)
+void neigh_frame(struct net_stack *stack, struct packet *packet,
+                 const uint8_t *mac, uint16_t type)
 {
-    struct ether_header ether = {
-        .type = addr_is_ip4(&entry->address) ? ETHER_TYPE_IP4 : ETHER_TYPE_IP6,
-    };
+    struct ether_header ether = {.type = type};
     uint8_t *frame = packet_push(packet, ETHER_HEADER_SIZE);
 
     assert(frame != NULL); /* PACKET_HEADROOM has room for all headers */
-    memcpy(ether.dst, entry->mac, ETHER_ADDR_SIZE);
+    memcpy(ether.dst, mac, ETHER_ADDR_SIZE);
     memcpy(ether.src, stack->dev->mac, ETHER_ADDR_SIZE);
     ether_emit(frame, &ether);
     stack_transmit(stack, packet);
+}
+
+static void frame_send(struct net_stack *stack, struct packet *packet,
+                       const struct neigh *entry)
+{
+    neigh_frame(stack, packet, entry->mac,
+                addr_is_ip4(&entry->address) ? ETHER_TYPE_IP4 : ETHER_TYPE_IP6);
 }
 
 /* Keep a packet until the neighbour answers. Takes the packet. */
@@ -248,34 +252,20 @@ static void entry_wait(struct net_stack *stack, struct neigh *entry,
     table->waiting_count++;
 }
 
-/* The entry of `hop`, found or created, and kept in `dst`. NULL: its set is
- * full of better ones. */
-static struct neigh *entry_of(struct net_stack *stack,
-                              const struct net_addr *hop, struct dst *dst)
+struct neigh *neigh_get(struct net_stack *stack, const struct net_addr *hop)
 {
-    struct neigh *entry = dst->neigh;
+    struct neigh *entry = entry_find(stack, hop);
 
-    if (entry != NULL && entry->generation == dst->neigh_generation)
-        return entry;
-    entry = entry_find(stack, hop);
     if (entry == NULL)
         entry = entry_create(stack, hop, false);
-    dst->neigh = entry;
-    if (entry != NULL)
-        dst->neigh_generation = entry->generation;
+    if (entry == NULL)
+        stack->stats.neigh_failed++; /* its set is full of better ones */
     return entry;
 }
 
 void neigh_send(struct net_stack *stack, struct packet *packet,
-                const struct net_addr *hop, struct dst *dst)
+                struct neigh *entry)
 {
-    struct neigh *entry = entry_of(stack, hop, dst);
-
-    if (entry == NULL) {
-        stack->stats.neigh_failed++;
-        packet_put(packet);
-        return;
-    }
     entry->used_at = net_now(stack);
     entry->is_used = true;
     if (!entry->is_known) {

@@ -8,6 +8,7 @@
 
 #include "kernel/lib/bytes.h"
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct net_addr {
@@ -47,5 +48,10 @@ static inline bool addr_equal(const struct net_addr *a,
 {
     return a->word[0] == b->word[0] && a->word[1] == b->word[1];
 }
+
+/* The sum over the pseudo header of both families (RFC 9293, 3.1; RFC 8200,
+ * 8.1), for checksum_add(). */
+uint32_t addr_pseudo_sum(const struct net_addr *src, const struct net_addr *dst,
+                         uint8_t protocol, size_t len);
 
 #endif

@@ -27,6 +27,8 @@ int ip4_parse_quoted(const uint8_t *buf, size_t len, struct ip4_header *out)
         return -EPROTO;
     out->id = be16_get(buf + 4);
     out->is_fragment = (fragment & (FLAG_MORE | OFFSET_MASK)) != 0;
+    out->more_fragments = (fragment & FLAG_MORE) != 0;
+    out->fragment_offset = (uint32_t)(fragment & OFFSET_MASK) * 8;
     out->dont_fragment = (fragment & FLAG_DONT) != 0;
     out->ttl = buf[8];
     out->protocol = buf[9];

@@ -86,8 +86,10 @@ struct ip4_header {
     uint8_t ttl;
     bool is_fragment;
     bool dont_fragment;
-    size_t header_len; /* 20 .. 60 */
-    size_t total_len;  /* header_len .. the length given */
+    bool more_fragments;
+    uint32_t fragment_offset; /* bytes; 0 when sent */
+    size_t header_len;        /* 20 .. 60 */
+    size_t total_len;         /* header_len .. the length given */
 };
 
 /*
@@ -119,6 +121,8 @@ enum {
     ICMP4_ECHO_REPLY = 0,
     ICMP4_UNREACHABLE = 3,
     ICMP4_ECHO = 8,
+    ICMP4_TIME_EXCEEDED = 11,
+    ICMP4_CODE_REASSEMBLY = 1,
     ICMP4_CODE_PROTOCOL = 2,
     ICMP4_CODE_PORT = 3,
     ICMP4_CODE_TOO_BIG = 4,
@@ -137,6 +141,26 @@ must_check int icmp4_parse(const uint8_t *buf, size_t len,
 /* Write the header in front of the payload that is in place already; `len` is
  * that of both. */
 void icmp4_emit(uint8_t *buf, size_t len, const struct icmp4_message *message);
+
+/* ---- UDP (RFC 768) ------------------------------------------------------- */
+
+enum { UDP_HEADER_SIZE = 8 };
+
+struct udp_header {
+    uint16_t src_port;
+    uint16_t dst_port;
+    uint16_t len; /* of header and payload */
+    uint16_t sum; /* as it is in the datagram */
+};
+
+/* Returns 0, -EPROTO (too short, or says so, or to port 0). The datagram may be
+ * longer than `len`: its rest may lie elsewhere. The checksum is not looked at.
+ */
+must_check int udp_parse(const uint8_t *buf, size_t len,
+                         struct udp_header *out);
+
+/* Write UDP_HEADER_SIZE bytes. */
+void udp_emit(uint8_t *buf, const struct udp_header *header);
 
 /* ---- TCP (RFC 9293, 3.1; RFC 7323 for the options) ----------------------- */
 

@@ -170,6 +170,26 @@ static unsigned packets_free;
 void bench_open(size_t mem_mib)
 {
     const struct net_config config = {OUR_ADDRESS, 0xffffff00, GATEWAY};
+
+    bench_open_as(mem_mib, &config);
+}
+
+void bench_set_address(uint32_t address, uint32_t netmask)
+{
+    static const struct net_addr on_link = {.word = {0, 0}};
+    struct net_stack *stack = bench.stack;
+    unsigned len = 96;
+
+    for (uint32_t mask = netmask; mask != 0; mask <<= 1)
+        len++;
+    stack->config = (struct net_config){address, netmask, 0};
+    stack->ip4[0] = (struct ip4_address){address, netmask};
+    stack->routes.count = 0;
+    assert_int_equal(route_add(stack, addr_of_ip4(address), len, &on_link), 0);
+}
+
+void bench_open_as(size_t mem_mib, const struct net_config *config)
+{
     struct mem_stats memory;
     int error;
 
@@ -181,7 +201,7 @@ void bench_open(size_t mem_mib)
     bench.server = NULL;
     bench.check_every = 1;
     fakenet_init(&bench.net, bench_mac);
-    error = stack_create(&bench.net.dev.queues[0], &config, &bench.stack);
+    error = stack_create(&bench.net.dev.queues[0], config, &bench.stack);
     assert_int_equal(error, 0);
     bench.stack->clock = bench_clock;
     bench.hash_key = bench.stack->hash_key;
@@ -190,6 +210,7 @@ void bench_open(size_t mem_mib)
     cpu_self()->net_stack = bench.stack;
     introduce(PEER_ADDRESS);
     introduce(GATEWAY);
+    bench.stack->stats = (struct net_stats){0};
     mem_get_stats(&memory);
     bench.blocks = memory.block_count - 2; /* less the stack and its chains */
     packets_free = packet_free_count();

@@ -73,6 +73,12 @@ extern struct bench bench;
 /* A machine of that size with a stack on a fake card that knows its peer. */
 void bench_open(size_t mem_mib);
 
+/* The same with another configuration than 10.0.0.1/24,10.0.0.254. */
+void bench_open_as(size_t mem_mib, const struct net_config *config);
+
+/* Let the stack have another address and netmask, without a gateway. */
+void bench_set_address(uint32_t address, uint32_t netmask);
+
 /* End it; fails the test when memory was lost or a timer is left. */
 void bench_close(void);
 

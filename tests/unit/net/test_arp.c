@@ -1,5 +1,6 @@
 /* The neighbours: questions, answers, and what hostile ones can do. RFC 826. */
 #include "net/arp.h"
+#include "net/ip4.h"
 #include "tests/fakes/netbench.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -238,7 +239,6 @@ static void test_old_entry_without_answer_goes(void **state)
     (void)state;
     open_bench();
     bench_sleep(61 * NS_PER_S);
-    bench.stack->config.gateway = GATEWAY;
     peer_send((struct peer_segment){.flags = ACK, .address = 0x08080808});
     expect_poll(GATEWAY, peer_mac[5]);
     expect_ip_to(peer_mac[5]);
@@ -337,7 +337,7 @@ static void test_questions_are_limited_over_evictions(void **state)
 
     (void)state;
     open_bench();
-    bench.stack->config.netmask = 0xff000000;
+    bench_set_address(OUR_ADDRESS, 0xff000000);
     addresses_of_a_set(silent, COUNT_OF(silent));
     for (uint16_t round = 1; round <= 20; round++) {
         for (size_t i = 0; i < COUNT_OF(silent); i++) {
@@ -360,7 +360,7 @@ static void test_unknown_never_evicts_used(void **state)
 
     (void)state;
     open_bench();
-    bench.stack->config.netmask = 0xff000000;
+    bench_set_address(OUR_ADDRESS, 0xff000000);
     addresses_of_a_set(of_set, COUNT_OF(of_set));
     for (unsigned i = 0; i < NEIGH_WAYS; i++) {
         arp_say((struct arp){1, of_set[i], OUR_ADDRESS, 50});
@@ -394,7 +394,7 @@ static void test_connection_outlives_its_entry(void **state)
 
     (void)state;
     open_bench();
-    bench.stack->config.netmask = 0xff000000;
+    bench_set_address(OUR_ADDRESS, 0xff000000);
     addresses_of_a_set(of_set, COUNT_OF(of_set));
     arp_say((struct arp){1, of_set[0], OUR_ADDRESS, 50});
     expect_arp(2, of_set[0]);
@@ -508,7 +508,7 @@ static void test_flood_keeps_the_table_bounded(void **state)
 {
     (void)state;
     open_bench();
-    bench.stack->config.netmask = 0xff000000;
+    bench_set_address(OUR_ADDRESS, 0xff000000);
     for (uint32_t i = 0; i < 20000; i++) {
         arp_say((struct arp){1, 0x0a010000 + i, OUR_ADDRESS, 9});
         expect_arp(2, 0x0a010000 + i);
@@ -541,7 +541,7 @@ static void test_neighbours_are_spread(void **state)
         unsigned known = 0;
 
         open_bench();
-        bench.stack->config.netmask = 0xff000000;
+        bench_set_address(OUR_ADDRESS, 0xff000000);
         print_message("row %s\n", rows[i].name);
         for (uint32_t n = 0; n < NEIGH_SETS * NEIGH_WAYS; n++) {
             uint32_t address = rows[i].first + n * rows[i].step;
@@ -583,7 +583,7 @@ static void test_least_recently_used_goes(void **state)
 
     (void)state;
     open_bench();
-    bench.stack->config.netmask = 0xff000000;
+    bench_set_address(OUR_ADDRESS, 0xff000000);
     addresses_of_a_set(of_set, COUNT_OF(of_set));
     for (unsigned i = 0; i < NEIGH_WAYS; i++) {
         arp_say((struct arp){1, of_set[i], OUR_ADDRESS, 50});
@@ -611,7 +611,7 @@ static void test_unused_go_first(void **state)
 
     (void)state;
     open_bench();
-    bench.stack->config.netmask = 0xff000000;
+    bench_set_address(OUR_ADDRESS, 0xff000000);
     addresses_of_a_set(of_set, COUNT_OF(of_set));
     for (unsigned i = 0; i < NEIGH_WAYS; i++) {
         arp_say((struct arp){1, of_set[i], OUR_ADDRESS, 50});
@@ -642,7 +642,7 @@ static void test_first_of_equals_goes(void **state)
 
     (void)state;
     open_bench();
-    bench.stack->config.netmask = 0xff000000;
+    bench_set_address(OUR_ADDRESS, 0xff000000);
     addresses_of_a_set(of_set, COUNT_OF(of_set));
     for (unsigned i = 0; i <= NEIGH_WAYS; i++) {
         arp_say((struct arp){1, of_set[i], OUR_ADDRESS, 50});
@@ -765,14 +765,14 @@ static void test_link_of_two(void **state)
 {
     (void)state;
     open_bench();
-    bench.stack->config.netmask = 0xfffffffe;
+    bench_set_address(OUR_ADDRESS, 0xfffffffe);
     arp_say((struct arp){1, OUR_ADDRESS - 1, OUR_ADDRESS, 9});
     expect_arp(2, OUR_ADDRESS - 1);
     arp_say((struct arp){1, OUR_ADDRESS + 1, OUR_ADDRESS, 2});
     expect_nothing();
     bench_close();
     open_bench();
-    bench.stack->config.netmask = 0xfffffffc; /* .0 and .3 are no hosts */
+    bench_set_address(OUR_ADDRESS, 0xfffffffc); /* .0 and .3 are no hosts */
     arp_say((struct arp){1, OUR_ADDRESS - 1, OUR_ADDRESS, 9});
     arp_say((struct arp){1, OUR_ADDRESS + 2, OUR_ADDRESS, 9});
     expect_nothing();
@@ -808,6 +808,40 @@ static void test_what_is_answered(void **state)
     }
 }
 
+/* Each of our addresses is answered for, asked from, and defended. */
+static void test_several_addresses(void **state)
+{
+    static const uint32_t more[] = {0x0a000063, 0xc0a80101, 0xac100101};
+    static const struct net_addr on_link = {.word = {0, 0}};
+
+    (void)state;
+    open_bench();
+    for (size_t i = 0; i < COUNT_OF(more); i++)
+        assert_int_equal(ip4_address_add(bench.stack, more[i], 0xffffff00), 0);
+    assert_int_equal(ip4_address_add(bench.stack, 0x01010101, 0xff000000),
+                     -ENOSPC);
+    bench.stack->ip4_count--;
+    assert_int_equal(ip4_address_add(bench.stack, more[1], 0xffffff00),
+                     -EEXIST);
+    for (size_t i = 0; i < COUNT_OF(more); i++) {
+        const struct fakenet_frame *frame;
+
+        arp_say((struct arp){1, PEER_ADDRESS, more[i], peer_mac[5]});
+        frame = fakenet_sent(&bench.net);
+        assert_int_equal(frame != NULL, i < 2); /* the third was taken away */
+        if (frame != NULL)
+            assert_int_equal(peer_get32(frame->data + 28), more[i]);
+    }
+    assert_int_equal(
+        route_add(bench.stack, addr_of_ip4(more[1]), 96 + 24, &on_link), 0);
+    ip4_send(bench.stack, packet_get(), 0xc0a80105, 99);
+    assert_int_equal(peer_get32(fakenet_sent(&bench.net)->data + 28), more[1]);
+    arp_say((struct arp){1, more[1], more[1], 9});
+    assert_int_equal(peer_get32(fakenet_sent(&bench.net)->data + 28), more[1]);
+    assert_int_equal(bench.stack->stats.arp_conflicts, 1);
+    bench_close();
+}
+
 static void test_announce(void **state)
 {
     (void)state;
@@ -817,6 +851,11 @@ static void test_announce(void **state)
     /* And when the card asks for it. */
     bench.net.dev.announce(&bench.net.dev);
     expect_arp(1, OUR_ADDRESS);
+    assert_int_equal(ip4_address_add(bench.stack, 0x0a000063, 0xffffff00), 0);
+    arp_announce(bench.stack);
+    expect_arp(1, OUR_ADDRESS);
+    assert_int_equal(peer_get32(fakenet_sent(&bench.net)->data + 28),
+                     0x0a000063);
     bench_close();
     assert_null(bench.net.dev.announce);
 }
@@ -854,6 +893,7 @@ int main(void)
         cmocka_unit_test(test_newest_packets_wait),
         cmocka_unit_test(test_link_of_two),
         cmocka_unit_test(test_what_is_answered),
+        cmocka_unit_test(test_several_addresses),
         cmocka_unit_test(test_announce),
     };
 

@@ -164,6 +164,7 @@ static void test_frames_without_answer(void **state)
     bench_close();
 }
 
+/* Of a stack that does not put them together. */
 static void test_fragments_are_dropped_and_counted(void **state)
 {
     static const uint16_t fields[] = {0x2000, 0x0001, 0x3fff, 0x1ffe};
@@ -277,18 +278,16 @@ static void test_link_of_two(void **state)
 {
     (void)state;
     bench_open(64);
-    bench.stack->config.netmask = 0xfffffffe;
-    bench.stack->config.address = OUR_ADDRESS; /* 10.0.0.1 of .0 and .1 */
+    bench_set_address(OUR_ADDRESS, 0xfffffffe); /* 10.0.0.1 of .0 and .1 */
     bench.answers_arp = false;
     assert_non_null(inject(make_ping(OUR_ADDRESS - 1, OUR_ADDRESS, 8)));
     assert_int_equal(bench.stack->stats.ip_bad, 0);
     assert_null(inject(make_ping(PEER_ADDRESS, OUR_ADDRESS - 1, 8)));
     assert_int_equal(bench.stack->stats.ip_not_ours, 1);
-    bench.stack->config.address = OUR_ADDRESS - 1;
+    bench_set_address(OUR_ADDRESS - 1, 0xfffffffe);
     assert_null(inject(make_ping(PEER_ADDRESS, OUR_ADDRESS, 8)));
     assert_int_equal(bench.stack->stats.ip_not_ours, 2); /* no broadcast */
-    bench.stack->config.address = OUR_ADDRESS;
-    bench.stack->config.netmask = 0xfffffffc; /* .0 and .3 are no hosts now */
+    bench_set_address(OUR_ADDRESS, 0xfffffffc); /* .0 and .3 are no hosts */
     assert_null(inject(make_ping(OUR_ADDRESS - 1, OUR_ADDRESS, 8)));
     assert_null(inject(make_ping(OUR_ADDRESS + 2, OUR_ADDRESS, 8)));
     assert_int_equal(bench.stack->stats.ip_bad, 2);

@@ -210,7 +210,7 @@ static void icmp_with_a_bad_quote(void)
 
 static void no_gateway(void)
 {
-    bench.stack->config.gateway = 0;
+    bench_set_address(OUR_ADDRESS, 0xffffff00);
     inject(make_ping(0x08080808, OUR_ADDRESS));
 }
 

@@ -1,0 +1,249 @@
+/* IPv4: the checks of a received datagram, and the way of a sent one. */
+#include "net/ip4.h"
+#include "net/dst.h"
+#include "net/icmp.h"
+#include "net/ip.h"
+#include "net/stack.h"
+#include "net/tcp.h"
+#include <torc/assert.h>
+
+/* ---- Addresses ----------------------------------------------------------- */
+
+/* Our address on the network that `address` is of, or NULL. */
+static const struct ip4_address *address_near(const struct net_stack *stack,
+                                              uint32_t address)
+{
+    for (unsigned i = 0; i < stack->ip4_count; i++) {
+        const struct ip4_address *own = &stack->ip4[i];
+
+        if (((address ^ own->address) & own->netmask) == 0)
+            return own;
+    }
+    return NULL;
+}
+
+bool ip4_is_ours(const struct net_stack *stack, uint32_t address)
+{
+    for (unsigned i = 0; i < stack->ip4_count; i++) {
+        if (stack->ip4[i].address == address)
+            return true;
+    }
+    return false;
+}
+
+uint32_t ip4_source(const struct net_stack *stack, uint32_t remote)
+{
+    const struct ip4_address *near = address_near(stack, remote);
+
+    if (ip4_is_loop(remote) || ip4_is_ours(stack, remote))
+        return remote;
+    return near != NULL ? near->address : stack->ip4[0].address;
+}
+
+int ip4_address_add(struct net_stack *stack, uint32_t address, uint32_t netmask)
+{
+    if (ip4_is_ours(stack, address))
+        return -EEXIST;
+    if (stack->ip4_count == IP4_ADDRESSES_MAX)
+        return -ENOSPC;
+    stack->ip4[stack->ip4_count++] = (struct ip4_address){address, netmask};
+    return 0;
+}
+
+bool ip4_is_possible_source(const struct net_stack *stack, uint32_t src)
+{
+    const struct ip4_address *near = address_near(stack, src);
+
+    if (!net_is_unicast(src) || ip4_is_ours(stack, src))
+        return false;
+    return near == NULL || net_is_host(src, near->netmask);
+}
+
+bool ip4_is_broadcast(const struct net_stack *stack, uint32_t dst)
+{
+    const struct ip4_address *near = address_near(stack, dst);
+
+    return dst == UINT32_MAX ||
+           (near != NULL && (dst | near->netmask) == UINT32_MAX &&
+            !net_is_host(dst, near->netmask));
+}
+
+/* ---- In ------------------------------------------------------------------ */
+
+static void header_remove(struct packet *packet,
+                          const struct ip4_header *header)
+{
+    int error = packet_pull(packet, header->header_len);
+
+    assert(error == 0); /* ip4_parse() has checked the length */
+}
+
+/* Hand a datagram to the protocol that has registered for it. Takes the packet.
+ */
+static void deliver_other(struct net_stack *stack, struct packet *packet,
+                          const struct ip4_header *header, bool to_group)
+{
+    const struct ip_protocol *protocol =
+        ip_protocol_find(stack, header->protocol);
+    const struct ip_info info = {
+        .src = addr_of_ip4(header->src),
+        .dst = addr_of_ip4(header->dst),
+        .header_len = (uint16_t)header->header_len,
+        .protocol = header->protocol,
+        .to_group = to_group,
+    };
+
+    if (protocol != NULL) {
+        header_remove(packet, header);
+        protocol->receive(stack, packet, &info);
+        return;
+    }
+    if (!to_group) {
+        stack->stats.ip_unknown_protocol++;
+        icmp_error(stack, packet, ICMP4_UNREACHABLE,
+                   header->protocol == IP4_UDP ? ICMP4_CODE_PORT
+                                               : ICMP4_CODE_PROTOCOL);
+    }
+    packet_put(packet);
+}
+
+void ip4_deliver(struct net_stack *stack, struct packet *packet,
+                 const struct ip4_header *header)
+{
+    switch (header->protocol) {
+    case IP4_TCP:
+        if (header->dst != stack->config.address)
+            break; /* TCP has one address */
+        header_remove(packet, header);
+        tcp_receive(stack, packet, header);
+        return;
+    case IP4_ICMP:
+        header_remove(packet, header);
+        icmp_receive(stack, packet, header);
+        return;
+    default:
+        deliver_other(stack, packet, header, false);
+        return;
+    }
+    stack->stats.ip_not_ours++;
+    packet_put(packet);
+}
+
+/* A datagram that is not to one of our addresses. What is for all hosts, and
+ * nobody has asked for, is dropped without an answer (RFC 1122, 3.2.2.6 and
+ * 4.2.3.10). Takes the packet. */
+static void receive_other(struct net_stack *stack, struct packet *packet,
+                          const struct ip4_header *header)
+{
+    if (ip4_is_broadcast(stack, header->dst) && !header->is_fragment) {
+        deliver_other(stack, packet, header, true);
+        return;
+    }
+    stack->stats.ip_not_ours++;
+    packet_put(packet);
+}
+
+void ip4_receive(struct net_stack *stack, struct packet *packet, bool to_group)
+{
+    struct ip4_header header;
+
+    stack->stats.ip_in++;
+    if (ip4_parse(packet->data, packet->len, &header) != 0 ||
+        !ip4_is_possible_source(stack, header.src)) {
+        stack->stats.ip_bad++;
+        packet_put(packet);
+        return;
+    }
+    packet_trim(packet, header.total_len); /* cuts the padding of the link */
+    if (!ip4_is_ours(stack, header.dst)) {
+        receive_other(stack, packet, &header);
+        return;
+    }
+    if (!to_group && !header.is_fragment) {
+        ip4_deliver(stack, packet, &header);
+        return;
+    }
+    if (to_group)
+        stack->stats.ip_not_ours++;
+    else
+        stack->stats.ip_fragments++;
+    if (!to_group && stack->ip4_more != NULL)
+        stack->ip4_more->fragment(stack, packet, &header);
+    else
+        packet_put(packet);
+}
+
+/* ---- Out ----------------------------------------------------------------- */
+
+/* The neighbour that `dst` keeps, or NULL when that is out of date. */
+static struct neigh *neigh_kept(const struct net_stack *stack,
+                                const struct dst *dst)
+{
+    if (dst->neigh == NULL || dst->neigh->generation != dst->neigh_generation ||
+        dst->route_generation != stack->routes.generation)
+        return NULL;
+    return dst->neigh;
+}
+
+/* Look the way up, keep it in `dst`, and send a datagram that has its header.
+ * Takes the packet. */
+static void find_and_send(struct net_stack *stack, struct packet *packet,
+                          uint32_t remote, struct dst *dst)
+{
+    struct net_addr hop = addr_of_ip4(remote);
+
+    if (stack->ip4_more != NULL && stack->ip4_more->send(stack, packet, remote))
+        return;
+    if (route_next_hop(stack, &hop, &hop) != 0) {
+        stack->stats.ip_out--;
+        stack->stats.ip_no_route++;
+        packet_put(packet);
+        return;
+    }
+    dst->neigh = neigh_get(stack, &hop);
+    if (dst->neigh == NULL) {
+        packet_put(packet);
+        return;
+    }
+    dst->neigh_generation = dst->neigh->generation;
+    dst->route_generation = stack->routes.generation;
+    neigh_send(stack, packet, dst->neigh);
+}
+
+void ip4_output(struct net_stack *stack, struct packet *packet, uint32_t remote,
+                uint8_t protocol, struct dst *dst)
+{
+    struct neigh *neigh = neigh_kept(stack, dst);
+    uint8_t *start = packet_push(packet, IP4_HEADER_SIZE);
+    /* RFC 6864: only a datagram that may be fragmented needs an id. */
+    const struct ip4_header header = {
+        .src = dst->source != 0 ? dst->source : stack->config.address,
+        .dst = remote,
+        .id = dst->may_fragment ? stack->ip_id++ : 0,
+        .protocol = protocol,
+        .ttl = IP4_TTL,
+        .dont_fragment = !dst->may_fragment,
+        .total_len = packet->len,
+    };
+
+    assert(start != NULL); /* PACKET_HEADROOM has room for all headers */
+    if (packet_len(packet) > stack->dev->mtu) {
+        stack->stats.ip_no_route++;
+        packet_put(packet);
+        return;
+    }
+    ip4_emit(start, &header);
+    stack->stats.ip_out++;
+    if (neigh != NULL)
+        neigh_send(stack, packet, neigh);
+    else
+        find_and_send(stack, packet, remote, dst);
+}
+
+void ip4_send(struct net_stack *stack, struct packet *packet, uint32_t remote,
+              uint8_t protocol)
+{
+    struct dst dst = {0};
+
+    ip4_output(stack, packet, remote, protocol, &dst);
+}

@@ -1,0 +1,1 @@
+SRCS-kernel += net/udp/udp.c

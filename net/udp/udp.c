@@ -1,0 +1,458 @@
+/* UDP: sockets, and the datagrams for them. */
+#include "net/udp.h"
+#include "kernel/lib/bytes.h"
+#include "kernel/lib/checksum.h"
+#include "kernel/lib/minmax.h"
+#include "net/icmp.h"
+#include "net/ip.h"
+#include "net/ip4.h"
+#include "net/stack.h"
+#include "net/wire/wire.h"
+#include <torc/assert.h>
+#include <torc/memory.h>
+#include <torc/random.h>
+#include <torc/string.h>
+
+enum {
+    UDP_BUCKETS = 64, /* a power of two */
+    /* Ports that nobody has a meaning for: RFC 6335, 6. */
+    PORT_FIRST = 49152,
+    PORT_COUNT = 16384,
+    PORT_TRIES = 64,
+};
+
+struct udp_table {
+    struct list bucket[UDP_BUCKETS]; /* struct udp_socket, by local port */
+    unsigned queued;                 /* datagrams, of all sockets */
+    unsigned queued_max;
+};
+
+struct udp_socket {
+    struct list link; /* in table->bucket[] */
+    struct net_stack *stack;
+    struct flow flow;      /* none, 0: any */
+    struct queue received; /* packets: see struct origin */
+    unsigned received_count;
+    int error; /* of a datagram that was sent; 0: none */
+    struct wait_queue readable;
+    struct dst dst; /* the way to where it is connected */
+};
+
+/* In front of the payload of a packet that was received. */
+struct origin {
+    struct net_addr addr;
+    uint16_t port;
+};
+
+static struct list *bucket_of(struct udp_table *table, uint16_t port)
+{
+    return &table->bucket[port & (UDP_BUCKETS - 1)];
+}
+
+static bool is_any_or(const struct net_addr *have, const struct net_addr *addr)
+{
+    return addr_is_none(have) || addr_equal(have, addr);
+}
+
+/* The socket that a datagram of this flow is for; a connected one before one
+ * that takes all. NULL: none. */
+static struct udp_socket *socket_find(struct udp_table *table,
+                                      const struct flow *flow)
+{
+    struct udp_socket *best = NULL;
+
+    list_for_each (node, bucket_of(table, flow->lport)) {
+        struct udp_socket *socket = container_of(node, struct udp_socket, link);
+        const struct flow *own = &socket->flow;
+
+        if (own->lport != flow->lport ||
+            !is_any_or(&own->local, &flow->local) ||
+            !is_any_or(&own->remote, &flow->remote) ||
+            (own->rport != 0 && own->rport != flow->rport))
+            continue;
+        if (best == NULL || own->rport != 0)
+            best = socket;
+    }
+    return best;
+}
+
+/* ---- In ------------------------------------------------------------------ */
+
+/* The sum of a packet's payload and of the pseudo header; 0: it is right. */
+static uint16_t sum_of(const struct packet *packet, const struct ip_info *info)
+{
+    uint32_t sum = addr_pseudo_sum(&info->src, &info->dst, info->protocol,
+                                   packet_len(packet));
+
+    sum = checksum_add(sum, packet->data, packet->len);
+    /* Only the last fragment of a datagram may have an odd length. */
+    for (unsigned i = 0; i < packet->slice_count; i++) {
+        const struct slice *slice = &packet->slices[i];
+
+        sum = checksum_add(sum, slice->buf->base + slice->offset, slice->len);
+    }
+    return checksum_finish(sum);
+}
+
+static bool sum_is_right(const struct packet *packet,
+                         const struct ip_info *info,
+                         const struct udp_header *header)
+{
+    if (packet->offload.csum_valid || packet->offload.csum_partial)
+        return true;
+    if (header->sum == 0) /* none was made; IPv6 needs one: RFC 8200, 8.1 */
+        return addr_is_ip4(&info->src);
+    return sum_of(packet, info) == 0;
+}
+
+/* Keep a datagram for the socket, with `origin` in front. Takes the packet. */
+static void socket_queue(struct udp_socket *socket, struct packet *packet,
+                         const struct origin *origin)
+{
+    struct net_stack *stack = socket->stack;
+    struct udp_table *table = stack->udp;
+    uint8_t *start = packet_push(packet, sizeof(*origin));
+
+    /* Where its IP and UDP headers were is room for that. */
+    assert(start != NULL);
+    if (socket->received_count >= UDP_QUEUE_MAX ||
+        table->queued >= table->queued_max) {
+        stack->stats.udp_full++;
+        packet_put(packet);
+        return;
+    }
+    memcpy(start, origin, sizeof(*origin));
+    queue_push(&socket->received, &packet->node);
+    socket->received_count++;
+    table->queued++;
+    wait_wake_one(&socket->readable);
+}
+
+static void on_receive(struct net_stack *stack, struct packet *packet,
+                       const struct ip_info *info)
+{
+    struct origin origin = {.addr = info->src};
+    struct flow flow = {.local = info->dst, .remote = info->src};
+    struct udp_header header;
+    struct udp_socket *socket;
+    int error;
+
+    stack->stats.udp_in++;
+    if (udp_parse(packet->data, packet->len, &header) != 0 ||
+        header.len > packet_len(packet)) {
+        stack->stats.udp_bad++;
+        packet_put(packet);
+        return;
+    }
+    packet_trim(packet, header.len);
+    if (!sum_is_right(packet, info, &header)) {
+        stack->stats.udp_bad++;
+        packet_put(packet);
+        return;
+    }
+    flow.lport = header.dst_port;
+    flow.rport = origin.port = header.src_port;
+    socket = socket_find(stack->udp, &flow);
+    if (socket == NULL) {
+        stack->stats.udp_no_port++;
+        icmp_port_unreachable(stack, packet, info);
+        packet_put(packet);
+        return;
+    }
+    error = packet_pull(packet, UDP_HEADER_SIZE);
+    assert(error == 0); /* udp_parse() has checked the length */
+    socket_queue(socket, packet, &origin);
+}
+
+/* An ICMP message about a datagram of ours: only a connected socket believes
+ * it, which is harder to guess (RFC 1122, 4.1.3.3). */
+static void on_failed(struct net_stack *stack, const struct ip_info *info,
+                      const uint8_t *quote, int error)
+{
+    const struct flow flow = {
+        .local = info->src,
+        .remote = info->dst,
+        .lport = be16_get(quote),
+        .rport = be16_get(quote + 2),
+    };
+    struct udp_socket *socket = socket_find(stack->udp, &flow);
+
+    if (socket == NULL || socket->flow.rport == 0)
+        return;
+    socket->error = error;
+    wait_wake_one(&socket->readable);
+}
+
+static const struct ip_protocol udp_protocol = {
+    .number = IP4_UDP,
+    .receive = on_receive,
+    .failed = on_failed,
+};
+
+/* ---- Sockets ------------------------------------------------------------- */
+
+static int table_create(struct net_stack *stack)
+{
+    struct udp_table *table;
+
+    if (stack->udp != NULL)
+        return 0;
+    table = mem_alloc_zeroed(sizeof(*table));
+    if (table == NULL)
+        return -ENOMEM;
+    for (unsigned i = 0; i < UDP_BUCKETS; i++)
+        list_init(&table->bucket[i]);
+    table->queued_max = stack->packet_count / 8;
+    stack->udp = table;
+    stack->udp_fini = udp_fini;
+    ip_protocol_add(stack, &udp_protocol);
+    ip4_complete(stack);
+    return 0;
+}
+
+/* Whether two sockets would take the same datagrams. */
+static bool is_taken(struct udp_table *table, const struct net_addr *local,
+                     uint16_t port)
+{
+    list_for_each (node, bucket_of(table, port)) {
+        struct udp_socket *socket = container_of(node, struct udp_socket, link);
+
+        if (socket->flow.lport == port &&
+            (addr_is_none(local) || is_any_or(&socket->flow.local, local)))
+            return true;
+    }
+    return false;
+}
+
+/* A free port that is hard to guess: RFC 6056, 3.3.1. 0: none was found. */
+static uint16_t port_choose(struct udp_table *table,
+                            const struct net_addr *local)
+{
+    for (unsigned i = 0; i < PORT_TRIES; i++) {
+        uint16_t number;
+        uint16_t port;
+
+        if (random_bytes(&number, sizeof(number)) != 0)
+            number = (uint16_t)(number + i); /* it can be guessed */
+        port = (uint16_t)(PORT_FIRST + number % PORT_COUNT);
+        if (!is_taken(table, local, port))
+            return port;
+    }
+    return 0;
+}
+
+int udp_open(struct net_stack *stack, const struct net_addr *local,
+             uint16_t port, struct udp_socket **out)
+{
+    struct udp_socket *socket;
+    int error = table_create(stack);
+
+    if (error != 0)
+        return error;
+    if (port == 0)
+        port = port_choose(stack->udp, local);
+    if (port == 0 || is_taken(stack->udp, local, port))
+        return -EADDRINUSE;
+    socket = mem_alloc_zeroed(sizeof(*socket));
+    if (socket == NULL)
+        return -ENOMEM;
+    socket->stack = stack;
+    socket->flow.local = *local;
+    socket->flow.lport = port;
+    socket->dst.may_fragment = true;
+    wait_queue_init(&socket->readable);
+    list_push_back(bucket_of(stack->udp, port), &socket->link);
+    *out = socket;
+    return 0;
+}
+
+/* The oldest datagram that was received, or NULL. */
+static struct packet *received_pop(struct udp_socket *socket)
+{
+    struct queue_node *node = queue_pop(&socket->received);
+
+    if (node == NULL)
+        return NULL;
+    socket->received_count--;
+    socket->stack->udp->queued--;
+    return container_of(node, struct packet, node);
+}
+
+static void received_drop(struct udp_socket *socket)
+{
+    struct packet *packet;
+
+    while ((packet = received_pop(socket)) != NULL)
+        packet_put(packet);
+}
+
+void udp_close(struct udp_socket *socket)
+{
+    assert(wait_queue_empty(&socket->readable));
+    received_drop(socket);
+    list_remove(&socket->link);
+    mem_free(socket);
+}
+
+uint16_t udp_port(const struct udp_socket *socket)
+{
+    return socket->flow.lport;
+}
+
+int udp_connect(struct udp_socket *socket, const struct net_addr *remote,
+                uint16_t port)
+{
+    if (addr_is_none(remote) || port == 0)
+        return -EINVAL;
+    received_drop(socket);
+    socket->flow.remote = *remote;
+    socket->flow.rport = port;
+    socket->error = 0;
+    socket->dst = (struct dst){.may_fragment = true};
+    return 0;
+}
+
+/* ---- Out ----------------------------------------------------------------- */
+
+static int take_error(struct udp_socket *socket)
+{
+    int error = socket->error;
+
+    socket->error = 0;
+    return error;
+}
+
+/* Put the header in front of the payload in `packet` and send it. */
+static void datagram_send(struct udp_socket *socket, struct packet *packet,
+                          const struct net_addr *remote, uint16_t port,
+                          struct dst *dst)
+{
+    struct net_stack *stack = socket->stack;
+    uint8_t *start = packet_push(packet, UDP_HEADER_SIZE);
+    struct ip_info info = {
+        .src = socket->flow.local,
+        .dst = *remote,
+        .protocol = IP4_UDP,
+    };
+    struct udp_header header = {
+        .src_port = socket->flow.lport,
+        .dst_port = port,
+        .len = (uint16_t)packet->len,
+    };
+
+    if (addr_is_none(&info.src))
+        info.src = addr_of_ip4(ip4_source(stack, addr_ip4(remote)));
+    udp_emit(start, &header);
+    header.sum = sum_of(packet, &info);
+    if (header.sum == 0)
+        header.sum = UINT16_MAX; /* 0 means none */
+    udp_emit(start, &header);
+    dst->source = addr_ip4(&info.src);
+    stack->stats.udp_out++;
+    ip4_output(stack, packet, addr_ip4(remote), IP4_UDP, dst);
+}
+
+int udp_send(struct udp_socket *socket, const struct net_addr *remote,
+             uint16_t port, const void *data, size_t len)
+{
+    struct dst other = {.may_fragment = true};
+    struct dst *dst = remote == NULL ? &socket->dst : &other;
+    struct packet *packet;
+    uint8_t *start;
+    int error = take_error(socket);
+
+    if (error != 0)
+        return error;
+    if (remote == NULL) {
+        remote = &socket->flow.remote;
+        port = socket->flow.rport;
+    }
+    if (port == 0 || !addr_is_ip4(remote))
+        return -EINVAL;
+    if (len + IP4_HEADER_SIZE + UDP_HEADER_SIZE > socket->stack->dev->mtu)
+        return -EMSGSIZE;
+    packet = stack_packet(socket->stack);
+    if (packet == NULL)
+        return -ENOBUFS;
+    start = packet_append(packet, len);
+    assert(start != NULL);
+    if (len > 0)
+        memcpy(start, data, len);
+    datagram_send(socket, packet, remote, port, dst);
+    return 0;
+}
+
+int64_t udp_receive(struct udp_socket *socket, struct flow *from, void *buf,
+                    size_t size, uint64_t deadline_ns)
+{
+    struct origin origin;
+    struct packet *packet;
+    int64_t len;
+
+    while (queue_empty(&socket->received) && socket->error == 0) {
+        if (net_now(socket->stack) >= deadline_ns ||
+            wait_on_until(&socket->readable, deadline_ns) != 0)
+            return -ETIMEDOUT;
+    }
+    if (socket->error != 0)
+        return take_error(socket);
+    packet = received_pop(socket);
+    packet_read(packet, 0, &origin, sizeof(origin));
+    len = packet_len(packet) - (int64_t)sizeof(origin);
+    packet_read(packet, sizeof(origin), buf, min_size(size, (size_t)len));
+    packet_put(packet);
+    if (from != NULL)
+        *from = (struct flow){.local = socket->flow.local,
+                              .remote = origin.addr,
+                              .lport = socket->flow.lport,
+                              .rport = origin.port,
+                              .protocol = IP4_UDP};
+    return len;
+}
+
+/* ---- The end, and what must be true -------------------------------------- */
+
+void udp_fini(struct net_stack *stack)
+{
+    struct udp_table *table = stack->udp;
+
+    for (unsigned i = 0; i < UDP_BUCKETS; i++) {
+        while (!list_empty(&table->bucket[i]))
+            udp_close(
+                container_of(table->bucket[i].next, struct udp_socket, link));
+    }
+    mem_free(table);
+    stack->udp = NULL;
+}
+
+static unsigned socket_check(const struct udp_socket *socket, unsigned bucket)
+{
+    unsigned count = 0;
+
+    assert((socket->flow.lport & (UDP_BUCKETS - 1)) == bucket);
+    assert(socket->flow.lport != 0);
+    assert((socket->flow.rport == 0) == addr_is_none(&socket->flow.remote));
+    for (struct queue_node *node = socket->received.head; node != NULL;
+         node = node->next) {
+        packet_check(container_of(node, struct packet, node));
+        count++;
+    }
+    assert(count == socket->received_count && count <= UDP_QUEUE_MAX);
+    wait_queue_check(&socket->readable);
+    return count;
+}
+
+void udp_check(const struct net_stack *stack)
+{
+    const struct udp_table *table = stack->udp;
+    unsigned queued = 0;
+
+    if (table == NULL)
+        return;
+    for (unsigned i = 0; i < UDP_BUCKETS; i++) {
+        list_for_each (node, &table->bucket[i])
+            queued +=
+                socket_check(container_of(node, struct udp_socket, link), i);
+    }
+    assert(queued == table->queued && queued <= table->queued_max);
+}
