@@ -10,6 +10,7 @@
  * the stack; in the end everything is taken down and nothing may be left.
  */
 #include "kernel/heap/heap.h"
+#include "net/udp.h"
 #include "tests/fakes/machine.h"
 #include "tests/fakes/netbench.h"
 #include <stdlib.h>
@@ -23,6 +24,7 @@ enum {
     MEM_MIB = 4,
     PEERS = 4,
     PORTS = 8,
+    UDP_ECHO = 7, /* a port: RFC 862 */
 };
 
 /* The opcodes, and the bytes that follow them. Numbers of two bytes have the
@@ -151,6 +153,26 @@ static struct service service = {.port = SERVICE_PORT,
                                  .close = on_close,
                                  .backlog = 10,
                                  .idle_ns = 30 * NS_PER_S};
+
+/* A socket for datagrams, which sends them back: with it fragments are put
+ * together. */
+static struct udp_socket *udp;
+
+static void udp_echo(void)
+{
+    uint8_t buf[300];
+    struct flow from;
+    int64_t got;
+
+    udp_check(bench.stack);
+    while ((got = udp_receive(udp, &from, buf, sizeof(buf), 0)) >= 0) {
+        size_t len = got < 300 ? (size_t)got : sizeof(buf);
+
+        if (from.rport != UDP_ECHO && /* it would never end */
+            udp_send(udp, &from.remote, from.rport, buf, len) != 0)
+            continue;
+    }
+}
 
 /* ---- What the stack said ------------------------------------------------- */
 
@@ -391,6 +413,8 @@ static void step(struct input *input)
         break;
     }
     bench_run();
+    udp_echo();
+    bench_run();
     drain();
 }
 
@@ -398,9 +422,13 @@ static void step(struct input *input)
 
 static void begin(void)
 {
+    const struct net_addr any = {.word = {0, 0}};
+    int error;
+
     bench_open(MEM_MIB);
+    error = udp_open(bench.stack, &any, UDP_ECHO, &udp);
+    assert(error == 0);
     bench.stack->isn_key = (struct siphash_key){{1, 2}};
-    bench.stack->hash_key = (struct siphash_key){{3, 4}};
     bench.stack->time_wait_max = 4;
     memset(aims, 0, sizeof(aims));
     memset(sockets, 0, sizeof(sockets));
@@ -423,8 +451,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     bench_run();
     tcp_fini(bench.stack);
     bench_run();
-    bench_sleep(10 * NS_PER_S); /* the last requests of ARP */
+    bench_sleep(40 * NS_PER_S); /* the last requests of ARP, and fragments */
+    udp_echo();
+    bench_run();
+    bench_sleep(10 * NS_PER_S);
     drain();
+    udp_close(udp);
     assert(packet_free_count() == packets);
     assert(bench.server->conn_count == 0);
     assert(bench.server->half_open_count == 0);
