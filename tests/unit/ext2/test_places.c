@@ -252,6 +252,30 @@ static void test_groups_of_directories(void **state)
     level_end();
 }
 
+/* A group that has none, whatever its descriptor says, is passed. */
+static void test_group_that_has_no_inode(void **state)
+{
+    uint64_t numbers[GROUP_INODES + 1], inodes;
+    struct inode dir = *root;
+    unsigned count = 0;
+
+    (void)state;
+    dir.number = 2 * GROUP_INODES + 12;
+    while (rw->groups[2].free_inodes > 0)
+        assert_int_equal(
+            ext2_inode_alloc(&dir, FILE_REGULAR, &numbers[count++]), 0);
+    rw->groups[2].free_inodes = 5;
+    rw->free_inodes += 5;
+    inodes = rw->free_inodes;
+    assert_int_equal(ext2_inode_alloc(&dir, FILE_REGULAR, &numbers[count]), 0);
+    assert_int_equal((numbers[count++] - 1) / GROUP_INODES, 3);
+    assert_int_equal(rw->groups[2].free_inodes, 0);
+    assert_int_equal(rw->free_inodes, inodes - 5 - 1);
+    while (count > 0)
+        ext2_inode_unalloc(rw->fs, numbers[--count], false);
+    assert_int_equal(rw->free_inodes, kept_inodes);
+}
+
 /* ---- Runs ---------------------------------------------------------------- */
 
 /* Allocate; what comes is where it was expected. */
@@ -432,6 +456,7 @@ int main(void)
         READY(test_groups_of_files),
         READY(test_groups_of_directories_in_the_root),
         READY(test_groups_of_directories),
+        READY(test_group_that_has_no_inode),
         READY(test_runs),
         READY(test_runs_that_are_promised),
         READY(test_windows),
