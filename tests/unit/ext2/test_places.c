@@ -5,6 +5,7 @@
 #include "fs/ext2/write/alloc.h"
 #include "fs/ext2/write/rw.h"
 #include "kernel/file/vfs.h"
+#include "kernel/lib/bytes.h"
 #include "tests/fakes/cmocka_all.h"
 #include "tests/fakes/ext2_image.h"
 #include "tests/fakes/machine.h"
@@ -56,6 +57,21 @@ static int setup(void **state)
     return 0;
 }
 
+/* The superblock has the sums of what the descriptors have, which e2fsck puts
+ * right without a word. */
+static void check_sums(void)
+{
+    const uint8_t *super = image + EXT2_SUPER_OFFSET, *desc = image + 2048;
+    uint32_t blocks = 0, inodes = 0;
+
+    for (unsigned i = 0; i < GROUPS; i++, desc += EXT2_GROUP_DESC_SIZE) {
+        blocks += le16_get(desc + GROUP_FREE_BLOCKS);
+        inodes += le16_get(desc + GROUP_FREE_INODES);
+    }
+    assert_int_equal(le32_get(super + SUPER_FREE_BLOCKS), blocks);
+    assert_int_equal(le32_get(super + SUPER_FREE_INODES), inodes);
+}
+
 static int teardown(void **state)
 {
     (void)state;
@@ -63,8 +79,10 @@ static int teardown(void **state)
     vfs_check();
     assert_int_equal(file_unmount("/"), 0);
     machine_detach();
-    if (!has_lied)
+    if (!has_lied) {
+        check_sums();
         assert_int_equal(ext2_fsck_status(image, image_size, "-fn", 0), 0);
+    }
     free(image);
     return 0;
 }
@@ -252,28 +270,60 @@ static void test_groups_of_directories(void **state)
     level_end();
 }
 
+/* All inodes of a group, for a directory in it. Returns how many. */
+static unsigned take_group(const struct inode *dir, uint64_t *numbers)
+{
+    uint64_t group = (dir->number - 1) / GROUP_INODES;
+    struct inode copy = *dir;
+    unsigned count = 0;
+
+    while (rw->groups[group].free_inodes > 0) {
+        assert_int_equal(ext2_inode_alloc(&copy, FILE_REGULAR, &numbers[count]),
+                         0);
+        assert_int_equal((numbers[count++] - 1) / GROUP_INODES, group);
+    }
+    return count;
+}
+
+static void give_inodes(const uint64_t *numbers, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++)
+        ext2_inode_unalloc(rw->fs, numbers[i], false);
+    assert_int_equal(rw->free_inodes, kept_inodes);
+}
+
 /* A group that has none, whatever its descriptor says, is passed. */
 static void test_group_that_has_no_inode(void **state)
 {
     uint64_t numbers[GROUP_INODES + 1], inodes;
     struct inode dir = *root;
-    unsigned count = 0;
+    unsigned count;
 
     (void)state;
     dir.number = 2 * GROUP_INODES + 12;
-    while (rw->groups[2].free_inodes > 0)
-        assert_int_equal(
-            ext2_inode_alloc(&dir, FILE_REGULAR, &numbers[count++]), 0);
+    count = take_group(&dir, numbers);
     rw->groups[2].free_inodes = 5;
     rw->free_inodes += 5;
     inodes = rw->free_inodes;
     assert_int_equal(ext2_inode_alloc(&dir, FILE_REGULAR, &numbers[count]), 0);
-    assert_int_equal((numbers[count++] - 1) / GROUP_INODES, 3);
+    assert_int_equal(numbers[count++], 3 * GROUP_INODES + 1);
     assert_int_equal(rw->groups[2].free_inodes, 0);
     assert_int_equal(rw->free_inodes, inodes - 5 - 1);
-    while (count > 0)
-        ext2_inode_unalloc(rw->fs, numbers[--count], false);
-    assert_int_equal(rw->free_inodes, kept_inodes);
+    give_inodes(numbers, count);
+}
+
+/* Each inode of the last group can be had. */
+static void test_last_inode(void **state)
+{
+    uint64_t numbers[GROUP_INODES];
+    struct inode dir = *root;
+    unsigned count;
+
+    (void)state;
+    dir.number = (GROUPS - 1) * GROUP_INODES + 12;
+    count = take_group(&dir, numbers);
+    assert_int_equal(numbers[count - 1], GROUPS * GROUP_INODES);
+    give_inodes(numbers, count);
 }
 
 /* ---- Runs ---------------------------------------------------------------- */
@@ -361,6 +411,20 @@ static void test_runs_that_are_promised(void **state)
                      -ENOSPC);
     rw->reserved_blocks = 0;
     give(BASE, 9);
+}
+
+/* What files and directories take is counted in the superblock, too: the end
+ * of the test looks. */
+static void test_counts(void **state)
+{
+    struct file *file;
+
+    (void)state;
+    assert_int_equal(file_mkdir("/made", 0755), 0);
+    assert_int_equal(
+        file_open("/made/file", FILE_WRITE | FILE_CREATE, 0644, &file), 0);
+    assert_int_equal(file_write_at(file, "x", 1, 5000), 1);
+    file_close(file);
 }
 
 /* ---- Windows ------------------------------------------------------------- */
@@ -457,8 +521,10 @@ int main(void)
         READY(test_groups_of_directories_in_the_root),
         READY(test_groups_of_directories),
         READY(test_group_that_has_no_inode),
+        READY(test_last_inode),
         READY(test_runs),
         READY(test_runs_that_are_promised),
+        READY(test_counts),
         READY(test_windows),
         READY(test_windows_are_kept_free),
     };
