@@ -66,6 +66,25 @@ static bool are_set(const struct ext2_fs *fs, uint32_t group,
     return true;
 }
 
+/* Whether the superblock and the descriptors are not free, where they are in
+ * this group; copies of them are nobody's loss. */
+static bool are_descriptors_set(const struct ext2_fs *fs, uint32_t group,
+                                const uint8_t *bits)
+{
+    const uint32_t in_block = fs->block_size / fs->desc_size;
+    uint64_t block;
+    uint32_t at;
+
+    if (!are_set(fs, group, bits, fs->first_data_block, 1))
+        return false;
+    for (uint64_t i = 0; i < fs->group_count; i += in_block) {
+        ext2_group_place(fs, (uint32_t)i, &block, &at);
+        if (!are_set(fs, group, bits, block, 1))
+            return false;
+    }
+    return true;
+}
+
 /* Look at a bitmap that is used for the first time: what it is itself for must
  * not be free in it. Returns 0, -EUCLEAN: nothing is taken from that group. */
 static int bitmap_check(struct ext2_rw *rw, uint32_t group, const uint8_t *bits)
@@ -75,7 +94,8 @@ static int bitmap_check(struct ext2_rw *rw, uint32_t group, const uint8_t *bits)
 
     if (desc->is_block_bitmap_known)
         return 0;
-    if (are_set(fs, group, bits, desc->block_bitmap, 1) &&
+    if (are_descriptors_set(fs, group, bits) &&
+        are_set(fs, group, bits, desc->block_bitmap, 1) &&
         are_set(fs, group, bits, desc->inode_bitmap, 1) &&
         are_set(fs, group, bits, desc->inode_table, ext2_table_blocks(fs))) {
         desc->is_block_bitmap_known = true;

@@ -200,6 +200,29 @@ static void test_bad_block_bitmap(void **state)
     end();
 }
 
+/* The superblock and the descriptors are not free, whatever a bitmap says. */
+static void test_superblock_is_not_free(void **state)
+{
+    static const struct {
+        const char *options;
+        uint8_t bit; /* of the first group */
+    } rows[] = {{"-b 1024 -m 0", 0},
+                {"-b 1024 -m 0", 1},
+                {"-b 4096 -m 0", 0},
+                {"-b 4096 -m 0", 1}};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        begin(rows[i].options);
+        *of_group(GROUP_BLOCK_BITMAP) &= (uint8_t) ~(1U << rows[i].bit);
+        mount_root();
+        assert_int_equal(write_more(), -ENOSPC);
+        unmount_root();
+        assert_true((le16_get(super() + SUPER_STATE) & SUPER_STATE_ERROR) != 0);
+        end();
+    }
+}
+
 /* More is free than the bitmap has: that is found out, and no promise is given
  * a second time. */
 static void test_free_counts_lie(void **state)
@@ -574,6 +597,7 @@ int main(void)
         cmocka_unit_test(test_what_is_not_written),
         cmocka_unit_test(test_what_is_warned_of),
         cmocka_unit_test(test_bad_block_bitmap),
+        cmocka_unit_test(test_superblock_is_not_free),
         cmocka_unit_test(test_free_counts_lie),
         cmocka_unit_test(test_errors_read_only),
         cmocka_unit_test(test_errors_panic),
