@@ -43,10 +43,12 @@ enum {
     SUPER_REV_LEVEL           = 76,
     SUPER_FIRST_INO           = 84,  /* from revision 1 on, as what follows */
     SUPER_INODE_SIZE          = 88,  /* 16 bits */
+    SUPER_GROUP               = 90,  /* 16 bits: whose copy this is */
     SUPER_FEATURE_COMPAT      = 92,
     SUPER_FEATURE_INCOMPAT    = 96,
     SUPER_FEATURE_RO_COMPAT   = 100,
     SUPER_UUID                = 104, /* 16 bytes */
+    SUPER_LABEL               = 120, /* 16 bytes */
     SUPER_LAST_MOUNTED        = 136, /* a path, of at most */
     SUPER_LAST_MOUNTED_SIZE   = 64,  /* so many bytes with its NUL */
     SUPER_PREALLOC_DIR_BLOCKS = 205, /* 8 bits */
@@ -56,6 +58,9 @@ enum {
     SUPER_HASH_SEED           = 236, /* of directory indices, 4 words */
     SUPER_DEF_HASH_VERSION    = 252, /* 8 bits: of new directory indices */
     SUPER_DESC_SIZE           = 254, /* 16 bits, with 64BIT */
+    SUPER_MOUNT_OPTIONS       = 256, /* that are set without being named: */
+    SUPER_MOUNT_XATTR_USER    = 4,
+    SUPER_MOUNT_ACL           = 8,
     SUPER_FIRST_META_BG       = 260,
     SUPER_MAKE_TIME           = 264,
     SUPER_MIN_EXTRA_SIZE      = 348, /* 16 bits: of inodes */
@@ -67,6 +72,7 @@ enum {
     SUPER_BACKUP_GROUPS       = 588, /* two, with SPARSE_SUPER2 */
     SUPER_QUOTA_PROJECT       = 620,
     SUPER_ORPHAN_FILE         = 640,
+    SUPER_FLAG_SIGNED_HASH    = 1,
     SUPER_FLAG_UNSIGNED_HASH  = 2,
     EXT2_MAGIC                = 0xef53,
     EXT2_LOG_BLOCK_SIZE_MAX   = 6,   /* 64 KiB */
@@ -94,7 +100,9 @@ enum {
     INODE_MTIME               = 16,
     INODE_DTIME               = 20,  /* when removed; or the next orphan */
     INODE_GID                 = 24,  /* 16 bits */
-    INODE_LINKS               = 26,  /* 16 bits */
+    INODE_LINKS               = 26,  /* 16 bits: names; of a directory 2, and
+                                        one for each directory in it */
+    EXT2_LINKS_MAX            = 32000,
     INODE_BLOCKS              = 28,  /* of 512 bytes, indirect ones included */
     INODE_FLAGS               = 32,
     INODE_GENERATION          = 100,

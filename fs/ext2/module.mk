@@ -4,6 +4,7 @@ SRCS-kernel += fs/ext2/view.c
 SRCS-kernel += fs/ext2/survey.c
 SRCS-kernel += fs/ext2/group.c
 SRCS-kernel += fs/ext2/inode.c
+SRCS-kernel += fs/ext2/inode_time.c
 SRCS-kernel += fs/ext2/bmap.c
 SRCS-kernel += fs/ext2/data.c
 SRCS-kernel += fs/ext2/dir.c

@@ -8,6 +8,8 @@
 /* ---- The boot sector ----------------------------------------------------- */
 
 enum {
+    BOOT_JUMP = 0, /* to where code begins */
+    BOOT_OEM = 3,  /* 8 bytes */
     BOOT_SECTOR_BYTES = 11,
     BOOT_CLUSTER_SECTORS = 13,
     BOOT_RESERVED = 14,
@@ -16,19 +18,30 @@ enum {
     BOOT_SECTORS_16 = 19,
     BOOT_MEDIA = 21,
     BOOT_FAT_SECTORS_16 = 22,
+    BOOT_TRACK_SECTORS = 24,
+    BOOT_HEADS = 26,
+    BOOT_HIDDEN = 28, /* sectors of the disk before the volume */
     BOOT_SECTORS_32 = 32,
+    BOOT_DRIVE_16 = 36,
     BOOT_STATE_16 = 37, /* FAT12 and FAT16: BOOT_STATE_DIRTY */
     BOOT_EXTENDED_16 = 38,
+    BOOT_SERIAL_16 = 39,
     BOOT_LABEL_16 = 43,
+    BOOT_TYPE_16 = 54, /* 8 bytes of text */
+    BOOT_CODE_16 = 62,
     BOOT_FAT_SECTORS_32 = 36,
     BOOT_FAT_FLAGS = 40,
     BOOT_VERSION = 42,
     BOOT_ROOT_CLUSTER = 44,
     BOOT_FSINFO = 48,
     BOOT_BACKUP = 50,
+    BOOT_DRIVE_32 = 64,
     BOOT_STATE_32 = 65,
     BOOT_EXTENDED_32 = 66,
+    BOOT_SERIAL_32 = 67,
     BOOT_LABEL_32 = 71,
+    BOOT_TYPE_32 = 82,
+    BOOT_CODE_32 = 90,
     BOOT_SIGNATURE = 510,
     BOOT_BYTES = 512,
 

@@ -5,6 +5,7 @@
 
 #include "fs/fat/fat_format.h"
 #include "fs/fat/name.h"
+#include "fs/fat/time.h"
 #include "kernel/cache/mapping.h"
 #include "kernel/file/hash.h"
 #include "kernel/file/vfs.h"
@@ -297,14 +298,6 @@ must_check int fat_release_pending(struct fat_fs *fs);
 
 void fat_pending_init(struct fat_fs *fs);
 void fat_pending_fini(struct fat_fs *fs);
-
-/* ---- time.c -------------------------------------------------------------- */
-
-/* From and to date and time of an entry; what is outside of 1980 .. 2107
- * becomes the first or last moment. */
-struct file_time fat_time_get(uint16_t date, uint16_t time, uint8_t ten_ms);
-void fat_time_put(struct file_time from, uint16_t *date, uint16_t *time,
-                  uint8_t *ten_ms);
 
 /* ---- scan.c: directories, entry by entry --------------------------------- */
 

@@ -1,6 +1,4 @@
-/* Dates and times of entries: local time, which here is UTC, from 1980 to 2107,
- * in steps of two seconds. */
-#include "fs/fat/fat_internal.h"
+#include "fs/fat/time.h"
 #include <torc/time.h>
 
 enum {

@@ -8,10 +8,6 @@
 #include <stdint.h>
 #include <torc/compiler.h>
 
-/* Links that an inode may have; of a directory: 2, and one for each directory
- * in it. */
-enum { EXT2_LINKS_MAX = 32000 };
-
 /* All of these: thread, which has the directory locked exclusively where it is
  * changed; may wait. Where nothing else is said they return 0, -EUCLEAN (the
  * log says what), -EIO, -ENOMEM. */

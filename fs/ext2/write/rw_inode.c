@@ -6,6 +6,7 @@
  * once. It waits for the changes that it relies on: blocks that pointers lead
  * to, and the entry of a new inode. docs/ext2.md has the order.
  */
+#include "fs/ext2/inode_time.h"
 #include "fs/ext2/write/alloc.h"
 #include "fs/ext2/write/rw.h"
 #include "kernel/lib/bytes.h"
@@ -91,29 +92,13 @@ int ext2_inode_dtime(struct inode *inode, uint32_t *dtime)
     return status;
 }
 
-/* What time_of() reads: what does not fit is the nearest that does. */
-static void time_put(uint8_t *raw, uint32_t at, uint32_t extra_at, uint32_t end,
-                     struct file_time time)
-{
-    const bool has_extra = extra_at + 4 <= end;
-    const int64_t max =
-        has_extra ? ((int64_t)3 << 32) + INT32_MAX : (int64_t)INT32_MAX;
-    int64_t s = time.s < INT32_MIN ? INT32_MIN : time.s > max ? max : time.s;
-
-    le32_put(raw + at, (uint32_t)s);
-    if (has_extra)
-        le32_put(raw + extra_at,
-                 (uint32_t)((s - (int32_t)(uint32_t)s) >> 32 & 3) | time.ns
-                                                                        << 2);
-}
-
 static void times_put(uint8_t *raw, uint32_t end, const struct inode *inode)
 {
-    time_put(raw, INODE_ATIME, INODE_ATIME_EXTRA, end, inode->atime);
-    time_put(raw, INODE_CTIME, INODE_CTIME_EXTRA, end, inode->ctime);
-    time_put(raw, INODE_MTIME, INODE_MTIME_EXTRA, end, inode->mtime);
+    ext2_time_put(raw, INODE_ATIME, INODE_ATIME_EXTRA, end, inode->atime);
+    ext2_time_put(raw, INODE_CTIME, INODE_CTIME_EXTRA, end, inode->ctime);
+    ext2_time_put(raw, INODE_MTIME, INODE_MTIME_EXTRA, end, inode->mtime);
     if (INODE_BTIME + 4 <= end)
-        time_put(raw, INODE_BTIME, INODE_BTIME_EXTRA, end, inode->btime);
+        ext2_time_put(raw, INODE_BTIME, INODE_BTIME_EXTRA, end, inode->btime);
 }
 
 /* How much of the inode in the table says something. */

@@ -116,7 +116,6 @@ int ext2_xattr_build(const struct ext2_xattr_area *from,
 
     assert(to->data == bytes);
     assert(to->size - to->first >= XATTR_END);
-    assert(change->name_len > 0);
     assert(change->name_len <= UINT8_MAX);
     memset(bytes + to->first, 0, to->size - to->first);
     return build(from != NULL ? from : &empty, change, &out);

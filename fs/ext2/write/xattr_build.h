@@ -14,7 +14,7 @@
 struct ext2_xattr_change {
     uint8_t prefix;    /* enum ext2_xattr_prefix */
     const char *name;  /* without the prefix */
-    size_t name_len;   /* 1 .. 255 */
+    size_t name_len;   /* 0 .. 255; access lists have none */
     const void *value; /* NULL: there is to be none of that name */
     size_t size;
 };
