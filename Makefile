@@ -22,6 +22,7 @@ SRCS-posix-h :=
 SRCS-posix-real :=
 SRCS-posix-sim :=
 include kernel/module.mk drivers/module.mk fs/ext2/module.mk fs/ext2/check/module.mk
+include fs/make/module.mk fs/ext2/make/module.mk fs/fat/make/module.mk
 include fs/memfs/module.mk fs/fat/module.mk net/module.mk net/tcp/module.mk net/link/module.mk \
 	net/ip/module.mk net/udp/module.mk
 include hal/baremetal/module.mk hal/posix/module.mk
@@ -30,7 +31,7 @@ APPS := $(patsubst apps/%/main.c,%,$(wildcard apps/*/main.c))
 UNIT := $(patsubst tests/unit/%.c,%,$(sort $(wildcard tests/unit/*/test_*.c)))
 FUZZ := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 # What no simulation and no fuzzer uses is not compiled for them.
-WITHOUT-sim := net/% fs/ext2/% fs/fat/%
+WITHOUT-sim := net/% fs/ext2/% fs/fat/% fs/make/%
 WITHOUT-fuzz := drivers/e1000% drivers/ide% drivers/ne2000% drivers/virtio_net% drivers/leaf% \
 	tests/models/e1000% tests/models/ide% tests/models/ne2000% tests/models/virtio_net%
 FAKES := $(wildcard tests/fakes/*.c tests/models/*.c) tests/stress/stress.c \

@@ -1,0 +1,2 @@
+SRCS-kernel += fs/make/disk.c
+SRCS-kernel += fs/make/tree.c
