@@ -1471,6 +1471,7 @@ test_bad_tools() {
 
 . tests/integration/fuse.sh
 . tests/integration/fileserver.sh
+. tests/integration/mkimg.sh
 
 # ---- Running them --------------------------------------------------------------------------
 
