@@ -306,8 +306,8 @@ PORT ?= 8080
 MACHINE ?= microvm
 DIR ?= apps/$(APP)/www
 DISK ?= # an image that the machine may write
-run-installed: $(BUILD)/metal/$(APP).elf
-	$(Q)[ -n "$(DISK)" ] || [ ! -d "$(DIR)" ] || tools/mkimg/mkimg.sh ext2 --dir "$(DIR)" \
+run-installed: $(BUILD)/metal/$(APP).elf $(BUILD)/host/torc-mkimg
+	$(Q)[ -n "$(DISK)" ] || [ ! -d "$(DIR)" ] || BUILD=$(BUILD) tools/mkimg/mkimg.sh ext2 --dir "$(DIR)" \
 		--out $(BUILD)/root.img
 	$(Q)if [ -n "$(DISK)" ] || [ -d "$(DIR)" ]; then \
 		tools/run.sh $(PORT) tools/qemu.sh --machine $(MACHINE) \
@@ -321,16 +321,16 @@ run-installed: $(BUILD)/metal/$(APP).elf
 
 run-host: ## the same as a Linux process, without root
 	$(Q)tools/need.sh build run
-	$(Q)$(MAKE) --no-print-directory $(BUILD)/host/$(APP)
-	$(Q)tools/mkimg/mkimg.sh ext2 --dir "$(DIR)" --out $(BUILD)/root.img
+	$(Q)$(MAKE) --no-print-directory $(BUILD)/host/$(APP) $(BUILD)/host/torc-mkimg
+	$(Q)BUILD=$(BUILD) tools/mkimg/mkimg.sh ext2 --dir "$(DIR)" --out $(BUILD)/root.img
 	$(Q)tools/run.sh $(PORT) $(BUILD)/host/$(APP) --cpus $(CPUS) --mem $(MEM)m \
 		--disk $(BUILD)/root.img \
 		--net user,hostfwd=tcp:127.0.0.1:$(PORT)-:80 -- $(ARGS)
 
-image: $(BUILD)/metal/$(APP).elf ## bootable disk and ISO: build/APP.img, build/APP.iso
+image: $(BUILD)/metal/$(APP).elf $(BUILD)/host/torc-mkimg ## bootable disk and ISO: build/APP.img, build/APP.iso
 	$(Q)tools/need.sh build run
-	$(Q)tools/mkimg/mkimg.sh disk --kernel $< --dir "$(DIR)" --out $(BUILD)/$(APP).img
-	$(Q)tools/mkimg/mkimg.sh iso --kernel $< --dir "$(DIR)" --out $(BUILD)/$(APP).iso
+	$(Q)BUILD=$(BUILD) tools/mkimg/mkimg.sh disk --kernel $< --dir "$(DIR)" --out $(BUILD)/$(APP).img
+	$(Q)BUILD=$(BUILD) tools/mkimg/mkimg.sh iso --kernel $< --dir "$(DIR)" --out $(BUILD)/$(APP).iso
 	$(Q)ls -lh $(BUILD)/$(APP).img $(BUILD)/$(APP).iso
 
 test: ## unit and integration tests

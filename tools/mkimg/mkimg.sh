@@ -9,9 +9,15 @@
 #   mkimg.sh iso --kernel ELF --dir DIR --out FILE [--cmdline TEXT]
 #       a bootable CD with the ext2 file system as a boot module
 #
-# The same input gives the same ext2 image: ids and times are fixed.
+# The same input gives the same ext2 image: its number is fixed, and so is its time
+# (SOURCE_DATE_EPOCH; else that of the newest file). torc-mkimg fills it, which is built
+# if need be.
 set -eu
 PATH="$PATH:/usr/sbin:/sbin"
+root="$(cd "$(dirname "$0")/../.." && pwd)"
+build="${BUILD:-build}"
+case "$build" in /*) ;; *) build="$root/$build" ;; esac
+torc_mkimg="$build/host/torc-mkimg"
 
 # Of the file system and its directory hash; any constant would do.
 uuid=546f7263-0000-4000-8000-000000000001
@@ -45,11 +51,13 @@ size_of() {
 }
 
 make_ext2() { # DIR FILE SIZE_MIB BLOCK_SIZE
-    rm -f "$2"
-    E2FSPROGS_FAKE_TIME=1 mke2fs -q -t ext2 -b "$4" -U "$uuid" \
-        -E "hash_seed=$uuid,root_owner=0:0" -d "$1" "$2" "${3}M" >/dev/null ||
-        die "mke2fs failed: is the size enough? (--size MIB)"
-    e2fsck -fn "$2" >/dev/null 2>&1 || die "e2fsck does not like $2"
+    local newest
+    [ -x "$torc_mkimg" ] || make -s -C "$root" BUILD="$build" "$torc_mkimg" >&2 ||
+        die "torc-mkimg cannot be built: make mkimg says why"
+    newest=$(find "$1" -printf '%T@\n' | sort -n | tail -n 1)
+    SOURCE_DATE_EPOCH="${SOURCE_DATE_EPOCH:-$((${newest%.*} + 1))}" "$torc_mkimg" -q \
+        --block-size="$4" --size="${3}m" -U "$uuid" -d "$1" "$2" ||
+        die "the file system was not made: is the size enough? (--size MIB)"
 }
 
 stage_kernel() { # STAGE
@@ -134,7 +142,6 @@ while [ $# -gt 0 ]; do
 done
 [ -n "$out" ] || die "--out FILE is missing"
 [ -d "$dir" ] || die "--dir: no such directory: '$dir'"
-need mke2fs e2fsck
 if [ "$kind" != ext2 ]; then
     [ -f "$kernel" ] || die "--kernel: no such file: '$kernel' (make metal)"
     need strip grub-mkimage sfdisk
