@@ -33,6 +33,7 @@ int server_create(struct net_stack *stack, struct service *service,
     server->service = service;
     list_init(&server->ready);
     list_init(&server->half_open);
+    list_init(&server->open);
     wait_queue_init(&server->wake);
     server->backlog =
         service->backlog != 0 ? service->backlog : NET_BACKLOG_DEFAULT;

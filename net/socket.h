@@ -57,10 +57,11 @@ struct server {
     struct wait_queue wake;
     bool is_listening;
     unsigned backlog;
-    unsigned conn_count; /* established or closing, not TIME-WAIT */
+    unsigned conn_count; /* with a socket that is not closed */
     unsigned half_open_max;
     unsigned half_open_count;
     struct list half_open;  /* struct tcp_conn, oldest first */
+    struct list open;       /* struct tcp_conn that conn_count counts */
     uint64_t cookies_until; /* SYN cookies are accepted */
 };
 

@@ -83,8 +83,11 @@ struct net_stack {
     struct list listeners;  /* struct server */
     struct list *conns;     /* STACK_CONN_BUCKETS chains, by 4-tuple */
     struct list blocked;    /* wait for room in the card or the packet pool */
+    struct list orphans;    /* closed by their service, oldest first */
     struct list time_waits; /* in TIME-WAIT, oldest first */
     struct list dead;       /* in CLOSED, until tcp_reap() */
+    unsigned orphan_count;
+    unsigned orphan_max;
     unsigned time_wait_count;
     unsigned time_wait_max;
     unsigned conn_count; /* in any state */

@@ -22,6 +22,7 @@ enum {
     TIME_WAIT_BYTES = 16384, /* one connection in TIME-WAIT for so much */
     TIME_WAITS_MIN = 16,
     TIME_WAITS_MAX = 4096,
+    ORPHANS_SHARE = 4, /* one for so many in TIME-WAIT */
 };
 
 struct net_stack *stack_self(void)
@@ -64,6 +65,7 @@ static int memory_init(struct net_stack *stack)
     stack->budget.limit = free_bytes / BUDGET_SHARE;
     stack->time_wait_max = (unsigned)clamp(free_bytes / TIME_WAIT_BYTES,
                                            TIME_WAITS_MIN, TIME_WAITS_MAX);
+    stack->orphan_max = stack->time_wait_max / ORPHANS_SHARE;
     return packet_pool_grow((unsigned)packets);
 }
 
@@ -74,6 +76,7 @@ static void stack_init(struct net_stack *stack)
     timer_init(&stack->tx_timer, stack_tx_timeout);
     list_init(&stack->listeners);
     list_init(&stack->blocked);
+    list_init(&stack->orphans);
     list_init(&stack->time_waits);
     list_init(&stack->dead);
     for (unsigned i = 0; i < STACK_CONN_BUCKETS; i++)

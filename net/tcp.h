@@ -50,8 +50,11 @@ void tcp_check_all(const struct net_stack *stack);
 
 /* ---- For sockets --------------------------------------------------------- */
 
-/* Copy out and remove at most `size` received bytes. Returns how many, 0 (the
- * peer's FIN came and everything before it was read), -EAGAIN (no data). */
+/*
+ * Copy out and remove at most `size` received bytes. Returns how many, 0 (the
+ * peer's FIN came and everything before it was read), -EAGAIN (no data),
+ * -EINVAL (`size` is 0).
+ */
 int64_t tcp_read(struct tcp_conn *conn, void *buf, size_t size);
 
 /* Queue at most `size` bytes to send. Returns how many were taken; when that

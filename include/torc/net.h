@@ -68,7 +68,8 @@ struct service {
      * room again. May be NULL. */
     void (*writable)(struct service *service, struct socket *socket);
 
-    /* For idle_ns neither data nor an acknowledgement of new data has come.
+    /* For idle_ns neither data nor an acknowledgement of new data has come; or
+     * for a second, and another peer waits for a place of `backlog`.
      * Usually closes the socket; if not, it is called again after idle_ns. May
      * be NULL: the connection is closed. */
     void (*timeout)(struct service *service, struct socket *socket);
@@ -93,7 +94,8 @@ must_check int service_register(struct service *service);
 
 /*
  * Take received data: bytes, 0 (the peer has ended its side, or we closed),
- * -EAGAIN (none now), -ECONNRESET, -ETIMEDOUT, -EXDEV. Does not wait.
+ * -EAGAIN (none now), -ECONNRESET, -ETIMEDOUT, -EXDEV, -EINVAL (`size` is 0).
+ * Does not wait.
  */
 must_check int64_t socket_receive(struct socket *socket, void *buf,
                                   size_t size);

@@ -33,7 +33,10 @@ void ack_measure(struct tcp_conn *conn, uint64_t rtt_ns)
         conn->rttvar_ns = (3 * conn->rttvar_ns + gap) / 4;
         conn->srtt_ns = (7 * conn->srtt_ns + rtt_ns) / 8;
     }
-    conn->rto_ns = max_u64(conn->srtt_ns + 4 * conn->rttvar_ns, TCP_RTO_MIN_NS);
+    /* The least is that of the variance: a peer may delay an acknowledgement so
+     * long however regular its other ones are. */
+    conn->rto_ns = conn->srtt_ns + max_u64(4 * conn->rttvar_ns, TCP_RTO_MIN_NS);
+    conn->rto_ns -= conn->rto_ns % NS_PER_MS;
     conn->rto_ns = min_u64(conn->rto_ns, TCP_RTO_MAX_NS);
     conn->backoff = 0;
 }
@@ -132,6 +135,16 @@ static void timer_after_ack(struct tcp_conn *conn)
     conn->is_probing = false;
 }
 
+/* The peer takes what is left after the service has closed: it has time, as
+ * long as it is not too slow; and time to send its FIN. */
+static void orphan_progress(struct tcp_conn *conn, uint64_t now, bool has_fin)
+{
+    if (!has_fin && conn->snd_una - conn->orphan_mark < TCP_ORPHAN_BYTES)
+        return;
+    conn->orphan_mark = conn->snd_una;
+    alarm_set(conn, TCP_ALARM_LIFE, now + TCP_ORPHAN_NS);
+}
+
 /* An acknowledgement of something new: `ack` is in (snd_una, snd_max]. */
 static void new_ack(struct tcp_conn *conn, uint32_t ack)
 {
@@ -160,7 +173,7 @@ static void new_ack(struct tcp_conn *conn, uint32_t ack)
     recover_follow(conn);
     timer_after_ack(conn);
     if (conn_is_orphan(conn))
-        alarm_set(conn, TCP_ALARM_LIFE, now + TCP_ORPHAN_NS);
+        orphan_progress(conn, now, has_fin);
     if (has_fin)
         fin_acked(conn);
 }

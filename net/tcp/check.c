@@ -17,6 +17,8 @@ enum {
     OPEN = 1 << TCP_ESTABLISHED | 1 << TCP_CLOSE_WAIT,
     FIN_RECEIVED = 1 << TCP_CLOSE_WAIT | 1 << TCP_LAST_ACK | 1 << TCP_CLOSING |
                    1 << TCP_TIME_WAIT,
+    ORPHANED = 1 << TCP_FIN_WAIT_1 | 1 << TCP_FIN_WAIT_2 | 1 << TCP_CLOSING |
+               1 << TCP_LAST_ACK,
     /* Our FIN is acknowledged, so nothing is left to send. */
     ALL_SENT = 1 << TCP_FIN_WAIT_2 | 1 << TCP_TIME_WAIT,
 };
@@ -31,7 +33,6 @@ static void state_check(const struct tcp_conn *conn)
     assert(conn->socket == NULL || conn->socket->conn == conn);
     assert(conn->fin_wanted == !state_in(conn, OPEN | HALF_OPEN));
     assert(conn->fin_taken == state_in(conn, FIN_RECEIVED));
-    assert(conn->is_counted == !state_in(conn, HALF_OPEN | 1 << TCP_TIME_WAIT));
     assert(conn->local_port == conn->server->service->port);
     assert(conn->remote_port != 0);
 }
@@ -161,7 +162,8 @@ void tcp_check(const struct tcp_conn *conn)
 struct tcp_census {
     unsigned conns;
     unsigned time_waits;
-    unsigned counted; /* in the conn_count of their servers */
+    unsigned open;
+    unsigned orphans;
     size_t buffer_bytes;
 };
 
@@ -180,18 +182,21 @@ static void bucket_check(const struct net_stack *stack, struct list *bucket,
         tcp_check(conn);
         census->conns++;
         census->time_waits += conn->state == TCP_TIME_WAIT;
-        census->counted += conn->is_counted;
+        census->open += conn->socket != NULL;
+        census->orphans += conn_is_orphan(conn) && conn->state != TCP_TIME_WAIT;
         census->buffer_bytes += conn->tx.size + conn->rx.size;
     }
 }
 
-/* Whether all on a list of state_links are in `state`; how many there are. */
-static unsigned state_list_check(const struct list *list, enum tcp_state state)
+/* Whether all on a list of state_links are in one of `states`; how many there
+ * are. */
+static unsigned state_list_check(const struct list *list, unsigned states)
 {
     unsigned count = 0;
 
     list_for_each (node, list) {
-        assert(container_of(node, struct tcp_conn, state_link)->state == state);
+        assert(
+            state_in(container_of(node, struct tcp_conn, state_link), states));
         count++;
     }
     return count;
@@ -200,7 +205,7 @@ static unsigned state_list_check(const struct list *list, enum tcp_state state)
 void tcp_check_all(const struct net_stack *stack)
 {
     struct tcp_census census = {0};
-    unsigned counted = 0;
+    unsigned open = 0;
 
     for (unsigned i = 0; i < STACK_CONN_BUCKETS; i++)
         bucket_check(stack, &stack->conns[i], &census);
@@ -208,7 +213,10 @@ void tcp_check_all(const struct net_stack *stack)
     assert(stack->conn_count == census.conns);
     assert(stack->time_wait_count == census.time_waits);
     assert(stack->time_wait_count <= stack->time_wait_max);
-    assert(state_list_check(&stack->time_waits, TCP_TIME_WAIT) ==
+    assert(stack->orphan_count == census.orphans);
+    assert(stack->orphan_count <= stack->orphan_max);
+    assert(state_list_check(&stack->orphans, ORPHANED) == stack->orphan_count);
+    assert(state_list_check(&stack->time_waits, 1 << TCP_TIME_WAIT) ==
            stack->time_wait_count);
     assert(stack->budget.used == census.buffer_bytes);
     assert(stack->budget.used <= stack->budget.limit);
@@ -216,11 +224,12 @@ void tcp_check_all(const struct net_stack *stack)
         const struct server *server = container_of(node, struct server, link);
 
         server_check(server);
-        counted += server->conn_count;
-        assert(state_list_check(&server->half_open, TCP_SYN_RECEIVED) ==
+        open += server->conn_count;
+        assert(state_list_check(&server->half_open, HALF_OPEN) ==
                server->half_open_count);
+        assert(state_list_check(&server->open, OPEN) == server->conn_count);
     }
-    assert(counted == census.counted);
+    assert(open == census.open);
     list_for_each (node, &stack->blocked)
         assert(container_of(node, struct tcp_conn, blocked_link)->state !=
                TCP_TIME_WAIT);

@@ -112,25 +112,44 @@ struct tcp_conn *conn_create(struct net_stack *stack, struct server *server,
     return conn;
 }
 
+/* Take the connection out of the list and the counter of its state. */
+static void state_leave(struct tcp_conn *conn)
+{
+    list_remove(&conn->state_link);
+    if (conn->state == TCP_SYN_RECEIVED)
+        conn->server->half_open_count--;
+    else if (conn->state == TCP_TIME_WAIT)
+        conn->stack->time_wait_count--;
+    else if (conn_is_orphan(conn))
+        conn->stack->orphan_count--;
+    else
+        conn->server->conn_count--;
+}
+
 void conn_establish(struct tcp_conn *conn)
 {
     assert(conn->state == TCP_SYN_RECEIVED && conn->socket != NULL);
-    list_remove(&conn->state_link);
-    conn->server->half_open_count--;
+    state_leave(conn);
     conn->server->conn_count++;
-    conn->is_counted = true;
+    list_push_back(&conn->server->open, &conn->state_link);
     conn->state = TCP_ESTABLISHED;
     conn->stack->stats.tcp_opened++;
 }
 
-/* The service's counters no longer include this connection. */
-static void conn_uncount(struct tcp_conn *conn)
+void conn_orphan(struct tcp_conn *conn)
 {
-    if (conn->state == TCP_SYN_RECEIVED)
-        conn->server->half_open_count--;
-    if (conn->is_counted)
-        conn->server->conn_count--;
-    conn->is_counted = false;
+    struct net_stack *stack = conn->stack;
+
+    assert(conn->socket == NULL);
+    state_leave(conn);
+    conn->fin_wanted = true;
+    stack->orphan_count++;
+    list_push_back(&stack->orphans, &conn->state_link);
+    if (stack->orphan_count > stack->orphan_max) {
+        stack->stats.tcp_timeouts++;
+        conn_reset(
+            container_of(stack->orphans.next, struct tcp_conn, state_link));
+    }
 }
 
 void conn_end(struct tcp_conn *conn)
@@ -139,14 +158,11 @@ void conn_end(struct tcp_conn *conn)
 
     assert(conn->state != TCP_CLOSED);
     assert(conn->socket == NULL);
-    conn_uncount(conn);
-    if (conn->state == TCP_TIME_WAIT)
-        stack->time_wait_count--;
+    state_leave(conn);
     conn->state = TCP_CLOSED;
     timer_cancel(&conn->timer);
     list_remove(&conn->hash_link);
     list_remove(&conn->blocked_link);
-    list_remove(&conn->state_link);
     list_push_back(&stack->dead, &conn->state_link);
     net_buffer_release(&conn->tx, &stack->budget);
     net_buffer_release(&conn->rx, &stack->budget);
@@ -173,7 +189,7 @@ void conn_time_wait(struct tcp_conn *conn)
     struct net_stack *stack = conn->stack;
 
     assert(conn->state == TCP_FIN_WAIT_2 || conn->state == TCP_CLOSING);
-    conn_uncount(conn);
+    state_leave(conn);
     alarm_clear(conn, TCP_ALARM_ACK); /* the peer will send its FIN again */
     conn->state = TCP_TIME_WAIT;
     list_remove(&conn->blocked_link);

@@ -51,7 +51,9 @@ enum {
     TCP_INITIAL_SEGMENTS = 10,          /* initial window: RFC 6928 */
     TCP_CWND_MAX = 4 * NET_BUFFER_MAX,  /* congestion window, bytes */
     TCP_DISCARD_MAX = 64 * 1024 * 1024, /* bytes taken after a close */
-    TCP_BACKOFF_MAX = 9, /* TCP_RTO_MIN_NS << 9 is more than TCP_RTO_MAX_NS */
+    TCP_ORPHAN_BYTES = 16 * 1024,       /* what TCP_ORPHAN_NS must bring */
+    TCP_EVICT_LOOKS = 16, /* connections looked at for an idle one */
+    TCP_BACKOFF_MAX = 9,  /* TCP_RTO_MIN_NS << 9 is more than TCP_RTO_MAX_NS */
 };
 
 #define TCP_RTO_FIRST_NS  (1 * NS_PER_S) /* RFC 6298, 2.1 */
@@ -59,7 +61,8 @@ enum {
 #define TCP_RTO_MAX_NS    (60 * NS_PER_S)
 #define TCP_ACK_DELAY_NS  (40 * NS_PER_MS)
 #define TCP_GIVE_UP_NS    (120 * NS_PER_S)  /* R2 of RFC 9293, 3.8.3 */
-#define TCP_ORPHAN_NS     (60 * NS_PER_S)   /* closed by us: no progress */
+#define TCP_ORPHAN_NS     (60 * NS_PER_S)   /* closed by us: little progress */
+#define TCP_EVICT_NS      (1 * NS_PER_S)    /* idle so long: may have to go */
 #define TCP_TIME_WAIT_NS  (60 * NS_PER_S)   /* 2 MSL */
 #define TCP_RETRY_NS      (10 * NS_PER_MS)  /* after an allocation failed */
 #define TCP_CHALLENGE_NS  (50 * NS_PER_MS)  /* between challenge ACKs */
@@ -97,7 +100,8 @@ struct tcp_range {
 /* Owner CPU only. */
 struct tcp_conn {
     struct list hash_link;    /* in stack->conns[] */
-    struct list state_link;   /* server->half_open, stack->time_waits, dead */
+    struct list state_link;   /* of server: half_open, open; of stack: orphans,
+                                 time_waits, dead */
     struct list blocked_link; /* in stack->blocked, or on itself */
     struct net_stack *stack;
     struct server *server;
@@ -111,7 +115,6 @@ struct tcp_conn {
     struct timer timer;              /* set as long as the connection lives */
     uint64_t alarm[TCP_ALARM_COUNT]; /* when each is due, or TIME_NEVER */
     uint64_t active_at; /* last data or new acknowledgement: for idle_ns */
-    bool is_counted;    /* in server->conn_count */
 
     /* sending: RFC 9293, 3.3.1 */
     struct net_buffer tx; /* from snd_una on */
@@ -160,6 +163,7 @@ struct tcp_conn {
     bool fin_taken; /* rcv_nxt is behind the peer's FIN */
     uint32_t fin_seq;
     uint32_t discarded;      /* bytes received after the socket was closed */
+    uint32_t orphan_mark;    /* snd_una when TCP_ALARM_LIFE was last set */
     uint64_t challenge_from; /* no challenge ACK is sent before this time */
 };
 
@@ -201,6 +205,10 @@ void conn_set_iss(struct tcp_conn *conn, uint32_t iss);
 /* SYN-RECEIVED becomes ESTABLISHED. */
 void conn_establish(struct tcp_conn *conn);
 
+/* The service has closed the socket: the connection no longer counts for it.
+ * Resets the oldest of such connections when there are too many. */
+void conn_orphan(struct tcp_conn *conn);
+
 /* Any state becomes TCP_CLOSED; tcp_reap() frees the connection later. It has
  * no socket (any more). */
 void conn_end(struct tcp_conn *conn);
@@ -230,6 +238,11 @@ void conn_check_room(struct tcp_conn *conn);
  * connection that its SYN cookie creates, or NULL. */
 struct tcp_conn *listen_receive(struct net_stack *stack, uint32_t remote,
                                 const struct tcp_segment *segment);
+
+/* Process a SYN for the 4-tuple of a connection that was in TIME-WAIT and whose
+ * last sequence number was `last`: ours begin behind it. */
+void listen_again(struct net_stack *stack, uint32_t remote,
+                  const struct tcp_segment *segment, uint32_t last);
 
 /* Our SYN-ACK was acknowledged: create the socket. Returns whether the
  * connection is established now. */

@@ -74,16 +74,21 @@ static void time_wait_receive(struct tcp_conn *conn,
 {
     struct net_stack *stack = conn->stack;
     uint32_t remote = conn->remote;
+    uint32_t last = conn->snd_max;
 
     if ((segment->flags & TCP_RST) != 0)
         return;
     if ((segment->flags & (TCP_SYN | TCP_ACK | TCP_FIN)) == TCP_SYN &&
         seq_lt(conn->rcv_nxt, segment->seq)) {
         conn_end(conn);
-        listen_receive(stack, remote, segment);
+        listen_again(stack, remote, segment, last);
         return;
     }
-    if ((segment->flags & TCP_FIN) != 0)
+    /* Any other FIN is not the one that we have acknowledged. */
+    if ((segment->flags & (TCP_SYN | TCP_ACK | TCP_FIN)) ==
+            (TCP_ACK | TCP_FIN) &&
+        segment->ack == conn->snd_max &&
+        segment->seq + (uint32_t)segment->payload_len == conn->fin_seq)
         alarm_set(conn, TCP_ALARM_LIFE, net_now(stack) + TCP_TIME_WAIT_NS);
     if (segment_len(segment) > 0)
         tcp_challenge(conn);

@@ -21,28 +21,88 @@ static struct server *server_find(struct net_stack *stack, uint16_t port)
     return NULL;
 }
 
+/* Whether the service may be asked to close this connection: nothing is sent,
+ * nothing is unread, and both have been quiet for a while. */
+static bool is_idle(const struct tcp_conn *conn)
+{
+    return conn->tx.used == 0 && conn->rx.used == 0 &&
+           net_now(conn->stack) - conn->active_at >= TCP_EVICT_NS;
+}
+
+/*
+ * A connection is coming and the service has no place: tell it that the one of
+ * the next few that is idle longest has timed out. Those that were looked at
+ * are looked at last the next time. Returns whether there was one.
+ */
+static bool evict(struct server *server)
+{
+    struct tcp_conn *idlest = NULL;
+
+    for (unsigned i = 0; i < TCP_EVICT_LOOKS && !list_empty(&server->open);
+         i++) {
+        struct list *node = list_pop_front(&server->open);
+        struct tcp_conn *conn = container_of(node, struct tcp_conn, state_link);
+
+        list_push_back(&server->open, node);
+        if (is_idle(conn) &&
+            (idlest == NULL || conn->active_at < idlest->active_at))
+            idlest = conn;
+    }
+    if (idlest == NULL)
+        return false;
+    idlest->stack->stats.tcp_evicted++;
+    idlest->active_at = net_now(idlest->stack); /* not again at once */
+    socket_notify(idlest->socket, SOCKET_TIMEOUT);
+    return true;
+}
+
+/* Whether a SYN may make a connection half open: there is a place, or there
+ * will be one until the handshake is done. */
+static bool has_place(struct net_stack *stack, struct server *server)
+{
+    if (server->conn_count < server->backlog || evict(server))
+        return true;
+    stack->stats.tcp_backlog_full++;
+    return false;
+}
+
 /* RFC 9293, 3.10.7.2. Data in the SYN are not acknowledged, so the peer sends
- * them again. */
+ * them again. `last`: what listen_again() was told, or NULL. */
 static void syn_receive(struct net_stack *stack, struct server *server,
-                        uint32_t remote, const struct tcp_segment *segment)
+                        uint32_t remote, const struct tcp_segment *segment,
+                        const uint32_t *last)
 {
     struct tcp_conn *conn;
 
-    if (server->conn_count >= server->backlog) {
-        stack->stats.tcp_backlog_full++;
+    if (!has_place(stack, server))
         return;
-    }
     if (server->half_open_count >= server->half_open_max) {
-        cookie_send(stack, server, remote, segment);
-        return;
+        if (last == NULL) {
+            cookie_send(stack, server, remote, segment);
+            return;
+        }
+        /* A cookie cannot be behind `last`. */
+        conn_end(
+            container_of(server->half_open.next, struct tcp_conn, state_link));
     }
     conn = conn_create(stack, server, remote, segment);
     if (conn == NULL) {
         stack->stats.tcp_no_memory++;
         return;
     }
+    if (last != NULL && seq_le(conn->iss, *last)) /* RFC 9293, 3.6.1 */
+        conn_set_iss(conn, *last + UINT16_MAX);
     tcp_send_syn_ack(conn);
     rexmit_start(conn);
+}
+
+void listen_again(struct net_stack *stack, uint32_t remote,
+                  const struct tcp_segment *segment, uint32_t last)
+{
+    struct server *server = server_find(stack, segment->dst_port);
+
+    if (server != NULL)
+        syn_receive(stack, server, remote, segment, &last);
 }
 
 struct tcp_conn *listen_receive(struct net_stack *stack, uint32_t remote,
@@ -60,7 +120,7 @@ struct tcp_conn *listen_receive(struct net_stack *stack, uint32_t remote,
     if (server == NULL || (segment->flags & TCP_ACK) != 0)
         tcp_refuse(stack, remote, segment);
     else if ((segment->flags & (TCP_SYN | TCP_FIN)) == TCP_SYN)
-        syn_receive(stack, server, remote, segment);
+        syn_receive(stack, server, remote, segment, NULL);
     return NULL;
 }
 

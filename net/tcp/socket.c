@@ -8,6 +8,8 @@ int64_t tcp_read(struct tcp_conn *conn, void *buf, size_t size)
 {
     uint32_t len = conn->rx.used;
 
+    if (size == 0)
+        return -EINVAL; /* 0 would read as the end */
     if (len == 0)
         return conn->fin_taken ? 0 : -EAGAIN;
     len = (uint32_t)min_size(size, len);
@@ -93,15 +95,17 @@ void tcp_close(struct tcp_conn *conn)
     assert(conn->state == TCP_ESTABLISHED || conn->state == TCP_CLOSE_WAIT);
     conn->socket = NULL;
     conn->want_write = false;
-    conn->fin_wanted = true;
     alarm_clear(conn, TCP_ALARM_IDLE);
     alarm_clear(conn, TCP_ALARM_RETRY);
     alarm_set(conn, TCP_ALARM_LIFE, net_now(stack) + TCP_ORPHAN_NS);
+    conn->orphan_mark = conn->snd_una;
     conn->range_count = 0;
     net_buffer_release(&conn->rx, &stack->budget);
     conn->state =
         conn->state == TCP_ESTABLISHED ? TCP_FIN_WAIT_1 : TCP_LAST_ACK;
+    conn_orphan(conn);
     tcp_output(conn);
+    tcp_reap(stack);
 }
 
 void tcp_abort(struct tcp_conn *conn)

@@ -181,6 +181,7 @@ static void test_receive_results(void **state)
     open_bench();
     connect_port(1);
     assert_int_equal(socket_receive(sockets[1], buf, 10), -EAGAIN);
+    assert_int_equal(socket_receive(sockets[1], buf, 0), -EINVAL);
     quietly(1, 1001, FIN | ACK, "abc");
     assert_int_equal(socket_receive(sockets[1], buf, 2), 2);
     assert_int_equal(socket_receive(sockets[1], buf, 10), 1);

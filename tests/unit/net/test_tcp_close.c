@@ -13,7 +13,7 @@ static struct socket *sock;
 static int closed, received;
 static int64_t last_read;
 static int64_t closed_with; /* what a read in close() returned */
-static char text[5000];
+static char text[50000];
 
 static int on_accept(struct service *service, struct socket *socket)
 {
@@ -484,15 +484,142 @@ static void test_orphans_end_on_time(void **state)
     assert_int_equal(bench.stack->stats.tcp_timeouts, 1);
     bench_close();
 
-    open_connection(); /* 60 s after the last new acknowledgement */
+    open_connection(); /* a byte now and then is not enough */
     assert_int_equal(socket_send(sock, text, 1000), 1000);
     close_ours();
     bench_sleep(20 * NS_PER_S);
     say(1001, 501, ACK);
     while (peer_receive(&got))
         continue;
-    check_ends_after(60 * NS_PER_S);
+    check_ends_after(40 * NS_PER_S);
     bench_close();
+}
+
+/* A peer that takes 16 KiB in a minute goes on; with a byte less it does not.
+ */
+static void test_orphan_of_a_slow_reader(void **state)
+{
+    static const struct {
+        uint32_t acked;
+        uint64_t end_ns; /* from the close on */
+    } rows[] = {{16 * 1024 - 1, 60 * NS_PER_S}, {16 * 1024, 110 * NS_PER_S}};
+    struct peer_segment got;
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct tcp_conn *conn;
+        uint64_t begin;
+
+        open_connection();
+        conn = conn_find(bench.stack, PEER_ADDRESS, PEER_PORT, SERVICE_PORT);
+        conn->cwnd = 60000;
+        conn->sent_at = bench.now;
+        assert_int_equal(socket_send(sock, text, 50000), 50000);
+        close_ours();
+        begin = bench.now;
+        bench_sleep(50 * NS_PER_S);
+        assert_true(state_of(PEER_PORT) != TCP_CLOSED);
+        say(1001, 1 + rows[i].acked, ACK);
+        while (peer_receive(&got))
+            continue;
+        check_ends_after(rows[i].end_ns - (bench.now - begin));
+        bench_close();
+    }
+}
+
+/* What the service has closed takes no place of it, and there are not many. */
+static void test_orphans_take_no_place(void **state)
+{
+    (void)state;
+    open_connection();
+    bench.server->backlog = 1;
+    bench.stack->orphan_max = 3;
+    for (uint16_t port = PEER_PORT; port < PEER_PORT + 3; port++) {
+        close_ours();
+        while (fakenet_sent(&bench.net) != NULL)
+            continue;
+        peer_connect((uint16_t)(port + 1), 1000, 1000);
+        assert_int_equal(bench.server->conn_count, 1);
+    }
+    assert_int_equal(bench.stack->orphan_count, 3);
+    assert_int_equal(bench.stack->stats.tcp_timeouts, 0);
+    close_ours(); /* a fourth: the first one goes */
+    assert_int_equal(state_of(PEER_PORT), TCP_CLOSED);
+    assert_int_equal(state_of(PEER_PORT + 1), TCP_FIN_WAIT_1);
+    assert_int_equal(bench.stack->orphan_count, 3);
+    assert_int_equal(bench.stack->stats.tcp_timeouts, 1);
+    while (fakenet_sent(&bench.net) != NULL)
+        continue;
+    bench_close();
+}
+
+/* RFC 9293, 3.6.1: our numbers begin behind those of the old connection. */
+static void test_new_numbers_are_behind_the_old(void **state)
+{
+    static const uint32_t ahead[] = {0, 1000, 1u << 20, 1u << 30};
+    struct peer_segment got;
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(ahead); i++) {
+        struct tcp_conn *conn;
+        uint32_t last;
+
+        open_connection();
+        to_time_wait(7);
+        conn = conn_find(bench.stack, PEER_ADDRESS, 7, SERVICE_PORT);
+        conn->snd_una += ahead[i]; /* so much was sent, and fast */
+        conn->snd_nxt += ahead[i];
+        conn->snd_max += ahead[i];
+        last = conn->snd_max;
+        bench.relative = false;
+        bench.server->half_open_max = 1; /* and no cookie */
+        peer_send((struct peer_segment){.flags = SYN, .seq = 1, .port = 8});
+        while (fakenet_sent(&bench.net) != NULL)
+            continue;
+        peer_send((struct peer_segment){
+            .flags = SYN, .seq = 5000000, .port = 7, .window = 1000});
+        assert_true(peer_receive(&got));
+        assert_int_equal(got.flags, SYN | ACK);
+        assert_true((int32_t)(got.seq - last) > 0);
+        assert_int_equal(state_of(8), TCP_CLOSED);
+        bench_close();
+    }
+}
+
+/* RFC 9293, 3.10.7.4: the peer's own FIN again, and nothing else. */
+static void test_fins_in_time_wait(void **state)
+{
+    static const struct {
+        const char *name;
+        uint32_t seq, ack;
+        uint8_t flags;
+        bool restarts;
+    } rows[] = {
+        {"the FIN again", 1001, 2, FIN | ACK, true},
+        {"another number", 1000, 2, FIN | ACK, false},
+        {"behind it", 1002, 2, FIN | ACK, false},
+        {"another acknowledgement", 1001, 1, FIN | ACK, false},
+        {"no acknowledgement", 1001, 2, FIN, false},
+        {"with SYN", 1001, 2, FIN | ACK | SYN, false},
+        {"no FIN", 1001, 2, ACK, false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        open_connection();
+        print_message("row %s\n", rows[i].name);
+        close_ours();
+        say(1001, 2, FIN | ACK);
+        assert_int_equal(state_of(PEER_PORT), TCP_TIME_WAIT);
+        bench_sleep(30 * NS_PER_S);
+        say(rows[i].seq, rows[i].ack, rows[i].flags);
+        bench_sleep(31 * NS_PER_S);
+        assert_int_equal(state_of(PEER_PORT) == TCP_TIME_WAIT,
+                         rows[i].restarts);
+        while (fakenet_sent(&bench.net) != NULL)
+            continue;
+        bench_close();
+    }
 }
 
 /* TIME-WAIT lasts 60 s, from the last FIN on. */
@@ -709,6 +836,10 @@ int main(void)
         cmocka_unit_test(test_orphans_do_not_last),
         cmocka_unit_test(test_memory_comes_back),
         cmocka_unit_test(test_orphans_end_on_time),
+        cmocka_unit_test(test_orphan_of_a_slow_reader),
+        cmocka_unit_test(test_orphans_take_no_place),
+        cmocka_unit_test(test_new_numbers_are_behind_the_old),
+        cmocka_unit_test(test_fins_in_time_wait),
         cmocka_unit_test(test_time_wait_ends_on_time),
         cmocka_unit_test(test_time_wait_without_packets),
         cmocka_unit_test(test_last_byte_without_packets),

@@ -403,8 +403,10 @@ static void test_timeout_limits(void **state)
         uint64_t rto_ns;
     } rows[] = {
         {0, 200 * NS_PER_MS},
-        {66 * NS_PER_MS, 200 * NS_PER_MS},
-        {70 * NS_PER_MS, 210 * NS_PER_MS},
+        {NS_PER_MS - 1, 200 * NS_PER_MS},
+        {NS_PER_MS, 201 * NS_PER_MS},
+        {100 * NS_PER_MS, 300 * NS_PER_MS},
+        {110 * NS_PER_MS, 330 * NS_PER_MS},
         {20 * NS_PER_S, 60 * NS_PER_S},
         {21 * NS_PER_S, 60 * NS_PER_S},
     };

@@ -366,6 +366,81 @@ static void test_cookies_only_after_a_flood(void **state)
     bench_close();
 }
 
+/* A full service: the connection that is idle longest of those looked at has
+ * to go; one that is not idle, or not for a second, never. */
+static void test_idle_connection_makes_room(void **state)
+{
+    static const struct {
+        const char *name;
+        uint64_t quiet_ns;
+        size_t unread, unsent;
+        bool goes;
+    } rows[] = {
+        {"idle for a second", NS_PER_S, 0, 0, true},
+        {"not quite", NS_PER_S - 1, 0, 0, false},
+        {"with data to read", NS_PER_S, 5, 0, false},
+        {"with data to send", NS_PER_S, 0, 5, false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct tcp_conn *conn;
+        struct peer_segment got;
+
+        open_bench();
+        print_message("row %s\n", rows[i].name);
+        bench.server->backlog = 1;
+        peer_connect(1, 10, 1000);
+        conn = conn_find(bench.stack, PEER_ADDRESS, 1, SERVICE_PORT);
+        peer_send_quietly((struct peer_segment){.flags = ACK,
+                                                .seq = 11,
+                                                .ack = 1,
+                                                .window = 1000,
+                                                .data = "hello",
+                                                .len = rows[i].unread,
+                                                .port = 1});
+        if (rows[i].unsent > 0)
+            assert_int_equal(socket_send(conn->socket, "hello", 5), 5);
+        bench.now += rows[i].quiet_ns; /* the service is busy elsewhere */
+        bench.relative = false;
+        peer_send((struct peer_segment){.flags = SYN, .port = 3, .seq = 1});
+        assert_int_equal(bench.stack->stats.tcp_evicted, rows[i].goes);
+        assert_int_equal(bench.stack->stats.tcp_backlog_full, !rows[i].goes);
+        assert_int_equal(bench.server->conn_count, !rows[i].goes);
+        assert_int_equal(bench.server->half_open_count, rows[i].goes);
+        while (peer_receive(&got))
+            continue;
+        bench_close();
+    }
+}
+
+/* Of two it is the older one, and the next time the other one. */
+static void test_longest_idle_goes_first(void **state)
+{
+    (void)state;
+    open_bench();
+    bench.server->backlog = 3;
+    for (uint16_t port = 1; port <= 3; port++) {
+        peer_connect(port, 10, 1000);
+        bench.now += NS_PER_S;
+    }
+    /* The first one was heard of a second ago. */
+    conn_find(bench.stack, PEER_ADDRESS, 1, SERVICE_PORT)->active_at =
+        bench.now - NS_PER_S;
+    bench.relative = false;
+    for (uint16_t port = 4; port <= 5; port++) {
+        peer_send((struct peer_segment){.flags = SYN, .port = port, .seq = 1});
+        assert_int_equal(bench.stack->stats.tcp_evicted, port - 3);
+        bench.server->backlog--;
+    }
+    assert_non_null(conn_find(bench.stack, PEER_ADDRESS, 1, SERVICE_PORT));
+    assert_null(conn_find(bench.stack, PEER_ADDRESS, 2, SERVICE_PORT)->socket);
+    assert_null(conn_find(bench.stack, PEER_ADDRESS, 3, SERVICE_PORT)->socket);
+    while (fakenet_sent(&bench.net) != NULL)
+        continue;
+    bench_close();
+}
+
 static void test_backlog_is_kept(void **state)
 {
     (void)state;
@@ -932,6 +1007,8 @@ int main(void)
         cmocka_unit_test(test_syn_flood_is_bounded),
         cmocka_unit_test(test_syn_cookies_are_checked),
         cmocka_unit_test(test_cookies_only_after_a_flood),
+        cmocka_unit_test(test_idle_connection_makes_room),
+        cmocka_unit_test(test_longest_idle_goes_first),
         cmocka_unit_test(test_backlog_is_kept),
         cmocka_unit_test(test_backlog_is_kept_at_the_last_ack),
         cmocka_unit_test(test_accept_can_refuse),
