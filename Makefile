@@ -82,9 +82,16 @@ ONCE := hal/baremetal/boot/% hal/baremetal/firmware/% kernel/base/% kernel/boot/
 	drivers/leaf_blk.c drivers/leaf_net.c drivers/ne2000.c drivers/e1000.c drivers/e1000_chip.c \
 	net/link/% net/ip/route.c net/ip/protocol.c net/ip/icmp4.c net/ip/reassembly.c net/ip/more.c \
 	net/wire/addr.c net/wire/icmp4.c net/config.c net/dst.c net/service.c net/socket.c net/stack_start.c \
-	net/tcp/conn.c net/tcp/cookie.c net/tcp/listen.c \
-	hal/baremetal/memory/paging.c hal/baremetal/cpu/entropy_pool.c \
-	drivers/virtio_blk_device.c kernel/device/netdev.c \
+	net/tcp/conn.c net/tcp/listen.c net/tcp/cookie.c \
+	net/tcp/timer.c net/tcp/board.c net/tcp/rack.c net/tcp/recover.c net/tcp/cubic.c net/tcp/newreno.c \
+	net/tcp/reorder.c net/tcp/check.c net/tcp/in.c net/tcp/ack.c net/tcp/data.c net/tcp/socket.c \
+	net/tcp/out.c net/tcp/segment.c net/wire/tcp.c net/buffer.c kernel/device/block_queue.c kernel/device/block_request.c \
+	kernel/thread/thread_table.c hal/baremetal/memory/paging.c hal/baremetal/cpu/entropy_pool.c \
+	kernel/heap/heap_home.c kernel/cache/change.c drivers/virtio_blk.c drivers/virtio_blk_device.c \
+	kernel/device/block_open.c kernel/device/netdev.c kernel/file/cwd.c \
+	drivers/virtqueue.c drivers/virtqueue_packed.c kernel/thread/message.c hal/baremetal/time/clock.c \
+	hal/baremetal/cpu/traps.c hal/baremetal/io/io.c \
+	drivers/e1000_tx.c drivers/e1000_rx.c drivers/ne2000_chip.c hal/baremetal/base/regions.c \
 	apps/http/date.c fs/ext2/% apps/site/options.c apps/site/serving.c apps/webserver/main.c apps/fileserver/%
 ONCE-metal := -Os
 

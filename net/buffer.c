@@ -8,15 +8,16 @@ uint32_t net_buffer_limit(const struct net_buffer *buffer,
                           const struct net_budget *budget)
 {
     size_t avail = budget->limit - budget->used + buffer->size;
-    uint32_t size = NET_BUFFER_MIN;
+    uint32_t half = (uint32_t)min_size(avail / 2, NET_BUFFER_MAX);
 
     assert(budget->used <= budget->limit);
     assert(buffer->size <= budget->used);
     if (avail < NET_BUFFER_MIN)
         return buffer->size;
-    while (size < NET_BUFFER_MAX && size * 2 <= avail / 2)
-        size *= 2;
-    return max_u32(size, buffer->size);
+    if (half < 2 * NET_BUFFER_MIN)
+        return max_u32(NET_BUFFER_MIN, buffer->size);
+    /* The largest power of two that is not more. */
+    return max_u32(1U << (31 - __builtin_clz(half)), buffer->size);
 }
 
 int net_buffer_reserve(struct net_buffer *buffer, struct net_budget *budget,

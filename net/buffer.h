@@ -20,7 +20,7 @@
 #include <torc/compiler.h>
 #include <torc/errno.h>
 
-enum { NET_BUFFER_MIN = 2048, NET_BUFFER_MAX = 256 * 1024 };
+enum { NET_BUFFER_MIN = 2048, NET_BUFFER_MAX = 16 * 1024 * 1024 };
 
 struct net_budget {
     size_t limit; /* bytes */

@@ -47,7 +47,9 @@ struct net_stats {
     uint64_t tcp_out;
     uint64_t tcp_retransmits;
     uint64_t tcp_fast_retransmits;
-    uint64_t tcp_timeouts; /* connections given up */
+    uint64_t tcp_tail_probes; /* RFC 8985 */
+    uint64_t tcp_undone;      /* recoveries without a loss */
+    uint64_t tcp_timeouts;    /* connections given up */
     uint64_t tcp_resets_in;
     uint64_t tcp_resets_out;
     uint64_t tcp_challenges; /* RFC 5961 */

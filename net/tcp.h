@@ -2,10 +2,11 @@
  * TCP, passive opens only: what the rest of the stack may call. The connection
  * itself, struct tcp_conn, is private to the room net/tcp (net/tcp/conn.h).
  *
- * Follows RFC 9293, with RFC 5681 and 6582 (congestion control, NewReno), 6298
- * (retransmission timer), 7323 (window scale), 6528 (initial sequence numbers),
- * 5961 (blind attacks), 6928 (initial window) and 3042 (limited transmit).
- * docs/net.md lists what is left out.
+ * Follows RFC 9293, with RFC 9438 (CUBIC), 5681 and 6582 (NewReno), 3042
+ * (limited transmit), 6928 (initial window), 6298 (retransmission timer), 2018
+ * and 2883 (SACK), 8985 (RACK-TLP), 6937 (PRR), 7323 (window scale and
+ * timestamps), 3522 (undo), 6528 (initial sequence numbers), 6191 (TIME-WAIT)
+ * and 5961 (blind attacks). docs/net.md lists what is left out.
  *
  * Everything here is called on the stack's CPU and does not yield.
  */

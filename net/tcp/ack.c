@@ -1,6 +1,7 @@
 /*
  * TCP acknowledgements: they free the send buffer, measure the round trip, and
- * drive congestion control. RFC 9293 3.10.7.4, RFC 5681, 6582, 6298, 5961.
+ * drive congestion control. RFC 9293 3.10.7.4, RFC 5681, 6582, 6298, 5961. What
+ * a peer that tells what it has (RFC 2018) makes of it is in recover.c.
  */
 #include "net/stack.h"
 #include "net/tcp/conn.h"
@@ -16,6 +17,10 @@ void ack_init(struct tcp_conn *conn)
     conn->cwnd = min_u32(TCP_INITIAL_SEGMENTS * mss, max_u32(2 * mss, 14600));
     conn->ssthresh = TCP_CWND_MAX;
     conn->backoff = 0;
+    conn->rack.fack = conn->iss;
+    conn->rack.end = conn->iss;
+    conn->rack.round = conn->iss;
+    conn->cc->init(conn);
 }
 
 /* RFC 6298, section 2; and the end of section 5: a new measurement ends the
@@ -44,8 +49,6 @@ void ack_measure(struct tcp_conn *conn, uint64_t rtt_ns)
 /* RFC 5681, section 3.2, steps 2 to 4, as RFC 6582 changes them. */
 static void duplicate_ack(struct tcp_conn *conn)
 {
-    uint32_t half = conn_flight(conn) / 2;
-
     conn->dup_acks++;
     if (conn->is_recovering) {
         conn->cwnd = min_u32(conn->cwnd + conn->mss, TCP_CWND_MAX);
@@ -55,7 +58,8 @@ static void duplicate_ack(struct tcp_conn *conn)
      * is acknowledged: the duplicates may answer our retransmissions. */
     if (conn->dup_acks != TCP_DUP_ACKS || !seq_lt(conn->recover, conn->snd_una))
         return;
-    conn->ssthresh = max_u32(half, 2U * conn->mss);
+    undo_save(conn);
+    conn->cc->lost(conn);
     conn->recover = conn->snd_max;
     conn->is_recovering = true;
     conn->stack->stats.tcp_fast_retransmits++;
@@ -81,16 +85,14 @@ static void recovery_ack(struct tcp_conn *conn, uint32_t acked)
     conn->cwnd = max_u32(conn->cwnd, conn->mss);
 }
 
-/* RFC 5681, section 3.1: slow start, then congestion avoidance. */
-static void window_grow(struct tcp_conn *conn, uint32_t acked)
+void window_grow(struct tcp_conn *conn, uint32_t acked)
 {
-    uint32_t mss = conn->mss;
-
     conn->dup_acks = 0;
-    if (conn->cwnd < conn->ssthresh)
-        conn->cwnd += min_u32(acked, mss);
-    else
-        conn->cwnd += max_u32(mss * mss / conn->cwnd, 1);
+    /* After a timeout an acknowledgement may cover what came long before:
+     * RFC 3465, 2.3. */
+    if (seq_lt(conn->snd_una, conn->recover))
+        acked = min_u32(acked, conn->mss);
+    conn->cc->acked(conn, acked);
     conn->cwnd = min_u32(conn->cwnd, TCP_CWND_MAX);
 }
 
@@ -145,31 +147,53 @@ static void orphan_progress(struct tcp_conn *conn, uint64_t now, bool has_fin)
     alarm_set(conn, TCP_ALARM_LIFE, now + TCP_ORPHAN_NS);
 }
 
-/* An acknowledgement of something new: `ack` is in (snd_una, snd_max]. */
-static void new_ack(struct tcp_conn *conn, uint32_t ack)
+/* A round trip without retransmissions was timed, or the peer echoes when it
+ * was that we sent what it acknowledges (RFC 7323, 4). */
+static void round_trip(struct tcp_conn *conn, const struct tcp_segment *segment,
+                       uint64_t now)
+{
+    uint32_t echoed;
+
+    if (conn->rtt_running && seq_le(conn->rtt_seq, segment->ack)) {
+        conn->rtt_running = false;
+        ack_measure(conn, now - conn->rtt_start);
+        return;
+    }
+    if (conn->rtt_running || !conn->has_stamps)
+        return;
+    echoed = conn_stamp(conn) - segment->options.timestamp_of;
+    if (echoed < TCP_RTO_MAX_NS / NS_PER_MS)
+        ack_measure(conn, echoed * NS_PER_MS);
+}
+
+/* An acknowledgement of something new: it is in (snd_una, snd_max]. */
+static void new_ack(struct tcp_conn *conn, const struct tcp_segment *segment)
 {
     uint64_t now = net_now(conn->stack);
+    uint32_t ack = segment->ack;
     uint32_t acked = ack - conn->snd_una;
     uint32_t data = min_u32(acked, conn->tx.used);
     bool has_fin = acked > data; /* only the FIN has a number behind the data */
 
     assert(!has_fin || conn->fin_wanted);
-    if (conn->rtt_running && seq_le(conn->rtt_seq, ack)) {
-        conn->rtt_running = false;
-        ack_measure(conn, now - conn->rtt_start);
-    }
+    round_trip(conn, segment, now);
+    board_acked(conn, ack);
     net_buffer_drop(&conn->tx, data);
     if (conn->tx.used == 0)
         net_buffer_release(&conn->tx, &conn->stack->budget);
     conn->snd_una = ack;
-    if (seq_lt(conn->snd_nxt, ack))
-        conn->snd_nxt = ack;
     conn->progress_at = now;
     conn->active_at = now;
-    if (conn->is_recovering)
+    undo_acked(conn, segment);
+    if (conn->has_sack) {
+        board_sacks(conn, segment);
+        tlp_acked(conn, ack);
+        recover_acked(conn, acked);
+    } else if (conn->is_recovering) {
         recovery_ack(conn, acked);
-    else
+    } else {
         window_grow(conn, acked);
+    }
     recover_follow(conn);
     timer_after_ack(conn);
     if (conn_is_orphan(conn))
@@ -219,12 +243,20 @@ bool ack_receive(struct tcp_conn *conn, const struct tcp_segment *segment)
         return false;
     }
     window_changed = window_update(conn, segment);
-    if (conn->is_probing) /* a closed window is an answer too */
+    if (conn->is_probing) { /* a closed window is an answer too */
         conn->progress_at = net_now(conn->stack);
-    if (seq_lt(conn->snd_una, segment->ack))
-        new_ack(conn, segment->ack);
-    else if (is_duplicate(conn, segment, window_changed))
+        board_lose(conn, true); /* and there was no room for the probe */
+    }
+    if (seq_lt(conn->snd_una, segment->ack)) {
+        new_ack(conn, segment);
+    } else if (conn->has_sack) {
+        if (segment->options.sack_count > 0 && conn_flight(conn) > 0) {
+            board_sacks(conn, segment);
+            recover_acked(conn, 0);
+        }
+    } else if (is_duplicate(conn, segment, window_changed)) {
         duplicate_ack(conn);
+    }
     conn_check_room(conn);
     return true;
 }

@@ -42,17 +42,17 @@ static void send_check(const struct tcp_conn *conn)
 {
     uint32_t flight = conn->snd_max - conn->snd_una;
 
-    assert(seq_le(conn->snd_una, conn->snd_nxt));
-    assert(seq_le(conn->snd_nxt, conn->snd_max));
+    assert(seq_le(conn->snd_una, conn->snd_max));
     net_buffer_check(&conn->tx);
     assert((conn->tx.size == 0) == (conn->tx.used == 0));
     if (state_in(conn,
                  HALF_OPEN)) { /* the SYN is in flight, and nothing else */
         assert(conn->snd_una == conn->iss);
-        assert(conn->snd_nxt == conn->iss + 1 && flight == 1);
+        assert(conn->snd_max == conn->iss + 1 && conn->board.count == 0);
         assert(conn->tx.used == 0);
         return;
     }
+    board_check((struct tcp_conn *)conn);
     assert(flight <= conn->tx.used + conn->fin_wanted);
     if (state_in(conn, ALL_SENT))
         assert(flight == 0 && conn->tx.used == 0);
@@ -63,7 +63,9 @@ static void send_check(const struct tcp_conn *conn)
 /* RFC 5681, 6298, 6582. */
 static void congestion_check(const struct tcp_conn *conn)
 {
-    assert(conn->mss >= TCP_MSS_MIN && conn->mss <= tcp_link_mss(conn->stack));
+    uint32_t payload = conn->mss + conn_options_len(conn);
+
+    assert(payload >= TCP_MSS_MIN && payload <= tcp_link_mss(conn->stack));
     assert(conn->rto_ns >= TCP_RTO_MIN_NS && conn->rto_ns <= TCP_RTO_MAX_NS);
     assert(conn->backoff <= TCP_BACKOFF_MAX);
     if (state_in(conn, HALF_OPEN))
@@ -72,27 +74,16 @@ static void congestion_check(const struct tcp_conn *conn)
     assert(conn->ssthresh >= 2U * conn->mss);
     assert(seq_le(conn->recover, conn->snd_max));
     assert(!conn->is_recovering || seq_lt(conn->snd_una, conn->recover));
-    assert(!conn->is_recovering || conn->dup_acks >= TCP_DUP_ACKS);
+    assert(!conn->is_recovering || conn->has_sack ||
+           conn->dup_acks >= TCP_DUP_ACKS);
+    assert(conn->has_sack || conn->board.sacked == 0);
+    assert(conn->rack.mult <= TCP_REORDER_MAX);
+    assert(seq_le(conn->rack.end, conn->snd_max));
+    assert(seq_le(conn->rack.fack, conn->snd_max));
+    assert(!conn->is_recovering || !conn->has_sack || conn->prr.flight > 0);
+    assert(!conn->tlp_sent || seq_le(conn->tlp_end, conn->snd_max));
     assert(!conn->rtt_running || (seq_lt(conn->snd_una, conn->rtt_seq) &&
                                   seq_le(conn->rtt_seq, conn->snd_max)));
-}
-
-/* Data out of order: where they are, and that the buffer holds them. */
-static void ranges_check(const struct tcp_conn *conn)
-{
-    uint32_t before = conn->rcv_nxt;
-
-    assert(conn->range_count <= TCP_RANGES_MAX);
-    for (unsigned i = 0; i < conn->range_count; i++) {
-        assert(seq_lt(before, conn->range[i].start)); /* a gap */
-        assert(seq_lt(conn->range[i].start, conn->range[i].end));
-        before = conn->range[i].end;
-    }
-    assert(seq_le(before, conn->rcv_adv));
-    if (conn->range_count > 0)
-        assert(conn->rx.used + (before - conn->rcv_nxt) <= conn->rx.size);
-    if (conn->fin_known && !conn->fin_taken)
-        assert(seq_le(before, conn->fin_seq));
 }
 
 /* The receive sequence space. */
@@ -105,13 +96,12 @@ static void receive_check(const struct tcp_conn *conn)
     assert(window <= (uint32_t)UINT16_MAX << conn->rcv_scale);
     assert(conn->rcv_scale == 0 || conn->rcv_scale == TCP_SCALE);
     net_buffer_check(&conn->rx);
-    ranges_check(conn);
-    assert((conn->rx.size == 0) ==
-           (conn->rx.used == 0 && conn->range_count == 0));
+    (void)reorder_check(conn);
+    assert((conn->rx.size == 0) == (conn->rx.used == 0));
     assert(conn->socket != NULL || conn->rx.size == 0);
     assert(!conn->fin_taken || conn->fin_known);
     if (conn->fin_taken)
-        assert(conn->rcv_nxt == conn->fin_seq + 1 && conn->range_count == 0);
+        assert(conn->rcv_nxt == conn->fin_seq + 1 && conn->reorder == NULL);
     else if (conn->fin_known)
         assert(seq_lt(conn->rcv_nxt, conn->fin_seq) &&
                seq_le(conn->fin_seq, conn->rcv_adv));
@@ -184,7 +174,8 @@ static void bucket_check(const struct net_stack *stack, struct list *bucket,
         census->time_waits += conn->state == TCP_TIME_WAIT;
         census->open += conn->socket != NULL;
         census->orphans += conn_is_orphan(conn) && conn->state != TCP_TIME_WAIT;
-        census->buffer_bytes += conn->tx.size + conn->rx.size;
+        census->buffer_bytes +=
+            conn->tx.size + conn->rx.size + reorder_check(conn);
     }
 }
 

@@ -45,14 +45,40 @@ struct tcp_conn *conn_find(struct net_stack *stack, uint32_t remote,
     return NULL;
 }
 
-/* RFC 6528: a clock with a period of 4 us, plus a keyed hash of the 4-tuple. */
-static uint32_t initial_sequence(const struct net_stack *stack,
-                                 const struct tcp_conn *conn)
+/* RFC 6528: a clock with a period of 4 us, plus a keyed hash of the 4-tuple;
+ * and that of the timestamps begins anywhere (RFC 7323, 5.4). */
+static uint64_t numbers_hash(const struct net_stack *stack, uint32_t remote,
+                             const struct tcp_segment *segment)
 {
-    uint64_t hash = tuple_hash(stack, &stack->isn_key, conn->remote,
-                               conn->remote_port, conn->local_port);
+    return tuple_hash(stack, &stack->isn_key, remote, segment->src_port,
+                      segment->dst_port);
+}
 
-    return (uint32_t)(net_now(stack) / 4000 + hash);
+static uint32_t stamp_clock(const struct net_stack *stack)
+{
+    return (uint32_t)(net_now(stack) / NS_PER_MS);
+}
+
+uint32_t stack_stamp(const struct net_stack *stack, uint32_t remote,
+                     const struct tcp_segment *segment)
+{
+    return stamp_clock(stack) +
+           (uint32_t)(numbers_hash(stack, remote, segment) >> 32);
+}
+
+uint32_t conn_stamp(const struct tcp_conn *conn)
+{
+    return stamp_clock(conn->stack) + conn->stamp_offset;
+}
+
+uint32_t conn_now_us(const struct tcp_conn *conn)
+{
+    return (uint32_t)(net_now(conn->stack) / NS_PER_US);
+}
+
+uint32_t conn_now_ms(const struct tcp_conn *conn)
+{
+    return stamp_clock(conn->stack);
 }
 
 /* The largest payload we may send, given the peer's MSS option (0: none). */
@@ -63,11 +89,25 @@ static uint16_t mss_choose(const struct net_stack *stack, uint16_t offered)
     return (uint16_t)min_u32(max_u32(mss, TCP_MSS_MIN), tcp_link_mss(stack));
 }
 
+/* What the peer offers in its SYN is used. */
+static void options_take(struct tcp_conn *conn,
+                         const struct tcp_options *options)
+{
+    conn->has_sack = options->sack_permitted;
+    conn->has_stamps = options->has_timestamp;
+    conn->stamp_recent = options->has_timestamp ? options->timestamp : 0;
+    conn->mss = (uint16_t)(mss_choose(conn->stack, options->mss) -
+                           conn_options_len(conn));
+    if (options->has_scale) {
+        conn->snd_scale = options->scale;
+        conn->rcv_scale = TCP_SCALE;
+    }
+}
+
 void conn_set_iss(struct tcp_conn *conn, uint32_t iss)
 {
     conn->iss = iss;
     conn->snd_una = iss;
-    conn->snd_nxt = iss + 1;
     conn->snd_max = iss + 1;
 }
 
@@ -75,6 +115,7 @@ struct tcp_conn *conn_create(struct net_stack *stack, struct server *server,
                              uint32_t remote, const struct tcp_segment *segment)
 {
     struct tcp_conn *conn = mem_alloc_zeroed(sizeof(*conn));
+    uint64_t hash;
 
     if (conn == NULL)
         return NULL;
@@ -88,12 +129,11 @@ struct tcp_conn *conn_create(struct net_stack *stack, struct server *server,
         return NULL;
     }
     conn->state = TCP_SYN_RECEIVED;
-    conn->mss = mss_choose(stack, segment->options.mss);
-    if (segment->options.has_scale) {
-        conn->snd_scale = segment->options.scale;
-        conn->rcv_scale = TCP_SCALE;
-    }
-    conn_set_iss(conn, initial_sequence(stack, conn));
+    options_take(conn, &segment->options);
+    hash = numbers_hash(stack, remote, segment);
+    conn->stamp_offset = (uint32_t)(hash >> 32);
+    conn_set_iss(conn, (uint32_t)(net_now(stack) / 4000 + hash));
+    conn->cc = &tcp_cubic;
     conn->snd_wnd = segment->window; /* never scaled in a SYN */
     conn->snd_wnd_max = segment->window;
     conn->irs = segment->seq;
@@ -166,6 +206,8 @@ void conn_end(struct tcp_conn *conn)
     list_push_back(&stack->dead, &conn->state_link);
     net_buffer_release(&conn->tx, &stack->budget);
     net_buffer_release(&conn->rx, &stack->budget);
+    reorder_free(conn);
+    board_free(conn);
 }
 
 void conn_reset(struct tcp_conn *conn)

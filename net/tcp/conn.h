@@ -4,8 +4,13 @@
  *   in.c       a segment arrives: find its connection, check it, pass it on
  *   listen.c   segments without a connection: SYNs, and the handshake's end
  *   cookie.c   SYN cookies
- *   ack.c      acknowledgements: round trip time, congestion control
- *   data.c     payloads: reordering, the receive window, the peer's FIN
+ *   ack.c      acknowledgements: round trip time, recovery without SACK
+ *   board.c    what is in flight, and what the peer says that it has
+ *   rack.c     what of it is lost; probes for a loss at the tail
+ *   recover.c  recovery with SACK, and what was no loss after all
+ *   cubic.c, newreno.c   congestion control
+ *   data.c     payloads: the receive window, the peer's FIN
+ *   reorder.c  data that come before their predecessors
  *   out.c      data to send: when, how much, and window probes
  *   segment.c  builds segments and hands them to IPv4
  *   timer.c    timeouts
@@ -26,6 +31,7 @@
 #ifndef TORC_NET_TCP_CONN_H
 #define TORC_NET_TCP_CONN_H
 
+#include "kernel/lib/bytes.h"
 #include "kernel/lib/minmax.h"
 #include "kernel/thread/timer.h"
 #include "net/buffer.h"
@@ -41,14 +47,20 @@ struct server;
 struct socket;
 
 enum {
-    TCP_MSS_DEFAULT = 536,    /* the peer sent no MSS option: RFC 9293, 3.7.1 */
-    TCP_MSS_MIN = 64,         /* a smaller MSS is an attack (CVE-2019-11479) */
-    TCP_SCALE = 3,            /* lets a 16-bit window announce NET_BUFFER_MAX */
-    TCP_DUP_ACKS = 3,         /* start a fast retransmit: RFC 5681, 3.2 */
-    TCP_RANGES_MAX = 16,      /* ranges kept out of order */
-    TCP_SYN_TRIES = 5,        /* retransmissions of a SYN-ACK */
-    TCP_COOKIE_WINDOW = 8192, /* announced with a SYN cookie */
-    TCP_INITIAL_SEGMENTS = 10,          /* initial window: RFC 6928 */
+    TCP_MSS_DEFAULT = 536, /* the peer sent no MSS option: RFC 9293, 3.7.1 */
+    TCP_MSS_MIN = 64,      /* a smaller MSS is an attack (CVE-2019-11479) */
+    TCP_SCALE = 8,         /* lets a 16-bit window announce NET_BUFFER_MAX */
+    TCP_DUP_ACKS = 3,      /* start a fast retransmit: RFC 5681, 3.2 */
+    TCP_SEND_BUFFER = 256 * 1024, /* may be used, whatever the window is */
+    TCP_RUNS_INNER = 4,           /* runs in the connection itself */
+    TCP_RUNS_MIN = 32,            /* outside it */
+    TCP_RUNS_MAX = 4096,
+    TCP_RUN_NS = 32 * 1000,    /* a run: what is sent in 1/32 of a round trip */
+    TCP_REORDER_MAX = 15,      /* quarters of a round trip: RFC 8985, 6.2 */
+    TCP_REORDER_PERSIST = 16,  /* recoveries */
+    TCP_SYN_TRIES = 5,         /* retransmissions of a SYN-ACK */
+    TCP_COOKIE_WINDOW = 8192,  /* announced with a SYN cookie */
+    TCP_INITIAL_SEGMENTS = 10, /* initial window: RFC 6928 */
     TCP_CWND_MAX = 4 * NET_BUFFER_MAX,  /* congestion window, bytes */
     TCP_DISCARD_MAX = 64 * 1024 * 1024, /* bytes taken after a close */
     TCP_ORPHAN_BYTES = 16 * 1024,       /* what TCP_ORPHAN_NS must bring */
@@ -60,12 +72,14 @@ enum {
 #define TCP_RTO_MIN_NS    (200 * NS_PER_MS)
 #define TCP_RTO_MAX_NS    (60 * NS_PER_S)
 #define TCP_ACK_DELAY_NS  (40 * NS_PER_MS)
-#define TCP_GIVE_UP_NS    (120 * NS_PER_S)  /* R2 of RFC 9293, 3.8.3 */
-#define TCP_ORPHAN_NS     (60 * NS_PER_S)   /* closed by us: little progress */
-#define TCP_EVICT_NS      (1 * NS_PER_S)    /* idle so long: may have to go */
-#define TCP_TIME_WAIT_NS  (60 * NS_PER_S)   /* 2 MSL */
-#define TCP_RETRY_NS      (10 * NS_PER_MS)  /* after an allocation failed */
-#define TCP_CHALLENGE_NS  (50 * NS_PER_MS)  /* between challenge ACKs */
+#define TCP_GIVE_UP_NS    (120 * NS_PER_S) /* R2 of RFC 9293, 3.8.3 */
+#define TCP_ORPHAN_NS     (60 * NS_PER_S)  /* closed by us: little progress */
+#define TCP_EVICT_NS      (1 * NS_PER_S)   /* idle so long: may have to go */
+#define TCP_TIME_WAIT_NS  (60 * NS_PER_S)  /* 2 MSL */
+#define TCP_RETRY_NS      (10 * NS_PER_MS) /* after an allocation failed */
+#define TCP_CHALLENGE_NS  (50 * NS_PER_MS) /* between challenge ACKs */
+#define TCP_PROBE_MIN_NS  (10 * NS_PER_MS) /* of a tail loss probe */
+#define TCP_STAMP_NS      (24 * 24 * 3600 * NS_PER_S) /* RFC 7323, 5.5 */
 #define TCP_IDLE_CHECK_NS (3600 * NS_PER_S) /* the timer, with no alarm set */
 
 /* RFC 9293, 3.3.2. LISTEN has no connection; SYN-SENT does not exist here. */
@@ -83,18 +97,110 @@ enum tcp_state {
 
 /* The timeouts of a connection. One kernel timer serves all of them. */
 enum tcp_alarm {
-    TCP_ALARM_REXMIT, /* retransmission, or window probe */
-    TCP_ALARM_ACK,    /* delayed acknowledgement */
-    TCP_ALARM_IDLE,   /* the service's idle_ns */
-    TCP_ALARM_LIFE,   /* end of TIME-WAIT, or of a connection closed by us */
-    TCP_ALARM_RETRY,  /* try again to get memory for the writer */
+    TCP_ALARM_REXMIT,  /* retransmission, or window probe */
+    TCP_ALARM_ACK,     /* delayed acknowledgement */
+    TCP_ALARM_REORDER, /* RFC 8985, 6.2: what may only be late is lost now */
+    TCP_ALARM_IDLE,    /* the service's idle_ns */
+    TCP_ALARM_LIFE,    /* end of TIME-WAIT, or of a connection closed by us */
+    TCP_ALARM_RETRY,   /* try again to get memory for the writer */
     TCP_ALARM_COUNT,
 };
 
-/* Sequence numbers [start, end) of data received out of order. */
-struct tcp_range {
-    uint32_t start;
+enum {
+    TCP_RUN_SACKED = 1, /* the peer has it */
+    TCP_RUN_LOST = 2,   /* to be sent again */
+    TCP_RUN_RESENT = 4, /* was sent more than once */
+};
+
+/* Sequence numbers of one fate, from the end of the run before on: board.c. */
+struct tcp_run {
     uint32_t end;
+    uint32_t sent_us; /* the last time */
+    uint8_t flags;
+};
+
+/* The runs from snd_una to snd_max; their array is `more`, if that is there. */
+struct tcp_board {
+    struct tcp_run *more;
+    uint16_t size; /* of `more` */
+    uint16_t first;
+    uint16_t count;
+    uint32_t sacked; /* bytes in runs that are */
+    uint32_t lost;
+    struct tcp_run inner[TCP_RUNS_INNER];
+};
+
+/* RFC 8985, 5.2 and 6.2. */
+struct tcp_rack {
+    uint32_t sent_us; /* the latest that was sent of all that was delivered */
+    uint32_t end;     /* and its end */
+    uint32_t rtt_us;  /* how long it took */
+    uint32_t min_rtt_us; /* 0: not known */
+    uint32_t fack;       /* the highest end that was delivered */
+    uint32_t round;      /* the reordering window grew when this was snd_max */
+    uint32_t window_us;  /* the reordering window; and how long to wait until */
+    uint32_t wait_us;    /* more is lost: rack_detect() */
+    uint32_t delivered;  /* bytes since the last acknowledgement */
+    uint8_t mult;    /* the reordering window, quarters of min_rtt_us, - 1 */
+    uint8_t persist; /* recoveries until it is the least again */
+    bool reordering; /* seen */
+};
+
+/* RFC 6937, section 3: bytes since the recovery began. */
+struct tcp_prr {
+    uint32_t flight; /* RecoverFS: then */
+    uint32_t delivered;
+    uint32_t out;
+};
+
+/* What congestion control was before the loss; cwnd 0: nothing to undo. */
+struct tcp_undo {
+    uint32_t cwnd;
+    uint32_t ssthresh;
+    uint32_t stamp;  /* of the first retransmission */
+    uint32_t resent; /* bytes, less those that the peer had twice */
+    bool is_asked;   /* the timestamps have told already */
+};
+
+struct tcp_cubic {
+    uint32_t max;      /* W_max, bytes */
+    uint32_t estimate; /* W_est, bytes */
+    uint32_t rest, estimate_rest;
+    uint32_t epoch_ms;
+    uint32_t k_ms;
+    bool in_epoch;
+};
+
+/* Congestion control. Each may change cwnd and ssthresh. */
+struct tcp_cc {
+    void (*init)(struct tcp_conn *conn);
+    /* `acked` bytes were acknowledged, and nothing is being repaired. */
+    void (*acked)(struct tcp_conn *conn, uint32_t acked);
+    /* Something is lost: set ssthresh. cwnd is led there by the recovery. */
+    void (*lost)(struct tcp_conn *conn);
+    /* The retransmission timer has expired: set ssthresh. */
+    void (*timeout)(struct tcp_conn *conn);
+    /* Nothing was sent for a while. */
+    void (*idle)(struct tcp_conn *conn);
+};
+
+extern const struct tcp_cc tcp_cubic, tcp_newreno;
+
+/* The new part of a payload. */
+struct tcp_piece {
+    uint32_t seq;
+    uint32_t len;
+    const uint8_t *data;
+};
+
+/* Data out of order: reorder.c. */
+struct tcp_reorder {
+    struct list chunks; /* ascending */
+    size_t bytes;       /* of their memory */
+    unsigned count;
+    unsigned recent_count;
+    uint32_t recent[TCP_SACKS_MAX]; /* where the latest came, that first */
+    uint32_t recent_end;            /* the end of recent[0] */
 };
 
 /* Owner CPU only. */
@@ -120,12 +226,12 @@ struct tcp_conn {
     struct net_buffer tx; /* from snd_una on */
     uint32_t iss;         /* initial send sequence number */
     uint32_t snd_una;     /* oldest unacknowledged */
-    uint32_t snd_nxt;     /* next to send; back to snd_una at a timeout */
-    uint32_t snd_max;     /* the highest snd_nxt so far */
+    uint32_t snd_max;     /* behind all that was sent */
+    struct tcp_board board;
     uint32_t snd_wnd;     /* the peer's window, bytes from snd_una */
     uint32_t snd_wnd_max; /* the largest snd_wnd so far */
     uint32_t snd_wl1;     /* seq of the segment that set snd_wnd */
-    uint16_t mss;         /* largest payload to send, bytes */
+    uint16_t mss;         /* largest payload to send, less the timestamps */
     uint8_t snd_scale;
     bool fin_wanted; /* a FIN follows the last byte of the send buffer */
     bool want_write; /* the service waits for SOCKET_WRITABLE */
@@ -148,6 +254,27 @@ struct tcp_conn {
     uint32_t recover;  /* snd_max when the last recovery began */
     unsigned dup_acks;
     bool is_recovering; /* in fast recovery */
+    const struct tcp_cc *cc;
+    union {
+        struct tcp_cubic cubic;
+        uint32_t newreno_acked; /* bytes, of the present window */
+    };
+
+    /* loss: RFC 8985, RFC 6937, RFC 3522 */
+    struct tcp_rack rack;
+    struct tcp_prr prr;
+    struct tcp_undo undo;
+    bool tlp_due;    /* TCP_ALARM_REXMIT sends a probe */
+    bool tlp_sent;   /* and it is not acknowledged */
+    bool tlp_resent; /* it was not new */
+    uint32_t tlp_end;
+
+    /* options: RFC 2018, RFC 7323 */
+    bool has_sack;
+    bool has_stamps;
+    uint32_t stamp_offset; /* our clock's */
+    uint32_t stamp_recent; /* TS.Recent: to be echoed */
+    uint64_t stamp_at;     /* when it came */
 
     /* receiving: RFC 9293, 3.3.1 */
     struct net_buffer rx;
@@ -156,9 +283,10 @@ struct tcp_conn {
     uint32_t rcv_adv;   /* right edge of the window we have announced */
     uint32_t rcv_acked; /* the rcv_nxt in the last segment we sent */
     uint8_t rcv_scale;
-    uint8_t range_count;
-    struct tcp_range range[TCP_RANGES_MAX]; /* ascending, with gaps between */
-    bool ack_now;   /* send an acknowledgement before returning */
+    struct tcp_reorder *reorder; /* NULL: all is in order */
+    uint32_t dsack_start;        /* came twice, if that is not empty: to be */
+    uint32_t dsack_end;          /* told (RFC 2883) */
+    bool ack_now;                /* send an acknowledgement before returning */
     bool fin_known; /* the peer's FIN has sequence number fin_seq */
     bool fin_taken; /* rcv_nxt is behind the peer's FIN */
     uint32_t fin_seq;
@@ -183,7 +311,22 @@ static inline bool conn_is_orphan(const struct tcp_conn *conn)
     return conn->fin_wanted;
 }
 
-/* ---- conn.c ---------------------------------------------------------- */
+/* What timestamps take of each segment. */
+static inline uint16_t conn_options_len(const struct tcp_conn *conn)
+{
+    return conn->has_stamps ? TCP_STAMP_OPTION : 0;
+}
+
+/* ---- conn.c -------------------------------------------------------------- */
+
+/* The clock of the timestamps of a 4-tuple, and of a connection. */
+uint32_t stack_stamp(const struct net_stack *stack, uint32_t remote,
+                     const struct tcp_segment *segment);
+uint32_t conn_stamp(const struct tcp_conn *conn);
+
+/* Clocks that wrap. */
+uint32_t conn_now_us(const struct tcp_conn *conn);
+uint32_t conn_now_ms(const struct tcp_conn *conn);
 
 /* The connection of a 4-tuple (our address is the stack's), or NULL. */
 struct tcp_conn *conn_find(struct net_stack *stack, uint32_t remote,
@@ -227,12 +370,12 @@ void conn_time_wait(struct tcp_conn *conn);
 /* Free the connections in TCP_CLOSED. */
 void tcp_reap(struct net_stack *stack);
 
-/* ---- socket.c -------------------------------------------------------- */
+/* ---- socket.c ------------------------------------------------------------ */
 
 /* Raise SOCKET_WRITABLE when the service waits for it and there is room. */
 void conn_check_room(struct tcp_conn *conn);
 
-/* ---- listen.c -------------------------------------------------------- */
+/* ---- listen.c ------------------------------------------------------------ */
 
 /* Process a segment from `remote` that belongs to no connection. Returns the
  * connection that its SYN cookie creates, or NULL. */
@@ -248,7 +391,7 @@ void listen_again(struct net_stack *stack, uint32_t remote,
  * connection is established now. */
 bool listen_established(struct tcp_conn *conn);
 
-/* ---- cookie.c -------------------------------------------------------- */
+/* ---- cookie.c ------------------------------------------------------------ */
 
 /* Answer a SYN with a SYN-ACK whose sequence number is a cookie. */
 void cookie_send(struct net_stack *stack, struct server *server,
@@ -259,7 +402,7 @@ struct tcp_conn *cookie_receive(struct net_stack *stack, struct server *server,
                                 uint32_t remote,
                                 const struct tcp_segment *segment);
 
-/* ---- ack.c ----------------------------------------------------------- */
+/* ---- ack.c --------------------------------------------------------------- */
 
 /* Process the acknowledgement and window of an acceptable segment. Returns
  * false when the rest of the segment must be ignored. */
@@ -268,13 +411,97 @@ bool ack_receive(struct tcp_conn *conn, const struct tcp_segment *segment);
 /* Start congestion control; called when the connection is established. */
 void ack_init(struct tcp_conn *conn);
 
+/* `acked` bytes were acknowledged and nothing is being repaired: cwnd grows. */
+void window_grow(struct tcp_conn *conn, uint32_t acked);
+
 /* A round trip took rtt_ns: compute the retransmission timeout. */
 void ack_measure(struct tcp_conn *conn, uint64_t rtt_ns);
 
-/* ---- data.c ---------------------------------------------------------- */
+/* ---- board.c ------------------------------------------------------------- */
+
+/* [start, end) is sent: before snd_max follows. */
+void board_sent(struct tcp_conn *conn, uint32_t start, uint32_t end);
+
+/* All before `ack` is acknowledged: before snd_una follows. */
+void board_acked(struct tcp_conn *conn, uint32_t ack);
+
+/* Take the SACK blocks of a segment. */
+void board_sacks(struct tcp_conn *conn, const struct tcp_segment *segment);
+
+/* Mark what is lost: what rack_is_lost() says; or all that the peer does not
+ * have. Returns whether there was any. */
+bool board_lose(struct tcp_conn *conn, bool all);
+
+/* Set or clear a flag of all runs. */
+void board_set(struct tcp_conn *conn, uint8_t flag, bool on);
+
+/* Whether the peer says that it has what it does not acknowledge. */
+bool board_first_is_sacked(struct tcp_conn *conn);
+
+/* The first that is lost and what follows, if that is lost, too; there is some.
+ */
+void board_first_lost(struct tcp_conn *conn, uint32_t *start, uint32_t *end);
+
+void board_free(struct tcp_conn *conn);
+void board_check(struct tcp_conn *conn);
+
+/* ---- rack.c -------------------------------------------------------------- */
+
+/* Data are sent, and nothing else is in flight. */
+void rack_start(struct tcp_conn *conn, uint32_t now_us);
+
+/* `len` bytes of a run, up to `end`, have arrived. */
+void rack_delivered(struct tcp_conn *conn, const struct tcp_run *run,
+                    uint32_t end, uint32_t len);
+
+/* The peer had `len` bytes twice: RFC 2883. */
+void rack_duplicate(struct tcp_conn *conn, uint32_t len);
+
+/* Whether a run is lost; if it will be, rack.wait_us says when. */
+bool rack_is_lost(struct tcp_conn *conn, const struct tcp_run *run);
+
+/* Mark what is lost now, and look again when more may be. Returns whether there
+ * was any. */
+bool rack_detect(struct tcp_conn *conn);
+
+/* When a probe is due, from now, if nothing is heard; TIME_NEVER: never. */
+uint64_t tlp_delay(const struct tcp_conn *conn);
+
+void tlp_send(struct tcp_conn *conn);
+
+/* All before `ack` is acknowledged. */
+void tlp_acked(struct tcp_conn *conn, uint32_t ack);
+
+/* ---- recover.c ----------------------------------------------------------- */
+
+/* Bytes that are in the network as far as we know. */
+uint32_t conn_pipe(const struct tcp_conn *conn);
+
+/* A recovery begins: note what an undo brings back. */
+void undo_save(struct tcp_conn *conn);
+
+/* `len` bytes are sent again. */
+void undo_resent(struct tcp_conn *conn, uint32_t len);
+
+/* A segment acknowledges something new; the peer had `len` bytes twice. Either
+ * may show that nothing was lost. */
+void undo_acked(struct tcp_conn *conn, const struct tcp_segment *segment);
+void undo_duplicate(struct tcp_conn *conn, uint32_t len);
+
+/* An acknowledgement has moved snd_una by `acked`, maybe 0, and its blocks were
+ * taken: find losses, and set the window. */
+void recover_acked(struct tcp_conn *conn, uint32_t acked);
+
+/* TCP_ALARM_REORDER. */
+void recover_reordered(struct tcp_conn *conn);
+
+/* ---- data.c -------------------------------------------------------------- */
 
 /* Process the payload and FIN of an acceptable segment. */
 void data_receive(struct tcp_conn *conn, const struct tcp_segment *segment);
+
+/* Note that the peer has sent [start, end) before. */
+void conn_duplicate(struct tcp_conn *conn, uint32_t start, uint32_t end);
 
 /* The receive window to announce: bytes from rcv_nxt on. Never ends before
  * rcv_adv. */
@@ -283,7 +510,27 @@ uint32_t data_window(const struct tcp_conn *conn);
 /* Whether reads have opened the window so far that the peer must be told. */
 bool data_window_opened(const struct tcp_conn *conn);
 
-/* ---- out.c ----------------------------------------------------------- */
+/* ---- reorder.c ----------------------------------------------------------- */
+
+/* Keep data that come before their predecessors. Returns false when there is no
+ * memory for them. */
+bool reorder_add(struct tcp_conn *conn, struct tcp_piece piece);
+
+/* rcv_nxt has moved: what is in order now goes to the receive buffer. */
+void reorder_advance(struct tcp_conn *conn);
+
+/* The end of what has come; rcv_nxt, when all is in order. */
+uint32_t reorder_end(const struct tcp_conn *conn);
+
+/* Write at most `max` SACK blocks, of TCP_SACK_SIZE bytes; returns how many. */
+unsigned reorder_blocks(struct tcp_conn *conn, uint8_t *blocks, unsigned max);
+
+void reorder_free(struct tcp_conn *conn);
+
+/* Returns the bytes that count for the budget. */
+size_t reorder_check(const struct tcp_conn *conn);
+
+/* ---- out.c --------------------------------------------------------------- */
 
 /* Sequence numbers sent and not acknowledged. */
 static inline uint32_t conn_flight(const struct tcp_conn *conn)
@@ -294,10 +541,14 @@ static inline uint32_t conn_flight(const struct tcp_conn *conn)
 /* Send what the windows allow, and an acknowledgement when ack_now is set. */
 void tcp_output(struct tcp_conn *conn);
 
+/* Send a new segment if there is one and the peer has room, whatever cwnd is.
+ */
+void output_probe(struct tcp_conn *conn);
+
 /* Retransmit at most `len` bytes, and at most one segment, from `seq` on. */
 void tcp_resend(struct tcp_conn *conn, uint32_t seq, uint32_t len);
 
-/* ---- segment.c ------------------------------------------------------- */
+/* ---- segment.c ----------------------------------------------------------- */
 
 /*
  * Send `len` bytes of the send buffer from `seq` on, at most one MSS, with
@@ -315,9 +566,11 @@ void tcp_challenge(struct tcp_conn *conn);
 
 void tcp_send_syn_ack(struct tcp_conn *conn);
 
-/* Answer the SYN `segment` with sequence number `cookie`; no connection. */
+/* Answer the SYN `segment` with sequence number `cookie` and, if it has one,
+ * the timestamp `stamp`; no connection. */
 void tcp_send_cookie(struct net_stack *stack, uint32_t remote,
-                     const struct tcp_segment *segment, uint32_t cookie);
+                     const struct tcp_segment *segment, uint32_t cookie,
+                     uint32_t stamp);
 
 void tcp_send_reset(struct tcp_conn *conn);
 
@@ -328,7 +581,7 @@ void tcp_refuse(struct net_stack *stack, uint32_t remote,
 /* The largest payload that fits into one packet of our link. */
 uint16_t tcp_link_mss(const struct net_stack *stack);
 
-/* ---- timer.c --------------------------------------------------------- */
+/* ---- timer.c ------------------------------------------------------------- */
 
 /* Set the timer, with no alarm. Returns 0, -ENOMEM. */
 must_check int alarm_init(struct tcp_conn *conn);
@@ -344,7 +597,7 @@ static inline void alarm_clear(struct tcp_conn *conn, enum tcp_alarm which)
 /* Set TCP_ALARM_REXMIT to one timeout from now. */
 void rexmit_start(struct tcp_conn *conn);
 
-/* ---- check.c --------------------------------------------------------- */
+/* ---- check.c ------------------------------------------------------------- */
 
 /* Assert what must be true of a connection between two events. */
 void tcp_check(const struct tcp_conn *conn);

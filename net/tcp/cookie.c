@@ -10,8 +10,10 @@
  *   |  time  | MSS  |  keyed hash   |
  *   +--------+------+---------------+
  *
- * The time counts COOKIE_TICK_S; the MSS is an index into cookie_mss[]. Such a
- * connection has no window scale.
+ * The time counts COOKIE_TICK_S; the MSS is an index into cookie_mss[]. The
+ * other options are in the timestamp of the SYN-ACK, which the peer sends back:
+ * its lowest five bits are the peer's window scale (15: none) and whether it
+ * permits SACK. Without timestamps the connection has neither.
  */
 #include "kernel/lib/bytes.h"
 #include "net/socket.h"
@@ -23,6 +25,9 @@ enum {
     COOKIE_TICKS = 2, /* a cookie this old is refused */
     COOKIE_HASH_BITS = 24,
     COOKIE_INPUT = 17, /* bytes that are hashed */
+    STAMP_SCALE = 15,  /* in the timestamp */
+    STAMP_SACK = 16,
+    STAMP_BITS = 31,
 };
 
 static const uint16_t cookie_mss[8] = {64,   216,  536,  1000,
@@ -51,6 +56,20 @@ static uint32_t cookie_make(const struct net_stack *stack, uint32_t remote,
                       (64 - COOKIE_HASH_BITS));
 }
 
+/* The timestamp of a SYN-ACK; not one of the future, or those that follow would
+ * be older. */
+static uint32_t stamp_make(const struct net_stack *stack, uint32_t remote,
+                           const struct tcp_segment *segment)
+{
+    const struct tcp_options *options = &segment->options;
+    uint32_t now = stack_stamp(stack, remote, segment);
+    uint32_t stamp = now & ~(uint32_t)STAMP_BITS;
+
+    stamp |= options->has_scale ? options->scale : STAMP_SCALE;
+    stamp |= options->sack_permitted ? STAMP_SACK : 0;
+    return seq_lt(now, stamp) ? stamp - STAMP_BITS - 1 : stamp;
+}
+
 void cookie_send(struct net_stack *stack, struct server *server,
                  uint32_t remote, const struct tcp_segment *segment)
 {
@@ -66,7 +85,8 @@ void cookie_send(struct net_stack *stack, struct server *server,
     stack->stats.tcp_cookies_out++;
     tcp_send_cookie(
         stack, remote, segment,
-        cookie_make(stack, remote, segment, segment->seq, tick, index));
+        cookie_make(stack, remote, segment, segment->seq, tick, index),
+        stamp_make(stack, remote, segment));
 }
 
 /* Cookies are accepted only while one that was sent may still come back, so
@@ -93,7 +113,13 @@ struct tcp_conn *cookie_receive(struct net_stack *stack, struct server *server,
         stack->stats.tcp_backlog_full++;
         return NULL;
     }
-    syn.options = (struct tcp_options){.mss = cookie_mss[index]};
+    syn.options.mss = cookie_mss[index];
+    if (syn.options.has_timestamp) {
+        syn.options.scale = syn.options.timestamp_of & STAMP_SCALE;
+        syn.options.has_scale = syn.options.scale != STAMP_SCALE;
+        syn.options.sack_permitted =
+            (syn.options.timestamp_of & STAMP_SACK) != 0;
+    }
     conn = conn_create(stack, server, remote, &syn);
     if (conn == NULL) {
         stack->stats.tcp_no_memory++;

@@ -1,7 +1,6 @@
 /*
- * TCP payloads: put in order, kept within the window. Data that come before
- * their predecessors are written to their final place in the receive buffer;
- * conn->range[] says where such data are. RFC 9293, 3.10.7.4 and 3.8.6.2.2.
+ * TCP payloads: put in order, kept within the window. RFC 9293, 3.10.7.4 and
+ * 3.8.6.2.2.
  */
 #include "net/socket.h"
 #include "net/stack.h"
@@ -53,76 +52,29 @@ bool data_window_opened(const struct tcp_conn *conn)
     return gain >= max / 4 || (promised < 2U * conn->mss && gain >= conn->mss);
 }
 
-/* ---- Out of order -------------------------------------------------------- */
-
-static void range_remove(struct tcp_conn *conn, unsigned at)
-{
-    conn->range_count--;
-    memmove(&conn->range[at], &conn->range[at + 1],
-            (conn->range_count - at) * sizeof(conn->range[0]));
-}
-
-/* Note that [start, end) is in the buffer. Returns false when there are
- * TCP_RANGES_MAX others that it does not touch. */
-static bool range_add(struct tcp_conn *conn, uint32_t start, uint32_t end)
-{
-    unsigned at = 0;
-
-    while (at < conn->range_count && seq_lt(conn->range[at].end, start))
-        at++;
-    /* The ranges that touch the new one become part of it. */
-    while (at < conn->range_count && seq_le(conn->range[at].start, end)) {
-        if (seq_lt(conn->range[at].start, start))
-            start = conn->range[at].start;
-        if (seq_lt(end, conn->range[at].end))
-            end = conn->range[at].end;
-        range_remove(conn, at);
-    }
-    if (conn->range_count == TCP_RANGES_MAX)
-        return false;
-    memmove(&conn->range[at + 1], &conn->range[at],
-            (conn->range_count - at) * sizeof(conn->range[0]));
-    conn->range[at] = (struct tcp_range){start, end};
-    conn->range_count++;
-    return true;
-}
-
-/* rcv_nxt has moved: the ranges it has reached are in order now. */
-static void ranges_advance(struct tcp_conn *conn)
-{
-    while (conn->range_count > 0 &&
-           seq_le(conn->range[0].start, conn->rcv_nxt)) {
-        uint32_t end = conn->range[0].end;
-
-        if (seq_lt(conn->rcv_nxt, end)) {
-            net_buffer_commit(&conn->rx, end - conn->rcv_nxt);
-            conn->rcv_nxt = end;
-        }
-        range_remove(conn, 0);
-    }
-}
-
 /* ---- A payload ----------------------------------------------------------- */
+
+/* The peer has sent [start, end) before: RFC 2883. */
+void conn_duplicate(struct tcp_conn *conn, uint32_t start, uint32_t end)
+{
+    conn->dsack_start = start;
+    conn->dsack_end = conn->has_sack ? end : start;
+}
 
 /* The part of a payload that is new: not before rcv_nxt, and not behind the
  * window's right edge or the peer's FIN. */
-struct piece {
-    uint32_t seq;
-    uint32_t len;
-    const uint8_t *data;
-};
-
-static struct piece piece_cut(const struct tcp_conn *conn,
-                              const struct tcp_segment *segment)
+static struct tcp_piece piece_cut(struct tcp_conn *conn,
+                                  const struct tcp_segment *segment)
 {
-    struct piece piece = {segment->seq, (uint32_t)segment->payload_len,
-                          segment->payload};
+    struct tcp_piece piece = {segment->seq, (uint32_t)segment->payload_len,
+                              segment->payload};
     uint32_t edge = conn->fin_known ? conn->fin_seq : conn->rcv_adv;
 
     if (seq_lt(piece.seq, conn->rcv_nxt)) {
         uint32_t old = conn->rcv_nxt - piece.seq;
 
         assert(old <= piece.len); /* the segment is acceptable */
+        conn_duplicate(conn, piece.seq, conn->rcv_nxt);
         piece.seq += old;
         piece.data += old;
         piece.len -= old;
@@ -135,7 +87,7 @@ static struct piece piece_cut(const struct tcp_conn *conn,
 }
 
 /* The socket is closed: acknowledge data that are in order, and drop them. */
-static void piece_discard(struct tcp_conn *conn, struct piece piece)
+static void piece_discard(struct tcp_conn *conn, struct tcp_piece piece)
 {
     conn->ack_now = true;
     if (piece.seq != conn->rcv_nxt)
@@ -146,29 +98,33 @@ static void piece_discard(struct tcp_conn *conn, struct piece piece)
         conn_reset(conn);
 }
 
-static void piece_keep(struct tcp_conn *conn, struct piece piece)
+static void piece_keep(struct tcp_conn *conn, struct tcp_piece piece)
 {
-    uint32_t offset = conn->rx.used + (piece.seq - conn->rcv_nxt);
+    bool fills_hole = conn->reorder != NULL;
+    bool kept;
 
-    if (net_buffer_reserve(&conn->rx, &conn->stack->budget,
-                           offset + piece.len) != 0) {
+    if (piece.seq != conn->rcv_nxt) {
+        conn->ack_now = true; /* RFC 5681, 4.2: at once */
+        conn->stack->stats.tcp_out_of_order++;
+        kept = reorder_add(conn, piece);
+    } else {
+        kept = net_buffer_reserve(&conn->rx, &conn->stack->budget,
+                                  conn->rx.used + piece.len) == 0;
+    }
+    if (!kept) {
         conn->stack->stats.tcp_no_memory++;
         conn->ack_now = true;
         return;
     }
-    net_buffer_write(&conn->rx, offset, piece.data, piece.len);
-    if (piece.seq != conn->rcv_nxt) {
-        conn->stack->stats.tcp_out_of_order++;
-        conn->ack_now = true; /* RFC 5681, 4.2: at once */
-        if (!range_add(conn, piece.seq, piece.seq + piece.len))
-            conn->stack->stats.tcp_no_memory++;
+    if (piece.seq != conn->rcv_nxt)
         return;
-    }
-    if (conn->range_count > 0)
-        conn->ack_now = true; /* a hole was filled */
+    net_buffer_write(&conn->rx, conn->rx.used, piece.data, piece.len);
     net_buffer_commit(&conn->rx, piece.len);
     conn->rcv_nxt += piece.len;
-    ranges_advance(conn);
+    if (fills_hole) {
+        conn->ack_now = true;
+        reorder_advance(conn);
+    }
     conn->active_at = net_now(conn->stack);
     socket_notify(conn->socket, SOCKET_RECEIVE);
 }
@@ -217,14 +173,13 @@ static bool fin_is_possible(const struct tcp_conn *conn, uint32_t end)
     if (conn->fin_known || seq_lt(end, conn->rcv_nxt) ||
         seq_lt(conn->rcv_adv, end))
         return false;
-    return conn->range_count == 0 ||
-           seq_le(conn->range[conn->range_count - 1].end, end);
+    return seq_le(reorder_end(conn), end);
 }
 
 void data_receive(struct tcp_conn *conn, const struct tcp_segment *segment)
 {
     uint32_t end = segment->seq + (uint32_t)segment->payload_len;
-    struct piece piece = piece_cut(conn, segment);
+    struct tcp_piece piece = piece_cut(conn, segment);
 
     if (segment->payload_len > 0 && piece.len == 0)
         conn->ack_now = true; /* nothing new: repeat what we expect */

@@ -46,6 +46,9 @@ static void answer_unacceptable(struct tcp_conn *conn,
     if ((segment->flags & TCP_RST) != 0)
         return;
     conn->stack->stats.tcp_out_of_window++;
+    if (segment->payload_len > 0 && seq_lt(segment->seq, conn->rcv_nxt))
+        conn_duplicate(conn, segment->seq,
+                       segment->seq + (uint32_t)segment->payload_len);
     if (conn->state == TCP_SYN_RECEIVED && (segment->flags & TCP_SYN) != 0 &&
         segment->seq == conn->irs)
         tcp_send_syn_ack(conn); /* our SYN-ACK was lost */
@@ -67,6 +70,16 @@ static void reset_receive(struct tcp_conn *conn,
     conn_fail(conn, -ECONNRESET);
 }
 
+/* Whether a SYN in TIME-WAIT is not an old one: RFC 6191, 2. */
+static bool is_newer(const struct tcp_conn *conn,
+                     const struct tcp_segment *segment)
+{
+    if (conn->has_stamps && segment->options.has_timestamp &&
+        segment->options.timestamp != conn->stamp_recent)
+        return seq_lt(conn->stamp_recent, segment->options.timestamp);
+    return seq_lt(conn->rcv_nxt, segment->seq);
+}
+
 /* A segment in TIME-WAIT: RFC 9293, 3.10.7.4; a new SYN: RFC 1122, 4.2.2.13; a
  * reset is ignored: RFC 1337. */
 static void time_wait_receive(struct tcp_conn *conn,
@@ -79,7 +92,7 @@ static void time_wait_receive(struct tcp_conn *conn,
     if ((segment->flags & TCP_RST) != 0)
         return;
     if ((segment->flags & (TCP_SYN | TCP_ACK | TCP_FIN)) == TCP_SYN &&
-        seq_lt(conn->rcv_nxt, segment->seq)) {
+        is_newer(conn, segment)) {
         conn_end(conn);
         listen_again(stack, remote, segment, last);
         return;
@@ -108,6 +121,37 @@ static bool handshake_done(struct tcp_conn *conn,
     return listen_established(conn);
 }
 
+/*
+ * RFC 7323, 3.2 and 5.3: whether the segment has no timestamp, or one that is
+ * older than what we have: it is an old duplicate then, and is answered so.
+ * What we have means nothing after some days. Resets are taken as they are.
+ */
+static bool is_stale(struct tcp_conn *conn, const struct tcp_segment *segment)
+{
+    uint64_t now = net_now(conn->stack);
+
+    if (!conn->has_stamps || (segment->flags & TCP_RST) != 0)
+        return false;
+    if (!segment->options.has_timestamp)
+        return true;
+    if (seq_lt(segment->options.timestamp, conn->stamp_recent) &&
+        now - conn->stamp_at < TCP_STAMP_NS) {
+        answer_unacceptable(conn, segment);
+        return true;
+    }
+    return false;
+}
+
+/* RFC 7323, 4.3: what is echoed belongs to the first segment that the next
+ * acknowledgement is for. */
+static void stamp_take(struct tcp_conn *conn, const struct tcp_segment *segment)
+{
+    if (!conn->has_stamps || !seq_le(segment->seq, conn->rcv_acked))
+        return;
+    conn->stamp_recent = segment->options.timestamp;
+    conn->stamp_at = net_now(conn->stack);
+}
+
 static void conn_receive(struct tcp_conn *conn,
                          const struct tcp_segment *segment)
 {
@@ -115,6 +159,8 @@ static void conn_receive(struct tcp_conn *conn,
         time_wait_receive(conn, segment);
         return;
     }
+    if (is_stale(conn, segment))
+        return;
     if (!is_acceptable(conn, segment)) {
         answer_unacceptable(conn, segment);
         return;
@@ -129,6 +175,7 @@ static void conn_receive(struct tcp_conn *conn,
     }
     if ((segment->flags & TCP_ACK) == 0 || !handshake_done(conn, segment))
         return;
+    stamp_take(conn, segment);
     if (!ack_receive(conn, segment))
         return;
     data_receive(conn, segment);

@@ -45,11 +45,14 @@ static void segment_sent(struct tcp_conn *conn, uint32_t seq, uint32_t len)
     if (seq_lt(seq, conn->snd_max)) {
         conn->stack->stats.tcp_retransmits++;
         conn->rtt_running = false; /* RFC 6298, 3: Karn's algorithm */
+        undo_resent(conn, len);
     } else if (!conn->rtt_running) {
         conn->rtt_running = true;
         conn->rtt_seq = end;
         conn->rtt_start = now;
     }
+    board_sent(conn, seq, end);
+    conn->prr.out += len;
     if (seq_lt(conn->snd_max, end))
         conn->snd_max = end;
     conn->sent_at = now;
@@ -95,73 +98,122 @@ static void restart_after_idle(struct tcp_conn *conn)
 {
     uint64_t idle = net_now(conn->stack) - conn->sent_at;
 
-    if (conn_flight(conn) == 0 && idle > conn->rto_ns)
-        conn->cwnd = min_u32(conn->cwnd, TCP_INITIAL_SEGMENTS * conn->mss);
+    if (conn_flight(conn) != 0 || idle <= conn->rto_ns)
+        return;
+    conn->cwnd = min_u32(conn->cwnd, TCP_INITIAL_SEGMENTS * conn->mss);
+    conn->cc->idle(conn);
 }
 
-/* How many bytes may be in flight. */
-static uint32_t send_window(const struct tcp_conn *conn)
+/* How many more bytes congestion control allows. */
+static uint32_t cwnd_left(const struct tcp_conn *conn)
 {
     uint32_t window = conn->cwnd;
+    uint32_t pipe = conn_pipe(conn);
 
     if (conn->dup_acks < TCP_DUP_ACKS)
         window += conn->dup_acks * conn->mss; /* RFC 3042 */
-    return min_u32(window, conn->snd_wnd);
+    return window - min_u32(window, pipe);
 }
 
 /*
- * The payload of the next segment, given that `offset` bytes are in flight and
- * `avail` more are in the send buffer; 0: wait until the window opens further
- * (RFC 1122, 4.2.3.4).
+ * The payload of the next segment, which begins `offset` bytes behind snd_una
+ * and has `avail` bytes before it at most; 0: wait until the window opens
+ * further (RFC 1122, 4.2.3.4).
  */
 static uint32_t segment_size(const struct tcp_conn *conn, uint32_t offset,
                              uint32_t avail)
 {
-    uint32_t window = send_window(conn);
-    uint32_t usable = window - min_u32(window, offset);
-    uint32_t len = min_u32(min_u32(avail, usable), conn->mss);
+    uint32_t usable = conn->snd_wnd - min_u32(conn->snd_wnd, offset);
+    uint32_t len =
+        min_u32(min_u32(avail, conn->mss), min_u32(usable, cwnd_left(conn)));
 
     if (len == avail || len == conn->mss)
         return len;
-    return offset == 0 && len >= conn->snd_wnd_max / 2 ? len : 0;
+    return conn_pipe(conn) == 0 && len >= conn->snd_wnd_max / 2 ? len : 0;
 }
 
-/* Send the next segment. Returns false when there is nothing to send now, or
- * the card or the packet pool has no room. */
-static bool output_one(struct tcp_conn *conn)
+/* Send [seq, seq + len) and a FIN. Returns false when there is nothing to send,
+ * or the card or the packet pool has no room. */
+static bool output_segment(struct tcp_conn *conn, uint32_t seq, uint32_t len,
+                           bool fin)
 {
-    uint32_t offset = conn->snd_nxt - conn->snd_una;
-    uint32_t avail, len;
+    bool last = seq - conn->snd_una + len == conn->tx.used;
+
+    if (len == 0 && !fin) {
+        if (conn->tx.used > seq - conn->snd_una && conn_pipe(conn) == 0)
+            probe_start(conn);
+        return false;
+    }
+    if (stack_tx_full(conn->stack) ||
+        !segment_send(conn, seq, len,
+                      (fin ? TCP_FIN : 0) | (last ? TCP_PSH : 0))) {
+        conn_block(conn);
+        return false;
+    }
+    probe_stop(conn);
+    segment_sent(conn, seq, len + fin);
+    return true;
+}
+
+/* Send the first part of what is lost again. New data fill the segment when it
+ * is the last that was sent. */
+static bool output_lost(struct tcp_conn *conn)
+{
+    uint32_t start, end, offset, avail, len;
     bool fin;
+
+    board_first_lost(conn, &start, &end);
+    offset = start - conn->snd_una;
+    avail = conn->tx.used - offset;
+    if (end != conn->snd_max)
+        avail = min_u32(avail, end - start);
+    len = segment_size(conn, offset, avail);
+    fin = conn->fin_wanted && offset + len == conn->tx.used &&
+          end == conn->snd_max;
+    return output_segment(conn, start, len, fin);
+}
+
+/* Send the next segment. Returns as output_segment(). */
+static bool output_new(struct tcp_conn *conn)
+{
+    uint32_t offset = conn_flight(conn);
+    uint32_t avail, len;
 
     if (offset > conn->tx.used) /* the FIN was sent */
         return false;
     avail = conn->tx.used - offset;
     len = segment_size(conn, offset, avail);
-    fin = conn->fin_wanted && len == avail;
-    if (len == 0 && !fin) {
-        if (avail > 0 && offset == 0)
-            probe_start(conn);
-        return false;
-    }
-    if (stack_tx_full(conn->stack) ||
-        !segment_send(conn, conn->snd_nxt, len,
-                      (fin ? TCP_FIN : 0) | (len == avail ? TCP_PSH : 0))) {
-        conn_block(conn);
-        return false;
-    }
-    probe_stop(conn);
-    segment_sent(conn, conn->snd_nxt, len + fin);
-    conn->snd_nxt += len + fin;
-    return true;
+    return output_segment(conn, conn->snd_max, len,
+                          conn->fin_wanted && len == avail);
+}
+
+static bool output_one(struct tcp_conn *conn)
+{
+    return conn->board.lost > 0 ? output_lost(conn) : output_new(conn);
+}
+
+void output_probe(struct tcp_conn *conn)
+{
+    uint32_t cwnd = conn->cwnd;
+
+    if (!may_send(conn))
+        return;
+    conn->cwnd += conn->mss; /* RFC 8985, 7.3: whatever the window is */
+    (void)output_new(conn);
+    conn->cwnd = cwnd;
 }
 
 void tcp_output(struct tcp_conn *conn)
 {
+    uint32_t before = conn->snd_max;
+
     if (may_send(conn)) {
         restart_after_idle(conn);
         while (output_one(conn))
             continue;
+        /* RFC 8985, 7.2: a probe is due a while after the last new data. */
+        if (conn->snd_max != before && tlp_delay(conn) != TIME_NEVER)
+            rexmit_start(conn);
     }
     if (conn->ack_now)
         tcp_send_ack(conn);
@@ -191,10 +243,11 @@ void tcp_path_mtu(struct net_stack *stack, uint32_t remote,
     if (conn == NULL || !may_send(conn) || seq_lt(seq, conn->snd_una) ||
         !seq_lt(seq, conn->snd_max) || !dst_too_big(&conn->dst, mtu, len))
         return;
-    room = conn->dst.pmtu - IP4_HEADER_SIZE - TCP_HEADER_SIZE;
+    room = conn->dst.pmtu - (uint32_t)IP4_HEADER_SIZE - TCP_HEADER_SIZE -
+           conn_options_len(conn);
     if (room >= conn->mss && !conn->dst.may_fragment)
         return;
     conn->mss = (uint16_t)min_u32(room, conn->mss);
-    conn->snd_nxt = conn->snd_una;
+    board_lose(conn, true);
     tcp_output(conn);
 }

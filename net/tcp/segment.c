@@ -50,10 +50,38 @@ static uint16_t window_field(struct tcp_conn *conn)
     return (uint16_t)window;
 }
 
+/* How many SACK blocks fit beside `len` bytes. */
+static unsigned blocks_max(const struct tcp_conn *conn, uint32_t len)
+{
+    uint32_t room = conn->mss - min_u32(len, conn->mss);
+
+    if (!conn->has_sack || room < 4 + TCP_SACK_SIZE)
+        return 0;
+    return min_u32((room - 4) / TCP_SACK_SIZE,
+                   conn->has_stamps ? TCP_SACKS_MAX - 1 : TCP_SACKS_MAX);
+}
+
+/* The options of a segment that is no SYN; `blocks` is for those of SACK. */
+static void options_fill(struct tcp_conn *conn, struct tcp_options *options,
+                         uint8_t *blocks, uint32_t len)
+{
+    if (conn->has_stamps) {
+        options->has_timestamp = true;
+        options->timestamp = conn_stamp(conn);
+        options->timestamp_of = conn->stamp_recent;
+    }
+    if (conn->reorder != NULL || conn->dsack_start != conn->dsack_end) {
+        options->sack = blocks;
+        options->sack_count =
+            (uint8_t)reorder_blocks(conn, blocks, blocks_max(conn, len));
+    }
+}
+
 bool segment_send(struct tcp_conn *conn, uint32_t seq, uint32_t len,
                   uint8_t flags)
 {
     struct packet *packet = stack_packet(conn->stack);
+    uint8_t blocks[TCP_SACKS_MAX * TCP_SACK_SIZE];
     struct tcp_segment segment = {
         .src_port = conn->local_port,
         .dst_port = conn->remote_port,
@@ -65,6 +93,7 @@ bool segment_send(struct tcp_conn *conn, uint32_t seq, uint32_t len,
     if (packet == NULL)
         return false;
     segment.window = window_field(conn);
+    options_fill(conn, &segment.options, blocks, len);
     net_buffer_peek(&conn->tx, seq - conn->snd_una, packet_append(packet, len),
                     len);
     segment_emit(conn->stack, packet, conn->remote, &segment, &conn->dst);
@@ -108,7 +137,11 @@ void tcp_send_syn_ack(struct tcp_conn *conn)
         .window = (uint16_t)min_u32(window, UINT16_MAX), /* not scaled */
         .options = {.mss = tcp_link_mss(stack),
                     .has_scale = conn->rcv_scale != 0,
-                    .scale = conn->rcv_scale},
+                    .scale = conn->rcv_scale,
+                    .sack_permitted = conn->has_sack,
+                    .has_timestamp = conn->has_stamps,
+                    .timestamp = conn_stamp(conn),
+                    .timestamp_of = conn->stamp_recent},
     };
 
     if (packet == NULL)
@@ -118,8 +151,11 @@ void tcp_send_syn_ack(struct tcp_conn *conn)
 }
 
 void tcp_send_cookie(struct net_stack *stack, uint32_t remote,
-                     const struct tcp_segment *segment, uint32_t cookie)
+                     const struct tcp_segment *segment, uint32_t cookie,
+                     uint32_t stamp)
 {
+    const struct tcp_options *offered = &segment->options;
+    bool has_stamp = offered->has_timestamp;
     const struct tcp_segment answer = {
         .src_port = segment->dst_port,
         .dst_port = segment->src_port,
@@ -127,7 +163,14 @@ void tcp_send_cookie(struct net_stack *stack, uint32_t remote,
         .ack = segment->seq + 1,
         .flags = TCP_SYN | TCP_ACK,
         .window = TCP_COOKIE_WINDOW,
-        .options = {.mss = tcp_link_mss(stack)},
+        /* What the timestamp brings back. */
+        .options = {.mss = tcp_link_mss(stack),
+                    .has_scale = has_stamp && offered->has_scale,
+                    .scale = TCP_SCALE,
+                    .sack_permitted = has_stamp && offered->sack_permitted,
+                    .has_timestamp = has_stamp,
+                    .timestamp = stamp,
+                    .timestamp_of = offered->timestamp},
     };
     struct packet *packet = stack_packet(stack);
     struct dst dst = {0};

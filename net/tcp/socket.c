@@ -15,18 +15,25 @@ int64_t tcp_read(struct tcp_conn *conn, void *buf, size_t size)
     len = (uint32_t)min_size(size, len);
     net_buffer_peek(&conn->rx, 0, buf, len);
     net_buffer_drop(&conn->rx, len);
-    if (conn->rx.used == 0 && conn->range_count == 0)
+    if (conn->rx.used == 0)
         net_buffer_release(&conn->rx, &conn->stack->budget);
     if (data_window_opened(conn))
         tcp_send_ack(conn);
     return len;
 }
 
-size_t tcp_write_room(const struct tcp_conn *conn)
+/* What the send buffer may hold: what two windows need, and not little. */
+static uint32_t write_limit(const struct tcp_conn *conn)
 {
     uint32_t limit = net_buffer_limit(&conn->tx, &conn->stack->budget);
+    uint32_t useful = max_u32(2 * conn->cwnd, TCP_SEND_BUFFER);
 
-    return limit - conn->tx.used;
+    return max_u32(min_u32(limit, useful), conn->tx.used);
+}
+
+size_t tcp_write_room(const struct tcp_conn *conn)
+{
+    return write_limit(conn) - conn->tx.used;
 }
 
 /* SOCKET_WRITABLE comes when there is room again. */
@@ -69,10 +76,11 @@ int64_t tcp_write(struct tcp_conn *conn, const void *data, size_t size)
  * called for every segment that is acknowledged. */
 void conn_check_room(struct tcp_conn *conn)
 {
-    uint32_t limit = net_buffer_limit(&conn->tx, &conn->stack->budget);
+    uint32_t limit;
 
     if (!conn->want_write)
         return;
+    limit = write_limit(conn);
     if (limit == 0) {
         alarm_set(conn, TCP_ALARM_RETRY, net_now(conn->stack) + TCP_RETRY_NS);
         return;
@@ -99,7 +107,7 @@ void tcp_close(struct tcp_conn *conn)
     alarm_clear(conn, TCP_ALARM_RETRY);
     alarm_set(conn, TCP_ALARM_LIFE, net_now(stack) + TCP_ORPHAN_NS);
     conn->orphan_mark = conn->snd_una;
-    conn->range_count = 0;
+    reorder_free(conn);
     net_buffer_release(&conn->rx, &stack->budget);
     conn->state =
         conn->state == TCP_ESTABLISHED ? TCP_FIN_WAIT_1 : TCP_LAST_ACK;

@@ -32,8 +32,11 @@ void alarm_set(struct tcp_conn *conn, enum tcp_alarm which, uint64_t at)
 void rexmit_start(struct tcp_conn *conn)
 {
     uint64_t delay = min_u64(conn->rto_ns << conn->backoff, TCP_RTO_MAX_NS);
+    uint64_t probe = tlp_delay(conn);
 
-    alarm_set(conn, TCP_ALARM_REXMIT, net_now(conn->stack) + delay);
+    conn->tlp_due = probe < delay;
+    alarm_set(conn, TCP_ALARM_REXMIT,
+              net_now(conn->stack) + min_u64(delay, probe));
 }
 
 /* Not 0 after the first timeout, however long that was. */
@@ -82,15 +85,19 @@ static void window_probe(struct tcp_conn *conn)
  * backed off. */
 static void rexmit_timeout(struct tcp_conn *conn)
 {
-    uint32_t half = conn_flight(conn) / 2;
-
-    if (conn->backoff == 0)
-        conn->ssthresh = max_u32(half, 2U * conn->mss);
+    if (conn->backoff == 0) {
+        undo_save(conn);
+        conn->cc->timeout(conn);
+    }
+    /* The peer may have dropped what it had (RFC 2018, 8). */
+    if (conn->backoff > 0 || board_first_is_sacked(conn))
+        board_set(conn, TCP_RUN_SACKED, false);
+    board_lose(conn, true);
     conn->cwnd = conn->mss;
     conn->recover = conn->snd_max;
     conn->is_recovering = false;
     conn->dup_acks = 0;
-    conn->snd_nxt = conn->snd_una;
+    conn->tlp_sent = false;
     backoff_increase(conn);
     tcp_output(conn);
     rexmit_start(conn);
@@ -104,6 +111,8 @@ static void on_rexmit(struct tcp_conn *conn)
         give_up(conn);
     else if (conn->is_probing)
         window_probe(conn);
+    else if (conn->tlp_due)
+        tlp_send(conn);
     else
         rexmit_timeout(conn);
 }
@@ -143,6 +152,9 @@ static void alarm_expire(struct tcp_conn *conn, enum tcp_alarm which)
         break;
     case TCP_ALARM_LIFE:
         on_life(conn);
+        break;
+    case TCP_ALARM_REORDER:
+        recover_reordered(conn);
         break;
     case TCP_ALARM_RETRY:
         conn_check_room(conn);

@@ -11,8 +11,12 @@ enum {
     OPTION_MSS = 2,
     OPTION_SCALE = 3,
     OPTION_SACK_PERMITTED = 4,
+    OPTION_SACK = 5,
     OPTION_TIMESTAMP = 8,
     SCALE_MAX = 14, /* RFC 7323, section 2.3: larger means 14 */
+    /* Two NOPs in front of the timestamps: RFC 7323, appendix A. */
+    STAMP_START =
+        OPTION_NOP << 24 | OPTION_NOP << 16 | OPTION_TIMESTAMP << 8 | 10,
 };
 
 /* The length an option of `kind` must have; 0: any. */
@@ -32,6 +36,13 @@ static size_t option_len(uint8_t kind)
     }
 }
 
+static void take_timestamp(const uint8_t *option, struct tcp_options *out)
+{
+    out->has_timestamp = true;
+    out->timestamp = be32_get(option + 2);
+    out->timestamp_of = be32_get(option + 6);
+}
+
 static void take_option(const uint8_t *option, struct tcp_options *out)
 {
     switch (option[0]) {
@@ -46,9 +57,12 @@ static void take_option(const uint8_t *option, struct tcp_options *out)
         out->sack_permitted = true;
         break;
     case OPTION_TIMESTAMP:
-        out->has_timestamp = true;
-        out->timestamp = be32_get(option + 2);
-        out->timestamp_of = be32_get(option + 6);
+        take_timestamp(option, out);
+        break;
+    case OPTION_SACK: /* RFC 2018, 3; a part of a block tells nothing */
+        out->sack_count =
+            (uint8_t)min_u32((option[1] - 2U) / TCP_SACK_SIZE, TCP_SACKS_MAX);
+        out->sack = option + 2;
         break;
     }
 }
@@ -60,6 +74,10 @@ static int parse_options(const uint8_t *buf, size_t len,
     size_t at = 0;
 
     *out = (struct tcp_options){0};
+    if (len == TCP_STAMP_OPTION && be32_get(buf) == STAMP_START) {
+        take_timestamp(buf + 2, out); /* what most segments have */
+        return 0;
+    }
     while (at < len && buf[at] != OPTION_END) {
         size_t size;
 
@@ -110,9 +128,65 @@ int tcp_parse(const uint8_t *buf, size_t len, uint32_t src, uint32_t dst,
 
 size_t tcp_header_len(const struct tcp_segment *segment)
 {
-    if ((segment->flags & TCP_SYN) == 0)
-        return TCP_HEADER_SIZE;
-    return TCP_HEADER_SIZE + (segment->options.has_scale ? TCP_SYN_OPTIONS : 4);
+    const struct tcp_options *options = &segment->options;
+    bool is_syn = (segment->flags & TCP_SYN) != 0;
+    size_t len = TCP_HEADER_SIZE;
+
+    if (options->has_timestamp)
+        len += TCP_STAMP_OPTION;
+    if (options->sack_count > 0)
+        len += 4 + (size_t)options->sack_count * TCP_SACK_SIZE;
+    if (!is_syn)
+        return len;
+    /* SACK-permitted takes the place of the NOPs before the timestamps. */
+    return len + 4 + (options->has_scale ? 4 : 0) +
+           (options->sack_permitted && !options->has_timestamp ? 4 : 0);
+}
+
+/* Two NOPs, or what takes their place, and an option of `len` bytes; returns
+ * where its value goes. */
+static uint8_t *put_aligned(uint8_t *at, bool sack_permitted, uint8_t kind,
+                            size_t len)
+{
+    at[0] = sack_permitted ? OPTION_SACK_PERMITTED : OPTION_NOP;
+    at[1] = sack_permitted ? 2 : OPTION_NOP;
+    at[2] = kind;
+    at[3] = (uint8_t)len;
+    return at + 4;
+}
+
+/* RFC 9293, 3.2; RFC 7323, 2.2 and appendix A; RFC 2018, 2. */
+static void emit_options(uint8_t *at, const struct tcp_segment *segment)
+{
+    const struct tcp_options *options = &segment->options;
+    bool is_syn = (segment->flags & TCP_SYN) != 0;
+    bool permitted = is_syn && options->sack_permitted;
+    size_t len = (size_t)options->sack_count * TCP_SACK_SIZE;
+
+    if (is_syn) {
+        at[0] = OPTION_MSS;
+        at[1] = 4;
+        be16_put(at + 2, options->mss);
+        at += 4;
+    }
+    if (options->has_timestamp) {
+        at = put_aligned(at, permitted, OPTION_TIMESTAMP, 10);
+        be32_put(at, options->timestamp);
+        be32_put(at + 4, options->timestamp_of);
+        at += 8;
+    } else if (permitted) {
+        at = put_aligned(at, true, OPTION_NOP, OPTION_NOP);
+    }
+    if (is_syn && options->has_scale) {
+        at[0] = OPTION_NOP;
+        at[1] = OPTION_SCALE;
+        at[2] = 3;
+        at[3] = options->scale;
+        at += 4;
+    }
+    if (len > 0)
+        memcpy(put_aligned(at, false, OPTION_SACK, len + 2), options->sack,
+               len);
 }
 
 void tcp_emit(uint8_t *buf, size_t len, uint32_t src, uint32_t dst,
@@ -130,17 +204,8 @@ void tcp_emit(uint8_t *buf, size_t len, uint32_t src, uint32_t dst,
     be16_put(buf + 14, segment->window);
     be16_put(buf + 16, 0);
     be16_put(buf + 18, segment->urgent);
-    if ((segment->flags & TCP_SYN) != 0) {
-        buf[20] = OPTION_MSS;
-        buf[21] = 4;
-        be16_put(buf + 22, segment->options.mss);
-    }
-    if (header_len == TCP_HEADER_SIZE + TCP_SYN_OPTIONS) {
-        buf[24] = OPTION_NOP;
-        buf[25] = OPTION_SCALE;
-        buf[26] = 3;
-        buf[27] = segment->options.scale;
-    }
+    if (header_len > TCP_HEADER_SIZE)
+        emit_options(buf + TCP_HEADER_SIZE, segment);
     if (sum == WIRE_SUM_HERE)
         be16_put(buf + 16, checksum_finish(checksum_add(pseudo, buf, len)));
     else

@@ -168,7 +168,9 @@ enum {
     TCP_HEADER_SIZE = 20, /* without options */
     TCP_OPTIONS_MAX = 40,
     TCP_CHECKSUM_OFFSET = 16,
-    TCP_SYN_OPTIONS = 8, /* what tcp_emit() adds to a SYN: MSS, scale */
+    TCP_STAMP_OPTION = 12, /* the timestamps, with two NOPs before them */
+    TCP_SACK_SIZE = 8,     /* a block: begin and end */
+    TCP_SACKS_MAX = 4,     /* blocks in a segment */
 };
 
 /* Who adds a checksum up. */
@@ -191,6 +193,8 @@ struct tcp_options {
     bool has_timestamp;    /* RFC 7323 */
     uint32_t timestamp;    /* TSval */
     uint32_t timestamp_of; /* TSecr */
+    uint8_t sack_count;    /* 0 .. TCP_SACKS_MAX */
+    const uint8_t *sack;   /* TCP_SACK_SIZE bytes each, in network order */
 };
 
 struct tcp_segment {
@@ -220,8 +224,9 @@ size_t tcp_header_len(const struct tcp_segment *segment);
 
 /*
  * Write the header in front of the payload that is in place already; `len` is
- * that of both. A SYN carries options.mss and, with has_scale, the scale. When
- * the card adds the checksum up, its field gets the sum of the pseudo header.
+ * that of both. A SYN carries options.mss and, as has_scale and sack_permitted
+ * say, those; any segment what has_timestamp and sack_count say. When the card
+ * adds the checksum up, its field gets the sum of the pseudo header.
  */
 void tcp_emit(uint8_t *buf, size_t len, uint32_t src, uint32_t dst,
               enum wire_sum sum, const struct tcp_segment *segment);

@@ -30,7 +30,7 @@ static void test_empty_buffer_has_no_memory(void **state)
     struct net_buffer buffer = {0};
 
     (void)state;
-    assert_int_equal(net_buffer_limit(&buffer, &budget), NET_BUFFER_MAX);
+    assert_int_equal(net_buffer_limit(&buffer, &budget), 1 << 19);
     assert_int_equal(net_buffer_reserve(&buffer, &budget, 0), 0);
     assert_int_equal(budget.used, 0);
     net_buffer_release(&buffer, &budget);

@@ -232,7 +232,7 @@ static void test_calls_on_another_cpu(void **state)
 
 static void fill(struct socket *socket)
 {
-    static char text[NET_BUFFER_MAX + 1];
+    static char text[TCP_SEND_BUFFER + 1];
     size_t room = socket_send_room(socket);
 
     assert_true(room > 0);
@@ -266,12 +266,12 @@ static void test_writable_at_a_quarter(void **state)
     open_bench();
     connect_port(1);
     fill(sockets[1]);
-    acknowledge(NET_BUFFER_MAX / 4);
+    acknowledge(TCP_SEND_BUFFER / 4);
     bench_run();
-    assert_int_equal(socket_send_room(sockets[1]), NET_BUFFER_MAX / 4 - 1);
+    assert_int_equal(socket_send_room(sockets[1]), TCP_SEND_BUFFER / 4 - 1);
     assert_string_equal(calls, "a1");
     for (uint32_t i = 1; i <= 3; i++) {
-        acknowledge(NET_BUFFER_MAX / 4 + i);
+        acknowledge(TCP_SEND_BUFFER / 4 + i);
         bench_run();
     }
     assert_string_equal(calls, "a1 w1");
@@ -287,17 +287,17 @@ static void test_writable_tells_of_room_that_is_there(void **state)
     connect_port(1);
     in_receive = fill;
     fill(sockets[1]);
-    acknowledge(NET_BUFFER_MAX / 4 + 3);
+    acknowledge(TCP_SEND_BUFFER / 4 + 3);
     peer_send((struct peer_segment){.flags = ACK,
                                     .seq = 1001,
-                                    .ack = NET_BUFFER_MAX / 4 + 3,
+                                    .ack = TCP_SEND_BUFFER / 4 + 3,
                                     .window = 60000,
                                     .port = 1,
                                     .data = "x",
                                     .len = 1});
     assert_int_equal(socket_send_room(sockets[1]), 0);
     assert_string_equal(calls, "a1 r1");
-    acknowledge(NET_BUFFER_MAX / 2 + 6);
+    acknowledge(TCP_SEND_BUFFER / 2 + 6);
     bench_run();
     assert_string_equal(calls, "a1 r1 w1");
     bench_close();
@@ -306,14 +306,14 @@ static void test_writable_tells_of_room_that_is_there(void **state)
 /* All that was taken fits; nothing is told when all was taken. */
 static void test_send_takes_all_that_fits(void **state)
 {
-    static char text[NET_BUFFER_MAX];
+    static char text[TCP_SEND_BUFFER];
 
     (void)state;
     open_bench();
     connect_port(1);
     assert_int_equal(socket_send(sockets[1], text, 0), 0);
-    assert_int_equal(socket_send(sockets[1], text, NET_BUFFER_MAX),
-                     NET_BUFFER_MAX);
+    assert_int_equal(socket_send(sockets[1], text, TCP_SEND_BUFFER),
+                     TCP_SEND_BUFFER);
     bench.iss = first[1];
     peer_send((struct peer_segment){
         .flags = ACK, .seq = 1001, .ack = 10001, .window = 60000, .port = 1});

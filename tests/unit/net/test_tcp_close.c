@@ -568,7 +568,6 @@ static void test_new_numbers_are_behind_the_old(void **state)
         to_time_wait(7);
         conn = conn_find(bench.stack, PEER_ADDRESS, 7, SERVICE_PORT);
         conn->snd_una += ahead[i]; /* so much was sent, and fast */
-        conn->snd_nxt += ahead[i];
         conn->snd_max += ahead[i];
         last = conn->snd_max;
         bench.relative = false;

@@ -73,7 +73,7 @@ static void test_handshake_accepts_once(void **state)
 static void test_syn_ack_offers_mss_and_scale(void **state)
 {
     static const uint8_t offered[8] = {2, 4, 5, 180, 1, 3, 3, 7};
-    static const uint8_t want[8] = {2, 4, 1460 >> 8, 1460 & 255, 1, 3, 3, 3};
+    static const uint8_t want[8] = {2, 4, 1460 >> 8, 1460 & 255, 1, 3, 3, 8};
     struct peer_segment got;
 
     (void)state;

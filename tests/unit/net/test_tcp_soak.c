@@ -104,6 +104,7 @@ struct peer {
     /* What the stack may do, and what it has done: numbers of bytes, as
      * above; 64 bits, so that those before the first byte are negative. */
     bool has_scale;   /* both sides sent the option */
+    uint32_t stamp;   /* the latest of the stack's */
     int64_t edge;     /* the right edge of our windows */
     int64_t sent_end; /* the end of our data and FIN */
     bool is_opened;   /* a SYN-ACK was sent */
@@ -116,7 +117,7 @@ struct peer {
 
 static struct peer peers[PEERS_MAX];
 
-enum { OUR_SCALE = 4, STACK_SCALE = 3, STACK_MSS = 1460 };
+enum { OUR_SCALE = 4, STACK_SCALE = 8, STACK_MSS = 1460 };
 
 /* The SYN options of each fourth peer: none; MSS; MSS and window scale; what
  * Linux sends (MSS, SACK permitted, timestamps, window scale). */
@@ -142,21 +143,43 @@ static unsigned offer_of(const struct peer *peer)
 
 /* ---- What the stack may send --------------------------------------------- */
 
-/* Options are sent in a SYN-ACK only, the window scale only in answer to one:
- * RFC 9293, 3.2, and RFC 7323, 2.2. */
+static bool has_stamps(const struct peer *peer)
+{
+    return offer_of(peer) == 3;
+}
+
+/* MSS, SACK-permitted and scale are sent in a SYN-ACK only, and but for the MSS
+ * only in answer to the same; timestamps in all segments (RFC 9293, 3.2; RFC
+ * 7323, 2.2 and 3.2), and then SACK blocks when there are some. */
 static void options_check(const struct peer *peer,
                           const struct peer_segment *got)
 {
-    static const uint8_t want[8] = {2, 4, STACK_MSS >> 8, STACK_MSS & 255, 1,
-                                    3, 3, STACK_SCALE};
+    static const uint8_t mss[4] = {2, 4, STACK_MSS >> 8, STACK_MSS & 255};
+    static const uint8_t scale[4] = {1, 3, 3, STACK_SCALE};
+    const uint8_t *at = got->options;
+    const uint8_t *end = at + got->options_len;
+    bool is_syn = (got->flags & SYN) != 0;
 
-    if ((got->flags & SYN) == 0) {
-        assert_int_equal(got->options_len, 0);
-        return;
+    if (is_syn) {
+        assert_memory_equal(at, mss, 4);
+        at += 4;
     }
-    assert_int_equal(got->options_len,
-                     offers[offer_of(peer)].has_scale ? 8 : 4);
-    assert_memory_equal(got->options, want, got->options_len);
+    if (has_stamps(peer) && ((got->flags & RST) == 0 || at < end)) {
+        assert_memory_equal(at, is_syn ? "\4\2\10\12" : "\1\1\10\12", 4);
+        at += 12;
+    }
+    if (is_syn && offers[offer_of(peer)].has_scale) {
+        assert_memory_equal(at, scale, 4);
+        at += 4;
+    }
+    if (!is_syn && at < end) {
+        assert_true(has_stamps(peer));
+        assert_memory_equal(at, "\1\1\5", 3);
+        assert_int_equal(at[3] % 8, 2);
+        assert_true(got->len + at[3] + 2 <= offers[3].mss - 12);
+        at += 2 + at[3];
+    }
+    assert_ptr_equal(at, end);
 }
 
 static void flags_check(const struct peer *peer, const struct peer_segment *got)
@@ -256,10 +279,39 @@ static void peer_promises(struct peer *peer, const struct peer_segment *segment,
         peer->sent_end = end;
 }
 
+/* Timestamps, and what came behind `have`. Returns the length. */
+static size_t peer_options(const struct peer *peer, uint8_t *options)
+{
+    uint8_t *at = options + 12, *length;
+    uint32_t where = peer->have, limit = peer->have + 100000;
+
+    memcpy(options, "\1\1\10\12", 4);
+    peer_put32(options + 4, (uint32_t)(bench.now / NS_PER_MS));
+    peer_put32(options + 8, peer->stamp);
+    memcpy(at, "\1\1\5\2", 4);
+    length = at + 3;
+    at += 4;
+    if (limit > peer->bytes)
+        limit = peer->bytes;
+    while (where < limit && *length < 26) {
+        uint32_t start = where;
+
+        while (where < limit && peer->mark[where] == peer->mark[start])
+            where++;
+        if (peer->mark[start] == 0)
+            continue;
+        peer_put32(at, peer->irs + 1 + start);
+        peer_put32(at + 4, peer->irs + 1 + where);
+        at += 8;
+        *length = (uint8_t)(*length + 8);
+    }
+    return *length == 2 ? 12 : (size_t)(at - options);
+}
+
 static void peer_emit(struct peer *peer, uint8_t flags, uint32_t at,
                       uint32_t len)
 {
-    static const uint8_t timestamps[12] = {1, 1, 8, 10, 1, 2, 3, 4, 5, 6, 7, 8};
+    uint8_t options[40];
     static uint8_t data[SEGMENT];
     static uint8_t frame[FAKENET_FRAME_MAX];
     unsigned scale = peer->has_scale ? OUR_SCALE : 0;
@@ -276,11 +328,14 @@ static void peer_emit(struct peer *peer, uint8_t flags, uint32_t at,
     if ((flags & SYN) != 0) {
         segment.seq = peer->iss;
         segment.window = profile->window;
-        segment.options = offers[offer_of(peer)].option;
+        segment.options = options;
         segment.options_len = offers[offer_of(peer)].len;
-    } else if (offer_of(peer) == 3 && chance(2) == 0) {
-        segment.options = timestamps; /* not agreed on: to be ignored */
-        segment.options_len = sizeof(timestamps);
+        memcpy(options, offers[offer_of(peer)].option, segment.options_len);
+        if (has_stamps(peer))
+            peer_put32(options + 8, (uint32_t)(bench.now / NS_PER_MS));
+    } else if (has_stamps(peer)) {
+        segment.options = options;
+        segment.options_len = peer_options(peer, options);
     }
     if ((flags & ACK) != 0)
         segment.ack = peer->irs + 1 + peer->have + peer->fin_seen;
@@ -362,6 +417,13 @@ static void peer_segment_in(struct peer *peer, const struct peer_segment *got)
         assert_true(peer->fin_seen);
         peer->state = PEER_DONE;
         return;
+    }
+    if (has_stamps(peer)) {
+        uint32_t stamp =
+            peer_get32(got->options + ((got->flags & SYN) != 0 ? 8 : 4));
+
+        if ((int32_t)(stamp - peer->stamp) > 0 || peer->state == PEER_SYN)
+            peer->stamp = stamp;
     }
     if (peer->state == PEER_DONE && (got->flags & SYN) != 0)
         return;

@@ -1,0 +1,133 @@
+/*
+ * Recovery from loss when the peer tells what it has (RFC 2018): how much is
+ * sent meanwhile (RFC 6937), and what is done when nothing was lost after all
+ * (RFC 3522 by timestamps, RFC 3708 by duplicates; the response of RFC 4015).
+ */
+#include "net/stack.h"
+#include "net/tcp/conn.h"
+
+uint32_t conn_pipe(const struct tcp_conn *conn)
+{
+    return conn_flight(conn) - conn->board.sacked - conn->board.lost;
+}
+
+/* ---- Undo ---------------------------------------------------------------- */
+
+void undo_save(struct tcp_conn *conn)
+{
+    conn->undo =
+        (struct tcp_undo){.cwnd = conn->cwnd, .ssthresh = conn->ssthresh};
+}
+
+void undo_resent(struct tcp_conn *conn, uint32_t len)
+{
+    if (conn->undo.cwnd == 0)
+        return;
+    if (conn->undo.resent == 0)
+        conn->undo.stamp = conn_stamp(conn);
+    conn->undo.resent += len;
+}
+
+static void undo(struct tcp_conn *conn)
+{
+    conn->cwnd = max_u32(conn->cwnd, conn->undo.cwnd);
+    conn->ssthresh = max_u32(conn->ssthresh, conn->undo.ssthresh);
+    conn->undo.cwnd = 0;
+    conn->is_recovering = false;
+    conn->dup_acks = 0;
+    conn->recover = conn->snd_una - 1;
+    conn->backoff = 0;
+    board_set(conn, TCP_RUN_LOST, false);
+    conn->stack->stats.tcp_undone++;
+}
+
+/* The first acknowledgement of something new after a retransmission: it answers
+ * the original when it echoes a time before that. */
+void undo_acked(struct tcp_conn *conn, const struct tcp_segment *segment)
+{
+    if (conn->undo.cwnd == 0 || conn->undo.resent == 0 || conn->undo.is_asked)
+        return;
+    conn->undo.is_asked = true;
+    if (conn->has_stamps &&
+        seq_lt(segment->options.timestamp_of, conn->undo.stamp))
+        undo(conn);
+}
+
+/* The peer had `len` bytes twice: when that is all that was sent again, nothing
+ * was lost. */
+void undo_duplicate(struct tcp_conn *conn, uint32_t len)
+{
+    if (conn->undo.cwnd == 0 || conn->undo.resent == 0)
+        return;
+    conn->undo.resent -= min_u32(conn->undo.resent, len);
+    if (conn->undo.resent == 0)
+        undo(conn);
+}
+
+/* ---- Recovery ------------------------------------------------------------ */
+
+static void recovery_begin(struct tcp_conn *conn)
+{
+    undo_save(conn);
+    conn->prr = (struct tcp_prr){.flight = conn_flight(conn)};
+    conn->cc->lost(conn);
+    conn->recover = conn->snd_max;
+    conn->is_recovering = true;
+    conn->stack->stats.tcp_fast_retransmits++;
+}
+
+/* RFC 6937, section 3: the window while recovering. */
+static void reduce(struct tcp_conn *conn, uint32_t delivered, bool conservative)
+{
+    struct tcp_prr *prr = &conn->prr;
+    uint32_t pipe = conn_pipe(conn);
+    uint32_t limit, count;
+
+    prr->delivered += delivered;
+    limit = prr->delivered - min_u32(prr->delivered, prr->out);
+    if (pipe > conn->ssthresh) {
+        count = (uint32_t)(((uint64_t)prr->delivered * conn->ssthresh +
+                            prr->flight - 1) /
+                           prr->flight);
+        count -= min_u32(count, prr->out);
+    } else {
+        if (!conservative)
+            limit = max_u32(limit, delivered) + conn->mss;
+        count = min_u32(conn->ssthresh - pipe, limit);
+    }
+    if (prr->out == 0) /* the first one at once */
+        count = max_u32(count, conn->mss);
+    conn->cwnd = max_u32(pipe + count, conn->mss);
+}
+
+void recover_acked(struct tcp_conn *conn, uint32_t acked)
+{
+    uint32_t delivered = conn->rack.delivered;
+    bool lost = false;
+
+    conn->rack.delivered = 0;
+    if (conn->board.sacked > 0 || conn->board.lost > 0 || conn->is_recovering)
+        lost = rack_detect(conn);
+    if (lost && !conn->is_recovering && seq_lt(conn->recover, conn->snd_una))
+        recovery_begin(conn);
+    if (!conn->is_recovering) {
+        if (acked > 0)
+            window_grow(conn, acked);
+        return;
+    }
+    if (seq_lt(conn->snd_una, conn->recover)) {
+        reduce(conn, delivered, lost || acked == 0);
+        return;
+    }
+    conn->is_recovering = false;
+    conn->cwnd = max_u32(conn->ssthresh, conn->mss);
+    if (conn->rack.persist > 0 && --conn->rack.persist == 0)
+        conn->rack.mult = 0;
+}
+
+/* TCP_ALARM_REORDER: what was waited for has not come. */
+void recover_reordered(struct tcp_conn *conn)
+{
+    recover_acked(conn, 0);
+    tcp_output(conn);
+}
