@@ -167,6 +167,28 @@ static void test_times_of_small_inodes(void **state)
     end();
 }
 
+/* On the disk an inode does not count a name that may not be there: all that it
+ * relies on is durable before, also when that is the first change since. */
+static void test_attributes_wait_for_names(void **state)
+{
+    const struct ext2_rw *rw;
+    struct inode *inode;
+
+    (void)state;
+    begin("-b 1024", ext2_small_tree(), 2000);
+    assert_int_equal(vfs_walk("/file", true, &inode), 0);
+    rw = ext2_rw_of(inode);
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(ext2_make_durable(rw->fs), 0);
+        assert_int_equal(rw->durable, rw->stamp);
+        assert_int_equal(file_link("/file", i == 0 ? "/one" : "/two"), 0);
+        assert_int_equal(ext2_inode_write(inode), 0);
+        assert_true(ext2_rw_inode_of(inode)->after < rw->durable);
+    }
+    inode_put(inode);
+    end();
+}
+
 /* ---- A file against an array --------------------------------------------- */
 
 static uint8_t model[FILE_MAX];
@@ -488,6 +510,7 @@ int main(void)
         cmocka_unit_test(test_not_clean_before),
         cmocka_unit_test(test_attributes),
         cmocka_unit_test(test_times_of_small_inodes),
+        cmocka_unit_test(test_attributes_wait_for_names),
         cmocka_unit_test(test_random_1k),
         cmocka_unit_test(test_random_2k),
         cmocka_unit_test(test_random_4k),
