@@ -326,6 +326,26 @@ static void test_last_inode(void **state)
     give_inodes(numbers, count);
 }
 
+/* A group that says that it has no directory does not get fewer. */
+static void test_group_without_directories(void **state)
+{
+    struct inode dir = *root;
+    uint64_t number;
+    uint32_t dirs;
+
+    (void)state;
+    dir.number = 2 * GROUP_INODES + 12;
+    assert_int_equal(ext2_inode_alloc(&dir, FILE_DIRECTORY, &number), 0);
+    dirs = rw->groups[2].dirs;
+    rw->groups[2].dirs = 0;
+    ext2_inode_unalloc(rw->fs, number, true);
+    assert_int_equal(rw->groups[2].dirs, 0);
+    assert_int_equal(ext2_inode_alloc(&dir, FILE_DIRECTORY, &number), 0);
+    rw->groups[2].dirs = dirs;
+    ext2_inode_unalloc(rw->fs, number, true);
+    assert_int_equal(rw->groups[2].dirs, dirs - 1);
+}
+
 /* ---- Runs ---------------------------------------------------------------- */
 
 /* Allocate; what comes is where it was expected. */
@@ -522,6 +542,7 @@ int main(void)
         READY(test_groups_of_directories),
         READY(test_group_that_has_no_inode),
         READY(test_last_inode),
+        READY(test_group_without_directories),
         READY(test_runs),
         READY(test_runs_that_are_promised),
         READY(test_counts),
