@@ -55,6 +55,20 @@ int ext2_chain_next(struct ext2_chain *chain)
     return chain_status(chain, status);
 }
 
+int ext2_chain_range(struct ext2_chain *chain, uint32_t *low, uint32_t *high)
+{
+    unsigned depth;
+    int status = ext2_index_here(&chain->walk, low);
+
+    if (status == 0)
+        status = ext2_index_peek(&chain->walk, &depth, high);
+    if (status == 0)
+        *high = UINT32_MAX;
+    if (status == 1)
+        *high &= ~UINT32_C(1);
+    return chain_status(chain, status < 0 ? status : 0);
+}
+
 void ext2_chain_end(struct ext2_chain *chain)
 {
     ext2_view_end(&chain->view);

@@ -72,6 +72,11 @@ must_check int ext2_chain_begin(struct ext2_chain *chain, struct inode *dir,
 must_check int ext2_chain_next(struct ext2_chain *chain);
 void ext2_chain_end(struct ext2_chain *chain);
 
+/* Names whose hash is above *low and below *high belong to the leaf, and to no
+ * other one. */
+must_check int ext2_chain_range(struct ext2_chain *chain, uint32_t *low,
+                                uint32_t *high);
+
 /* The hash of the indices that are made, below EXT2_HASH_END. */
 static inline unsigned ext2_new_index_version(const struct ext2_fs *fs)
 {

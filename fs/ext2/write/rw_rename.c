@@ -7,8 +7,9 @@
  * What loses its last name to another inode must neither go before that is
  * durable, nor be without a name when it is, or e2fsck asks what to do with it.
  * So it is put aside: the write that gives its name away gives it another one,
- * in the same block, which is removed when that is durable. A directory with
- * an index has no place for any name: there it loses its name at once.
+ * in the same block, which is removed when that is durable. In a directory with
+ * an index that is one whose hash leads to this block. Where there is none, or
+ * no room, it loses its name at once.
  */
 #include "fs/ext2/write/alloc.h"
 #include "fs/ext2/write/entries.h"
@@ -18,6 +19,9 @@
 #include <torc/format.h>
 #include <torc/log.h>
 #include <torc/memory.h>
+
+/* Names for what is replaced that are tried, in a directory with an index. */
+enum { ASIDE_TRIES = 1000 };
 
 struct renaming {
     const struct rename *rename;
@@ -68,31 +72,74 @@ static int check_links(struct inode *dir, int more)
 
 /* ---- Putting aside ------------------------------------------------------- */
 
-/* Whether what is replaced goes, and any name may be in the block. */
+/* Whether what is replaced goes. */
 static bool may_put_aside(const struct rename *rename)
 {
     return rename->inode2 != NULL && !rename->exchange &&
-           ext2_is_last_link(rename->inode2) && !ext2_has_index(rename->dir2) &&
-           ext2_dir_blocks(rename->dir2) == 1;
+           ext2_is_last_link(rename->inode2);
 }
 
-/* Find room for what is replaced, in the block with its entry. */
-static void aside_pin(struct renaming *op)
+/* The i-th name for what is replaced. */
+static void aside_call(struct renaming *op, unsigned i)
 {
-    const struct rename *rename = op->rename;
-    struct ext2_fs *fs = ext2_of(rename->dir2);
-    const uint8_t *block = op->entry2.block->data;
-    uint32_t at;
-    size_t len;
+    unsigned long number = op->rename->inode2->number;
+    size_t len = i == 0 ? fmt_print(op->aside_text, sizeof(op->aside_text),
+                                    ".replaced-%lu", number)
+                        : fmt_print(op->aside_text, sizeof(op->aside_text),
+                                    ".replaced-%lu-%u", number, i);
 
-    if (!may_put_aside(rename))
-        return;
-    len = fmt_print(op->aside_text, sizeof(op->aside_text), ".replaced-%lu",
-                    rename->inode2->number);
     op->aside_name =
         (struct name){.text = op->aside_text, .len = (uint32_t)len};
-    if (ext2_entries_find(fs, block, op->aside_text, len, &at) != 0 ||
-        ext2_entries_room(fs, block, len, &op->aside.place.at) != 1)
+}
+
+/* Find a name for it that may be in the block with its entry: 1, 0, or an
+ * error. It has a walk on its stack. */
+static noinline int aside_choose(struct renaming *op)
+{
+    struct inode *dir = op->rename->dir2;
+    struct ext2_chain chain;
+    uint32_t low, high, hash;
+    uint64_t offset;
+    int status;
+
+    aside_call(op, 0);
+    if (!ext2_has_index(dir))
+        return 1;
+    status = ext2_chain_begin(&chain, dir, op->rename->name2);
+    if (status == 0)
+        status = ext2_chain_range(&chain, &low, &high);
+    if (status == 0)
+        status = ext2_dir_block(dir, chain.leaf, &offset);
+    ext2_chain_end(&chain);
+    if (status != 0)
+        return status;
+    /* One of the leaves behind, with names of the same hash? */
+    if (offset >> ext2_of(dir)->block_shift != op->entry2.place.block)
+        return 0;
+    for (unsigned i = 0; i < ASIDE_TRIES; i++) {
+        aside_call(op, i);
+        hash = ext2_hash(chain.walk.version, ext2_of(dir)->hash_seed,
+                         op->aside_name.text, op->aside_name.len);
+        if (hash > low && hash < high)
+            return 1;
+    }
+    return 0;
+}
+
+/* Find room for what is replaced, in the block with its entry. Where that
+ * fails it is not put aside. */
+static void aside_pin(struct renaming *op)
+{
+    struct inode *dir = op->rename->dir2;
+    struct ext2_fs *fs = ext2_of(dir);
+    struct ext2_place other;
+
+    if (!may_put_aside(op->rename) || aside_choose(op) != 1 ||
+        ext2_place_find(dir, &op->aside_name, &other) != -ENOENT ||
+        ext2_change_block(&op->change, op->entry2.place.block,
+                          &op->entry2.block) != 0 ||
+        ext2_entries_room(fs, op->entry2.block->data, op->aside_name.len,
+                          &op->aside.place.at) != 1)
         return;
     op->aside.place.block = op->entry2.place.block;
     op->aside.block = op->entry2.block;

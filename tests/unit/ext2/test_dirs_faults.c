@@ -44,6 +44,16 @@ static int make(const char *path)
     return status;
 }
 
+/* e2fsck does not ask about an empty one. */
+static void make_full(const char *path)
+{
+    struct file *file;
+
+    assert_int_equal(file_open(path, FILE_WRITE | FILE_CREATE, 0644, &file), 0);
+    assert_int_equal(file_write(file, "content", 7), 7);
+    file_close(file);
+}
+
 static void mount_again(void)
 {
     assert_int_equal(file_mount(&world_disk.block.device, "/", "ext2"), 0);
@@ -94,6 +104,12 @@ static int do_rename(void)
 static int do_replace(void)
 {
     return file_rename("/d/f", "/e/g", 0);
+}
+
+/* In a directory with an index. */
+static int do_replace_indexed(void)
+{
+    return file_rename("/e/h", "/d/only", 0);
 }
 
 static int do_move(void)
@@ -153,14 +169,23 @@ static const struct {
     const char *name;
     int (*call)(void);
 } calls[] = {
-    {"create", do_create},       {"mkdir", do_mkdir},
-    {"symlink", do_symlink},     {"link", do_link},
-    {"unlink", do_unlink},       {"rmdir", do_rmdir},
-    {"rename", do_rename},       {"replace", do_replace},
-    {"move", do_move},           {"exchange", do_exchange},
-    {"attribute", do_attribute}, {"smaller", do_smaller},
-    {"remove", do_remove},       {"get", do_get},
-    {"names", do_list_names},    {"list", do_list},
+    {"create", do_create},
+    {"mkdir", do_mkdir},
+    {"symlink", do_symlink},
+    {"link", do_link},
+    {"unlink", do_unlink},
+    {"rmdir", do_rmdir},
+    {"rename", do_rename},
+    {"replace", do_replace},
+    {"indexed", do_replace_indexed},
+    {"move", do_move},
+    {"exchange", do_exchange},
+    {"attribute", do_attribute},
+    {"smaller", do_smaller},
+    {"remove", do_remove},
+    {"get", do_get},
+    {"names", do_list_names},
+    {"list", do_list},
 };
 
 static void build(void)
@@ -173,6 +198,8 @@ static void build(void)
     assert_int_equal(file_mkdir("/d/sub", 0755), 0);
     assert_int_equal(make("/d/f"), 0);
     assert_int_equal(make("/e/g"), 0);
+    assert_int_equal(make("/e/h"), 0);
+    make_full("/d/only");
     assert_int_equal(
         file_xattr_set("/e/g", false, "user.x", big, sizeof(big), 0), 0);
     /* An index in one of them. */
@@ -269,6 +296,7 @@ static void test_each_request_is_the_last(void **state)
                                    calls[i].call == do_unlink ||
                                    calls[i].call == do_replace);
             ROW(calls[i].name, has_path("/e/g"));
+            ROW(calls[i].name, has_path("/d/only"));
             ROW(calls[i].name, has_path("/d/sub") || has_path("/e/n") ||
                                    has_path("/e/g") ||
                                    calls[i].call == do_rmdir);
