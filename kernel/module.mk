@@ -20,6 +20,7 @@ SRCS-kernel += kernel/cpu/percpu.c
 SRCS-kernel += kernel/memory/page.c
 SRCS-kernel += kernel/memory/mem.c
 SRCS-kernel += kernel/heap/heap.c
+SRCS-kernel += kernel/heap/dma.c
 SRCS-kernel += kernel/heap/heap_check.c
 SRCS-kernel += kernel/heap/heap_home.c
 SRCS-kernel += kernel/memory/cache_control.c

@@ -5,6 +5,7 @@
 #include <torc/buf.h>
 #include <torc/machine.h>
 #include <torc/memory.h>
+#include <torc/page_run.h>
 #include <torc/string.h>
 
 void buf_init(struct buf *buf, void *base, uint32_t size,
@@ -55,6 +56,15 @@ struct buf *buf_alloc_undefined(uint32_t size)
         return NULL;
     }
     buf_init(buf, base, size, alloc_release);
+    return buf;
+}
+
+struct buf *buf_of_page(void *page)
+{
+    struct buf *buf = mem_alloc(sizeof(*buf));
+
+    if (buf != NULL)
+        buf_init(buf, page, HAL_PAGE_SIZE, alloc_release);
     return buf;
 }
 

@@ -245,6 +245,7 @@ static bool trim(struct heap *heap)
         more = at->run();
     mem_free(heap->spare);
     heap->spare = NULL;
+    dma_trim(heap);
     check_trim(heap);
     for (unsigned class = 0; class < MEM_CLASS_COUNT; class ++) {
         struct list *partial = &heap->partial[class];
@@ -283,23 +284,13 @@ bool heap_failed(void)
     return heap_self()->fault_after == 0;
 }
 
-static bool must_fail(struct heap *heap)
-{
-    if (likely(heap->fault_after == 0))
-        return false;
-    if (--heap->fault_after > 0)
-        return false;
-    heap->failed++;
-    return true;
-}
-
 /* ---- Allocate ------------------------------------------------------------ */
 
 void *heap_pages(struct heap *heap, size_t count, unsigned align_order)
 {
     void *ptr;
 
-    if (unlikely(must_fail(heap)))
+    if (unlikely(heap_must_fail(heap)))
         return NULL;
     ptr = page_alloc(heap->pages, count, align_order);
     for (bool more = true; unlikely(ptr == NULL) && more;) {
@@ -343,7 +334,7 @@ static void *small_alloc(struct heap *heap, unsigned class)
 {
     struct mem_object *object;
 
-    if (must_fail(heap))
+    if (heap_must_fail(heap))
         return NULL;
     if (heap->quick.list[class] == NULL && !quick_fill(heap, class)) {
         if (!quick_fill_hard(heap, class)) {
@@ -509,46 +500,6 @@ void *mem_resize(void *ptr, size_t size)
     return moved;
 }
 
-/* ---- Memory for devices -------------------------------------------------- */
-
-void *dma_alloc_undefined(size_t size)
-{
-    struct heap *heap = heap_self();
-    size_t count = pages_for(size);
-    void *ptr;
-
-    assert(size > 0);
-    ptr = heap_pages(heap, count, 0);
-    if (ptr == NULL)
-        return NULL;
-    if (hal_dma_map(ptr, count << PAGE_SHIFT) != 0) {
-        page_free(heap->pages, ptr);
-        return NULL;
-    }
-    return ptr;
-}
-
-void *dma_alloc(size_t size)
-{
-    void *ptr = dma_alloc_undefined(size);
-
-    if (ptr != NULL)
-        memset(ptr, 0, pages_for(size) << PAGE_SHIFT);
-    return ptr;
-}
-
-void dma_free(void *ptr, size_t size)
-{
-    size_t count = pages_for(size);
-    struct page_allocator *pages = heap_self()->pages;
-
-    if (ptr == NULL)
-        return;
-    assert(page_count_of(pages, ptr) == count);
-    hal_dma_unmap(ptr, count << PAGE_SHIFT);
-    page_free(pages, ptr);
-}
-
 /* ---- Statistics ---------------------------------------------------------- */
 
 size_t mem_total_bytes(void)
@@ -558,7 +509,9 @@ size_t mem_total_bytes(void)
 
 size_t mem_free_bytes(void)
 {
-    return heap_self()->pages->free_pages * PAGE_SIZE;
+    const struct heap *heap = heap_self();
+
+    return (heap->pages->free_pages + dma_kept_pages(heap)) * PAGE_SIZE;
 }
 
 void mem_get_stats(struct mem_stats *stats)

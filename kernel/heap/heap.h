@@ -25,6 +25,7 @@ struct heap {
     struct open_parcel open[HAL_CPU_MAX]; /* the last one to each CPU */
     struct away away;
     struct parcel *spare; /* one that came back */
+    void *run;            /* the next pages for devices; NULL: none */
     /* memcheck=1: */
     struct quarantine quarantine;
     uint64_t serial; /* of the block allocated last */
@@ -94,6 +95,21 @@ bool heap_failed(void);
 void *heap_alloc_plain(struct heap *heap, size_t size, size_t align);
 void heap_free_plain(struct heap *heap, void *ptr);
 size_t heap_usable_plain(struct heap *heap, const void *ptr);
+
+/* Whether the failure that was asked for is now: heap_fail(). */
+static inline bool heap_must_fail(struct heap *heap)
+{
+    if (likely(heap->fault_after == 0))
+        return false;
+    if (--heap->fault_after > 0)
+        return false;
+    heap->failed++;
+    return true;
+}
+
+/* dma.c: pages that are kept for devices; and give them back. */
+size_t dma_kept_pages(const struct heap *heap);
+void dma_trim(struct heap *heap);
 
 /* The short way of heap_send_home(): false, if there is none now. */
 static inline bool heap_send_quickly(struct heap *heap, void *ptr)

@@ -306,6 +306,20 @@ void page_shrink(struct page_allocator *pages, void *ptr, size_t count)
                old - count);
 }
 
+void *page_split(struct page_allocator *pages, void *ptr, size_t count)
+{
+    size_t old = page_count_of(pages, ptr);
+    struct page_info *page = page_at(pages, ptr);
+
+    assert(count > 0 && count <= old);
+    page->used = (uint32_t)count;
+    if (count == old)
+        return NULL;
+    page[count].state = PAGE_RUN;
+    page[count].used = (uint32_t)(old - count);
+    return (char *)ptr + count * PAGE_SIZE;
+}
+
 void page_set_class(struct page_allocator *pages, const void *ptr, size_t count,
                     uint8_t class)
 {

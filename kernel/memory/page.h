@@ -82,6 +82,12 @@ void page_free(struct page_allocator *pages, void *ptr);
  * CPU. */
 void page_shrink(struct page_allocator *pages, void *ptr, size_t count);
 
+/*
+ * Make two of these pages: the first `count` (> 0), and the rest, which is
+ * returned; NULL: there is none. Each is freed by itself. Owner CPU.
+ */
+void *page_split(struct page_allocator *pages, void *ptr, size_t count);
+
 /* Say that `count` pages from `ptr` on belong to a slab of a class. */
 void page_set_class(struct page_allocator *pages, const void *ptr, size_t count,
                     uint8_t class);

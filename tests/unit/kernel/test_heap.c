@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <torc/message.h>
+#include <torc/page_run.h>
 #include <torc/thread.h>
 #include <torc/time.h>
 
@@ -680,6 +681,7 @@ static void test_dma_fails_where_a_page_is_mapped_already(void **state)
     (void)state;
     assert_non_null(ptr);
     dma_free(ptr, 4096);
+    mem_trim(); /* the next run begins as this one */
     assert_int_equal(hal_dma_map(ptr, 4096), 0);
     before = stats().free_bytes;
     assert_null(dma_alloc(4096)); /* the same page again */
@@ -690,6 +692,95 @@ static void test_dma_fails_where_a_page_is_mapped_already(void **state)
     dma_free(ptr, 4096);
     assert_int_equal(stats().free_bytes, before);
     dma_free(NULL, 4096);
+}
+
+static void test_dma_pages_follow_each_other(void **state)
+{
+    size_t before = stats().free_bytes;
+    char *pages[40];
+    unsigned next = 0;
+
+    (void)state;
+    for (unsigned i = 0; i < 40; i++) {
+        void *other = mem_alloc(2000); /* a slab of its own now and then */
+
+        pages[i] = dma_alloc_undefined(4096);
+        assert_non_null(pages[i]);
+        mem_free(other);
+        next += i > 0 && pages[i] == pages[i - 1] + 4096;
+    }
+    assert_true(next >= 38);
+    for (unsigned i = 0; i < 40; i++)
+        dma_free(pages[i], 4096);
+    mem_trim();
+    assert_int_equal(stats().free_bytes, before);
+}
+
+/* What is kept for the next page does not keep others from it. */
+static void test_dma_kept_pages_are_given_back(void **state)
+{
+    size_t before = mem_free_bytes(), left;
+    void *page, *all;
+
+    (void)state;
+    page = dma_alloc_undefined(4096);
+    assert_non_null(page);
+    left = heap_self()->pages->free_pages;
+    assert_true(mem_free_bytes() > left * 4096); /* the rest counts as free */
+    assert_int_equal(mem_free_bytes(), before - 4096);
+    all = mem_alloc((left + 1) * 4096);
+    mem_free(all);
+    assert_int_equal(heap_self()->pages->free_pages * 4096, before - 4096);
+    dma_free(page, 4096);
+}
+
+static void test_dma_fails_one_by_one(void **state)
+{
+    void *page = dma_alloc_undefined(4096); /* others are kept behind it */
+
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        heap_fail(1);
+        assert_null(i == 0 ? dma_alloc_undefined(4096) : page_run_alloc(4));
+        assert_true(heap_failed());
+        heap_fail(0);
+    }
+    dma_free(page, 4096);
+}
+
+static void test_page_run_is_taken_apart(void **state)
+{
+    size_t before = mem_free_bytes();
+    char *run = page_run_alloc(3), *begin = run, *first, *second;
+    void *rest = run;
+
+    (void)state;
+    assert_non_null(run);
+    assert_int_equal(mem_free_bytes(), before - 3 * 4096);
+    first = page_run_take(&rest);
+    second = page_run_take(&rest);
+    assert_ptr_equal(first, begin);
+    assert_ptr_equal(second, begin + 4096);
+    assert_ptr_equal(rest, begin + 2 * 4096);
+    dma_free(first, 4096); /* each by itself */
+    assert_int_equal(mem_free_bytes(), before - 2 * 4096);
+    page_run_free(rest);
+    dma_free(second, 4096);
+    assert_int_equal(mem_free_bytes(), before);
+
+    rest = page_run_alloc(1);
+    assert_int_equal(hal_dma_map(rest, 4096), 0);
+    begin = rest;
+    assert_null(page_run_take(&rest)); /* it cannot be mapped */
+    assert_ptr_equal(rest, begin);
+    hal_dma_unmap(rest, 4096);
+    first = page_run_take(&rest);
+    assert_ptr_equal(first, begin);
+    assert_null(rest);
+    page_run_free(rest);
+    dma_free(first, 4096);
+    assert_null(page_run_alloc(1 << 30));
+    assert_int_equal(mem_free_bytes(), before);
 }
 
 static void test_boot_without_pages(void **state)
@@ -1120,6 +1211,14 @@ int main(void)
                                       teardown),
       cmocka_unit_test_setup_teardown(
           test_dma_fails_where_a_page_is_mapped_already, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_dma_pages_follow_each_other, setup,
+                                      teardown),
+      cmocka_unit_test_setup_teardown(test_dma_kept_pages_are_given_back, setup,
+                                      teardown),
+      cmocka_unit_test_setup_teardown(test_dma_fails_one_by_one, setup,
+                                      teardown),
+      cmocka_unit_test_setup_teardown(test_page_run_is_taken_apart, setup,
+                                      teardown),
       cmocka_unit_test_setup_teardown(test_boot_without_pages, setup, teardown),
       cmocka_unit_test(test_memcheck_finds),
       cmocka_unit_test(test_memcheck_finds_racing_frees),
