@@ -63,6 +63,7 @@ SRCS-kernel += kernel/cache/ahead.c
 SRCS-kernel += kernel/cache/io.c
 SRCS-kernel += kernel/cache/mapping.c
 SRCS-kernel += kernel/cache/ref.c
+SRCS-kernel += kernel/cache/run.c
 SRCS-kernel += kernel/cache/truncate.c
 SRCS-kernel += kernel/cache/order.c
 SRCS-kernel += kernel/cache/write.c

@@ -75,6 +75,16 @@ static inline bool mapping_has_map(const struct mapping *mapping)
  * let the sanitizer know which bytes are in use. */
 void page_settle(struct page *page);
 
+/*
+ * page_take() for who overwrites the whole page: a new one is not cleared. Its
+ * buffer is `buf`, of which it gets the caller's reference, or one of its own
+ * where that is NULL. If page_modify() fails after it, page_clear_new() is
+ * needed: what is behind the mapping's end holds zeros then.
+ */
+must_check int page_take_whole(struct mapping *mapping, uint64_t index,
+                               struct buf *buf, struct page **out);
+void page_clear_new(struct page *page);
+
 /* Make zeros of sectors. */
 void page_clear(struct page *page, uint8_t sectors);
 

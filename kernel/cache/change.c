@@ -1,5 +1,6 @@
 /* Changing pages: what comes before a change, and behind it. */
 #include "kernel/cache/cache_internal.h"
+#include "kernel/cache/run.h"
 #include "kernel/lib/poison.h"
 #include <torc/errno.h>
 #include <torc/string.h>
@@ -112,7 +113,8 @@ int page_stabilize(struct page *page)
     return 0;
 }
 
-int page_modify(struct page *page, uint32_t from, uint32_t len)
+/* What comes before a change, but for a buffer that nobody else has. Waits. */
+static int prepare(struct page *page, uint32_t from, uint32_t len)
 {
     int status = 0;
 
@@ -135,6 +137,13 @@ int page_modify(struct page *page, uint32_t from, uint32_t len)
         else
             break;
     }
+    return status;
+}
+
+int page_modify(struct page *page, uint32_t from, uint32_t len)
+{
+    int status = prepare(page, from, len);
+
     if (status == 0)
         status = page_stabilize(page);
     if (status == 0)
@@ -176,4 +185,61 @@ void page_dirty(struct page *page, uint32_t from, uint32_t len)
     if (end > mapping->size_bytes)
         grow(mapping, end);
     page_mark_dirty(page, units);
+}
+
+/* ---- Whole pages --------------------------------------------------------- */
+
+/* After an error: nothing of the page is left that was to be overwritten. */
+static void overwrite_undo(struct page *page)
+{
+    if (page->mapping != NULL)
+        page_clear_new(page);
+}
+
+int page_overwrite(struct mapping *mapping, uint64_t at, const void *from,
+                   uint32_t size)
+{
+    const uint64_t index = at >> PAGE_BYTES_SHIFT;
+    const uint32_t in_page = (uint32_t)(at % PAGE_BYTES);
+    struct page *page;
+    int status = size == PAGE_BYTES
+                     ? page_take_whole(mapping, index, NULL, &page)
+                     : page_take(mapping, index, &page);
+
+    if (status != 0)
+        return status;
+    status = page_modify(page, in_page, size);
+    if (status == 0) {
+        memcpy(page->buf->base + in_page, from, size);
+        page_dirty(page, in_page, size);
+    } else if (size == PAGE_BYTES) {
+        overwrite_undo(page);
+    }
+    page_put(page);
+    return status;
+}
+
+int page_give(struct mapping *mapping, uint64_t index, struct buf *buf)
+{
+    struct page *page;
+    int status = page_take_whole(mapping, index, buf, &page);
+
+    assert(buf->size == PAGE_BYTES);
+    if (status != 0) {
+        buf_put(buf);
+        return status;
+    }
+    status = prepare(page, 0, PAGE_BYTES);
+    if (page->buf != buf && status == 0) {
+        buf_put(page->buf);
+        page->buf = buf;
+    } else if (page->buf != buf) {
+        buf_put(buf);
+    }
+    if (status == 0)
+        page_dirty(page, 0, PAGE_BYTES);
+    else
+        overwrite_undo(page);
+    page_put(page);
+    return status;
 }

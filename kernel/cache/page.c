@@ -106,15 +106,16 @@ static void page_free(struct page *page)
     mem_free(page);
 }
 
-/* A new page with one pin. The reclaimer, which may run here, sees only what is
- * complete. */
-static struct page *page_make(struct mapping *mapping, uint64_t index)
+/* A new page with one pin and without a valid sector. The reclaimer, which may
+ * run here, sees only what is complete. */
+static struct page *page_make(struct mapping *mapping, uint64_t index,
+                              struct buf *buf)
 {
     struct page *page = mem_alloc_zeroed(sizeof(*page));
 
     if (page == NULL)
         return NULL;
-    page->buf = buf_alloc_undefined(PAGE_BYTES);
+    page->buf = buf != NULL ? buf : buf_alloc_undefined(PAGE_BYTES);
     if (page->buf == NULL)
         goto fail_buf;
     page->mapping = mapping;
@@ -124,15 +125,14 @@ static struct page *page_make(struct mapping *mapping, uint64_t index)
     wait_queue_init(&page->waiters);
     if (radix_insert(&mapping->tree, index, page) != 0)
         goto fail_insert;
-    page->valid = valid_from_start(page);
-    page_clear(page, page->valid);
     mapping->page_count++;
     mapping->cache->page_count++;
     page_settle(page);
     return page;
 
 fail_insert:
-    buf_put(page->buf);
+    if (buf == NULL)
+        buf_put(page->buf);
 fail_buf:
     mem_free(page);
     return NULL;
@@ -274,20 +274,50 @@ void page_prefetch(struct mapping *mapping, uint64_t index, unsigned count)
             __builtin_prefetch(pages[i]->buf->base + 64 * line);
 }
 
-int page_take(struct mapping *mapping, uint64_t index, struct page **out)
+/* The page, pinned, with `buf` if it is new. */
+static int take(struct mapping *mapping, uint64_t index, struct buf *buf,
+                bool *is_new, struct page **out)
 {
     struct page *page = radix_find(&mapping->tree, index);
 
     if (index > (uint64_t)MAPPING_SIZE_MAX >> PAGE_BYTES_SHIFT)
         return -EFBIG;
+    *is_new = page == NULL;
     if (page != NULL)
         page_hold(page);
     else
-        page = page_make(mapping, index);
+        page = page_make(mapping, index, buf);
     if (page == NULL)
         return -ENOMEM;
     *out = page;
     return 0;
+}
+
+void page_clear_new(struct page *page)
+{
+    uint8_t rest = valid_from_start(page) & (uint8_t)~page->valid;
+
+    page_clear(page, rest);
+    page->valid |= rest;
+    page_settle(page);
+}
+
+int page_take(struct mapping *mapping, uint64_t index, struct page **out)
+{
+    bool is_new;
+    int status = take(mapping, index, NULL, &is_new, out);
+
+    if (status == 0 && is_new)
+        page_clear_new(*out);
+    return status;
+}
+
+int page_take_whole(struct mapping *mapping, uint64_t index, struct buf *buf,
+                    struct page **out)
+{
+    bool is_new;
+
+    return take(mapping, index, buf, &is_new, out);
 }
 
 void page_put(struct page *page)

@@ -1,5 +1,7 @@
 /* What inodes hold: the rules that are the same for all file systems. */
+#include "kernel/cache/run.h"
 #include "kernel/file/vfs_internal.h"
+#include "kernel/lib/minmax.h"
 #include <torc/string.h>
 
 int vfs_check_regular(const struct inode *inode)
@@ -28,18 +30,18 @@ static int read_page(struct mapping *pages, uint64_t at, char *to, size_t size,
 static int64_t read_part(struct mapping *pages, char *to, size_t size,
                          uint64_t offset, struct readahead *readahead)
 {
-    size_t done = 0, prefetched = 0;
+    size_t done = 0;
 
     while (done < size) {
         uint64_t at = offset + done;
-        size_t piece = PAGE_BYTES - at % PAGE_BYTES;
-        int status;
+        size_t piece =
+            page_copy_now(pages, at, to + done, size - done, readahead);
+        int status = 0;
 
-        if (done == prefetched)
-            prefetched += prefetch(pages, at, size - done);
-        if (piece > size - done)
-            piece = size - done;
-        status = read_page(pages, at, to + done, piece, readahead);
+        if (unlikely(piece == 0)) {
+            piece = min_size(PAGE_BYTES - at % PAGE_BYTES, size - done);
+            status = read_page(pages, at, to + done, piece, readahead);
+        }
         if (unlikely(status != 0))
             return done > 0 ? (int64_t)done : status;
         done += piece;

@@ -1,6 +1,9 @@
 /* What regular files hold, changed: the rules that are the same for all file
  * systems. */
+#include "kernel/cache/run.h"
+#include "kernel/file/vfs_give.h"
 #include "kernel/file/vfs_internal.h"
+#include "kernel/lib/minmax.h"
 #include <torc/assert.h>
 #include <torc/string.h>
 
@@ -15,24 +18,6 @@ int vfs_check_writable(const struct inode *inode)
     return status;
 }
 
-static int write_page(struct mapping *pages, uint64_t at, const char *from,
-                      uint32_t size)
-{
-    uint32_t in_page = (uint32_t)(at % PAGE_BYTES);
-    struct page *page;
-    int status = page_take(pages, at >> PAGE_BYTES_SHIFT, &page);
-
-    if (status != 0)
-        return status;
-    status = page_modify(page, in_page, size);
-    if (status == 0) {
-        memcpy(page->buf->base + in_page, from, size);
-        page_dirty(page, in_page, size);
-    }
-    page_put(page);
-    return status;
-}
-
 /* Returns how many bytes, or an error when it is none. */
 static int64_t write_part(struct mapping *pages, const char *from, size_t size,
                           uint64_t offset)
@@ -41,16 +26,14 @@ static int64_t write_part(struct mapping *pages, const char *from, size_t size,
 
     while (done < size) {
         uint64_t at = offset + done;
-        size_t piece = PAGE_BYTES - at % PAGE_BYTES;
+        size_t piece = min_size(PAGE_BYTES - at % PAGE_BYTES, size - done);
         int status;
 
         if (done == prefetched)
             prefetched += prefetch(pages, at, size - done);
-        if (piece > size - done)
-            piece = size - done;
         status = mapping_throttle(pages);
         if (status == 0)
-            status = write_page(pages, at, from + done, (uint32_t)piece);
+            status = page_overwrite(pages, at, from + done, (uint32_t)piece);
         if (status != 0)
             return done > 0 ? (int64_t)done : status;
         done += piece;
@@ -153,9 +136,52 @@ int grow(struct inode *inode, uint64_t size_bytes)
     return status;
 }
 
+/* What is to be written: one of the two. */
+struct content {
+    const struct file_part *parts;
+    struct buf *const *bufs; /* of whole pages */
+    unsigned count;
+};
+
+/* One page of them; the last one may not fit as a whole. */
+static int64_t write_page(struct inode *inode, struct buf *buf, uint64_t at)
+{
+    const size_t size = cut(PAGE_BYTES, at, inode->mount->size_max);
+    int status;
+
+    if (size == 0)
+        return -EFBIG;
+    if (size < PAGE_BYTES)
+        return write_part(&inode->pages, (char *)buf->base, size, at);
+    status = mapping_throttle(&inode->pages);
+    if (status != 0)
+        return status;
+    buf_get(buf);
+    status = page_give(&inode->pages, at >> PAGE_BYTES_SHIFT, buf);
+    return status != 0 ? status : PAGE_BYTES;
+}
+
+/* Returns how many bytes, or an error when it is none. */
+static int64_t write_pages(struct inode *inode, struct buf *const *bufs,
+                           unsigned count, uint64_t offset)
+{
+    int64_t sum = 0;
+
+    for (unsigned i = 0; i < count; i++) {
+        int64_t put = write_page(inode, bufs[i], offset + (uint64_t)sum);
+
+        if (put < 0)
+            return sum > 0 ? sum : put;
+        sum += put;
+        if (put < PAGE_BYTES)
+            break;
+    }
+    return sum;
+}
+
 /* The file is locked, and something is to be written. */
-static int64_t write_locked(struct inode *inode, const struct file_part *parts,
-                            unsigned count, uint64_t offset)
+static int64_t write_locked(struct inode *inode, const struct content *what,
+                            uint64_t offset)
 {
     struct mapping *pages = &inode->pages;
     uint64_t old = inode->size_bytes;
@@ -169,7 +195,9 @@ static int64_t write_locked(struct inode *inode, const struct file_part *parts,
         if (status != 0)
             return status;
     }
-    put = write_parts(inode, parts, count, offset);
+    put = what->bufs != NULL
+              ? write_pages(inode, what->bufs, what->count, offset)
+              : write_parts(inode, what->parts, what->count, offset);
     if (put < 0)
         grow_undo(inode, old); /* without a byte written it has not grown */
     else
@@ -181,21 +209,45 @@ static int64_t write_locked(struct inode *inode, const struct file_part *parts,
     return put;
 }
 
-int64_t vfs_write(struct inode *inode, const struct file_part *parts,
-                  unsigned count, uint64_t *offset, bool append)
+/* Something is to be written. */
+static int64_t write(struct inode *inode, const struct content *what,
+                     uint64_t *offset, bool append)
 {
-    int64_t put = vfs_check_writable(inode);
+    int64_t put = mapping_throttle(&inode->pages);
 
-    if (put != 0 || is_nothing(parts, count))
-        return put;
-    put = mapping_throttle(&inode->pages);
     if (put != 0)
         return put;
     rwlock_lock(&inode->lock);
     if (append)
         *offset = inode->size_bytes;
-    put = write_locked(inode, parts, count, *offset);
+    put = write_locked(inode, what, *offset);
     rwlock_unlock(&inode->lock);
+    return put;
+}
+
+int64_t vfs_write(struct inode *inode, const struct file_part *parts,
+                  unsigned count, uint64_t *offset, bool append)
+{
+    const struct content what = {.parts = parts, .count = count};
+    int64_t put = vfs_check_writable(inode);
+
+    if (put != 0 || is_nothing(parts, count))
+        return put;
+    return write(inode, &what, offset, append);
+}
+
+int64_t vfs_give(struct inode *inode, struct buf *const *bufs, unsigned count,
+                 uint64_t offset)
+{
+    const struct content what = {.bufs = bufs, .count = count};
+    int64_t put = vfs_check_writable(inode);
+
+    assert(count > 0);
+    assert(offset % PAGE_BYTES == 0);
+    if (put == 0)
+        put = write(inode, &what, &offset, false);
+    for (unsigned i = 0; i < count; i++)
+        buf_put(bufs[i]);
     return put;
 }
 
