@@ -1,7 +1,10 @@
 /* What files hold: serve.h. */
+#include "kernel/file/vfs_give.h"
 #include "tools/fuse/node.h"
 #include <torc/assert.h>
+#include <torc/errno.h>
 #include <torc/memory.h>
+#include <torc/page_run.h>
 
 struct serve_data *serve_data_new(void)
 {
@@ -69,6 +72,73 @@ int64_t serve_write(uint64_t id, const void *data, size_t size, uint64_t offset)
     if (node == NULL)
         return -ENOENT;
     written = vfs_write(node->inode, &part, 1, &offset, false);
+    node_put(node);
+    return written;
+}
+
+/* ---- Pages that become the file's ---------------------------------------- */
+
+enum {
+    ROOM_PAGES = SERVE_SIZE_MAX / PAGE_BYTES,
+    GIVE_MIN = 8 * PAGE_BYTES, /* less is copied: the room stays */
+};
+
+void *serve_room_new(void)
+{
+    return page_run_alloc(ROOM_PAGES);
+}
+
+void serve_room_free(void *room)
+{
+    page_run_free(room);
+}
+
+/* A buffer of the first page of a room; NULL: no memory. */
+static struct buf *page_next(void **room)
+{
+    void *page = page_run_take(room);
+    struct buf *buf = page == NULL ? NULL : buf_of_page(page);
+
+    if (page != NULL && buf == NULL)
+        dma_free(page, PAGE_BYTES);
+    return buf;
+}
+
+/* The first `size` bytes, whole pages. What is short of memory here fails where
+ * it is written, too. */
+static int64_t give(struct node *node, void **room, size_t size,
+                    uint64_t offset, struct buf **bufs)
+{
+    unsigned count = 0;
+    int64_t written = -ENOMEM;
+
+    while (count < size / PAGE_BYTES) {
+        bufs[count] = page_next(room);
+        if (bufs[count] == NULL)
+            break;
+        count++;
+    }
+    if (count > 0)
+        written = vfs_give(node->inode, bufs, count, offset);
+    serve_room_free(*room);
+    *room = NULL;
+    return written;
+}
+
+int64_t serve_write_room(uint64_t id, void **room, size_t size, uint64_t offset,
+                         struct serve_data *data)
+{
+    struct node *node;
+    int64_t written;
+
+    assert(size <= SERVE_SIZE_MAX);
+    assert(data->count == 0);
+    if (size < GIVE_MIN || (size | offset) % PAGE_BYTES != 0)
+        return serve_write(id, *room, size, offset);
+    node = node_get(id);
+    if (node == NULL)
+        return -ENOENT;
+    written = give(node, room, size, offset, data->slices);
     node_put(node);
     return written;
 }

@@ -249,8 +249,8 @@ int workers_run(void)
         conn_close();
         return status;
     }
-    if (conn_may_look_on())
-        ahead_open((void *)machine_memory.base, machine_memory.size);
+    ahead_open((void *)machine_memory.base, machine_memory.size,
+               conn_may_look_on());
     conn_ready();
     workers_join(count);
     conn_close();

@@ -317,6 +317,117 @@ static void test_data(void **state)
     serve_data_free(data);
 }
 
+/* Write `size` bytes, each of that value, from a room; whether the room's pages
+ * have become the file's. */
+static bool write_room(uint64_t node, char value, size_t size, uint64_t offset,
+                       int64_t want)
+{
+    struct serve_data *data = serve_data_new();
+    void *room = serve_room_new();
+    bool is_given;
+
+    assert_non_null(room);
+    memset(room, value, SERVE_SIZE_MAX);
+    assert_int_equal(serve_write_room(node, &room, size, offset, data), want);
+    assert_int_equal(data->count, 0);
+    is_given = room == NULL;
+    serve_room_free(room);
+    serve_data_free(data);
+    return is_given;
+}
+
+static void expect_bytes(uint64_t node, uint64_t offset, size_t size,
+                         char value)
+{
+    static char out[SERVE_SIZE_MAX];
+
+    assert_int_equal(read_all(node, offset, size, out), size);
+    for (size_t i = 0; i < size; i++)
+        assert_int_equal(out[i], value);
+}
+
+/* Much, and whole pages: they are not copied. */
+static void test_data_from_a_room(void **state)
+{
+    static const struct {
+        const char *name;
+        size_t size;
+        uint64_t offset;
+        bool is_given;
+    } rows[] = {
+        {"all of it", SERVE_SIZE_MAX, 0, true},
+        {"little", 4096, 8192, false},
+        {"the least", 8 * 4096, 4096, true},
+        {"not a whole page", 8 * 4096 + 1, 4096, false},
+        {"not from a page on", 8 * 4096, 4097, false},
+        {"behind the end", 9 * 4096, 3 * SERVE_SIZE_MAX, true},
+    };
+    struct serve_entry file = make_file("a");
+    char value = 'a';
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++, value++) {
+        if (write_room(file.node, value, rows[i].size, rows[i].offset,
+                       (int64_t)rows[i].size) != rows[i].is_given)
+            fail_msg("%s", rows[i].name);
+        expect_bytes(file.node, rows[i].offset, rows[i].size, value);
+    }
+    expect_bytes(file.node, SERVE_SIZE_MAX, SERVE_SIZE_MAX, 0); /* a hole */
+    expect_bytes(file.node, 0, 4096, 'a');
+}
+
+static void test_data_from_a_room_that_cannot_be_written(void **state)
+{
+    const uint64_t max = nodes_mount()->size_max;
+    const size_t size = 10 * 4096;
+    struct serve_entry file = make_file("a");
+    struct serve_attr attr;
+
+    (void)state;
+    assert_false(write_room(77, 'x', size, 0, -ENOENT));
+    assert_true(write_room(SERVE_ROOT, 'x', size, 0, -EISDIR));
+    nodes_mount()->size_max = 5 * 4096 + 100;
+    assert_true(write_room(file.node, 'x', size, 0, 5 * 4096 + 100));
+    assert_true(write_room(file.node, 'y', size, 5 * 4096, 100));
+    assert_true(write_room(file.node, 'z', size, 6 * 4096, -EFBIG));
+    expect_bytes(file.node, 0, 5 * 4096, 'x');
+    expect_bytes(file.node, 5 * 4096, 100, 'y');
+    assert_int_equal(serve_getattr(file.node, &attr), 0);
+    assert_int_equal(attr.size_bytes, 5 * 4096 + 100);
+    nodes_mount()->size_max = max;
+}
+
+/* Each allocation fails once: what is written is there, and no page is lost. */
+static void test_data_from_a_room_without_memory(void **state)
+{
+    const size_t size = 12 * 4096;
+    bool is_done = false;
+
+    (void)state;
+    for (unsigned n = 1; !is_done; n++) {
+        struct serve_entry file = make_file("a");
+        struct serve_data *data = serve_data_new();
+        void *room = serve_room_new();
+        int64_t put;
+
+        memset(room, 'r', size);
+        heap_fail(n);
+        put = serve_write_room(file.node, &room, size, 0, data);
+        is_done = !heap_failed();
+        heap_fail(0);
+        assert_null(room);
+        assert_true(is_done ? put == (int64_t)size : put < (int64_t)size);
+        if (put > 0)
+            expect_bytes(file.node, 0, (size_t)put, 'r');
+        else
+            assert_int_equal(put, -ENOMEM);
+        serve_data_free(data);
+        assert_int_equal(serve_unlink(SERVE_ROOT, "a"), 0);
+        serve_forget(file.node, 1);
+        assert_true(n < 100);
+    }
+}
+
 /* The largest read begins within a page: there is a piece for each page. */
 static void test_the_largest_read(void **state)
 {
@@ -535,6 +646,9 @@ int main(void)
         READY(test_links_and_renames),
         READY(test_directories),
         READY(test_data),
+        READY(test_data_from_a_room),
+        READY(test_data_from_a_room_that_cannot_be_written),
+        READY(test_data_from_a_room_without_memory),
         READY(test_the_largest_read),
         READY(test_holes),
         READY(test_attributes),

@@ -43,10 +43,13 @@ static void *ahead_main(void *arg)
     return NULL;
 }
 
-void ahead_open(void *base, size_t size)
+void ahead_open(void *base, size_t size, bool by_thread)
 {
     pthread_t thread;
 
+    (void)madvise(base, size, MADV_HUGEPAGE);
+    if (!by_thread)
+        return;
     ahead.base = base;
     ahead.size = size;
     if (sem_init(&ahead.work, 0, 0) != 0 ||

@@ -25,9 +25,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/uio.h>
+#include <torc/assert.h>
 #include <unistd.h>
 
-enum { REQUEST_MAX = (1 << 20) + 8192 };
+enum {
+    REQUEST_MAX = SERVE_SIZE_MAX + 8192,
+    /* What is written comes behind so much. */
+    WRITE_HEAD = sizeof(struct fuse_in_header) + sizeof(struct fuse_write_in),
+};
 
 static struct {
     /* constant while it is open: */
@@ -37,6 +42,7 @@ static struct {
     /* the CPU's: */
     struct host_ready ready;
     struct conn_request *current; /* libfuse takes it apart */
+    void *room;                   /* for the next request; or NULL */
     uint32_t offered;             /* by Linux: flags of FUSE_INIT */
     bool is_init;                 /* what is written next answers it */
     /* any thread: */
@@ -70,6 +76,35 @@ struct conn_request *conn_current(void)
     return conn.current;
 }
 
+/*
+ * Read a request. What Linux writes goes to a room of its own, of which the
+ * pages may become the file's; of all other requests it is put behind the head.
+ */
+static ssize_t request_get(struct conn_request *request)
+{
+    char *head = request->buf.mem;
+    struct iovec vec[] = {{head, REQUEST_MAX}, {NULL, SERVE_SIZE_MAX}};
+    ssize_t got;
+
+    if (conn.room == NULL)
+        conn.room = serve_room_new();
+    if (conn.room != NULL) {
+        vec[0].iov_len = WRITE_HEAD;
+        vec[1].iov_base = conn.room;
+    }
+    got = readv(conn.fd, vec, conn.room != NULL ? 2 : 1);
+    if (got <= WRITE_HEAD || conn.room == NULL)
+        return got;
+    if (((const struct fuse_in_header *)request->buf.mem)->opcode ==
+        FUSE_WRITE) {
+        request->room = conn.room;
+        conn.room = NULL;
+    } else {
+        memcpy(head + WRITE_HEAD, conn.room, (size_t)got - WRITE_HEAD);
+    }
+    return got;
+}
+
 int conn_receive(struct conn_request *request)
 {
     ssize_t got;
@@ -78,8 +113,9 @@ int conn_receive(struct conn_request *request)
         atomic_store(&conn.over, true);
         return 0;
     }
+    assert(request->room == NULL);
     do
-        got = read(conn.fd, request->buf.mem, REQUEST_MAX);
+        got = request_get(request);
     while (got < 0 && (errno == EINTR || errno == ENOENT));
     if (got > 0) {
         request->buf.size = (size_t)got;
@@ -122,6 +158,13 @@ void conn_process(struct conn_request *request)
     request_look(request);
     conn.current = request;
     fuse_session_process_buf(conn.session, &request->buf);
+    if (request->room == NULL)
+        return;
+    if (conn.room == NULL)
+        conn.room = request->room;
+    else
+        serve_room_free(request->room);
+    request->room = NULL;
 }
 
 /* ---- Answers ------------------------------------------------------------- */
@@ -206,6 +249,8 @@ void conn_close(void)
     if (!conn_over())
         process_unmount();
     host_ready_close(&conn.ready);
+    serve_room_free(conn.room);
+    conn.room = NULL;
 }
 
 void conn_arm(void)

@@ -12,6 +12,7 @@ struct conn_request {
     struct fuse_buf buf;
     struct serve_data *data;
     bool drops_rights; /* a write, a truncation: set-user-ID goes */
+    void *room;        /* of serve_room_new(): what is written; or NULL */
 };
 
 /* The request that libfuse has just called an operation for: to be asked for

@@ -36,11 +36,15 @@ static int rights_drop(fuse_ino_t ino)
 void ops_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size,
                off_t offset, struct fuse_file_info *info)
 {
-    int64_t written = conn_current()->drops_rights ? rights_drop(ino) : 0;
+    struct conn_request *request = conn_current();
+    int64_t written = request->drops_rights ? rights_drop(ino) : 0;
 
     (void)info;
     if (written == 0)
-        written = serve_write(ino, data, size, (uint64_t)offset);
+        written = request->room != NULL
+                      ? serve_write_room(ino, &request->room, size,
+                                         (uint64_t)offset, request->data)
+                      : serve_write(ino, data, size, (uint64_t)offset);
     if (written < 0)
         reply_status(req, (int)written);
     else

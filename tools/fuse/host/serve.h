@@ -153,6 +153,17 @@ void serve_read_end(struct serve_data *data);
 int64_t serve_write(uint64_t node, const void *data, size_t size,
                     uint64_t offset);
 
+/*
+ * Memory for SERVE_SIZE_MAX bytes that Linux writes; NULL: there is none. Does
+ * not wait. And the same as serve_write() of what is at its begin: where much
+ * is written the pages become the file's, and *room NULL. *data is used
+ * meanwhile.
+ */
+void *serve_room_new(void);
+void serve_room_free(void *room);
+int64_t serve_write_room(uint64_t node, void **room, size_t size,
+                         uint64_t offset, struct serve_data *data);
+
 /* Wait until the device has what the inode holds and is. */
 int serve_sync(uint64_t node, bool data_only);
 
