@@ -59,6 +59,11 @@ $(BENCH)/fs_host: $(BUILD)/host/tests/bench/fs_host.o $(BUILD)/host/libtorc.a
 	$(call say,LD,$@)
 	$(Q)$(CC) -pthread -no-pie $^ $(HOST_LIBS) -o $@
 
+$(BENCH)/fs_limits: $(BUILD)/host/tests/bench/fs_limits.o $(BUILD)/host/libtorc.a
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) -pthread -no-pie $^ $(HOST_LIBS) -o $@
+
 $(BENCH)/fs_peer: $(BUILD)/host/tests/bench/fs_peer.o
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
@@ -98,4 +103,7 @@ bench-io: ## disks and cards beside fio and a bare loop, hosted; guest instructi
 	$(Q)$(MAKE) -s --no-print-directory $(BENCH)/io_host $(BUILD)/metal/io_guest.elf
 	$(Q)BUILD=$(BUILD) STRICT=$(STRICT) tools/bench_io.sh
 
-.PHONY: bench-core bench-io
+fs-limits: $(BENCH)/fs_limits ## ext2 with 1 GiB in a file, 100,000 entries, no inodes, full: MIB= ENTRIES= BLOCKS=
+	$(Q)BUILD=$(BUILD) tools/fs_limits.sh
+
+.PHONY: bench-core bench-io fs-limits
