@@ -4,6 +4,7 @@
  *
  * Exit status: 0 done, 1 failed, 2 a wrong argument.
  */
+#include "fs/ext2/hash.h"
 #include "fs/ext2/make/make.h"
 #include "fs/fat/make/make.h"
 #include "kernel/lib/bytes.h"
@@ -194,6 +195,7 @@ static void ext2_options(const struct run *run, struct ext2_make_options *out)
                                       .block_size = config->block_size,
                                       .inode_size = config->inode_size,
                                       .inodes = config->inodes,
+                                      .hash_version = EXT2_HASH_HALF_MD4,
                                       .time_s = (uint32_t)config->now_s};
     memcpy(out->uuid, config->id, sizeof(out->uuid));
     memcpy(out->hash_seed, config->id, sizeof(out->hash_seed));

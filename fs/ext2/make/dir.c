@@ -149,7 +149,7 @@ static void hash_all(struct dir *dir)
         seed[i] = le32_get(options->hash_seed + 4 * i);
     for (uint32_t i = 0; i < dir->count; i++)
         dir->entries[i].hash =
-            ext2_hash(EXT2_HASH_HALF_MD4, seed, dir->entries[i].name,
+            ext2_hash(options->hash_version, seed, dir->entries[i].name,
                       dir->entries[i].len);
     sort(dir->entries, dir->count);
 }
@@ -236,7 +236,7 @@ static int root_write(struct dir *dir, uint32_t nodes)
 
     block_begin(dir);
     dots_add(dir);
-    info[INDEX_ROOT_HASH] = EXT2_HASH_HALF_MD4;
+    info[INDEX_ROOT_HASH] = dir->maker->options->hash_version;
     info[INDEX_ROOT_INFO_SIZE] = INDEX_ROOT_PAIRS - INDEX_ROOT_INFO;
     info[INDEX_ROOT_LEVELS] = nodes > 0;
     if (nodes > 0)

@@ -3,6 +3,7 @@
  * what it holds and then its inode; at last the volume around them. The first
  * superblock is written last, so what is half made is no volume.
  */
+#include "fs/ext2/hash.h"
 #include "fs/ext2/inode_time.h"
 #include "fs/ext2/make/make_internal.h"
 #include "kernel/lib/minmax.h"
@@ -262,7 +263,8 @@ static bool options_are_valid(const struct ext2_make_options *options)
 
     return (block == 1024 || block == 2048 || block == EXT2_MAKE_BLOCK_MAX) &&
            (options->inode_size == EXT2_INODE_SIZE_MIN ||
-            options->inode_size == 2 * EXT2_INODE_SIZE_MIN);
+            options->inode_size == 2 * EXT2_INODE_SIZE_MIN) &&
+           options->hash_version < EXT2_HASH_UNSIGNED;
 }
 
 /* The buffers are one piece of memory, the chunk first. */

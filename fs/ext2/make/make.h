@@ -21,6 +21,7 @@ struct ext2_make_options {
     uint32_t reserved_blocks; /* for the superuser */
     uint8_t uuid[EXT2_UUID_SIZE];
     uint8_t hash_seed[EXT2_UUID_SIZE];
+    uint8_t hash_version; /* of indices: below EXT2_HASH_UNSIGNED (hash.h) */
     char label[EXT2_LABEL_MAX + 1];
     uint32_t time_s; /* of the superblock, since 1970 */
 };

@@ -1,6 +1,5 @@
 /* What a volume says of itself, when all files are written: superblock and
  * descriptors with their copies, bitmaps. */
-#include "fs/ext2/hash.h"
 #include "fs/ext2/make/make_internal.h"
 #include "kernel/lib/minmax.h"
 #include <torc/string.h>
@@ -111,7 +110,7 @@ static void options_put(const struct maker *maker, uint8_t *super)
     memcpy(super + SUPER_HASH_SEED, options->hash_seed, EXT2_UUID_SIZE);
     memcpy(super + SUPER_LABEL, options->label,
            str_len(options->label, EXT2_LABEL_MAX));
-    super[SUPER_DEF_HASH_VERSION] = EXT2_HASH_HALF_MD4;
+    super[SUPER_DEF_HASH_VERSION] = options->hash_version;
     le32_put(super + SUPER_FLAGS, SUPER_FLAG_SIGNED_HASH);
     le32_put(super + SUPER_MOUNT_OPTIONS,
              SUPER_MOUNT_XATTR_USER | SUPER_MOUNT_ACL);

@@ -3,11 +3,13 @@
  * nothing, the driver reads what was meant, and everything fails once.
  */
 #include "fs/ext2/ext2_format.h"
+#include "fs/ext2/hash.h"
 #include "fs/ext2/make/layout.h"
 #include "fs/ext2/make/make.h"
 #include "kernel/file/vfs.h"
 #include "kernel/lib/bytes.h"
 #include "tests/fakes/cmocka_all.h"
+#include "tests/fakes/collide.h"
 #include "tests/fakes/ext2_check.h"
 #include "tests/fakes/ext2_image.h"
 #include "tests/fakes/machine.h"
@@ -29,6 +31,7 @@ static struct ext2_make_options options_of(uint32_t block, uint32_t inode)
     struct ext2_make_options options = {.block_size = block,
                                         .inode_size = inode,
                                         .time_s = 1700000000,
+                                        .hash_version = EXT2_HASH_HALF_MD4,
                                         .label = "sixteen letters!"};
 
     memset(options.uuid, 0x17, sizeof(options.uuid));
@@ -343,6 +346,25 @@ static void test_large_directories(void **state)
 }
 
 /* With names of one hash, leaves go on in the next one. */
+static void test_names_of_one_hash(void **state)
+{
+    static char names[20][256];
+    struct ext2_make_options options = options_of(1024, 128);
+
+    (void)state;
+    options.hash_version = EXT2_HASH_LEGACY;
+    collide(names, 20, 250, false);
+    make_world_begin(&world);
+    for (unsigned i = 0; i < 20; i++)
+        make_world_file(&world, world.root, names[i], i);
+    make_world_order(&world);
+    assert_int_equal(make(&options, 1 << 20), 0);
+    assert_true(is_clean());
+    compare_mounted(20);
+    make_world_end(&world);
+}
+
+/* More leaves than an index has room for. */
 static void test_directory_too_large_for_an_index(void **state)
 {
     struct ext2_make_options options = options_of(1024, 128);
@@ -683,6 +705,7 @@ int main(void)
         cmocka_unit_test(test_measured_size_fits_exactly),
         cmocka_unit_test(test_measured_with_many_inodes),
         cmocka_unit_test(test_large_directories),
+        cmocka_unit_test(test_names_of_one_hash),
         cmocka_unit_test(test_directory_too_large_for_an_index),
         cmocka_unit_test(test_own_lost_and_found_is_kept),
         cmocka_unit_test(test_attributes_in_inode_and_block),
