@@ -31,7 +31,7 @@ APPS := $(patsubst apps/%/main.c,%,$(wildcard apps/*/main.c))
 UNIT := $(patsubst tests/unit/%.c,%,$(sort $(wildcard tests/unit/*/test_*.c)))
 FUZZ := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 # What no simulation and no fuzzer uses is not compiled for them.
-WITHOUT-sim := net/% fs/ext2/% fs/fat/% fs/make/%
+WITHOUT-sim := net/% fs/fat/% fs/make/%
 WITHOUT-fuzz := drivers/e1000% drivers/ide% drivers/ne2000% drivers/virtio_net% drivers/leaf% \
 	tests/models/e1000% tests/models/ide% tests/models/ne2000% tests/models/virtio_net%
 FAKES := $(wildcard tests/fakes/*.c tests/models/*.c) tests/stress/stress.c \
@@ -225,9 +225,11 @@ SIM_POINTS := kernel/cpu/exchange.c kernel/cpu/pass.c kernel/thread/sched.c \
 $(SIM_POINTS:%.c=$(BUILD)/sim/%.o): FLAGS-sim += -fsanitize=thread -Wno-tsan
 
 SIMS := $(patsubst tests/sim/sim_%.c,%,$(wildcard tests/sim/sim_*.c))
-SIM_PARTS := $(filter-out tests/sim/sim_%,$(wildcard tests/sim/*.c)) tests/stress/stress.c
+SIM_PARTS := $(filter-out tests/sim/sim_% tests/sim/names_%,$(wildcard tests/sim/*.c)) \
+	tests/stress/stress.c
 SIM_PARTS-io := $(wildcard tests/sim/io/*.c) tests/models/fault.c \
 	$(wildcard tests/models/*_*.c)
+SIM_PARTS-names := tests/sim/names_order.c tests/fakes/ext2_image.c tests/fakes/ext2_check.c
 sim_objects = $(patsubst %.c,$(BUILD)/sim/%.o,tests/sim/sim_$(1).c $(SIM_PARTS) $(SIM_PARTS-$(1)))
 $(SIMS:%=$(BUILD)/sim/%): $(BUILD)/sim/%: $$(call sim_objects,$$*) $(BUILD)/sim/libtorc.a
 	$(call say,LD,$@)
