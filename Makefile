@@ -85,7 +85,7 @@ ONCE := hal/baremetal/boot/% hal/baremetal/firmware/% kernel/base/% kernel/boot/
 	net/tcp/conn.c net/tcp/listen.c net/tcp/cookie.c \
 	net/tcp/timer.c net/tcp/board.c net/tcp/rack.c net/tcp/recover.c net/tcp/cubic.c net/tcp/newreno.c \
 	net/tcp/reorder.c net/tcp/check.c net/tcp/in.c net/tcp/ack.c net/tcp/data.c net/tcp/socket.c \
-	net/tcp/out.c net/tcp/segment.c net/wire/tcp.c kernel/device/block_queue.c kernel/device/block_request.c \
+	net/tcp/out.c net/tcp/segment.c net/wire/tcp.c kernel/file/file.c kernel/device/block_queue.c kernel/device/block_request.c \
 	kernel/thread/thread_table.c hal/baremetal/memory/paging.c hal/baremetal/cpu/entropy_pool.c \
 	kernel/heap/heap_home.c kernel/cache/change.c drivers/virtio_blk.c drivers/virtio_blk_device.c \
 	kernel/device/block_open.c kernel/device/netdev.c kernel/file/cwd.c \
