@@ -77,13 +77,24 @@ static int entry_read(struct ext2_fs *fs, uint64_t table, uint32_t slot,
     return 0;
 }
 
+/* The run where a table is not there: all that it would map from `index` on,
+ * below which there are `level` levels. */
+static uint32_t hole_length(const struct ext2_fs *fs, int level, uint64_t index,
+                            uint64_t max)
+{
+    uint64_t span = UINT64_C(1) << entries_shift(fs) * (uint32_t)level;
+
+    max = min_u64(max, span - (index & (span - 1)));
+    return (uint32_t)min_u64(max, UINT32_MAX);
+}
+
 int ext2_bmap(struct inode *inode, uint64_t index, uint64_t max,
               uint64_t *block, uint32_t *count)
 {
     struct ext2_fs *fs = ext2_of(inode);
     const struct ext2_inode *ext2 = ext2_inode_of(inode);
     uint64_t wanted = index, at;
-    int levels;
+    int levels, level;
     uint32_t run = 1;
 
     if (ext2_has_extents(inode))
@@ -100,7 +111,7 @@ int ext2_bmap(struct inode *inode, uint64_t index, uint64_t max,
     } else {
         at = le32_get(ext2->in_inode + 4 * (EXT2_DIRECT_COUNT + levels - 1));
     }
-    for (int level = levels; level > 0 && at != 0; level--) {
+    for (level = levels; level > 0 && at != 0; level--) {
         uint32_t shift = entries_shift(fs) * (uint32_t)(level - 1);
         uint32_t mask = (UINT32_C(1) << entries_shift(fs)) - 1;
         uint32_t slot = (uint32_t)(index >> shift) & mask;
@@ -111,6 +122,8 @@ int ext2_bmap(struct inode *inode, uint64_t index, uint64_t max,
         if (status != 0)
             return status;
     }
+    if (at == 0 && level > 0)
+        run = hole_length(fs, level, index, max);
     if (at != 0 && !ext2_blocks_valid(fs, at, run))
         return ext2_damaged(fs, inode->number, "block map", wanted);
     *block = at;

@@ -48,7 +48,8 @@ static int tables_needed(struct inode *inode, uint64_t index, uint64_t *table)
     return missing > 0 && *table == rwi->reserved_at ? 0 : missing;
 }
 
-/* Promise `count` blocks from `index` on, which lie in one table. */
+/* Promise `count` blocks of one page from `index` on, whose pointers so lie in
+ * one table. */
 static int promise(struct inode *inode, uint64_t index, uint32_t count)
 {
     struct ext2_rw_inode *rwi = ext2_rw_inode_of(inode);

@@ -108,13 +108,15 @@ static void test_bmap_runs(void **state)
         {"its last entry", SINGLE + 255, 100, 530, 1},
         {"two tables", DOUBLE, 100, 540, 2},
         {"a hole in the second", DOUBLE + 2, 1000, 0, 254},
-        {"the second is not there", DOUBLE + ENTRIES, 100, 0, 1},
+        {"the second is not there", DOUBLE + ENTRIES, 100, 0, 100},
+        {"up to the one that is", DOUBLE + ENTRIES + 9, 1000, 0, ENTRIES - 9},
         {"the same, one wanted", DOUBLE + ENTRIES, 1, 0, 1},
         {"the last entry of the last", TRIPLE - 1, 100, 545, 1},
         {"three tables", TRIPLE, 1, 550, 1},
         {"three tables, then a hole", TRIPLE + 1, 1000, 0, 255},
-        {"the third is not there", TRIPLE + ENTRIES, 100, 0, 1},
-        {"the second of three is not", TRIPLE + ENTRIES * ENTRIES, 9, 0, 1},
+        {"the third is not there", TRIPLE + ENTRIES, 100, 0, 100},
+        {"the second of three is not", TRIPLE + ENTRIES * ENTRIES + 1, 1 << 20,
+         0, ENTRIES * ENTRIES - 1},
         {"the last block there is", END - 1, 100, 0, 1},
     };
 
