@@ -17,8 +17,7 @@ static inline int ext2_entry_read(const struct ext2_fs *fs, const uint8_t *raw,
     if (fs->block_size == DIRENT_REC_LEN_HUGE &&
         (out->rec_len == 0 || out->rec_len == 0xffff))
         out->rec_len = DIRENT_REC_LEN_HUGE;
-    out->name_len =
-        has_type ? raw[DIRENT_NAME_LEN] : le16_get(raw + DIRENT_NAME_LEN);
+    out->name_len = raw[DIRENT_NAME_LEN];
     out->type = has_type ? raw[DIRENT_FILE_TYPE] : 0;
     if (out->rec_len < EXT2_DIRENT_MIN || (out->rec_len & 3) != 0 ||
         out->rec_len > room)
@@ -26,7 +25,6 @@ static inline int ext2_entry_read(const struct ext2_fs *fs, const uint8_t *raw,
     if (out->inode == 0)
         return 0;
     if (out->inode > fs->inodes_count || out->name_len == 0 ||
-        out->name_len > FILE_NAME_MAX ||
         out->name_len > out->rec_len - EXT2_DIRENT_MIN)
         return -EUCLEAN;
     return 0;

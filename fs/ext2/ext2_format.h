@@ -157,8 +157,8 @@ enum {
     /* A directory entry. */
     DIRENT_INODE              = 0,   /* 0: unused */
     DIRENT_REC_LEN            = 4,   /* 16 bits, a multiple of 4 */
-    DIRENT_NAME_LEN           = 6,   /* 8 bits with the file type, else 16 */
-    DIRENT_FILE_TYPE          = 7,
+    DIRENT_NAME_LEN           = 6,
+    DIRENT_FILE_TYPE          = 7,   /* without the feature anything */
     DIRENT_NAME               = 8,
     EXT2_DIRENT_MIN           = 8,
     EXT2_NAME_MAX             = 255,

@@ -144,7 +144,7 @@ static void entry_put(const struct ext2_fs *fs, uint8_t *raw, const char *name,
     assert(len <= FILE_NAME_MAX);
     le32_put(raw + DIRENT_INODE, inode);
     raw[DIRENT_NAME_LEN] = (uint8_t)len;
-    raw[DIRENT_FILE_TYPE] = ext2_entry_type(fs, type); /* or the upper half */
+    raw[DIRENT_FILE_TYPE] = ext2_entry_type(fs, type);
     memcpy(raw + DIRENT_NAME, name, len);
 }
 
