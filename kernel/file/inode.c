@@ -86,7 +86,8 @@ int inode_new(struct mount *mount, uint64_t number,
     inode->gid = what->gid;
     inode->rdev = what->rdev;
     inode->links = 1;
-    inode->atime = inode->mtime = inode->ctime = inode->btime = vfs_now();
+    inode->atime = inode->mtime = inode->ctime = inode->btime =
+        vfs_now_in(mount);
     *out = inode;
     return 0;
 }

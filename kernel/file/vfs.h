@@ -217,6 +217,14 @@ struct file_system {
     int (*mount)(struct mount *mount, const void *options);
 };
 
+/* The times that a file system keeps: from one second to another one, and how
+ * exactly. All zero: any. */
+struct vfs_times {
+    int64_t first_s;
+    int64_t last_s;
+    uint32_t unit_ns;
+};
+
 struct mount {
     struct list link; /* in the CPU's mount table */
     struct block_open
@@ -226,7 +234,8 @@ struct mount {
     uint64_t root_number;
     uint64_t size_max; /* of a file; set by fs->mount(), if it is smaller than
                         * MAPPING_SIZE_MAX */
-    const char *place; /* the path, while fs->mount() runs; then NULL */
+    struct vfs_times times; /* set by fs->mount() */
+    const char *place;      /* the path, while fs->mount() runs; then NULL */
     void *fs_data;
     struct inode *root;    /* held, once the mount is complete */
     struct inode *covered; /* held: mounted on it; NULL for "/" */
@@ -447,8 +456,13 @@ struct vfs_attr {
  * -EROFS, -EPERM (the file system has none like that). */
 must_check int vfs_setattr(struct inode *inode, const struct vfs_attr *attr);
 
-/* The time, for the times of files. */
+/* The time, for the times of files; and as the file system of an inode keeps
+ * it. */
 struct file_time vfs_now(void);
+struct file_time vfs_now_in(const struct mount *mount);
+
+/* The time nearest to another one that a file system keeps. */
+struct file_time vfs_time_fit(const struct mount *mount, struct file_time time);
 
 /* ---- What inodes hold (vfs_data.c) --------------------------------------- */
 

@@ -29,10 +29,10 @@ static void set(struct inode *inode, const struct vfs_attr *attr)
     if ((attr->mask & ATTR_MODE) != 0)
         inode->mode = attr->mode & MODE_ALL;
     if ((attr->mask & ATTR_ATIME) != 0)
-        inode->atime = attr->atime;
+        inode->atime = vfs_time_fit(inode->mount, attr->atime);
     if ((attr->mask & ATTR_MTIME) != 0)
-        inode->mtime = attr->mtime;
-    inode->ctime = vfs_now();
+        inode->mtime = vfs_time_fit(inode->mount, attr->mtime);
+    inode->ctime = vfs_now_in(inode->mount);
 }
 
 int vfs_setattr(struct inode *inode, const struct vfs_attr *attr)

@@ -29,9 +29,28 @@ struct file_time vfs_now(void)
                               .ns = (uint32_t)(ns % NS_PER_S)};
 }
 
+struct file_time vfs_time_fit(const struct mount *mount, struct file_time time)
+{
+    const struct vfs_times *times = &mount->times;
+
+    if (times->unit_ns == 0)
+        return time;
+    if (time.s < times->first_s)
+        return (struct file_time){.s = times->first_s};
+    if (time.s > times->last_s)
+        return (struct file_time){.s = times->last_s};
+    time.ns -= time.ns % times->unit_ns;
+    return time;
+}
+
+struct file_time vfs_now_in(const struct mount *mount)
+{
+    return vfs_time_fit(mount, vfs_now());
+}
+
 void dir_changed(struct inode *dir)
 {
-    dir->mtime = dir->ctime = vfs_now();
+    dir->mtime = dir->ctime = vfs_now_in(dir->mount);
     inode_dirty(dir, INODE_REST); /* its size and links, too */
 }
 
@@ -118,7 +137,7 @@ static int link_locked(struct inode *inode, struct inode *dir,
     status = dir->mount->ops->link(dir, name, inode);
     if (status != 0)
         return status;
-    inode->ctime = vfs_now();
+    inode->ctime = vfs_now_in(inode->mount);
     inode_dirty(inode, INODE_REST);
     dir_changed(dir);
     dentry_set(dir, name, inode);

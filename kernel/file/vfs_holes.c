@@ -215,7 +215,7 @@ static int allocate_locked(struct inode *inode, uint64_t offset, uint64_t len,
         status = fill(inode, offset, len);
     }
     if (status == 0) {
-        inode->mtime = inode->ctime = vfs_now();
+        inode->mtime = inode->ctime = vfs_now_in(inode->mount);
         inode_dirty(inode, INODE_REST);
     }
     return status;

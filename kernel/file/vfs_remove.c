@@ -80,7 +80,7 @@ static int remove_child(struct inode *dir, const struct name *name,
     if (status == 0)
         status = dir->mount->ops->unlink(dir, name, child);
     if (status == 0) {
-        child->ctime = vfs_now();
+        child->ctime = vfs_now_in(child->mount);
         inode_dirty(child, INODE_REST);
         dir_changed(dir);
         if (dir->mount->ops->folds_names)

@@ -232,7 +232,7 @@ static void forget_spellings(const struct rename *rename)
 
 static void renamed(const struct rename *rename)
 {
-    rename->inode1->ctime = vfs_now();
+    rename->inode1->ctime = vfs_now_in(rename->inode1->mount);
     inode_dirty(rename->inode1, INODE_REST);
     if (rename->inode2 != NULL) {
         rename->inode2->ctime = rename->inode1->ctime;

@@ -203,7 +203,7 @@ static int64_t write_locked(struct inode *inode, const struct content *what,
     else
         inode->size_bytes = pages->size_bytes;
     if (put > 0) {
-        inode->mtime = inode->ctime = vfs_now();
+        inode->mtime = inode->ctime = vfs_now_in(inode->mount);
         inode_dirty(inode, inode->size_bytes != old ? INODE_REST : INODE_TIMES);
     }
     return put;
@@ -261,7 +261,7 @@ static int truncate_locked(struct inode *inode, uint64_t size_bytes)
     if (status != 0)
         return status;
     inode->size_bytes = size_bytes;
-    inode->mtime = inode->ctime = vfs_now();
+    inode->mtime = inode->ctime = vfs_now_in(inode->mount);
     inode_dirty(inode, INODE_REST);
     if (size_bytes >= old || inode->mount->ops->truncate == NULL)
         return 0;

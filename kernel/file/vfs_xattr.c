@@ -80,7 +80,7 @@ static int set_locked(struct inode *inode, const char *name, const void *value,
         return -EEXIST;
     status = ops->xattr_set(inode, name, value, size);
     if (status == 0)
-        inode->ctime = vfs_now();
+        inode->ctime = vfs_now_in(inode->mount);
     inode_dirty(inode, INODE_REST);
     return status;
 }

@@ -250,6 +250,9 @@ int ext2_inode_write(struct inode *inode);
 void ext2_rw_evict(struct inode *inode);
 void ext2_rw_drop(struct inode *inode);
 
+/* The times that inodes of such a size keep. */
+struct vfs_times ext2_times(const struct ext2_fs *fs);
+
 /* Where an inode is in the table: the block, and the byte in it. */
 void ext2_inode_place(const struct inode *inode, uint64_t *block, uint32_t *at);
 

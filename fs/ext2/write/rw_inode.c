@@ -14,6 +14,7 @@
 #include <torc/errno.h>
 #include <torc/string.h>
 #include <torc/thread.h>
+#include <torc/time.h>
 
 /* Nobody can be told that an inode is not freed: it is tried so often. */
 enum { EVICT_TRIES = 100, EVICT_TRIES_DISK = 3 };
@@ -90,6 +91,16 @@ int ext2_inode_dtime(struct inode *inode, uint32_t *dtime)
     if (status == 0)
         *dtime = le32_get(raw);
     return status;
+}
+
+struct vfs_times ext2_times(const struct ext2_fs *fs)
+{
+    const bool has_extra = fs->inode_size > EXT2_INODE_SIZE_MIN;
+
+    return (struct vfs_times){.first_s = INT32_MIN,
+                              .last_s = (has_extra ? INT64_C(3) << 32 : 0) +
+                                        INT32_MAX,
+                              .unit_ns = has_extra ? 1 : NS_PER_S};
 }
 
 static void times_put(uint8_t *raw, uint32_t end, const struct inode *inode)

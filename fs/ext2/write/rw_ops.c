@@ -231,6 +231,7 @@ static int begin(struct mount *mount)
         status = rw_make(mount);
     if (status != 0)
         return status;
+    mount->times = ext2_times(fs);
     status = ext2_super_begin(fs->rw);
     fs->rw->is_active = status == 0;
     mount->is_read_only = mount->is_write_protected = false;

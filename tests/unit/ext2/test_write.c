@@ -149,21 +149,68 @@ static void test_attributes(void **state)
     end();
 }
 
-/* Without room for more: what does not fit is the nearest that does. */
+static void check_times(struct file_time atime, struct file_time mtime)
+{
+    struct file_stat stat;
+
+    assert_int_equal(file_stat("/file", true, &stat), 0);
+    assert_int_equal(stat.atime.s, atime.s);
+    assert_int_equal(stat.atime.ns, atime.ns);
+    assert_int_equal(stat.mtime.s, mtime.s);
+    assert_int_equal(stat.mtime.ns, mtime.ns);
+}
+
+/* What does not fit is the nearest that does: at once, and after a mount. */
+static void test_times_that_do_not_fit(void **state)
+{
+    static const struct file_time early = {.s = -(INT64_C(1) << 40), .ns = 7};
+    static const struct file_time late = {.s = 15032385536, .ns = 999999999};
+
+    (void)state;
+    begin("-b 1024 -I 256", ext2_small_tree(), 2000);
+    assert_int_equal(file_set_times("/file", true, early, late), 0);
+    for (unsigned i = 0; i < 2; i++) {
+        check_times((struct file_time){.s = INT32_MIN},
+                    (struct file_time){.s = 15032385535});
+        again();
+    }
+    end();
+}
+
+/* Without room for more they are seconds. */
 static void test_times_of_small_inodes(void **state)
 {
     static const struct file_time early = {.s = -(INT64_C(1) << 40)};
     static const struct file_time late = {.s = 15032385535, .ns = 999999999};
+    static const struct file_time odd = {.s = -5, .ns = 999999999};
+    static const char *const touched[] = {"/new", "/", "/dir"};
     struct file_stat stat;
+    struct file *file;
 
     (void)state;
     begin("-b 1024 -I 128", ext2_small_tree(), 2000);
     assert_int_equal(file_set_times("/file", true, early, late), 0);
-    again();
-    assert_int_equal(file_stat("/file", true, &stat), 0);
-    assert_int_equal(stat.atime.s, INT32_MIN);
-    assert_int_equal(stat.mtime.s, INT32_MAX);
-    assert_int_equal(stat.mtime.ns, 0);
+    for (unsigned i = 0; i < 2; i++) {
+        check_times((struct file_time){.s = INT32_MIN},
+                    (struct file_time){.s = INT32_MAX});
+        again();
+    }
+    assert_int_equal(file_set_times("/file", true, odd, odd), 0);
+    check_times((struct file_time){.s = -5}, (struct file_time){.s = -5});
+    /* Those that come by themselves, too: of a new file, its directory, and
+     * what is written and linked. */
+    assert_int_equal(file_open("/new", FILE_WRITE | FILE_CREATE, 0644, &file),
+                     0);
+    assert_int_equal(file_write(file, "text", 4), 4);
+    file_close(file);
+    assert_int_equal(file_link("/new", "/dir/link"), 0);
+    for (unsigned i = 0; i < COUNT_OF(touched); i++) {
+        assert_int_equal(file_stat(touched[i], true, &stat), 0);
+        assert_int_equal(stat.atime.ns, 0);
+        assert_int_equal(stat.mtime.ns, 0);
+        assert_int_equal(stat.ctime.ns, 0);
+        assert_int_equal(stat.btime.ns, 0);
+    }
     end();
 }
 
@@ -509,6 +556,7 @@ int main(void)
         cmocka_unit_test(test_read_only_is_clean),
         cmocka_unit_test(test_not_clean_before),
         cmocka_unit_test(test_attributes),
+        cmocka_unit_test(test_times_that_do_not_fit),
         cmocka_unit_test(test_times_of_small_inodes),
         cmocka_unit_test(test_attributes_wait_for_names),
         cmocka_unit_test(test_random_1k),
