@@ -75,6 +75,9 @@ static int take_data(struct inode *inode, const uint8_t *raw)
         return -ENOMEM;
     memcpy(ext2->data, ext2->in_inode, EXT2_IN_INODE_SIZE);
     memcpy(ext2->data + EXT2_IN_INODE_SIZE, rest.value, rest.size);
+    /* So that nobody takes it for a hole. */
+    if (inode->type == FILE_REGULAR)
+        inode->blocks += (inode->size_bytes + 511) / 512;
     return 0;
 }
 

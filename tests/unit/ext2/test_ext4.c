@@ -494,6 +494,9 @@ static void test_inline_data(void **state)
             assert_int_equal(file_stat("/d/a.", false, &stat), -ENOENT);
             assert_int_equal(file_stat("/d/three", false, &stat), 0);
             assert_int_equal(stat.size_bytes, 50);
+            /* As Linux tells it: with none it would look like a hole. */
+            assert_int_equal(stat.blocks, 1);
+            assert_int_equal(file_stat("/d", false, &stat), 0);
             assert_int_equal(stat.blocks, 0);
         }
         unmount_image();
