@@ -293,6 +293,7 @@ include tools/fsck/rules.mk
 include tools/mkimg/rules.mk
 include tests/crash/rules.mk
 include tests/sequences/rules.mk
+include tests/agree/rules.mk
 
 # ---- Targets --------------------------------------------------------------------
 
@@ -359,7 +360,7 @@ integration: metal host $(BUILD)/metal/hal_contract.elf \
 		$(BUILD)/metal/big_image.elf $(BUILD)/metal/profile_app.elf \
 		$(BUILD)/host/hal_contract $(BUILD)/host/torc-fuse \
 		$(BUILD)/host/torc-mkimg $(BUILD)/asan/torc-mkimg \
-		$(TOOLS:%=$(BUILD)/asan/%) | need-test ## boot the images, fetch files; MATRIX=1: on 240 machines and over every disk and card
+		$(BUILD)/asan/agree/trees $(TOOLS:%=$(BUILD)/asan/%) | need-test ## boot the images, fetch files; MATRIX=1: on 240 machines and over every disk and card
 	$(Q)BUILD=$(BUILD) $(if $(MATRIX),tests/integration/matrices.sh $(MATRIX),tests/integration/run.sh $(TESTS))
 
 SEEDS ?= 1000
@@ -435,7 +436,7 @@ all-tests: metal host $(UNIT:%=$(BUILD)/asan/unit/%) coverage-programs \
 		$(SIMS:%=$(BUILD)/sim/%) $(BUILD)/tsan/stress $(BUILD)/wmm/wmm \
 		$(TOOLS:%=$(BUILD)/host/%) $(TOOLS:%=$(BUILD)/asan/%) \
 		$(BUILD)/host/torc-mkimg $(BUILD)/asan/torc-mkimg \
-		$(QTESTS:%=$(BUILD)/asan/qtest/%) $(BUILD)/crash/explore $(BUILD)/sequences fuzz-programs
+		$(QTESTS:%=$(BUILD)/asan/qtest/%) $(BUILD)/crash/explore $(BUILD)/sequences $(BUILD)/asan/agree/trees fuzz-programs
 
 $(BUILD)/fuzz/fuzz_%: $(BUILD)/fuzz/tests/fuzz/fuzz_%.o \
 		$(BUILD)/fuzz/tests/libfakes.a $(BUILD)/fuzz/libtorc.a
@@ -450,7 +451,7 @@ clean: ## remove everything made
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z_-]+:.*## /{printf "  %-14s %s\n",$$1,$$2}' Makefile tests/qtest/rules.mk \
-		tests/bench/rules.mk tools/profile/rules.mk tools/fuse/rules.mk tools/fsck/rules.mk tools/mkimg/rules.mk tests/crash/rules.mk tests/sequences/rules.mk
+		tests/bench/rules.mk tools/profile/rules.mk tools/fuse/rules.mk tools/fsck/rules.mk tools/mkimg/rules.mk tests/crash/rules.mk tests/sequences/rules.mk tests/agree/rules.mk
 
 .PHONY: metal host deps run run-installed run-host image test need-build need-test \
 	unit integration second-compiler sim-check sim-commands stress check coverage mutants wmm fuzz fuzz-all fuzz-programs all-tests coverage-programs format clean help

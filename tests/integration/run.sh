@@ -1469,6 +1469,16 @@ test_bad_tools() {
 
 # ---- Of other files ---------------------------------------------------------------------
 
+# Linux and we agree on trees of files, in images that both change (docs/agree.md).
+test_agree() {
+    timeout 500 python3 tests/agree/agree.py --seeds 8 --jobs 2 "$build/asan/agree/trees" \
+        >"$work/$TEST_NAME.out" 2>&1
+    local status=$?
+    cat "$work/$TEST_NAME.out"
+    [ $status -ne 77 ] || skip "$(tail -n 1 "$work/$TEST_NAME.out")"
+    [ $status -eq 0 ] || die "status $status"
+}
+
 . tests/integration/fuse.sh
 . tests/integration/fileserver.sh
 . tests/integration/mkimg.sh
