@@ -92,7 +92,8 @@ ONCE := hal/baremetal/boot/% hal/baremetal/firmware/% kernel/base/% kernel/boot/
 	drivers/virtqueue.c drivers/virtqueue_packed.c kernel/thread/message.c hal/baremetal/time/clock.c \
 	hal/baremetal/cpu/traps.c hal/baremetal/io/io.c \
 	drivers/e1000_tx.c drivers/e1000_rx.c drivers/ne2000_chip.c hal/baremetal/base/regions.c \
-	apps/http/date.c fs/ext2/% apps/site/options.c apps/site/serving.c apps/webserver/main.c apps/fileserver/%
+	apps/http/date.c fs/ext2/% fs/fat/boot.c fs/fat/scan.c fs/fat/state.c fs/fat/short.c fs/fat/name.c \
+	fs/fat/create.c fs/fat/rename.c fs/fat/parent.c fs/fat/pending.c fs/fat/view.c fs/fat/inode.c apps/site/options.c apps/site/serving.c apps/webserver/main.c apps/fileserver/%
 ONCE-metal := -Os
 
 # Applications, and the test of it, may use floating point; the kernel may not.

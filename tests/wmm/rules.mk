@@ -2,7 +2,7 @@
 # for ThreadSanitizer, and linked to tests/wmm/hooks.c instead of to it. Each
 # atomic operation of the source is one in the code: nothing inlined.
 WMM := $(BUILD)/wmm
-WMM_KERNEL := kernel/cpu/exchange.c kernel/heap/heap.c kernel/heap/heap_check.c kernel/heap/heap_home.c \
+WMM_KERNEL := kernel/cpu/exchange.c kernel/heap/heap.c kernel/heap/heap_check.c kernel/heap/heap_home.c kernel/heap/dma.c \
 	kernel/thread/idle.c kernel/memory/mem.c kernel/memory/page.c kernel/cpu/percpu.c \
 	kernel/cpu/pass.c kernel/cpu/irq_work.c drivers/virtqueue.c \
 	drivers/virtqueue_split.c drivers/virtqueue_packed.c tests/wmm/timeline.c
