@@ -8,6 +8,7 @@
 
 #include "tests/fakes/ramblk.h"
 #include <stdbool.h>
+#include <string.h>
 
 struct CMUnitTest;
 
@@ -29,6 +30,12 @@ extern const struct world world_fat;
 static inline bool world_is_fat(const struct world *world)
 {
     return world == &world_fat;
+}
+
+/* Whether it keeps times to the nanosecond: small inodes of ext2 do not. */
+static inline bool world_has_ns(const struct world *world)
+{
+    return world->options == NULL || strstr(world->options, "-I 128") == NULL;
 }
 
 /* The one that tests run in. */

@@ -1152,10 +1152,10 @@ static void test_stopping_waits_for_answers(void **state)
     /* All of the first answer, and nothing of the second. */
     assert_non_null(strstr(out(fast), "Content-Length: 300000\r\n"));
     assert_true(fast->out_len > 300000 && fast->out_len < 301000);
-    site_abort_connections(&site);
-    assert_true(slow->is_aborted);
     client_free(idle);
     client_free(fast);
+    site_abort_connections(&site);
+    assert_true(slow->is_aborted);
     client_free(slow);
     close_site();
 }

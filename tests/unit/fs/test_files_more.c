@@ -716,7 +716,7 @@ static void test_attributes(void **state)
     assert_int_equal(file_set_times("/f", true, old, omit), 0);
     assert_int_equal(file_stat("/f", false, &stat), 0);
     assert_int_equal(stat.atime.s, -5);
-    assert_int_equal(stat.atime.ns, 999999999);
+    assert_int_equal(stat.atime.ns, world_has_ns(world) ? 999999999 : 0);
     assert_true(stat.mtime.s > 0);
     assert_int_equal(file_set_times("/f", true, now, old), 0);
     assert_int_equal(file_stat("/f", false, &stat), 0);
