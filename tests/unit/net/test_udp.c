@@ -155,7 +155,9 @@ static void test_datagrams_come_in(void **state)
 static void test_datagrams_go_out(void **state)
 {
     static const size_t sizes[] = {0, 1, 2, 7, 100, 1471, 1472};
+    static const struct net_addr six = {.byte = {0x20, 1}};
     struct net_addr peer = addr_of_ip4(PEER_ADDRESS);
+    struct net_addr own = addr_of_ip4(OUR_ADDRESS);
 
     (void)state;
     open_socket();
@@ -166,6 +168,13 @@ static void test_datagrams_go_out(void **state)
     assert_int_equal(udp_send(sock, &peer, 77, text, 1473), -EMSGSIZE);
     assert_int_equal(udp_send(sock, &peer, 0, text, 1), -EINVAL);
     assert_int_equal(udp_send(sock, NULL, 77, text, 1), -EINVAL);
+    assert_int_equal(udp_send(sock, &six, 77, text, 1), -EINVAL);
+    assert_null(fakenet_sent(&bench.net));
+    udp_close(sock);
+    /* The same from a socket that has an address. */
+    assert_int_equal(udp_open(bench.stack, &own, OUR_PORT, &sock), 0);
+    assert_int_equal(udp_send(sock, &peer, 77, text, 7), 0);
+    expect_sent(PEER_ADDRESS, 77, 7);
     assert_null(fakenet_sent(&bench.net));
     close_socket();
 }
