@@ -24,7 +24,7 @@ SRCS-posix-sim :=
 include kernel/module.mk drivers/module.mk fs/ext2/module.mk fs/ext2/check/module.mk
 include fs/make/module.mk fs/ext2/make/module.mk fs/fat/make/module.mk
 include fs/memfs/module.mk fs/fat/module.mk net/module.mk net/tcp/module.mk net/link/module.mk \
-	net/ip/module.mk net/udp/module.mk
+	net/ip/module.mk net/udp/module.mk net/http/module.mk
 include hal/baremetal/module.mk hal/posix/module.mk
 
 APPS := $(patsubst apps/%/main.c,%,$(wildcard apps/*/main.c))
@@ -92,7 +92,7 @@ ONCE := hal/baremetal/boot/% hal/baremetal/firmware/% kernel/base/% kernel/boot/
 	drivers/virtqueue.c drivers/virtqueue_packed.c kernel/thread/message.c hal/baremetal/time/clock.c \
 	hal/baremetal/cpu/traps.c hal/baremetal/io/io.c \
 	drivers/e1000_tx.c drivers/e1000_rx.c drivers/ne2000_chip.c hal/baremetal/base/regions.c \
-	apps/http/date.c fs/ext2/% fs/fat/boot.c fs/fat/scan.c fs/fat/state.c fs/fat/short.c fs/fat/name.c \
+	net/http/date.c fs/ext2/% fs/fat/boot.c fs/fat/scan.c fs/fat/state.c fs/fat/short.c fs/fat/name.c \
 	fs/fat/create.c fs/fat/rename.c fs/fat/parent.c fs/fat/pending.c fs/fat/view.c fs/fat/inode.c apps/site/options.c apps/site/serving.c apps/webserver/main.c apps/fileserver/%
 ONCE-metal := -Os
 
@@ -186,8 +186,8 @@ $(foreach v,$(VARIANTS),$(eval $(call variant_rules,$(v))))
 # Every source in apps/<name>/ is part of the application, and those of the rooms that it
 # shares with others (ROOMS-<name>). Images are linked twice: the second time with the names
 # of the first, for backtraces.
-ROOMS-webserver := apps/http apps/site
-ROOMS-fileserver := apps/http apps/site
+ROOMS-webserver := apps/site
+ROOMS-fileserver := apps/site
 app_objects = $(patsubst %.c,$(BUILD)/$(1)/%.o,$(wildcard apps/$(2)/*.c $(ROOMS-$(2):%=%/*.c)))
 LINK-image := -nostdlib -static -no-pie -Wl,--gc-sections -Wl,--build-id=none \
 	-Wl,-z,max-page-size=4096 -Wl,-z,noexecstack -Wl,-z,norelro -T hal/baremetal/boot/link.ld

@@ -2,8 +2,8 @@
 #include "apps/fileserver/list.h"
 #include "apps/fileserver/quiet.h"
 #include "apps/fileserver/store.h"
-#include "apps/http/content.h"
 #include "apps/site/connection.h"
+#include "net/http/content.h"
 #include <torc/app.h>
 #include <torc/assert.h>
 #include <torc/log.h>

@@ -1,5 +1,5 @@
 #include "apps/site/head_cache.h"
-#include "apps/http/media.h"
+#include "net/http/media.h"
 #include <torc/assert.h>
 #include <torc/errno.h>
 #include <torc/memory.h>

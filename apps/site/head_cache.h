@@ -10,7 +10,7 @@
 #ifndef TORC_APPS_SITE_HEAD_CACHE_H
 #define TORC_APPS_SITE_HEAD_CACHE_H
 
-#include "apps/http/head.h"
+#include "net/http/head.h"
 #include <torc/compiler.h>
 #include <torc/file.h>
 

@@ -7,10 +7,10 @@
 #ifndef TORC_APPS_SITE_RESPONDER_H
 #define TORC_APPS_SITE_RESPONDER_H
 
-#include "apps/http/head.h"
-#include "apps/http/request.h"
 #include "apps/site/head_cache.h"
 #include "apps/site/writes.h"
+#include "net/http/head.h"
+#include "net/http/request.h"
 #include <torc/file.h>
 
 enum {

@@ -11,8 +11,8 @@
 #ifndef TORC_APPS_SITE_WRITES_H
 #define TORC_APPS_SITE_WRITES_H
 
-#include "apps/http/head.h"
-#include "apps/http/request.h"
+#include "net/http/head.h"
+#include "net/http/request.h"
 
 struct connection;
 struct responder;

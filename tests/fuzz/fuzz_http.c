@@ -12,17 +12,17 @@
  */
 #include "tests/fakes/site_world.h"
 /* The server comes after the world whose functions it calls. */
-#include "apps/http/condition.c"
-#include "apps/http/date.c"
-#include "apps/http/head.c"
-#include "apps/http/media.c"
-#include "apps/http/request.c"
-#include "apps/http/span.c"
-#include "apps/http/target.c"
 #include "apps/site/connection.c"
 #include "apps/site/head_cache.c"
 #include "apps/site/responder.c"
 #include "apps/site/site.c"
+#include "net/http/condition.c"
+#include "net/http/date.c"
+#include "net/http/head.c"
+#include "net/http/media.c"
+#include "net/http/request.c"
+#include "net/http/span.c"
+#include "net/http/target.c"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -1224,7 +1224,7 @@ test_profile() {
     profile_function "$out" "$image"
     out="$work/$TEST_NAME.bin/web"
     OUT="$out" REQUESTS=20 tools/profile/profile.sh webserver || die "of the server"
-    for room in net kernel/file kernel/cache drivers apps/http kernel/thread '(idle)'; do
+    for room in net kernel/file kernel/cache drivers net/http kernel/thread '(idle)'; do
         grep -q "^$room," "$out.csv" || die "no instructions of $room"
     done
     profile_differences "$out"

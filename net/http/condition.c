@@ -1,5 +1,5 @@
-#include "apps/http/condition.h"
-#include "apps/http/date.h"
+#include "net/http/condition.h"
+#include "net/http/date.h"
 #include <torc/assert.h>
 #include <torc/format.h>
 

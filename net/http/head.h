@@ -9,11 +9,11 @@
  * The fields of a file are formatted once for each state the file has, by
  * http_file_describe(), and copied afterwards; the date once a second.
  */
-#ifndef TORC_APPS_HTTP_HEAD_H
-#define TORC_APPS_HTTP_HEAD_H
+#ifndef TORC_NET_HTTP_HEAD_H
+#define TORC_NET_HTTP_HEAD_H
 
-#include "apps/http/condition.h"
-#include "apps/http/date.h"
+#include "net/http/condition.h"
+#include "net/http/date.h"
 
 enum {
     HTTP_FILE_TEXT_SIZE = 256, /* the fields of a file */

@@ -2,10 +2,10 @@
  * Which answer a request for a file gets: preconditions (RFC 9110, section 13)
  * and ranges (section 14). Pure functions.
  */
-#ifndef TORC_APPS_HTTP_CONDITION_H
-#define TORC_APPS_HTTP_CONDITION_H
+#ifndef TORC_NET_HTTP_CONDITION_H
+#define TORC_NET_HTTP_CONDITION_H
 
-#include "apps/http/request.h"
+#include "net/http/request.h"
 
 enum {
     HTTP_ETAG_SIZE =

@@ -5,10 +5,10 @@
  * Lines of the chunked coding end with CR LF, as those of a head. Extensions of
  * chunks and trailer fields are skipped.
  */
-#ifndef TORC_APPS_HTTP_CONTENT_H
-#define TORC_APPS_HTTP_CONTENT_H
+#ifndef TORC_NET_HTTP_CONTENT_H
+#define TORC_NET_HTTP_CONTENT_H
 
-#include "apps/http/request.h"
+#include "net/http/request.h"
 
 enum {
     HTTP_CHUNK_LINE_MAX = 1024, /* bytes behind the size of a chunk */

@@ -1,11 +1,11 @@
 /* Response heads and media types. */
-#include "apps/http/condition.c"
-#include "apps/http/date.c"
-#include "apps/http/head.c"
-#include "apps/http/media.c"
-#include "apps/http/request.c"
-#include "apps/http/span.c"
-#include "apps/http/target.c"
+#include "net/http/condition.c"
+#include "net/http/date.c"
+#include "net/http/head.c"
+#include "net/http/media.c"
+#include "net/http/request.c"
+#include "net/http/span.c"
+#include "net/http/target.c"
 #include "tests/fakes/cmocka_all.h"
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,8 +1,8 @@
 /* HTTP-date: RFC 9110, section 5.6.7. Pure functions. */
-#ifndef TORC_APPS_HTTP_DATE_H
-#define TORC_APPS_HTTP_DATE_H
+#ifndef TORC_NET_HTTP_DATE_H
+#define TORC_NET_HTTP_DATE_H
 
-#include "apps/http/span.h"
+#include "net/http/span.h"
 
 enum {
     HTTP_DATE_LEN = 29, /* "Sun, 06 Nov 1994 08:49:37 GMT" */

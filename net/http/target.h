@@ -1,10 +1,10 @@
 /*
  * The request target: RFC 9112, section 3.2, and RFC 3986. Pure functions.
  */
-#ifndef TORC_APPS_HTTP_TARGET_H
-#define TORC_APPS_HTTP_TARGET_H
+#ifndef TORC_NET_HTTP_TARGET_H
+#define TORC_NET_HTTP_TARGET_H
 
-#include "apps/http/span.h"
+#include "net/http/span.h"
 
 enum { HTTP_PATH_MAX = 4096 }; /* decoded, with its NUL */
 

@@ -1,6 +1,6 @@
 /* Media types by the names of files. A pure function. */
-#ifndef TORC_APPS_HTTP_MEDIA_H
-#define TORC_APPS_HTTP_MEDIA_H
+#ifndef TORC_NET_HTTP_MEDIA_H
+#define TORC_NET_HTTP_MEDIA_H
 
 enum { HTTP_MEDIA_MAX = 40 }; /* of a media type, with its NUL */
 

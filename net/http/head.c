@@ -1,4 +1,4 @@
-#include "apps/http/head.h"
+#include "net/http/head.h"
 #include <torc/assert.h>
 #include <torc/format.h>
 #include <torc/string.h>

@@ -9,11 +9,11 @@
  * mistake: RFC 9112, 2.2 allows to be lenient with LF, but two parsers that
  * disagree on where a line ends make request smuggling possible.
  */
-#ifndef TORC_APPS_HTTP_REQUEST_H
-#define TORC_APPS_HTTP_REQUEST_H
+#ifndef TORC_NET_HTTP_REQUEST_H
+#define TORC_NET_HTTP_REQUEST_H
 
-#include "apps/http/span.h"
-#include "apps/http/target.h"
+#include "net/http/span.h"
+#include "net/http/target.h"
 
 enum {
     HTTP_HEAD_MAX = 16384, /* request line and fields, with all line ends */

@@ -1,6 +1,6 @@
 /* Request targets, hosts and paths: RFC 9112, 3.2; RFC 3986. */
-#include "apps/http/span.c"
-#include "apps/http/target.c"
+#include "net/http/span.c"
+#include "net/http/target.c"
 #include "tests/fakes/cmocka_all.h"
 #include <stdio.h>
 #include <stdlib.h>

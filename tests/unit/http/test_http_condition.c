@@ -2,11 +2,11 @@
  * Conditional requests and ranges: RFC 9110, sections 13 and 14, in one table,
  * a row for each rule.
  */
-#include "apps/http/condition.c"
-#include "apps/http/date.c"
-#include "apps/http/request.c"
-#include "apps/http/span.c"
-#include "apps/http/target.c"
+#include "net/http/condition.c"
+#include "net/http/date.c"
+#include "net/http/request.c"
+#include "net/http/span.c"
+#include "net/http/target.c"
 #include "tests/fakes/cmocka_all.h"
 #include <stdio.h>
 #include <stdlib.h>

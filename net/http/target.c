@@ -1,4 +1,4 @@
-#include "apps/http/target.h"
+#include "net/http/target.h"
 #include <torc/assert.h>
 
 enum { PORT_MAX = 65535 };

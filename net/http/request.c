@@ -1,4 +1,4 @@
-#include "apps/http/request.h"
+#include "net/http/request.h"
 #include <torc/assert.h>
 #include <torc/string.h>
 

@@ -1,4 +1,4 @@
-#include "apps/http/span.h"
+#include "net/http/span.h"
 #include <torc/assert.h>
 #include <torc/string.h>
 

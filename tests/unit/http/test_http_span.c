@@ -1,5 +1,5 @@
 /* Spans: pieces of text. */
-#include "apps/http/span.c"
+#include "net/http/span.c"
 #include "tests/fakes/cmocka_all.h"
 #include <stdio.h>
 #include <stdlib.h>

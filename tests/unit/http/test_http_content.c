@@ -1,8 +1,8 @@
 /* The content of requests: framing, in whatever pieces it comes. */
-#include "apps/http/content.c"
-#include "apps/http/request.c"
-#include "apps/http/span.c"
-#include "apps/http/target.c"
+#include "net/http/content.c"
+#include "net/http/request.c"
+#include "net/http/span.c"
+#include "net/http/target.c"
 #include "tests/fakes/cmocka_all.h"
 #include <stdio.h>
 #include <string.h>

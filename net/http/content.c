@@ -1,4 +1,4 @@
-#include "apps/http/content.h"
+#include "net/http/content.h"
 #include <torc/assert.h>
 
 void http_content_begin(struct http_content *content,

@@ -1,4 +1,4 @@
-#include "apps/http/date.h"
+#include "net/http/date.h"
 #include <torc/assert.h>
 #include <torc/string.h>
 

@@ -2,8 +2,8 @@
  * A span: a piece of somebody else's text, never NUL-terminated. The owner of
  * the text keeps it alive as long as spans into it are used. Pure functions.
  */
-#ifndef TORC_APPS_HTTP_SPAN_H
-#define TORC_APPS_HTTP_SPAN_H
+#ifndef TORC_NET_HTTP_SPAN_H
+#define TORC_NET_HTTP_SPAN_H
 
 #include <stdbool.h>
 #include <stddef.h>

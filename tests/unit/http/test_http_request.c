@@ -1,7 +1,7 @@
 /* Request heads: RFC 9112, sections 2 to 6, a row for each rule. */
-#include "apps/http/request.c"
-#include "apps/http/span.c"
-#include "apps/http/target.c"
+#include "net/http/request.c"
+#include "net/http/span.c"
+#include "net/http/target.c"
 #include "tests/fakes/cmocka_all.h"
 #include <stdio.h>
 #include <stdlib.h>

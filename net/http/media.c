@@ -1,5 +1,5 @@
-#include "apps/http/media.h"
-#include "apps/http/span.h"
+#include "net/http/media.h"
+#include "net/http/span.h"
 
 const char *http_media_type(const char *path)
 {

@@ -1,6 +1,6 @@
 /* HTTP-date: RFC 9110, 5.6.7. */
-#include "apps/http/date.c"
-#include "apps/http/span.c"
+#include "net/http/date.c"
+#include "net/http/span.c"
 #include "tests/fakes/cmocka_all.h"
 #include <stdio.h>
 #include <stdlib.h>
