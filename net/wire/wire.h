@@ -76,6 +76,7 @@ enum {
     IP4_TCP = 6,
     IP4_UDP = 17,
     IP4_ADDRESS_TEXT = 16, /* "255.255.255.255" and its NUL */
+    IP6_HEADER_SIZE = 40,  /* RFC 8200, without extensions */
 };
 
 struct ip4_header {
