@@ -61,46 +61,28 @@ SLIRP_CFLAGS = $(shell pkg-config --cflags slirp 2>/dev/null)
 HOST_LIBS = $(shell pkg-config --libs slirp liburing 2>/dev/null)
 HOSTED := -D_GNU_SOURCE -mno-red-zone -Ihal/posix -pthread
 
-# What runs once, when something has failed, or is short beside what calls it, is built
-# for size in the image.
-ONCE := hal/baremetal/boot/% hal/baremetal/firmware/% kernel/base/% kernel/boot/% \
-	drivers/pci.c drivers/virtio.c drivers/virtio_pci.c drivers/virtio_mmio.c \
-	drivers/virtio_irq.c drivers/virtio_config.c drivers/virtio_net.c \
-	drivers/virtio_net_pair.c drivers/virtio_net_ctrl.c drivers/virtio_net_reset.c \
-	drivers/virtio_rng.c kernel/device/random.c \
-	kernel/device/block.c kernel/device/block_recover.c kernel/device/device.c \
-	kernel/device/partition.c kernel/device/mbr.c kernel/device/gpt.c \
-	kernel/cache/radix.c kernel/cache/read.c kernel/cache/io.c kernel/cache/ahead.c \
-	kernel/cache/truncate.c kernel/cache/write.c kernel/cache/flusher.c \
-	kernel/cache/reclaim.c kernel/cache/mapping.c kernel/cache/check.c \
-	kernel/file/mount.c kernel/file/mount_write.c kernel/file/hash.c \
-	kernel/file/vfs_lookup.c kernel/file/inode.c kernel/file/dirty.c \
-	kernel/file/dentry.c kernel/file/file_path.c kernel/file/carry.c kernel/file/portal.c \
-	kernel/lib/fmt.c kernel/heap/heap_check.c kernel/memory/mem.c kernel/device/block_parts.c \
-	kernel/thread/thread_control.c hal/baremetal/time/calendar.c hal/baremetal/time/discipline.c hal/baremetal/time/rtc.c \
-	drivers/ide.c drivers/ide_channel.c drivers/ide_command.c drivers/ide_dma.c \
-	drivers/leaf_blk.c drivers/leaf_net.c drivers/ne2000.c drivers/e1000.c drivers/e1000_chip.c \
-	net/link/% net/ip/route.c net/ip/protocol.c net/ip/icmp4.c net/ip/reassembly.c net/ip/more.c \
-	net/wire/addr.c net/wire/icmp4.c net/config.c net/dst.c net/service.c net/socket.c net/stack_start.c \
-	net/tcp/conn.c net/tcp/listen.c net/tcp/cookie.c \
-	net/tcp/timer.c net/tcp/board.c net/tcp/rack.c net/tcp/recover.c net/tcp/cubic.c net/tcp/newreno.c \
-	net/tcp/reorder.c net/tcp/check.c net/tcp/in.c net/tcp/ack.c net/tcp/data.c net/tcp/socket.c \
-	net/tcp/out.c net/tcp/segment.c net/wire/tcp.c kernel/file/file.c kernel/device/block_queue.c kernel/device/block_request.c \
-	kernel/thread/thread_table.c hal/baremetal/memory/paging.c hal/baremetal/cpu/entropy_pool.c \
-	kernel/heap/heap_home.c kernel/cache/change.c drivers/virtio_blk.c drivers/virtio_blk_device.c \
-	kernel/device/block_open.c kernel/device/netdev.c kernel/file/cwd.c \
-	drivers/virtqueue.c drivers/virtqueue_packed.c kernel/thread/message.c hal/baremetal/time/clock.c \
-	hal/baremetal/cpu/traps.c hal/baremetal/io/io.c \
-	drivers/e1000_tx.c drivers/e1000_rx.c drivers/ne2000_chip.c hal/baremetal/base/regions.c \
-	net/http/date.c fs/ext2/% fs/fat/boot.c fs/fat/scan.c fs/fat/state.c fs/fat/short.c fs/fat/name.c \
-	fs/fat/create.c fs/fat/rename.c fs/fat/parent.c fs/fat/pending.c fs/fat/view.c fs/fat/inode.c apps/site/options.c apps/site/serving.c apps/webserver/main.c apps/fileserver/%
-ONCE-metal := -Os
+# The image is built for size, but for what runs for each request, packet, page or switch:
+# the files in which tools/profile counts most instructions, and where speed costs few bytes
+# for those that it saves (docs/bench.md).
+HOT := kernel/lib/checksum.c kernel/lib/siphash.c kernel/cpu/%.c \
+	kernel/thread/sched.c kernel/thread/wait.c kernel/thread/timer.c kernel/thread/thread.c \
+	kernel/thread/thread_memory.c kernel/thread/thread_table.c hal/baremetal/cpu/context.c \
+	kernel/device/packet.c kernel/device/buf.c kernel/cache/run.c kernel/cache/page.c \
+	kernel/file/walk.c \
+	hal/baremetal/base/string.c hal/baremetal/time/clock.c \
+	drivers/virtqueue_split.c drivers/virtio_net_tx.c drivers/virtio_net_rx.c \
+	net/buffer.c net/stack.c net/ip/ip4.c net/link/neigh.c net/wire/ip4.c net/wire/tcp.c \
+	net/tcp/in.c net/tcp/ack.c net/tcp/data.c net/tcp/out.c net/tcp/segment.c \
+	net/tcp/board.c net/tcp/conn.c net/tcp/timer.c net/tcp/socket.c \
+	net/http/span.c net/http/request.c net/http/target.c apps/bench/% tests/%
+# Calls, not "rep movsb", which moves single bytes.
+COLD-metal := -Os -mstringop-strategy=libcall
 
 # Applications, and the test of it, may use floating point; the kernel may not.
 WITH-FLOAT := apps/% tests/integration/hal_contract_fp.c
 flags = $(if $(filter $(WITH-FLOAT),$(1)),$(filter-out \
 	-mgeneral-regs-only,$(FLAGS-$(2))),$(FLAGS-$(2))) $(if \
-	$(filter $(ONCE),$(1)),$(ONCE-$(2)))
+	$(filter-out $(HOT),$(1)),$(COLD-$(2)))
 
 FLAGS-metal := $(METAL)
 FLAGS-host := -Ihal/posix
@@ -120,6 +102,12 @@ LINK-tsan := -fsanitize=thread
 LINK-cov := --coverage -Wl,-u,__gcov_dump -fuse-ld=gold
 LINK-fuzz := $(SAN) -fsanitize=fuzzer
 VARIANTS := metal host asan tsan cov fuzz sim
+
+# The image's objects are made again when they would be compiled otherwise than last time.
+ifneq ($(file <$(BUILD)/metal/flags),$(strip $(FLAGS-metal) $(COLD-metal) $(HOT)))
+$(shell mkdir -p $(BUILD)/metal && find $(BUILD)/metal -type f ! -name '*.d' -delete)
+$(file >$(BUILD)/metal/flags,$(strip $(FLAGS-metal) $(COLD-metal) $(HOT)))
+endif
 
 # ---- Objects -------------------------------------------------------------------
 

@@ -6,8 +6,10 @@
 # Boots build/metal/APP.elf in QEMU under tools/profile/plugin.c and prints a table;
 # beside it are written build/profile/APP.csv, .stacks and .svg. What LOAD is, depends
 # on the application:
-#   a server (webserver, or LOAD is given): get, new, big, missing, or a shell command,
-#            which is told PORT and URL, and run REQUESTS times; boot: until it serves
+#   a server (webserver, or LOAD is given): get, new, big, missing; keep, close: GETs of
+#            12 bytes as fast as the answers come, 16 at a time, on 16 connections or
+#            each on its own; or a shell command, which is told PORT and URL, and run
+#            REQUESTS times; boot: until it serves
 #   bench    the name of one of its loads: what it does between its marks
 #   others   no load: all that app_main() does
 # In the environment:
@@ -117,12 +119,28 @@ get() { # COUNT FILE STATUS BYTES CONNECTIONS [CURL OPTIONS...]
         die "not every request for $file was answered as it should be"
 }
 
+# The same by ab, many at a time.
+many() { # COUNT AB OPTIONS...
+    local count="$1"
+    shift
+    ab -q -s 300 -c 16 -n "$count" "$@" "$URL/${PAGE:-profile-12.txt}" >"$out.ab" 2>&1 &&
+        awk -v count="$count" '/^Complete requests:/ { done = $3 }
+            /^Failed requests:/ { failed = $3 }
+            /^Non-2xx responses:/ { failed += $3 }
+            END { exit !(done == count && failed == 0) }' "$out.ab" || {
+        cat "$out.ab"
+        die "not every request was answered as it should be"
+    }
+}
+
 run_load() { # COUNT
     local i
     case "$load" in
     get) get "$1" profile-1k.bin 200 1024 1 ;;
     new) get "$1" profile-1k.bin 200 1024 "$1" -H "Connection: close" ;;
     big) get "$1" profile-1m.bin 200 1048576 1 ;;
+    keep) many "$1" -k ;;
+    close) many "$1" ;;
     missing) get "$1" profile-none.bin 404 any 1 ;;
     *)
         for ((i = 0; i < $1; i++)); do
@@ -141,6 +159,7 @@ profile_server() {
     if [ -d "$site" ]; then
         cp -r "$site/." "$out.site/"
     fi
+    printf 'twelve bytes' >"$out.site/profile-12.txt"
     head -c 1024 /dev/zero >"$out.site/profile-1k.bin"
     head -c 1048576 /dev/zero >"$out.site/profile-1m.bin"
     tools/mkimg/mkimg.sh ext2 --dir "$out.site" --out "$out.img" || exit 2
