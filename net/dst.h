@@ -19,9 +19,10 @@ struct dst {
     struct neigh *neigh;       /* the next hop; NULL: to be looked up */
     uint32_t neigh_generation; /* it is that one while they are the same */
     uint32_t route_generation; /* of the routes by which it was found */
-    uint32_t source;   /* our IPv4 address to send from; 0: the first one */
-    uint16_t pmtu;     /* bytes of a datagram that reaches it; 0: the link's */
-    bool may_fragment; /* routers may cut up datagrams: the path's MTU is
+    uint32_t source; /* our IPv4 address to send from; 0: the first one */
+    uint16_t pmtu;   /* bytes of a datagram that reaches it; 0: the link's */
+    uint8_t traffic_class; /* of the next datagram: RFC 2474, RFC 3168 */
+    bool may_fragment;     /* routers may cut up datagrams: the path's MTU is
                         * smaller than DST_PMTU_MIN */
 };
 

@@ -8,11 +8,13 @@
 #define TORC_NET_IP_H
 
 #include "kernel/device/packet.h"
+#include "net/dst.h"
+#include "net/flow.h"
+#include "net/ip4.h"
+#include "net/stack.h"
 #include "net/wire/addr.h"
 #include <stdbool.h>
 #include <stdint.h>
-
-struct net_stack;
 
 /* What the header of a datagram says. */
 struct ip_info {
@@ -20,7 +22,26 @@ struct ip_info {
     struct net_addr dst;
     uint16_t header_len; /* in front of packet->data, pulled */
     uint8_t protocol;
-    bool to_group; /* to a group of hosts: no error answers it */
+    uint8_t traffic_class; /* with the two bits of RFC 3168 */
+    bool to_group;         /* to a group of hosts: no error answers it */
+};
+
+/* What the protocols above ask of IPv6. An image without it has none of its
+ * code: stack->ip6 is NULL then. Of IPv4 they call the functions of ip4.h. */
+struct ip6_calls {
+    /* Send the payload in `packet` to flow->remote from flow->local, the way
+     * that `dst` describes and keeps, with its traffic class. Takes the packet.
+     */
+    void (*output)(struct net_stack *stack, struct packet *packet,
+                   const struct flow *flow, struct dst *dst);
+
+    /* Whether an address is one of ours that can be used. */
+    bool (*is_ours)(const struct net_stack *stack, const struct net_addr *addr);
+
+    /* The one of our addresses from which to send to `remote`: RFC 6724. None
+     * when there is none. */
+    struct net_addr (*source)(const struct net_stack *stack,
+                              const struct net_addr *remote);
 };
 
 struct ip_protocol {
@@ -44,6 +65,34 @@ struct ip_protocol {
  * must live as long as the stack. */
 void ip_protocol_add(struct net_stack *stack,
                      const struct ip_protocol *protocol);
+
+/* The size of the header in front of the payload of a flow, without options and
+ * extensions. */
+static inline uint32_t ip_header_size(const struct flow *flow)
+{
+    return flow_is_ip4(flow) ? IP4_HEADER_SIZE : IP6_HEADER_SIZE;
+}
+
+/* Send the payload in `packet` to flow->remote from flow->local, the way that
+ * `dst` describes and keeps. Takes the packet. */
+static inline void ip_output(struct net_stack *stack, struct packet *packet,
+                             const struct flow *flow, struct dst *dst)
+{
+    if (!flow_is_ip4(flow)) {
+        stack->ip6->output(stack, packet, flow, dst);
+        return;
+    }
+    dst->source = addr_ip4(&flow->local);
+    ip4_output(stack, packet, addr_ip4(&flow->remote), flow->protocol, dst);
+}
+
+/* The one of our addresses from which to send to `remote`; none: there is none
+ * of that family. */
+struct net_addr ip_source(const struct net_stack *stack,
+                          const struct net_addr *remote);
+
+/* Whether an address is one of ours. */
+bool ip_is_ours(const struct net_stack *stack, const struct net_addr *addr);
 
 /* The protocol of that number, or NULL. */
 const struct ip_protocol *ip_protocol_find(const struct net_stack *stack,

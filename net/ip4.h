@@ -71,8 +71,7 @@ bool ip4_is_ours(const struct net_stack *stack, uint32_t address);
 uint32_t ip4_source(const struct net_stack *stack, uint32_t remote);
 
 /*
- * One more address of ours. ARP and UDP answer to all of them, TCP only to the
- * first. Returns 0, -EEXIST, -ENOSPC.
+ * One more address of ours. Returns 0, -EEXIST, -ENOSPC.
  */
 must_check int ip4_address_add(struct net_stack *stack, uint32_t address,
                                uint32_t netmask);

@@ -6,7 +6,7 @@
 #include <torc/memory.h>
 
 struct socket *socket_create(struct server *server, struct tcp_conn *conn,
-                             uint32_t remote, uint16_t remote_port)
+                             const struct flow *flow)
 {
     struct socket *socket = mem_alloc_zeroed(sizeof(*socket));
 
@@ -16,8 +16,7 @@ struct socket *socket_create(struct server *server, struct tcp_conn *conn,
     socket->server = server;
     socket->conn = conn;
     socket->cpu = cpu_id();
-    socket->peer = remote;
-    socket->peer_port = remote_port;
+    socket->flow = *flow;
     socket_notify(socket, SOCKET_ACCEPT);
     return socket;
 }
@@ -104,12 +103,12 @@ void *socket_cookie(const struct socket *socket)
     return socket->cookie;
 }
 
-uint32_t socket_peer_address(const struct socket *socket)
+struct net_endpoint socket_peer(const struct socket *socket)
 {
-    return socket->peer;
+    return (struct net_endpoint){socket->flow.remote, socket->flow.rport};
 }
 
-uint16_t socket_peer_port(const struct socket *socket)
+struct net_endpoint socket_local(const struct socket *socket)
 {
-    return socket->peer_port;
+    return (struct net_endpoint){socket->flow.local, socket->flow.lport};
 }

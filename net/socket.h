@@ -15,6 +15,7 @@
 #define TORC_NET_SOCKET_H
 
 #include "kernel/thread/wait.h"
+#include "net/flow.h"
 #include <stdbool.h>
 #include <stdint.h>
 #include <torc/list.h>
@@ -45,8 +46,7 @@ struct socket {
     unsigned events;
     int error; /* what calls return when conn is NULL */
     bool is_accepted;
-    uint32_t peer;
-    uint16_t peer_port;
+    struct flow flow;
 };
 
 /* A registered service, and TCP's listener for its port. */
@@ -65,10 +65,10 @@ struct server {
     uint64_t cookies_until; /* SYN cookies are accepted */
 };
 
-/* TCP: `conn`, with the peer `remote`:`remote_port`, is being established. The
- * new socket has SOCKET_ACCEPT raised. NULL: no memory. */
+/* TCP: `conn`, whose ends are `flow`, is being established. The new socket has
+ * SOCKET_ACCEPT raised. NULL: no memory. */
 struct socket *socket_create(struct server *server, struct tcp_conn *conn,
-                             uint32_t remote, uint16_t remote_port);
+                             const struct flow *flow);
 
 /* TCP: raise an event; the server's thread calls the service back. */
 void socket_notify(struct socket *socket, enum socket_event event);

@@ -14,30 +14,30 @@
 #define TORC_NET_TCP_H
 
 #include "kernel/device/packet.h"
-#include "net/wire/wire.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+struct flow;
+struct ip_info;
 struct net_stack;
 struct tcp_conn;
 
 /* ---- For the stack ------------------------------------------------------- */
 
 /* Process a segment addressed to us. `packet` begins with the TCP header;
- * `header` is the IPv4 header that was in front of it. Takes the packet. */
+ * `info` tells the header that was in front of it. Takes the packet. */
 void tcp_receive(struct net_stack *stack, struct packet *packet,
-                 const struct ip4_header *header);
+                 const struct ip_info *info);
 
 /*
- * An ICMP message says that a segment with sequence number `seq`, sent from
- * `local_port` to remote:remote_port in a datagram of `len` bytes, did not fit
- * into `mtu` bytes (0: into an unknown number): send smaller segments from now
- * on. Ignored when no such segment is in flight (RFC 1191, RFC 5927).
+ * An ICMP message says that a segment of `flow` with sequence number `seq`, in
+ * a datagram of `len` bytes, did not fit into `mtu` bytes (0: into an unknown
+ * number): send smaller segments from now on. Ignored when no such segment is
+ * in flight (RFC 1191, RFC 8201, RFC 5927).
  */
-void tcp_path_mtu(struct net_stack *stack, uint32_t remote,
-                  uint16_t remote_port, uint16_t local_port, uint32_t seq,
-                  uint32_t mtu, uint32_t len);
+void tcp_path_mtu(struct net_stack *stack, const struct flow *flow,
+                  uint32_t seq, uint32_t mtu, uint32_t len);
 
 /* The card has room again: let the connections in stack->blocked send. */
 void tcp_unblock(struct net_stack *stack);

@@ -17,6 +17,7 @@
 #include <torc/compiler.h>
 #include <torc/device.h>
 #include <torc/errno.h>
+#include <torc/net_addr.h>
 
 /* IPv4 addresses are in host order: 10.0.2.15 is 0x0a00020f. */
 struct net_config {
@@ -121,8 +122,9 @@ void socket_abort(struct socket *socket);
 void socket_set_cookie(struct socket *socket, void *cookie);
 void *socket_cookie(const struct socket *socket);
 
-/* The peer, for logs. */
-uint32_t socket_peer_address(const struct socket *socket);
-uint16_t socket_peer_port(const struct socket *socket);
+/* The two ends of the connection: the peer's, and ours, which is the address
+ * and port that the peer asked for. Also when it is over. */
+struct net_endpoint socket_peer(const struct socket *socket);
+struct net_endpoint socket_local(const struct socket *socket);
 
 #endif

@@ -43,8 +43,14 @@ static void path_too_small(struct net_stack *stack,
                            const struct ip4_header *inner, const uint8_t *quote,
                            uint32_t mtu)
 {
-    tcp_path_mtu(stack, inner->dst, be16_get(quote + 2), be16_get(quote),
-                 be32_get(quote + 4), mtu & UINT16_MAX,
+    const struct flow flow = {
+        .local = addr_of_ip4(inner->src),
+        .remote = addr_of_ip4(inner->dst),
+        .lport = be16_get(quote),
+        .rport = be16_get(quote + 2),
+    };
+
+    tcp_path_mtu(stack, &flow, be32_get(quote + 4), mtu & UINT16_MAX,
                  (uint32_t)inner->total_len);
 }
 
@@ -74,9 +80,8 @@ static void unreachable(struct net_stack *stack, const struct packet *packet,
         return;
     }
     quote += inner.header_len;
-    if (inner.protocol == IP4_TCP) {
-        if (message->code == ICMP4_CODE_TOO_BIG)
-            path_too_small(stack, &inner, quote, message->rest);
+    if (inner.protocol == IP4_TCP && message->code == ICMP4_CODE_TOO_BIG) {
+        path_too_small(stack, &inner, quote, message->rest);
         return;
     }
     protocol = ip_protocol_find(stack, inner.protocol);

@@ -78,6 +78,18 @@ static void header_remove(struct packet *packet,
     assert(error == 0); /* ip4_parse() has checked the length */
 }
 
+static struct ip_info info_of(const struct ip4_header *header, bool to_group)
+{
+    return (struct ip_info){
+        .src = addr_of_ip4(header->src),
+        .dst = addr_of_ip4(header->dst),
+        .header_len = (uint16_t)header->header_len,
+        .protocol = header->protocol,
+        .traffic_class = header->traffic_class,
+        .to_group = to_group,
+    };
+}
+
 /* Hand a datagram to the protocol that has registered for it. Takes the packet.
  */
 static void deliver_other(struct net_stack *stack, struct packet *packet,
@@ -85,13 +97,7 @@ static void deliver_other(struct net_stack *stack, struct packet *packet,
 {
     const struct ip_protocol *protocol =
         ip_protocol_find(stack, header->protocol);
-    const struct ip_info info = {
-        .src = addr_of_ip4(header->src),
-        .dst = addr_of_ip4(header->dst),
-        .header_len = (uint16_t)header->header_len,
-        .protocol = header->protocol,
-        .to_group = to_group,
-    };
+    const struct ip_info info = info_of(header, to_group);
 
     if (protocol != NULL) {
         header_remove(packet, header);
@@ -110,23 +116,22 @@ static void deliver_other(struct net_stack *stack, struct packet *packet,
 void ip4_deliver(struct net_stack *stack, struct packet *packet,
                  const struct ip4_header *header)
 {
+    struct ip_info info;
+
     switch (header->protocol) {
     case IP4_TCP:
-        if (header->dst != stack->config.address)
-            break; /* TCP has one address */
+        info = info_of(header, false);
         header_remove(packet, header);
-        tcp_receive(stack, packet, header);
-        return;
+        tcp_receive(stack, packet, &info);
+        break;
     case IP4_ICMP:
         header_remove(packet, header);
         icmp_receive(stack, packet, header);
-        return;
+        break;
     default:
         deliver_other(stack, packet, header, false);
-        return;
+        break;
     }
-    stack->stats.ip_not_ours++;
-    packet_put(packet);
 }
 
 /* A datagram that is not to one of our addresses. What is for all hosts, and
@@ -222,6 +227,7 @@ void ip4_output(struct net_stack *stack, struct packet *packet, uint32_t remote,
         .id = dst->may_fragment ? stack->ip_id++ : 0,
         .protocol = protocol,
         .ttl = IP4_TTL,
+        .traffic_class = dst->traffic_class,
         .dont_fragment = !dst->may_fragment,
         .total_len = packet->len,
     };

@@ -1,4 +1,4 @@
-/* The protocols above IP. */
+/* The protocols above IP, and what they ask of either family. */
 #include "net/ip.h"
 #include "net/stack.h"
 #include <torc/assert.h>
@@ -11,6 +11,23 @@ const struct ip_protocol *ip_protocol_find(const struct net_stack *stack,
             return stack->protocol[i];
     }
     return NULL;
+}
+
+struct net_addr ip_source(const struct net_stack *stack,
+                          const struct net_addr *remote)
+{
+    if (addr_is_ip4(remote))
+        return addr_of_ip4(ip4_source(stack, addr_ip4(remote)));
+    if (stack->ip6 == NULL)
+        return (struct net_addr){.word = {0, 0}};
+    return stack->ip6->source(stack, remote);
+}
+
+bool ip_is_ours(const struct net_stack *stack, const struct net_addr *addr)
+{
+    if (addr_is_ip4(addr))
+        return ip4_is_ours(stack, addr_ip4(addr));
+    return stack->ip6 != NULL && stack->ip6->is_ours(stack, addr);
 }
 
 void ip_protocol_add(struct net_stack *stack,

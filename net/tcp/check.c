@@ -33,8 +33,8 @@ static void state_check(const struct tcp_conn *conn)
     assert(conn->socket == NULL || conn->socket->conn == conn);
     assert(conn->fin_wanted == !state_in(conn, OPEN | HALF_OPEN));
     assert(conn->fin_taken == state_in(conn, FIN_RECEIVED));
-    assert(conn->local_port == conn->server->service->port);
-    assert(conn->remote_port != 0);
+    assert(conn->flow.lport == conn->server->service->port);
+    assert(conn->flow.rport != 0);
 }
 
 /* RFC 9293, 3.3.1: the send sequence space. */
@@ -65,7 +65,8 @@ static void congestion_check(const struct tcp_conn *conn)
 {
     uint32_t payload = conn->mss + conn_options_len(conn);
 
-    assert(payload >= TCP_MSS_MIN && payload <= tcp_link_mss(conn->stack));
+    assert(payload >= TCP_MSS_MIN &&
+           payload <= tcp_link_mss(conn->stack, &conn->flow));
     assert(conn->rto_ns >= TCP_RTO_MIN_NS && conn->rto_ns <= TCP_RTO_MAX_NS);
     assert(conn->backoff <= TCP_BACKOFF_MAX);
     if (state_in(conn, HALF_OPEN))
@@ -165,10 +166,8 @@ static void bucket_check(const struct net_stack *stack, struct list *bucket,
             container_of(node, struct tcp_conn, hash_link);
 
         assert(conn->stack == stack);
-        assert(conn_bucket(conn->stack, conn->remote, conn->remote_port,
-                           conn->local_port) == bucket);
-        assert(conn_find(conn->stack, conn->remote, conn->remote_port,
-                         conn->local_port) == conn); /* no second one */
+        assert(conn_bucket(conn->stack, &conn->flow) == bucket);
+        assert(conn_find(conn->stack, &conn->flow) == conn); /* not twice */
         tcp_check(conn);
         census->conns++;
         census->time_waits += conn->state == TCP_TIME_WAIT;

@@ -5,53 +5,40 @@
 #include "net/stack.h"
 #include <torc/assert.h>
 #include <torc/memory.h>
+#include <torc/string.h>
 
-enum { TUPLE_SIZE = 12 };
-
-static uint64_t tuple_hash(const struct net_stack *stack,
-                           const struct siphash_key *key, uint32_t remote,
-                           uint16_t remote_port, uint16_t local_port)
+/* Of IPv4 the short form of the addresses, which costs less. */
+uint64_t flow_hash(const struct siphash_key *key, const struct flow *flow)
 {
-    uint8_t tuple[TUPLE_SIZE];
+    uint8_t tuple[2 * sizeof(struct net_addr) + 4];
+    size_t len = flow_is_ip4(flow) ? 4 : sizeof(struct net_addr);
+    size_t from = sizeof(struct net_addr) - len;
 
-    be32_put(tuple, stack->config.address);
-    be32_put(tuple + 4, remote);
-    be16_put(tuple + 8, local_port);
-    be16_put(tuple + 10, remote_port);
-    return siphash(key, tuple, sizeof(tuple));
+    memcpy(tuple, flow->local.byte + from, len);
+    memcpy(tuple + len, flow->remote.byte + from, len);
+    be16_put(tuple + 2 * len, flow->lport);
+    be16_put(tuple + 2 * len + 2, flow->rport);
+    return siphash(key, tuple, 2 * len + 4);
 }
 
-struct list *conn_bucket(struct net_stack *stack, uint32_t remote,
-                         uint16_t remote_port, uint16_t local_port)
+struct list *conn_bucket(struct net_stack *stack, const struct flow *flow)
 {
-    uint64_t hash =
-        tuple_hash(stack, &stack->hash_key, remote, remote_port, local_port);
+    uint64_t hash = flow_hash(&stack->hash_key, flow);
 
     return &stack->conns[hash & (STACK_CONN_BUCKETS - 1)];
 }
 
-struct tcp_conn *conn_find(struct net_stack *stack, uint32_t remote,
-                           uint16_t remote_port, uint16_t local_port)
+struct tcp_conn *conn_find(struct net_stack *stack, const struct flow *flow)
 {
-    struct list *bucket = conn_bucket(stack, remote, remote_port, local_port);
+    struct list *bucket = conn_bucket(stack, flow);
 
     list_for_each (node, bucket) {
         struct tcp_conn *conn = container_of(node, struct tcp_conn, hash_link);
 
-        if (conn->remote == remote && conn->remote_port == remote_port &&
-            conn->local_port == local_port)
+        if (flow_equal(&conn->flow, flow))
             return conn;
     }
     return NULL;
-}
-
-/* RFC 6528: a clock with a period of 4 us, plus a keyed hash of the 4-tuple;
- * and that of the timestamps begins anywhere (RFC 7323, 5.4). */
-static uint64_t numbers_hash(const struct net_stack *stack, uint32_t remote,
-                             const struct tcp_segment *segment)
-{
-    return tuple_hash(stack, &stack->isn_key, remote, segment->src_port,
-                      segment->dst_port);
 }
 
 static uint32_t stamp_clock(const struct net_stack *stack)
@@ -59,11 +46,10 @@ static uint32_t stamp_clock(const struct net_stack *stack)
     return (uint32_t)(net_now(stack) / NS_PER_MS);
 }
 
-uint32_t stack_stamp(const struct net_stack *stack, uint32_t remote,
-                     const struct tcp_segment *segment)
+uint32_t stack_stamp(const struct net_stack *stack, const struct flow *flow)
 {
     return stamp_clock(stack) +
-           (uint32_t)(numbers_hash(stack, remote, segment) >> 32);
+           (uint32_t)(flow_hash(&stack->isn_key, flow) >> 32);
 }
 
 uint32_t conn_stamp(const struct tcp_conn *conn)
@@ -82,11 +68,12 @@ uint32_t conn_now_ms(const struct tcp_conn *conn)
 }
 
 /* The largest payload we may send, given the peer's MSS option (0: none). */
-static uint16_t mss_choose(const struct net_stack *stack, uint16_t offered)
+static uint16_t mss_choose(const struct tcp_conn *conn, uint16_t offered)
 {
     uint16_t mss = offered != 0 ? offered : TCP_MSS_DEFAULT;
 
-    return (uint16_t)min_u32(max_u32(mss, TCP_MSS_MIN), tcp_link_mss(stack));
+    return (uint16_t)min_u32(max_u32(mss, TCP_MSS_MIN),
+                             tcp_link_mss(conn->stack, &conn->flow));
 }
 
 /* What the peer offers in its SYN is used. */
@@ -96,8 +83,8 @@ static void options_take(struct tcp_conn *conn,
     conn->has_sack = options->sack_permitted;
     conn->has_stamps = options->has_timestamp;
     conn->stamp_recent = options->has_timestamp ? options->timestamp : 0;
-    conn->mss = (uint16_t)(mss_choose(conn->stack, options->mss) -
-                           conn_options_len(conn));
+    conn->mss =
+        (uint16_t)(mss_choose(conn, options->mss) - conn_options_len(conn));
     if (options->has_scale) {
         conn->snd_scale = options->scale;
         conn->rcv_scale = TCP_SCALE;
@@ -111,28 +98,34 @@ void conn_set_iss(struct tcp_conn *conn, uint32_t iss)
     conn->snd_max = iss + 1;
 }
 
+/* RFC 6528: a clock with a period of 4 us, plus a keyed hash of the flow; and
+ * that of the timestamps begins anywhere (RFC 7323, 5.4). */
+static void numbers_choose(struct tcp_conn *conn)
+{
+    uint64_t hash = flow_hash(&conn->stack->isn_key, &conn->flow);
+
+    conn->stamp_offset = (uint32_t)(hash >> 32);
+    conn_set_iss(conn, (uint32_t)(net_now(conn->stack) / 4000 + hash));
+}
+
 struct tcp_conn *conn_create(struct net_stack *stack, struct server *server,
-                             uint32_t remote, const struct tcp_segment *segment)
+                             const struct flow *flow,
+                             const struct tcp_segment *segment)
 {
     struct tcp_conn *conn = mem_alloc_zeroed(sizeof(*conn));
-    uint64_t hash;
 
     if (conn == NULL)
         return NULL;
     conn->stack = stack;
     conn->server = server;
-    conn->remote = remote;
-    conn->remote_port = segment->src_port;
-    conn->local_port = segment->dst_port;
+    conn->flow = *flow;
     if (alarm_init(conn) != 0) {
         mem_free(conn);
         return NULL;
     }
     conn->state = TCP_SYN_RECEIVED;
     options_take(conn, &segment->options);
-    hash = numbers_hash(stack, remote, segment);
-    conn->stamp_offset = (uint32_t)(hash >> 32);
-    conn_set_iss(conn, (uint32_t)(net_now(stack) / 4000 + hash));
+    numbers_choose(conn);
     conn->cc = &tcp_cubic;
     conn->snd_wnd = segment->window; /* never scaled in a SYN */
     conn->snd_wnd_max = segment->window;
@@ -145,9 +138,7 @@ struct tcp_conn *conn_create(struct net_stack *stack, struct server *server,
     list_init(&conn->blocked_link);
     list_push_back(&server->half_open, &conn->state_link);
     server->half_open_count++;
-    list_push_front(
-        conn_bucket(stack, remote, conn->remote_port, conn->local_port),
-        &conn->hash_link);
+    list_push_front(conn_bucket(stack, flow), &conn->hash_link);
     stack->conn_count++;
     return conn;
 }

@@ -33,9 +33,11 @@
 
 #include "kernel/lib/bytes.h"
 #include "kernel/lib/minmax.h"
+#include "kernel/lib/siphash.h"
 #include "kernel/thread/timer.h"
 #include "net/buffer.h"
 #include "net/dst.h"
+#include "net/flow.h"
 #include "net/tcp.h"
 #include "net/wire/wire.h"
 #include <stdbool.h>
@@ -213,9 +215,7 @@ struct tcp_conn {
     struct server *server;
     struct socket *socket; /* NULL: half open, or closed by the service */
     enum tcp_state state;
-    uint32_t remote; /* the peer's address */
-    uint16_t remote_port;
-    uint16_t local_port;
+    struct flow flow;
     struct dst dst; /* the way there */
 
     struct timer timer;              /* set as long as the connection lives */
@@ -319,27 +319,27 @@ static inline uint16_t conn_options_len(const struct tcp_conn *conn)
 
 /* ---- conn.c -------------------------------------------------------------- */
 
-/* The clock of the timestamps of a 4-tuple, and of a connection. */
-uint32_t stack_stamp(const struct net_stack *stack, uint32_t remote,
-                     const struct tcp_segment *segment);
+/* A hash of a flow's addresses and ports that outsiders cannot predict. */
+uint64_t flow_hash(const struct siphash_key *key, const struct flow *flow);
+
+/* The clock of the timestamps of a flow, and of a connection. */
+uint32_t stack_stamp(const struct net_stack *stack, const struct flow *flow);
 uint32_t conn_stamp(const struct tcp_conn *conn);
 
 /* Clocks that wrap. */
 uint32_t conn_now_us(const struct tcp_conn *conn);
 uint32_t conn_now_ms(const struct tcp_conn *conn);
 
-/* The connection of a 4-tuple (our address is the stack's), or NULL. */
-struct tcp_conn *conn_find(struct net_stack *stack, uint32_t remote,
-                           uint16_t remote_port, uint16_t local_port);
+/* The connection of a flow, or NULL. */
+struct tcp_conn *conn_find(struct net_stack *stack, const struct flow *flow);
 
-/* The hash chain that holds the connections of a 4-tuple. */
-struct list *conn_bucket(struct net_stack *stack, uint32_t remote,
-                         uint16_t remote_port, uint16_t local_port);
+/* The hash chain that holds the connection of a flow. */
+struct list *conn_bucket(struct net_stack *stack, const struct flow *flow);
 
-/* A connection in TCP_SYN_RECEIVED for the SYN `segment` from `remote`; its
- * timer is set, no alarm is. NULL: no memory. */
+/* A connection in TCP_SYN_RECEIVED for the SYN `segment`; its timer is set, no
+ * alarm is. NULL: no memory. */
 struct tcp_conn *conn_create(struct net_stack *stack, struct server *server,
-                             uint32_t remote,
+                             const struct flow *flow,
                              const struct tcp_segment *segment);
 
 /* Replace the initial send sequence number that conn_create() chose. */
@@ -377,14 +377,15 @@ void conn_check_room(struct tcp_conn *conn);
 
 /* ---- listen.c ------------------------------------------------------------ */
 
-/* Process a segment from `remote` that belongs to no connection. Returns the
- * connection that its SYN cookie creates, or NULL. */
-struct tcp_conn *listen_receive(struct net_stack *stack, uint32_t remote,
+/* Process a segment that belongs to no connection. Returns the connection that
+ * its SYN cookie creates, or NULL. */
+struct tcp_conn *listen_receive(struct net_stack *stack,
+                                const struct flow *flow,
                                 const struct tcp_segment *segment);
 
-/* Process a SYN for the 4-tuple of a connection that was in TIME-WAIT and whose
+/* Process a SYN for the flow of a connection that was in TIME-WAIT and whose
  * last sequence number was `last`: ours begin behind it. */
-void listen_again(struct net_stack *stack, uint32_t remote,
+void listen_again(struct net_stack *stack, const struct flow *flow,
                   const struct tcp_segment *segment, uint32_t last);
 
 /* Our SYN-ACK was acknowledged: create the socket. Returns whether the
@@ -395,11 +396,11 @@ bool listen_established(struct tcp_conn *conn);
 
 /* Answer a SYN with a SYN-ACK whose sequence number is a cookie. */
 void cookie_send(struct net_stack *stack, struct server *server,
-                 uint32_t remote, const struct tcp_segment *segment);
+                 const struct flow *flow, const struct tcp_segment *segment);
 
 /* The connection of an ACK that brings a valid cookie back, or NULL. */
 struct tcp_conn *cookie_receive(struct net_stack *stack, struct server *server,
-                                uint32_t remote,
+                                const struct flow *flow,
                                 const struct tcp_segment *segment);
 
 /* ---- ack.c --------------------------------------------------------------- */
@@ -568,18 +569,18 @@ void tcp_send_syn_ack(struct tcp_conn *conn);
 
 /* Answer the SYN `segment` with sequence number `cookie` and, if it has one,
  * the timestamp `stamp`; no connection. */
-void tcp_send_cookie(struct net_stack *stack, uint32_t remote,
+void tcp_send_cookie(struct net_stack *stack, const struct flow *flow,
                      const struct tcp_segment *segment, uint32_t cookie,
                      uint32_t stamp);
 
 void tcp_send_reset(struct tcp_conn *conn);
 
 /* Answer `segment`, which belongs to no connection, with a reset. */
-void tcp_refuse(struct net_stack *stack, uint32_t remote,
+void tcp_refuse(struct net_stack *stack, const struct flow *flow,
                 const struct tcp_segment *segment);
 
-/* The largest payload that fits into one packet of our link. */
-uint16_t tcp_link_mss(const struct net_stack *stack);
+/* The largest payload of a flow that fits into one packet of our link. */
+uint16_t tcp_link_mss(const struct net_stack *stack, const struct flow *flow);
 
 /* ---- timer.c ------------------------------------------------------------- */
 

@@ -38,16 +38,14 @@ static uint32_t cookie_tick(const struct net_stack *stack)
     return (uint32_t)(net_now(stack) / (COOKIE_TICK_S * NS_PER_S));
 }
 
-static uint32_t cookie_make(const struct net_stack *stack, uint32_t remote,
-                            const struct tcp_segment *segment, uint32_t irs,
+static uint32_t cookie_make(const struct net_stack *stack,
+                            const struct flow *flow, uint32_t irs,
                             uint32_t tick, uint32_t mss_index)
 {
     uint32_t top = (tick & 31) << 3 | mss_index;
     uint8_t input[COOKIE_INPUT];
 
-    be32_put(input, remote);
-    be16_put(input + 4, segment->src_port);
-    be16_put(input + 6, segment->dst_port);
+    le64_put(input, flow_hash(&stack->isn_key, flow));
     be32_put(input + 8, irs);
     be32_put(input + 12, tick);
     input[16] = (uint8_t)mss_index;
@@ -58,11 +56,12 @@ static uint32_t cookie_make(const struct net_stack *stack, uint32_t remote,
 
 /* The timestamp of a SYN-ACK; not one of the future, or those that follow would
  * be older. */
-static uint32_t stamp_make(const struct net_stack *stack, uint32_t remote,
+static uint32_t stamp_make(const struct net_stack *stack,
+                           const struct flow *flow,
                            const struct tcp_segment *segment)
 {
     const struct tcp_options *options = &segment->options;
-    uint32_t now = stack_stamp(stack, remote, segment);
+    uint32_t now = stack_stamp(stack, flow);
     uint32_t stamp = now & ~(uint32_t)STAMP_BITS;
 
     stamp |= options->has_scale ? options->scale : STAMP_SCALE;
@@ -71,7 +70,7 @@ static uint32_t stamp_make(const struct net_stack *stack, uint32_t remote,
 }
 
 void cookie_send(struct net_stack *stack, struct server *server,
-                 uint32_t remote, const struct tcp_segment *segment)
+                 const struct flow *flow, const struct tcp_segment *segment)
 {
     uint32_t tick = cookie_tick(stack);
     uint32_t index = COUNT_OF(cookie_mss) - 1;
@@ -83,16 +82,15 @@ void cookie_send(struct net_stack *stack, struct server *server,
     server->cookies_until =
         net_now(stack) + COOKIE_TICKS * COOKIE_TICK_S * NS_PER_S;
     stack->stats.tcp_cookies_out++;
-    tcp_send_cookie(
-        stack, remote, segment,
-        cookie_make(stack, remote, segment, segment->seq, tick, index),
-        stamp_make(stack, remote, segment));
+    tcp_send_cookie(stack, flow, segment,
+                    cookie_make(stack, flow, segment->seq, tick, index),
+                    stamp_make(stack, flow, segment));
 }
 
 /* Cookies are accepted only while one that was sent may still come back, so
  * that guessing them is possible during a flood of SYNs only. */
 struct tcp_conn *cookie_receive(struct net_stack *stack, struct server *server,
-                                uint32_t remote,
+                                const struct flow *flow,
                                 const struct tcp_segment *segment)
 {
     uint32_t cookie = segment->ack - 1;
@@ -106,8 +104,7 @@ struct tcp_conn *cookie_receive(struct net_stack *stack, struct server *server,
         (segment->flags & TCP_SYN) != 0)
         return NULL;
     syn.seq = segment->seq - 1;
-    if (cookie_make(stack, remote, segment, syn.seq, now - age, index) !=
-        cookie)
+    if (cookie_make(stack, flow, syn.seq, now - age, index) != cookie)
         return NULL;
     if (server->conn_count >= server->backlog) {
         stack->stats.tcp_backlog_full++;
@@ -120,7 +117,7 @@ struct tcp_conn *cookie_receive(struct net_stack *stack, struct server *server,
         syn.options.sack_permitted =
             (syn.options.timestamp_of & STAMP_SACK) != 0;
     }
-    conn = conn_create(stack, server, remote, &syn);
+    conn = conn_create(stack, server, flow, &syn);
     if (conn == NULL) {
         stack->stats.tcp_no_memory++;
         return NULL;

@@ -6,7 +6,7 @@
  * Urgent data are ordinary data, and the urgent pointer is ignored (RFC 6093
  * advises against the mechanism).
  */
-#include "net/ip4.h"
+#include "net/ip.h"
 #include "net/stack.h"
 #include "net/tcp/conn.h"
 
@@ -86,7 +86,6 @@ static void time_wait_receive(struct tcp_conn *conn,
                               const struct tcp_segment *segment)
 {
     struct net_stack *stack = conn->stack;
-    uint32_t remote = conn->remote;
     uint32_t last = conn->snd_max;
 
     if ((segment->flags & TCP_RST) != 0)
@@ -94,7 +93,7 @@ static void time_wait_receive(struct tcp_conn *conn,
     if ((segment->flags & (TCP_SYN | TCP_ACK | TCP_FIN)) == TCP_SYN &&
         is_newer(conn, segment)) {
         conn_end(conn);
-        listen_again(stack, remote, segment, last);
+        listen_again(stack, &conn->flow, segment, last);
         return;
     }
     /* Any other FIN is not the one that we have acknowledged. */
@@ -115,7 +114,7 @@ static bool handshake_done(struct tcp_conn *conn,
     if (conn->state != TCP_SYN_RECEIVED)
         return true;
     if (segment->ack != conn->snd_max) {
-        tcp_refuse(conn->stack, conn->remote, segment);
+        tcp_refuse(conn->stack, &conn->flow, segment);
         return false;
     }
     return listen_established(conn);
@@ -193,22 +192,27 @@ static enum wire_sum sum_of(const struct packet *packet)
 }
 
 void tcp_receive(struct net_stack *stack, struct packet *packet,
-                 const struct ip4_header *header)
+                 const struct ip_info *info)
 {
+    struct flow flow = {info->dst, info->src, 0, 0, IP4_TCP};
+    enum wire_sum sum = sum_of(packet);
+    uint32_t pseudo =
+        sum == WIRE_SUM_HERE ? flow_pseudo_sum(&flow, packet->len) : 0;
     struct tcp_segment segment;
     struct tcp_conn *conn;
 
     stack->stats.tcp_in++;
-    if (tcp_parse(packet->data, packet->len, header->src, header->dst,
-                  sum_of(packet), &segment) != 0 ||
+    if (tcp_parse(packet->data, packet->len, pseudo, sum, &segment) != 0 ||
         segment.src_port == 0 || segment.dst_port == 0) {
         stack->stats.tcp_bad++;
         packet_put(packet);
         return;
     }
-    conn = conn_find(stack, header->src, segment.src_port, segment.dst_port);
+    flow.lport = segment.dst_port;
+    flow.rport = segment.src_port;
+    conn = conn_find(stack, &flow);
     if (conn == NULL)
-        conn = listen_receive(stack, header->src, &segment);
+        conn = listen_receive(stack, &flow, &segment);
     if (conn != NULL)
         conn_receive(conn, &segment);
     packet_put(packet);

@@ -69,8 +69,8 @@ static bool has_place(struct net_stack *stack, struct server *server)
 /* RFC 9293, 3.10.7.2. Data in the SYN are not acknowledged, so the peer sends
  * them again. `last`: what listen_again() was told, or NULL. */
 static void syn_receive(struct net_stack *stack, struct server *server,
-                        uint32_t remote, const struct tcp_segment *segment,
-                        const uint32_t *last)
+                        const struct flow *flow,
+                        const struct tcp_segment *segment, const uint32_t *last)
 {
     struct tcp_conn *conn;
 
@@ -78,14 +78,14 @@ static void syn_receive(struct net_stack *stack, struct server *server,
         return;
     if (server->half_open_count >= server->half_open_max) {
         if (last == NULL) {
-            cookie_send(stack, server, remote, segment);
+            cookie_send(stack, server, flow, segment);
             return;
         }
         /* A cookie cannot be behind `last`. */
         conn_end(
             container_of(server->half_open.next, struct tcp_conn, state_link));
     }
-    conn = conn_create(stack, server, remote, segment);
+    conn = conn_create(stack, server, flow, segment);
     if (conn == NULL) {
         stack->stats.tcp_no_memory++;
         return;
@@ -96,31 +96,32 @@ static void syn_receive(struct net_stack *stack, struct server *server,
     rexmit_start(conn);
 }
 
-void listen_again(struct net_stack *stack, uint32_t remote,
+void listen_again(struct net_stack *stack, const struct flow *flow,
                   const struct tcp_segment *segment, uint32_t last)
 {
-    struct server *server = server_find(stack, segment->dst_port);
+    struct server *server = server_find(stack, flow->lport);
 
     if (server != NULL)
-        syn_receive(stack, server, remote, segment, &last);
+        syn_receive(stack, server, flow, segment, &last);
 }
 
-struct tcp_conn *listen_receive(struct net_stack *stack, uint32_t remote,
+struct tcp_conn *listen_receive(struct net_stack *stack,
+                                const struct flow *flow,
                                 const struct tcp_segment *segment)
 {
-    struct server *server = server_find(stack, segment->dst_port);
+    struct server *server = server_find(stack, flow->lport);
     struct tcp_conn *conn = NULL;
 
     if ((segment->flags & TCP_RST) != 0)
         return NULL;
     if (server != NULL && (segment->flags & TCP_ACK) != 0)
-        conn = cookie_receive(stack, server, remote, segment);
+        conn = cookie_receive(stack, server, flow, segment);
     if (conn != NULL)
         return conn;
     if (server == NULL || (segment->flags & TCP_ACK) != 0)
-        tcp_refuse(stack, remote, segment);
+        tcp_refuse(stack, flow, segment);
     else if ((segment->flags & (TCP_SYN | TCP_FIN)) == TCP_SYN)
-        syn_receive(stack, server, remote, segment, NULL);
+        syn_receive(stack, server, flow, segment, NULL);
     return NULL;
 }
 
@@ -135,7 +136,7 @@ bool listen_established(struct tcp_conn *conn)
         conn->stack->stats.tcp_backlog_full++;
         return false;
     }
-    conn->socket = socket_create(server, conn, conn->remote, conn->remote_port);
+    conn->socket = socket_create(server, conn, &conn->flow);
     if (conn->socket == NULL) {
         conn->stack->stats.tcp_no_memory++;
         conn_reset(conn);

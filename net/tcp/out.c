@@ -7,9 +7,10 @@
  * segment that only the peer's window makes short does wait (avoidance of silly
  * windows).
  */
-#include "net/ip4.h"
+#include "net/ip.h"
 #include "net/stack.h"
 #include "net/tcp/conn.h"
+#include "net/wire/ip6.h"
 
 /* The card or the packet pool has no room: tcp_unblock() goes on later. */
 static void conn_block(struct tcp_conn *conn)
@@ -233,17 +234,18 @@ void tcp_unblock(struct net_stack *stack)
         tcp_output(container_of(node, struct tcp_conn, blocked_link));
 }
 
-void tcp_path_mtu(struct net_stack *stack, uint32_t remote,
-                  uint16_t remote_port, uint16_t local_port, uint32_t seq,
-                  uint32_t mtu, uint32_t len)
+void tcp_path_mtu(struct net_stack *stack, const struct flow *flow,
+                  uint32_t seq, uint32_t mtu, uint32_t len)
 {
-    struct tcp_conn *conn = conn_find(stack, remote, remote_port, local_port);
+    struct tcp_conn *conn = conn_find(stack, flow);
     uint32_t room;
 
+    if (!flow_is_ip4(flow)) /* RFC 8201, 4: no path has less */
+        mtu = max_u32(mtu, IP6_MTU_MIN);
     if (conn == NULL || !may_send(conn) || seq_lt(seq, conn->snd_una) ||
         !seq_lt(seq, conn->snd_max) || !dst_too_big(&conn->dst, mtu, len))
         return;
-    room = conn->dst.pmtu - (uint32_t)IP4_HEADER_SIZE - TCP_HEADER_SIZE -
+    room = conn->dst.pmtu - ip_header_size(flow) - TCP_HEADER_SIZE -
            conn_options_len(conn);
     if (room >= conn->mss && !conn->dst.may_fragment)
         return;

@@ -1,13 +1,13 @@
 /* TCP segments: built, and handed to IPv4. */
 #include "net/dst.h"
-#include "net/ip4.h"
+#include "net/ip.h"
 #include "net/stack.h"
 #include "net/tcp/conn.h"
 #include <torc/assert.h>
 
-uint16_t tcp_link_mss(const struct net_stack *stack)
+uint16_t tcp_link_mss(const struct net_stack *stack, const struct flow *flow)
 {
-    return (uint16_t)(stack->dev->mtu - IP4_HEADER_SIZE - TCP_HEADER_SIZE);
+    return (uint16_t)(stack->dev->mtu - ip_header_size(flow) - TCP_HEADER_SIZE);
 }
 
 /* Leave the checksum of the segment that begins at packet->data to the card. */
@@ -22,18 +22,18 @@ static void checksum_leave(struct packet *packet)
 /* Put the TCP header in front of the payload in `packet` and send it the way
  * that `dst` keeps. */
 static void segment_emit(struct net_stack *stack, struct packet *packet,
-                         uint32_t remote, const struct tcp_segment *segment,
-                         struct dst *dst)
+                         const struct flow *flow,
+                         const struct tcp_segment *segment, struct dst *dst)
 {
     uint8_t *start = packet_push(packet, tcp_header_len(segment));
     bool by_card = (stack->dev->offloads & NET_TX_CSUM) != 0;
 
-    tcp_emit(start, packet->len, stack->config.address, remote,
+    tcp_emit(start, packet->len, flow_pseudo_sum(flow, packet->len),
              by_card ? WIRE_SUM_BY_CARD : WIRE_SUM_HERE, segment);
     if (by_card)
         checksum_leave(packet);
     stack->stats.tcp_out++;
-    ip4_output(stack, packet, remote, IP4_TCP, dst);
+    ip_output(stack, packet, flow, dst);
 }
 
 /* The window field of a segment about to be sent. The peer may use that window
@@ -83,8 +83,8 @@ bool segment_send(struct tcp_conn *conn, uint32_t seq, uint32_t len,
     struct packet *packet = stack_packet(conn->stack);
     uint8_t blocks[TCP_SACKS_MAX * TCP_SACK_SIZE];
     struct tcp_segment segment = {
-        .src_port = conn->local_port,
-        .dst_port = conn->remote_port,
+        .src_port = conn->flow.lport,
+        .dst_port = conn->flow.rport,
         .seq = seq,
         .ack = conn->rcv_nxt,
         .flags = flags | TCP_ACK,
@@ -96,7 +96,7 @@ bool segment_send(struct tcp_conn *conn, uint32_t seq, uint32_t len,
     options_fill(conn, &segment.options, blocks, len);
     net_buffer_peek(&conn->tx, seq - conn->snd_una, packet_append(packet, len),
                     len);
-    segment_emit(conn->stack, packet, conn->remote, &segment, &conn->dst);
+    segment_emit(conn->stack, packet, &conn->flow, &segment, &conn->dst);
     conn->rcv_acked = conn->rcv_nxt;
     conn->ack_now = false;
     alarm_clear(conn, TCP_ALARM_ACK);
@@ -129,13 +129,13 @@ void tcp_send_syn_ack(struct tcp_conn *conn)
     struct packet *packet = stack_packet(stack);
     uint32_t window = data_window(conn);
     const struct tcp_segment segment = {
-        .src_port = conn->local_port,
-        .dst_port = conn->remote_port,
+        .src_port = conn->flow.lport,
+        .dst_port = conn->flow.rport,
         .seq = conn->iss,
         .ack = conn->rcv_nxt,
         .flags = TCP_SYN | TCP_ACK,
         .window = (uint16_t)min_u32(window, UINT16_MAX), /* not scaled */
-        .options = {.mss = tcp_link_mss(stack),
+        .options = {.mss = tcp_link_mss(stack, &conn->flow),
                     .has_scale = conn->rcv_scale != 0,
                     .scale = conn->rcv_scale,
                     .sack_permitted = conn->has_sack,
@@ -147,10 +147,10 @@ void tcp_send_syn_ack(struct tcp_conn *conn)
     if (packet == NULL)
         return; /* the retransmission timer sends it again */
     conn->rcv_adv = conn->rcv_nxt + segment.window;
-    segment_emit(stack, packet, conn->remote, &segment, &conn->dst);
+    segment_emit(stack, packet, &conn->flow, &segment, &conn->dst);
 }
 
-void tcp_send_cookie(struct net_stack *stack, uint32_t remote,
+void tcp_send_cookie(struct net_stack *stack, const struct flow *flow,
                      const struct tcp_segment *segment, uint32_t cookie,
                      uint32_t stamp)
 {
@@ -164,7 +164,7 @@ void tcp_send_cookie(struct net_stack *stack, uint32_t remote,
         .flags = TCP_SYN | TCP_ACK,
         .window = TCP_COOKIE_WINDOW,
         /* What the timestamp brings back. */
-        .options = {.mss = tcp_link_mss(stack),
+        .options = {.mss = tcp_link_mss(stack, flow),
                     .has_scale = has_stamp && offered->has_scale,
                     .scale = TCP_SCALE,
                     .sack_permitted = has_stamp && offered->sack_permitted,
@@ -176,7 +176,7 @@ void tcp_send_cookie(struct net_stack *stack, uint32_t remote,
     struct dst dst = {0};
 
     if (packet != NULL)
-        segment_emit(stack, packet, remote, &answer, &dst);
+        segment_emit(stack, packet, flow, &answer, &dst);
 }
 
 void tcp_send_reset(struct tcp_conn *conn)
@@ -186,7 +186,7 @@ void tcp_send_reset(struct tcp_conn *conn)
 }
 
 /* RFC 9293, 3.5.2, group 1. */
-void tcp_refuse(struct net_stack *stack, uint32_t remote,
+void tcp_refuse(struct net_stack *stack, const struct flow *flow,
                 const struct tcp_segment *segment)
 {
     struct tcp_segment reset = {
@@ -210,5 +210,5 @@ void tcp_refuse(struct net_stack *stack, uint32_t remote,
     if (packet == NULL)
         return;
     stack->stats.tcp_resets_out++;
-    segment_emit(stack, packet, remote, &reset, &dst);
+    segment_emit(stack, packet, flow, &reset, &dst);
 }

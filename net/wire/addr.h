@@ -1,8 +1,4 @@
-/*
- * Network addresses of both families in one form: the 16 bytes of an IPv6
- * address, in network order. An IPv4 address a.b.c.d is ::ffff:a.b.c.d (RFC
- * 4291, 2.5.5.2).
- */
+/* What the stack asks of an address: <torc/net_addr.h>. */
 #ifndef TORC_NET_WIRE_ADDR_H
 #define TORC_NET_WIRE_ADDR_H
 
@@ -10,13 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-struct net_addr {
-    union {
-        uint8_t byte[16];
-        uint64_t word[2];
-    };
-};
+#include <torc/net_addr.h>
 
 static inline struct net_addr addr_of_ip4(uint32_t address)
 {

@@ -21,6 +21,7 @@ int ip4_parse_quoted(const uint8_t *buf, size_t len, struct ip4_header *out)
     if (header_len < IP4_HEADER_SIZE || header_len > len)
         return -EPROTO;
     fragment = be16_get(buf + 6);
+    out->traffic_class = buf[1];
     out->header_len = header_len;
     out->total_len = be16_get(buf + 2);
     if (out->total_len < header_len)
@@ -52,7 +53,7 @@ int ip4_parse(const uint8_t *buf, size_t len, struct ip4_header *out)
 void ip4_emit(uint8_t *buf, const struct ip4_header *header)
 {
     buf[0] = 4 << 4 | IP4_HEADER_SIZE / 4;
-    buf[1] = 0;
+    buf[1] = header->traffic_class;
     be16_put(buf + 2, (uint16_t)header->total_len);
     be16_put(buf + 4, header->id);
     be16_put(buf + 6, header->dont_fragment ? FLAG_DONT : 0);

@@ -98,18 +98,16 @@ static int parse_options(const uint8_t *buf, size_t len,
     return 0;
 }
 
-int tcp_parse(const uint8_t *buf, size_t len, uint32_t src, uint32_t dst,
+int tcp_parse(const uint8_t *buf, size_t len, uint32_t pseudo,
               enum wire_sum sum, struct tcp_segment *out)
 {
     size_t header_len;
-    uint32_t pseudo;
 
     if (len < TCP_HEADER_SIZE || len > UINT16_MAX)
         return -EPROTO;
     header_len = (size_t)(buf[12] >> 4) * 4;
     if (header_len < TCP_HEADER_SIZE || header_len > len)
         return -EPROTO;
-    pseudo = ip4_pseudo_sum(src, dst, IP4_TCP, len);
     if (sum == WIRE_SUM_HERE &&
         checksum_finish(checksum_add(pseudo, buf, len)) != 0)
         return -EUCLEAN;
@@ -189,11 +187,10 @@ static void emit_options(uint8_t *at, const struct tcp_segment *segment)
                len);
 }
 
-void tcp_emit(uint8_t *buf, size_t len, uint32_t src, uint32_t dst,
-              enum wire_sum sum, const struct tcp_segment *segment)
+void tcp_emit(uint8_t *buf, size_t len, uint32_t pseudo, enum wire_sum sum,
+              const struct tcp_segment *segment)
 {
     size_t header_len = tcp_header_len(segment);
-    uint32_t pseudo = ip4_pseudo_sum(src, dst, IP4_TCP, len);
 
     be16_put(buf, segment->src_port);
     be16_put(buf + 2, segment->dst_port);

@@ -85,6 +85,7 @@ struct ip4_header {
     uint16_t id;
     uint8_t protocol;
     uint8_t ttl;
+    uint8_t traffic_class; /* the TOS octet: RFC 2474, RFC 3168 */
     bool is_fragment;
     bool dont_fragment;
     bool more_fragments;
@@ -212,24 +213,25 @@ struct tcp_segment {
 };
 
 /*
- * `sum`: whether the checksum is to be looked at. Returns 0, -EPROTO (header
- * length, an option of length 0 or 1, past the end, or of another length than
- * its kind has), -EUCLEAN (the checksum).
+ * `sum`: whether the checksum is to be looked at; `pseudo`: the sum over the
+ * pseudo header, whose length is `len` (not used otherwise). Returns 0, -EPROTO
+ * (header length, an option of length 0 or 1, past the end, or of another
+ * length than its kind has), -EUCLEAN (the checksum).
  */
-must_check int tcp_parse(const uint8_t *buf, size_t len, uint32_t src,
-                         uint32_t dst, enum wire_sum sum,
-                         struct tcp_segment *out);
+must_check int tcp_parse(const uint8_t *buf, size_t len, uint32_t pseudo,
+                         enum wire_sum sum, struct tcp_segment *out);
 
 /* How long the header of a segment to emit is. */
 size_t tcp_header_len(const struct tcp_segment *segment);
 
 /*
  * Write the header in front of the payload that is in place already; `len` is
- * that of both. A SYN carries options.mss and, as has_scale and sack_permitted
- * say, those; any segment what has_timestamp and sack_count say. When the card
- * adds the checksum up, its field gets the sum of the pseudo header.
+ * that of both, and that in `pseudo`. A SYN carries options.mss and, as
+ * has_scale and sack_permitted say, those; any segment what has_timestamp and
+ * sack_count say. When the card adds the checksum up, its field gets `pseudo`,
+ * the sum of the pseudo header.
  */
-void tcp_emit(uint8_t *buf, size_t len, uint32_t src, uint32_t dst,
-              enum wire_sum sum, const struct tcp_segment *segment);
+void tcp_emit(uint8_t *buf, size_t len, uint32_t pseudo, enum wire_sum sum,
+              const struct tcp_segment *segment);
 
 #endif

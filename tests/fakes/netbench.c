@@ -78,6 +78,7 @@ static uint32_t pseudo_sum(uint32_t src, uint32_t dst, size_t len)
 size_t peer_frame(uint8_t *frame, const struct peer_segment *segment)
 {
     uint32_t src = segment->address != 0 ? segment->address : PEER_ADDRESS;
+    uint32_t dst = segment->own != 0 ? segment->own : OUR_ADDRESS;
     uint8_t *tcp = frame + 34;
     size_t header = 20 + segment->options_len;
     size_t len = header + segment->len;
@@ -96,9 +97,8 @@ size_t peer_frame(uint8_t *frame, const struct peer_segment *segment)
         memcpy(tcp + 20, segment->options, segment->options_len);
     if (segment->len > 0)
         memcpy(tcp + header, segment->data, segment->len);
-    peer_put16(tcp + 16,
-               peer_checksum(tcp, len, pseudo_sum(src, OUR_ADDRESS, len)));
-    return peer_ip4(frame, src, OUR_ADDRESS, 6, len);
+    peer_put16(tcp + 16, peer_checksum(tcp, len, pseudo_sum(src, dst, len)));
+    return peer_ip4(frame, src, dst, 6, len);
 }
 
 /* ---- The bench ----------------------------------------------------------- */
@@ -245,6 +245,31 @@ void bench_serve(struct service *service)
     bench.server->is_listening = true;
 }
 
+static struct flow flow_of(uint32_t remote, uint16_t rport, uint16_t lport)
+{
+    return (struct flow){
+        .local = addr_of_ip4(bench.stack->config.address),
+        .remote = addr_of_ip4(remote),
+        .lport = lport,
+        .rport = rport,
+        .protocol = 6,
+    };
+}
+
+struct tcp_conn *bench_conn(uint32_t remote, uint16_t rport, uint16_t lport)
+{
+    const struct flow flow = flow_of(remote, rport, lport);
+
+    return conn_find(bench.stack, &flow);
+}
+
+struct list *bench_bucket(uint32_t remote, uint16_t rport, uint16_t lport)
+{
+    const struct flow flow = flow_of(remote, rport, lport);
+
+    return conn_bucket(bench.stack, &flow);
+}
+
 struct neigh *bench_neigh(uint32_t address)
 {
     const struct net_addr addr = addr_of_ip4(address);
@@ -317,7 +342,6 @@ static void check_ip4(const uint8_t *ip, size_t len)
     assert_int_equal(peer_get16(ip + 2), len);
     assert_int_equal(peer_get16(ip + 6), 0x4000); /* it is not fragmented */
     assert_int_equal(ip[8], 64);
-    assert_int_equal(peer_get32(ip + 12), OUR_ADDRESS);
 }
 
 bool peer_receive(struct peer_segment *out)
@@ -339,13 +363,14 @@ bool peer_receive(struct peer_segment *out)
     assert_int_equal(ip[9], 6);
     len = frame->len - 34;
     assert_true(len >= 20);
-    assert_int_equal(
-        peer_checksum(tcp, len,
-                      pseudo_sum(OUR_ADDRESS, peer_get32(ip + 16), len)),
-        0);
+    assert_int_equal(peer_checksum(tcp, len,
+                                   pseudo_sum(peer_get32(ip + 12),
+                                              peer_get32(ip + 16), len)),
+                     0);
     header = (size_t)(tcp[12] >> 4) * 4;
     assert_true(header >= 20 && header <= len);
     *out = (struct peer_segment){
+        .own = peer_get32(ip + 12),
         .address = peer_get32(ip + 16),
         .target = (uint16_t)peer_get16(tcp),
         .port = (uint16_t)peer_get16(tcp + 2),
@@ -372,6 +397,7 @@ void peer_expect_at(struct peer_segment want, const char *file, int line)
         return;
     }
     same = (got.flags & ~PSH) == (want.flags & ~PSH) && got.seq == want.seq &&
+           got.own == (want.own != 0 ? want.own : OUR_ADDRESS) &&
            got.ack == want.ack && got.len == want.len &&
            (want.window == 0 || want.window == got.window) &&
            (want.port == 0 || want.port == got.port);

@@ -47,6 +47,7 @@ struct peer_segment {
     uint16_t port;    /* the peer's; 0: PEER_PORT */
     uint16_t target;  /* the stack's port; 0: SERVICE_PORT */
     uint32_t address; /* the peer's; 0: PEER_ADDRESS */
+    uint32_t own;     /* the stack's; 0: OUR_ADDRESS */
     const void *data;
     size_t len;
     const uint8_t *options; /* a multiple of 4 */
@@ -91,6 +92,11 @@ void bench_sleep(uint64_t ns);
 /* Assert what must be true of the stack and all its parts: stack_check(). The
  * bench does so after each frame, timeout and callback. */
 void bench_check(void);
+
+/* The connection of a peer's address and port with a port of ours, or NULL; and
+ * the hash chain where it is or would be. */
+struct tcp_conn *bench_conn(uint32_t remote, uint16_t rport, uint16_t lport);
+struct list *bench_bucket(uint32_t remote, uint16_t rport, uint16_t lport);
 
 /* What the stack knows of the neighbour `address`, or NULL. */
 struct neigh *bench_neigh(uint32_t address);

@@ -57,7 +57,7 @@ static void open_connection(void)
                                     .window = 60000,
                                     .data = text,
                                     .len = 2});
-    conn = conn_find(bench.stack, PEER_ADDRESS, PEER_PORT, SERVICE_PORT);
+    conn = bench_conn(PEER_ADDRESS, PEER_PORT, SERVICE_PORT);
 }
 
 /* How a number at `at` is changed: `value` is added, or set. */
@@ -138,9 +138,10 @@ static void test_damaged_connections(void **state)
             SET(c->fin_known, true),
             ADD(bench.stack->orphan_count, 1),
             ADD(bench.server->conn_count, MINUS(1)),
-            ADD(c->local_port, 1),
-            SET(c->remote_port, 0),
-            ADD(c->remote, 1),
+            ADD(c->flow.lport, 1),
+            SET(c->flow.rport, 0),
+            ADD(c->flow.remote.byte[15], 1),
+            ADD(c->flow.local.byte[15], 1),
             ADD(c->snd_una, 101),
             ADD(c->snd_una, MINUS(1)),
             ADD(c->board.inner[0].end, 1),

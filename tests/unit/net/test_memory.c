@@ -162,7 +162,7 @@ static void close_connection(uint32_t sent)
     assert_int_equal(got.flags & FIN, FIN);
     peer_send((struct peer_segment){
         .flags = ACK, .seq = 1002 + sent, .ack = 2 + sent, .port = port});
-    assert_null(conn_find(bench.stack, PEER_ADDRESS, port, SERVICE_PORT));
+    assert_null(bench_conn(PEER_ADDRESS, port, SERVICE_PORT));
 }
 
 /* ---- Scenarios ----------------------------------------------------------- */

@@ -17,7 +17,7 @@ static void note(char what, struct socket *socket)
     size_t len = strlen(calls);
 
     snprintf(calls + len, sizeof(calls) - len, "%s%c%u", len > 0 ? " " : "",
-             what, socket_peer_port(socket));
+             what, socket_peer(socket).port);
 }
 
 static struct socket *sockets[100];
@@ -33,7 +33,7 @@ static int on_accept(struct service *service, struct socket *socket)
 {
     (void)service;
     note('a', socket);
-    sockets[socket_peer_port(socket)] = socket;
+    sockets[socket_peer(socket).port] = socket;
     if (in_accept != NULL)
         in_accept(socket);
     return 0;
@@ -65,7 +65,7 @@ static void on_close(struct service *service, struct socket *socket)
 {
     (void)service;
     note('c', socket);
-    sockets[socket_peer_port(socket)] = NULL;
+    sockets[socket_peer(socket).port] = NULL;
     if (in_close != NULL)
         in_close(socket);
 }
@@ -243,8 +243,7 @@ static void fill(struct socket *socket)
 static void acknowledge(uint32_t end)
 {
     uint32_t acked;
-    const struct tcp_conn *conn =
-        conn_find(bench.stack, PEER_ADDRESS, 1, SERVICE_PORT);
+    const struct tcp_conn *conn = bench_conn(PEER_ADDRESS, 1, SERVICE_PORT);
 
     for (acked = conn->snd_una - first[1]; acked < end; drain()) {
         uint32_t sent = conn->snd_max - first[1];
@@ -324,14 +323,20 @@ static void test_send_takes_all_that_fits(void **state)
 
 static void test_cookie_and_peer(void **state)
 {
+    struct net_endpoint ends[2];
+
     (void)state;
     open_bench();
     connect_port(7);
     assert_null(socket_cookie(sockets[7]));
     socket_set_cookie(sockets[7], calls);
     assert_ptr_equal(socket_cookie(sockets[7]), calls);
-    assert_int_equal(socket_peer_address(sockets[7]), PEER_ADDRESS);
-    assert_int_equal(socket_peer_port(sockets[7]), 7);
+    ends[0] = socket_local(sockets[7]);
+    ends[1] = socket_peer(sockets[7]);
+    assert_int_equal(addr_ip4(&ends[0].addr), OUR_ADDRESS);
+    assert_int_equal(ends[0].port, SERVICE_PORT);
+    assert_int_equal(addr_ip4(&ends[1].addr), PEER_ADDRESS);
+    assert_int_equal(ends[1].port, 7);
     bench_close();
 }
 
@@ -394,7 +399,7 @@ static void test_close_in_every_callback(void **state)
 
 static void close_the_other(struct socket *socket)
 {
-    struct socket *other = sockets[socket_peer_port(socket) ^ 3];
+    struct socket *other = sockets[socket_peer(socket).port ^ 3];
 
     if (other != NULL)
         socket_close(other);
@@ -501,7 +506,7 @@ static void test_idle_after_the_fin(void **state)
 
 static void send_without_memory(struct socket *socket)
 {
-    sockets[socket_peer_port(socket)] = socket;
+    sockets[socket_peer(socket).port] = socket;
     bench.stack->budget.limit = bench.stack->budget.used;
     assert_int_equal(socket_send(socket, "x", 1), 0);
 }

@@ -61,8 +61,7 @@ static void open_connection(void)
 
 static enum tcp_state state_of(uint16_t port)
 {
-    struct tcp_conn *conn =
-        conn_find(bench.stack, PEER_ADDRESS, port, SERVICE_PORT);
+    struct tcp_conn *conn = bench_conn(PEER_ADDRESS, port, SERVICE_PORT);
 
     return conn == NULL ? TCP_CLOSED : conn->state;
 }
@@ -511,7 +510,7 @@ static void test_orphan_of_a_slow_reader(void **state)
         uint64_t begin;
 
         open_connection();
-        conn = conn_find(bench.stack, PEER_ADDRESS, PEER_PORT, SERVICE_PORT);
+        conn = bench_conn(PEER_ADDRESS, PEER_PORT, SERVICE_PORT);
         conn->cwnd = 60000;
         conn->sent_at = bench.now;
         assert_int_equal(socket_send(sock, text, 50000), 50000);
@@ -566,7 +565,7 @@ static void test_new_numbers_are_behind_the_old(void **state)
 
         open_connection();
         to_time_wait(7);
-        conn = conn_find(bench.stack, PEER_ADDRESS, 7, SERVICE_PORT);
+        conn = bench_conn(PEER_ADDRESS, 7, SERVICE_PORT);
         conn->snd_una += ahead[i]; /* so much was sent, and fast */
         conn->snd_max += ahead[i];
         last = conn->snd_max;
@@ -686,7 +685,7 @@ static void test_last_byte_without_packets(void **state)
     open_connection();
     close_ours();
     peer_expect({.flags = FIN | ACK, .seq = 1, .ack = 1001});
-    conn_find(bench.stack, PEER_ADDRESS, PEER_PORT, SERVICE_PORT)->discarded =
+    bench_conn(PEER_ADDRESS, PEER_PORT, SERVICE_PORT)->discarded =
         TCP_DISCARD_MAX;
     say_without_packets((struct peer_segment){
         .flags = ACK, .seq = 1001, .ack = 2, .data = text, .len = 1});
@@ -743,7 +742,7 @@ static void test_last_byte_after_close(void **state)
     (void)state;
     open_connection();
     close_ours();
-    conn = conn_find(bench.stack, PEER_ADDRESS, PEER_PORT, SERVICE_PORT);
+    conn = bench_conn(PEER_ADDRESS, PEER_PORT, SERVICE_PORT);
     conn->discarded = TCP_DISCARD_MAX - 10;
     peer_send((struct peer_segment){
         .flags = ACK, .seq = 1001, .ack = 2, .data = text, .len = 10});

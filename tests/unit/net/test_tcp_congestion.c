@@ -47,7 +47,7 @@ static void open_connection(uint16_t window)
     closed = 0;
     peer_connect(PEER_PORT, 1000, window);
     peer_expect_nothing();
-    conn = conn_find(bench.stack, PEER_ADDRESS, PEER_PORT, SERVICE_PORT);
+    conn = bench_conn(PEER_ADDRESS, PEER_PORT, SERVICE_PORT);
     conn->cc = &tcp_newreno;
 }
 
@@ -103,7 +103,7 @@ static void test_initial_window(void **state)
         assert_true(peer_receive(&got));
         peer_send((struct peer_segment){
             .flags = ACK, .seq = 1001, .ack = got.seq + 1});
-        conn = conn_find(bench.stack, PEER_ADDRESS, PEER_PORT, SERVICE_PORT);
+        conn = bench_conn(PEER_ADDRESS, PEER_PORT, SERVICE_PORT);
         assert_int_equal(conn->cwnd, rows[i].cwnd);
         bench_close();
     }

@@ -200,9 +200,7 @@ static void test_holes_are_bounded(void **state)
     for (uint32_t i = 0; i < 100; i++)
         data(1002 + 2 * i, "x", 0);
     assert_int_equal(
-        conn_find(bench.stack, PEER_ADDRESS, PEER_PORT, SERVICE_PORT)
-            ->reorder->count,
-        100);
+        bench_conn(PEER_ADDRESS, PEER_PORT, SERVICE_PORT)->reorder->count, 100);
     for (uint32_t i = 0; i < 100; i++) {
         data(1001 + 2 * i, "o", 0);
         data(1002 + 2 * i, "x", 0);
@@ -266,7 +264,7 @@ static void test_data_beyond_the_window_is_cut(void **state)
 
     (void)state;
     open_connection(1000);
-    conn = conn_find(bench.stack, PEER_ADDRESS, PEER_PORT, SERVICE_PORT);
+    conn = bench_conn(PEER_ADDRESS, PEER_PORT, SERVICE_PORT);
     conn->rcv_adv = conn->rcv_nxt + 1000;
     conn->stack->budget.limit = 2048; /* so that the window stays */
     memset(big, 'z', sizeof(big));
@@ -495,7 +493,7 @@ static void test_fin_beyond_the_window(void **state)
 
     (void)state;
     open_connection(1000);
-    conn = conn_find(bench.stack, PEER_ADDRESS, PEER_PORT, SERVICE_PORT);
+    conn = bench_conn(PEER_ADDRESS, PEER_PORT, SERVICE_PORT);
     conn->rcv_adv = conn->rcv_nxt + 3;
     bench.stack->budget.limit = 2048;
     reading = false;
@@ -505,7 +503,7 @@ static void test_fin_beyond_the_window(void **state)
     bench.stack->budget.limit = 1 << 20;
     bench_close();
     open_connection(1000);
-    conn = conn_find(bench.stack, PEER_ADDRESS, PEER_PORT, SERVICE_PORT);
+    conn = bench_conn(PEER_ADDRESS, PEER_PORT, SERVICE_PORT);
     conn->rcv_adv = conn->rcv_nxt + 4; /* the FIN is behind the edge: taken */
     data(1001, "abcd", FIN);
     assert_true(ended);
@@ -539,7 +537,7 @@ static void test_edges_of_the_window(void **state)
         struct tcp_conn *conn;
 
         open_connection(1000);
-        conn = conn_find(bench.stack, PEER_ADDRESS, PEER_PORT, SERVICE_PORT);
+        conn = bench_conn(PEER_ADDRESS, PEER_PORT, SERVICE_PORT);
         conn->rcv_adv = conn->rcv_nxt + 4;
         print_message("row %s\n", rows[i].name);
         peer_send((struct peer_segment){.flags = ACK,
@@ -576,7 +574,7 @@ static void test_window_does_not_open_by_small_steps(void **state)
 
         open_connection(1000);
         print_message("row %s\n", rows[i].name);
-        conn = conn_find(bench.stack, PEER_ADDRESS, PEER_PORT, SERVICE_PORT);
+        conn = bench_conn(PEER_ADDRESS, PEER_PORT, SERVICE_PORT);
         conn->rcv_scale = TCP_SCALE; /* so that the field is no limit */
         bench.stack->budget.limit = rows[i].limit * 2 + 1000;
         conn->rx.used = rows[i].used;
@@ -612,7 +610,7 @@ static void test_when_the_window_is_announced(void **state)
 
         open_connection(1000);
         print_message("row %s\n", rows[i].name);
-        conn = conn_find(bench.stack, PEER_ADDRESS, PEER_PORT, SERVICE_PORT);
+        conn = bench_conn(PEER_ADDRESS, PEER_PORT, SERVICE_PORT);
         conn->rcv_scale = TCP_SCALE; /* so that the field is no limit */
         bench.stack->budget.limit = 65536 * 2 + 1000;
         conn->rx.used = rows[i].used;
@@ -632,7 +630,7 @@ static void test_closed_window_takes_acknowledgements(void **state)
     (void)state;
     open_connection(1000);
     data(1001, "x", 0);
-    conn = conn_find(bench.stack, PEER_ADDRESS, PEER_PORT, SERVICE_PORT);
+    conn = bench_conn(PEER_ADDRESS, PEER_PORT, SERVICE_PORT);
     assert_int_equal(socket_send(last, "abc", 3), 3);
     bench.stack->budget.limit = 4096; /* so that the window stays closed */
     conn->rcv_adv = conn->rcv_nxt;

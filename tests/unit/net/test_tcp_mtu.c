@@ -33,7 +33,7 @@ static void open_connection(void)
     bench_serve(&service);
     peer_connect(PEER_PORT, 1000, 60000);
     peer_expect_nothing();
-    conn = conn_find(bench.stack, PEER_ADDRESS, PEER_PORT, SERVICE_PORT);
+    conn = bench_conn(PEER_ADDRESS, PEER_PORT, SERVICE_PORT);
 }
 
 static unsigned drain(void)

@@ -1,4 +1,5 @@
 /* Making connections: RFC 9293, 3.5 and 3.10.7; RFC 6528, 7323, 5961. */
+#include "net/ip4.h"
 #include "tests/fakes/netbench.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -53,6 +54,47 @@ static uint32_t syn(uint16_t port, uint32_t seq)
     assert_int_equal(got.flags, SYN | ACK);
     assert_int_equal(got.ack, seq + 1);
     return got.seq;
+}
+
+/* The answer comes from the address that was asked, and what comes to the other
+ * address is of another connection. */
+static void test_every_address_of_ours_serves(void **state)
+{
+    enum { SECOND = 0x0a000009 };
+    struct net_endpoint local;
+    struct peer_segment got;
+    struct tcp_conn *conn;
+
+    (void)state;
+    open_bench();
+    assert_int_equal(ip4_address_add(bench.stack, SECOND, 0xffffff00), 0);
+    peer_connect(PEER_PORT, 1000, 65535);
+    bench.relative = false;
+    peer_send((struct peer_segment){
+        .flags = SYN, .seq = 5000, .window = 1000, .own = SECOND});
+    assert_true(peer_receive(&got));
+    assert_int_equal(got.flags, SYN | ACK);
+    assert_int_equal(got.own, SECOND);
+    peer_send((struct peer_segment){.flags = ACK,
+                                    .seq = 5001,
+                                    .ack = got.seq + 1,
+                                    .window = 1000,
+                                    .own = SECOND});
+    peer_expect_nothing();
+    assert_int_equal(accepted, 2);
+    assert_int_equal(bench.stack->conn_count, 2);
+    conn = container_of(bench.server->open.prev, struct tcp_conn, state_link);
+    local = socket_local(conn->socket);
+    assert_int_equal(addr_ip4(&local.addr), SECOND);
+    assert_int_equal(socket_send(conn->socket, "abc", 3), 3);
+    assert_true(peer_receive(&got));
+    assert_int_equal(got.own, SECOND);
+    assert_int_equal(got.len, 3);
+    /* A reset from there, too. */
+    peer_send((struct peer_segment){
+        .flags = ACK, .port = 9, .ack = 77, .window = 1000, .own = SECOND});
+    peer_expect({.flags = RST, .seq = 77, .own = SECOND});
+    bench_close();
 }
 
 static void test_handshake_accepts_once(void **state)
@@ -235,7 +277,7 @@ static void test_handshake_with_old_data(void **state)
     open_bench();
     bench.relative = false;
     peer_send((struct peer_segment){.flags = SYN, .seq = 1000, .window = 3000});
-    conn = conn_find(bench.stack, PEER_ADDRESS, PEER_PORT, SERVICE_PORT);
+    conn = bench_conn(PEER_ADDRESS, PEER_PORT, SERVICE_PORT);
     assert_non_null(conn);
     peer_send((struct peer_segment){.flags = ACK,
                                     .seq = 995,
@@ -302,8 +344,7 @@ static void test_syn_flood_is_bounded(void **state)
     peer_connect(1000, 7, 1000);
     assert_int_equal(accepted, 1);
     assert_int_equal(bench.stack->stats.tcp_cookies_in, 1);
-    assert_int_equal(
-        conn_find(bench.stack, PEER_ADDRESS, 1000, SERVICE_PORT)->mss, 1000);
+    assert_int_equal(bench_conn(PEER_ADDRESS, 1000, SERVICE_PORT)->mss, 1000);
     bench_close();
 }
 
@@ -391,7 +432,7 @@ static void test_idle_connection_makes_room(void **state)
         print_message("row %s\n", rows[i].name);
         bench.server->backlog = 1;
         peer_connect(1, 10, 1000);
-        conn = conn_find(bench.stack, PEER_ADDRESS, 1, SERVICE_PORT);
+        conn = bench_conn(PEER_ADDRESS, 1, SERVICE_PORT);
         peer_send_quietly((struct peer_segment){.flags = ACK,
                                                 .seq = 11,
                                                 .ack = 1,
@@ -425,17 +466,16 @@ static void test_longest_idle_goes_first(void **state)
         bench.now += NS_PER_S;
     }
     /* The first one was heard of a second ago. */
-    conn_find(bench.stack, PEER_ADDRESS, 1, SERVICE_PORT)->active_at =
-        bench.now - NS_PER_S;
+    bench_conn(PEER_ADDRESS, 1, SERVICE_PORT)->active_at = bench.now - NS_PER_S;
     bench.relative = false;
     for (uint16_t port = 4; port <= 5; port++) {
         peer_send((struct peer_segment){.flags = SYN, .port = port, .seq = 1});
         assert_int_equal(bench.stack->stats.tcp_evicted, port - 3);
         bench.server->backlog--;
     }
-    assert_non_null(conn_find(bench.stack, PEER_ADDRESS, 1, SERVICE_PORT));
-    assert_null(conn_find(bench.stack, PEER_ADDRESS, 2, SERVICE_PORT)->socket);
-    assert_null(conn_find(bench.stack, PEER_ADDRESS, 3, SERVICE_PORT)->socket);
+    assert_non_null(bench_conn(PEER_ADDRESS, 1, SERVICE_PORT));
+    assert_null(bench_conn(PEER_ADDRESS, 2, SERVICE_PORT)->socket);
+    assert_null(bench_conn(PEER_ADDRESS, 3, SERVICE_PORT)->socket);
     while (fakenet_sent(&bench.net) != NULL)
         continue;
     bench_close();
@@ -595,10 +635,9 @@ static void test_mss_offered(void **state)
                                         .options_len = rows[i].len});
         assert_true(peer_receive(&got));
         print_message("row %s\n", rows[i].name);
-        assert_int_equal(conn_find(bench.stack, PEER_ADDRESS, (uint16_t)(i + 1),
-                                   SERVICE_PORT)
-                             ->mss,
-                         rows[i].want);
+        assert_int_equal(
+            bench_conn(PEER_ADDRESS, (uint16_t)(i + 1), SERVICE_PORT)->mss,
+            rows[i].want);
     }
     bench_close();
 }
@@ -678,7 +717,7 @@ static void test_cookies_keep_the_mss(void **state)
         assert_int_equal(got.window, TCP_COOKIE_WINDOW);
         peer_send(
             (struct peer_segment){.flags = ACK, .seq = 11, .ack = got.seq + 1});
-        conn = conn_find(bench.stack, PEER_ADDRESS, PEER_PORT, SERVICE_PORT);
+        conn = bench_conn(PEER_ADDRESS, PEER_PORT, SERVICE_PORT);
         assert_non_null(conn);
         assert_int_equal(conn->mss, rows[i].want);
         assert_int_equal(conn->rto_ns, 3 * NS_PER_S); /* RFC 6298, 5.7 */
@@ -889,7 +928,7 @@ static void test_handshake_is_measured(void **state)
             continue;
         bench.relative = true;
         peer_send((struct peer_segment){.flags = ACK, .seq = 1001, .ack = 1});
-        conn = conn_find(bench.stack, PEER_ADDRESS, PEER_PORT, SERVICE_PORT);
+        conn = bench_conn(PEER_ADDRESS, PEER_PORT, SERVICE_PORT);
         assert_int_equal(conn->srtt_ns, repeated ? 0 : 300 * NS_PER_MS);
         assert_int_equal(conn->rto_ns,
                          repeated ? 3 * NS_PER_S : 900 * NS_PER_MS);
@@ -911,7 +950,7 @@ static void open_from(uint32_t address, uint16_t port)
 
 static struct list *bucket_of(uint32_t address, uint16_t port)
 {
-    return conn_bucket(bench.stack, address, port, SERVICE_PORT);
+    return bench_bucket(address, port, SERVICE_PORT);
 }
 
 /* Two connections in one hash chain that differ in the port, in the address. */
@@ -929,8 +968,8 @@ static void test_connections_of_one_chain(void **state)
     while (bucket_of(address, 1) != bucket)
         address++;
     open_from(PEER_ADDRESS, 1);
-    assert_null(conn_find(bench.stack, PEER_ADDRESS, port, SERVICE_PORT));
-    assert_null(conn_find(bench.stack, address, 1, SERVICE_PORT));
+    assert_null(bench_conn(PEER_ADDRESS, port, SERVICE_PORT));
+    assert_null(bench_conn(address, 1, SERVICE_PORT));
     open_from(PEER_ADDRESS, port);
     open_from(address, 1);
     assert_int_equal(bench.stack->conn_count, 3);
@@ -983,11 +1022,11 @@ static void test_services_of_one_chain(void **state)
 
     (void)state;
     open_bench();
-    while (conn_bucket(bench.stack, PEER_ADDRESS, port, SERVICE_PORT + 1) !=
+    while (bench_bucket(PEER_ADDRESS, port, SERVICE_PORT + 1) !=
            bucket_of(PEER_ADDRESS, port))
         port++;
     open_from(PEER_ADDRESS, port);
-    assert_null(conn_find(bench.stack, PEER_ADDRESS, port, SERVICE_PORT + 1));
+    assert_null(bench_conn(PEER_ADDRESS, port, SERVICE_PORT + 1));
     bench_close();
 }
 
@@ -995,6 +1034,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_handshake_accepts_once),
+        cmocka_unit_test(test_every_address_of_ours_serves),
         cmocka_unit_test(test_syn_ack_offers_mss_and_scale),
         cmocka_unit_test(test_syn_ack_without_scale_when_not_offered),
         cmocka_unit_test(test_segments_for_closed_port),

@@ -61,7 +61,7 @@ static void open_connection(uint16_t window)
         text[i] = (char)(i * 31 + i / 251);
     peer_connect(PEER_PORT, 1000, window);
     peer_expect_nothing();
-    conn = conn_find(bench.stack, PEER_ADDRESS, PEER_PORT, SERVICE_PORT);
+    conn = bench_conn(PEER_ADDRESS, PEER_PORT, SERVICE_PORT);
     conn->cc = &tcp_newreno;
 }
 

@@ -96,7 +96,7 @@ static void open_with(bool stamps, bool scale)
     }
     bench.iss = got.seq;
     bench.relative = true;
-    conn = conn_find(bench.stack, PEER_ADDRESS, PEER_PORT, SERVICE_PORT);
+    conn = bench_conn(PEER_ADDRESS, PEER_PORT, SERVICE_PORT);
 }
 
 /* The stack's timestamp at a time after the SYN-ACK. */
@@ -261,7 +261,7 @@ static void test_old_timestamps_are_refused(void **state)
     assert_int_equal(read_len, 0);
     peer_expect_nothing();
     peer_send((struct peer_segment){.flags = RST, .seq = 1001});
-    assert_null(conn_find(bench.stack, PEER_ADDRESS, PEER_PORT, SERVICE_PORT));
+    assert_null(bench_conn(PEER_ADDRESS, PEER_PORT, SERVICE_PORT));
     bench_close();
 }
 

@@ -208,8 +208,7 @@ static uint32_t snd_next; /* the stack's, from its first one */
 
 static unsigned state_now(void)
 {
-    struct tcp_conn *conn =
-        conn_find(bench.stack, PEER_ADDRESS, PORT, SERVICE_PORT);
+    struct tcp_conn *conn = bench_conn(PEER_ADDRESS, PORT, SERVICE_PORT);
 
     return conn == NULL ? TCP_CLOSED : conn->state;
 }

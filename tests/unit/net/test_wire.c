@@ -320,9 +320,11 @@ static void test_tcp_parses(void **state)
     size_t len = tcp_frame(frame, options, 20);
 
     (void)state;
-    assert_int_equal(tcp_parse(frame + 34, len, PEER_ADDRESS, OUR_ADDRESS,
-                               WIRE_SUM_HERE, &segment),
-                     0);
+    assert_int_equal(
+        tcp_parse(frame + 34, len,
+                  ip4_pseudo_sum(PEER_ADDRESS, OUR_ADDRESS, 6, len),
+                  WIRE_SUM_HERE, &segment),
+        0);
     assert_int_equal(segment.src_port, PEER_PORT);
     assert_int_equal(segment.dst_port, SERVICE_PORT);
     assert_int_equal(segment.seq, 0x01020304);
@@ -367,9 +369,11 @@ static void test_tcp_option_tables(void **state)
         size_t len = tcp_frame(frame, rows[i].option, 8);
 
         print_message("row %s\n", rows[i].name);
-        assert_int_equal(tcp_parse(frame + 34, len, PEER_ADDRESS, OUR_ADDRESS,
-                                   WIRE_SUM_HERE, &segment),
-                         rows[i].want);
+        assert_int_equal(
+            tcp_parse(frame + 34, len,
+                      ip4_pseudo_sum(PEER_ADDRESS, OUR_ADDRESS, 6, len),
+                      WIRE_SUM_HERE, &segment),
+            rows[i].want);
     }
 }
 
@@ -389,9 +393,10 @@ static void test_tcp_options_at_the_end(void **state)
     len = peer_frame(frame, &syn) - 34;
     exact = malloc(len);
     memcpy(exact, frame + 34, len);
-    assert_int_equal(tcp_parse(exact, len, PEER_ADDRESS, OUR_ADDRESS,
-                               WIRE_SUM_HERE, &segment),
-                     -EPROTO);
+    assert_int_equal(
+        tcp_parse(exact, len, ip4_pseudo_sum(PEER_ADDRESS, OUR_ADDRESS, 6, len),
+                  WIRE_SUM_HERE, &segment),
+        -EPROTO);
     free(exact);
 }
 
@@ -403,13 +408,16 @@ static void test_tcp_emit_is_parse_backwards(void **state)
     size_t len = tcp_frame(frame, options, 8);
 
     (void)state;
-    assert_int_equal(tcp_parse(frame + 34, len, PEER_ADDRESS, OUR_ADDRESS,
-                               WIRE_SUM_HERE, &segment),
-                     0);
+    assert_int_equal(
+        tcp_parse(frame + 34, len,
+                  ip4_pseudo_sum(PEER_ADDRESS, OUR_ADDRESS, 6, len),
+                  WIRE_SUM_HERE, &segment),
+        0);
     assert_int_equal(tcp_header_len(&segment), 28);
     memset(out, 0xff, sizeof(out));
     memcpy(out + 28, segment.payload, segment.payload_len);
-    tcp_emit(out, len, PEER_ADDRESS, OUR_ADDRESS, WIRE_SUM_HERE, &segment);
+    tcp_emit(out, len, ip4_pseudo_sum(PEER_ADDRESS, OUR_ADDRESS, 6, len),
+             WIRE_SUM_HERE, &segment);
     assert_memory_equal(out, frame + 34, len);
 }
 
@@ -422,9 +430,11 @@ static void test_tcp_scale_is_limited(void **state)
     size_t len = tcp_frame(frame, options, 4);
 
     (void)state;
-    assert_int_equal(tcp_parse(frame + 34, len, PEER_ADDRESS, OUR_ADDRESS,
-                               WIRE_SUM_HERE, &segment),
-                     0);
+    assert_int_equal(
+        tcp_parse(frame + 34, len,
+                  ip4_pseudo_sum(PEER_ADDRESS, OUR_ADDRESS, 6, len),
+                  WIRE_SUM_HERE, &segment),
+        0);
     assert_int_equal(segment.options.scale, 14);
 }
 
@@ -440,9 +450,11 @@ static void test_tcp_refuses_lengths(void **state)
         uint8_t *copy = malloc(cut + 1);
 
         memcpy(copy, tcp, cut);
-        assert_int_not_equal(tcp_parse(copy, cut, PEER_ADDRESS, OUR_ADDRESS,
-                                       WIRE_SUM_HERE, &segment),
-                             0);
+        assert_int_not_equal(
+            tcp_parse(copy, cut,
+                      ip4_pseudo_sum(PEER_ADDRESS, OUR_ADDRESS, 6, cut),
+                      WIRE_SUM_HERE, &segment),
+            0);
         free(copy);
     }
     for (unsigned words = 0; words < 16; words++) {
@@ -454,9 +466,11 @@ static void test_tcp_refuses_lengths(void **state)
             tcp + 16,
             peer_checksum(tcp, len,
                           ip4_pseudo_sum(PEER_ADDRESS, OUR_ADDRESS, 6, len)));
-        assert_int_equal(tcp_parse(tcp, len, PEER_ADDRESS, OUR_ADDRESS,
-                                   WIRE_SUM_HERE, &segment) == 0,
-                         fits);
+        assert_int_equal(
+            tcp_parse(tcp, len,
+                      ip4_pseudo_sum(PEER_ADDRESS, OUR_ADDRESS, 6, len),
+                      WIRE_SUM_HERE, &segment) == 0,
+            fits);
     }
 }
 
@@ -474,9 +488,11 @@ static void test_tcp_longest_segment(void **state)
             buf + 16,
             peer_checksum(buf, len,
                           ip4_pseudo_sum(PEER_ADDRESS, OUR_ADDRESS, 6, len)));
-        assert_int_equal(tcp_parse(buf, len, PEER_ADDRESS, OUR_ADDRESS,
-                                   WIRE_SUM_HERE, &segment),
-                         len == UINT16_MAX ? 0 : -EPROTO);
+        assert_int_equal(
+            tcp_parse(buf, len,
+                      ip4_pseudo_sum(PEER_ADDRESS, OUR_ADDRESS, 6, len),
+                      WIRE_SUM_HERE, &segment),
+            len == UINT16_MAX ? 0 : -EPROTO);
     }
 }
 
@@ -487,16 +503,22 @@ static void test_tcp_checksum_covers_addresses_and_data(void **state)
     size_t len = tcp_frame(frame, NULL, 0);
 
     (void)state;
-    assert_int_equal(tcp_parse(frame + 34, len, PEER_ADDRESS + 1, OUR_ADDRESS,
-                               WIRE_SUM_HERE, &segment),
-                     -EUCLEAN);
-    assert_int_equal(tcp_parse(frame + 34, len, PEER_ADDRESS, OUR_ADDRESS ^ 4,
-                               WIRE_SUM_HERE, &segment),
-                     -EUCLEAN);
+    assert_int_equal(
+        tcp_parse(frame + 34, len,
+                  ip4_pseudo_sum(PEER_ADDRESS + 1, OUR_ADDRESS, 6, len),
+                  WIRE_SUM_HERE, &segment),
+        -EUCLEAN);
+    assert_int_equal(
+        tcp_parse(frame + 34, len,
+                  ip4_pseudo_sum(PEER_ADDRESS, OUR_ADDRESS ^ 4, 6, len),
+                  WIRE_SUM_HERE, &segment),
+        -EUCLEAN);
     frame[34 + len - 1] ^= 0x80;
-    assert_int_equal(tcp_parse(frame + 34, len, PEER_ADDRESS, OUR_ADDRESS,
-                               WIRE_SUM_HERE, &segment),
-                     -EUCLEAN);
+    assert_int_equal(
+        tcp_parse(frame + 34, len,
+                  ip4_pseudo_sum(PEER_ADDRESS, OUR_ADDRESS, 6, len),
+                  WIRE_SUM_HERE, &segment),
+        -EUCLEAN);
 }
 
 /* Test vectors of the paper's appendix A: key 00..0f, input 00, 01, 02 .. */
@@ -534,12 +556,16 @@ static void test_tcp_sum_by_card(void **state)
     (void)state;
     memcpy(here + 20, "hello", 5);
     memcpy(by_card + 20, "hello", 5);
-    tcp_emit(here, 25, OUR_ADDRESS, PEER_ADDRESS, WIRE_SUM_HERE, &sent);
-    tcp_emit(by_card, 25, OUR_ADDRESS, PEER_ADDRESS, WIRE_SUM_BY_CARD, &sent);
-    assert_int_equal(tcp_parse(by_card, 25, OUR_ADDRESS, PEER_ADDRESS,
+    tcp_emit(here, 25, ip4_pseudo_sum(OUR_ADDRESS, PEER_ADDRESS, 6, 25),
+             WIRE_SUM_HERE, &sent);
+    tcp_emit(by_card, 25, ip4_pseudo_sum(OUR_ADDRESS, PEER_ADDRESS, 6, 25),
+             WIRE_SUM_BY_CARD, &sent);
+    assert_int_equal(tcp_parse(by_card, 25,
+                               ip4_pseudo_sum(OUR_ADDRESS, PEER_ADDRESS, 6, 25),
                                WIRE_SUM_HERE, &segment),
                      -EUCLEAN);
-    assert_int_equal(tcp_parse(by_card, 25, OUR_ADDRESS, PEER_ADDRESS,
+    assert_int_equal(tcp_parse(by_card, 25,
+                               ip4_pseudo_sum(OUR_ADDRESS, PEER_ADDRESS, 6, 25),
                                WIRE_SUM_BY_CARD, &segment),
                      0);
     assert_int_equal(segment.payload_len, 5);
@@ -547,7 +573,8 @@ static void test_tcp_sum_by_card(void **state)
     peer_put16(by_card + 16, sum);
     assert_memory_equal(by_card, here, 25);
     by_card[12] = 0xf0; /* other checks are made all the same */
-    assert_int_equal(tcp_parse(by_card, 25, OUR_ADDRESS, PEER_ADDRESS,
+    assert_int_equal(tcp_parse(by_card, 25,
+                               ip4_pseudo_sum(OUR_ADDRESS, PEER_ADDRESS, 6, 25),
                                WIRE_SUM_BY_CARD, &segment),
                      -EPROTO);
 }
