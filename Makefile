@@ -74,7 +74,8 @@ HOT := kernel/lib/checksum.c kernel/lib/siphash.c kernel/cpu/%.c \
 	net/buffer.c net/stack.c net/ip/ip4.c net/link/neigh.c net/wire/ip4.c net/wire/tcp.c \
 	net/tcp/in.c net/tcp/ack.c net/tcp/data.c net/tcp/out.c net/tcp/segment.c \
 	net/tcp/board.c net/tcp/conn.c net/tcp/timer.c net/tcp/socket.c \
-	net/http/span.c net/http/request.c net/http/target.c apps/bench/% tests/%
+	net/http/span.c net/http/request.c net/http/target.c \
+	net/http/engine.c net/http/exchange.c net/http/route.c net/http/send.c apps/bench/% tests/%
 # Calls, not "rep movsb", which moves single bytes.
 COLD-metal := -Os -mstringop-strategy=libcall
 

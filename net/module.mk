@@ -11,6 +11,7 @@ SRCS-kernel += net/wire/udp.c
 SRCS-kernel += net/wire/tcp.c
 SRCS-kernel += net/buffer.c
 SRCS-kernel += net/config.c
+SRCS-kernel += net/card.c
 SRCS-kernel += net/stack.c
 SRCS-kernel += net/stack_start.c
 SRCS-kernel += net/dst.c

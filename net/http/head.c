@@ -1,11 +1,10 @@
 #include "net/http/head.h"
 #include <torc/assert.h>
-#include <torc/format.h>
 #include <torc/string.h>
 
 enum {
     DIGITS_MAX = 20, /* of UINT64_MAX */
-    PAGE_MAX = 192,
+    PAGE_MAX = HTTP_STATUS_PAGE_MAX,
 };
 
 /* ---- Text ---------------------------------------------------------------- */
@@ -36,52 +35,99 @@ void http_text_put_number(struct http_text *text, uint64_t number)
 
 /* ---- Every answer -------------------------------------------------------- */
 
-/* "200 OK": the status and its reason phrase. */
-static const char *status_text(int status)
-{
-    static const struct {
-        int status;
-        const char *text;
-    } texts[] = {
-        {200, "200 OK"},
-        {204, "204 No Content"},
-        {201, "201 Created"},
-        {206, "206 Partial Content"},
-        {301, "301 Moved Permanently"},
-        {304, "304 Not Modified"},
-        {400, "400 Bad Request"},
-        {403, "403 Forbidden"},
-        {404, "404 Not Found"},
-        {405, "405 Method Not Allowed"},
-        {408, "408 Request Timeout"},
-        {409, "409 Conflict"},
-        {412, "412 Precondition Failed"},
-        {413, "413 Content Too Large"},
-        {414, "414 URI Too Long"},
-        {416, "416 Range Not Satisfiable"},
-        {417, "417 Expectation Failed"},
-        {421, "421 Misdirected Request"},
-        {431, "431 Request Header Fields Too Large"},
-        {500, "500 Internal Server Error"},
-        {501, "501 Not Implemented"},
-        {503, "503 Service Unavailable"},
-        {505, "505 HTTP Version Not Supported"},
-        {507, "507 Insufficient Storage"},
-    };
-    size_t i = 0;
+/* RFC 9110, 15; RFC 6585; RFC 4918, 11. */
+static const struct {
+    int status;
+    const char *text; /* "200 OK": the status and its reason phrase */
+} status_texts[] = {
+    {200, "200 OK"},
+    {204, "204 No Content"},
+    {201, "201 Created"},
+    {206, "206 Partial Content"},
+    {301, "301 Moved Permanently"},
+    {304, "304 Not Modified"},
+    {400, "400 Bad Request"},
+    {403, "403 Forbidden"},
+    {404, "404 Not Found"},
+    {405, "405 Method Not Allowed"},
+    {408, "408 Request Timeout"},
+    {409, "409 Conflict"},
+    {412, "412 Precondition Failed"},
+    {413, "413 Content Too Large"},
+    {414, "414 URI Too Long"},
+    {416, "416 Range Not Satisfiable"},
+    {417, "417 Expectation Failed"},
+    {421, "421 Misdirected Request"},
+    {431, "431 Request Header Fields Too Large"},
+    {500, "500 Internal Server Error"},
+    {501, "501 Not Implemented"},
+    {503, "503 Service Unavailable"},
+    {505, "505 HTTP Version Not Supported"},
+    {507, "507 Insufficient Storage"},
+    {101, "101 Switching Protocols"},
+    {202, "202 Accepted"},
+    {203, "203 Non-Authoritative Information"},
+    {205, "205 Reset Content"},
+    {300, "300 Multiple Choices"},
+    {302, "302 Found"},
+    {303, "303 See Other"},
+    {307, "307 Temporary Redirect"},
+    {308, "308 Permanent Redirect"},
+    {401, "401 Unauthorized"},
+    {402, "402 Payment Required"},
+    {406, "406 Not Acceptable"},
+    {407, "407 Proxy Authentication Required"},
+    {410, "410 Gone"},
+    {411, "411 Length Required"},
+    {415, "415 Unsupported Media Type"},
+    {422, "422 Unprocessable Content"},
+    {426, "426 Upgrade Required"},
+    {428, "428 Precondition Required"},
+    {429, "429 Too Many Requests"},
+    {502, "502 Bad Gateway"},
+    {504, "504 Gateway Timeout"},
+};
 
-    while (texts[i].status != status) {
-        i++;
-        assert(i < COUNT_OF(texts)); /* the server sends no other */
+const char *http_status_text(int status)
+{
+    for (size_t i = 0; i < COUNT_OF(status_texts); i++) {
+        if (status_texts[i].status == status)
+            return status_texts[i].text;
     }
-    return texts[i].text;
+    return NULL;
+}
+
+/* A status without a phrase of its own is said by its number. */
+static void put_status(struct http_text *text, int status)
+{
+    const char *known = http_status_text(status);
+
+    if (known != NULL) {
+        http_text_put(text, known);
+        return;
+    }
+    assert(status >= 100 && status <= 599);
+    http_text_put_number(text, (uint64_t)status);
+    http_text_put(text, " ");
+}
+
+size_t http_status_page(int status, char *page, size_t size)
+{
+    struct http_text text = {page, size, 0};
+
+    http_text_put(&text, "<!doctype html><title>");
+    put_status(&text, status);
+    http_text_put(&text, "</title><h1>");
+    put_status(&text, status);
+    http_text_put(&text, "</h1>\n");
+    return text.len;
 }
 
 void http_head_begin(struct http_text *text, int status, const char *date,
                      const char *connection)
 {
     http_text_put(text, "HTTP/1.1 ");
-    http_text_put(text, status_text(status));
+    put_status(text, status);
     http_text_put(text, "\r\nServer: Torc\r\n");
     if (date[0] != '\0') {
         http_text_put(text, "Date: ");
@@ -182,10 +228,7 @@ void http_head_page(struct http_text *text, int status, const char *extra,
         http_text_put(text, "\r\n");
         return;
     }
-    len = fmt_print(page, sizeof(page),
-                    "<!doctype html><title>%s</title><h1>%s</h1>\n",
-                    status_text(status), status_text(status));
-    assert(len < sizeof(page));
+    len = http_status_page(status, page, sizeof(page));
     http_text_put(text, "Content-Type: text/html; charset=utf-8\r\n"
                         "Content-Length: ");
     http_text_put_number(text, len);

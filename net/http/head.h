@@ -46,6 +46,15 @@ void http_text_put_number(struct http_text *text, uint64_t number);
 void http_head_begin(struct http_text *text, int status, const char *date,
                      const char *connection);
 
+/* "200 OK"; NULL: a status without a phrase. */
+const char *http_status_text(int status);
+
+enum { HTTP_STATUS_PAGE_MAX = 192 };
+
+/* Write the page that says a status to `page` of HTTP_STATUS_PAGE_MAX bytes at
+ * least, without a NUL. Returns its length. */
+size_t http_status_page(int status, char *page, size_t size);
+
 /* A file in one state, described for the heads of its answers. */
 struct http_file {
     uint64_t size_bytes;

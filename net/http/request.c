@@ -106,6 +106,7 @@ static int parse_request_line(struct span line, struct http_request *out)
     span_cut(&line, ' ', &method); /* without one there is no second one */
     if (!span_cut(&line, ' ', &target))
         return -400;
+    out->method_name = method;
     status = parse_version(line, out);
     if (status != 0)
         return status;

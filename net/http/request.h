@@ -50,6 +50,7 @@ enum http_field {
 
 struct http_request {
     enum http_method method; /* also valid after an error */
+    struct span method_name; /* of a complete head */
     bool is_1_1;             /* HTTP/1.1 or a later 1.x */
     bool keep_alive;  /* the peer wants it, and can: no content follows */
     bool has_content; /* content follows the head */

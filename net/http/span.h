@@ -9,12 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <torc/compiler.h>
+#include <torc/span.h>
 #include <torc/string.h>
-
-struct span {
-    const char *at;
-    size_t len;
-};
 
 /* The span of a NUL-terminated text. */
 static inline struct span span_of(const char *text)

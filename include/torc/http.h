@@ -1,0 +1,211 @@
+/*
+ * HTTP/1.1 (RFC 9110, RFC 9112): a server over the TCP of <torc/net.h>.
+ *
+ * A server has routes. A request that matches one is an *exchange*: the route's
+ * functions are told of its head, of its content as it comes, and of its end,
+ * and one of them answers. The server does the rest: persistent connections,
+ * pipelining, both framings of content in both directions, HEAD and OPTIONS,
+ * conditions and ranges, 100-continue, limits, deadlines.
+ *
+ *     static void hello(struct http_exchange *exchange)
+ *     {
+ *         http_respond_text(exchange, 200, "text/plain", "Hello\n");
+ *     }
+ *     static const struct http_route routes[] = {
+ *         {.method = "GET", .path = "/", .complete = hello},
+ *     };
+ *     static struct http_server server = {
+ *         .name = "hello", .port = 80, .routes = routes,
+ *         .route_count = COUNT_OF(routes),
+ *     };
+ *     status = http_serve(&server);
+ *
+ * Everything of a server belongs to the CPU that http_serve() was called on.
+ * The functions of routes run in the thread of the service, one at a time, or
+ * with `workers` in threads of the server, so that one that waits does not stop
+ * the others.
+ */
+#ifndef TORC_HTTP_H
+#define TORC_HTTP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <torc/compiler.h>
+#include <torc/errno.h>
+#include <torc/net.h>
+#include <torc/span.h>
+
+struct http_exchange;
+struct http_engine;
+
+/* ---- Servers ------------------------------------------------------------- */
+
+struct http_route {
+    /* "GET" (it answers HEAD, too), "POST" ...; NULL: any */
+    const char *method;
+
+    /* The decoded path: "/a", or with "*" at its end everything that begins
+     * with what stands before. The first route that matches is taken. */
+    const char *path;
+
+    /* The head of a request has come. May answer, before the content. NULL:
+     * nothing. */
+    void (*begin)(struct http_exchange *exchange);
+
+    /*
+     * Content has come. Returns how many bytes were taken, 1 .. size; 0: none
+     * now, wait for http_resume(), and TCP's window closes meanwhile; or a
+     * negative status to answer (-400 .. -599). NULL: a request with content is
+     * answered with 413.
+     */
+    int64_t (*content)(struct http_exchange *exchange, const void *data,
+                       size_t size);
+
+    /* The request is complete. Answers; or returns without an answer, and is
+     * called again after http_resume(). */
+    void (*complete)(struct http_exchange *exchange);
+
+    /* The exchange is over, whatever its end: free the cookie. NULL: nothing.
+     * Called once for each begin(). */
+    void (*end)(struct http_exchange *exchange);
+
+    uint64_t content_max; /* bytes, 413 beyond; 0: no limit */
+};
+
+struct http_server {
+    const char *name; /* of the service, for logs */
+    const struct http_route *routes;
+    size_t route_count;
+    uint16_t port;
+    void *cookie; /* the application's */
+
+    /* 0: the default of each. */
+    unsigned connections_max; /* HTTP_CONNECTIONS_MAX */
+    unsigned workers;         /* 0: the service's thread alone */
+    uint64_t idle_ns;         /* between two requests */
+    uint64_t head_ns;         /* for a whole request head */
+    uint64_t content_ns;      /* for HTTP_PACE bytes of content to come */
+    uint64_t send_ns;         /* for HTTP_PACE bytes of an answer to go */
+    uint64_t answer_ns;       /* from a complete request to its answer */
+
+    struct http_engine *engine; /* of http_serve() */
+};
+
+enum {
+    HTTP_CONNECTIONS_MAX = 256,
+    HTTP_PACE = 4096, /* bytes */
+    HTTP_IDLE_S = 75,
+    HTTP_HEAD_S = 30,
+    HTTP_CONTENT_S = 60,
+    HTTP_SEND_S = 60,
+    HTTP_ANSWER_S = 60,
+};
+
+/*
+ * Serve: listen on server->port of this CPU's stack. *server must live for
+ * ever. Returns 0, -ENOMEM, or as service_register(). Context: thread; waits.
+ */
+must_check int http_serve(struct http_server *server);
+
+/*
+ * Let idle connections end now, others with the request they have begun, and
+ * take no new ones; after `patience_ns` drop those that are left. Returns 0,
+ * -EBUSY (one is left: its handler does not return). Context: thread of the
+ * server's CPU, not a handler; waits.
+ */
+must_check int http_stop(struct http_server *server, uint64_t patience_ns);
+
+/* ---- Requests ------------------------------------------------------------ */
+
+/*
+ * What was asked. Valid in the functions of the route, but for end(). The
+ * texts live as long as the function that asks runs.
+ */
+struct span http_method(const struct http_exchange *exchange);
+const char *http_path(const struct http_exchange *exchange);  /* decoded */
+struct span http_query(const struct http_exchange *exchange); /* with its '?' */
+
+/* The first field line of that name, without blanks around it; at == NULL:
+ * there is none. */
+struct span http_field(const struct http_exchange *exchange, const char *name);
+
+struct http_server *http_server_of(const struct http_exchange *exchange);
+struct socket *http_socket(const struct http_exchange *exchange);
+
+/* The application's pointer for this exchange; NULL at first. */
+void http_set_cookie(struct http_exchange *exchange, void *cookie);
+void *http_cookie(const struct http_exchange *exchange);
+
+/*
+ * Something that an exchange waits for has happened: content() is called
+ * again, or complete(), or read() of the source. Any thread of the server's
+ * CPU, until end() was called. May call those functions before it returns.
+ */
+void http_resume(struct http_exchange *exchange);
+
+/* ---- Answers ------------------------------------------------------------- */
+
+#define HTTP_LENGTH_UNKNOWN UINT64_MAX
+
+/* Where the content of an answer comes from, when it is not all there. */
+struct http_source {
+    /*
+     * Write up to `size` (> 0) bytes of the content to `buf`, from `offset` on.
+     * Returns how many; 0: the content ends here, which is an error when its
+     * length is known; -EAGAIN: none now, http_resume() follows; or another
+     * error, by which the connection is dropped. May wait.
+     */
+    int64_t (*read)(void *cookie, uint64_t offset, void *buf, size_t size);
+
+    /* It is not used any more. NULL: nothing. */
+    void (*close)(void *cookie);
+
+    void *cookie;
+};
+
+struct http_response {
+    int status;         /* 200 .. 599 */
+    const char *type;   /* the media type of the content; NULL: unsaid */
+    const char *fields; /* more field lines, each with its CR LF; NULL: none */
+
+    /* The content: these bytes, which are sent or copied before
+     * http_respond() returns; */
+    const void *body;
+    size_t body_len;
+
+    /* or, if source.read is not NULL, what the source gives: so many bytes,
+     * or HTTP_LENGTH_UNKNOWN: chunked, or to HTTP/1.0 up to the end of the
+     * connection. The source is closed in any case. */
+    uint64_t length;
+    struct http_source source;
+
+    /*
+     * With `etag`, a strong one with its quotes, and status 200 the conditions
+     * of a GET are looked at (RFC 9110, 13), and a range is sent if one is
+     * wanted and the length is known (14).
+     */
+    const char *etag;
+    int64_t modified_s; /* UTC since 1970; 0: unknown */
+};
+
+/*
+ * Answer the exchange: once, in begin(), content() or complete() of its route.
+ * An answer before the end of the request's content ends the connection behind
+ * it. After an error the exchange has no answer yet: -EINVAL (the status or the
+ * fields are none), -EMSGSIZE (the fields are longer than HTTP_FIELDS_MAX),
+ * -EALREADY (it is answered).
+ */
+must_check int http_respond(struct http_exchange *exchange,
+                            const struct http_response *response);
+
+enum { HTTP_FIELDS_MAX = 4096 };
+
+/* Answer with a text; an answer that is refused drops the connection. */
+void http_respond_text(struct http_exchange *exchange, int status,
+                       const char *type, const char *text);
+
+/* Answer with a status and a page that says it. */
+void http_respond_status(struct http_exchange *exchange, int status);
+
+#endif

@@ -1,0 +1,208 @@
+/*
+ * The server: connections as small machines.
+ *
+ *                bytes come           the head is complete
+ *      HTTP_IDLE ----------> HTTP_READ --------------------> HTTP_CONTENT
+ *        ^ |                    ^                                 |
+ *        | +---------- a pipelined request                        | all of it
+ *        |                      |                                 v
+ *        +--- nothing left -- HTTP_SEND <--- http_respond() -- HTTP_WORK
+ *
+ * A connection that cannot go on returns, and the next event of its socket, or
+ * http_resume(), continues it. HTTP_UPGRADED hands its bytes to another
+ * protocol.
+ *
+ * Bytes are received into a buffer of the worker that runs the connection, and
+ * parsed there; only what could not be used yet is kept by the connection, so
+ * an idle one has no buffer.
+ *
+ * Owner: the CPU that http_serve() was called on. A connection is run by one
+ * worker at a time; handlers may wait, and the socket may close meanwhile.
+ */
+#ifndef TORC_NET_HTTP_ENGINE_INTERNAL_H
+#define TORC_NET_HTTP_ENGINE_INTERNAL_H
+
+#include "net/http/content.h"
+#include "net/http/date.h"
+#include "net/http/head.h"
+#include "net/http/request.h"
+#include <torc/http.h>
+#include <torc/list.h>
+#include <torc/sync.h>
+#include <torc/time.h>
+
+enum {
+    HTTP_INPUT_SIZE = HTTP_HEAD_MAX,
+    HTTP_OUTPUT_SIZE = 32 * 1024,
+    HTTP_CHUNK_HEAD = 6, /* "7ff0\r\n" */
+    HTTP_CHUNK_TAIL = 2, /* "\r\n" */
+};
+
+#define HTTP_CHECK_NS (15 * NS_PER_S) /* how often deadlines are looked at */
+
+/* What a step returns, unless it is an error by which the connection is lost:
+ * an event must come first, or the next step can be done. */
+enum { HTTP_WAIT = 0, HTTP_GO_ON = 1 };
+
+/* What a thread that runs connections works with. */
+struct http_worker {
+    struct http_engine *engine;
+    struct http_exchange *running;
+    char *input;  /* HTTP_INPUT_SIZE: of it [in_at, in_len) is not used yet */
+    size_t in_at; /* by `running` */
+    size_t in_len;
+    char *output; /* HTTP_OUTPUT_SIZE */
+    struct http_request *request;
+    const struct http_exchange *request_of; /* whose it is; NULL: nobody's */
+};
+
+struct http_engine {
+    struct http_server *server;
+    struct service service;
+    struct list all;   /* connections */
+    struct list idle;  /* of them, the longest first */
+    struct list ready; /* to be run */
+    unsigned connection_count;
+    bool is_ending; /* no new ones, and no new requests */
+    bool is_over;   /* its threads end */
+    unsigned worker_count;
+    struct semaphore *work;  /* a unit for each time that `ready` grew; NULL: no
+                             * threads of the server's own */
+    struct http_worker main; /* of the service's thread */
+    int64_t date_s;          /* the second `date` says */
+    char date[HTTP_DATE_SIZE];
+};
+
+enum http_state {
+    HTTP_IDLE,
+    HTTP_READ,
+    HTTP_CONTENT,
+    HTTP_WORK,
+    HTTP_SEND,
+    HTTP_UPGRADED,
+    HTTP_ENDED, /* socket_close() was called */
+};
+
+/* What takes over a connection: websocket.c. */
+struct http_protocol {
+    /* Returns how many bytes were taken, 0: none until something is sent or
+     * http_resume(); or an error by which the connection is lost. size 0: the
+     * peer has ended its side. */
+    int64_t (*receive)(struct http_exchange *exchange, char *bytes,
+                       size_t size);
+    /* All that was queued is sent. */
+    void (*writable)(struct http_exchange *exchange);
+    /* time_ns() has passed exchange->deadline_ns: 0, or as receive(). */
+    int (*timeout)(struct http_exchange *exchange);
+    void (*close)(struct http_exchange *exchange);
+};
+
+/* A connection, with the exchange it is at. */
+struct http_exchange {
+    struct http_engine *engine;
+    struct socket *socket;      /* NULL: it is gone */
+    struct http_worker *worker; /* that runs it, or NULL */
+    struct list link;           /* in engine->all */
+    struct list idle_link;      /* in engine->idle */
+    struct list ready_link;     /* in engine->ready */
+    uint64_t deadline_ns;
+    size_t paced; /* bytes since the deadline was set */
+    enum http_state state;
+    bool is_again;   /* an event came while it ran */
+    bool keep_alive; /* go on after this exchange */
+    bool is_1_1;
+    bool is_head;     /* the method is HEAD */
+    bool is_answered; /* http_respond() was called */
+    bool is_begun;    /* route->begin() was called, route->end() was not */
+    bool awaits_100;  /* the client waits for it */
+
+    char *kept; /* bytes received, not used yet; NULL: none */
+    size_t kept_len;
+
+    /* The exchange. */
+    const struct http_route *route;
+    void *cookie;
+    char *head; /* a copy, when content follows or the answer comes later */
+    size_t head_len;
+    struct http_content content;
+
+    /* The answer. */
+    char *rest; /* what the socket did not take at once, or NULL */
+    size_t rest_len;
+    size_t rest_sent;
+    struct http_source source; /* read NULL: there is none */
+    uint64_t offset;           /* of the next byte of the source */
+    uint64_t left;             /* or HTTP_LENGTH_UNKNOWN */
+    bool is_chunked;
+
+    const struct http_protocol *protocol;
+};
+
+/* ---- engine.c ------------------------------------------------------------ */
+
+/* Run the connection, now or soon. */
+void http_schedule(struct http_exchange *exchange);
+
+/* The connection ends in good order: what is queued still goes out. */
+void http_finish(struct http_exchange *exchange);
+
+void http_set_deadline(struct http_exchange *exchange, uint64_t ns);
+
+/* Bytes have come or gone: the deadline moves with enough of them. */
+void http_progress(struct http_exchange *exchange, size_t count, uint64_t ns);
+
+/* Seconds UTC since 1970, or 0; engine->date is brought up to it. */
+int64_t http_update_date(struct http_engine *engine);
+
+/* The invariants of a connection that is not run. */
+void http_exchange_check(const struct http_exchange *exchange);
+
+/* ---- exchange.c ---------------------------------------------------------- */
+
+/* Go on as far as possible: 0, or an error by which the connection is lost. */
+must_check int http_run(struct http_worker *worker,
+                        struct http_exchange *exchange);
+
+/* Receive more bytes into worker->input: HTTP_GO_ON, HTTP_WAIT, -EPIPE (the
+ * peer has ended its side), or an error. */
+must_check int http_receive(struct http_worker *worker,
+                            struct http_exchange *exchange);
+
+/* The exchange is over: what it has is freed, its route is told. */
+void http_exchange_end(struct http_exchange *exchange);
+
+/* The request that the running connection is at. */
+struct http_request *http_request_of(const struct http_exchange *exchange);
+
+/* Nothing is known of the exchange: answer and close. */
+void http_refuse(struct http_exchange *exchange, int status);
+
+/* ---- send.c -------------------------------------------------------------- */
+
+/* Send bytes now, and keep those that the socket does not take: 0, -ENOMEM, or
+ * an error of the socket. */
+must_check int http_send(struct http_exchange *exchange, const char *bytes,
+                         size_t size);
+
+/* Go on sending what was kept and what the source has. HTTP_GO_ON: all is
+ * sent. */
+must_check int http_send_more(struct http_exchange *exchange);
+
+/* Forget what is not sent. */
+void http_send_abandon(struct http_exchange *exchange);
+
+/* ---- route.c ------------------------------------------------------------- */
+
+/*
+ * Which route serves a request: NULL, and *status is 404, 405, 501, or 204 for
+ * an OPTIONS that the server answers itself. Pure.
+ */
+const struct http_route *http_route_find(const struct http_server *server,
+                                         const struct http_request *request,
+                                         int *status);
+
+/* Append the Allow field for a path. */
+void http_allow_put(const struct http_server *server, const char *path,
+                    struct http_text *text);
+
+#endif

@@ -1,0 +1,557 @@
+#include "net/http/engine_internal.h"
+#include <torc/assert.h>
+#include <torc/memory.h>
+#include <torc/string.h>
+
+/* ---- Bytes --------------------------------------------------------------- */
+
+int http_receive(struct http_worker *worker, struct http_exchange *exchange)
+{
+    int64_t got;
+
+    if (worker->in_at == worker->in_len) {
+        worker->in_at = 0;
+        worker->in_len = 0;
+    } else if (worker->in_len == HTTP_INPUT_SIZE) {
+        assert(worker->in_at > 0); /* a whole one was used or refused */
+        worker->in_len -= worker->in_at;
+        memmove(worker->input, worker->input + worker->in_at, worker->in_len);
+        worker->in_at = 0;
+        worker->request_of = NULL; /* it pointed there */
+    }
+    if (exchange->socket == NULL)
+        return -ECONNRESET;
+    got = socket_receive(exchange->socket, worker->input + worker->in_len,
+                         HTTP_INPUT_SIZE - worker->in_len);
+    if (got == -EAGAIN)
+        return HTTP_WAIT;
+    if (got <= 0)
+        return got == 0 ? -EPIPE : (int)got;
+    worker->in_len += (size_t)got;
+    return HTTP_GO_ON;
+}
+
+/* The connection runs: what it has kept is first. */
+static void take_kept(struct http_worker *worker,
+                      struct http_exchange *exchange)
+{
+    worker->in_at = 0;
+    worker->in_len = exchange->kept_len;
+    worker->request_of = NULL;
+    if (exchange->kept == NULL)
+        return;
+    memcpy(worker->input, exchange->kept, exchange->kept_len);
+    mem_free(exchange->kept);
+    exchange->kept = NULL;
+    exchange->kept_len = 0;
+}
+
+/* It waits: keep what it has not used. 0, -ENOMEM. */
+static int keep(struct http_worker *worker, struct http_exchange *exchange)
+{
+    size_t len = worker->in_len - worker->in_at;
+
+    if (len == 0)
+        return 0;
+    exchange->kept = mem_alloc(len);
+    if (exchange->kept == NULL)
+        return -ENOMEM;
+    memcpy(exchange->kept, worker->input + worker->in_at, len);
+    exchange->kept_len = len;
+    return 0;
+}
+
+/* ---- The request --------------------------------------------------------- */
+
+struct http_request *http_request_of(const struct http_exchange *exchange)
+{
+    struct http_worker *worker = exchange->worker;
+    int len;
+
+    assert(worker != NULL); /* a function of its route runs */
+    if (worker->request_of == exchange)
+        return worker->request;
+    assert(exchange->head != NULL);
+    len =
+        http_request_parse(exchange->head, exchange->head_len, worker->request);
+    assert(len > 0); /* it was right before */
+    worker->request_of = exchange;
+    return worker->request;
+}
+
+/* The head will be needed when its bytes are gone. 0, -ENOMEM. */
+static int keep_head(struct http_worker *worker, struct http_exchange *exchange,
+                     size_t len)
+{
+    exchange->head = mem_alloc(len);
+    if (exchange->head == NULL)
+        return -ENOMEM;
+    memcpy(exchange->head, worker->input + worker->in_at, len);
+    exchange->head_len = len;
+    worker->request_of = NULL;
+    return 0;
+}
+
+void http_exchange_end(struct http_exchange *exchange)
+{
+    http_send_abandon(exchange);
+    if (exchange->is_begun) {
+        exchange->is_begun = false;
+        if (exchange->route->end != NULL)
+            exchange->route->end(exchange);
+    }
+    mem_free(exchange->head);
+    exchange->head = NULL;
+    exchange->head_len = 0;
+    exchange->route = NULL;
+    exchange->cookie = NULL;
+}
+
+void http_refuse(struct http_exchange *exchange, int status)
+{
+    exchange->keep_alive = false;
+    exchange->is_answered = false;
+    list_remove(&exchange->idle_link);
+    http_respond_status(exchange, status);
+}
+
+/* What no route is asked about: 0, or a status. */
+static int judge(const struct http_request *request)
+{
+    if (request->target.form == HTTP_ASTERISK &&
+        request->method != HTTP_OPTIONS)
+        return 400;
+    if (request->method == HTTP_CONNECT)
+        return 405;
+    /* RFC 9110, 10.1.1: of an expectation without content, or of 1.0, nothing
+     * is expected. */
+    if (request->expects_other && request->is_1_1 && request->has_content)
+        return 417;
+    return 0;
+}
+
+/* Whether the content is wanted; 0, or a status. */
+static int judge_content(const struct http_route *route,
+                         const struct http_request *request)
+{
+    if (!request->has_content)
+        return 0;
+    if (route->content == NULL)
+        return 413;
+    if (route->content_max > 0 && !request->is_chunked &&
+        request->content_bytes > route->content_max)
+        return 413;
+    return 0;
+}
+
+static void answer_options(struct http_exchange *exchange, int status)
+{
+    struct http_worker *worker = exchange->worker;
+    const struct http_request *request = worker->request;
+    /* In the input, behind the request, is no room; the end of the output is
+     * far behind what a head needs. */
+    struct http_text text = {worker->output + HTTP_OUTPUT_SIZE / 2,
+                             HTTP_FIELDS_MAX, 0};
+    struct http_response response = {.status = status};
+
+    if (status == 204 || status == 405) {
+        http_allow_put(
+            exchange->engine->server,
+            request->target.form == HTTP_ASTERISK ? "*" : request->target.path,
+            &text);
+        text.at[text.len] = '\0';
+        response.fields = text.at;
+    }
+    if (status == 204) {
+        if (http_respond(exchange, &response) != 0)
+            exchange->keep_alive = false;
+        return;
+    }
+    response.type = "text/html; charset=utf-8";
+    response.body = text.at + text.len + 1;
+    response.body_len = http_status_page(status, text.at + text.len + 1,
+                                         HTTP_OUTPUT_SIZE / 2 - text.len - 1);
+    if (http_respond(exchange, &response) != 0)
+        exchange->keep_alive = false;
+}
+
+/* A request without a route. Content that follows ends the connection. */
+static int answer_without_route(struct http_exchange *exchange, int status)
+{
+    if (http_request_of(exchange)->has_content)
+        exchange->keep_alive = false;
+    if (status == 204 || status == 405)
+        answer_options(exchange, status);
+    else
+        http_respond_status(exchange, status);
+    return HTTP_GO_ON;
+}
+
+/* All of the request is there. */
+static int complete(struct http_exchange *exchange)
+{
+    if (exchange->state != HTTP_WORK) {
+        exchange->state = HTTP_WORK;
+        http_set_deadline(exchange, exchange->engine->server->answer_ns);
+    }
+    exchange->route->complete(exchange);
+    if (exchange->is_answered || exchange->state != HTTP_WORK)
+        return HTTP_GO_ON;
+    if (time_ns() < exchange->deadline_ns)
+        return HTTP_WAIT;
+    http_refuse(exchange, 503);
+    return HTTP_GO_ON;
+}
+
+/* ---- Content ------------------------------------------------------------- */
+
+static int send_continue(struct http_exchange *exchange)
+{
+    static const char text[] = "HTTP/1.1 100 Continue\r\n\r\n";
+
+    exchange->awaits_100 = false;
+    return http_send(exchange, text, sizeof(text) - 1);
+}
+
+/* Hand a piece of data to the route: how many bytes it took, or a status. */
+static int64_t give(struct http_exchange *exchange, struct span data)
+{
+    const struct http_route *route = exchange->route;
+    int64_t taken;
+
+    if (route->content_max > 0 && exchange->content.taken > route->content_max)
+        return -413;
+    taken = route->content(exchange, data.at, data.len);
+    assert(taken <= (int64_t)data.len);
+    return taken;
+}
+
+/* Take what is in the input. HTTP_GO_ON, HTTP_WAIT: the route takes no more. */
+static int take_content(struct http_worker *worker,
+                        struct http_exchange *exchange)
+{
+    while (worker->in_at < worker->in_len &&
+           exchange->content.state != CONTENT_COMPLETE) {
+        size_t size = worker->in_len - worker->in_at;
+        struct span data;
+        int64_t count = http_content_take(
+            &exchange->content, worker->input + worker->in_at, size, &data);
+        int64_t given;
+
+        if (count < 0) {
+            http_refuse(exchange, 400);
+            return HTTP_GO_ON;
+        }
+        http_progress(exchange, (size_t)count,
+                      exchange->engine->server->content_ns);
+        worker->in_at += (size_t)count;
+        if (data.len == 0)
+            continue;
+        given = give(exchange, data);
+        if (given < 0 && !exchange->is_answered)
+            http_refuse(exchange, (int)-given);
+        if (exchange->is_answered || exchange->state != HTTP_CONTENT)
+            return HTTP_GO_ON;
+        if ((size_t)given == data.len)
+            continue;
+        /* The rest of the data is taken again later. */
+        worker->in_at -= data.len - (size_t)given;
+        exchange->content.left += data.len - (size_t)given;
+        exchange->content.taken -= data.len - (size_t)given;
+        exchange->content.state = CONTENT_DATA;
+        if (given == 0)
+            return HTTP_WAIT;
+    }
+    return HTTP_GO_ON;
+}
+
+static int content_step(struct http_worker *worker,
+                        struct http_exchange *exchange)
+{
+    int status = take_content(worker, exchange);
+
+    if (exchange->state != HTTP_CONTENT)
+        return status;
+    if (exchange->content.state == CONTENT_COMPLETE)
+        return complete(exchange);
+    if (status == HTTP_WAIT) { /* it is not the peer's fault */
+        http_set_deadline(exchange, exchange->engine->server->content_ns);
+        return HTTP_WAIT;
+    }
+    if (time_ns() >= exchange->deadline_ns) {
+        http_refuse(exchange, 408);
+        return HTTP_GO_ON;
+    }
+    if (exchange->awaits_100) {
+        status = send_continue(exchange);
+        if (status != 0)
+            return status;
+    }
+    return http_receive(worker, exchange);
+}
+
+/* ---- Heads --------------------------------------------------------------- */
+
+static int begin(struct http_worker *worker, struct http_exchange *exchange,
+                 size_t len)
+{
+    const struct http_request *request = worker->request;
+    const struct http_route *route = exchange->route;
+    int status = judge_content(route, request);
+
+    if (status != 0)
+        return answer_without_route(exchange, status);
+    if (request->has_content) {
+        http_content_begin(&exchange->content, request);
+        exchange->awaits_100 =
+            request->count[HTTP_EXPECT] > 0 && request->is_1_1;
+        status = keep_head(worker, exchange, len);
+        if (status != 0)
+            return status;
+        exchange->state = HTTP_CONTENT;
+        http_set_deadline(exchange, exchange->engine->server->content_ns);
+    }
+    exchange->is_begun = true;
+    worker->in_at += len;
+    if (worker->in_at < worker->in_len)
+        exchange->awaits_100 = false;
+    if (route->begin != NULL)
+        route->begin(exchange);
+    if (exchange->is_answered || exchange->protocol != NULL)
+        return HTTP_GO_ON;
+    return exchange->state == HTTP_CONTENT ? HTTP_GO_ON : complete(exchange);
+}
+
+/* A complete head of `len` bytes. */
+static int serve(struct http_worker *worker, struct http_exchange *exchange,
+                 size_t len)
+{
+    const struct http_request *request = worker->request;
+    int status;
+
+    worker->request_of = exchange;
+    exchange->is_head = request->method == HTTP_HEAD;
+    exchange->is_1_1 = request->is_1_1;
+    exchange->keep_alive =
+        !request->says_close && (request->is_1_1 || request->says_keep_alive);
+    status = judge(request);
+    if (status == 0)
+        exchange->route =
+            http_route_find(exchange->engine->server, request, &status);
+    if (exchange->route != NULL)
+        status = begin(worker, exchange, len);
+    else
+        status = answer_without_route(exchange, status);
+    if (!exchange->is_begun) {
+        worker->in_at += len;
+        return status;
+    }
+    /* It goes on without its bytes. */
+    if (status == HTTP_WAIT && exchange->head == NULL) {
+        worker->in_at -= len;
+        status = keep_head(worker, exchange, len) == 0 ? HTTP_WAIT : -ENOMEM;
+        worker->in_at += len;
+    }
+    return status;
+}
+
+static int head_step(struct http_worker *worker, struct http_exchange *exchange)
+{
+    int len, status;
+
+    exchange->is_answered = false;
+    if (worker->in_at == worker->in_len) {
+        status = http_receive(worker, exchange);
+        if (status != HTTP_GO_ON)
+            return status;
+    }
+    if (exchange->state == HTTP_IDLE) {
+        list_remove(&exchange->idle_link);
+        exchange->state = HTTP_READ;
+        http_set_deadline(exchange, exchange->engine->server->head_ns);
+    }
+    len = http_request_parse(worker->input + worker->in_at,
+                             worker->in_len - worker->in_at, worker->request);
+    if (len > 0)
+        return serve(worker, exchange, (size_t)len);
+    exchange->is_head = worker->request->method == HTTP_HEAD;
+    if (len < 0) {
+        http_refuse(exchange, -len);
+        return HTTP_GO_ON;
+    }
+    if (time_ns() >= exchange->deadline_ns) {
+        http_refuse(exchange, 408);
+        return HTTP_GO_ON;
+    }
+    return http_receive(worker, exchange);
+}
+
+/* ---- The machine --------------------------------------------------------- */
+
+/* An answer has been sent. */
+static int answer_done(struct http_worker *worker,
+                       struct http_exchange *exchange)
+{
+    struct http_engine *engine = exchange->engine;
+
+    http_exchange_end(exchange);
+    if (exchange->protocol != NULL) {
+        exchange->state = HTTP_UPGRADED;
+        return HTTP_GO_ON;
+    }
+    if (!exchange->keep_alive || engine->is_ending) {
+        http_finish(exchange);
+        return HTTP_WAIT;
+    }
+    worker->request_of = NULL;
+    exchange->state = HTTP_READ;
+    if (worker->in_at < worker->in_len) {
+        http_set_deadline(exchange, engine->server->head_ns);
+        return HTTP_GO_ON;
+    }
+    exchange->state = HTTP_IDLE;
+    list_push_back(&engine->idle, &exchange->idle_link);
+    http_set_deadline(exchange, engine->server->idle_ns);
+    return HTTP_GO_ON;
+}
+
+static int send_step(struct http_worker *worker, struct http_exchange *exchange)
+{
+    int status = http_send_more(exchange);
+
+    if (status == HTTP_GO_ON)
+        return answer_done(worker, exchange);
+    if (status == HTTP_WAIT && time_ns() >= exchange->deadline_ns)
+        return -ETIMEDOUT; /* the peer takes nothing */
+    return status;
+}
+
+/* Another protocol has the connection. */
+static int upgraded_step(struct http_worker *worker,
+                         struct http_exchange *exchange)
+{
+    int64_t taken;
+    int status;
+
+    if (exchange->rest != NULL) {
+        status = http_send_more(exchange);
+        if (status != HTTP_GO_ON)
+            return status == HTTP_WAIT && time_ns() >= exchange->deadline_ns
+                       ? -ETIMEDOUT
+                       : status;
+        exchange->protocol->writable(exchange);
+        return HTTP_GO_ON;
+    }
+    if (time_ns() >= exchange->deadline_ns)
+        return exchange->protocol->timeout(exchange);
+    if (worker->in_at == worker->in_len) {
+        status = http_receive(worker, exchange);
+        if (status == -EPIPE)
+            return (int)exchange->protocol->receive(exchange, NULL, 0);
+        if (status != HTTP_GO_ON)
+            return status;
+    }
+    taken = exchange->protocol->receive(exchange, worker->input + worker->in_at,
+                                        worker->in_len - worker->in_at);
+    if (taken < 0)
+        return (int)taken;
+    worker->in_at += (size_t)taken;
+    if (taken == 0 && worker->in_len - worker->in_at < HTTP_INPUT_SIZE)
+        return http_receive(worker, exchange);
+    return taken > 0 || exchange->rest != NULL ? HTTP_GO_ON : HTTP_WAIT;
+}
+
+static int step(struct http_worker *worker, struct http_exchange *exchange)
+{
+    switch (exchange->state) {
+    case HTTP_IDLE:
+        if (time_ns() >= exchange->deadline_ns &&
+            worker->in_at == worker->in_len) {
+            http_finish(exchange);
+            return HTTP_WAIT;
+        }
+        return head_step(worker, exchange);
+    case HTTP_READ:
+        return head_step(worker, exchange);
+    case HTTP_CONTENT:
+        return content_step(worker, exchange);
+    case HTTP_WORK:
+        return complete(exchange);
+    case HTTP_SEND:
+        return send_step(worker, exchange);
+    case HTTP_UPGRADED:
+        return upgraded_step(worker, exchange);
+    default:
+        return HTTP_WAIT;
+    }
+}
+
+int http_run(struct http_worker *worker, struct http_exchange *exchange)
+{
+    int status;
+
+    take_kept(worker, exchange);
+    do {
+        status = step(worker, exchange);
+        if (exchange->socket == NULL)
+            return -ECONNRESET; /* gone while a handler waited */
+    } while (status == HTTP_GO_ON);
+    if (status == -EPIPE) { /* nothing is left to answer */
+        http_finish(exchange);
+        return 0;
+    }
+    if (status < 0 || exchange->state == HTTP_ENDED)
+        return status < 0 ? status : 0;
+    return keep(worker, exchange);
+}
+
+/* ---- What routes ask ----------------------------------------------------- */
+
+struct span http_method(const struct http_exchange *exchange)
+{
+    return http_request_of(exchange)->method_name;
+}
+
+const char *http_path(const struct http_exchange *exchange)
+{
+    return http_request_of(exchange)->target.path;
+}
+
+struct span http_query(const struct http_exchange *exchange)
+{
+    return http_request_of(exchange)->target.query;
+}
+
+struct span http_field(const struct http_exchange *exchange, const char *name)
+{
+    struct span fields = http_request_of(exchange)->fields;
+    struct span line, before;
+
+    while (span_cut(&fields, '\n', &line)) {
+        if (span_cut(&line, ':', &before) && span_is_nocase(before, name)) {
+            line.len -= line.len > 0; /* its CR */
+            return span_trim(line);
+        }
+    }
+    return (struct span){NULL, 0};
+}
+
+struct http_server *http_server_of(const struct http_exchange *exchange)
+{
+    return exchange->engine->server;
+}
+
+struct socket *http_socket(const struct http_exchange *exchange)
+{
+    return exchange->socket;
+}
+
+void http_set_cookie(struct http_exchange *exchange, void *cookie)
+{
+    exchange->cookie = cookie;
+}
+
+void *http_cookie(const struct http_exchange *exchange)
+{
+    return exchange->cookie;
+}
