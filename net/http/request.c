@@ -16,10 +16,8 @@ enum line_end {
  */
 static enum line_end take_line(struct span *rest, struct span *line)
 {
-    size_t len = 0;
+    size_t len = span_find_line_end(*rest);
 
-    while (len < rest->len && rest->at[len] != '\r' && rest->at[len] != '\n')
-        len++;
     *line = (struct span){rest->at, len};
     if (len == rest->len)
         return LINE_INCOMPLETE;
@@ -115,10 +113,22 @@ static int parse_request_line(struct span line, struct http_request *out)
 
 /* ---- Field lines: RFC 9112, section 5 ------------------------------------ */
 
+/* Whether a token is `name`, of lower case, up to case. Bit 0x20 is that of the
+ * case; other than letters, no two characters of a token differ in it alone
+ * and are in a name. */
+static bool is_name(const char *token, const char *name, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        if ((token[i] | 0x20) != name[i])
+            return false;
+    }
+    return true;
+}
+
 /* clang-format off */
 static const struct {
-    size_t len;
-    const char *name;
+    uint8_t len;
+    char name[20];
 } field_names[HTTP_FIELD_COUNT] = {
     [HTTP_HOST]                = { 4, "host"},
     [HTTP_CONNECTION]          = {10, "connection"},
@@ -135,23 +145,63 @@ static const struct {
 };
 /* clang-format on */
 
-/* HTTP_FIELD_COUNT: one the server does not know. */
+static bool is_field(struct span name, enum http_field field)
+{
+    return name.len == field_names[field].len &&
+           is_name(name.at, field_names[field].name, name.len);
+}
+
+/* The first of `count` fields from `field` on with that name, a token; or
+ * HTTP_FIELD_COUNT. */
+static enum http_field field_among(struct span name, enum http_field field,
+                                   unsigned count)
+{
+    for (; count > 0; count--, field++) {
+        if (is_field(name, field))
+            return field;
+    }
+    return HTTP_FIELD_COUNT;
+}
+
+/* The field with that name, a token; HTTP_FIELD_COUNT: one the server does not
+ * know. By length, since few names have the same. */
 static enum http_field field_of(struct span name)
 {
-    unsigned i = 0;
+    switch (name.len) {
+    case 4:
+        return field_among(name, HTTP_HOST, 1);
+    case 10:
+        return field_among(name, HTTP_CONNECTION, 1);
+    case 5:
+    case 6:
+    case 8:
+    case 13:
+    case 14:
+    case 17:
+    case 19:
+        return field_among(name, HTTP_CONTENT_LENGTH,
+                           HTTP_FIELD_COUNT - HTTP_CONTENT_LENGTH);
+    default:
+        return HTTP_FIELD_COUNT;
+    }
+}
 
-    /* Lengths first: most names differ there. */
-    while (i < HTTP_FIELD_COUNT && (name.len != field_names[i].len ||
-                                    !span_is_nocase(name, field_names[i].name)))
-        i++;
-    return (enum http_field)i;
+/* Cut the name off a field line, and its colon; false: it is no token. A name
+ * followed by a blank is none: RFC 9112, 5.1. */
+static bool take_name(struct span *line, struct span *name)
+{
+    size_t len = span_token_len(*line);
+
+    if (len == 0 || len == line->len || line->at[len] != ':')
+        return false;
+    *name = (struct span){line->at, len};
+    *line = span_skip(*line, len + 1);
+    return true;
 }
 
 static bool has_nul(struct span value)
 {
-    struct span before;
-
-    return span_cut(&value, '\0', &before);
+    return span_find(value, '\0') < value.len;
 }
 
 /* Note the members of a field that is a list. */
@@ -176,14 +226,14 @@ static void note_members(struct span value, enum http_field field,
     }
 }
 
-/* 0, or -400. A name followed by a blank is no token: RFC 9112, 5.1. */
+/* 0, or -400. */
 static int parse_field(struct span line, struct http_request *out)
 {
     struct span name;
     enum http_field field;
     uint64_t number;
 
-    if (!span_cut(&line, ':', &name) || !span_is_token(name) || has_nul(line))
+    if (!take_name(&line, &name) || has_nul(line))
         return -400;
     field = field_of(name);
     if (field == HTTP_FIELD_COUNT)
@@ -214,7 +264,7 @@ bool http_field_next(struct span *fields, enum http_field field,
     struct span line, name;
 
     while (take_line(fields, &line) == LINE_COMPLETE) {
-        if (span_cut(&line, ':', &name) && field_of(name) == field) {
+        if (take_name(&line, &name) && field_of(name) == field) {
             *value = span_trim(line);
             return true;
         }

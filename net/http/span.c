@@ -35,23 +35,98 @@ static bool is_blank(char c)
 
 struct span span_trim(struct span span)
 {
-    while (span.len > 0 && is_blank(*span.at))
-        span = span_skip(span, 1);
+    while (span.len > 0 && is_blank(*span.at)) {
+        span.at++;
+        span.len--;
+    }
     while (span.len > 0 && is_blank(span.at[span.len - 1]))
         span.len--;
     return span;
 }
 
+/* ---- Eight bytes at once ------------------------------------------------- */
+
+#define EACH(byte) ((uint8_t)(byte)*UINT64_C(0x0101010101010101))
+
+/* The first byte in memory is the lowest: this machine's order. */
+static uint64_t word_at(const char *p)
+{
+    uint64_t word;
+
+    memcpy(&word, p, sizeof(word));
+    return word;
+}
+
+/* Its lowest bit is the highest one of the first byte that is less than
+ * `limit`, 1 .. 128; 0: there is none. Bits above mean nothing. */
+static uint64_t bytes_below(uint64_t word, uint8_t limit)
+{
+    return (word - EACH(limit)) & ~word & EACH(0x80);
+}
+
+/* As bytes_below(), of those that are `c`. */
+static uint64_t bytes_equal(uint64_t word, char c)
+{
+    return bytes_below(word ^ EACH(c), 1);
+}
+
+size_t span_find(struct span span, char c)
+{
+    size_t i = 0;
+
+    for (; span.len - i >= 8; i += 8) {
+        uint64_t found = bytes_equal(word_at(span.at + i), c);
+
+        if (found != 0)
+            return i + (unsigned)__builtin_ctzll(found) / 8;
+    }
+    while (i < span.len && span.at[i] != c)
+        i++;
+    return i;
+}
+
+size_t span_find_line_end(struct span span)
+{
+    size_t i = 0;
+
+    for (; span.len - i >= 8; i += 8) {
+        uint64_t word = word_at(span.at + i);
+        uint64_t found = bytes_equal(word, '\r') | bytes_equal(word, '\n');
+
+        if (found != 0)
+            return i + (unsigned)__builtin_ctzll(found) / 8;
+    }
+    while (i < span.len && span.at[i] != '\r' && span.at[i] != '\n')
+        i++;
+    return i;
+}
+
+bool span_is_visible(struct span span)
+{
+    uint64_t found = 0;
+    size_t i = 0;
+
+    for (; span.len - i >= 8; i += 8) {
+        uint64_t word = word_at(span.at + i);
+
+        found |= bytes_below(word, ' ' + 1) | bytes_equal(word, 0x7f);
+    }
+    for (; i < span.len; i++)
+        found |= (uint8_t)span.at[i] <= ' ' || span.at[i] == 0x7f;
+    return found == 0;
+}
+
+/* ---- Parts --------------------------------------------------------------- */
+
 bool span_cut(struct span *rest, char c, struct span *before)
 {
-    for (size_t i = 0; i < rest->len; i++) {
-        if (rest->at[i] == c) {
-            *before = (struct span){rest->at, i};
-            *rest = span_skip(*rest, i + 1);
-            return true;
-        }
-    }
-    return false;
+    size_t len = span_find(*rest, c);
+
+    if (len == rest->len)
+        return false;
+    *before = (struct span){rest->at, len};
+    *rest = (struct span){rest->at + len + 1, rest->len - len - 1};
+    return true;
 }
 
 bool span_list_next(struct span *list, struct span *member)
@@ -88,18 +163,35 @@ bool span_number(struct span span, uint64_t *out)
     return true;
 }
 
+/* clang-format off */
+/* What a character may be part of, of a token (RFC 9110, 5.6.2) or of a
+ * registered name (RFC 3986, 3.2.2). */
+enum { T = CHAR_TOKEN, N = CHAR_NAME, B = CHAR_TOKEN | CHAR_NAME };
+const uint8_t char_classes[256] = {
+    ['!'] = B, ['#'] = T, ['$'] = B, ['%'] = T, ['&'] = B, ['\''] = B,
+    ['('] = N, [')'] = N, ['*'] = B, ['+'] = B, [','] = N, ['-'] = B,
+    ['.'] = B, [';'] = N, ['='] = N, ['^'] = T, ['_'] = B, ['`'] = T,
+    ['|'] = T, ['~'] = B,
+    ['0'] = B, B, B, B, B, B, B, B, B, B,
+    ['A'] = B, B, B, B, B, B, B, B, B, B, B, B, B,
+             B, B, B, B, B, B, B, B, B, B, B, B, B,
+    ['a'] = B, B, B, B, B, B, B, B, B, B, B, B, B,
+             B, B, B, B, B, B, B, B, B, B, B, B, B,
+};
+/* clang-format on */
+
+size_t span_token_len(struct span span)
+{
+    size_t len = 0;
+
+    while (len < span.len && char_is(span.at[len], CHAR_TOKEN))
+        len++;
+    return len;
+}
+
 bool span_is_token(struct span span)
 {
-    if (span.len == 0)
-        return false;
-    for (size_t i = 0; i < span.len; i++) {
-        char c = span.at[i];
-
-        if (!char_is_alpha(c) && !char_is_digit(c) &&
-            !char_is_in(c, "!#$%&'*+-.^_`|~"))
-            return false;
-    }
-    return true;
+    return span.len > 0 && span_token_len(span) == span.len;
 }
 
 int char_hex_value(char c)

@@ -71,8 +71,26 @@ bool span_list_next(struct span *list, struct span *member);
  */
 bool span_number(struct span span, uint64_t *out);
 
-/* Whether it is a token: RFC 9110, 5.6.2. */
+/* Where the first `c` is, or the first CR or LF; the length: there is none. */
+size_t span_find(struct span span, char c);
+size_t span_find_line_end(struct span span);
+
+/* Whether it has no control character of ASCII and no space. */
+bool span_is_visible(struct span span);
+
+/* Whether it is a token (RFC 9110, 5.6.2); how much of it is one. */
 bool span_is_token(struct span span);
+size_t span_token_len(struct span span);
+
+enum { CHAR_TOKEN = 1, CHAR_NAME = 2 };
+extern const uint8_t char_classes[256];
+
+/* Whether it is of a class: in a token, or in a registered name, where '%'
+ * begins an encoding. */
+static inline bool char_is(char c, uint8_t class)
+{
+    return (char_classes[(uint8_t)c] & class) != 0;
+}
 
 static inline bool char_is_digit(char c)
 {

@@ -15,11 +15,13 @@ static bool is_encoded(struct span text)
 /* Without the IPv6 address in brackets at the front, if there is one. */
 static struct span skip_ip_literal(struct span text)
 {
-    struct span after = text;
-    struct span address;
+    struct span after, address;
     unsigned colons = 0;
 
-    if (!span_take(&after, "[") || !span_cut(&after, ']', &address))
+    if (text.len == 0 || *text.at != '[')
+        return text;
+    after = span_skip(text, 1);
+    if (!span_cut(&after, ']', &address))
         return text;
     for (size_t i = 0; i < address.len; i++) {
         char c = address.at[i];
@@ -35,11 +37,12 @@ static struct span skip_ip_literal(struct span text)
 /* Without the registered name or IPv4 address at the front: RFC 3986, 3.2.2. */
 static struct span skip_reg_name(struct span text)
 {
-    while (text.len > 0 &&
-           (char_is_alpha(*text.at) || char_is_digit(*text.at) ||
-            char_is_in(*text.at, "-._~!$&'()*+,;=") || is_encoded(text)))
-        text = span_skip(text, 1); /* the digits of an encoding are such, too */
-    return text;
+    size_t len = 0;
+
+    while (len < text.len && (char_is(text.at[len], CHAR_NAME) ||
+                              is_encoded(span_skip(text, len))))
+        len++; /* the digits of an encoding are such, too */
+    return span_skip(text, len);
 }
 
 bool http_host_is_valid(struct span text, bool needs_port)
@@ -86,10 +89,14 @@ static int take_segment(struct span *path, char *out, const char *end)
     size_t len = 0;
 
     while (path->len > 0 && *path->at != '/') {
-        char c;
+        char c = *path->at;
 
-        if (!take_char(path, &c))
+        if (char_is(c, CHAR_NAME)) { /* stands for itself, and most do */
+            path->at++;
+            path->len--;
+        } else if (!take_char(path, &c)) {
             return -400;
+        }
         if (out + len >= end)
             return -414;
         out[len++] = c;
@@ -151,20 +158,15 @@ static int parse_path(struct span path, struct http_target *out)
 /* "/path?query"; without a path, as "http://host" may be, it is "/". */
 static int parse_path_query(struct span text, struct http_target *out)
 {
-    struct span before;
+    size_t path_len;
 
     /* A fragment is not sent (RFC 9110, 4.2.5); ignore one that is. */
-    if (span_cut(&text, '#', &before))
-        text = before;
-    for (size_t i = 0; i < text.len; i++) {
-        unsigned char c = (unsigned char)text.at[i];
-
-        if (c <= ' ' || c == 0x7f)
-            return -400;
-        if (c == '?' && out->query.len == 0)
-            out->query = span_skip(text, i);
-    }
-    text.len -= out->query.len;
+    text.len = span_find(text, '#');
+    if (!span_is_visible(text))
+        return -400;
+    path_len = span_find(text, '?');
+    out->query = span_skip(text, path_len);
+    text.len = path_len;
     return parse_path(text.len == 0 ? span_of("/") : text, out);
 }
 

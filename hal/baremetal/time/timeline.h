@@ -38,7 +38,8 @@ struct timeline {
 };
 
 /* Pure. The TSC of another CPU may be a moment behind the base. */
-static inline uint64_t line_ns(const struct line *line, uint64_t tsc)
+static inline __attribute__((always_inline)) uint64_t
+line_ns(const struct line *line, uint64_t tsc)
 {
     uint64_t ticks = tsc > line->base_tsc ? tsc - line->base_tsc : 0;
     uint64_t slewed = ticks < line->slew_ticks ? ticks : line->slew_ticks;
@@ -78,11 +79,12 @@ static inline void timeline_write(struct timeline *shared,
 
 /*
  * Copy the line and read the counter in between, so that both belong together.
- * Waits while the writer, on another CPU, is in the middle of a change.
+ * Waits while the writer, on another CPU, is in the middle of a change. Inline:
+ * a third of the instructions.
  */
-static inline void timeline_read(const struct timeline *shared,
-                                 struct line *line, uint64_t *counter,
-                                 uint64_t (*counter_read)(void))
+static inline __attribute__((always_inline)) void
+timeline_read(const struct timeline *shared, struct line *line,
+              uint64_t *counter, uint64_t (*counter_read)(void))
 {
     uint32_t before, after;
 

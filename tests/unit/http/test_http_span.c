@@ -188,6 +188,65 @@ static void test_span_token(void **state)
     }
 }
 
+/* A word is looked at eight bytes at once: each place, with neighbours that are
+ * nearly it, and nothing behind the span. */
+static void test_span_find(void **state)
+{
+    static const char near[] = "\x8d\x0c\x0e\x1d\x8a\x0b\x09\x00\xff";
+
+    (void)state;
+    for (size_t len = 0; len < 20; len++) {
+        char *exact = malloc(len + 1);
+        struct span span = {exact, len};
+
+        for (size_t at = 0; at <= len; at++) {
+            for (size_t i = 0; i < len; i++)
+                exact[i] = i < at ? near[i % (sizeof(near) - 1)] : '\n';
+            exact[len] = '\n';
+            assert_int_equal(span_find(span, '\n'), at);
+            assert_int_equal(span_find_line_end(span), at);
+            memset(exact + at, '\r', len - at);
+            assert_int_equal(span_find(span, '\n'), len);
+            assert_int_equal(span_find_line_end(span), at);
+        }
+        free(exact);
+    }
+}
+
+static void test_span_visible(void **state)
+{
+    char text[16];
+
+    (void)state;
+    for (unsigned c = 0; c < 256; c++) {
+        bool is_visible = c > ' ' && c != 0x7f;
+
+        for (size_t at = 0; at < sizeof(text); at++) {
+            memset(text, '!', sizeof(text));
+            text[at] = (char)c;
+            assert_int_equal(span_is_visible((struct span){text, sizeof(text)}),
+                             is_visible);
+            assert_int_equal(
+                span_is_visible((struct span){text + 2, sizeof(text) - 3}),
+                at < 2 || at == sizeof(text) - 1 || is_visible);
+        }
+    }
+}
+
+/* The table, against the sets of RFC 9110, 5.6.2 and RFC 3986, 3.2.2. */
+static void test_char_classes(void **state)
+{
+    (void)state;
+    for (unsigned c = 0; c < 256; c++) {
+        bool is_word = char_is_alpha((char)c) || char_is_digit((char)c);
+
+        assert_int_equal(char_is((char)c, CHAR_TOKEN),
+                         is_word || char_is_in((char)c, "!#$%&'*+-.^_`|~"));
+        assert_int_equal(char_is((char)c, CHAR_NAME),
+                         is_word || char_is_in((char)c, "-._~!$&'()*+,;="));
+    }
+}
+
 static void test_char_hex_value(void **state)
 {
     (void)state;
@@ -212,6 +271,9 @@ int main(void)
         cmocka_unit_test(test_span_list),
         cmocka_unit_test(test_span_number),
         cmocka_unit_test(test_span_token),
+        cmocka_unit_test(test_span_find),
+        cmocka_unit_test(test_span_visible),
+        cmocka_unit_test(test_char_classes),
         cmocka_unit_test(test_char_hex_value),
     };
 
