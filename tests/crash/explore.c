@@ -213,6 +213,19 @@ static bool is_torn(void)
     return (all.limits.atom > 0 ? all.limits.atom : 1) < block;
 }
 
+/* Whether the i-th operation may leave torn[]. */
+static bool may_tear(unsigned i)
+{
+    const char *behind = world_ops[all.op[i]].torn_behind;
+
+    if (behind == NULL)
+        return true;
+    for (unsigned k = 0; k < i; k++)
+        if (strcmp(world_ops[all.op[k]].name, behind) == 0)
+            return true;
+    return false;
+}
+
 static bool is_allowed(enum ext2_code code, const struct crash_state *state)
 {
     if (ext2_code_info(code)->severity == CHECK_PREEN)
@@ -224,7 +237,7 @@ static bool is_allowed(enum ext2_code code, const struct crash_state *state)
             continue;
         for (unsigned k = 0; k < WORLD_ALLOWED_MAX; k++)
             if (op->allowed[k] == (unsigned)code + 1 ||
-                (is_torn() && op->torn[k] == (unsigned)code + 1))
+                (op->torn[k] == (unsigned)code + 1 && is_torn() && may_tear(i)))
                 return true;
     }
     return false;

@@ -11,11 +11,18 @@ CRASH_VOLUMES := "" "--atom 2" "--image '-b 4096 -N 64 -I 256' --kib 512 --atom 
 	"--image '-b 1024 -g 256 -N 64 -O meta_bg,^resize_inode' --kib 700" \
 	"--image '-b 2048 -N 64 -I 128 -O ^filetype,^dir_index' --kib 400 --atom 4" \
 	"--names 60 --image '-b 1024 -N 96 -I 256' --kib 400 --atom 2"
+# Longer sequences that have found something.
+CRASH_SEQUENCES := many,link,unlink \
+	xattr-block,many,link,big,chmod,fsync-n,unlink,unlink,mkdir,xattr-block \
+	touch,touch,fsync,many,link,big,unlink,sync,append,chmod
 LENGTH ?= 2
 crash: $(BUILD)/crash/explore ## every crash of ext2 in sequences of LENGTH=2 operations; docs/crash.md
 	$(Q)tools/need.sh build run test
 	$(Q)status=0; for volume in $(CRASH_VOLUMES); do \
 		eval "$< --length $(LENGTH) --seed $(SEED) $$volume" || status=1; \
+	done; \
+	for sequence in $(CRASH_SEQUENCES); do \
+		$< --seed $(SEED) --fsck 1000 --ops $$sequence || status=1; \
 	done; exit $$status
 
 .PHONY: crash

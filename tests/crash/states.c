@@ -22,6 +22,7 @@ struct maker {
     bool (*tell)(void *context, const struct crash_state *state);
     void *context;
     struct crash_counts *counts;
+    uint64_t made_before; /* states of other logs that counts has */
     size_t size;
     unsigned atom;    /* sectors */
     size_t bytes;     /* of an atom */
@@ -154,7 +155,7 @@ static void state_tell(struct maker *maker, const char *made_by)
 
     if (maker->is_over)
         return;
-    state.number = ++maker->counts->states;
+    state.number = ++maker->counts->states - maker->made_before;
     for (size_t i = 0; i < maker->atom_count; i++) {
         const struct atom *atom = &maker->atoms[i];
 
@@ -426,6 +427,7 @@ void crash_states(const uint8_t *base, size_t size, const struct crash_log *log,
                           .tell = tell,
                           .context = context,
                           .counts = counts,
+                          .made_before = counts->states,
                           .size = size,
                           .atom = limits->atom > 0 ? limits->atom : 1,
                           .random = limits->seed};

@@ -22,7 +22,8 @@
 struct crash_state {
     const uint8_t *image;
     size_t begin, end;
-    uint64_t number; /* of all states of the log, for crash_states_find() */
+    uint64_t number; /* of all states of the log, from 1: for
+                      * crash_limits.only */
     const char
         *made_by; /* "all", "prefix", "torn", "alone", "but one", "drawn" */
 };

@@ -25,6 +25,7 @@ struct world_op {
     unsigned allowed[WORLD_ALLOWED_MAX];
     /* And beside, when the disk writes a part of a block. */
     unsigned torn[WORLD_ALLOWED_MAX];
+    const char *torn_behind; /* ... and that operation came before; NULL: any */
 };
 
 extern const struct world_op world_ops[];

@@ -181,6 +181,29 @@ static void test_only_one_state(void **state)
     assert_string_equal(told.seen[0], third);
 }
 
+static bool note_number(void *context, const struct crash_state *state)
+{
+    uint64_t *last = context;
+
+    *last = state->number;
+    return true;
+}
+
+/* States of a log are numbered from 1, also where counts go on. */
+static void test_numbers_begin_anew_with_each_log(void **state)
+{
+    struct crash_log log = {.event = NULL};
+    struct crash_counts counts = {0};
+    uint64_t last = 0;
+
+    (void)state;
+    for (unsigned i = 1; i <= 2; i++) {
+        crash_states(base, SIZE, &log, &whole, note_number, &last, &counts);
+        assert_int_equal(last, 1);
+        assert_int_equal(counts.states, i);
+    }
+}
+
 /* ---- Through the cache --------------------------------------------------- */
 
 enum { ROUNDS = 3, A = 0, B = 16 }; /* sectors: pages of their own */
@@ -265,6 +288,7 @@ int main(void)
         cmocka_unit_test(test_states_of_small_logs),
         cmocka_unit_test(test_states_of_a_large_window),
         cmocka_unit_test(test_only_one_state),
+        cmocka_unit_test(test_numbers_begin_anew_with_each_log),
         cmocka_unit_test(test_missing_flush_is_found),
     };
 
