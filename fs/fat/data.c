@@ -198,7 +198,7 @@ static int forget(struct inode *dir)
     return 0;
 }
 
-void fat_inode_evict(struct inode *inode)
+int fat_inode_evict(struct inode *inode)
 {
     int status = 0;
 
@@ -207,7 +207,8 @@ void fat_inode_evict(struct inode *inode)
         status = forget(inode);
     if (status == 0)
         status = fat_chain_cut(inode, 0);
-    if (status != 0)
-        (void)fat_damaged(fat_of(inode), inode->number, "chain: lost clusters",
-                          0);
+    if (status != -EUCLEAN)
+        return status;
+    (void)fat_damaged(fat_of(inode), inode->number, "chain: lost clusters", 0);
+    return 0;
 }

@@ -435,7 +435,7 @@ void fat_reserve_drop(struct inode *inode);
 
 /* fs_ops.truncate(), fs_ops.inode_evict() */
 int fat_truncate(struct inode *inode, uint64_t old_bytes);
-void fat_inode_evict(struct inode *inode);
+int fat_inode_evict(struct inode *inode);
 
 /* ---- dir.c: struct fs_ops ------------------------------------------------ */
 

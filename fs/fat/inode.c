@@ -212,6 +212,9 @@ int fat_inode_read(struct inode *inode)
 
 void fat_inode_drop(struct inode *inode)
 {
+    if (inode->links == 0 && !inode->is_evicted)
+        (void)fat_damaged(fat_of(inode), inode->number, "chain: lost clusters",
+                          0);
     if (inode->type == FILE_REGULAR)
         fat_reserve_drop(inode);
     fat_inode_place(inode, 0, 0, 0);

@@ -71,10 +71,11 @@ int memfs_inode_make(struct mount *mount, const struct new_inode *what,
     return 0;
 }
 
-void memfs_inode_evict(struct inode *inode)
+int memfs_inode_evict(struct inode *inode)
 {
     assert(memfs_of(inode)->inode_count > 0);
     memfs_of(inode)->inode_count--;
+    return 0;
 }
 
 void memfs_inode_drop(struct inode *inode)

@@ -92,7 +92,7 @@ must_check int memfs_inode_make(struct mount *mount,
                                 const struct new_inode *what,
                                 struct memfs_inode **out);
 
-void memfs_inode_evict(struct inode *inode);
+int memfs_inode_evict(struct inode *inode);
 void memfs_inode_drop(struct inode *inode);
 int64_t memfs_readlink(struct inode *inode, char *buf, size_t size);
 

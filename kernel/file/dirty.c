@@ -107,10 +107,11 @@ static int write_until(struct mount *mount, uint64_t until, unsigned count)
 int dirty_write(struct mount *mount)
 {
     int status = write_until(mount, UINT64_MAX, mount->dirty_count);
+    int evicted = inodes_evict(mount);
 
     while (mount->writing_count > 0)
         wait_on(&mount->written);
-    return status;
+    return status != 0 ? status : evicted;
 }
 
 /* When the list's first one is to be written. */
@@ -121,11 +122,12 @@ static void run(struct flush_work *work)
 
     if (now >= FLUSH_AFTER_NS)
         (void)!write_until(mount, now - FLUSH_AFTER_NS, mount->dirty_count);
-    if (list_empty(&mount->dirty))
-        return;
-    now = time_ns();
-    at = inode_of(mount->dirty.next)->dirty_at_ns + FLUSH_AFTER_NS;
-    flush_work_queue(work, at > now ? at - now : 0);
+    if (!list_empty(&mount->dirty)) {
+        now = time_ns();
+        at = inode_of(mount->dirty.next)->dirty_at_ns + FLUSH_AFTER_NS;
+        flush_work_queue(work, at > now ? at - now : 0);
+    }
+    (void)!inodes_evict(mount); /* what fails comes again */
 }
 
 void dirty_init(struct mount *mount)

@@ -17,6 +17,7 @@ static struct inode *inode_of(struct hash_node *node)
 int inodes_init(struct mount *mount)
 {
     list_init(&mount->unused);
+    list_init(&mount->removed);
     return hash_init(&mount->inodes);
 }
 
@@ -178,22 +179,26 @@ static void leave_begin(struct inode *inode)
     dirty_forget(inode); /* of blocks that were allocated meanwhile */
 }
 
-static void leave_end(struct inode *inode)
+/* Who has waited for it to go looks again. */
+static void leave_table(struct inode *inode)
 {
-    struct mount *mount = inode->mount;
-
-    hash_remove(&mount->inodes, &inode->node);
+    hash_remove(&inode->mount->inodes, &inode->node);
     wait_wake_all(&inode->changed);
-    if (mount->ops->inode_drop != NULL)
-        mount->ops->inode_drop(inode);
+    inode->mount->used_count--;
+}
+
+static void inode_free(struct inode *inode)
+{
+    if (inode->mount->ops->inode_drop != NULL)
+        inode->mount->ops->inode_drop(inode);
     mem_free(inode);
-    mount->used_count--;
 }
 
 static void inode_leave(struct inode *inode)
 {
     leave_begin(inode);
-    leave_end(inode);
+    leave_table(inode);
+    inode_free(inode);
 }
 
 /*
@@ -236,15 +241,63 @@ void inodes_shrink(struct mount *mount, unsigned keep, bool may_wait)
     }
 }
 
+/* ---- Inodes that were removed -------------------------------------------- */
+
+/* Free its storage, if that works now. */
+static int inode_evict(struct inode *inode)
+{
+    struct mount *mount = inode->mount;
+    int status =
+        mount->ops->inode_evict != NULL ? mount->ops->inode_evict(inode) : 0;
+
+    inode->is_evicted = status == 0;
+    if (status == 0)
+        return 0;
+    assert(inode->dirty == 0);
+    list_push_back(&mount->removed, &inode->unused);
+    mount->removed_count++;
+    flush_work_queue(&mount->flush, FLUSH_AFTER_NS);
+    return status;
+}
+
 /* Nothing leads to it any more, and nobody holds it. Its pages go before the
- * blocks that they would be written to. */
+ * blocks that they would be written to. What cannot be freed now has nothing to
+ * do with the table any more: nobody waits for it. */
 static void inode_die(struct inode *inode)
 {
+    int status;
+
     leave_begin(inode);
-    if (inode->mount->ops->inode_evict != NULL)
-        inode->mount->ops->inode_evict(inode);
-    leave_end(inode);
+    status = inode_evict(inode);
+    leave_table(inode);
+    if (status == 0)
+        inode_free(inode);
 }
+
+int inodes_evict(struct mount *mount)
+{
+    unsigned count = mount->removed_count;
+    int status = 0;
+
+    mount->writing_count++;
+    while (count-- > 0 && !list_empty(&mount->removed)) {
+        struct list *node = list_pop_front(&mount->removed);
+        struct inode *inode = container_of(node, struct inode, unused);
+        int evicted;
+
+        mount->removed_count--;
+        evicted = inode_evict(inode);
+        if (evicted == 0)
+            inode_free(inode);
+        else if (status == 0)
+            status = evicted;
+    }
+    mount->writing_count--;
+    wait_wake_all(&mount->written);
+    return status;
+}
+
+/* ---- Inodes that nobody holds -------------------------------------------- */
 
 /* Nobody holds it, and names lead to it. */
 static void inode_unuse(struct inode *inode)
@@ -315,6 +368,10 @@ void inodes_drop(struct mount *mount)
     hash_for_each(&mount->inodes, keep_no_more, NULL);
     while (!list_empty(&mount->unused))
         inode_leave(container_of(mount->unused.next, struct inode, unused));
+    while (!list_empty(&mount->removed))
+        inode_free(container_of(list_pop_front(&mount->removed), struct inode,
+                                unused));
+    mount->removed_count = 0;
 }
 
 static void find_removed(struct hash_node *node, void *arg)
@@ -364,13 +421,18 @@ static void inode_check(struct hash_node *node, void *arg)
 
 void inodes_check(const struct mount *mount)
 {
-    unsigned unused = 0;
+    unsigned unused = 0, removed = 0;
 
     hash_check(&mount->inodes);
     hash_for_each(&mount->inodes, inode_check, (void *)mount);
     list_for_each (node, &mount->unused)
         unused++;
     assert(unused == mount->unused_count);
+    list_for_each (node, &mount->removed) {
+        assert(container_of(node, struct inode, unused)->links == 0);
+        removed++;
+    }
+    assert(removed == mount->removed_count);
     /* Those that could not be read are held and not in the table. */
     if (mount->inodes.count > 0 && !mount->ops->keeps_inodes)
         assert(mount->inodes.count <= mount->used_count + unused);

@@ -74,7 +74,7 @@ static bool is_clean(const struct mount *mount)
 {
     return mount->open.dev == NULL ||
            (mount->is_read_only && mount->dirty_count == 0 &&
-            dirty_count(mount) == 0);
+            list_empty(&mount->removed) && dirty_count(mount) == 0);
 }
 
 bool mount_write(struct mount *mount)

@@ -98,8 +98,13 @@ struct fs_ops {
      */
     int (*inode_write)(struct inode *inode);
 
-    /* Free the storage of an inode without links, which nobody holds. */
-    void (*inode_evict)(struct inode *inode);
+    /*
+     * Free the storage of an inode without links, which nobody holds. Returns
+     * 0, -EIO, -ENOMEM: it is called again after a while, at the next sync and
+     * before the mount ends; inode_drop() follows in any case. A file system
+     * that returns errors has inode_write(), and has started the flusher.
+     */
+    int (*inode_evict)(struct inode *inode);
 
     /* Free what the inode has beside its struct; NULL: nothing. It leaves the
      * memory. Does not wait. */
@@ -255,13 +260,15 @@ struct mount {
     struct list unused;       /* inodes nobody holds, that one first which has
                                * not been used for longest */
     unsigned unused_count;
+    struct list removed; /* inodes that could not be evicted yet */
+    unsigned removed_count;
     unsigned used_count; /* inodes that somebody holds */
     unsigned cached_max; /* unused inodes, and dentries, at most */
 
     /* dirty.c */
     struct list dirty; /* inodes with attributes to be written, by time */
     unsigned dirty_count;
-    unsigned writing_count;    /* inodes with is_writing */
+    unsigned writing_count;    /* inodes with is_writing, inodes_evict() */
     struct wait_queue written; /* for fewer of them */
     struct flush_work flush;   /* queued while there are dirty ones */
 
@@ -275,7 +282,8 @@ enum inode_state {
     INODE_LOADING, /* inode_read() or create() is under way */
     INODE_LIVE,
     INODE_FAILED, /* inode_read() has failed; out of the table */
-    INODE_DYING,  /* it leaves the memory; out of the table after it */
+    INODE_DYING,  /* it leaves the memory; out of the table after it, or when
+                   * it cannot be evicted yet */
 };
 
 /* What of an inode's attributes is to be written. */
@@ -306,7 +314,7 @@ struct inode {
     struct rwlock lock;
     struct wait_queue changed; /* of LOADING and DYING: the end of it */
     struct hash_node node;     /* in mount->inodes */
-    struct list unused;        /* in mount->unused */
+    struct list unused;        /* in mount->unused, or in mount->removed */
     struct mapping pages;      /* of a regular file: made by the file system */
     struct list entries;       /* of a directory: struct dentry in it */
     struct list names;         /* struct dentry that lead to it */
@@ -315,6 +323,7 @@ struct inode {
     /* dirty.c */
     uint8_t dirty;          /* enum inode_dirty */
     bool is_writing;        /* fs_ops.inode_write() is under way: it stays */
+    bool is_evicted;        /* fs_ops.inode_evict() has freed what it had */
     uint64_t dirty_at_ns;   /* since when */
     struct list dirty_link; /* in mount->dirty */
 };

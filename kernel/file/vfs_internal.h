@@ -80,6 +80,10 @@ void inodes_shrink(struct mount *mount, unsigned keep, bool may_wait);
  * keeps. Thread; may wait. */
 void inodes_drop(struct mount *mount);
 
+/* Try again to free the storage of inodes that were removed, where it failed.
+ * Thread; may wait. Returns 0, or the first error. */
+must_check int inodes_evict(struct mount *mount);
+
 /* Whether some have no links any more: their storage is still to be freed. */
 bool inodes_any_removed(const struct mount *mount);
 

@@ -126,11 +126,14 @@ static int slow_rename(const struct rename *rename)
     return status;
 }
 
-static void slow_evict(struct inode *inode)
+static int slow_evict(struct inode *inode)
 {
+    int status;
+
     linger();
-    world()->quick->inode_evict(inode);
+    status = world()->quick->inode_evict(inode);
     linger();
+    return status;
 }
 
 static struct mount *mount_slow(void)

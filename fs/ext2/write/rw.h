@@ -247,7 +247,7 @@ must_check int ext2_wait_durable(struct ext2_rw *rw, uint64_t stamp);
 /* fs_ops.inode_read(), inode_write(), inode_evict(), inode_drop() */
 int ext2_rw_inode_read(struct inode *inode);
 int ext2_inode_write(struct inode *inode);
-void ext2_rw_evict(struct inode *inode);
+int ext2_rw_evict(struct inode *inode);
 void ext2_rw_drop(struct inode *inode);
 
 /* The times that inodes of such a size keep. */

@@ -16,7 +16,7 @@
 #include <torc/thread.h>
 #include <torc/time.h>
 
-/* Nobody can be told that an inode is not freed: it is tried so often. */
+/* So often it is tried to free an inode, before it is left for later. */
 enum { EVICT_TRIES = 100, EVICT_TRIES_DISK = 3 };
 
 void ext2_rw_inode_init(struct inode *inode)
@@ -48,6 +48,8 @@ void ext2_rw_drop(struct inode *inode)
 {
     struct ext2_rw_inode *rwi = ext2_rw_inode_of(inode);
 
+    if (inode->links == 0 && !inode->is_evicted)
+        ext2_rw_failed(ext2_rw_of(inode)); /* e2fsck frees it */
     ext2_freed_close(ext2_rw_of(inode), &rwi->freed, UINT64_MAX);
     ext2_window_drop(inode);
     ext2_inode_drop(inode);
@@ -330,7 +332,7 @@ static bool may_try_again(int status, unsigned tries)
     return tries < (status == -ENOMEM ? EVICT_TRIES : EVICT_TRIES_DISK);
 }
 
-void ext2_rw_evict(struct inode *inode)
+int ext2_rw_evict(struct inode *inode)
 {
     struct ext2_rw *rw = ext2_rw_of(inode);
     int status;
@@ -342,8 +344,11 @@ void ext2_rw_evict(struct inode *inode)
         status = dismantle(inode);
     }
     rwlock_unlock(&ext2_rw_inode_of(inode)->map_lock);
+    if (status == -EUCLEAN) {
+        ext2_rw_failed(rw); /* e2fsck frees it */
+        return 0;
+    }
     if (status == 0)
         ext2_freed_add_inode(rw, inode->number, inode->type == FILE_DIRECTORY);
-    else
-        ext2_rw_failed(rw); /* e2fsck frees it */
+    return status;
 }

@@ -23,6 +23,10 @@ static unsigned writes, fs_syncs;
 static int write_status;
 static struct event *writing; /* what inode_write() waits for; or NULL */
 static unsigned waiting;
+static unsigned evictions;
+static unsigned drops[2]; /* of removed ones: not evicted, evicted */
+static int evict_status;
+static struct event *evicting; /* what inode_evict() waits for; or NULL */
 static uint64_t now;
 
 static int map(struct mapping *mapping, uint64_t sector, uint32_t sectors,
@@ -61,6 +65,31 @@ static int write_inode(struct inode *inode)
     return write_status;
 }
 
+static int unlink(struct inode *dir, const struct name *name,
+                  struct inode *inode)
+{
+    (void)dir;
+    (void)name;
+    inode->links = 0;
+    return 0;
+}
+
+static int evict(struct inode *inode)
+{
+    assert_int_equal(inode->links, 0);
+    assert_false(inode->is_evicted);
+    evictions++;
+    if (evicting != NULL)
+        assert_int_equal(event_wait(evicting, TIME_NEVER), 0);
+    return evict_status;
+}
+
+static void drop(struct inode *inode)
+{
+    if (inode->links == 0)
+        drops[inode->is_evicted]++;
+}
+
 static int sync_fs(struct mount *mount)
 {
     assert_int_equal(mount->writing_count, 0);
@@ -83,8 +112,11 @@ static struct fs_ops ops = {
     .inode_size = sizeof(struct inode),
     .inode_read = read_inode,
     .inode_write = write_inode,
+    .inode_evict = evict,
+    .inode_drop = drop,
     .sync_fs = sync_fs,
     .lookup = lookup,
+    .unlink = unlink,
     .unmount = unmount,
 };
 
@@ -105,8 +137,9 @@ static int setup(void **state)
     (void)state;
     memset(table, 0, sizeof(table));
     writes = fs_syncs = waiting = 0;
-    write_status = 0;
-    writing = NULL;
+    evictions = drops[0] = drops[1] = 0;
+    write_status = evict_status = 0;
+    writing = evicting = NULL;
     machine_attach(16 << 20);
     now = 1000 * NS_PER_S;
     clock_set(now);
@@ -322,6 +355,140 @@ static void test_remount_writes(void **state)
     assert_int_equal(writes, 2);
 }
 
+/* ---- Inodes that were removed -------------------------------------------- */
+
+static void remove_a(int status)
+{
+    evict_status = status;
+    assert_int_equal(file_unlink("/A"), 0);
+    assert_int_equal(evictions, 1);
+    assert_int_equal(drops[0] + drops[1], status == 0);
+    vfs_check();
+}
+
+/* What cannot be freed now is freed later, and nobody waits for it. */
+static void test_evicted_by_a_sync(void **state)
+{
+    struct mount *mount = root_mount();
+    struct inode *again;
+
+    (void)state;
+    remove_a(-EIO);
+    assert_false(inode_is_known(mount, 2));
+    assert_int_equal(inode_get(mount, 2, &again),
+                     0); /* if the number is free */
+    inode_put(again);
+    assert_int_equal(vfs_sync_mount(mount), -EIO);
+    assert_int_equal(evictions, 2);
+    vfs_check();
+    evict_status = 0;
+    assert_int_equal(vfs_sync_mount(mount), 0);
+    assert_int_equal(evictions, 3);
+    assert_int_equal(drops[1], 1);
+    assert_int_equal(vfs_sync_mount(mount), 0);
+    assert_int_equal(evictions, 3);
+    assert_int_equal(drops[0], 0);
+}
+
+/* Read-only means that nothing is to be written. */
+static void test_evicted_before_it_is_read_only(void **state)
+{
+    (void)state;
+    remove_a(-EIO);
+    assert_int_equal(file_remount("/", true), -EIO);
+    assert_int_equal(evictions, 2);
+    assert_false(root_mount()->is_read_only);
+    evict_status = 0;
+    assert_int_equal(file_remount("/", true), 0);
+    assert_int_equal(evictions, 3);
+    assert_int_equal(drops[1], 1);
+}
+
+static void test_evicted_by_the_flusher(void **state)
+{
+    unsigned before;
+
+    (void)state;
+    pass(0);
+    remove_a(-ENOMEM);
+    for (unsigned i = 2; i < 5; i++) {
+        pass(5 * NS_PER_S - 1);
+        assert_int_equal(evictions, i - 1);
+        pass(1);
+        assert_int_equal(evictions, i);
+    }
+    /* What becomes dirty meanwhile is not written later for it. */
+    pass(4 * NS_PER_S);
+    chmod_file(1, 0600);
+    before = writes;
+    evict_status = 0;
+    pass(NS_PER_S);
+    assert_int_equal(evictions, 5);
+    assert_int_equal(drops[1], 1);
+    assert_int_equal(writes, before);
+    pass(4 * NS_PER_S);
+    assert_int_equal(writes, before + 1);
+    pass(1000 * NS_PER_S);
+    assert_int_equal(evictions, 5);
+    assert_int_equal(timer_next(), TIME_NEVER);
+}
+
+/* The end of the mount tries it once more. */
+static void test_never_evicted(void **state)
+{
+    (void)state;
+    remove_a(-EIO);
+    assert_int_equal(file_unmount("/"), 0);
+    assert_int_equal(evictions, 2);
+    assert_int_equal(drops[0], 1);
+    assert_int_equal(file_mount(&disk.block.device, "/", NULL), 0);
+}
+
+/* Also where errors have made the volume read-only. */
+static void test_evicted_by_an_unmount(void **state)
+{
+    (void)state;
+    remove_a(-EIO);
+    root_mount()->is_read_only = true;
+    evict_status = 0;
+    assert_int_equal(file_unmount("/"), 0);
+    assert_int_equal(evictions, 2);
+    assert_int_equal(drops[1], 1);
+    assert_int_equal(file_mount(&disk.block.device, "/", NULL), 0);
+}
+
+static int unmount_it(void *arg)
+{
+    (void)arg;
+    return file_unmount("/");
+}
+
+/* The mount stays until what has begun has ended. */
+static void test_unmount_waits_for_an_eviction(void **state)
+{
+    thread_id id;
+    int value;
+
+    (void)state;
+    pass(0);
+    remove_a(-EIO);
+    assert_int_equal(event_create(&evicting), 0);
+    pass(5 * NS_PER_S); /* the flusher waits */
+    assert_int_equal(evictions, 2);
+    assert_int_equal(thread_create(NULL, unmount_it, NULL, &id), 0);
+    for (unsigned i = 0; i < 8; i++)
+        thread_yield();
+    assert_non_null(((struct mount_table *)cpu_self()->mounts)->root);
+    evict_status = 0;
+    assert_int_equal(event_set(evicting), 0);
+    assert_int_equal(thread_join(id, &value), 0);
+    assert_int_equal(value, 0);
+    assert_int_equal(drops[1], 1);
+    assert_int_equal(event_destroy(evicting), 0);
+    evicting = NULL;
+    assert_int_equal(file_mount(&disk.block.device, "/", NULL), 0);
+}
+
 int main(void)
 {
 #define ATTACHED(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -335,6 +502,12 @@ int main(void)
         ATTACHED(test_unmount_while_one_is_written),
         ATTACHED(test_unmount_loses),
         ATTACHED(test_remount_writes),
+        ATTACHED(test_evicted_by_a_sync),
+        ATTACHED(test_evicted_before_it_is_read_only),
+        ATTACHED(test_evicted_by_the_flusher),
+        ATTACHED(test_never_evicted),
+        ATTACHED(test_evicted_by_an_unmount),
+        ATTACHED(test_unmount_waits_for_an_eviction),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -130,12 +130,13 @@ static int unlink(struct inode *dir, const struct name *name,
     return 0;
 }
 
-static void evict(struct inode *inode)
+static int evict(struct inode *inode)
 {
     assert_int_equal(inode->number, F);
     evictions++;
     if (evicting != NULL)
         assert_int_equal(event_wait(evicting, TIME_NEVER), 0);
+    return 0;
 }
 
 static int truncate(struct inode *inode, uint64_t old_bytes)

@@ -121,11 +121,14 @@ static int slow_readdir(struct inode *dir, uint64_t *cursor,
     return status;
 }
 
-static void slow_evict(struct inode *inode)
+static int slow_evict(struct inode *inode)
 {
+    int status;
+
     wait_some();
-    quick->inode_evict(inode);
+    status = quick->inode_evict(inode);
     wait_some();
+    return status;
 }
 
 static struct fs_ops slow;
