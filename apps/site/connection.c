@@ -110,20 +110,13 @@ void connection_check(const struct connection *conn)
 
 /* ---- Sending ------------------------------------------------------------- */
 
-static void body_close(struct connection *conn)
-{
-    if (conn->body.file != NULL)
-        file_close(conn->body.file);
-    conn->body = (struct http_body){.file = NULL};
-}
-
 static void body_sent(struct connection *conn, uint64_t count)
 {
     assert(count <= conn->body.count);
     conn->body.offset += count;
     conn->body.count -= count;
     if (conn->body.count == 0)
-        body_close(conn);
+        responder_close(&conn->body);
 }
 
 static void head_free(struct connection *conn)
@@ -236,7 +229,7 @@ static int send_first(struct connection *conn, struct http_text *text)
     if (conn->body.count > 0 && room > head_len)
         got = body_read(conn, text->at + head_len, room - head_len);
     if (got < 0) { /* nothing is sent yet: say so */
-        body_close(conn);
+        responder_close(&conn->body);
         conn->keep_alive = false;
         text->len = 0;
         responder_refuse(&conn->site->responder, 500, false, text);
@@ -586,7 +579,7 @@ void connection_destroy(struct connection *conn)
     list_remove(&conn->link);
     list_remove(&conn->idle_link);
     content_abandon(conn);
-    body_close(conn);
+    responder_close(&conn->body);
     head_free(conn);
     mem_free(conn->request);
     mem_free(conn);

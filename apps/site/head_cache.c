@@ -1,5 +1,4 @@
 #include "apps/site/head_cache.h"
-#include "net/http/media.h"
 #include <torc/assert.h>
 #include <torc/errno.h>
 #include <torc/memory.h>
@@ -21,9 +20,8 @@ void head_cache_fini(struct head_cache *cache)
 
 const struct http_file *head_cache_find(struct head_cache *cache,
                                         const struct file_stat *stat,
-                                        uint64_t version, const char *path)
+                                        uint64_t version, const char *type)
 {
-    const char *type = http_media_type(path);
     struct http_file *file =
         &cache->place[stat->inode & (HEAD_CACHE_PLACES - 1)];
 

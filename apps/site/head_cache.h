@@ -27,12 +27,12 @@ must_check int head_cache_init(struct head_cache *cache);
 void head_cache_fini(struct head_cache *cache);
 
 /*
- * The description of the file that `stat` describes, whose path is `path`;
+ * The description of the file that `stat` describes, of a media type;
  * `version` tells states of one second apart (http_file_describe()).
  * Valid until the next lookup.
  */
 const struct http_file *head_cache_find(struct head_cache *cache,
                                         const struct file_stat *stat,
-                                        uint64_t version, const char *path);
+                                        uint64_t version, const char *type);
 
 #endif

@@ -1,42 +1,62 @@
 #include "apps/site/responder.h"
+#include "net/http/media.h"
 #include <torc/app.h>
 #include <torc/assert.h>
 #include <torc/errno.h>
-#include <torc/format.h>
 #include <torc/log.h>
 #include <torc/string.h>
 #include <torc/time.h>
 
 #define ALLOW "Allow: GET, HEAD, OPTIONS\r\n"
 
+/* The date and what says it; 0: nobody knows it. */
+static void set_date(struct responder *responder, int64_t date_s)
+{
+    struct http_text ok = {responder->ok, sizeof(responder->ok), 0};
+
+    responder->date_s = date_s;
+    responder->date[0] = '\0';
+    if (date_s != 0)
+        http_date_format(date_s, responder->date);
+    http_head_begin(&ok, 200, responder->date, NULL);
+    responder->ok_len = ok.len;
+}
+
 int responder_init(struct responder *responder, const char *dir,
                    const struct site_writes *writes)
 {
+    int status;
+
     if (str_len(dir, RESPONDER_DIR_MAX) == RESPONDER_DIR_MAX)
         return -ENAMETOOLONG;
     responder->dir = str_equal(dir, "/") ? "" : dir;
     responder->writes = writes;
-    responder->date_s = 0;
-    responder->date[0] = '\0';
-    return head_cache_init(&responder->heads);
+    responder->dir_len = str_len(responder->dir, RESPONDER_DIR_MAX);
+    set_date(responder, 0);
+    status = open_files_init(&responder->open);
+    if (status != 0)
+        return status;
+    status = head_cache_init(&responder->heads);
+    if (status != 0)
+        open_files_fini(&responder->open);
+    return status;
 }
 
 void responder_fini(struct responder *responder)
 {
     head_cache_fini(&responder->heads);
+    open_files_fini(&responder->open);
 }
 
 /* ---- Time ---------------------------------------------------------------- */
 
-/* Seconds UTC since 1970, or 0; the date as text is brought up to it. */
+/* Seconds UTC since 1970, or 0; the texts that say it are brought up to it. */
 static int64_t update_date(struct responder *responder)
 {
     int64_t now = (int64_t)(time_wall_ns() / NS_PER_S);
 
-    if (now != responder->date_s) {
-        http_date_format(now, responder->date);
-        responder->date_s = now;
-    }
+    if (now != responder->date_s)
+        set_date(responder, now);
     return now;
 }
 
@@ -53,7 +73,12 @@ void responder_begin(struct responder *responder,
     else if (!request->is_1_1)
         connection = "keep-alive"; /* RFC 9112, C.2.2 */
     update_date(responder);
-    http_head_begin(text, status, responder->date, connection);
+    if (status != 200) {
+        http_head_begin(text, status, responder->date, connection);
+        return;
+    }
+    http_text_put_span(text, (struct span){responder->ok, responder->ok_len});
+    http_connection_put(text, connection);
 }
 
 void responder_page(struct responder *responder,
@@ -117,11 +142,14 @@ static int open_path(struct responder *responder,
                      const struct http_target *target, const char *suffix,
                      struct file_stat *stat, struct file **file)
 {
-    size_t len = fmt_print(responder->path, sizeof(responder->path), "%s%s%s",
-                           responder->dir, target->path, suffix);
+    struct http_text path = {responder->path, sizeof(responder->path), 0};
     int status;
 
-    assert(len < sizeof(responder->path));
+    http_text_put_span(&path,
+                       (struct span){responder->dir, responder->dir_len});
+    http_text_put_span(&path, (struct span){target->path, target->path_len});
+    http_text_put(&path, suffix);
+    http_text_put_span(&path, (struct span){"", 1}); /* the NUL */
     status = file_open(responder->path, FILE_READ, 0, file);
     if (status != 0)
         return status;
@@ -163,17 +191,17 @@ static int open_target(struct responder *responder,
     return status;
 }
 
-const struct http_file *responder_describe(struct responder *responder,
-                                           const struct file_stat *stat,
-                                           const char *path,
-                                           struct http_validators *out)
+static const struct http_file *describe(struct responder *responder,
+                                        const struct file_stat *stat,
+                                        const char *type,
+                                        struct http_validators *out)
 {
     bool may_change = responder->writes != NULL;
     /* Each upload makes a new inode. */
     uint64_t version =
         may_change ? stat->inode << 30 | stat->mtime.ns >> 2 | 1 : 0;
     const struct http_file *file =
-        head_cache_find(&responder->heads, stat, version, path);
+        head_cache_find(&responder->heads, stat, version, type);
 
     *out = (struct http_validators){
         .etag = file->etag,
@@ -185,15 +213,32 @@ const struct http_file *responder_describe(struct responder *responder,
     return file;
 }
 
-/* The answer for an open file, which is closed or becomes the body. */
+const struct http_file *responder_describe(struct responder *responder,
+                                           const struct file_stat *stat,
+                                           const char *path,
+                                           struct http_validators *out)
+{
+    return describe(responder, stat, http_media_type(path), out);
+}
+
+void responder_close(struct http_body *body)
+{
+    if (body->open != NULL)
+        open_files_release(body->open);
+    else if (body->file != NULL)
+        file_close(body->file);
+    *body = (struct http_body){.file = NULL};
+}
+
+/* The answer for the open file in *body, which is closed or is what follows. */
 static void answer_file(struct responder *responder,
                         const struct http_request *request,
-                        const struct file_stat *stat, struct file *file,
+                        const struct file_stat *stat, const char *type,
                         struct http_text *text, struct http_body *body)
 {
     struct http_validators validators;
     const struct http_file *described =
-        responder_describe(responder, stat, responder->path, &validators);
+        describe(responder, stat, type, &validators);
     struct http_answer answer = http_evaluate(request, &validators);
 
     if (answer.status == 412) {
@@ -204,12 +249,47 @@ static void answer_file(struct responder *responder,
         responder_begin(responder, request, answer.status, text);
         http_head_file(text, described, &answer);
     }
-    if (request->method == HTTP_HEAD || answer.count == 0) {
-        file_close(file);
-        return;
+    body->offset = answer.first;
+    body->count = answer.count;
+    if (request->method == HTTP_HEAD || answer.count == 0)
+        responder_close(body);
+}
+
+/* A file that is open from an earlier request: false when it is none. */
+static bool answer_open(struct responder *responder,
+                        const struct http_request *request,
+                        struct http_text *text, struct http_body *body)
+{
+    struct open_file *open;
+    struct file_stat stat;
+
+    if (responder->writes != NULL)
+        return false;
+    open = open_files_find(&responder->open, &request->target);
+    if (open == NULL)
+        return false;
+    *body = (struct http_body){.file = open->file, .open = open};
+    if (file_fstat(open->file, &stat) != 0) {
+        responder_close(body);
+        return false;
     }
-    *body = (struct http_body){
-        .file = file, .offset = answer.first, .count = answer.count};
+    answer_file(responder, request, &stat, open->type, text, body);
+    return true;
+}
+
+/* A file that has just been opened. */
+static void answer_opened(struct responder *responder,
+                          const struct http_request *request,
+                          const struct file_stat *stat, struct file *file,
+                          struct http_text *text, struct http_body *body)
+{
+    const char *type = http_media_type(responder->path);
+
+    *body = (struct http_body){.file = file};
+    if (responder->writes == NULL)
+        body->open =
+            open_files_keep(&responder->open, &request->target, file, type);
+    answer_file(responder, request, stat, type, text, body);
 }
 
 void responder_answer(struct responder *responder,
@@ -233,9 +313,11 @@ void responder_answer(struct responder *responder,
         responder_page(responder, request, 204, allow, text);
         return;
     }
+    if (answer_open(responder, request, text, body))
+        return;
     error = open_target(responder, &request->target, &stat, &file);
     if (error == 0) {
-        answer_file(responder, request, &stat, file, text, body);
+        answer_opened(responder, request, &stat, file, text, body);
         return;
     }
     if (error == LIST)

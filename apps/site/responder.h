@@ -8,6 +8,7 @@
 #define TORC_APPS_SITE_RESPONDER_H
 
 #include "apps/site/head_cache.h"
+#include "apps/site/open_files.h"
 #include "apps/site/writes.h"
 #include "net/http/head.h"
 #include "net/http/request.h"
@@ -26,14 +27,19 @@ struct responder {
     const char *dir;                  /* what is served; lives for ever */
     const struct site_writes *writes; /* NULL: read-only */
     struct head_cache heads;
-    int64_t date_s; /* the second `date` says */
+    struct open_files open; /* of a read-only site */
+    int64_t date_s;         /* the second `date` says */
     char date[HTTP_DATE_SIZE];
+    char ok[HTTP_BEGIN_MAX]; /* how each 200 of that second begins */
+    size_t ok_len;
+    size_t dir_len;
     char path[RESPONDER_PATH_MAX]; /* of the file being opened */
 };
 
 /* The bytes of a file that follow a head; or a whole answer. */
 struct http_body {
-    struct file *file; /* NULL: none follow */
+    struct file *file;      /* NULL: none follow */
+    struct open_file *open; /* what it belongs to; NULL: to the answer */
     uint64_t offset;
     uint64_t count;
     char *page; /* from mem_alloc(); NULL: there is none */
@@ -49,12 +55,15 @@ void responder_fini(struct responder *responder);
 /*
  * Append the answer to a request, and its page if it has one, to `text`, which
  * has RESPONDER_HEAD_MAX bytes of room. *body is what follows, and the caller's
- * to close; or it has a page, and nothing is appended. Context: thread; may
- * wait for the disk.
+ * to close by responder_close(); or it has a page, and nothing is appended.
+ * Context: thread; may wait for the disk.
  */
 void responder_answer(struct responder *responder,
                       const struct http_request *request,
                       struct http_text *text, struct http_body *body);
+
+/* The file is not needed any more. */
+void responder_close(struct http_body *body);
 
 /* Append the beginning of an answer: the status, and the fields that all
  * have. */

@@ -134,11 +134,16 @@ void http_head_begin(struct http_text *text, int status, const char *date,
         http_text_put(text, date);
         http_text_put(text, "\r\n");
     }
-    if (connection != NULL) {
-        http_text_put(text, "Connection: ");
-        http_text_put(text, connection);
-        http_text_put(text, "\r\n");
-    }
+    http_connection_put(text, connection);
+}
+
+void http_connection_put(struct http_text *text, const char *connection)
+{
+    if (connection == NULL)
+        return;
+    http_text_put(text, "Connection: ");
+    http_text_put(text, connection);
+    http_text_put(text, "\r\n");
 }
 
 /* ---- Files --------------------------------------------------------------- */

@@ -46,6 +46,9 @@ void http_text_put_number(struct http_text *text, uint64_t number);
 void http_head_begin(struct http_text *text, int status, const char *date,
                      const char *connection);
 
+/* The field Connection; NULL: nothing. */
+void http_connection_put(struct http_text *text, const char *connection);
+
 /* "200 OK"; NULL: a status without a phrase. */
 const char *http_status_text(int status);
 

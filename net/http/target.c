@@ -150,6 +150,7 @@ static int parse_path(struct span path, struct http_target *out)
     if (len == 0)
         out->path[len++] = '/';
     out->path[len] = '\0';
+    out->path_len = len;
     return 0;
 }
 

@@ -20,6 +20,7 @@ struct http_target {
     /* Of the origin and the absolute form: */
     struct span query;        /* with its '?', or empty; not decoded */
     bool has_trailing_slash;  /* the path names a directory */
+    size_t path_len;          /* without its NUL */
     char path[HTTP_PATH_MAX]; /* decoded; begins with one '/', has no empty
                                * segment, no "." or "..", and no '/' at its end
                                * unless it is "/" */

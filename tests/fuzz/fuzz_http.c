@@ -14,6 +14,7 @@
 /* The server comes after the world whose functions it calls. */
 #include "apps/site/connection.c"
 #include "apps/site/head_cache.c"
+#include "apps/site/open_files.c"
 #include "apps/site/responder.c"
 #include "apps/site/site.c"
 #include "net/http/condition.c"

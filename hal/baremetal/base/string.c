@@ -44,12 +44,23 @@ void *memmove(void *dst, const void *src, size_t size)
     return dst;
 }
 
+static uint64_t word_at(const void *p)
+{
+    uint64_t word;
+
+    __builtin_memcpy(&word, p, sizeof(word));
+    return word;
+}
+
 int memcmp(const void *a, const void *b, size_t size)
 {
     const unsigned char *p = a;
     const unsigned char *q = b;
+    size_t i = 0;
 
-    for (size_t i = 0; i < size; i++) {
+    while (size - i >= 8 && word_at(p + i) == word_at(q + i))
+        i += 8;
+    for (; i < size; i++) {
         if (p[i] != q[i])
             return p[i] < q[i] ? -1 : 1;
     }

@@ -11,6 +11,7 @@
 #include "apps/fileserver/store.c"
 #include "apps/site/connection.c"
 #include "apps/site/head_cache.c"
+#include "apps/site/open_files.c"
 #include "apps/site/responder.c"
 #include "apps/site/site.c"
 #include "net/http/condition.c"

@@ -3,6 +3,7 @@
 /* the world first */
 #include "apps/site/connection.c"
 #include "apps/site/head_cache.c"
+#include "apps/site/open_files.c"
 #include "apps/site/responder.c"
 #include "apps/site/site.c"
 #include "net/http/condition.c"
@@ -23,9 +24,21 @@ static void open_site(void)
     assert_int_equal(site_start("/www", 8080, NULL), 0);
 }
 
+/* Not only kept for the next request. */
+static int files_in_use(void)
+{
+    const struct open_files *kept = &site.responder.open;
+    int count = files_open;
+
+    for (unsigned i = 0; i < OPEN_FILES_PLACES; i++)
+        count -= kept->place[i].file != NULL && kept->place[i].users == 0;
+    return count;
+}
+
 static void close_site(void)
 {
     assert_true(list_empty(&site.idle));
+    assert_int_equal(files_in_use(), 0);
     site_fini(&site);
     assert_int_equal(mem_blocks, 0);
     assert_int_equal(files_open, 0);
@@ -336,7 +349,7 @@ static void test_answers(void **state)
         ROW(name, socket->is_closed == rows[i].closes);
         ROW(name, !socket->is_aborted);
         ROW(name, socket->sends == 1); /* head and body together */
-        ROW(name, files_open == 0);
+        ROW(name, files_in_use() == 0);
         client_free(socket);
     }
     close_site();
@@ -436,6 +449,95 @@ static void test_date(void **state)
     forget_out(socket);
     client_send(socket, "x\n");
     assert_non_null(strstr(out(socket), "Date: Sun, 06 Nov 1994 08:49:39 GMT"));
+    client_free(socket);
+    close_site();
+}
+
+static struct http_target target_named(const char *path)
+{
+    struct http_target target = {.path_len = strlen(path)};
+
+    strcpy(target.path, path);
+    return target;
+}
+
+/* Each place of the table of open files. */
+static void test_files_that_stay_open(void **state)
+{
+    struct file *file = &files[0], *other = &files[1];
+    struct http_target target = target_named("/a"), same = target_named("/a");
+    struct http_target longest = target_named("/");
+    struct open_files kept;
+    struct open_file *open;
+    unsigned refused = 0;
+
+    (void)state;
+    world_begin();
+    assert_int_equal(open_files_init(&kept), 0);
+    files_open = 3;
+    assert_null(open_files_find(&kept, &target));
+    open = open_files_keep(&kept, &target, file, "type");
+    assert_non_null(open);
+    assert_ptr_equal(open_files_find(&kept, &same), open);
+    assert_int_equal(open->users, 2);
+    same.has_trailing_slash = true;
+    assert_null(open_files_find(&kept, &same));
+    /* A path of the same place cannot have it as long as it is used. */
+    for (unsigned i = 0; i < 10 * OPEN_FILES_PLACES && refused == 0; i++) {
+        snprintf(same.path, sizeof(same.path), "/%u", i);
+        same.path_len = strlen(same.path);
+        if (place_of(&kept, hash_of(&same)) != open)
+            continue;
+        refused++;
+        assert_null(open_files_find(&kept, &same));
+        assert_null(open_files_keep(&kept, &same, other, "type"));
+        open_files_release(open);
+        assert_null(open_files_keep(&kept, &same, other, "type"));
+        open_files_release(open);
+        assert_ptr_equal(open_files_keep(&kept, &same, other, "type"), open);
+        assert_int_equal(files_open, 2);
+        assert_null(open_files_find(&kept, &target));
+        open_files_release(open);
+    }
+    assert_int_equal(refused, 1);
+    memset(longest.path, '/', OPEN_FILES_PATH + 1);
+    longest.path_len = OPEN_FILES_PATH + 1;
+    assert_null(open_files_keep(&kept, &longest, file, "type"));
+    longest.path_len--;
+    assert_non_null(open_files_keep(&kept, &longest, file, "type"));
+    open_files_release(open_files_find(&kept, &longest));
+    place_of(&kept, hash_of(&longest))->users--;
+    open_files_fini(&kept);
+    assert_int_equal(files_open, 0);
+    mem_fail_at = 1;
+    assert_int_equal(open_files_init(&kept), -ENOMEM);
+}
+
+/* A file is opened once; one that cannot tell its state is opened again. */
+static void test_file_is_opened_once(void **state)
+{
+    struct socket *socket;
+    struct file *file;
+
+    (void)state;
+    open_site();
+    socket = client_open();
+    client_send(socket, GET("/a.css"));
+    assert_int_equal(files_open, 1);
+    client_send(socket, GET("/a.css"));
+    assert_int_equal(files_open, 1);
+    client_send(socket, GET("/empty"));
+    assert_int_equal(files_open, 2);
+    file = file_named("/www/a.css");
+    file->stat_error = -EIO;
+    forget_out(socket);
+    client_send(socket, GET("/a.css"));
+    assert_true(begins(out(socket), "HTTP/1.1 500 "));
+    file->stat_error = 0;
+    forget_out(socket);
+    client_send(socket, GET("/a.css"));
+    assert_true(begins(out(socket), "HTTP/1.1 200 "));
+    assert_int_equal(files_open, 2);
     client_free(socket);
     close_site();
 }
@@ -567,7 +669,7 @@ static void test_slow_reader(void **state)
             assert_int_equal(body_len(socket), 300);
             assert_true(has_bytes(body_of(socket), "/www/a.css", 0, 300));
         }
-        assert_int_equal(files_open, 0);
+        assert_int_equal(files_in_use(), 0);
         /* And it goes on. */
         forget_out(socket);
         socket->room = 1000;
@@ -757,7 +859,7 @@ static void test_socket_errors(void **state)
         client_takes(socket, 1000);
         assert_true(socket->is_aborted);
         client_free(socket);
-        assert_int_equal(files_open, 0);
+        assert_int_equal(files_in_use(), 0);
     }
     /* During an error page. */
     socket = client_open();
@@ -778,7 +880,7 @@ static void test_close_in_the_middle(void **state)
     socket = client_open();
     socket->room = 10;
     client_send(socket, GET("/big.bin"));
-    assert_int_equal(files_open, 1);
+    assert_int_equal(files_in_use(), 1);
     client_free(socket);
     socket = client_open();
     client_send(socket, "GET /");
@@ -860,7 +962,7 @@ static void test_no_memory(void **state)
         assert_int_equal(socket->is_aborted, at <= 2);
         mem_fail_at = 0;
         client_free(socket);
-        assert_int_equal(files_open, 0);
+        assert_int_equal(files_in_use(), 0);
     }
     assert_int_equal(allocations, 2);
     close_site();
@@ -1191,6 +1293,8 @@ int main(void)
         cmocka_unit_test(test_site_init_sets_all),
         cmocka_unit_test(test_date),
         cmocka_unit_test(test_heads_are_kept),
+        cmocka_unit_test(test_files_that_stay_open),
+        cmocka_unit_test(test_file_is_opened_once),
         cmocka_unit_test(test_request_in_pieces),
         cmocka_unit_test(test_pipelined_requests),
         cmocka_unit_test(test_slow_reader),

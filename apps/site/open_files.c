@@ -1,0 +1,86 @@
+#include "apps/site/open_files.h"
+#include <torc/assert.h>
+#include <torc/errno.h>
+#include <torc/memory.h>
+#include <torc/string.h>
+
+static_assert((OPEN_FILES_PLACES & (OPEN_FILES_PLACES - 1)) == 0,
+              "places are chosen by a mask");
+
+int open_files_init(struct open_files *cache)
+{
+    cache->place = mem_alloc_zeroed(OPEN_FILES_PLACES * sizeof(*cache->place));
+    return cache->place != NULL ? 0 : -ENOMEM;
+}
+
+static void place_empty(struct open_file *open)
+{
+    assert(open->users == 0);
+    if (open->file != NULL)
+        file_close(open->file);
+    open->file = NULL;
+}
+
+void open_files_fini(struct open_files *cache)
+{
+    for (unsigned i = 0; i < OPEN_FILES_PLACES; i++)
+        place_empty(&cache->place[i]);
+    mem_free(cache->place);
+}
+
+/* FNV-1a, which is small: who makes paths that collide makes his own requests
+ * slow. */
+static uint32_t hash_of(const struct http_target *target)
+{
+    uint32_t hash = 2166136261U ^ target->has_trailing_slash;
+
+    for (size_t i = 0; i < target->path_len; i++)
+        hash = (hash ^ (uint8_t)target->path[i]) * 16777619U;
+    return hash;
+}
+
+static struct open_file *place_of(struct open_files *cache, uint32_t hash)
+{
+    return &cache->place[(hash ^ hash >> 16) & (OPEN_FILES_PLACES - 1)];
+}
+
+struct open_file *open_files_find(struct open_files *cache,
+                                  const struct http_target *target)
+{
+    uint32_t hash = hash_of(target);
+    struct open_file *open = place_of(cache, hash);
+
+    if (open->file == NULL || open->hash != hash ||
+        open->path_len != target->path_len ||
+        open->has_trailing_slash != target->has_trailing_slash ||
+        memcmp(open->path, target->path, target->path_len) != 0)
+        return NULL;
+    open->users++;
+    return open;
+}
+
+struct open_file *open_files_keep(struct open_files *cache,
+                                  const struct http_target *target,
+                                  struct file *file, const char *type)
+{
+    uint32_t hash = hash_of(target);
+    struct open_file *open = place_of(cache, hash);
+
+    if (open->users > 0 || target->path_len > sizeof(open->path))
+        return NULL;
+    place_empty(open);
+    open->file = file;
+    open->type = type;
+    open->users = 1;
+    open->hash = hash;
+    open->path_len = (uint16_t)target->path_len;
+    open->has_trailing_slash = target->has_trailing_slash;
+    memcpy(open->path, target->path, target->path_len);
+    return open;
+}
+
+void open_files_release(struct open_file *open)
+{
+    assert(open->users > 0);
+    open->users--;
+}
