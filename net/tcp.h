@@ -4,7 +4,7 @@
  *
  * Follows RFC 9293, with RFC 9438 (CUBIC), 5681 and 6582 (NewReno), 3042
  * (limited transmit), 6928 (initial window), 6298 (retransmission timer), 2018
- * and 2883 (SACK), 8985 (RACK-TLP), 6937 (PRR), 7323 (window scale and
+ * and 2883 (SACK), 8985 (RACK-TLP), 9937 (PRR), 7323 (window scale and
  * timestamps), 3522 (undo), 6528 (initial sequence numbers), 6191 (TIME-WAIT)
  * and 5961 (blind attacks). docs/net.md lists what is left out.
  *

@@ -20,6 +20,8 @@ void ack_init(struct tcp_conn *conn)
     conn->rack.fack = conn->iss;
     conn->rack.end = conn->iss;
     conn->rack.round = conn->iss;
+    conn->used = 0;
+    conn->used_end = conn->iss;
     conn->cc->init(conn);
 }
 
@@ -85,9 +87,20 @@ static void recovery_ack(struct tcp_conn *conn, uint32_t acked)
     conn->cwnd = max_u32(conn->cwnd, conn->mss);
 }
 
+/* RFC 9438, 5.8; RFC 7661, 3: a window that is not used tells nothing of the
+ * path. In slow start half of it is enough, since it doubles. */
+static bool window_is_used(const struct tcp_conn *conn)
+{
+    if (conn->cwnd < conn->ssthresh)
+        return conn->cwnd < 2 * (uint64_t)conn->used;
+    return conn->cwnd < (uint64_t)conn->used + conn->mss;
+}
+
 void window_grow(struct tcp_conn *conn, uint32_t acked)
 {
     conn->dup_acks = 0;
+    if (!window_is_used(conn))
+        return;
     /* After a timeout an acknowledgement may cover what came long before:
      * RFC 3465, 2.3. */
     if (seq_lt(conn->snd_una, conn->recover))
@@ -147,19 +160,19 @@ static void orphan_progress(struct tcp_conn *conn, uint64_t now, bool has_fin)
     alarm_set(conn, TCP_ALARM_LIFE, now + TCP_ORPHAN_NS);
 }
 
-/* A round trip without retransmissions was timed, or the peer echoes when it
- * was that we sent what it acknowledges (RFC 7323, 4). */
-static void round_trip(struct tcp_conn *conn, const struct tcp_segment *segment,
-                       uint64_t now)
+/* Each acknowledgement of what was sent once tells the round trip. Of what was
+ * sent again, the peer echoes when that was (RFC 7323, 4). */
+static void round_trip(struct tcp_conn *conn, const struct tcp_segment *segment)
 {
+    uint32_t sample = conn->rack.sample_us;
     uint32_t echoed;
 
-    if (conn->rtt_running && seq_le(conn->rtt_seq, segment->ack)) {
-        conn->rtt_running = false;
-        ack_measure(conn, now - conn->rtt_start);
+    conn->rack.sample_us = 0;
+    if (sample != 0 && sample != TCP_SAMPLE_NONE) {
+        ack_measure(conn, sample * NS_PER_US);
         return;
     }
-    if (conn->rtt_running || !conn->has_stamps)
+    if (!conn->has_stamps)
         return;
     echoed = conn_stamp(conn) - segment->options.timestamp_of;
     if (echoed < TCP_RTO_MAX_NS / NS_PER_MS)
@@ -176,8 +189,8 @@ static void new_ack(struct tcp_conn *conn, const struct tcp_segment *segment)
     bool has_fin = acked > data; /* only the FIN has a number behind the data */
 
     assert(!has_fin || conn->fin_wanted);
-    round_trip(conn, segment, now);
     board_acked(conn, ack);
+    round_trip(conn, segment);
     net_buffer_drop(&conn->tx, data);
     if (conn->tx.used == 0)
         net_buffer_release(&conn->tx, &conn->stack->budget);

@@ -37,10 +37,8 @@ static bool make_room(struct tcp_board *board, unsigned extra)
 
     if (board->first + board->count + extra <= size)
         return true;
-    if (board->count + extra > size / 2) {
+    if (board->count + extra > size / 2 && size < TCP_RUNS_MAX) {
         size = max_u32(2 * size, TCP_RUNS_MIN);
-        if (board->count + extra > size || size > TCP_RUNS_MAX)
-            return false;
         more = mem_alloc(size * sizeof(*more));
         if (more == NULL)
             return false;
@@ -48,6 +46,8 @@ static bool make_room(struct tcp_board *board, unsigned extra)
         mem_free(board->more);
         board->more = more;
         board->size = (uint16_t)size;
+    } else if (board->count + extra > size) {
+        return false;
     } else {
         memmove(old - board->first, old, board->count * sizeof(*old));
     }

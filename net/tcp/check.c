@@ -83,8 +83,6 @@ static void congestion_check(const struct tcp_conn *conn)
     assert(seq_le(conn->rack.fack, conn->snd_max));
     assert(!conn->is_recovering || !conn->has_sack || conn->prr.flight > 0);
     assert(!conn->tlp_sent || seq_le(conn->tlp_end, conn->snd_max));
-    assert(!conn->rtt_running || (seq_lt(conn->snd_una, conn->rtt_seq) &&
-                                  seq_le(conn->rtt_seq, conn->snd_max)));
 }
 
 /* The receive sequence space. */

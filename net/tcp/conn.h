@@ -70,6 +70,8 @@ enum {
     TCP_BACKOFF_MAX = 9,  /* TCP_RTO_MIN_NS << 9 is more than TCP_RTO_MAX_NS */
 };
 
+#define TCP_SAMPLE_NONE UINT32_MAX /* some of it was sent again */
+
 #define TCP_RTO_FIRST_NS  (1 * NS_PER_S) /* RFC 6298, 2.1 */
 #define TCP_RTO_MIN_NS    (200 * NS_PER_MS)
 #define TCP_RTO_MAX_NS    (60 * NS_PER_S)
@@ -134,9 +136,11 @@ struct tcp_board {
 
 /* RFC 8985, 5.2 and 6.2. */
 struct tcp_rack {
-    uint32_t sent_us; /* the latest that was sent of all that was delivered */
-    uint32_t end;     /* and its end */
-    uint32_t rtt_us;  /* how long it took */
+    uint32_t sent_us;   /* the latest that was sent of all that was delivered */
+    uint32_t end;       /* and its end */
+    uint32_t rtt_us;    /* how long it took */
+    uint32_t sample_us; /* round trip of what was just acknowledged; 0: of
+                           nothing */
     uint32_t min_rtt_us; /* 0: not known */
     uint32_t fack;       /* the highest end that was delivered */
     uint32_t round;      /* the reordering window grew when this was snd_max */
@@ -148,7 +152,7 @@ struct tcp_rack {
     bool reordering; /* seen */
 };
 
-/* RFC 6937, section 3: bytes since the recovery began. */
+/* RFC 9937, 6.1: bytes since the recovery began. */
 struct tcp_prr {
     uint32_t flight; /* RecoverFS: then */
     uint32_t delivered;
@@ -240,9 +244,6 @@ struct tcp_conn {
     uint64_t rto_ns;
     uint64_t srtt_ns; /* 0: nothing measured yet */
     uint64_t rttvar_ns;
-    uint64_t rtt_start; /* when the segment that ends at rtt_seq was sent */
-    uint32_t rtt_seq;
-    bool rtt_running;
     bool is_probing;      /* TCP_ALARM_REXMIT sends window probes */
     uint8_t backoff;      /* the timeout is rto_ns << backoff */
     uint64_t progress_at; /* the peer last answered: for TCP_GIVE_UP_NS */
@@ -252,6 +253,8 @@ struct tcp_conn {
     uint32_t cwnd;     /* bytes */
     uint32_t ssthresh; /* bytes */
     uint32_t recover;  /* snd_max when the last recovery began */
+    uint32_t used;     /* the most that was in flight since the bytes before */
+    uint32_t used_end; /* this were sent: what of cwnd is used */
     unsigned dup_acks;
     bool is_recovering; /* in fast recovery */
     const struct tcp_cc *cc;

@@ -45,20 +45,16 @@ static void segment_sent(struct tcp_conn *conn, uint32_t seq, uint32_t len)
         conn->progress_at = now;
     if (seq_lt(seq, conn->snd_max)) {
         conn->stack->stats.tcp_retransmits++;
-        conn->rtt_running = false; /* RFC 6298, 3: Karn's algorithm */
         undo_resent(conn, len);
-    } else if (!conn->rtt_running) {
-        conn->rtt_running = true;
-        conn->rtt_seq = end;
-        conn->rtt_start = now;
     }
     board_sent(conn, seq, end);
     conn->prr.out += len;
     if (seq_lt(conn->snd_max, end))
         conn->snd_max = end;
     conn->sent_at = now;
-    if (conn->alarm[TCP_ALARM_REXMIT] == TIME_NEVER)
-        rexmit_start(conn);
+    if (conn->alarm[TCP_ALARM_REXMIT] == TIME_NEVER ||
+        (seq == conn->snd_una && conn->is_recovering))
+        rexmit_start(conn); /* the latter: RFC 6675, 6 */
 }
 
 void tcp_resend(struct tcp_conn *conn, uint32_t seq, uint32_t len)
@@ -204,6 +200,18 @@ void output_probe(struct tcp_conn *conn)
     conn->cwnd = cwnd;
 }
 
+/* New data were sent: note how much of the congestion window is used, in each
+ * round trip. */
+static void note_used(struct tcp_conn *conn)
+{
+    uint32_t flight = conn_flight(conn);
+
+    if (seq_lt(conn->snd_una, conn->used_end) && flight <= conn->used)
+        return;
+    conn->used = flight;
+    conn->used_end = conn->snd_max;
+}
+
 void tcp_output(struct tcp_conn *conn)
 {
     uint32_t before = conn->snd_max;
@@ -212,9 +220,12 @@ void tcp_output(struct tcp_conn *conn)
         restart_after_idle(conn);
         while (output_one(conn))
             continue;
-        /* RFC 8985, 7.2: a probe is due a while after the last new data. */
-        if (conn->snd_max != before && tlp_delay(conn) != TIME_NEVER)
-            rexmit_start(conn);
+        if (conn->snd_max != before) {
+            note_used(conn);
+            /* RFC 8985, 7.2: a probe is due a while after that. */
+            if (tlp_delay(conn) != TIME_NEVER)
+                rexmit_start(conn);
+        }
     }
     if (conn->ack_now)
         tcp_send_ack(conn);

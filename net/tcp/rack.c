@@ -28,6 +28,10 @@ void rack_delivered(struct tcp_conn *conn, const struct tcp_run *run,
     bool resent = (run->flags & TCP_RUN_RESENT) != 0;
 
     rack->delivered += len;
+    if (resent) /* RFC 6298, 3: Karn's algorithm */
+        rack->sample_us = TCP_SAMPLE_NONE;
+    else if (rack->sample_us != TCP_SAMPLE_NONE)
+        rack->sample_us = max_u32(rtt, 1);
     if (!conn->has_sack)
         return;
     if (!resent && seq_lt(end, rack->fack))

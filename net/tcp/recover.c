@@ -66,34 +66,40 @@ void undo_duplicate(struct tcp_conn *conn, uint32_t len)
 
 /* ---- Recovery ------------------------------------------------------------ */
 
-static void recovery_begin(struct tcp_conn *conn)
+/* The last acknowledgement has delivered so many bytes: those that were sacked
+ * before are not delivered in the recovery (RFC 9937, 6.1). */
+static void recovery_begin(struct tcp_conn *conn, uint32_t delivered)
 {
+    uint32_t sacked = conn->board.sacked;
+
     undo_save(conn);
-    conn->prr = (struct tcp_prr){.flight = conn_flight(conn)};
+    conn->prr =
+        (struct tcp_prr){.flight = conn_flight(conn) - sacked + delivered};
     conn->cc->lost(conn);
     conn->recover = conn->snd_max;
     conn->is_recovering = true;
     conn->stack->stats.tcp_fast_retransmits++;
+    rexmit_start(conn); /* no probe is due any more: RFC 8985, 7.2 */
 }
 
-/* RFC 6937, section 3: the window while recovering. */
-static void reduce(struct tcp_conn *conn, uint32_t delivered, bool conservative)
+/* RFC 9937, 6.2: the window while recovering. `safe`: data have arrived in
+ * order, and nothing more was found lost. */
+static void reduce(struct tcp_conn *conn, uint32_t delivered, bool safe)
 {
     struct tcp_prr *prr = &conn->prr;
     uint32_t pipe = conn_pipe(conn);
-    uint32_t limit, count;
+    uint32_t count;
 
     prr->delivered += delivered;
-    limit = prr->delivered - min_u32(prr->delivered, prr->out);
     if (pipe > conn->ssthresh) {
         count = (uint32_t)(((uint64_t)prr->delivered * conn->ssthresh +
                             prr->flight - 1) /
                            prr->flight);
         count -= min_u32(count, prr->out);
     } else {
-        if (!conservative)
-            limit = max_u32(limit, delivered) + conn->mss;
-        count = min_u32(conn->ssthresh - pipe, limit);
+        count = prr->delivered - min_u32(prr->delivered, prr->out);
+        count = max_u32(count, delivered) + (safe ? conn->mss : 0);
+        count = min_u32(conn->ssthresh - pipe, count);
     }
     if (prr->out == 0) /* the first one at once */
         count = max_u32(count, conn->mss);
@@ -106,17 +112,18 @@ void recover_acked(struct tcp_conn *conn, uint32_t acked)
     bool lost = false;
 
     conn->rack.delivered = 0;
+    conn->rack.sample_us = 0; /* of what the peer has out of order */
     if (conn->board.sacked > 0 || conn->board.lost > 0 || conn->is_recovering)
         lost = rack_detect(conn);
-    if (lost && !conn->is_recovering && seq_lt(conn->recover, conn->snd_una))
-        recovery_begin(conn);
+    if (lost && !conn->is_recovering && seq_le(conn->recover, conn->snd_una))
+        recovery_begin(conn, delivered);
     if (!conn->is_recovering) {
         if (acked > 0)
             window_grow(conn, acked);
         return;
     }
     if (seq_lt(conn->snd_una, conn->recover)) {
-        reduce(conn, delivered, lost || acked == 0);
+        reduce(conn, delivered, !lost && acked > 0);
         return;
     }
     conn->is_recovering = false;

@@ -22,11 +22,13 @@ int64_t tcp_read(struct tcp_conn *conn, void *buf, size_t size)
     return len;
 }
 
-/* What the send buffer may hold: what two windows need, and not little. */
+/* What the send buffer may hold: what two windows need, and not little; what
+ * the peer has out of order is in it, too. */
 static uint32_t write_limit(const struct tcp_conn *conn)
 {
     uint32_t limit = net_buffer_limit(&conn->tx, &conn->stack->budget);
-    uint32_t useful = max_u32(2 * conn->cwnd, TCP_SEND_BUFFER);
+    uint32_t useful =
+        max_u32(2 * conn->cwnd + conn->board.sacked, TCP_SEND_BUFFER);
 
     return max_u32(min_u32(limit, useful), conn->tx.used);
 }

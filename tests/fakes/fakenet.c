@@ -55,7 +55,7 @@ static unsigned fake_send(struct net_queue *queue,
     uint8_t frame[FAKENET_FRAME_MAX];
 
     for (unsigned i = 0; i < count; i++) {
-        if (net->is_full)
+        if (net->is_full || net->sent.count == FAKENET_FRAMES)
             return i;
         assert(packet_len(packets[i]) <= sizeof(frame));
         (void)packet_read(packets[i], 0, frame, sizeof(frame));

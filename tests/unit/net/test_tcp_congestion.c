@@ -115,25 +115,68 @@ static void test_window_grows(void **state)
 {
     (void)state;
     open_connection(60000);
-    send_data(5000);
+    send_data(6000);
     ack(301);
     assert_int_equal(conn->cwnd, 10300);
     ack(1301);
     assert_int_equal(conn->cwnd, 11300);
     ack(3301);
     assert_int_equal(conn->cwnd, 13300);
-    ack(5001);
+    ack(6001); /* twice what is used is enough */
+    assert_int_equal(conn->cwnd, 13300);
     conn->cwnd = conn->ssthresh = 3000; /* not below it any more */
     send_data(3000);
-    ack(8000);
+    ack(9000);
     assert_int_equal(conn->cwnd, 3000);
-    ack(8001);
+    ack(9001);
     assert_int_equal(conn->cwnd, 4000);
     conn->cwnd = TCP_CWND_MAX - 10;
     conn->ssthresh = TCP_CWND_MAX;
     send_data(1000);
-    ack(9001);
+    conn->used = TCP_CWND_MAX;
+    ack(10001);
     assert_int_equal(conn->cwnd, TCP_CWND_MAX);
+    bench_close();
+}
+
+/* RFC 9438, 5.8; RFC 7661, 4.3: of what was not used nothing is learnt. */
+static void test_unused_window_does_not_grow(void **state)
+{
+    static const struct {
+        const char *name;
+        uint32_t ssthresh, cwnd, sent;
+        bool grows;
+    } rows[] = {
+        {"half of it, in slow start", TCP_CWND_MAX, 10000, 5000, false},
+        {"more, in slow start", TCP_CWND_MAX, 10000, 6000, true},
+        {"but for a segment", 4000, 4000, 3000, false},
+        {"all of it", 4000, 4000, 4000, true},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        print_message("row %s\n", rows[i].name);
+        open_connection(60000);
+        conn->ssthresh = rows[i].ssthresh;
+        conn->cwnd = rows[i].cwnd;
+        send_data(rows[i].sent);
+        ack(rows[i].sent + 1);
+        assert_int_equal(conn->cwnd > rows[i].cwnd, rows[i].grows);
+        bench_close();
+    }
+}
+
+/* What was in flight counts for a round trip, not for ever. */
+static void test_use_of_the_window_is_forgotten(void **state)
+{
+    (void)state;
+    open_connection(60000);
+    send_data(10000);
+    ack(10001);
+    assert_int_equal(conn->cwnd, 20000);
+    send_data(1000);
+    ack(11001);
+    assert_int_equal(conn->cwnd, 20000);
     bench_close();
 }
 
@@ -443,8 +486,8 @@ static void test_round_trip_becomes_shorter(void **state)
     bench_close();
 }
 
-/* Only the segment that is timed ends the measurement. */
-static void test_one_segment_is_timed(void **state)
+/* Each acknowledgement of something new is a measurement. */
+static void test_each_acknowledgement_is_timed(void **state)
 {
     (void)state;
     open_connection(60000);
@@ -453,11 +496,12 @@ static void test_one_segment_is_timed(void **state)
     bench.now += 50 * NS_PER_MS;
     send_data(1000);
     bench.now += 50 * NS_PER_MS;
-    ack(501);
-    assert_int_equal(conn->srtt_ns, 0);
     ack(1001);
     assert_int_equal(conn->srtt_ns, 100 * NS_PER_MS);
-    assert_false(conn->rtt_running);
+    ack(1001);
+    assert_int_equal(conn->srtt_ns, 100 * NS_PER_MS);
+    ack(1501); /* 50 ms, an eighth of which counts */
+    assert_int_equal(conn->srtt_ns, 93750 * NS_PER_US);
     bench_close();
 }
 
@@ -662,6 +706,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_initial_window),
         cmocka_unit_test(test_window_grows),
+        cmocka_unit_test(test_unused_window_does_not_grow),
+        cmocka_unit_test(test_use_of_the_window_is_forgotten),
         cmocka_unit_test(test_fast_recovery_numbers),
         cmocka_unit_test(test_partial_acknowledgement_of_much),
         cmocka_unit_test(test_recovery_ends_with_data_in_flight),
@@ -676,7 +722,7 @@ int main(void)
         cmocka_unit_test(test_oldest_acknowledgement),
         cmocka_unit_test(test_timeout_limits),
         cmocka_unit_test(test_round_trip_becomes_shorter),
-        cmocka_unit_test(test_one_segment_is_timed),
+        cmocka_unit_test(test_each_acknowledgement_is_timed),
         cmocka_unit_test(test_times_of_retransmissions),
         cmocka_unit_test(test_giving_up_is_exact),
         cmocka_unit_test(test_slow_progress_is_progress),

@@ -294,7 +294,6 @@ static void test_round_trip_of_a_retransmission(void **state)
     conn->srtt_ns = 0;
     sent = bench.now;
     bench_sleep(30 * NS_PER_MS);
-    assert_false(conn->rtt_running);
     ack_full(1001, (const struct block[]){{0, 0}}, stamp_at(sent - begin));
     assert_int_equal(conn->srtt_ns, 30 * NS_PER_MS);
     bench_close();
@@ -534,7 +533,26 @@ static void test_probe_that_was_not_needed(void **state)
     bench_sleep(40 * NS_PER_MS);
     expect_data(4001, 1000);
     ack_sack(5001, 4001, 5001);
-    assert_int_equal(conn->cwnd, 15000);
+    assert_int_equal(conn->ssthresh, TCP_CWND_MAX);
+    assert_int_equal(conn->cwnd, 10000);
+    bench_close();
+}
+
+/* RFC 8985, 7.2: none in a recovery, also when its first segment waits. */
+static void test_recovery_needs_no_probe(void **state)
+{
+    (void)state;
+    establish(true);
+    send_data(5000);
+    bench_sleep(20 * NS_PER_MS);
+    bench.net.is_full = true;
+    while (!stack_tx_full(bench.stack)) /* acknowledgements wait */
+        data_stamped(2000, text, 10, STAMP + 1);
+    ack_sack(1, 1001, 4001);
+    assert_true(conn->is_recovering);
+    assert_int_equal(bench.stack->stats.tcp_retransmits, 0);
+    bench_sleep(100 * NS_PER_MS);
+    assert_int_equal(bench.stack->stats.tcp_tail_probes, 0);
     bench_close();
 }
 
@@ -570,7 +588,6 @@ static void test_spurious_timeout_is_undone(void **state)
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         establish(true);
         print_message("row %s\n", rows[i].name);
-        conn->rtt_running = false;
         send_data(1000);
         bench_sleep(250 * NS_PER_MS); /* a delay of the path */
         (void)drain();
@@ -722,6 +739,7 @@ int main(void)
         cmocka_unit_test(test_lost_retransmission),
         cmocka_unit_test(test_tail_loss_probe),
         cmocka_unit_test(test_probe_that_was_not_needed),
+        cmocka_unit_test(test_recovery_needs_no_probe),
         cmocka_unit_test(test_probe_with_new_data),
         cmocka_unit_test(test_spurious_timeout_is_undone),
         cmocka_unit_test(test_duplicates_undo_a_recovery),
