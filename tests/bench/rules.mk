@@ -54,6 +54,17 @@ $(BENCH)/io_host: $(BUILD)/host/tests/bench/io_host.o $(BUILD)/host/tests/bench/
 	$(call say,LD,$@)
 	$(Q)$(CC) -pthread -no-pie $^ $(HOST_LIBS) -o $@
 
+# The forwarder and the peer are programs for Linux alone.
+$(BENCH)/net_host: $(BUILD)/host/tests/bench/net_host.o $(BUILD)/host/libtorc.a
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) -pthread -no-pie $^ $(HOST_LIBS) -o $@
+
+$(BENCH)/forward $(BENCH)/net_peer: $(BENCH)/%: $(BUILD)/host/tests/bench/%.o
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $^ -o $@
+
 $(BENCH)/fs_host: $(BUILD)/host/tests/bench/fs_host.o $(BUILD)/host/libtorc.a
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
@@ -103,7 +114,15 @@ bench-io: ## disks and cards beside fio and a bare loop, hosted; guest instructi
 	$(Q)$(MAKE) -s --no-print-directory $(BENCH)/io_host $(BUILD)/metal/io_guest.elf
 	$(Q)BUILD=$(BUILD) STRICT=$(STRICT) tools/bench_io.sh
 
+bench-net: ## TCP over bad cables beside the kernel's TCP: ROWS= ROUNDS= SECONDS= STRICT=1
+	$(Q)tools/need.sh --install build run bench
+	$(Q)$(MAKE) -s --no-print-directory $(addprefix $(BENCH)/,net_host net_peer forward)
+	$(Q)BUILD=$(BUILD) STRICT=$(STRICT) tools/bench_net.sh
+
+packetdrill: $(BUILD)/asan/unit/net/test_drill ## scripts of packetdrill on our TCP: PACKETDRILL_DIR=directory
+	$(Q)BUILD=$(BUILD) tools/packetdrill.sh $(PACKETDRILL_DIR)
+
 fs-limits: $(BENCH)/fs_limits ## ext2 with 1 GiB in a file, 100,000 entries, no inodes, full: MIB= ENTRIES= BLOCKS=
 	$(Q)BUILD=$(BUILD) tools/fs_limits.sh
 
-.PHONY: bench-core bench-io fs-limits
+.PHONY: bench-core bench-io bench-net packetdrill fs-limits
