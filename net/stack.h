@@ -31,6 +31,7 @@ enum {
     STACK_TX_QUEUE_MAX = 256,  /* frames that wait for the card */
     STACK_TX_HOLD = 128,       /* with so many waiting TCP does not send */
     STACK_CONN_BUCKETS = 1024, /* a power of two */
+    STACK_CONN_RECENT = 64,    /* a power of two */
     IP4_ADDRESSES_MAX = 4,
     IP_PROTOCOLS_MAX = 4, /* that register: ip.h */
 };
@@ -93,6 +94,9 @@ struct net_stack {
     unsigned time_wait_count;
     unsigned time_wait_max;
     unsigned conn_count; /* in any state */
+    uint64_t tcp_now;    /* tcp_tick() */
+    /* Where connections were found last: NULL or one in `conns`. */
+    struct tcp_conn *recent[STACK_CONN_RECENT];
 };
 
 /*

@@ -1,16 +1,6 @@
 #include "kernel/lib/checksum.h"
 #include "kernel/lib/bytes.h"
-#include <stdbool.h>
 #include <torc/string.h>
-
-/* The sum of two words with the carry that goes around. */
-static uint64_t add_around(uint64_t a, uint64_t b)
-{
-    uint64_t sum;
-    bool carry = __builtin_add_overflow(a, b, &sum);
-
-    return sum + carry;
-}
 
 static uint64_t word_at(const uint8_t *p)
 {
@@ -25,9 +15,21 @@ static uint64_t word_of(const uint8_t *p, size_t len)
 {
     uint64_t word = 0;
 
-    for (size_t i = 0; i < len; i++)
-        word |= (uint64_t)p[i] << 8 * i;
+    while (len-- > 0)
+        word = word << 8 | p[len];
     return word;
+}
+
+/* A sum of words, and the carries out of it. */
+struct total {
+    uint64_t words;
+    uint64_t carries;
+};
+
+static inline void total_add(struct total *total, uint64_t word)
+{
+    total->words += word;
+    total->carries += total->words < word;
 }
 
 /*
@@ -38,21 +40,24 @@ static uint64_t word_of(const uint8_t *p, size_t len)
 uint32_t checksum_add(uint32_t sum, const void *data, size_t len)
 {
     const uint8_t *p = data;
-    uint64_t total = 0;
+    struct total total = {0};
+    uint64_t folded;
 
     for (; len >= 32; len -= 32, p += 32) {
-        total = add_around(total, word_at(p));
-        total = add_around(total, word_at(p + 8));
-        total = add_around(total, word_at(p + 16));
-        total = add_around(total, word_at(p + 24));
+        total_add(&total, word_at(p));
+        total_add(&total, word_at(p + 8));
+        total_add(&total, word_at(p + 16));
+        total_add(&total, word_at(p + 24));
     }
     for (; len >= 8; len -= 8, p += 8)
-        total = add_around(total, word_at(p));
-    total = add_around(total, word_of(p, len));
-    total = (total & UINT32_MAX) + (total >> 32);
-    while (total >> 16 != 0)
-        total = (total & 0xffff) + (total >> 16);
-    return sum + __builtin_bswap16((uint16_t)total);
+        total_add(&total, word_at(p));
+    if (len > 0)
+        total_add(&total, word_of(p, len));
+    folded = (total.words >> 32) + (uint32_t)total.words + total.carries;
+    folded = (folded & 0xffff) + (folded >> 16);
+    while (folded >> 16 != 0)
+        folded = (folded & 0xffff) + (folded >> 16);
+    return sum + __builtin_bswap16((uint16_t)folded);
 }
 
 uint16_t checksum_finish(uint32_t sum)

@@ -182,7 +182,7 @@ static void round_trip(struct tcp_conn *conn, const struct tcp_segment *segment)
 /* An acknowledgement of something new: it is in (snd_una, snd_max]. */
 static void new_ack(struct tcp_conn *conn, const struct tcp_segment *segment)
 {
-    uint64_t now = net_now(conn->stack);
+    uint64_t now = conn_now(conn);
     uint32_t ack = segment->ack;
     uint32_t acked = ack - conn->snd_una;
     uint32_t data = min_u32(acked, conn->tx.used);

@@ -197,6 +197,9 @@ void tcp_check_all(const struct net_stack *stack)
 
     for (unsigned i = 0; i < STACK_CONN_BUCKETS; i++)
         bucket_check(stack, &stack->conns[i], &census);
+    for (unsigned i = 0; i < STACK_CONN_RECENT; i++)
+        assert(stack->recent[i] == NULL ||
+               stack->recent[i]->state != TCP_CLOSED);
     assert(list_empty(&stack->dead)); /* tcp_reap() was called */
     assert(stack->conn_count == census.conns);
     assert(stack->time_wait_count == census.time_waits);

@@ -28,17 +28,44 @@ struct list *conn_bucket(struct net_stack *stack, const struct flow *flow)
     return &stack->conns[hash & (STACK_CONN_BUCKETS - 1)];
 }
 
+/* Without a key: who chooses ports that collide makes us look where everybody
+ * is looked for otherwise. */
+static struct tcp_conn **recent_place(struct net_stack *stack,
+                                      const struct flow *flow)
+{
+    unsigned hash =
+        flow->rport ^ (unsigned)flow->rport >> 8 ^ flow->remote.byte[15];
+
+    return &stack->recent[hash & (STACK_CONN_RECENT - 1)];
+}
+
 struct tcp_conn *conn_find(struct net_stack *stack, const struct flow *flow)
 {
-    struct list *bucket = conn_bucket(stack, flow);
+    struct tcp_conn **recent = recent_place(stack, flow);
+    struct list *bucket;
 
+    if (*recent != NULL && flow_equal(&(*recent)->flow, flow))
+        return *recent;
+    bucket = conn_bucket(stack, flow);
     list_for_each (node, bucket) {
         struct tcp_conn *conn = container_of(node, struct tcp_conn, hash_link);
 
-        if (flow_equal(&conn->flow, flow))
+        if (flow_equal(&conn->flow, flow)) {
+            *recent = conn;
             return conn;
+        }
     }
     return NULL;
+}
+
+/* The connection is not to be found any more. */
+static void conn_hide(struct tcp_conn *conn)
+{
+    struct tcp_conn **recent = recent_place(conn->stack, &conn->flow);
+
+    if (*recent == conn)
+        *recent = NULL;
+    list_remove(&conn->hash_link);
 }
 
 static uint32_t stamp_clock(const struct net_stack *stack)
@@ -59,7 +86,7 @@ uint32_t conn_stamp(const struct tcp_conn *conn)
 
 uint32_t conn_now_us(const struct tcp_conn *conn)
 {
-    return (uint32_t)(net_now(conn->stack) / NS_PER_US);
+    return (uint32_t)(conn_now(conn) / NS_PER_US);
 }
 
 uint32_t conn_now_ms(const struct tcp_conn *conn)
@@ -192,7 +219,7 @@ void conn_end(struct tcp_conn *conn)
     state_leave(conn);
     conn->state = TCP_CLOSED;
     timer_cancel(&conn->timer);
-    list_remove(&conn->hash_link);
+    conn_hide(conn);
     list_remove(&conn->blocked_link);
     list_push_back(&stack->dead, &conn->state_link);
     net_buffer_release(&conn->tx, &stack->budget);

@@ -38,6 +38,7 @@
 #include "net/buffer.h"
 #include "net/dst.h"
 #include "net/flow.h"
+#include "net/stack.h"
 #include "net/tcp.h"
 #include "net/wire/wire.h"
 #include <stdbool.h>
@@ -329,6 +330,21 @@ uint64_t flow_hash(const struct siphash_key *key, const struct flow *flow);
 uint32_t stack_stamp(const struct net_stack *stack, const struct flow *flow);
 uint32_t conn_stamp(const struct tcp_conn *conn);
 
+/*
+ * The time of what TCP does now: read once, when a segment has come, a timer
+ * has expired, or there is something to send. Each of these calls tcp_tick()
+ * first.
+ */
+static inline void tcp_tick(struct net_stack *stack)
+{
+    stack->tcp_now = net_now(stack);
+}
+
+static inline uint64_t conn_now(const struct tcp_conn *conn)
+{
+    return conn->stack->tcp_now;
+}
+
 /* Clocks that wrap. */
 uint32_t conn_now_us(const struct tcp_conn *conn);
 uint32_t conn_now_ms(const struct tcp_conn *conn);
@@ -542,7 +558,9 @@ static inline uint32_t conn_flight(const struct tcp_conn *conn)
     return conn->snd_max - conn->snd_una;
 }
 
-/* Send what the windows allow, and an acknowledgement when ack_now is set. */
+/* Send what the windows allow, and an acknowledgement when ack_now is set; the
+ * second one reads the time first. */
+void conn_output(struct tcp_conn *conn);
 void tcp_output(struct tcp_conn *conn);
 
 /* Send a new segment if there is one and the peer has room, whatever cwnd is.

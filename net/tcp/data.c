@@ -125,7 +125,7 @@ static void piece_keep(struct tcp_conn *conn, struct tcp_piece piece)
         conn->ack_now = true;
         reorder_advance(conn);
     }
-    conn->active_at = net_now(conn->stack);
+    conn->active_at = conn_now(conn);
     socket_notify(conn->socket, SOCKET_RECEIVE);
 }
 
@@ -137,7 +137,7 @@ static void ack_schedule(struct tcp_conn *conn)
         conn->ack_now = true;
     else if (conn->rcv_nxt != conn->rcv_acked &&
              conn->alarm[TCP_ALARM_ACK] == TIME_NEVER)
-        alarm_set(conn, TCP_ALARM_ACK, net_now(conn->stack) + TCP_ACK_DELAY_NS);
+        alarm_set(conn, TCP_ALARM_ACK, conn_now(conn) + TCP_ACK_DELAY_NS);
 }
 
 /* All data before the peer's FIN have come: RFC 9293, 3.10.7.4, eighth. */

@@ -127,7 +127,7 @@ static bool handshake_done(struct tcp_conn *conn,
  */
 static bool is_stale(struct tcp_conn *conn, const struct tcp_segment *segment)
 {
-    uint64_t now = net_now(conn->stack);
+    uint64_t now = conn_now(conn);
 
     if (!conn->has_stamps || (segment->flags & TCP_RST) != 0)
         return false;
@@ -148,7 +148,7 @@ static void stamp_take(struct tcp_conn *conn, const struct tcp_segment *segment)
     if (!conn->has_stamps || !seq_le(segment->seq, conn->rcv_acked))
         return;
     conn->stamp_recent = segment->options.timestamp;
-    conn->stamp_at = net_now(conn->stack);
+    conn->stamp_at = conn_now(conn);
 }
 
 static void conn_receive(struct tcp_conn *conn,
@@ -179,7 +179,7 @@ static void conn_receive(struct tcp_conn *conn,
         return;
     data_receive(conn, segment);
     if (conn->state != TCP_CLOSED && conn->state != TCP_TIME_WAIT)
-        tcp_output(conn);
+        conn_output(conn);
 }
 
 /* A frame that never left this computer has no checksum, one that the card has
@@ -201,6 +201,7 @@ void tcp_receive(struct net_stack *stack, struct packet *packet,
     struct tcp_segment segment;
     struct tcp_conn *conn;
 
+    tcp_tick(stack);
     stack->stats.tcp_in++;
     if (tcp_parse(packet->data, packet->len, pseudo, sum, &segment) != 0 ||
         segment.src_port == 0 || segment.dst_port == 0) {

@@ -38,7 +38,7 @@ static bool may_send(const struct tcp_conn *conn)
  * and the retransmission timer. */
 static void segment_sent(struct tcp_conn *conn, uint32_t seq, uint32_t len)
 {
-    uint64_t now = net_now(conn->stack);
+    uint64_t now = conn_now(conn);
     uint32_t end = seq + len;
 
     if (conn_flight(conn) == 0)
@@ -77,7 +77,7 @@ static void probe_start(struct tcp_conn *conn)
         return;
     conn->is_probing = true;
     conn->backoff = 0;
-    conn->progress_at = net_now(conn->stack);
+    conn->progress_at = conn_now(conn);
     rexmit_start(conn);
 }
 
@@ -93,7 +93,7 @@ static void probe_stop(struct tcp_conn *conn)
 /* RFC 5681, 4.1: after a pause cwnd no longer describes the path. */
 static void restart_after_idle(struct tcp_conn *conn)
 {
-    uint64_t idle = net_now(conn->stack) - conn->sent_at;
+    uint64_t idle = conn_now(conn) - conn->sent_at;
 
     if (conn_flight(conn) != 0 || idle <= conn->rto_ns)
         return;
@@ -212,13 +212,20 @@ static void note_used(struct tcp_conn *conn)
     conn->used_end = conn->snd_max;
 }
 
-void tcp_output(struct tcp_conn *conn)
+/* Whether there is something that was not sent, or is to be sent again. */
+static bool has_output(const struct tcp_conn *conn)
+{
+    return conn->board.lost > 0 ||
+           conn_flight(conn) < conn->tx.used + conn->fin_wanted;
+}
+
+void conn_output(struct tcp_conn *conn)
 {
     uint32_t before = conn->snd_max;
 
-    if (may_send(conn)) {
+    if (has_output(conn) && may_send(conn)) {
         restart_after_idle(conn);
-        while (output_one(conn))
+        while (has_output(conn) && output_one(conn))
             continue;
         if (conn->snd_max != before) {
             note_used(conn);
@@ -229,6 +236,12 @@ void tcp_output(struct tcp_conn *conn)
     }
     if (conn->ack_now)
         tcp_send_ack(conn);
+}
+
+void tcp_output(struct tcp_conn *conn)
+{
+    tcp_tick(conn->stack);
+    conn_output(conn);
 }
 
 void tcp_unblock(struct net_stack *stack)

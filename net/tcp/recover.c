@@ -136,5 +136,5 @@ void recover_acked(struct tcp_conn *conn, uint32_t acked)
 void recover_reordered(struct tcp_conn *conn)
 {
     recover_acked(conn, 0);
-    tcp_output(conn);
+    conn_output(conn);
 }

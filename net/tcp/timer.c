@@ -35,8 +35,7 @@ void rexmit_start(struct tcp_conn *conn)
     uint64_t probe = tlp_delay(conn);
 
     conn->tlp_due = probe < delay;
-    alarm_set(conn, TCP_ALARM_REXMIT,
-              net_now(conn->stack) + min_u64(delay, probe));
+    alarm_set(conn, TCP_ALARM_REXMIT, conn_now(conn) + min_u64(delay, probe));
 }
 
 /* Not 0 after the first timeout, however long that was. */
@@ -99,7 +98,7 @@ static void rexmit_timeout(struct tcp_conn *conn)
     conn->dup_acks = 0;
     conn->tlp_sent = false;
     backoff_increase(conn);
-    tcp_output(conn);
+    conn_output(conn);
     rexmit_start(conn);
 }
 
@@ -168,9 +167,11 @@ static void alarm_run(struct timer *timer)
 {
     struct tcp_conn *conn = container_of(timer, struct tcp_conn, timer);
     struct net_stack *stack = conn->stack;
-    uint64_t now = net_now(stack);
+    uint64_t now;
     int error;
 
+    tcp_tick(stack);
+    now = stack->tcp_now;
     /* Set it first: the timer queue has a free place now, so this does not
      * fail, and moving a timer never does. */
     error = timer_set(timer, now + TCP_IDLE_CHECK_NS);
