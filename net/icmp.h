@@ -31,7 +31,7 @@ void icmp_error(struct net_stack *stack, const struct packet *packet,
 void icmp_port_unreachable(struct net_stack *stack, struct packet *packet,
                            const struct ip_info *info);
 
-/* reassembly.expired: the rest of a datagram did not come in time. */
+/* reassembly.expired4: the rest of a datagram did not come in time. */
 void icmp_expired(struct net_stack *stack, struct packet *packet);
 
 #endif

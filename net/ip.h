@@ -26,7 +26,7 @@ struct ip_info {
     bool to_group;         /* to a group of hosts: no error answers it */
 };
 
-/* What the protocols above ask of IPv6. An image without it has none of its
+/* What others ask of IPv6. An image without it has none of its
  * code: stack->ip6 is NULL then. Of IPv4 they call the functions of ip4.h. */
 struct ip6_calls {
     /* Send the payload in `packet` to flow->remote from flow->local, the way
@@ -42,6 +42,19 @@ struct ip6_calls {
      * when there is none. */
     struct net_addr (*source)(const struct net_stack *stack,
                               const struct net_addr *remote);
+
+    /* As icmp_port_unreachable(). */
+    void (*port_unreachable)(struct net_stack *stack, struct packet *packet,
+                             const struct ip_info *info);
+
+    /* For the stack: as ip4_receive(), arp_announce(), and those of struct
+     * ip4_more. */
+    void (*receive)(struct net_stack *stack, struct packet *packet,
+                    bool to_group);
+    void (*announce)(struct net_stack *stack);
+    bool (*poll)(struct net_stack *stack);
+    void (*fini)(struct net_stack *stack);
+    void (*check)(const struct net_stack *stack);
 };
 
 struct ip_protocol {
@@ -73,6 +86,23 @@ static inline uint32_t ip_header_size(const struct flow *flow)
     return flow_is_ip4(flow) ? IP4_HEADER_SIZE : IP6_HEADER_SIZE;
 }
 
+/* The largest datagram that the link takes of the family of a flow. */
+static inline uint32_t ip_link_mtu(const struct net_stack *stack,
+                                   const struct flow *flow)
+{
+    return flow_is_ip4(flow) ? stack->dev->mtu : stack->ip6_mtu;
+}
+
+/* The neighbour that `dst` keeps, or NULL when that is out of date. */
+static inline struct neigh *dst_neigh(const struct net_stack *stack,
+                                      const struct dst *dst)
+{
+    if (dst->neigh == NULL || dst->neigh->generation != dst->neigh_generation ||
+        dst->route_generation != stack->routes.generation)
+        return NULL;
+    return dst->neigh;
+}
+
 /* Send the payload in `packet` to flow->remote from flow->local, the way that
  * `dst` describes and keeps. Takes the packet. */
 static inline void ip_output(struct net_stack *stack, struct packet *packet,
@@ -93,6 +123,12 @@ struct net_addr ip_source(const struct net_stack *stack,
 
 /* Whether an address is one of ours. */
 bool ip_is_ours(const struct net_stack *stack, const struct net_addr *addr);
+
+/* No socket has the port that the datagram in `packet` is for, whose header, in
+ * front of packet->data, `info` tells: say so to its sender, unless it was sent
+ * to many. Does not take the packet. */
+void ip_port_unreachable(struct net_stack *stack, struct packet *packet,
+                         const struct ip_info *info);
 
 /* The protocol of that number, or NULL. */
 const struct ip_protocol *ip_protocol_find(const struct net_stack *stack,

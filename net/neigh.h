@@ -72,6 +72,8 @@ struct neigh_table {
                  const uint8_t *mac);
     void (*ask6)(struct net_stack *stack, const struct net_addr *target,
                  const uint8_t *mac);
+    /* A neighbour of IPv6 does not answer. NULL: nobody wants to know. */
+    void (*silent6)(struct net_stack *stack, const struct net_addr *addr);
 };
 
 /* Start with an empty table. */
@@ -108,6 +110,10 @@ enum neigh_news {
  * an entry for it. */
 bool neigh_learn(struct net_stack *stack, const struct net_addr *address,
                  const uint8_t *mac, enum neigh_news news);
+
+/* A neighbour answers us without saying its hardware address: it has that which
+ * we know. Returns whether we know one. */
+bool neigh_confirm(struct net_stack *stack, const struct net_addr *address);
 
 /* Assert what must be true of a table. */
 void neigh_check(const struct neigh_table *table);

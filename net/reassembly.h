@@ -50,11 +50,13 @@ struct reassembly {
     unsigned packet_max;
     struct timer timer; /* set while datagrams wait */
     /* The time of a datagram is over whose first fragment came; `packet` begins
-     * with its IP header, and stays the caller's. */
-    void (*expired)(struct net_stack *stack, struct packet *packet);
+     * with its IP header, and stays the caller's. Of each family. */
+    void (*expired4)(struct net_stack *stack, struct packet *packet);
+    void (*expired6)(struct net_stack *stack, struct packet *packet);
 };
 
-/* Start with none; at most `packet_max` packets will be held. */
+/* Start with none; at most `packet_max` packets will be held. Harmless when it
+ * was done for the other family. */
 void reassembly_init(struct net_stack *stack, unsigned packet_max);
 
 /* Drop all. */

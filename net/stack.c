@@ -1,6 +1,7 @@
 /* Frames in and out of the stack, and the thread that polls the card. */
 #include "net/stack.h"
 #include "net/arp.h"
+#include "net/ip.h"
 #include "net/ip4.h"
 #include "net/tcp.h"
 #include "net/wire/wire.h"
@@ -48,13 +49,19 @@ void stack_receive(struct net_stack *stack, struct packet *packet)
     case ETHER_TYPE_IP4:
         ip4_receive(stack, packet, to_group);
         return;
+    case ETHER_TYPE_IP6:
+        if (stack->ip6 == NULL)
+            break;
+        stack->ip6->receive(stack, packet, to_group);
+        return;
     case ETHER_TYPE_ARP:
         arp_receive(stack, packet->data, packet->len);
-        break;
+        packet_put(packet);
+        return;
     default:
-        stack->stats.frames_bad++;
         break;
     }
+    stack->stats.frames_bad++;
     packet_put(packet);
 }
 
@@ -147,6 +154,8 @@ bool stack_poll(struct net_stack *stack)
         stack_receive(stack, packets[i]);
     if (stack->ip4_more != NULL)
         more = stack->ip4_more->poll(stack);
+    if (stack->ip6 != NULL)
+        more |= stack->ip6->poll(stack);
     stack_flush(stack);
     return more || count >= STACK_POLL_BUDGET || !net_arm(stack->queue, true);
 }
@@ -187,5 +196,7 @@ void stack_check(const struct net_stack *stack)
     route_check(stack);
     if (stack->ip4_more != NULL)
         stack->ip4_more->check(stack);
+    if (stack->ip6 != NULL)
+        stack->ip6->check(stack);
     tcp_check_all(stack);
 }

@@ -37,6 +37,7 @@ enum {
 };
 
 struct ip4_more;
+struct ip6;
 struct ip6_calls;
 struct ip_protocol;
 struct udp_table;
@@ -68,7 +69,9 @@ struct net_stack {
     struct route_table routes;
     const struct ip4_more *ip4_more; /* NULL: ip4_complete() was not called */
     struct reassembly reassembly;    /* after that */
-    const struct ip6_calls *ip6;     /* NULL: there is no IPv6 */
+    const struct ip6_calls *ip6;     /* NULL: ip6_start() was not called */
+    struct ip6 *ip6_state;           /* after that */
+    uint16_t ip6_mtu;                /* the same: of the link, for IPv6 */
     const struct ip_protocol *protocol[IP_PROTOCOLS_MAX];
     unsigned protocol_count;
     struct udp_table *udp; /* NULL: nobody uses UDP */

@@ -2,6 +2,7 @@
 #include "kernel/cpu/percpu.h"
 #include "kernel/lib/minmax.h"
 #include "net/arp.h"
+#include "net/ip.h"
 #include "net/ip4.h"
 #include "net/stack.h"
 #include "net/tcp.h"
@@ -86,7 +87,11 @@ static void stack_init(struct net_stack *stack)
 /* Neighbours are to be told where this machine is now. Irq work. */
 static void stack_announce(struct net_device *dev)
 {
-    arp_announce(dev->queues[0].user);
+    struct net_stack *stack = dev->queues[0].user;
+
+    arp_announce(stack);
+    if (stack->ip6 != NULL)
+        stack->ip6->announce(stack);
 }
 
 /* How many leading bits of a netmask are set. */
@@ -168,6 +173,8 @@ void stack_destroy(struct net_stack *stack)
     neigh_fini(stack);
     if (stack->ip4_more != NULL)
         stack->ip4_more->fini(stack);
+    if (stack->ip6 != NULL)
+        stack->ip6->fini(stack);
     if (stack->udp != NULL)
         stack->udp_fini(stack);
     timer_cancel(&stack->tx_timer);

@@ -19,6 +19,12 @@ struct net_stats {
     uint64_t arp_out;
     uint64_t arp_conflicts; /* another card has our address: RFC 5227 */
 
+    uint64_t nd_in;
+    uint64_t nd_bad;     /* malformed, from too far, or impossible: RFC 4861 */
+    uint64_t nd_ignored; /* of somebody else, or more than we keep */
+    uint64_t nd_out;
+    uint64_t nd_conflicts; /* another card has our address: RFC 4862 */
+
     uint64_t neigh_failed; /* no answer, or no room to wait for one */
     uint64_t neigh_claims; /* of another hardware address than the known one */
 

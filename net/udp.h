@@ -1,7 +1,7 @@
 /*
- * UDP (RFC 768, RFC 1122 section 4.1) over IPv4. Memory is bounded: a socket
- * keeps at most UDP_QUEUE_MAX datagrams, all of a stack at most an eighth of
- * its packets.
+ * UDP (RFC 768, RFC 1122 section 4.1) over IPv4 and IPv6. Memory is bounded: a
+ * socket keeps at most UDP_QUEUE_MAX datagrams, all of a stack at most an
+ * eighth of its packets.
  *
  * Owner: the stack's CPU. Only udp_receive() waits.
  */
@@ -40,9 +40,11 @@ must_check int udp_connect(struct udp_socket *socket,
 
 /*
  * Send `len` bytes to `remote`:`port`, or, when `remote` is NULL, to where the
- * socket is connected. Returns 0, -EINVAL (no destination), -EMSGSIZE (larger
- * than the link takes), -ENOBUFS, or the error of an earlier datagram
- * (-ECONNREFUSED, -EHOSTUNREACH). What was sent need not arrive.
+ * socket is connected. Returns 0, -EINVAL (no destination, or one of a family
+ * that the socket or the stack has not), -EMSGSIZE (larger than the link
+ * takes), -ENOBUFS, -EHOSTUNREACH (no address of ours can be the source), or
+ * the error of an earlier datagram (-ECONNREFUSED, -EHOSTUNREACH, of IPv6
+ * -EMSGSIZE). What was sent need not arrive.
  */
 must_check int udp_send(struct udp_socket *socket,
                         const struct net_addr *remote, uint16_t port,

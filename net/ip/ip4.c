@@ -180,16 +180,6 @@ void ip4_receive(struct net_stack *stack, struct packet *packet, bool to_group)
 
 /* ---- Out ----------------------------------------------------------------- */
 
-/* The neighbour that `dst` keeps, or NULL when that is out of date. */
-static struct neigh *neigh_kept(const struct net_stack *stack,
-                                const struct dst *dst)
-{
-    if (dst->neigh == NULL || dst->neigh->generation != dst->neigh_generation ||
-        dst->route_generation != stack->routes.generation)
-        return NULL;
-    return dst->neigh;
-}
-
 /* Look the way up, keep it in `dst`, and send a datagram that has its header.
  * Takes the packet. */
 static void find_and_send(struct net_stack *stack, struct packet *packet,
@@ -218,7 +208,7 @@ static void find_and_send(struct net_stack *stack, struct packet *packet,
 void ip4_output(struct net_stack *stack, struct packet *packet, uint32_t remote,
                 uint8_t protocol, struct dst *dst)
 {
-    struct neigh *neigh = neigh_kept(stack, dst);
+    struct neigh *neigh = dst_neigh(stack, dst);
     uint8_t *start = packet_push(packet, IP4_HEADER_SIZE);
     /* RFC 6864: only a datagram that may be fragmented needs an id. */
     const struct ip4_header header = {

@@ -137,6 +137,6 @@ void ip4_complete(struct net_stack *stack)
     if (stack->ip4_more != NULL)
         return;
     reassembly_init(stack, stack->packet_count / FRAGMENTS_SHARE);
-    stack->reassembly.expired = icmp_expired;
+    stack->reassembly.expired4 = icmp_expired;
     stack->ip4_more = &more;
 }

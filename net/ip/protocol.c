@@ -1,4 +1,5 @@
 /* The protocols above IP, and what they ask of either family. */
+#include "net/icmp.h"
 #include "net/ip.h"
 #include "net/stack.h"
 #include <torc/assert.h>
@@ -21,6 +22,15 @@ struct net_addr ip_source(const struct net_stack *stack,
     if (stack->ip6 == NULL)
         return (struct net_addr){.word = {0, 0}};
     return stack->ip6->source(stack, remote);
+}
+
+void ip_port_unreachable(struct net_stack *stack, struct packet *packet,
+                         const struct ip_info *info)
+{
+    if (addr_is_ip4(&info->src))
+        icmp_port_unreachable(stack, packet, info);
+    else
+        stack->ip6->port_unreachable(stack, packet, info);
 }
 
 bool ip_is_ours(const struct net_stack *stack, const struct net_addr *addr)

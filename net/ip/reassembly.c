@@ -65,7 +65,10 @@ static void assemblies_expire(struct net_stack *stack)
             break;
         if (oldest->header_len != 0) {
             packet_push(oldest->piece[0].packet, oldest->header_len);
-            all->expired(stack, oldest->piece[0].packet);
+            if (addr_is_ip4(&oldest->key.src))
+                all->expired4(stack, oldest->piece[0].packet);
+            else
+                all->expired6(stack, oldest->piece[0].packet);
         }
         assembly_drop(stack, oldest);
     }
@@ -87,6 +90,8 @@ void reassembly_init(struct net_stack *stack, unsigned packet_max)
 {
     struct reassembly *all = &stack->reassembly;
 
+    if (all->stack != NULL)
+        return;
     *all = (struct reassembly){.stack = stack, .packet_max = packet_max};
     list_init(&all->waiting);
     timer_init(&all->timer, on_timer);

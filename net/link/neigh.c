@@ -160,6 +160,17 @@ static void entry_ask(struct net_stack *stack, struct neigh *entry)
     question_send(stack, entry);
 }
 
+/* It does not answer. */
+static void entry_fail(struct net_stack *stack, struct neigh *entry)
+{
+    struct net_addr address = entry->address;
+
+    stack->stats.neigh_failed++;
+    entry_free(&stack->neigh, entry);
+    if (!addr_is_ip4(&address) && stack->neigh.silent6 != NULL)
+        stack->neigh.silent6(stack, &address);
+}
+
 /* One entry at a timeout. Returns whether a question of it has no answer yet.
  */
 static bool entry_tick(struct net_stack *stack, struct neigh *entry,
@@ -169,8 +180,7 @@ static bool entry_tick(struct net_stack *stack, struct neigh *entry,
         return false;
     if (entry->asked >= tries_of(entry) &&
         now - entry->asked_at >= NEIGH_RETRY_NS) {
-        stack->stats.neigh_failed++;
-        entry_free(&stack->neigh, entry);
+        entry_fail(stack, entry);
         return false;
     }
     entry_ask(stack, entry);
@@ -310,6 +320,17 @@ bool neigh_learn(struct net_stack *stack, const struct net_addr *address,
         stack->stats.neigh_claims++;
         entry_ask(stack, entry);
     }
+    return true;
+}
+
+bool neigh_confirm(struct net_stack *stack, const struct net_addr *address)
+{
+    struct neigh *entry = entry_find(stack, address);
+
+    if (entry == NULL || !entry->is_known)
+        return false;
+    entry->asked = 0;
+    entry->fresh_until = net_now(stack) + NEIGH_FRESH_NS;
     return true;
 }
 

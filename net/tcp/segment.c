@@ -7,7 +7,8 @@
 
 uint16_t tcp_link_mss(const struct net_stack *stack, const struct flow *flow)
 {
-    return (uint16_t)(stack->dev->mtu - ip_header_size(flow) - TCP_HEADER_SIZE);
+    return (uint16_t)(ip_link_mtu(stack, flow) - ip_header_size(flow) -
+                      TCP_HEADER_SIZE);
 }
 
 /* Leave the checksum of the segment that begins at packet->data to the card. */

@@ -3,7 +3,6 @@
 #include "kernel/lib/bytes.h"
 #include "kernel/lib/checksum.h"
 #include "kernel/lib/minmax.h"
-#include "net/icmp.h"
 #include "net/ip.h"
 #include "net/ip4.h"
 #include "net/stack.h"
@@ -155,7 +154,7 @@ static void on_receive(struct net_stack *stack, struct packet *packet,
     socket = socket_find(stack->udp, &flow);
     if (socket == NULL) {
         stack->stats.udp_no_port++;
-        icmp_port_unreachable(stack, packet, info);
+        ip_port_unreachable(stack, packet, info);
         packet_put(packet);
         return;
     }
@@ -323,33 +322,55 @@ static int take_error(struct udp_socket *socket)
 }
 
 /* Put the header in front of the payload in `packet` and send it. */
-static void datagram_send(struct udp_socket *socket, struct packet *packet,
-                          const struct net_addr *remote, uint16_t port,
-                          struct dst *dst)
+static void datagram_send(struct net_stack *stack, struct packet *packet,
+                          const struct flow *flow, struct dst *dst)
 {
-    struct net_stack *stack = socket->stack;
     uint8_t *start = packet_push(packet, UDP_HEADER_SIZE);
-    struct ip_info info = {
-        .src = socket->flow.local,
-        .dst = *remote,
+    const struct ip_info info = {
+        .src = flow->local,
+        .dst = flow->remote,
         .protocol = IP4_UDP,
     };
     struct udp_header header = {
-        .src_port = socket->flow.lport,
-        .dst_port = port,
+        .src_port = flow->lport,
+        .dst_port = flow->rport,
         .len = (uint16_t)packet->len,
     };
 
-    if (addr_is_none(&info.src))
-        info.src = addr_of_ip4(ip4_source(stack, addr_ip4(remote)));
     udp_emit(start, &header);
     header.sum = sum_of(packet, &info);
     if (header.sum == 0)
         header.sum = UINT16_MAX; /* 0 means none */
     udp_emit(start, &header);
-    dst->source = addr_ip4(&info.src);
     stack->stats.udp_out++;
-    ip4_output(stack, packet, addr_ip4(remote), IP4_UDP, dst);
+    ip_output(stack, packet, flow, dst);
+}
+
+/* The flow of a datagram to `remote`:`port`. Returns 0, -EINVAL (no such
+ * destination), -EHOSTUNREACH (we have no address to send from). */
+static int flow_make(const struct udp_socket *socket,
+                     const struct net_addr *remote, uint16_t port,
+                     struct flow *out)
+{
+    const struct net_stack *stack = socket->stack;
+    struct flow flow = {
+        .local = socket->flow.local,
+        .remote = *remote,
+        .lport = socket->flow.lport,
+        .rport = port,
+        .protocol = IP4_UDP,
+    };
+
+    if (port == 0 || (stack->ip6 == NULL && !addr_is_ip4(remote)))
+        return -EINVAL;
+    if (addr_is_none(&flow.local))
+        flow.local = ip_source(stack, remote);
+    else if (addr_is_ip4(&flow.local) != addr_is_ip4(remote))
+        return -EINVAL;
+    if (addr_is_none(&flow.local))
+        return -EHOSTUNREACH;
+    *out = flow;
+    return 0;
 }
 
 int udp_send(struct udp_socket *socket, const struct net_addr *remote,
@@ -358,6 +379,7 @@ int udp_send(struct udp_socket *socket, const struct net_addr *remote,
     struct dst other = {.may_fragment = true};
     struct dst *dst = remote == NULL ? &socket->dst : &other;
     struct packet *packet;
+    struct flow flow;
     uint8_t *start;
     int error = take_error(socket);
 
@@ -367,9 +389,11 @@ int udp_send(struct udp_socket *socket, const struct net_addr *remote,
         remote = &socket->flow.remote;
         port = socket->flow.rport;
     }
-    if (port == 0 || !addr_is_ip4(remote))
-        return -EINVAL;
-    if (len + IP4_HEADER_SIZE + UDP_HEADER_SIZE > socket->stack->dev->mtu)
+    error = flow_make(socket, remote, port, &flow);
+    if (error != 0)
+        return error;
+    if (len + ip_header_size(&flow) + UDP_HEADER_SIZE >
+        ip_link_mtu(socket->stack, &flow))
         return -EMSGSIZE;
     packet = stack_packet(socket->stack);
     if (packet == NULL)
@@ -378,7 +402,7 @@ int udp_send(struct udp_socket *socket, const struct net_addr *remote,
     assert(start != NULL);
     if (len > 0)
         memcpy(start, data, len);
-    datagram_send(socket, packet, remote, port, dst);
+    datagram_send(socket->stack, packet, &flow, dst);
     return 0;
 }
 

@@ -61,6 +61,8 @@ enum {
     ND_SOLICIT_SIZE = 24, /* of neighbours, and advertisements of them */
     ND_ROUTER_SOLICIT_SIZE = 8,
     ND_MAC_OPTION_SIZE = 8,
+    ND_NONCE_SIZE = 8, /* the option: RFC 3971, 5.3.2 */
+    ND_NONCE_LEN = 6,
     ND_PREFIXES_MAX = 8, /* of one advertisement; more are left out */
     ND_DNS_MAX = 3,      /* servers: RFC 8106, 5.3.1 */
 };
@@ -76,6 +78,7 @@ struct nd_neighbour {
     uint32_t flags;     /* ND_... of an advertisement */
     const uint8_t *mac; /* into the buffer: of the sender of a solicitation, of
                            the target of an advertisement; NULL: not told */
+    const uint8_t *nonce; /* the same, ND_NONCE_LEN bytes, of a solicitation */
 };
 
 /* RFC 4861, 4.6.2. */
@@ -129,6 +132,10 @@ void nd_emit_target(uint8_t *buf, const struct net_addr *target);
 /* Write an option with a hardware address: of the target, or of the sender. */
 void nd_emit_mac(uint8_t *buf, bool of_target,
                  const uint8_t mac[ETHER_ADDR_SIZE]);
+
+/* Write an option with a nonce, by which a probe is known that comes back: RFC
+ * 7527, 4.1. */
+void nd_emit_nonce(uint8_t *buf, const uint8_t nonce[ND_NONCE_LEN]);
 
 /* ---- Multicast Listener Discovery: RFC 3810, 5 --------------------------- */
 

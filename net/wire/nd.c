@@ -8,6 +8,7 @@ enum {
     OPTION_TARGET_MAC = 2,
     OPTION_PREFIX = 3,
     OPTION_MTU = 5,
+    OPTION_NONCE = 14,
     OPTION_DNS = 25,
     PREFIX_SIZE = 32,
     MTU_SIZE = 8,
@@ -77,13 +78,32 @@ static int parse_neighbour(const uint8_t *buf, size_t len, uint8_t kind,
                     &out->mac);
 }
 
+/* The nonce among options that are well-formed, or NULL. */
+static const uint8_t *nonce_find(const uint8_t *buf, size_t len)
+{
+    struct options options = {buf, len};
+    const uint8_t *option;
+    int size;
+
+    while ((size = option_next(&options, &option)) > 0) {
+        if (option[0] == OPTION_NONCE && size == ND_NONCE_SIZE)
+            return option + 2;
+    }
+    return NULL;
+}
+
 int nd_parse_solicit(const uint8_t *buf, size_t len, struct nd_neighbour *out)
 {
-    return parse_neighbour(buf, len, OPTION_SOURCE_MAC, out);
+    int error = parse_neighbour(buf, len, OPTION_SOURCE_MAC, out);
+
+    if (error == 0)
+        out->nonce = nonce_find(buf + ND_SOLICIT_SIZE, len - ND_SOLICIT_SIZE);
+    return error;
 }
 
 int nd_parse_advert(const uint8_t *buf, size_t len, struct nd_neighbour *out)
 {
+    out->nonce = NULL;
     return parse_neighbour(buf, len, OPTION_TARGET_MAC, out);
 }
 
@@ -195,4 +215,11 @@ void nd_emit_mac(uint8_t *buf, bool of_target,
     buf[0] = of_target ? OPTION_TARGET_MAC : OPTION_SOURCE_MAC;
     buf[1] = ND_MAC_OPTION_SIZE / 8;
     memcpy(buf + 2, mac, ETHER_ADDR_SIZE);
+}
+
+void nd_emit_nonce(uint8_t *buf, const uint8_t nonce[ND_NONCE_LEN])
+{
+    buf[0] = OPTION_NONCE;
+    buf[1] = ND_NONCE_SIZE / 8;
+    memcpy(buf + 2, nonce, ND_NONCE_LEN);
 }
