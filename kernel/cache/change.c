@@ -221,25 +221,26 @@ int page_overwrite(struct mapping *mapping, uint64_t at, const void *from,
 
 int page_give(struct mapping *mapping, uint64_t index, struct buf *buf)
 {
+    struct buf *rest = buf; /* of the page's buffer and this one */
     struct page *page;
-    int status = page_take_whole(mapping, index, buf, &page);
+    int status;
 
     assert(buf->size == PAGE_BYTES);
+    status = page_take_whole(mapping, index, buf, &page);
     if (status != 0) {
         buf_put(buf);
         return status;
     }
     status = prepare(page, 0, PAGE_BYTES);
-    if (page->buf != buf && status == 0) {
-        buf_put(page->buf);
+    if (status == 0) {
+        rest = page->buf;
         page->buf = buf;
-    } else if (page->buf != buf) {
-        buf_put(buf);
-    }
-    if (status == 0)
         page_dirty(page, 0, PAGE_BYTES);
-    else
+    } else {
         overwrite_undo(page);
+    }
+    if (rest != page->buf)
+        buf_put(rest);
     page_put(page);
     return status;
 }

@@ -257,23 +257,6 @@ struct buf *page_lend_now(struct mapping *mapping, uint64_t index,
     return page->buf;
 }
 
-void page_prefetch(struct mapping *mapping, uint64_t index, unsigned count)
-{
-    struct page *pages[PREFETCH_MAX];
-    unsigned found = 0;
-
-    for (unsigned i = 0; i < count; i++) {
-        pages[found] = radix_find(&mapping->tree, index + i);
-        if (pages[found] != NULL)
-            __builtin_prefetch(pages[found++], 1);
-    }
-    for (unsigned i = 0; i < found; i++)
-        __builtin_prefetch(pages[i]->buf, 1);
-    for (unsigned i = 0; i < found; i++)
-        for (unsigned line = 0; line < 2; line++)
-            __builtin_prefetch(pages[i]->buf->base + 64 * line);
-}
-
 /* The page, pinned, with `buf` if it is new. */
 static int take(struct mapping *mapping, uint64_t index, struct buf *buf,
                 bool *is_new, struct page **out)

@@ -119,15 +119,6 @@ struct page *page_read_now(struct mapping *mapping, uint64_t index,
 struct buf *page_lend_now(struct mapping *mapping, uint64_t index,
                           struct readahead *readahead);
 
-/*
- * Let the processor fetch what it needs to know of `count` (1 .. PREFETCH_MAX)
- * pages from `index` on, as far as they are in memory, and where their bytes
- * begin: they will be read one behind the other. What one page costs to find is
- * three accesses to memory, each of which needs the one before.
- */
-enum { PREFETCH_MAX = 16 };
-void page_prefetch(struct mapping *mapping, uint64_t index, unsigned count);
-
 /* ---- Changing, all by a thread of the owner ------------------------------ */
 
 /*

@@ -16,7 +16,7 @@ enum { ALL = (1 << PAGE_SECTORS) - 1, RUN_PAGES = 16 };
 struct run {
     void *const *slots;
     unsigned count;
-    const uint8_t *base;
+    uint8_t *base;
 };
 
 static inline struct page *page_in(void *const *slot)
@@ -49,9 +49,24 @@ static void *const *radix_slots(const struct radix *tree, uint64_t index,
     return shift > 0 ? NULL : at;
 }
 
-/* The run that begins in the first of `count` slots; of no pages where that one
- * is not in memory as a whole. */
-static struct run run_find(void *const *slots, unsigned count)
+/* Whether a page's bytes may be read. */
+static bool is_readable(const struct page *page)
+{
+    return page->valid == ALL;
+}
+
+/* Whether all of a page may be overwritten: there is room for it, and nobody
+ * else has its buffer. */
+static bool is_writable(const struct page *page)
+{
+    return page->reading == 0 && page->buf->refs == 1 &&
+           (page->has_room == ALL || !mapping_has_map(page->mapping));
+}
+
+/* The run that begins in the first of `count` slots, of pages that are in
+ * memory and of which `fits` says so. */
+static inline struct run run_find(void *const *slots, unsigned count,
+                                  bool (*fits)(const struct page *page))
 {
     struct run run = {.slots = slots};
 
@@ -59,7 +74,7 @@ static struct run run_find(void *const *slots, unsigned count)
     for (; run.count < count; run.count++) {
         const struct page *page = page_in(&slots[run.count]);
 
-        if (page == NULL || page->valid != ALL)
+        if (page == NULL || !fits(page))
             break;
         if (run.count == 0)
             run.base = page->buf->base;
@@ -128,7 +143,7 @@ static struct run run_next(struct mapping *mapping, uint64_t index,
     if (slots == NULL)
         return run;
     count = (unsigned)min_u64(near, pages);
-    run = run_find(slots, free_of_mark(readahead, index, count));
+    run = run_find(slots, free_of_mark(readahead, index, count), is_readable);
     if (likely(run.count > 0)) {
         prefetch(&run, near);
         advance(readahead, index, run.count);
@@ -157,4 +172,40 @@ size_t page_copy_now(struct mapping *mapping, uint64_t at, void *to,
         done += part - from;
     }
     return done;
+}
+
+/* ---- Overwriting --------------------------------------------------------- */
+
+static void run_dirty(const struct run *run)
+{
+    for (unsigned i = 0; i < run->count; i++) {
+        struct page *page = page_in(&run->slots[i]);
+
+        if (page->dirty != ALL)
+            page_mark_dirty(page, ALL);
+    }
+}
+
+size_t page_overwrite_now(struct mapping *mapping, uint64_t at,
+                          const void *from, size_t size)
+{
+    const uint64_t end = min_u64(at + size, mapping->size_bytes);
+    struct run run = {.count = 0};
+    void *const *slots;
+    unsigned near;
+
+    if (at % PAGE_BYTES != 0 || at + PAGE_BYTES > end)
+        return 0;
+    slots = radix_slots(&mapping->tree, at >> PAGE_BYTES_SHIFT, &near);
+    if (slots != NULL)
+        run = run_find(slots, (unsigned)min_u64(near, (end - at) / PAGE_BYTES),
+                       is_writable);
+    if (run.count == 0)
+        return 0;
+    prefetch(&run, near);
+    run_hold(&run);
+    memcpy(run.base, from, run.count * (size_t)PAGE_BYTES);
+    run_dirty(&run);
+    run_put(&run);
+    return run.count * (size_t)PAGE_BYTES;
 }

@@ -25,7 +25,15 @@ must_check int page_overwrite(struct mapping *mapping, uint64_t at,
                               const void *from, uint32_t size);
 
 /*
- * The same of a whole page, without a copy: the page gets the buffer, which has
+ * The same of whole pages before the mapping's end, without a wait: as many
+ * from `at` on as are in memory, have room, and lie one behind the other.
+ * Returns how many bytes; behind them page_overwrite() is needed.
+ */
+size_t page_overwrite_now(struct mapping *mapping, uint64_t at,
+                          const void *from, size_t size);
+
+/*
+ * page_overwrite() of a whole page, without a copy: the page gets the buffer, which has
  * PAGE_BYTES, and the caller's reference to it, which is dropped after an
  * error. The bytes are not changed any more by who has made it.
  */

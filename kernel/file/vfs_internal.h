@@ -263,19 +263,6 @@ static inline bool is_quick(const struct inode *inode, uint64_t offset,
            size - 1 < PAGE_BYTES - offset % PAGE_BYTES; /* false of 0 */
 }
 
-/* The pages that hold `size` (> 0) bytes at `at` are about to be read or
- * written, so many bytes of them at least before this is called again. */
-static inline size_t prefetch(struct mapping *pages, uint64_t at, size_t size)
-{
-    uint64_t first = at >> PAGE_BYTES_SHIFT;
-    uint64_t count = ((at + size - 1) >> PAGE_BYTES_SHIFT) - first + 1;
-
-    if (count > 1)
-        page_prefetch(pages, first,
-                      count < PREFETCH_MAX ? (unsigned)count : PREFETCH_MAX);
-    return PREFETCH_MAX * PAGE_BYTES - at % PAGE_BYTES;
-}
-
 /*
  * After an error: a file that is locked is as long as it was, `old` bytes, and
  * what it was given behind that is given back, also what the flusher has

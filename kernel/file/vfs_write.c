@@ -22,18 +22,19 @@ int vfs_check_writable(const struct inode *inode)
 static int64_t write_part(struct mapping *pages, const char *from, size_t size,
                           uint64_t offset)
 {
-    size_t done = 0, prefetched = 0;
+    size_t done = 0;
 
     while (done < size) {
         uint64_t at = offset + done;
-        size_t piece = min_size(PAGE_BYTES - at % PAGE_BYTES, size - done);
-        int status;
+        int status = mapping_throttle(pages);
+        size_t piece = 0;
 
-        if (done == prefetched)
-            prefetched += prefetch(pages, at, size - done);
-        status = mapping_throttle(pages);
         if (status == 0)
+            piece = page_overwrite_now(pages, at, from + done, size - done);
+        if (status == 0 && piece == 0) {
+            piece = min_size(PAGE_BYTES - at % PAGE_BYTES, size - done);
             status = page_overwrite(pages, at, from + done, (uint32_t)piece);
+        }
         if (status != 0)
             return done > 0 ? (int64_t)done : status;
         done += piece;

@@ -168,7 +168,7 @@ static void test_copy_ends_at_the_mark(void **state)
     assert_int_equal(readahead.next, 3);
 }
 
-/* ---- Whole pages --------------------------------------------------------- */
+/* ---- Runs that are overwritten ------------------------------------------- */
 
 /* Pages from `index` on hold bytes of that value. */
 static void expect(struct mapping *mapping, uint64_t index, unsigned count,
@@ -183,6 +183,113 @@ static void expect(struct mapping *mapping, uint64_t index, unsigned count,
         page_put(page);
     }
 }
+
+/* What is there, and what it is overwritten with. */
+enum { OLD = 2, NEW = 3 };
+
+static void pages_fill(struct mapping *mapping, uint64_t first, uint64_t end)
+{
+    memset(bytes, OLD, sizeof(bytes));
+    for (; first < end; first++)
+        assert_int_equal(
+            page_overwrite(mapping, first * PAGE_BYTES, bytes, PAGE_BYTES), 0);
+}
+
+/* Overwrite from page `index` on, run by run. Returns how many pages: these, and
+ * no more, are new and dirty. */
+static unsigned overwrite(struct mapping *mapping, uint64_t index, size_t size)
+{
+    const size_t max = size / PAGE_BYTES;
+    size_t done = 0, got;
+
+    memset(bytes, NEW, sizeof(bytes));
+    do {
+        got = page_overwrite_now(mapping, index * PAGE_BYTES + done, bytes,
+                                 size - done);
+        assert_int_equal(got % PAGE_BYTES, 0);
+        done += got;
+    } while (got > 0 && done < size);
+    done /= PAGE_BYTES;
+    assert_true(done <= max);
+    for (unsigned i = 0; i < max; i++) {
+        struct page *page = page_find(mapping, index + i);
+
+        if (i < done)
+            assert_int_equal(page->dirty, 0xff);
+        if (page == NULL)
+            continue;
+        assert_int_equal(page->pins, 1);
+        assert_int_equal(page->buf->base[0] == NEW, i < done);
+        assert_int_equal(page->buf->base[page_length(page) - 1] == NEW,
+                         i < done);
+        page_put(page);
+    }
+    toy_check(mapping);
+    return (unsigned)done;
+}
+
+static void test_overwrite_of_a_run(void **state)
+{
+    (void)state;
+    pages_fill(&memory, 0, PAGES);
+    assert_int_equal(overwrite(&memory, 3, 4 * PAGE_BYTES + 5), 4);
+    assert_int_equal(overwrite(&memory, 10, PAGE_BYTES), 1);
+    assert_int_equal(overwrite(&memory, 12, PAGE_BYTES - 1), 0);
+    /* Where it does not begin a page. */
+    assert_int_equal(
+        page_overwrite_now(&memory, PAGE_BYTES + 1, bytes, 4 * PAGE_BYTES), 0);
+    expect(&memory, 1, 2, OLD);
+    assert_int_equal(overwrite(&memory, 20, 100 * PAGE_BYTES), 100);
+    expect(&memory, 14, 6, OLD);
+    expect(&memory, 120, PAGES - 120, OLD);
+}
+
+/* What is behind the end grows the file: that is left to page_overwrite(). */
+static void test_overwrite_ends_at_the_end(void **state)
+{
+    (void)state;
+    pages_fill(&memory, 0, 8);
+    assert_int_equal(mapping_truncate(&memory, 7 * PAGE_BYTES + 9), 0);
+    assert_int_equal(overwrite(&memory, 5, 10 * PAGE_BYTES), 2);
+    assert_int_equal(overwrite(&memory, 7, PAGE_BYTES), 0);
+    assert_int_equal(overwrite(&memory, 8, PAGE_BYTES), 0);
+    assert_int_equal(overwrite(&memory, 1000, PAGE_BYTES), 0);
+    assert_int_equal(memory.size_bytes, 7 * PAGE_BYTES + 9);
+}
+
+/* Pages that are not in memory, have no room yet, or whose buffer somebody else
+ * has, too. */
+static void test_overwrite_ends_before_what_needs_more(void **state)
+{
+    struct page *page;
+    struct buf *lent;
+
+    (void)state;
+    assert_int_equal(overwrite(&file.pages, 0, PAGE_BYTES), 0);
+    pages_load(0, 8); /* nobody has asked for room yet */
+    assert_int_equal(page_overwrite_now(&file.pages, 0, bytes, 4 * PAGE_BYTES),
+                     0);
+    pages_fill(&file.pages, 0, 12);
+    page = page_find(&file.pages, 5);
+    lent = page->buf;
+    buf_get(lent);
+    page_put(page);
+    assert_int_equal(overwrite(&file.pages, 2, 10 * PAGE_BYTES), 3);
+    assert_int_equal(overwrite(&file.pages, 5, 10 * PAGE_BYTES), 0);
+    assert_int_equal(lent->base[0], OLD);
+    buf_put(lent);
+    assert_int_equal(overwrite(&file.pages, 5, 10 * PAGE_BYTES), 7);
+
+    /* What was written is dirty again. */
+    assert_int_equal(mapping_write(&file.pages, 0, UINT64_MAX), 0);
+    assert_int_equal(file.pages.dirty_count, 0);
+    assert_int_equal(overwrite(&file.pages, 1, 3 * PAGE_BYTES), 3);
+    assert_int_equal(file.pages.dirty_count, 3);
+    assert_int_equal(mapping_write(&file.pages, 0, UINT64_MAX), 0);
+    assert_int_equal(toy_on_disk(&file, 3 * PAGE_BYTES + 7), NEW);
+}
+
+/* ---- Whole pages --------------------------------------------------------- */
 
 static struct buf *buf_new(uint8_t value)
 {
@@ -329,6 +436,9 @@ int main(void)
         ATTACHED(test_copy_ends_before_half_a_page),
         ATTACHED(test_copy_of_scattered_pages),
         ATTACHED(test_copy_ends_at_the_mark),
+        ATTACHED(test_overwrite_of_a_run),
+        ATTACHED(test_overwrite_ends_at_the_end),
+        ATTACHED(test_overwrite_ends_before_what_needs_more),
         ATTACHED(test_overwrite_and_give),
         ATTACHED(test_give_behind_the_end),
         ATTACHED(test_failure_leaves_nothing),
