@@ -96,21 +96,35 @@ static int reserve(struct page *page, uint8_t sectors)
     return 0;
 }
 
-int page_stabilize(struct page *page)
+/* A buffer that nobody else has, whose bytes may be anything. Returns 0,
+ * -ENOMEM. */
+static int renew(struct page *page)
 {
-    struct buf *buf;
+    struct buf *buf = buf_alloc_undefined(PAGE_BYTES);
 
-    assert(page->reading == 0);
-    if (page->buf->refs == 1)
-        return 0;
-    buf = buf_alloc_undefined(PAGE_BYTES);
     if (buf == NULL)
         return -ENOMEM;
-    memcpy(buf->base, page->buf->base, PAGE_BYTES);
     buf_put(page->buf);
     page->buf = buf;
-    page_settle(page);
     return 0;
+}
+
+int page_stabilize(struct page *page)
+{
+    struct buf *old = page->buf;
+    int status;
+
+    assert(page->reading == 0);
+    if (old->refs == 1)
+        return 0;
+    buf_get(old);
+    status = renew(page);
+    if (status == 0) {
+        memcpy(page->buf->base, old->base, PAGE_BYTES);
+        page_settle(page);
+    }
+    buf_put(old);
+    return status;
 }
 
 /* What comes before a change, but for a buffer that nobody else has. Waits. */
@@ -196,6 +210,18 @@ static void overwrite_undo(struct page *page)
         page_clear_new(page);
 }
 
+/* page_modify() of a whole page: what it holds is not kept. */
+static int modify_whole(struct page *page)
+{
+    int status = prepare(page, 0, PAGE_BYTES);
+
+    if (status == 0 && page->buf->refs > 1)
+        status = renew(page);
+    if (status == 0)
+        unpoison(page->buf->base, PAGE_BYTES);
+    return status;
+}
+
 int page_overwrite(struct mapping *mapping, uint64_t at, const void *from,
                    uint32_t size)
 {
@@ -208,7 +234,8 @@ int page_overwrite(struct mapping *mapping, uint64_t at, const void *from,
 
     if (status != 0)
         return status;
-    status = page_modify(page, in_page, size);
+    status = size == PAGE_BYTES ? modify_whole(page)
+                                : page_modify(page, in_page, size);
     if (status == 0) {
         memcpy(page->buf->base + in_page, from, size);
         page_dirty(page, in_page, size);

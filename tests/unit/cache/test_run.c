@@ -329,6 +329,16 @@ static void test_overwrite_and_give(void **state)
         assert_int_equal(buf->base[0], 4);
         assert_int_equal(buf->refs, 1);
         buf_put(buf);
+        page = page_find(both[i], 10);
+        buf = page->buf;
+        buf_get(buf);
+        page_put(page);
+        assert_int_equal(
+            page_overwrite(both[i], 10 * PAGE_BYTES, bytes, PAGE_BYTES), 0);
+        expect(both[i], 10, 1, 3);
+        assert_int_equal(buf->base[0], 5);
+        assert_int_equal(buf->refs, 1);
+        assert_int_equal(page_give(both[i], 10, buf), 0);
         assert_int_equal(page_overwrite(both[i], 10 * PAGE_BYTES + 7, bytes, 1),
                          0);
         page = page_find(both[i], 10);
@@ -397,6 +407,7 @@ static void test_failure_leaves_nothing(void **state)
 static void test_whole_pages_without_memory(void **state)
 {
     bool is_done = false;
+    struct buf *lent;
 
     (void)state;
     memset(bytes, 3, sizeof(bytes));
@@ -420,6 +431,15 @@ static void test_whole_pages_without_memory(void **state)
         toy_check(&memory);
         assert_true(n < 50);
     }
+    /* A page whose buffer somebody else has, too, keeps it. */
+    lent = buf_new(6);
+    buf_get(lent);
+    assert_int_equal(page_give(&memory, 0, lent), 0);
+    heap_fail(1);
+    assert_int_equal(page_overwrite(&memory, 0, bytes, PAGE_BYTES), -ENOMEM);
+    heap_fail(0);
+    expect(&memory, 0, 1, 6);
+    buf_put(lent);
     assert_int_equal(page_give(&memory, INT64_MAX / PAGE_BYTES + 1, buf_new(1)),
                      -EFBIG);
     assert_int_equal(
