@@ -9,7 +9,7 @@
 
 /* What is dirty is written at once when it is one of so many parts of the
  * limit. */
-enum { FLUSH_SHARE = 4 };
+enum { FLUSH_SHARE = 2 };
 
 struct page_io;
 

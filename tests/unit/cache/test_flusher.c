@@ -92,15 +92,15 @@ static void test_flush_after_five_seconds(void **state)
 
 static void test_flush_when_much_is_dirty(void **state)
 {
-    uint64_t quarter = dirty_limit() / FLUSH_SHARE;
+    uint64_t half = dirty_limit() / FLUSH_SHARE;
 
     (void)state;
     pass(0);
-    assert_in_range(quarter, 60, 200);
-    for (uint64_t i = 0; i < quarter - 1; i++)
+    assert_in_range(half, 120, 400);
+    for (uint64_t i = 0; i < half - 1; i++)
         assert_int_equal(toy_write(&file.pages, i * PAGE_BYTES, data, 1), 0);
     pass(0);
-    assert_int_equal(dirty_pages(), quarter - 1);
+    assert_int_equal(dirty_pages(), half - 1);
     assert_int_equal(toy_write(&other.pages, 0, data, 1), 0);
     pass(0);
     assert_int_equal(file.pages.dirty_count, 0);
@@ -110,15 +110,15 @@ static void test_flush_when_much_is_dirty(void **state)
 /* What cannot be written is tried again, in time. */
 static void test_flush_that_fails(void **state)
 {
-    uint64_t quarter = dirty_limit() / FLUSH_SHARE;
+    uint64_t half = dirty_limit() / FLUSH_SHARE;
 
     (void)state;
     toy_disk.fail_from = 1;
-    for (uint64_t i = 0; i < quarter; i++)
+    for (uint64_t i = 0; i < half; i++)
         assert_int_equal(toy_write(&file.pages, i * PAGE_BYTES, data, 1), 0);
     pass(0);
     assert_true(toy_disk.failures > 0);
-    assert_int_equal(dirty_pages(), quarter);
+    assert_int_equal(dirty_pages(), half);
     toy_disk.failures = 0;
     pass(5 * NS_PER_S - 1);
     assert_int_equal(toy_disk.failures, 0);
@@ -127,7 +127,7 @@ static void test_flush_that_fails(void **state)
     assert_int_equal(toy_write(&other.pages, 0, data, 1), 0);
     pass(0);
     assert_int_equal(other.pages.dirty_count, 0);
-    assert_int_equal(file.pages.dirty_count, quarter);
+    assert_int_equal(file.pages.dirty_count, half);
     pass(1);
     assert_int_equal(dirty_pages(), 0);
     assert_int_equal(file.pages.flush_status, 0);
