@@ -3,12 +3,16 @@
 # same kind of image, and a file system that does nothing (tests/bench/fs_floor.c), which
 # is the floor. Rows are those of tests/bench/fs_client.c. The three take turns, ROUNDS
 # (3) times; the median counts. FS=memory: torc-fuse with files in memory.
+#   MEM=1g                           torc-fuse's memory: Linux has the host's
+#   PEER_OPTIONS=default_permissions fuse2fs lets Linux check rights, as the other two do
 #
-# A bar that is not held says "over"; with STRICT=1 the exit status is 1 then.
+# A bar that is not held says "over"; with STRICT=1 the exit status is 1 then. Where the
+# floor is not so many times as fast as fuse2fs, nobody can be: there it decides alone.
 cd "$(dirname "$0")/.." || exit 2
 PATH="$PATH:/usr/sbin:/sbin"
 build="${BUILD:-build}"
 fs="${FS:-ext2}"
+memory="${MEM:-1g}"
 rows="${ROWS:-create stat stat-cold open-read miss rename unlink tree walk walk-again
     untar seq-write seq-read random-read random-write}"
 work=$(mktemp -d /dev/shm/torc_fs.XXXXXX) || exit 2
@@ -32,12 +36,12 @@ image_new() {
 start() { # KIND
     case "$1" in
     floor) "$build/bench/fs_floor" "$place" & ;;
-    fuse2fs) image_new && fuse2fs -o rw,fakeroot "$image" "$place" 2>/dev/null ;;
+    fuse2fs) image_new && fuse2fs -o "rw,fakeroot${PEER_OPTIONS:+,$PEER_OPTIONS}" "$image" "$place" 2>/dev/null ;;
     torc)
         if [ "$fs" = memory ]; then
-            "$build/host/torc-fuse" -o mem=1g --memory "$place"
+            "$build/host/torc-fuse" -o "mem=$memory" --memory "$place"
         else
-            image_new && "$build/host/torc-fuse" "$image" "$place"
+            image_new && "$build/host/torc-fuse" -o "mem=$memory" "$image" "$place"
         fi
         ;;
     esac || exit 2
@@ -51,7 +55,7 @@ one() { # KIND
     wait
 }
 
-echo "Measuring on $(nproc) x $(sed -n '/^model name/{s/.*: //p;q}' /proc/cpuinfo), load $(cut -d' ' -f1 /proc/loadavg); torc-fuse has $fs"
+echo "Measuring on $(nproc) x $(sed -n '/^model name/{s/.*: //p;q}' /proc/cpuinfo), load $(cut -d' ' -f1 /proc/loadavg); torc-fuse has $fs and $memory"
 for round in $(seq "${ROUNDS:-3}"); do
     for kind in floor torc fuse2fs; do
         one $kind
@@ -76,7 +80,7 @@ awk -v strict="${STRICT:-0}" -v rows="$rows" '
             low = r ~ /^random/ ? 0 : 0.8
             torc = median("torc", r); f2 = median("fuse2fs", r); floor = median("floor", r)
             d = r == "untar" ? 1 : 0
-            bad = ratio(torc, f2) < peer || ratio(torc, floor) < low
+            bad = ratio(torc, f2) < (ratio(floor, f2) < peer ? 1 : peer) || ratio(torc, floor) < low
             over += bad
             printf "  %-14s %10.*f %10.*f %10.*f %9.2f %8.2f   %s, %s: %s\n", r, d, torc, d, f2, d, floor, ratio(torc, f2), ratio(torc, floor), peer, low ? low : "-", bad ? "over" : "holds"
         }

@@ -5,7 +5,7 @@
 #include <torc/memory.h>
 
 /* Pages with a device may be dirty up to one of so many parts of the memory. */
-enum { DIRTY_SHARE = 8 };
+enum { DIRTY_SHARE = 5 };
 
 struct page_cache *page_cache_of_cpu(void)
 {

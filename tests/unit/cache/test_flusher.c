@@ -96,7 +96,7 @@ static void test_flush_when_much_is_dirty(void **state)
 
     (void)state;
     pass(0);
-    assert_in_range(half, 120, 400);
+    assert_in_range(half, 200, 600);
     for (uint64_t i = 0; i < half - 1; i++)
         assert_int_equal(toy_write(&file.pages, i * PAGE_BYTES, data, 1), 0);
     pass(0);
