@@ -3,7 +3,7 @@
 # same kind of image, and a file system that does nothing (tests/bench/fs_floor.c), which
 # is the floor. Rows are those of tests/bench/fs_client.c. The three take turns, ROUNDS
 # (3) times; the median counts. FS=memory: torc-fuse with files in memory.
-#   MEM=1g                           torc-fuse's memory: Linux has the host's
+#   MEM=256m                         torc-fuse's memory (FS=memory: 1g)
 #   PEER_OPTIONS=default_permissions fuse2fs lets Linux check rights, as the other two do
 #
 # A bar that is not held says "over"; with STRICT=1 the exit status is 1 then. Where the
@@ -12,9 +12,9 @@ cd "$(dirname "$0")/.." || exit 2
 PATH="$PATH:/usr/sbin:/sbin"
 build="${BUILD:-build}"
 fs="${FS:-ext2}"
-memory="${MEM:-1g}"
+[ "$fs" = memory ] && memory="${MEM:-1g}" || memory="${MEM:-256m}"
 rows="${ROWS:-create stat stat-cold open-read miss rename unlink tree walk walk-again
-    untar seq-write seq-read random-read random-write}"
+    untar seq-write seq-rewrite seq-read random-read random-write}"
 work=$(mktemp -d /dev/shm/torc_fs.XXXXXX) || exit 2
 place="$work/mnt"
 image="$work/image"

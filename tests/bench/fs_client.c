@@ -283,6 +283,7 @@ static const struct row {
     {"walk-again", walk, NOTHING},
     {"untar", untar, NOTHING},
     {"seq-write", seq_write, NOTHING},
+    {"seq-rewrite", seq_write, FORGET_BIG},
     {"seq-read", seq_read, FORGET_BIG},
     {"random-read", random_read, FORGET_BIG},
     {"random-write", random_write, NOTHING},
