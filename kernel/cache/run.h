@@ -33,9 +33,9 @@ size_t page_overwrite_now(struct mapping *mapping, uint64_t at,
                           const void *from, size_t size);
 
 /*
- * page_overwrite() of a whole page, without a copy: the page gets the buffer, which has
- * PAGE_BYTES, and the caller's reference to it, which is dropped after an
- * error. The bytes are not changed any more by who has made it.
+ * page_overwrite() of a whole page, without a copy: the page gets the buffer,
+ * which has PAGE_BYTES, and the caller's reference to it, which is dropped
+ * after an error. The bytes are not changed any more by who has made it.
  */
 must_check int page_give(struct mapping *mapping, uint64_t index,
                          struct buf *buf);

@@ -195,8 +195,8 @@ static void pages_fill(struct mapping *mapping, uint64_t first, uint64_t end)
             page_overwrite(mapping, first * PAGE_BYTES, bytes, PAGE_BYTES), 0);
 }
 
-/* Overwrite from page `index` on, run by run. Returns how many pages: these, and
- * no more, are new and dirty. */
+/* Overwrite from page `index` on, run by run. Returns how many pages: these,
+ * and no more, are new and dirty. */
 static unsigned overwrite(struct mapping *mapping, uint64_t index, size_t size)
 {
     const size_t max = size / PAGE_BYTES;
