@@ -90,7 +90,7 @@ static inline uint32_t ip_header_size(const struct flow *flow)
 static inline uint32_t ip_link_mtu(const struct net_stack *stack,
                                    const struct flow *flow)
 {
-    return flow_is_ip4(flow) ? stack->dev->mtu : stack->ip6_mtu;
+    return flow_is_ip4(flow) ? stack->mtu : stack->ip6_mtu;
 }
 
 /* The neighbour that `dst` keeps, or NULL when that is out of date. */

@@ -76,6 +76,11 @@ uint32_t ip4_source(const struct net_stack *stack, uint32_t remote);
 must_check int ip4_address_add(struct net_stack *stack, uint32_t address,
                                uint32_t netmask);
 
+/* Let that be the first address of ours, in place of the one that was it; 0:
+ * none. Whether it is possible is the caller's to know. */
+void ip4_address_first(struct net_stack *stack, uint32_t address,
+                       uint32_t netmask);
+
 /* Addresses that datagrams from outside can neither come from nor go to. */
 static inline bool ip4_is_loop(uint32_t address)
 {

@@ -15,5 +15,6 @@ SRCS-kernel += net/card.c
 SRCS-kernel += net/stack.c
 SRCS-kernel += net/stack_start.c
 SRCS-kernel += net/dst.c
+SRCS-kernel += net/servers.c
 SRCS-kernel += net/socket.c
 SRCS-kernel += net/service.c

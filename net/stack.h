@@ -20,6 +20,7 @@
 #include "net/neigh.h"
 #include "net/reassembly.h"
 #include "net/route.h"
+#include "net/servers.h"
 #include "net/stats.h"
 #include <stdbool.h>
 #include <stdint.h>
@@ -52,7 +53,6 @@ struct net_stack {
     /* constant after stack_create(): */
     struct net_device *dev;
     struct net_queue *queue; /* of the card, on this CPU */
-    struct net_config config;
     uint64_t (*clock)(void); /* time_ns(), or a test's */
     struct siphash_key isn_key;
     struct siphash_key hash_key;
@@ -64,9 +64,14 @@ struct net_stack {
     struct net_stats stats;
     struct neigh_table neigh;
     uint64_t arp_defend_from; /* the address is not defended before */
+    uint32_t arp_probed;      /* an address we may want to use; 0: none */
+    bool arp_probed_is_taken; /* another card has it, or wants it, too */
+    uint16_t mtu;             /* of the link for IPv4: the card's, or less */
+    struct net_config config; /* no address: it has none yet */
     struct ip4_address ip4[IP4_ADDRESSES_MAX]; /* the first: that of config */
     unsigned ip4_count;
     struct route_table routes;
+    struct servers servers;
     const struct ip4_more *ip4_more; /* NULL: ip4_complete() was not called */
     struct reassembly reassembly;    /* after that */
     const struct ip6_calls *ip6;     /* NULL: ip6_start() was not called */
@@ -103,8 +108,8 @@ struct net_stack {
 };
 
 /*
- * Create a stack without a thread for a queue of this CPU. Returns 0 and *out,
- * -EINVAL (the configuration), -ENOMEM.
+ * Create a stack without a thread for a queue of this CPU; `config` NULL: it
+ * has no address yet. Returns 0 and *out, -EINVAL (the configuration), -ENOMEM.
  */
 must_check int stack_create(struct net_queue *queue,
                             const struct net_config *config,
@@ -112,6 +117,12 @@ must_check int stack_create(struct net_queue *queue,
 
 /* Undo stack_create(). No service may be registered. */
 void stack_destroy(struct net_stack *stack);
+
+/* As net_start(); `config` NULL: the stack has no address yet, and nobody is
+ * told. */
+must_check int stack_start(struct device *device,
+                           const struct net_config *config,
+                           struct net_stack **out);
 
 /* This CPU's stack, or NULL. */
 struct net_stack *stack_self(void);

@@ -114,12 +114,13 @@ static void add_route(struct net_stack *stack, uint32_t prefix, unsigned len,
 
 /* The address and the routes of the configuration. A gateway outside the prefix
  * is on the link all the same. */
-static void addresses_init(struct net_stack *stack)
+static void addresses_init(struct net_stack *stack,
+                           const struct net_config *config)
 {
-    const struct net_config *config = &stack->config;
     const struct net_addr gateway = addr_of_ip4(config->gateway);
     const struct net_addr on_link = {.word = {0, 0}};
 
+    stack->config = *config;
     stack->ip4[0] = (struct ip4_address){config->address, config->netmask};
     stack->ip4_count = 1;
     add_route(stack, config->address, prefix_len(config->netmask), &on_link);
@@ -135,7 +136,7 @@ int stack_create(struct net_queue *queue, const struct net_config *config,
 {
     struct net_stack *stack;
 
-    if (net_config_check(config) != 0)
+    if (config != NULL && net_config_check(config) != 0)
         return -EINVAL;
     stack = mem_alloc_zeroed(sizeof(*stack));
     if (stack == NULL)
@@ -148,13 +149,14 @@ int stack_create(struct net_queue *queue, const struct net_config *config,
     }
     stack->dev = queue->device;
     stack->queue = queue;
-    stack->config = *config;
+    stack->mtu = (uint16_t)min_size(stack->dev->mtu, UINT16_MAX);
     stack->clock = time_ns;
     stack_init(stack);
     keys_init(stack);
     neigh_init(stack);
     arp_init(stack);
-    addresses_init(stack);
+    if (config != NULL)
+        addresses_init(stack, config);
     queue->user = stack;
     queue->wake = stack_wake;
     stack->dev->announce = stack_announce;
@@ -199,7 +201,8 @@ static void stack_log(const struct net_stack *stack)
              gateway);
 }
 
-int net_start(struct device *device, const struct net_config *config)
+int stack_start(struct device *device, const struct net_config *config,
+                struct net_stack **out)
 {
     const struct thread_attr attr = {.name = "net", .detached = true};
     struct net_device *dev = net_from_device(device);
@@ -220,6 +223,17 @@ int net_start(struct device *device, const struct net_config *config)
         return -ENOMEM;
     }
     cpu_self()->net_stack = stack;
+    *out = stack;
+    return 0;
+}
+
+int net_start(struct device *device, const struct net_config *config)
+{
+    struct net_stack *stack;
+    int error = stack_start(device, config, &stack);
+
+    if (error != 0)
+        return error;
     stack_log(stack);
     arp_announce(stack);
     return 0;

@@ -6,6 +6,7 @@
 #include "net/stack.h"
 #include "net/tcp.h"
 #include <torc/assert.h>
+#include <torc/string.h>
 
 /* ---- Addresses ----------------------------------------------------------- */
 
@@ -44,10 +45,27 @@ int ip4_address_add(struct net_stack *stack, uint32_t address, uint32_t netmask)
 {
     if (ip4_is_ours(stack, address))
         return -EEXIST;
-    if (stack->ip4_count == IP4_ADDRESSES_MAX)
+    /* There is always room for the first one. */
+    if (stack->ip4_count + (stack->config.address == 0) == IP4_ADDRESSES_MAX)
         return -ENOSPC;
     stack->ip4[stack->ip4_count++] = (struct ip4_address){address, netmask};
     return 0;
+}
+
+void ip4_address_first(struct net_stack *stack, uint32_t address,
+                       uint32_t netmask)
+{
+    unsigned old = stack->config.address != 0;
+
+    assert(stack->ip4_count - old < IP4_ADDRESSES_MAX);
+    memmove(stack->ip4 + (address != 0), stack->ip4 + old,
+            (stack->ip4_count - old) * sizeof(*stack->ip4));
+    stack->ip4_count += (address != 0) - old;
+    stack->config = (struct net_config){.address = address, .netmask = netmask};
+    if (address != 0)
+        stack->ip4[0] = (struct ip4_address){address, netmask};
+    else if (stack->ip4_count == 0)
+        stack->ip4[0] = (struct ip4_address){0};
 }
 
 bool ip4_is_possible_source(const struct net_stack *stack, uint32_t src)
@@ -136,11 +154,13 @@ void ip4_deliver(struct net_stack *stack, struct packet *packet,
 
 /* A datagram that is not to one of our addresses. What is for all hosts, and
  * nobody has asked for, is dropped without an answer (RFC 1122, 3.2.2.6 and
- * 4.2.3.10). Takes the packet. */
+ * 4.2.3.10). While we have no address, one for this card may be that of a DHCP
+ * server which offers us one (RFC 2131, 4.1). Takes the packet. */
 static void receive_other(struct net_stack *stack, struct packet *packet,
                           const struct ip4_header *header)
 {
-    if (ip4_is_broadcast(stack, header->dst) && !header->is_fragment) {
+    if ((ip4_is_broadcast(stack, header->dst) || stack->ip4_count == 0) &&
+        !header->is_fragment) {
         deliver_other(stack, packet, header, true);
         return;
     }
@@ -223,7 +243,7 @@ void ip4_output(struct net_stack *stack, struct packet *packet, uint32_t remote,
     };
 
     assert(start != NULL); /* PACKET_HEADROOM has room for all headers */
-    if (packet_len(packet) > stack->dev->mtu) {
+    if (packet_len(packet) > stack->mtu) {
         stack->stats.ip_no_route++;
         packet_put(packet);
         return;

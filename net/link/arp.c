@@ -75,6 +75,28 @@ void arp_announce(struct net_stack *stack)
         announce(stack, stack->ip4[i].address);
 }
 
+void arp_probe(struct net_stack *stack, uint32_t address)
+{
+    struct arp_message message = {.op = ARP_REQUEST, .target = address};
+
+    message_send(stack, broadcast_mac, &message);
+}
+
+/* Whether a message means that the address we probe is not free: RFC 5227,
+ * 2.1.1. */
+static bool is_probed(const struct net_stack *stack,
+                      const struct arp_message *message)
+{
+    uint32_t probed = stack->arp_probed;
+
+    if (probed == 0 ||
+        memcmp(message->sender_mac, stack->dev->mac, ETHER_ADDR_SIZE) == 0)
+        return false;
+    return message->sender == probed ||
+           (message->sender == 0 && message->op == ARP_REQUEST &&
+            message->target == probed);
+}
+
 /* Another card says that our address is its own. We keep the address, and say
  * so; not more than once in an interval, or two that do so would never stop:
  * RFC 5227, 2.4 (b). */
@@ -119,6 +141,8 @@ void arp_receive(struct net_stack *stack, const uint8_t *buf, size_t len)
         stack->stats.arp_bad++;
         return;
     }
+    if (is_probed(stack, &message))
+        stack->arp_probed_is_taken = true;
     for_us = ip4_is_ours(stack, message.target);
     if (message.sender == 0 && message.op == ARP_REQUEST) {
         if (for_us) /* a probe: RFC 5227, section 2.1.1 */

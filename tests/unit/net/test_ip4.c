@@ -264,7 +264,7 @@ static void test_answers_fit_the_link(void **state)
 
     (void)state;
     bench_open(64);
-    bench.net.dev.mtu = 600;
+    bench.stack->mtu = 600;
     len = make_ping(PEER_ADDRESS, OUR_ADDRESS, 572);
     assert_non_null(inject(len));
     len = make_ping(PEER_ADDRESS, OUR_ADDRESS, 573);

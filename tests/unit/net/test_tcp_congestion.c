@@ -97,7 +97,7 @@ static void test_initial_window(void **state)
 
         bench_open(64);
         bench_serve(&service);
-        bench.net.dev.mtu = 9000;
+        bench.stack->mtu = 9000;
         peer_send((struct peer_segment){
             .flags = SYN, .seq = 1000, .options = option, .options_len = 4});
         assert_true(peer_receive(&got));
