@@ -20,6 +20,7 @@
 
 struct flow;
 struct ip_info;
+struct net_addr;
 struct net_stack;
 struct tcp_conn;
 
@@ -41,6 +42,10 @@ void tcp_path_mtu(struct net_stack *stack, const struct flow *flow,
 
 /* The card has room again: let the connections in stack->blocked send. */
 void tcp_unblock(struct net_stack *stack);
+
+/* `local` is no longer an address of ours: end its connections without telling
+ * their peers; their sockets answer -ECONNRESET. NULL: end all. */
+void tcp_address_lost(struct net_stack *stack, const struct net_addr *local);
 
 /* Free every connection without telling its peer. For stack_destroy(). */
 void tcp_fini(struct net_stack *stack);

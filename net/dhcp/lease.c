@@ -164,8 +164,9 @@ void lease_forget(struct net_stack *stack, struct lease_routes *routes)
 
 void lease_withdraw(struct net_stack *stack, struct lease_routes *routes)
 {
+    const struct net_addr lost = addr_of_ip4(stack->config.address);
+
     lease_forget(stack, routes);
     ip4_address_first(stack, 0, 0);
-    /* No segment reaches us at an address that is somebody else's soon. */
-    tcp_fini(stack);
+    tcp_address_lost(stack, &lost);
 }

@@ -273,13 +273,24 @@ void tcp_reap(struct net_stack *stack)
     }
 }
 
-void tcp_fini(struct net_stack *stack)
+void tcp_address_lost(struct net_stack *stack, const struct net_addr *local)
 {
     for (unsigned i = 0; i < STACK_CONN_BUCKETS; i++) {
-        while (!list_empty(&stack->conns[i]))
-            conn_fail(
-                container_of(stack->conns[i].next, struct tcp_conn, hash_link),
-                -ECONNRESET);
+        struct list *next = stack->conns[i].next;
+
+        while (next != &stack->conns[i]) {
+            struct tcp_conn *conn =
+                container_of(next, struct tcp_conn, hash_link);
+
+            next = next->next;
+            if (local == NULL || addr_equal(&conn->flow.local, local))
+                conn_fail(conn, -ECONNRESET);
+        }
     }
     tcp_reap(stack);
+}
+
+void tcp_fini(struct net_stack *stack)
+{
+    tcp_address_lost(stack, NULL);
 }
