@@ -39,6 +39,14 @@ int net_get_stats(struct net_stats *stats)
     return 0;
 }
 
+int net_get_config(struct net_config *out)
+{
+    if (stack_self() == NULL)
+        return -ENOTCONN;
+    *out = stack_self()->config;
+    return 0;
+}
+
 /* The keys that make sequence numbers and hash chains unpredictable. */
 static void keys_init(struct net_stack *stack)
 {

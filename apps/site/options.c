@@ -33,7 +33,7 @@ int site_options_read(int argc, char **argv, const char *more,
     out->dir = site_option("dir", "/");
     if (argc > 1)
         return site_options_refuse("unknown argument", argv[1], more);
-    if (net_config_parse(net, &out->net) != 0)
+    if (site_network.parse(net, &out->net) != 0)
         return site_options_refuse("bad address", net, more);
     if (str_to_u64(port, &number) != 0 || number < 1 || number > UINT16_MAX)
         return site_options_refuse("bad port", port, more);

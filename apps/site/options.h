@@ -26,6 +26,21 @@ struct site_options {
     unsigned cpu;
 };
 
+/* How the card is configured. Each application defines it. */
+struct site_network {
+    /* What net= says. Returns 0, -EINVAL. */
+    int (*parse)(const char *text, struct net_config *out);
+
+    /* Start the stack on the card, on this CPU, and change *config to what the
+     * card has then. Returns 0 or as net_start(). */
+    int (*start)(struct device *card, struct net_config *config);
+};
+
+extern const struct site_network site_network;
+
+/* For applications whose cards have an address by the command line. */
+int site_net_start(struct device *card, struct net_config *config);
+
 /* The names of the options, for struct torc_app. */
 #define SITE_OPTION_NAMES "net", "root", "dir", "port", "cpu"
 

@@ -84,6 +84,7 @@ struct service_call {
     const struct site_options *options;
     const struct site_writes *writes;
     struct device *card;
+    struct net_config net;
 };
 
 /* With less than this CPU's share must have, files stop in the middle. */
@@ -99,10 +100,15 @@ static int check_memory(void)
     return -ENOMEM;
 }
 
+int site_net_start(struct device *card, struct net_config *config)
+{
+    return net_start(card, config);
+}
+
 /* On the CPU that serves. */
 static int serve(void *arg)
 {
-    const struct service_call *call = arg;
+    struct service_call *call = arg;
     const struct site_options *options = call->options;
     struct file_stat stat;
     int status = file_stat(options->dir, true, &stat);
@@ -114,7 +120,7 @@ static int serve(void *arg)
     status = check_memory();
     if (status != 0)
         return status;
-    status = net_start(call->card, &options->net);
+    status = site_network.start(call->card, &call->net);
     if (status != 0) {
         log_error("the network does not start: error %d", status);
         return status;
@@ -128,8 +134,9 @@ static int serve(void *arg)
 int site_serve(const struct site_options *options, int (*mount)(void *arg),
                const struct site_writes *writes)
 {
-    struct service_call call = {.options = options, .writes = writes};
-    uint32_t address = options->net.address;
+    struct service_call call = {
+        .options = options, .writes = writes, .net = options->net};
+    uint32_t address;
     int status;
 
     call.card = device_find(DEVICE_NET, 0);
@@ -149,6 +156,7 @@ int site_serve(const struct site_options *options, int (*mount)(void *arg),
     }
     if (remote_call(options->cpu, serve, &call) != 0)
         return EXIT_FAILED;
+    address = call.net.address;
     log_info("%s: serving %s on port %u of %u.%u.%u.%u", torc_app.name,
              options->dir, options->port, address >> 24, address >> 16 & 0xff,
              address >> 8 & 0xff, address & 0xff);

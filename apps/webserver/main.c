@@ -22,6 +22,8 @@ static int app_main(int argc, char **argv)
     return status;
 }
 
+const struct site_network site_network = {net_config_parse, site_net_start};
+
 static const char *const names[] = {SITE_OPTION_NAMES, NULL};
 
 static const struct driver *const drivers[] = {

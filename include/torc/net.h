@@ -38,6 +38,10 @@ must_check int net_config_parse(const char *text, struct net_config *out);
 must_check int net_start(struct device *device,
                          const struct net_config *config);
 
+/* The address that this CPU's stack has; 0: none yet. Returns 0, -ENOTCONN (no
+ * stack). */
+must_check int net_get_config(struct net_config *out);
+
 /*
  * Sockets are used on the CPU of their stack, by any thread, until close() has
  * been called back. socket_receive() and socket_send() answer -EXDEV elsewhere;

@@ -1483,6 +1483,7 @@ test_agree() {
 . tests/integration/fileserver.sh
 . tests/integration/mkimg.sh
 . tests/integration/services.sh
+. tests/integration/net_services.sh
 
 # ---- Running them --------------------------------------------------------------------------
 
