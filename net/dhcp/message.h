@@ -71,8 +71,9 @@ struct dhcp_reply {
 /*
  * Parse a reply. Returns 0, or -EPROTO: no reply for an Ethernet card, an
  * option that is longer than its area or whose length its meaning does not
- * allow, or no type that a server sends; *out means nothing then. Routes and servers beyond the room are
- * left out; a host name with other characters counts as none.
+ * allow, or no type that a server sends; *out means nothing then. Routes and
+ * servers beyond the room are left out; a host name with other characters
+ * counts as none.
  */
 must_check int dhcp_parse(const uint8_t *buf, size_t len,
                           struct dhcp_reply *out);

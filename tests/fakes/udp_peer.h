@@ -1,6 +1,6 @@
 /*
- * Hosts on the bench's link that exchange datagrams of UDP with the stack. Built
- * from the RFCs, not with net/wire.
+ * Hosts on the bench's link that exchange datagrams of UDP with the stack.
+ * Built from the RFCs, not with net/wire.
  */
 #ifndef TORC_TESTS_FAKES_UDP_PEER_H
 #define TORC_TESTS_FAKES_UDP_PEER_H
@@ -23,8 +23,8 @@ struct udp_datagram {
 void udp_peer_send(const struct udp_datagram *datagram);
 
 /*
- * The next datagram of UDP that the stack has sent; its checksums must be right.
- * Other frames are dropped; what `other` is (NULL: nobody) is told of them.
+ * The next datagram of UDP that the stack has sent; its checksums must be
+ * right. Other frames are dropped; what `other` is (NULL: nobody) is told of them.
  * Returns false when there is none. `data` is valid until the next call.
  */
 bool udp_peer_receive(struct udp_datagram *out,
