@@ -87,9 +87,9 @@ static int option_next(struct area *rest, const uint8_t **data, size_t *len)
 }
 
 /*
- * Join all parts of an option in options->data. Returns its length, 0 when it
- * is not there (an empty one counts as none), or -EPROTO when an area is damaged
- * or there is more than OPTION_JOINED_MAX.
+ * Join all parts of an option in options->data. Returns its length; 0 when it
+ * is not there, or is empty; -EPROTO when an area is damaged or there is more
+ * than OPTION_JOINED_MAX.
  */
 static int option_join(struct options *options, int code)
 {

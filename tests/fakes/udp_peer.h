@@ -24,7 +24,7 @@ void udp_peer_send(const struct udp_datagram *datagram);
 
 /*
  * The next datagram of UDP that the stack has sent; its checksums must be
- * right. Other frames are dropped; what `other` is (NULL: nobody) is told of them.
+ * right. Other frames are dropped; `other` (NULL: nobody) is told of them.
  * Returns false when there is none. `data` is valid until the next call.
  */
 bool udp_peer_receive(struct udp_datagram *out,
