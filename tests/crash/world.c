@@ -151,6 +151,12 @@ static int rename_to_and_fro(void)
     return status != 0 ? status : file_rename("/d/x", "/y", 0);
 }
 
+/* Two files in different directories: each is to be in one of them. */
+static int exchange(void)
+{
+    return file_rename("/a", "/d/x", FILE_RENAME_EXCHANGE);
+}
+
 static int rename_dir(void)
 {
     return file_rename("/d", "/e/d2", 0);
@@ -255,6 +261,13 @@ const struct world_op world_ops[] = {
      NULL},
     {"to-and-fro",
      rename_to_and_fro,
+     A_FILES " /d/x /e/d2/x",
+     "",
+     {0},
+     {CHECK_INODE_UNATTACHED + 1},
+     NULL},
+    {"exchange",
+     exchange,
      A_FILES " /d/x /e/d2/x",
      "",
      {0},

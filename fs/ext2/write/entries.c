@@ -148,9 +148,9 @@ static void entry_put(const struct ext2_fs *fs, uint8_t *raw, const char *name,
     memcpy(raw + DIRENT_NAME, name, len);
 }
 
-void ext2_entries_add(const struct ext2_fs *fs, uint8_t *block, uint32_t at,
-                      const char *name, size_t len, uint32_t inode,
-                      enum file_type type)
+uint32_t ext2_entries_add(const struct ext2_fs *fs, uint8_t *block, uint32_t at,
+                          const char *name, size_t len, uint32_t inode,
+                          enum file_type type)
 {
     struct ext2_entry entry;
     uint32_t used;
@@ -165,6 +165,7 @@ void ext2_entries_add(const struct ext2_fs *fs, uint8_t *block, uint32_t at,
                  (uint16_t)(entry.rec_len - used));
     }
     entry_put(fs, block + at + used, name, len, inode, type);
+    return at + used;
 }
 
 void ext2_entries_set(const struct ext2_fs *fs, uint8_t *block, uint32_t at,

@@ -55,6 +55,10 @@ must_check int ext2_place_look(struct inode *dir, const struct name *name,
 must_check int ext2_place_room(struct inode *dir, const struct name *name,
                                struct ext2_place *out);
 
+/* The same without growing; -ENOSPC: there is none. */
+must_check int ext2_place_room_left(struct inode *dir, const struct name *name,
+                                    struct ext2_place *out);
+
 /* ---- The leaves that a name may be in (rw_chain.c) ----------------------- */
 
 struct ext2_chain {

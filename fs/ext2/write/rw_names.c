@@ -50,12 +50,12 @@ int ext2_room_pin(struct inode *dir, struct change *change,
     return 0;
 }
 
-void ext2_entry_add(struct inode *dir, const struct ext2_pinned *room,
+void ext2_entry_add(struct inode *dir, struct ext2_pinned *room,
                     const struct name *name, const struct inode *inode)
 {
-    ext2_entries_add(ext2_of(dir), room->block->data, room->place.at,
-                     name->text, name->len, (uint32_t)inode->number,
-                     inode->type);
+    room->place.at = ext2_entries_add(ext2_of(dir), room->block->data,
+                                      room->place.at, name->text, name->len,
+                                      (uint32_t)inode->number, inode->type);
     ext2_dir_added(dir);
 }
 

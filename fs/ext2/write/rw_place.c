@@ -200,6 +200,24 @@ static int grow(struct inode *dir, const struct name *name)
     return ext2_has_order(dir) ? ext2_index_make(dir) : ext2_dir_grow(dir);
 }
 
+static int look_room(struct inode *dir, struct looking *look)
+{
+    return ext2_has_index(dir) ? look_by_index(dir, look)
+                               : look_linear(dir, look);
+}
+
+int ext2_place_room_left(struct inode *dir, const struct name *name,
+                         struct ext2_place *out)
+{
+    struct looking look = {.what = ROOM, .name = name};
+    int status = look_room(dir, &look);
+
+    *out = look.found;
+    if (status == 0)
+        return -ENOSPC;
+    return status == 1 ? 0 : status;
+}
+
 int ext2_place_room(struct inode *dir, const struct name *name,
                     struct ext2_place *out)
 {
@@ -212,8 +230,7 @@ int ext2_place_room(struct inode *dir, const struct name *name,
         return 0;
     }
     for (unsigned i = 0; status == 0 && i < TRIES; i++) {
-        status = ext2_has_index(dir) ? look_by_index(dir, &look)
-                                     : look_linear(dir, &look);
+        status = look_room(dir, &look);
         *out = look.found;
         if (status == 0)
             status = grow(dir, name);

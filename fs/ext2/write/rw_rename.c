@@ -9,7 +9,12 @@
  * So it is put aside: the write that gives its name away gives it another one,
  * in the same block, which is removed when that is durable. In a directory with
  * an index that is one whose hash leads to this block. Where there is none, or
- * no room, it loses its name at once.
+ * no room, a file gets its other name in another block, which is durable
+ * before; where there is no room either, it loses its name at once.
+ *
+ * Files that are exchanged, in two blocks, are put aside, too: between the two
+ * writes one of them has both names. The name of the other is a stale entry
+ * from the beginning.
  */
 #include "fs/ext2/write/alloc.h"
 #include "fs/ext2/write/entries.h"
@@ -20,8 +25,9 @@
 #include <torc/log.h>
 #include <torc/memory.h>
 
-/* Names for what is replaced that are tried, in a directory with an index. */
-enum { ASIDE_TRIES = 1000 };
+/* Names for what is replaced that are tried, in a directory with an index: for
+ * one leaf, and for any. */
+enum { ASIDE_TRIES = 1000, ASIDE_LEAVES = 16 };
 
 struct renaming {
     const struct rename *rename;
@@ -34,7 +40,10 @@ struct renaming {
     struct ext2_pinned aside;  /* room for another name of inode2, */
     struct name aside_name;    /* which is this one */
     char aside_text[40];
-    struct ext2_stale *stale; /* name1 goes later, when this is durable */
+    bool is_elsewhere; /* it is not in the block of entry2, but there: */
+    struct ext2_place aside_place; /* block 0: there is none */
+    struct ext2_stale *stale;      /* name1 goes later, when this is durable; */
+    struct ext2_stale *aside_stale; /* so does aside_name, of an exchange */
 };
 
 /* ---- Link counts --------------------------------------------------------- */
@@ -72,11 +81,16 @@ static int check_links(struct inode *dir, int more)
 
 /* ---- Putting aside ------------------------------------------------------- */
 
-/* Whether what is replaced goes. */
-static bool may_put_aside(const struct rename *rename)
+/* Whether inode2 would be without a name between two writes. An exchange of a
+ * directory has two names of one anyway. */
+static bool may_put_aside(const struct renaming *op)
 {
-    return rename->inode2 != NULL && !rename->exchange &&
-           ext2_is_last_link(rename->inode2);
+    const struct rename *rename = op->rename;
+
+    if (rename->inode2 == NULL || !ext2_is_last_link(rename->inode2))
+        return false;
+    return !rename->exchange || (rename->inode2->type != FILE_DIRECTORY &&
+                                 op->entry1.block != op->entry2.block);
 }
 
 /* The i-th name for what is replaced. */
@@ -90,6 +104,8 @@ static void aside_call(struct renaming *op, unsigned i)
 
     op->aside_name =
         (struct name){.text = op->aside_text, .len = (uint32_t)len};
+    op->aside_name.hash =
+        hash_bytes(&op->rename->dir2->mount->name_key, op->aside_text, len);
 }
 
 /* Find a name for it that may be in the block with its entry: 1, 0, or an
@@ -128,13 +144,13 @@ static noinline int aside_choose(struct renaming *op)
 
 /* Find room for what is replaced, in the block with its entry. Where that
  * fails it is not put aside. */
-static void aside_pin(struct renaming *op)
+static void aside_pin_here(struct renaming *op)
 {
     struct inode *dir = op->rename->dir2;
     struct ext2_fs *fs = ext2_of(dir);
     struct ext2_place other;
 
-    if (!may_put_aside(op->rename) || aside_choose(op) != 1 ||
+    if (aside_choose(op) != 1 ||
         ext2_place_find(dir, &op->aside_name, &other) != -ENOENT ||
         ext2_change_block(&op->change, op->entry2.place.block,
                           &op->entry2.block) != 0 ||
@@ -143,6 +159,64 @@ static void aside_pin(struct renaming *op)
         return;
     op->aside.place.block = op->entry2.place.block;
     op->aside.block = op->entry2.block;
+}
+
+/* Whether the old entry can stay as it is, for it is in the block that is
+ * written first. */
+static bool may_be_stale(const struct renaming *op)
+{
+    return !op->rename->exchange && op->rename->inode1->type != FILE_DIRECTORY;
+}
+
+/* The same in another block, where aside_find() has found room. */
+static void aside_pin_elsewhere(struct renaming *op)
+{
+    struct ext2_pinned room;
+
+    if (op->aside_place.block == 0)
+        return;
+    if (op->aside_place.block == op->entry1.place.block && !may_be_stale(op))
+        return; /* each of two blocks before the other */
+    if (ext2_room_pin(op->rename->dir2, &op->change, &op->aside_name,
+                      &op->aside_place, &room) == 0)
+        op->aside = room;
+}
+
+/* Returns 0, whether it is put aside or not; 1: there may be room elsewhere. */
+static int aside_pin(struct renaming *op)
+{
+    op->aside.block = NULL;
+    if (!may_put_aside(op))
+        return 0;
+    if (op->is_elsewhere)
+        aside_pin_elsewhere(op);
+    else
+        aside_pin_here(op);
+    if (op->aside.block == NULL)
+        return !op->is_elsewhere && op->rename->inode2->type != FILE_DIRECTORY;
+    if (op->rename->exchange) {
+        op->aside_stale = ext2_stale_new(ext2_rw_of(op->rename->dir2));
+        if (op->aside_stale == NULL)
+            op->aside.block = NULL;
+    }
+    return 0;
+}
+
+/* Look for room in the blocks of the directory, which does not grow for it; in
+ * those of an index, by names of which each has its leaf. */
+static void aside_find(struct renaming *op)
+{
+    struct inode *dir = op->rename->dir2;
+    const unsigned tries = ext2_has_index(dir) ? ASIDE_LEAVES : 1;
+    struct ext2_place other;
+
+    op->is_elsewhere = true;
+    for (unsigned i = 0; i < tries && op->aside_place.block == 0; i++) {
+        aside_call(op, i);
+        if (ext2_place_find(dir, &op->aside_name, &other) != -ENOENT ||
+            ext2_place_room_left(dir, &op->aside_name, &op->aside_place) != 0)
+            op->aside_place.block = 0;
+    }
 }
 
 static void lose_link(struct inode *inode)
@@ -218,7 +292,7 @@ static int up_pin(struct renaming *op, struct inode *inode,
     return 0;
 }
 
-/* Pin both entries. */
+/* Pin both entries. Returns 1 as aside_pin(). */
 static int entries_pin(struct renaming *op, const struct ext2_place *room)
 {
     const struct rename *rename = op->rename;
@@ -232,7 +306,7 @@ static int entries_pin(struct renaming *op, const struct ext2_place *room)
         status = ext2_entry_pin(rename->dir1, &op->change, rename->name1,
                                 rename->inode1, &op->entry1);
     if (status == 0)
-        aside_pin(op);
+        status = aside_pin(op);
     if (status == 0 && moves(op, rename->inode1))
         status = up_pin(op, rename->inode1, &op->up1);
     if (status == 0 && rename->exchange && moves(op, rename->inode2))
@@ -252,14 +326,26 @@ static void order(struct renaming *op, const struct ext2_pinned *before,
  * a directory must not have two names. */
 static bool make_stale(struct renaming *op)
 {
-    const struct rename *rename = op->rename;
-
-    if (rename->exchange || rename->inode1->type == FILE_DIRECTORY ||
-        op->entry1.block == op->entry2.block ||
-        ext2_change_fits(&op->change, op->entry2.block, op->entry1.block))
+    if (!may_be_stale(op) || op->entry1.block == op->entry2.block ||
+        (op->entry1.block != op->aside.block &&
+         ext2_change_fits(&op->change, op->entry2.block, op->entry1.block)))
         return false;
-    op->stale = ext2_stale_new(ext2_rw_of(rename->dir1));
+    op->stale = ext2_stale_new(ext2_rw_of(op->rename->dir1));
     return op->stale != NULL;
+}
+
+/* The other name of inode2, in another block, is durable before its entry. */
+static int aside_order(struct renaming *op)
+{
+    int status;
+
+    if (op->aside.block == NULL || op->aside.block == op->entry2.block)
+        return 0;
+    status =
+        ext2_change_entry(&op->change, op->aside.block, op->rename->inode2);
+    if (status == 0)
+        order(op, &op->aside, &op->entry2);
+    return status;
 }
 
 static int orders_make(struct renaming *op)
@@ -273,10 +359,16 @@ static int orders_make(struct renaming *op)
             ext2_change_entry(&op->change, op->entry1.block, rename->inode2);
     if (status != 0)
         return status;
-    if (make_stale(op))
-        ext2_change_keep(op->entry1.block);
-    else
+    if (!make_stale(op)) {
+        if (op->is_elsewhere && op->entry1.block == op->aside.block)
+            op->aside.block = NULL; /* each before the other */
         order(op, &op->entry2, &op->entry1);
+    } else if (op->entry1.block != op->aside.block) {
+        ext2_change_keep(op->entry1.block);
+    }
+    status = aside_order(op);
+    if (status != 0)
+        return status;
     if (op->up1.block != NULL) {
         order(op, &op->entry2, &op->up1);
         order(op, &op->up1, &op->entry1);
@@ -286,7 +378,7 @@ static int orders_make(struct renaming *op)
     ext2_change_inode(&op->change, rename->dir2);
     if (rename->inode2 == NULL)
         return 0;
-    if (!rename->exchange && !ext2_is_last_link(rename->inode2))
+    if (!ext2_is_last_link(rename->inode2))
         status =
             ext2_unname_prepare(&op->change, rename->inode2, op->entry2.block);
     ext2_change_inode(&op->change, rename->inode2);
@@ -302,13 +394,23 @@ static void entry_set(struct inode *dir, const struct ext2_pinned *entry,
                      (uint32_t)inode->number, inode->type);
 }
 
+static void aside_apply(struct renaming *op)
+{
+    const struct rename *rename = op->rename;
+
+    if (op->aside.block == NULL)
+        return;
+    ext2_entry_add(rename->dir2, &op->aside, &op->aside_name, rename->inode2);
+    if (op->aside_stale != NULL)
+        ext2_stale_add(op->aside_stale, rename->dir2, &op->aside_name,
+                       &op->aside);
+}
+
 static void entries_apply(struct renaming *op)
 {
     const struct rename *rename = op->rename;
 
-    if (op->aside.block != NULL)
-        ext2_entry_add(rename->dir2, &op->aside, &op->aside_name,
-                       rename->inode2);
+    aside_apply(op);
     if (rename->inode2 != NULL)
         entry_set(rename->dir2, &op->entry2, rename->inode1);
     else
@@ -347,11 +449,19 @@ static int rename_change(struct renaming *op, const struct ext2_place *room)
         status = ext2_change_start(&op->change);
     if (status != 0) {
         mem_free(op->stale);
+        mem_free(op->aside_stale);
+        op->stale = op->aside_stale = NULL;
         return status;
     }
     entries_apply(op);
     links_apply(op);
     return 0;
+}
+
+static int rename_run(struct renaming *op, const struct ext2_place *room)
+{
+    ext2_change_begin(&op->change, ext2_of(op->rename->dir1));
+    return ext2_change_finish(&op->change, rename_change(op, room));
 }
 
 int ext2_rename(const struct rename *rename)
@@ -370,10 +480,12 @@ int ext2_rename(const struct rename *rename)
         status = ext2_check_hidden(rename->inode2);
     if (status != 0)
         return status;
-    ext2_change_begin(&op.change, ext2_of(rename->dir1));
-    status = rename_change(&op, &room);
-    status = ext2_change_finish(&op.change, status);
-    if (status == 0 && op.aside.block != NULL)
+    status = rename_run(&op, &room);
+    if (status == 1) {
+        aside_find(&op);
+        status = rename_run(&op, &room);
+    }
+    if (status == 0 && op.aside.block != NULL && !rename->exchange)
         aside_drop(&op);
     if (status == 0) {
         ext2_dir_sync(rename->dir1, rename->inode1);

@@ -211,6 +211,71 @@ static int do_replace_far(void *arg)
     return status;
 }
 
+/* A file with content: e2fsck does not ask about one without. */
+static int put(const char *path, bool is_synced)
+{
+    struct file *file;
+    int status = file_open(path, FILE_WRITE | FILE_CREATE, 0644, &file);
+
+    if (status != 0)
+        return status;
+    if (file_write_at(file, path, strlen(path), 0) < 0)
+        status = -EIO;
+    if (status == 0 && is_synced)
+        status = file_sync(file);
+    file_close(file);
+    return status;
+}
+
+/* Files of two directories change places; some have other names, too. */
+static int do_exchanges(void *arg)
+{
+    char path[40], other[40];
+    int status = 0;
+
+    (void)arg;
+    for (unsigned i = 0; i < 12 && status == 0; i++) {
+        snprintf(path, sizeof(path), "/dir/sub/x%u", i);
+        snprintf(other, sizeof(other), "/dir/y%u", i);
+        status = put(path, true);
+        if (status == 0)
+            status = put(other, i % 3 != 0);
+        if (status == 0 && i % 4 == 3)
+            status = file_link(other, "/dir/sub/linked");
+        if (status == 0)
+            status = file_rename(path, other, FILE_RENAME_EXCHANGE);
+        if (status == 0 && i % 2 == 0)
+            status = file_rename(other, path, FILE_RENAME_EXCHANGE);
+        if (status == 0 && i % 4 == 3)
+            status = file_unlink("/dir/sub/linked");
+    }
+    return status;
+}
+
+/* In place of names whose blocks are full; others of the directory are not. */
+static int do_replace_in_full(void *arg)
+{
+    static const char fill[] =
+        "a-name-that-fills-blocks-of-names-quickly-since-it-is-quite-long";
+    char path[120], other[120];
+    int status = 0;
+
+    (void)arg;
+    for (unsigned i = 0; i < 30 && status == 0; i++) {
+        snprintf(path, sizeof(path), "/dir/sub/%s-%u", fill, i);
+        status = put(path, i % 5 == 0);
+    }
+    for (unsigned i = 0; i < 20 && status == 0; i++) {
+        snprintf(other, sizeof(other), "/dir/sub/%s-%u", fill, i);
+        snprintf(path, sizeof(path),
+                 i % 2 == 0 ? "/dir/new-%u" : "/dir/sub/new-%u", i);
+        status = put(path, true);
+        if (status == 0)
+            status = file_rename(path, other, 0);
+    }
+    return status;
+}
+
 static int do_move_dirs(void *arg)
 {
     char path[40], other[40];
@@ -236,6 +301,19 @@ static void test_renames(void **state)
     crash("-b 4096", do_links, "-fp");
 }
 
+static void test_exchanges(void **state)
+{
+    (void)state;
+    crash("-b 1024", do_exchanges, "-fp");
+    crash("-b 4096", do_exchanges, "-fp");
+}
+
+static void test_renames_that_replace_in_full_blocks(void **state)
+{
+    (void)state;
+    crash("-b 1024 -O ^dir_index", do_replace_in_full, "-fp");
+}
+
 /* What e2fsck does not do without being asked, but loses nothing. */
 static void test_renames_that_replace_far(void **state)
 {
@@ -255,6 +333,8 @@ int main(void)
         cmocka_unit_test(test_data),
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_renames),
+        cmocka_unit_test(test_exchanges),
+        cmocka_unit_test(test_renames_that_replace_in_full_blocks),
         cmocka_unit_test(test_renames_that_replace_far),
         cmocka_unit_test(test_directories_that_move),
     };
