@@ -71,6 +71,31 @@ static void skip(struct step *step, uint64_t index, int depth)
     step->end = index - (relative & (span - 1)) + span;
 }
 
+/* Whether a table has no pointers but [slot, slot + count). */
+static bool is_empty_but(const struct ext2_fs *fs, const uint8_t *table,
+                         uint32_t slot, uint32_t count)
+{
+    for (uint32_t i = 0; i < entries_of(fs); i++) {
+        if ((i < slot || i >= slot + count) && le32_get(table + 4 * i) != 0)
+            return false;
+    }
+    return true;
+}
+
+/* What a slot at some depth leads to is a hole. Returns 0; 1: it is the table
+ * with the slot, without any pointer, that is to be freed: Linux leaves such
+ * tables. */
+static int meet_hole(struct step *step, uint64_t index, int depth)
+{
+    skip(step, index, depth);
+    if (depth == 0 || !is_empty_but(ext2_of(step->inode),
+                                    step->tables[depth - 1]->data, 0, 0))
+        return 0;
+    step->levels = depth;
+    step->count = 1;
+    return 1;
+}
+
 /* Pin the tables on the way. Returns 1; 0: the range of the step is a hole; or
  * an error. A pointer that leads nowhere is damage, and a hole; in the inode it
  * goes. */
@@ -89,27 +114,14 @@ static int tables_pin(struct step *step, uint64_t index)
                 le32_put(first, 0);
             at = 0;
         }
-        if (at == 0) {
-            skip(step, index, depth);
-            return 0;
-        }
+        if (at == 0)
+            return meet_hole(step, index, depth);
         status = ext2_change_block(&step->change, at, &step->tables[depth]);
         if (status != 0)
             return status;
         at = le32_get(step->tables[depth]->data + 4 * step->slots[depth + 1]);
     }
     return 1;
-}
-
-/* Whether a table has no pointers but [slot, slot + count). */
-static bool is_empty_but(const struct ext2_fs *fs, const uint8_t *table,
-                         uint32_t slot, uint32_t count)
-{
-    for (uint32_t i = 0; i < entries_of(fs); i++) {
-        if ((i < slot || i >= slot + count) && le32_get(table + 4 * i) != 0)
-            return false;
-    }
-    return true;
 }
 
 /* Which tables go: from the lowest one up. A table stays while pages have been

@@ -326,6 +326,65 @@ static void test_truncate_of_bad_pointers(void **state)
     end();
 }
 
+/* The table at a depth of the third tree, behind the inode; whose first
+ * pointers lead on. */
+static uint8_t *table_at(uint8_t *inode, unsigned depth)
+{
+    uint32_t block = le32_get(inode + INODE_BLOCK + 4 * 14);
+
+    for (unsigned i = 0; i < depth; i++)
+        block = le32_get(image + (size_t)block * block_size());
+    assert_int_not_equal(block, 0);
+    return image + (size_t)block * block_size();
+}
+
+static int cut_all(struct file *file)
+{
+    return file_truncate(file, 0);
+}
+
+static int punch_part(struct file *file)
+{
+    return file_allocate(file, UINT64_C(65804) << 10, 16 << 20,
+                         FILE_PUNCH_HOLE | FILE_KEEP_SIZE);
+}
+
+/* Linux leaves tables that have no pointer: they are freed as others are. */
+static void test_tables_without_pointers(void **state)
+{
+    static int (*const frees[])(struct file *) = {cut_all, punch_part, NULL};
+    struct file *file;
+    uint8_t *inode;
+
+    (void)state;
+    for (unsigned i = 0; i < 3 * COUNT_OF(frees); i++) {
+        begin("-b 1024");
+        mount_root();
+        assert_int_equal(
+            file_open("/far", FILE_WRITE | FILE_CREATE, 0644, &file), 0);
+        assert_int_equal(file_write_at(file, "x", 1, UINT64_C(65804) << 10), 1);
+        file_close(file);
+        unmount_root();
+        inode =
+            image + ext2_inode_offset(
+                        image, ext2_inode_of_path(image, image_size, "/far"));
+        le32_put(table_at(inode, i % 3), 0);
+        ext2_fsck(image, image_size, "-fy");
+        assert_int_not_equal(le32_get(inode + INODE_BLOCK + 4 * 14), 0);
+        mount_root();
+        assert_int_equal(file_open("/far", FILE_WRITE, 0, &file), 0);
+        if (frees[i / 3] != NULL)
+            assert_int_equal(frees[i / 3](file), 0);
+        file_close(file);
+        if (frees[i / 3] == NULL)
+            assert_int_equal(file_unlink("/far"), 0);
+        unmount_root();
+        assert_int_equal(le32_get(inode + INODE_BLOCK + 4 * 14), 0);
+        assert_int_equal(ext2_fsck_status(image, image_size, "-fn", 0), 0);
+        end();
+    }
+}
+
 static void test_writing_by_bad_pointers(void **state)
 {
     struct file *file;
@@ -603,6 +662,7 @@ int main(void)
         cmocka_unit_test(test_errors_panic),
         cmocka_unit_test(test_freed_twice),
         cmocka_unit_test(test_truncate_of_bad_pointers),
+        cmocka_unit_test(test_tables_without_pointers),
         cmocka_unit_test(test_writing_by_bad_pointers),
         cmocka_unit_test(test_bad_orphans),
         cmocka_unit_test(test_inode_bitmap_lies),
