@@ -71,6 +71,9 @@ class Shape:
             self.features = []
         else:
             self.ext2(rng)
+        # The tables of inodes leave room.
+        while self.inodes * self.inode / (self.kib * 1024) > 0.25:
+            self.inodes //= 2
 
     def either(self, rng, *names):
         for name in names:
@@ -81,9 +84,6 @@ class Shape:
         if rng.random() < 0.5:
             count = rng.choice((256, 512, 1024, 2048, 4096))
             count = min(count, self.block * 8)
-            # The tables of a group take their part of it.
-            while self.inodes * self.inode / (self.kib * 1024) > 0.25:
-                self.inodes //= 2
             while self.kib * 1024 / self.block / count > 250:
                 count *= 2
             self.more += ["-g", str(count)]

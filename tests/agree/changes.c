@@ -502,6 +502,9 @@ static void rename_one(void)
         strcpy(now.path, target);
     else
         paths_draw_new(&now.paths, &now.draw, now.path);
+    if (!paths_fit(&now.paths, now.other, now.path) ||
+        !paths_fit(&now.paths, now.path, now.other))
+        return;
     fprintf(now.to, "%u ", flags);
     tell("rename", now.other);
     tell("", now.path);

@@ -77,6 +77,15 @@ void paths_exchange(struct paths *paths, const char *a, const char *b)
     }
 }
 
+bool paths_fit(const struct paths *paths, const char *old, const char *text)
+{
+    for (size_t i = 0; i < paths->count; i++)
+        if (is_at(paths->path[i].text, old) &&
+            strlen(text) + strlen(paths->path[i].text) - strlen(old) > LEN_MAX)
+            return false;
+    return true;
+}
+
 /* ---- Reading ------------------------------------------------------------- */
 
 struct reading {

@@ -30,6 +30,10 @@ void paths_move(struct paths *paths, const char *old, const char *text);
 /* Both change places. */
 void paths_exchange(struct paths *paths, const char *a, const char *b);
 
+/* Whether all would still have room for one more name if what is at or below
+ * `old` were at or below `text`. */
+bool paths_fit(const struct paths *paths, const char *old, const char *text);
+
 /* One of that type (0: of any), or NULL when few are. */
 const struct path *paths_draw(const struct paths *paths, struct draw *draw,
                               char type);

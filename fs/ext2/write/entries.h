@@ -63,8 +63,8 @@ must_check int ext2_entries_room(const struct ext2_fs *fs, const uint8_t *block,
 must_check int ext2_entries_fits(const struct ext2_fs *fs, const uint8_t *block,
                                  uint32_t at, size_t len);
 
-/* Add an entry where ext2_entries_room() has found room for it. Returns where it
- * begins. */
+/* Add an entry where ext2_entries_room() has found room for it. Returns where
+ * it begins. */
 uint32_t ext2_entries_add(const struct ext2_fs *fs, uint8_t *block, uint32_t at,
                           const char *name, size_t len, uint32_t inode,
                           enum file_type type);

@@ -23,8 +23,8 @@ must_check int ext2_room_pin(struct inode *dir, struct change *change,
                              const struct ext2_place *room,
                              struct ext2_pinned *out);
 
-/* After ext2_change_start(): add an entry where there is room, which becomes the
- * place of the entry; remove one. */
+/* After ext2_change_start(): add an entry where there is room, which becomes
+ * the place of the entry; remove one. */
 void ext2_entry_add(struct inode *dir, struct ext2_pinned *room,
                     const struct name *name, const struct inode *inode);
 void ext2_entry_remove(struct inode *dir, const struct ext2_pinned *entry);
