@@ -178,11 +178,14 @@ static int run_request(struct kv_connection *connection)
 static int next_request(struct kv_connection *connection)
 {
     const char *error = NULL;
-    int64_t len =
+    int64_t len;
+
+    if (connection->in_at == connection->in_len)
+        return WAIT;
+    len =
         resp_parse(connection->in + connection->in_at,
                    connection->in_len - connection->in_at, kv_limits.value_max,
                    2 * kv_limits.value_max, request, &error);
-
     if (len == 0)
         return WAIT;
     if (len < 0) {

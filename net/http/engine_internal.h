@@ -136,6 +136,7 @@ struct http_exchange {
     bool is_chunked;
 
     const struct http_protocol *protocol;
+    void *protocol_data; /* the protocol's */
 };
 
 /* ---- engine.c ------------------------------------------------------------ */
@@ -187,6 +188,9 @@ must_check int http_send(struct http_exchange *exchange, const char *bytes,
 /* Go on sending what was kept and what the source has. HTTP_GO_ON: all is
  * sent. */
 must_check int http_send_more(struct http_exchange *exchange);
+
+/* The connection cannot go on: drop it. */
+void http_lose(struct http_exchange *exchange);
 
 /* Forget what is not sent. */
 void http_send_abandon(struct http_exchange *exchange);

@@ -397,6 +397,7 @@ static int answer_done(struct http_worker *worker,
     http_exchange_end(exchange);
     if (exchange->protocol != NULL) {
         exchange->state = HTTP_UPGRADED;
+        exchange->protocol->writable(exchange);
         return HTTP_GO_ON;
     }
     if (!exchange->keep_alive || engine->is_ending) {
@@ -456,6 +457,8 @@ static int upgraded_step(struct http_worker *worker,
     if (taken < 0)
         return (int)taken;
     worker->in_at += (size_t)taken;
+    if (exchange->state != HTTP_UPGRADED)
+        return HTTP_WAIT; /* it has ended */
     if (taken == 0 && worker->in_len - worker->in_at < HTTP_INPUT_SIZE)
         return http_receive(worker, exchange);
     return taken > 0 || exchange->rest != NULL ? HTTP_GO_ON : HTTP_WAIT;

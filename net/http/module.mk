@@ -10,3 +10,5 @@ SRCS-kernel += net/http/engine.c
 SRCS-kernel += net/http/exchange.c
 SRCS-kernel += net/http/route.c
 SRCS-kernel += net/http/send.c
+SRCS-kernel += net/http/websocket_frame.c
+SRCS-kernel += net/http/websocket.c

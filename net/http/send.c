@@ -373,11 +373,12 @@ static int send_body(struct http_exchange *exchange, struct http_text *text,
     return http_send(exchange, body.at + first, body.len - first);
 }
 
-/* The connection cannot go on, and its socket tells the peer. */
-static void lose(struct http_exchange *exchange)
+void http_lose(struct http_exchange *exchange)
 {
     http_send_abandon(exchange);
     exchange->keep_alive = false;
+    if (exchange->state == HTTP_ENDED)
+        return;
     exchange->state = HTTP_ENDED;
     if (exchange->socket != NULL)
         socket_abort(exchange->socket);
@@ -425,7 +426,7 @@ int http_respond(struct http_exchange *exchange,
         status = http_send(exchange, text.at, text.len);
     }
     if (status < 0)
-        lose(exchange);
+        http_lose(exchange);
     return 0;
 }
 
@@ -440,7 +441,7 @@ void http_respond_text(struct http_exchange *exchange, int status,
     };
 
     if (http_respond(exchange, &response) != 0)
-        lose(exchange);
+        http_lose(exchange);
 }
 
 void http_respond_status(struct http_exchange *exchange, int status)
@@ -454,5 +455,5 @@ void http_respond_status(struct http_exchange *exchange, int status)
     };
 
     if (http_respond(exchange, &response) != 0)
-        lose(exchange);
+        http_lose(exchange);
 }

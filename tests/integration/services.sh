@@ -139,3 +139,22 @@ test_kvstore_options() {
     expect 2 'memory=1: no number' "$build/host/kvstore" -- memory=1
     expect 2 'value-max=x: no number' "$build/host/kvstore" -- value-max=x
 }
+
+check_websocket() { # PORT
+    tests/integration/websocket_client.py "$1" || die "the client has found something"
+    [ "$(curl -s -o /dev/null -w '%{http_code}' "http://127.0.0.1:$1/echo")" = 426 ] ||
+        die "no 426"
+    curl -s "http://127.0.0.1:$1/" | grep -q 'new WebSocket' || die "no page"
+}
+test_websocket_host() {
+    local port
+    port=$(free_port)
+    host_service websocket "$port" 1
+    check_websocket "$port"
+}
+test_websocket_microvm() {
+    local port
+    port=$(free_port)
+    microvm_service websocket "$port" 1
+    check_websocket "$port"
+}
