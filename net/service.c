@@ -14,33 +14,84 @@ enum {
     BACKLOG_MAX = 65536,
 };
 
-int server_create(struct net_stack *stack, struct service *service,
-                  struct server **out)
+/* Whether two listeners could be meant by one SYN. */
+static bool overlaps(const struct server *server, const struct net_addr *local,
+                     uint16_t port)
 {
-    struct server *server;
+    return server->port == port &&
+           (addr_is_none(local) || addr_is_none(&server->local) ||
+            addr_equal(local, &server->local));
+}
 
-    if (service->port == 0 || service->receive == NULL ||
-        service->backlog > BACKLOG_MAX)
-        return -EINVAL;
+int server_init(struct server *server, struct net_stack *stack,
+                const struct net_addr *local, uint16_t port, unsigned backlog)
+{
     list_for_each (node, &stack->listeners) {
-        server = container_of(node, struct server, link);
-        if (server->service->port == service->port)
+        if (overlaps(container_of(node, struct server, link), local, port))
             return -EADDRINUSE;
     }
-    server = mem_alloc_zeroed(sizeof(*server));
-    if (server == NULL)
-        return -ENOMEM;
-    server->service = service;
     list_init(&server->ready);
     list_init(&server->half_open);
     list_init(&server->open);
     wait_queue_init(&server->wake);
-    server->backlog =
-        service->backlog != 0 ? service->backlog : NET_BACKLOG_DEFAULT;
+    server->local = *local;
+    server->port = port;
+    server->backlog = backlog != 0 ? backlog : NET_BACKLOG_DEFAULT;
     server->half_open_max = server->backlog > TCP_HALF_OPEN_MAX
                                 ? TCP_HALF_OPEN_MAX * 2
                                 : TCP_HALF_OPEN_MAX;
     list_push_back(&stack->listeners, &server->link);
+    return 0;
+}
+
+/* ---- The client of sockets ----------------------------------------------- */
+
+static void on_notify(struct socket *socket, enum socket_event event)
+{
+    (void)event;
+    if (list_empty(&socket->link))
+        list_push_back(&socket->server->ready, &socket->link);
+    wait_wake_one(&socket->server->wake);
+}
+
+static struct socket *on_create(struct server *server, struct tcp_conn *conn);
+
+static const struct socket_client service_client = {
+    .create = on_create,
+    .notify = on_notify,
+};
+
+static struct socket *on_create(struct server *server, struct tcp_conn *conn)
+{
+    struct socket *socket = mem_alloc_zeroed(sizeof(*socket));
+
+    if (socket == NULL)
+        return NULL;
+    socket_init(socket, &service_client, server, conn, tcp_flow(conn));
+    socket_notify(socket, SOCKET_ACCEPT);
+    return socket;
+}
+
+int server_create(struct net_stack *stack, struct service *service,
+                  struct server **out)
+{
+    const struct net_addr any = {.word = {0, 0}};
+    struct server *server;
+    int error;
+
+    if (service->port == 0 || service->receive == NULL ||
+        service->backlog > BACKLOG_MAX)
+        return -EINVAL;
+    server = mem_alloc_zeroed(sizeof(*server));
+    if (server == NULL)
+        return -ENOMEM;
+    error = server_init(server, stack, &any, service->port, service->backlog);
+    if (error != 0) {
+        mem_free(server);
+        return error;
+    }
+    server->client = &service_client;
+    server->service = service;
     *out = server;
     return 0;
 }

@@ -3,22 +3,17 @@
 #include "net/tcp.h"
 #include <torc/assert.h>
 #include <torc/machine.h>
-#include <torc/memory.h>
 
-struct socket *socket_create(struct server *server, struct tcp_conn *conn,
-                             const struct flow *flow)
+void socket_init(struct socket *socket, const struct socket_client *client,
+                 struct server *server, struct tcp_conn *conn,
+                 const struct flow *flow)
 {
-    struct socket *socket = mem_alloc_zeroed(sizeof(*socket));
-
-    if (socket == NULL)
-        return NULL;
     list_init(&socket->link);
+    socket->client = client;
     socket->server = server;
     socket->conn = conn;
     socket->cpu = cpu_id();
     socket->flow = *flow;
-    socket_notify(socket, SOCKET_ACCEPT);
-    return socket;
 }
 
 void socket_notify(struct socket *socket, enum socket_event event)
@@ -26,9 +21,7 @@ void socket_notify(struct socket *socket, enum socket_event event)
     /* SOCKET_CLOSE is the last event: the connection is gone then. */
     assert(socket->conn != NULL || event == SOCKET_CLOSE);
     socket->events |= event;
-    if (list_empty(&socket->link))
-        list_push_back(&socket->server->ready, &socket->link);
-    wait_wake_one(&socket->server->wake);
+    socket->client->notify(socket, event);
 }
 
 /* close() is the only callback from now on. */
@@ -75,6 +68,10 @@ void socket_close(struct socket *socket)
     struct tcp_conn *conn = socket->conn;
 
     assert(socket->cpu == cpu_id());
+    if (socket->client->close != NULL) {
+        socket->client->close(socket, false);
+        return;
+    }
     if (conn == NULL)
         return;
     socket_finish(socket, -EPIPE);
@@ -86,6 +83,10 @@ void socket_abort(struct socket *socket)
     struct tcp_conn *conn = socket->conn;
 
     assert(socket->cpu == cpu_id());
+    if (socket->client->close != NULL) {
+        socket->client->close(socket, true);
+        return;
+    }
     if (conn == NULL)
         return;
     socket_finish(socket, -EPIPE);

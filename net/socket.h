@@ -37,9 +37,27 @@ enum socket_event {
     SOCKET_CLOSE = 16,
 };
 
+/*
+ * The two kinds of owners of sockets, services and threads, are clients of one
+ * thing: a socket has events, and its client is told when there is a new one.
+ */
+struct socket_client {
+    /* `conn` of a listener is being established: make its socket, or NULL: no
+     * memory. */
+    struct socket *(*create)(struct server *server, struct tcp_conn *conn);
+
+    /* `event` is in socket->events now. */
+    void (*notify)(struct socket *socket, enum socket_event event);
+
+    /* The application has closed the socket, or aborted it. NULL: it hears of
+     * SOCKET_CLOSE instead. */
+    void (*close)(struct socket *socket, bool abort);
+};
+
 struct socket {
     struct list link; /* in server->ready, or on itself */
-    struct server *server;
+    const struct socket_client *client;
+    struct server *server; /* whose connection it is; NULL: a thread's */
     struct tcp_conn *conn; /* NULL: it has ended, or the socket was closed */
     void *cookie;
     unsigned cpu;
@@ -49,10 +67,13 @@ struct socket {
     struct flow flow;
 };
 
-/* A registered service, and TCP's listener for its port. */
+/* A registered service or a listening socket: TCP's listener for a port. */
 struct server {
     struct list link; /* in stack->listeners */
-    struct service *service;
+    const struct socket_client *client;
+    struct service *service; /* NULL: a socket listens */
+    struct net_addr local;   /* none: all of ours */
+    uint16_t port;
     struct list ready;
     struct wait_queue wake;
     bool is_listening;
@@ -65,17 +86,29 @@ struct server {
     uint64_t cookies_until; /* SYN cookies are accepted */
 };
 
-/* TCP: `conn`, whose ends are `flow`, is being established. The new socket has
- * SOCKET_ACCEPT raised. NULL: no memory. */
-struct socket *socket_create(struct server *server, struct tcp_conn *conn,
-                             const struct flow *flow);
+/* SOCKET_TIMEOUT comes after so long; 0: never. */
+static inline uint64_t server_idle_ns(const struct server *server)
+{
+    return server->service != NULL ? server->service->idle_ns : 0;
+}
 
-/* TCP: raise an event; the server's thread calls the service back. */
+/* Make `socket`, of zeros, that of a connection. */
+void socket_init(struct socket *socket, const struct socket_client *client,
+                 struct server *server, struct tcp_conn *conn,
+                 const struct flow *flow);
+
+/* TCP: raise an event; the client is told. */
 void socket_notify(struct socket *socket, enum socket_event event);
 
 /* TCP: the connection has ended; `error` is what calls of the socket return
  * from now on. Raises SOCKET_CLOSE. */
 void socket_detach(struct socket *socket, int error);
+
+/* Make a listener of zeros that of an address (none: of all) and port of the
+ * stack. Returns 0, -EADDRINUSE. */
+must_check int server_init(struct server *server, struct net_stack *stack,
+                           const struct net_addr *local, uint16_t port,
+                           unsigned backlog);
 
 /* Make a server and reserve its port. Returns 0 and *out, -EADDRINUSE,
  * -EINVAL, -ENOMEM. */

@@ -40,6 +40,7 @@ enum {
 struct ip4_more;
 struct ip6;
 struct ip6_calls;
+struct tcp_active;
 struct ip_protocol;
 struct udp_table;
 
@@ -95,7 +96,7 @@ struct net_stack {
     struct list *conns;     /* STACK_CONN_BUCKETS chains, by 4-tuple */
     struct list blocked;    /* wait for room in the card or the packet pool */
     struct list orphans;    /* closed by their service, oldest first */
-    struct list time_waits; /* in TIME-WAIT, oldest first */
+    struct list time_waits; /* in TIME-WAIT without a socket, oldest first */
     struct list dead;       /* in CLOSED, until tcp_reap() */
     unsigned orphan_count;
     unsigned orphan_max;
@@ -105,6 +106,8 @@ struct net_stack {
     uint64_t tcp_now;    /* tcp_tick() */
     /* Where connections were found last: NULL or one in `conns`. */
     struct tcp_conn *recent[STACK_CONN_RECENT];
+    const struct tcp_active *tcp_active; /* NULL: none was opened by us */
+    uint16_t tcp_port_next; /* how many ports were chosen: RFC 6056 */
 };
 
 /*

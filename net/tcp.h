@@ -1,5 +1,5 @@
 /*
- * TCP, passive opens only: what the rest of the stack may call. The connection
+ * TCP: what the rest of the stack may call. The connection
  * itself, struct tcp_conn, is private to the room net/tcp (net/tcp/conn.h).
  *
  * Follows RFC 9293, with RFC 9438 (CUBIC), 5681 and 6582 (NewReno), 3042
@@ -22,6 +22,8 @@ struct flow;
 struct ip_info;
 struct net_addr;
 struct net_stack;
+struct server;
+struct socket;
 struct tcp_conn;
 
 /* ---- For the stack ------------------------------------------------------- */
@@ -57,26 +59,59 @@ void tcp_check_all(const struct net_stack *stack);
 /* ---- For sockets --------------------------------------------------------- */
 
 /*
+ * Active open (RFC 9293, 3.10.1): send a SYN from flow->local (none: the one to
+ * send from) and flow->lport (0: a random free port) to the remote end, for
+ * `socket`, which gets its connection and flow. Returns 0, and SOCKET_WRITABLE
+ * or SOCKET_CLOSE follow; -EINVAL (the remote end is not that of one host),
+ * -EHOSTUNREACH (no route, or no address of that family), -EADDRINUSE (the same
+ * two ends are connected, or no port is free), -ENOMEM.
+ */
+must_check int tcp_connect(struct net_stack *stack, struct socket *socket,
+                           const struct flow *flow);
+
+/* Whether tcp_read() has something to answer. */
+bool tcp_can_read(const struct tcp_conn *conn);
+
+/* Whether the handshake is done. */
+bool tcp_is_established(const struct tcp_conn *conn);
+
+/* The ends of a connection. */
+const struct flow *tcp_flow(const struct tcp_conn *conn);
+
+/*
  * Copy out and remove at most `size` received bytes. Returns how many, 0 (the
  * peer's FIN came and everything before it was read), -EAGAIN (no data),
  * -EINVAL (`size` is 0).
  */
 int64_t tcp_read(struct tcp_conn *conn, void *buf, size_t size);
 
+/* As tcp_read(), but the bytes stay. */
+int64_t tcp_peek(const struct tcp_conn *conn, void *buf, size_t size);
+
+/* A thread has taken a connection that was counted for its listener. */
+void tcp_accept(struct tcp_conn *conn);
+
+/* Reset the half-open connections of a listener that is about to go. */
+void tcp_unlisten(struct server *server);
+
 /* Queue at most `size` bytes to send. Returns how many were taken; when that
- * is less than `size`, SOCKET_WRITABLE follows. */
+ * is less than `size`, SOCKET_WRITABLE follows. -EPIPE: after tcp_shutdown().
+ */
 int64_t tcp_write(struct tcp_conn *conn, const void *data, size_t size);
 
 /* How many bytes tcp_write() would take now. */
 size_t tcp_write_room(const struct tcp_conn *conn);
 
-/* Whether tcp_write() would take anything now; if not, SOCKET_WRITABLE follows.
- */
+/* Whether tcp_write() would take anything now, or answer an error; if not,
+ * SOCKET_WRITABLE follows. */
 bool tcp_has_room(struct tcp_conn *conn);
 
 /* The socket was closed: send what is queued and a FIN, and free the
  * connection when the peer has acknowledged it, or at a timeout. */
 void tcp_close(struct tcp_conn *conn);
+
+/* Send what is queued and a FIN; what the peer sends is still received. */
+void tcp_shutdown(struct tcp_conn *conn);
 
 /* The socket was aborted: send a reset and free the connection. */
 void tcp_abort(struct tcp_conn *conn);

@@ -59,6 +59,14 @@ must_check int udp_send(struct udp_socket *socket,
 must_check int64_t udp_receive(struct udp_socket *socket, struct flow *from,
                                void *buf, size_t size, uint64_t deadline_ns);
 
+/* Call changed(arg) whenever udp_receive() may have something to answer that it
+ * had not before. */
+void udp_watch(struct udp_socket *socket, void (*changed)(void *arg),
+               void *arg);
+
+/* Whether udp_receive() would answer at once. */
+bool udp_is_ready(const struct udp_socket *socket);
+
 /* Close all sockets of a stack, for stack_destroy(). */
 void udp_fini(struct net_stack *stack);
 

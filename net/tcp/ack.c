@@ -130,7 +130,9 @@ static void fin_acked(struct tcp_conn *conn)
         conn_time_wait(conn);
         break;
     case TCP_LAST_ACK:
-        conn_end(conn);
+        conn->fin_acked = true;
+        if (conn->rx.used == 0) /* or tcp_read() ends it */
+            conn_fail(conn, -EPIPE);
         break;
     default:
         break;
@@ -209,7 +211,7 @@ static void new_ack(struct tcp_conn *conn, const struct tcp_segment *segment)
     }
     recover_follow(conn);
     timer_after_ack(conn);
-    if (conn_is_orphan(conn))
+    if (conn->is_orphan)
         orphan_progress(conn, now, has_fin);
     if (has_fin)
         fin_acked(conn);

@@ -13,12 +13,13 @@ static bool state_in(const struct tcp_conn *conn, unsigned states)
 }
 
 enum {
-    HALF_OPEN = 1 << TCP_SYN_RECEIVED,
+    HALF_OPEN = 1 << TCP_SYN_RECEIVED | 1 << TCP_SYN_SENT,
     OPEN = 1 << TCP_ESTABLISHED | 1 << TCP_CLOSE_WAIT,
     FIN_RECEIVED = 1 << TCP_CLOSE_WAIT | 1 << TCP_LAST_ACK | 1 << TCP_CLOSING |
                    1 << TCP_TIME_WAIT,
     ORPHANED = 1 << TCP_FIN_WAIT_1 | 1 << TCP_FIN_WAIT_2 | 1 << TCP_CLOSING |
                1 << TCP_LAST_ACK,
+    HAS_SOCKET = OPEN | ORPHANED | 1 << TCP_TIME_WAIT, /* may have one */
     /* Our FIN is acknowledged, so nothing is left to send. */
     ALL_SENT = 1 << TCP_FIN_WAIT_2 | 1 << TCP_TIME_WAIT,
 };
@@ -26,15 +27,18 @@ enum {
 /* How the state, the socket and the FINs of both sides go together. */
 static void state_check(const struct tcp_conn *conn)
 {
-    bool has_socket = state_in(conn, OPEN);
+    const struct server *server = conn->server;
+    bool is_passive = state_in(conn, HALF_OPEN) && server != NULL;
 
     assert(conn->state > TCP_CLOSED && conn->state <= TCP_LAST_ACK);
-    assert((conn->socket != NULL) == has_socket);
+    assert((conn->socket == NULL) == (conn->is_orphan || is_passive));
     assert(conn->socket == NULL || conn->socket->conn == conn);
+    assert(!conn->is_orphan || conn->fin_wanted);
+    assert(conn->state != TCP_SYN_SENT || server == NULL);
     assert(conn->fin_wanted == !state_in(conn, OPEN | HALF_OPEN));
     assert(conn->fin_taken == state_in(conn, FIN_RECEIVED));
-    assert(conn->flow.lport == conn->server->service->port);
-    assert(conn->flow.rport != 0);
+    assert(server == NULL || conn->flow.lport == server->port);
+    assert(conn->flow.rport != 0 && conn->flow.lport != 0);
 }
 
 /* RFC 9293, 3.3.1: the send sequence space. */
@@ -54,7 +58,9 @@ static void send_check(const struct tcp_conn *conn)
     }
     board_check((struct tcp_conn *)conn);
     assert(flight <= conn->tx.used + conn->fin_wanted);
-    if (state_in(conn, ALL_SENT))
+    assert(!conn->fin_acked ||
+           (conn->state == TCP_LAST_ACK && conn->rx.used > 0));
+    if (state_in(conn, ALL_SENT) || conn->fin_acked)
         assert(flight == 0 && conn->tx.used == 0);
     assert(conn->snd_wnd <= conn->snd_wnd_max);
     assert(!conn->want_write || conn->socket != NULL);
@@ -122,9 +128,11 @@ static void alarms_check(const struct tcp_conn *conn)
         assert(conn->timer.deadline_ns <= conn->alarm[i]);
     assert(is_armed(conn, TCP_ALARM_REXMIT) == (in_flight || conn->is_probing));
     assert(!conn->is_probing || conn->tx.used > 0);
-    assert(is_armed(conn, TCP_ALARM_LIFE) == conn->fin_wanted);
+    assert(is_armed(conn, TCP_ALARM_LIFE) ==
+           (conn->is_orphan || conn->state == TCP_TIME_WAIT));
     assert(is_armed(conn, TCP_ALARM_IDLE) ==
-           (conn->socket != NULL && conn->server->service->idle_ns != 0));
+           (conn->socket != NULL && conn->server != NULL &&
+            server_idle_ns(conn->server) != 0));
     assert(!is_armed(conn, TCP_ALARM_RETRY) || conn->socket != NULL);
     assert(!conn->want_write || conn->tx.used > 0 ||
            is_armed(conn, TCP_ALARM_RETRY));
@@ -168,9 +176,9 @@ static void bucket_check(const struct net_stack *stack, struct list *bucket,
         assert(conn_find(conn->stack, &conn->flow) == conn); /* not twice */
         tcp_check(conn);
         census->conns++;
-        census->time_waits += conn->state == TCP_TIME_WAIT;
-        census->open += conn->socket != NULL;
-        census->orphans += conn_is_orphan(conn) && conn->state != TCP_TIME_WAIT;
+        census->time_waits += conn->is_orphan && conn->state == TCP_TIME_WAIT;
+        census->open += conn->socket != NULL && conn->server != NULL;
+        census->orphans += conn->is_orphan && conn->state != TCP_TIME_WAIT;
         census->buffer_bytes +=
             conn->tx.size + conn->rx.size + reorder_check(conn);
     }
@@ -216,9 +224,10 @@ void tcp_check_all(const struct net_stack *stack)
 
         server_check(server);
         open += server->conn_count;
-        assert(state_list_check(&server->half_open, HALF_OPEN) ==
+        assert(state_list_check(&server->half_open, 1 << TCP_SYN_RECEIVED) ==
                server->half_open_count);
-        assert(state_list_check(&server->open, OPEN) == server->conn_count);
+        assert(state_list_check(&server->open, HAS_SOCKET) ==
+               server->conn_count);
     }
     assert(open == census.open);
     list_for_each (node, &stack->blocked)

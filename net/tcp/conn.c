@@ -112,10 +112,8 @@ static void options_take(struct tcp_conn *conn,
     conn->stamp_recent = options->has_timestamp ? options->timestamp : 0;
     conn->mss =
         (uint16_t)(mss_choose(conn, options->mss) - conn_options_len(conn));
-    if (options->has_scale) {
-        conn->snd_scale = options->scale;
-        conn->rcv_scale = TCP_SCALE;
-    }
+    conn->snd_scale = options->has_scale ? options->scale : 0;
+    conn->rcv_scale = options->has_scale ? TCP_SCALE : 0;
 }
 
 void conn_set_iss(struct tcp_conn *conn, uint32_t iss)
@@ -135,38 +133,56 @@ static void numbers_choose(struct tcp_conn *conn)
     conn_set_iss(conn, (uint32_t)(net_now(conn->stack) / 4000 + hash));
 }
 
-struct tcp_conn *conn_create(struct net_stack *stack, struct server *server,
-                             const struct flow *flow,
-                             const struct tcp_segment *segment)
+struct tcp_conn *conn_new(struct net_stack *stack, const struct flow *flow)
 {
     struct tcp_conn *conn = mem_alloc_zeroed(sizeof(*conn));
 
     if (conn == NULL)
         return NULL;
     conn->stack = stack;
-    conn->server = server;
     conn->flow = *flow;
     if (alarm_init(conn) != 0) {
         mem_free(conn);
         return NULL;
     }
-    conn->state = TCP_SYN_RECEIVED;
-    options_take(conn, &segment->options);
+    conn->state = TCP_SYN_SENT;
     numbers_choose(conn);
     conn->cc = &tcp_cubic;
+    conn->rto_ns = TCP_RTO_FIRST_NS;
+    conn->progress_at = net_now(stack);
+    list_init(&conn->blocked_link);
+    list_init(&conn->state_link);
+    list_push_front(conn_bucket(stack, flow), &conn->hash_link);
+    stack->conn_count++;
+    return conn;
+}
+
+void conn_take_syn(struct tcp_conn *conn, const struct tcp_segment *segment)
+{
+    uint32_t window = conn->rcv_adv - conn->rcv_nxt;
+
+    options_take(conn, &segment->options);
     conn->snd_wnd = segment->window; /* never scaled in a SYN */
     conn->snd_wnd_max = segment->window;
     conn->irs = segment->seq;
     conn->rcv_nxt = segment->seq + 1;
-    conn->rcv_adv = conn->rcv_nxt;
+    conn->rcv_adv = conn->rcv_nxt + window;
     conn->rcv_acked = conn->rcv_nxt;
-    conn->rto_ns = TCP_RTO_FIRST_NS;
-    conn->progress_at = net_now(stack);
-    list_init(&conn->blocked_link);
+}
+
+struct tcp_conn *conn_create(struct net_stack *stack, struct server *server,
+                             const struct flow *flow,
+                             const struct tcp_segment *segment)
+{
+    struct tcp_conn *conn = conn_new(stack, flow);
+
+    if (conn == NULL)
+        return NULL;
+    conn->state = TCP_SYN_RECEIVED;
+    conn->server = server;
+    conn_take_syn(conn, segment);
     list_push_back(&server->half_open, &conn->state_link);
     server->half_open_count++;
-    list_push_front(conn_bucket(stack, flow), &conn->hash_link);
-    stack->conn_count++;
     return conn;
 }
 
@@ -174,33 +190,76 @@ struct tcp_conn *conn_create(struct net_stack *stack, struct server *server,
 static void state_leave(struct tcp_conn *conn)
 {
     list_remove(&conn->state_link);
-    if (conn->state == TCP_SYN_RECEIVED)
-        conn->server->half_open_count--;
-    else if (conn->state == TCP_TIME_WAIT)
+    if (conn->is_orphan && conn->state == TCP_TIME_WAIT)
         conn->stack->time_wait_count--;
-    else if (conn_is_orphan(conn))
+    else if (conn->is_orphan)
         conn->stack->orphan_count--;
+    else if (conn->server == NULL)
+        return;
+    else if (conn->state == TCP_SYN_RECEIVED)
+        conn->server->half_open_count--;
     else
         conn->server->conn_count--;
 }
 
 void conn_establish(struct tcp_conn *conn)
 {
-    assert(conn->state == TCP_SYN_RECEIVED && conn->socket != NULL);
+    struct server *server = conn->server;
+    uint64_t now = net_now(conn->stack);
+
+    assert(conn->state == TCP_SYN_RECEIVED || conn->state == TCP_SYN_SENT);
+    assert(conn->socket != NULL);
     state_leave(conn);
-    conn->server->conn_count++;
-    list_push_back(&conn->server->open, &conn->state_link);
     conn->state = TCP_ESTABLISHED;
     conn->stack->stats.tcp_opened++;
+    alarm_clear(conn, TCP_ALARM_REXMIT);
+    if (conn->backoff == 0)
+        ack_measure(conn, now - conn->progress_at);
+    else
+        conn->rto_ns = 3 * NS_PER_S; /* RFC 6298, 5.7 */
+    ack_init(conn);
+    conn->active_at = now;
+    if (server == NULL)
+        return;
+    server->conn_count++;
+    list_push_back(&server->open, &conn->state_link);
+    if (server_idle_ns(server) != 0)
+        alarm_set(conn, TCP_ALARM_IDLE, now + server_idle_ns(server));
+}
+
+void conn_leave_server(struct tcp_conn *conn)
+{
+    assert(conn->state >= TCP_ESTABLISHED && !conn->is_orphan);
+    state_leave(conn);
+    list_init(&conn->state_link);
+    conn->server = NULL;
+}
+
+/* In TIME-WAIT, without a socket. */
+static void time_wait_join(struct tcp_conn *conn)
+{
+    struct net_stack *stack = conn->stack;
+
+    list_push_back(&stack->time_waits, &conn->state_link);
+    stack->time_wait_count++;
+    if (stack->time_wait_count > stack->time_wait_max) {
+        struct list *oldest = stack->time_waits.next;
+
+        conn_end(container_of(oldest, struct tcp_conn, state_link));
+    }
 }
 
 void conn_orphan(struct tcp_conn *conn)
 {
     struct net_stack *stack = conn->stack;
 
-    assert(conn->socket == NULL);
+    assert(conn->socket == NULL && conn->fin_wanted && !conn->is_orphan);
     state_leave(conn);
-    conn->fin_wanted = true;
+    conn->is_orphan = true;
+    if (conn->state == TCP_TIME_WAIT) {
+        time_wait_join(conn);
+        return;
+    }
     stack->orphan_count++;
     list_push_back(&stack->orphans, &conn->state_link);
     if (stack->orphan_count > stack->orphan_max) {
@@ -249,18 +308,15 @@ void conn_time_wait(struct tcp_conn *conn)
     struct net_stack *stack = conn->stack;
 
     assert(conn->state == TCP_FIN_WAIT_2 || conn->state == TCP_CLOSING);
-    state_leave(conn);
     alarm_clear(conn, TCP_ALARM_ACK); /* the peer will send its FIN again */
-    conn->state = TCP_TIME_WAIT;
     list_remove(&conn->blocked_link);
-    list_push_back(&stack->time_waits, &conn->state_link);
-    stack->time_wait_count++;
     alarm_set(conn, TCP_ALARM_LIFE, net_now(stack) + TCP_TIME_WAIT_NS);
-    if (stack->time_wait_count > stack->time_wait_max) {
-        struct list *oldest = stack->time_waits.next;
-
-        conn_end(container_of(oldest, struct tcp_conn, state_link));
+    if (conn->is_orphan) {
+        state_leave(conn);
+        conn->state = TCP_TIME_WAIT;
+        time_wait_join(conn);
     }
+    conn->state = TCP_TIME_WAIT;
 }
 
 void tcp_reap(struct net_stack *stack)

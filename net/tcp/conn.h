@@ -15,6 +15,7 @@
  *   segment.c  builds segments and hands them to IPv4
  *   timer.c    timeouts
  *   conn.c     connections are created, found and freed
+ *   connect.c  active opens; only in images that use them
  *   socket.c   read, write, close and abort for sockets
  *   check.c    what must be true of a connection
  *
@@ -87,9 +88,10 @@ enum {
 #define TCP_STAMP_NS      (24 * 24 * 3600 * NS_PER_S) /* RFC 7323, 5.5 */
 #define TCP_IDLE_CHECK_NS (3600 * NS_PER_S) /* the timer, with no alarm set */
 
-/* RFC 9293, 3.3.2. LISTEN has no connection; SYN-SENT does not exist here. */
+/* RFC 9293, 3.3.2. LISTEN has no connection. */
 enum tcp_state {
     TCP_CLOSED,
+    TCP_SYN_SENT,
     TCP_SYN_RECEIVED,
     TCP_ESTABLISHED,
     TCP_FIN_WAIT_1,
@@ -217,8 +219,8 @@ struct tcp_conn {
                                  time_waits, dead */
     struct list blocked_link; /* in stack->blocked, or on itself */
     struct net_stack *stack;
-    struct server *server;
-    struct socket *socket; /* NULL: half open, or closed by the service */
+    struct server *server; /* NULL: no listener counts it */
+    struct socket *socket; /* NULL: half open, or closed by its owner */
     enum tcp_state state;
     struct flow flow;
     struct dst dst; /* the way there */
@@ -239,7 +241,9 @@ struct tcp_conn {
     uint16_t mss;         /* largest payload to send, less the timestamps */
     uint8_t snd_scale;
     bool fin_wanted; /* a FIN follows the last byte of the send buffer */
-    bool want_write; /* the service waits for SOCKET_WRITABLE */
+    bool fin_acked;  /* in LAST-ACK: only the socket is still to be read */
+    bool is_orphan;  /* the socket was closed: see conn_orphan() */
+    bool want_write; /* the owner of the socket waits for SOCKET_WRITABLE */
 
     /* retransmission timer: RFC 6298 */
     uint64_t rto_ns;
@@ -309,12 +313,6 @@ static inline bool seq_le(uint32_t a, uint32_t b)
     return (int32_t)(a - b) <= 0;
 }
 
-/* Whether the service has closed its end: a FIN was or will be sent. */
-static inline bool conn_is_orphan(const struct tcp_conn *conn)
-{
-    return conn->fin_wanted;
-}
-
 /* What timestamps take of each segment. */
 static inline uint16_t conn_options_len(const struct tcp_conn *conn)
 {
@@ -355,6 +353,13 @@ struct tcp_conn *conn_find(struct net_stack *stack, const struct flow *flow);
 /* The hash chain that holds the connection of a flow. */
 struct list *conn_bucket(struct net_stack *stack, const struct flow *flow);
 
+/* A connection in TCP_SYN_SENT with the numbers of its flow, in no list but the
+ * hash chain; its timer is set, no alarm is. NULL: no memory. */
+struct tcp_conn *conn_new(struct net_stack *stack, const struct flow *flow);
+
+/* Take the peer's numbers, window and options from its SYN. */
+void conn_take_syn(struct tcp_conn *conn, const struct tcp_segment *segment);
+
 /* A connection in TCP_SYN_RECEIVED for the SYN `segment`; its timer is set, no
  * alarm is. NULL: no memory. */
 struct tcp_conn *conn_create(struct net_stack *stack, struct server *server,
@@ -364,12 +369,16 @@ struct tcp_conn *conn_create(struct net_stack *stack, struct server *server,
 /* Replace the initial send sequence number that conn_create() chose. */
 void conn_set_iss(struct tcp_conn *conn, uint32_t iss);
 
-/* SYN-RECEIVED becomes ESTABLISHED. */
+/* SYN-RECEIVED or SYN-SENT becomes ESTABLISHED; the connection has a socket. */
 void conn_establish(struct tcp_conn *conn);
 
-/* The service has closed the socket: the connection no longer counts for it.
- * Resets the oldest of such connections when there are too many. */
+/* The socket is closed: the connection no longer counts for its service. In
+ * TIME-WAIT it joins those of the stack; in all other states resets the oldest
+ * orphan when there are too many. */
 void conn_orphan(struct tcp_conn *conn);
+
+/* The connection no longer counts for its listener: a thread has taken it. */
+void conn_leave_server(struct tcp_conn *conn);
 
 /* Any state becomes TCP_CLOSED; tcp_reap() frees the connection later. It has
  * no socket (any more). */
@@ -383,7 +392,8 @@ void conn_reset(struct tcp_conn *conn);
 void conn_fail(struct tcp_conn *conn, int error);
 
 /* Both FINs are acknowledged: enter TIME-WAIT (RFC 9293, 3.6.1). Ends the
- * oldest connection in TIME-WAIT when there are too many. */
+ * oldest connection in TIME-WAIT when there are too many, unless this one still
+ * has its socket, which is to be read. */
 void conn_time_wait(struct tcp_conn *conn);
 
 /* Free the connections in TCP_CLOSED. */
@@ -421,6 +431,23 @@ void cookie_send(struct net_stack *stack, struct server *server,
 struct tcp_conn *cookie_receive(struct net_stack *stack, struct server *server,
                                 const struct flow *flow,
                                 const struct tcp_segment *segment);
+
+/* ---- connect.c, by a hook: not every image has it ------------------------ */
+
+struct tcp_active {
+    /*
+     * A segment for a connection in SYN-SENT, or for one in SYN-RECEIVED
+     * without a listener. Returns whether it is to be processed further; it may
+     * have been changed.
+     */
+    bool (*receive)(struct tcp_conn *conn, struct tcp_segment *segment);
+
+    /* Our SYN was acknowledged in SYN-RECEIVED. */
+    void (*established)(struct tcp_conn *conn);
+
+    /* TCP_ALARM_REXMIT in SYN-SENT. */
+    void (*timeout)(struct tcp_conn *conn);
+};
 
 /* ---- ack.c --------------------------------------------------------------- */
 
@@ -586,7 +613,8 @@ void tcp_send_ack(struct tcp_conn *conn);
 /* Send a challenge ACK (RFC 5961), at most one in TCP_CHALLENGE_NS. */
 void tcp_challenge(struct tcp_conn *conn);
 
-void tcp_send_syn_ack(struct tcp_conn *conn);
+/* Send the SYN in SYN-SENT, SYN and ACK in SYN-RECEIVED. */
+void tcp_send_syn(struct tcp_conn *conn);
 
 /* Answer the SYN `segment` with sequence number `cookie` and, if it has one,
  * the timestamp `stamp`; no connection. */

@@ -151,8 +151,6 @@ static void fin_take(struct tcp_conn *conn)
     switch (conn->state) {
     case TCP_ESTABLISHED:
         conn->state = TCP_CLOSE_WAIT;
-        conn->active_at = net_now(conn->stack);
-        socket_notify(conn->socket, SOCKET_RECEIVE);
         break;
     case TCP_FIN_WAIT_1:
         conn->state = TCP_CLOSING;
@@ -163,6 +161,10 @@ static void fin_take(struct tcp_conn *conn)
         break;
     default:
         break;
+    }
+    if (conn->socket != NULL) {
+        conn->active_at = conn_now(conn);
+        socket_notify(conn->socket, SOCKET_RECEIVE);
     }
 }
 

@@ -51,7 +51,7 @@ static void answer_unacceptable(struct tcp_conn *conn,
                        segment->seq + (uint32_t)segment->payload_len);
     if (conn->state == TCP_SYN_RECEIVED && (segment->flags & TCP_SYN) != 0 &&
         segment->seq == conn->irs)
-        tcp_send_syn_ack(conn); /* our SYN-ACK was lost */
+        tcp_send_syn(conn); /* our SYN-ACK was lost */
     else if (segment->payload_len > 0 || (segment->flags & TCP_FIN) != 0)
         tcp_send_ack(conn);
     else
@@ -91,8 +91,8 @@ static void time_wait_receive(struct tcp_conn *conn,
     if ((segment->flags & TCP_RST) != 0)
         return;
     if ((segment->flags & (TCP_SYN | TCP_ACK | TCP_FIN)) == TCP_SYN &&
-        is_newer(conn, segment)) {
-        conn_end(conn);
+        is_newer(conn, segment) && conn->rx.used == 0) {
+        conn_fail(conn, -EPIPE);
         listen_again(stack, &conn->flow, segment, last);
         return;
     }
@@ -117,7 +117,10 @@ static bool handshake_done(struct tcp_conn *conn,
         tcp_refuse(conn->stack, &conn->flow, segment);
         return false;
     }
-    return listen_established(conn);
+    if (conn->server != NULL)
+        return listen_established(conn);
+    conn->stack->tcp_active->established(conn);
+    return true;
 }
 
 /*
@@ -151,13 +154,15 @@ static void stamp_take(struct tcp_conn *conn, const struct tcp_segment *segment)
     conn->stamp_at = conn_now(conn);
 }
 
-static void conn_receive(struct tcp_conn *conn,
-                         const struct tcp_segment *segment)
+static void conn_receive(struct tcp_conn *conn, struct tcp_segment *segment)
 {
     if (conn->state == TCP_TIME_WAIT) {
         time_wait_receive(conn, segment);
         return;
     }
+    if (conn->state < TCP_ESTABLISHED && conn->server == NULL &&
+        !conn->stack->tcp_active->receive(conn, segment))
+        return;
     if (is_stale(conn, segment))
         return;
     if (!is_acceptable(conn, segment)) {

@@ -9,13 +9,16 @@
 #include "net/stack.h"
 #include "net/tcp/conn.h"
 
-/* The service that listens on `port`, or NULL. */
-static struct server *server_find(struct net_stack *stack, uint16_t port)
+/* Who listens for a flow, or NULL. */
+static struct server *server_find(struct net_stack *stack,
+                                  const struct flow *flow)
 {
     list_for_each (node, &stack->listeners) {
         struct server *server = container_of(node, struct server, link);
 
-        if (server->service->port == port && server->is_listening)
+        if (server->port == flow->lport && server->is_listening &&
+            (addr_is_none(&server->local) ||
+             addr_equal(&server->local, &flow->local)))
             return server;
     }
     return NULL;
@@ -92,14 +95,14 @@ static void syn_receive(struct net_stack *stack, struct server *server,
     }
     if (last != NULL && seq_le(conn->iss, *last)) /* RFC 9293, 3.6.1 */
         conn_set_iss(conn, *last + UINT16_MAX);
-    tcp_send_syn_ack(conn);
+    tcp_send_syn(conn);
     rexmit_start(conn);
 }
 
 void listen_again(struct net_stack *stack, const struct flow *flow,
                   const struct tcp_segment *segment, uint32_t last)
 {
-    struct server *server = server_find(stack, flow->lport);
+    struct server *server = server_find(stack, flow);
 
     if (server != NULL)
         syn_receive(stack, server, flow, segment, &last);
@@ -109,7 +112,7 @@ struct tcp_conn *listen_receive(struct net_stack *stack,
                                 const struct flow *flow,
                                 const struct tcp_segment *segment)
 {
-    struct server *server = server_find(stack, flow->lport);
+    struct server *server = server_find(stack, flow);
     struct tcp_conn *conn = NULL;
 
     if ((segment->flags & TCP_RST) != 0)
@@ -128,7 +131,6 @@ struct tcp_conn *listen_receive(struct net_stack *stack,
 bool listen_established(struct tcp_conn *conn)
 {
     struct server *server = conn->server;
-    uint64_t now = net_now(conn->stack);
 
     /* Other handshakes were faster: stay half open. The peer retransmits, and
      * by then there may be a place. */
@@ -136,21 +138,27 @@ bool listen_established(struct tcp_conn *conn)
         conn->stack->stats.tcp_backlog_full++;
         return false;
     }
-    conn->socket = socket_create(server, conn, &conn->flow);
+    conn->socket = server->client->create(server, conn);
     if (conn->socket == NULL) {
         conn->stack->stats.tcp_no_memory++;
         conn_reset(conn);
         return false;
     }
     conn_establish(conn);
-    alarm_clear(conn, TCP_ALARM_REXMIT);
-    if (conn->backoff == 0)
-        ack_measure(conn, now - conn->progress_at);
-    else
-        conn->rto_ns = 3 * NS_PER_S; /* RFC 6298, 5.7 */
-    ack_init(conn);
-    conn->active_at = now;
-    if (server->service->idle_ns != 0)
-        alarm_set(conn, TCP_ALARM_IDLE, now + server->service->idle_ns);
     return true;
+}
+
+void tcp_unlisten(struct server *server)
+{
+    struct net_stack *stack = NULL;
+
+    while (!list_empty(&server->half_open)) {
+        struct tcp_conn *conn =
+            container_of(server->half_open.next, struct tcp_conn, state_link);
+
+        stack = conn->stack;
+        conn_reset(conn);
+    }
+    if (stack != NULL)
+        tcp_reap(stack);
 }

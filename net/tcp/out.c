@@ -27,8 +27,9 @@ static bool may_send(const struct tcp_conn *conn)
     case TCP_CLOSE_WAIT:
     case TCP_FIN_WAIT_1:
     case TCP_CLOSING:
-    case TCP_LAST_ACK:
         return true;
+    case TCP_LAST_ACK:
+        return !conn->fin_acked;
     default:
         return false;
     }

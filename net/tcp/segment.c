@@ -124,8 +124,9 @@ void tcp_challenge(struct tcp_conn *conn)
     segment_send(conn, conn->snd_max, 0, 0);
 }
 
-void tcp_send_syn_ack(struct tcp_conn *conn)
+void tcp_send_syn(struct tcp_conn *conn)
 {
+    bool has_ack = conn->state != TCP_SYN_SENT;
     struct net_stack *stack = conn->stack;
     struct packet *packet = stack_packet(stack);
     uint32_t window = data_window(conn);
@@ -133,8 +134,8 @@ void tcp_send_syn_ack(struct tcp_conn *conn)
         .src_port = conn->flow.lport,
         .dst_port = conn->flow.rport,
         .seq = conn->iss,
-        .ack = conn->rcv_nxt,
-        .flags = TCP_SYN | TCP_ACK,
+        .ack = has_ack ? conn->rcv_nxt : 0,
+        .flags = TCP_SYN | (has_ack ? TCP_ACK : 0),
         .window = (uint16_t)min_u32(window, UINT16_MAX), /* not scaled */
         .options = {.mss = tcp_link_mss(stack, &conn->flow),
                     .has_scale = conn->rcv_scale != 0,

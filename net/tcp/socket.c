@@ -4,7 +4,21 @@
 #include "net/tcp/conn.h"
 #include <torc/assert.h>
 
-int64_t tcp_read(struct tcp_conn *conn, void *buf, size_t size)
+const struct flow *tcp_flow(const struct tcp_conn *conn)
+{
+    return &conn->flow;
+}
+
+/* Both FINs are acknowledged, and the last byte was read (fin_acked()). */
+static void read_done(struct tcp_conn *conn)
+{
+    if (!conn->fin_acked || conn->rx.used > 0)
+        return;
+    conn_fail(conn, -EPIPE);
+    tcp_reap(conn->stack);
+}
+
+int64_t tcp_peek(const struct tcp_conn *conn, void *buf, size_t size)
 {
     uint32_t len = conn->rx.used;
 
@@ -14,11 +28,22 @@ int64_t tcp_read(struct tcp_conn *conn, void *buf, size_t size)
         return conn->fin_taken ? 0 : -EAGAIN;
     len = (uint32_t)min_size(size, len);
     net_buffer_peek(&conn->rx, 0, buf, len);
+    return len;
+}
+
+int64_t tcp_read(struct tcp_conn *conn, void *buf, size_t size)
+{
+    int64_t got = tcp_peek(conn, buf, size);
+    uint32_t len = (uint32_t)got;
+
+    if (got <= 0)
+        return got;
     net_buffer_drop(&conn->rx, len);
     if (conn->rx.used == 0)
         net_buffer_release(&conn->rx, &conn->stack->budget);
     if (data_window_opened(conn))
         tcp_send_ack(conn);
+    read_done(conn);
     return len;
 }
 
@@ -35,7 +60,7 @@ static uint32_t write_limit(const struct tcp_conn *conn)
 
 size_t tcp_write_room(const struct tcp_conn *conn)
 {
-    return write_limit(conn) - conn->tx.used;
+    return conn->fin_wanted ? 0 : write_limit(conn) - conn->tx.used;
 }
 
 /* SOCKET_WRITABLE comes when there is room again. */
@@ -49,7 +74,7 @@ static void want_write(struct tcp_conn *conn)
 
 bool tcp_has_room(struct tcp_conn *conn)
 {
-    bool room = tcp_write_room(conn) > 0;
+    bool room = conn->fin_wanted || tcp_write_room(conn) > 0;
 
     if (!room)
         want_write(conn);
@@ -60,6 +85,11 @@ int64_t tcp_write(struct tcp_conn *conn, const void *data, size_t size)
 {
     size_t room = tcp_write_room(conn);
     uint32_t len = (uint32_t)min_size(size, room);
+
+    if (conn->fin_wanted)
+        return -EPIPE;
+    if (conn->state < TCP_ESTABLISHED)
+        return 0; /* SOCKET_WRITABLE follows */
 
     if (net_buffer_reserve(&conn->tx, &conn->stack->budget,
                            conn->tx.used + len) != 0) {
@@ -93,6 +123,18 @@ void conn_check_room(struct tcp_conn *conn)
     socket_notify(conn->socket, SOCKET_WRITABLE);
 }
 
+/* A FIN follows what is in the send buffer. */
+static void send_end(struct tcp_conn *conn)
+{
+    conn->want_write = false;
+    alarm_clear(conn, TCP_ALARM_RETRY);
+    conn->fin_wanted = true;
+    if (conn->state == TCP_ESTABLISHED)
+        conn->state = TCP_FIN_WAIT_1;
+    else if (conn->state == TCP_CLOSE_WAIT)
+        conn->state = TCP_LAST_ACK;
+}
+
 /*
  * The rest of the send buffer and a FIN still go out. Data that the peer sends
  * meanwhile are acknowledged and dropped: answering them with a reset would
@@ -102,27 +144,61 @@ void tcp_close(struct tcp_conn *conn)
 {
     struct net_stack *stack = conn->stack;
 
-    assert(conn->state == TCP_ESTABLISHED || conn->state == TCP_CLOSE_WAIT);
+    if (conn->state < TCP_ESTABLISHED || conn->fin_acked) {
+        tcp_abort(conn); /* nothing was sent; or all is done but the reading */
+        return;
+    }
     conn->socket = NULL;
-    conn->want_write = false;
     alarm_clear(conn, TCP_ALARM_IDLE);
-    alarm_clear(conn, TCP_ALARM_RETRY);
-    alarm_set(conn, TCP_ALARM_LIFE, net_now(stack) + TCP_ORPHAN_NS);
+    if (conn->state != TCP_TIME_WAIT)
+        alarm_set(conn, TCP_ALARM_LIFE, net_now(stack) + TCP_ORPHAN_NS);
     conn->orphan_mark = conn->snd_una;
     reorder_free(conn);
     net_buffer_release(&conn->rx, &stack->budget);
-    conn->state =
-        conn->state == TCP_ESTABLISHED ? TCP_FIN_WAIT_1 : TCP_LAST_ACK;
+    send_end(conn);
     conn_orphan(conn);
+    if (conn->state != TCP_CLOSED && conn->state != TCP_TIME_WAIT)
+        tcp_output(conn);
+    tcp_reap(stack);
+}
+
+void tcp_shutdown(struct tcp_conn *conn)
+{
+    struct net_stack *stack = conn->stack;
+
+    if (conn->fin_wanted)
+        return;
+    send_end(conn);
     tcp_output(conn);
     tcp_reap(stack);
 }
 
+/* RFC 9293, 3.10.5: no reset in SYN-SENT, nor when both FINs are acknowledged.
+ */
 void tcp_abort(struct tcp_conn *conn)
 {
     struct net_stack *stack = conn->stack;
 
     conn->socket = NULL;
-    conn_reset(conn);
+    if (conn->state == TCP_SYN_SENT || conn->state == TCP_TIME_WAIT ||
+        conn->fin_acked)
+        conn_end(conn);
+    else
+        conn_reset(conn);
     tcp_reap(stack);
+}
+
+bool tcp_is_established(const struct tcp_conn *conn)
+{
+    return conn->state >= TCP_ESTABLISHED;
+}
+
+void tcp_accept(struct tcp_conn *conn)
+{
+    conn_leave_server(conn);
+}
+
+bool tcp_can_read(const struct tcp_conn *conn)
+{
+    return conn->rx.used > 0 || conn->fin_taken;
 }

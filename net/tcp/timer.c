@@ -61,7 +61,7 @@ static void syn_ack_timeout(struct tcp_conn *conn)
     }
     conn->backoff++;
     conn->stack->stats.tcp_retransmits++;
-    tcp_send_syn_ack(conn);
+    tcp_send_syn(conn);
     rexmit_start(conn);
 }
 
@@ -106,6 +106,8 @@ static void on_rexmit(struct tcp_conn *conn)
 {
     if (conn->state == TCP_SYN_RECEIVED)
         syn_ack_timeout(conn);
+    else if (conn->state == TCP_SYN_SENT)
+        conn->stack->tcp_active->timeout(conn);
     else if (net_now(conn->stack) - conn->progress_at >= TCP_GIVE_UP_NS)
         give_up(conn);
     else if (conn->is_probing)
@@ -119,7 +121,7 @@ static void on_rexmit(struct tcp_conn *conn)
 static void on_idle(struct tcp_conn *conn)
 {
     uint64_t now = net_now(conn->stack);
-    uint64_t idle = conn->server->service->idle_ns;
+    uint64_t idle = server_idle_ns(conn->server);
 
     assert(conn->socket != NULL); /* tcp_close() clears the alarm */
     if (now - conn->active_at >= idle) {
@@ -131,8 +133,11 @@ static void on_idle(struct tcp_conn *conn)
 
 static void on_life(struct tcp_conn *conn)
 {
-    if (conn->state == TCP_TIME_WAIT)
-        conn_end(conn);
+    if (conn->state == TCP_TIME_WAIT && conn->rx.used > 0)
+        alarm_set(conn, TCP_ALARM_LIFE, /* its socket is still to be read */
+                  net_now(conn->stack) + TCP_TIME_WAIT_NS);
+    else if (conn->state == TCP_TIME_WAIT)
+        conn_fail(conn, -EPIPE);
     else
         give_up(conn);
 }

@@ -34,6 +34,8 @@ struct udp_socket {
     unsigned received_count;
     int error; /* of a datagram that was sent; 0: none */
     struct wait_queue readable;
+    void (*changed)(void *arg); /* NULL: nobody watches */
+    void *changed_arg;
     struct dst dst; /* the way to where it is connected */
 };
 
@@ -104,6 +106,13 @@ static bool sum_is_right(const struct packet *packet,
     return sum_of(packet, info) == 0;
 }
 
+static void wake(struct udp_socket *socket)
+{
+    wait_wake_one(&socket->readable);
+    if (socket->changed != NULL)
+        socket->changed(socket->changed_arg);
+}
+
 /* Keep a datagram for the socket, with `origin` in front. Takes the packet. */
 static void socket_queue(struct udp_socket *socket, struct packet *packet,
                          const struct origin *origin)
@@ -124,7 +133,7 @@ static void socket_queue(struct udp_socket *socket, struct packet *packet,
     queue_push(&socket->received, &packet->node);
     socket->received_count++;
     table->queued++;
-    wait_wake_one(&socket->readable);
+    wake(socket);
 }
 
 static void on_receive(struct net_stack *stack, struct packet *packet,
@@ -179,7 +188,7 @@ static void on_failed(struct net_stack *stack, const struct ip_info *info,
     if (socket == NULL || socket->flow.rport == 0)
         return;
     socket->error = error;
-    wait_wake_one(&socket->readable);
+    wake(socket);
 }
 
 static const struct ip_protocol udp_protocol = {
@@ -291,6 +300,17 @@ void udp_close(struct udp_socket *socket)
     received_drop(socket);
     list_remove(&socket->link);
     mem_free(socket);
+}
+
+void udp_watch(struct udp_socket *socket, void (*changed)(void *arg), void *arg)
+{
+    socket->changed = changed;
+    socket->changed_arg = arg;
+}
+
+bool udp_is_ready(const struct udp_socket *socket)
+{
+    return !queue_empty(&socket->received) || socket->error != 0;
 }
 
 uint16_t udp_port(const struct udp_socket *socket)

@@ -8,6 +8,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
+#include <torc/socket.h>
 /* clang-format off */
 #include <cmocka.h>
 /* clang-format on */
@@ -16,12 +17,13 @@
 enum { LISTEN = TCP_LAST_ACK + 1, NOBODY, STATES };
 
 static const char *const state_names[STATES] = {
-    "CLOSED",     "SYN-RECEIVED", "ESTABLISHED", "FIN-WAIT-1",
-    "FIN-WAIT-2", "CLOSING",      "TIME-WAIT",   "CLOSE-WAIT",
-    "LAST-ACK",   "LISTEN",       "no listener"};
+    "CLOSED",     "SYN-SENT",   "SYN-RECEIVED", "ESTABLISHED",
+    "FIN-WAIT-1", "FIN-WAIT-2", "CLOSING",      "TIME-WAIT",
+    "CLOSE-WAIT", "LAST-ACK",   "LISTEN",       "no listener"};
 
 #define BIT(state) (1U << (state))
 enum {
+    IN_SYN_SENT = BIT(TCP_SYN_SENT),
     IN_SYN_RECEIVED = BIT(TCP_SYN_RECEIVED),
     IN_ESTABLISHED = BIT(TCP_ESTABLISHED),
     IN_FIN_WAIT_1 = BIT(TCP_FIN_WAIT_1),
@@ -85,6 +87,23 @@ static const struct row rows[] = {
      TCP_SYN_RECEIVED, SEND_SYN_ACK},
     {"3.10.7.2, fourth: anything else is dropped",
      IN_LISTEN, 0, 0, SEQ_ANY, ACK_ANY, ANY_DATA, SAME, NOTHING},
+    /* 3.10.7.3: SYN-SENT */
+    {"3.10.7.3, first: reset, not of our SYN", IN_SYN_SENT, ACK | RST, 0,
+     SEQ_ANY, ACK_OLD | ACK_MORE, ANY_DATA, SAME, NOTHING},
+    {"3.10.7.3, first: not of our SYN", IN_SYN_SENT, ACK, 0, SEQ_ANY,
+     ACK_OLD | ACK_MORE, ANY_DATA, SAME, SEND_RST},
+    {"3.10.7.3, second: refused", IN_SYN_SENT, ACK | RST, 0, SEQ_ANY, ACK_ALL,
+     ANY_DATA, TCP_CLOSED, NOTHING},
+    {"3.10.7.3, second: reset, ACK off", IN_SYN_SENT, RST, 0, SEQ_ANY, ACK_ANY,
+     ANY_DATA, SAME, NOTHING},
+    {"3.10.7.3, fourth: SYN, ACK and FIN", IN_SYN_SENT, SYN | ACK | FIN, 0,
+     SEQ_ANY, ACK_ALL, ANY_DATA, TCP_CLOSE_WAIT, SEND_ACK},
+    {"3.10.7.3, fourth: SYN and ACK", IN_SYN_SENT, SYN | ACK, 0, SEQ_ANY,
+     ACK_ALL, ANY_DATA, TCP_ESTABLISHED, SEND_ACK},
+    {"3.10.7.3, fourth: SYN, simultaneous open", IN_SYN_SENT, SYN, 0, SEQ_ANY,
+     ACK_ANY, ANY_DATA, TCP_SYN_RECEIVED, SEND_SYN_ACK},
+    {"3.10.7.3, fifth: neither SYN nor RST", IN_SYN_SENT, 0, 0, SEQ_ANY,
+     ACK_ANY, ANY_DATA, SAME, NOTHING},
     /* TIME-WAIT: resets are ignored, a new SYN may open a connection */
     {"RFC 1337", IN_TIME_WAIT, RST, 0, SEQ_ANY, ACK_ANY, ANY_DATA,
      SAME, NOTHING},
@@ -240,6 +259,23 @@ static void their_fin(uint32_t ack)
     rcv_next++;
 }
 
+/* An active open, with the same ports as the service has. */
+static void our_open(void)
+{
+    const struct net_endpoint local = {.port = SERVICE_PORT};
+    const struct net_endpoint remote = {addr_of_ip4(PEER_ADDRESS), PORT};
+    struct peer_segment got;
+
+    assert_int_equal(socket_open_tcp(&sock), 0);
+    assert_int_equal(socket_bind(sock, &local), 0);
+    assert_int_equal(socket_connect_start(sock, &remote), 0);
+    assert_true(peer_receive(&got));
+    assert_int_equal(got.flags, SYN);
+    bench.iss = got.seq;
+    bench.relative = true;
+    assert_int_equal(state_now(), TCP_SYN_SENT);
+}
+
 static void begin(unsigned state)
 {
     struct peer_segment got;
@@ -250,6 +286,10 @@ static void begin(unsigned state)
     bench.iss = 5000; /* without a connection: any number */
     if (state == LISTEN || state == NOBODY) {
         bench.relative = true;
+        return;
+    }
+    if (state == TCP_SYN_SENT) {
+        our_open();
         return;
     }
     say(SYN, IRS, 0);
@@ -280,6 +320,8 @@ static uint32_t taken(const struct attempt *it, unsigned next)
 {
     uint32_t len = it->data == DATA ? LEN : 0;
 
+    if (it->state == TCP_SYN_SENT)
+        return 1 + len + ((it->flags & FIN) != 0);
     if (it->seq != SEQ_NEXT || (it->flags & (SYN | RST)) != 0 ||
         (it->flags & ACK) == 0 || it->ack == ACK_MORE ||
         (BIT(it->state) & (FIN_SEEN | IN_TIME_WAIT)) != 0 ||
@@ -342,6 +384,8 @@ static void attempt_run(const struct attempt *it)
     segment.ack = it->ack == ACK_ALL    ? snd_next
                   : it->ack == ACK_MORE ? snd_next + 1
                                         : snd_next - 1;
+    if (it->state == TCP_SYN_SENT)
+        rcv_next = segment.seq; /* any number begins */
     peer_send(segment);
     if (state_now() != next)
         fail_msg("%s, flags %02x, seq %u, ack %u, data %u (%s): %s, not %s",
@@ -351,6 +395,8 @@ static void attempt_run(const struct attempt *it)
     tcp_fini(bench.stack);
     bench_run();
     drain();
+    if (it->state == TCP_SYN_SENT)
+        socket_close(sock);
 }
 
 /* One test a state; its number is the test's initial state. */

@@ -1,0 +1,4 @@
+SRCS-kernel += net/sock/open.c
+SRCS-kernel += net/sock/wait.c
+SRCS-kernel += net/sock/stream.c
+SRCS-kernel += net/sock/datagram.c

@@ -1,0 +1,305 @@
+/*
+ * Active opens: RFC 9293, 3.10.1 and 3.10.7.3. An image that opens no
+ * connections has none of this; the rest of TCP reaches it by struct
+ * tcp_active.
+ */
+#include "net/ip.h"
+#include "net/socket.h"
+#include "net/stack.h"
+#include "net/tcp/conn.h"
+#include <torc/assert.h>
+
+enum {
+    /* Ports that nobody has a meaning for: RFC 6335, 6. */
+    PORT_FIRST = 49152,
+    PORT_COUNT = 16384,
+};
+
+/* R2 of a SYN is at least 3 minutes: RFC 9293, 3.8.3. */
+#define SYN_GIVE_UP_NS (180 * NS_PER_S)
+/* A connection in TIME-WAIT may make place for a new one when both sides can
+ * tell their segments apart by the timestamps, whose clock has moved since. */
+#define TIME_WAIT_LEAST_NS (1 * NS_PER_S)
+
+/* ---- Segments ------------------------------------------------------------ */
+
+/* SYN and ACK have come: the connection is established. What else the segment
+ * has is processed, too (RFC 9293, 3.10.7.3, fourth). */
+static void syn_ack_receive(struct tcp_conn *conn, struct tcp_segment *segment)
+{
+    conn_take_syn(conn, segment);
+    conn_establish(conn);
+    socket_notify(conn->socket, SOCKET_WRITABLE);
+    conn->ack_now = true;
+    segment->seq++;
+    segment->flags &= (uint8_t)~TCP_SYN;
+    if (segment->payload_len > 0 || (segment->flags & TCP_FIN) != 0)
+        data_receive(conn, segment);
+    if (conn->state != TCP_CLOSED)
+        conn_output(conn);
+}
+
+/* RFC 9293, 3.10.7.3. */
+static void syn_sent_receive(struct tcp_conn *conn, struct tcp_segment *segment)
+{
+    bool has_ack = (segment->flags & TCP_ACK) != 0;
+
+    if (has_ack && segment->ack != conn->snd_max) {
+        if ((segment->flags & TCP_RST) == 0)
+            tcp_refuse(conn->stack, &conn->flow, segment);
+        return;
+    }
+    if ((segment->flags & TCP_RST) != 0) {
+        if (!has_ack)
+            return;
+        conn->stack->stats.tcp_resets_in++;
+        conn_fail(conn, -ECONNREFUSED);
+        return;
+    }
+    if ((segment->flags & TCP_SYN) == 0)
+        return;
+    if (has_ack) {
+        syn_ack_receive(conn, segment);
+        return;
+    }
+    /* Both have opened at the same time. What else the segment has comes again.
+     */
+    conn_take_syn(conn, segment);
+    conn->state = TCP_SYN_RECEIVED;
+    tcp_send_syn(conn);
+}
+
+/* In SYN-RECEIVED after a simultaneous open. The SYN with which the peer
+ * acknowledges ours is the one we have: what follows it counts. */
+static bool syn_received_receive(struct tcp_conn *conn,
+                                 struct tcp_segment *segment)
+{
+    const uint8_t both = TCP_SYN | TCP_ACK;
+
+    if ((segment->flags & TCP_RST) != 0) {
+        if (segment->seq != conn->rcv_nxt)
+            return true; /* RFC 5961 */
+        conn->stack->stats.tcp_resets_in++;
+        conn_fail(conn, -ECONNREFUSED);
+        return false;
+    }
+    if ((segment->flags & both) == both && segment->seq == conn->irs &&
+        segment->ack == conn->snd_max) {
+        segment->seq++;
+        segment->flags &= (uint8_t)~TCP_SYN;
+    }
+    return true;
+}
+
+static bool on_receive(struct tcp_conn *conn, struct tcp_segment *segment)
+{
+    if (conn->state == TCP_SYN_RECEIVED)
+        return syn_received_receive(conn, segment);
+    syn_sent_receive(conn, segment);
+    return false;
+}
+
+static void on_established(struct tcp_conn *conn)
+{
+    conn_establish(conn);
+    socket_notify(conn->socket, SOCKET_WRITABLE);
+}
+
+/* RFC 6298, 5.4 to 5.6. */
+static void on_timeout(struct tcp_conn *conn)
+{
+    int error = conn->socket->error != 0 ? conn->socket->error : -ETIMEDOUT;
+
+    if (net_now(conn->stack) - conn->progress_at >= SYN_GIVE_UP_NS) {
+        conn->stack->stats.tcp_timeouts++;
+        conn_fail(conn, error);
+        return;
+    }
+    if (conn->rto_ns << conn->backoff <= TCP_RTO_MAX_NS)
+        conn->backoff++;
+    conn->stack->stats.tcp_retransmits++;
+    tcp_send_syn(conn);
+    rexmit_start(conn);
+}
+
+static const struct tcp_active active = {
+    .receive = on_receive,
+    .established = on_established,
+    .timeout = on_timeout,
+};
+
+/* ---- What ICMP tells ----------------------------------------------------- */
+
+/*
+ * Only of our SYN, whose sequence number the message has to quote (RFC 5927,
+ * 4.1): a port or protocol that is not there ends the attempt; anything else is
+ * remembered for the time when it is given up (RFC 1122, 4.2.3.9).
+ */
+static void on_failed(struct net_stack *stack, const struct ip_info *info,
+                      const uint8_t *quote, int error)
+{
+    const struct flow flow = {
+        .local = info->src,
+        .remote = info->dst,
+        .lport = be16_get(quote),
+        .rport = be16_get(quote + 2),
+    };
+    struct tcp_conn *conn = conn_find(stack, &flow);
+
+    if (conn == NULL || conn->state != TCP_SYN_SENT ||
+        be32_get(quote + 4) != conn->iss)
+        return;
+    if (error != -ECONNREFUSED) {
+        conn->socket->error = error;
+        return;
+    }
+    conn_fail(conn, error);
+    tcp_reap(stack);
+}
+
+/* What is for many hosts is no segment: RFC 9293, 3.9.2.3. */
+static void on_group(struct net_stack *stack, struct packet *packet,
+                     const struct ip_info *info)
+{
+    (void)info;
+    stack->stats.ip_not_ours++;
+    packet_put(packet);
+}
+
+static const struct ip_protocol errors = {
+    .number = IP4_TCP,
+    .receive = on_group,
+    .failed = on_failed,
+};
+
+/* ---- Opening ------------------------------------------------------------- */
+
+/* Whether there may be one host, or it is us. */
+static bool is_possible(const struct net_stack *stack,
+                        const struct net_addr *remote)
+{
+    uint32_t address = addr_ip4(remote);
+
+    if (!addr_is_ip4(remote))
+        return !addr_is_none(remote) && remote->byte[0] != 0xff;
+    return ip4_is_loop(address) ||
+           (net_is_unicast(address) && !ip4_is_broadcast(stack, address));
+}
+
+/* The source address, and whether there is a way. */
+static int way_find(struct net_stack *stack, struct flow *flow)
+{
+    struct net_addr hop;
+
+    if (flow->rport == 0 || !is_possible(stack, &flow->remote))
+        return -EINVAL;
+    if (addr_is_none(&flow->local))
+        flow->local = ip_source(stack, &flow->remote);
+    if (addr_is_none(&flow->local) ||
+        addr_is_ip4(&flow->local) != addr_is_ip4(&flow->remote))
+        return -EHOSTUNREACH;
+    if (addr_is_ip4(&flow->remote) && (ip4_is_loop(addr_ip4(&flow->remote)) ||
+                                       ip_is_ours(stack, &flow->remote))) {
+        ip4_complete(stack);
+        return 0;
+    }
+    return route_next_hop(stack, &flow->remote, &hop);
+}
+
+/* Whether a connection in TIME-WAIT may make place (RFC 6191, 2, seen from the
+ * other side). */
+static bool is_replaceable(const struct tcp_conn *conn)
+{
+    uint64_t since = conn->alarm[TCP_ALARM_LIFE] - TCP_TIME_WAIT_NS;
+
+    return conn->state == TCP_TIME_WAIT && conn->is_orphan &&
+           conn->has_stamps &&
+           net_now(conn->stack) - since >= TIME_WAIT_LEAST_NS;
+}
+
+/* Whether a connection can have this flow. */
+static bool is_free(struct net_stack *stack, const struct flow *flow)
+{
+    struct tcp_conn *conn = conn_find(stack, flow);
+
+    if (flow->lport == flow->rport && addr_equal(&flow->local, &flow->remote))
+        return false;
+    return conn == NULL || is_replaceable(conn);
+}
+
+/* RFC 6056, 3.3.3 (algorithm 3): a keyed offset for each destination, and a
+ * counter. 0: all ports are taken. */
+static uint16_t port_choose(struct net_stack *stack, const struct flow *flow)
+{
+    struct flow to = *flow;
+    uint32_t offset;
+
+    to.lport = 0;
+    offset = (uint32_t)(flow_hash(&stack->isn_key, &to) >> 32);
+    for (unsigned i = 0; i < PORT_COUNT; i++) {
+        uint32_t n = offset + stack->tcp_port_next++;
+
+        to.lport = (uint16_t)(PORT_FIRST + n % PORT_COUNT);
+        if (is_free(stack, &to))
+            return to.lport;
+    }
+    return 0;
+}
+
+/* Make place for a flow that is_free(). Returns whether there was a connection;
+ * then *last is behind all that it has sent. */
+static bool place_make(struct net_stack *stack, const struct flow *flow,
+                       uint32_t *last)
+{
+    struct tcp_conn *old = conn_find(stack, flow);
+
+    if (old == NULL)
+        return false;
+    *last = old->snd_max;
+    conn_end(old);
+    tcp_reap(stack);
+    return true;
+}
+
+static void syn_start(struct tcp_conn *conn)
+{
+    conn->has_sack = true; /* what is offered */
+    conn->has_stamps = true;
+    conn->rcv_scale = TCP_SCALE;
+    conn->mss = TCP_MSS_DEFAULT - TCP_STAMP_OPTION;
+    tcp_send_syn(conn);
+    rexmit_start(conn);
+}
+
+int tcp_connect(struct net_stack *stack, struct socket *socket,
+                const struct flow *wanted)
+{
+    struct flow flow = *wanted;
+    struct tcp_conn *conn;
+    uint32_t last;
+    bool again;
+    int error = way_find(stack, &flow);
+
+    if (error != 0)
+        return error;
+    flow.protocol = IP4_TCP;
+    if (flow.lport == 0)
+        flow.lport = port_choose(stack, &flow);
+    if (flow.lport == 0 || !is_free(stack, &flow))
+        return -EADDRINUSE;
+    again = place_make(stack, &flow, &last);
+    conn = conn_new(stack, &flow);
+    if (conn == NULL)
+        return -ENOMEM;
+    stack->tcp_active = &active;
+    ip_protocol_add(stack, &errors);
+    if (again && seq_le(conn->iss, last)) /* RFC 9293, 3.6.1 */
+        conn_set_iss(conn, last + UINT16_MAX);
+    conn->socket = socket;
+    socket->conn = conn;
+    socket->flow = flow;
+    socket->error = 0;
+    tcp_tick(stack);
+    syn_start(conn);
+    return 0;
+}
