@@ -26,12 +26,14 @@ enum {
     IP6_ROUTERS_MAX = 4,   /* default routers */
     IP6_REDIRECTS_MAX = 4, /* the oldest goes */
     IP6_DNS_MAX = 4,       /* name servers that routers tell */
-    IP6_ID_TRIES = 3,      /* interface ids: RFC 7217, 6, IDGEN_RETRIES */
-    IP6_SOLICITS = 3,      /* of routers: RFC 4861, 10 */
-    IP6_MADE_MAX = 8,      /* addresses in a minute by routers' prefixes */
-    IP6_ERRORS_MAX = 100,  /* messages of errors in a second */
-    IP6_HOPS_MIN = 32,     /* no router makes us send with fewer */
-    IP6_PREFIX_LEN = 64,   /* of an address that makes itself */
+    IP6_PROBES = 1, /* DupAddrDetectTransmits, of an address that we make */
+    IP6_PROBES_CONFIGURED = 2, /* the first may be lost: a link comes up */
+    IP6_ID_TRIES = 3,          /* interface ids: RFC 7217, 6, IDGEN_RETRIES */
+    IP6_SOLICITS = 3,          /* of routers: RFC 4861, 10 */
+    IP6_MADE_MAX = 8,          /* addresses in a minute by routers' prefixes */
+    IP6_ERRORS_MAX = 100,      /* messages of errors in a second */
+    IP6_HOPS_MIN = 32,         /* no router makes us send with fewer */
+    IP6_PREFIX_LEN = 64,       /* of an address that makes itself */
 };
 
 #define IP6_PROBE_NS   (1 * NS_PER_S)    /* RetransTimer: RFC 4861, 10 */
@@ -54,7 +56,7 @@ struct ip6_address {
     uint8_t prefix_len;
     bool is_auto;             /* we have made its interface id */
     uint8_t tries;            /* interface ids that were duplicates */
-    bool is_probed;           /* the question of IP6_TENTATIVE was sent */
+    uint8_t probes;           /* IP6_TENTATIVE: that are still to be sent */
     uint64_t at;              /* IP6_TENTATIVE: when the next thing is due */
     uint64_t valid_until;     /* or TIME_NEVER */
     uint64_t preferred_until; /* not used for new connections after that */
@@ -128,8 +130,8 @@ struct ip6_config {
 };
 
 /*
- * Parse "auto" or "ADDRESS/PREFIX[,GATEWAY]". Returns 0, -EINVAL (also: the
- * address or the gateway is not one that a host can have).
+ * Parse "auto[,KEY]" or "ADDRESS/PREFIX[,GATEWAY]". Returns 0, -EINVAL (also:
+ * the address or the gateway is not one that a host can have).
  */
 must_check int ip6_config_parse(const char *text, struct ip6_config *out);
 
@@ -183,8 +185,9 @@ struct net_addr ip6_address_make(const struct ip6 *ip6,
                                  const struct net_addr *prefix, unsigned tries);
 
 /*
- * Begin with an address: it is ours when nobody says within IP6_PROBE_NS that
- * it is his, after a delay of up to `delay_ms`. Returns 0, -ENOSPC, -EEXIST.
+ * Begin with an address: it is ours when nobody says within IP6_PROBE_NS of
+ * each probe that it is his, after a delay of up to `delay_ms`. Returns 0,
+ * -ENOSPC, -EEXIST.
  */
 must_check int ip6_address_add(struct net_stack *stack,
                                const struct ip6_address *address,

@@ -58,6 +58,7 @@ image_size() {
         [ "$size" -lt "$limit" ] || status=1
     done <<<"hello 100000
 webserver 310000
+webserver6 310000
 fileserver 450000"
     return $status
 }

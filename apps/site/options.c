@@ -21,6 +21,43 @@ const char *site_option(const char *key, const char *otherwise)
     return value != NULL ? value : otherwise;
 }
 
+/* What an option of a family of addresses is. */
+static const char *family_value(const struct net_family *family)
+{
+    return site_option(family->option, family->otherwise);
+}
+
+int site_families_start(void)
+{
+    const struct net_family *const *next = torc_app.families;
+    int status = 0;
+
+    for (; next != NULL && *next != NULL && status == 0; next++) {
+        status = (*next)->start(family_value(*next));
+        if (status != 0)
+            log_error("%s=%s: does not start: error %d", (*next)->option,
+                      family_value(*next), status);
+    }
+    return status;
+}
+
+/* Check the options of the families. */
+static int families_check(void)
+{
+    const struct net_family *const *next = torc_app.families;
+
+    for (; next != NULL && *next != NULL; next++) {
+        const char *value = family_value(*next);
+
+        if ((*next)->check(value) != 0) {
+            log_error("%s: %s=%s: give %s", torc_app.name, (*next)->option,
+                      value, (*next)->values);
+            return SITE_EXIT_USAGE;
+        }
+    }
+    return 0;
+}
+
 int site_options_read(int argc, char **argv, const char *more,
                       struct site_options *out)
 {
@@ -45,5 +82,5 @@ int site_options_read(int argc, char **argv, const char *more,
         str_len(out->dir, RESPONDER_DIR_MAX) == RESPONDER_DIR_MAX)
         return site_options_refuse("dir must be absolute and short:", out->dir,
                                    more);
-    return 0;
+    return families_check();
 }

@@ -41,7 +41,8 @@ extern const struct site_network site_network;
 /* For applications whose cards have an address by the command line. */
 int site_net_start(struct device *card, struct net_config *config);
 
-/* The names of the options, for struct torc_app. */
+/* The names of the options, for struct torc_app; those of its families of
+ * addresses come besides. */
 #define SITE_OPTION_NAMES "net", "root", "dir", "port", "cpu"
 
 /*
@@ -52,6 +53,10 @@ int site_net_start(struct device *card, struct net_config *config);
  */
 must_check int site_options_read(int argc, char **argv, const char *more,
                                  struct site_options *out);
+
+/* Give the stack of this CPU the families of addresses of the application, as
+ * their options say. Returns 0, or an error after it has logged it. */
+must_check int site_families_start(void);
 
 /* Log what is wrong with `value`; returns SITE_EXIT_USAGE. */
 must_check int site_options_refuse(const char *problem, const char *value,

@@ -125,6 +125,9 @@ static int serve(void *arg)
         log_error("the network does not start: error %d", status);
         return status;
     }
+    status = site_families_start();
+    if (status != 0)
+        return status;
     status = site_start(options->dir, options->port, call->writes);
     if (status != 0)
         log_error("port %u: cannot serve: error %d", options->port, status);

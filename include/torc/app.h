@@ -9,6 +9,7 @@
 
 struct driver;
 struct file_system;
+struct net_family;
 
 struct torc_app {
     const char *name;
@@ -31,6 +32,9 @@ struct torc_app {
     /* NULL-terminated; <torc/drivers.h>, <torc/file_systems.h>. */
     const struct driver *const *drivers;
     const struct file_system *const *file_systems;
+
+    /* The families of addresses beside IPv4: <torc/net.h>; NULL: none. */
+    const struct net_family *const *families;
 };
 
 extern const struct torc_app torc_app;

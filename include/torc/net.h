@@ -43,6 +43,36 @@ must_check int net_start(struct device *device,
 must_check int net_get_config(struct net_config *out);
 
 /*
+ * A family of addresses that a stack can have beside IPv4. An application names
+ * those it wants in torc_app.families, as it does drivers: what is not named is
+ * not linked in.
+ */
+struct net_family {
+    const char *option;    /* the key of the option that configures it */
+    const char *values;    /* what that may be, for messages */
+    const char *otherwise; /* what it is when it is not given */
+
+    /* Whether the option may have that value. Returns 0, -EINVAL. */
+    int (*check)(const char *value);
+
+    /*
+     * Give the stack of this CPU the family, as the value says. Returns 0,
+     * -ENOTCONN (there is no stack), -EINVAL (the value, or the card's MTU is
+     * too small), -EBUSY (has it), -ENOMEM, -ENOSPC (there are too many
+     * routes).
+     */
+    int (*start)(const char *value);
+};
+
+/*
+ * IPv6: "net6=off", "net6=auto[,KEY]" (addresses from what routers say),
+ * "net6=ADDRESS/PREFIX[,GATEWAY]". KEY, 32 hexadecimal digits that nobody
+ * knows, makes the last half of our addresses hard to guess and the same after
+ * each start (RFC 7217); without it that follows from the card's address alone.
+ */
+extern const struct net_family net_ip6;
+
+/*
  * Sockets are used on the CPU of their stack, by any thread, until close() has
  * been called back. socket_receive() and socket_send() answer -EXDEV elsewhere;
  * the others stop the machine.

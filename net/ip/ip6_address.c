@@ -172,7 +172,7 @@ static void probe_begin(struct net_stack *stack, struct ip6_address *own,
     struct net_addr group = ip6_solicited_node(&own->addr);
 
     own->state = IP6_TENTATIVE;
-    own->is_probed = false;
+    own->probes = own->is_auto ? IP6_PROBES : IP6_PROBES_CONFIGURED;
     own->at = ip6_random_time(ip6, delay_ms);
     mld_join(stack, &group);
     ip6_due(ip6, own->at);
@@ -261,11 +261,11 @@ static void tentative_tick(struct net_stack *stack, struct ip6_address *own,
 {
     if (own->at > now)
         return;
-    if (own->is_probed) {
+    if (own->probes == 0) {
         address_ready(stack, own);
         return;
     }
-    own->is_probed = true;
+    own->probes--;
     own->at = now + IP6_PROBE_NS;
     nd_probe(stack, &own->addr);
 }

@@ -35,12 +35,34 @@ static int take_prefix_len(const char **text, unsigned *out)
     return len == 0 ? -EINVAL : 0;
 }
 
+/* 32 hexadecimal digits, and nothing behind them. */
+static int parse_key(const char *text, struct siphash_key *out)
+{
+    if (strlen(text) != 32)
+        return -EINVAL;
+    for (unsigned i = 0; i < 32; i++) {
+        char c = text[i];
+        unsigned digit;
+
+        if (c >= '0' && c <= '9')
+            digit = (unsigned)(c - '0');
+        else if (c >= 'a' && c <= 'f')
+            digit = (unsigned)(c - 'a') + 10;
+        else
+            return -EINVAL;
+        out->word[i / 16] = out->word[i / 16] << 4 | digit;
+    }
+    return 0;
+}
+
 int ip6_config_parse(const char *text, struct ip6_config *out)
 {
     struct ip6_config config = {.gateway = {.word = {0, 0}}};
 
-    if (str_equal(text, "auto")) {
+    if (str_equal(text, "auto") || str_starts(text, "auto,")) {
         config.is_auto = true;
+        if (text[4] == ',' && parse_key(text + 5, &config.key) != 0)
+            return -EINVAL;
         *out = config;
         return 0;
     }

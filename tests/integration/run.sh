@@ -1484,6 +1484,7 @@ test_agree() {
 . tests/integration/mkimg.sh
 . tests/integration/services.sh
 . tests/integration/net_services.sh
+. tests/integration/ip6.sh
 
 # ---- Running them --------------------------------------------------------------------------
 

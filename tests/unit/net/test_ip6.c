@@ -25,6 +25,11 @@ static void test_configurations(void **state)
         unsigned len;
     } rows[] = {
         {"auto", 0, 0},
+        {"auto,0123456789abcdef0123456789abcdef", 0, 0},
+        {"auto,", -EINVAL, 0},
+        {"auto,0123456789abcdef0123456789abcde", -EINVAL, 0},
+        {"auto,0123456789abcdef0123456789abcdef0", -EINVAL, 0},
+        {"auto,0123456789abcdeg0123456789abcdef", -EINVAL, 0},
         {"2001:db8::1/64", 0, 64},
         {"2001:db8::1/128,fe80::1", 0, 128},
         {"2001:db8::1/1,2001:db8::2", 0, 1},
@@ -57,6 +62,42 @@ static void test_configurations(void **state)
             assert_int_equal(config.is_auto, rows[i].len == 0);
         }
     }
+}
+
+static void test_the_key_of_interface_ids(void **state)
+{
+    struct ip6_config config;
+
+    (void)state;
+    assert_int_equal(
+        ip6_config_parse("auto,0123456789abcdef00000000000000ff", &config), 0);
+    assert_true(config.key.word[0] == UINT64_C(0x0123456789abcdef));
+    assert_true(config.key.word[1] == 255);
+}
+
+/* The way of an application. */
+static void test_the_family(void **state)
+{
+    static const struct {
+        const char *value;
+        int check, start;
+        bool is_on;
+    } rows[] = {
+        {"off", 0, 0, false},
+        {"auto", 0, 0, true},
+        {"2001:db8::1/64", 0, 0, true},
+        {"on", -EINVAL, -EINVAL, false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        bench_open(64);
+        assert_int_equal(net_ip6.check(rows[i].value), rows[i].check);
+        assert_int_equal(net_ip6.start(rows[i].value), rows[i].start);
+        assert_int_equal(bench.stack->ip6 != NULL, rows[i].is_on);
+        bench_close();
+    }
+    assert_int_equal(net_ip6.check(net_ip6.otherwise), 0);
 }
 
 static void test_a_stack_has_it_once_and_not_on_a_small_link(void **state)
@@ -926,6 +967,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_configurations),
+        cmocka_unit_test(test_the_key_of_interface_ids),
+        cmocka_unit_test(test_the_family),
         cmocka_unit_test(test_a_stack_has_it_once_and_not_on_a_small_link),
         cmocka_unit_test(test_a_stack_without_it),
         cmocka_unit_test(test_echo),

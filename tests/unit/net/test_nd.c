@@ -232,6 +232,24 @@ static void test_an_address_that_is_always_taken_is_given_up(void **state)
     bench_close();
 }
 
+/* The first probe may be lost while the link comes up. */
+static void test_a_configured_address_is_probed_twice(void **state)
+{
+    struct peer6_frame got;
+    unsigned probes = 0;
+
+    (void)state;
+    bench6_open("2001:db8::1/64");
+    bench_sleep(2 * NS_PER_S - 1);
+    assert_false(has("2001:db8::1"));
+    bench_sleep(1);
+    assert_true(has("2001:db8::1"));
+    while (peer6_expect_icmp(NS, &got))
+        probes += is_addr6(&got.dst, "ff02::1:ff00:1");
+    assert_int_equal(probes, 2);
+    bench_close();
+}
+
 static void test_a_configured_address_that_is_taken_is_not_used(void **state)
 {
     (void)state;
@@ -1265,6 +1283,7 @@ int main(void)
         cmocka_unit_test(test_interface_ids_are_stable_and_opaque),
         cmocka_unit_test(test_duplicates),
         cmocka_unit_test(test_an_address_that_is_always_taken_is_given_up),
+        cmocka_unit_test(test_a_configured_address_is_probed_twice),
         cmocka_unit_test(test_a_configured_address_that_is_taken_is_not_used),
         cmocka_unit_test(test_our_address_is_defended),
         cmocka_unit_test(test_solicitations),
