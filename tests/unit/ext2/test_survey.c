@@ -5,23 +5,13 @@
 #include "tests/fakes/cmocka_all.h"
 #include "tests/fakes/ext2_bench.h"
 #include "tests/fakes/machine.h"
+#include "tests/fakes/root_mount.h"
 #include <stdlib.h>
 #include <string.h>
 #include <torc/file_systems.h>
 #include <torc/memory.h>
 
 static struct mount *mount;
-
-static struct mount *root_mount(void)
-{
-    struct inode *root;
-    struct mount *found;
-
-    assert_int_equal(vfs_walk("/", true, &root), 0);
-    found = root->mount;
-    inode_put(root);
-    return found;
-}
 
 static int setup(void **state)
 {

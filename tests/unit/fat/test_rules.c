@@ -14,6 +14,7 @@
 #include "tests/fakes/fat_image.h"
 #include "tests/fakes/machine.h"
 #include "tests/fakes/ramblk.h"
+#include "tests/fakes/root_mount.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -143,17 +144,6 @@ static const char *names(const char *path)
     }
     file_close(dir);
     return text;
-}
-
-static struct mount *root_mount(void)
-{
-    struct inode *root;
-    struct mount *of;
-
-    assert_int_equal(vfs_walk("/", true, &root), 0);
-    of = root->mount;
-    inode_put(root);
-    return of;
 }
 
 /* ---- Spelling ------------------------------------------------------------ */

@@ -9,6 +9,7 @@
 #include "tests/fakes/cmocka_all.h"
 #include "tests/fakes/machine.h"
 #include "tests/fakes/ramblk.h"
+#include "tests/fakes/root_mount.h"
 #include <string.h>
 #include <torc/sync.h>
 #include <torc/thread.h>
@@ -175,11 +176,6 @@ static void chmod_file(unsigned i, uint32_t mode)
 
     assert_int_equal(file_chmod(path, true, mode), 0);
     vfs_check();
-}
-
-static struct mount *root_mount(void)
-{
-    return ((struct mount_table *)cpu_self()->mounts)->root->mount;
 }
 
 static void test_written_after_five_seconds(void **state)

@@ -7,6 +7,7 @@
 #include "tests/fakes/cmocka_all.h"
 #include "tests/fakes/heap.h"
 #include "tests/fakes/machine.h"
+#include "tests/fakes/root_mount.h"
 #include <stdio.h>
 #include <string.h>
 #include <torc/thread.h>
@@ -27,11 +28,6 @@ static int teardown(void **state)
     assert_int_equal(file_unmount("/"), 0);
     machine_detach();
     return 0;
-}
-
-static struct mount *root_mount(void)
-{
-    return ((struct mount_table *)cpu_self()->mounts)->root->mount;
 }
 
 /* ---- Another CPU --------------------------------------------------------- */

@@ -11,6 +11,7 @@
 #include "tests/fakes/console.h"
 #include "tests/fakes/machine.h"
 #include "tests/fakes/ramblk.h"
+#include "tests/fakes/root_mount.h"
 #include <string.h>
 #include <torc/memory.h>
 #include <torc/sync.h>
@@ -224,11 +225,6 @@ static struct file *open_f(void)
 
     assert_int_equal(file_open("/f", FILE_READ | FILE_WRITE, 0, &file), 0);
     return file;
-}
-
-static struct mount *root_mount(void)
-{
-    return ((struct mount_table *)cpu_self()->mounts)->root->mount;
 }
 
 /* ---- Holes on the disk --------------------------------------------------- */

@@ -5,6 +5,7 @@
 #include "kernel/file/vfs_internal.h"
 #include "tests/fakes/cmocka_all.h"
 #include "tests/fakes/machine.h"
+#include "tests/fakes/root_mount.h"
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -186,13 +187,6 @@ static int teardown(void **state)
     (void)state;
     machine_detach();
     return 0;
-}
-
-static struct mount *root_mount(void)
-{
-    const struct mount_table *table = cpu_self()->mounts;
-
-    return table->root->mount;
 }
 
 static void mount_root(void)

@@ -9,6 +9,7 @@
 #include "kernel/heap/heap.h"
 #include "tests/fakes/cmocka_all.h"
 #include "tests/fakes/heap.h"
+#include "tests/fakes/root_mount.h"
 #include "tests/fakes/tree.h"
 #include "tests/fakes/world.h"
 #include <limits.h>
@@ -39,13 +40,6 @@ static void make_file(const char *path)
         file_open(path, FILE_WRITE | FILE_CREATE | FILE_EXCLUSIVE, 0644, &file),
         0);
     file_close(file);
-}
-
-static struct mount *root_mount(void)
-{
-    const struct mount_table *table = cpu_self()->mounts;
-
-    return table->root->mount;
 }
 
 static void make_links(void)
