@@ -36,6 +36,7 @@ my ($count, $seed, $jobs, $show, $list, $again, $wanted) = (200, 1, 2, 0, 0, 0, 
 my @variants = qw(host asan); # in this order
 
 my ($quick, @part_names, @files, @globs);
+my @chosen; # parts
 GetOptions('part=s' => \@part_names, 'file=s' => \@files, 'count=i' => \$count,
     'seed=i' => \$seed, 'jobs=i' => \$jobs, 'mutant=s' => \$wanted,
     'show' => \$show, 'list' => \$list, 'again' => \$again,
@@ -338,6 +339,17 @@ sub read_maps {
             $is_code{$file}{$_} = 1 for $what eq 'code' ? @lines : ();
             $done_by{$file}{$_}{$name} = 1 for $what eq 'done' ? @lines : ();
         }
+    }
+}
+
+# --quick may be called without make: what is judged must be in the tests.
+sub check_built {
+    my (@names) = @_;
+    my @programs = map { "$build/$variants[0]/unit/$_" } @names;
+    for my $file (map { sources_of($_) } @chosen) {
+        my $time = (stat $file)[9];
+        die "$file is newer than the tests: make @programs\n"
+            if !grep { -e $_ && (stat _)[9] >= $time } @programs;
     }
 }
 
@@ -772,7 +784,7 @@ sub run_one {
 
 my @parts = read_parts();
 my %part_of = map { $_->{name} => $_ } @parts;
-my @chosen = @parts;
+@chosen = @parts;
 if (@files) {
     @chosen = ({name => 'files', bar => 0, directories => \@files});
 } elsif (@part_names) {
@@ -785,7 +797,9 @@ if ($list) {
     }
     exit 0;
 }
-read_maps(read_commands());
+my @names = read_commands();
+check_built(@names) if $quick;
+read_maps(@names);
 read_including();
 read_kills();
 exit run_one(@parts) if $wanted ne '';

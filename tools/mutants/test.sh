@@ -216,6 +216,10 @@ rm -r build/mutants/killed
 [ "$(grep -F 'i <= count' "$results" | cut -f2)" = survived ] ||
     fail "--quick runs the sanitizer"
 cut -f2 "$results" | grep -qx alone && fail "--quick asks which lines are executed"
+touch -d '1 hour' toy/toy.c
+"$tools/mutants.pl" --quick --tests toy/test_toy >out 2>&1 && fail "--quick judges what is not built"
+grep -q 'toy/toy.c is newer' out || fail "--quick does not name what is not built"
+touch -d '-1 hour' toy/toy.c
 "$tools/mutants.pl" --tests toy/test_toy >out 2>&1 && fail "--tests without --quick"
 "$tools/mutants.pl" --quick --tests toy/none >out 2>&1 && fail "--quick without a test"
 sed -i 's/50/99/' tools/mutants/parts.txt
