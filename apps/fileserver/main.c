@@ -52,16 +52,20 @@ static int app_main(int argc, char **argv)
     if (status != 0)
         return status;
     status = machine_stop_wait();
-    log_info("asked to stop: requests that have begun are answered");
-    if (status == 0)
-        status = remote_call(settings.site.cpu, stop, NULL);
-    if (status == 0) {
-        log_info("stopped, and the files are unmounted");
-        return 0;
+    if (status != 0) {
+        log_error("nobody can ask it to stop: error %d; check the disk",
+                  status);
+        return EXIT_FAILED;
     }
-    log_error("the files cannot be unmounted: error %d; check the disk",
-              status);
-    return EXIT_FAILED;
+    log_info("asked to stop: requests that have begun are answered");
+    status = remote_call(settings.site.cpu, stop, NULL);
+    if (status != 0) {
+        log_error("the files cannot be unmounted: error %d; check the disk",
+                  status);
+        return EXIT_FAILED;
+    }
+    log_info("stopped, and the files are unmounted");
+    return 0;
 }
 
 static const struct driver *const drivers[] = {

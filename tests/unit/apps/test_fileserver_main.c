@@ -149,7 +149,8 @@ static void test_it_is_stopped(void **state)
         const char *says;
     } rows[] = {
         {"well", 0, 0, 0, 0, 1, "stopped, and the files are unmounted"},
-        {"nobody can ask", -EXDEV, 0, 0, EXIT_FAILED, 0, "error -18"},
+        {"nobody can ask", -EXDEV, 0, 0, EXIT_FAILED, 0,
+         "nobody can ask it to stop: error -18"},
         {"a request that does not end", 0, -EBUSY, 0, EXIT_FAILED, 0,
          "the files cannot be unmounted: error -16"},
         {"a disk that is busy", 0, 0, -EIO, EXIT_FAILED, 1,
@@ -169,6 +170,8 @@ static void test_it_is_stopped(void **state)
         ROW(rows[i].name, start("cpu=3", NULL) == rows[i].status);
         ROW(rows[i].name, unmounts == rows[i].unmounts);
         ROW(rows[i].name, strstr(logged, rows[i].says) != NULL);
+        ROW(rows[i].name,
+            (strstr(logged, "asked to stop") != NULL) == (rows[i].stop == 0));
         ROW(rows[i].name, stops == i + 1);
     }
     assert_int_equal(cpu_called, 3);
