@@ -57,6 +57,16 @@ int64_t socket_send(struct socket *socket, const void *data, size_t size)
     return tcp_write(socket->conn, data, size);
 }
 
+int64_t socket_lend(struct socket *socket, const void *head, size_t head_len,
+                    const struct slice *slices, unsigned count)
+{
+    if (socket->cpu != cpu_id())
+        return -EXDEV;
+    if (socket->conn == NULL)
+        return socket->error;
+    return tcp_lend(socket->conn, head, head_len, slices, count);
+}
+
 size_t socket_send_room(const struct socket *socket)
 {
     assert(socket->cpu == cpu_id());

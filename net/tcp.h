@@ -99,6 +99,11 @@ void tcp_unlisten(struct server *server);
  */
 int64_t tcp_write(struct tcp_conn *conn, const void *data, size_t size);
 
+/* As tcp_write(), of `head`, and behind it of slices, which are not copied: the
+ * connection takes references of its own. */
+int64_t tcp_lend(struct tcp_conn *conn, const void *head, size_t head_len,
+                 const struct slice *slices, unsigned count);
+
 /* How many bytes tcp_write() would take now. */
 size_t tcp_write_room(const struct tcp_conn *conn);
 

@@ -6,7 +6,11 @@
 #include <torc/memory.h>
 #include <torc/string.h>
 
-enum { REQUEST_FIRST = 1024 }; /* room for a request at first */
+enum {
+    REQUEST_FIRST = 1024, /* room for a request at first */
+    BODY_COPIED = 4096,   /* a body that is not larger is copied */
+    BODY_SLICES = 32,     /* a larger one is lent, so many pages at once */
+};
 
 /* What a step of a connection returns, unless it is an error: a callback must
  * come first, or the next step can be done. */
@@ -127,24 +131,58 @@ static void head_free(struct connection *conn)
     conn->head_sent = 0;
 }
 
+/* What a read of the body has given: an error is logged, and a file that ends
+ * too early is -EIO. */
+static int64_t body_check(const struct http_body *body, int64_t got)
+{
+    if (got > 0)
+        return got;
+    got = got < 0 ? got : -EIO;
+    log_error("%s: a file cannot be read at %llu: error %lld", torc_app.name,
+              (unsigned long long)body->offset, (long long)got);
+    return got;
+}
+
 /* Read bytes of the body, at most `size`, to `to`. Returns how many, or an
- * error: a file that ends too early is -EIO. */
+ * error. */
 static int64_t body_read(struct connection *conn, char *to, size_t size)
 {
     const struct http_body *body = &conn->body;
-    int64_t got;
 
     if (size > body->count)
         size = (size_t)body->count;
     assert(size > 0);
-    got = file_read_at(body->file, to, size, body->offset);
-    if (got <= 0) {
-        got = got < 0 ? got : -EIO;
-        log_error("%s: a file cannot be read at %llu: error %lld",
-                  torc_app.name, (unsigned long long)body->offset,
-                  (long long)got);
-    }
-    return got;
+    return body_check(body, file_read_at(body->file, to, size, body->offset));
+}
+
+/* The next bytes of the body, behind a head, in slices that are lent: as many as
+ * the socket has room for. Returns how many, or an error. */
+static int64_t body_slices(struct connection *conn, size_t head_len,
+                           struct slice *slices, unsigned *count)
+{
+    const struct http_body *body = &conn->body;
+    size_t room = socket_send_room(conn->socket);
+    uint64_t size = room > head_len ? room - head_len : 0;
+
+    /* With no room, try one byte: it is not taken, and writable() comes. */
+    size = size == 0 ? 1 : size < body->count ? size : body->count;
+    *count = BODY_SLICES;
+    return body_check(body,
+                      file_lend(body->file, body->offset, size, slices, count));
+}
+
+/* Send a head, and the slices behind it, which are dropped. Returns how many
+ * bytes of both, or an error. */
+static int64_t slices_send(struct connection *conn,
+                           const struct http_text *head,
+                           const struct slice *slices, unsigned count)
+{
+    int64_t sent =
+        socket_lend(conn->socket, head->at, head->len, slices, count);
+
+    while (count > 0)
+        buf_put(slices[--count].buf);
+    return sent;
 }
 
 /* Send what was kept of a head. */
@@ -167,23 +205,19 @@ static int send_head(struct connection *conn)
 /* Send what is left of the answer. */
 static int send_rest(struct connection *conn)
 {
-    char *chunk = conn->site->chunk;
+    const struct http_text no_head = {NULL, 0, 0};
     int status = send_head(conn);
 
     if (status != GO_ON)
         return status;
     while (conn->body.count > 0) {
-        size_t room = socket_send_room(conn->socket);
-        int64_t got;
+        struct slice slices[BODY_SLICES];
+        unsigned count;
+        int64_t got = body_slices(conn, 0, slices, &count);
 
-        /* With no room, try one byte: it is not taken, and writable() comes. */
-        if (room == 0)
-            room = 1;
-        got = body_read(conn, chunk,
-                        room < SITE_CHUNK_SIZE ? room : SITE_CHUNK_SIZE);
         if (got < 0)
             return (int)got;
-        got = socket_send(conn->socket, chunk, (size_t)got);
+        got = slices_send(conn, &no_head, slices, count);
         if (got <= 0)
             return (int)got;
         body_sent(conn, (uint64_t)got);
@@ -213,6 +247,8 @@ static int send_first(struct connection *conn, struct http_text *text)
 {
     size_t room = socket_send_room(conn->socket);
     size_t head_len = text->len;
+    struct slice slices[BODY_SLICES];
+    unsigned count = 0;
     int64_t sent, got = 0;
 
     assert(list_empty(&conn->idle_link));
@@ -226,7 +262,9 @@ static int send_first(struct connection *conn, struct http_text *text)
     }
     if (room > SITE_CHUNK_SIZE)
         room = SITE_CHUNK_SIZE;
-    if (conn->body.count > 0 && room > head_len)
+    if (conn->body.count > BODY_COPIED)
+        got = body_slices(conn, head_len, slices, &count);
+    else if (conn->body.count > 0 && room > head_len)
         got = body_read(conn, text->at + head_len, room - head_len);
     if (got < 0) { /* nothing is sent yet: say so */
         responder_close(&conn->body);
@@ -235,8 +273,11 @@ static int send_first(struct connection *conn, struct http_text *text)
         responder_refuse(&conn->site->responder, 500, false, text);
         head_len = text->len;
         got = 0;
+        count = 0;
     }
-    sent = socket_send(conn->socket, text->at, head_len + (size_t)got);
+    sent = count > 0
+               ? slices_send(conn, text, slices, count)
+               : socket_send(conn->socket, text->at, head_len + (size_t)got);
     if (sent < 0)
         return (int)sent;
     if ((size_t)sent < head_len)

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <torc/buf.h>
 #include <torc/compiler.h>
 #include <torc/device.h>
 #include <torc/errno.h>
@@ -142,6 +143,15 @@ must_check int64_t socket_receive(struct socket *socket, void *buf,
  */
 must_check int64_t socket_send(struct socket *socket, const void *data,
                                size_t size);
+
+/*
+ * As socket_send(), of `head` (may have no bytes), and behind it of slices,
+ * file_lend()'s say, which are not copied: the socket takes references of its
+ * own, and the bytes must stay as they are until it drops them.
+ */
+must_check int64_t socket_lend(struct socket *socket, const void *head,
+                               size_t head_len, const struct slice *slices,
+                               unsigned count);
 
 /* How many bytes socket_send() would take now. */
 size_t socket_send_room(const struct socket *socket);

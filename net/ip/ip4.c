@@ -239,11 +239,12 @@ void ip4_output(struct net_stack *stack, struct packet *packet, uint32_t remote,
         .ttl = IP4_TTL,
         .traffic_class = dst->traffic_class,
         .dont_fragment = !dst->may_fragment,
-        .total_len = packet->len,
+        .total_len = packet_len(packet),
     };
 
     assert(start != NULL); /* PACKET_HEADROOM has room for all headers */
-    if (packet_len(packet) > stack->mtu) {
+    if (packet_len(packet) > stack->mtu &&
+        packet->offload.segments == PACKET_WHOLE) {
         stack->stats.ip_no_route++;
         packet_put(packet);
         return;

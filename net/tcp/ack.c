@@ -193,9 +193,7 @@ static void new_ack(struct tcp_conn *conn, const struct tcp_segment *segment)
     assert(!has_fin || conn->fin_wanted);
     board_acked(conn, ack);
     round_trip(conn, segment);
-    net_buffer_drop(&conn->tx, data);
-    if (conn->tx.used == 0)
-        net_buffer_release(&conn->tx, &conn->stack->budget);
+    send_queue_drop(&conn->tx, &conn->stack->budget, data);
     conn->snd_una = ack;
     conn->progress_at = now;
     conn->active_at = now;

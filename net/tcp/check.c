@@ -47,8 +47,7 @@ static void send_check(const struct tcp_conn *conn)
     uint32_t flight = conn->snd_max - conn->snd_una;
 
     assert(seq_le(conn->snd_una, conn->snd_max));
-    net_buffer_check(&conn->tx);
-    assert((conn->tx.size == 0) == (conn->tx.used == 0));
+    send_queue_check(&conn->tx);
     if (state_in(conn,
                  HALF_OPEN)) { /* the SYN is in flight, and nothing else */
         assert(conn->snd_una == conn->iss);
@@ -180,7 +179,7 @@ static void bucket_check(const struct net_stack *stack, struct list *bucket,
         census->open += conn->socket != NULL && conn->server != NULL;
         census->orphans += conn->is_orphan && conn->state != TCP_TIME_WAIT;
         census->buffer_bytes +=
-            conn->tx.size + conn->rx.size + reorder_check(conn);
+            send_queue_size(&conn->tx) + conn->rx.size + reorder_check(conn);
     }
 }
 

@@ -281,7 +281,7 @@ void conn_end(struct tcp_conn *conn)
     conn_hide(conn);
     list_remove(&conn->blocked_link);
     list_push_back(&stack->dead, &conn->state_link);
-    net_buffer_release(&conn->tx, &stack->budget);
+    send_queue_release(&conn->tx, &stack->budget);
     net_buffer_release(&conn->rx, &stack->budget);
     reorder_free(conn);
     board_free(conn);

@@ -39,6 +39,7 @@
 #include "net/buffer.h"
 #include "net/dst.h"
 #include "net/flow.h"
+#include "net/send_queue.h"
 #include "net/stack.h"
 #include "net/tcp.h"
 #include "net/wire/wire.h"
@@ -55,6 +56,7 @@ enum {
     TCP_MSS_MIN = 64,      /* a smaller MSS is an attack (CVE-2019-11479) */
     TCP_SCALE = 8,         /* lets a 16-bit window announce NET_BUFFER_MAX */
     TCP_DUP_ACKS = 3,      /* start a fast retransmit: RFC 5681, 3.2 */
+    TCP_LARGE_MAX = 65536 - 128,  /* of a segment that the card cuts up */
     TCP_SEND_BUFFER = 256 * 1024, /* may be used, whatever the window is */
     TCP_RUNS_INNER = 4,           /* runs in the connection itself */
     TCP_RUNS_MIN = 32,            /* outside it */
@@ -230,7 +232,7 @@ struct tcp_conn {
     uint64_t active_at; /* last data or new acknowledgement: for idle_ns */
 
     /* sending: RFC 9293, 3.3.1 */
-    struct net_buffer tx; /* from snd_una on */
+    struct send_queue tx; /* from snd_una on */
     uint32_t iss;         /* initial send sequence number */
     uint32_t snd_una;     /* oldest unacknowledged */
     uint32_t snd_max;     /* behind all that was sent */
@@ -600,12 +602,15 @@ void tcp_resend(struct tcp_conn *conn, uint32_t seq, uint32_t len);
 /* ---- segment.c ----------------------------------------------------------- */
 
 /*
- * Send `len` bytes of the send buffer from `seq` on, at most one MSS, with
- * `flags` and ACK. Every segment acknowledges all that was received. Returns
+ * Send `len` bytes of the send buffer from `seq` on, at most segment_len_max(),
+ * with `flags` and ACK. Every segment acknowledges all that was received. Returns
  * false when there is no packet; nothing has changed then.
  */
 bool segment_send(struct tcp_conn *conn, uint32_t seq, uint32_t len,
                   uint8_t flags);
+
+/* How large a segment may be: one MSS, or many where the card cuts them up. */
+uint32_t segment_len_max(const struct tcp_conn *conn);
 
 /* Send a segment without data; without a packet, try again by an alarm. */
 void tcp_send_ack(struct tcp_conn *conn);

@@ -122,11 +122,15 @@ static uint32_t segment_size(const struct tcp_conn *conn, uint32_t offset,
                              uint32_t avail)
 {
     uint32_t usable = conn->snd_wnd - min_u32(conn->snd_wnd, offset);
-    uint32_t len =
-        min_u32(min_u32(avail, conn->mss), min_u32(usable, cwnd_left(conn)));
+    uint32_t len = min_u32(min_u32(avail, segment_len_max(conn)),
+                           min_u32(usable, cwnd_left(conn)));
 
-    if (len == avail || len == conn->mss)
+    if (len > conn->mss)
+        len = send_queue_fit(&conn->tx, offset, len);
+    if (len == avail)
         return len;
+    if (len >= conn->mss)
+        return len - len % conn->mss;
     return conn_pipe(conn) == 0 && len >= conn->snd_wnd_max / 2 ? len : 0;
 }
 

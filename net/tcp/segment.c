@@ -28,8 +28,9 @@ static void segment_emit(struct net_stack *stack, struct packet *packet,
 {
     uint8_t *start = packet_push(packet, tcp_header_len(segment));
     bool by_card = (stack->dev->offloads & NET_TX_CSUM) != 0;
+    uint32_t len = packet_len(packet);
 
-    tcp_emit(start, packet->len, flow_pseudo_sum(flow, packet->len),
+    tcp_emit(start, len, flow_pseudo_sum(flow, len),
              by_card ? WIRE_SUM_BY_CARD : WIRE_SUM_HERE, segment);
     if (by_card)
         checksum_leave(packet);
@@ -78,6 +79,46 @@ static void options_fill(struct tcp_conn *conn, struct tcp_options *options,
     }
 }
 
+/* Whether payload may stay where it is: nothing here has to look at it, and the
+ * frame goes to a card. */
+static bool is_left_to_card(const struct tcp_conn *conn)
+{
+    return (conn->stack->dev->offloads & NET_TX_CSUM) != 0 &&
+           flow_is_ip4(&conn->flow) &&
+           !addr_equal(&conn->flow.local, &conn->flow.remote);
+}
+
+uint32_t segment_len_max(const struct tcp_conn *conn)
+{
+    if (!is_left_to_card(conn) || conn->dst.may_fragment ||
+        (conn->stack->dev->offloads & NET_TX_TCP4) == 0)
+        return conn->mss;
+    return (uint32_t)TCP_LARGE_MAX / conn->mss * conn->mss;
+}
+
+/* Put the payload into a packet. Returns whether there was room. */
+static bool payload_put(struct tcp_conn *conn, struct packet *packet,
+                        uint32_t offset, uint32_t len)
+{
+    if (len == 0)
+        return true;
+    if (is_left_to_card(conn))
+        return send_queue_fill(&conn->tx, offset, len, packet) == 0;
+    send_queue_peek(&conn->tx, offset, packet_append(packet, len), len);
+    return true;
+}
+
+/* The card is to make segments of the payload. */
+static void segments_leave(const struct tcp_conn *conn, struct packet *packet,
+                           const struct tcp_segment *segment)
+{
+    packet->offload.segments = PACKET_TCP4;
+    packet->offload.segment_len = conn->mss;
+    packet->offload.headers_len =
+        (uint16_t)(ETHER_HEADER_SIZE + ip_header_size(&conn->flow) +
+                   tcp_header_len(segment));
+}
+
 bool segment_send(struct tcp_conn *conn, uint32_t seq, uint32_t len,
                   uint8_t flags)
 {
@@ -93,10 +134,14 @@ bool segment_send(struct tcp_conn *conn, uint32_t seq, uint32_t len,
 
     if (packet == NULL)
         return false;
+    if (!payload_put(conn, packet, seq - conn->snd_una, len)) {
+        packet_put(packet);
+        return false;
+    }
     segment.window = window_field(conn);
-    options_fill(conn, &segment.options, blocks, len);
-    net_buffer_peek(&conn->tx, seq - conn->snd_una, packet_append(packet, len),
-                    len);
+    options_fill(conn, &segment.options, blocks, min_u32(len, conn->mss));
+    if (len > conn->mss)
+        segments_leave(conn, packet, &segment);
     segment_emit(conn->stack, packet, &conn->flow, &segment, &conn->dst);
     conn->rcv_acked = conn->rcv_nxt;
     conn->ack_now = false;

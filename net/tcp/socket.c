@@ -51,7 +51,7 @@ int64_t tcp_read(struct tcp_conn *conn, void *buf, size_t size)
  * the peer has out of order is in it, too. */
 static uint32_t write_limit(const struct tcp_conn *conn)
 {
-    uint32_t limit = net_buffer_limit(&conn->tx, &conn->stack->budget);
+    uint32_t limit = send_queue_limit(&conn->tx, &conn->stack->budget);
     uint32_t useful =
         max_u32(2 * conn->cwnd + conn->board.sacked, TCP_SEND_BUFFER);
 
@@ -90,18 +90,36 @@ int64_t tcp_write(struct tcp_conn *conn, const void *data, size_t size)
         return -EPIPE;
     if (conn->state < TCP_ESTABLISHED)
         return 0; /* SOCKET_WRITABLE follows */
-
-    if (net_buffer_reserve(&conn->tx, &conn->stack->budget,
-                           conn->tx.used + len) != 0) {
-        room = conn->tx.size - conn->tx.used; /* no memory: no growth */
-        len = (uint32_t)min_size(size, room);
-    }
-    net_buffer_write(&conn->tx, conn->tx.used, data, len);
-    net_buffer_commit(&conn->tx, len);
+    len = send_queue_write(&conn->tx, &conn->stack->budget, data, len);
     if (len < size)
         want_write(conn);
     tcp_output(conn);
     return len;
+}
+
+int64_t tcp_lend(struct tcp_conn *conn, const void *head, size_t head_len,
+                 const struct slice *slices, unsigned count)
+{
+    struct net_budget *budget = &conn->stack->budget;
+    uint32_t room = (uint32_t)tcp_write_room(conn);
+    uint64_t size = slices_len(slices, count);
+    uint32_t taken = 0;
+
+    if (conn->fin_wanted)
+        return -EPIPE;
+    if (conn->state < TCP_ESTABLISHED)
+        return 0; /* SOCKET_WRITABLE follows */
+    if (head_len > 0) {
+        taken = (uint32_t)min_size(head_len, room);
+        taken = send_queue_write(&conn->tx, budget, head, taken);
+    }
+    if (taken == head_len)
+        taken += send_queue_lend(&conn->tx, budget, slices, count,
+                                 (uint32_t)min_u64(size, room - taken));
+    if (taken < head_len + size)
+        want_write(conn);
+    tcp_output(conn);
+    return taken;
 }
 
 /* Room means a quarter of what the buffer may hold, so that the service is not

@@ -48,6 +48,62 @@ static void checksum_fill(struct fakenet *net, const struct packet *packet,
     frame[offload->csum_at - headroom + 1] = (uint8_t)~sum;
 }
 
+/* The sum that completes one, of `len` bytes (RFC 1071): byte by byte. */
+static void sum_put(uint8_t *frame, size_t start, size_t len, size_t at,
+                    uint32_t sum)
+{
+    frame[at] = frame[at + 1] = 0;
+    for (size_t i = 0; i < len; i++)
+        sum += i % 2 == 0 ? (uint32_t)frame[start + i] << 8 : frame[start + i];
+    while (sum > 0xffff)
+        sum = (sum & 0xffff) + (sum >> 16);
+    frame[at] = (uint8_t)(~sum >> 8);
+    frame[at + 1] = (uint8_t)~sum;
+}
+
+/* Make segments of a large one, of IPv4, as a card does: each has a copy of the
+ * headers with its own length and sequence number, and only the last one has
+ * FIN and PSH. Returns false when there is no room for all. */
+static bool segments_cut(struct fakenet *net, const struct packet *packet)
+{
+    static uint8_t large[66000];
+    const struct packet_offload *offload = &packet->offload;
+    size_t len = packet_len(packet), headers = offload->headers_len;
+    size_t payload = len - headers, size = offload->segment_len;
+
+    assert(len <= sizeof(large) && headers >= 54 && payload > size);
+    assert(packet_read(packet, 0, large, len) == len);
+    assert(((unsigned)large[16] << 8 | large[17]) == len - 14);
+    assert(offload->csum_partial);
+    assert(offload->csum_start == packet_headroom(packet) + 34);
+    if (net->sent.count + payload / size + 1 > FAKENET_FRAMES)
+        return false;
+    for (size_t at = 0; at < payload; at += size) {
+        size_t part = payload - at < size ? payload - at : size;
+        uint8_t frame[FAKENET_FRAME_MAX];
+        uint32_t pseudo = 6 + (uint32_t)(headers + part - 34);
+        uint32_t seq = (uint32_t)large[38] << 24 | (uint32_t)large[39] << 16 |
+                       (uint32_t)large[40] << 8 | large[41];
+
+        memcpy(frame, large, headers);
+        memcpy(frame + headers, large + headers + at, part);
+        frame[16] = (uint8_t)((headers + part - 14) >> 8);
+        frame[17] = (uint8_t)(headers + part - 14);
+        seq += (uint32_t)at;
+        for (unsigned i = 0; i < 4; i++)
+            frame[38 + i] = (uint8_t)(seq >> (24 - 8 * i));
+        if (at + part < payload)
+            frame[47] &= (uint8_t)~9U;
+        sum_put(frame, 14, 20, 24, 0);
+        for (size_t i = 26; i < 34; i += 2)
+            pseudo += (uint32_t)frame[i] << 8 | frame[i + 1];
+        sum_put(frame, 34, headers + part - 34, 50, pseudo);
+        net->segments_cut++;
+        queue_add(&net->sent, frame, headers + part);
+    }
+    return true;
+}
+
 static unsigned fake_send(struct net_queue *queue,
                           struct packet *const packets[], unsigned count)
 {
@@ -57,6 +113,12 @@ static unsigned fake_send(struct net_queue *queue,
     for (unsigned i = 0; i < count; i++) {
         if (net->is_full || net->sent.count == FAKENET_FRAMES)
             return i;
+        if (packets[i]->offload.segments == PACKET_TCP4) {
+            if (!segments_cut(net, packets[i]))
+                return i;
+            packet_put(packets[i]);
+            continue;
+        }
         assert(packet_len(packets[i]) <= sizeof(frame));
         (void)packet_read(packets[i], 0, frame, sizeof(frame));
         checksum_fill(net, packets[i], frame);
@@ -110,6 +172,7 @@ void fakenet_init(struct fakenet *net, const uint8_t mac[6])
     net->is_full = false;
     net->poll_max = 0;
     net->sums_filled = 0;
+    net->segments_cut = 0;
     net->coming_offload = (struct packet_offload){0};
     net->sent.head = net->sent.count = 0;
     net->coming.head = net->coming.count = 0;

@@ -28,6 +28,7 @@ struct fakenet {
     bool is_full;          /* takes no frame */
     unsigned poll_max;     /* frames in one poll; 0: as many as are asked for */
     unsigned sums_filled;  /* checksums of frames that were left to the card */
+    unsigned segments_cut; /* out of larger ones */
     struct packet_offload coming_offload; /* of every frame that comes */
     struct fakenet_queue sent;
     struct fakenet_queue coming;

@@ -120,6 +120,7 @@ void thread_sleep(uint64_t ns)
 #define file_open_existing world_file_open_existing
 #define file_fstat         world_file_fstat
 #define file_read_at       world_file_read_at
+#define file_lend          world_file_lend
 #define file_close         world_file_close
 #include <torc/file.h>
 
@@ -167,6 +168,7 @@ static const struct file files_at_first[] = {
 
 static struct file files[COUNT_OF(files_at_first)];
 static int files_open;
+static int bufs_lent;
 static uint64_t files_read; /* bytes */
 
 static inline struct file *file_named(const char *path)
@@ -229,6 +231,39 @@ int64_t file_read_at(struct file *file, void *buf, size_t size, uint64_t offset)
     return (int64_t)size;
 }
 
+/* Slices of 1000 bytes, each a buffer of its own. */
+int64_t file_lend(struct file *file, uint64_t offset, uint64_t size,
+                  struct slice *slices, unsigned *count)
+{
+    unsigned max = *count;
+    int64_t done = 0;
+
+    for (*count = 0; *count < max && size > 0; ++*count) {
+        struct buf *buf = calloc(1, sizeof(*buf) + 1000);
+        int64_t got;
+
+        buf->base = (uint8_t *)(buf + 1);
+        got = file_read_at(file, buf->base, size < 1000 ? size : 1000,
+                           offset + (uint64_t)done);
+        if (got <= 0) {
+            free(buf);
+            return done > 0 ? done : got;
+        }
+        slices[*count] = (struct slice){buf, 0, (uint32_t)got};
+        bufs_lent++;
+        done += got;
+        size -= (uint64_t)got;
+    }
+    return done;
+}
+
+#define buf_put world_buf_put
+static void buf_put(struct buf *buf)
+{
+    bufs_lent--;
+    free(buf);
+}
+
 void file_close(struct file *file)
 {
     assert_non_null(file_named(file->path));
@@ -255,6 +290,7 @@ static inline void world_files_begin(void)
 #define socket_receive    world_socket_receive
 #define socket_send       world_socket_send
 #define socket_send_room  world_socket_send_room
+#define socket_lend       world_socket_lend
 #define socket_close      world_socket_close
 #define socket_abort      world_socket_abort
 #define socket_set_cookie world_socket_set_cookie
@@ -328,6 +364,25 @@ int64_t socket_send(struct socket *socket, const void *data, size_t size)
     socket->room -= size;
     socket->sends += size > 0;
     return (int64_t)size;
+}
+
+/* One call, in which the bytes are one behind the other. */
+int64_t socket_lend(struct socket *socket, const void *head, size_t head_len,
+                    const struct slice *slices, unsigned count)
+{
+    char *all = malloc(head_len + count * 1000 + 1);
+    size_t len = head_len;
+    int64_t sent;
+
+    if (head_len > 0)
+        memcpy(all, head, head_len);
+    for (unsigned i = 0; i < count; i++) {
+        memcpy(all + len, slice_data(&slices[i]), slices[i].len);
+        len += slices[i].len;
+    }
+    sent = socket_send(socket, all, len);
+    free(all);
+    return sent;
 }
 
 size_t socket_send_room(const struct socket *socket)

@@ -17,6 +17,8 @@
 #   RATE (100/s; empty: as fast as the answers come): get, new, big, missing
 #   CPUS, MEM (MiB), MACHINE, DIR (the site), ARGS (the command line)
 #   TOP (25): rows; OUT: a prefix instead of build/profile/APP
+#   TAP (1): a tap in a network namespace, which needs root: the card sums and cuts up
+#            what is sent; else QEMU's user network, which does neither
 #   READY (serving): what a server says when it serves; ALSO: more words for QEMU
 cd "$(dirname "$0")/../.." || exit 2
 build="${BUILD:-build}"
@@ -26,6 +28,7 @@ image="$build/metal/$app.elf"
 work="$build/profile"
 out="${OUT:-$work/$app}"
 plugin="$work/plugin.so"
+[ -z "$TAP" ] || [ -n "$PROFILE_NETNS" ] || PROFILE_NETNS=1 exec unshare -n "tools/profile/profile.sh" "$@"
 site="${DIR:-apps/$app/www}"
 requests="${REQUESTS:-200}"
 warmup="${WARMUP:-20}"
@@ -163,11 +166,22 @@ profile_server() {
     head -c 1024 /dev/zero >"$out.site/profile-1k.bin"
     head -c 1048576 /dev/zero >"$out.site/profile-1m.bin"
     tools/mkimg/mkimg.sh ext2 --dir "$out.site" --out "$out.img" || exit 2
-    PORT=$(free_port) || exit 2
-    URL="http://127.0.0.1:$PORT"
     [ "$load" = boot ]
     echo $(($? == 0)) >"$out.window"
-    boot "window=$out.window" --disk "$out.img" --forward "$PORT" --append "$ARGS"
+    if [ -n "$TAP" ]; then
+        PORT=80
+        URL="http://10.0.2.15"
+        ip link set lo up
+        ip tuntap add tap0 mode tap vnet_hdr && ip addr add 10.0.2.2/24 dev tap0 &&
+            ip link set tap0 up || die "no tap can be made"
+        also+=(-netdev "tap,id=net0,ifname=tap0,script=no,downscript=no,vnet_hdr=on"
+            -device "${CARD:-virtio-net-device},netdev=net0")
+        boot "window=$out.window" --no-net --disk "$out.img" --append "$ARGS"
+    else
+        PORT=$(free_port) || exit 2
+        URL="http://127.0.0.1:$PORT"
+        boot "window=$out.window" --disk "$out.img" --forward "$PORT" --append "$ARGS"
+    fi
     await_ready
     if [ "$load" = boot ]; then
         printf 0 1<>"$out.window"

@@ -56,6 +56,98 @@ static void test_checksums_are_left_to_a_card_that_adds_up(void **state)
     }
 }
 
+/* ---- Memory that is lent ------------------------------------------------- */
+
+enum { LENT_BYTES = 20000 };
+
+static struct buf *lent;
+static int64_t lent_taken;
+
+/* A head, and the buffer as three slices of odd lengths. */
+static void on_receive_lend(struct service *of, struct socket *socket)
+{
+    const struct slice slices[] = {
+        {lent, 0, 7001}, {lent, 7001, 3}, {lent, 7004, LENT_BYTES - 7004}};
+    char request[100];
+
+    (void)of;
+    if (socket_receive(socket, request, sizeof(request)) <= 0)
+        return;
+    lent_taken = socket_lend(socket, "head:", 5, slices, 3);
+}
+
+static struct service lender = {.port = SERVICE_PORT,
+                                .receive = on_receive_lend};
+
+/* Take what comes until nothing does, and acknowledge it: how many bytes. */
+static size_t take_all(uint8_t *to)
+{
+    struct peer_segment got;
+    size_t len = 0;
+
+    while (peer_receive(&got)) {
+        assert_int_equal(got.seq, 1 + len);
+        assert_true(got.len <= 1000);
+        memcpy(to + len, got.data, got.len);
+        len += got.len;
+        peer_send_quietly((struct peer_segment){.flags = ACK,
+                                                .seq = 1006,
+                                                .ack = 1 + (uint32_t)len,
+                                                .window = 60000});
+    }
+    return len;
+}
+
+/* The peer gets the same bytes whatever the card can do, and each reference is
+ * dropped when they are acknowledged. */
+static void test_memory_that_is_lent(void **state)
+{
+    static const struct {
+        unsigned offloads;
+        bool cuts;
+    } rows[] = {
+        {0, false}, {NET_TX_CSUM, false}, {NET_TX_CSUM | NET_TX_TCP4, true}};
+    static uint8_t taken_bytes[LENT_BYTES + 1000];
+
+    (void)state;
+    for (unsigned i = 0; i < COUNT_OF(rows); i++) {
+        bench_open(64);
+        bench.net.dev.offloads = rows[i].offloads;
+        bench_serve(&lender);
+        lent = buf_alloc(LENT_BYTES);
+        for (unsigned j = 0; j < LENT_BYTES; j++)
+            lent->base[j] = (uint8_t)(j * 7 + (j >> 8));
+        peer_connect(PEER_PORT, 1000, 60000);
+        peer_send(hello);
+        assert_int_equal(lent_taken, 5 + LENT_BYTES);
+        assert_true(lent->refs > 1);
+        assert_int_equal(take_all(taken_bytes), 5 + LENT_BYTES);
+        assert_memory_equal(taken_bytes, "head:", 5);
+        assert_memory_equal(taken_bytes + 5, lent->base, LENT_BYTES);
+        assert_int_equal(bench.net.segments_cut > 0, rows[i].cuts);
+        assert_int_equal(lent->refs, 1);
+        buf_put(lent);
+        bench_close();
+    }
+}
+
+/* A connection that is reset drops what it was lent. */
+static void test_reset_drops_what_was_lent(void **state)
+{
+    (void)state;
+    bench_open(64);
+    bench.net.dev.offloads = NET_TX_CSUM | NET_TX_TCP4;
+    bench_serve(&lender);
+    lent = buf_alloc(LENT_BYTES);
+    peer_connect(PEER_PORT, 1000, 60000);
+    peer_send(hello);
+    assert_true(lent->refs > 1);
+    peer_send((struct peer_segment){.flags = RST, .seq = 1006});
+    assert_int_equal(lent->refs, 1);
+    buf_put(lent);
+    bench_close();
+}
+
 /* A segment with a checksum that is wrong. */
 static void receive_with(struct packet_offload offload)
 {
@@ -117,6 +209,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_checksums_are_left_to_a_card_that_adds_up),
+        cmocka_unit_test(test_memory_that_is_lent),
+        cmocka_unit_test(test_reset_drops_what_was_lent),
         cmocka_unit_test(test_checksums_that_the_card_has_checked),
         cmocka_unit_test(test_echo_forgets_what_the_card_has_said),
     };

@@ -1,0 +1,334 @@
+#include "net/send_queue.h"
+#include "kernel/lib/minmax.h"
+#include <torc/memory.h>
+#include <torc/string.h>
+
+enum { PIECES_FIRST = 32, PIECE_PACKET = PACKET_SIZE - PACKET_HEADROOM };
+
+uint32_t send_queue_limit(const struct send_queue *queue,
+                          const struct net_budget *budget)
+{
+    const struct net_buffer all = {.size = (uint32_t)send_queue_size(queue)};
+
+    return net_buffer_limit(&all, budget);
+}
+
+/* ---- Pieces -------------------------------------------------------------- */
+
+static struct slice *piece_at(const struct send_queue *queue, unsigned i)
+{
+    return &queue->pieces[queue->first + i];
+}
+
+/* A place behind the last piece, or NULL. */
+static struct slice *piece_new(struct send_queue *queue)
+{
+    unsigned size = queue->size == 0 ? PIECES_FIRST : queue->size * 2U;
+    struct slice *pieces;
+
+    if (queue->first + queue->count < queue->size)
+        return piece_at(queue, queue->count);
+    if (queue->first > queue->size / 2) {
+        memmove(queue->pieces, piece_at(queue, 0),
+                queue->count * sizeof(*pieces));
+        queue->first = 0;
+        return piece_at(queue, queue->count);
+    }
+    if (size > SEND_PIECES_MAX)
+        return NULL;
+    pieces = mem_resize(queue->pieces, size * sizeof(*pieces));
+    if (pieces == NULL)
+        return NULL;
+    queue->pieces = pieces;
+    queue->size = (uint16_t)size;
+    return piece_at(queue, queue->count);
+}
+
+/* The pieces say of all bytes where they are. Returns whether they can. */
+static bool pieces_begin(struct send_queue *queue)
+{
+    struct slice *piece;
+
+    if (queue->count > 0 || queue->used == 0)
+        return true;
+    piece = piece_new(queue);
+    if (piece == NULL)
+        return false;
+    *piece = (struct slice){.len = queue->used};
+    queue->count = 1;
+    return true;
+}
+
+/* Bytes were added to the ring. There is a place for a piece. */
+static void pieces_grow(struct send_queue *queue, uint32_t len)
+{
+    struct slice *last;
+
+    if (queue->count == 0)
+        return;
+    last = piece_at(queue, queue->count - 1U);
+    if (last->buf == NULL)
+        last->len += len;
+    else
+        queue->pieces[queue->first + queue->count++] =
+            (struct slice){.len = len};
+}
+
+/* ---- Putting in ---------------------------------------------------------- */
+
+uint32_t send_queue_write(struct send_queue *queue, struct net_budget *budget,
+                          const void *data, uint32_t len)
+{
+    struct net_buffer *ring = &queue->ring;
+
+    if (queue->count > 0 && piece_new(queue) == NULL)
+        return 0;
+    if (net_buffer_reserve(ring, budget, ring->used + len) != 0)
+        len = min_u32(len, ring->size - ring->used); /* no growth */
+    if (len == 0)
+        return 0;
+    net_buffer_write(ring, ring->used, data, len);
+    net_buffer_commit(ring, len);
+    pieces_grow(queue, len);
+    queue->used += len;
+    return len;
+}
+
+uint32_t send_queue_lend(struct send_queue *queue, struct net_budget *budget,
+                         const struct slice *slices, unsigned count,
+                         uint32_t len)
+{
+    uint32_t done = 0;
+
+    len = (uint32_t)min_size(len, budget->limit - budget->used);
+    if (len == 0 || !pieces_begin(queue))
+        return 0;
+    for (; count > 0 && done < len; count--, slices++) {
+        struct slice *piece = piece_new(queue);
+
+        if (piece == NULL)
+            break;
+        *piece = *slices;
+        piece->len = min_u32(piece->len, len - done);
+        buf_get(piece->buf);
+        queue->count++;
+        done += piece->len;
+    }
+    queue->used += done;
+    queue->lent += done;
+    budget->used += done;
+    return done;
+}
+
+/* ---- Taking out ---------------------------------------------------------- */
+
+/* Where a walk over the pieces is. */
+struct place {
+    unsigned piece;
+    uint32_t skip; /* bytes of that piece before the place */
+    uint32_t ring; /* and of the ring */
+};
+
+static struct place place_find(const struct send_queue *queue, uint32_t offset)
+{
+    struct place place = {0, offset, 0};
+
+    while (place.piece < queue->count) {
+        const struct slice *piece = piece_at(queue, place.piece);
+        uint32_t len = min_u32(piece->len, place.skip);
+
+        if (piece->buf == NULL)
+            place.ring += len;
+        if (place.skip < piece->len)
+            return place;
+        place.skip -= len;
+        place.piece++;
+    }
+    place.ring = offset; /* no pieces: all is in the ring */
+    return place;
+}
+
+/* The next bytes of one kind, at most `len`: a slice, or with buf NULL bytes of
+ * the ring from `offset` on. */
+static struct slice next_part(const struct send_queue *queue,
+                              struct place *place, uint32_t len)
+{
+    struct slice part = {.offset = place->ring, .len = len};
+
+    if (place->piece < queue->count) {
+        part = *piece_at(queue, place->piece);
+        part.offset =
+            part.buf != NULL ? part.offset + place->skip : place->ring;
+        part.len = min_u32(part.len - place->skip, len);
+        place->skip += part.len;
+        if (place->skip == piece_at(queue, place->piece)->len) {
+            place->piece++;
+            place->skip = 0;
+        }
+    }
+    if (part.buf == NULL)
+        place->ring += part.len;
+    return part;
+}
+
+void send_queue_peek(const struct send_queue *queue, uint32_t offset, void *to,
+                     uint32_t len)
+{
+    struct place place = place_find(queue, offset);
+    uint8_t *at = to;
+
+    assert(offset <= queue->used && len <= queue->used - offset);
+    while (len > 0) {
+        struct slice part = next_part(queue, &place, len);
+
+        if (part.buf == NULL)
+            net_buffer_peek(&queue->ring, part.offset, at, part.len);
+        else
+            memcpy(at, slice_data(&part), part.len);
+        at += part.len;
+        len -= part.len;
+    }
+}
+
+/* Copy bytes of the ring to the end of a packet, in as many buffers as that
+ * takes. */
+static int fill_copied(const struct send_queue *queue, struct slice part,
+                       struct packet *packet)
+{
+    while (part.len > 0) {
+        struct packet *own =
+            packet->slice_count == 0 && packet_tailroom(packet) > 0
+                ? packet
+                : packet_get();
+        uint32_t len;
+        int status = 0;
+
+        if (own == NULL)
+            return -ENOMEM;
+        len = (uint32_t)min_size(part.len, packet_tailroom(own));
+        net_buffer_peek(&queue->ring, part.offset, packet_append(own, len),
+                        len);
+        if (own != packet)
+            status = packet_join(packet, own);
+        if (status != 0) {
+            packet_put(own);
+            return status;
+        }
+        part.offset += len;
+        part.len -= len;
+    }
+    return 0;
+}
+
+int send_queue_fill(const struct send_queue *queue, uint32_t offset,
+                    uint32_t len, struct packet *packet)
+{
+    struct place place = place_find(queue, offset);
+
+    assert(offset <= queue->used && len <= queue->used - offset);
+    while (len > 0) {
+        struct slice part = next_part(queue, &place, len);
+        int status;
+
+        len -= part.len;
+        if (part.buf == NULL) {
+            status = fill_copied(queue, part, packet);
+        } else {
+            status = packet_add_slice(packet, part);
+            if (status == 0)
+                buf_get(part.buf);
+        }
+        if (status != 0)
+            return status;
+    }
+    return 0;
+}
+
+uint32_t send_queue_fit(const struct send_queue *queue, uint32_t offset,
+                        uint32_t len)
+{
+    struct place place = place_find(queue, offset);
+    unsigned left = PACKET_SLICES;
+    uint32_t fit = 0;
+
+    while (fit < len && left > 0) {
+        uint32_t room = min_u32(len - fit, left * (uint32_t)PIECE_PACKET);
+        struct slice part = next_part(queue, &place, room);
+
+        if (part.buf != NULL)
+            left--;
+        else
+            left -= (part.len + PIECE_PACKET - 1U) / PIECE_PACKET;
+        fit += part.len;
+    }
+    return fit;
+}
+
+void send_queue_drop(struct send_queue *queue, struct net_budget *budget,
+                     uint32_t len)
+{
+    uint32_t from_ring = queue->count == 0 ? len : 0;
+
+    assert(len <= queue->used);
+    queue->used -= len;
+    while (queue->count > 0 && len > 0) {
+        struct slice *piece = piece_at(queue, 0);
+        uint32_t part = min_u32(piece->len, len);
+
+        len -= part;
+        piece->len -= part;
+        piece->offset += part;
+        if (piece->buf == NULL) {
+            from_ring += part;
+        } else {
+            queue->lent -= part;
+            budget->used -= part;
+        }
+        if (piece->len > 0)
+            break;
+        if (piece->buf != NULL)
+            buf_put(piece->buf);
+        queue->first++;
+        queue->count--;
+    }
+    net_buffer_drop(&queue->ring, from_ring);
+    if (queue->used == 0)
+        send_queue_release(queue, budget);
+}
+
+void send_queue_release(struct send_queue *queue, struct net_budget *budget)
+{
+    for (unsigned i = 0; i < queue->count; i++) {
+        if (piece_at(queue, i)->buf != NULL)
+            buf_put(piece_at(queue, i)->buf);
+    }
+    assert(queue->lent <= budget->used);
+    budget->used -= queue->lent;
+    net_buffer_release(&queue->ring, budget);
+    mem_free(queue->pieces);
+    *queue = (struct send_queue){0};
+}
+
+void send_queue_check(const struct send_queue *queue)
+{
+    uint32_t lent = 0, copied = 0;
+
+    net_buffer_check(&queue->ring);
+    assert((queue->pieces != NULL) == (queue->size != 0));
+    assert(queue->first + queue->count <= queue->size);
+    for (unsigned i = 0; i < queue->count; i++) {
+        const struct slice *piece = piece_at(queue, i);
+
+        assert(piece->len > 0);
+        if (piece->buf == NULL) {
+            copied += piece->len;
+        } else {
+            assert(slice_valid(piece));
+            lent += piece->len;
+        }
+    }
+    assert(lent == queue->lent);
+    assert(queue->count == 0 || copied == queue->ring.used);
+    assert(queue->used == queue->ring.used + queue->lent);
+    assert((queue->used == 0) == (send_queue_size(queue) == 0));
+}

@@ -1,0 +1,83 @@
+/*
+ * What a connection has to send, in order: bytes that were copied into a ring
+ * buffer, and slices of memory that was lent, pages of a file say.
+ *
+ * As long as nothing is lent there are no pieces, and all is in the ring. Both
+ * count for the budget of the stack: memory that is lent cannot be used for
+ * anything else.
+ *
+ * Offsets are counted from the oldest byte.
+ *
+ * Owner: the CPU of the stack. Nothing here yields.
+ */
+#ifndef TORC_NET_SEND_QUEUE_H
+#define TORC_NET_SEND_QUEUE_H
+
+#include "kernel/device/packet.h"
+#include "net/buffer.h"
+
+enum { SEND_PIECES_MAX = 1024 };
+
+struct send_queue {
+    uint32_t used; /* bytes of all */
+    uint32_t lent; /* of them in slices */
+    struct net_buffer ring;
+    /* Each a slice with a reference; with buf NULL: the next bytes of the ring.
+     * NULL: nothing is lent. */
+    struct slice *pieces;
+    uint16_t size; /* of `pieces` */
+    uint16_t first;
+    uint16_t count;
+};
+
+/* What counts for the budget, in bytes. */
+static inline size_t send_queue_size(const struct send_queue *queue)
+{
+    return queue->ring.size + (size_t)queue->lent;
+}
+
+/* How many bytes the queue may hold now; at least what it does. */
+uint32_t send_queue_limit(const struct send_queue *queue,
+                          const struct net_budget *budget);
+
+/* Copy data to the end. Returns how many bytes: fewer for lack of memory. */
+uint32_t send_queue_write(struct send_queue *queue, struct net_budget *budget,
+                          const void *data, uint32_t len);
+
+/*
+ * Append up to `len` bytes of slices, without copying them; the queue takes
+ * references of its own. Returns how many bytes: fewer for lack of memory or
+ * of budget.
+ */
+uint32_t send_queue_lend(struct send_queue *queue, struct net_budget *budget,
+                         const struct slice *slices, unsigned count,
+                         uint32_t len);
+
+/* Copy `len` bytes at `offset` out; offset + len <= used. */
+void send_queue_peek(const struct send_queue *queue, uint32_t offset, void *to,
+                     uint32_t len);
+
+/*
+ * Append `len` bytes at `offset` to a packet, those that were lent without
+ * copying them. Returns 0; -ENOMEM (no packet for what must be copied), -ENOSPC
+ * (too many slices): some bytes may have been appended.
+ */
+must_check int send_queue_fill(const struct send_queue *queue, uint32_t offset,
+                               uint32_t len, struct packet *packet);
+
+/* How many of `len` bytes at `offset` surely fit one packet. */
+uint32_t send_queue_fit(const struct send_queue *queue, uint32_t offset,
+                        uint32_t len);
+
+/* Remove the oldest `len` bytes; len <= used. Frees all memory when it is empty
+ * then. */
+void send_queue_drop(struct send_queue *queue, struct net_budget *budget,
+                     uint32_t len);
+
+/* Free the memory; the queue is empty afterwards. */
+void send_queue_release(struct send_queue *queue, struct net_budget *budget);
+
+/* Assert what must be true of a queue. */
+void send_queue_check(const struct send_queue *queue);
+
+#endif
