@@ -65,7 +65,7 @@ HOSTED := -D_GNU_SOURCE -mno-red-zone -Ihal/posix -pthread
 # the files in which tools/profile counts most instructions, and where speed costs few bytes
 # for those that it saves (docs/bench.md).
 HOT := kernel/lib/checksum.c kernel/lib/siphash.c kernel/cpu/%.c \
-	kernel/thread/sched.c kernel/thread/wait.c kernel/thread/timer.c kernel/thread/thread.c \
+	kernel/thread/sched.c kernel/thread/wait.c kernel/thread/thread.c \
 	kernel/thread/thread_memory.c kernel/thread/thread_table.c hal/baremetal/cpu/context.c \
 	kernel/device/packet.c kernel/device/buf.c kernel/cache/run.c kernel/cache/page.c \
 	kernel/file/walk.c \
@@ -73,17 +73,19 @@ HOT := kernel/lib/checksum.c kernel/lib/siphash.c kernel/cpu/%.c \
 	drivers/virtqueue_split.c drivers/virtio_net_tx.c drivers/virtio_net_rx.c \
 	net/buffer.c net/stack.c net/ip/ip4.c net/link/neigh.c net/wire/ip4.c net/wire/tcp.c \
 	net/tcp/in.c net/tcp/ack.c net/tcp/data.c net/tcp/out.c net/tcp/segment.c \
-	net/tcp/board.c net/tcp/conn.c net/tcp/timer.c net/tcp/socket.c \
+	net/tcp/timer.c net/tcp/socket.c \
 	net/http/span.c net/http/request.c net/http/target.c \
 	net/http/engine.c net/http/exchange.c net/http/route.c net/http/send.c apps/bench/% tests/%
 # Calls, not "rep movsb", which moves single bytes.
 COLD-metal := -Os -mstringop-strategy=libcall
+# Nothing in between for alignment: 3 kB.
+HOT-metal := -falign-functions=1 -falign-jumps=1 -falign-loops=1
 
 # Applications, and the test of it, may use floating point; the kernel may not.
 WITH-FLOAT := apps/% tests/integration/hal_contract_fp.c
 flags = $(if $(filter $(WITH-FLOAT),$(1)),$(filter-out \
 	-mgeneral-regs-only,$(FLAGS-$(2))),$(FLAGS-$(2))) $(if \
-	$(filter-out $(HOT),$(1)),$(COLD-$(2)))
+	$(filter $(HOT),$(1)),$(HOT-$(2)),$(COLD-$(2)))
 
 FLAGS-metal := $(METAL)
 FLAGS-host := -Ihal/posix
@@ -105,9 +107,9 @@ LINK-fuzz := $(SAN) -fsanitize=fuzzer
 VARIANTS := metal host asan tsan cov fuzz sim
 
 # The image's objects are made again when they would be compiled otherwise than last time.
-ifneq ($(file <$(BUILD)/metal/flags),$(strip $(FLAGS-metal) $(COLD-metal) $(HOT)))
+ifneq ($(file <$(BUILD)/metal/flags),$(strip $(FLAGS-metal) $(COLD-metal) $(HOT-metal) $(HOT)))
 $(shell mkdir -p $(BUILD)/metal && find $(BUILD)/metal -type f ! -name '*.d' -delete)
-$(file >$(BUILD)/metal/flags,$(strip $(FLAGS-metal) $(COLD-metal) $(HOT)))
+$(file >$(BUILD)/metal/flags,$(strip $(FLAGS-metal) $(COLD-metal) $(HOT-metal) $(HOT)))
 endif
 
 # ---- Objects -------------------------------------------------------------------

@@ -155,8 +155,8 @@ static int64_t body_read(struct connection *conn, char *to, size_t size)
     return body_check(body, file_read_at(body->file, to, size, body->offset));
 }
 
-/* The next bytes of the body, behind a head, in slices that are lent: as many as
- * the socket has room for. Returns how many, or an error. */
+/* The next bytes of the body, behind a head, in slices that are lent: as many
+ * as the socket has room for. Returns how many, or an error. */
 static int64_t body_slices(struct connection *conn, size_t head_len,
                            struct slice *slices, unsigned *count)
 {

@@ -603,8 +603,8 @@ void tcp_resend(struct tcp_conn *conn, uint32_t seq, uint32_t len);
 
 /*
  * Send `len` bytes of the send buffer from `seq` on, at most segment_len_max(),
- * with `flags` and ACK. Every segment acknowledges all that was received. Returns
- * false when there is no packet; nothing has changed then.
+ * with `flags` and ACK. Every segment acknowledges all that was received.
+ * Returns false when there is no packet; nothing has changed then.
  */
 bool segment_send(struct tcp_conn *conn, uint32_t seq, uint32_t len,
                   uint8_t flags);
