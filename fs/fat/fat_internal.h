@@ -76,7 +76,8 @@ struct fat_fs {
 
     /* owner CPU only: */
     bool was_dirty;          /* it had not been unmounted */
-    bool is_marked;          /* as in use, on the disk */
+    bool is_marked;          /* as in use, on the disk; */
+    bool may_be_marked;      /* or that was to be written, and it failed */
     unsigned messages;       /* of damage, in the log */
     uint64_t slots_of_names; /* looked at so far */
 

@@ -137,8 +137,10 @@ int fat_state_begin(struct fat_fs *fs)
     if (fs->is_marked)
         return 0;
     status = mark(fs, true);
-    if (status == 0)
-        status = write_all(fs);
+    if (status != 0)
+        return status;
+    fs->may_be_marked = true;
+    status = write_all(fs);
     fs->is_marked = status == 0;
     return status;
 }
@@ -148,7 +150,7 @@ int fat_state_end(struct fat_fs *fs)
 {
     int status;
 
-    if (!fs->is_marked)
+    if (!fs->may_be_marked)
         return 0;
     status = fsinfo_write(fs);
     if (status == 0)
@@ -158,6 +160,6 @@ int fat_state_end(struct fat_fs *fs)
     status = mark(fs, false);
     if (status == 0)
         status = write_all(fs);
-    fs->is_marked = status != 0;
+    fs->is_marked = fs->may_be_marked = status != 0;
     return status;
 }

@@ -271,29 +271,52 @@ static void test_every_request_fails_and_nothing_is_kept(void **state)
     is_cold = false;
 }
 
-/* From the n-th request on the disk is gone: as when the machine goes. What is
- * left can be mended. */
-static void test_disk_goes_away(void **state)
+/* From the n-th request on the disk is gone: as when the machine goes; or it is
+ * well again when it is unmounted. What is left can be mended, or there is
+ * nothing to mend. */
+static void disk_goes_away(bool comes_back)
 {
-    (void)state;
-    for (unsigned n = 1; n < NTH_MAX; n += 3) {
+    for (unsigned n = 1; n < NTH_MAX; n++) {
+        unsigned failed;
         int status;
 
         attach();
         failures = 0;
         disk.fail_from = n;
         status = file_mount(&disk.block.device, "/", "fat");
-        if (status == 0) {
+        if (status == 0)
             course();
+        failed = disk.failures;
+        if (comes_back)
+            disk.fail_from = 0;
+        if (status == 0) {
             vfs_check();
             assert_int_equal(file_unmount("/"), 0);
+        } else {
+            assert_int_equal(status, -EIO);
         }
+        failed |= disk.failures;
         detach();
-        judge(true);
-        if (disk.failures == 0)
+        if (status == 0)
+            judge(!comes_back);
+        if (failed == 0) {
+            assert_true(n > 30);
             return;
+        }
     }
     fail();
+}
+
+static void test_disk_goes_away(void **state)
+{
+    (void)state;
+    disk_goes_away(false);
+}
+
+static void test_disk_goes_away_and_comes_back(void **state)
+{
+    (void)state;
+    disk_goes_away(true);
 }
 
 /* What was synced is there whatever comes later. */
@@ -460,6 +483,7 @@ int main(void)
         cmocka_unit_test(test_every_request_fails),
         cmocka_unit_test(test_every_request_fails_and_nothing_is_kept),
         cmocka_unit_test(test_disk_goes_away),
+        cmocka_unit_test(test_disk_goes_away_and_comes_back),
         cmocka_unit_test(test_synced_data_survive),
         cmocka_unit_test(test_a_renamed_file_is_never_lost),
     };
