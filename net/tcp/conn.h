@@ -270,7 +270,7 @@ struct tcp_conn {
         uint32_t newreno_acked; /* bytes, of the present window */
     };
 
-    /* loss: RFC 8985, RFC 6937, RFC 3522 */
+    /* loss: RFC 8985, RFC 9937, RFC 3522 */
     struct tcp_rack rack;
     struct tcp_prr prr;
     struct tcp_undo undo;

@@ -1,6 +1,6 @@
 /*
  * Recovery from loss when the peer tells what it has (RFC 2018): how much is
- * sent meanwhile (RFC 6937), and what is done when nothing was lost after all
+ * sent meanwhile (RFC 9937), and what is done when nothing was lost after all
  * (RFC 3522 by timestamps, RFC 3708 by duplicates; the response of RFC 4015).
  */
 #include "net/stack.h"

@@ -45,6 +45,7 @@ static uint64_t begin;    /* of the script, in the bench's time */
 static uint64_t event_at; /* when the event before happened */
 static uint32_t our_base; /* what the script calls 0 of our numbers */
 static bool has_base;
+static bool has_accepted;   /* since then */
 static uint32_t stamp_base; /* what we add to the script's of our timestamps */
 static bool has_stamp_base;
 static char content[TEXT_MAX];
@@ -383,8 +384,10 @@ static void segment_out(const struct drill_event *event)
         struct sent *one =
             sent_next(event->is_any_time ? TIME_NEVER - 1 : to + tolerance);
 
-        if (!has_base) {
+        /* Behind one that was accepted, another connection may begin. */
+        if (!has_base || ((want->flags & SYN) != 0 && has_accepted)) {
             has_base = true;
+            has_accepted = false;
             our_base = one->segment.seq - want->seq;
         }
         if (one->segment.len > want->len - done)
@@ -434,6 +437,7 @@ static int64_t call_accept(const struct drill_call *call)
         return -EAGAIN;
     socket = accepted[0];
     memmove(accepted, accepted + 1, --accepted_count * sizeof(accepted[0]));
+    has_accepted = true;
     return fd_new(call, socket);
 }
 
@@ -701,7 +705,7 @@ enum drill_result drill_run(const char *path, const char **why)
     *why = reason;
     memset(fds, 0, sizeof(fds));
     accepted_count = sent_first = sent_count = 0;
-    has_base = has_stamp_base = has_blocked = false;
+    has_base = has_stamp_base = has_blocked = has_accepted = false;
     our_base = stamp_base = 0;
     bench_open(128);
     begin = event_at = bench.now;

@@ -1,6 +1,6 @@
 /*
  * What a peer with the options of RFC 2018 and RFC 7323 gets and gives: SACK
- * both ways, timestamps, RACK-TLP (RFC 8985), PRR (RFC 6937), and recoveries
+ * both ways, timestamps, RACK-TLP (RFC 8985), PRR (RFC 9937), and recoveries
  * that are undone (RFC 3522).
  */
 #include "kernel/heap/heap.h"
@@ -723,6 +723,232 @@ static void test_cubic_curve(void **state)
     bench_close();
 }
 
+/* More runs than there may be: the last one takes in what follows. */
+static void test_runs_are_bounded(void **state)
+{
+    (void)state;
+    establish(false);
+    conn->srtt_ns = 1; /* a run for each segment */
+    conn->cwnd = 20000;
+    bench.check_every = 100;
+    for (unsigned i = 0; i < TCP_RUNS_MAX + 100; i++) {
+        bench.now += 2 * NS_PER_US;
+        assert_int_equal(socket_send(sock, text + i, 1), 1);
+        (void)drain();
+    }
+    bench.check_every = 1;
+    bench_check();
+    assert_int_equal(conn->board.count, TCP_RUNS_MAX);
+    ack_sack(1, 11, 12); /* there is no room to note it */
+    assert_int_equal(conn->board.sacked, 0);
+    ack_sack(2001, 2011, 2012);
+    assert_int_equal(conn->board.sacked, 1);
+    assert_int_equal(conn->board.size, TCP_RUNS_MAX);
+    ack_sack(1 + TCP_RUNS_MAX + 100, 0, 0);
+    assert_int_equal(conn->board.count, 0);
+    assert_null(conn->board.more);
+    bench_close();
+}
+
+/* `count` segments in runs of their own. */
+static void send_runs(unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        send_data(1000);
+        bench.now += NS_PER_MS;
+    }
+    assert_int_equal(conn->board.count, count);
+    assert_null(conn->board.more);
+}
+
+/* New data behind a run that was sent again, without memory for another one:
+ * it is one run, and as if it were sent once. */
+static void test_new_run_without_memory(void **state)
+{
+    const struct tcp_run *last;
+
+    (void)state;
+    establish(true);
+    send_runs(TCP_RUNS_INNER);
+    last = &conn->board.inner[TCP_RUNS_INNER - 1];
+    heap_fail(1);
+    bench_sleep(40 * NS_PER_MS); /* a probe */
+    assert_true(heap_failed());
+    expect_data(3001, 1000);
+    assert_int_equal(last->flags, TCP_RUN_RESENT);
+    heap_fail(2); /* the first is for the send buffer */
+    send_data(1000);
+    assert_true(heap_failed());
+    assert_int_equal(conn->board.count, TCP_RUNS_INNER);
+    assert_int_equal(last->end, conn->snd_max);
+    assert_int_equal(last->flags, 0);
+    bench_close();
+}
+
+/* A retransmission of a part of a run, without memory to cut it. */
+static void test_retransmission_without_memory(void **state)
+{
+    (void)state;
+    establish(true);
+    assert_int_equal(socket_send(sock, text, 2000), 2000);
+    bench.now += NS_PER_MS;
+    assert_int_equal(socket_send(sock, text, 1000), 1000);
+    bench.now += NS_PER_MS;
+    assert_int_equal(socket_send(sock, text, 1000), 1000);
+    bench.now += NS_PER_MS;
+    assert_int_equal(socket_send(sock, text, 1000), 1000);
+    assert_int_equal(drain(), 5);
+    assert_int_equal(conn->board.count, TCP_RUNS_INNER);
+    conn->tlp_sent = true; /* a timeout, no probe */
+    conn->tlp_end = conn->snd_max;
+    rexmit_start(conn);
+    heap_fail(1);
+    bench_sleep(260 * NS_PER_MS);
+    assert_true(heap_failed());
+    expect_data(1, 1000);
+    assert_int_equal(conn->board.lost, 3000); /* all of the first run is sent */
+    bench_close();
+}
+
+/* RFC 8985, 7.3: the probe is the last segment, also when the peer has it. */
+static void test_probe_of_what_the_peer_has(void **state)
+{
+    (void)state;
+    establish(true);
+    send_data(3000);
+    conn->rack.mult = TCP_REORDER_MAX;
+    bench_sleep(30 * NS_PER_MS);
+    ack_sack(1, 2001, 3001);
+    bench_sleep(10 * NS_PER_MS);
+    expect_data(2001, 1000);
+    peer_expect_nothing();
+    assert_int_equal(conn->board.sacked, 1000);
+    bench_close();
+}
+
+/* Out of order: no memory for the list, for its first chunk, and for the data
+ * when they are in order. They come again each time. */
+static void test_reordering_without_memory(void **state)
+{
+    (void)state;
+    for (unsigned n = 1; n <= 3; n++) {
+        establish(true);
+        print_message("allocation %u\n", n);
+        heap_fail(n);
+        data_stamped(2001, text + 1000, 1000, STAMP);
+        if (n <= 2) {
+            assert_true(heap_failed());
+            assert_null(conn->reorder);
+            assert_int_equal(bench.stack->stats.tcp_no_memory, 1);
+            data_stamped(2001, text + 1000, 1000, STAMP);
+        }
+        assert_non_null(conn->reorder);
+        data_stamped(1001, text, 1000, STAMP);
+        if (n == 3) {
+            assert_true(heap_failed());
+            assert_int_equal(bench.stack->stats.tcp_no_memory, 1);
+            assert_int_equal(conn->rcv_nxt - conn->irs, 1);
+            data_stamped(1001, text, 1000, STAMP);
+        }
+        assert_int_equal(read_len, 2000);
+        assert_memory_equal(read_back, text, 2000);
+        assert_null(conn->reorder);
+        heap_fail(0);
+        bench_close();
+    }
+}
+
+/* The chunks of a connection have a limit, in number and in bytes. */
+static void test_reordering_beyond_the_budget(void **state)
+{
+    struct net_budget *budget;
+
+    (void)state;
+    establish(true);
+    budget = &bench.stack->budget;
+    budget->limit = budget->used + 4000;
+    data_stamped(2001, text, 1000, STAMP);
+    assert_int_equal(bench.stack->stats.tcp_no_memory, 0);
+    data_stamped(4001, text, 1000, STAMP);
+    assert_int_equal(bench.stack->stats.tcp_no_memory, 1);
+    assert_int_equal(conn->reorder->count, 1);
+    bench_close();
+}
+
+/* A timestamp that cannot be one of ours is no round trip: RFC 7323, 4. */
+static void test_echo_of_long_ago(void **state)
+{
+    (void)state;
+    establish(true);
+    send_data(1000);
+    bench_sleep(250 * NS_PER_MS);
+    assert_true(drain() > 0);
+    ack_full(1001, (const struct block[]){{0, 0}},
+             stamp_at(bench.now - begin) - 60000);
+    assert_int_equal(conn->srtt_ns, 20 * NS_PER_MS);
+    bench_close();
+}
+
+/* The timestamp of a cookie brings back the scale and SACK. */
+static void test_cookie_keeps_the_options(void **state)
+{
+    static const struct {
+        const char *name;
+        bool has_sack, has_scale;
+    } rows[] = {{"all", true, true},
+                {"no SACK", false, true},
+                {"no scale", true, false},
+                {"timestamps only", false, false}};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        uint8_t options[24] = {2, 4, 1012 >> 8, 1012 & 255};
+        uint8_t *end = options + 4;
+        struct peer_segment got;
+
+        print_message("row %s\n", rows[i].name);
+        memcpy(end, rows[i].has_sack ? "\1\1\4\2" : "\1\1\1\1", 4);
+        end = put_stamps(end + 4, STAMP, 0);
+        memcpy(end, rows[i].has_scale ? "\1\3\3\5" : "\1\1\1\1", 4);
+        bench_open(64);
+        bench_serve(&service);
+        bench.server->half_open_max = 0;
+        bench.now += 12345 * NS_PER_MS;
+        peer_send((struct peer_segment){.flags = SYN,
+                                        .seq = 1000,
+                                        .window = 60000,
+                                        .options = options,
+                                        .options_len = 24});
+        assert_true(peer_receive(&got));
+        assert_int_equal(bench.stack->conn_count, 0);
+        assert_int_equal(got.options_len, 4 + 12 + 4 * rows[i].has_scale);
+        assert_memory_equal(got.options + 4,
+                            rows[i].has_sack ? "\4\2\10" : "\1\1\10", 3);
+        stamp_first = peer_get32(got.options + 8);
+        (void)put_stamps(options, STAMP + 1, stamp_first);
+        peer_send((struct peer_segment){.flags = ACK,
+                                        .seq = 1001,
+                                        .ack = got.seq + 1,
+                                        .window = 1000,
+                                        .options = options,
+                                        .options_len = 12});
+        conn = bench_conn(PEER_ADDRESS, PEER_PORT, SERVICE_PORT);
+        assert_non_null(conn);
+        assert_true(conn->has_stamps);
+        assert_int_equal(conn->stamp_recent, STAMP + 1);
+        assert_int_equal(conn->has_sack, rows[i].has_sack);
+        assert_int_equal(conn->snd_wnd, rows[i].has_scale ? 32000 : 1000);
+        assert_int_equal(conn->rcv_scale, rows[i].has_scale ? TCP_SCALE : 0);
+        assert_int_equal(conn->mss, 1000 - 12);
+        /* The clock does not run backwards. */
+        bench_sleep(1 * NS_PER_MS);
+        assert_int_equal(socket_send(sock, text, 10), 10);
+        assert_true(peer_receive(&got));
+        assert_true((int32_t)(peer_get32(got.options + 4) - stamp_first) >= 0);
+        bench_close();
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -747,6 +973,14 @@ int main(void)
         cmocka_unit_test(test_peer_drops_what_it_had),
         cmocka_unit_test(test_scoreboard_without_memory),
         cmocka_unit_test(test_cubic_curve),
+        cmocka_unit_test(test_runs_are_bounded),
+        cmocka_unit_test(test_new_run_without_memory),
+        cmocka_unit_test(test_retransmission_without_memory),
+        cmocka_unit_test(test_probe_of_what_the_peer_has),
+        cmocka_unit_test(test_reordering_without_memory),
+        cmocka_unit_test(test_reordering_beyond_the_budget),
+        cmocka_unit_test(test_echo_of_long_ago),
+        cmocka_unit_test(test_cookie_keeps_the_options),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
