@@ -49,6 +49,9 @@ bool data_window_opened(const struct tcp_conn *conn)
 
     if (conn->fin_taken)
         return false;
+    /* An acknowledgement is due, and the peer can go on until it comes. */
+    if (conn->rcv_nxt != conn->rcv_acked && promised >= 2U * conn->mss)
+        return false;
     return gain >= max / 4 || (promised < 2U * conn->mss && gain >= conn->mss);
 }
 
