@@ -115,9 +115,10 @@ with_torc() { # get|put MEGABYTES SEED OPTIONS...
         kill -0 $torc 2>/dev/null || { cat "$work/net.log" >&2; fail "no net_host"; }
     done
     transfer "$way" 3 "$size"
+    [ -z "$CAPTURE" ] || sleep 0.5 # the counters are logged at the end
     kill $torc
     wait $torc 2>/dev/null
-    [ -z "$CAPTURE" ] || cp "$work/net.log" "$CAPTURE/$row.log"
+    [ -z "$CAPTURE" ] || cat "$work/net.log" "$work/net.forward" >"$CAPTURE/$row.log"
     uncable
 }
 with_kernel() {

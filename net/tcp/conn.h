@@ -52,10 +52,11 @@ struct server;
 struct socket;
 
 enum {
-    TCP_MSS_DEFAULT = 536, /* the peer sent no MSS option: RFC 9293, 3.7.1 */
-    TCP_MSS_MIN = 64,      /* a smaller MSS is an attack (CVE-2019-11479) */
-    TCP_SCALE = 8,         /* lets a 16-bit window announce NET_BUFFER_MAX */
-    TCP_DUP_ACKS = 3,      /* start a fast retransmit: RFC 5681, 3.2 */
+    TCP_MSS_DEFAULT = 536,  /* the peer sent no MSS option: RFC 9293, 3.7.1 */
+    TCP_MSS_MIN = 64,       /* a smaller MSS is an attack (CVE-2019-11479) */
+    TCP_SCALE = 8,          /* lets a 16-bit window announce NET_BUFFER_MAX */
+    TCP_HOLE_SEGMENTS = 16, /* out of order: acknowledged at once again */
+    TCP_DUP_ACKS = 3,       /* start a fast retransmit: RFC 5681, 3.2 */
     TCP_LARGE_MAX = 65536 - 128,  /* of a segment that the card cuts up */
     TCP_SEND_BUFFER = 256 * 1024, /* may be used, whatever the window is */
     TCP_RUNS_INNER = 4,           /* runs in the connection itself */
@@ -84,6 +85,7 @@ enum {
 #define TCP_ORPHAN_NS     (60 * NS_PER_S)  /* closed by us: little progress */
 #define TCP_EVICT_NS      (1 * NS_PER_S)   /* idle so long: may have to go */
 #define TCP_TIME_WAIT_NS  (60 * NS_PER_S)  /* 2 MSL */
+#define TCP_HOLE_WAIT_NS  (1 * NS_PER_MS)  /* for more out of order */
 #define TCP_RETRY_NS      (10 * NS_PER_MS) /* after an allocation failed */
 #define TCP_CHALLENGE_NS  (50 * NS_PER_MS) /* between challenge ACKs */
 #define TCP_PROBE_MIN_NS  (10 * NS_PER_MS) /* of a tail loss probe */
@@ -296,6 +298,7 @@ struct tcp_conn {
     struct tcp_reorder *reorder; /* NULL: all is in order */
     uint32_t dsack_start;        /* came twice, if that is not empty: to be */
     uint32_t dsack_end;          /* told (RFC 2883) */
+    uint32_t hole_segments;      /* out of order since rcv_nxt moved */
     bool ack_now;                /* send an acknowledgement before returning */
     bool fin_known; /* the peer's FIN has sequence number fin_seq */
     bool fin_taken; /* rcv_nxt is behind the peer's FIN */

@@ -101,15 +101,35 @@ static void piece_discard(struct tcp_conn *conn, struct tcp_piece piece)
         conn_reset(conn);
 }
 
+/*
+ * Data came out of order: the first acknowledgements of a hole are sent at once
+ * (RFC 5681, 4.2), since the peer repairs it by them. Those that follow tell by
+ * SACK what one of them can tell for all that comes in a short while, or in one
+ * poll of the card (RFC 9293, 3.10.7.4: a host MAY acknowledge each).
+ */
+static void ack_out_of_order(struct tcp_conn *conn)
+{
+    uint64_t wait = min_u64(conn->srtt_ns / 16, TCP_HOLE_WAIT_NS);
+    uint64_t at = net_now(conn->stack) + wait;
+
+    conn->hole_segments++;
+    if (!conn->has_sack || conn->dsack_start != conn->dsack_end ||
+        conn->hole_segments <= TCP_DUP_ACKS ||
+        conn->hole_segments % TCP_HOLE_SEGMENTS == 0)
+        conn->ack_now = true;
+    else if (at < conn->alarm[TCP_ALARM_ACK])
+        alarm_set(conn, TCP_ALARM_ACK, at);
+}
+
 static void piece_keep(struct tcp_conn *conn, struct tcp_piece piece)
 {
     bool fills_hole = conn->reorder != NULL;
     bool kept;
 
     if (piece.seq != conn->rcv_nxt) {
-        conn->ack_now = true; /* RFC 5681, 4.2: at once */
         conn->stack->stats.tcp_out_of_order++;
         kept = reorder_add(conn, piece);
+        ack_out_of_order(conn);
     } else {
         kept = net_buffer_reserve(&conn->rx, &conn->stack->budget,
                                   conn->rx.used + piece.len) == 0;
@@ -126,6 +146,7 @@ static void piece_keep(struct tcp_conn *conn, struct tcp_piece piece)
     conn->rcv_nxt += piece.len;
     if (fills_hole) {
         conn->ack_now = true;
+        conn->hole_segments = 0;
         reorder_advance(conn);
     }
     conn->active_at = conn_now(conn);

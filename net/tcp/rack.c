@@ -6,6 +6,8 @@
 #include "net/stack.h"
 #include "net/tcp/conn.h"
 
+enum { RACK_STEP_US = 60, RACK_BOUND_US = 1000 };
+
 /* Whether (a_us, a_end) was sent after (b_us, b_end). */
 static bool sent_after(uint32_t a_us, uint32_t a_end, uint32_t b_us,
                        uint32_t b_end)
@@ -63,16 +65,27 @@ void rack_duplicate(struct tcp_conn *conn, uint32_t len)
     undo_duplicate(conn, len);
 }
 
+/*
+ * RFC 8985, 6.2, step 4. A round trip of some microseconds is less than what
+ * the machines at its ends, which have other work, need for a segment at times:
+ * when the peer had something twice, the steps are at least RACK_STEP_US, and
+ * the bound is RACK_BOUND_US where the RFC says the round trip.
+ */
 static uint32_t reorder_window_us(const struct tcp_conn *conn)
 {
     const struct tcp_rack *rack = &conn->rack;
-    uint32_t window = (rack->mult + 1U) * (rack->min_rtt_us / 4);
+    uint32_t step = rack->min_rtt_us / 4;
+    uint32_t bound = (uint32_t)(conn->srtt_ns / NS_PER_US);
 
     if (!rack->reordering && rack->mult == 0 &&
         (conn->is_recovering ||
          conn->board.sacked > (TCP_DUP_ACKS - 1U) * conn->mss))
         return 0;
-    return min_u32(window, (uint32_t)(conn->srtt_ns / NS_PER_US));
+    if (rack->mult > 0) {
+        step = max_u32(step, RACK_STEP_US);
+        bound = max_u32(bound, RACK_BOUND_US);
+    }
+    return min_u32((rack->mult + 1U) * step, bound);
 }
 
 bool rack_is_lost(struct tcp_conn *conn, const struct tcp_run *run)

@@ -366,6 +366,7 @@ static void test_blocks_we_send(void **state)
 
         print_message("row %zu\n", i);
         say_data(rows[i].seq, rows[i].len);
+        bench_sleep(TCP_HOLE_WAIT_NS);
         assert_true(peer_receive(&got));
         assert_int_equal(got.ack, rows[i].ack);
         count = blocks_of(&got, blocks);
@@ -875,6 +876,60 @@ static void test_reordering_beyond_the_budget(void **state)
     bench_close();
 }
 
+/* RFC 8985, 6.2, step 4, and what rack.c says of short round trips. */
+static void test_reordering_window(void **state)
+{
+    static const struct {
+        const char *name;
+        uint32_t min_rtt_us, srtt_us;
+        uint8_t mult;
+        uint32_t window_us;
+    } rows[] = {
+        {"a quarter of the round trip", 20000, 20000, 0, 5000},
+        {"more when it came twice", 20000, 20000, 1, 10000},
+        {"no more than the round trip", 20000, 20000, 7, 20000},
+        {"short: nothing came twice", 100, 100, 0, 25},
+        {"short: at least the step", 100, 100, 1, 120},
+        {"short: at most a millisecond", 100, 100, 15, 960},
+        {"not quite short", 1000, 1000, 15, 1000},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        print_message("row %s\n", rows[i].name);
+        establish(true);
+        send_data(3000);
+        bench.now += rows[i].min_rtt_us * NS_PER_US;
+        conn->srtt_ns = rows[i].srtt_us * NS_PER_US;
+        conn->rack.min_rtt_us = rows[i].min_rtt_us;
+        conn->rack.mult = rows[i].mult;
+        ack_sack(1, 2001, 3001);
+        assert_int_equal(conn->rack.window_us, rows[i].window_us);
+        bench_close();
+    }
+}
+
+/* What came twice is told at once (RFC 2883, 4), however many come. */
+static void test_duplicates_out_of_order(void **state)
+{
+    (void)state;
+    establish(false);
+    for (unsigned i = 0; i < 6; i++)
+        say_data(1101 + 100 * i, 100);
+    (void)drain();
+    for (unsigned i = 0; i < 3; i++) {
+        struct block blocks[5] = {{0, 0}};
+        struct peer_segment got;
+
+        say_data(1101 + 100 * i, 100);
+        assert_true(peer_receive(&got));
+        assert_int_equal(blocks_of(&got, blocks), 2);
+        assert_int_equal(blocks[0].start, 1101 + 100 * i);
+        assert_int_equal(blocks[0].end, 1201 + 100 * i);
+    }
+    bench_close();
+}
+
 /* A timestamp that cannot be one of ours is no round trip: RFC 7323, 4. */
 static void test_echo_of_long_ago(void **state)
 {
@@ -980,6 +1035,8 @@ int main(void)
         cmocka_unit_test(test_reordering_without_memory),
         cmocka_unit_test(test_reordering_beyond_the_budget),
         cmocka_unit_test(test_echo_of_long_ago),
+        cmocka_unit_test(test_reordering_window),
+        cmocka_unit_test(test_duplicates_out_of_order),
         cmocka_unit_test(test_cookie_keeps_the_options),
     };
 
