@@ -12,20 +12,31 @@ static_assert(HTTP_OUTPUT_SIZE - HTTP_CHUNK_HEAD - HTTP_CHUNK_TAIL <= 0x7fff,
 
 /* ---- Time ---------------------------------------------------------------- */
 
-int64_t http_update_date(struct http_engine *engine)
+void http_update_date(struct http_engine *engine, uint64_t at_ns)
 {
-    int64_t now = (int64_t)(time_wall_ns() / NS_PER_S);
+    struct http_text ok = {engine->ok, sizeof(engine->ok), 0};
+    uint64_t wall_ns;
 
-    if (now != engine->date_s) {
-        http_date_format(now, engine->date);
-        engine->date_s = now;
-    }
-    return now;
+    if (at_ns < engine->date_until_ns)
+        return;
+    wall_ns = time_wall_ns();
+    engine->date_until_ns = at_ns + NS_PER_S - wall_ns % NS_PER_S;
+    engine->date_s = (int64_t)(wall_ns / NS_PER_S);
+    http_date_format(engine->date_s, engine->date);
+    if (wall_ns == 0)
+        engine->date[0] = '\0';
+    http_head_begin(&ok, 200, engine->date, NULL);
+    engine->ok_len = ok.len;
+}
+
+uint64_t http_now(const struct http_exchange *exchange)
+{
+    return exchange->worker != NULL ? exchange->worker->now_ns : time_ns();
 }
 
 void http_set_deadline(struct http_exchange *exchange, uint64_t ns)
 {
-    exchange->deadline_ns = time_ns() + ns;
+    exchange->deadline_ns = http_now(exchange) + ns;
     exchange->paced = 0;
 }
 

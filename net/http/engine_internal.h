@@ -51,7 +51,8 @@ struct http_worker {
     char *input;  /* HTTP_INPUT_SIZE: of it [in_at, in_len) is not used yet */
     size_t in_at; /* by `running` */
     size_t in_len;
-    char *output; /* HTTP_OUTPUT_SIZE */
+    char *output;    /* HTTP_OUTPUT_SIZE */
+    uint64_t now_ns; /* since the last wait */
     struct http_request *request;
     const struct http_exchange *request_of; /* whose it is; NULL: nobody's */
 };
@@ -69,8 +70,13 @@ struct http_engine {
     struct semaphore *work;  /* a unit for each time that `ready` grew; NULL: no
                              * threads of the server's own */
     struct http_worker main; /* of the service's thread */
-    int64_t date_s;          /* the second `date` says */
+
+    /* The time, for heads: until date_until_ns of time_ns(). */
+    uint64_t date_until_ns;
+    int64_t date_s; /* seconds UTC since 1970, or 0: nobody knows */
     char date[HTTP_DATE_SIZE];
+    size_t ok_len; /* how the head of a 200 begins */
+    char ok[HTTP_BEGIN_MAX];
 };
 
 enum http_state {
@@ -147,13 +153,16 @@ void http_schedule(struct http_exchange *exchange);
 /* The connection ends in good order: what is queued still goes out. */
 void http_finish(struct http_exchange *exchange);
 
+/* The time; of a connection that is run, that of the last wait's end. */
+uint64_t http_now(const struct http_exchange *exchange);
+
 void http_set_deadline(struct http_exchange *exchange, uint64_t ns);
 
 /* Bytes have come or gone: the deadline moves with enough of them. */
 void http_progress(struct http_exchange *exchange, size_t count, uint64_t ns);
 
-/* Seconds UTC since 1970, or 0; engine->date is brought up to it. */
-int64_t http_update_date(struct http_engine *engine);
+/* Bring the texts that say the time up to `at_ns`. */
+void http_update_date(struct http_engine *engine, uint64_t at_ns);
 
 /* The invariants of a connection that is not run. */
 void http_exchange_check(const struct http_exchange *exchange);

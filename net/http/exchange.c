@@ -190,6 +190,8 @@ static int answer_without_route(struct http_exchange *exchange, int status)
 /* All of the request is there. */
 static int complete(struct http_exchange *exchange)
 {
+    struct http_worker *worker = exchange->worker;
+
     if (exchange->state != HTTP_WORK) {
         exchange->state = HTTP_WORK;
         http_set_deadline(exchange, exchange->engine->server->answer_ns);
@@ -197,7 +199,8 @@ static int complete(struct http_exchange *exchange)
     exchange->route->complete(exchange);
     if (exchange->is_answered || exchange->state != HTTP_WORK)
         return HTTP_GO_ON;
-    if (time_ns() < exchange->deadline_ns)
+    worker->now_ns = time_ns(); /* it may have waited */
+    if (worker->now_ns < exchange->deadline_ns)
         return HTTP_WAIT;
     http_refuse(exchange, 503);
     return HTTP_GO_ON;
@@ -222,6 +225,7 @@ static int64_t give(struct http_exchange *exchange, struct span data)
     if (route->content_max > 0 && exchange->content.taken > route->content_max)
         return -413;
     taken = route->content(exchange, data.at, data.len);
+    exchange->worker->now_ns = time_ns(); /* it may have waited */
     assert(taken <= (int64_t)data.len);
     return taken;
 }
@@ -278,7 +282,7 @@ static int content_step(struct http_worker *worker,
         http_set_deadline(exchange, exchange->engine->server->content_ns);
         return HTTP_WAIT;
     }
-    if (time_ns() >= exchange->deadline_ns) {
+    if (worker->now_ns >= exchange->deadline_ns) {
         http_refuse(exchange, 408);
         return HTTP_GO_ON;
     }
@@ -379,7 +383,7 @@ static int head_step(struct http_worker *worker, struct http_exchange *exchange)
         http_refuse(exchange, -len);
         return HTTP_GO_ON;
     }
-    if (time_ns() >= exchange->deadline_ns) {
+    if (worker->now_ns >= exchange->deadline_ns) {
         http_refuse(exchange, 408);
         return HTTP_GO_ON;
     }
@@ -422,7 +426,7 @@ static int send_step(struct http_worker *worker, struct http_exchange *exchange)
 
     if (status == HTTP_GO_ON)
         return answer_done(worker, exchange);
-    if (status == HTTP_WAIT && time_ns() >= exchange->deadline_ns)
+    if (status == HTTP_WAIT && worker->now_ns >= exchange->deadline_ns)
         return -ETIMEDOUT; /* the peer takes nothing */
     return status;
 }
@@ -437,13 +441,14 @@ static int upgraded_step(struct http_worker *worker,
     if (exchange->rest != NULL) {
         status = http_send_more(exchange);
         if (status != HTTP_GO_ON)
-            return status == HTTP_WAIT && time_ns() >= exchange->deadline_ns
+            return status == HTTP_WAIT &&
+                           worker->now_ns >= exchange->deadline_ns
                        ? -ETIMEDOUT
                        : status;
         exchange->protocol->writable(exchange);
         return HTTP_GO_ON;
     }
-    if (time_ns() >= exchange->deadline_ns)
+    if (worker->now_ns >= exchange->deadline_ns)
         return exchange->protocol->timeout(exchange);
     if (worker->in_at == worker->in_len) {
         status = http_receive(worker, exchange);
@@ -468,7 +473,7 @@ static int step(struct http_worker *worker, struct http_exchange *exchange)
 {
     switch (exchange->state) {
     case HTTP_IDLE:
-        if (time_ns() >= exchange->deadline_ns &&
+        if (worker->now_ns >= exchange->deadline_ns &&
             worker->in_at == worker->in_len) {
             http_finish(exchange);
             return HTTP_WAIT;
@@ -493,6 +498,7 @@ int http_run(struct http_worker *worker, struct http_exchange *exchange)
 {
     int status;
 
+    worker->now_ns = time_ns();
     take_kept(worker, exchange);
     do {
         status = step(worker, exchange);

@@ -16,11 +16,6 @@ void http_text_put_span(struct http_text *text, struct span piece)
     text->len += piece.len;
 }
 
-void http_text_put(struct http_text *text, const char *piece)
-{
-    http_text_put_span(text, span_of(piece));
-}
-
 void http_text_put_number(struct http_text *text, uint64_t number)
 {
     char digits[DIGITS_MAX];

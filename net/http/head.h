@@ -34,9 +34,13 @@ struct http_text {
     size_t len;
 };
 
-void http_text_put(struct http_text *text, const char *piece);
 void http_text_put_span(struct http_text *text, struct span piece);
 void http_text_put_number(struct http_text *text, uint64_t number);
+
+static inline void http_text_put(struct http_text *text, const char *piece)
+{
+    http_text_put_span(text, span_of(piece));
+}
 
 /*
  * The status line, and the fields every answer has.

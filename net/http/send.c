@@ -149,6 +149,7 @@ static int source_send(struct http_exchange *exchange, size_t before)
     if (size > 0)
         got = exchange->source.read(exchange->source.cookie, exchange->offset,
                                     output + before + head, size);
+    exchange->worker->now_ns = time_ns(); /* it may have waited */
     if (exchange->socket == NULL)
         return -ECONNRESET;
     if (got == -EAGAIN) {
@@ -269,7 +270,7 @@ static struct plan make_plan(struct http_exchange *exchange,
         const struct http_validators validators = {
             .etag = response->etag,
             .modified_s = response->modified_s,
-            .now_s = http_update_date(exchange->engine),
+            .now_s = exchange->engine->date_s,
             .size_bytes = plan.size,
             .is_date_weak = true,
         };
@@ -348,8 +349,18 @@ static void put_head(struct http_exchange *exchange,
         connection = "close";
     else if (!exchange->is_1_1)
         connection = "keep-alive"; /* RFC 9112, C.2.2 */
-    http_update_date(exchange->engine);
-    http_head_begin(text, plan->status, exchange->engine->date, connection);
+    if (plan->status == 200) {
+        const struct http_engine *engine = exchange->engine;
+
+        http_text_put_span(text, (struct span){engine->ok, engine->ok_len});
+        if (connection != NULL) {
+            http_text_put(text, "Connection: ");
+            http_text_put(text, connection);
+            http_text_put(text, "\r\n");
+        }
+    } else {
+        http_head_begin(text, plan->status, exchange->engine->date, connection);
+    }
     if (response->fields != NULL)
         http_text_put(text, response->fields);
     if (response->etag != NULL && plan->status != 412 && plan->status != 416)
@@ -394,6 +405,8 @@ int http_respond(struct http_exchange *exchange,
 
     if (status != 0)
         return status;
+    exchange->worker->now_ns = time_ns(); /* the handler may have waited */
+    http_update_date(exchange->engine, exchange->worker->now_ns);
     if (exchange->state == HTTP_CONTENT &&
         exchange->content.state != CONTENT_COMPLETE)
         exchange->keep_alive = false;

@@ -52,7 +52,7 @@ static int64_t on_content(struct http_exchange *exchange, const void *data,
 /* Says what was asked. */
 static void on_taken(struct http_exchange *exchange)
 {
-    char text[600];
+    char text[HTTP_PATH_MAX + 600];
     struct span method = http_method(exchange);
     struct span query = http_query(exchange);
     struct span field = http_field(exchange, "x-mark");
