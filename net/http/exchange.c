@@ -153,12 +153,12 @@ static void answer_options(struct http_exchange *exchange, int status)
     struct http_text text = {worker->output + HTTP_OUTPUT_SIZE / 2,
                              HTTP_FIELDS_MAX, 0};
     struct http_response response = {.status = status};
+    bool has_path = request->target.form == HTTP_ORIGIN ||
+                    request->target.form == HTTP_ABSOLUTE;
 
     if (status == 204 || status == 405) {
-        http_allow_put(
-            exchange->engine->server,
-            request->target.form == HTTP_ASTERISK ? "*" : request->target.path,
-            &text);
+        http_allow_put(exchange->engine->server,
+                       has_path ? request->target.path : "*", &text);
         text.at[text.len] = '\0';
         response.fields = text.at;
     }

@@ -405,6 +405,12 @@ int http_respond(struct http_exchange *exchange,
 
     if (status != 0)
         return status;
+    if (exchange->state == HTTP_ENDED) { /* it was dropped meanwhile */
+        exchange->is_answered = true;
+        exchange->source = response->source;
+        source_close(exchange);
+        return 0;
+    }
     exchange->worker->now_ns = time_ns(); /* the handler may have waited */
     http_update_date(exchange->engine, exchange->worker->now_ns);
     if (exchange->state == HTTP_CONTENT &&
