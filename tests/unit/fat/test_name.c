@@ -24,6 +24,7 @@ static void test_texts_come_back(void **state)
         ".hidden",
         " blank in front",
         "\xc3\xa4",               /* U+00E4 */
+        "\xc2\x80",               /* U+0080, the first of two bytes */
         "\xdf\xbf",               /* U+07FF, the last of two bytes */
         "\xe0\xa0\x80",           /* U+0800, the first of three */
         "\xed\x9f\xbf",           /* U+D7FF, before the surrogates */
