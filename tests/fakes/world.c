@@ -95,6 +95,35 @@ void world_detach(void)
     machine_detach();
 }
 
+int world_setup(void **state)
+{
+    (void)state;
+    world_attach(16 << 20);
+    return 0;
+}
+
+int world_teardown(void **state)
+{
+    (void)state;
+    world_detach();
+    return 0;
+}
+
+void world_mount_again(void)
+{
+    assert_int_equal(file_mount(&world_disk.block.device, "/", "ext2"), 0);
+}
+
+int world_make(const char *path)
+{
+    struct file *file;
+    int status = file_open(path, FILE_WRITE | FILE_CREATE, 0644, &file);
+
+    if (status == 0)
+        file_close(file);
+    return status;
+}
+
 void world_mount(void)
 {
     if (world->options == NULL) {

@@ -55,6 +55,10 @@ int world_run_in(const struct world *in, const char *name,
 void world_attach(size_t mem_bytes);
 void world_detach(void);
 
+/* Both as a test's setup and teardown, with 16 MiB. */
+int world_setup(void **state);
+int world_teardown(void **state);
+
 /* Mount an empty file system at "/". */
 void world_mount(void);
 
@@ -63,6 +67,12 @@ void world_unmount(void);
 
 /* The same, but e2fsck looks only at every n-th: for very many. */
 void world_unmount_quick(void);
+
+/* Mount the disk of ext2 as it is. */
+void world_mount_again(void);
+
+/* Make an empty file, if it is not there. Returns as file_open(). */
+int world_make(const char *path);
 
 /* What e2fsck says of the disk, as it is: NULL, or its words. */
 const char *world_fault(void);

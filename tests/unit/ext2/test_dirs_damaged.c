@@ -22,14 +22,6 @@ static uint32_t block_size;
 
 /* ---- The image ----------------------------------------------------------- */
 
-static void make(const char *path)
-{
-    struct file *file;
-
-    assert_int_equal(file_open(path, FILE_WRITE | FILE_CREATE, 0644, &file), 0);
-    file_close(file);
-}
-
 /* A name in one of three directories: with an index, with a single block, and
  * one with directories. */
 static void path_of(unsigned i, char *path)
@@ -47,7 +39,7 @@ static void image_make(void)
     assert_int_equal(file_mkdir("/d", 0755), 0);
     assert_int_equal(file_mkdir("/e", 0755), 0);
     assert_int_equal(file_mkdir("/s", 0755), 0);
-    make("/f");
+    assert_int_equal(world_make("/f"), 0);
     for (unsigned i = 0; i < NAMES; i++) {
         path_of(i, path);
         if (i % 3 == 2 && i < 20)

@@ -20,30 +20,6 @@
 
 enum { BLOCK = 1024 };
 
-static int setup(void **state)
-{
-    (void)state;
-    world_attach(16 << 20);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    world_detach();
-    return 0;
-}
-
-static int make(const char *path)
-{
-    struct file *file;
-    int status = file_open(path, FILE_WRITE | FILE_CREATE, 0644, &file);
-
-    if (status == 0)
-        file_close(file);
-    return status;
-}
-
 /* e2fsck does not ask about an empty one. */
 static void make_full(const char *path)
 {
@@ -52,11 +28,6 @@ static void make_full(const char *path)
     assert_int_equal(file_open(path, FILE_WRITE | FILE_CREATE, 0644, &file), 0);
     assert_int_equal(file_write(file, "content", 7), 7);
     file_close(file);
-}
-
-static void mount_again(void)
-{
-    assert_int_equal(file_mount(&world_disk.block.device, "/", "ext2"), 0);
 }
 
 /* ---- The n-th request fails ---------------------------------------------- */
@@ -68,7 +39,7 @@ static char big[600];
 
 static int do_create(void)
 {
-    return make("/d/n");
+    return world_make("/d/n");
 }
 
 static int do_mkdir(void)
@@ -196,9 +167,9 @@ static void build(void)
     assert_int_equal(file_mkdir("/d", 0755), 0);
     assert_int_equal(file_mkdir("/e", 0755), 0);
     assert_int_equal(file_mkdir("/d/sub", 0755), 0);
-    assert_int_equal(make("/d/f"), 0);
-    assert_int_equal(make("/e/g"), 0);
-    assert_int_equal(make("/e/h"), 0);
+    assert_int_equal(world_make("/d/f"), 0);
+    assert_int_equal(world_make("/e/g"), 0);
+    assert_int_equal(world_make("/e/h"), 0);
     make_full("/d/only");
     assert_int_equal(
         file_xattr_set("/e/g", false, "user.x", big, sizeof(big), 0), 0);
@@ -208,7 +179,7 @@ static void build(void)
         assert_int_equal(file_link("/d/f", path), 0);
     }
     assert_int_equal(file_unmount("/"), 0);
-    mount_again();
+    world_mount_again();
 }
 
 static void test_each_request_fails(void **state)
@@ -234,7 +205,7 @@ static void test_each_request_fails(void **state)
             assert_int_equal(file_unmount("/"), 0);
             ext2_fsck(world_image, world_image_size, "-fp");
             /* It goes through now, if it has not. */
-            mount_again();
+            world_mount_again();
             if (status != 0)
                 ROW(calls[i].name, calls[i].call() == 0);
             world_unmount_quick();
@@ -290,7 +261,7 @@ static void test_each_request_is_the_last(void **state)
             failed = world_disk.failures > before;
             ext2_fsck(world_image, world_image_size,
                       needs_help(calls[i].call) ? "-fy" : "-fp");
-            mount_again();
+            world_mount_again();
             check_kept();
             ROW(calls[i].name, has_path("/d/f") || has_path("/e/n") ||
                                    calls[i].call == do_unlink ||
@@ -331,7 +302,7 @@ static void test_index_that_grows_when_the_disk_ends(void **state)
         asked +=
             ext2_fsck_status(world_image, world_image_size, "-fp", 255) > 1;
         ext2_fsck(world_image, world_image_size, "-fy");
-        mount_again();
+        world_mount_again();
         check_kept();
         for (unsigned i = 12; i < 40; i++) {
             snprintf(path, sizeof(path), "/d/%0*u", 200, i);
@@ -339,7 +310,7 @@ static void test_index_that_grows_when_the_disk_ends(void **state)
         }
         assert_true(failed || kept == 28);
         /* And it goes on. */
-        assert_int_equal(make("/d/n"), 0);
+        assert_int_equal(world_make("/d/n"), 0);
         assert_int_equal(file_unlink("/d/n"), 0);
         world_unmount_quick();
     }
@@ -409,7 +380,7 @@ static void test_hidden_names(void **state)
     memcpy(block_at("/d", 1), empty, sizeof(empty));
     le16_put(block_at("/d", 0) + 34, 1);
     le32_put(block_at("/d", 0) + 36, 1);
-    mount_again();
+    world_mount_again();
     console_forget();
     assert_int_equal(file_rmdir("/d"), -EUCLEAN);
     assert_true(console_has("damaged directory index"));
@@ -441,10 +412,10 @@ static void test_leaves_in_a_circle(void **state)
         le32_put(pairs + 8 * i, hash | 1);
         le32_put(pairs + 8 * i + 4, le32_get(pairs + 4));
     }
-    mount_again();
+    world_mount_again();
     snprintf(path, sizeof(path), "/d/%s", name);
     for (unsigned i = 0; i < 6; i++) {
-        int status = make(path);
+        int status = world_make(path);
 
         assert_true(status == 0 || status == -EUCLEAN);
         snprintf(path, sizeof(path), "/d/%s", name);
@@ -463,7 +434,7 @@ static void test_leaf_of_other_names(void **state)
     (void)state;
     indexed();
     memcpy(block_at("/d", 1), block_at("/d", 2), BLOCK);
-    mount_again();
+    world_mount_again();
     for (unsigned i = 0; i < 40; i++) {
         char path[300];
         int status;
@@ -486,7 +457,7 @@ static void test_first_block_without_dot(void **state)
     assert_int_equal(file_unmount("/"), 0);
     block_at("/e", 0)[8] = 'x';
     block_at("/d/sub", 0)[8] = 'x';
-    mount_again();
+    world_mount_again();
     console_forget();
     for (unsigned i = 0; i < 5; i++) {
         char path[300];
@@ -513,7 +484,7 @@ static void test_block_that_is_not_free(void **state)
              (size_t)BLOCK * le32_get(world_image + 2048 + GROUP_BLOCK_BITMAP);
     memset(bitmap, 0xff, BLOCK);
     bitmap[(leaf - 1) / 8] &= (uint8_t) ~(1 << (leaf - 1) % 8);
-    mount_again();
+    world_mount_again();
     for (unsigned i = 0; i < 40; i++) {
         char path[300];
         int status;
@@ -569,7 +540,7 @@ static void test_link_targets(void **state)
         if (status != 0)
             continue;
         assert_int_equal(file_unmount("/"), 0);
-        mount_again();
+        world_mount_again();
         assert_int_equal(file_read_link("/l", buf, sizeof(buf)), len);
         assert_memory_equal(buf, target, len);
         assert_int_equal(file_unlink("/l"), 0);
@@ -591,7 +562,7 @@ static void test_attribute_of_another_kind(void **state)
             (size_t)BLOCK * le32_get(inode_at("/e/g") + INODE_FILE_ACL);
     assert_int_equal(block[XATTR_BLOCK_HEADER + XATTR_PREFIX], 1);
     block[XATTR_BLOCK_HEADER + XATTR_PREFIX] = 2;
-    mount_again();
+    world_mount_again();
     assert_int_equal(file_xattr_list("/e/g", false, list, sizeof(list)), 7);
     assert_int_equal(file_xattr_get("/e/g", false, "user.x", big, 600),
                      -ENODATA);
@@ -601,13 +572,14 @@ static void test_attribute_of_another_kind(void **state)
             (size_t)BLOCK * le32_get(inode_at("/e/g") + INODE_FILE_ACL);
     /* Behind "y", whose prefix is lower. */
     assert_int_equal(block[XATTR_BLOCK_HEADER + 20 + XATTR_PREFIX], 2);
-    mount_again();
+    world_mount_again();
     assert_int_equal(file_unmount("/"), 0);
 }
 
 int main(void)
 {
-#define ATTACHED(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define ATTACHED(test) \
+    cmocka_unit_test_setup_teardown(test, world_setup, world_teardown)
     static const struct world plain = {
         .name = "1k", .options = "-b 1024 -N 64 -I 128", .kib = 1000};
     const struct CMUnitTest tests[] = {

@@ -20,14 +20,6 @@ enum { LINKS = 30000, MANY = 50000 };
 
 static struct inode *dir;
 
-static void make(const char *path)
-{
-    struct file *file;
-
-    assert_int_equal(file_open(path, FILE_WRITE | FILE_CREATE, 0644, &file), 0);
-    file_close(file);
-}
-
 /* Something to link to, and a directory for the names. */
 static void begin(unsigned count)
 {
@@ -36,7 +28,7 @@ static void begin(unsigned count)
         char path[20];
 
         snprintf(path, sizeof(path), "/%u", i);
-        make(path);
+        assert_int_equal(world_make(path), 0);
     }
     assert_int_equal(file_mkdir("/d", 0755), 0);
     assert_int_equal(vfs_walk("/d", true, &dir), 0);
@@ -207,7 +199,7 @@ static void test_directory_link_limit(void **state)
     dir->links = 32000;
     assert_int_equal(file_mkdir("/d/n", 0755), -EMLINK);
     assert_int_equal(file_rename("/e", "/d/n", 0), -EMLINK);
-    make("/d/file");
+    assert_int_equal(world_make("/d/file"), 0);
     assert_int_equal(file_rename("/e", "/d/file", FILE_RENAME_EXCHANGE),
                      -EMLINK);
     assert_int_equal(file_symlink("x", "/d/n"), 0);
@@ -287,7 +279,7 @@ static void test_dir_with_disk_errors(void **state)
             there[i] = add(i, LONG) == 0;
         inode_put(dir);
         assert_int_equal(file_unmount("/"), 0);
-        assert_int_equal(file_mount(&world_disk.block.device, "/", "ext2"), 0);
+        world_mount_again();
         assert_int_equal(vfs_walk("/d", true, &dir), 0);
         world_disk.fail_at = n;
         for (unsigned i = NAMES / 2; i < NAMES; i++) {
@@ -304,7 +296,7 @@ static void test_dir_with_disk_errors(void **state)
         inode_put(dir);
         (void)!file_unmount("/");
         ext2_fsck(world_image, world_image_size, "-fp");
-        assert_int_equal(file_mount(&world_disk.block.device, "/", "ext2"), 0);
+        world_mount_again();
         assert_int_equal(vfs_walk("/d", true, &dir), 0);
         for (unsigned i = 0; i < NAMES; i++)
             assert_int_equal(is_there(i, LONG), there[i]);
@@ -320,16 +312,10 @@ static int setup(void **state)
     return 0;
 }
 
-static int teardown(void **state)
-{
-    (void)state;
-    world_detach();
-    return 0;
-}
-
 int main(void)
 {
-#define ATTACHED(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define ATTACHED(test) \
+    cmocka_unit_test_setup_teardown(test, setup, world_teardown)
     static const struct world large = {
         .name = "1k, large", .options = "-b 1024 -N 64", .kib = 24000};
     static const struct world plain[] = {

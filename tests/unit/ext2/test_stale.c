@@ -13,30 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int setup(void **state)
-{
-    (void)state;
-    world_attach(16 << 20);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    world_detach();
-    return 0;
-}
-
-static int make(const char *path)
-{
-    struct file *file;
-    int status = file_open(path, FILE_WRITE | FILE_CREATE, 0644, &file);
-
-    if (status == 0)
-        file_close(file);
-    return status;
-}
-
 static struct ext2_rw *rw(void)
 {
     struct inode *root;
@@ -88,11 +64,11 @@ static void begin(void)
     world_mount();
     assert_int_equal(file_mkdir("/d", 0755), 0);
     assert_int_equal(file_mkdir("/e", 0755), 0);
-    assert_int_equal(make("/d/f"), 0);
-    assert_int_equal(make("/e/g"), 0);
-    assert_int_equal(make("/e/h"), 0);
+    assert_int_equal(world_make("/d/f"), 0);
+    assert_int_equal(world_make("/e/g"), 0);
+    assert_int_equal(world_make("/e/h"), 0);
     assert_int_equal(file_unmount("/"), 0);
-    assert_int_equal(file_mount(&world_disk.block.device, "/", "ext2"), 0);
+    world_mount_again();
 }
 
 /* Leaves "/e/g" stale. */
@@ -172,7 +148,7 @@ static void test_the_name_comes_back(void **state)
         begin();
         assert_int_equal(to_and_fro(), 0);
         if (i == 0)
-            assert_int_equal(make("/e/g"), 0);
+            assert_int_equal(world_make("/e/g"), 0);
         else if (i == 1)
             assert_int_equal(file_link("/e/f", "/e/g"), 0);
         else
@@ -192,7 +168,7 @@ static void test_the_file_goes(void **state)
     assert_int_equal(to_and_fro(), 0);
     assert_int_equal(file_unlink("/d/g"), 0);
     assert_int_equal(stale(), 1);
-    assert_int_equal(make("/d/new"), 0); /* perhaps with the same inode */
+    assert_int_equal(world_make("/d/new"), 0); /* perhaps with the same inode */
     assert_int_equal(sync_all(), 0);
     assert_int_equal(on_disk("/e/g"), 0);
     world_unmount();
@@ -215,7 +191,7 @@ static void test_the_directory_goes(void **state)
             assert_int_equal(file_rename("/n", "/e", 0), 0);
         assert_int_equal(stale(), 0);
         assert_int_equal(file_mkdir("/m", 0755), 0);
-        assert_int_equal(make("/m/f"), 0);
+        assert_int_equal(world_make("/m/f"), 0);
         vfs_check();
         world_unmount();
     }
@@ -230,14 +206,14 @@ static void test_the_block_changes(void **state)
     begin();
     assert_int_equal(to_and_fro(), 0);
     assert_int_equal(file_unlink("/e/h"), 0); /* its room goes to "g" */
-    assert_int_equal(make("/e/h2"), 0);
-    assert_int_equal(make("/e/i"), 0);
+    assert_int_equal(world_make("/e/h2"), 0);
+    assert_int_equal(world_make("/e/i"), 0);
     assert_int_equal(stale(), 1);
     vfs_check();
     /* More than fits: first what is stale goes, then there is an index. */
     for (unsigned i = 0; i < 20; i++) {
         snprintf(path, sizeof(path), "/e/%0*u", 150, i);
-        assert_int_equal(make(path), 0);
+        assert_int_equal(world_make(path), 0);
     }
     assert_int_equal(stale(), 0);
     assert_true(has("/e/h2") && has("/e/i") && has("/e/f") && !has("/e/g"));
@@ -258,7 +234,7 @@ static void test_many_in_one_directory(void **state)
     for (unsigned i = 0; i < FILES; i++) {
         called[i] = i;
         snprintf(from, sizeof(from), "/d/name-%u", i);
-        assert_int_equal(make(from), 0);
+        assert_int_equal(world_make(from), 0);
     }
     for (unsigned i = 0; i < 3000; i++) {
         unsigned file = (unsigned)rand() % FILES;
@@ -277,7 +253,7 @@ static void test_many_in_one_directory(void **state)
     assert_true(most > 20);
     assert_int_equal(file_unmount("/"), 0);
     assert_null(world_fault());
-    assert_int_equal(file_mount(&world_disk.block.device, "/", "ext2"), 0);
+    world_mount_again();
     for (unsigned i = 0; i < FILES; i++) {
         snprintf(from, sizeof(from), "/d/name-%u", called[i]);
         assert_true(has(from));
@@ -342,7 +318,7 @@ static void test_each_request_is_the_last(void **state)
         world_disk.fail_from = 0;
         failed = world_disk.failures > before;
         ext2_fsck(world_image, world_image_size, "-fp");
-        assert_int_equal(file_mount(&world_disk.block.device, "/", "ext2"), 0);
+        world_mount_again();
         check_kept();
         assert_int_equal(file_unmount("/"), 0);
     }
@@ -391,7 +367,8 @@ static void test_disk_that_is_gone(void **state)
 static const struct world plain = {
     "ext2", "-t ext2 -b 1024 -N 512 -O ^resize_inode", 4096, NULL};
 
-#define ATTACHED(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define ATTACHED(test) \
+    cmocka_unit_test_setup_teardown(test, world_setup, world_teardown)
 
 int main(void)
 {

@@ -36,14 +36,6 @@ static void model_init(void)
                  "a\xe4long-name-of-an-xattr", i);
 }
 
-static void make(const char *path)
-{
-    struct file *file;
-
-    assert_int_equal(file_open(path, FILE_WRITE | FILE_CREATE, 0644, &file), 0);
-    file_close(file);
-}
-
 /* ---- Against a list ------------------------------------------------------ */
 
 static void compare(const char *path)
@@ -129,7 +121,7 @@ static void check_disk(void)
     fault = world_fault();
     if (fault != NULL)
         fail_msg("e2fsck: %s", fault);
-    assert_int_equal(file_mount(&world_disk.block.device, "/", "ext2"), 0);
+    world_mount_again();
 }
 
 static void test_xattr_random(void **state)
@@ -139,7 +131,7 @@ static void test_xattr_random(void **state)
     (void)state;
     srand(7);
     world_mount();
-    make("/f");
+    assert_int_equal(world_make("/f"), 0);
     model_init();
     for (unsigned i = 0; i < 1500; i++) {
         full += !step("/f");
@@ -174,7 +166,7 @@ static void test_xattr_of_every_type(void **state)
 
         memset(target, 't', sizeof(target));
         target[199] = '\0';
-        make("/f");
+        assert_int_equal(world_make("/f"), 0);
         assert_int_equal(file_mkdir("/d", 0755), 0);
         assert_int_equal(file_symlink("f", "/l"), 0);
         assert_int_equal(file_symlink(target, "/slow"), 0);
@@ -217,8 +209,8 @@ static void test_xattr_by_debugfs(void **state)
 
     (void)state;
     world_mount();
-    make("/f");
-    make("/g");
+    assert_int_equal(world_make("/f"), 0);
+    assert_int_equal(world_make("/g"), 0);
     memset(value, 'v', sizeof(value));
     assert_int_equal(file_xattr_set("/f", false, "user.a", "abc", 3, 0), 0);
     assert_int_equal(
@@ -234,7 +226,7 @@ static void test_xattr_by_debugfs(void **state)
     ext2_debugfs(world_image, world_image_size,
                  "ea_set -f /tmp/torc_xattr_b /g user.d");
     assert_int_equal(system("rm -f /tmp/torc_xattr_a /tmp/torc_xattr_b"), 0);
-    assert_int_equal(file_mount(&world_disk.block.device, "/", "ext2"), 0);
+    world_mount_again();
     assert_int_equal(file_xattr_get("/g", false, "user.c", value, 300), 3);
     assert_memory_equal(value, "abc", 3);
     assert_int_equal(file_xattr_get("/g", false, "user.d", value, 300), 300);
@@ -248,7 +240,7 @@ static void test_xattr_names(void **state)
 {
     (void)state;
     world_mount();
-    make("/f");
+    assert_int_equal(world_make("/f"), 0);
     assert_int_equal(
         file_xattr_set("/f", false, "system.posix_acl_access", "x", 1, 0),
         -ENOTSUP);
@@ -308,16 +300,16 @@ static void test_xattr_block_that_is_shared(void **state)
     (void)state;
     world_mount();
     memset(big, 'b', sizeof(big));
-    make("/f");
-    make("/g");
-    make("/h");
+    assert_int_equal(world_make("/f"), 0);
+    assert_int_equal(world_make("/g"), 0);
+    assert_int_equal(world_make("/h"), 0);
     assert_int_equal(
         file_xattr_set("/f", false, "user.big", big, sizeof(big), 0), 0);
     assert_int_equal(file_unmount("/"), 0);
     share();
     assert_null(world_fault());
     acl = le32_get(inode_at("/f") + INODE_FILE_ACL);
-    assert_int_equal(file_mount(&world_disk.block.device, "/", "ext2"), 0);
+    world_mount_again();
     assert_int_equal(file_xattr_get("/h", false, "user.big", value, 700), 700);
     /* One changes it: that one gets a block of its own. */
     assert_int_equal(file_xattr_set("/g", false, "user.big", "s", 1, 0), 0);
@@ -345,15 +337,15 @@ static void test_xattr_shared_by_a_file_that_is_removed(void **state)
 
     (void)state;
     world_mount();
-    make("/f");
-    make("/g");
-    make("/h");
+    assert_int_equal(world_make("/f"), 0);
+    assert_int_equal(world_make("/g"), 0);
+    assert_int_equal(world_make("/h"), 0);
     assert_int_equal(
         file_xattr_set("/f", false, "user.big", big, sizeof(big), 0), 0);
     assert_int_equal(file_unmount("/"), 0);
     share();
     acl = le32_get(inode_at("/f") + INODE_FILE_ACL);
-    assert_int_equal(file_mount(&world_disk.block.device, "/", "ext2"), 0);
+    world_mount_again();
     assert_int_equal(file_unlink("/g"), 0);
     check_disk();
     assert_int_equal(references_of(acl), 2);
@@ -384,7 +376,7 @@ static void test_xattr_damaged(void **state)
         uint32_t acl;
 
         world_mount();
-        make("/f");
+        assert_int_equal(world_make("/f"), 0);
         assert_int_equal(
             file_xattr_set("/f", false, "user.big", big, sizeof(big), 0), 0);
         assert_int_equal(file_unmount("/"), 0);
@@ -392,7 +384,7 @@ static void test_xattr_damaged(void **state)
         le32_put(world_image + (size_t)acl * (1024u << world_image[1024 + 24]) +
                      rows[i].at,
                  rows[i].value);
-        assert_int_equal(file_mount(&world_disk.block.device, "/", "ext2"), 0);
+        world_mount_again();
         console_forget();
         ROW(rows[i].name,
             file_xattr_get("/f", false, "user.big", big, 700) == -EUCLEAN);
@@ -423,8 +415,8 @@ static void test_xattr_on_a_full_disk(void **state)
 
     (void)state;
     world_mount();
-    make("/f");
-    make("/h");
+    assert_int_equal(world_make("/f"), 0);
+    assert_int_equal(world_make("/h"), 0);
     assert_int_equal(file_xattr_set("/f", false, "user.a", "abc", 3, 0), 0);
     assert_int_equal(file_open("/g", FILE_WRITE | FILE_CREATE, 0, &file), 0);
     while (file_write(file, big, sizeof(big)) == sizeof(big))
@@ -460,7 +452,7 @@ static void test_xattr_without_memory(void **state)
         int status;
 
         world_mount();
-        make("/f");
+        assert_int_equal(world_make("/f"), 0);
         model_init();
         assert_int_equal(file_xattr_set("/f", false, "user.a", "abc", 3, 0), 0);
         heap_fail(n);
@@ -490,7 +482,7 @@ static void test_xattr_first_in_a_volume(void **state)
 
     (void)state;
     world_mount();
-    make("/f");
+    assert_int_equal(world_make("/f"), 0);
     assert_int_equal(features() & COMPAT_EXT_ATTR, 0);
     assert_int_equal(file_xattr_set("/f", false, "user.a", big, 300, 0), 0);
     assert_int_not_equal(features() & COMPAT_EXT_ATTR, 0);
@@ -503,7 +495,7 @@ static void test_xattr_of_revision_0(void **state)
 {
     (void)state;
     world_mount();
-    make("/f");
+    assert_int_equal(world_make("/f"), 0);
     assert_int_equal(file_xattr_set("/f", false, "user.a", "abc", 3, 0),
                      -ENOTSUP);
     assert_int_equal(file_xattr_get("/f", false, "user.a", NULL, 0), -ENODATA);
@@ -516,7 +508,7 @@ static void test_xattr_first_that_fails(void **state)
 {
     (void)state;
     world_mount();
-    make("/f");
+    assert_int_equal(world_make("/f"), 0);
     world_disk.fail_from = 1;
     assert_int_equal(file_xattr_set("/f", false, "user.a", "abc", 3, 0), -EIO);
     world_disk.fail_from = 0;
@@ -532,16 +524,10 @@ static int setup(void **state)
     return 0;
 }
 
-static int teardown(void **state)
-{
-    (void)state;
-    world_detach();
-    return 0;
-}
-
 int main(void)
 {
-#define ATTACHED(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define ATTACHED(test) \
+    cmocka_unit_test_setup_teardown(test, setup, world_teardown)
     static const struct world kinds[] = {
         {.name = "1k, small inodes",
          .options = "-b 1024 -N 64 -I 128",
