@@ -1,19 +1,12 @@
 #include "tests/fakes/fat_exercise.h"
 #include "kernel/file/vfs.h"
+#include "tests/fakes/file_ops.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <torc/file.h>
 
-static void must(bool holds, const char *what)
-{
-    if (!holds) {
-        fprintf(stderr, "failed: %s\n", what);
-        abort();
-    }
-}
-
-enum { DEPTH_MAX = 4, ENTRIES_MAX = 150, PIECE = 8 * 1024 };
+enum { DEPTH_MAX = 4, ENTRIES_MAX = 150 };
 
 static unsigned entries_left;
 
@@ -35,24 +28,7 @@ static void answered(int64_t status, const char *path)
 {
     if (!is_answer(status))
         fprintf(stderr, "status %ld of %s\n", (long)status, path);
-    must(is_answer(status), "an answer");
-}
-
-/* The same bytes twice, in one piece and in two. */
-static void read_twice(struct file *file, uint64_t offset)
-{
-    static uint8_t first[PIECE], second[PIECE];
-    int64_t got = file_read_at(file, first, PIECE, offset), half;
-
-    answered(got, "read");
-    if (got <= 0)
-        return;
-    half = file_read_at(file, second, (size_t)got / 2, offset);
-    must(half == got / 2, "the first half");
-    half += file_read_at(file, second + half, (size_t)(got - half),
-                         offset + (uint64_t)half);
-    must(half == got, "the second half");
-    must(memcmp(first, second, (size_t)got) == 0, "the same bytes");
+    file_must(is_answer(status), "an answer");
 }
 
 static void use_file(const char *path, const struct file_stat *stat,
@@ -66,8 +42,8 @@ static void use_file(const char *path, const struct file_stat *stat,
     answered(status, path);
     if (status != 0)
         return;
-    read_twice(file, 0);
-    read_twice(file, stat->size_bytes / 2);
+    answered(file_read_twice(file, 0), path);
+    answered(file_read_twice(file, stat->size_bytes / 2), path);
     if (change) {
         answered(
             file_write_at(file, bytes, sizeof(bytes), stat->size_bytes / 2),
@@ -76,7 +52,7 @@ static void use_file(const char *path, const struct file_stat *stat,
             answered(file_write_at(file, bytes, sizeof(bytes),
                                    stat->size_bytes + 700),
                      path);
-        read_twice(file, stat->size_bytes / 2);
+        answered(file_read_twice(file, stat->size_bytes / 2), path);
         answered(file_truncate(file, stat->size_bytes / 3), path);
         answered(file_sync(file), path);
     }
@@ -99,8 +75,8 @@ static void use_directory(const char *path, unsigned depth, bool change)
     while (is_open && entries_left > 0 &&
            (status = dir_read(dir, entry)) == 1) {
         entries_left--;
-        must(entry->name[0] != '\0' && strchr(entry->name, '/') == NULL,
-             "a name");
+        file_must(entry->name[0] != '\0' && strchr(entry->name, '/') == NULL,
+                  "a name");
         if (strcmp(entry->name, ".") == 0 || strcmp(entry->name, "..") == 0)
             continue;
         snprintf(child, FILE_PATH_MAX, "%s/%s", path, entry->name);
@@ -123,7 +99,7 @@ static void use_path(const char *path, unsigned depth, bool change)
     status = file_stat(path[0] == '\0' ? "/" : path, false, &stat);
     answered(status, path);
     if (!change)
-        must(status == 0 || status == -EUCLEAN, "what is listed");
+        file_must(status == 0 || status == -EUCLEAN, "what is listed");
     if (status != 0)
         return;
     if (stat.type == FILE_DIRECTORY)

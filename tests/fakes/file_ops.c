@@ -85,7 +85,7 @@ static int64_t answered(int64_t status, const char *what)
     return status;
 }
 
-static void must(bool holds, const char *what)
+void file_must(bool holds, const char *what)
 {
     if (!holds) {
         fprintf(stderr, "failed: %s\n", what);
@@ -95,7 +95,7 @@ static void must(bool holds, const char *what)
 
 /* ---- What is in files ---------------------------------------------------- */
 
-static int64_t read_twice(struct file *file, uint64_t offset)
+int64_t file_read_twice(struct file *file, uint64_t offset)
 {
     static uint8_t first[PIECE], second[PIECE];
     int64_t got = answered(file_read_at(file, first, PIECE, offset), "read");
@@ -104,11 +104,11 @@ static int64_t read_twice(struct file *file, uint64_t offset)
     if (got <= 0)
         return got;
     half = file_read_at(file, second, (size_t)got / 2, offset);
-    must(half == got / 2, "the first half");
+    file_must(half == got / 2, "the first half");
     half += file_read_at(file, second + half, (size_t)(got - half),
                          offset + (uint64_t)half);
-    must(half == got, "the second half");
-    must(memcmp(first, second, (size_t)got) == 0, "the same bytes");
+    file_must(half == got, "the second half");
+    file_must(memcmp(first, second, (size_t)got) == 0, "the same bytes");
     return got;
 }
 
@@ -124,10 +124,11 @@ static int64_t write_and_read(struct file *file, uint64_t offset, uint32_t len,
     done = answered(file_write_at(file, bytes, len, offset), "write");
     if (done <= 0)
         return done;
-    must(done <= len, "no more than that");
-    must(file_read_at(file, back, (size_t)done, offset) == done,
-         "what was written can be read");
-    must(memcmp(bytes, back, (size_t)done) == 0, "what was written is read");
+    file_must(done <= len, "no more than that");
+    file_must(file_read_at(file, back, (size_t)done, offset) == done,
+              "what was written can be read");
+    file_must(memcmp(bytes, back, (size_t)done) == 0,
+              "what was written is read");
     return done;
 }
 
@@ -169,7 +170,7 @@ static int64_t change_open(struct file *file, enum change change, uint8_t more)
         (void)answered(file_seek(file, (int64_t)offset,
                                  more % 2 ? FILE_SEEK_DATA : FILE_SEEK_HOLE),
                        "seek");
-        return read_twice(file, offset);
+        return file_read_twice(file, offset);
     }
 }
 
@@ -255,8 +256,9 @@ static int list(const char *path)
 
     if (status == 0) {
         while ((status = dir_read(dir, entry)) == 1 && count++ < 500)
-            must(strchr(entry->name, '/') == NULL && entry->name[0] != '\0',
-                 "a name");
+            file_must(strchr(entry->name, '/') == NULL &&
+                          entry->name[0] != '\0',
+                      "a name");
         file_close(dir);
     }
     free(entry);
@@ -464,8 +466,8 @@ static int walk_path(const char *path, unsigned depth)
     if (stat.type == FILE_DIRECTORY) {
         status = walk_directory(path, file, depth);
     } else {
-        status = first_of(0, read_twice(file, 0));
-        status = first_of(status, read_twice(file, stat.size_bytes / 2));
+        status = first_of(0, file_read_twice(file, 0));
+        status = first_of(status, file_read_twice(file, stat.size_bytes / 2));
     }
     file_close(file);
     return (int)answered(status, path);

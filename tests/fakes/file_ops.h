@@ -5,6 +5,7 @@
 #ifndef TORC_TESTS_FAKES_FILE_OPS_H
 #define TORC_TESTS_FAKES_FILE_OPS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum { FILE_OP_BYTES = 4 };
@@ -17,6 +18,14 @@ enum { FILE_OP_BYTES = 4 };
  */
 int64_t file_op_run(const uint8_t op[FILE_OP_BYTES]);
 void file_ops_end(void);
+
+/* What must hold, or the program ends with a line. */
+void file_must(bool holds, const char *what);
+
+/* Read some of a file in one piece and in two, which must be the same. Returns
+ * how many bytes, or the error. */
+struct file;
+int64_t file_read_twice(struct file *file, uint64_t offset);
 
 /* List and read what is below "/", within bounds; returns the first error. */
 int file_ops_walk(void);
