@@ -24,7 +24,8 @@ SRCS-posix-sim :=
 include kernel/module.mk drivers/module.mk fs/ext2/module.mk fs/ext2/check/module.mk
 include fs/make/module.mk fs/ext2/make/module.mk fs/fat/make/module.mk
 include fs/memfs/module.mk fs/fat/module.mk net/module.mk net/tcp/module.mk net/link/module.mk \
-	net/ip/module.mk net/udp/module.mk net/sock/module.mk net/dhcp/module.mk net/http/module.mk
+	net/ip/module.mk net/udp/module.mk net/sock/module.mk net/dhcp/module.mk \
+	net/dns/module.mk net/http/module.mk
 include hal/baremetal/module.mk hal/posix/module.mk
 
 APPS := $(patsubst apps/%/main.c,%,$(wildcard apps/*/main.c))

@@ -42,6 +42,7 @@ struct ip6;
 struct ip6_calls;
 struct tcp_active;
 struct ip_protocol;
+struct resolver;
 struct udp_table;
 
 /* Ours, in host order. */
@@ -73,6 +74,8 @@ struct net_stack {
     unsigned ip4_count;
     struct route_table routes;
     struct servers servers;
+    struct resolver *resolver; /* NULL: nobody asks for names */
+    void (*resolver_fini)(struct net_stack *stack);
     const struct ip4_more *ip4_more; /* NULL: ip4_complete() was not called */
     struct reassembly reassembly;    /* after that */
     const struct ip6_calls *ip6;     /* NULL: ip6_start() was not called */

@@ -185,6 +185,8 @@ void stack_destroy(struct net_stack *stack)
         stack->ip4_more->fini(stack);
     if (stack->ip6 != NULL)
         stack->ip6->fini(stack);
+    if (stack->resolver != NULL)
+        stack->resolver_fini(stack);
     if (stack->udp != NULL)
         stack->udp_fini(stack);
     timer_cancel(&stack->tx_timer);
