@@ -1,3 +1,4 @@
+#include "net/card.h"
 #include <torc/app.h>
 #include <torc/device.h>
 #include <torc/log.h>
@@ -8,15 +9,15 @@
 
 #define NET_DEFAULT "10.0.2.15/24,10.0.2.2"
 
-static int read_options(struct net_config *config, uint16_t *port)
+static int read_options(const struct net_card_way *way,
+                        struct net_config *config, uint16_t *port)
 {
     const char *net = machine_option("net");
     const char *text = machine_option("port");
     uint64_t number = *port;
 
-    if (net_config_parse(net != NULL ? net : NET_DEFAULT, config) != 0) {
-        log_error("%s: net=%s: no ADDRESS/PREFIX[,GATEWAY]", torc_app.name,
-                  net);
+    if (way->parse(net != NULL ? net : NET_DEFAULT, config) != 0) {
+        log_error("%s: net=%s: no %s", torc_app.name, net, way->syntax);
         return -EINVAL;
     }
     if (text != NULL &&
@@ -29,11 +30,11 @@ static int read_options(struct net_config *config, uint16_t *port)
     return 0;
 }
 
-int net_card_start(uint16_t *port)
+int net_card_start_by(const struct net_card_way *way, uint16_t *port)
 {
     struct device *card = device_find(DEVICE_NET, 0);
     struct net_config config;
-    int status = read_options(&config, port);
+    int status = read_options(way, &config, port);
 
     if (status != 0)
         return status;
@@ -44,7 +45,7 @@ int net_card_start(uint16_t *port)
     }
     status = device_dedicate(card, cpu_id());
     if (status == 0)
-        status = net_start(card, &config);
+        status = way->start(card, &config);
     if (status != 0)
         log_error("%s: cannot be set up: error %d", device_name(card), status);
     else
@@ -52,4 +53,17 @@ int net_card_start(uint16_t *port)
                  config.address >> 24, config.address >> 16 & 0xff,
                  config.address >> 8 & 0xff, config.address & 0xff);
     return status;
+}
+
+static int start_static(struct device *card, struct net_config *config)
+{
+    return net_start(card, config);
+}
+
+int net_card_start(uint16_t *port)
+{
+    static const struct net_card_way way = {
+        net_config_parse, "ADDRESS/PREFIX[,GATEWAY]", start_static};
+
+    return net_card_start_by(&way, port);
 }

@@ -17,4 +17,10 @@
  */
 must_check int net_start_dhcp(struct device *device, uint64_t wait_ns);
 
+/*
+ * As net_card_start() of <torc/net_card.h>; with net=dhcp by net_start_dhcp():
+ * the start waits for an address for 20 seconds and goes on without.
+ */
+must_check int net_card_start_dhcp(uint16_t *port);
+
 #endif

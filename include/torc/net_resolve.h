@@ -9,7 +9,10 @@
 
 enum net_family { NET_FAMILY_ANY, NET_FAMILY_IP4, NET_FAMILY_IP6 };
 
-enum { NET_NAME_SIZE = 254 }; /* a name as text, with its NUL */
+enum {
+    NET_NAME_SIZE = 254, /* a name as text, with its NUL */
+    NET_ADDR_SIZE = 46,  /* an address */
+};
 
 /*
  * The addresses of a host: of a name, by DNS, or of an address as text, which
@@ -36,6 +39,9 @@ must_check int net_resolve(const char *name, enum net_family family,
  */
 must_check int net_resolve_addr(const struct net_addr *addr,
                                 char name[NET_NAME_SIZE], uint64_t deadline_ns);
+
+/* Write an address as text: 10.0.2.15, 2001:db8::1 (RFC 5952). */
+void net_addr_format(char text[NET_ADDR_SIZE], const struct net_addr *addr);
 
 /* The servers to ask before those that the network tells of; at most three are
  * kept. Returns 0, -ENOTCONN: this CPU has no stack. */
