@@ -47,6 +47,10 @@ struct ip6_calls {
     void (*port_unreachable)(struct net_stack *stack, struct packet *packet,
                              const struct ip_info *info);
 
+    /* The name servers that routers have told, at most `max`; how many. */
+    unsigned (*dns)(const struct net_stack *stack, struct net_addr out[],
+                    unsigned max);
+
     /* For the stack: as ip4_receive(), arp_announce(), and those of struct
      * ip4_more. */
     void (*receive)(struct net_stack *stack, struct packet *packet,

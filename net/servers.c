@@ -1,5 +1,6 @@
 /* The servers that this host was told to use. */
 #include "net/servers.h"
+#include "net/ip.h"
 #include "net/stack.h"
 #include <torc/assert.h>
 
@@ -28,19 +29,29 @@ static bool has(const struct net_addr *list, unsigned count,
     return false;
 }
 
+/* Add what is new of a list; returns how many there are then. */
+static unsigned add_new(struct net_addr *all, unsigned count,
+                        const struct net_addr *list, unsigned list_count)
+{
+    for (unsigned i = 0; i < list_count; i++) {
+        if (!has(all, count, &list[i]))
+            all[count++] = list[i];
+    }
+    return count;
+}
+
 unsigned servers_get(const struct net_stack *stack, enum server_kind kind,
                      struct net_addr addr[SERVERS_ALL_MAX])
 {
     const struct servers *servers = &stack->servers;
+    struct net_addr router[SERVERS_MAX];
     unsigned count = 0;
 
-    for (unsigned source = 0; source < SERVER_SOURCES; source++) {
-        for (unsigned i = 0; i < servers->count[kind][source]; i++) {
-            const struct net_addr *one = &servers->addr[kind][source][i];
-
-            if (!has(addr, count, one))
-                addr[count++] = *one;
-        }
-    }
+    for (unsigned source = 0; source < SERVER_SOURCES; source++)
+        count = add_new(addr, count, servers->addr[kind][source],
+                        servers->count[kind][source]);
+    if (kind == SERVER_DNS && stack->ip6 != NULL)
+        count = add_new(addr, count, router,
+                        stack->ip6->dns(stack, router, SERVERS_MAX));
     return count;
 }

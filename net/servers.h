@@ -2,7 +2,7 @@
  * The servers that this host was told to use, of names (DNS) and of time (NTP),
  * by whom: the command line, DHCP, or router advertisements. Each of them has
  * its own list, which it replaces as a whole; the lists follow each other in
- * that order. Owner: the stack's CPU; nothing here yields.
+ * that order. IPv6 keeps that of the routers itself. Owner: the stack's CPU; nothing here yields.
  */
 #ifndef TORC_NET_SERVERS_H
 #define TORC_NET_SERVERS_H
@@ -14,14 +14,9 @@ struct net_stack;
 enum { SERVERS_MAX = 3 }; /* of one kind, by one source */
 
 enum server_kind { SERVER_DNS, SERVER_NTP, SERVER_KINDS };
-enum server_source {
-    SERVER_BY_OPTION,
-    SERVER_BY_DHCP,
-    SERVER_BY_ROUTER,
-    SERVER_SOURCES
-};
+enum server_source { SERVER_BY_OPTION, SERVER_BY_DHCP, SERVER_SOURCES };
 
-enum { SERVERS_ALL_MAX = SERVERS_MAX * SERVER_SOURCES };
+enum { SERVERS_ALL_MAX = SERVERS_MAX * (SERVER_SOURCES + 1) };
 
 struct servers {
     struct net_addr addr[SERVER_KINDS][SERVER_SOURCES][SERVERS_MAX];

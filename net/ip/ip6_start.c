@@ -168,6 +168,7 @@ static const struct ip6_calls calls = {
     .is_ours = ip6_is_ours,
     .source = ip6_source,
     .port_unreachable = icmp6_port_unreachable,
+    .dns = ip6_dns,
     .receive = ip6_receive,
     .poll = ip6_loop_poll,
     .announce = announce,

@@ -121,3 +121,97 @@ on_tap_dhcp_late() {
     await_text 'dhcp: 192.168.77' "$work/$TEST_NAME.machine" || die "no lease"
     await "http://$(leased)/" "$work/$TEST_NAME.machine"
 }
+
+# ---- Names --------------------------------------------------------------------------
+
+# dnsmasq knows names and nothing else, on the tap; DHCP tells of it.
+names_start() {
+    local i
+    {
+        printf '%s\n' address=/one.test/192.0.2.1 address=/both.test/192.0.2.2 \
+            address=/both.test/2001:db8::2 host-record=six.test,2001:db8::6 \
+            cname=alias.test,target.test host-record=target.test,192.0.2.9 \
+            ptr-record=9.2.0.192.in-addr.arpa,target.test \
+            local=/test/ local=/arpa/ no-resolv no-hosts log-queries log-dhcp no-ping \
+            interface=torc0 bind-interfaces dhcp-authoritative leasefile-ro \
+            dhcp-range=192.168.77.100,192.168.77.110,255.255.255.0,2m
+        for i in $(seq 100); do
+            echo "host-record=many.test,192.0.2.$i"
+        done
+    } >"$work/$TEST_NAME.conf"
+    dnsmasq --keep-in-foreground --user=root --pid-file= --log-facility=- \
+        --conf-file="$work/$TEST_NAME.conf" >"$work/$TEST_NAME.dnsmasq" 2>&1 &
+    dnsmasq=$!
+    trap 'kill $dnsmasq 2>/dev/null; wait $dnsmasq 2>/dev/null' EXIT
+    await_text 'started, version' "$work/$TEST_NAME.dnsmasq" || die "dnsmasq"
+}
+
+# The lines that the machine must print, no more and no other.
+names_check() { # COMMAND that takes arguments behind --
+    local got want status
+    "$@" one.test both.test ALIAS.test. 192.0.2.9 localhost 10.1.2.3 gone.test six.test \
+        >"$work/$TEST_NAME.out" 2>&1 </dev/null
+    status=$?
+    cat "$work/$TEST_NAME.out"
+    [ $status -eq 1 ] || die "status $status and not 1"
+    got=$(tr -d '\r' <"$work/$TEST_NAME.out" | grep -E '^[a-zA-Z0-9.]+ [0-9a-z.:]+$')
+    want='one.test 192.0.2.1
+both.test 192.0.2.2
+ALIAS.test. 192.0.2.9
+192.0.2.9 target.test
+localhost 127.0.0.1'
+    [ "$got" = "$want" ] || die "it found: $got"
+    grep -q 'gone.test: there is no such name' "$work/$TEST_NAME.out" || die "gone.test"
+    grep -q 'six.test: it has no such address' "$work/$TEST_NAME.out" || die "six.test"
+    # DHCP, or the option, told of the server; each name was asked for once.
+    [ "$(grep -c 'query\[A\] one.test' "$work/$TEST_NAME.dnsmasq")" -eq 1 ] ||
+        die "questions for one.test"
+}
+
+test_resolve_host() { on_tap; }
+on_tap_resolve_host() {
+    names_start
+    names_check timeout 200 "$build/host/resolve" --mem 16m --net tap=torc0 \
+        --pcap "$work/$TEST_NAME.pcapng" -- net=dhcp --
+    pcap_expect 0 'dns && (_ws.malformed || _ws.expert.severity >= 0x600000)'
+    tap_resolve 0 'six.test 2001:db8::6' dns=192.168.77.1 -- -6 six.test
+    tap_resolve 1 'no server answers' dns=192.168.77.3 wait=2 -- one.test
+    tap_resolve 1 'no server is known' -- one.test
+    # Nobody listens: ICMP says so, and nobody is waited for.
+    ip address add 192.168.77.4/24 dev torc0
+    tap_resolve 1 'no server answers' dns=192.168.77.4 -- one.test
+    [ "$(sed -n 's/^\[ *\([0-9]*\)\..*no server answers.*/\1/p' "$work/$TEST_NAME.out")" -lt 10 ] ||
+        die "it waits for nobody"
+}
+# The kernel frees a tap some time after its process has ended.
+tap_resolve() { # STATUS TEXT WORDS...
+    local end=$((SECONDS + 20))
+    while [ $SECONDS -lt $end ]; do
+        ip -o link show torc0 | grep -q NO-CARRIER && break
+        sleep 0.1
+    done
+    expect "$1" "$2" "$build/host/resolve" --mem 16m --net tap=torc0 \
+        -- net=192.168.77.2/24 "${@:3}"
+}
+
+# A booted machine, on the same tap.
+resolve_qemu() { # NAME...
+    timeout 200 tools/qemu.sh --no-net --mem 32 --kernel "$build/metal/resolve.elf" \
+        --append "net=dhcp -- $*" -- \
+        -netdev tap,id=net,ifname=torc0,script=no,downscript=no \
+        -device virtio-net-device,netdev=net
+}
+test_resolve_microvm() { on_tap; }
+on_tap_resolve_microvm() {
+    names_start
+    names_check resolve_qemu
+}
+
+test_resolve_usage() {
+    expect 2 'no name is given' "$build/host/resolve" --net user
+    expect 2 'unknown option "-5"' "$build/host/resolve" --net user -- -- -5 a.test
+    expect 2 'bad time "x"' "$build/host/resolve" --net user -- wait=x -- a.test
+    expect 2 'bad server "nonsense"' "$build/host/resolve" --net user -- dns=nonsense -- a.test
+    expect 2 'no network card' "$build/host/resolve" -- -- a.test
+    expect 2 'net=nonsense' "$build/host/resolve" --net user -- net=nonsense -- a.test
+}
