@@ -2,7 +2,8 @@
  * The servers that this host was told to use, of names (DNS) and of time (NTP),
  * by whom: the command line, DHCP, or router advertisements. Each of them has
  * its own list, which it replaces as a whole; the lists follow each other in
- * that order. IPv6 keeps that of the routers itself. Owner: the stack's CPU; nothing here yields.
+ * that order. IPv6 keeps that of the routers itself. Owner: the stack's CPU;
+ * nothing here yields.
  */
 #ifndef TORC_NET_SERVERS_H
 #define TORC_NET_SERVERS_H
