@@ -24,7 +24,7 @@
 enum { EXIT_NOT_FOUND = 1, EXIT_USAGE = 2, ADDRS_MAX = 16 };
 
 struct options {
-    enum net_family family;
+    enum resolve_family family;
     uint64_t wait_s;
 };
 
@@ -99,9 +99,9 @@ static int read_arguments(int argc, char **argv, struct options *options)
         return -usage("bad time", wait);
     if (argc > 1 && argv[1][0] == '-') {
         if (str_equal(argv[1], "-4"))
-            options->family = NET_FAMILY_IP4;
+            options->family = RESOLVE_IP4;
         else if (str_equal(argv[1], "-6"))
-            options->family = NET_FAMILY_IP6;
+            options->family = RESOLVE_IP6;
         else
             return -usage("unknown option", argv[1]);
         first++;
@@ -122,7 +122,7 @@ static int start_net(void)
         return EXIT_USAGE;
     if (dns == NULL)
         return 0;
-    if (net_resolve(dns, NET_FAMILY_ANY, &server, 1, 0) != 1 ||
+    if (net_resolve(dns, RESOLVE_ANY, &server, 1, 0) != 1 ||
         net_set_name_servers(&server, 1) != 0)
         return usage("bad server", dns);
     return 0;

@@ -7,7 +7,7 @@
 #include <torc/errno.h>
 #include <torc/net_addr.h>
 
-enum net_family { NET_FAMILY_ANY, NET_FAMILY_IP4, NET_FAMILY_IP6 };
+enum resolve_family { RESOLVE_ANY, RESOLVE_IP4, RESOLVE_IP6 };
 
 enum {
     NET_NAME_SIZE = 254, /* a name as text, with its NUL */
@@ -18,7 +18,7 @@ enum {
  * The addresses of a host: of a name, by DNS, or of an address as text, which
  * is itself. Names of other letters than those of ASCII are to be given as
  * "xn--".
- *   family   NET_FAMILY_ANY: those of IPv4, then, when there is a route to
+ *   family   RESOLVE_ANY: those of IPv4, then, when there is a route to
  *            IPv6, those of IPv6
  *   addrs    gets at most `size` of them
  *   deadline_ns  the end of the wait, as time_ns() counts
@@ -29,7 +29,7 @@ enum {
  * others are asked for; -EMSGSIZE: the answer is larger than UDP takes; -ELOOP;
  * -ENOTCONN: this CPU has no stack; -ENOMEM. Context: thread; waits.
  */
-must_check int net_resolve(const char *name, enum net_family family,
+must_check int net_resolve(const char *name, enum resolve_family family,
                            struct net_addr *addrs, unsigned size,
                            uint64_t deadline_ns);
 

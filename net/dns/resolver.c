@@ -179,10 +179,10 @@ static int add(struct resolver *resolver, const struct dns_name *name,
     return 0;
 }
 
-static bool is_wanted(const struct net_addr *addr, enum net_family family)
+static bool is_wanted(const struct net_addr *addr, enum resolve_family family)
 {
-    return family == NET_FAMILY_ANY ||
-           (family == NET_FAMILY_IP4) == addr_is_ip4(addr);
+    return family == RESOLVE_ANY ||
+           (family == RESOLVE_IP4) == addr_is_ip4(addr);
 }
 
 /* An address as text is itself. Returns whether it is one. */
@@ -193,7 +193,7 @@ static bool literal(const char *text, struct net_addr *out)
     return addr_parse(text, &end, out) == 0 && *end == '\0';
 }
 
-int net_resolve(const char *text, enum net_family family,
+int net_resolve(const char *text, enum resolve_family family,
                 struct net_addr *addrs, unsigned size, uint64_t deadline_ns)
 {
     struct found out = {.addr = addrs, .size = size};
@@ -219,12 +219,12 @@ int net_resolve(const char *text, enum net_family family,
     resolver = resolver_of(stack);
     if (resolver == NULL)
         return -ENOMEM;
-    if (family != NET_FAMILY_IP6)
+    if (family != RESOLVE_IP6)
         error = add(resolver, &name, DNS_A, deadline_ns, &out);
-    if (family == NET_FAMILY_IP6 ||
-        (family == NET_FAMILY_ANY && error != -ENOENT && has_ip6(stack))) {
+    if (family == RESOLVE_IP6 ||
+        (family == RESOLVE_ANY && error != -ENOENT && has_ip6(stack))) {
         error6 = add(resolver, &name, DNS_AAAA, deadline_ns, &out);
-        if (family == NET_FAMILY_IP6 || error == -ENODATA)
+        if (family == RESOLVE_IP6 || error == -ENODATA)
             error = error6;
     }
     return out.count > 0 ? (int)out.count : error;

@@ -743,7 +743,7 @@ static void test_an_answer_takes_the_place_of_the_older_one(void **state)
 
 struct asker {
     const char *name;
-    enum net_family family;
+    enum resolve_family family;
     uint64_t deadline_ns;
     int result;
     struct net_addr addr[4];
@@ -873,26 +873,26 @@ static void test_what_net_resolve_answers(void **state)
 {
     static const struct {
         const char *name;
-        enum net_family family;
+        enum resolve_family family;
         void (*serve)(void);
         int result;
         uint32_t addr;
     } rows[] = {
-        {"10.1.2.3", NET_FAMILY_ANY, serve_nothing, 1, 0x0a010203},
-        {"10.1.2.3", NET_FAMILY_IP4, serve_nothing, 1, 0x0a010203},
-        {"10.1.2.3", NET_FAMILY_IP6, serve_nothing, -ENODATA, 0},
-        {"fe80::1", NET_FAMILY_IP4, serve_nothing, -ENODATA, 0},
-        {"fe80::1", NET_FAMILY_IP6, serve_nothing, 1, 1},
-        {"localhost", NET_FAMILY_ANY, serve_nothing, 1, 0x7f000001},
-        {"a.LocalHost.", NET_FAMILY_IP4, serve_nothing, 1, 0x7f000001},
-        {"localhost", NET_FAMILY_IP6, serve_nothing, 1, 1},
-        {"a.invalid", NET_FAMILY_ANY, serve_nothing, -ENOENT, 0},
-        {"a b", NET_FAMILY_ANY, serve_nothing, -EINVAL, 0},
-        {"", NET_FAMILY_ANY, serve_nothing, -EINVAL, 0},
-        {"gone.com", NET_FAMILY_ANY, serve_no_name, -ENOENT, 0},
-        {"none.com", NET_FAMILY_ANY, serve_no_record, -ENODATA, 0},
-        {"none.com", NET_FAMILY_IP6, serve_no_record, -ENODATA, 0},
-        {"six.com", NET_FAMILY_IP6, serve_ip6, 1, 0x20010dbb},
+        {"10.1.2.3", RESOLVE_ANY, serve_nothing, 1, 0x0a010203},
+        {"10.1.2.3", RESOLVE_IP4, serve_nothing, 1, 0x0a010203},
+        {"10.1.2.3", RESOLVE_IP6, serve_nothing, -ENODATA, 0},
+        {"fe80::1", RESOLVE_IP4, serve_nothing, -ENODATA, 0},
+        {"fe80::1", RESOLVE_IP6, serve_nothing, 1, 1},
+        {"localhost", RESOLVE_ANY, serve_nothing, 1, 0x7f000001},
+        {"a.LocalHost.", RESOLVE_IP4, serve_nothing, 1, 0x7f000001},
+        {"localhost", RESOLVE_IP6, serve_nothing, 1, 1},
+        {"a.invalid", RESOLVE_ANY, serve_nothing, -ENOENT, 0},
+        {"a b", RESOLVE_ANY, serve_nothing, -EINVAL, 0},
+        {"", RESOLVE_ANY, serve_nothing, -EINVAL, 0},
+        {"gone.com", RESOLVE_ANY, serve_no_name, -ENOENT, 0},
+        {"none.com", RESOLVE_ANY, serve_no_record, -ENODATA, 0},
+        {"none.com", RESOLVE_IP6, serve_no_record, -ENODATA, 0},
+        {"six.com", RESOLVE_IP6, serve_ip6, 1, 0x20010dbb},
     };
 
     (void)state;
