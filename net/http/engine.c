@@ -57,7 +57,8 @@ void http_exchange_check(const struct http_exchange *exchange)
     assert(exchange->kept_len <= HTTP_INPUT_SIZE);
     assert(exchange->worker == NULL);
     assert(exchange->socket == NULL ||
-           list_empty(&exchange->idle_link) == (exchange->state != HTTP_IDLE));
+           list_empty(&exchange->idle_link) ==
+               (exchange->state != HTTP_IDLE && exchange->state != HTTP_READ));
     assert(exchange->source.read == NULL || exchange->state == HTTP_SEND);
     assert((exchange->protocol != NULL) == (exchange->state == HTTP_UPGRADED) ||
            exchange->state == HTTP_ENDED || exchange->state == HTTP_SEND);
@@ -93,16 +94,43 @@ static void destroy(struct http_exchange *exchange)
     engine->connection_count--;
 }
 
-/* Many connections: end the one that has been idle longest, if any is. */
+/* The connection whose head has come for the longest time, if that is long;
+ * NULL. */
+static struct http_exchange *slowest(const struct http_engine *engine)
+{
+    struct http_exchange *first;
+
+    if (list_empty(&engine->reading))
+        return NULL;
+    first = container_of(engine->reading.next, struct http_exchange, idle_link);
+    return time_ns() + engine->server->head_ns >=
+                   first->deadline_ns + HTTP_PATIENCE_NS
+               ? first
+               : NULL;
+}
+
+/*
+ * Many connections: end the one that has been idle longest, if any is. Without
+ * one, drop a slow head: a client that sends one usually sends it at once, so
+ * who holds all places with heads that do not end keeps nobody out.
+ */
 static void make_place(struct http_engine *engine)
 {
-    struct list *longest;
+    struct http_exchange *slow;
 
     if (engine->connection_count < engine->service.backlog / 4 * 3)
         return;
-    longest = engine->idle.next;
-    if (longest != &engine->idle)
-        http_finish(container_of(longest, struct http_exchange, idle_link));
+    if (!list_empty(&engine->idle)) {
+        http_finish(
+            container_of(engine->idle.next, struct http_exchange, idle_link));
+        return;
+    }
+    slow = slowest(engine);
+    if (slow == NULL || slow->worker != NULL)
+        return;
+    list_remove(&slow->idle_link);
+    slow->state = HTTP_ENDED;
+    socket_abort(slow->socket);
 }
 
 static int on_accept(struct service *service, struct socket *socket)
@@ -356,6 +384,7 @@ static struct http_engine *engine_create(struct http_server *server)
     };
     list_init(&engine->all);
     list_init(&engine->idle);
+    list_init(&engine->reading);
     list_init(&engine->ready);
     return engine;
 }

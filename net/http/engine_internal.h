@@ -40,6 +40,9 @@ enum {
 
 #define HTTP_CHECK_NS (15 * NS_PER_S) /* how often deadlines are looked at */
 
+/* How long a head may come before it gives its place to a new connection. */
+#define HTTP_PATIENCE_NS NS_PER_S
+
 /* What a step returns, unless it is an error by which the connection is lost:
  * an event must come first, or the next step can be done. */
 enum { HTTP_WAIT = 0, HTTP_GO_ON = 1 };
@@ -60,9 +63,10 @@ struct http_worker {
 struct http_engine {
     struct http_server *server;
     struct service service;
-    struct list all;   /* connections */
-    struct list idle;  /* of them, the longest first */
-    struct list ready; /* to be run */
+    struct list all;     /* connections */
+    struct list idle;    /* of them, the longest first */
+    struct list reading; /* of them, those whose head comes, the first first */
+    struct list ready;   /* to be run */
     unsigned connection_count;
     bool is_ending; /* no new ones, and no new requests */
     bool is_over;   /* its threads end */
@@ -109,7 +113,7 @@ struct http_exchange {
     struct socket *socket;      /* NULL: it is gone */
     struct http_worker *worker; /* that runs it, or NULL */
     struct list link;           /* in engine->all */
-    struct list idle_link;      /* in engine->idle */
+    struct list idle_link;      /* in engine->idle or engine->reading */
     struct list ready_link;     /* in engine->ready */
     uint64_t deadline_ns;
     size_t paced; /* bytes since the deadline was set */

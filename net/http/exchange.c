@@ -334,6 +334,7 @@ static int serve(struct http_worker *worker, struct http_exchange *exchange,
     int status;
 
     worker->request_of = exchange;
+    list_remove(&exchange->idle_link);
     exchange->is_head = request->method == HTTP_HEAD;
     exchange->is_1_1 = request->is_1_1;
     exchange->keep_alive =
@@ -359,6 +360,15 @@ static int serve(struct http_worker *worker, struct http_exchange *exchange,
     return status;
 }
 
+/* A head begins to come. */
+static void become_reading(struct http_exchange *exchange)
+{
+    list_remove(&exchange->idle_link);
+    list_push_back(&exchange->engine->reading, &exchange->idle_link);
+    exchange->state = HTTP_READ;
+    http_set_deadline(exchange, exchange->engine->server->head_ns);
+}
+
 static int head_step(struct http_worker *worker, struct http_exchange *exchange)
 {
     int len, status;
@@ -369,11 +379,8 @@ static int head_step(struct http_worker *worker, struct http_exchange *exchange)
         if (status != HTTP_GO_ON)
             return status;
     }
-    if (exchange->state == HTTP_IDLE) {
-        list_remove(&exchange->idle_link);
-        exchange->state = HTTP_READ;
-        http_set_deadline(exchange, exchange->engine->server->head_ns);
-    }
+    if (exchange->state == HTTP_IDLE)
+        become_reading(exchange);
     len = http_request_parse(worker->input + worker->in_at,
                              worker->in_len - worker->in_at, worker->request);
     if (len > 0)
@@ -409,9 +416,8 @@ static int answer_done(struct http_worker *worker,
         return HTTP_WAIT;
     }
     worker->request_of = NULL;
-    exchange->state = HTTP_READ;
     if (worker->in_at < worker->in_len) {
-        http_set_deadline(exchange, engine->server->head_ns);
+        become_reading(exchange);
         return HTTP_GO_ON;
     }
     exchange->state = HTTP_IDLE;

@@ -258,7 +258,7 @@ int64_t file_lend(struct file *file, uint64_t offset, uint64_t size,
 }
 
 #define buf_put world_buf_put
-static void buf_put(struct buf *buf)
+static inline void buf_put(struct buf *buf)
 {
     bufs_lent--;
     free(buf);

@@ -769,6 +769,40 @@ static void test_a_new_connection_ends_the_longest_idle_one(void **state)
     server_close();
 }
 
+/* Heads that do not end hold no place against others. */
+static void test_slow_heads_keep_nobody_out(void **state)
+{
+    struct socket *slow[256], *honest;
+    unsigned dropped = 0;
+
+    (void)state;
+    begin_test();
+    for (int i = 0; i < 192; i++) {
+        slow[i] = client_open();
+        client_send(slow[i], "GET / HTTP/1.1\r\n");
+    }
+    honest = client_open(); /* they are not slow yet */
+    for (int i = 0; i < 192; i++)
+        assert_true(is_open(slow[i]));
+    client_free(honest);
+    now_ns += NS_PER_S;
+    for (int i = 0; i < 192; i++)
+        client_send(slow[i], "A"); /* they go on sending */
+    for (int i = 0; i < 50; i++) {
+        honest = client_open();
+        client_send(honest, GET("/"));
+        assert_string_equal(out(honest), HELLO);
+        client_free(honest);
+    }
+    for (int i = 0; i < 192; i++)
+        dropped += slow[i]->is_aborted;
+    assert_int_equal(dropped, 50);
+    assert_true(slow[0]->is_aborted && !slow[50]->is_aborted);
+    for (int i = 0; i < 192; i++)
+        client_free(slow[i]);
+    server_close();
+}
+
 static void test_the_peer_ends_its_side(void **state)
 {
     struct socket *socket;
@@ -933,6 +967,7 @@ int main(void)
         cmocka_unit_test(test_content_has_a_minimum_rate),
         cmocka_unit_test(test_an_answer_has_a_minimum_rate),
         cmocka_unit_test(test_a_new_connection_ends_the_longest_idle_one),
+        cmocka_unit_test(test_slow_heads_keep_nobody_out),
         cmocka_unit_test(test_the_peer_ends_its_side),
         cmocka_unit_test(test_stopping),
         cmocka_unit_test(test_a_request_that_has_begun_is_answered_at_the_end),
