@@ -1,17 +1,12 @@
 #include "kernel/device/packet.h"
 #include "hal/hal.h"
 #include "kernel/cpu/percpu.h"
+#include "kernel/device/packet_pool.h"
 #include "kernel/lib/poison.h"
 #include <torc/assert.h>
 #include <torc/errno.h>
 #include <torc/memory.h>
 #include <torc/string.h>
-
-/* Owner CPU only. */
-struct packet_pool {
-    struct queue free;
-    unsigned free_count;
-};
 
 static struct packet_pool *pool_get(struct cpu *cpu)
 {
@@ -21,6 +16,7 @@ static struct packet_pool *pool_get(struct cpu *cpu)
         if (pool != NULL) {
             queue_init(&pool->free);
             pool->free_count = 0;
+            pool->given = NULL;
         }
         cpu->packet_pool = pool;
     }
@@ -43,7 +39,10 @@ static void packet_release(struct buf *buf)
     struct packet *packet = container_of(buf, struct packet, buf);
 
     assert(packet->slice_count == 0);
-    pool_put(cpu_self()->packet_pool, packet);
+    if (likely(packet->home == cpu_self()))
+        pool_put(cpu_self()->packet_pool, packet);
+    else
+        packet_go_home(packet);
 }
 
 /* A new packet, in the pool. Its slices are written before they are read. */
@@ -57,6 +56,8 @@ static void packet_init(struct packet_pool *pool, struct packet *packet,
         .owner = cpu_self(),
         .release = packet_release,
     };
+    packet->home = cpu_self();
+    packet->home_cpu = cpu_self()->id;
     packet->slice_count = 0;
     packet->rest = 0;
     pool_put(pool, packet);
@@ -120,6 +121,10 @@ static void slices_drop(struct packet *packet, unsigned keep)
 
 static noinline void put_with_slices(struct packet *packet)
 {
+    if (packet->home != cpu_self()) { /* the slices are dropped there */
+        packet_go_home(packet);
+        return;
+    }
     slices_drop(packet, 0);
     buf_put(&packet->buf);
 }

@@ -12,10 +12,14 @@
  * part may be accessed: in builds with AddressSanitizer the headroom (up to the
  * last multiple of 8 bytes) and the tailroom are poisoned. So `data`, `len` and
  * the slices change by the functions below only.
+ *
+ * A packet may be given to another CPU: it is that CPU's then, as one of its own
+ * would be, and comes home to its pool when it is put there.
  */
 #ifndef TORC_KERNEL_PACKET_H
 #define TORC_KERNEL_PACKET_H
 
+#include "kernel/cpu/exchange.h"
 #include "kernel/lib/poison.h"
 #include <stddef.h>
 #include <stdint.h>
@@ -61,6 +65,12 @@ struct packet {
     uint16_t slice_count;
     struct packet_offload offload;
     struct slice slices[PACKET_SLICES]; /* each with a reference */
+    /* packet_give.c: */
+    const void *home;          /* hal_cpu_local() of its pool's CPU; constant */
+    unsigned home_cpu;         /* constant */
+    unsigned host_cpu;         /* whom its home has given it to */
+    struct exchange_item trip; /* while it is under way */
+    void (*arrive)(struct packet *packet);
 };
 
 /* Let this CPU's pool grow by `count` packets. Returns 0, -ENOMEM. */
@@ -74,6 +84,27 @@ struct packet *packet_get(void);
  * again as soon as nobody has a reference to its buffer. NULL is ignored.
  */
 void packet_put(struct packet *packet);
+
+/*
+ * Let packets of this CPU's pool be given to other CPUs. Returns 0, -ENOMEM.
+ */
+must_check int packet_pool_share(void);
+
+/*
+ * Give a packet, which is this CPU's, to `cpu`, another one: arrive(packet) runs
+ * there under the rules of irq work, and owns the packet. Nobody else has a
+ * reference to its buffer. If it has slices, their buffers stay those of its
+ * home: their bytes may be read, but no references taken. packet_pool_share()
+ * was called on the CPU that the packet is from.
+ */
+void packet_give(struct packet *packet, unsigned cpu,
+                 void (*arrive)(struct packet *packet));
+
+/* How many packets of this CPU were given to `cpu` and have not come home. */
+unsigned packet_given_count(unsigned cpu);
+
+/* For packet.c: a packet of another CPU was put here; it goes home. */
+void packet_go_home(struct packet *packet);
 
 /* How many packets this CPU's pool has free. */
 unsigned packet_free_count(void);

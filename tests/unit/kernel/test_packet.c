@@ -4,6 +4,9 @@
 #include "tests/fakes/machine.h"
 #include <string.h>
 #include <torc/errno.h>
+#include <torc/machine.h>
+#include <torc/thread.h>
+#include <torc/time.h>
 
 static int setup(void **state)
 {
@@ -327,6 +330,105 @@ static void test_packet_forgets_offloads(void **state)
     packet_put(packet);
 }
 
+/* ---- Given to other CPUs ------------------------------------------------- */
+
+/* What CPU 1 and 2 saw; each is written by one CPU before the packet goes home,
+ * and read by CPU 0 after that. */
+static struct {
+    bool is_theirs; /* on CPU 1 */
+    bool bytes_are_right;
+    bool is_passed_on; /* on CPU 2 */
+} seen;
+
+static void arrive_last(struct packet *packet)
+{
+    seen.is_passed_on = buf_is_mine(&packet->buf) && cpu_id() == 2;
+    packet_check(packet);
+    packet_put(packet);
+}
+
+static bool is_expected(const struct packet *packet)
+{
+    uint8_t got[8];
+
+    return packet_read(packet, 0, got, sizeof(got)) == 6 &&
+           memcmp(got, "hhhppp", 6) == 0;
+}
+
+static void arrive_and_put(struct packet *packet)
+{
+    seen.is_theirs = buf_is_mine(&packet->buf) && cpu_id() == 1;
+    seen.bytes_are_right = is_expected(packet);
+    packet_check(packet);
+    packet_put(packet);
+}
+
+static void arrive_and_pass_on(struct packet *packet)
+{
+    seen.is_theirs = buf_is_mine(&packet->buf) && cpu_id() == 1;
+    buf_get(&packet->buf); /* as one of its own */
+    buf_put(&packet->buf);
+    packet_give(packet, 2, arrive_last);
+}
+
+static void wait_until_home(void)
+{
+    while (packet_given_count(1) > 0)
+        thread_sleep(NS_PER_MS);
+}
+
+static int give(void *arg)
+{
+    struct buf *page = buf_alloc(4096);
+    struct packet *packet;
+
+    (void)arg;
+    assert_int_equal(packet_pool_grow(2), 0);
+    assert_int_equal(packet_pool_share(), 0);
+    assert_int_equal(packet_pool_share(), 0); /* harmless */
+    packet = packet_of('h', 3);
+    packet_give(packet, 1, arrive_and_pass_on);
+    assert_int_equal(packet_given_count(1), 1);
+    assert_int_equal(packet_free_count(), 1);
+    wait_until_home();
+    assert_true(seen.is_theirs && seen.is_passed_on);
+    assert_int_equal(packet_given_count(2), 0); /* CPU 1 gave it that one */
+    assert_int_equal(packet_free_count(), 2);
+
+    /* Slices stay the home's, and are dropped there. */
+    memset(page->base, 'p', 4096);
+    buf_get(page);
+    packet = packet_of('h', 3);
+    assert_int_equal(packet_add_slice(packet, (struct slice){page, 0, 3}), 0);
+    packet_give(packet, 1, arrive_and_put);
+    assert_int_equal(page->refs, 2);
+    wait_until_home();
+    assert_true(seen.bytes_are_right);
+    assert_int_equal(page->refs, 1);
+    assert_int_equal(packet_free_count(), 2);
+    packet = packet_get(); /* as good as new */
+    packet_check(packet);
+    assert_true(buf_is_mine(&packet->buf));
+    packet_put(packet);
+    buf_put(page);
+    return 0;
+}
+
+static void test_packets_are_given_to_other_cpus(void **state)
+{
+    (void)state;
+    assert_int_equal(machine_run(3, 8 << 20, give, NULL), 0);
+}
+
+static void test_packets_are_not_shared_without_memory(void **state)
+{
+    (void)state;
+    assert_int_equal(packet_pool_grow(2), 0);
+    heap_fail(1);
+    assert_int_equal(packet_pool_share(), -ENOMEM);
+    assert_int_equal(packet_pool_share(), 0);
+}
+
 int main(void)
 {
 #define ATTACHED(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -343,6 +445,8 @@ int main(void)
         ATTACHED(test_packet_has_room_for_so_many_slices),
         ATTACHED(test_packets_join),
         ATTACHED(test_packet_forgets_offloads),
+        cmocka_unit_test(test_packets_are_given_to_other_cpus),
+        ATTACHED(test_packets_are_not_shared_without_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
