@@ -23,9 +23,7 @@ SRCS-posix-real :=
 SRCS-posix-sim :=
 include kernel/module.mk drivers/module.mk fs/ext2/module.mk fs/ext2/check/module.mk
 include fs/make/module.mk fs/ext2/make/module.mk fs/fat/make/module.mk
-include fs/memfs/module.mk fs/fat/module.mk net/module.mk net/tcp/module.mk net/link/module.mk \
-	net/ip/module.mk net/udp/module.mk net/sock/module.mk net/dhcp/module.mk \
-	net/dns/module.mk net/http/module.mk
+include fs/memfs/module.mk fs/fat/module.mk net/module.mk $(sort $(wildcard net/*/module.mk))
 include hal/baremetal/module.mk hal/posix/module.mk
 
 APPS := $(patsubst apps/%/main.c,%,$(wildcard apps/*/main.c))
@@ -72,7 +70,7 @@ HOT := kernel/lib/checksum.c kernel/lib/siphash.c kernel/cpu/%.c \
 	kernel/file/walk.c \
 	hal/baremetal/base/string.c hal/baremetal/time/clock.c \
 	drivers/virtqueue_split.c drivers/virtio_net_tx.c drivers/virtio_net_rx.c \
-	net/buffer.c net/stack.c net/ip/ip4.c net/link/neigh.c net/wire/ip4.c net/wire/tcp.c \
+	net/buffer.c net/stack.c net/flow.c net/group/steer.c net/group/peek.c net/ip/ip4.c net/link/neigh.c net/wire/ip4.c net/wire/tcp.c \
 	net/tcp/in.c net/tcp/ack.c net/tcp/data.c net/tcp/out.c net/tcp/segment.c \
 	net/tcp/timer.c net/tcp/socket.c \
 	net/http/span.c net/http/request.c net/http/target.c \

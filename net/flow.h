@@ -2,6 +2,7 @@
 #ifndef TORC_NET_FLOW_H
 #define TORC_NET_FLOW_H
 
+#include "kernel/lib/siphash.h"
 #include "net/wire/addr.h"
 #include "net/wire/wire.h"
 #include <stdbool.h>
@@ -38,5 +39,8 @@ static inline uint32_t flow_pseudo_sum(const struct flow *flow, size_t len)
                               flow->protocol, len);
     return addr_pseudo_sum(&flow->local, &flow->remote, flow->protocol, len);
 }
+
+/* A hash of a flow's addresses and ports that outsiders cannot predict. */
+uint64_t flow_hash(const struct siphash_key *key, const struct flow *flow);
 
 #endif

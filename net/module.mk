@@ -15,6 +15,7 @@ SRCS-kernel += net/config.c
 SRCS-kernel += net/card.c
 SRCS-kernel += net/stack.c
 SRCS-kernel += net/stack_start.c
+SRCS-kernel += net/flow.c
 SRCS-kernel += net/dst.c
 SRCS-kernel += net/servers.c
 SRCS-kernel += net/socket.c

@@ -1,6 +1,7 @@
 /* Frames in and out of the stack, and the thread that polls the card. */
 #include "net/stack.h"
 #include "net/arp.h"
+#include "net/group.h"
 #include "net/ip.h"
 #include "net/ip4.h"
 #include "net/tcp.h"
@@ -142,6 +143,14 @@ void stack_wake(struct net_queue *queue)
     wait_wake_one(&stack->wake);
 }
 
+static void frame_received(struct net_stack *stack, struct packet *packet)
+{
+    if (stack->group == NULL)
+        stack_receive(stack, packet);
+    else
+        stack->group->receive(stack, packet);
+}
+
 bool stack_poll(struct net_stack *stack)
 {
     struct packet *packets[STACK_POLL_BUDGET];
@@ -151,7 +160,7 @@ bool stack_poll(struct net_stack *stack)
     (void)net_arm(stack->queue, false);
     count = net_poll(stack->queue, packets, STACK_POLL_BUDGET);
     for (unsigned i = 0; i < count; i++)
-        stack_receive(stack, packets[i]);
+        frame_received(stack, packets[i]);
     if (stack->ip4_more != NULL)
         more = stack->ip4_more->poll(stack);
     if (stack->ip6 != NULL)
@@ -166,7 +175,7 @@ int stack_run(void *arg)
 {
     struct net_stack *stack = arg;
 
-    for (;;) {
+    while (!stack->is_stopping) {
         while (stack_poll(stack))
             thread_yield();
         wait_on(&stack->wake);
@@ -198,5 +207,7 @@ void stack_check(const struct net_stack *stack)
         stack->ip4_more->check(stack);
     if (stack->ip6 != NULL)
         stack->ip6->check(stack);
+    if (stack->group != NULL)
+        stack->group->check(stack);
     tcp_check_all(stack);
 }

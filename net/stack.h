@@ -26,6 +26,7 @@
 #include <stdint.h>
 #include <torc/list.h>
 #include <torc/net.h>
+#include <torc/thread.h>
 
 enum {
     STACK_POLL_BUDGET = 64,    /* frames between two yields */
@@ -39,6 +40,7 @@ enum {
 
 struct ip4_more;
 struct ip6;
+struct net_group;
 struct ip6_calls;
 struct tcp_active;
 struct ip_protocol;
@@ -58,10 +60,14 @@ struct net_stack {
     uint64_t (*clock)(void); /* time_ns(), or a test's */
     struct siphash_key isn_key;
     struct siphash_key hash_key;
-    unsigned packet_count; /* of the pool of this CPU */
+    unsigned packet_count;         /* of the pool of this CPU */
+    const struct net_group *group; /* NULL: alone with its card */
+    unsigned member;               /* of the group; 0: answers for all */
+    thread_id thread;              /* stack_run(); of a group */
 
     /* owner CPU only: */
     struct wait_queue wake;   /* the stack's thread waits here */
+    bool is_stopping;         /* it is to end */
     struct net_budget budget; /* of all connections' buffers */
     struct net_stats stats;
     struct neigh_table neigh;
@@ -130,6 +136,9 @@ must_check int stack_start(struct device *device,
                            const struct net_config *config,
                            struct net_stack **out);
 
+/* Log what a stack that has started is. */
+void stack_log(const struct net_stack *stack);
+
 /* This CPU's stack, or NULL. */
 struct net_stack *stack_self(void);
 
@@ -137,7 +146,7 @@ struct net_stack *stack_self(void);
  * more may have been received. Does not yield. */
 bool stack_poll(struct net_stack *stack);
 
-/* The thread of a stack: polls and waits for ever. */
+/* The thread of a stack: polls and waits until `is_stopping`. */
 int stack_run(void *stack);
 
 /* The card has received a frame, which begins with its Ethernet header. Takes
@@ -160,6 +169,12 @@ void stack_tx_timeout(struct timer *timer);
 
 /* An empty packet; NULL: the pool is empty, which is counted. */
 struct packet *stack_packet(struct net_stack *stack);
+
+/* Whether this one of the stacks of a card answers what concerns them all. */
+static inline bool stack_answers(const struct net_stack *stack)
+{
+    return stack->member == 0;
+}
 
 static inline uint64_t net_now(const struct net_stack *stack)
 {

@@ -167,7 +167,8 @@ int stack_create(struct net_queue *queue, const struct net_config *config,
         addresses_init(stack, config);
     queue->user = stack;
     queue->wake = stack_wake;
-    stack->dev->announce = stack_announce;
+    if (queue->index == 0)
+        stack->dev->announce = stack_announce;
     *out = stack;
     return 0;
 }
@@ -177,7 +178,8 @@ void stack_destroy(struct net_stack *stack)
     struct queue_node *node;
 
     tcp_fini(stack);
-    stack->dev->announce = NULL;
+    if (stack->queue->index == 0)
+        stack->dev->announce = NULL;
     stack->queue->wake = NULL;
     stack->queue->user = NULL;
     neigh_fini(stack);
@@ -196,7 +198,7 @@ void stack_destroy(struct net_stack *stack)
     mem_free(stack);
 }
 
-static void stack_log(const struct net_stack *stack)
+void stack_log(const struct net_stack *stack)
 {
     const uint8_t *mac = stack->dev->mac;
     char address[IP4_ADDRESS_TEXT];

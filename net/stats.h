@@ -8,10 +8,12 @@
 struct net_stats {
     uint64_t frames_in;
     uint64_t frames_out;
-    uint64_t frames_bad;     /* no Ethernet header, or an unknown type */
-    uint64_t frames_dropped; /* the card and the send queue were full */
-    uint64_t no_packet;      /* the packet pool was empty */
-    uint64_t no_timer;       /* no memory for the timer of the send queue */
+    uint64_t frames_bad;       /* no Ethernet header, or an unknown type */
+    uint64_t frames_dropped;   /* the card and the send queue were full */
+    uint64_t handed_over;      /* to the stack of another CPU: group.h */
+    uint64_t handover_dropped; /* that one had too many */
+    uint64_t no_packet;        /* the packet pool was empty */
+    uint64_t no_timer;         /* no memory for the timer of the send queue */
 
     uint64_t arp_in;
     uint64_t arp_bad;     /* malformed, or an impossible sender address */

@@ -74,6 +74,19 @@ struct net_family {
 extern const struct net_family net_ip6;
 
 /*
+ * Dedicate `device` to several CPUs, 1 .. 16, the calling one first, and start
+ * a stack on each: all have the card's address, and share its connections. A
+ * card with fewer queues serves them, too; then frames go from CPU to CPU by
+ * the exchange slots.
+ * Returns 0, -EINVAL (no card, a CPU twice or that is not there, the address),
+ * -EXDEV (the first is not this CPU), -EBUSY (the card, or one of them, has a
+ * stack), -ENOMEM, or what the driver says. Context: thread; waits.
+ */
+must_check int net_start_on(struct device *device,
+                            const struct net_config *config,
+                            const unsigned cpus[], unsigned count);
+
+/*
  * Sockets are used on the CPU of their stack, by any thread, until close() has
  * been called back. socket_receive() and socket_send() answer -EXDEV elsewhere;
  * the others stop the machine.
@@ -127,6 +140,15 @@ enum { NET_BACKLOG_DEFAULT = 256 };
  * waits for init().
  */
 must_check int service_register(struct service *service);
+
+/*
+ * Listen on service->port on every CPU that has a stack with this CPU's card:
+ * the callbacks of a connection run on the CPU that the connection is on. The
+ * service is constant from now on; what its callbacks share is the
+ * application's care. Errors as of service_register(); those CPUs that have
+ * begun to listen go on. Context: thread; waits.
+ */
+must_check int service_register_all(struct service *service);
 
 /*
  * Take received data: bytes, 0 (the peer has ended its side, or we closed),

@@ -106,6 +106,7 @@ struct packet *packet_get(void)
     packet->data = packet->buf.base + PACKET_HEADROOM;
     packet->len = 0;
     packet->offload = (struct packet_offload){.segments = PACKET_WHOLE};
+    packet->hops = 0;
     return packet;
 }
 

@@ -64,6 +64,7 @@ struct packet {
     uint32_t rest; /* bytes in slices[] */
     uint16_t slice_count;
     struct packet_offload offload;
+    uint8_t hops; /* stacks that had no use for it: net/group.h */
     struct slice slices[PACKET_SLICES]; /* each with a reference */
     /* packet_give.c: */
     const void *home;          /* hal_cpu_local() of its pool's CPU; constant */

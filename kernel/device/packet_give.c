@@ -21,11 +21,22 @@ int packet_pool_share(void)
     return pool->given == NULL ? -ENOMEM : 0;
 }
 
+/* This CPU's packet is here again. */
+static void is_home(const struct packet *packet)
+{
+    struct packet_pool *pool = cpu_self()->packet_pool;
+
+    assert(pool->given[packet->host_cpu] > 0);
+    pool->given[packet->host_cpu]--;
+}
+
 static void arrived(struct exchange_item *item)
 {
     struct packet *packet = container_of(item, struct packet, trip);
 
     packet->buf.owner = cpu_self();
+    if (packet->home == cpu_self())
+        is_home(packet);
     packet->arrive(packet);
 }
 
@@ -55,11 +66,9 @@ unsigned packet_given_count(unsigned cpu)
 static void come_home(struct exchange_item *item)
 {
     struct packet *packet = container_of(item, struct packet, trip);
-    struct packet_pool *pool = cpu_self()->packet_pool;
 
-    assert(pool->given[packet->host_cpu] > 0);
-    pool->given[packet->host_cpu]--;
     packet->buf.owner = cpu_self();
+    is_home(packet);
     packet_put(packet);
 }
 

@@ -1,6 +1,7 @@
 /* IPv4: the checks of a received datagram, and the way of a sent one. */
 #include "net/ip4.h"
 #include "net/dst.h"
+#include "net/group.h"
 #include "net/icmp.h"
 #include "net/ip.h"
 #include "net/stack.h"
@@ -122,6 +123,9 @@ static void deliver_other(struct net_stack *stack, struct packet *packet,
         protocol->receive(stack, packet, &info);
         return;
     }
+    if (!to_group && stack->group != NULL &&
+        stack->group->pass(stack, packet, 0))
+        return;
     if (!to_group) {
         stack->stats.ip_unknown_protocol++;
         icmp_error(stack, packet, ICMP4_UNREACHABLE,

@@ -44,6 +44,7 @@ static void ask(struct net_stack *stack, const struct net_addr *target,
     message_send(stack, mac != NULL ? mac : broadcast_mac, &message);
 }
 
+/* Of the stacks of a card that see the request one answers. */
 static void reply_send(struct net_stack *stack,
                        const struct arp_message *request)
 {
@@ -53,6 +54,8 @@ static void reply_send(struct net_stack *stack,
         .target = request->sender,
     };
 
+    if (!stack_answers(stack))
+        return;
     memcpy(message.target_mac, request->sender_mac, ETHER_ADDR_SIZE);
     message_send(stack, request->sender_mac, &message);
 }
@@ -106,7 +109,7 @@ static void defend(struct net_stack *stack, const struct arp_message *message)
     uint64_t now = net_now(stack);
 
     stack->stats.arp_conflicts++;
-    if (now < stack->arp_defend_from)
+    if (now < stack->arp_defend_from || !stack_answers(stack))
         return;
     stack->arp_defend_from = now + DEFEND_INTERVAL_NS;
     log_warn("net: %02x:%02x:%02x:%02x:%02x:%02x claims our address", mac[0],

@@ -326,9 +326,6 @@ static inline uint16_t conn_options_len(const struct tcp_conn *conn)
 
 /* ---- conn.c -------------------------------------------------------------- */
 
-/* A hash of a flow's addresses and ports that outsiders cannot predict. */
-uint64_t flow_hash(const struct siphash_key *key, const struct flow *flow);
-
 /* The clock of the timestamps of a flow, and of a connection. */
 uint32_t stack_stamp(const struct net_stack *stack, const struct flow *flow);
 uint32_t conn_stamp(const struct tcp_conn *conn);

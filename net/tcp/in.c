@@ -6,6 +6,7 @@
  * Urgent data are ordinary data, and the urgent pointer is ignored (RFC 6093
  * advises against the mechanism).
  */
+#include "net/group.h"
 #include "net/ip.h"
 #include "net/stack.h"
 #include "net/tcp/conn.h"
@@ -196,6 +197,18 @@ static enum wire_sum sum_of(const struct packet *packet)
                : WIRE_SUM_HERE;
 }
 
+/* Whether the connection may be another CPU's, which was handed the segment
+ * then. Where a SYN comes in the connection begins. */
+static bool is_of_other(struct net_stack *stack, struct packet *packet,
+                        const struct ip_info *info,
+                        const struct tcp_segment *segment)
+{
+    if (stack->group == NULL ||
+        (segment->flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) == TCP_SYN)
+        return false;
+    return stack->group->pass(stack, packet, info->header_len);
+}
+
 void tcp_receive(struct net_stack *stack, struct packet *packet,
                  const struct ip_info *info)
 {
@@ -217,6 +230,8 @@ void tcp_receive(struct net_stack *stack, struct packet *packet,
     flow.lport = segment.dst_port;
     flow.rport = segment.src_port;
     conn = conn_find(stack, &flow);
+    if (conn == NULL && is_of_other(stack, packet, info, &segment))
+        return;
     if (conn == NULL)
         conn = listen_receive(stack, &flow, &segment);
     if (conn != NULL)

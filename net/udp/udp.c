@@ -3,6 +3,7 @@
 #include "kernel/lib/bytes.h"
 #include "kernel/lib/checksum.h"
 #include "kernel/lib/minmax.h"
+#include "net/group.h"
 #include "net/ip.h"
 #include "net/ip4.h"
 #include "net/stack.h"
@@ -161,6 +162,9 @@ static void on_receive(struct net_stack *stack, struct packet *packet,
     flow.lport = header.dst_port;
     flow.rport = origin.port = header.src_port;
     socket = socket_find(stack->udp, &flow);
+    if (socket == NULL && !info->to_group && stack->group != NULL &&
+        stack->group->pass(stack, packet, info->header_len))
+        return;
     if (socket == NULL) {
         stack->stats.udp_no_port++;
         ip_port_unreachable(stack, packet, info);

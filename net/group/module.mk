@@ -1,0 +1,4 @@
+SRCS-kernel += net/group/peek.c
+SRCS-kernel += net/group/steer.c
+SRCS-kernel += net/group/port.c
+SRCS-kernel += net/group/start.c

@@ -1,0 +1,144 @@
+/* Which member of a group gets a frame. */
+#include "net/group.h"
+#include "net/group/peek.h"
+#include "net/stack.h"
+#include <torc/assert.h>
+#include <torc/string.h>
+
+/* Of the packets of a member at most half are with the others. */
+static unsigned given_max(const struct net_stack *stack)
+{
+    unsigned others = stack->group->count - 1;
+    unsigned most = stack->packet_count / 2 / others;
+
+    return most > 0 ? most : 1;
+}
+
+/* A frame from another member. */
+static void frame_arrived(struct packet *packet)
+{
+    struct net_stack *stack = stack_self();
+
+    if (stack != NULL)
+        stack_receive(stack, packet);
+    else
+        packet_put(packet); /* it starts, or has stopped */
+}
+
+/* Give a frame to another member, or drop it when that one has many. Takes the
+ * packet. */
+static void hand_over(struct net_stack *stack, struct packet *packet,
+                      unsigned member)
+{
+    unsigned cpu = stack->group->cpu[member];
+
+    if (packet_given_count(cpu) >= given_max(stack)) {
+        stack->stats.handover_dropped++;
+        packet_put(packet);
+        return;
+    }
+    stack->stats.handed_over++;
+    packet_give(packet, cpu, frame_arrived);
+}
+
+/* Let the other members see a copy of a frame. */
+static void show(struct net_stack *stack, const struct packet *packet)
+{
+    for (unsigned i = 0; i < stack->group->count; i++) {
+        struct packet *copy;
+
+        if (i == stack->member)
+            continue;
+        copy = stack_packet(stack);
+        if (copy == NULL)
+            return;
+        memcpy(packet_append(copy, packet->len), packet->data, packet->len);
+        copy->offload.csum_valid = packet->offload.csum_valid;
+        copy->offload.csum_partial = packet->offload.csum_partial;
+        hand_over(stack, copy, i);
+    }
+}
+
+unsigned group_share(const struct net_group *group, unsigned member)
+{
+    unsigned queue = member % group->queue_count;
+
+    return (group->count - queue - 1) / group->queue_count + 1;
+}
+
+unsigned group_member_of(const struct net_group *group, unsigned queue,
+                         const struct flow *flow)
+{
+    unsigned share = group_share(group, queue);
+
+    if (share == 1)
+        return queue;
+    return queue + group->queue_count *
+                       (unsigned)(flow_hash(&group->steer_key, flow) % share);
+}
+
+void group_receive(struct net_stack *stack, struct packet *packet)
+{
+    const struct net_group *group = stack->group;
+    unsigned member = stack->member;
+    struct flow flow;
+
+    switch (frame_peek(packet->data, packet->len, &flow)) {
+    case FRAME_FLOW:
+        member = group_member_of(group, stack->queue->index, &flow);
+        break;
+    case FRAME_LINK:
+        show(stack, packet);
+        break;
+    case FRAME_FRAGMENT:
+    case FRAME_GROUP:
+        member = 0;
+        break;
+    case FRAME_OTHER:
+        break;
+    }
+    if (member == stack->member)
+        stack_receive(stack, packet);
+    else
+        hand_over(stack, packet, member);
+}
+
+/*
+ * The next queue's member that the flow would have there. A frame that every
+ * queue has seen, or that its one queue has chosen this member for, is nobody's.
+ */
+bool group_pass(struct net_stack *stack, struct packet *packet,
+                uint32_t header_len)
+{
+    const struct net_group *group = stack->group;
+    unsigned queue = (stack->member + 1) % group->queue_count;
+    struct flow flow;
+    uint8_t *frame;
+
+    if (packet->hops + 1U >= group->queue_count)
+        return false;
+    frame = packet_push(packet, header_len + ETHER_HEADER_SIZE);
+    if (frame == NULL)
+        return false;
+    if (frame_peek(frame, packet->len, &flow) != FRAME_FLOW) {
+        (void)packet_pull(packet, header_len + ETHER_HEADER_SIZE);
+        return false;
+    }
+    packet->hops++;
+    hand_over(stack, packet, group_member_of(group, queue, &flow));
+    return true;
+}
+
+void group_check(const struct net_stack *stack)
+{
+    const struct net_group *group = stack->group;
+
+    assert(group->count >= 1 && group->count <= GROUP_MAX);
+    assert(group->queue_count >= 1 && group->queue_count <= group->count);
+    assert(stack->member < group->count);
+    assert(stack->member >= group->queue_count ||
+           stack->queue->index == stack->member);
+    for (unsigned i = 0; i < group->count; i++)
+        assert(i == stack->member ||
+               packet_given_count(group->cpu[i]) <= stack->packet_count);
+}

@@ -1,0 +1,738 @@
+/*
+ * Stacks of several CPUs on one card. The test's thread, on CPU 0, is the peer:
+ * it lets frames come to any queue of the card, and looks at what each queue
+ * has sent.
+ */
+#include "kernel/heap/heap.h"
+#include "net/group.h"
+#include "net/group/peek.h"
+#include "net/neigh.h"
+#include "net/stack.h"
+#include "tests/fakes/cmocka_all.h"
+#include "tests/fakes/machine.h"
+#include "tests/fakes/netbench.h"
+#include <string.h>
+#include <torc/errno.h>
+#include <torc/machine.h>
+#include <torc/memory.h>
+#include <torc/message.h>
+#include <torc/thread.h>
+#include <torc/time.h>
+
+enum { CPUS = 4, MEMORY = 16 << 20, FRAMES = 64, NO_QUEUE = 99 };
+
+/* ---- A card with several queues ------------------------------------------ */
+
+struct fifo {
+    unsigned first, count;
+    struct fakenet_frame frame[FRAMES];
+};
+
+/* Owner: the queue's CPU. */
+struct side {
+    struct fifo coming, sent;
+    bool is_full; /* sends nothing */
+};
+
+struct card {
+    struct net_device dev;
+    struct side side[CPUS];
+};
+
+static struct card *card;
+
+static void fifo_add(struct fifo *fifo, const uint8_t *data, size_t len)
+{
+    struct fakenet_frame *frame;
+
+    assert(fifo->count < FRAMES && len <= FAKENET_FRAME_MAX);
+    frame = &fifo->frame[(fifo->first + fifo->count++) % FRAMES];
+    frame->len = len;
+    memcpy(frame->data, data, len);
+}
+
+static bool fifo_take(struct fifo *fifo, struct fakenet_frame *out)
+{
+    if (fifo->count == 0)
+        return false;
+    *out = fifo->frame[fifo->first];
+    fifo->first = (fifo->first + 1) % FRAMES;
+    fifo->count--;
+    return true;
+}
+
+static int card_start(struct net_device *dev)
+{
+    (void)dev;
+    return 0;
+}
+
+static unsigned card_poll(struct net_queue *queue, struct packet *packets[],
+                          unsigned max)
+{
+    struct fakenet_frame frame;
+    unsigned count = 0;
+
+    while (count < max && fifo_take(&card->side[queue->index].coming, &frame)) {
+        packets[count] = packet_get();
+        assert(packets[count] != NULL);
+        memcpy(packet_append(packets[count++], frame.len), frame.data,
+               frame.len);
+    }
+    return count;
+}
+
+static unsigned card_send(struct net_queue *queue,
+                          struct packet *const packets[], unsigned count)
+{
+    uint8_t frame[FAKENET_FRAME_MAX];
+
+    if (card->side[queue->index].is_full)
+        return 0;
+    for (unsigned i = 0; i < count; i++) {
+        size_t len = packet_read(packets[i], 0, frame, sizeof(frame));
+
+        assert(queue->cpu == cpu_id());
+        fifo_add(&card->side[queue->index].sent, frame, len);
+        packet_put(packets[i]);
+    }
+    return count;
+}
+
+static bool card_arm(struct net_queue *queue, bool on)
+{
+    return !on || card->side[queue->index].coming.count == 0;
+}
+
+static const struct net_ops card_ops = {
+    .start = card_start, .send = card_send, .poll = card_poll, .arm = card_arm};
+
+static void card_make(unsigned queues)
+{
+    card = mem_alloc_aligned(sizeof(*card), _Alignof(struct card));
+    memset(card, 0, sizeof(*card));
+    card->dev.ops = &card_ops;
+    card->dev.mtu = 1500;
+    card->dev.queue_max = queues;
+    memcpy(card->dev.mac, bench_mac, sizeof(bench_mac));
+    assert(net_register(&card->dev) == 0);
+}
+
+/* What is done on the CPU of a queue. */
+struct task {
+    unsigned queue;
+    struct fakenet_frame frame;
+    bool is_there;
+};
+
+static int task_come(void *arg)
+{
+    struct task *task = arg;
+
+    fifo_add(&card->side[task->queue].coming, task->frame.data,
+             task->frame.len);
+    net_wake(&card->dev.queues[task->queue]);
+    return 0;
+}
+
+static int task_take(void *arg)
+{
+    struct task *task = arg;
+
+    task->is_there = fifo_take(&card->side[task->queue].sent, &task->frame);
+    return 0;
+}
+
+static void come(unsigned queue, const uint8_t *frame, size_t len)
+{
+    struct task task = {.queue = queue};
+
+    task.frame.len = len;
+    memcpy(task.frame.data, frame, len);
+    assert(remote_call(card->dev.queues[queue].cpu, task_come, &task) == 0);
+}
+
+/* ---- The peer ------------------------------------------------------------ */
+
+static struct fakenet_frame last; /* what peer_gets() has found */
+
+static void arp_come(unsigned queue, uint8_t op, uint32_t target)
+{
+    uint8_t frame[42] = {0};
+
+    memcpy(frame, bench_mac, 6);
+    memcpy(frame + 6, peer_mac, 6);
+    peer_put16(frame + 12, 0x0806);
+    memcpy(frame + 14, "\0\1\x08\0\6\4\0", 7);
+    frame[21] = op;
+    memcpy(frame + 22, peer_mac, 6);
+    peer_put32(frame + 28, PEER_ADDRESS);
+    peer_put32(frame + 38, target);
+    come(queue, frame, sizeof(frame));
+}
+
+/* The queue that has sent a frame within `ms`, which is in `last`; else
+ * NO_QUEUE. Questions for the peer's address are answered, on queue 0. */
+static unsigned peer_gets(unsigned ms)
+{
+    uint64_t end = time_ns() + ms * NS_PER_MS;
+
+    for (; time_ns() < end; thread_sleep(NS_PER_MS / 4)) {
+        for (unsigned i = 0; i < card->dev.queue_count; i++) {
+            struct task task = {.queue = i};
+
+            assert(remote_call(card->dev.queues[i].cpu, task_take, &task) == 0);
+            last = task.frame;
+            if (!task.is_there)
+                continue;
+            if (peer_get16(last.data + 12) != 0x0806 || last.data[21] != 1)
+                return i;
+            if (peer_get32(last.data + 38) == PEER_ADDRESS)
+                arp_come(0, 2, OUR_ADDRESS);
+        }
+    }
+    return NO_QUEUE;
+}
+
+/* A segment of `last`. */
+static uint8_t last_flags(void)
+{
+    return last.data[14 + 20 + 13];
+}
+
+static bool last_is(uint8_t flags, unsigned len)
+{
+    unsigned header = (last.data[34 + 12] >> 4) * 4U;
+
+    return last.data[14 + 9] == 6 && last_flags() == flags &&
+           peer_get16(last.data + 16) == 20 + header + len;
+}
+
+static void segment_comes(unsigned queue, struct peer_segment segment)
+{
+    uint8_t frame[FAKENET_FRAME_MAX];
+
+    segment.window = 10000;
+    come(queue, frame, peer_frame(frame, &segment));
+}
+
+/* ---- The service --------------------------------------------------------- */
+
+/* Of CPU i: the callbacks there alone write it. */
+static unsigned accepted[CPUS];
+
+static int echo_accept(struct service *service, struct socket *socket)
+{
+    (void)service;
+    (void)socket;
+    accepted[cpu_id()]++;
+    return 0;
+}
+
+static void echo_receive(struct service *service, struct socket *socket)
+{
+    char buf[100];
+    int64_t len;
+
+    (void)service;
+    while ((len = socket_receive(socket, buf, sizeof(buf))) > 0)
+        assert(socket_send(socket, buf, (size_t)len) == len);
+    if (len == 0)
+        socket_close(socket);
+}
+
+static struct service echo = {.name = "echo",
+                              .port = SERVICE_PORT,
+                              .accept = echo_accept,
+                              .receive = echo_receive};
+
+static const unsigned all_cpus[CPUS] = {0, 1, 2, 3};
+static const struct net_config config = {OUR_ADDRESS, 0xffffff00, GATEWAY};
+
+static int start(unsigned queues, unsigned cpus)
+{
+    card_make(queues);
+    if (net_start_on(&card->dev.device, &config, all_cpus, cpus) != 0 ||
+        service_register_all(&echo) != 0)
+        return -1;
+    while (peer_gets(5) != NO_QUEUE) /* announcements */
+        continue;
+    return 0;
+}
+
+/* The queue that sends a segment with these flags and `len` bytes to `port`, in
+ * `last`; else NO_QUEUE. What it sends besides, or once more, does not count. */
+static unsigned peer_gets_segment(uint16_t port, uint8_t flags, unsigned len)
+{
+    unsigned queue = peer_gets(2000);
+
+    while (queue != NO_QUEUE &&
+           !(last_is(flags, len) && peer_get16(last.data + 34 + 2) == port))
+        queue = peer_gets(2000);
+    return queue;
+}
+
+/* Connect from `port`; the SYN comes to `queue`, the rest to `later`. Then send
+ * two bytes. Returns the queue that echoed, or NO_QUEUE. */
+static unsigned talk(uint16_t port, unsigned queue, unsigned later)
+{
+    struct peer_segment segment = {.port = port, .flags = SYN};
+
+    segment_comes(queue, segment);
+    if (peer_gets_segment(port, SYN | ACK, 0) != queue % card->dev.queue_count)
+        return NO_QUEUE;
+    segment = (struct peer_segment){.port = port,
+                                    .flags = ACK,
+                                    .seq = 1,
+                                    .ack = peer_get32(last.data + 34 + 4) + 1};
+    segment_comes(later, segment);
+    segment.data = "hi";
+    segment.len = 2;
+    segment_comes(later, segment);
+    queue = peer_gets_segment(port, ACK | PSH, 2);
+    segment.seq = 3;
+    segment.ack += 2;
+    segment.len = 0;
+    segment_comes(later, segment);
+    return queue;
+}
+
+/* All packets have come home. */
+static bool is_home(unsigned cpus)
+{
+    unsigned away = 0;
+
+    for (unsigned i = 0; i < cpus; i++)
+        away += i == cpu_id() ? 0 : packet_given_count(i);
+    return away == 0;
+}
+
+static int stack_is_right(void *arg)
+{
+    uint64_t end = time_ns() + 2 * NS_PER_S;
+
+    stack_check(stack_self());
+    while (!is_home(*(unsigned *)arg) && time_ns() < end)
+        thread_sleep(NS_PER_MS);
+    return is_home(*(unsigned *)arg) ? 0 : -EBUSY;
+}
+
+static bool all_are_right(unsigned cpus)
+{
+    for (unsigned i = 0; i < cpus; i++) {
+        if (remote_call(i, stack_is_right, &cpus) != 0)
+            return false;
+    }
+    return true;
+}
+
+/* ---- A queue for each CPU ------------------------------------------------ */
+
+static int run_queues(void *arg)
+{
+    (void)arg;
+    if (start(CPUS, CPUS) != 0)
+        return 1;
+    /* A connection is where its SYN came, wherever the rest comes. */
+    for (unsigned i = 0; i < CPUS; i++) {
+        for (unsigned later = 0; later < CPUS; later++) {
+            if (talk((uint16_t)(1000 + i * CPUS + later), i, later) != i)
+                return 2;
+        }
+        if (accepted[i] != CPUS)
+            return 3;
+    }
+    /* What is nobody's is answered once, by the last that was asked. */
+    segment_comes(1, (struct peer_segment){.port = 7, .flags = ACK, .ack = 9});
+    if (peer_gets(2000) != 0 || !last_is(RST, 0) || peer_gets(30) != NO_QUEUE)
+        return 4;
+    return all_are_right(CPUS) ? 0 : 5;
+}
+
+static void test_group_finds_the_connection(void **state)
+{
+    (void)state;
+    assert_int_equal(machine_run(CPUS, MEMORY, run_queues, NULL), 0);
+}
+
+/* ---- Fewer queues than CPUs ---------------------------------------------- */
+
+static int run_few_queues(void *arg)
+{
+    unsigned queues = *(unsigned *)arg;
+    unsigned sum = 0;
+
+    if (start(queues, CPUS) != 0)
+        return 1;
+    for (unsigned i = 0; i < 40; i++) {
+        unsigned queue = i % queues;
+
+        if (talk((uint16_t)(1000 + i), queue, (i + 1) % queues) != queue)
+            return 2;
+    }
+    for (unsigned i = 0; i < CPUS; i++) {
+        if (accepted[i] == 0)
+            return 3;
+        sum += accepted[i];
+    }
+    if (sum != 40)
+        return 4;
+    segment_comes(0, (struct peer_segment){.port = 7, .flags = ACK, .ack = 9});
+    if (peer_gets(2000) == NO_QUEUE || !last_is(RST, 0) ||
+        peer_gets(30) != NO_QUEUE)
+        return 5;
+    return all_are_right(CPUS) ? 0 : 6;
+}
+
+static void test_group_serves_cpus_without_queue(void **state)
+{
+    (void)state;
+    for (unsigned queues = 1; queues < CPUS; queues++)
+        assert_int_equal(machine_run(CPUS, MEMORY, run_few_queues, &queues), 0);
+}
+
+/* ---- When there is too much ---------------------------------------------- */
+
+static int set_full(void *arg)
+{
+    card->side[0].is_full = *(bool *)arg;
+    return 0;
+}
+
+/* What CPUs without a queue send waits for the card, as what its own CPU sends.
+ */
+static int run_full(void *arg)
+{
+    bool is_full = true;
+
+    (void)arg;
+    if (start(1, CPUS) != 0 || talk(1000, 0, 0) != 0)
+        return 1;
+    (void)set_full(&is_full);
+    for (uint16_t port = 2000; port < 2030; port++)
+        segment_comes(0, (struct peer_segment){.port = port, .flags = SYN});
+    if (peer_gets(20) != NO_QUEUE)
+        return 2;
+    is_full = false;
+    (void)set_full(&is_full);
+    for (unsigned i = 0; i < 30; i++) {
+        if (peer_gets(2000) != 0 || !last_is(SYN | ACK, 0))
+            return 3;
+    }
+    return all_are_right(CPUS) ? 0 : 4;
+}
+
+static void test_group_waits_for_the_card(void **state)
+{
+    (void)state;
+    assert_int_equal(machine_run(CPUS, MEMORY, run_full, NULL), 0);
+}
+
+/* A thread that lets nothing else run on its CPU. */
+static int hog(void *arg)
+{
+    uint64_t end = time_ns() + 300 * NS_PER_MS;
+
+    (void)arg;
+    while (time_ns() < end)
+        continue;
+    return 0;
+}
+
+/* The port of a flow that is CPU 1's. */
+static uint16_t port_of_1(void)
+{
+    struct flow flow = {addr_of_ip4(OUR_ADDRESS), addr_of_ip4(PEER_ADDRESS),
+                        SERVICE_PORT, 3000, 6};
+
+    while (group_member_of(stack_self()->group, 0, &flow) != 1)
+        flow.rport++;
+    return flow.rport;
+}
+
+/* A CPU that does not take its frames gets a part of the packets, no more. */
+static int run_hog(void *arg)
+{
+    const struct thread_attr attr = {.place = THREAD_ON_CPU, .cpu = 1};
+    uint16_t port;
+    uint64_t end;
+
+    (void)arg;
+    if (start(1, CPUS) != 0 || talk(1000, 0, 0) != 0)
+        return 1;
+    port = port_of_1();
+    if (thread_create(&attr, hog, NULL, NULL) != 0)
+        return 2;
+    end = time_ns() + 200 * NS_PER_MS;
+    while (stack_self()->stats.handover_dropped == 0 && time_ns() < end) {
+        segment_comes(0, (struct peer_segment){.port = port, .flags = RST});
+        thread_yield();
+    }
+    if (stack_self()->stats.handover_dropped == 0 ||
+        packet_given_count(1) > stack_self()->packet_count / 2 / 3)
+        return 3;
+    return all_are_right(CPUS) ? 0 : 5;
+}
+
+static void test_group_bounds_what_a_cpu_gets(void **state)
+{
+    (void)state;
+    assert_int_equal(machine_run(CPUS, MEMORY, run_hog, NULL), 0);
+}
+
+/* ---- The link ------------------------------------------------------------ */
+
+static int peer_is_known(void *arg)
+{
+    const struct neigh *peer;
+
+    (void)arg;
+    bench.stack = stack_self();
+    peer = bench_neigh(PEER_ADDRESS);
+    return peer != NULL && peer->is_known;
+}
+
+/* A question that comes to any queue is answered once, and all know who asked.
+ */
+static int run_arp(void *arg)
+{
+    (void)arg;
+    if (start(2, CPUS) != 0)
+        return 1;
+    arp_come(1, 1, OUR_ADDRESS);
+    if (peer_gets(2000) != 0 || peer_get16(last.data + 12) != 0x0806 ||
+        last.data[21] != 2 || peer_gets(30) != NO_QUEUE)
+        return 2;
+    for (unsigned i = 0; i < CPUS; i++) {
+        if (remote_call(i, peer_is_known, NULL) != 1)
+            return 3;
+    }
+    return all_are_right(CPUS) ? 0 : 4;
+}
+
+static void test_group_answers_arp_once(void **state)
+{
+    (void)state;
+    assert_int_equal(machine_run(CPUS, MEMORY, run_arp, NULL), 0);
+}
+
+/* ---- Starting ------------------------------------------------------------ */
+
+static int no_stack(void *arg)
+{
+    (void)arg;
+    return stack_self() == NULL;
+}
+
+static int run_wrong_arguments(void *arg)
+{
+    const unsigned twice[] = {0, 1, 1};
+    const unsigned others[] = {1, 0};
+    const unsigned missing[] = {0, CPUS};
+
+    (void)arg;
+    card_make(2);
+    if (net_start_on(NULL, &config, all_cpus, 1) != -EINVAL ||
+        net_start_on(&card->dev.device, &config, all_cpus, 0) != -EINVAL ||
+        net_start_on(&card->dev.device, &config, all_cpus, GROUP_MAX + 1) !=
+            -EINVAL ||
+        net_start_on(&card->dev.device, &config, twice, 3) != -EINVAL ||
+        net_start_on(&card->dev.device, &config, missing, 2) != -EINVAL ||
+        net_start_on(&card->dev.device, &config, others, 2) != -EXDEV)
+        return 1;
+    return 0;
+}
+
+static int fail_here(void *arg)
+{
+    heap_fail(*(unsigned *)arg);
+    return 0;
+}
+
+static int has_failed_here(void *arg)
+{
+    (void)arg;
+    return heap_failed();
+}
+
+struct failure {
+    unsigned cpu;
+    unsigned after; /* allocations there */
+};
+
+enum { NO_FAILURE = 50 };
+
+/* One allocation of one CPU fails. Either the group starts all the same, or it
+ * leaves nothing behind, and starts the next time. */
+static int run_no_memory(void *arg)
+{
+    struct failure *failure = arg;
+    int status;
+    int failed;
+
+    card_make(2);
+    assert(remote_call(failure->cpu, fail_here, &failure->after) == 0);
+    status = net_start_on(&card->dev.device, &config, all_cpus, CPUS);
+    failed = remote_call(failure->cpu, has_failed_here, NULL);
+    failure->after = 0;
+    assert(remote_call(failure->cpu, fail_here, &failure->after) == 0);
+    for (unsigned i = 0; i < CPUS; i++) {
+        if (remote_call(i, no_stack, NULL) != (status != 0))
+            return 1;
+    }
+    if (status != 0 && (status != -ENOMEM || !failed))
+        return 2;
+    if (status != 0)
+        status = net_start_on(&card->dev.device, &config, all_cpus, CPUS);
+    if (status != 0)
+        return 3;
+    if (net_start_on(&card->dev.device, &config, all_cpus, CPUS) != -EBUSY)
+        return 4;
+    if (!all_are_right(CPUS))
+        return 5;
+    return failed ? 0 : NO_FAILURE;
+}
+
+static void test_group_starts_or_leaves_nothing(void **state)
+{
+    (void)state;
+    assert_int_equal(machine_run(CPUS, MEMORY, run_wrong_arguments, NULL), 0);
+    for (unsigned cpu = 0; cpu < CPUS; cpu++) {
+        struct failure failure = {cpu, 1};
+        int status;
+
+        while ((status = machine_run(CPUS, MEMORY, run_no_memory, &failure)) ==
+               0)
+            failure.after++;
+        assert_int_equal(status, NO_FAILURE);
+        assert_true(failure.after > 6);
+    }
+}
+
+/* ---- What a frame is about ----------------------------------------------- */
+
+static void test_peek(void **state)
+{
+    static const struct {
+        const char *what;
+        uint16_t type;
+        unsigned len; /* behind the Ethernet header */
+        bool to_group;
+        uint8_t first, at6, at7, protocol4, next6, kind_byte;
+        enum frame_kind kind;
+    } row[] = {
+        {"ARP", 0x0806, 28, false, 0, 0, 0, 0, 0, 0, FRAME_LINK},
+        {"ARP to all", 0x0806, 28, true, 0, 0, 0, 0, 0, 0, FRAME_LINK},
+        {"TCP", 0x0800, 40, false, 0x45, 0x40, 0, 6, 0, 0, FRAME_FLOW},
+        {"UDP", 0x0800, 28, false, 0x45, 0, 0, 17, 0, 0, FRAME_FLOW},
+        {"UDP to all", 0x0800, 28, true, 0x45, 0, 0, 17, 0, 0, FRAME_GROUP},
+        {"just ports", 0x0800, 24, false, 0x45, 0, 0, 6, 0, 0, FRAME_FLOW},
+        {"no ports", 0x0800, 23, false, 0x45, 0, 0, 6, 0, 0, FRAME_OTHER},
+        {"options", 0x0800, 24, false, 0x46, 0, 0, 6, 0, 0, FRAME_OTHER},
+        {"short header", 0x0800, 40, false, 0x44, 0, 0, 6, 0, 0, FRAME_OTHER},
+        {"wrong version", 0x0800, 40, false, 0x65, 0, 0, 6, 0, 0, FRAME_OTHER},
+        {"SCTP", 0x0800, 40, false, 0x45, 0, 0, 132, 0, 0, FRAME_OTHER},
+        {"more fragments", 0x0800, 40, false, 0x45, 0x20, 0, 6, 0, 0,
+         FRAME_FRAGMENT},
+        {"a later one", 0x0800, 40, false, 0x45, 0, 1, 6, 0, 0, FRAME_FRAGMENT},
+        {"echo", 0x0800, 28, false, 0x45, 0, 0, 1, 0, 8, FRAME_OTHER},
+        {"echo reply", 0x0800, 28, false, 0x45, 0, 0, 1, 0, 0, FRAME_OTHER},
+        {"unreachable", 0x0800, 28, false, 0x45, 0, 0, 1, 0, 3, FRAME_LINK},
+        {"TCP6", 0x86dd, 60, false, 0x60, 0, 0, 0, 6, 0, FRAME_FLOW},
+        {"UDP6", 0x86dd, 48, false, 0x60, 0, 0, 0, 17, 0, FRAME_FLOW},
+        {"no ports6", 0x86dd, 43, false, 0x60, 0, 0, 0, 6, 0, FRAME_OTHER},
+        {"version6", 0x86dd, 60, false, 0x40, 0, 0, 0, 6, 0, FRAME_OTHER},
+        {"fragment6", 0x86dd, 60, false, 0x60, 0, 0, 0, 44, 0, FRAME_FRAGMENT},
+        {"hop-by-hop", 0x86dd, 60, false, 0x60, 0, 0, 0, 0, 0, FRAME_OTHER},
+        {"echo6", 0x86dd, 48, false, 0x60, 0, 0, 0, 58, 128, FRAME_OTHER},
+        {"reply6", 0x86dd, 48, false, 0x60, 0, 0, 0, 58, 129, FRAME_OTHER},
+        {"NS", 0x86dd, 64, true, 0x60, 0, 0, 0, 58, 135, FRAME_LINK},
+        {"too big", 0x86dd, 64, false, 0x60, 0, 0, 0, 58, 2, FRAME_LINK},
+        {"unknown", 0x1234, 64, false, 0x45, 0, 0, 6, 6, 0, FRAME_OTHER},
+    };
+
+    (void)state;
+    for (unsigned i = 0; i < COUNT_OF(row); i++) {
+        bool is_ip6 = row[i].type == 0x86dd;
+        unsigned header = is_ip6 ? 40 : 20;
+        uint8_t *frame = test_malloc(14 + row[i].len);
+        uint8_t *ip = frame + 14;
+        struct flow flow;
+
+        memset(frame, 0, 14 + row[i].len);
+        frame[0] = row[i].to_group;
+        peer_put16(frame + 12, row[i].type);
+        ip[0] = row[i].first;
+        ip[6] = is_ip6 ? row[i].next6 : row[i].at6;
+        ip[7] = row[i].at7;
+        ip[9] = row[i].protocol4;
+        if (is_ip6)
+            ip[8 + 15] = ip[24 + 15] = 9;
+        else
+            memcpy(ip + 12, "\12\0\0\2\12\0\0\1", 8);
+        if (row[i].len >= header + 4)
+            memcpy(ip + header, "\0\1\0\2", 4);
+        if (row[i].kind_byte != 0)
+            ip[header] = row[i].kind_byte;
+        if (frame_peek(frame, 14 + row[i].len, &flow) != row[i].kind)
+            fail_msg("%s", row[i].what);
+        if (row[i].kind == FRAME_FLOW) {
+            assert_int_equal(flow.rport, 1);
+            assert_int_equal(flow.lport, 2);
+            assert_int_equal(flow_is_ip4(&flow), !is_ip6);
+            assert_int_equal(flow.local.byte[15], is_ip6 ? 9 : 1);
+            assert_int_equal(flow.remote.byte[15], is_ip6 ? 9 : 2);
+            assert_int_equal(flow.protocol, is_ip6 ? ip[6] : ip[9]);
+        }
+        test_free(frame);
+    }
+    for (size_t len = 0; len < 14 + 20; len++) {
+        uint8_t *frame = test_malloc(len + 1);
+        struct flow flow;
+
+        memset(frame, 0, len + 1);
+        assert_int_equal(frame_peek(frame, len, &flow), FRAME_OTHER);
+        test_free(frame);
+    }
+}
+
+/* Every member of a queue gets some flows, and no other member does. */
+static void test_group_shares_a_queue(void **state)
+{
+    (void)state;
+    for (unsigned count = 1; count <= GROUP_MAX; count++) {
+        for (unsigned queues = 1; queues <= count; queues++) {
+            const struct net_group group = {.count = count,
+                                            .queue_count = queues};
+            unsigned got[GROUP_MAX] = {0};
+
+            for (unsigned i = 0; i < 400; i++) {
+                const struct flow flow = {.rport = (uint16_t)i};
+                unsigned queue = i % queues;
+                unsigned member = group_member_of(&group, queue, &flow);
+
+                assert_true(member < count);
+                assert_int_equal(member % queues, queue);
+                got[member]++;
+            }
+            for (unsigned i = 0; i < count; i++)
+                assert_true(got[i] > 0);
+        }
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_group_finds_the_connection),
+        cmocka_unit_test(test_group_serves_cpus_without_queue),
+        cmocka_unit_test(test_group_waits_for_the_card),
+        cmocka_unit_test(test_group_bounds_what_a_cpu_gets),
+        cmocka_unit_test(test_group_answers_arp_once),
+        cmocka_unit_test(test_group_starts_or_leaves_nothing),
+        cmocka_unit_test(test_peek),
+        cmocka_unit_test(test_group_shares_a_queue),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
