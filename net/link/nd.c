@@ -133,7 +133,8 @@ static void solicit_answer(struct net_stack *stack,
                            const struct nd_neighbour *solicit)
 {
     if (addr_is_none(&header->src)) { /* he would like to have it */
-        nd_announce(stack, &solicit->target);
+        if (stack_answers(stack))
+            nd_announce(stack, &solicit->target);
         return;
     }
     if (!is_neighbour(stack, &header->src)) {
@@ -142,8 +143,9 @@ static void solicit_answer(struct net_stack *stack,
     }
     if (solicit->mac != NULL)
         neigh_learn(stack, &header->src, solicit->mac, NEIGH_ASKS_US);
-    advert_send(stack, &solicit->target, &header->src, solicit->mac,
-                ND_SOLICITED);
+    if (stack_answers(stack))
+        advert_send(stack, &solicit->target, &header->src, solicit->mac,
+                    ND_SOLICITED);
 }
 
 static void solicit_receive(struct net_stack *stack,

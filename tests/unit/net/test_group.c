@@ -6,6 +6,8 @@
 #include "kernel/heap/heap.h"
 #include "net/group.h"
 #include "net/group/peek.h"
+#include "net/ip.h"
+#include "net/ip6.h"
 #include "net/neigh.h"
 #include "net/stack.h"
 #include "tests/fakes/cmocka_all.h"
@@ -516,6 +518,79 @@ static void test_group_answers_arp_once(void **state)
     assert_int_equal(machine_run(CPUS, MEMORY, run_arp, NULL), 0);
 }
 
+/* A question for an address of IPv6, as arp_come(). */
+static void solicit_comes(unsigned queue, const struct net_addr *ours)
+{
+    uint8_t frame[14 + 40 + 32] = {0};
+    uint8_t *ip = frame + 14, *icmp = ip + 40;
+
+    memcpy(frame, "\x33\x33\xff\0\0\1", 6);
+    memcpy(frame + 6, peer_mac, 6);
+    peer_put16(frame + 12, 0x86dd);
+    ip[0] = 0x60;
+    ip[5] = 32;
+    ip[6] = 58;
+    ip[7] = 255;
+    memcpy(ip + 8, "\xfe\x80\0\0\0\0\0\0\0\0\0\0\0\0\0\2", 16);
+    memcpy(ip + 24, "\xff\2\0\0\0\0\0\0\0\0\0\1\xff", 13);
+    memcpy(ip + 37, ours->byte + 13, 3);
+    icmp[0] = 135;
+    memcpy(icmp + 8, ours->byte, 16);
+    icmp[24] = icmp[25] = 1;
+    memcpy(icmp + 26, peer_mac, 6);
+    /* The pseudo header of RFC 8200, 8.1: addresses, length, protocol. */
+    peer_put16(icmp + 2, peer_checksum(ip + 8, 32 + 32, 32 + 58));
+    come(queue, frame, sizeof(frame));
+}
+
+static int start_ip6(void *arg)
+{
+    return ip6_start(stack_self(), arg);
+}
+
+static int is_ready6(void *arg)
+{
+    return ip_is_ours(stack_self(), arg);
+}
+
+static int run_solicit(void *arg)
+{
+    struct ip6_config config6 = {.prefix_len = 64};
+    uint64_t end = time_ns() + 10 * NS_PER_S;
+
+    (void)arg;
+    memcpy(config6.address.byte, "\xfd\0\0\0\0\0\0\1\0\0\0\0\0\0\0\1", 16);
+    if (start(2, CPUS) != 0)
+        return 1;
+    for (unsigned i = 0; i < CPUS; i++) {
+        if (remote_call(i, start_ip6, &config6) != 0)
+            return 2;
+    }
+    for (unsigned i = 0; i < CPUS; i++) {
+        while (remote_call(i, is_ready6, &config6.address) == 0 &&
+               time_ns() < end)
+            thread_sleep(NS_PER_MS);
+        if (remote_call(i, is_ready6, &config6.address) == 0)
+            return 3;
+    }
+    while (peer_gets(30) != NO_QUEUE) /* probes, announcements, reports */
+        continue;
+    solicit_comes(1, &config6.address);
+    if (peer_gets(2000) != 0 || last.data[14 + 40] != 136)
+        return 4;
+    while (peer_gets(30) != NO_QUEUE) {
+        if (last.data[14 + 40] == 136)
+            return 5;
+    }
+    return all_are_right(CPUS) ? 0 : 6;
+}
+
+static void test_group_answers_solicits_once(void **state)
+{
+    (void)state;
+    assert_int_equal(machine_run(CPUS, MEMORY, run_solicit, NULL), 0);
+}
+
 /* ---- Starting ------------------------------------------------------------ */
 
 static int no_stack(void *arg)
@@ -729,6 +804,7 @@ int main(void)
         cmocka_unit_test(test_group_waits_for_the_card),
         cmocka_unit_test(test_group_bounds_what_a_cpu_gets),
         cmocka_unit_test(test_group_answers_arp_once),
+        cmocka_unit_test(test_group_answers_solicits_once),
         cmocka_unit_test(test_group_starts_or_leaves_nothing),
         cmocka_unit_test(test_peek),
         cmocka_unit_test(test_group_shares_a_queue),
