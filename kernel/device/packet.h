@@ -13,8 +13,8 @@
  * last multiple of 8 bytes) and the tailroom are poisoned. So `data`, `len` and
  * the slices change by the functions below only.
  *
- * A packet may be given to another CPU: it is that CPU's then, as one of its own
- * would be, and comes home to its pool when it is put there.
+ * A packet may be given to another CPU: it is that CPU's then, as one of its
+ * own would be, and comes home to its pool when it is put there.
  */
 #ifndef TORC_KERNEL_PACKET_H
 #define TORC_KERNEL_PACKET_H
@@ -92,8 +92,8 @@ void packet_put(struct packet *packet);
 must_check int packet_pool_share(void);
 
 /*
- * Give a packet, which is this CPU's, to `cpu`, another one: arrive(packet) runs
- * there under the rules of irq work, and owns the packet. Nobody else has a
+ * Give a packet, which is this CPU's, to `cpu`, another one: arrive(packet)
+ * runs there under the rules of irq work, and owns the packet. Nobody else has a
  * reference to its buffer. If it has slices, their buffers stay those of its
  * home: their bytes may be read, but no references taken. packet_pool_share()
  * was called on the CPU that the packet is from.

@@ -105,7 +105,8 @@ void group_receive(struct net_stack *stack, struct packet *packet)
 
 /*
  * The next queue's member that the flow would have there. A frame that every
- * queue has seen, or that its one queue has chosen this member for, is nobody's.
+ * queue has seen, or for which its one queue has chosen this member, is
+ * nobody's.
  */
 bool group_pass(struct net_stack *stack, struct packet *packet,
                 uint32_t header_len)

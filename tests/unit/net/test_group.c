@@ -263,7 +263,7 @@ static int start(unsigned queues, unsigned cpus)
 }
 
 /* The queue that sends a segment with these flags and `len` bytes to `port`, in
- * `last`; else NO_QUEUE. What it sends besides, or once more, does not count. */
+ * `last`; else NO_QUEUE. What it sends besides, or again, does not count. */
 static unsigned peer_gets_segment(uint16_t port, uint8_t flags, unsigned len)
 {
     unsigned queue = peer_gets(2000);
