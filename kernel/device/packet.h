@@ -93,8 +93,8 @@ must_check int packet_pool_share(void);
 
 /*
  * Give a packet, which is this CPU's, to `cpu`, another one: arrive(packet)
- * runs there under the rules of irq work, and owns the packet. Nobody else has a
- * reference to its buffer. If it has slices, their buffers stay those of its
+ * runs there under the rules of irq work, and owns the packet. Nobody else has
+ * a reference to its buffer. If it has slices, their buffers stay those of its
  * home: their bytes may be read, but no references taken. packet_pool_share()
  * was called on the CPU that the packet is from.
  */
