@@ -158,3 +158,22 @@ test_websocket_microvm() {
     microvm_service websocket "$port" 1
     check_websocket "$port"
 }
+
+# echo, TCP and UDP on two ports of ours.
+test_echo_host() {
+    local port
+    port=$(free_port)
+    start "$work/$TEST_NAME.machine" "$build/host/echo" --mem 32m --net \
+        "user,hostfwd=tcp:127.0.0.1:$port-:7,hostfwd=udp:127.0.0.1:$((port + 1))-:7"
+    await_text "listens on port 7" "$work/$TEST_NAME.machine" || die "it does not listen"
+    tests/integration/echo_client.py "$port" "$((port + 1))" || die "the client"
+}
+test_echo_microvm() {
+    local port
+    port=$(free_port)
+    start "$work/$TEST_NAME.machine" tools/qemu.sh --no-net --machine microvm --mem 32 \
+        --kernel "$build/metal/echo.elf" -- -device virtio-net-device,netdev=n \
+        -netdev "user,id=n,hostfwd=tcp:127.0.0.1:$port-:7,hostfwd=udp:127.0.0.1:$((port + 1))-:7"
+    await_text "listens on port 7" "$work/$TEST_NAME.machine" || die "it does not listen"
+    tests/integration/echo_client.py "$port" "$((port + 1))" || die "the client"
+}
