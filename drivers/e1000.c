@@ -198,6 +198,13 @@ static void link_look(struct e1000 *e1000)
         reset_begin(e1000, "has no link, and frames wait");
 }
 
+static void groups_set(const struct e1000 *e1000)
+{
+    const struct net_device *dev = &e1000->net;
+
+    e1000_chip_listen(&e1000->chip, dev->mac, dev->groups, dev->group_count);
+}
+
 /* The card was reset, the rings are as at the start: set it to work. */
 static void begin(struct e1000 *e1000)
 {
@@ -212,6 +219,7 @@ static void begin(struct e1000 *e1000)
     flag_set(&e1000->armed, false);
     flag_set(&e1000->tx_wanted, false);
     e1000_chip_setup(&e1000->chip, e1000->net.mac, &rings);
+    groups_set(e1000);
     e1000_write(&e1000->chip, E1000_RDT, e1000_rx_tail(&e1000->rx));
     state_set(e1000, STATE_LIVE);
     link_look(e1000);
@@ -468,6 +476,15 @@ fail_timer:
     return status;
 }
 
+/* While the card is being reset, begin() will do it. */
+static void e1000_listen(struct net_device *dev)
+{
+    struct e1000 *e1000 = container_of(dev, struct e1000, net);
+
+    if (is_live(e1000))
+        groups_set(e1000);
+}
+
 static void e1000_check(const struct net_device *dev)
 {
     const struct e1000 *e1000 = container_of(dev, struct e1000, net);
@@ -483,6 +500,7 @@ static const struct net_ops e1000_ops = {.start = e1000_start,
                                          .poll = e1000_poll,
                                          .send = e1000_send,
                                          .arm = e1000_arm,
+                                         .listen = e1000_listen,
                                          .check = e1000_check};
 
 /* ---- Probe --------------------------------------------------------------- */

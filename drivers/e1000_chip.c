@@ -195,22 +195,31 @@ static void group_add(uint32_t table[E1000_MTA_COUNT], const uint8_t mac[6])
 }
 
 /*
- * Who is let in: broadcast, the card's own address, and the groups that every
- * host is in: all of IPv4 (RFC 1112), all of IPv6, and the one where IPv6 looks
- * for addresses that end as this card's (RFC 4291, 2.7.1).
+ * Besides those that are asked for, the groups that every host is in: all of
+ * IPv4 (RFC 1112), all of IPv6, and the one where IPv6 looks for addresses that
+ * end as this card's (RFC 4291, 2.7.1).
  */
-static void setup_filter(const struct e1000_chip *chip, const uint8_t mac[6])
+void e1000_chip_listen(const struct e1000_chip *chip, const uint8_t mac[6],
+                       const uint8_t groups[][6], unsigned count)
 {
-    static const uint8_t groups[2][6] = {{0x01, 0x00, 0x5e, 0, 0, 1},
+    static const uint8_t always[2][6] = {{0x01, 0x00, 0x5e, 0, 0, 1},
                                          {0x33, 0x33, 0, 0, 0, 1}};
     const uint8_t solicited[6] = {0x33, 0x33, 0xff, mac[3], mac[4], mac[5]};
     uint32_t table[E1000_MTA_COUNT] = {0};
 
-    group_add(table, groups[0]);
-    group_add(table, groups[1]);
+    group_add(table, always[0]);
+    group_add(table, always[1]);
     group_add(table, solicited);
+    for (unsigned i = 0; i < count; i++)
+        group_add(table, groups[i]);
     for (unsigned i = 0; i < E1000_MTA_COUNT; i++)
         hal_io_write32(chip->io, E1000_MTA + 4 * i, table[i]);
+}
+
+/* Who is let in: broadcast, the card's own address, and groups. */
+static void setup_filter(const struct e1000_chip *chip, const uint8_t mac[6])
+{
+    e1000_chip_listen(chip, mac, NULL, 0);
     e1000_write(chip, E1000_RAL,
                 mac[0] | (uint32_t)mac[1] << 8 | (uint32_t)mac[2] << 16 |
                     (uint32_t)mac[3] << 24);

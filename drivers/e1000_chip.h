@@ -71,6 +71,10 @@ struct e1000_rings {
 void e1000_chip_setup(const struct e1000_chip *chip, const uint8_t mac[6],
                       const struct e1000_rings *rings);
 
+/* Let in the frames of these groups, too; anew after each set-up. */
+void e1000_chip_listen(const struct e1000_chip *chip, const uint8_t mac[6],
+                       const uint8_t groups[][6], unsigned count);
+
 /* Whether there is a link; and whether the card is still there, and as it was
  * set up. */
 bool e1000_chip_link(const struct e1000_chip *chip);

@@ -244,6 +244,9 @@ void icmp6_send(struct net_stack *stack, struct packet *packet,
 void mld_join(struct net_stack *stack, const struct net_addr *group);
 void mld_leave(struct net_stack *stack, const struct net_addr *group);
 
+/* The card need not listen in any of them. */
+void mld_fini(struct net_stack *stack);
+
 /* A router asks. */
 void mld_receive(struct net_stack *stack, const struct packet *packet,
                  const struct ip6_header *header,

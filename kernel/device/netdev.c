@@ -5,6 +5,7 @@
 #include <torc/assert.h>
 #include <torc/log.h>
 #include <torc/message.h>
+#include <torc/string.h>
 
 struct net_device *net_from_device(struct device *device)
 {
@@ -113,6 +114,48 @@ void net_announce(struct net_device *dev)
         dev->announce(dev);
 }
 
+/* ---- Groups -------------------------------------------------------------- */
+
+/* Where a group is in the table; group_count: nowhere. */
+static unsigned group_find(const struct net_device *dev, const uint8_t group[6])
+{
+    unsigned i = 0;
+
+    while (i < dev->group_count && memcmp(dev->groups[i], group, 6) != 0)
+        i++;
+    return i;
+}
+
+static void groups_changed(struct net_device *dev)
+{
+    if (dev->ops->listen != NULL && dev->queue_count > 0)
+        dev->ops->listen(dev);
+}
+
+int net_group_add(struct net_device *dev, const uint8_t group[6])
+{
+    assert(device_is_mine(&dev->device));
+    if (group_find(dev, group) < dev->group_count)
+        return -EEXIST;
+    if (dev->group_count == NET_GROUPS_MAX)
+        return -ENOSPC;
+    memcpy(dev->groups[dev->group_count++], group, 6);
+    groups_changed(dev);
+    return 0;
+}
+
+int net_group_remove(struct net_device *dev, const uint8_t group[6])
+{
+    unsigned i = group_find(dev, group);
+
+    assert(device_is_mine(&dev->device));
+    if (i == dev->group_count)
+        return -ENOENT;
+    memcpy(dev->groups[i], dev->groups[--dev->group_count], 6);
+    groups_changed(dev);
+    return 0;
+}
+
 bool net_address_valid(const uint8_t mac[6])
 {
     uint8_t any = 0;
@@ -133,6 +176,11 @@ void net_check(const struct net_device *dev)
         assert(dev->queues[i].device == dev && dev->queues[i].index == i);
         for (unsigned j = 0; j < i; j++)
             assert(dev->queues[i].cpu != dev->queues[j].cpu);
+    }
+    assert(dev->group_count <= NET_GROUPS_MAX);
+    for (unsigned i = 0; i < dev->group_count; i++) {
+        assert((dev->groups[i][0] & 1) != 0);
+        assert(group_find(dev, dev->groups[i]) == i);
     }
     /* A segment without its checksum is none. */
     assert((dev->offloads & segments) == 0 ||

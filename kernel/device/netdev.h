@@ -15,7 +15,7 @@
 #include <stdint.h>
 #include <torc/compiler.h>
 
-enum { NET_QUEUE_MAX = 16 };
+enum { NET_QUEUE_MAX = 16, NET_GROUPS_MAX = 16 };
 
 /* What a card can do for frames: struct packet_offload. */
 enum net_offload {
@@ -74,6 +74,10 @@ struct net_ops {
      */
     bool (*arm)(struct net_queue *queue, bool on);
 
+    /* dev->groups has changed: let their frames in, and others at will. CPU of
+     * queue 0. NULL: the card lets all groups in. */
+    void (*listen)(struct net_device *dev);
+
     /* Assert what is always true of the driver's own, between two operations.
      * CPU of queue 0. NULL: nothing. */
     void (*check)(const struct net_device *dev);
@@ -98,6 +102,8 @@ struct net_device {
     struct net_queue queues[NET_QUEUE_MAX];
 
     /* the CPU of queue 0 only: */
+    uint8_t groups[NET_GROUPS_MAX][6]; /* whose frames somebody wants */
+    unsigned group_count;
     bool link_up;
     /* set by the card's user, else NULL; thread or irq work: */
     void (*link_changed)(struct net_device *dev);
@@ -128,6 +134,14 @@ struct net_queue *net_queue_mine(struct net_device *dev);
  * Context: thread of the CPU of queue 0; waits.
  */
 int net_each_queue(struct net_device *dev, int (*fn)(struct net_queue *queue));
+
+/*
+ * Ask for the frames of a group of cards, and no longer. Broadcasts come
+ * always, and so does what is for all hosts of IPv4 and of IPv6. CPU of queue
+ * 0. Returns 0, -EEXIST, -ENOSPC; -ENOENT.
+ */
+must_check int net_group_add(struct net_device *dev, const uint8_t group[6]);
+int net_group_remove(struct net_device *dev, const uint8_t group[6]);
 
 /* For users of a queue, on its CPU: as the operations of the same name. */
 static inline unsigned net_poll(struct net_queue *queue,

@@ -137,6 +137,7 @@ static void fini(struct net_stack *stack)
     struct queue_node *node;
 
     timer_cancel(&ip6->timer);
+    mld_fini(stack);
     reassembly_fini(stack);
     while ((node = queue_pop(&ip6->loop)) != NULL)
         packet_put(container_of(node, struct packet, node));

@@ -5,6 +5,7 @@
  */
 #include "net/ip6.h"
 #include <torc/assert.h>
+#include <torc/log.h>
 #include <torc/string.h>
 
 enum {
@@ -119,6 +120,21 @@ static bool groups_tell(struct net_stack *stack, bool all)
 
 /* ---- Groups -------------------------------------------------------------- */
 
+/* Ask the card for the frames of a group, or no longer. */
+static void card_listen(struct net_stack *stack, const struct net_addr *group,
+                        bool on)
+{
+    uint8_t mac[ETHER_ADDR_SIZE];
+    int error;
+
+    ip6_group_mac(group, mac);
+    error =
+        on ? net_group_add(stack->dev, mac) : net_group_remove(stack->dev, mac);
+    if (error != 0) /* others listen in very many */
+        log_error("net: %s cannot listen in one group more: error %d",
+                  device_name(&stack->dev->device), error);
+}
+
 void mld_join(struct net_stack *stack, const struct net_addr *addr)
 {
     const struct net_addr none = {.word = {0, 0}};
@@ -132,6 +148,7 @@ void mld_join(struct net_stack *stack, const struct net_addr *addr)
     group = group_find(ip6, &none);
     assert(group != NULL); /* there is one for each address */
     *group = (struct ip6_group){*addr, 1, ROBUSTNESS};
+    card_listen(stack, addr, true);
     ip6->change_at = net_now(stack);
     ip6_due(ip6, ip6->change_at);
 }
@@ -144,9 +161,20 @@ void mld_leave(struct net_stack *stack, const struct net_addr *addr)
     if (--group->users > 0)
         return;
     *group = (struct ip6_group){0};
+    card_listen(stack, addr, false);
     /* A querier of RFC 2710 finds out by itself. */
     if (net_now(stack) >= ip6_of(stack)->old_until)
         report_groups(stack, TO_INCLUDE, addr, 1);
+}
+
+void mld_fini(struct net_stack *stack)
+{
+    struct ip6 *ip6 = ip6_of(stack);
+
+    for (unsigned i = 0; i < IP6_ADDRESSES_MAX; i++) {
+        if (ip6->group[i].users > 0)
+            card_listen(stack, &ip6->group[i].addr, false);
+    }
 }
 
 void mld_receive(struct net_stack *stack, const struct packet *packet,

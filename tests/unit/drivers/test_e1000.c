@@ -212,6 +212,55 @@ static void test_the_filter(void **state)
     finish();
 }
 
+static bool group_comes(const uint8_t group[6])
+{
+    uint8_t frame[60];
+
+    frame_make(frame, 60);
+    memcpy(frame, group, 6);
+    if (!e1000_model_receive(&model, frame, 60))
+        return false;
+    run_card();
+    assert_int_equal(poll(16), 1);
+    return true;
+}
+
+/* Those that are asked for, a reset in between or not. */
+static void test_groups(void **state)
+{
+    static const uint8_t one[6] = {0x33, 0x33, 0xff, 0x78, 0x9a, 0xbc};
+    static const uint8_t two[6] = {0x33, 0x33, 0xff, 0x11, 0x22, 0x33};
+    static const uint8_t us[6] = {0x33, 0x33, 0xff, 1, 2, 3};
+
+    (void)state;
+    for (unsigned k = 0; k < KINDS; k++) {
+        fresh(&kinds[k]);
+        start();
+        assert_false(group_comes(one));
+        assert_int_equal(net_group_add(card, one), 0);
+        assert_int_equal(net_group_add(card, two), 0);
+        assert_true(group_comes(one) && group_comes(two) && group_comes(us));
+        poll(16);
+        send_must(make(100));
+        e1000_model_link(&model, false); /* what waits goes with a reset */
+        run_card();
+        ROW(kinds[k].name, model.resets == 2);
+        assert_int_equal(net_group_remove(card, two), 0);
+        poll(16);
+        net_arm(QUEUE, true);
+        time_passes(10 * NS_PER_MS);
+        e1000_model_link(&model, true);
+        run_card();
+        poll(16);
+        assert_true(group_comes(one) && group_comes(us));
+        assert_false(group_comes(two));
+        assert_int_equal(net_group_remove(card, one), 0);
+        assert_false(group_comes(one));
+        assert_true(group_comes(us));
+        finish();
+    }
+}
+
 static void test_bad_frames_do_not_come(void **state)
 {
     uint8_t frame[100];
@@ -1006,6 +1055,7 @@ int main(void)
         cmocka_unit_test(test_slices_are_sent_as_they_are),
         cmocka_unit_test(test_what_cannot_be_sent_is_dropped),
         cmocka_unit_test(test_the_filter),
+        cmocka_unit_test(test_groups),
         cmocka_unit_test(test_bad_frames_do_not_come),
         cmocka_unit_test(test_checksums_are_checked_by_the_card),
         cmocka_unit_test(test_one_interrupt_until_armed_again),

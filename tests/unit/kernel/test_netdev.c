@@ -69,8 +69,19 @@ static bool card_arm(struct net_queue *queue, bool on)
     return !on;
 }
 
-static const struct net_ops card_ops = {
-    .start = card_start, .send = card_send, .poll = card_poll, .arm = card_arm};
+static unsigned listens;
+
+static void card_listen(struct net_device *dev)
+{
+    (void)dev;
+    listens++;
+}
+
+static const struct net_ops card_ops = {.start = card_start,
+                                        .send = card_send,
+                                        .poll = card_poll,
+                                        .arm = card_arm,
+                                        .listen = card_listen};
 
 /* In memory of the machine: its list has it until the machine ends. */
 static struct net_device *card_new(unsigned queue_max)
@@ -291,6 +302,35 @@ static void test_netdev_tells_its_user(void **state)
     assert_true(console_has("net0: link up\n"));
 }
 
+static void test_netdev_keeps_groups(void **state)
+{
+    struct net_device *card = card_new(1);
+    uint8_t group[6] = {0x33, 0x33, 0xff, 0, 0, 0};
+
+    (void)state;
+    listens = 0;
+    assert_int_equal(device_dedicate(&card->device, 0), 0);
+    for (unsigned i = 0; i < NET_GROUPS_MAX; i++) {
+        group[5] = (uint8_t)i;
+        assert_int_equal(net_group_add(card, group), 0);
+        assert_int_equal(net_group_add(card, group), -EEXIST);
+        net_check(card);
+    }
+    assert_int_equal(listens, NET_GROUPS_MAX);
+    group[5] = 99;
+    assert_int_equal(net_group_add(card, group), -ENOSPC);
+    assert_int_equal(net_group_remove(card, group), -ENOENT);
+    assert_int_equal(listens, NET_GROUPS_MAX);
+    group[5] = 3;
+    assert_int_equal(net_group_remove(card, group), 0);
+    assert_int_equal(listens, NET_GROUPS_MAX + 1);
+    assert_int_equal(card->group_count, NET_GROUPS_MAX - 1);
+    net_check(card);
+    group[5] = 99;
+    assert_int_equal(net_group_add(card, group), 0);
+    net_check(card);
+}
+
 int main(void)
 {
 #define ATTACHED(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -301,6 +341,7 @@ int main(void)
         cmocka_unit_test(test_netdev_dedicated_by_two_at_once),
         ATTACHED(test_netdev_calls_the_driver),
         ATTACHED(test_netdev_tells_its_user),
+        ATTACHED(test_netdev_keeps_groups),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

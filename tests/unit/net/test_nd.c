@@ -1062,6 +1062,25 @@ static void test_queries_are_answered(void **state)
     }
 }
 
+/* The card hears the groups of our addresses, and no others. */
+static void test_the_card_listens_in_our_groups(void **state)
+{
+    struct net_device *dev = &bench.net.dev;
+    const uint8_t ours_mac[6] = {0x33, 0x33, 0xff, 0, 0, 1};
+    struct net_addr group = addr6("ff02::1:ff12:3456");
+
+    (void)state;
+    bench6_open_static();
+    assert_int_equal(dev->group_count, 2);
+    assert_memory_equal(dev->groups[1], ours_mac, 6);
+    mld_join(bench.stack, &group);
+    assert_memory_equal(dev->groups[2], "\x33\x33\xff\x12\x34\x56", 6);
+    mld_leave(bench.stack, &group);
+    assert_int_equal(dev->group_count, 2);
+    bench_close();
+    assert_int_equal(dev->group_count, 0);
+}
+
 static void test_a_group_is_told_twice_and_left_once(void **state)
 {
     struct net_addr group = addr6("ff02::1:ff12:3456");
@@ -1307,6 +1326,7 @@ int main(void)
         cmocka_unit_test(test_redirects),
         cmocka_unit_test(test_of_redirects_the_oldest_goes),
         cmocka_unit_test(test_queries_are_answered),
+        cmocka_unit_test(test_the_card_listens_in_our_groups),
         cmocka_unit_test(test_a_group_is_told_twice_and_left_once),
         cmocka_unit_test(test_a_flood_of_solicitations),
         cmocka_unit_test(test_a_flood_of_routers),
