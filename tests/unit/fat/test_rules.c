@@ -514,6 +514,7 @@ static void test_times_as_far_as_they_go(void **state)
     assert_int_equal(file_stat("/f", true, &stat), 0);
     assert_int_equal(stat.mtime.s, 1709251200);
     assert_int_equal(stat.atime.s, 1709251200);
+    assert_int_equal(stat.ctime.s, 1709251200); /* FAT has none */
     assert_int_equal(stat.btime.s % 10 >= 0, 1);
     assert_int_equal(file_stat("/g", true, &stat), 0);
     assert_int_equal(stat.mtime.s, 4354819198);
@@ -904,12 +905,15 @@ static uint8_t *fat32_sector(unsigned sector)
 static void test_fsinfo_is_a_hint(void **state)
 {
     struct file_fs_stat stat;
+    uint32_t free_before;
 
     (void)state;
     end();
     begin("-F 32 -s 1", 35000);
+    free_before = le32_get(fat32_sector(1) + FSINFO_FREE);
     put("/f", "1");
     unmount(); /* without counting them all */
+    assert_int_equal(le32_get(fat32_sector(1) + FSINFO_FREE), free_before - 1);
     assert_int_equal(fat_fsck(image, image_size, false), 0);
     mount();
     assert_int_equal(file_stat_fs("/", &stat), 0);

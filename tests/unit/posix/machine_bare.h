@@ -9,11 +9,11 @@
 #include "hal/posix/kernel/irq.h"
 #include "hal/posix/kernel/leaf.h"
 #include "hal/posix/kernel/simbus.h"
+#include "tests/fakes/child.h"
 #include "tests/fakes/cmocka_all.h"
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #define PATIENCE_NS (UINT64_C(5) * 1000 * 1000 * 1000)
@@ -66,47 +66,16 @@ static inline unsigned fds_open(void)
     return count;
 }
 
-/* Builds that measure coverage keep what a child process ran. */
-void __gcov_dump(void) __attribute__((weak));
-
-static inline _Noreturn void child_exit(int status)
+static inline int bare_call(void *fn)
 {
-    if (__gcov_dump != NULL)
-        __gcov_dump();
-    _exit(status);
+    (*(void (**)(void))fn)();
+    return 0;
 }
-#define _exit(status) child_exit(status)
 
-/*
- * Run fn() in a child process. Returns its exit status, or 128 and the signal
- * that ended it; `text` gets what it wrote to stdout and stderr.
- */
+/* child_run() of fn(). */
 static inline int bare_child(void (*fn)(void), char *text, size_t size)
 {
-    size_t len = 0;
-    ssize_t got;
-    int ends[2];
-    int status;
-    pid_t pid;
-
-    fflush(NULL);
-    assert_int_equal(pipe(ends), 0);
-    pid = fork();
-    if (pid == 0) {
-        dup2(ends[1], STDOUT_FILENO);
-        dup2(ends[1], STDERR_FILENO);
-        close(ends[0]);
-        close(ends[1]);
-        fn();
-        _exit(0);
-    }
-    close(ends[1]);
-    while ((got = read(ends[0], text + len, size - 1 - len)) > 0)
-        len += (size_t)got;
-    text[len] = '\0';
-    close(ends[0]);
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    return child_run(bare_call, &fn, text, size);
 }
 
 /* What must be true of a machine whose devices are quiet; then it closes. */

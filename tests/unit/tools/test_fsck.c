@@ -1,11 +1,11 @@
 /* torc-fsck as a program: what it accepts, says and returns, and partitions. */
+#include "tests/fakes/child.h"
 #include "tests/fakes/cmocka_all.h"
 #include "tests/fakes/ext2_image.h"
 #include "tests/fakes/part_image.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 int tool_main(int argc, char **argv);
@@ -33,35 +33,20 @@ static void image_write(const uint8_t *data, size_t size)
     fclose(file);
 }
 
+static int words_run(void *argv)
+{
+    char **words = argv;
+
+    optind = 1;
+    return tool_main(words[2] != NULL ? 3 : 2, words);
+}
+
 /* Run it: its exit status; what it says is in `output`. */
 static int run(const char *first, const char *second)
 {
     char *argv[] = {(char *)"torc-fsck", (char *)first, (char *)second, NULL};
-    int ends[2], status;
-    size_t got = 0;
-    ssize_t more;
-    pid_t child;
 
-    fflush(NULL);
-    assert_int_equal(pipe(ends), 0);
-    child = fork();
-    if (child == 0) {
-        dup2(ends[1], 1);
-        dup2(ends[1], 2);
-        close(ends[0]);
-        close(ends[1]);
-        optind = 1;
-        status = tool_main(second != NULL ? 3 : 2, argv);
-        fflush(NULL);
-        _exit(status);
-    }
-    close(ends[1]);
-    while ((more = read(ends[0], output + got, sizeof(output) - 1 - got)) > 0)
-        got += (size_t)more;
-    output[got] = '\0';
-    close(ends[0]);
-    waitpid(child, &status, 0);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    return child_run(words_run, argv, output, sizeof(output));
 }
 
 static int run_at(const char *behind)

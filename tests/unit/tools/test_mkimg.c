@@ -6,6 +6,7 @@
 #include "kernel/device/gpt.h"
 #include "kernel/device/mbr.h"
 #include "kernel/lib/bytes.h"
+#include "tests/fakes/child.h"
 #include "tests/fakes/cmocka_all.h"
 #include "tests/fakes/ext2_image.h"
 #include "tests/fakes/fat_image.h"
@@ -16,7 +17,6 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 int tool_main(int argc, char **argv);
@@ -52,37 +52,29 @@ static void shell(const char *command)
         fail_msg("failed: %s", command);
 }
 
+struct words {
+    void (*prepare)(void);
+    int argc;
+    char **argv;
+};
+
+static int words_run(void *arg)
+{
+    const struct words *words = arg;
+
+    if (chdir(place) != 0)
+        return 99;
+    if (words->prepare != NULL)
+        words->prepare();
+    return tool_main(words->argc, words->argv);
+}
+
 /* The end of the child; what it says is in `output`. */
 static int run_child(void (*prepare)(void), int argc, char **argv)
 {
-    int ends[2], status;
-    size_t got = 0;
-    ssize_t more;
-    pid_t child;
+    struct words words = {prepare, argc, argv};
 
-    fflush(NULL);
-    assert_int_equal(pipe(ends), 0);
-    child = fork();
-    if (child == 0) {
-        dup2(ends[1], 1);
-        dup2(ends[1], 2);
-        close(ends[0]);
-        close(ends[1]);
-        if (chdir(place) != 0)
-            _exit(99);
-        if (prepare != NULL)
-            prepare();
-        status = tool_main(argc, argv);
-        fflush(NULL);
-        _exit(status);
-    }
-    close(ends[1]);
-    while ((more = read(ends[0], output + got, sizeof(output) - 1 - got)) > 0)
-        got += (size_t)more;
-    output[got] = '\0';
-    close(ends[0]);
-    waitpid(child, &status, 0);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    return child_run(words_run, &words, output, sizeof(output));
 }
 
 /* Run it with the words of a line. */
@@ -661,28 +653,25 @@ static void test_nothing_is_left_of_failures(void **state)
     shell("[ $(ls | grep -c kept.img) = 1 ]");
 }
 
+static int half_run(void *arg)
+{
+    static struct image half;
+
+    (void)arg;
+    if (chdir(place) != 0)
+        return 99;
+    image_begin(&half, "signal.img");
+    if (image_create(&half, 1 << 20) != 0)
+        return 98;
+    raise(SIGTERM);
+    return 97;
+}
+
 static void test_signal_removes_the_half(void **state)
 {
-    pid_t child;
-    int status;
-
     (void)state;
-    fflush(NULL);
-    child = fork();
-    if (child == 0) {
-        struct image half;
-
-        if (chdir(place) != 0)
-            _exit(99);
-        image_begin(&half, "signal.img");
-        if (image_create(&half, 1 << 20) != 0)
-            _exit(98);
-        raise(SIGTERM);
-        _exit(97);
-    }
-    waitpid(child, &status, 0);
-    assert_true(WIFSIGNALED(status));
-    assert_int_equal(WTERMSIG(status), SIGTERM);
+    assert_int_equal(child_run(half_run, NULL, output, sizeof(output)),
+                     128 + SIGTERM);
     shell("! ls | grep signal.img");
 }
 
