@@ -166,6 +166,17 @@ void fat_reserve_drop(struct inode *inode)
     fat->reserve_end = 0;
 }
 
+uint64_t fat_promised(const struct inode *inode)
+{
+    const struct fat_inode *fat = fat_inode_of(inode);
+
+    if (fat->chain.length == FAT_LENGTH_UNKNOWN ||
+        fat->reserve_end <= fat->chain.length)
+        return 0;
+    return (uint64_t)(fat->reserve_end - fat->chain.length)
+           << sector_shift(fat_of(inode));
+}
+
 int fat_truncate(struct inode *inode, uint64_t old_bytes)
 {
     int status;

@@ -434,6 +434,9 @@ must_check int fat_data_init(struct inode *inode, uint64_t size_bytes);
 /* Room that was kept for what was not written is not needed any more. */
 void fat_reserve_drop(struct inode *inode);
 
+/* fs_ops.promised() */
+uint64_t fat_promised(const struct inode *inode);
+
 /* fs_ops.truncate(), fs_ops.inode_evict() */
 int fat_truncate(struct inode *inode, uint64_t old_bytes);
 int fat_inode_evict(struct inode *inode);

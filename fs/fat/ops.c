@@ -97,6 +97,7 @@ static const struct fs_ops fat_ops = {
     .inode_write = fat_inode_write,
     .inode_evict = fat_inode_evict,
     .inode_drop = fat_inode_drop,
+    .promised = fat_promised,
     .attr_fit = fat_attr_fit,
     .lookup = fat_lookup,
     .create = fat_create,

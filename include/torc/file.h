@@ -47,7 +47,7 @@ struct file_stat {
     uint32_t uid;
     uint32_t gid;
     uint64_t size_bytes;
-    uint64_t blocks;        /* of 512 bytes */
+    uint64_t blocks;        /* of 512 bytes, also for what is not written yet */
     struct file_time atime; /* read last */
     struct file_time mtime; /* written last */
     struct file_time ctime; /* anything of it changed last */
@@ -233,7 +233,9 @@ void file_close(struct file *file);
  * -EISDIR, -EINVAL, -ENOTEMPTY or -EBUSY.
  */
 
-/* Make a directory. Also -EEXIST, -EMLINK (too many in that one). */
+/* Make a directory. Of `mode` the set-user-ID and set-group-ID bits are
+ * ignored; the latter comes from its parent. Also -EEXIST, -EMLINK (too many in
+ * that one). */
 must_check int file_mkdir(const char *path, uint32_t mode);
 
 /* Make a FIFO, a socket, a device or a regular file; `rdev` is the number of a

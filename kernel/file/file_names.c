@@ -78,7 +78,7 @@ static int64_t run_make(struct carried *call)
 int file_mkdir(const char *path, uint32_t mode)
 {
     const struct new_inode what = {.type = FILE_DIRECTORY,
-                                   .mode = (uint16_t)(mode & 07777)};
+                                   .mode = (uint16_t)(mode & 01777)};
 
     return make(path, &what);
 }

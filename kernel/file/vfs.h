@@ -110,6 +110,10 @@ struct fs_ops {
      * memory. Does not wait. */
     void (*inode_drop)(struct inode *inode);
 
+    /* Blocks of 512 bytes that dirty pages of a regular file will take, beside
+     * inode->blocks. Does not wait. NULL: none. */
+    uint64_t (*promised)(const struct inode *inode);
+
     /* Before attributes are set: change them to what the file system can keep.
      * Does not wait. Returns 0, -EPERM. NULL: it keeps all. */
     int (*attr_fit)(const struct inode *inode, struct vfs_attr *attr);
@@ -528,6 +532,9 @@ must_check int vfs_allocate(struct inode *inode, uint64_t offset, uint64_t len,
 
 /* What an inode is. Does not wait. */
 void vfs_stat(const struct inode *inode, struct file_stat *stat);
+
+/* Blocks of 512 bytes that it has, and that dirty pages will take. */
+uint64_t vfs_blocks(const struct inode *inode);
 
 /* The next entry of a directory; as dir_read(). */
 must_check int vfs_readdir(struct inode *dir, uint64_t *cursor,

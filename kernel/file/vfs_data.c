@@ -100,6 +100,15 @@ int64_t vfs_read(struct inode *inode, const struct file_part *parts,
     return got;
 }
 
+uint64_t vfs_blocks(const struct inode *inode)
+{
+    const struct fs_ops *ops = inode->mount->ops;
+
+    if (ops->promised == NULL || inode->type != FILE_REGULAR)
+        return inode->blocks;
+    return inode->blocks + ops->promised(inode);
+}
+
 void vfs_stat(const struct inode *inode, struct file_stat *stat)
 {
     stat->inode = inode->number;
@@ -109,7 +118,7 @@ void vfs_stat(const struct inode *inode, struct file_stat *stat)
     stat->uid = inode->uid;
     stat->gid = inode->gid;
     stat->size_bytes = inode->size_bytes;
-    stat->blocks = inode->blocks;
+    stat->blocks = vfs_blocks(inode);
     stat->atime = inode->atime;
     stat->mtime = inode->mtime;
     stat->ctime = inode->ctime;

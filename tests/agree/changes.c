@@ -16,7 +16,6 @@ enum {
     BURST_SMALL = 40,
     BURST_LARGE = 1500,
     XATTR_PREFIX_MAX = 16,
-    DIR_MODE = 01777, /* Linux ignores other bits of a new directory */
 };
 
 static struct {
@@ -335,7 +334,7 @@ static void make_dir(void)
 {
     draw_new();
     tell("mkdir", now.path);
-    made(now.side->make_dir(now.path, draw_mode() & DIR_MODE), 'd');
+    made(now.side->make_dir(now.path, draw_mode()), 'd');
 }
 
 /* A chain of directories, as deep as paths are long. */

@@ -61,7 +61,7 @@ void node_attr(const struct inode *inode, struct serve_attr *out)
         .gid = inode->gid,
         .rdev = inode->rdev,
         .size_bytes = inode->size_bytes,
-        .blocks = inode->blocks,
+        .blocks = vfs_blocks(inode),
         .is_settling = inode->type == FILE_REGULAR &&
                        inode->pages.open != NULL &&
                        inode->pages.dirty_count > 0,

@@ -314,6 +314,9 @@ must_check int ext2_orphans_recover(struct ext2_rw *rw);
 
 extern const struct mapping_ops ext2_rw_mapping_ops;
 
+/* fs_ops.promised() */
+uint64_t ext2_promised(const struct inode *inode);
+
 /* fs_ops.truncate(), punch() */
 int ext2_rw_truncate(struct inode *inode, uint64_t old_bytes);
 int ext2_rw_punch(struct inode *inode, uint64_t from, uint64_t to);

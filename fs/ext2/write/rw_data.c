@@ -155,6 +155,12 @@ static int map(struct mapping *mapping, uint64_t sector, uint32_t sectors,
 
 const struct mapping_ops ext2_rw_mapping_ops = {.map = map};
 
+uint64_t ext2_promised(const struct inode *inode)
+{
+    return (uint64_t)ext2_rw_inode_of(inode)->reserved_data *
+           (ext2_of(inode)->block_size / 512);
+}
+
 /* ---- fs_ops -------------------------------------------------------------- */
 
 /* Let the disk know of blocks that were freed, which ended with `status`.

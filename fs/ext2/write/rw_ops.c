@@ -140,6 +140,7 @@ static const struct fs_ops ext2_rw_ops = {
     .inode_write = ext2_inode_write,
     .inode_evict = ext2_rw_evict,
     .inode_drop = ext2_rw_drop,
+    .promised = ext2_promised,
     .lookup = lookup,
     .create = ext2_create,
     .link = ext2_link,

@@ -549,6 +549,45 @@ static void test_orphans_are_freed(void **state)
     end();
 }
 
+static uint64_t blocks_of(struct file *file)
+{
+    struct file_stat stat;
+
+    assert_int_equal(file_fstat(file, &stat), 0);
+    return stat.blocks;
+}
+
+/* A file has its blocks before they have places. */
+static void test_blocks_of_what_is_not_written(void **state)
+{
+    static const uint8_t bytes[5000];
+    struct file *file;
+
+    (void)state;
+    image = ext2_image("-b 1024", ext2_small_tree(), 2000, &image_size);
+    machine_attach(64 << 20);
+    vfs_init(file_systems);
+    assert_int_equal(mount_image(), 0);
+    assert_int_equal(file_open("/new", FILE_WRITE | FILE_CREATE, 0644, &file),
+                     0);
+    assert_int_equal(blocks_of(file), 0);
+    assert_int_equal(file_write(file, bytes, sizeof(bytes)), sizeof(bytes));
+    assert_int_equal(blocks_of(file), 10);
+    assert_int_equal(file_sync(file), 0);
+    assert_int_equal(blocks_of(file), 10);
+    assert_int_equal(file_write_at(file, bytes, 100, 10000), 100);
+    assert_int_equal(blocks_of(file), 12);
+    assert_int_equal(file_truncate(file, 1000), 0);
+    assert_int_equal(blocks_of(file), 2);
+    assert_int_equal(file_sync(file), 0);
+    assert_int_equal(blocks_of(file), 2);
+    file_close(file);
+    assert_int_equal(file_unmount("/"), 0);
+    machine_detach();
+    assert_int_equal(ext2_fsck_status(image, image_size, "-fn", 0), 0);
+    free(image);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -569,6 +608,7 @@ int main(void)
         cmocka_unit_test(test_two_files_grow),
         cmocka_unit_test(test_a_file_is_together),
         cmocka_unit_test(test_orphans_are_freed),
+        cmocka_unit_test(test_blocks_of_what_is_not_written),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -633,6 +633,7 @@ static void test_files_of_4_gib(void **state)
 static void test_removed_and_open_until_closed(void **state)
 {
     struct file_fs_stat before, now;
+    struct file_stat stat;
     struct file *file;
     char bytes[3000] = {1};
 
@@ -643,7 +644,11 @@ static void test_removed_and_open_until_closed(void **state)
     assert_int_equal(file_write(file, bytes, sizeof(bytes)), sizeof(bytes));
     assert_int_equal(file_unlink("/f"), 0);
     assert_int_equal(file_write(file, bytes, sizeof(bytes)), sizeof(bytes));
+    assert_int_equal(file_fstat(file, &stat), 0);
+    assert_int_equal(stat.blocks, 12); /* before they have places */
     assert_int_equal(file_sync(file), 0);
+    assert_int_equal(file_fstat(file, &stat), 0);
+    assert_int_equal(stat.blocks, 12);
     assert_int_equal(file_read_at(file, bytes, sizeof(bytes), 0),
                      sizeof(bytes));
     assert_int_equal(file_stat_fs("/", &now), 0);

@@ -761,7 +761,10 @@ static void test_attributes(void **state)
     assert_int_equal(file_set_times("/f", true, bad, old), -EINVAL);
     assert_int_equal(file_set_times("/f", true, omit, omit), 0);
     /* A directory keeps them, and hands its group down. */
-    assert_int_equal(file_mkdir("/d", 02755), 0);
+    assert_int_equal(file_mkdir("/d", 07755), 0);
+    assert_int_equal(file_stat("/d", false, &stat), 0);
+    assert_int_equal(stat.mode, 01755); /* no set-id bits of its own */
+    assert_int_equal(file_chmod("/d", true, 02755), 0);
     assert_int_equal(file_chown("/d", true, 1, 77), 0);
     assert_int_equal(file_mkdir("/d/e", 0700), 0);
     make_file("/d/f");
