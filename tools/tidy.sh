@@ -44,6 +44,14 @@ for code in $(grep -oP '^    (PREEN|SERIOUS)\(\K\w+' fs/ext2/check/codes.c); do
     grep -q "^| .$code. |" docs/fsck.md || offend "docs/fsck.md: no row for $code"
 done
 
+# The tests that docs/tcp_rfc.md names are there.
+for name in $(grep -oP '`\K(test_[a-z0-9_]+|[a-z0-9_]+\.pkt)(?=`)' docs/tcp_rfc.md | sort -u); do
+    case $name in
+    *.pkt) [ -e "tests/unit/net/drill/$name" ] ;;
+    *) grep -qw "cmocka_unit_test($name)" tests/unit/net/*.c ;;
+    esac || offend "docs/tcp_rfc.md: there is no $name"
+done
+
 # The HAL stays thin.
 count=$(sed -n '/^#include "hal_inline/q;p' hal/hal.h |
     grep -cE '^(must_check |_Noreturn )?[a-z].*hal_[a-z0-9_]+\(')

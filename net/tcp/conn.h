@@ -52,11 +52,12 @@ struct server;
 struct socket;
 
 enum {
-    TCP_MSS_DEFAULT = 536,  /* the peer sent no MSS option: RFC 9293, 3.7.1 */
-    TCP_MSS_MIN = 64,       /* a smaller MSS is an attack (CVE-2019-11479) */
-    TCP_SCALE = 8,          /* lets a 16-bit window announce NET_BUFFER_MAX */
-    TCP_HOLE_SEGMENTS = 16, /* out of order: acknowledged at once again */
-    TCP_DUP_ACKS = 3,       /* start a fast retransmit: RFC 5681, 3.2 */
+    TCP_MSS_DEFAULT = 536,   /* the peer sent no MSS option: RFC 9293, 3.7.1 */
+    TCP_MSS_MIN = 64,        /* a smaller MSS is an attack (CVE-2019-11479) */
+    TCP_SCALE = 8,           /* lets a 16-bit window announce NET_BUFFER_MAX */
+    TCP_QUICK_SEGMENTS = 16, /* at first: each is acknowledged */
+    TCP_HOLE_SEGMENTS = 16,  /* out of order: acknowledged at once again */
+    TCP_DUP_ACKS = 3,        /* start a fast retransmit: RFC 5681, 3.2 */
     TCP_LARGE_MAX = 65536 - 128,  /* of a segment that the card cuts up */
     TCP_SEND_BUFFER = 256 * 1024, /* may be used, whatever the window is */
     TCP_RUNS_INNER = 4,           /* runs in the connection itself */

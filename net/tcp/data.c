@@ -154,10 +154,13 @@ static void piece_keep(struct tcp_conn *conn, struct tcp_piece piece)
 }
 
 /* Acknowledge every second full segment at once, others after TCP_ACK_DELAY_NS
- * (RFC 9293, 3.8.6.3). */
+ * (RFC 9293, 3.8.6.3); each of the first full ones, by which the peer's slow
+ * start begins. */
 static void ack_schedule(struct tcp_conn *conn)
 {
-    if (conn->rcv_nxt - conn->rcv_acked >= 2U * conn->mss)
+    bool is_first = conn->rcv_nxt - conn->irs <= TCP_QUICK_SEGMENTS * conn->mss;
+
+    if (conn->rcv_nxt - conn->rcv_acked >= (is_first ? 1U : 2U) * conn->mss)
         conn->ack_now = true;
     else if (conn->rcv_nxt != conn->rcv_acked &&
              conn->alarm[TCP_ALARM_ACK] == TIME_NEVER)

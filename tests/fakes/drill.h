@@ -1,6 +1,6 @@
 /*
  * Scripts in the language of packetdrill (Cardwell et al., USENIX ATC 2013;
- * syntax.md of google/packetdrill), for the server's side, in virtual time on
+ * syntax.md of google/packetdrill), in virtual time on
  * the bench of netbench.h:
  *
  *        0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3

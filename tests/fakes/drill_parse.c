@@ -155,8 +155,10 @@ static void times_read(struct drill_event *event)
         return;
     event->from = time_read();
     event->has_end = take("~") || take("...");
-    if (event->has_end)
-        event->end = time_read();
+    if (!event->has_end)
+        return;
+    event->end = time_read();
+    event->end.is_relative |= event->from.is_relative; /* to the same */
 }
 
 /* ---- Segments ------------------------------------------------------------ */
@@ -286,11 +288,11 @@ static int64_t errno_read(void)
     static const struct {
         const char *name;
         int error;
-    } errors[] = {{"EAGAIN", EAGAIN},
-                  {"EPIPE", EPIPE},
-                  {"ECONNRESET", ECONNRESET},
-                  {"ETIMEDOUT", ETIMEDOUT},
-                  {"EINVAL", EINVAL}};
+    } errors[] = {
+        {"EAGAIN", EAGAIN},         {"EPIPE", EPIPE},
+        {"ECONNRESET", ECONNRESET}, {"ETIMEDOUT", ETIMEDOUT},
+        {"EINVAL", EINVAL},         {"EINPROGRESS", DRILL_EINPROGRESS},
+        {"ENOTCONN", ENOTCONN},     {"ECONNREFUSED", ECONNREFUSED}};
     char name[40];
 
     word(name, sizeof(name));

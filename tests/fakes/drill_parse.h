@@ -11,6 +11,7 @@ enum {
     DRILL_ARGS_MAX = 8,
     DRILL_ARG_MAX = 200,
     DRILL_ASSERTS_MAX = 16,
+    DRILL_EINPROGRESS = 115, /* our calls do not have it */
 };
 
 struct drill_time {

@@ -275,6 +275,46 @@ static void test_small_segments_may_be_cut_up(void **state)
     bench_close();
 }
 
+/* RFC 9293, 3.9.2.2: source quench, soft errors, and what is against a
+ * connection that is open, as true as it may look. */
+static void test_icmp_lies_change_nothing(void **state)
+{
+    static const struct {
+        const char *name;
+        uint8_t type, code;
+    } rows[] = {
+        {"network unreachable", 3, 0},
+        {"host unreachable", 3, 1},
+        {"protocol unreachable", 3, 2},
+        {"port unreachable", 3, 3},
+        {"source route failed", 3, 5},
+        {"source quench", 4, 0},
+        {"redirect", 5, 1},
+        {"time exceeded", 11, 0},
+        {"parameter problem", 12, 0},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct quote quote = good_quote;
+        uint32_t cwnd;
+
+        print_message("row %s\n", rows[i].name);
+        open_connection();
+        assert_int_equal(socket_send(sock, text, 1000), 1000);
+        assert_int_equal(drain(), 1);
+        cwnd = conn->cwnd;
+        quote.type = rows[i].type;
+        quote.code = rows[i].code;
+        router_says(quote);
+        assert_int_equal(conn->state, TCP_ESTABLISHED);
+        assert_int_equal(conn->cwnd, cwnd);
+        assert_int_equal(conn->mss, 1000);
+        assert_int_equal(drain(), 0);
+        bench_close();
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -283,6 +323,7 @@ int main(void)
         cmocka_unit_test(test_small_path_mtus),
         cmocka_unit_test(test_small_segments_may_be_cut_up),
         cmocka_unit_test(test_path_mtu_of_a_half_open_connection),
+        cmocka_unit_test(test_icmp_lies_change_nothing),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

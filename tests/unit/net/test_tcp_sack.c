@@ -724,6 +724,37 @@ static void test_cubic_curve(void **state)
     bench_close();
 }
 
+/* RFC 9438, 4.3: with a short round trip the curve is slower than Reno would
+ * be: a segment a round trip, 3 (1 - beta) / (1 + beta) of it below the last
+ * maximum. */
+static void test_cubic_is_no_slower_than_reno(void **state)
+{
+    (void)state;
+    establish(true);
+    conn->srtt_ns = NS_PER_MS;
+    conn->cwnd = 100000;
+    tcp_cubic.lost(conn);
+    conn->cwnd = conn->ssthresh;
+    for (unsigned trip = 0; trip < 10; trip++) {
+        uint32_t window = conn->cwnd;
+
+        for (uint32_t acked = 0; acked < window; acked += 1000)
+            tcp_cubic.acked(conn, 1000);
+        bench.now += NS_PER_MS;
+    }
+    assert_in_range(conn->cwnd, 70000 + 5200, 70000 + 5500);
+    /* From there on where it was before the loss: a whole segment. */
+    conn->cubic.max = 0;
+    for (unsigned trip = 0; trip < 10; trip++) {
+        uint32_t window = conn->cwnd;
+
+        for (uint32_t acked = 0; acked < window; acked += 1000)
+            tcp_cubic.acked(conn, 1000);
+    }
+    assert_in_range(conn->cwnd, 85000, 85900);
+    bench_close();
+}
+
 /* More runs than there may be: the last one takes in what follows. */
 static void test_runs_are_bounded(void **state)
 {
@@ -1028,6 +1059,7 @@ int main(void)
         cmocka_unit_test(test_peer_drops_what_it_had),
         cmocka_unit_test(test_scoreboard_without_memory),
         cmocka_unit_test(test_cubic_curve),
+        cmocka_unit_test(test_cubic_is_no_slower_than_reno),
         cmocka_unit_test(test_runs_are_bounded),
         cmocka_unit_test(test_new_run_without_memory),
         cmocka_unit_test(test_retransmission_without_memory),
