@@ -43,9 +43,7 @@ int net_card_start_by(const struct net_card_way *way, uint16_t *port)
                   "hosted: --net user,hostfwd=... or --net tap=NAME)");
         return -ENODEV;
     }
-    status = device_dedicate(card, cpu_id());
-    if (status == 0)
-        status = way->start(card, &config);
+    status = way->start(card, &config);
     if (status != 0)
         log_error("%s: cannot be set up: error %d", device_name(card), status);
     else
@@ -57,7 +55,9 @@ int net_card_start_by(const struct net_card_way *way, uint16_t *port)
 
 static int start_static(struct device *card, struct net_config *config)
 {
-    return net_start(card, config);
+    int status = device_dedicate(card, cpu_id());
+
+    return status == 0 ? net_start(card, config) : status;
 }
 
 int net_card_start(uint16_t *port)

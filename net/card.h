@@ -9,8 +9,8 @@ struct net_card_way {
     int (*parse)(const char *text, struct net_config *out);
     const char *syntax;
 
-    /* Start the stack on the card, and change *config to what it has then.
-     * Returns 0 or as net_start(). */
+    /* Dedicate the card, start the stack on it, and change *config to what it
+     * has then. Returns 0 or as device_dedicate() and net_start(). */
     int (*start)(struct device *card, struct net_config *config);
 };
 

@@ -1,4 +1,4 @@
-/* Say hello over HTTP: Toro's HelloWorldMicroservice. */
+/* Say hello over HTTP, on every CPU: Toro's HelloWorldMicroservice. */
 #include <torc/app.h>
 #include <torc/drivers.h>
 #include <torc/http.h>
@@ -20,8 +20,8 @@ static struct http_server server = {
 static int app_main(int argc, char **argv)
 {
     (void)argv;
-    if (argc > 1 || net_card_start(&server.port) != 0 ||
-        http_serve(&server) != 0)
+    if (argc > 1 || net_card_start_all(&server.port) != 0 ||
+        http_serve_all(&server) != 0)
         return 2;
     thread_sleep_until(TIME_NEVER);
     return 0;

@@ -109,6 +109,15 @@ enum {
 must_check int http_serve(struct http_server *server);
 
 /*
+ * Serve on every CPU that has a stack with this CPU's card: a server each, like
+ * *server. A request is answered on the CPU that its connection is on, so what
+ * routes share is the application's care. Errors as of http_serve(); the CPUs
+ * that serve by then go on. Such servers cannot be stopped. Context: thread;
+ * waits.
+ */
+must_check int http_serve_all(const struct http_server *server);
+
+/*
  * Let idle connections end now, others with the request they have begun, and
  * take no new ones; after `patience_ns` drop those that are left. Returns 0,
  * -EBUSY (one is left: its handler does not return). Context: thread of the

@@ -151,6 +151,13 @@ must_check int service_register(struct service *service);
 must_check int service_register_all(struct service *service);
 
 /*
+ * Call fn(arg) in a thread of each CPU that has a stack with this CPU's card,
+ * one after the other, until one returns an error. Returns that, 0, -ENOTCONN
+ * (no stack here), or as remote_call(). Context: thread; waits.
+ */
+must_check int net_each_cpu(int (*fn)(void *), void *arg);
+
+/*
  * Take received data: bytes, 0 (the peer has ended its side, or we closed),
  * -EAGAIN (none now), -ECONNRESET, -ETIMEDOUT, -EXDEV, -EINVAL (`size` is 0).
  * Does not wait.

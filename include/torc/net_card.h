@@ -22,4 +22,10 @@
  */
 must_check int net_card_start(uint16_t *port);
 
+/*
+ * The same for all CPUs, or the first 16: each has a stack on the card, as by
+ * net_start_on().
+ */
+must_check int net_card_start_all(uint16_t *port);
+
 #endif

@@ -1,5 +1,7 @@
 /* An application's only card, perhaps by DHCP: <torc/net_dhcp.h>. */
 #include "net/card.h"
+#include <torc/device.h>
+#include <torc/machine.h>
 #include <torc/net_dhcp.h>
 #include <torc/string.h>
 #include <torc/time.h>
@@ -16,8 +18,10 @@ static int parse(const char *text, struct net_config *out)
 
 static int start(struct device *card, struct net_config *config)
 {
-    int status;
+    int status = device_dedicate(card, cpu_id());
 
+    if (status != 0)
+        return status;
     if (config->address != 0)
         return net_start(card, config);
     status = net_start_dhcp(card, ADDRESS_WAIT_NS);

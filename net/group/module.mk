@@ -1,3 +1,4 @@
+SRCS-kernel += net/group/card.c
 SRCS-kernel += net/group/peek.c
 SRCS-kernel += net/group/steer.c
 SRCS-kernel += net/group/port.c

@@ -189,12 +189,7 @@ int net_start_on(struct device *device, const struct net_config *config,
 
 /* ---- Services ------------------------------------------------------------ */
 
-static int register_here(void *service)
-{
-    return service_register(service);
-}
-
-int service_register_all(struct service *service)
+int net_each_cpu(int (*fn)(void *), void *arg)
 {
     const struct net_stack *stack = stack_self();
     int status = 0;
@@ -202,8 +197,18 @@ int service_register_all(struct service *service)
     if (stack == NULL)
         return -ENOTCONN;
     if (stack->group == NULL)
-        return service_register(service);
+        return fn(arg);
     for (unsigned i = 0; status == 0 && i < stack->group->count; i++)
-        status = remote_call(stack->group->cpu[i], register_here, service);
+        status = remote_call(stack->group->cpu[i], fn, arg);
     return status;
+}
+
+static int register_here(void *service)
+{
+    return service_register(service);
+}
+
+int service_register_all(struct service *service)
+{
+    return net_each_cpu(register_here, service);
 }

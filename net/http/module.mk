@@ -7,6 +7,7 @@ SRCS-kernel += net/http/content.c
 SRCS-kernel += net/http/media.c
 SRCS-kernel += net/http/head.c
 SRCS-kernel += net/http/engine.c
+SRCS-kernel += net/http/everywhere.c
 SRCS-kernel += net/http/exchange.c
 SRCS-kernel += net/http/route.c
 SRCS-kernel += net/http/send.c

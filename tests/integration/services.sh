@@ -18,8 +18,9 @@ microvm_service() {
         die "$1 does not listen"
 }
 
-check_hello() { # PORT
+check_hello() { # PORT, or ADDRESS PORT
     local url="http://127.0.0.1:$1"
+    [ $# -eq 1 ] || url="http://$1:$2"
     [ "$(curl -s "$url/")" = "Hello World!" ] || die "no hello"
     [ "$(curl -s -o /dev/null -w '%{http_code}' "$url/x")" = 404 ] || die "/x"
     [ "$(curl -s -o /dev/null -w '%{http_code}' -d x "$url/")" = 405 ] || die "POST"
@@ -43,6 +44,70 @@ test_hello_service_microvm() {
     port=$(free_port)
     microvm_service hello_service "$port" 1
     check_hello "$port"
+}
+
+# Each CPU of a hosted machine sleeps and wakes often, since it has connections.
+check_all_busy() { # PORT CPUS
+    local before after task count
+    before=$(switches)
+    check_hello "$1"
+    after=$(switches)
+    [ "$(wc -l <<<"$after")" -eq $(($2 - 1)) ] || die "it has not $2 CPUs: $after"
+    while read -r task count; do
+        [ $((count - $(awk -v t="$task" '$1 == t { print $2 }' <<<"$before"))) -gt 50 ] ||
+            die "$task does nothing: $before; $after"
+    done <<<"$after"
+}
+switches() { # of the threads that are CPUs, but for CPU 0: NAME COUNT
+    awk '/^Name:/ { name = $2 } /^voluntary/ && name ~ /^cpu/ { print name, $2 }' \
+        /proc/"$(pgrep -P "$child")"/task/*/status
+}
+
+# A card with one queue: the first CPU hands frames to the others.
+test_hello_service_host_cpus() {
+    local port
+    port=$(free_port)
+    host_service hello_service "$port" 4
+    check_all_busy "$port" 4
+    grep -q 'on 4 CPUs, 1 queues' "$work/$TEST_NAME.machine" || die "queues"
+}
+test_hello_service_microvm_cpus() {
+    local port
+    port=$(free_port)
+    microvm_service hello_service "$port" 3
+    check_hello "$port"
+    grep -q 'on 3 CPUs, 1 queues' "$work/$TEST_NAME.machine" || die "queues"
+}
+
+# A queue for each CPU; Linux gives a connection's segments to the queue by which we last
+# sent for it.
+queues_up() {
+    ip tuntap add dev torc1 mode tap multi_queue || die "no tap with queues here"
+    ip address add 192.168.78.1/24 dev torc1
+    ip link set torc1 up
+}
+test_hello_service_tap_queues() { on_tap; }
+on_tap_hello_service_tap_queues() {
+    queues_up
+    start "$work/$TEST_NAME.machine" "$build/host/hello_service" --cpus 4 --mem 64m \
+        --net tap=torc1 -- net=192.168.78.2/24
+    await_text 'on 4 CPUs, 4 queues' "$work/$TEST_NAME.machine" || die "queues"
+    await http://192.168.78.2:80/ "$work/$TEST_NAME.machine"
+    check_hello 192.168.78.2 80
+    ping -c 3 -i 0.2 192.168.78.2 || die "ping"
+    ping -c 3 -i 0.2 192.168.78.2 2>&1 | grep DUP && die "several answer"
+    return 0
+}
+test_hello_service_q35_queues() { on_tap; }
+on_tap_hello_service_q35_queues() {
+    queues_up
+    start "$work/$TEST_NAME.machine" tools/qemu.sh --no-net --machine q35 --cpus 2 \
+        --kernel "$build/metal/hello_service.elf" --append net=192.168.78.2/24 -- \
+        -netdev tap,id=net,ifname=torc1,script=no,downscript=no,queues=2 \
+        -device virtio-net-pci,mq=on,vectors=6,netdev=net,romfile=
+    await_text 'on 2 CPUs, 2 queues' "$work/$TEST_NAME.machine" || die "queues"
+    await http://192.168.78.2:80/ "$work/$TEST_NAME.machine"
+    check_hello 192.168.78.2 80
 }
 test_hello_service_options() {
     expect 2 'port=0: no number' "$build/host/hello_service" -- port=0

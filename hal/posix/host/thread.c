@@ -28,6 +28,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 #include <torc/assert.h>
@@ -289,8 +290,11 @@ static void *cpu_thread(void *arg)
 {
     struct host_cpu *cpu = arg;
     struct host_signal_stack stack;
+    char name[16]; /* for top -H and debuggers */
 
     self = cpu;
+    snprintf(name, sizeof(name), "cpu%u", cpu->id);
+    pthread_setname_np(pthread_self(), name);
     host_signal_stack_open(&stack);
     if (atomic_load(&stopping))
         host_cpu_park();
