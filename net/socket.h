@@ -89,7 +89,8 @@ struct server {
 /* SOCKET_TIMEOUT comes after so long; 0: never. */
 static inline uint64_t server_idle_ns(const struct server *server)
 {
-    return server->service != NULL ? server->service->idle_ns : 0;
+    return server != NULL && server->service != NULL ? server->service->idle_ns
+                                                     : 0;
 }
 
 /* Make `socket`, of zeros, that of a connection. */

@@ -56,6 +56,7 @@ struct net_stats {
     uint64_t tcp_retransmits;
     uint64_t tcp_fast_retransmits;
     uint64_t tcp_tail_probes; /* RFC 8985 */
+    uint64_t tcp_marked;      /* windows that RFC 3168 has made smaller */
     uint64_t tcp_undone;      /* recoveries without a loss */
     uint64_t tcp_timeouts;    /* connections given up */
     uint64_t tcp_resets_in;

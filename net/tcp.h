@@ -61,16 +61,38 @@ void tcp_check_all(const struct net_stack *stack);
 /*
  * Active open (RFC 9293, 3.10.1): send a SYN from flow->local (none: the one to
  * send from) and flow->lport (0: a random free port) to the remote end, for
- * `socket`, which gets its connection and flow. Returns 0, and SOCKET_WRITABLE
- * or SOCKET_CLOSE follow; -EINVAL (the remote end is not that of one host),
+ * `socket`, which gets its connection and flow; `asks_ecn`: the SYN asks for
+ * explicit congestion notification. Returns 0, and SOCKET_WRITABLE or
+ * SOCKET_CLOSE follow; -EINVAL (the remote end is not that of one host),
  * -EHOSTUNREACH (no route, or no address of that family), -EADDRINUSE (the same
  * two ends are connected, or no port is free), -ENOMEM.
  */
 must_check int tcp_connect(struct net_stack *stack, struct socket *socket,
-                           const struct flow *flow);
+                           const struct flow *flow, bool asks_ecn);
 
 /* Whether tcp_read() has something to answer. */
 bool tcp_can_read(const struct tcp_conn *conn);
+
+/* What a socket can choose of a connection; zeros: what is usual. */
+struct tcp_tuning {
+    bool has_nagle;           /* RFC 9293, 3.7.4 */
+    bool asks_ecn;            /* for tcp_connect() */
+    uint64_t user_timeout_ns; /* RFC 5482; 0: TCP_GIVE_UP_NS */
+    uint64_t keep_idle_ns;    /* keep-alive: RFC 9293, 3.8.4; 0: none */
+    uint64_t keep_interval_ns;
+    uint32_t keep_count; /* probes without an answer */
+
+    /* TCP's own: */
+    uint64_t (*keep)(struct tcp_conn *conn); /* when to look again */
+    uint64_t heard_at;
+    uint32_t probes; /* since then */
+};
+
+/* Choose. Returns 0, -ENOMEM. */
+must_check int tcp_tune(struct tcp_conn *conn, const struct tcp_tuning *tuning);
+
+/* What was chosen. */
+struct tcp_tuning tcp_tuning_of(const struct tcp_conn *conn);
 
 /* Whether the handshake is done. */
 bool tcp_is_established(const struct tcp_conn *conn);

@@ -95,8 +95,8 @@ must_check int64_t socket_peek(struct socket *socket, void *buf, size_t size,
 must_check int64_t socket_write(struct socket *socket, const void *data,
                                 size_t size, uint64_t deadline_ns);
 
-/* TCP: socket_write() of `count` slices, one after the other; they are copied.
- */
+/* TCP: as socket_write(), of `count` slices, which are not copied: see
+ * socket_lend(). */
 must_check int64_t socket_send_slices(struct socket *socket,
                                       const struct slice *slices,
                                       unsigned count, uint64_t deadline_ns);
@@ -104,6 +104,40 @@ must_check int64_t socket_send_slices(struct socket *socket,
 /* TCP: the peer sees the end of our data behind what is queued; what it sends
  * can still be read. Returns 0, -ENOTCONN. */
 must_check int socket_shutdown(struct socket *socket);
+
+/* ---- Options ------------------------------------------------------------- */
+
+enum socket_option {
+    /* 0 or 1; 1 at first: short segments do not wait until all that was sent is
+     * acknowledged (Nagle's algorithm, RFC 9293, 3.7.4) */
+    SOCKET_NODELAY,
+    /* 0 or 1; 0 at first: ask for explicit congestion notification (RFC 3168)
+     * when connecting; who asks us has it always */
+    SOCKET_ECN,
+    /* nanoseconds; 0 at first, which is two minutes: how long the peer may be
+     * silent when something is to be acknowledged (RFC 5482; not told to it) */
+    SOCKET_USER_TIMEOUT,
+    /* nanoseconds; 0 at first, which is never: after so long without anything
+     * from the peer, ask whether it is there (keep-alive, RFC 9293, 3.8.4) */
+    SOCKET_KEEP_IDLE,
+    /* nanoseconds between two such questions, 75 s at first; and how many
+     * without an answer end the connection with -ETIMEDOUT, 9 at first */
+    SOCKET_KEEP_INTERVAL,
+    SOCKET_KEEP_COUNT,
+};
+
+/*
+ * TCP: choose, before or after the socket is connected; what is accepted has
+ * what its listener had then. For connections of services, too. Returns 0,
+ * -EINVAL (no such option or value: times are at most a day), -ENOMEM,
+ * -ENOTCONN (a service's connection has ended). Does not wait.
+ */
+must_check int socket_set_option(struct socket *socket,
+                                 enum socket_option option, uint64_t value);
+
+/* What was chosen. Returns 0 and *value, -EINVAL. */
+must_check int socket_get_option(struct socket *socket,
+                                 enum socket_option option, uint64_t *value);
 
 /* ---- Datagrams ----------------------------------------------------------- */
 

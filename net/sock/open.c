@@ -123,6 +123,14 @@ static struct socket *on_create(struct server *server, struct tcp_conn *conn)
     return &user->socket;
 }
 
+/* Let a connection have the options of a socket. */
+static int options_apply(const struct user_socket *user, struct tcp_conn *conn)
+{
+    if (user->tuned == NULL)
+        return 0;
+    return user->tuned->apply(conn, &user->tuned->tuning);
+}
+
 int socket_accept(struct socket *socket, struct socket **out,
                   uint64_t deadline_ns)
 {
@@ -137,8 +145,12 @@ int socket_accept(struct socket *socket, struct socket **out,
     error = user_socket_wait(user, SOCKET_CAN_READ, deadline_ns);
     if (error != 0)
         return error;
-    taken = container_of(list_pop_front(&user->listener->server.ready),
-                         struct socket, link);
+    taken =
+        container_of(user->listener->server.ready.next, struct socket, link);
+    error = options_apply(user, taken->conn);
+    if (error != 0)
+        return error;
+    list_remove(&taken->link);
     taken->server = NULL;
     taken->is_accepted = true;
     tcp_accept(taken->conn);
@@ -179,7 +191,15 @@ int socket_connect_start(struct socket *socket,
         return -EINVAL;
     flow.local = user->local.addr;
     flow.lport = user->local.port;
-    return tcp_connect(user->stack, socket, &flow);
+    error = tcp_connect(user->stack, socket, &flow,
+                        user->tuned != NULL && user->tuned->tuning.asks_ecn);
+    if (error == 0)
+        error = options_apply(user, socket->conn);
+    if (error != 0 && socket->conn != NULL) {
+        tcp_abort(socket->conn);
+        socket->conn = NULL;
+    }
+    return error;
 }
 
 int socket_connect(struct socket *socket, const struct net_endpoint *remote,
@@ -234,6 +254,7 @@ static void on_close(struct socket *socket, bool abort)
         tcp_abort(socket->conn);
     else if (socket->conn != NULL)
         tcp_close(socket->conn);
+    mem_free(user->tuned);
     mem_free(user);
 }
 

@@ -11,6 +11,7 @@
 
 #include "net/socket.h"
 #include "net/stack.h"
+#include "net/tcp.h"
 #include <torc/assert.h>
 #include <torc/machine.h>
 #include <torc/socket.h>
@@ -25,12 +26,20 @@ struct user_socket {
     struct net_endpoint local;         /* none, 0: socket_bind() chose none */
     struct listener *listener;         /* NULL: it does not listen */
     struct udp_socket *udp;            /* NULL: it has no port yet */
+    struct tuned *tuned;               /* NULL: no option was set; option.c */
 };
 
 /* Behind socket->server of a connection that nobody has accepted yet. */
 struct listener {
     struct server server; /* `ready`: sockets to be accepted */
     struct user_socket *owner;
+};
+
+/* Options, of a socket that is not connected yet. By a hook, so that what
+ * nobody sets is not linked. */
+struct tuned {
+    struct tcp_tuning tuning;
+    int (*apply)(struct tcp_conn *conn, const struct tcp_tuning *tuning);
 };
 
 extern const struct socket_client user_client;

@@ -81,6 +81,31 @@ int64_t socket_write(struct socket *socket, const void *data, size_t size,
     return error != 0 ? error : (int64_t)size;
 }
 
+/* As give(), of a slice that is not copied. */
+static int64_t lend(struct user_socket *user, struct slice slice,
+                    uint64_t deadline_ns)
+{
+    int64_t done = 0;
+
+    if (user->socket.conn != NULL && !tcp_is_established(user->socket.conn))
+        return -ENOTCONN;
+    for (;;) {
+        int64_t taken = socket_lend(&user->socket, NULL, 0, &slice, 1);
+        int error;
+
+        if (taken < 0)
+            return done > 0 ? done : taken;
+        done += taken;
+        slice.offset += (uint32_t)taken;
+        slice.len -= (uint32_t)taken;
+        if (slice.len == 0)
+            return done;
+        error = user_socket_wait(user, SOCKET_CAN_SEND, deadline_ns);
+        if (error != 0)
+            return done > 0 ? done : error;
+    }
+}
+
 int64_t socket_send_slices(struct socket *socket, const struct slice *slices,
                            unsigned count, uint64_t deadline_ns)
 {
@@ -91,14 +116,12 @@ int64_t socket_send_slices(struct socket *socket, const struct slice *slices,
     if (error != 0)
         return error;
     for (unsigned i = 0; i < count; i++) {
-        const struct slice *slice = &slices[i];
-        int64_t taken = give(user, slice->buf->base + slice->offset, slice->len,
-                             deadline_ns);
+        int64_t taken = lend(user, slices[i], deadline_ns);
 
         if (taken < 0)
             return done > 0 ? done : taken;
         done += taken;
-        if (taken < slice->len)
+        if (taken < slices[i].len)
             break;
     }
     return done;

@@ -14,6 +14,7 @@ void ack_init(struct tcp_conn *conn)
     conn->snd_una = conn->iss + 1;
     conn->snd_wl1 = conn->irs;
     conn->recover = conn->iss;
+    conn->cwr_end = conn->iss;
     conn->cwnd = min_u32(TCP_INITIAL_SEGMENTS * mss, max_u32(2 * mss, 14600));
     conn->ssthresh = TCP_CWND_MAX;
     conn->backoff = 0;

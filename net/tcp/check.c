@@ -80,6 +80,8 @@ static void congestion_check(const struct tcp_conn *conn)
     assert(conn->ssthresh >= 2U * conn->mss);
     assert(seq_le(conn->recover, conn->snd_max));
     assert(!conn->is_recovering || seq_lt(conn->snd_una, conn->recover));
+    assert(conn->has_ecn || (!conn->ece_wanted && !conn->cwr_wanted));
+    assert(!conn->has_ecn || seq_le(conn->cwr_end, conn->snd_max));
     assert(!conn->is_recovering || conn->has_sack ||
            conn->dup_acks >= TCP_DUP_ACKS);
     assert(conn->has_sack || conn->board.sacked == 0);
@@ -117,6 +119,13 @@ static bool is_armed(const struct tcp_conn *conn, enum tcp_alarm which)
     return conn->alarm[which] != TIME_NEVER;
 }
 
+/* Whether somebody wants to know that nothing happens. */
+static bool watches_idle(const struct tcp_conn *conn)
+{
+    return server_idle_ns(conn->server) != 0 ||
+           (conn->tuning != NULL && conn->tuning->keep_idle_ns != 0);
+}
+
 /* Nothing waits that no alarm will wake, and no alarm is left over. */
 static void alarms_check(const struct tcp_conn *conn)
 {
@@ -130,8 +139,7 @@ static void alarms_check(const struct tcp_conn *conn)
     assert(is_armed(conn, TCP_ALARM_LIFE) ==
            (conn->is_orphan || conn->state == TCP_TIME_WAIT));
     assert(is_armed(conn, TCP_ALARM_IDLE) ==
-           (conn->socket != NULL && conn->server != NULL &&
-            server_idle_ns(conn->server) != 0));
+           (conn->socket != NULL && watches_idle(conn)));
     assert(!is_armed(conn, TCP_ALARM_RETRY) || conn->socket != NULL);
     assert(!conn->want_write || conn->tx.used > 0 ||
            is_armed(conn, TCP_ALARM_RETRY));

@@ -146,7 +146,12 @@ struct tcp_conn *conn_new(struct net_stack *stack, const struct flow *flow)
 void conn_take_syn(struct tcp_conn *conn, const struct tcp_segment *segment)
 {
     uint32_t window = conn->rcv_adv - conn->rcv_nxt;
+    unsigned ecn = segment->flags & (TCP_ECE | TCP_CWR);
 
+    /* RFC 3168, 6.1.1: ECE and CWR ask, ECE alone agrees. */
+    conn->has_ecn = (segment->flags & TCP_ACK) == 0
+                        ? ecn == (TCP_ECE | TCP_CWR)
+                        : conn->has_ecn && ecn == TCP_ECE;
     options_take(conn, &segment->options);
     conn->snd_wnd = segment->window; /* never scaled in a SYN */
     conn->snd_wnd_max = segment->window;
@@ -271,6 +276,8 @@ void conn_end(struct tcp_conn *conn)
     net_buffer_release(&conn->rx, &stack->budget);
     reorder_free(conn);
     board_free(conn);
+    mem_free(conn->tuning);
+    conn->tuning = NULL;
 }
 
 void conn_reset(struct tcp_conn *conn)

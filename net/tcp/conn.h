@@ -16,6 +16,8 @@
  *   timer.c    timeouts
  *   conn.c     connections are created, found and freed
  *   connect.c  active opens; only in images that use them
+ *   tuning.c   keep-alive, and what else a socket can choose; the same
+ *   ecn.c      congestion that routers tell of
  *   socket.c   read, write, close and abort for sockets
  *   check.c    what must be true of a connection
  *
@@ -245,10 +247,17 @@ struct tcp_conn {
     uint32_t snd_wl1;     /* seq of the segment that set snd_wnd */
     uint16_t mss;         /* largest payload to send, less the timestamps */
     uint8_t snd_scale;
-    bool fin_wanted; /* a FIN follows the last byte of the send buffer */
-    bool fin_acked;  /* in LAST-ACK: only the socket is still to be read */
-    bool is_orphan;  /* the socket was closed: see conn_orphan() */
-    bool want_write; /* the owner of the socket waits for SOCKET_WRITABLE */
+    bool fin_wanted;  /* a FIN follows the last byte of the send buffer */
+    bool has_ecn;     /* both ends can: RFC 3168 */
+    bool ece_wanted;  /* a datagram was marked: tell it until the peer has
+                      * answered by CWR */
+    bool cwr_wanted;  /* the next new data answer an ECE */
+    uint32_t cwr_end; /* marks before this were answered */
+    bool fin_acked;   /* in LAST-ACK: only the socket is still to be read */
+    bool is_orphan;   /* the socket was closed: see conn_orphan() */
+    bool want_write;  /* the owner of the socket waits for SOCKET_WRITABLE */
+
+    struct tcp_tuning *tuning; /* NULL: nothing was chosen; ours to free */
 
     /* retransmission timer: RFC 6298 */
     uint64_t rto_ns;
@@ -451,6 +460,26 @@ struct tcp_active {
     /* TCP_ALARM_REXMIT in SYN-SENT. */
     void (*timeout)(struct tcp_conn *conn);
 };
+
+/* ---- tuning.c ------------------------------------------------------------ */
+
+/* How long the peer may be silent while something is to be acknowledged, or
+ * while its window is closed. */
+static inline uint64_t conn_give_up_ns(const struct tcp_conn *conn)
+{
+    return conn->tuning != NULL && conn->tuning->user_timeout_ns != 0 &&
+                   !conn->is_probing
+               ? conn->tuning->user_timeout_ns
+               : TCP_GIVE_UP_NS;
+}
+
+/* ---- ecn.c --------------------------------------------------------------- */
+
+/* A segment that is acceptable has come, and its acknowledgement was taken. */
+void ecn_receive(struct tcp_conn *conn, const struct tcp_segment *segment);
+
+/* Put what has to be told into a segment of `len` bytes about to be sent. */
+void ecn_send(struct tcp_conn *conn, struct tcp_segment *segment, uint32_t len);
 
 /* ---- ack.c --------------------------------------------------------------- */
 

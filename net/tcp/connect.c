@@ -110,7 +110,11 @@ static void on_timeout(struct tcp_conn *conn)
 {
     int error = conn->socket->error != 0 ? conn->socket->error : -ETIMEDOUT;
 
-    if (net_now(conn->stack) - conn->progress_at >= SYN_GIVE_UP_NS) {
+    uint64_t limit = conn->tuning != NULL && conn->tuning->user_timeout_ns != 0
+                         ? conn->tuning->user_timeout_ns
+                         : SYN_GIVE_UP_NS;
+
+    if (net_now(conn->stack) - conn->progress_at >= limit) {
         conn->stack->stats.tcp_timeouts++;
         conn_fail(conn, error);
         return;
@@ -118,6 +122,8 @@ static void on_timeout(struct tcp_conn *conn)
     if (conn->rto_ns << conn->backoff <= TCP_RTO_MAX_NS)
         conn->backoff++;
     conn->stack->stats.tcp_retransmits++;
+    conn->has_ecn =
+        false; /* not every router lets it pass: RFC 3168, 6.1.1.1 */
     tcp_send_syn(conn);
     rexmit_start(conn);
 }
@@ -272,7 +278,7 @@ static void syn_start(struct tcp_conn *conn)
 }
 
 int tcp_connect(struct net_stack *stack, struct socket *socket,
-                const struct flow *wanted)
+                const struct flow *wanted, bool asks_ecn)
 {
     struct flow flow = *wanted;
     struct tcp_conn *conn;
@@ -299,6 +305,7 @@ int tcp_connect(struct net_stack *stack, struct socket *socket,
     socket->conn = conn;
     socket->flow = flow;
     socket->error = 0;
+    conn->has_ecn = asks_ecn;
     tcp_tick(stack);
     syn_start(conn);
     return 0;

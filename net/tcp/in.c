@@ -181,8 +181,12 @@ static void conn_receive(struct tcp_conn *conn, struct tcp_segment *segment)
     if ((segment->flags & TCP_ACK) == 0 || !handshake_done(conn, segment))
         return;
     stamp_take(conn, segment);
+    if (conn->tuning != NULL)
+        conn->tuning->heard_at = conn_now(conn);
     if (!ack_receive(conn, segment))
         return;
+    if (conn->has_ecn)
+        ecn_receive(conn, segment);
     data_receive(conn, segment);
     if (conn->state != TCP_CLOSED && conn->state != TCP_TIME_WAIT)
         conn_output(conn);
@@ -227,6 +231,7 @@ void tcp_receive(struct net_stack *stack, struct packet *packet,
         packet_put(packet);
         return;
     }
+    segment.is_marked = (info->traffic_class & IP_ECN_MARKED) == IP_ECN_MARKED;
     flow.lport = segment.dst_port;
     flow.rport = segment.src_port;
     conn = conn_find(stack, &flow);

@@ -1,6 +1,8 @@
 SRCS-kernel += net/tcp/conn.c
 SRCS-kernel += net/tcp/listen.c
 SRCS-kernel += net/tcp/connect.c
+SRCS-kernel += net/tcp/tuning.c
+SRCS-kernel += net/tcp/ecn.c
 SRCS-kernel += net/tcp/cookie.c
 SRCS-kernel += net/tcp/in.c
 SRCS-kernel += net/tcp/ack.c

@@ -2,8 +2,9 @@
  * TCP data: which bytes are sent, and when. RFC 9293, 3.8.6 and 3.10.7; RFC
  * 1122, 4.2.3.4.
  *
- * Nagle's algorithm is not used: services hand over whole answers, and their
- * last, short segment must not wait for the peer's delayed acknowledgement. A
+ * Nagle's algorithm is used only where a socket asks for it: services hand over
+ * whole answers, and their last, short segment must not wait for the peer's
+ * delayed acknowledgement. A
  * segment that only the peer's window makes short does wait (avoidance of silly
  * windows).
  */
@@ -175,6 +176,14 @@ static bool output_lost(struct tcp_conn *conn)
     return output_segment(conn, start, len, fin);
 }
 
+/* RFC 9293, 3.7.4: a short segment waits for all that is in flight, unless the
+ * service has nothing more to send. */
+static bool nagle_holds(const struct tcp_conn *conn, uint32_t len)
+{
+    return conn->tuning->has_nagle && len > 0 && len < conn->mss &&
+           !conn->fin_wanted && conn_pipe(conn) > 0;
+}
+
 /* Send the next segment. Returns as output_segment(). */
 static bool output_new(struct tcp_conn *conn)
 {
@@ -185,6 +194,8 @@ static bool output_new(struct tcp_conn *conn)
         return false;
     avail = conn->tx.used - offset;
     len = segment_size(conn, offset, avail);
+    if (conn->tuning != NULL && nagle_holds(conn, len))
+        return false;
     return output_segment(conn, conn->snd_max, len,
                           conn->fin_wanted && len == avail);
 }

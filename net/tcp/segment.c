@@ -90,7 +90,8 @@ static bool is_left_to_card(const struct tcp_conn *conn)
 
 uint32_t segment_len_max(const struct tcp_conn *conn)
 {
-    if (!is_left_to_card(conn) || conn->dst.may_fragment ||
+    /* CWR is of one segment, and the card would put it into all of them. */
+    if (!is_left_to_card(conn) || conn->dst.may_fragment || conn->cwr_wanted ||
         (conn->stack->dev->offloads & NET_TX_TCP4) == 0)
         return conn->mss;
     return (uint32_t)TCP_LARGE_MAX / conn->mss * conn->mss;
@@ -140,6 +141,8 @@ bool segment_send(struct tcp_conn *conn, uint32_t seq, uint32_t len,
     }
     segment.window = window_field(conn);
     options_fill(conn, &segment.options, blocks, min_u32(len, conn->mss));
+    if (conn->has_ecn)
+        ecn_send(conn, &segment, len);
     if (len > conn->mss)
         segments_leave(conn, packet, &segment);
     segment_emit(conn->stack, packet, &conn->flow, &segment, &conn->dst);
@@ -172,6 +175,7 @@ void tcp_challenge(struct tcp_conn *conn)
 void tcp_send_syn(struct tcp_conn *conn)
 {
     bool has_ack = conn->state != TCP_SYN_SENT;
+    unsigned ecn = has_ack ? TCP_ECE : TCP_ECE | TCP_CWR;
     struct net_stack *stack = conn->stack;
     struct packet *packet = stack_packet(stack);
     uint32_t window = data_window(conn);
@@ -180,7 +184,8 @@ void tcp_send_syn(struct tcp_conn *conn)
         .dst_port = conn->flow.rport,
         .seq = conn->iss,
         .ack = has_ack ? conn->rcv_nxt : 0,
-        .flags = TCP_SYN | (has_ack ? TCP_ACK : 0),
+        .flags = (uint8_t)(TCP_SYN | (has_ack ? TCP_ACK : 0) |
+                           (conn->has_ecn ? ecn : 0)),
         .window = (uint16_t)min_u32(window, UINT16_MAX), /* not scaled */
         .options = {.mss = tcp_link_mss(stack, &conn->flow),
                     .has_scale = conn->rcv_scale != 0,

@@ -29,12 +29,22 @@ void alarm_set(struct tcp_conn *conn, enum tcp_alarm which, uint64_t at)
     assert(error == 0); /* moving a set timer never fails */
 }
 
+/* What is left of the user timeout, at least a little. */
+static uint64_t until_given_up(const struct tcp_conn *conn)
+{
+    uint64_t end = conn->progress_at + conn_give_up_ns(conn);
+
+    return max_u64(end, conn_now(conn) + NS_PER_MS) - conn_now(conn);
+}
+
 void rexmit_start(struct tcp_conn *conn)
 {
     uint64_t delay = min_u64(conn->rto_ns << conn->backoff, TCP_RTO_MAX_NS);
     uint64_t probe = tlp_delay(conn);
 
     conn->tlp_due = probe < delay;
+    if (conn->tuning != NULL && !conn->is_probing)
+        delay = min_u64(delay, until_given_up(conn));
     alarm_set(conn, TCP_ALARM_REXMIT, conn_now(conn) + min_u64(delay, probe));
 }
 
@@ -108,7 +118,7 @@ static void on_rexmit(struct tcp_conn *conn)
         syn_ack_timeout(conn);
     else if (conn->state == TCP_SYN_SENT)
         conn->stack->tcp_active->timeout(conn);
-    else if (net_now(conn->stack) - conn->progress_at >= TCP_GIVE_UP_NS)
+    else if (net_now(conn->stack) - conn->progress_at >= conn_give_up_ns(conn))
         give_up(conn);
     else if (conn->is_probing)
         window_probe(conn);
@@ -118,17 +128,31 @@ static void on_rexmit(struct tcp_conn *conn)
         rexmit_timeout(conn);
 }
 
-static void on_idle(struct tcp_conn *conn)
+/* When the service is to be told that the connection is idle; when it is, it is
+ * told. */
+static uint64_t service_idle(struct tcp_conn *conn, uint64_t idle)
 {
     uint64_t now = net_now(conn->stack);
-    uint64_t idle = server_idle_ns(conn->server);
 
-    assert(conn->socket != NULL); /* tcp_close() clears the alarm */
     if (now - conn->active_at >= idle) {
         socket_notify(conn->socket, SOCKET_TIMEOUT);
         conn->active_at = now; /* again after another idle_ns */
     }
-    alarm_set(conn, TCP_ALARM_IDLE, conn->active_at + idle);
+    return conn->active_at + idle;
+}
+
+static void on_idle(struct tcp_conn *conn)
+{
+    uint64_t idle = server_idle_ns(conn->server);
+    uint64_t at = TIME_NEVER;
+
+    assert(conn->socket != NULL); /* tcp_close() clears the alarm */
+    if (idle != 0)
+        at = service_idle(conn, idle);
+    if (conn->tuning != NULL && conn->tuning->keep_idle_ns != 0)
+        at = min_u64(at, conn->tuning->keep(conn));
+    if (conn->state != TCP_CLOSED)
+        alarm_set(conn, TCP_ALARM_IDLE, at);
 }
 
 static void on_life(struct tcp_conn *conn)

@@ -76,6 +76,8 @@ enum {
     IP4_TCP = 6,
     IP4_UDP = 17,
     IP4_ADDRESS_TEXT = 16, /* "255.255.255.255" and its NUL */
+    IP_ECN_CAPABLE = 2,    /* in the traffic class: ECT(0), RFC 3168 */
+    IP_ECN_MARKED = 3,     /* CE; and the mask of both */
     IP6_HEADER_SIZE = 40,  /* RFC 8200, without extensions */
 };
 
@@ -185,6 +187,8 @@ enum tcp_flag {
     TCP_PSH = 8,
     TCP_ACK = 16,
     TCP_URG = 32,
+    TCP_ECE = 64, /* RFC 3168 */
+    TCP_CWR = 128,
 };
 
 struct tcp_options {
@@ -207,6 +211,7 @@ struct tcp_segment {
     uint8_t flags; /* enum tcp_flag */
     uint16_t window;
     uint16_t urgent;
+    bool is_marked; /* its datagram is: congestion experienced; not parsed */
     struct tcp_options options;
     const uint8_t *payload; /* into the buffer parsed */
     size_t payload_len;

@@ -98,7 +98,11 @@ size_t peer_frame(uint8_t *frame, const struct peer_segment *segment)
     if (segment->len > 0)
         memcpy(tcp + header, segment->data, segment->len);
     peer_put16(tcp + 16, peer_checksum(tcp, len, pseudo_sum(src, dst, len)));
-    return peer_ip4(frame, src, dst, 6, len);
+    len = peer_ip4(frame, src, dst, 6, len);
+    frame[15] = segment->tos;
+    peer_put16(frame + 24, 0);
+    peer_put16(frame + 24, peer_checksum(frame + 14, 20, 0));
+    return len;
 }
 
 /* ---- The bench ----------------------------------------------------------- */
@@ -371,6 +375,7 @@ bool peer_receive(struct peer_segment *out)
     assert_true(header >= 20 && header <= len);
     *out = (struct peer_segment){
         .own = peer_get32(ip + 12),
+        .tos = ip[1],
         .address = peer_get32(ip + 16),
         .target = (uint16_t)peer_get16(tcp),
         .port = (uint16_t)peer_get16(tcp + 2),

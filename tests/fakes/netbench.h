@@ -44,6 +44,7 @@ struct peer_segment {
     uint8_t flags;
     uint16_t window;
     uint16_t urgent;
+    uint8_t tos;      /* of the IPv4 header */
     uint16_t port;    /* the peer's; 0: PEER_PORT */
     uint16_t target;  /* the stack's port; 0: SERVICE_PORT */
     uint32_t address; /* the peer's; 0: PEER_ADDRESS */

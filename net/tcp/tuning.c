@@ -1,0 +1,74 @@
+/* What a socket can choose of its connection; and keep-alive, which only runs
+ * where it is chosen: RFC 9293, 3.8.4. */
+#include "net/socket.h"
+#include "net/stack.h"
+#include "net/tcp/conn.h"
+#include <torc/memory.h>
+
+/* The number before the next one is outside the peer's window, so that it
+ * answers. */
+static void probe_send(struct tcp_conn *conn)
+{
+    conn->tuning->probes++;
+    (void)segment_send(conn, conn->snd_max - 1, 0, 0);
+}
+
+/* TCP_ALARM_IDLE. Returns when to look again. What is in flight is watched by
+ * the retransmission timer instead. */
+static uint64_t on_keep(struct tcp_conn *conn)
+{
+    struct tcp_tuning *tuning = conn->tuning;
+    uint64_t now = net_now(conn->stack);
+    uint64_t quiet = max_u64(conn->active_at, tuning->heard_at);
+
+    if (now - quiet < tuning->keep_idle_ns) {
+        tuning->probes = 0;
+        return quiet + tuning->keep_idle_ns;
+    }
+    if (conn->state == TCP_TIME_WAIT || conn->snd_una != conn->snd_max)
+        return now + tuning->keep_idle_ns;
+    if (tuning->probes < tuning->keep_count) {
+        probe_send(conn);
+        return now + tuning->keep_interval_ns;
+    }
+    conn->stack->stats.tcp_timeouts++;
+    tcp_send_reset(conn);
+    conn_fail(conn, -ETIMEDOUT);
+    return TIME_NEVER;
+}
+
+/* Set TCP_ALARM_IDLE anew, for the service and for keep-alive. */
+static void idle_start(struct tcp_conn *conn)
+{
+    uint64_t idle = server_idle_ns(conn->server);
+    uint64_t at = idle != 0 ? conn->active_at + idle : TIME_NEVER;
+
+    if (conn->state < TCP_ESTABLISHED)
+        conn->active_at = net_now(conn->stack);
+    if (conn->tuning->keep_idle_ns != 0)
+        at = min_u64(at, conn->active_at + conn->tuning->keep_idle_ns);
+    if (at == TIME_NEVER)
+        alarm_clear(conn, TCP_ALARM_IDLE);
+    else
+        alarm_set(conn, TCP_ALARM_IDLE, at);
+}
+
+int tcp_tune(struct tcp_conn *conn, const struct tcp_tuning *tuning)
+{
+    if (conn->tuning == NULL)
+        conn->tuning = mem_alloc(sizeof(*conn->tuning));
+    if (conn->tuning == NULL)
+        return -ENOMEM;
+    *conn->tuning = *tuning;
+    conn->tuning->keep = on_keep;
+    conn->tuning->heard_at = conn->active_at;
+    conn->tuning->probes = 0;
+    idle_start(conn);
+    tcp_output(conn); /* what Nagle's algorithm has held */
+    return 0;
+}
+
+struct tcp_tuning tcp_tuning_of(const struct tcp_conn *conn)
+{
+    return conn->tuning != NULL ? *conn->tuning : (struct tcp_tuning){0};
+}
