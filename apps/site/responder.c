@@ -62,9 +62,10 @@ static int64_t update_date(struct responder *responder)
 
 /* ---- Heads --------------------------------------------------------------- */
 
-void responder_begin(struct responder *responder,
-                     const struct http_request *request, int status,
-                     struct http_text *text)
+/* As responder_begin(), when the date has just been brought up to now. */
+static void begin_today(struct responder *responder,
+                        const struct http_request *request, int status,
+                        struct http_text *text)
 {
     const char *connection = NULL;
 
@@ -72,13 +73,20 @@ void responder_begin(struct responder *responder,
         connection = "close";
     else if (!request->is_1_1)
         connection = "keep-alive"; /* RFC 9112, C.2.2 */
-    update_date(responder);
     if (status != 200) {
         http_head_begin(text, status, responder->date, connection);
         return;
     }
     http_text_put_span(text, (struct span){responder->ok, responder->ok_len});
     http_connection_put(text, connection);
+}
+
+void responder_begin(struct responder *responder,
+                     const struct http_request *request, int status,
+                     struct http_text *text)
+{
+    update_date(responder);
+    begin_today(responder, request, status, text);
 }
 
 void responder_page(struct responder *responder,
@@ -246,7 +254,7 @@ static void answer_file(struct responder *responder,
     } else if (answer.status == 416) {
         answer_no_range(responder, request, stat->size_bytes, text);
     } else {
-        responder_begin(responder, request, answer.status, text);
+        begin_today(responder, request, answer.status, text);
         http_head_file(text, described, &answer);
     }
     body->offset = answer.first;

@@ -542,6 +542,64 @@ static void test_file_is_opened_once(void **state)
     close_site();
 }
 
+/* What is answered to a request, after others: as without them. */
+static void test_requests_that_are_repeated(void **state)
+{
+    static const char *const others[] = {
+        GET("/a.css"),
+        GET("/empty"),
+        "GET /a.css HTTP/1.1\r\nHost: h\r\nRange: bytes=0-1\r\n\r\n",
+        "GET /a.css HTTP/1.1\r\nHost: h\r\nRange: bytes=2-3\r\n\r\n",
+        "GET /sub?a HTTP/1.1\r\nHost: h\r\n\r\n",
+        "GET /sub?b HTTP/1.1\r\nHost: h\r\n\r\n",
+        "HEAD /a.css HTTP/1.1\r\nHost: h\r\n\r\n",
+        "GET /a.css HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
+        "GET /a.css HTTP/1.0\r\n\r\n",
+        "GET /none HTTP/1.1\r\nHost: h\r\n\r\n",
+        "GET /a.css HTTP/1.1\r\n\r\n",
+    };
+    static char alone[COUNT_OF(others)][2000];
+    size_t alone_len[COUNT_OF(others)];
+    struct socket *socket;
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(others); i++) {
+        open_site();
+        socket = client_open();
+        client_send(socket, others[i]);
+        alone_len[i] = socket->out_len;
+        assert_true(socket->out_len <= sizeof(alone[i]));
+        memcpy(alone[i], out(socket), socket->out_len);
+        client_free(socket);
+        close_site();
+    }
+    open_site();
+    for (size_t i = 0; i < COUNT_OF(others); i++) {
+        for (size_t j = 0; j < 3 * COUNT_OF(others); j++) {
+            size_t which = j % 3 == 0 ? j / 3 : i; /* others, and twice this */
+
+            socket = client_open();
+            client_send(socket, others[which]);
+            assert_int_equal(socket->out_len, alone_len[which]);
+            assert_memory_equal(out(socket), alone[which], alone_len[which]);
+            client_free(socket);
+        }
+    }
+    /* Repeated and with more behind it, and in two pieces. */
+    socket = client_open();
+    client_send(socket, GET("/empty"));
+    assert_int_equal(site.last_len, strlen(GET("/empty")));
+    forget_out(socket);
+    client_send(socket, GET("/empty") GET("/empty") "GET /em");
+    assert_int_equal(socket->out_len, 2 * alone_len[1]);
+    forget_out(socket);
+    client_send(socket, GET("/empty") + strlen("GET /em"));
+    assert_int_equal(socket->out_len, alone_len[1]);
+    assert_memory_equal(out(socket), alone[1], alone_len[1]);
+    client_free(socket);
+    close_site();
+}
+
 /* A head is formatted once for a file and its state. */
 static void test_heads_are_kept(void **state)
 {
@@ -1295,6 +1353,7 @@ int main(void)
         cmocka_unit_test(test_heads_are_kept),
         cmocka_unit_test(test_files_that_stay_open),
         cmocka_unit_test(test_file_is_opened_once),
+        cmocka_unit_test(test_requests_that_are_repeated),
         cmocka_unit_test(test_request_in_pieces),
         cmocka_unit_test(test_pipelined_requests),
         cmocka_unit_test(test_slow_reader),
