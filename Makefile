@@ -76,9 +76,10 @@ HOT := kernel/lib/checksum.c kernel/lib/siphash.c kernel/cpu/%.c \
 	net/http/span.c net/http/request.c net/http/target.c \
 	net/http/engine.c net/http/exchange.c net/http/route.c net/http/send.c apps/bench/% tests/%
 # Calls, not "rep movsb", which moves single bytes.
-COLD-metal := -Os -mstringop-strategy=libcall
+COLD-metal := -Os -mstringop-strategy=libcall -include hal/baremetal/brief_assert.h
 # Nothing in between for alignment: 3 kB.
-HOT-metal := -falign-functions=1 -falign-jumps=1 -falign-loops=1
+HOT-metal := -falign-functions=1 -falign-jumps=1 -falign-loops=1 \
+	-include hal/baremetal/brief_assert.h
 
 # Applications, and the test of it, may use floating point; the kernel may not.
 WITH-FLOAT := apps/% tests/integration/hal_contract_fp.c

@@ -4,20 +4,19 @@
 #include <torc/memory.h>
 #include <torc/string.h>
 
-uint32_t net_buffer_limit(const struct net_buffer *buffer,
-                          const struct net_budget *budget)
+uint32_t net_budget_share(const struct net_budget *budget, uint32_t size)
 {
-    size_t avail = budget->limit - budget->used + buffer->size;
+    size_t avail = budget->limit - budget->used + size;
     uint32_t half = (uint32_t)min_size(avail / 2, NET_BUFFER_MAX);
 
     assert(budget->used <= budget->limit);
-    assert(buffer->size <= budget->used);
+    assert(size <= budget->used);
     if (avail < NET_BUFFER_MIN)
-        return buffer->size;
+        return size;
     if (half < 2 * NET_BUFFER_MIN)
-        return max_u32(NET_BUFFER_MIN, buffer->size);
+        return max_u32(NET_BUFFER_MIN, size);
     /* The largest power of two that is not more. */
-    return max_u32(1U << (31 - __builtin_clz(half)), buffer->size);
+    return max_u32(1U << (31 - __builtin_clz(half)), size);
 }
 
 int net_buffer_reserve(struct net_buffer *buffer, struct net_budget *budget,
@@ -29,7 +28,11 @@ int net_buffer_reserve(struct net_buffer *buffer, struct net_budget *budget,
 
     if (need <= buffer->size)
         return 0;
-    if (need > net_buffer_limit(buffer, budget))
+    /* The first one of all is small: whether there is far more is told sooner
+     * than how much. */
+    if ((need > NET_BUFFER_MIN ||
+         budget->limit - budget->used < 4 * NET_BUFFER_MIN) &&
+        need > net_buffer_limit(buffer, budget))
         return -ENOMEM;
     while (size < need)
         size *= 2;

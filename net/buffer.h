@@ -34,10 +34,17 @@ struct net_buffer {
     uint32_t used; /* bytes of contents */
 };
 
+/* How many bytes of a budget one may have now who has `size` of them; at least
+ * `size`. */
+uint32_t net_budget_share(const struct net_budget *budget, uint32_t size);
+
 /* The size, in bytes, to which the buffer may grow now; at least its present
  * size. */
-uint32_t net_buffer_limit(const struct net_buffer *buffer,
-                          const struct net_budget *budget);
+static inline uint32_t net_buffer_limit(const struct net_buffer *buffer,
+                                        const struct net_budget *budget)
+{
+    return net_budget_share(budget, buffer->size);
+}
 
 /* Make the buffer at least `need` bytes large. Returns 0, -ENOMEM (budget or
  * memory). */

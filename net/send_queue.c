@@ -8,9 +8,7 @@ enum { PIECES_FIRST = 32, PIECE_PACKET = PACKET_SIZE - PACKET_HEADROOM };
 uint32_t send_queue_limit(const struct send_queue *queue,
                           const struct net_budget *budget)
 {
-    const struct net_buffer all = {.size = (uint32_t)send_queue_size(queue)};
-
-    return net_buffer_limit(&all, budget);
+    return net_budget_share(budget, (uint32_t)send_queue_size(queue));
 }
 
 /* ---- Pieces -------------------------------------------------------------- */
@@ -305,8 +303,11 @@ void send_queue_release(struct send_queue *queue, struct net_budget *budget)
     assert(queue->lent <= budget->used);
     budget->used -= queue->lent;
     net_buffer_release(&queue->ring, budget);
-    mem_free(queue->pieces);
-    *queue = (struct send_queue){0};
+    if (queue->pieces != NULL)
+        mem_free(queue->pieces);
+    queue->pieces = NULL;
+    queue->used = queue->lent = 0;
+    queue->size = queue->first = queue->count = 0;
 }
 
 void send_queue_check(const struct send_queue *queue)

@@ -16,7 +16,7 @@ enum {
  * come first, or the next step can be done. */
 enum { WAIT = 0, GO_ON = 1 };
 
-static_assert((int)RESPONDER_HEAD_MAX < (int)SITE_CHUNK_SIZE,
+static_assert(RESPONDER_HEAD_MAX + BODY_COPIED <= (int)SITE_CHUNK_SIZE,
               "an answer fits a chunk");
 static_assert(HTTP_HEAD_MAX % REQUEST_FIRST == 0, "the buffer doubles");
 
@@ -248,7 +248,6 @@ static int head_keep(struct connection *conn, const char *text, size_t len)
  */
 static int send_first(struct connection *conn, struct http_text *text)
 {
-    size_t room = socket_send_room(conn->socket);
     size_t head_len = text->len;
     struct slice slices[BODY_SLICES];
     unsigned count = 0;
@@ -263,12 +262,10 @@ static int send_first(struct connection *conn, struct http_text *text)
         conn->body.page = NULL;
         return GO_ON;
     }
-    if (room > SITE_CHUNK_SIZE)
-        room = SITE_CHUNK_SIZE;
     if (conn->body.count > BODY_COPIED)
         got = body_slices(conn, head_len, slices, &count);
-    else if (conn->body.count > 0 && room > head_len)
-        got = body_read(conn, text->at + head_len, room - head_len);
+    else if (conn->body.count > 0)
+        got = body_read(conn, text->at + head_len, BODY_COPIED);
     if (got < 0) { /* nothing is sent yet: say so */
         responder_close(&conn->body);
         conn->keep_alive = false;
@@ -523,8 +520,9 @@ static bool is_repeatable(const struct http_request *request)
 
 /*
  * Parse the request that comes next, into site->request: as
- * http_request_parse(). Clients repeat themselves, so in a read-only site a text
- * that is that of the request before, of any connection, is not parsed again.
+ * http_request_parse(). Clients repeat themselves, so in a read-only site a
+ * text that is that of the request before, of any connection, is not parsed
+ * again.
  */
 static int parse_next(struct connection *conn)
 {

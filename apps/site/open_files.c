@@ -28,15 +28,28 @@ void open_files_fini(struct open_files *cache)
     mem_free(cache->place);
 }
 
-/* FNV-1a, which is small: who makes paths that collide makes his own requests
- * slow. */
+/* Of the first eight bytes, the last ones and those in the middle, and the
+ * length: paths that are the same there share a place. */
 static uint32_t hash_of(const struct http_target *target)
 {
-    uint32_t hash = 2166136261U ^ target->has_trailing_slash;
+    size_t len = target->path_len;
+    uint64_t word[3] = {0};
 
-    for (size_t i = 0; i < target->path_len; i++)
-        hash = (hash ^ (uint8_t)target->path[i]) * 16777619U;
-    return hash;
+    if (len >= sizeof(word[0])) {
+        memcpy(&word[0], target->path, sizeof(word[0]));
+        memcpy(&word[1], target->path + (len - sizeof(word[0])) / 2,
+               sizeof(word[0]));
+        memcpy(&word[2], target->path + len - sizeof(word[0]), sizeof(word[0]));
+    } else {
+        memcpy(&word[0], target->path, len);
+    }
+    word[0] = (word[0] + len * 2 + target->has_trailing_slash) *
+              UINT64_C(0x9e3779b97f4a7c15);
+    word[0] =
+        ((word[0] ^ word[0] >> 32) + word[1]) * UINT64_C(0xbf58476d1ce4e5b9);
+    word[0] =
+        ((word[0] ^ word[0] >> 32) + word[2]) * UINT64_C(0x94d049bb133111eb);
+    return (uint32_t)(word[0] >> 32);
 }
 
 static struct open_file *place_of(struct open_files *cache, uint32_t hash)

@@ -141,7 +141,10 @@ void panic(const char *format, ...)
 
 void check_failed(const char *file, int line, const char *expr)
 {
-    panic("%s:%d: assertion failed: %s", file, line, expr);
+    bool has_text = expr != NULL;
+
+    panic("%s:%d: assertion failed%s%s", file, line, has_text ? ": " : "",
+          has_text ? expr : "");
 }
 
 /* Whether an address is in the guard page below the current thread's stack. */

@@ -134,8 +134,15 @@ void http_head_begin(struct http_text *text, int status, const char *date,
 
 void http_connection_put(struct http_text *text, const char *connection)
 {
+    static const char keep_alive[] = "Connection: keep-alive\r\n";
+
     if (connection == NULL)
         return;
+    if (connection[0] == 'k') {
+        http_text_put_span(text,
+                           (struct span){keep_alive, sizeof(keep_alive) - 1});
+        return;
+    }
     http_text_put(text, "Connection: ");
     http_text_put(text, connection);
     http_text_put(text, "\r\n");

@@ -67,7 +67,7 @@ uint32_t stack_stamp(const struct net_stack *stack, const struct flow *flow)
 
 uint32_t conn_stamp(const struct tcp_conn *conn)
 {
-    return stamp_clock(conn->stack) + conn->stamp_offset;
+    return (uint32_t)(conn_now(conn) / NS_PER_MS) + conn->stamp_offset;
 }
 
 uint32_t conn_now_us(const struct tcp_conn *conn)

@@ -58,8 +58,17 @@ int memcmp(const void *a, const void *b, size_t size)
     const unsigned char *q = b;
     size_t i = 0;
 
-    while (size - i >= 8 && word_at(p + i) == word_at(q + i))
-        i += 8;
+    if (size >= 8) {
+        size_t last = size - 8; /* where the last word begins */
+
+        while (i <= last && word_at(p + i) == word_at(q + i))
+            i += 8;
+        if (i > last) {
+            i = last;
+            if (word_at(p + i) == word_at(q + i))
+                return 0;
+        }
+    }
     for (; i < size; i++) {
         if (p[i] != q[i])
             return p[i] < q[i] ? -1 : 1;

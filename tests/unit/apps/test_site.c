@@ -739,7 +739,8 @@ static void test_slow_reader(void **state)
     }
 }
 
-/* When the socket is full after the head, one byte is read to learn of room. */
+/* When the socket is full after the head of a large file, one byte is read to
+ * learn of room. */
 static void test_full_socket_after_the_head(void **state)
 {
     struct socket *socket;
@@ -748,15 +749,16 @@ static void test_full_socket_after_the_head(void **state)
     (void)state;
     open_site();
     socket = client_open();
-    client_send(socket, HEAD("/a.css"));
+    client_send(socket, HEAD("/big.bin"));
     head_len = socket->out_len;
     forget_out(socket);
     socket->room = head_len;
-    client_send(socket, GET("/a.css"));
+    client_send(socket, GET("/big.bin"));
     assert_int_equal(socket->out_len, head_len);
-    assert_int_equal(files_read, 1);
-    client_takes(socket, 1000);
-    assert_int_equal(body_len(socket), 300);
+    assert_int_equal(files_read, 2); /* with the head, and to go on */
+    client_takes(socket, 1000000);
+    assert_int_equal(body_len(socket), 300000);
+    assert_int_equal(files_read, 300000 + 2);
     client_free(socket);
     close_site();
 }
