@@ -12,7 +12,7 @@ CRASH_VOLUMES := "" "--atom 2" "--image '-b 4096 -N 64 -I 256' --kib 512 --atom 
 	"--image '-b 2048 -N 64 -I 128 -O ^filetype,^dir_index' --kib 400 --atom 4" \
 	"--names 60 --image '-b 1024 -N 96 -I 256' --kib 400 --atom 2"
 # Longer sequences that have found something.
-CRASH_SEQUENCES := many,link,unlink \
+CRASH_SEQUENCES := many,link,unlink exchange,exchange,across \
 	xattr-block,many,link,big,chmod,fsync-n,unlink,unlink,mkdir,xattr-block \
 	touch,touch,fsync,many,link,big,unlink,sync,append,chmod
 LENGTH ?= 2

@@ -25,9 +25,8 @@
 #include <torc/log.h>
 #include <torc/memory.h>
 
-/* Names for what is replaced that are tried, in a directory with an index: for
- * one leaf, and for any. */
-enum { ASIDE_TRIES = 1000, ASIDE_LEAVES = 16 };
+/* Names for what is replaced that are tried: in one leaf of an index; else. */
+enum { ASIDE_TRIES = 1000, ASIDE_FEW = 16 };
 
 struct renaming {
     const struct rename *rename;
@@ -108,6 +107,15 @@ static void aside_call(struct renaming *op, unsigned i)
         hash_bytes(&op->rename->dir2->mount->name_key, op->aside_text, len);
 }
 
+/* Whether that name is not there: a stale one is. */
+static bool aside_is_free(struct renaming *op)
+{
+    struct ext2_place other;
+
+    return ext2_place_find(op->rename->dir2, &op->aside_name, &other) ==
+           -ENOENT;
+}
+
 /* Find a name for it that may be in the block with its entry: 1, 0, or an
  * error. It has a walk on its stack. */
 static noinline int aside_choose(struct renaming *op)
@@ -118,9 +126,13 @@ static noinline int aside_choose(struct renaming *op)
     uint64_t offset;
     int status;
 
-    aside_call(op, 0);
+    for (unsigned i = 0; i < ASIDE_FEW && !ext2_has_index(dir); i++) {
+        aside_call(op, i);
+        if (aside_is_free(op))
+            return 1;
+    }
     if (!ext2_has_index(dir))
-        return 1;
+        return 0;
     status = ext2_chain_begin(&chain, dir, op->rename->name2);
     if (status == 0)
         status = ext2_chain_range(&chain, &low, &high);
@@ -136,7 +148,7 @@ static noinline int aside_choose(struct renaming *op)
         aside_call(op, i);
         hash = ext2_hash(chain.walk.version, ext2_of(dir)->hash_seed,
                          op->aside_name.text, op->aside_name.len);
-        if (hash > low && hash < high)
+        if (hash > low && hash < high && aside_is_free(op))
             return 1;
     }
     return 0;
@@ -148,10 +160,8 @@ static void aside_pin_here(struct renaming *op)
 {
     struct inode *dir = op->rename->dir2;
     struct ext2_fs *fs = ext2_of(dir);
-    struct ext2_place other;
 
     if (aside_choose(op) != 1 ||
-        ext2_place_find(dir, &op->aside_name, &other) != -ENOENT ||
         ext2_change_block(&op->change, op->entry2.place.block,
                           &op->entry2.block) != 0 ||
         ext2_entries_room(fs, op->entry2.block->data, op->aside_name.len,
@@ -207,16 +217,18 @@ static int aside_pin(struct renaming *op)
 static void aside_find(struct renaming *op)
 {
     struct inode *dir = op->rename->dir2;
-    const unsigned tries = ext2_has_index(dir) ? ASIDE_LEAVES : 1;
-    struct ext2_place other;
 
     op->is_elsewhere = true;
-    for (unsigned i = 0; i < tries && op->aside_place.block == 0; i++) {
+    for (unsigned i = 0; i < ASIDE_FEW; i++) {
         aside_call(op, i);
-        if (ext2_place_find(dir, &op->aside_name, &other) != -ENOENT ||
-            ext2_place_room_left(dir, &op->aside_name, &op->aside_place) != 0)
-            op->aside_place.block = 0;
+        if (!aside_is_free(op))
+            continue;
+        if (ext2_place_room_left(dir, &op->aside_name, &op->aside_place) == 0)
+            return;
+        if (!ext2_has_index(dir))
+            break; /* nor for another name */
     }
+    op->aside_place.block = 0;
 }
 
 static void lose_link(struct inode *inode)
