@@ -10,6 +10,7 @@ SRCS-kernel += kernel/boot/stop.c
 SRCS-kernel += kernel/boot/stop.c
 SRCS-kernel += kernel/boot/init.c
 SRCS-kernel += kernel/boot/machine.c
+SRCS-kernel += kernel/boot/wall.c
 SRCS-kernel += kernel/base/boot_info.c
 SRCS-kernel += kernel/base/cmdline.c
 SRCS-kernel += kernel/boot/log.c

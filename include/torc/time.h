@@ -15,4 +15,11 @@ uint64_t time_ns(void);
 /* UTC since 1970, or 0 when the machine has no idea. */
 uint64_t time_wall_ns(void);
 
+/*
+ * Correct the wall time of all CPUs by `delta_ns` from now on; a machine that
+ * has no idea has 0. Returns 0; -EINVAL: the time would be before 1970; or as
+ * remote_call() of <torc/message.h>. Context: thread; waits for CPU 0.
+ */
+int time_wall_adjust(int64_t delta_ns);
+
 #endif

@@ -14,11 +14,6 @@ const char *machine_name(void)
     return boot_info()->machine;
 }
 
-uint64_t time_wall_ns(void)
-{
-    return hal_wall_ns();
-}
-
 uint64_t time_ns(void)
 {
     return hal_time_ns();
