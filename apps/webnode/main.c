@@ -4,13 +4,17 @@
  *
  *   net=dhcp   the address, the gateway, and the servers of names and time come
  *              by DHCP (docs/net_services.md)
+ *   ntp=SERVER a name or an address whose time is kept; ntp=dhcp: the servers
+ *              that DHCP tells of
  */
 #include "apps/site/options.h"
 #include "apps/site/serving.h"
 #include <torc/app.h>
 #include <torc/drivers.h>
 #include <torc/file_systems.h>
+#include <torc/machine.h>
 #include <torc/net_dhcp.h>
+#include <torc/net_ntp.h>
 #include <torc/string.h>
 #include <torc/thread.h>
 #include <torc/time.h>
@@ -26,7 +30,7 @@ static int parse_net(const char *text, struct net_config *out)
     return 0;
 }
 
-static int start_net(struct device *card, struct net_config *config)
+static int start_address(struct device *card, struct net_config *config)
 {
     int status;
 
@@ -38,12 +42,23 @@ static int start_net(struct device *card, struct net_config *config)
     return net_get_config(config);
 }
 
+static int start_net(struct device *card, struct net_config *config)
+{
+    const char *ntp = machine_option("ntp");
+    int status = start_address(card, config);
+
+    if (status == 0 && ntp != NULL)
+        status = net_ntp_start(str_equal(ntp, "dhcp") ? NULL : ntp);
+    return status;
+}
+
 const struct site_network site_network = {parse_net, start_net};
 
 static int app_main(int argc, char **argv)
 {
     struct site_options options;
-    int status = site_options_read(argc, argv, " net=dhcp", &options);
+    int status =
+        site_options_read(argc, argv, " net=dhcp ntp=SERVER|dhcp", &options);
 
     if (status == 0)
         status = site_serve(&options, NULL, NULL);
@@ -52,7 +67,7 @@ static int app_main(int argc, char **argv)
     return status;
 }
 
-static const char *const names[] = {SITE_OPTION_NAMES, NULL};
+static const char *const names[] = {SITE_OPTION_NAMES, "ntp", NULL};
 
 static const struct driver *const drivers[] = {
     &virtio_rng_driver, &virtio_blk_driver,

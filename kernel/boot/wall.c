@@ -32,14 +32,16 @@ uint64_t time_wall_ns(void)
 /* On CPU 0. */
 static int adjust(void *arg)
 {
-    int64_t delta = *(const int64_t *)arg;
-    int64_t wall = (int64_t)time_wall_ns();
-    int64_t wanted;
+    int64_t base = (int64_t)base_ns();
+    int64_t by = atomic_load_explicit(&correction, memory_order_relaxed);
+    int64_t wall;
 
-    if (__builtin_add_overflow(wall, delta, &wanted) || wanted <= 0)
+    if (by == 0 && hal_wall_ns() == 0)
+        by = -base; /* it has no idea, which counts as 0 */
+    if (__builtin_add_overflow(by, *(const int64_t *)arg, &by) ||
+        __builtin_add_overflow(base, by, &wall) || wall < 0)
         return -EINVAL;
-    atomic_store_explicit(&correction, wanted - (int64_t)base_ns(),
-                          memory_order_relaxed);
+    atomic_store_explicit(&correction, by, memory_order_relaxed);
     return 0;
 }
 

@@ -215,3 +215,80 @@ test_resolve_usage() {
     expect 2 'no network card' "$build/host/resolve" -- -- a.test
     expect 2 'net=nonsense' "$build/host/resolve" --net user -- net=nonsense -- a.test
 }
+
+# ---- Time ---------------------------------------------------------------------------
+
+# ntp_start OFFSET [KISS]: a server on the tap, and DHCP that tells of it.
+ntp_start() {
+    python3 tests/integration/ntp_server.py 192.168.77.1 "$@" \
+        >"$work/$TEST_NAME.ntp" 2>&1 &
+    ntp=$!
+    trap 'kill $ntp 2>/dev/null; wait $ntp 2>/dev/null' EXIT
+    await_text ready "$work/$TEST_NAME.ntp" || die "the server of NTP"
+}
+
+# What the server says in its Date, less the time here.
+date_ahead() { # URL
+    local date
+    date=$(curl -sI --max-time 10 "$1/" | tr -d '\r' | sed -n 's/^Date: //p')
+    echo $(($(date -d "$date" +%s) - $(date +%s)))
+}
+
+date_check() { # URL SECONDS: within two
+    local ahead
+    ahead=$(date_ahead "$1")
+    [ "$ahead" -ge $(($2 - 2)) ] && [ "$ahead" -le $(($2 + 2)) ] ||
+        die "the clock is ahead by $ahead s and not $2"
+}
+
+# The clock is set to that of the server, an hour ahead, of which DHCP tells; a kiss
+# is heard.
+test_ntp_host() { on_tap; }
+on_tap_ntp_host() {
+    ntp_start 3600
+    dnsmasq_start dhcp-option=option:ntp-server,192.168.77.1
+    start "$work/$TEST_NAME.machine" "$build/host/webnode" --mem 32m \
+        --disk "$work/site4k.img,ro" --net tap=torc0 \
+        --pcap "$work/$TEST_NAME.pcapng" -- net=dhcp ntp=dhcp
+    trap 'kill $child $dnsmasq $ntp 2>/dev/null; wait $child $dnsmasq $ntp 2>/dev/null' EXIT
+    await_text 'dhcp: 192.168.77' "$work/$TEST_NAME.machine" || die "no lease"
+    await "http://$(leased)/" "$work/$TEST_NAME.machine"
+    date_check "http://$(leased)" 0
+    await_text 'set at once, by 192.168.77.1' "$work/$TEST_NAME.machine" || die "not set"
+    date_check "http://$(leased)" 3600
+    [ "$(grep -c question "$work/$TEST_NAME.ntp")" -eq 5 ] || die "questions"
+    kill $child
+    wait $child
+    [ "$(pcap_frames 'ntp.flags.mode == 3')" -eq 5 ] || die "tshark sees other questions"
+    pcap_expect 0 'ntp && (_ws.malformed || _ws.expert.severity >= 0x600000)'
+}
+
+# A booted machine, a clock that is behind, and a server that first says: not so often.
+test_ntp_microvm() { on_tap; }
+on_tap_ntp_microvm() {
+    ntp_start -86400
+    start "$work/$TEST_NAME.machine" tools/qemu.sh --no-net --mem 32 \
+        --disk "$work/site.img" --kernel "$build/metal/webnode.elf" \
+        --append "net=192.168.77.2/24 ntp=192.168.77.1" -- \
+        -netdev tap,id=net,ifname=torc0,script=no,downscript=no \
+        -device virtio-net-device,netdev=net
+    trap 'kill $child $ntp 2>/dev/null; wait $child $ntp 2>/dev/null' EXIT
+    await http://192.168.77.2/ "$work/$TEST_NAME.machine"
+    await_text 'set at once, by 192.168.77.1' "$work/$TEST_NAME.machine" || die "not set"
+    date_check http://192.168.77.2 -86400
+}
+
+# A server that denies is not asked again.
+test_ntp_denied() { on_tap; }
+on_tap_ntp_denied() {
+    ntp_start 3600 DENY
+    start "$work/$TEST_NAME.machine" "$build/host/webnode" --mem 32m \
+        --disk "$work/site4k.img,ro" --net tap=torc0 -- net=192.168.77.2/24 ntp=192.168.77.1
+    trap 'kill $child $ntp 2>/dev/null; wait $child $ntp 2>/dev/null' EXIT
+    await http://192.168.77.2/ "$work/$TEST_NAME.machine"
+    await_text '192.168.77.1 does not want to be asked' "$work/$TEST_NAME.machine" ||
+        die "the kiss is not heard"
+    sleep 5
+    [ "$(grep -c question "$work/$TEST_NAME.ntp")" -eq 1 ] || die "it is asked again"
+    date_check http://192.168.77.2 0
+}
