@@ -1,18 +1,21 @@
 #include "net/http/content.h"
 #include <torc/assert.h>
 
+void http_content_start(struct http_content *content, bool is_chunked,
+                        uint64_t bytes)
+{
+    *content = (struct http_content){.is_chunked = is_chunked, .left = bytes};
+    if (is_chunked)
+        content->state = CONTENT_SIZE;
+    else if (bytes == 0)
+        content->state = CONTENT_COMPLETE;
+    http_content_check(content);
+}
+
 void http_content_begin(struct http_content *content,
                         const struct http_request *request)
 {
-    *content = (struct http_content){
-        .is_chunked = request->is_chunked,
-        .left = request->content_bytes,
-    };
-    if (request->is_chunked)
-        content->state = CONTENT_SIZE;
-    else if (content->left == 0)
-        content->state = CONTENT_COMPLETE;
-    http_content_check(content);
+    http_content_start(content, request->is_chunked, request->content_bytes);
 }
 
 /* The size of a chunk is complete: its data, or the trailer. */

@@ -39,6 +39,10 @@ struct http_content {
     size_t skipped; /* bytes of this extension, or of the trailer */
 };
 
+/* Begin with content in chunks, or of so many bytes. */
+void http_content_start(struct http_content *content, bool is_chunked,
+                        uint64_t bytes);
+
 /* Begin with the content of a request, which may have none. */
 void http_content_begin(struct http_content *content,
                         const struct http_request *request);

@@ -13,3 +13,5 @@ SRCS-kernel += net/http/route.c
 SRCS-kernel += net/http/send.c
 SRCS-kernel += net/http/websocket_frame.c
 SRCS-kernel += net/http/websocket.c
+SRCS-kernel += net/http/response.c
+SRCS-kernel += net/http/client.c

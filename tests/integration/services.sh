@@ -242,3 +242,15 @@ test_echo_microvm() {
     await_text "listens on port 7" "$work/$TEST_NAME.machine" || die "it does not listen"
     tests/integration/echo_client.py "$port" "$((port + 1))" || die "the client"
 }
+
+test_fetch_host() {
+    tests/integration/fetch_server.py HOST "$build/host/fetch" --mem 32m --net user -- ||
+        die "what is fetched"
+    expect 1 'error -111' "$build/host/fetch" --mem 32m --net user -- http://10.0.2.2:1/
+    expect 1 'no URL' "$build/host/fetch" --mem 32m --net user -- https://10.0.2.2/
+    expect 2 'usage' "$build/host/fetch" --mem 32m --net user
+}
+test_fetch_microvm() {
+    tests/integration/fetch_server.py QEMU tools/qemu.sh --machine microvm --mem 32 \
+        --kernel "$build/metal/fetch.elf" --append "--" || die "what is fetched"
+}
