@@ -197,8 +197,8 @@ static int complete(struct http_exchange *exchange)
         http_set_deadline(exchange, exchange->engine->server->answer_ns);
     }
     exchange->route->complete(exchange);
-    if (exchange->is_answered || exchange->state != HTTP_WORK)
-        return HTTP_GO_ON;
+    if (exchange->state != HTTP_WORK)
+        return HTTP_GO_ON;      /* it is answered */
     worker->now_ns = time_ns(); /* it may have waited */
     if (worker->now_ns < exchange->deadline_ns)
         return HTTP_WAIT;
@@ -470,9 +470,9 @@ static int upgraded_step(struct http_worker *worker,
     worker->in_at += (size_t)taken;
     if (exchange->state != HTTP_UPGRADED)
         return HTTP_WAIT; /* it has ended */
-    if (taken == 0 && worker->in_len - worker->in_at < HTTP_INPUT_SIZE)
-        return http_receive(worker, exchange);
-    return taken > 0 || exchange->rest != NULL ? HTTP_GO_ON : HTTP_WAIT;
+    if (taken > 0 || exchange->rest != NULL)
+        return HTTP_GO_ON;
+    return http_receive(worker, exchange); /* the head of a frame is short */
 }
 
 static int step(struct http_worker *worker, struct http_exchange *exchange)

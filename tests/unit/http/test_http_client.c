@@ -17,7 +17,7 @@ static inline void world_files_begin(void)
 #include "net/http/response.c"
 #include "net/http/span.c"
 
-/* ---- The server ----------------------------------------------------------- */
+/* ---- The server ---------------------------------------------------------- */
 
 static struct socket *server; /* the connection, as site_world.h has them */
 static int open_error, connect_error, read_error, write_limit;
@@ -71,7 +71,7 @@ static void says(const char *text, size_t piece)
     memcpy(server->in, text, server->in_len);
 }
 
-/* ---- Clients -------------------------------------------------------------- */
+/* ---- Clients ------------------------------------------------------------- */
 
 static struct http_client *client;
 static char content[100000];
