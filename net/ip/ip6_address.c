@@ -35,31 +35,6 @@ struct net_addr ip6_link_address(const struct net_stack *stack)
 
 /* ---- Which of ours to send from: RFC 6724 -------------------------------- */
 
-/* RFC 6724, 2.1: the longest prefix that an address has tells its label. */
-static unsigned label_of(const struct net_addr *addr)
-{
-    static const struct {
-        struct net_addr prefix;
-        uint8_t len;
-        uint8_t label;
-    } table[] = {
-        {{.byte = {[15] = 1}}, 128, 0},
-        {{.byte = {[10] = 0xff, 0xff}}, 96, 4},
-        {{.byte = {0}}, 96, 3},
-        {{.byte = {0x20, 1}}, 32, 5},
-        {{.byte = {0x20, 2}}, 16, 2},
-        {{.byte = {0x3f, 0xfe}}, 16, 12},
-        {{.byte = {0xfe, 0xc0}}, 10, 11},
-        {{.byte = {0xfc}}, 7, 13},
-    };
-
-    for (unsigned i = 0; i < COUNT_OF(table); i++) {
-        if (ip6_common_len(addr, &table[i].prefix) >= table[i].len)
-            return table[i].label;
-    }
-    return 1;
-}
-
 /* What is compared of an address that could be the source; each rule decides
  * only when those before it do not. */
 struct rank {
@@ -79,7 +54,7 @@ static struct rank rank_of(const struct ip6_address *own,
         .is_same = addr_equal(&own->addr, remote),
         .scope = ip6_scope(&own->addr),
         .is_preferred = own->preferred_until > now,
-        .is_label_same = label_of(&own->addr) == label_of(remote),
+        .is_label_same = ip6_label(&own->addr) == ip6_label(remote),
         .common = common < own->prefix_len ? common : own->prefix_len,
     };
 }
@@ -129,18 +104,6 @@ struct net_addr ip6_source(const struct net_stack *stack,
 
 /* ---- Interface ids: RFC 7217 --------------------------------------------- */
 
-/* RFC 5453: no interface may have these. */
-static bool is_reserved(const uint8_t id[8])
-{
-    static const uint8_t none[8];
-    static const uint8_t ethernet[5] = {0x02, 0x00, 0x5e, 0xff, 0xfe};
-    static const uint8_t anycast[7] = {0xfd, 0xff, 0xff, 0xff,
-                                       0xff, 0xff, 0xff};
-
-    return memcmp(id, none, 8) == 0 || memcmp(id, ethernet, 5) == 0 ||
-           (memcmp(id, anycast, 7) == 0 && id[7] >= 0x80);
-}
-
 struct net_addr ip6_address_make(const struct ip6 *ip6,
                                  const struct net_addr *prefix, unsigned tries)
 {
@@ -158,7 +121,7 @@ struct net_addr ip6_address_make(const struct ip6 *ip6,
         hash = siphash(&ip6->id_key, input, sizeof(input));
         be32_put(addr.byte + 8, (uint32_t)(hash >> 32));
         be32_put(addr.byte + 12, (uint32_t)hash);
-    } while (is_reserved(addr.byte + 8) && reserved < 256);
+    } while (ip6_id_is_reserved(addr.byte + 8) && reserved < 256);
     return addr;
 }
 

@@ -245,7 +245,7 @@ static void advert_receive(struct net_stack *stack, const struct packet *packet,
         advert_of_ours(stack, own, &advert);
         return;
     }
-    if (!is_neighbour(stack, &advert.target) || !advert_learn(stack, &advert)) {
+    if (!advert_learn(stack, &advert)) { /* it makes no entry */
         stack->stats.nd_ignored++;
         return;
     }

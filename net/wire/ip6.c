@@ -46,6 +46,41 @@ unsigned ip6_common_len(const struct net_addr *a, const struct net_addr *b)
     return 128;
 }
 
+unsigned ip6_label(const struct net_addr *addr)
+{
+    static const struct {
+        struct net_addr prefix;
+        uint8_t len;
+        uint8_t label;
+    } table[] = {
+        {{.byte = {[15] = 1}}, 128, 0},
+        {{.byte = {[10] = 0xff, 0xff}}, 96, 4},
+        {{.byte = {0}}, 96, 3},
+        {{.byte = {0x20, 1}}, 32, 5},
+        {{.byte = {0x20, 2}}, 16, 2},
+        {{.byte = {0x3f, 0xfe}}, 16, 12},
+        {{.byte = {0xfe, 0xc0}}, 10, 11},
+        {{.byte = {0xfc}}, 7, 13},
+    };
+
+    for (unsigned i = 0; i < COUNT_OF(table); i++) {
+        if (ip6_common_len(addr, &table[i].prefix) >= table[i].len)
+            return table[i].label;
+    }
+    return 1;
+}
+
+bool ip6_id_is_reserved(const uint8_t id[8])
+{
+    static const uint8_t none[8];
+    static const uint8_t ethernet[5] = {0x02, 0x00, 0x5e, 0xff, 0xfe};
+    static const uint8_t anycast[7] = {0xfd, 0xff, 0xff, 0xff,
+                                       0xff, 0xff, 0xff};
+
+    return memcmp(id, none, 8) == 0 || memcmp(id, ethernet, 5) == 0 ||
+           (memcmp(id, anycast, 7) == 0 && id[7] >= 0x80);
+}
+
 struct net_addr ip6_solicited_node(const struct net_addr *addr)
 {
     struct net_addr group = {

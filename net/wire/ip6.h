@@ -48,6 +48,14 @@ unsigned ip6_scope(const struct net_addr *addr);
  * ::1, and none that stands for one of IPv4 (RFC 4291, 2.5). */
 bool ip6_is_unicast(const struct net_addr *addr);
 
+/* The label of an address, by the longest prefix in the table that it has: RFC
+ * 6724, 2.1. */
+unsigned ip6_label(const struct net_addr *addr);
+
+/* Whether no interface may have that id, the last half of an address: RFC 5453.
+ */
+bool ip6_id_is_reserved(const uint8_t id[8]);
+
 /* How many leading bits two addresses have in common. */
 unsigned ip6_common_len(const struct net_addr *a, const struct net_addr *b);
 

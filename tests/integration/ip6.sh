@@ -64,11 +64,19 @@ test_ip6_host() { on_tap; }
 on_tap_ip6_host() {
     ip6_namespace
     start "$work/$TEST_NAME.machine" "$build/host/webserver6" --mem 32m \
-        --disk "$work/site4k.img,ro" --net tap=torc0 -- \
-        net=192.168.77.2/24 net6=auto
+        --disk "$work/site4k.img,ro" --net tap=torc0 \
+        --pcap "$work/$TEST_NAME.pcapng" -- net=192.168.77.2/24 net6=auto
     ip6_router
     await http://192.168.77.2/ "$work/$TEST_NAME.machine"
     ip6_checks
+    # tshark has nothing to say.
+    kill $child && wait $child 2>/dev/null
+    pcap_expect 0 "_ws.malformed"
+    pcap_expect 0 "icmpv6.checksum.status == Bad"
+    pcap_expect 0 "tcp.checksum.status == Bad && !(frame.packet_flags & 0x200)"
+    [ "$(pcap_frames "icmpv6.type == 133")" -ge 1 ] || die "no router was asked for"
+    [ "$(pcap_frames "icmpv6.type == 143 && ipv6.hlim == 1")" -ge 1 ] ||
+        die "no group was told"
 }
 
 test_ip6_microvm() { on_tap; }

@@ -293,7 +293,7 @@ static void test_errors(void **state)
 {
     static const struct {
         const char *name, *src, *dst;
-        uint8_t next, bytes[16];
+        uint8_t next, bytes[24];
         size_t len;
         uint8_t type, code; /* type 0: none is sent */
         uint32_t rest;
@@ -361,6 +361,42 @@ static void test_errors(void **state)
          4,
          0,
          42},
+        {"the same to a group",
+         PEER6,
+         "ff02::1",
+         44,
+         {UDP, 0, 0xff, 0xf9, [8] = 1},
+         16,
+         0,
+         0,
+         0},
+        {"as far as a datagram reaches",
+         PEER6,
+         OUR6,
+         44,
+         {UDP, 0, 0xff, 0xf0, [8] = 1},
+         8 + 15,
+         0,
+         0,
+         0},
+        {"a byte farther",
+         PEER6,
+         OUR6,
+         44,
+         {UDP, 0, 0xff, 0xf0, [8] = 1},
+         8 + 16,
+         4,
+         0,
+         42},
+        {"an odd length to a group",
+         PEER6,
+         "ff02::1",
+         44,
+         {UDP, 0, 0, 1, [8] = 1},
+         15,
+         0,
+         0,
+         0},
         {"a fragment of an error past the end",
          PEER6,
          OUR6,

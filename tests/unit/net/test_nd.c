@@ -1,6 +1,7 @@
 /* Neighbour Discovery, addresses that make themselves, and groups. */
 #include "kernel/heap/heap.h"
 #include "net/neigh.h"
+#include "tests/fakes/console.h"
 #include "tests/fakes/netbench6.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -170,12 +171,15 @@ static void test_duplicates(void **state)
         const char *src, *dst; /* dst NULL: the group of the address */
         bool is_ours;          /* the hardware address, or the nonce */
         bool want;
+        bool is_unsaid; /* without a hardware address */
     } rows[] = {
-        {"an advertisement", NA, PEER6, "ff02::1", false, true},
-        {"our own advertisement", NA, PEER6, "ff02::1", true, false},
-        {"somebody else's probe", NS, "::", NULL, false, true},
-        {"our own probe", NS, "::", NULL, true, false},
-        {"somebody asks for it", NS, PEER6, NULL, false, false},
+        {"one that does not say its hardware address", NA, PEER6, "ff02::1",
+         false, true, true},
+        {"an advertisement", NA, PEER6, "ff02::1", false, true, false},
+        {"our own advertisement", NA, PEER6, "ff02::1", true, false, false},
+        {"somebody else's probe", NS, "::", NULL, false, true, false},
+        {"our own probe", NS, "::", NULL, true, false, false},
+        {"somebody asks for it", NS, PEER6, NULL, false, false, false},
     };
 
     (void)state;
@@ -191,7 +195,7 @@ static void test_duplicates(void **state)
         text_of(addr, &before);
         text_of(group, &solicited);
         len = peer6_neighbour(message, rows[i].type, 0, addr,
-                              rows[i].type == NA
+                              rows[i].type == NA && !rows[i].is_unsaid
                                   ? (rows[i].is_ours ? bench_mac : other_mac)
                                   : NULL);
         if (rows[i].type == NS && rows[i].is_ours) {
@@ -264,6 +268,28 @@ static void test_a_configured_address_that_is_taken_is_not_used(void **state)
     bench_close();
 }
 
+/* It stays what it is when somebody else probes it, too. */
+static void test_a_duplicate_is_left_alone(void **state)
+{
+    struct net_addr group = addr6("ff02::1:ff00:1");
+
+    (void)state;
+    bench6_open("2001:db8::1/64");
+    bench6_settle(NS_PER_MS);
+    peer6_icmp(PEER6, "ff02::1", 255, message,
+               peer6_neighbour(message, NA, 0, "2001:db8::1", other_mac));
+    assert_true(console_has("2001:db8::1 is the address of another host"));
+    mld_join(bench.stack, &group); /* another address has that group */
+    peer6_icmp("::", "ff02::1:ff00:1", 255, message,
+               peer6_neighbour(message, NS, 0, "2001:db8::1", NULL));
+    peer6_icmp(PEER6, "ff02::1", 255, message,
+               peer6_neighbour(message, NA, 0, "2001:db8::1", other_mac));
+    assert_int_equal(bench.stack->stats.nd_ignored, 1);
+    assert_int_equal(bench.stack->stats.nd_conflicts, 1);
+    mld_leave(bench.stack, &group);
+    bench_close();
+}
+
 /* It is kept, and said so once in ten seconds. */
 static void test_our_address_is_defended(void **state)
 {
@@ -277,6 +303,7 @@ static void test_our_address_is_defended(void **state)
         peer6_icmp(PEER6, "ff02::1", 255, message, len);
     assert_true(has(OUR6));
     assert_int_equal(bench.stack->stats.nd_conflicts, 3);
+    assert_true(console_has("another card claims our address 2001:db8::1\n"));
     assert_true(peer6_expect_icmp(NA, &got));
     assert_true(is_addr6(&got.src, OUR6) && is_addr6(&got.dst, "ff02::1"));
     assert_int_equal(peer_get32(got.data + 4), OVERRIDE);
@@ -720,23 +747,26 @@ static void test_prefixes(void **state)
         uint8_t len, flags;
         uint32_t valid_s, preferred_s;
         bool is_on_link, is_address;
+        unsigned bad;
     } rows[] = {
-        {"both", "2001:db8:5::", 64, 0xc0, 600, 600, true, true},
-        {"only on the link", "2001:db8:5::", 64, 0x80, 600, 600, true, false},
-        {"only an address", "2001:db8:5::", 64, 0x40, 600, 600, false, true},
-        {"neither", "2001:db8:5::", 64, 0, 600, 600, false, false},
-        {"of another length", "2001:db8:5::", 63, 0xc0, 600, 600, true, false},
-        {"of all bits", "2001:db8:5::9", 128, 0xc0, 600, 600, true, false},
-        {"of no bit", "2001:db8:5::", 0, 0xc0, 600, 600, false, false},
-        {"the link's own", "fe80::", 64, 0xc0, 600, 600, false, false},
-        {"a group", "ff02::", 64, 0xc0, 600, 600, false, false},
-        {"IPv4", "::ffff:0:0", 96, 0x80, 600, 600, false, false},
-        {"nothing", "::", 64, 0xc0, 600, 600, false, false},
+        {"both", "2001:db8:5::", 64, 0xc0, 600, 600, true, true, 0},
+        {"only on the link", "2001:db8:5::", 64, 0x80, 600, 600, true, false,
+         0},
+        {"only an address", "2001:db8:5::", 64, 0x40, 600, 600, false, true, 0},
+        {"neither", "2001:db8:5::", 64, 0, 600, 600, false, false, 0},
+        {"of another length", "2001:db8:5::", 63, 0xc0, 600, 600, true, false,
+         1},
+        {"of all bits", "2001:db8:5::9", 128, 0xc0, 600, 600, true, false, 1},
+        {"of no bit", "2001:db8:5::", 0, 0xc0, 600, 600, false, false, 0},
+        {"the link's own", "fe80::", 64, 0xc0, 600, 600, false, false, 0},
+        {"a group", "ff02::", 64, 0xc0, 600, 600, false, false, 0},
+        {"IPv4", "::ffff:0:0", 96, 0x80, 600, 600, false, false, 0},
+        {"nothing", "::", 64, 0xc0, 600, 600, false, false, 0},
         {"preferred for longer than valid", "2001:db8:5::", 64, 0xc0, 600, 601,
-         true, false},
-        {"no longer valid", "2001:db8:5::", 64, 0xc0, 0, 0, false, false},
+         true, false, 1},
+        {"no longer valid", "2001:db8:5::", 64, 0xc0, 0, 0, false, false, 0},
         {"with an address in it", "2001:db8:5::7", 64, 0xc0, 600, 600, true,
-         true},
+         true, 0},
     };
 
     (void)state;
@@ -751,6 +781,8 @@ static void test_prefixes(void **state)
             (ours(1)->state != IP6_FREE) != rows[i].is_address)
             fail_msg("%s", rows[i].name);
         assert_true(ip6_of(bench.stack)->prefix[1].len == 0);
+        if (rows[i].bad > 0)
+            assert_int_equal(bench.stack->stats.nd_bad, rows[i].bad);
         bench_close();
     }
 }
@@ -809,11 +841,16 @@ enum { MEDIUM = 0, HIGH = 1, LOW = 3 };
 
 static void test_the_best_router_is_chosen(void **state)
 {
+    uint32_t generation;
+
     (void)state;
     open_auto();
     router_from("fe80::a", 1800, MEDIUM);
+    generation = bench.stack->routes.generation;
     router_from("fe80::b", 1800, MEDIUM);
+    router_from("fe80::a", 1800, MEDIUM);
     assert_true(default_is("fe80::a")); /* the first one of equals */
+    assert_int_equal(bench.stack->routes.generation, generation);
     router_from("fe80::c", 1800, HIGH);
     assert_true(default_is("fe80::c"));
     router_from("fe80::c", 1800, LOW);
@@ -847,6 +884,40 @@ static void test_a_router_that_is_silent_is_left(void **state)
     assert_true(default_is("fe80::b"));
     router_from("fe80::a", 1800, HIGH); /* it is there again */
     assert_true(default_is("fe80::a"));
+    bench_close();
+}
+
+/* Of three, two are silent; they are not tried before the third. */
+static void test_routers_that_are_silent_are_not_tried_again(void **state)
+{
+    (void)state;
+    open_auto();
+    router_from("fe80::a", 1800, HIGH);
+    router_from("fe80::b", 1800, MEDIUM);
+    router_from("fe80::c", 1800, LOW);
+    for (unsigned i = 0; i < 2; i++) {
+        want_to_send("2a00::1");
+        bench6_settle(5 * NS_PER_S);
+    }
+    assert_true(default_is("fe80::c"));
+    bench_close();
+}
+
+/* One ends while another is still probed. */
+static void test_lifetimes_of_two_addresses(void **state)
+{
+    size_t len;
+
+    (void)state;
+    open_auto();
+    len = router(1800, 0);
+    len = prefix(len, "2001:db8:5::", 64, 0x40, 1, 1);
+    router_says(prefix(len, "2001:db8:6::", 64, 0x40, 3600, 3600));
+    assert_int_equal(ours(2)->state, IP6_TENTATIVE);
+    bench6_settle(NS_PER_S);
+    assert_int_equal(ours(1)->state, IP6_FREE);
+    bench6_settle(NS_PER_S);
+    assert_int_equal(ours(2)->state, IP6_READY);
     bench_close();
 }
 
@@ -1304,6 +1375,7 @@ int main(void)
         cmocka_unit_test(test_an_address_that_is_always_taken_is_given_up),
         cmocka_unit_test(test_a_configured_address_is_probed_twice),
         cmocka_unit_test(test_a_configured_address_that_is_taken_is_not_used),
+        cmocka_unit_test(test_a_duplicate_is_left_alone),
         cmocka_unit_test(test_our_address_is_defended),
         cmocka_unit_test(test_solicitations),
         cmocka_unit_test(test_who_asks_for_us_is_a_neighbour),
@@ -1320,6 +1392,8 @@ int main(void)
         cmocka_unit_test(test_the_mtu_and_the_hop_limit_of_the_link),
         cmocka_unit_test(test_the_best_router_is_chosen),
         cmocka_unit_test(test_a_router_that_is_silent_is_left),
+        cmocka_unit_test(test_routers_that_are_silent_are_not_tried_again),
+        cmocka_unit_test(test_lifetimes_of_two_addresses),
         cmocka_unit_test(test_a_router_that_is_a_host_now_is_left),
         cmocka_unit_test(test_with_a_configured_address_routers_are_not_heard),
         cmocka_unit_test(test_name_servers_are_kept),

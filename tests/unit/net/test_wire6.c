@@ -202,6 +202,76 @@ static void test_groups_of_addresses(void **state)
     assert_memory_equal(mac, "\x33\x33\xff\x56\x78\x9a", 6);
 }
 
+static void test_labels(void **state)
+{
+    /* RFC 6724, 2.1, and one address beside each prefix. */
+    static const struct {
+        const char *text;
+        unsigned want;
+    } rows[] = {
+        {"::1", 0},
+        {"::2", 3},
+        {"::1:0:0", 1},
+        {"10.0.0.1", 4},
+        {"::fffe:1.2.3.4", 1},
+        {"2001::1", 5},
+        {"2001:1::1", 1},
+        {"2000:ffff::", 1},
+        {"2002::1", 2},
+        {"2003::1", 1},
+        {"2002:8000::1", 2},
+        {"3ffe::1", 12},
+        {"3fff::1", 1},
+        {"fec0::1", 11},
+        {"feff::1", 11},
+        {"febf::1", 1},
+        {"fc00::1", 13},
+        {"fdff::1", 13},
+        {"fbff::1", 1},
+        {"fe00::1", 1},
+        {"2a00::1", 1},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct net_addr addr = addr_of(rows[i].text);
+
+        if (ip6_label(&addr) != rows[i].want)
+            fail_msg("%s: %u", rows[i].text, ip6_label(&addr));
+    }
+}
+
+/* RFC 5453, and its registry. */
+static void test_reserved_interface_ids(void **state)
+{
+    static const struct {
+        const char *text;
+        bool want;
+    } rows[] = {
+        {"::", true},
+        {"::1", false},
+        {"::0200:5eff:fe00:0", true},
+        {"::0200:5eff:feff:ffff", true},
+        {"::0200:5eff:fd00:0", false},
+        {"::0201:5eff:fe00:0", false},
+        {"::fdff:ffff:ffff:ff80", true},
+        {"::fdff:ffff:ffff:ffff", true},
+        {"::fdff:ffff:ffff:ff7f", false},
+        {"::fdff:ffff:ffff:fe80", false},
+        {"::fcff:ffff:ffff:ff80", false},
+        {"::fdff:feff:ffff:ff80", false},
+        {"::1234:ffff:ffff:ff80", false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct net_addr addr = addr_of(rows[i].text);
+
+        if (ip6_id_is_reserved(addr.byte + 8) != rows[i].want)
+            fail_msg("%s", rows[i].text);
+    }
+}
+
 static void test_common_bits(void **state)
 {
     struct net_addr a = addr_of("2001:db8::");
@@ -921,6 +991,8 @@ int main(void)
         cmocka_unit_test(test_addresses_are_written),
         cmocka_unit_test(test_kinds_of_addresses),
         cmocka_unit_test(test_groups_of_addresses),
+        cmocka_unit_test(test_labels),
+        cmocka_unit_test(test_reserved_interface_ids),
         cmocka_unit_test(test_common_bits),
         cmocka_unit_test(test_header_parses_and_emits),
         cmocka_unit_test(test_header_refuses),
