@@ -219,7 +219,10 @@ static void new_ack(struct tcp_conn *conn, const struct tcp_segment *segment)
 /*
  * Take the peer's window from a segment that is not older than the one it was
  * last taken from (RFC 9293, 3.10.7.4). SND.WL2 of the RFC is not needed: it is
- * never behind snd_una. Returns whether the window changed.
+ * never behind snd_una. Data that are sent again with a new acknowledgement are
+ * no old segment, although their number is: were their window not taken, that
+ * which is known would move with snd_una, beyond what the peer has granted.
+ * Returns whether the window changed.
  */
 static bool window_update(struct tcp_conn *conn,
                           const struct tcp_segment *segment)
@@ -228,7 +231,7 @@ static bool window_update(struct tcp_conn *conn,
     uint32_t before = conn->snd_wnd;
 
     if (seq_lt(segment->ack, conn->snd_una) ||
-        seq_lt(segment->seq, conn->snd_wl1))
+        (segment->ack == conn->snd_una && seq_lt(segment->seq, conn->snd_wl1)))
         return false;
     conn->snd_wnd = window;
     conn->snd_wnd_max = max_u32(conn->snd_wnd_max, window);

@@ -122,7 +122,11 @@ bench-net: ## TCP over bad cables beside the kernel's TCP: ROWS= ROUNDS= SECONDS
 packetdrill: $(BUILD)/asan/unit/net/test_drill ## scripts of packetdrill on our TCP: PACKETDRILL_DIR=directory
 	$(Q)BUILD=$(BUILD) tools/packetdrill.sh $(PACKETDRILL_DIR)
 
+BYTES ?= 10000000
+pair: $(BUILD)/host/unit/net/test_tcp_pair ## two of our stacks over a bad link: SEEDS=1000 FIRST=1 BYTES=10000000
+	$(Q)SEEDS=$(SEEDS) FIRST=$(FIRST) BYTES=$(BYTES) $<
+
 fs-limits: $(BENCH)/fs_limits ## ext2 with 1 GiB in a file, 100,000 entries, no inodes, full: MIB= ENTRIES= BLOCKS=
 	$(Q)BUILD=$(BUILD) tools/fs_limits.sh
 
-.PHONY: bench-core bench-io bench-net packetdrill fs-limits
+.PHONY: bench-core bench-io bench-net packetdrill pair fs-limits

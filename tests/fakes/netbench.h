@@ -99,6 +99,9 @@ void bench_check(void);
 struct tcp_conn *bench_conn(uint32_t remote, uint16_t rport, uint16_t lport);
 struct list *bench_bucket(uint32_t remote, uint16_t rport, uint16_t lport);
 
+/* Another stack was made, for which the pool got so many packets: they stay. */
+void bench_pool_grew(unsigned packets);
+
 /* What the stack knows of the neighbour `address`, or NULL. */
 struct neigh *bench_neigh(uint32_t address);
 
