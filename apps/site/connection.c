@@ -35,7 +35,7 @@ int site_init(struct site *site, const char *dir,
     list_init(&site->idle);
     site->connection_count = 0;
     site->now_ns = 0;
-    site->last_len = 0;
+    site->last.len = 0;
     site->is_ending = false;
     if (site->chunk != NULL && site->request != NULL)
         return 0;
@@ -495,53 +495,6 @@ int connection_begin_write(struct connection *conn, size_t len)
     return send_first(conn, &text);
 }
 
-/* Whether the answer to a request depends on nothing outside struct
- * http_request: it names a file, without conditions, ranges or a query. */
-static bool is_repeatable(const struct http_request *request)
-{
-    static const enum http_field others[] = {
-        HTTP_RANGE,
-        HTTP_IF_RANGE,
-        HTTP_IF_MATCH,
-        HTTP_IF_NONE_MATCH,
-        HTTP_IF_UNMODIFIED_SINCE,
-        HTTP_IF_MODIFIED_SINCE,
-    };
-
-    if (request->method != HTTP_GET || request->refusal != 0 ||
-        request->target.query.len > 0)
-        return false;
-    for (size_t i = 0; i < COUNT_OF(others); i++) {
-        if (request->count[others[i]] > 0)
-            return false;
-    }
-    return true;
-}
-
-/*
- * Parse the request that comes next, into site->request: as
- * http_request_parse(). Clients repeat themselves, so in a read-only site a
- * text that is that of the request before, of any connection, is not parsed
- * again.
- */
-static int parse_next(struct connection *conn)
-{
-    struct site *site = conn->site;
-    int len;
-
-    if (site->last_len > 0 && conn->request_len >= site->last_len &&
-        memcmp(conn->request, site->last, site->last_len) == 0)
-        return (int)site->last_len;
-    site->last_len = 0;
-    len = http_request_parse(conn->request, conn->request_len, site->request);
-    if (len > 0 && len <= SITE_LAST_MAX && site->responder.writes == NULL &&
-        is_repeatable(site->request)) {
-        memcpy(site->last, conn->request, (size_t)len);
-        site->last_len = (size_t)len;
-    }
-    return len;
-}
-
 /* Parse, and begin an answer when the request is complete. */
 static int answer_next(struct connection *conn)
 {
@@ -552,7 +505,11 @@ static int answer_next(struct connection *conn)
 
     if (conn->request_len == 0)
         return WAIT;
-    len = parse_next(conn);
+    if (writes == NULL)
+        len = http_request_repeat(conn->request, conn->request_len,
+                                  &conn->site->last, request);
+    else
+        len = http_request_parse(conn->request, conn->request_len, request);
     if (len == 0 && time_ns() < conn->deadline_ns)
         return WAIT;
     if (len <= 0)

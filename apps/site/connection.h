@@ -42,7 +42,6 @@
 enum {
     CONNECTION_PACE = 4096,      /* bytes of content; see above */
     SITE_CHUNK_SIZE = 64 * 1024, /* read from the disk at once */
-    SITE_LAST_MAX = 512,
     SITE_CONNECTIONS_MAX = NET_BACKLOG_DEFAULT,
     /* From here on a new connection ends the one that was idle longest. */
     SITE_CONNECTIONS_FULL = SITE_CONNECTIONS_MAX * 3 / 4,
@@ -54,11 +53,9 @@ struct site {
     char *chunk;                  /* SITE_CHUNK_SIZE: head and bytes to send */
     struct http_request *request; /* being answered */
     uint64_t now_ns;              /* when a connection began to go on */
-    /* The text of *request, when all that its answer depends on is in it. */
-    char last[SITE_LAST_MAX];
-    size_t last_len;  /* 0: it is not */
-    struct list all;  /* connections */
-    struct list idle; /* of them, the longest first */
+    struct http_repeat last;      /* of a read-only site: its text */
+    struct list all;              /* connections */
+    struct list idle;             /* of them, the longest first */
     unsigned connection_count;
     bool is_ending; /* no new ones, and no new requests */
 };

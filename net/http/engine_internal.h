@@ -57,6 +57,7 @@ struct http_worker {
     char *output;    /* HTTP_OUTPUT_SIZE */
     uint64_t now_ns; /* since the last wait */
     struct http_request *request;
+    struct http_repeat last;                /* what *request is of */
     const struct http_exchange *request_of; /* whose it is; NULL: nobody's */
 };
 

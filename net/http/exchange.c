@@ -72,8 +72,8 @@ struct http_request *http_request_of(const struct http_exchange *exchange)
     if (worker->request_of == exchange)
         return worker->request;
     assert(exchange->head != NULL);
-    len =
-        http_request_parse(exchange->head, exchange->head_len, worker->request);
+    len = http_request_repeat(exchange->head, exchange->head_len, &worker->last,
+                              worker->request);
     assert(len > 0); /* it was right before */
     worker->request_of = exchange;
     return worker->request;
@@ -381,8 +381,9 @@ static int head_step(struct http_worker *worker, struct http_exchange *exchange)
     }
     if (exchange->state == HTTP_IDLE)
         become_reading(exchange);
-    len = http_request_parse(worker->input + worker->in_at,
-                             worker->in_len - worker->in_at, worker->request);
+    len = http_request_repeat(worker->input + worker->in_at,
+                              worker->in_len - worker->in_at, &worker->last,
+                              worker->request);
     if (len > 0)
         return serve(worker, exchange, (size_t)len);
     exchange->is_head = worker->request->method == HTTP_HEAD;

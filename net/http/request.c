@@ -7,12 +7,12 @@
 enum line_end {
     LINE_COMPLETE,   /* CR LF */
     LINE_INCOMPLETE, /* the end has not come */
-    LINE_BROKEN,     /* a CR or a LF alone */
+    LINE_BROKEN,     /* a CR or a LF alone, or a NUL */
 };
 
 /*
- * *line becomes what is before the first CR or LF, or all there is; *rest moves
- * past a complete line.
+ * *line becomes what is before the first CR, LF or NUL, or all there is; *rest
+ * moves past a complete line.
  */
 static enum line_end take_line(struct span *rest, struct span *line)
 {
@@ -21,7 +21,7 @@ static enum line_end take_line(struct span *rest, struct span *line)
     *line = (struct span){rest->at, len};
     if (len == rest->len)
         return LINE_INCOMPLETE;
-    if (rest->at[len] == '\n')
+    if (rest->at[len] != '\r')
         return LINE_BROKEN;
     if (len + 1 == rest->len)
         return LINE_INCOMPLETE;
@@ -199,11 +199,6 @@ static bool take_name(struct span *line, struct span *name)
     return true;
 }
 
-static bool has_nul(struct span value)
-{
-    return span_find(value, '\0') < value.len;
-}
-
 /* Note the members of a field that is a list. */
 static void note_members(struct span value, enum http_field field,
                          struct http_request *out)
@@ -233,7 +228,7 @@ static int parse_field(struct span line, struct http_request *out)
     enum http_field field;
     uint64_t number;
 
-    if (!take_name(&line, &name) || has_nul(line))
+    if (!take_name(&line, &name))
         return -400;
     field = field_of(name);
     if (field == HTTP_FIELD_COUNT)
@@ -404,6 +399,41 @@ int http_request_parse(const char *text, size_t len, struct http_request *out)
         return status;
     http_request_check(out);
     return (int)(rest.at - text);
+}
+
+/* The text is at another place now. */
+static void spans_move(struct http_request *request, const char *from,
+                       const char *to)
+{
+    for (unsigned i = 0; i < HTTP_FIELD_COUNT; i++) {
+        if (request->count[i] > 0)
+            request->value[i].at = to + (request->value[i].at - from);
+    }
+    request->fields.at = to + (request->fields.at - from);
+    request->method_name.at = to + (request->method_name.at - from);
+    request->target.query.at = to + (request->target.query.at - from);
+}
+
+int http_request_repeat(const char *text, size_t len, struct http_repeat *last,
+                        struct http_request *out)
+{
+    int status;
+
+    if (last->len > 0 && len >= last->len &&
+        memcmp(text, last->text, last->len) == 0) {
+        spans_move(out, last->at, text);
+        last->at = text;
+        return (int)last->len;
+    }
+    last->len = 0;
+    status = http_request_parse(text, len, out);
+    if (status > 0 && status <= HTTP_REPEAT_MAX &&
+        out->target.form != HTTP_AUTHORITY) {
+        memcpy(last->text, text, (size_t)status);
+        last->at = text;
+        last->len = (size_t)status;
+    }
+    return status;
 }
 
 void http_request_check(const struct http_request *request)

@@ -83,6 +83,25 @@ struct http_request {
 must_check int http_request_parse(const char *text, size_t len,
                                   struct http_request *out);
 
+enum { HTTP_REPEAT_MAX = 512 };
+
+/* The text that a struct http_request is of. All zeros: of none. */
+struct http_repeat {
+    size_t len;     /* 0: it is too long, or was not right */
+    const char *at; /* where it was: the spans point there */
+    char text[HTTP_REPEAT_MAX];
+};
+
+/*
+ * As http_request_parse(). Clients repeat themselves: a text that is, byte for
+ * byte, that of `last` is not parsed again; then *out is as it is, and its
+ * spans are moved to the new text. Whoever else writes to *out clears
+ * last->len.
+ */
+must_check int http_request_repeat(const char *text, size_t len,
+                                   struct http_repeat *last,
+                                   struct http_request *out);
+
 /*
  * The next line of that field: *fields begins as request->fields and moves on.
  * False when there is no more.

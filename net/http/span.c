@@ -85,18 +85,24 @@ size_t span_find(struct span span, char c)
     return i;
 }
 
+static bool ends_line(char c)
+{
+    return c == '\r' || c == '\n' || c == '\0';
+}
+
 size_t span_find_line_end(struct span span)
 {
     size_t i = 0;
 
-    for (; span.len - i >= 8; i += 8) {
-        uint64_t word = word_at(span.at + i);
-        uint64_t found = bytes_equal(word, '\r') | bytes_equal(word, '\n');
+    while (span.len - i >= 8) {
+        uint64_t found = bytes_below(word_at(span.at + i), ' ');
 
-        if (found != 0)
-            return i + (unsigned)__builtin_ctzll(found) / 8;
+        i += found != 0 ? (unsigned)__builtin_ctzll(found) / 8 : 8;
+        if (found != 0 && ends_line(span.at[i]))
+            return i;
+        i += found != 0; /* another control character */
     }
-    while (i < span.len && span.at[i] != '\r' && span.at[i] != '\n')
+    while (i < span.len && !ends_line(span.at[i]))
         i++;
     return i;
 }

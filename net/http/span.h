@@ -71,7 +71,8 @@ bool span_list_next(struct span *list, struct span *member);
  */
 bool span_number(struct span span, uint64_t *out);
 
-/* Where the first `c` is, or the first CR or LF; the length: there is none. */
+/* Where the first `c` is, or the first CR, LF or NUL; the length: there is
+ * none. */
 size_t span_find(struct span span, char c);
 size_t span_find_line_end(struct span span);
 

@@ -83,12 +83,17 @@ static bool take_char(struct span *path, char *out)
     return *out != '\0' && *out != '/';
 }
 
+static bool ends_segment(char c)
+{
+    return c == '/' || c == '?' || c == '#';
+}
+
 /* Decode one segment to `out`, not up to `end`; its length, -400 or -414. */
 static int take_segment(struct span *path, char *out, const char *end)
 {
     size_t len = 0;
 
-    while (path->len > 0 && *path->at != '/') {
+    while (path->len > 0 && !ends_segment(*path->at)) {
         char c = *path->at;
 
         if (char_is(c, CHAR_NAME)) { /* stands for itself, and most do */
@@ -117,19 +122,20 @@ static size_t drop_segment(const char *out, size_t len)
 
 /*
  * Decode and remove the dot segments (RFC 3986, 5.2.4) and the empty ones. A
- * last segment that is empty or a dot segment names a directory.
+ * last segment that is empty or a dot segment names a directory. *rest begins
+ * with '/', and becomes what follows the path.
  */
-static int parse_path(struct span path, struct http_target *out)
+static int parse_path(struct span *rest, struct http_target *out)
 {
+    struct span path = *rest;
     size_t len = 0;
 
     assert(path.len > 0);
-    while (path.len > 0) {
+    while (path.len > 0 && *path.at == '/') {
         const char *end = out->path + HTTP_PATH_MAX - 1; /* the NUL's place */
         struct span segment;
         int got;
 
-        assert(*path.at == '/');
         assert(len < HTTP_PATH_MAX); /* and the NUL has a place behind it */
         path = span_skip(path, 1);
         out->path[len] = '/';
@@ -151,6 +157,7 @@ static int parse_path(struct span path, struct http_target *out)
         out->path[len++] = '/';
     out->path[len] = '\0';
     out->path_len = len;
+    *rest = path;
     return 0;
 }
 
@@ -159,16 +166,16 @@ static int parse_path(struct span path, struct http_target *out)
 /* "/path?query"; without a path, as "http://host" may be, it is "/". */
 static int parse_path_query(struct span text, struct http_target *out)
 {
-    size_t path_len;
+    struct span root = span_of("/");
+    bool has_path = text.len > 0 && *text.at == '/';
+    int status = parse_path(has_path ? &text : &root, out);
 
+    if (status != 0)
+        return status;
     /* A fragment is not sent (RFC 9110, 4.2.5); ignore one that is. */
     text.len = span_find(text, '#');
-    if (!span_is_visible(text))
-        return -400;
-    path_len = span_find(text, '?');
-    out->query = span_skip(text, path_len);
-    text.len = path_len;
-    return parse_path(text.len == 0 ? span_of("/") : text, out);
+    out->query = text;
+    return span_is_visible(text) ? 0 : -400;
 }
 
 /* RFC 3986, 3.1. */

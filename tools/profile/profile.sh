@@ -126,7 +126,7 @@ get() { # COUNT FILE STATUS BYTES CONNECTIONS [CURL OPTIONS...]
 many() { # COUNT AB OPTIONS...
     local count="$1"
     shift
-    ab -q -s 300 -c 16 -n "$count" "$@" "$URL/${PAGE:-profile-12.txt}" >"$out.ab" 2>&1 &&
+    ab -q -s 300 -c 16 -n "$count" "$@" "$URL/${PAGE-profile-12.txt}" >"$out.ab" 2>&1 &&
         awk -v count="$count" '/^Complete requests:/ { done = $3 }
             /^Failed requests:/ { failed = $3 }
             /^Non-2xx responses:/ { failed += $3 }

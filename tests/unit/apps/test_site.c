@@ -588,7 +588,7 @@ static void test_requests_that_are_repeated(void **state)
     /* Repeated and with more behind it, and in two pieces. */
     socket = client_open();
     client_send(socket, GET("/empty"));
-    assert_int_equal(site.last_len, strlen(GET("/empty")));
+    assert_int_equal(site.last.len, strlen(GET("/empty")));
     forget_out(socket);
     client_send(socket, GET("/empty") GET("/empty") "GET /em");
     assert_int_equal(socket->out_len, 2 * alone_len[1]);

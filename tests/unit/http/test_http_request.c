@@ -599,9 +599,64 @@ static void test_request_survives_damage(void **state)
     }
 }
 
+/* A request that is repeated elsewhere says the same, of its own text. */
+static void test_request_repeated(void **state)
+{
+    static const char *const texts[] = {
+        "GET /a?b HTTP/1.1\r\nHost: h\r\nRange: bytes=0-1\r\n\r\n",
+        "GET /a?c HTTP/1.1\r\nHost: h\r\nRange: bytes=0-1\r\n\r\n",
+        "HEAD / HTTP/1.0\r\n\r\n",
+        "GET / HTTP/1.1\r\n\r\n", /* no Host: 400 */
+        "CONNECT h:1 HTTP/1.1\r\nHost: h:1\r\n\r\n",
+        "OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n",
+    };
+    static struct http_request parsed, repeated;
+    struct http_repeat last = {0};
+
+    (void)state;
+    for (size_t i = 0; i < 4 * COUNT_OF(texts); i++) {
+        size_t which = i / 4 + (i % 4 == 3 ? 1 : 0);
+        const char *text = texts[which % COUNT_OF(texts)];
+        size_t len = strlen(text);
+        char *at = malloc(len + 1); /* each time elsewhere */
+        int status;
+
+        memcpy(at, text, len);
+        at[len] = 'x';
+        status = http_request_repeat(at, len + i % 2, &last, &repeated);
+        assert_int_equal(status, http_request_parse(at, len + i % 2, &parsed));
+        if (status > 0) {
+            assert_int_equal(parsed.method, repeated.method);
+            assert_int_equal(parsed.refusal, repeated.refusal);
+            assert_int_equal(parsed.keep_alive, repeated.keep_alive);
+            assert_ptr_equal(parsed.fields.at, repeated.fields.at);
+            assert_ptr_equal(parsed.method_name.at, repeated.method_name.at);
+            assert_int_equal(parsed.target.form, repeated.target.form);
+            for (unsigned j = 0; j < HTTP_FIELD_COUNT; j++)
+                assert_ptr_equal(parsed.value[j].at, repeated.value[j].at);
+        }
+        if (status > 0 && parsed.target.form == HTTP_ORIGIN) {
+            assert_string_equal(parsed.target.path, repeated.target.path);
+            assert_ptr_equal(parsed.target.query.at, repeated.target.query.at);
+            assert_int_equal(parsed.target.query.len,
+                             repeated.target.query.len);
+        }
+        assert_int_equal(http_request_repeat(at, len - 1, &last, &repeated),
+                         http_request_parse(at, len - 1, &parsed));
+        assert_int_equal(last.len, 0);
+        if (i % 2 == 0) {
+            status = http_request_repeat(at, len, &last, &repeated);
+            assert_int_equal(last.len > 0, status > 0 && repeated.target.form !=
+                                                             HTTP_AUTHORITY);
+        }
+        free(at);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_request_repeated),
         cmocka_unit_test(test_request_line),
         cmocka_unit_test(test_request_line_ends),
         cmocka_unit_test(test_request_fields),

@@ -192,7 +192,7 @@ static void test_span_token(void **state)
  * nearly it, and nothing behind the span. */
 static void test_span_find(void **state)
 {
-    static const char near[] = "\x8d\x0c\x0e\x1d\x8a\x0b\x09\x00\xff";
+    static const char near[] = "\x8d\x0c\x0e\x1d\x8a\x0b\x09\x80\xff";
 
     (void)state;
     for (size_t len = 0; len < 20; len++) {
