@@ -19,4 +19,5 @@ SRCS-kernel += net/flow.c
 SRCS-kernel += net/dst.c
 SRCS-kernel += net/servers.c
 SRCS-kernel += net/socket.c
+SRCS-kernel += net/addr.c
 SRCS-kernel += net/service.c

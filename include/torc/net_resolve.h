@@ -11,7 +11,6 @@ enum resolve_family { RESOLVE_ANY, RESOLVE_IP4, RESOLVE_IP6 };
 
 enum {
     NET_NAME_SIZE = 254, /* a name as text, with its NUL */
-    NET_ADDR_SIZE = 46,  /* an address */
 };
 
 /*
@@ -39,9 +38,6 @@ must_check int net_resolve(const char *name, enum resolve_family family,
  */
 must_check int net_resolve_addr(const struct net_addr *addr,
                                 char name[NET_NAME_SIZE], uint64_t deadline_ns);
-
-/* Write an address as text: 10.0.2.15, 2001:db8::1 (RFC 5952). */
-void net_addr_format(char text[NET_ADDR_SIZE], const struct net_addr *addr);
 
 /* The servers to ask before those that the network tells of; at most three are
  * kept. Returns 0, -ENOTCONN: this CPU has no stack. */

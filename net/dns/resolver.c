@@ -251,12 +251,6 @@ int net_resolve_addr(const struct net_addr *addr, char text[NET_NAME_SIZE],
     return dns_name_format(&answer.name, text) == 0 ? 0 : -EPROTO;
 }
 
-void net_addr_format(char text[NET_ADDR_SIZE], const struct net_addr *addr)
-{
-    static_assert((int)NET_ADDR_SIZE == (int)ADDR_TEXT, "the same room");
-    addr_format(text, addr);
-}
-
 int net_set_name_servers(const struct net_addr *addrs, unsigned count)
 {
     if (stack_self() == NULL)

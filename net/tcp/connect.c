@@ -192,6 +192,14 @@ static bool is_possible(const struct net_stack *stack,
            (net_is_unicast(address) && !ip4_is_broadcast(stack, address));
 }
 
+static bool is_us(const struct net_stack *stack, const struct net_addr *remote)
+{
+    if (ip_is_ours(stack, remote))
+        return true;
+    return addr_is_ip4(remote) ? ip4_is_loop(addr_ip4(remote))
+                               : remote->word[0] == 0; /* ::1 */
+}
+
 /* The source address, and whether there is a way. */
 static int way_find(struct net_stack *stack, struct flow *flow)
 {
@@ -204,9 +212,9 @@ static int way_find(struct net_stack *stack, struct flow *flow)
     if (addr_is_none(&flow->local) ||
         addr_is_ip4(&flow->local) != addr_is_ip4(&flow->remote))
         return -EHOSTUNREACH;
-    if (addr_is_ip4(&flow->remote) && (ip4_is_loop(addr_ip4(&flow->remote)) ||
-                                       ip_is_ours(stack, &flow->remote))) {
-        ip4_complete(stack);
+    if (is_us(stack, &flow->remote)) {
+        if (addr_is_ip4(&flow->remote))
+            ip4_complete(stack);
         return 0;
     }
     return route_next_hop(stack, &flow->remote, &hop);
