@@ -104,6 +104,16 @@ $(BUILD)/metal/fs_guest.elf: $(BUILD)/metal/guest/fs_guest.o \
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LINK-image) $(filter %.o,$^) $(filter %.a,$^) -o $@
 
+# The web server with virtio devices alone, linked twice as images are (tools/check.sh).
+$(BUILD)/metal/web_virtio.elf: $(BUILD)/metal/guest/web_virtio.o \
+		$(patsubst %.c,$(BUILD)/metal/%.o,$(wildcard apps/site/*.c)) $(BUILD)/metal/libtorc.a \
+		$(OBJS-metal:%=$(BUILD)/metal/%) hal/baremetal/boot/link.ld tools/symbols.sh
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LINK-image) $(filter %.o,$^) $(filter %.a,$^) -o $@.first
+	$(Q)tools/symbols.sh $@.first >$@.symbols.S
+	$(Q)$(CC) -c $@.symbols.S -o $@.symbols.o
+	$(Q)$(CC) $(LINK-image) $(filter %.o,$^) $(filter %.a,$^) $@.symbols.o -o $@
+
 bench-core: ## Torc's core beside its peers: times, guest instructions; STRICT=1
 	$(Q)tools/need.sh --install build run bench
 	$(Q)$(MAKE) -s --no-print-directory $(BENCH_PROGRAMS) $(BUILD)/metal/bench.elf
