@@ -44,8 +44,6 @@ static const char *text_of(int error)
         return "no server knows it";
     case -ENETUNREACH:
         return "no server is known: give dns=ADDRESS";
-    case -EMSGSIZE:
-        return "the answer is too large";
     default:
         return "it failed";
     }

@@ -25,7 +25,7 @@ enum {
  * Returns how many; -ENOENT: there is no such name; -ENODATA: it has no address
  * of that family; -EINVAL, -ENAMETOOLONG: it cannot be a name; -ETIMEDOUT: no
  * server answers; -EIO: none knows; -ENETUNREACH: none is known, or -EAGAIN: 16
- * others are asked for; -EMSGSIZE: the answer is larger than UDP takes; -ELOOP;
+ * others are asked for; -ELOOP: an alias without end;
  * -ENOTCONN: this CPU has no stack; -ENOMEM. Context: thread; waits.
  */
 must_check int net_resolve(const char *name, enum resolve_family family,

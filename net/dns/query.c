@@ -7,6 +7,7 @@
 #include <torc/log.h>
 #include <torc/memory.h>
 #include <torc/random.h>
+#include <torc/string.h>
 
 static const struct net_addr no_addr = {.word = {0, 0}};
 
@@ -175,6 +176,7 @@ static void begin(struct dns_query *query)
 {
     message_end(query);
     servers_take(query);
+    memset(query->is_helpless, 0, sizeof(query->is_helpless));
     query->tries = 0;
     query->next_at = now(query);
 }
@@ -215,7 +217,9 @@ static void take(struct dns_query *query)
         follow(query);
         break;
     case DNS_TRUNCATED:
-        done(query, -EMSGSIZE);
+        message_end(query);
+        query->wants_tcp = true;
+        query->next_at = TIME_NEVER; /* not before TCP has ended */
         break;
     case DNS_NO_EDNS:
     case DNS_NO_HELP:
@@ -224,11 +228,26 @@ static void take(struct dns_query *query)
     }
 }
 
+static void take_by_tcp(struct dns_query *query)
+{
+    int error = dns_tcp_ask(query, &query->server[server_now(query)],
+                            now(query) + DNS_TCP_NS);
+
+    query->wants_tcp = false;
+    if (error != 0 || query->answer.meaning == DNS_TRUNCATED)
+        query->answer.meaning = DNS_NO_HELP;
+    take(query);
+}
+
 void dns_query_take(struct dns_query *query, uint64_t deadline_ns)
 {
     int64_t len;
     int error;
 
+    if (query->wants_tcp) {
+        take_by_tcp(query);
+        return;
+    }
     if (query->is_done || query->socket == NULL)
         return;
     len = udp_receive(query->socket, NULL, query->buf, sizeof(query->buf),

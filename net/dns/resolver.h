@@ -36,6 +36,9 @@ enum {
  * for one server in all (RFC 1536, 1). */
 #define DNS_WAIT_NS (1 * NS_PER_S)
 
+/* How long an answer over TCP may take. */
+#define DNS_TCP_NS (5 * NS_PER_S)
+
 /* A server that did not answer is asked after the others for so long. */
 #define DNS_SILENT_NS (60 * NS_PER_S)
 
@@ -75,6 +78,7 @@ struct dns_query {
     bool is_helpless[SERVERS_ALL_MAX]; /* that one has said so */
     unsigned tries;                    /* messages sent since the last alias */
     bool has_edns;
+    bool wants_tcp; /* the server has said that its answer is larger */
     uint16_t id;
     struct udp_socket *socket; /* NULL: no message is under way */
     uint64_t next_at;
@@ -98,8 +102,16 @@ must_check int resolver_ask(struct resolver *resolver,
 /* Do what is due. Returns when the next thing is. */
 uint64_t dns_query_step(struct dns_query *query);
 
-/* Wait until `deadline_ns` for an answer and take it. */
+/* Wait until `deadline_ns` for an answer and take it; one over TCP for at most
+ * DNS_TCP_NS. */
 void dns_query_take(struct dns_query *query, uint64_t deadline_ns);
+
+/*
+ * Ask a server over TCP: query->answer is its answer. Returns 0, or an error of
+ * the sockets or of dns_answer_parse(). Waits.
+ */
+must_check int dns_tcp_ask(struct dns_query *query,
+                           const struct net_addr *server, uint64_t deadline_ns);
 
 void dns_query_put(struct dns_query *query);
 

@@ -175,6 +175,10 @@ on_tap_resolve_host() {
         --pcap "$work/$TEST_NAME.pcapng" -- net=dhcp --
     pcap_expect 0 'dns && (_ws.malformed || _ws.expert.severity >= 0x600000)'
     tap_resolve 0 'six.test 2001:db8::6' dns=192.168.77.1 -- -6 six.test
+    # 100 addresses are larger than UDP takes: eight of them come over TCP.
+    tap_resolve 0 'many.test 192.0.2' dns=192.168.77.1 -- many.test
+    [ "$(grep -c '^many.test 192.0.2' "$work/$TEST_NAME.out")" -eq 8 ] ||
+        die "addresses of many.test"
     tap_resolve 1 'no server answers' dns=192.168.77.3 wait=2 -- one.test
     tap_resolve 1 'no server is known' -- one.test
     # Nobody listens: ICMP says so, and nobody is waited for.

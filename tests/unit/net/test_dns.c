@@ -580,19 +580,6 @@ static void test_a_server_that_is_not_there(void **state)
     bench_close();
 }
 
-static void test_an_answer_that_is_cut(void **state)
-{
-    struct question question;
-
-    (void)state;
-    open_resolver(1);
-    ask("a.com");
-    question = expect(FIRST);
-    reply_flags(&question, 0x8380);
-    expect_done(-EMSGSIZE, 0);
-    bench_close();
-}
-
 static void test_servers_of_all_sources(void **state)
 {
     struct net_addr list[SERVERS_ALL_MAX];
@@ -998,6 +985,213 @@ static void test_what_net_resolve_addr_answers(void **state)
     bench_close();
 }
 
+/* ---- Over TCP ------------------------------------------------------------ */
+
+enum { IRS = 1000 };
+
+static void let_run(void)
+{
+    for (unsigned i = 0; i < 6; i++) {
+        bench_poll();
+        thread_yield();
+    }
+    bench_poll();
+}
+
+/* The name is asked for; the answer over UDP is cut. A segment of our SYN. */
+static struct peer_segment ask_cut(struct asker *asker)
+{
+    struct peer_segment syn;
+    struct question question;
+
+    asker->deadline_ns = TIME_NEVER;
+    asker_start(asker);
+    question = expect(FIRST);
+    begin_reply(&question, 0x8380);
+    reply_from(FIRST, &question);
+    let_run();
+    bench.relative = false;
+    assert_true(peer_receive(&syn));
+    assert_int_equal(syn.flags, SYN);
+    assert_int_equal(syn.port, 53);
+    return syn;
+}
+
+/* The next segment with data, of our connection. */
+static struct peer_segment receive_data(void)
+{
+    struct peer_segment got;
+
+    do
+        assert_true(peer_receive(&got));
+    while (got.len == 0);
+    return got;
+}
+
+/* Accept the connection. Returns the question's segment. */
+static struct peer_segment accept_tcp(const struct peer_segment *syn)
+{
+    struct peer_segment got;
+
+    peer_send((struct peer_segment){.flags = SYN | ACK,
+                                    .seq = IRS,
+                                    .ack = syn->seq + 1,
+                                    .window = 60000,
+                                    .port = 53,
+                                    .target = syn->target});
+    let_run();
+    got = receive_data();
+    assert_int_equal(peer_get16(got.data), got.len - 2);
+    return got;
+}
+
+/* Say those bytes of the answer, from `at` on. */
+static void say(const struct peer_segment *question, uint8_t flags,
+                const uint8_t *data, size_t at, size_t len)
+{
+    peer_send(
+        (struct peer_segment){.flags = ACK | flags,
+                              .seq = IRS + 1 + (uint32_t)at,
+                              .ack = question->seq + (uint32_t)question->len,
+                              .window = 60000,
+                              .port = 53,
+                              .target = question->target,
+                              .data = data + at,
+                              .len = len});
+    let_run();
+}
+
+/* A large answer, in front of which is its length. */
+static size_t make_answer(const struct peer_segment *question, unsigned count,
+                          unsigned flags, uint8_t *out)
+{
+    dns_begin(peer_get16((const uint8_t *)question->data + 2), flags,
+              "www.example.com", DNS_A);
+    for (unsigned i = 0; i < count; i++)
+        dns_record_a(">", 300, 0x01020300 + i);
+    dns_message[6] = (uint8_t)(count >> 8);
+    dns_message[7] = (uint8_t)count;
+    peer_put16(out, (unsigned)dns_message_len);
+    memcpy(out + 2, dns_message, dns_message_len);
+    return dns_message_len + 2;
+}
+
+static void test_an_answer_that_is_cut_comes_over_tcp(void **state)
+{
+    static uint8_t whole[10000];
+    struct asker asker = {.name = "www.example.com"};
+    struct peer_segment syn, question;
+    size_t len, at = 0;
+
+    (void)state;
+    open_with_threads();
+    syn = ask_cut(&asker);
+    question = accept_tcp(&syn);
+    assert_memory_equal((const uint8_t *)question.data + 4, "\1\0\0\1\0\0", 6);
+    len = make_answer(&question, 300, NO_ERROR, whole);
+    say(&question, 0, whole, 0, 1); /* in odd pieces */
+    say(&question, 0, whole, 1, 2);
+    for (at = 3; at < len; at += 1000)
+        say(&question, 0, whole, at, len - at < 1000 ? len - at : 1000);
+    asker_join(&asker);
+    assert_int_equal(asker.result, 4);
+    assert_int_equal(addr_ip4(&asker.addr[3]), 0x01020303);
+    assert_int_equal(ask_for("www.example.com", DNS_A), 1); /* it is kept */
+    bench_close();
+}
+
+enum tcp_failure {
+    REFUSED,   /* the connection */
+    ENDS,      /* in the middle */
+    CUT_AGAIN, /* the answer says that it is cut */
+    FORGED,    /* of another id */
+    NO_MEMORY, /* for the answer */
+    FAILURES,
+};
+
+static void fail_tcp(enum tcp_failure how, const struct peer_segment *syn)
+{
+    static uint8_t whole[10000];
+    struct peer_segment question;
+    size_t len;
+
+    if (how == REFUSED) {
+        peer_send((struct peer_segment){.flags = RST | ACK,
+                                        .ack = syn->seq + 1,
+                                        .port = 53,
+                                        .target = syn->target});
+        let_run();
+        return;
+    }
+    question = accept_tcp(syn);
+    len = make_answer(&question, 100, how == CUT_AGAIN ? 0x8380 : NO_ERROR,
+                      whole);
+    if (how == FORGED)
+        whole[2] ^= 1;
+    if (how == NO_MEMORY) {
+        say(&question, 0, whole, 0, 1);
+        heap_fail(2); /* the first is the data's */
+    }
+    if (how == NO_MEMORY) {
+        say(&question, 0, whole, 1, 1);
+        heap_fail(0);
+        return;
+    }
+    say(&question, 0, whole, 0, how == ENDS ? 100 : 1000);
+    if (how == ENDS)
+        say(&question, FIN, whole, 100, 0);
+    else
+        say(&question, 0, whole, 1000, len - 1000);
+}
+
+/* Then the next server is asked. */
+static void test_tcp_fails(void **state)
+{
+    (void)state;
+    for (enum tcp_failure how = 0; how < FAILURES; how++) {
+        struct asker asker = {.name = "www.example.com"};
+        struct peer_segment syn;
+        struct question question;
+
+        open_with_threads();
+        set_servers(2);
+        syn = ask_cut(&asker);
+        fail_tcp(how, &syn);
+        question = expect(SECOND);
+        begin_reply(&question, NO_ERROR);
+        dns_record_a(">", 300, 0x01020304);
+        reply_from(SECOND, &question);
+        asker_join(&asker);
+        if (asker.result != 1)
+            fail_msg("way %d: %d", how, asker.result);
+        bench_close();
+    }
+}
+
+/* Nobody answers our SYN. */
+static void test_tcp_is_waited_for_five_seconds(void **state)
+{
+    struct asker asker = {.name = "www.example.com"};
+    struct question question;
+
+    (void)state;
+    open_with_threads();
+    set_servers(2);
+    (void)ask_cut(&asker);
+    bench_sleep(DNS_TCP_NS - NS_PER_S / 2);
+    let_run();
+    assert_false(hear(&question));
+    bench_sleep(NS_PER_S);
+    let_run();
+    question = expect(SECOND);
+    begin_reply(&question, NO_ERROR);
+    dns_record_a(">", 300, 0x01020304);
+    reply_from(SECOND, &question);
+    asker_join(&asker);
+    assert_int_equal(asker.result, 1);
+    bench_close();
+}
+
 static void test_net_resolve_fails(void **state)
 {
     struct net_addr addr;
@@ -1048,7 +1242,6 @@ int main(void)
         cmocka_unit_test(test_a_damaged_answer_is_no_help),
         cmocka_unit_test(test_a_server_without_edns),
         cmocka_unit_test(test_a_server_that_is_not_there),
-        cmocka_unit_test(test_an_answer_that_is_cut),
         cmocka_unit_test(test_servers_of_all_sources),
         cmocka_unit_test(test_without_servers_or_room),
         cmocka_unit_test(test_a_message_that_cannot_be_sent),
@@ -1058,6 +1251,9 @@ int main(void)
         cmocka_unit_test(test_what_net_resolve_answers),
         cmocka_unit_test(test_both_families),
         cmocka_unit_test(test_what_net_resolve_addr_answers),
+        cmocka_unit_test(test_an_answer_that_is_cut_comes_over_tcp),
+        cmocka_unit_test(test_tcp_fails),
+        cmocka_unit_test(test_tcp_is_waited_for_five_seconds),
         cmocka_unit_test(test_net_resolve_fails),
     };
 
