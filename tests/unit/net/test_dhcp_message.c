@@ -390,7 +390,7 @@ static void test_a_request_is_emitted(void **state)
     };
     static const uint8_t start[] = {1, 1, 6, 0, 1, 2, 3, 4, 5, 6, 0x80, 0};
     uint8_t buf[DHCP_REQUEST_SIZE + 1];
-    const uint8_t *data;
+    const uint8_t *data = NULL;
 
     (void)state;
     memset(buf, 0xee, sizeof(buf));
@@ -420,7 +420,7 @@ static void test_what_a_request_does_not_say(void **state)
 {
     struct dhcp_request request = {.type = DHCP_DECLINE, .client = 0x0a000009};
     uint8_t buf[DHCP_REQUEST_SIZE];
-    const uint8_t *data;
+    const uint8_t *data = NULL;
 
     (void)state;
     dhcp_emit(buf, &request);
