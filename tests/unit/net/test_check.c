@@ -3,7 +3,7 @@
  * which is a child process here, by SIGABRT.
  */
 #include "net/arp.h"
-#include "tests/fakes/netbench.h"
+#include "tests/fakes/netbench6.h"
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -306,6 +306,68 @@ static void test_damaged_stacks(void **state)
     bench_close();
 }
 
+/* IPv6 with a router, a prefix and its address, a redirect, a name server. */
+static void open_ip6(struct ip6 **out)
+{
+    uint8_t said[16 + 32 + 24] = {134, [4] = 64, [6] = 7, 8};
+    uint8_t redirect[40] = {
+        137, [8] = 0xfe, 0x80, [23] = 9, [24] = 0x2a, [39] = 1};
+
+    memcpy(said + 16, "\3\4\x40\xc0\0\0\x0e\x10\0\0\x0e\x10", 12);
+    memcpy(said + 32, "\x20\1\x0d\xb8", 4);
+    memcpy(said + 48, "\x19\3\0\0\0\0\x0e\x10\x20\1\x0d\xb8", 12);
+    bench6_open("auto");
+    bench6_settle(2 * NS_PER_S);
+    peer6_icmp(ROUTER6, "ff02::1", 255, said, sizeof(said));
+    bench6_settle(3 * NS_PER_S);
+    peer6_icmp(ROUTER6, "ff02::1", 255, redirect, sizeof(redirect));
+    *out = ip6_of(bench.stack);
+    assert_int_equal((*out)->address[1].state, IP6_READY);
+    assert_int_equal((*out)->redirect[0].len, 128);
+    assert_int_equal((*out)->dns[0].len, 128);
+}
+
+static void test_damaged_ip6(void **state)
+{
+    struct ip6 *ip6;
+
+    (void)state;
+    open_ip6(&ip6);
+    {
+        const struct damage rows[] = {
+            {"hops", &ip6->hops, 1, true, 31},
+            {"mtu", &bench.stack->ip6_mtu, 2, true, 1279},
+            {"large mtu", &bench.stack->ip6_mtu, 2, true, 1501},
+            {"loop", &ip6->loop_count, 4, true, 1},
+            {"timer", &ip6->timer.slot, 4, true, 0},
+            {"group", ip6->address[0].addr.byte + 15, 1, false, 1},
+            {"address of the link", ip6->address[0].addr.byte, 1, true, 0x20},
+            {"multicast", ip6->address[1].addr.byte, 1, true, 0xff},
+            {"tries", &ip6->address[1].tries, 1, true, 9},
+            {"valid", &ip6->address[1].valid_until, 8, true, 1},
+            {"free, with an address", &ip6->address[1].state, 4, true, 0},
+            {"users", &ip6->group[0].users, 1, true, 0},
+            {"many users", &ip6->group[0].users, 1, true, 9},
+            {"reports", &ip6->group[0].reports, 1, true, 1},
+            {"change", &ip6->change_at, 8, true, 1},
+            {"answer", &ip6->answer_at, 8, true, 1},
+            {"router", ip6->router[0].addr.byte, 1, true, 0x20},
+            {"preference", &ip6->router[0].preference, 1, true, 2},
+            {"until", &ip6->router[0].until, 8, true, 1},
+            {"chosen", &ip6->chosen, 8, true, 0},
+            {"prefix without a route", ip6->prefix[0].addr.byte, 1, false, 1},
+            {"its length", &ip6->prefix[0].len, 1, false, 1},
+            {"its end", &ip6->prefix[0].until, 8, true, 1},
+            {"free prefix", &ip6->prefix[0].len, 1, true, 0},
+            {"redirect", ip6->redirect[0].addr.byte, 1, false, 1},
+            {"server", &ip6->dns[0].until, 8, true, 1},
+        };
+
+        all_noticed(rows, COUNT_OF(rows));
+    }
+    bench_close();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -313,6 +375,7 @@ int main(void)
         cmocka_unit_test(test_damaged_alarms),
         cmocka_unit_test(test_damaged_time_waits),
         cmocka_unit_test(test_damaged_stacks),
+        cmocka_unit_test(test_damaged_ip6),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -42,6 +42,7 @@ static void test_configurations(void **state)
         {"2001:db8::1/129", -EINVAL, 0},
         {"2001:db8::1/4294967297", -EINVAL, 0},
         {"2001:db8::1/64,", -EINVAL, 0},
+        {"2001:db8::1,64", -EINVAL, 0},
         {"2001:db8::1/64,fe80::1,", -EINVAL, 0},
         {"2001:db8::1/64 ", -EINVAL, 0},
         {"2001:db8::1/64,2001:db8::1", -EINVAL, 0},
@@ -62,6 +63,23 @@ static void test_configurations(void **state)
             assert_int_equal(config.is_auto, rows[i].len == 0);
         }
     }
+}
+
+/* It is on the link, and nothing beside it. */
+static void test_a_gateway_outside_the_prefix(void **state)
+{
+    struct net_addr far = addr6("2a00::1"), hop;
+    struct net_addr gateway = addr6("2001:db8:9::2");
+    struct net_addr beside = addr6("2001:db8:9::3");
+
+    (void)state;
+    bench6_open("2001:db8::1/64,2001:db8:9::2");
+    assert_int_equal(route_next_hop(bench.stack, &far, &hop), 0);
+    assert_true(addr_equal(&hop, &gateway));
+    assert_true(route_is_on_link(bench.stack, &gateway));
+    assert_false(route_is_on_link(bench.stack, &beside));
+    assert_memory_not_equal(ip6_of(bench.stack)->nonce, bench_mac, 6);
+    bench_close();
 }
 
 static void test_the_key_of_interface_ids(void **state)
@@ -289,6 +307,22 @@ static void test_a_wrong_checksum(void **state)
 
 /* ---- Errors that we send: RFC 4443, 2.4 ---------------------------------- */
 
+/* An error about a datagram of UDP from OUR6 port 7 to `remote` port 9. */
+static size_t error_about(uint8_t type, uint8_t code, uint32_t rest,
+                          const char *src, const char *remote)
+{
+    memset(message, 0, sizeof(message));
+    memset(frame, 0, 128);
+    peer6_ip(frame, src, remote, UDP, 64, 100);
+    message[0] = type;
+    message[1] = code;
+    peer_put32(message + 4, rest);
+    memcpy(message + 8, frame + 14, 40);
+    peer_put16(message + 48, 7);
+    peer_put16(message + 50, 9);
+    return 8 + 48;
+}
+
 static void test_errors(void **state)
 {
     static const struct {
@@ -397,6 +431,15 @@ static void test_errors(void **state)
          0,
          0,
          0},
+        {"a later fragment of ICMP, of who knows what",
+         PEER6,
+         OUR6,
+         44,
+         {ICMP, 0, 0xff, 0xf9, [8] = 200},
+         16,
+         0,
+         0,
+         0},
         {"a fragment of an error past the end",
          PEER6,
          OUR6,
@@ -427,9 +470,34 @@ static void test_errors(void **state)
             assert_memory_equal(got.data + 48, rows[i].bytes, rows[i].len);
             assert_true(is_addr6(&got.dst, rows[i].src));
             assert_true(ip6_is_ours(bench.stack, &got.src));
+            if (rows[i].dst[0] != 'f') /* from where it was sent to */
+                assert_true(is_addr6(&got.src, rows[i].dst));
         }
         bench_close();
     }
+}
+
+/* Where nobody could answer from. */
+static void test_no_error_without_an_address(void **state)
+{
+    struct peer6_frame got;
+
+    (void)state;
+    bench6_open("auto");
+    peer6_send(PEER6, "ff02::1", 60, 64, "\x3b\0\x80\4\0\0\0\0", 8);
+    assert_false(peer6_receive(&got) && got.data[0] == 4);
+    bench_close();
+}
+
+/* Of a protocol that nobody has. */
+static void test_an_error_that_nobody_wants(void **state)
+{
+    (void)state;
+    bench6_open_static();
+    peer6_icmp(PEER6, OUR6, 64, message,
+               error_about(1, 4, 0, OUR6, PEER6_GLOBAL));
+    assert_int_equal(bench.stack->stats.icmp_bad, 0);
+    bench_close();
 }
 
 /* RFC 4443, 2.4 (e.1): never about an error of ICMP, or a redirect. */
@@ -645,22 +713,6 @@ static void test_a_flood_of_fragments(void **state)
 }
 
 /* ---- Errors that come ---------------------------------------------------- */
-
-/* An error about a datagram of UDP from OUR6 port 7 to `remote` port 9. */
-static size_t error_about(uint8_t type, uint8_t code, uint32_t rest,
-                          const char *src, const char *remote)
-{
-    memset(message, 0, sizeof(message));
-    memset(frame, 0, 128);
-    peer6_ip(frame, src, remote, UDP, 64, 100);
-    message[0] = type;
-    message[1] = code;
-    peer_put32(message + 4, rest);
-    memcpy(message + 8, frame + 14, 40);
-    peer_put16(message + 48, 7);
-    peer_put16(message + 50, 9);
-    return 8 + 48;
-}
 
 static void test_what_a_socket_is_told(void **state)
 {
@@ -1003,6 +1055,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_configurations),
+        cmocka_unit_test(test_a_gateway_outside_the_prefix),
         cmocka_unit_test(test_the_key_of_interface_ids),
         cmocka_unit_test(test_the_family),
         cmocka_unit_test(test_a_stack_has_it_once_and_not_on_a_small_link),
@@ -1014,6 +1067,8 @@ int main(void)
         cmocka_unit_test(test_padding_of_the_link_is_cut_off),
         cmocka_unit_test(test_a_wrong_checksum),
         cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_no_error_without_an_address),
+        cmocka_unit_test(test_an_error_that_nobody_wants),
         cmocka_unit_test(test_no_error_about_an_error),
         cmocka_unit_test(test_an_error_is_not_longer_than_the_smallest_mtu),
         cmocka_unit_test(test_errors_are_limited),

@@ -1152,6 +1152,51 @@ static void test_the_card_listens_in_our_groups(void **state)
     assert_int_equal(dev->group_count, 0);
 }
 
+/* Others listen in so many that there is no room for ours. */
+static void test_the_card_listens_in_too_many_groups(void **state)
+{
+    struct net_device *dev = &bench.net.dev;
+    struct net_addr group = addr6("ff02::1:ff12:3456");
+    uint8_t mac[6] = {1, 0, 0x5e};
+
+    (void)state;
+    bench6_open_static();
+    console_forget();
+    mld_join(bench.stack, &group);
+    mld_leave(bench.stack, &group);
+    assert_false(console_has("cannot listen"));
+    while (dev->group_count < NET_GROUPS_MAX) {
+        mac[5] = (uint8_t)dev->group_count;
+        assert_int_equal(net_group_add(dev, mac), 0);
+    }
+    mld_join(bench.stack, &group);
+    assert_true(console_has("cannot listen in one group more"));
+    mld_leave(bench.stack, &group);
+    bench_close();
+}
+
+/* Reports for which there is no packet are not sent. */
+static void test_no_packet_for_a_report(void **state)
+{
+    struct packet *taken[2000];
+    struct peer6_frame got;
+    unsigned count = 0;
+
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        bench6_open_static();
+        query(ROUTER6, "::", 1, alert_mld, i == 0 ? 24 : 28);
+        while ((taken[count] = packet_get()) != NULL)
+            count++;
+        bench_sleep(2 * NS_PER_S);
+        assert_true(bench.stack->stats.no_packet > 0);
+        while (count > 0)
+            packet_put(taken[--count]);
+        assert_false(peer6_receive(&got));
+        bench_close();
+    }
+}
+
 static void test_a_group_is_told_twice_and_left_once(void **state)
 {
     struct net_addr group = addr6("ff02::1:ff12:3456");
@@ -1401,6 +1446,8 @@ int main(void)
         cmocka_unit_test(test_of_redirects_the_oldest_goes),
         cmocka_unit_test(test_queries_are_answered),
         cmocka_unit_test(test_the_card_listens_in_our_groups),
+        cmocka_unit_test(test_the_card_listens_in_too_many_groups),
+        cmocka_unit_test(test_no_packet_for_a_report),
         cmocka_unit_test(test_a_group_is_told_twice_and_left_once),
         cmocka_unit_test(test_a_flood_of_solicitations),
         cmocka_unit_test(test_a_flood_of_routers),

@@ -20,6 +20,16 @@ static void echo(void)
     peer6_icmp(PEER6, OUR6, 64, "\x80\0\0\0\1\2\3\4", 8);
 }
 
+static void echo_of_another_code(void)
+{
+    peer6_icmp(PEER6, OUR6, 64, "\x80\1\0\0\1\2\3\4", 8);
+}
+
+static void a_message_below_those_of_nd(void)
+{
+    peer6_icmp(PEER6, OUR6, 255, "\x84\0\0\0\1\2\3\4", 8);
+}
+
 static void another_message(void)
 {
     peer6_icmp(PEER6, OUR6, 64, "\xc8\0\0\0\1\2\3\4", 8);
@@ -206,6 +216,8 @@ static const struct {
     struct net_stats want;
 } rows[] = {
     {"echo", echo, {ICMP_IN, OUT}},
+    {"another code of it", echo_of_another_code, {ICMP_IN}},
+    {"done, of MLD", a_message_below_those_of_nd, {ICMP_IN}},
     {"a message that we do not know", another_message, {ICMP_IN}},
     {"a wrong checksum", wrong_checksum, {ICMP_IN, .icmp_bad = 1}},
     {"an error about nothing", error_about_nothing, {ICMP_IN, .icmp_bad = 1}},

@@ -886,6 +886,24 @@ static void test_routers_refuse(void **state)
     }
 }
 
+/* As the last option. */
+static void test_servers_of_a_wrong_length(void **state)
+{
+    static const struct {
+        uint8_t len; /* in units of 8 bytes */
+        int want;
+    } rows[] = {{1, -EPROTO}, {2, -EPROTO}, {3, 0}, {4, -EPROTO}, {5, 0}};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        uint8_t bytes[16 + 40] = {134, [16] = 25, rows[i].len};
+        struct nd_router got;
+
+        assert_int_equal(nd_parse_router(bytes, 16 + 8u * rows[i].len, &got),
+                         rows[i].want);
+    }
+}
+
 static void test_of_a_router_not_more_than_there_is_room_for(void **state)
 {
     uint8_t bytes[16 + 9 * 32 + 72] = {134};
@@ -1008,6 +1026,7 @@ int main(void)
         cmocka_unit_test(test_redirects_parse),
         cmocka_unit_test(test_routers_parse),
         cmocka_unit_test(test_routers_refuse),
+        cmocka_unit_test(test_servers_of_a_wrong_length),
         cmocka_unit_test(test_of_a_router_not_more_than_there_is_room_for),
         cmocka_unit_test(test_preferences),
         cmocka_unit_test(test_queries_parse),
