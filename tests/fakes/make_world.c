@@ -1,5 +1,8 @@
 #include "tests/fakes/make_world.h"
+#include "kernel/file/vfs.h"
 #include "tests/fakes/cmocka_all.h"
+#include "tests/fakes/machine.h"
+#include "tests/fakes/ramblk.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -300,4 +303,26 @@ static unsigned compare_dir(const char *path, const struct make_file *dir,
 unsigned make_world_compare(const struct make_world *world, bool all)
 {
     return compare_dir("", world->root, all);
+}
+
+/* ---- The disk mounted ---------------------------------------------------- */
+
+void make_world_mount(const struct make_world *world,
+                      const struct file_system *type)
+{
+    static const struct file_system *types[2];
+    static struct ramblk disk;
+
+    types[0] = type;
+    machine_attach(64 << 20);
+    vfs_init(types);
+    ramblk_init(&disk, world->disk, world->size);
+    assert_int_equal(file_mount(&disk.block.device, "/", type->type), 0);
+}
+
+void make_world_unmount(void)
+{
+    vfs_check();
+    assert_int_equal(file_unmount("/"), 0);
+    machine_detach();
 }

@@ -44,6 +44,13 @@ void make_world_name(struct make_file *dir, const char *name,
 /* make_tree_order(), once. */
 void make_world_order(struct make_world *world);
 
+/* Mount the disk at "/", on a machine of its own; and end that, when nothing is
+ * wrong with what is in memory. */
+struct file_system;
+void make_world_mount(const struct make_world *world,
+                      const struct file_system *type);
+void make_world_unmount(void);
+
 /* Compare what is mounted at "/" with the tree, byte for byte; with `all` also
  * what FAT has not. Returns how many files were looked at. */
 unsigned make_world_compare(const struct make_world *world, bool all);

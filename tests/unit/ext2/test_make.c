@@ -6,25 +6,19 @@
 #include "fs/ext2/hash.h"
 #include "fs/ext2/make/layout.h"
 #include "fs/ext2/make/make.h"
-#include "kernel/file/vfs.h"
 #include "kernel/lib/bytes.h"
 #include "tests/fakes/cmocka_all.h"
 #include "tests/fakes/collide.h"
 #include "tests/fakes/ext2_check.h"
 #include "tests/fakes/ext2_image.h"
-#include "tests/fakes/machine.h"
 #include "tests/fakes/make_world.h"
-#include "tests/fakes/ramblk.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <torc/file_systems.h>
 
-static const struct file_system *const file_systems[] = {&ext2_rw_file_system,
-                                                         NULL};
 static struct make_world world;
 static struct ext2_make_result result;
-static struct ramblk ram;
 
 static struct ext2_make_options options_of(uint32_t block, uint32_t inode)
 {
@@ -112,14 +106,9 @@ static void fill(unsigned many)
 
 static void compare_mounted(unsigned files)
 {
-    machine_attach(64 << 20);
-    vfs_init(file_systems);
-    ramblk_init(&ram, world.disk, world.size);
-    assert_int_equal(file_mount(&ram.block.device, "/", "ext2"), 0);
+    make_world_mount(&world, &ext2_rw_file_system);
     assert_int_equal(make_world_compare(&world, true), files);
-    vfs_check();
-    assert_int_equal(file_unmount("/"), 0);
-    machine_detach();
+    make_world_unmount();
 }
 
 /* ---- Shapes -------------------------------------------------------------- */
@@ -456,10 +445,7 @@ static void test_attributes_in_inode_and_block(void **state)
         assert_true(is_clean());
         assert_true(holds(acl_kept, sizeof(acl_kept)));
         assert_false(holds(acl_seen, sizeof(acl_seen)));
-        machine_attach(64 << 20);
-        vfs_init(file_systems);
-        ramblk_init(&ram, world.disk, world.size);
-        assert_int_equal(file_mount(&ram.block.device, "/", "ext2"), 0);
+        make_world_mount(&world, &ext2_rw_file_system);
         assert_int_equal(file_xattr_get("/few", true, "user.a", value, 800), 5);
         assert_memory_equal(value, "value", 5);
         assert_int_equal(file_xattr_get("/few", true, "trusted.b", value, 800),
@@ -467,8 +453,7 @@ static void test_attributes_in_inode_and_block(void **state)
         assert_int_equal(
             file_xattr_get("/many", true, "user.large", value, 800), 700);
         assert_memory_equal(value, large, 700);
-        assert_int_equal(file_unmount("/"), 0);
-        machine_detach();
+        make_world_unmount();
         make_world_end(&world);
     }
 }

@@ -4,24 +4,18 @@
  */
 #include "fs/fat/make/layout.h"
 #include "fs/fat/make/make.h"
-#include "kernel/file/vfs.h"
 #include "kernel/lib/bytes.h"
 #include "tests/fakes/cmocka_all.h"
 #include "tests/fakes/fat_image.h"
-#include "tests/fakes/machine.h"
 #include "tests/fakes/make_world.h"
-#include "tests/fakes/ramblk.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <torc/file_systems.h>
 
-static const struct file_system *const file_systems[] = {&fat_file_system,
-                                                         NULL};
 static struct make_world world;
 static struct fat_make_result result;
-static struct ramblk ram;
 
 static int make(struct fat_make_options *options, uint64_t size)
 {
@@ -73,14 +67,9 @@ static void fill(unsigned many)
 
 static void compare_mounted(unsigned files)
 {
-    machine_attach(64 << 20);
-    vfs_init(file_systems);
-    ramblk_init(&ram, world.disk, world.size);
-    assert_int_equal(file_mount(&ram.block.device, "/", "fat"), 0);
+    make_world_mount(&world, &fat_file_system);
     assert_int_equal(make_world_compare(&world, false), files);
-    vfs_check();
-    assert_int_equal(file_unmount("/"), 0);
-    machine_detach();
+    make_world_unmount();
 }
 
 static void settle(struct make_file *file)
