@@ -942,6 +942,32 @@ static void test_fsinfo_is_a_hint(void **state)
     mount();
 }
 
+/* What cannot be counted is neither free nor full. */
+static void test_groups_that_cannot_be_counted(void **state)
+{
+    struct file_fs_stat stat;
+    struct file *file;
+    struct fat_fs *fs;
+
+    (void)state;
+    end();
+    begin("-F 32 -s 1 -f 1", 35000);
+    fs = root_mount()->fs_data;
+    put("/f", "1");
+    assert_int_equal(file_open("/g", FILE_WRITE | FILE_CREATE, 0, &file), 0);
+    assert_int_equal(file_sync(file), 0);
+    assert_true(fs->group_count > 3);
+    fs->search_at = fs->group_count / 2 << fs->group_shift;
+    disk.bad_sector = le16_get(image + BOOT_RESERVED) + fs->search_at * 4 / 512;
+    assert_int_equal(file_write(file, "2", 1), 1);
+    assert_int_equal(file_sync(file), -EIO);
+    assert_int_equal(file_stat_fs("/", &stat), -EIO);
+    disk.bad_sector = 0;
+    assert_int_equal(file_sync(file), 0);
+    assert_int_equal(file_stat_fs("/", &stat), 0);
+    file_close(file);
+}
+
 static void test_only_the_active_fat_is_written(void **state)
 {
     uint32_t fat, bytes;
@@ -1090,6 +1116,7 @@ int main(void)
         ATTACHED(test_marked_while_it_is_mounted),
         ATTACHED(test_read_only_disk),
         ATTACHED(test_fsinfo_is_a_hint),
+        ATTACHED(test_groups_that_cannot_be_counted),
         ATTACHED(test_only_the_active_fat_is_written),
         ATTACHED(test_second_fat_where_the_first_cannot_be_read),
         ATTACHED(test_threads_in_two_directories),
