@@ -968,6 +968,32 @@ static void test_groups_that_cannot_be_counted(void **state)
     file_close(file);
 }
 
+static uint32_t first_cluster(const char *path)
+{
+    struct inode *inode;
+    uint32_t first;
+
+    assert_int_equal(vfs_walk(path, true, &inode), 0);
+    first = fat_inode_of(inode)->chain.first;
+    inode_put(inode);
+    return first;
+}
+
+/* The first cluster of all is no goal: it is taken, or clusters begin there. */
+static void test_directory_where_clusters_are_taken(void **state)
+{
+    struct fat_fs *fs = root_mount()->fs_data;
+
+    (void)state;
+    assert_int_equal(file_mkdir("/a", 0755), 0);
+    assert_int_equal(first_cluster("/a"), FAT_FIRST);
+    fs->search_at = 1000;
+    assert_int_equal(file_mkdir("/a/b", 0755), 0);
+    assert_int_equal(first_cluster("/a/b"), 1000);
+    assert_int_equal(file_mkdir("/a/b/c", 0755), 0);
+    assert_int_equal(first_cluster("/a/b/c"), 1001);
+}
+
 static void test_only_the_active_fat_is_written(void **state)
 {
     uint32_t fat, bytes;
@@ -1117,6 +1143,7 @@ int main(void)
         ATTACHED(test_read_only_disk),
         ATTACHED(test_fsinfo_is_a_hint),
         ATTACHED(test_groups_that_cannot_be_counted),
+        ATTACHED(test_directory_where_clusters_are_taken),
         ATTACHED(test_only_the_active_fat_is_written),
         ATTACHED(test_second_fat_where_the_first_cannot_be_read),
         ATTACHED(test_threads_in_two_directories),
