@@ -74,7 +74,7 @@ HOT := kernel/lib/checksum.c kernel/lib/siphash.c kernel/cpu/%.c \
 	net/tcp/in.c net/tcp/ack.c net/tcp/data.c net/tcp/out.c net/tcp/segment.c \
 	net/tcp/timer.c net/tcp/socket.c \
 	net/http/span.c net/http/request.c net/http/target.c \
-	net/http/engine.c net/http/exchange.c net/http/route.c net/http/send.c apps/bench/% tests/%
+	net/http/peer/engine.c net/http/peer/exchange.c net/http/peer/route.c net/http/peer/send.c apps/bench/% tests/%
 # Calls, not "rep movsb", which moves single bytes.
 COLD-metal := -Os -mstringop-strategy=libcall -include hal/baremetal/brief_assert.h
 # Nothing in between for alignment: 3 kB.

@@ -6,12 +6,4 @@ SRCS-kernel += net/http/condition.c
 SRCS-kernel += net/http/content.c
 SRCS-kernel += net/http/media.c
 SRCS-kernel += net/http/head.c
-SRCS-kernel += net/http/engine.c
-SRCS-kernel += net/http/everywhere.c
-SRCS-kernel += net/http/exchange.c
-SRCS-kernel += net/http/route.c
-SRCS-kernel += net/http/send.c
-SRCS-kernel += net/http/websocket_frame.c
-SRCS-kernel += net/http/websocket.c
-SRCS-kernel += net/http/response.c
-SRCS-kernel += net/http/client.c
+include net/http/peer/module.mk

@@ -3,7 +3,7 @@
  * bytes are there, spans lie within, and a head that is right has the same
  * meaning with anything behind it.
  */
-#include "net/http/response.c"
+#include "net/http/peer/response.c"
 #include "net/http/span.c"
 #include <stdlib.h>
 #include <torc/assert.h>

@@ -10,8 +10,8 @@
  */
 #include "tests/fakes/http_world.h"
 /* the world first */
-#include "net/http/websocket.c"
-#include "net/http/websocket_frame.c"
+#include "net/http/peer/websocket.c"
+#include "net/http/peer/websocket_frame.c"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

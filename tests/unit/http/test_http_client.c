@@ -10,11 +10,11 @@ static inline void world_files_begin(void)
 #define socket_connect  world_socket_connect
 #define socket_read     world_socket_read
 #define socket_write    world_socket_write
-#include "net/http/client.c"
 #include "net/http/content.c"
 #include "net/http/date.c"
 #include "net/http/head.c"
-#include "net/http/response.c"
+#include "net/http/peer/client.c"
+#include "net/http/peer/response.c"
 #include "net/http/span.c"
 
 /* ---- The server ---------------------------------------------------------- */

@@ -1,5 +1,5 @@
 /* Response heads: RFC 9112, 4 and 6.3. */
-#include "net/http/response.c"
+#include "net/http/peer/response.c"
 #include "net/http/span.c"
 #include "tests/fakes/cmocka_all.h"
 #include <stdio.h>

@@ -1,8 +1,8 @@
 /* Websockets: RFC 6455, on the HTTP server, in a world of the test. */
 #include "tests/fakes/http_world.h"
 /* the world first */
-#include "net/http/websocket.c"
-#include "net/http/websocket_frame.c"
+#include "net/http/peer/websocket.c"
+#include "net/http/peer/websocket_frame.c"
 
 /* ---- A server that answers with what it gets ----------------------------- */
 

@@ -2,8 +2,8 @@
  * A response head: RFC 9112, 4 and 6.3. Pure functions over bytes. Lines end
  * with CR LF, as those of requests.
  */
-#ifndef TORC_NET_HTTP_RESPONSE_H
-#define TORC_NET_HTTP_RESPONSE_H
+#ifndef TORC_NET_HTTP_PEER_RESPONSE_H
+#define TORC_NET_HTTP_PEER_RESPONSE_H
 
 #include "net/http/span.h"
 

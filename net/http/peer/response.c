@@ -1,4 +1,4 @@
-#include "net/http/response.h"
+#include "net/http/peer/response.h"
 #include <torc/errno.h>
 #include <torc/string.h>
 

@@ -1,4 +1,4 @@
-#include "net/http/websocket_frame.h"
+#include "net/http/peer/websocket_frame.h"
 #include <torc/assert.h>
 #include <torc/string.h>
 

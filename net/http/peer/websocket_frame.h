@@ -1,6 +1,6 @@
 /* The pieces of RFC 6455 that are functions over bytes. Pure. */
-#ifndef TORC_NET_HTTP_WEBSOCKET_FRAME_H
-#define TORC_NET_HTTP_WEBSOCKET_FRAME_H
+#ifndef TORC_NET_HTTP_PEER_WEBSOCKET_FRAME_H
+#define TORC_NET_HTTP_PEER_WEBSOCKET_FRAME_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-#include "net/http/engine_internal.h"
+#include "net/http/peer/engine_internal.h"
 #include <torc/assert.h>
 #include <torc/memory.h>
 #include <torc/string.h>

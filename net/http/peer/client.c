@@ -1,6 +1,6 @@
 #include "net/http/content.h"
 #include "net/http/head.h"
-#include "net/http/response.h"
+#include "net/http/peer/response.h"
 #include <torc/assert.h>
 #include <torc/http_client.h>
 #include <torc/memory.h>

@@ -19,8 +19,8 @@
  * Owner: the CPU that http_serve() was called on. A connection is run by one
  * worker at a time; handlers may wait, and the socket may close meanwhile.
  */
-#ifndef TORC_NET_HTTP_ENGINE_INTERNAL_H
-#define TORC_NET_HTTP_ENGINE_INTERNAL_H
+#ifndef TORC_NET_HTTP_PEER_ENGINE_INTERNAL_H
+#define TORC_NET_HTTP_PEER_ENGINE_INTERNAL_H
 
 #include "net/http/content.h"
 #include "net/http/date.h"

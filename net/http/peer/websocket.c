@@ -1,6 +1,6 @@
 /* Connections that have become websockets: RFC 6455, 4 to 7. */
-#include "net/http/engine_internal.h"
-#include "net/http/websocket_frame.h"
+#include "net/http/peer/engine_internal.h"
+#include "net/http/peer/websocket_frame.h"
 #include <torc/assert.h>
 #include <torc/memory.h>
 #include <torc/string.h>
