@@ -279,7 +279,8 @@ static void header_send(struct net_stack *stack, struct packet *packet,
     struct neigh *neigh = dst_neigh(stack, dst);
     uint8_t *start;
 
-    if (packet_len(packet) + IP6_HEADER_SIZE > stack->dev->mtu) {
+    if (packet_len(packet) + IP6_HEADER_SIZE > stack->dev->mtu &&
+        packet->offload.segments == PACKET_WHOLE) {
         stack->stats.ip_no_route++;
         packet_put(packet);
         return;

@@ -80,19 +80,25 @@ static void options_fill(struct tcp_conn *conn, struct tcp_options *options,
 }
 
 /* Whether payload may stay where it is: nothing here has to look at it, and the
- * frame goes to a card. */
+ * frame goes to a card: of IPv6, to a neighbour that is known. */
 static bool is_left_to_card(const struct tcp_conn *conn)
 {
     return (conn->stack->dev->offloads & NET_TX_CSUM) != 0 &&
-           flow_is_ip4(&conn->flow) &&
-           !addr_equal(&conn->flow.local, &conn->flow.remote);
+           !addr_equal(&conn->flow.local, &conn->flow.remote) &&
+           (flow_is_ip4(&conn->flow) || conn->dst.neigh != NULL);
+}
+
+/* What a card must be able to do to make segments of a frame. */
+static unsigned segments_offload(const struct tcp_conn *conn)
+{
+    return flow_is_ip4(&conn->flow) ? NET_TX_TCP4 : NET_TX_TCP6;
 }
 
 uint32_t segment_len_max(const struct tcp_conn *conn)
 {
     /* CWR is of one segment, and the card would put it into all of them. */
     if (!is_left_to_card(conn) || conn->dst.may_fragment || conn->cwr_wanted ||
-        (conn->stack->dev->offloads & NET_TX_TCP4) == 0)
+        (conn->stack->dev->offloads & segments_offload(conn)) == 0)
         return conn->mss;
     return (uint32_t)TCP_LARGE_MAX / conn->mss * conn->mss;
 }
@@ -113,7 +119,8 @@ static bool payload_put(struct tcp_conn *conn, struct packet *packet,
 static void segments_leave(const struct tcp_conn *conn, struct packet *packet,
                            const struct tcp_segment *segment)
 {
-    packet->offload.segments = PACKET_TCP4;
+    packet->offload.segments =
+        flow_is_ip4(&conn->flow) ? PACKET_TCP4 : PACKET_TCP6;
     packet->offload.segment_len = conn->mss;
     packet->offload.headers_len =
         (uint16_t)(ETHER_HEADER_SIZE + ip_header_size(&conn->flow) +

@@ -61,43 +61,57 @@ static void sum_put(uint8_t *frame, size_t start, size_t len, size_t at,
     frame[at + 1] = (uint8_t)~sum;
 }
 
-/* Make segments of a large one, of IPv4, as a card does: each has a copy of the
- * headers with its own length and sequence number, and only the last one has
- * FIN and PSH. Returns false when there is no room for all. */
+/* Fill in the checksum of the segment at `tcp` of a frame: RFC 9293, 3.1. */
+static void tcp_sum_put(uint8_t *frame, size_t tcp, size_t len)
+{
+    bool is_ip4 = frame[14] >> 4 == 4;
+    uint32_t pseudo = 6 + (uint32_t)len;
+
+    for (size_t i = is_ip4 ? 26 : 22; i < (is_ip4 ? 34 : 54); i += 2)
+        pseudo += (uint32_t)frame[i] << 8 | frame[i + 1];
+    sum_put(frame, tcp, len, tcp + 16, pseudo);
+}
+
+/* Make segments of a large one, as a card does: each has a copy of the headers
+ * with its own length and sequence number, and only the last one has FIN and
+ * PSH. Returns false when there is no room for all. */
 static bool segments_cut(struct fakenet *net, const struct packet *packet)
 {
     static uint8_t large[66000];
     const struct packet_offload *offload = &packet->offload;
+    bool is_ip4 = offload->segments == PACKET_TCP4;
+    /* Where TCP begins, where the length is told, and of what. */
+    size_t tcp = is_ip4 ? 34 : 54, at_len = is_ip4 ? 16 : 18;
+    size_t before = is_ip4 ? 14 : 54;
     size_t len = packet_len(packet), headers = offload->headers_len;
     size_t payload = len - headers, size = offload->segment_len;
 
-    assert(len <= sizeof(large) && headers >= 54 && payload > size);
+    assert(len <= sizeof(large) && headers >= tcp + 20 && payload > size);
     assert(packet_read(packet, 0, large, len) == len);
-    assert(((unsigned)large[16] << 8 | large[17]) == len - 14);
+    assert(large[14] >> 4 == (is_ip4 ? 4 : 6));
+    assert(((unsigned)large[at_len] << 8 | large[at_len + 1]) == len - before);
     assert(offload->csum_partial);
-    assert(offload->csum_start == packet_headroom(packet) + 34);
+    assert(offload->csum_start == packet_headroom(packet) + tcp);
     if (net->sent.count + payload / size + 1 > FAKENET_FRAMES)
         return false;
     for (size_t at = 0; at < payload; at += size) {
         size_t part = payload - at < size ? payload - at : size;
         uint8_t frame[FAKENET_FRAME_MAX];
-        uint32_t pseudo = 6 + (uint32_t)(headers + part - 34);
-        uint32_t seq = (uint32_t)large[38] << 24 | (uint32_t)large[39] << 16 |
-                       (uint32_t)large[40] << 8 | large[41];
+        uint32_t seq = (uint32_t)at;
 
         memcpy(frame, large, headers);
         memcpy(frame + headers, large + headers + at, part);
-        frame[16] = (uint8_t)((headers + part - 14) >> 8);
-        frame[17] = (uint8_t)(headers + part - 14);
-        seq += (uint32_t)at;
+        frame[at_len] = (uint8_t)((headers + part - before) >> 8);
+        frame[at_len + 1] = (uint8_t)(headers + part - before);
         for (unsigned i = 0; i < 4; i++)
-            frame[38 + i] = (uint8_t)(seq >> (24 - 8 * i));
+            seq += (uint32_t)large[tcp + 4 + i] << (24 - 8 * i);
+        for (unsigned i = 0; i < 4; i++)
+            frame[tcp + 4 + i] = (uint8_t)(seq >> (24 - 8 * i));
         if (at + part < payload)
-            frame[47] &= (uint8_t)~9U;
-        sum_put(frame, 14, 20, 24, 0);
-        for (size_t i = 26; i < 34; i += 2)
-            pseudo += (uint32_t)frame[i] << 8 | frame[i + 1];
-        sum_put(frame, 34, headers + part - 34, 50, pseudo);
+            frame[tcp + 13] &= (uint8_t)~9U;
+        if (is_ip4)
+            sum_put(frame, 14, 20, 24, 0);
+        tcp_sum_put(frame, tcp, headers + part - tcp);
         net->segments_cut++;
         queue_add(&net->sent, frame, headers + part);
     }
@@ -113,7 +127,7 @@ static unsigned fake_send(struct net_queue *queue,
     for (unsigned i = 0; i < count; i++) {
         if (net->is_full || net->sent.count == FAKENET_FRAMES)
             return i;
-        if (packets[i]->offload.segments == PACKET_TCP4) {
+        if (packets[i]->offload.segments != PACKET_WHOLE) {
             if (!segments_cut(net, packets[i]))
                 return i;
             packet_put(packets[i]);

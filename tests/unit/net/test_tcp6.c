@@ -285,6 +285,46 @@ static void test_path_mtu(void **state)
     }
 }
 
+/* The peer gets the same bytes whatever the card can do. */
+static void test_segments_are_left_to_the_card(void **state)
+{
+    static const struct {
+        unsigned offloads;
+        bool cuts;
+    } rows[] = {
+        {0, false},
+        {NET_TX_CSUM, false},
+        {NET_TX_CSUM | NET_TX_TCP4, false},
+        {NET_TX_CSUM | NET_TX_TCP6, true},
+    };
+    static char data[20000];
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        uint32_t iss;
+        size_t sent = 0;
+
+        bench6_open_static();
+        bench.net.dev.offloads = rows[i].offloads;
+        bench_serve(&service);
+        for (size_t j = 0; j < sizeof(data); j++)
+            data[j] = (char)(j * 7 + (j >> 8));
+        iss = connect_as(PEER6_GLOBAL, OUR6, 1440);
+        assert_int_equal(socket_send(sock, data, sizeof(data)), sizeof(data));
+        while (sent < sizeof(data)) {
+            struct peer6_frame got = heard();
+
+            assert_true(got.len > 20 && got.len <= 1460);
+            assert_int_equal(peer_get32(got.data + 4), iss + 1 + sent);
+            assert_memory_equal(got.data + 20, data + sent, got.len - 20);
+            sent += got.len - 20;
+            say({.flags = ACK, .seq = 1001, .ack = iss + 1 + (uint32_t)sent});
+        }
+        assert_int_equal(bench.net.segments_cut > 0, rows[i].cuts);
+        bench_close();
+    }
+}
+
 /* Of a link that a router says is smaller. */
 static void test_the_mtu_of_the_link(void **state)
 {
@@ -322,6 +362,7 @@ int main(void)
         cmocka_unit_test(test_segments_that_are_dropped),
         cmocka_unit_test(test_cookies),
         cmocka_unit_test(test_path_mtu),
+        cmocka_unit_test(test_segments_are_left_to_the_card),
         cmocka_unit_test(test_the_mtu_of_the_link),
         cmocka_unit_test(test_connections_are_told_apart),
     };
