@@ -56,6 +56,19 @@ app_abort() { bytes 9 2 "${1:-0}"; }
 app_send() { bytes 9 3 "${1:-0}"; }
 app_pause() { bytes 9 4 0; }
 
+# Sockets of threads: WHAT SLOT MORE...
+sock_connect() { bytes 10 0 "$1" "$2" "$3"; } # SLOT, local port (0: 80), peer and port
+sock_listen() { bytes 10 1 "$1" "$2"; }
+sock_accept() { bytes 10 2 "$1" "$2"; }
+sock_close() { bytes 10 3 "$1" 0; }
+sock_abort() { bytes 10 4 "$1" 0; }
+sock_read() { bytes 10 5 "$1" 100; }
+sock_write() { bytes 10 6 "$1" "$2"; }
+sock_shutdown() { bytes 10 7 "$1" 0; }
+sock_option() { bytes 10 8 "$1" "$2"; }
+sock_wait() { bytes 10 9 "$1" 7; }
+marked() { bytes 2 $((64 | 16)) 0 "$1"; word 0; word 0; word 60000; word 500; bytes 100; }
+
 linux="2 4 5 180 4 2 8 10 0 0 0 1 0 0 0 0 1 3 3 7"
 connect() { tcp $S "$@"; tcp $A "$@"; }
 data() { tcp $((A | P)) len="$@"; }
@@ -97,6 +110,29 @@ connect "opt=$linux" | write handshake_options
     write timeouts
 { connect; app_send; sleep_ms 17; sleep_ms 17; } | write given_up
 { connect; sleep_ms 15; } | write idle
+{ sock_connect 0 0 0; tcp $((S | A)); sock_wait 0; sock_write 0 50; data 300; sock_read 0
+  tcp $A; sock_close 0; tcp $((F | A)); } | write active_open
+{ sock_connect 0 0 0; tcp $S "opt=$linux"; tcp $((S | A)); sock_write 0 200; } |
+    write simultaneous_open
+{ sock_connect 0 0 0; tcp $((R | A)); sock_connect 0 0 1; sleep_ms 17; } | write refused
+{ sock_connect 0 0 0; icmp 0 3 3 0 0 -1 28; sock_connect 1 0 1; icmp 0 3 1 0 1 -1 28
+  sleep_ms 17; } | write active_open_and_icmp
+{ sock_connect 0 0 0; tcp $((S | A)); sock_shutdown 0; data 100; tcp $((F | A))
+  sock_read 0; sock_read 0; sock_close 0; sleep_ms 17; } | write half_close
+{ sock_connect 0 0 0; tcp $((S | A)); data 100; tcp $((F | A)); sock_shutdown 0; tcp $A
+  sock_read 0; sock_close 0; } | write last_ack_unread
+{ sock_listen 0 1; tcp $S closed=1; tcp $A closed=1; tcp $S closed=1 port=1
+  sock_accept 0 1; sock_wait 1; sock_close 0; sock_abort 1; } | write listener
+{ sock_listen 0 1; sock_connect 1 2 $((0xc1)); sock_accept 0 2; sock_write 1 200
+  sock_read 2; sock_close 2; sock_read 1; sock_close 1; sock_close 0; sleep_ms 17; } |
+    write to_ourselves
+{ sock_connect 0 0 0; tcp $((S | A)); sock_option 0 $((128 | 3)); sock_option 0 $((128 | 2))
+  sleep_ms 15; tcp $A; sock_option 0 0; sock_write 0 1; sock_write 0 1; sleep_ms 15
+  sleep_ms 17; } | write options
+{ tcp $((S | 192)); tcp $A; data 900; marked $A; data 900; tcp $((A | 128)); app_send
+  tcp $((A | 64)); tcp $A; } | write ecn
+{ heap_fail 1; sock_connect 0 0 0; heap_fail 2; sock_connect 0 0 0; sock_connect 0 0 0
+  tcp $((S | A)); heap_fail 1; sock_option 0 1; sock_write 0 9; } | write sockets_without_memory
 { connect; app_send; icmp 0 3 4 600 0 -1500 28; icmp 0 3 4 0 0 -100 28; tcp $A; } |
     write path_mtu
 { connect; app_send; icmp 0 3 4 600 0 5 28; icmp 0 3 4 68 0 -100 28

@@ -17,6 +17,7 @@
 #include <string.h>
 #include <torc/assert.h>
 #include <torc/memory.h>
+#include <torc/socket.h>
 
 enum {
     STEPS_MAX = 200,
@@ -40,6 +41,7 @@ enum step {
     STEP_BUDGET, /* pages: how much the buffers may still take */
     STEP_HEAP,   /* n: the n-th allocation from now on fails */
     STEP_APP,    /* what, which socket: see step_app() */
+    STEP_SOCK,   /* what, which socket of a thread: see step_sock() */
     STEP_COUNT,
 };
 
@@ -253,6 +255,7 @@ enum shape {
     SHAPE_OPTIONS = 8,    /* length, bytes */
     SHAPE_DATA = 16,      /* length (2), first byte */
     SHAPE_GROUP = 32,     /* in a broadcast frame */
+    SHAPE_MARKED = 64,    /* congestion experienced */
 };
 
 /*
@@ -278,6 +281,7 @@ static void step_tcp(struct input *input)
     segment.ack = aim->ack + (uint32_t)(int16_t)take16(input);
     segment.window = take16(input);
     segment.target = shape & SHAPE_OTHER_PORT ? 81 : 0;
+    segment.tos = shape & SHAPE_MARKED ? 3 : 0;
     if (shape & SHAPE_FRAGMENT)
         fragment = take(input);
     if (shape & SHAPE_URGENT)
@@ -376,6 +380,115 @@ static void step_app(struct input *input)
     }
 }
 
+/* ---- Sockets of threads -------------------------------------------------- */
+
+static struct socket *user[8];
+
+/* A new socket with a local port: 80, which segments go to, 81 or any. */
+static struct socket *user_open(uint8_t which)
+{
+    const struct net_endpoint local = {
+        .port = (uint16_t)(which % 3 == 2 ? 0 : SERVICE_PORT + which % 3)};
+    struct socket *socket;
+
+    if (socket_open_tcp(&socket) != 0)
+        return NULL;
+    if (socket_bind(socket, &local) == 0)
+        return socket;
+    socket_close(socket);
+    return NULL;
+}
+
+/* To a peer's port, or one of ours. */
+static void user_connect(struct socket *socket, uint8_t where)
+{
+    struct net_endpoint to = {addr_of_ip4(peer_address(where >> 4)),
+                              (uint16_t)(1 + where % PORTS)};
+
+    if ((where & 0xc0) == 0xc0)
+        to = (struct net_endpoint){addr_of_ip4(OUR_ADDRESS),
+                                   (uint16_t)(SERVICE_PORT + where % 2)};
+    if (socket_connect_start(socket, &to) == -EXDEV)
+        return;
+}
+
+static void user_talk(struct socket *socket, uint8_t what, uint8_t more)
+{
+    static uint8_t data[3000];
+    struct socket_poll poll = {.socket = socket, .events = more};
+    int64_t done = 0;
+
+    switch (what) {
+    case 0:
+        done = socket_read(socket, data, 1 + (size_t)more * 10, 0);
+        break;
+    case 1:
+        done = socket_write(socket, data, (size_t)more * 10, 0);
+        break;
+    case 2:
+        done = socket_shutdown(socket);
+        break;
+    case 3:
+        done = socket_set_option(socket, (enum socket_option)(more % 7),
+                                 more >> 7 ? 20 * NS_PER_S : more >> 3 & 1);
+        break;
+    case 4:
+        done = socket_wait(&poll, 1, 0);
+        break;
+    case 5:
+        done = socket_peek(socket, data, more, 0);
+        break;
+    }
+    assert(done != -EXDEV);
+}
+
+/* What, which, and one byte more. */
+static void step_sock(struct input *input)
+{
+    uint8_t what = take(input) % 12;
+    struct socket **slot = &user[take(input) % COUNT_OF(user)];
+    uint8_t more = take(input);
+
+    if (what < 2 && *slot == NULL)
+        *slot = user_open(more);
+    if (*slot == NULL)
+        return;
+    switch (what) {
+    case 0:
+        user_connect(*slot, take(input));
+        break;
+    case 1:
+        if (socket_listen(*slot, more & 7) != 0)
+            break;
+        break;
+    case 2:
+        if (user[more % COUNT_OF(user)] == NULL &&
+            socket_accept(*slot, &user[more % COUNT_OF(user)], 0) != 0)
+            user[more % COUNT_OF(user)] = NULL;
+        break;
+    case 3:
+        socket_close(*slot);
+        *slot = NULL;
+        break;
+    case 4:
+        socket_abort(*slot);
+        *slot = NULL;
+        break;
+    default:
+        user_talk(*slot, what - 5, more);
+        break;
+    }
+}
+
+static void user_end(void)
+{
+    for (unsigned i = 0; i < COUNT_OF(user); i++) {
+        if (user[i] != NULL)
+            socket_close(user[i]);
+        user[i] = NULL;
+    }
+}
+
 static void step(struct input *input)
 {
     switch (take(input) % STEP_COUNT) {
@@ -410,6 +523,9 @@ static void step(struct input *input)
         break;
     case STEP_APP:
         step_app(input);
+        break;
+    case STEP_SOCK:
+        step_sock(input);
         break;
     }
     bench_run();
@@ -449,6 +565,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     heap_fail(0);
     bench.net.is_full = false;
     bench_run();
+    user_end();
     tcp_fini(bench.stack);
     bench_run();
     bench_sleep(40 * NS_PER_S); /* the last requests of ARP, and fragments */

@@ -238,6 +238,11 @@ static void test_simultaneous_open(void **state)
     peer_expect({.flags = SYN | ACK, .seq = 0, .ack = IRS + 1});
     assert_int_equal(state_now(), TCP_SYN_RECEIVED);
     assert_int_equal(ready(), 0);
+    /* An acknowledgement with an old number opens nothing. */
+    answer((struct peer_segment){.flags = ACK, .seq = IRS, .ack = 1});
+    peer_expect({.flags = ACK, .seq = 1, .ack = IRS + 1});
+    assert_int_equal(state_now(), TCP_SYN_RECEIVED);
+    bench_sleep(100 * NS_PER_MS); /* not too many challenges */
     answer((struct peer_segment){.flags = SYN | ACK, .seq = IRS, .ack = 1});
     peer_expect_nothing();
     assert_int_equal(state_now(), TCP_ESTABLISHED);
@@ -341,6 +346,22 @@ static void test_icmp_is_not_believed_later(void **state)
 }
 
 /* ---- Ends ---------------------------------------------------------------- */
+
+/* RFC 9293, 3.9.2.3: a segment for all hosts is none. */
+static void test_groups_are_not_answered(void **state)
+{
+    uint64_t before;
+
+    (void)state;
+    open_bench();
+    before = bench.stack->stats.ip_not_ours;
+    answer((struct peer_segment){
+        .flags = SYN | ACK, .seq = IRS, .ack = 1, .own = 0x0a0000ff});
+    peer_expect_nothing();
+    assert_int_equal(bench.stack->stats.ip_not_ours, before + 1);
+    assert_int_equal(ready(), 0);
+    finish();
+}
 
 static void test_who_cannot_be_connected_to(void **state)
 {
@@ -600,6 +621,7 @@ int main(void)
         cmocka_unit_test(test_icmp_port_unreachable_ends_it),
         cmocka_unit_test(test_icmp_host_unreachable_is_remembered),
         cmocka_unit_test(test_icmp_is_not_believed_later),
+        cmocka_unit_test(test_groups_are_not_answered),
         cmocka_unit_test(test_who_cannot_be_connected_to),
         cmocka_unit_test(test_our_end_can_be_chosen),
         cmocka_unit_test(test_ports_are_hard_to_guess),

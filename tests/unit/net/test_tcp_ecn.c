@@ -261,6 +261,40 @@ static void test_the_window_becomes_smaller(void **state)
     bench_close();
 }
 
+/* An acknowledgement does not answer, new data do. */
+static void test_an_answer_is_of_new_data(void **state)
+{
+    (void)state;
+    assert_int_equal(open_with(ECE | CWR), SYN | ACK | ECE);
+    assert_int_equal(socket_send(sock, data, 10000), 10000);
+    drain();
+    says(ECE, 1, 1001, 0, 1000);
+    assert_int_equal(next().flags, ACK);
+    assert_int_equal(socket_send(sock, data, 1), 1);
+    says(0, 1001, 10001, 0, 0);
+    assert_int_equal(next().flags & CWR, CWR);
+    bench_close();
+}
+
+/* A loss is being repaired: the window is smaller already. */
+static void test_marks_beside_a_loss(void **state)
+{
+    uint32_t before;
+
+    (void)state;
+    assert_int_equal(open_with(ECE | CWR), SYN | ACK | ECE);
+    assert_int_equal(socket_send(sock, data, 20000), 20000);
+    drain();
+    for (unsigned i = 0; i < 3; i++)
+        says(0, 1, 1, 0, 0);
+    assert_true(conn->is_recovering);
+    before = conn->ssthresh;
+    says(ECE, 1, 1, 0, 0);
+    assert_int_equal(conn->ssthresh, before);
+    assert_int_equal(bench.stack->stats.tcp_marked, 0);
+    bench_close();
+}
+
 /* 6.1.5 and 6.1.6: what is sent again, and probes of a window, are not capable.
  */
 static void test_only_new_data_are_capable(void **state)
@@ -313,6 +347,8 @@ int main(void)
         cmocka_unit_test(test_marks_are_told_until_answered),
         cmocka_unit_test(test_marks_without_data),
         cmocka_unit_test(test_the_window_becomes_smaller),
+        cmocka_unit_test(test_an_answer_is_of_new_data),
+        cmocka_unit_test(test_marks_beside_a_loss),
         cmocka_unit_test(test_only_new_data_are_capable),
         cmocka_unit_test(test_not_agreed),
     };
