@@ -301,6 +301,8 @@ static void test_an_address_is_asked_for_and_used(void **state)
     ack.type = DHCP_ACK;
     answer(ack);
     expect_no_address(); /* it is probed first */
+    expect_nothing();
+    assert_int_equal(probes, 0); /* after a random time */
     sleep_s(0.8);
     expect_nothing();
     assert_int_equal(probes, 3);
@@ -384,6 +386,24 @@ static void test_a_lost_discover_is_sent_again(void **state)
     /* And an offer is still taken. */
     answer((struct answer){.type = DHCP_OFFER});
     expect(DHCP_REQUEST);
+    close_client();
+}
+
+/* RFC 2131, 4.4.1: from the request on. */
+static void test_when_a_lease_begins(void **state)
+{
+    uint64_t asked_at;
+
+    (void)state;
+    open_client();
+    expect(DHCP_DISCOVER);
+    sleep_s(2);
+    answer((struct answer){.type = DHCP_OFFER});
+    asked_at = bench.now;
+    sleep_s(1);
+    answer((struct answer){.type = DHCP_ACK});
+    sleep_s(0.8);
+    assert_true(client->expires_at == asked_at + LEASE_S * NS_PER_S);
     close_client();
 }
 
@@ -640,6 +660,8 @@ static void test_a_silent_server_and_the_end(void **state)
         assert_int_equal(said.from, OUR_ADDRESS);
         if (i != 0 && i != 4)
             assert_int_equal(said.xid, xid);
+        else
+            assert_int_not_equal(said.xid, xid);
         xid = said.xid;
     }
     assert_int_equal(client->state, DHCP_REBINDING);
@@ -660,9 +682,11 @@ static void test_a_silent_server_and_the_end(void **state)
 static void test_any_server_may_rebind(void **state)
 {
     struct said said;
+    uint64_t asked_at;
 
     (void)state;
     bind_with((struct answer){0});
+    asked_at = client->asked_at;
     sleep_s(600);
     expect(DHCP_REQUEST);
     answer((struct answer){.type = DHCP_ACK, .server = OTHER_SERVER});
@@ -677,6 +701,8 @@ static void test_any_server_may_rebind(void **state)
     assert_int_equal(client->state, DHCP_REBINDING);
     answer((struct answer){.type = DHCP_ACK, .server = OTHER_SERVER});
     assert_int_equal(client->state, DHCP_BOUND);
+    assert_true(client->expires_at ==
+                asked_at + (875 + LEASE_S) * NS_PER_S); /* of rebinding */
     wait_for(DHCP_REQUEST, &said);
     assert_int_equal(said.to, OTHER_SERVER);
     close_client();
@@ -916,6 +942,7 @@ int main(void)
         cmocka_unit_test(test_an_address_is_asked_for_and_used),
         cmocka_unit_test(test_an_answer_to_the_new_address_comes_in),
         cmocka_unit_test(test_a_lost_discover_is_sent_again),
+        cmocka_unit_test(test_when_a_lease_begins),
         cmocka_unit_test(test_an_offer_without_answer_is_given_up),
         cmocka_unit_test(test_other_messages_are_ignored),
         cmocka_unit_test(test_only_the_chosen_server_is_heard),

@@ -246,6 +246,17 @@ static void test_joined_options_have_a_limit(void **state)
     part[1] = 8; /* 516 > 512 */
     add(part, 10);
     assert_int_equal(parse(), -EPROTO);
+    for (size_t i = 0; i < 2; i++) {
+        static const uint8_t codes[] = {121, 12};
+
+        begin();
+        ADD("\x35\1\2");
+        part[0] = codes[i];
+        part[1] = 255;
+        for (unsigned n = 0; n < 3; n++)
+            add(part, sizeof(part));
+        assert_int_equal(parse(), -EPROTO);
+    }
 }
 
 /* RFC 3442, with its example of 10.17.0.0/16 and so on. */

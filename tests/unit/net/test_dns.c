@@ -226,8 +226,10 @@ static void test_an_answer_is_taken_and_kept(void **state)
     assert_int_equal(question.type, DNS_AAAA);
     dns_query_put(query);
     bench_sleep(NS_PER_S);
+    assert_int_equal(resolver->cache.count, 1);
     ask("www.example.com");
     expect(FIRST);
+    assert_int_equal(resolver->cache.count, 0);
     dns_query_put(query);
     bench_close();
 }
@@ -481,6 +483,12 @@ static void test_a_silent_server_is_asked_last(void **state)
     bench_sleep(DNS_SILENT_NS);
     ask("d.com");
     expect(FIRST);
+    sleep_s(1); /* again */
+    question = expect(SECOND);
+    reply_address(&question, 1, 1);
+    expect_done(0, DNS_FOUND);
+    ask("e.com");
+    expect(SECOND);
     dns_query_put(query);
     bench_close();
 }

@@ -182,6 +182,10 @@ static void test_names_of_addresses(void **state)
     dns_name_of_addr(&addr, &name);
     assert_int_equal(dns_name_format(&name, text), 0);
     assert_string_equal(text, "0.10.168.192.in-addr.arpa");
+    addr = addr_of_ip4(0xc6646309);
+    dns_name_of_addr(&addr, &name);
+    assert_int_equal(dns_name_format(&name, text), 0);
+    assert_string_equal(text, "9.99.100.198.in-addr.arpa");
     dns_name_of_addr(&six, &name);
     assert_int_equal(dns_name_format(&name, text), 0);
     assert_string_equal(text, "f.5.0.0.0.0.0.0.0.0.0.0.0.0.0.0."
