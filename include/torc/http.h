@@ -214,6 +214,14 @@ enum { HTTP_FIELDS_MAX = 4096 };
 void http_respond_text(struct http_exchange *exchange, int status,
                        const char *type, const char *text);
 
+/*
+ * Answer with a file: its media type by its name, conditions and ranges looked
+ * at. What is not there, or no file, is answered with 404; what cannot be
+ * opened or read with 500 or 503. `path` is of <torc/file.h>; http_path() has
+ * no ".." in it. Waits for the disk: see `workers`.
+ */
+void http_respond_file(struct http_exchange *exchange, const char *path);
+
 /* Answer with a status and a page that says it. */
 void http_respond_status(struct http_exchange *exchange, int status);
 

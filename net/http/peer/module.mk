@@ -7,3 +7,4 @@ SRCS-kernel += net/http/peer/websocket_frame.c
 SRCS-kernel += net/http/peer/websocket.c
 SRCS-kernel += net/http/peer/response.c
 SRCS-kernel += net/http/peer/client.c
+SRCS-kernel += net/http/peer/file.c
