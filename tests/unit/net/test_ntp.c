@@ -193,6 +193,7 @@ static void test_kisses(void **state)
         make_reply(buf, 7, TODAY_S * NS_PER_S, TODAY_S * NS_PER_S);
         buf[1] = 0;
         memcpy(buf + 12, rows[i].code, 4);
+        buf[16] = 1; /* what follows it is another field */
         assert_int_equal(ntp_parse(buf, 48, 7, &reply), 0);
         assert_int_equal(reply.kiss, rows[i].want);
         assert_int_equal(ntp_parse(buf, 48, 8, &reply), -ENOENT);
@@ -490,11 +491,29 @@ static void test_a_good_clock_is_looked_at_less_often(void **state)
         sleep_next();
         /* The next round has begun. */
     }
-    wall_less_boot += 20 * MS;
-    answer_round(PEER_ADDRESS, 0);
-    sleep_next();
-    expect(PEER_ADDRESS);
     close_client();
+}
+
+static void test_a_bad_clock_is_looked_at_soon(void **state)
+{
+    static const struct {
+        int64_t error;
+        uint64_t want;
+    } rows[] = {{9 * MS, 128 * NS_PER_S},
+                {-9 * MS, 128 * NS_PER_S},
+                {11 * MS, NTP_POLL_MIN_NS},
+                {-11 * MS, NTP_POLL_MIN_NS}};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        open_client(1, 0);
+        answer_round(PEER_ADDRESS, 0);
+        wall_less_boot += rows[i].error;
+        sleep_next();
+        answer_round(PEER_ADDRESS, 0);
+        assert_true(client->poll_ns == rows[i].want);
+        close_client();
+    }
 }
 
 static void test_forged_replies_are_ignored(void **state)
@@ -723,6 +742,7 @@ int main(void)
         cmocka_unit_test(test_small_errors_are_corrected_little_by_little),
         cmocka_unit_test(test_large_errors_are_corrected_at_once),
         cmocka_unit_test(test_a_good_clock_is_looked_at_less_often),
+        cmocka_unit_test(test_a_bad_clock_is_looked_at_soon),
         cmocka_unit_test(test_forged_replies_are_ignored),
         cmocka_unit_test(test_cookies_are_random),
         cmocka_unit_test(test_lost_answers),
