@@ -119,6 +119,32 @@ on_tap_ip6_duplicate() {
         "$work/$TEST_NAME.machine" || die "it does not notice"
 }
 
+# Lies of Neighbour Discovery, some 20,000 a second, beside a client that is honest.
+test_ip6_flood() { on_tap; }
+on_tap_ip6_flood() {
+    local made flood i
+    ip6_namespace
+    start "$work/$TEST_NAME.machine" "$build/host/webserver6" --mem 32m \
+        --disk "$work/site4k.img,ro" --net tap=torc0 -- \
+        net=192.168.77.2/24 net6=auto
+    ip6_router
+    made=$(ip6_address fd77::) || die "no address by the router"
+    await "http://[$made]/" "$work/$TEST_NAME.machine"
+    python3 tests/integration/ip6_flood.py torc0 8 "$made" fd77::1 \
+        >"$work/$TEST_NAME.count" &
+    flood=$!
+    i=0
+    while kill -0 $flood 2>/dev/null; do
+        curl -sf -o /dev/null --max-time 10 "http://[$made]/" || die "fetch $i"
+        i=$((i + 1))
+    done
+    wait $flood || die "the flood"
+    echo "$(cat "$work/$TEST_NAME.count") lies in 8 s, $i fetches"
+    [ "$(cat "$work/$TEST_NAME.count")" -gt 10000 ] || die "that was no flood"
+    [ $i -gt 10 ] || die "only $i fetches"
+    [ "$(ip6_address fd77::)" = "$made" ] || die "another address"
+}
+
 # QEMU's own network has a router with the prefix fec0::/64.
 test_ip6_user() {
     local port
