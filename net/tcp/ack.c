@@ -267,7 +267,7 @@ bool ack_receive(struct tcp_conn *conn, const struct tcp_segment *segment)
     if (seq_lt(conn->snd_una, segment->ack)) {
         new_ack(conn, segment);
     } else if (conn->has_sack) {
-        if (segment->options.sack_count > 0 && conn_flight(conn) > 0) {
+        if (segment->options.sack_count > 0) { /* perhaps it had all twice */
             board_sacks(conn, segment);
             recover_acked(conn, 0);
         }

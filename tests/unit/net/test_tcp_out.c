@@ -630,6 +630,8 @@ static void test_room_is_told_after_no_memory(void **state)
     open_connection(10000);
     bench.stack->budget.limit = 0;
     assert_int_equal(socket_send(sock, text, 10), 0);
+    conn_check_room(conn);
+    assert_int_equal(sock->events & SOCKET_WRITABLE, 0);
     bench_sleep(NS_PER_S); /* looked at each 10 ms */
     assert_int_equal(writable, 0);
     bench.stack->budget.limit = 1 << 20;

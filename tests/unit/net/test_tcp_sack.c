@@ -755,6 +755,35 @@ static void test_cubic_is_no_slower_than_reno(void **state)
     bench_close();
 }
 
+/* The same when all is acknowledged before the peer tells it. */
+static void test_late_duplicates_undo_a_recovery(void **state)
+{
+    (void)state;
+    establish(false);
+    send_data(10000);
+    bench_sleep(20 * NS_PER_MS);
+    ack_sack(1, 1001, 4001);
+    expect_data(1, 1000);
+    ack_sack(10001, 0, 0);
+    assert_int_equal(conn->cwnd, 7000);
+    assert_int_equal(bench.stack->stats.tcp_undone, 0);
+    ack_sack(10001, 1, 1001);
+    assert_int_equal(bench.stack->stats.tcp_undone, 1);
+    assert_int_equal(conn->cwnd, 10000);
+    bench_close();
+}
+
+/* The reordering timer acknowledges nothing: the window stays. */
+static void test_reordering_timer_grows_no_window(void **state)
+{
+    (void)state;
+    establish(false);
+    send_data(10000);
+    recover_reordered(conn);
+    assert_int_equal(conn->cwnd, 10000);
+    bench_close();
+}
+
 /* More runs than there may be: the last one takes in what follows. */
 static void test_runs_are_bounded(void **state)
 {
@@ -1060,6 +1089,8 @@ int main(void)
         cmocka_unit_test(test_scoreboard_without_memory),
         cmocka_unit_test(test_cubic_curve),
         cmocka_unit_test(test_cubic_is_no_slower_than_reno),
+        cmocka_unit_test(test_late_duplicates_undo_a_recovery),
+        cmocka_unit_test(test_reordering_timer_grows_no_window),
         cmocka_unit_test(test_runs_are_bounded),
         cmocka_unit_test(test_new_run_without_memory),
         cmocka_unit_test(test_retransmission_without_memory),
