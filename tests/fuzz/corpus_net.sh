@@ -19,11 +19,12 @@ raw() { bytes 0 $# "$@"; }
 ip() { bytes 1 "$1" "$2" "$3" $(($# - 3)) "${@:4}"; }
 
 # tcp FLAGS [name=value]...: seq, ack (distances), win, peer, port; then, in this
-# order, frag, urg, opt="BYTES", len and first
+# order, frag, urg, opt="BYTES", ts="VALUE AGE-OF-THE-ECHO", sack="START LENGTH ...",
+# len and first
 F=1 S=2 R=4 P=8 A=16 U=32
 tcp() {
     local flags=$1 seq=0 ack=0 win=60000 peer=0 port=0 closed=0 group=0
-    local frag="" urg="" opt="" len="" first=100 shape=0
+    local frag="" urg="" opt="" ts="" sack="" len="" first=100 shape=0
     shift
     [ $# -eq 0 ] || local "$@"
     [ "$closed" = 0 ] || shape=$((shape | 1))
@@ -32,6 +33,7 @@ tcp() {
     [ -z "$opt" ] || shape=$((shape | 8))
     [ -z "$len" ] || shape=$((shape | 16))
     [ "$group" = 0 ] || shape=$((shape | 32))
+    [ -z "$ts$sack" ] || shape=$((shape | 128))
     bytes 2 $shape $((peer << 4 | port)) "$flags"
     word "$seq"
     word "$ack"
@@ -40,6 +42,11 @@ tcp() {
     [ -z "$urg" ] || word "$urg"
     # shellcheck disable=SC2086
     [ -z "$opt" ] || { set -- $opt && bytes $# "$@"; }
+    # shellcheck disable=SC2086
+    [ -z "$ts$sack" ] || {
+        set -- $sack && bytes $((($# / 2) | (${#ts} > 0 ? 128 : 0)))
+        set -- $ts $sack && for n; do word "$n"; done
+    }
     [ -z "$len" ] || { word "$len" && bytes "$first"; }
 }
 # icmp PEER TYPE CODE MTU PORT SEQ QUOTE
@@ -163,3 +170,28 @@ connect "opt=$linux" | write handshake_options
   raw 82 84 0 0 0 1 82 84 0 0 0 2 134 221 96 0; } | write short_frames
 { raw 82 84 0 0 0 1 82 84 0 0 0 2 8 0 70 0 0 40 0 0 64 0 64 1 0 0 10 0 0 2 10 0 0 1 \
     1 1 1 1 8 0 247 255 0 0 0 0; } | write ip_options
+# With all options: each segment has a timestamp then.
+open_all() { tcp $S "opt=$linux" "$@"; tcp $A ts="2 0" "$@"; }
+{ open_all; tcp $((A | P)) ts="3 0" len=900 first=42; tcp $A ack=-14480 ts="3 0" sack="1448 1448"
+  tcp $A ack=-14480 ts="4 0" sack="1448 4344"; sleep_ms 4; tcp $A ts="5 0"; } | write sack
+{ open_all; tcp $((A | P)) ts="3 0" len=900 first=42; tcp $A ack=-20000 ts="4 0"
+  for i in 1 3 5 7; do tcp $A ack=-20000 ts="$((4 + i)) 0" sack="$((i * 1448)) 1448"; done
+  sleep_ms 5; tcp $A ack=-9000 ts="20 0" sack="1448 1448 4000 500 6000 100"
+  sleep_ms 9; tcp $A ts="30 0"; } | write sack_holes
+{ open_all; app_send; sleep_ms 8; tcp $A ts="3 300"; tcp $A ts="4 0" sack="-1000 1000"; } |
+    write spurious_timeout
+{ open_all; app_send; sleep_ms 5; sleep_ms 5; tcp $A ts="3 0" sack="-1448 1448"
+  tcp $A ts="3 0" sack="-500 100 5 5"; } | write probe_and_duplicate
+{ open_all; app_send; tcp $A ack=-4000 ts="3 0" sack="60000 1 0 0 -2000 1000 1000 60000"; } |
+    write impossible_sack
+{ open_all; tcp $((A | P)) ts="9 0" len=10; tcp $((A | P)) ts="3 0" len=10
+  tcp $((A | P)) len=10; tcp $((A | P)) ts="65535 5" len=10; } | write old_timestamps
+{ open_all; for i in 20 16 12 8 4 18 14 10 6 2; do
+    tcp $((A | P)) seq=$((i * 100)) ts="$((30 - i)) 0" len=100; done
+  tcp $((A | P)) seq=400 ts="40 0" len=300; tcp $((A | P)) ts="41 0" len=200; } |
+    write holes_told
+{ open_all; app_close; tcp $((F | A)) ts="3 0"; tcp $S "opt=2 4 5 180 8 10 0 0 0 9 0 0 0 0"
+  tcp $A ts="10 0"; } | write time_wait_by_timestamps
+{ for i in 0 1 2 3 4 5 6 7; do tcp $S port=$i "opt=$linux"; tcp $S port=$i peer=1 "opt=$linux"
+  done; tcp $A port=7 peer=1 ts="2 0"; tcp $((A | P)) port=7 peer=1 ts="3 0" len=9; } |
+    write cookies_with_options

@@ -182,7 +182,17 @@ static void udp_echo(void)
 static struct aim {
     uint32_t seq;
     uint32_t ack;
+    uint32_t stamp; /* the stack's latest, to be echoed */
 } aims[PEERS][PORTS];
+
+/* The timestamp among the options of a segment that the stack has sent. */
+static void stamp_update(struct aim *aim, const uint8_t *at, const uint8_t *end)
+{
+    while (at < end && *at != 0 && *at != 8)
+        at += *at == 1 ? 1 : at[1];
+    if (at < end && *at == 8)
+        aim->stamp = peer_get32(at + 2);
+}
 
 static void aim_update(const uint8_t *frame, size_t len)
 {
@@ -201,6 +211,7 @@ static void aim_update(const uint8_t *frame, size_t len)
         aim->ack = peer_get32(tcp + 4) + (uint32_t)(len - 34) -
                    (uint32_t)(tcp[12] >> 4) * 4 + (tcp[13] & 1) +
                    (tcp[13] >> 1 & 1);
+        stamp_update(aim, tcp + 20, tcp + (tcp[12] >> 4) * 4);
     }
 }
 
@@ -247,6 +258,8 @@ static void step_ip(struct input *input)
     fakenet_inject(&bench.net, frame, len);
 }
 
+enum { SAID_STAMPS = 128 };
+
 /* How a segment differs from a plain one to port 80. */
 enum shape {
     SHAPE_OTHER_PORT = 1, /* to port 81, which nobody serves */
@@ -256,6 +269,7 @@ enum shape {
     SHAPE_DATA = 16,      /* length (2), first byte */
     SHAPE_GROUP = 32,     /* in a broadcast frame */
     SHAPE_MARKED = 64,    /* congestion experienced */
+    SHAPE_SAID = 128,     /* options: see put_options() */
 };
 
 /*
@@ -263,6 +277,36 @@ enum shape {
  * what the shape says. seq and ack are signed distances from the numbers that
  * are right.
  */
+/* Options that fit what the stack has said. A byte: the number of blocks of
+ * SACK, and SAID_STAMPS; of timestamps the value (2) and how old the echo is
+ * (2); of each block the start (2, from the acknowledgement) and length (2). */
+static size_t put_options(struct input *input, uint8_t *options,
+                          const struct aim *aim, uint32_t ack)
+{
+    uint8_t said = take(input);
+    unsigned count = (said & ~SAID_STAMPS) % (said & SAID_STAMPS ? 4 : 5);
+    uint8_t *at = options;
+
+    if (said & SAID_STAMPS) {
+        memcpy(at, "\1\1\10\12", 4);
+        peer_put32(at + 4, take16(input));
+        peer_put32(at + 8, aim->stamp - take16(input));
+        at += 12;
+    }
+    if (count > 0) {
+        memcpy(at, "\1\1\5", 3);
+        at[3] = (uint8_t)(2 + 8 * count);
+        at += 4;
+    }
+    for (; count > 0; count--, at += 8) {
+        uint32_t start = ack + (uint32_t)(int16_t)take16(input);
+
+        peer_put32(at, start);
+        peer_put32(at + 4, start + take16(input));
+    }
+    return (size_t)(at - options);
+}
+
 static void step_tcp(struct input *input)
 {
     static uint8_t data[PAYLOAD_MAX], options[40];
@@ -291,6 +335,8 @@ static void step_tcp(struct input *input)
         segment.options_len =
             (take_bytes(input, options, sizeof(options)) + 3) & ~3u;
     }
+    if (shape & SHAPE_SAID)
+        segment.options_len = put_options(input, options, aim, segment.ack);
     if (shape & SHAPE_DATA) {
         segment.len = take16(input) % (PAYLOAD_MAX + 1 - segment.options_len);
         memset(data, 'd', segment.len);
