@@ -43,7 +43,8 @@ void rexmit_start(struct tcp_conn *conn)
     uint64_t probe = tlp_delay(conn);
 
     conn->tlp_due = probe < delay;
-    if (conn->tuning != NULL && !conn->is_probing)
+    if (conn->tuning != NULL && conn->tuning->user_timeout_ns != 0 &&
+        !conn->is_probing)
         delay = min_u64(delay, until_given_up(conn));
     alarm_set(conn, TCP_ALARM_REXMIT, conn_now(conn) + min_u64(delay, probe));
 }
@@ -63,9 +64,15 @@ static void give_up(struct tcp_conn *conn)
     conn_fail(conn, -ETIMEDOUT);
 }
 
+/* Whether the peer has been silent for too long. */
+static bool is_over(const struct tcp_conn *conn)
+{
+    return conn_now(conn) - conn->progress_at >= conn_give_up_ns(conn);
+}
+
 static void syn_ack_timeout(struct tcp_conn *conn)
 {
-    if (conn->backoff >= TCP_SYN_TRIES) {
+    if (conn->backoff >= TCP_SYN_TRIES || is_over(conn)) {
         give_up(conn);
         return;
     }
@@ -118,7 +125,7 @@ static void on_rexmit(struct tcp_conn *conn)
         syn_ack_timeout(conn);
     else if (conn->state == TCP_SYN_SENT)
         conn->stack->tcp_active->timeout(conn);
-    else if (net_now(conn->stack) - conn->progress_at >= conn_give_up_ns(conn))
+    else if (is_over(conn))
         give_up(conn);
     else if (conn->is_probing)
         window_probe(conn);

@@ -136,6 +136,7 @@ connect "opt=$linux" | write handshake_options
 { sock_connect 0 0 0; tcp $((S | A)); sock_option 0 $((128 | 3)); sock_option 0 $((128 | 2))
   sleep_ms 15; tcp $A; sock_option 0 0; sock_write 0 1; sock_write 0 1; sleep_ms 15
   sleep_ms 17; } | write options
+{ sock_connect 0 2 0; sock_option 0 0; sleep_ms 15; sleep_ms 17; } | write syn_with_options
 { tcp $((S | 192)); tcp $A; data 900; marked $A; data 900; tcp $((A | 128)); app_send
   tcp $((A | 64)); tcp $A; } | write ecn
 { heap_fail 1; sock_connect 0 0 0; heap_fail 2; sock_connect 0 0 0; sock_connect 0 0 0

@@ -270,6 +270,51 @@ static void test_user_timeout_of_connecting(void **state)
     finish();
 }
 
+/* Other options change nothing of when a SYN is sent, and given up. */
+static void test_options_and_connecting(void **state)
+{
+    const struct net_endpoint remote = {addr_of_ip4(PEER_ADDRESS), 7000};
+    struct peer_segment got;
+    unsigned count = 0;
+
+    (void)state;
+    open_listener();
+    assert_int_equal(socket_open_tcp(&sock), 0);
+    set(SOCKET_NODELAY, 0);
+    assert_int_equal(socket_connect_start(sock, &remote), 0);
+    for (unsigned i = 0; i < 183; i++) {
+        while (peer_receive(&got))
+            count++;
+        assert_int_equal(bench.stack->conn_count, 1);
+        bench_sleep(NS_PER_S);
+    }
+    assert_int_equal(count, 8); /* after 0, 1, 3, 7, 15, 31, 63, 123 s */
+    assert_int_equal(bench.stack->conn_count, 0);
+    finish();
+}
+
+/* Both open at the same time, and the answer to our SYN-ACK does not come. */
+static void test_user_timeout_of_a_simultaneous_open(void **state)
+{
+    const struct net_endpoint remote = {addr_of_ip4(PEER_ADDRESS), 7000};
+    struct peer_segment got;
+
+    (void)state;
+    open_listener();
+    assert_int_equal(socket_open_tcp(&sock), 0);
+    set(SOCKET_USER_TIMEOUT, 5 * NS_PER_S);
+    assert_int_equal(socket_connect_start(sock, &remote), 0);
+    assert_true(peer_receive(&got));
+    bench.relative = false;
+    peer_send((struct peer_segment){
+        .flags = SYN, .seq = IRS, .port = 7000, .target = got.target});
+    bench_sleep(5 * NS_PER_S - 1);
+    assert_int_equal(bench.stack->conn_count, 1);
+    bench_sleep(1);
+    assert_int_equal(bench.stack->conn_count, 0);
+    finish();
+}
+
 /* ---- Nagle --------------------------------------------------------------- */
 
 static void test_nagle_is_off_at_first(void **state)
@@ -434,6 +479,8 @@ int main(void)
         cmocka_unit_test(test_user_timeout),
         cmocka_unit_test(test_user_timeout_and_a_closed_window),
         cmocka_unit_test(test_user_timeout_of_connecting),
+        cmocka_unit_test(test_options_and_connecting),
+        cmocka_unit_test(test_user_timeout_of_a_simultaneous_open),
         cmocka_unit_test(test_nagle_is_off_at_first),
         cmocka_unit_test(test_nagle_holds_short_segments),
         cmocka_unit_test(test_nagle_and_a_loss),
