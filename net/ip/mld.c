@@ -120,13 +120,16 @@ static bool groups_tell(struct net_stack *stack, bool all)
 
 /* ---- Groups -------------------------------------------------------------- */
 
-/* Ask the card for the frames of a group, or no longer. */
+/* Ask the card for the frames of a group, or no longer. Of several stacks of a
+ * card, which have the same addresses, that on its CPU does. */
 static void card_listen(struct net_stack *stack, const struct net_addr *group,
                         bool on)
 {
     uint8_t mac[ETHER_ADDR_SIZE];
     int error;
 
+    if (!device_is_mine(&stack->dev->device))
+        return;
     ip6_group_mac(group, mac);
     error =
         on ? net_group_add(stack->dev, mac) : net_group_remove(stack->dev, mac);
