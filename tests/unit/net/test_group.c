@@ -18,6 +18,7 @@
 #include <torc/machine.h>
 #include <torc/memory.h>
 #include <torc/message.h>
+#include <torc/net_card.h>
 #include <torc/thread.h>
 #include <torc/time.h>
 
@@ -518,6 +519,150 @@ static void test_group_answers_arp_once(void **state)
     assert_int_equal(machine_run(CPUS, MEMORY, run_arp, NULL), 0);
 }
 
+/* ---- Other datagrams ----------------------------------------------------- */
+
+/* A ping of 8 bytes and `len` more from byte `offset` of its datagram on. */
+static void ping_comes(unsigned queue, bool more, unsigned offset, size_t len)
+{
+    uint8_t frame[200] = {0};
+    size_t size;
+
+    if (offset == 0) {
+        frame[34] = 8; /* the rest is 0: so is the sum */
+        peer_put16(frame + 36, 0xf7ff);
+    }
+    size = peer_ip4(frame, PEER_ADDRESS, OUR_ADDRESS, 1, len);
+    peer_put16(frame + 14 + 6, (more ? 0x2000 : 0) | offset / 8);
+    peer_put16(frame + 14 + 10, 0);
+    peer_put16(frame + 14 + 10, peer_checksum(frame + 14, 20, 0));
+    come(queue, frame, size);
+}
+
+static void datagram_comes(unsigned queue, uint32_t to)
+{
+    uint8_t frame[64] = {0};
+
+    peer_put16(frame + 34, 5000);
+    peer_put16(frame + 36, 5001);
+    peer_put16(frame + 38, 8);
+    come(queue, frame, peer_ip4(frame, PEER_ADDRESS, to, 17, 8));
+}
+
+static int complete(void *arg)
+{
+    (void)arg;
+    ip4_complete(stack_self());
+    return 0;
+}
+
+static int unknown_here(void *arg)
+{
+    (void)arg;
+    return (int)stack_self()->stats.ip_unknown_protocol;
+}
+
+static bool last_is_icmp(uint8_t type)
+{
+    return peer_get16(last.data + 12) == 0x0800 && last.data[14 + 9] == 1 &&
+           last.data[34] == type;
+}
+
+static int run_datagrams(void *arg)
+{
+    (void)arg;
+    if (start(2, CPUS) != 0 || talk(1000, 1, 1) != 1)
+        return 1;
+    /* A ping is answered where it comes, in pieces by the first CPU. */
+    ping_comes(1, false, 0, 64);
+    if (peer_gets(2000) != 1 || !last_is_icmp(0))
+        return 2;
+    if (remote_call(0, complete, NULL) != 0)
+        return 3;
+    ping_comes(1, true, 0, 64);
+    ping_comes(0, false, 64, 64);
+    if (peer_gets(2000) != 0 || !last_is_icmp(0) || last.data[17] != 148)
+        return 4;
+    /* Nobody has the port: every queue is asked, and one says so. */
+    datagram_comes(1, OUR_ADDRESS);
+    if (peer_gets(2000) == NO_QUEUE || !last_is_icmp(3) ||
+        peer_gets(30) != NO_QUEUE)
+        return 5;
+    return all_are_right(CPUS) ? 0 : 6;
+}
+
+static void test_group_has_other_datagrams(void **state)
+{
+    (void)state;
+    assert_int_equal(machine_run(CPUS, MEMORY, run_datagrams, NULL), 0);
+}
+
+/* What is for all hosts of the link is the first CPU's. */
+static int run_broadcast(void *arg)
+{
+    static const uint8_t all[] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+    uint64_t end = time_ns() + 2 * NS_PER_S;
+    uint8_t frame[64] = {0};
+    size_t len;
+
+    (void)arg;
+    if (start(2, CPUS) != 0)
+        return 1;
+    peer_put16(frame + 38, 8);
+    len = peer_ip4(frame, PEER_ADDRESS, 0xffffffff, 17, 8);
+    memcpy(frame, all, sizeof(all));
+    come(1, frame, len);
+    while (stack_self()->stats.ip_in == 0 && time_ns() < end)
+        thread_sleep(NS_PER_MS);
+    if (stack_self()->stats.ip_in != 1 || peer_gets(30) != NO_QUEUE)
+        return 2;
+    for (unsigned i = 0; i < CPUS; i++) {
+        if (remote_call(i, unknown_here, NULL) != 0)
+            return 3;
+    }
+    return all_are_right(CPUS) ? 0 : 4;
+}
+
+static void test_group_gives_broadcasts_to_the_first(void **state)
+{
+    (void)state;
+    assert_int_equal(machine_run(CPUS, MEMORY, run_broadcast, NULL), 0);
+}
+
+/* ---- The only card of an application ------------------------------------- */
+
+static int no_stack(void *arg)
+{
+    (void)arg;
+    return stack_self() == NULL;
+}
+
+static int run_card(void *arg)
+{
+    uint16_t port = 99;
+
+    (void)arg;
+    card_make(2);
+    if (net_card_start_all(&port) != 0 || port != 8080)
+        return 1;
+    for (unsigned i = 0; i < CPUS; i++) {
+        if (remote_call(i, no_stack, NULL) != 0)
+            return 2;
+    }
+    return stack_self()->group->count == CPUS ? 0 : 3;
+}
+
+static void test_group_is_the_card_of_all(void **state)
+{
+    (void)state;
+    assert_int_equal(machine_run_output(CPUS, MEMORY,
+                                        "net=10.1.2.3/24 port=8080", run_card,
+                                        NULL, NULL, 0),
+                     0);
+    assert_int_equal(machine_run_output(CPUS, MEMORY, "net=10.1.2.3 port=8080",
+                                        run_card, NULL, NULL, 0),
+                     1);
+}
+
 /* A question for an address of IPv6, as arp_come(). */
 static void solicit_comes(unsigned queue, const struct net_addr *ours)
 {
@@ -592,12 +737,6 @@ static void test_group_answers_solicits_once(void **state)
 }
 
 /* ---- Starting ------------------------------------------------------------ */
-
-static int no_stack(void *arg)
-{
-    (void)arg;
-    return stack_self() == NULL;
-}
 
 static int run_wrong_arguments(void *arg)
 {
@@ -804,6 +943,9 @@ int main(void)
         cmocka_unit_test(test_group_waits_for_the_card),
         cmocka_unit_test(test_group_bounds_what_a_cpu_gets),
         cmocka_unit_test(test_group_answers_arp_once),
+        cmocka_unit_test(test_group_has_other_datagrams),
+        cmocka_unit_test(test_group_gives_broadcasts_to_the_first),
+        cmocka_unit_test(test_group_is_the_card_of_all),
         cmocka_unit_test(test_group_answers_solicits_once),
         cmocka_unit_test(test_group_starts_or_leaves_nothing),
         cmocka_unit_test(test_peek),
