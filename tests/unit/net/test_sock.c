@@ -1,5 +1,6 @@
 /* The sockets of threads: <torc/socket.h>. What TCP does for them is in
  * test_tcp_connect.c and test_half_close.c. */
+#include "kernel/cpu/percpu.h"
 #include "kernel/heap/heap.h"
 #include "net/ip4.h"
 #include "tests/fakes/netbench.h"
@@ -379,24 +380,13 @@ static void test_read_ends_with_the_connection(void **state)
     bench_close();
 }
 
-/* All is queued, however long that takes; or as much as the deadline allows. */
-static void test_write_waits_for_room(void **state)
+/* The peer takes and acknowledges `size` bytes, which must be these. */
+static void take_all(const uint8_t *data, uint32_t size)
 {
-    enum { SIZE = 3 * TCP_SEND_BUFFER };
-    static uint8_t data[SIZE];
-    struct call call = {.run = run_write, .data = data, .size = SIZE};
     struct peer_segment got;
     uint32_t taken = 0;
 
-    (void)state;
-    open_bench();
-    for (unsigned i = 0; i < SIZE; i++)
-        data[i] = (uint8_t)(i * 7 + (i >> 8));
-    call.socket = connected(60000);
-    call.deadline = TIME_NEVER;
-    call_start(&call);
-    assert_waits(&call);
-    for (unsigned i = 0; i < 5000 && taken < SIZE; i++) {
+    for (unsigned i = 0; i < 5000 && taken < size; i++) {
         while (peer_receive(&got)) {
             if (got.len == 0 || got.seq != 1 + taken)
                 continue;
@@ -410,7 +400,25 @@ static void test_write_waits_for_room(void **state)
                                         .port = 7});
         thread_yield();
     }
-    assert_int_equal(taken, SIZE);
+    assert_int_equal(taken, size);
+}
+
+/* All is queued, however long that takes; or as much as the deadline allows. */
+static void test_write_waits_for_room(void **state)
+{
+    enum { SIZE = 3 * TCP_SEND_BUFFER };
+    static uint8_t data[SIZE];
+    struct call call = {.run = run_write, .data = data, .size = SIZE};
+
+    (void)state;
+    open_bench();
+    for (unsigned i = 0; i < SIZE; i++)
+        data[i] = (uint8_t)(i * 7 + (i >> 8));
+    call.socket = connected(60000);
+    call.deadline = TIME_NEVER;
+    call_start(&call);
+    assert_waits(&call);
+    take_all(data, SIZE);
     assert_done(&call, SIZE);
     bench_conn(PEER_ADDRESS, 7, LISTEN_PORT)->cwnd = 10000; /* less room */
     call.deadline = bench.now + NS_PER_S;
@@ -446,6 +454,40 @@ static void test_slices(void **state)
     assert_true(peer_receive(&got));
     assert_memory_equal(got.data, "78", 2);
     socket_abort(socket);
+    assert_int_equal(buf->refs, 1);
+    buf_put(buf);
+    bench_close();
+}
+
+static int64_t run_slices(struct call *call)
+{
+    const struct slice *slice = call->data;
+
+    return socket_send_slices(call->socket, slice, 1, call->deadline);
+}
+
+/* A slice that is larger than the room is lent piece by piece. */
+static void test_slices_wait_for_room(void **state)
+{
+    enum { SIZE = 3 * TCP_SEND_BUFFER };
+    struct buf *buf;
+    struct slice slice;
+    struct call call = {
+        .run = run_slices, .data = &slice, .deadline = TIME_NEVER};
+
+    (void)state;
+    open_bench();
+    buf = buf_alloc(SIZE);
+    assert_non_null(buf);
+    for (unsigned i = 0; i < SIZE; i++)
+        buf->base[i] = (uint8_t)(i * 7 + (i >> 8));
+    slice = (struct slice){buf, 100, SIZE - 100};
+    call.socket = connected(60000);
+    call_start(&call);
+    assert_waits(&call);
+    take_all(buf->base + 100, SIZE - 100);
+    assert_done(&call, SIZE - 100);
+    socket_abort(call.socket);
     assert_int_equal(buf->refs, 1);
     buf_put(buf);
     bench_close();
@@ -552,6 +594,38 @@ static void test_datagrams(void **state)
     assert_int_equal(socket_write(other, "lost", 4, 0), 4);
     bench_run();
     socket_close(other);
+    bench_close();
+}
+
+static void test_ports_of_datagrams_become_free(void **state)
+{
+    const struct net_endpoint local = {.port = 5000};
+    const struct net_endpoint nobody = {.port = 0};
+    struct socket *one, *two;
+
+    (void)state;
+    open_bench();
+    assert_int_equal(socket_open_udp(&one), 0);
+    assert_int_equal(socket_open_udp(&two), 0);
+    assert_int_equal(socket_bind(one, &local), 0);
+    assert_int_equal(socket_bind(two, &local), -EADDRINUSE);
+    assert_int_equal(socket_connect(one, &nobody, 0), -EINVAL);
+    socket_close(one);
+    assert_int_equal(socket_bind(two, &local), 0); /* it may be tried again */
+    socket_close(two);
+    bench_close();
+}
+
+static void test_without_a_stack(void **state)
+{
+    struct socket *socket;
+
+    (void)state;
+    open_bench();
+    cpu_self()->net_stack = NULL;
+    assert_int_equal(socket_open_tcp(&socket), -ENOTCONN);
+    assert_int_equal(socket_open_udp(&socket), -ENOTCONN);
+    cpu_self()->net_stack = bench.stack;
     bench_close();
 }
 
@@ -666,8 +740,11 @@ int main(void)
         cmocka_unit_test(test_read_ends_with_the_connection),
         cmocka_unit_test(test_write_waits_for_room),
         cmocka_unit_test(test_slices),
+        cmocka_unit_test(test_slices_wait_for_room),
         cmocka_unit_test(test_wait_for_many),
         cmocka_unit_test(test_datagrams),
+        cmocka_unit_test(test_ports_of_datagrams_become_free),
+        cmocka_unit_test(test_without_a_stack),
         cmocka_unit_test(test_wrong_kinds),
         cmocka_unit_test(test_without_memory),
     };
