@@ -254,3 +254,10 @@ test_fetch_microvm() {
     tests/integration/fetch_server.py QEMU tools/qemu.sh --machine microvm --mem 32 \
         --kernel "$build/metal/fetch.elf" --append "--" || die "what is fetched"
 }
+
+test_slow_heads_host() {
+    local port
+    port=$(free_port)
+    host_service hello_service "$port" 1
+    tests/integration/slow_heads.py "$port" || die "honest clients are kept out"
+}

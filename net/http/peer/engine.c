@@ -94,8 +94,8 @@ static void destroy(struct http_exchange *exchange)
     engine->connection_count--;
 }
 
-/* The connection whose head has come for the longest time, if that is long;
- * NULL. */
+/* The connection whose head has come for the longest time, if that is long, or
+ * nearly all places are taken; NULL. */
 static struct http_exchange *slowest(const struct http_engine *engine)
 {
     struct http_exchange *first;
@@ -103,10 +103,11 @@ static struct http_exchange *slowest(const struct http_engine *engine)
     if (list_empty(&engine->reading))
         return NULL;
     first = container_of(engine->reading.next, struct http_exchange, idle_link);
-    return time_ns() + engine->server->head_ns >=
-                   first->deadline_ns + HTTP_PATIENCE_NS
-               ? first
-               : NULL;
+    if (engine->connection_count >= engine->service.backlog / 16 * 15 ||
+        time_ns() + engine->server->head_ns >=
+            first->deadline_ns + HTTP_PATIENCE_NS)
+        return first;
+    return NULL;
 }
 
 /*
@@ -147,7 +148,7 @@ static int on_accept(struct service *service, struct socket *socket)
     exchange->engine = engine;
     exchange->socket = socket;
     list_push_back(&engine->all, &exchange->link);
-    list_push_back(&engine->idle, &exchange->idle_link);
+    list_push_back(&engine->reading, &exchange->idle_link); /* soon */
     list_init(&exchange->ready_link);
     http_set_deadline(exchange, engine->server->head_ns);
     engine->connection_count++;
@@ -425,6 +426,13 @@ int http_stop(struct http_server *server, uint64_t patience_ns)
     engine->is_ending = true;
     list_for_each_safe (node, &engine->idle)
         http_finish(container_of(node, struct http_exchange, idle_link));
+    list_for_each_safe (node, &engine->reading) {
+        struct http_exchange *exchange =
+            container_of(node, struct http_exchange, idle_link);
+
+        if (exchange->state == HTTP_IDLE) /* it has said nothing yet */
+            http_finish(exchange);
+    }
     if (await_none(engine, patience_ns))
         return 0;
     list_for_each (node, &engine->all) {

@@ -65,8 +65,8 @@ struct http_engine {
     struct http_server *server;
     struct service service;
     struct list all;     /* connections */
-    struct list idle;    /* of them, the longest first */
-    struct list reading; /* of them, those whose head comes, the first first */
+    struct list idle;    /* between two requests, the longest first */
+    struct list reading; /* whose head comes, or is to come first */
     struct list ready;   /* to be run */
     unsigned connection_count;
     bool is_ending; /* no new ones, and no new requests */
