@@ -43,7 +43,8 @@ int net_buffer_reserve(struct net_buffer *buffer, struct net_budget *budget,
         memcpy(base, buffer->base + buffer->head, first);
         memcpy(base + first, buffer->base, buffer->head);
     }
-    mem_free(buffer->base);
+    if (buffer->base != NULL)
+        mem_free(buffer->base);
     budget->used += size - buffer->size;
     buffer->base = base;
     buffer->size = size;
@@ -63,7 +64,8 @@ void net_buffer_write(struct net_buffer *buffer, uint32_t offset,
     at = (buffer->head + offset) & (buffer->size - 1);
     first = min_u32(buffer->size - at, len);
     memcpy(buffer->base + at, data, first);
-    memcpy(buffer->base, (const uint8_t *)data + first, len - first);
+    if (first < len)
+        memcpy(buffer->base, (const uint8_t *)data + first, len - first);
 }
 
 void net_buffer_commit(struct net_buffer *buffer, uint32_t len)
@@ -84,7 +86,8 @@ void net_buffer_peek(const struct net_buffer *buffer, uint32_t offset,
     at = (buffer->head + offset) & (buffer->size - 1);
     first = min_u32(buffer->size - at, len);
     memcpy(data, buffer->base + at, first);
-    memcpy((uint8_t *)data + first, buffer->base, len - first);
+    if (first < len)
+        memcpy((uint8_t *)data + first, buffer->base, len - first);
 }
 
 void net_buffer_drop(struct net_buffer *buffer, uint32_t len)

@@ -88,7 +88,6 @@ void stack_retry(struct net_stack *stack)
 
 void stack_transmit(struct net_stack *stack, struct packet *packet)
 {
-    packet_check(packet);
     assert(packet->len >= ETHER_HEADER_SIZE);
     if (queue_empty(&stack->tx_queue) && card_send(stack, packet))
         return;

@@ -235,7 +235,7 @@ void responder_close(struct http_body *body)
         open_files_release(body->open);
     else if (body->file != NULL)
         file_close(body->file);
-    *body = (struct http_body){.file = NULL};
+    http_body_clear(body);
 }
 
 /* The answer for the open file in *body, which is closed or is what follows. */
@@ -276,7 +276,8 @@ static bool answer_open(struct responder *responder,
     open = open_files_find(&responder->open, &request->target);
     if (open == NULL)
         return false;
-    *body = (struct http_body){.file = open->file, .open = open};
+    body->file = open->file;
+    body->open = open;
     if (file_fstat(open->file, &stat) != 0) {
         responder_close(body);
         return false;
@@ -293,7 +294,7 @@ static void answer_opened(struct responder *responder,
 {
     const char *type = http_media_type(responder->path);
 
-    *body = (struct http_body){.file = file};
+    body->file = file;
     if (responder->writes == NULL)
         body->open =
             open_files_keep(&responder->open, &request->target, file, type);
@@ -311,7 +312,7 @@ void responder_answer(struct responder *responder,
         responder->writes != NULL ? responder->writes->allow : ALLOW;
 
     assert(text->size - text->len >= RESPONDER_HEAD_MAX);
-    *body = (struct http_body){.file = NULL};
+    http_body_clear(body);
     if (request->refusal != 0) {
         responder_page(responder, request, request->refusal,
                        request->refusal == 405 ? allow : "", text);

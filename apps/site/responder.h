@@ -62,6 +62,16 @@ void responder_answer(struct responder *responder,
                       const struct http_request *request,
                       struct http_text *text, struct http_body *body);
 
+/* Field by field: a few words need no call. */
+static inline void http_body_clear(struct http_body *body)
+{
+    body->file = NULL;
+    body->open = NULL;
+    body->offset = body->count = 0;
+    body->page = NULL;
+    body->page_len = 0;
+}
+
 /* The file is not needed any more. */
 void responder_close(struct http_body *body);
 

@@ -261,7 +261,7 @@ bool ack_receive(struct tcp_conn *conn, const struct tcp_segment *segment)
     }
     window_changed = window_update(conn, segment);
     if (conn->is_probing) { /* a closed window is an answer too */
-        conn->progress_at = net_now(conn->stack);
+        conn->progress_at = conn_now(conn);
         board_lose(conn, true); /* and there was no room for the probe */
     }
     if (seq_lt(conn->snd_una, segment->ack)) {

@@ -116,7 +116,7 @@ static void numbers_choose(struct tcp_conn *conn)
     uint64_t hash = flow_hash(&conn->stack->isn_key, &conn->flow);
 
     conn->stamp_offset = (uint32_t)(hash >> 32);
-    conn_set_iss(conn, (uint32_t)(net_now(conn->stack) / 4000 + hash));
+    conn_set_iss(conn, (uint32_t)(conn_now(conn) / 4000 + hash));
 }
 
 struct tcp_conn *conn_new(struct net_stack *stack, const struct flow *flow)
@@ -125,6 +125,7 @@ struct tcp_conn *conn_new(struct net_stack *stack, const struct flow *flow)
 
     if (conn == NULL)
         return NULL;
+    tcp_tick(stack);
     conn->stack = stack;
     conn->flow = *flow;
     if (alarm_init(conn) != 0) {
@@ -135,7 +136,7 @@ struct tcp_conn *conn_new(struct net_stack *stack, const struct flow *flow)
     numbers_choose(conn);
     conn->cc = &tcp_cubic;
     conn->rto_ns = TCP_RTO_FIRST_NS;
-    conn->progress_at = net_now(stack);
+    conn->progress_at = conn_now(conn);
     list_init(&conn->blocked_link);
     list_init(&conn->state_link);
     list_push_front(conn_bucket(stack, flow), &conn->hash_link);
@@ -196,7 +197,7 @@ static void state_leave(struct tcp_conn *conn)
 void conn_establish(struct tcp_conn *conn)
 {
     struct server *server = conn->server;
-    uint64_t now = net_now(conn->stack);
+    uint64_t now = conn_now(conn);
 
     assert(conn->state == TCP_SYN_RECEIVED || conn->state == TCP_SYN_SENT);
     assert(conn->socket != NULL);
@@ -298,12 +299,10 @@ void conn_fail(struct tcp_conn *conn, int error)
 
 void conn_time_wait(struct tcp_conn *conn)
 {
-    struct net_stack *stack = conn->stack;
-
     assert(conn->state == TCP_FIN_WAIT_2 || conn->state == TCP_CLOSING);
     alarm_clear(conn, TCP_ALARM_ACK); /* the peer will send its FIN again */
     list_remove(&conn->blocked_link);
-    alarm_set(conn, TCP_ALARM_LIFE, net_now(stack) + TCP_TIME_WAIT_NS);
+    alarm_set(conn, TCP_ALARM_LIFE, conn_now(conn) + TCP_TIME_WAIT_NS);
     if (conn->is_orphan) {
         state_leave(conn);
         conn->state = TCP_TIME_WAIT;

@@ -617,6 +617,13 @@ static inline uint32_t conn_flight(const struct tcp_conn *conn)
     return conn->snd_max - conn->snd_una;
 }
 
+/* Whether there is something that was not sent, or is to be sent again. */
+static inline bool conn_has_output(const struct tcp_conn *conn)
+{
+    return conn->board.lost > 0 ||
+           conn_flight(conn) < conn->tx.used + conn->fin_wanted;
+}
+
 /* Send what the windows allow, and an acknowledgement when ack_now is set; the
  * second one reads the time first. */
 void conn_output(struct tcp_conn *conn);

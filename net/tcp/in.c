@@ -102,7 +102,7 @@ static void time_wait_receive(struct tcp_conn *conn,
             (TCP_ACK | TCP_FIN) &&
         segment->ack == conn->snd_max &&
         segment->seq + (uint32_t)segment->payload_len == conn->fin_seq)
-        alarm_set(conn, TCP_ALARM_LIFE, net_now(stack) + TCP_TIME_WAIT_NS);
+        alarm_set(conn, TCP_ALARM_LIFE, stack->tcp_now + TCP_TIME_WAIT_NS);
     if (segment_len(segment) > 0)
         tcp_challenge(conn);
 }
@@ -188,7 +188,8 @@ static void conn_receive(struct tcp_conn *conn, struct tcp_segment *segment)
     if (conn->has_ecn)
         ecn_receive(conn, segment);
     data_receive(conn, segment);
-    if (conn->state != TCP_CLOSED && conn->state != TCP_TIME_WAIT)
+    if (conn->state != TCP_CLOSED && conn->state != TCP_TIME_WAIT &&
+        (conn->ack_now || conn_has_output(conn)))
         conn_output(conn);
 }
 

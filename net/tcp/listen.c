@@ -29,7 +29,7 @@ static struct server *server_find(struct net_stack *stack,
 static bool is_idle(const struct tcp_conn *conn)
 {
     return conn->tx.used == 0 && conn->rx.used == 0 &&
-           net_now(conn->stack) - conn->active_at >= TCP_EVICT_NS;
+           conn_now(conn) - conn->active_at >= TCP_EVICT_NS;
 }
 
 /*
@@ -54,7 +54,7 @@ static bool evict(struct server *server)
     if (idlest == NULL)
         return false;
     idlest->stack->stats.tcp_evicted++;
-    idlest->active_at = net_now(idlest->stack); /* not again at once */
+    idlest->active_at = conn_now(idlest); /* not again at once */
     socket_notify(idlest->socket, SOCKET_TIMEOUT);
     return true;
 }

@@ -228,20 +228,13 @@ static void note_used(struct tcp_conn *conn)
     conn->used_end = conn->snd_max;
 }
 
-/* Whether there is something that was not sent, or is to be sent again. */
-static bool has_output(const struct tcp_conn *conn)
-{
-    return conn->board.lost > 0 ||
-           conn_flight(conn) < conn->tx.used + conn->fin_wanted;
-}
-
 void conn_output(struct tcp_conn *conn)
 {
     uint32_t before = conn->snd_max;
 
-    if (has_output(conn) && may_send(conn)) {
+    if (conn_has_output(conn) && may_send(conn)) {
         restart_after_idle(conn);
-        while (has_output(conn) && output_one(conn))
+        while (conn_has_output(conn) && output_one(conn))
             continue;
         if (conn->snd_max != before) {
             note_used(conn);

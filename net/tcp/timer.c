@@ -139,7 +139,7 @@ static void on_rexmit(struct tcp_conn *conn)
  * told. */
 static uint64_t service_idle(struct tcp_conn *conn, uint64_t idle)
 {
-    uint64_t now = net_now(conn->stack);
+    uint64_t now = conn_now(conn);
 
     if (now - conn->active_at >= idle) {
         socket_notify(conn->socket, SOCKET_TIMEOUT);
@@ -166,7 +166,7 @@ static void on_life(struct tcp_conn *conn)
 {
     if (conn->state == TCP_TIME_WAIT && conn->rx.used > 0)
         alarm_set(conn, TCP_ALARM_LIFE, /* its socket is still to be read */
-                  net_now(conn->stack) + TCP_TIME_WAIT_NS);
+                  conn_now(conn) + TCP_TIME_WAIT_NS);
     else if (conn->state == TCP_TIME_WAIT)
         conn_fail(conn, -EPIPE);
     else
@@ -232,5 +232,5 @@ int alarm_init(struct tcp_conn *conn)
     timer_init(&conn->timer, alarm_run);
     for (unsigned i = 0; i < TCP_ALARM_COUNT; i++)
         conn->alarm[i] = TIME_NEVER;
-    return timer_set(&conn->timer, net_now(conn->stack) + TCP_IDLE_CHECK_NS);
+    return timer_set(&conn->timer, conn_now(conn) + TCP_IDLE_CHECK_NS);
 }

@@ -127,6 +127,7 @@ static unsigned fake_send(struct net_queue *queue,
     for (unsigned i = 0; i < count; i++) {
         if (net->is_full || net->sent.count == FAKENET_FRAMES)
             return i;
+        packet_check(packets[i]);
         if (packets[i]->offload.segments != PACKET_WHOLE) {
             if (!segments_cut(net, packets[i]))
                 return i;
