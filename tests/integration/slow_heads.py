@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """slow_heads.py PORT: heads that never end, and honest clients beside them.
 
-Four times as many connections as the server has places send a byte now and
+More than twice as many connections as the server has places send a byte now and
 then. Each of 200 honest requests must be answered.
 """
 import socket
@@ -9,7 +9,7 @@ import sys
 import threading
 
 PORT = int(sys.argv[1])
-ATTACKERS = 1000
+ATTACKERS = 600
 stop = threading.Event()
 slow = []
 enough = threading.Event()

@@ -406,7 +406,6 @@ int http_respond(struct http_exchange *exchange,
     if (status != 0)
         return status;
     if (exchange->state == HTTP_ENDED) { /* it was dropped meanwhile */
-        exchange->is_answered = true;
         exchange->source = response->source;
         source_close(exchange);
         return 0;
