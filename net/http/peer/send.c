@@ -92,7 +92,7 @@ void http_send_abandon(struct http_exchange *exchange)
 static size_t ask_size(const struct http_exchange *exchange, size_t before)
 {
     size_t room = socket_send_room(exchange->socket);
-    size_t most = HTTP_OUTPUT_SIZE - before;
+    size_t most;
 
     if (exchange->is_chunked)
         before += HTTP_CHUNK_HEAD + HTTP_CHUNK_TAIL;
