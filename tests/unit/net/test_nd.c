@@ -610,6 +610,7 @@ static bool has_default(void)
 static void test_an_address_is_made_of_a_prefix(void **state)
 {
     struct peer6_frame got;
+    struct net_addr made;
     size_t len;
 
     (void)state;
@@ -623,7 +624,12 @@ static void test_an_address_is_made_of_a_prefix(void **state)
     assert_int_equal(ip6_of(bench.stack)->hops, 60);
     bench_sleep(2 * NS_PER_S); /* a delay of up to a second, and the probe */
     assert_int_equal(ours(1)->state, IP6_READY);
-    assert_int_equal(ours(1)->addr.word[0], addr6("2001:db8:5::").word[0]);
+    made = addr6("2001:db8:5::");
+    assert_int_equal(ours(1)->addr.word[0], made.word[0]);
+    made = ip6_address_make(ip6_of(bench.stack), &made, 0);
+    assert_true(addr_equal(&ours(1)->addr, &made));
+    assert_memory_not_equal(made.byte + 8, "\0\0\0\0", 4);
+    assert_memory_not_equal(made.byte + 12, "\0\0\0\0", 4);
     assert_true(peer6_expect_icmp(NS, &got));
     assert_memory_equal(got.data + 8, ours(1)->addr.byte, 16);
     bench_sleep(60 * NS_PER_S); /* routers are no longer asked for */
@@ -785,6 +791,24 @@ static void test_prefixes(void **state)
             assert_int_equal(bench.stack->stats.nd_bad, rows[i].bad);
         bench_close();
     }
+}
+
+static void test_a_prefix_is_renewed(void **state)
+{
+    size_t len;
+
+    (void)state;
+    open_auto();
+    len = router(1800, 0);
+    len = prefix(len, "2001:db8:5::", 64, 0x80, 600, 600);
+    router_says(len);
+    bench6_settle(500 * NS_PER_S);
+    router_says(len);
+    bench6_settle(599 * NS_PER_S);
+    assert_true(on_link("2001:db8:5::9"));
+    bench6_settle(NS_PER_S);
+    assert_false(on_link("2001:db8:5::9"));
+    bench_close();
 }
 
 static void test_a_prefix_leaves_the_link(void **state)
@@ -970,6 +994,10 @@ static void test_name_servers_are_kept(void **state)
     assert_int_equal(ip6_dns(bench.stack, got, 8), 2);
     assert_memory_equal(got, servers, 32);
     assert_int_equal(ip6_dns(bench.stack, got, 1), 1);
+    message[len + 8] = 0xff; /* a group is no server */
+    router_says(len + 40);
+    assert_int_equal(ip6_dns(bench.stack, got, 8), 2);
+    memcpy(message + len + 8, servers, 32);
     peer_put32(message + len + 4, 0);
     message[len + 1] = 3;
     router_says(len + 24);
@@ -1433,6 +1461,7 @@ int main(void)
         cmocka_unit_test(test_for_ever_is_for_ever),
         cmocka_unit_test(test_advertisements_of_routers),
         cmocka_unit_test(test_prefixes),
+        cmocka_unit_test(test_a_prefix_is_renewed),
         cmocka_unit_test(test_a_prefix_leaves_the_link),
         cmocka_unit_test(test_the_mtu_and_the_hop_limit_of_the_link),
         cmocka_unit_test(test_the_best_router_is_chosen),
