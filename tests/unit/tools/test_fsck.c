@@ -1,4 +1,6 @@
 /* torc-fsck as a program: what it accepts, says and returns, and partitions. */
+#include "fs/ext2/ext2_format.h"
+#include "kernel/lib/bytes.h"
 #include "tests/fakes/child.h"
 #include "tests/fakes/cmocka_all.h"
 #include "tests/fakes/ext2_image.h"
@@ -95,10 +97,16 @@ static void test_usage(void **state)
 
 static void test_clean_and_not(void **state)
 {
+    const uint8_t *super = volume + EXT2_SUPER_OFFSET;
+    unsigned inodes = le32_get(super + SUPER_INODES_COUNT);
+    char counts[60];
+
     (void)state;
     image_write(volume, volume_size);
     assert_int_equal(run(path, NULL), 0);
-    assert_true(says(": clean, "));
+    snprintf(counts, sizeof(counts), ": clean, %u/%u inodes (",
+             inodes - le32_get(super + SUPER_FREE_INODES), inodes);
+    assert_true(says(counts));
     assert_true(says("/1024 blocks of 1024\n"));
     volume[1024 + 16] ^= 1;
     image_write(volume, volume_size);
