@@ -13,6 +13,39 @@ static void on_quick(struct http_exchange *exchange)
     http_respond_text(exchange, 200, NULL, "quick");
 }
 
+static int sources_open;
+
+static int64_t read_nothing(void *cookie, uint64_t offset, void *buf,
+                            size_t size)
+{
+    (void)cookie;
+    (void)offset;
+    (void)buf;
+    (void)size;
+    return 0;
+}
+
+static void close_source(void *cookie)
+{
+    (void)cookie;
+    sources_open--;
+}
+
+/* As on_slow(), with a source. */
+static void on_source(struct http_exchange *exchange)
+{
+    const struct http_response response = {
+        .status = 200,
+        .length = 0,
+        .source = {read_nothing, close_source, NULL},
+    };
+
+    sources_open++;
+    while_waiting();
+    while_waiting = NULL;
+    assert_int_equal(http_respond(exchange, &response), 0);
+}
+
 static void on_slow(struct http_exchange *exchange)
 {
     void (*happens)(void) = while_waiting;
@@ -32,6 +65,7 @@ static void on_end(struct http_exchange *exchange)
 static const struct http_route routes[] = {
     {.method = "GET", .path = "/", .complete = on_quick},
     {.method = "GET", .path = "/slow", .complete = on_slow, .end = on_end},
+    {.method = "GET", .path = "/source", .complete = on_source, .end = on_end},
 };
 
 static void begin_test(void)
@@ -179,6 +213,13 @@ static void test_an_answer_to_a_dropped_connection(void **state)
     assert_string_equal(out(slow), "");
     client_free(slow);
     assert_int_equal(ended, 1);
+    end_test();
+    begin_test();
+    while_waiting = the_server_drops_it;
+    client_send(slow, GET("/source"));
+    assert_false(thread_runs(0));
+    assert_int_equal(sources_open, 0);
+    client_free(slow);
     end_test();
 }
 
