@@ -138,7 +138,7 @@ namespace client_ns
 namespace server_ns
 tune "$client_ns"
 tune "$server_ns"
-in_ns "$server_ns" "$work/net_peer" serve 80 &
+nsenter -t "$server_ns" -n -- "$work/net_peer" serve 80 & # not in_ns: its process
 own+=($!)
 
 : >"$samples"
