@@ -25,6 +25,8 @@
 #include <time.h>
 #include <unistd.h>
 
+enum { PATIENCE = 60 }; /* seconds, with one client */
+
 static uint8_t pattern[TRANSFER_PERIOD + TRANSFER_PIECE];
 static uint8_t piece[TRANSFER_PIECE];
 
@@ -139,6 +141,7 @@ static int serve(const char *port)
             die("accept");
         if (fork() == 0) {
             close(fd);
+            alarm(PATIENCE); /* the cable may be gone, and with it the client */
             serve_one(one);
             _exit(0);
         }
