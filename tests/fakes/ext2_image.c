@@ -231,6 +231,25 @@ void ext2_debugfs(uint8_t *image, size_t size, const char *command)
     change(image, size, tool);
 }
 
+void ext2_journal(uint8_t *image, size_t size, const char *script,
+                  const uint8_t *bytes, size_t count)
+{
+    char dir[] = "/tmp/torc_journal_XXXXXX";
+    char path[100], commands[400], tool[200];
+
+    if (mkdtemp(dir) == NULL)
+        abort();
+    snprintf(path, sizeof(path), "%s/bytes", dir);
+    store(path, bytes, count);
+    snprintf(commands, sizeof(commands), script, path, path);
+    snprintf(path, sizeof(path), "%s/script", dir);
+    store(path, (const uint8_t *)commands, strlen(commands));
+    snprintf(tool, sizeof(tool), "debugfs -w -f %s $image >/dev/null 2>&1",
+             path);
+    change(image, size, tool);
+    shell("rm -r %s", dir);
+}
+
 void ext2_fsck(uint8_t *image, size_t size, const char *options)
 {
     char tool[4096];

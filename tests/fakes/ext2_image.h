@@ -28,6 +28,11 @@ uint8_t *ext2_image(const char *options, const char *dir, unsigned kib,
 /* Run debugfs commands ("clri <12>") on an image. */
 void ext2_debugfs(uint8_t *image, size_t size, const char *command);
 
+/* Write transactions to an image's journal, which are to be replayed: commands
+ * of debugfs ("jo", "jw -b 5 %s", "jc"), where %s is a file of `count` bytes. */
+void ext2_journal(uint8_t *image, size_t size, const char *script,
+                  const uint8_t *bytes, size_t count);
+
 /* Let e2fsck put it in order: "-fyD" makes indices of directories. */
 void ext2_fsck(uint8_t *image, size_t size, const char *options);
 

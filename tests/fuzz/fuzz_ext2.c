@@ -68,6 +68,9 @@ static struct {
     {"-t ext4 -b 1024 -N 80 -O inline_data,^has_journal", 300, NULL, 0},
     {"-t ext4 -b 1024 -N 160 -O ^metadata_csum,^has_journal,large_dir", 600,
      NULL, 0},
+    /* With a journal that is to be replayed. */
+    {"-t ext4 -b 1024 -N 80 -J size=1 -O ^metadata_csum", 2400, NULL, 0},
+    {"-t ext4 -b 1024 -N 80 -J size=1 -O ^metadata_csum,^64bit", 2400, NULL, 0},
 };
 
 /* Of the shape that is mounted. */
@@ -246,6 +249,20 @@ static int mount_and_check(void)
     return status;
 }
 
+/* Two blocks of inodes as they are, one of them twice and then revoked: what is
+ * replayed changes nothing. */
+static void journal_fill(uint8_t *image, size_t size)
+{
+    uint32_t block = le32_get(image + 2048 + 8);
+    char script[200];
+
+    snprintf(script, sizeof(script),
+             "jo\njw -b %u,%u %%s\njw -b %u %%s\njw -r %u\njc\n", block,
+             block + 1, block, block + 1);
+    ext2_journal(image, size, script, image + (size_t)block * 1024, 2048);
+    must((le32_get(image + 1024 + 96) & 4) != 0); /* needs_recovery */
+}
+
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
     size_t largest = RAW_MAX;
@@ -258,6 +275,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
         /* With an index. */
         if (strstr(shapes[i].options, "-N 160") != NULL)
             ext2_fsck(shapes[i].image, shapes[i].size, "-fyD");
+        if (strstr(shapes[i].options, "-J") != NULL)
+            journal_fill(shapes[i].image, shapes[i].size);
         if (shapes[i].size > largest)
             largest = shapes[i].size;
     }

@@ -901,40 +901,6 @@ static void journal_image(void)
     image = ext2_image("-t ext4 -b 1024", ext2_small_tree(), 8192, &image_size);
 }
 
-/* What debugfs is to write to the journal: a script with %s for a file of
- * `size` bytes. */
-static void journal_write(const char *script, const uint8_t *bytes, size_t size)
-{
-    char dir[] = "/tmp/torc_journal_XXXXXX", path[100], command[400];
-    FILE *file;
-
-    assert_non_null(mkdtemp(dir));
-    snprintf(path, sizeof(path), "%s/image", dir);
-    file = fopen(path, "w");
-    assert_int_equal(fwrite(image, 1, image_size, file), image_size);
-    fclose(file);
-    snprintf(path, sizeof(path), "%s/bytes", dir);
-    file = fopen(path, "w");
-    assert_int_equal(fwrite(bytes, 1, size, file), size);
-    fclose(file);
-    snprintf(command, sizeof(command), script, path);
-    snprintf(path, sizeof(path), "%s/script", dir);
-    file = fopen(path, "w");
-    fputs(command, file);
-    fclose(file);
-    snprintf(command, sizeof(command),
-             "PATH=$PATH:/sbin:/usr/sbin; debugfs -w -f %s/script %s/image "
-             ">/dev/null 2>&1",
-             dir, dir);
-    assert_int_equal(system(command), 0);
-    snprintf(path, sizeof(path), "%s/image", dir);
-    file = fopen(path, "r");
-    assert_int_equal(fread(image, 1, image_size, file), image_size);
-    fclose(file);
-    snprintf(command, sizeof(command), "rm -r %s", dir);
-    assert_int_equal(system(command), 0);
-}
-
 static void read_file(uint8_t to[20000])
 {
     struct file *file;
@@ -992,7 +958,7 @@ static void test_journal_is_replayed(void **state)
         memset(bytes, 'J', sizeof(bytes));
         snprintf(script, sizeof(script), rows[i].script, block + 2, block + 5,
                  block + 2, block + 5);
-        journal_write(script, bytes, sizeof(bytes));
+        ext2_journal(image, image_size, script, bytes, sizeof(bytes));
         ROW(rows[i].name, (le32_get(image + 1024 + 96) & 4) != 0);
         ROW(rows[i].name, mount_image() == 0);
         read_file(ours);
@@ -1065,7 +1031,7 @@ static void test_journal_damaged(void **state)
     unmount_image();
     memset(bytes, 'J', sizeof(bytes));
     snprintf(script, sizeof(script), "jo -c\njw -b %lu %%s\njc\n", block);
-    journal_write(script, bytes, sizeof(bytes));
+    ext2_journal(image, image_size, script, bytes, sizeof(bytes));
     good = malloc(image_size);
     memcpy(good, image, image_size);
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
@@ -1107,7 +1073,7 @@ static void test_journal_has_metadata(void **state)
     memcpy(block, image + offset / 1024 * 1024, 1024);
     le16_put(block + offset % 1024, 0x8000 | 04711);
     snprintf(script, sizeof(script), "jo\njw -b %zu %%s\njc\n", offset / 1024);
-    journal_write(script, block, sizeof(block));
+    ext2_journal(image, image_size, script, block, sizeof(block));
     assert_int_equal(mount_image(), 0);
     assert_true(console_has("ext4: 1 blocks are read from the journal\n"));
     assert_int_equal(file_stat("/file", false, &stat), 0);
