@@ -179,7 +179,6 @@ $(foreach v,$(VARIANTS),$(eval $(call variant_rules,$(v))))
 # of the first, for backtraces.
 ROOMS-webserver := apps/site
 ROOMS-webnode := apps/site
-ROOMS-webserver6 := apps/site
 ROOMS-fileserver := apps/site
 app_objects = $(patsubst %.c,$(BUILD)/$(1)/%.o,$(wildcard apps/$(2)/*.c $(ROOMS-$(2):%=%/*.c)))
 LINK-image := -nostdlib -static -no-pie -Wl,--gc-sections -Wl,--build-id=none \

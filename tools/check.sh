@@ -51,7 +51,7 @@ clang_build() {
 # systems, and calls of other CPUs; the file server has ext2 and FAT for writing.
 image_size() {
     local app limit size status=0
-    make -s BUILD="$build" "$build/metal/web_virtio.elf" || return 1
+    make -s BUILD="$build" "$build"/metal/web_virtio{,6}.elf || return 1
     while read -r app limit; do
         strip -o "$build/metal/$app.stripped" "$build/metal/$app.elf"
         size=$(stat -c %s "$build/metal/$app.stripped")
@@ -59,8 +59,9 @@ image_size() {
         [ "$size" -lt "$limit" ] || status=1
     done <<<"hello 100000
 webserver 310000
-webserver6 310000
 web_virtio 265000
+web_virtio6 285000
+webnode 360000
 fileserver 450000"
     return $status
 }

@@ -28,6 +28,10 @@ struct site_options {
 
 /* How the card is configured. Each application defines it. */
 struct site_network {
+    /* Its options besides net=, for the line about usage: " key=value" or "".
+     */
+    const char *more;
+
     /* What net= says. Returns 0, -EINVAL. */
     int (*parse)(const char *text, struct net_config *out);
 

@@ -8,6 +8,8 @@
 #include <torc/memory.h>
 #include <torc/message.h>
 #include <torc/net.h>
+#include <torc/thread.h>
+#include <torc/time.h>
 
 enum { EXIT_FAILED = 1 };
 enum { MEMORY_MIN = 1792 * 1024 }; /* bytes of the CPU that serves */
@@ -164,4 +166,16 @@ int site_serve(const struct site_options *options, int (*mount)(void *arg),
              options->dir, options->port, address >> 24, address >> 16 & 0xff,
              address >> 8 & 0xff, address & 0xff);
     return 0;
+}
+
+int site_main(int argc, char **argv)
+{
+    struct site_options options;
+    int status = site_options_read(argc, argv, site_network.more, &options);
+
+    if (status == 0)
+        status = site_serve(&options, NULL, NULL);
+    if (status == 0)
+        thread_sleep_until(TIME_NEVER);
+    return status;
 }

@@ -17,4 +17,8 @@ must_check int site_serve(const struct site_options *options,
                           int (*mount)(void *arg),
                           const struct site_writes *writes);
 
+/* The application's main(), when nothing changes its files: serve, for ever.
+ * Returns an exit status when that is not possible. */
+int site_main(int argc, char **argv);
+
 #endif

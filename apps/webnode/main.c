@@ -6,6 +6,7 @@
  *              by DHCP (docs/net_services.md)
  *   ntp=SERVER a name or an address whose time is kept; ntp=dhcp: the servers
  *              that DHCP tells of
+ *   net6=      IPv6: docs/ip6.md
  */
 #include "apps/site/options.h"
 #include "apps/site/serving.h"
@@ -13,61 +14,26 @@
 #include <torc/drivers.h>
 #include <torc/file_systems.h>
 #include <torc/machine.h>
+#include <torc/net.h>
 #include <torc/net_dhcp.h>
 #include <torc/net_ntp.h>
 #include <torc/string.h>
-#include <torc/thread.h>
-#include <torc/time.h>
-
-/* How long the start waits for an address; the server goes on without. */
-#define ADDRESS_WAIT_NS (20 * NS_PER_S)
-
-static int parse_net(const char *text, struct net_config *out)
-{
-    if (!str_equal(text, "dhcp"))
-        return net_config_parse(text, out);
-    *out = (struct net_config){0};
-    return 0;
-}
-
-static int start_address(struct device *card, struct net_config *config)
-{
-    int status;
-
-    if (config->address != 0)
-        return net_start(card, config);
-    status = net_start_dhcp(card, ADDRESS_WAIT_NS);
-    if (status != 0 && status != -ETIMEDOUT)
-        return status;
-    return net_get_config(config);
-}
 
 static int start_net(struct device *card, struct net_config *config)
 {
     const char *ntp = machine_option("ntp");
-    int status = start_address(card, config);
+    int status = net_dhcp_or_static_start(card, config);
 
     if (status == 0 && ntp != NULL)
         status = net_ntp_start(str_equal(ntp, "dhcp") ? NULL : ntp);
     return status;
 }
 
-const struct site_network site_network = {parse_net, start_net};
+const struct site_network site_network = {
+    " net=dhcp net6=off|auto|ADDRESS/PREFIX ntp=SERVER|dhcp",
+    net_dhcp_or_static_parse, start_net};
 
-static int app_main(int argc, char **argv)
-{
-    struct site_options options;
-    int status =
-        site_options_read(argc, argv, " net=dhcp ntp=SERVER|dhcp", &options);
-
-    if (status == 0)
-        status = site_serve(&options, NULL, NULL);
-    if (status == 0)
-        thread_sleep_until(TIME_NEVER);
-    return status;
-}
-
-static const char *const names[] = {SITE_OPTION_NAMES, "ntp", NULL};
+static const char *const names[] = {SITE_OPTION_NAMES, "net6", "ntp", NULL};
 
 static const struct driver *const drivers[] = {
     &virtio_rng_driver, &virtio_blk_driver,
@@ -82,10 +48,13 @@ static const struct file_system *const file_systems[] = {
     NULL,
 };
 
+static const struct net_family *const families[] = {&net_ip6, NULL};
+
 const struct torc_app torc_app = {
     .name = "webnode",
-    .main = app_main,
+    .main = site_main,
     .options = names,
     .drivers = drivers,
     .file_systems = file_systems,
+    .families = families,
 };

@@ -7,22 +7,8 @@
 #include <torc/app.h>
 #include <torc/drivers.h>
 #include <torc/file_systems.h>
-#include <torc/thread.h>
-#include <torc/time.h>
 
-static int app_main(int argc, char **argv)
-{
-    struct site_options options;
-    int status = site_options_read(argc, argv, "", &options);
-
-    if (status == 0)
-        status = site_serve(&options, NULL, NULL);
-    if (status == 0)
-        thread_sleep_until(TIME_NEVER);
-    return status;
-}
-
-const struct site_network site_network = {net_config_parse, site_net_start};
+const struct site_network site_network = {"", net_config_parse, site_net_start};
 
 static const char *const names[] = {SITE_OPTION_NAMES, NULL};
 
@@ -41,7 +27,7 @@ static const struct file_system *const file_systems[] = {
 
 const struct torc_app torc_app = {
     .name = "webserver",
-    .main = app_main,
+    .main = site_main,
     .options = names,
     .drivers = drivers,
     .file_systems = file_systems,

@@ -6,6 +6,7 @@
 #include <torc/compiler.h>
 #include <torc/device.h>
 #include <torc/errno.h>
+#include <torc/net.h>
 
 /*
  * As net_start(), with an address that DHCP gives. Waits until there is one,
@@ -19,8 +20,19 @@
 must_check int net_start_dhcp(struct device *device, uint64_t wait_ns);
 
 /*
- * As net_card_start() of <torc/net_card.h>; with net=dhcp by net_start_dhcp():
- * the start waits for an address for 20 seconds and goes on without.
+ * What net= says, ADDRESS/PREFIX[,GATEWAY] or dhcp: then *out is all 0. Returns
+ * 0, -EINVAL. And the start as it says, of a card that is dedicated to this CPU
+ * or to nobody: with dhcp the start waits for an address for 20 seconds and
+ * goes on without. *config becomes what the card has. Returns 0, or as
+ * device_dedicate(), net_start() and net_start_dhcp(). Context: thread; waits.
+ */
+must_check int net_dhcp_or_static_parse(const char *text,
+                                        struct net_config *out);
+must_check int net_dhcp_or_static_start(struct device *card,
+                                        struct net_config *config);
+
+/*
+ * As net_card_start() of <torc/net_card.h>; net= may be dhcp.
  */
 must_check int net_card_start_dhcp(uint16_t *port);
 

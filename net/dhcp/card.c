@@ -8,7 +8,7 @@
 
 #define ADDRESS_WAIT_NS (20 * NS_PER_S)
 
-static int parse(const char *text, struct net_config *out)
+int net_dhcp_or_static_parse(const char *text, struct net_config *out)
 {
     if (!str_equal(text, "dhcp"))
         return net_config_parse(text, out);
@@ -16,7 +16,7 @@ static int parse(const char *text, struct net_config *out)
     return 0;
 }
 
-static int start(struct device *card, struct net_config *config)
+int net_dhcp_or_static_start(struct device *card, struct net_config *config)
 {
     int status = device_dedicate(card, cpu_id());
 
@@ -33,7 +33,8 @@ static int start(struct device *card, struct net_config *config)
 int net_card_start_dhcp(uint16_t *port)
 {
     static const struct net_card_way way = {
-        parse, "ADDRESS/PREFIX[,GATEWAY], and not \"dhcp\"", start};
+        net_dhcp_or_static_parse, "ADDRESS/PREFIX[,GATEWAY], and not \"dhcp\"",
+        net_dhcp_or_static_start};
 
     return net_card_start_by(&way, port);
 }

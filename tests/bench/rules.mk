@@ -104,8 +104,10 @@ $(BUILD)/metal/fs_guest.elf: $(BUILD)/metal/guest/fs_guest.o \
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LINK-image) $(filter %.o,$^) $(filter %.a,$^) -o $@
 
-# The web server with virtio devices alone, linked twice as images are (tools/check.sh).
-$(BUILD)/metal/web_virtio.elf: $(BUILD)/metal/guest/web_virtio.o \
+# The web server with virtio devices alone, without and with IPv6, linked twice as images
+# are (tools/check.sh).
+$(BUILD)/metal/web_virtio.elf $(BUILD)/metal/web_virtio6.elf: \
+		$(BUILD)/metal/web_%.elf: $(BUILD)/metal/guest/web_%.o \
 		$(patsubst %.c,$(BUILD)/metal/%.o,$(wildcard apps/site/*.c)) $(BUILD)/metal/libtorc.a \
 		$(OBJS-metal:%=$(BUILD)/metal/%) hal/baremetal/boot/link.ld tools/symbols.sh
 	$(call say,LD,$@)

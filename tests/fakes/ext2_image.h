@@ -29,7 +29,8 @@ uint8_t *ext2_image(const char *options, const char *dir, unsigned kib,
 void ext2_debugfs(uint8_t *image, size_t size, const char *command);
 
 /* Write transactions to an image's journal, which are to be replayed: commands
- * of debugfs ("jo", "jw -b 5 %s", "jc"), where %s is a file of `count` bytes. */
+ * of debugfs ("jo", "jw -b 5 %s", "jc"), where %s is a file of `count` bytes.
+ */
 void ext2_journal(uint8_t *image, size_t size, const char *script,
                   const uint8_t *bytes, size_t count);
 

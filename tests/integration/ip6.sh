@@ -63,7 +63,7 @@ ip6_checks() {
 test_ip6_host() { on_tap; }
 on_tap_ip6_host() {
     ip6_namespace
-    start "$work/$TEST_NAME.machine" "$build/host/webserver6" --mem 32m \
+    start "$work/$TEST_NAME.machine" "$build/host/webnode" --mem 32m \
         --disk "$work/site4k.img,ro" --net tap=torc0 \
         --pcap "$work/$TEST_NAME.pcapng" -- net=192.168.77.2/24 net6=auto
     ip6_router
@@ -83,7 +83,7 @@ test_ip6_microvm() { on_tap; }
 on_tap_ip6_microvm() {
     ip6_namespace
     start "$work/$TEST_NAME.machine" tools/qemu.sh --no-net --machine microvm \
-        --mem 32 --disk "$work/site.img" --kernel "$build/metal/webserver6.elf" \
+        --mem 32 --disk "$work/site.img" --kernel "$build/metal/webnode.elf" \
         --append "net=192.168.77.2/24 net6=auto" -- \
         -netdev tap,id=net,ifname=torc0,script=no,downscript=no \
         -device virtio-net-device,netdev=net
@@ -97,7 +97,7 @@ test_ip6_static() { on_tap; }
 on_tap_ip6_static() {
     ip6_namespace
     ip address add 2001:db8::1/64 dev torc0 nodad
-    start "$work/$TEST_NAME.machine" "$build/host/webserver6" --mem 32m \
+    start "$work/$TEST_NAME.machine" "$build/host/webnode" --mem 32m \
         --disk "$work/site4k.img,ro" --net tap=torc0 -- \
         net=192.168.77.2/24 net6=2001:db8::2/64,2001:db8::1
     ip6_router
@@ -111,7 +111,7 @@ test_ip6_duplicate() { on_tap; }
 on_tap_ip6_duplicate() {
     ip6_namespace
     ip address add 2001:db8::1/64 dev torc0 nodad
-    start "$work/$TEST_NAME.machine" "$build/host/webserver6" --mem 32m \
+    start "$work/$TEST_NAME.machine" "$build/host/webnode" --mem 32m \
         --disk "$work/site4k.img,ro" --net tap=torc0 -- \
         net=192.168.77.2/24 net6=2001:db8::1/64
     ip6_router
@@ -124,7 +124,7 @@ test_ip6_flood() { on_tap; }
 on_tap_ip6_flood() {
     local made flood i
     ip6_namespace
-    start "$work/$TEST_NAME.machine" "$build/host/webserver6" --mem 32m \
+    start "$work/$TEST_NAME.machine" "$build/host/webnode" --mem 32m \
         --disk "$work/site4k.img,ro" --net tap=torc0 -- \
         net=192.168.77.2/24 net6=auto
     ip6_router
@@ -150,14 +150,14 @@ test_ip6_user() {
     local port
     port=$(free_port)
     start "$work/$TEST_NAME.machine" tools/qemu.sh --forward "$port" --machine q35 \
-        --mem 32 --disk "$work/site.img" --kernel "$build/metal/webserver6.elf" \
+        --mem 32 --disk "$work/site.img" --kernel "$build/metal/webnode.elf" \
         --append net6=auto
     await "http://127.0.0.1:$port/" "$work/$TEST_NAME.machine"
     ip6_address fec0:: >/dev/null || die "no address by QEMU's router"
 }
 
 test_ip6_options() {
-    local program="$build/host/webserver6"
+    local program="$build/host/webnode"
     expect 2 'net6=yes: give off|auto' "$program" -- net6=yes
     expect 2 'net6=fe80::1: give' "$program" -- net6=fe80::1
     expect 1 'ignored, because nobody knows it: net6=auto' \
