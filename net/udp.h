@@ -1,7 +1,8 @@
 /*
  * UDP (RFC 768, RFC 1122 section 4.1) over IPv4 and IPv6. Memory is bounded: a
- * socket keeps at most UDP_QUEUE_MAX datagrams, all of a stack at most an
- * eighth of its packets.
+ * socket keeps at most UDP_QUEUE_MAX datagrams, and those of all sockets of a
+ * stack hold at most an eighth of its packets. A datagram that came in
+ * fragments holds a packet for each of them.
  *
  * Owner: the stack's CPU. Only udp_receive() waits.
  */

@@ -23,7 +23,7 @@ enum {
 
 struct udp_table {
     struct list bucket[UDP_BUCKETS]; /* struct udp_socket, by local port */
-    unsigned queued;                 /* datagrams, of all sockets */
+    unsigned queued;                 /* packets, of all sockets */
     unsigned queued_max;
 };
 
@@ -114,6 +114,13 @@ static void wake(struct udp_socket *socket)
         socket->changed(socket->changed_arg);
 }
 
+/* How many packets of the pool a datagram holds: one that was reassembled has
+ * its fragments as slices. */
+static unsigned packets_of(const struct packet *packet)
+{
+    return 1 + packet->slice_count;
+}
+
 /* Keep a datagram for the socket, with `origin` in front. Takes the packet. */
 static void socket_queue(struct udp_socket *socket, struct packet *packet,
                          const struct origin *origin)
@@ -125,7 +132,7 @@ static void socket_queue(struct udp_socket *socket, struct packet *packet,
     /* Where its IP and UDP headers were is room for that. */
     assert(start != NULL);
     if (socket->received_count >= UDP_QUEUE_MAX ||
-        table->queued >= table->queued_max) {
+        table->queued + packets_of(packet) > table->queued_max) {
         stack->stats.udp_full++;
         packet_put(packet);
         return;
@@ -133,7 +140,7 @@ static void socket_queue(struct udp_socket *socket, struct packet *packet,
     memcpy(start, origin, sizeof(*origin));
     queue_push(&socket->received, &packet->node);
     socket->received_count++;
-    table->queued++;
+    table->queued += packets_of(packet);
     wake(socket);
 }
 
@@ -282,12 +289,14 @@ int udp_open(struct net_stack *stack, const struct net_addr *local,
 static struct packet *received_pop(struct udp_socket *socket)
 {
     struct queue_node *node = queue_pop(&socket->received);
+    struct packet *packet;
 
     if (node == NULL)
         return NULL;
+    packet = container_of(node, struct packet, node);
     socket->received_count--;
-    socket->stack->udp->queued--;
-    return container_of(node, struct packet, node);
+    socket->stack->udp->queued -= packets_of(packet);
+    return packet;
 }
 
 static void received_drop(struct udp_socket *socket)
@@ -473,21 +482,26 @@ void udp_fini(struct net_stack *stack)
     stack->udp = NULL;
 }
 
+/* Returns how many packets it holds. */
 static unsigned socket_check(const struct udp_socket *socket, unsigned bucket)
 {
     unsigned count = 0;
+    unsigned packets = 0;
 
     assert((socket->flow.lport & (UDP_BUCKETS - 1)) == bucket);
     assert(socket->flow.lport != 0);
     assert((socket->flow.rport == 0) == addr_is_none(&socket->flow.remote));
     for (struct queue_node *node = socket->received.head; node != NULL;
          node = node->next) {
-        packet_check(container_of(node, struct packet, node));
+        const struct packet *packet = container_of(node, struct packet, node);
+
+        packet_check(packet);
+        packets += packets_of(packet);
         count++;
     }
     assert(count == socket->received_count && count <= UDP_QUEUE_MAX);
     wait_queue_check(&socket->readable);
-    return count;
+    return packets;
 }
 
 void udp_check(const struct net_stack *stack)

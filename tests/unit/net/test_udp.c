@@ -523,43 +523,92 @@ static void test_groups(void **state)
     close_socket();
 }
 
-/* A datagram in fragments, larger than a packet. */
+enum { LARGE = 4001, LARGE_PIECE = 1200, LARGE_PACKETS = 4 };
+
+static uint8_t large[8 + LARGE];
+
+static void make_large(void)
+{
+    for (size_t i = 8; i < sizeof(large); i++)
+        large[i] = (uint8_t)(i * 11);
+    peer_put16(large, THEIR_PORT);
+    peer_put16(large + 2, OUR_PORT);
+    peer_put16(large + 4, sizeof(large));
+    peer_put16(large + 6, 0);
+    peer_put16(large + 6,
+               udp_sum(large, sizeof(large), PEER_ADDRESS, OUR_ADDRESS));
+}
+
+/* It comes in fragments, larger than a packet. */
+static void send_large(unsigned id)
+{
+    for (unsigned at = 0; at < sizeof(large); at += LARGE_PIECE) {
+        unsigned len = (unsigned)sizeof(large) - at;
+        bool more = len > LARGE_PIECE;
+
+        len = more ? LARGE_PIECE : len;
+        memcpy(frame + 34, large + at, len);
+        peer_ip4(frame, PEER_ADDRESS, OUR_ADDRESS, 17, len);
+        peer_put16(frame + 18, id);
+        peer_put16(frame + 20, (unsigned)more << 13 | at / 8);
+        peer_put16(frame + 24, 0);
+        peer_put16(frame + 24, peer_checksum(frame + 14, 20, 0));
+        inject(34 + len);
+    }
+}
+
+static void expect_large(void)
+{
+    static uint8_t got[LARGE];
+
+    assert_int_equal(udp_receive(sock, NULL, got, sizeof(got), 0), LARGE);
+    assert_memory_equal(got, large + 8, sizeof(got));
+}
+
 static void test_large_datagrams(void **state)
 {
-    static uint8_t whole[8 + 4001], got[4001];
-    unsigned at = 0;
+    (void)state;
+    open_socket();
+    make_large();
+    send_large(99);
+    expect_large();
+    large[sizeof(large) - 1] ^= 1;
+    send_large(100);
+    expect_none_received();
+    close_socket();
+}
+
+/* What all sockets keep is counted in packets: large datagrams to a slow reader
+ * do not take those that frames are received into. */
+static void test_large_datagrams_are_counted_by_packets(void **state)
+{
+    unsigned max, fit, used;
 
     (void)state;
     open_socket();
-    for (size_t i = 8; i < sizeof(whole); i++)
-        whole[i] = (uint8_t)(i * 11);
-    peer_put16(whole, THEIR_PORT);
-    peer_put16(whole + 2, OUR_PORT);
-    peer_put16(whole + 4, sizeof(whole));
-    peer_put16(whole + 6,
-               udp_sum(whole, sizeof(whole), PEER_ADDRESS, OUR_ADDRESS));
-    for (unsigned damage = 0; damage < 2; damage++) {
-        whole[sizeof(whole) - 1] ^= (uint8_t)damage;
-        for (at = 0; at < sizeof(whole); at += 1200) {
-            unsigned len = (unsigned)sizeof(whole) - at;
-            bool more = len > 1200;
-
-            len = more ? 1200 : len;
-            memcpy(frame + 34, whole + at, len);
-            peer_ip4(frame, PEER_ADDRESS, OUR_ADDRESS, 17, len);
-            peer_put16(frame + 18, 99 + damage);
-            peer_put16(frame + 20, (unsigned)more << 13 | at / 8);
-            peer_put16(frame + 24, 0);
-            peer_put16(frame + 24, peer_checksum(frame + 14, 20, 0));
-            inject(34 + len);
-        }
-        if (damage == 1) {
-            expect_none_received();
-            continue;
-        }
-        assert_int_equal(udp_receive(sock, NULL, got, sizeof(got), 0), 4001);
-        assert_memory_equal(got, whole + 8, sizeof(got));
+    max = bench.stack->packet_count / 8;
+    fit = max / LARGE_PACKETS;
+    make_large();
+    for (unsigned round = 0; round < 2; round++) {
+        for (unsigned i = 0; i < UDP_QUEUE_MAX; i++)
+            send_large(round * UDP_QUEUE_MAX + i);
+        assert_int_equal(packets - packet_free_count(), fit * LARGE_PACKETS);
+        assert_int_equal(bench.stack->stats.udp_full,
+                         (round + 1) * (UDP_QUEUE_MAX - fit));
+        for (unsigned i = 0; i < fit; i++)
+            expect_large();
+        expect_none_received();
     }
+    /* Where a large one has no room any more, small ones have. */
+    for (unsigned i = 0; i + 1 < fit; i++)
+        send_large(300 + i);
+    send_to_us((struct datagram){.len = 30});
+    used = (fit - 1) * LARGE_PACKETS + 1;
+    send_large(400);
+    assert_int_equal(packets - packet_free_count(), used);
+    for (; used < max; used++)
+        send_to_us((struct datagram){.len = 30});
+    assert_int_equal(packets - packet_free_count(), max);
     close_socket();
 }
 
@@ -613,6 +662,7 @@ int main(void)
         cmocka_unit_test(test_loop_is_bounded),
         cmocka_unit_test(test_groups),
         cmocka_unit_test(test_large_datagrams),
+        cmocka_unit_test(test_large_datagrams_are_counted_by_packets),
         cmocka_unit_test(test_without_memory),
         cmocka_unit_test(test_stack_ends_first),
     };
