@@ -18,6 +18,7 @@ enum {
     CLASS_IN = 1,
     RECORD_SIZE = 10, /* behind its name */
     POINTER = 0xc0,
+    JUMPS_MAX = 127, /* as many as a name can have labels */
 };
 
 struct message {
@@ -38,13 +39,16 @@ struct walk {
     size_t begin; /* of this part of the name */
     size_t end;   /* behind its first part; 0: that is where we are */
     size_t len;   /* bytes of the whole name so far */
+    unsigned jumps;
 };
 
 /*
  * Go on by a label, and by the pointers before it. A pointer must lead to
  * before where the part that ends with it has begun (RFC 1035, 4.1.4: "a prior
- * occurrence"), so there is an end. Returns the label's length, its bytes are
- * before walk->place; 0 at the end of the name; -EPROTO.
+ * occurrence"), so there is an end. There are JUMPS_MAX at most: else each of
+ * thousands of records could lead through thousands of pointers. Returns the
+ * label's length, its bytes are before walk->place; 0 at the end of the name;
+ * -EPROTO.
  */
 static int label_next(const struct message *message, struct walk *walk)
 {
@@ -65,7 +69,7 @@ static int label_next(const struct message *message, struct walk *walk)
         if ((size & POINTER) != POINTER || left < 2)
             return -EPROTO;
         target = be16_get(message->buf + walk->place) & 0x3fff;
-        if (target >= walk->begin)
+        if (target >= walk->begin || ++walk->jumps > JUMPS_MAX)
             return -EPROTO;
         if (walk->end == 0)
             walk->end = walk->place + 2;

@@ -502,15 +502,15 @@ static void test_bad_names_are_refused(void **state)
     }
 }
 
-/* A chain of pointers, each to the one before, ends. */
-static void test_a_chain_of_pointers(void **state)
+/* A chain of pointers, each to the one before, ends with the question; the name
+ * of an answer leads to it by `jumps` of them. */
+static void put_chain(unsigned jumps)
 {
-    (void)state;
     begin();
     dns_record(DNS_ANSWER, "x", 99, 0);
-    dns_put16(60);
+    dns_put16(2 * (jumps - 1));
     dns_put16(0xc00c);
-    for (unsigned i = 1; i < 30; i++)
+    for (unsigned i = 1; i < jumps - 1; i++)
         dns_put16(0xc000 | (unsigned)(dns_message_len - 2));
     dns_record(DNS_ANSWER, "", DNS_A, 77);
     dns_message_len -= 9; /* instead of the root */
@@ -520,7 +520,20 @@ static void test_a_chain_of_pointers(void **state)
     dns_put32(77);
     dns_put16(4);
     dns_put32(1);
+}
+
+/* Else an answer of 64 KiB could keep the CPU for seconds. */
+static void test_chains_of_pointers_are_bounded(void **state)
+{
+    (void)state;
+    put_chain(31);
     expect(DNS_FOUND, 77);
+    put_chain(127);
+    expect(DNS_FOUND, 77);
+    put_chain(128);
+    assert_int_equal(parse(), -EPROTO);
+    put_chain(8000);
+    assert_int_equal(parse(), -EPROTO);
 }
 
 /* Labels of 63 and pointers make a name of more than 255 bytes. */
@@ -615,7 +628,7 @@ int main(void)
         cmocka_unit_test(test_answers_to_something_else),
         cmocka_unit_test(test_no_part_of_an_answer_is_one),
         cmocka_unit_test(test_bad_names_are_refused),
-        cmocka_unit_test(test_a_chain_of_pointers),
+        cmocka_unit_test(test_chains_of_pointers_are_bounded),
         cmocka_unit_test(test_names_that_become_too_long),
         cmocka_unit_test(test_bad_data_are_refused),
         cmocka_unit_test(test_the_largest_answer_is_parsed_soon),
