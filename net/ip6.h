@@ -82,6 +82,7 @@ struct ip6_lease {
     struct net_addr addr;
     uint8_t len; /* of a prefix; 0: the entry is unused */
     uint64_t until;
+    struct net_addr target; /* of a redirect: the neighbour that it leads to */
 };
 
 struct ip6 {

@@ -36,6 +36,73 @@ void router_solicit(struct net_stack *stack)
     icmp6_send(stack, packet, &message, &src, &ip6_all_routers, IP6_HOPS_LINK);
 }
 
+/* ---- Tables with lifetimes ----------------------------------------------- */
+
+static struct ip6_lease *lease_find(struct ip6_lease leases[], unsigned count,
+                                    const struct net_addr *addr, uint8_t len)
+{
+    for (unsigned i = 0; i < count; i++) {
+        if (leases[i].len == len && addr_equal(&leases[i].addr, addr))
+            return &leases[i];
+    }
+    return NULL;
+}
+
+/* A free entry, or NULL. */
+static struct ip6_lease *lease_free(struct ip6_lease leases[], unsigned count)
+{
+    return lease_find(leases, count, &none, 0);
+}
+
+/* The one that ends first; free ones end at 0. */
+static struct ip6_lease *lease_oldest(struct ip6_lease leases[], unsigned count)
+{
+    struct ip6_lease *oldest = &leases[0];
+
+    for (unsigned i = 1; i < count; i++) {
+        if (leases[i].until < oldest->until)
+            oldest = &leases[i];
+    }
+    return oldest;
+}
+
+/* ---- Redirects that end: RFC 4861, 7.3.3 --------------------------------- */
+
+static void redirect_remove(struct net_stack *stack, struct ip6_lease *lease)
+{
+    int error = route_remove(stack, lease->addr, lease->len);
+
+    assert(error == 0); /* nobody else removes it */
+    *lease = (struct ip6_lease){0};
+}
+
+/* What was redirected to the router `target` goes by the default one again. */
+static void redirects_leave_router(struct net_stack *stack,
+                                   const struct net_addr *target)
+{
+    struct ip6 *ip6 = ip6_of(stack);
+
+    for (unsigned i = 0; i < IP6_REDIRECTS_MAX; i++) {
+        struct ip6_lease *lease = &ip6->redirect[i];
+
+        if (lease->len != 0 && addr_equal(&lease->target, target) &&
+            !addr_equal(&lease->addr, target))
+            redirect_remove(stack, lease);
+    }
+}
+
+/* And so does what was said to be on the link. */
+static void redirect_leave_host(struct net_stack *stack,
+                                const struct net_addr *target)
+{
+    struct ip6 *ip6 = ip6_of(stack);
+    struct ip6_lease *lease =
+        lease_find(ip6->redirect, IP6_REDIRECTS_MAX, target, 128);
+
+    if (lease != NULL && addr_equal(&lease->target, target))
+        redirect_remove(stack, lease);
+}
+
 /* ---- Default routers ----------------------------------------------------- */
 
 static struct ip6_router *router_find(struct ip6 *ip6,
@@ -84,6 +151,7 @@ void router_remove(struct net_stack *stack, const struct net_addr *addr)
 {
     struct ip6_router *router = router_find(ip6_of(stack), addr);
 
+    redirects_leave_router(stack, addr);
     if (router == NULL)
         return;
     *router = (struct ip6_router){0};
@@ -96,6 +164,8 @@ void router_silent(struct net_stack *stack, const struct net_addr *addr)
     struct ip6_router *router = router_find(ip6, addr);
     bool others = false;
 
+    redirects_leave_router(stack, addr);
+    redirect_leave_host(stack, addr);
     if (router == NULL)
         return;
     router->is_silent = true;
@@ -148,36 +218,6 @@ static void router_update(struct net_stack *stack, const struct net_addr *addr,
     router_choose(stack);
 }
 
-/* ---- Tables with lifetimes ----------------------------------------------- */
-
-static struct ip6_lease *lease_find(struct ip6_lease leases[], unsigned count,
-                                    const struct net_addr *addr, uint8_t len)
-{
-    for (unsigned i = 0; i < count; i++) {
-        if (leases[i].len == len && addr_equal(&leases[i].addr, addr))
-            return &leases[i];
-    }
-    return NULL;
-}
-
-/* A free entry, or NULL. */
-static struct ip6_lease *lease_free(struct ip6_lease leases[], unsigned count)
-{
-    return lease_find(leases, count, &none, 0);
-}
-
-/* The one that ends first; free ones end at 0. */
-static struct ip6_lease *lease_oldest(struct ip6_lease leases[], unsigned count)
-{
-    struct ip6_lease *oldest = &leases[0];
-
-    for (unsigned i = 1; i < count; i++) {
-        if (leases[i].until < oldest->until)
-            oldest = &leases[i];
-    }
-    return oldest;
-}
-
 /* ---- Prefixes on the link: RFC 4861, 6.3.4 ------------------------------- */
 
 static struct net_addr prefix_cut(const struct nd_prefix *said)
@@ -218,8 +258,9 @@ static void prefix_on_link(struct net_stack *stack,
         stack->stats.nd_ignored++;
         return;
     }
-    *lease =
-        (struct ip6_lease){prefix, said->len, end_of(stack, said->valid_s)};
+    *lease = (struct ip6_lease){.addr = prefix,
+                                .len = said->len,
+                                .until = end_of(stack, said->valid_s)};
     ip6_due(ip6, lease->until);
 }
 
@@ -323,8 +364,9 @@ static void dns_update(struct net_stack *stack, const struct nd_router *said)
             lease = lease_oldest(ip6->dns, IP6_DNS_MAX);
         *lease = said->dns_s == 0
                      ? (struct ip6_lease){0}
-                     : (struct ip6_lease){said->dns[i], 128,
-                                          end_of(stack, said->dns_s)};
+                     : (struct ip6_lease){.addr = said->dns[i],
+                                          .len = 128,
+                                          .until = end_of(stack, said->dns_s)};
         ip6_due(ip6, lease->len != 0 ? lease->until : TIME_NEVER);
     }
 }
@@ -381,14 +423,6 @@ void router_receive(struct net_stack *stack, const struct packet *packet,
 
 #define REDIRECT_NS (600 * NS_PER_S)
 
-static void redirect_remove(struct net_stack *stack, struct ip6_lease *lease)
-{
-    int error = route_remove(stack, lease->addr, lease->len);
-
-    assert(error == 0); /* nobody else removes it */
-    *lease = (struct ip6_lease){0};
-}
-
 /* RFC 4861, 8.1: only the router that we send to can send us elsewhere. */
 static bool redirect_is_valid(const struct net_stack *stack,
                               const struct ip6_header *header,
@@ -430,8 +464,10 @@ void redirect_receive(struct net_stack *stack, const struct packet *packet,
         stack->stats.nd_ignored++;
         return;
     }
-    *lease = (struct ip6_lease){redirect.destination, 128,
-                                net_now(stack) + REDIRECT_NS};
+    *lease = (struct ip6_lease){.addr = redirect.destination,
+                                .len = 128,
+                                .until = net_now(stack) + REDIRECT_NS,
+                                .target = redirect.target};
     ip6_due(ip6, lease->until);
     if (redirect.mac != NULL)
         neigh_learn(stack, &redirect.target, redirect.mac, NEIGH_CLAIM);
@@ -510,6 +546,7 @@ static void leases_check(const struct ip6 *ip6, const struct ip6_lease leases[],
 
         if (lease->len == 0) {
             assert(addr_is_none(&lease->addr) && lease->until == 0);
+            assert(addr_is_none(&lease->target));
             continue;
         }
         assert(lease->until >= ip6->timer.deadline_ns);

@@ -1086,6 +1086,82 @@ static void test_of_redirects_the_oldest_goes(void **state)
     bench_close();
 }
 
+/* Where a datagram for `far` is handed to. */
+static bool hop_is(const char *far, const char *want)
+{
+    const struct net_addr addr = addr6(far);
+    struct net_addr hop;
+
+    assert_int_equal(route_next_hop(bench.stack, &addr, &hop), 0);
+    return is_addr6(&hop, want);
+}
+
+static void redirect_to(const char *target, const char *destination)
+{
+    peer6_icmp(ROUTER6, OUR6, 255, message, redirect(target, destination));
+    assert_true(hop_is(destination, target));
+}
+
+/* RFC 4861, 7.3.3: to whom does not answer nothing is sent any more. */
+static void test_redirects_to_who_is_silent_end(void **state)
+{
+    static const char *const targets[] = {"fe80::9", "2a00::1"};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(targets); i++) {
+        unsigned routes;
+
+        bench6_open_static();
+        routes = bench.stack->routes.count;
+        redirect_to(targets[i], "2a00::1");
+        redirect_to("fe80::8", "2a00::2");
+        redirect_to("2a00::3", "2a00::3");
+        want_to_send("2a00::1");
+        bench6_settle(20 * NS_PER_S);
+        assert_true(hop_is("2a00::1", ROUTER6));
+        assert_true(hop_is("2a00::2", "fe80::8")); /* nobody has asked these */
+        assert_true(hop_is("2a00::3", "2a00::3"));
+        assert_int_equal(bench.stack->routes.count, routes + 2);
+        router_check(bench.stack);
+        redirect_to("fe80::7", "2a00::1"); /* another one */
+        bench_close();
+    }
+}
+
+/* All that was redirected to one router. */
+static void test_all_redirects_to_a_silent_router_end(void **state)
+{
+    (void)state;
+    bench6_open_static();
+    redirect_to("fe80::9", "2a00::1");
+    redirect_to("fe80::9", "2a00::2");
+    want_to_send("2a00::2");
+    bench6_settle(20 * NS_PER_S);
+    assert_true(hop_is("2a00::1", ROUTER6));
+    assert_true(hop_is("2a00::2", ROUTER6));
+    bench_close();
+}
+
+/* Who says that it is no router is sent nothing for others any more; but it may
+ * be the destination. */
+static void test_redirects_to_a_router_that_is_a_host_now_end(void **state)
+{
+    static const char *const hosts[] = {"fe80::9", "2a00::2"};
+
+    (void)state;
+    bench6_open_static();
+    redirect_to("fe80::9", "2a00::1");
+    redirect_to("2a00::2", "2a00::2");
+    for (size_t i = 0; i < COUNT_OF(hosts); i++) {
+        peer6_introduce(hosts[i], other_mac);
+        peer6_icmp(hosts[i], "ff02::1", 255, message,
+                   peer6_neighbour(message, NA, 0, hosts[i], other_mac));
+    }
+    assert_true(hop_is("2a00::1", ROUTER6));
+    assert_true(hop_is("2a00::2", "2a00::2"));
+    bench_close();
+}
+
 /* ---- Groups: RFC 3810 ---------------------------------------------------- */
 
 static void query(const char *src, const char *group, uint8_t hops,
@@ -1473,6 +1549,9 @@ int main(void)
         cmocka_unit_test(test_name_servers_are_kept),
         cmocka_unit_test(test_redirects),
         cmocka_unit_test(test_of_redirects_the_oldest_goes),
+        cmocka_unit_test(test_redirects_to_who_is_silent_end),
+        cmocka_unit_test(test_all_redirects_to_a_silent_router_end),
+        cmocka_unit_test(test_redirects_to_a_router_that_is_a_host_now_end),
         cmocka_unit_test(test_queries_are_answered),
         cmocka_unit_test(test_the_card_listens_in_our_groups),
         cmocka_unit_test(test_the_card_listens_in_too_many_groups),
