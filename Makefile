@@ -66,11 +66,12 @@ HOSTED := -D_GNU_SOURCE -mno-red-zone -Ihal/posix -pthread
 HOT := kernel/lib/checksum.c kernel/lib/siphash.c kernel/cpu/%.c \
 	kernel/thread/sched.c kernel/thread/wait.c kernel/thread/thread.c \
 	kernel/thread/thread_memory.c kernel/thread/thread_table.c hal/baremetal/cpu/context.c \
-	kernel/device/packet.c kernel/device/buf.c kernel/cache/run.c kernel/cache/page.c \
+	kernel/memory/page.c kernel/device/packet.c kernel/device/buf.c kernel/cache/run.c kernel/cache/page.c \
 	kernel/file/walk.c \
 	hal/baremetal/base/string.c hal/baremetal/time/clock.c \
 	drivers/virtqueue_split.c drivers/virtio_net_tx.c drivers/virtio_net_rx.c \
-	net/buffer.c net/stack.c net/flow.c net/group/steer.c net/group/peek.c net/ip/ip4.c net/link/neigh.c net/wire/ip4.c net/wire/tcp.c \
+	net/buffer.c net/stack.c net/flow.c net/group/steer.c net/group/peek.c \
+	net/ip/ip4.c net/link/neigh.c net/wire/ip4.c net/wire/tcp.c \
 	net/tcp/in.c net/tcp/ack.c net/tcp/data.c net/tcp/out.c net/tcp/segment.c \
 	net/tcp/timer.c net/tcp/socket.c \
 	net/http/span.c net/http/request.c net/http/target.c \
@@ -78,8 +79,8 @@ HOT := kernel/lib/checksum.c kernel/lib/siphash.c kernel/cpu/%.c \
 # Calls, not "rep movsb", which moves single bytes.
 COLD-metal := -Os -mstringop-strategy=libcall -include hal/baremetal/brief_assert.h
 # Nothing in between for alignment: 3 kB.
-HOT-metal := -falign-functions=1 -falign-jumps=1 -falign-loops=1 \
-	-include hal/baremetal/brief_assert.h
+HOT-metal := -include hal/baremetal/brief_assert.h $(if $(findstring clang,$(CC)),, \
+	-falign-functions=1 -falign-jumps=1 -falign-loops=1)
 
 # Applications, and the test of it, may use floating point; the kernel may not.
 WITH-FLOAT := apps/% tests/integration/hal_contract_fp.c

@@ -8,7 +8,7 @@
  * comes, chooses by a keyed hash of the flow who of those with its queue gets
  * it. A connection stays with the member on which it began. When the card gives
  * a later segment to another queue, that member finds no connection and passes
- * the segment on, from queue to queue; the last one answers it.
+ * the segment on, from member to member; the last one answers it.
  *
  * What concerns all (ARP, Neighbour Discovery, ICMP's errors) every member
  * sees; member 0 alone answers. Fragments, and what is for groups of hosts, are
@@ -50,6 +50,10 @@ struct net_group {
     bool (*pass)(struct net_stack *stack, struct packet *packet,
                  uint32_t header_len);
 
+    /* Whether this member may begin a connection of that flow: no other may,
+     * and what the peer sends to this queue comes here. */
+    bool (*may_begin)(const struct net_stack *stack, const struct flow *flow);
+
     void (*check)(const struct net_stack *stack);
 };
 
@@ -62,6 +66,7 @@ unsigned group_member_of(const struct net_group *group, unsigned queue,
 
 /* For group_start.c. */
 void group_receive(struct net_stack *stack, struct packet *packet);
+bool group_may_begin(const struct net_stack *stack, const struct flow *flow);
 bool group_pass(struct net_stack *stack, struct packet *packet,
                 uint32_t header_len);
 

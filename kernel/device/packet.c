@@ -17,6 +17,7 @@ static struct packet_pool *pool_get(struct cpu *cpu)
             queue_init(&pool->free);
             pool->free_count = 0;
             pool->given = NULL;
+            pool->sent_home = 0;
         }
         cpu->packet_pool = pool;
     }
@@ -122,7 +123,9 @@ static void slices_drop(struct packet *packet, unsigned keep)
 
 static noinline void put_with_slices(struct packet *packet)
 {
-    if (packet->home != cpu_self()) { /* the slices are dropped there */
+    /* Slices of its home are dropped there; those of this CPU, as of fragments
+     * that were put together here, are dropped here. All are of one CPU. */
+    if (!buf_is_mine(packet->slices[0].buf)) {
         packet_go_home(packet);
         return;
     }

@@ -72,11 +72,19 @@ static void come_home(struct exchange_item *item)
     packet_put(packet);
 }
 
-/* In no hurry: its home has others, and looks before it sleeps. */
+/* How many packets go home before they are in a hurry. */
+enum { HOME_BATCH = 16 };
+
+/* In no hurry: its home has others, and looks before it sleeps. But a CPU that
+ * never sleeps sends some from time to time. */
 void packet_go_home(struct packet *packet)
 {
+    struct packet_pool *pool = cpu_self()->packet_pool;
+
     assert(packet->buf.refs <= 1);
     packet->buf.refs = 1;
     packet->trip.run = come_home;
     exchange_send_lazily(packet->home_cpu, &packet->trip);
+    if (pool != NULL && ++pool->sent_home % HOME_BATCH == 0)
+        exchange_flush();
 }

@@ -9,6 +9,7 @@ struct packet_pool {
     struct queue free;
     unsigned free_count;
     unsigned *given; /* by CPU: given to it, not home yet; NULL: not shared */
+    unsigned sent_home; /* packets of others, since the last were hurried */
 };
 
 #endif

@@ -121,6 +121,7 @@ static struct net_group *group_create(struct net_device *card,
         group->cpu[i] = cpus[i];
     group->receive = group_receive;
     group->pass = group_pass;
+    group->may_begin = group_may_begin;
     group->check = group_check;
     return group;
 }

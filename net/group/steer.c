@@ -46,13 +46,19 @@ static void show(struct net_stack *stack, const struct packet *packet)
 {
     for (unsigned i = 0; i < stack->group->count; i++) {
         struct packet *copy;
+        uint8_t *to;
 
         if (i == stack->member)
             continue;
         copy = stack_packet(stack);
         if (copy == NULL)
             return;
-        memcpy(packet_append(copy, packet->len), packet->data, packet->len);
+        to = packet_append(copy, packet->len);
+        if (to == NULL) { /* nothing that concerns all is so long */
+            packet_put(copy);
+            return;
+        }
+        memcpy(to, packet->data, packet->len);
         copy->offload.csum_valid = packet->offload.csum_valid;
         copy->offload.csum_partial = packet->offload.csum_partial;
         hand_over(stack, copy, i);
@@ -74,7 +80,19 @@ unsigned group_member_of(const struct net_group *group, unsigned queue,
     if (share == 1)
         return queue;
     return queue + group->queue_count *
-                       (unsigned)(flow_hash(&group->steer_key, flow) % share);
+                       ((uint32_t)flow_hash(&group->steer_key, flow) % share);
+}
+
+/* Each flow is of one queue, for which the upper half of the hash decides, and
+ * of one member of those that share it. */
+bool group_may_begin(const struct net_stack *stack, const struct flow *flow)
+{
+    const struct net_group *group = stack->group;
+    unsigned queue = stack->member % group->queue_count;
+    uint64_t hash = flow_hash(&group->steer_key, flow);
+
+    return (hash >> 32) % group->queue_count == queue &&
+           group_member_of(group, queue, flow) == stack->member;
 }
 
 void group_receive(struct net_stack *stack, struct packet *packet)
@@ -83,6 +101,10 @@ void group_receive(struct net_stack *stack, struct packet *packet)
     unsigned member = stack->member;
     struct flow flow;
 
+    if (packet->rest > 0) {
+        stack_receive(stack, packet); /* which counts it as bad */
+        return;
+    }
     switch (frame_peek(packet->data, packet->len, &flow)) {
     case FRAME_FLOW:
         member = group_member_of(group, stack->queue->index, &flow);
@@ -103,20 +125,15 @@ void group_receive(struct net_stack *stack, struct packet *packet)
         hand_over(stack, packet, member);
 }
 
-/*
- * The next queue's member that the flow would have there. A frame that every
- * queue has seen, or for which its one queue has chosen this member, is
- * nobody's.
- */
+/* Every member is asked in turn, this one was the last of hops + 1. */
 bool group_pass(struct net_stack *stack, struct packet *packet,
                 uint32_t header_len)
 {
     const struct net_group *group = stack->group;
-    unsigned queue = (stack->member + 1) % group->queue_count;
     struct flow flow;
     uint8_t *frame;
 
-    if (packet->hops + 1U >= group->queue_count)
+    if (packet->hops + 1U >= group->count)
         return false;
     frame = packet_push(packet, header_len + ETHER_HEADER_SIZE);
     if (frame == NULL)
@@ -126,7 +143,7 @@ bool group_pass(struct net_stack *stack, struct packet *packet,
         return false;
     }
     packet->hops++;
-    hand_over(stack, packet, group_member_of(group, queue, &flow));
+    hand_over(stack, packet, (stack->member + 1) % group->count);
     return true;
 }
 

@@ -211,6 +211,7 @@ static void loop_send(struct net_stack *stack, struct packet *packet)
         packet_put(packet);
         return;
     }
+    packet->hops = UINT8_MAX; /* it has no frame that could be passed on */
     queue_push(&ip6->loop, &packet->node);
     ip6->loop_count++;
     wait_wake_one(&stack->wake);

@@ -418,11 +418,17 @@ void conn_check_room(struct tcp_conn *conn);
 
 /* ---- listen.c ------------------------------------------------------------ */
 
-/* Process a segment that belongs to no connection. Returns the connection that
- * its SYN cookie creates, or NULL. */
-struct tcp_conn *listen_receive(struct net_stack *stack,
-                                const struct flow *flow,
-                                const struct tcp_segment *segment);
+/* Whether there is a service for the local end of a flow. */
+bool listen_wants(struct net_stack *stack, const struct flow *flow);
+
+/* The connection that a segment of none creates by the SYN cookie it brings, or
+ * NULL. */
+struct tcp_conn *listen_cookie(struct net_stack *stack, const struct flow *flow,
+                               const struct tcp_segment *segment);
+
+/* Process a segment that belongs to no connection and brings no cookie. */
+void listen_receive(struct net_stack *stack, const struct flow *flow,
+                    const struct tcp_segment *segment);
 
 /* Process a SYN for the flow of a connection that was in TIME-WAIT and whose
  * last sequence number was `last`: ours begin behind it. */

@@ -3,6 +3,7 @@
  * connections has none of this; the rest of TCP reaches it by struct
  * tcp_active.
  */
+#include "net/group.h"
 #include "net/ip.h"
 #include "net/socket.h"
 #include "net/stack.h"
@@ -237,6 +238,8 @@ static bool is_free(struct net_stack *stack, const struct flow *flow)
     struct tcp_conn *conn = conn_find(stack, flow);
 
     if (flow->lport == flow->rport && addr_equal(&flow->local, &flow->remote))
+        return false;
+    if (stack->group != NULL && !stack->group->may_begin(stack, flow))
         return false;
     return conn == NULL || is_replaceable(conn);
 }

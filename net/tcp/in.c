@@ -203,13 +203,15 @@ static enum wire_sum sum_of(const struct packet *packet)
 }
 
 /* Whether the connection may be another CPU's, which was handed the segment
- * then. Where a SYN comes in the connection begins. */
+ * then. Where a SYN comes in and somebody listens, the connection begins. */
 static bool is_of_other(struct net_stack *stack, struct packet *packet,
-                        const struct ip_info *info,
+                        const struct ip_info *info, const struct flow *flow,
                         const struct tcp_segment *segment)
 {
-    if (stack->group == NULL ||
-        (segment->flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) == TCP_SYN)
+    if (stack->group == NULL)
+        return false;
+    if ((segment->flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) == TCP_SYN &&
+        listen_wants(stack, flow))
         return false;
     return stack->group->pass(stack, packet, info->header_len);
 }
@@ -236,12 +238,14 @@ void tcp_receive(struct net_stack *stack, struct packet *packet,
     flow.lport = segment.dst_port;
     flow.rport = segment.src_port;
     conn = conn_find(stack, &flow);
-    if (conn == NULL && is_of_other(stack, packet, info, &segment))
-        return;
     if (conn == NULL)
-        conn = listen_receive(stack, &flow, &segment);
+        conn = listen_cookie(stack, &flow, &segment);
+    if (conn == NULL && is_of_other(stack, packet, info, &flow, &segment))
+        return;
     if (conn != NULL)
         conn_receive(conn, &segment);
+    else
+        listen_receive(stack, &flow, &segment);
     packet_put(packet);
     tcp_reap(stack);
 }

@@ -108,24 +108,35 @@ void listen_again(struct net_stack *stack, const struct flow *flow,
         syn_receive(stack, server, flow, segment, &last);
 }
 
-struct tcp_conn *listen_receive(struct net_stack *stack,
-                                const struct flow *flow,
-                                const struct tcp_segment *segment)
+bool listen_wants(struct net_stack *stack, const struct flow *flow)
+{
+    return server_find(stack, flow) != NULL;
+}
+
+struct tcp_conn *listen_cookie(struct net_stack *stack, const struct flow *flow,
+                               const struct tcp_segment *segment)
+{
+    struct server *server;
+
+    if ((segment->flags & (TCP_RST | TCP_ACK)) != TCP_ACK)
+        return NULL;
+    server = server_find(stack, flow);
+    if (server == NULL)
+        return NULL;
+    return cookie_receive(stack, server, flow, segment);
+}
+
+void listen_receive(struct net_stack *stack, const struct flow *flow,
+                    const struct tcp_segment *segment)
 {
     struct server *server = server_find(stack, flow);
-    struct tcp_conn *conn = NULL;
 
     if ((segment->flags & TCP_RST) != 0)
-        return NULL;
-    if (server != NULL && (segment->flags & TCP_ACK) != 0)
-        conn = cookie_receive(stack, server, flow, segment);
-    if (conn != NULL)
-        return conn;
+        return;
     if (server == NULL || (segment->flags & TCP_ACK) != 0)
         tcp_refuse(stack, flow, segment);
     else if ((segment->flags & (TCP_SYN | TCP_FIN)) == TCP_SYN)
         syn_receive(stack, server, flow, segment, NULL);
-    return NULL;
 }
 
 bool listen_established(struct tcp_conn *conn)

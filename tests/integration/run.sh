@@ -518,7 +518,8 @@ pcap_check() { # REQUESTS: of as many files
     kill $child
     wait $child
     ! grep 'torc: ' "$work/$TEST_NAME.machine" || die "it complains"
-    [ "$(pcap_frames tcp)" -gt 100 ] || die "next to nothing is in the file"
+    [ "$(pcap_frames tcp)" -gt 20 ] && [ "$(stat -c %s "$work/$TEST_NAME.pcapng")" -gt 1048577 ] ||
+        die "not all of a file is in the file"
     pcap_expect "$1" "http.request && frame.packet_flags_direction == 1"
     pcap_expect "$1" "http.response.code == 200 && frame.packet_flags_direction == 2"
     pcap_expect 0 "_ws.malformed"
@@ -549,7 +550,7 @@ on_tap_pcap_tap() {
     curl -s --max-time 120 "$url/size-1048577.bin" |
         cmp -s - "$site/size-1048577.bin" || die "the file differs"
     pcap_check 2
-    [ "$(pcap_frames "tcp && frame.packet_flags & 0x200")" -gt 100 ] ||
+    [ "$(pcap_frames "tcp && frame.packet_flags & 0x200")" -gt 10 ] ||
         die "no checksum was left to the host"
 }
 # A full disk is no reason to stop.

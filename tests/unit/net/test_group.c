@@ -26,9 +26,14 @@ enum { CPUS = 4, MEMORY = 16 << 20, FRAMES = 64, NO_QUEUE = 99 };
 
 /* ---- A card with several queues ------------------------------------------ */
 
+struct frame {
+    size_t len;
+    uint8_t data[PACKET_SIZE];
+};
+
 struct fifo {
     unsigned first, count;
-    struct fakenet_frame frame[FRAMES];
+    struct frame frame[FRAMES];
 };
 
 /* Owner: the queue's CPU. */
@@ -46,15 +51,15 @@ static struct card *card;
 
 static void fifo_add(struct fifo *fifo, const uint8_t *data, size_t len)
 {
-    struct fakenet_frame *frame;
+    struct frame *frame;
 
-    assert(fifo->count < FRAMES && len <= FAKENET_FRAME_MAX);
+    assert(fifo->count < FRAMES && len <= PACKET_SIZE);
     frame = &fifo->frame[(fifo->first + fifo->count++) % FRAMES];
     frame->len = len;
     memcpy(frame->data, data, len);
 }
 
-static bool fifo_take(struct fifo *fifo, struct fakenet_frame *out)
+static bool fifo_take(struct fifo *fifo, struct frame *out)
 {
     if (fifo->count == 0)
         return false;
@@ -73,14 +78,15 @@ static int card_start(struct net_device *dev)
 static unsigned card_poll(struct net_queue *queue, struct packet *packets[],
                           unsigned max)
 {
-    struct fakenet_frame frame;
+    struct frame frame;
     unsigned count = 0;
 
     while (count < max && fifo_take(&card->side[queue->index].coming, &frame)) {
         packets[count] = packet_get();
         assert(packets[count] != NULL);
-        memcpy(packet_append(packets[count++], frame.len), frame.data,
-               frame.len);
+        packet_expose(packets[count]);
+        memcpy(packets[count]->data, frame.data, frame.len);
+        packet_set_frame(packets[count++], 0, frame.len);
     }
     return count;
 }
@@ -88,7 +94,7 @@ static unsigned card_poll(struct net_queue *queue, struct packet *packets[],
 static unsigned card_send(struct net_queue *queue,
                           struct packet *const packets[], unsigned count)
 {
-    uint8_t frame[FAKENET_FRAME_MAX];
+    uint8_t frame[PACKET_SIZE];
 
     if (card->side[queue->index].is_full)
         return 0;
@@ -124,7 +130,7 @@ static void card_make(unsigned queues)
 /* What is done on the CPU of a queue. */
 struct task {
     unsigned queue;
-    struct fakenet_frame frame;
+    struct frame frame;
     bool is_there;
 };
 
@@ -157,7 +163,7 @@ static void come(unsigned queue, const uint8_t *frame, size_t len)
 
 /* ---- The peer ------------------------------------------------------------ */
 
-static struct fakenet_frame last; /* what peer_gets() has found */
+static struct frame last; /* what peer_gets() has found */
 
 static void arp_come(unsigned queue, uint8_t op, uint32_t target)
 {
@@ -213,7 +219,7 @@ static bool last_is(uint8_t flags, unsigned len)
 
 static void segment_comes(unsigned queue, struct peer_segment segment)
 {
-    uint8_t frame[FAKENET_FRAME_MAX];
+    uint8_t frame[PACKET_SIZE];
 
     segment.window = 10000;
     come(queue, frame, peer_frame(frame, &segment));
@@ -524,7 +530,7 @@ static void test_group_answers_arp_once(void **state)
 /* A ping of 8 bytes and `len` more from byte `offset` of its datagram on. */
 static void ping_comes(unsigned queue, bool more, unsigned offset, size_t len)
 {
-    uint8_t frame[200] = {0};
+    uint8_t frame[PACKET_SIZE] = {0};
     size_t size;
 
     if (offset == 0) {
@@ -594,6 +600,95 @@ static void test_group_has_other_datagrams(void **state)
 {
     (void)state;
     assert_int_equal(machine_run(CPUS, MEMORY, run_datagrams, NULL), 0);
+}
+
+/* Pieces of a datagram that is larger than a packet are joined on the first CPU,
+ * and go home each to its own. */
+static int run_large(void *arg)
+{
+    (void)arg;
+    if (start(2, CPUS) != 0 || remote_call(0, complete, NULL) != 0)
+        return 1;
+    for (unsigned i = 0; i < 3; i++) {
+        ping_comes(1, true, 0, 1480);
+        ping_comes(i % 2, false, 1480, 800);
+        thread_sleep(5 * NS_PER_MS);
+    }
+    return all_are_right(CPUS) ? 0 : 2;
+}
+
+static void test_group_joins_large_datagrams(void **state)
+{
+    (void)state;
+    assert_int_equal(machine_run(CPUS, MEMORY, run_large, NULL), 0);
+}
+
+/* A frame that concerns all and is longer than a copy of it can be. */
+static int run_long_frame(void *arg)
+{
+    uint8_t frame[PACKET_SIZE] = {0};
+
+    (void)arg;
+    if (start(2, CPUS) != 0)
+        return 1;
+    memcpy(frame, bench_mac, 6);
+    peer_put16(frame + 12, 0x0806);
+    come(1, frame, sizeof(frame));
+    if (talk(1000, 1, 0) != 1)
+        return 2;
+    return all_are_right(CPUS) ? 0 : 3;
+}
+
+static void test_group_shows_no_long_frames(void **state)
+{
+    (void)state;
+    assert_int_equal(machine_run(CPUS, MEMORY, run_long_frame, NULL), 0);
+}
+
+/* A service of one CPU is found from every queue. */
+static int run_one_service(void *arg)
+{
+    (void)arg;
+    card_make(2);
+    if (net_start_on(&card->dev.device, &config, all_cpus, CPUS) != 0 ||
+        service_register(&echo) != 0)
+        return 1;
+    for (uint16_t i = 0; i < 8; i++) {
+        segment_comes(i % 2, (struct peer_segment){.port = (uint16_t)(900 + i),
+                                                   .flags = SYN});
+        if (peer_gets_segment((uint16_t)(900 + i), SYN | ACK, 0) != 0)
+            return 2;
+    }
+    return all_are_right(CPUS) ? 0 : 3;
+}
+
+static void test_group_finds_a_service_of_one_cpu(void **state)
+{
+    (void)state;
+    assert_int_equal(machine_run(CPUS, MEMORY, run_one_service, NULL), 0);
+}
+
+/* A SYN cookie is taken by the CPU that has sent it. */
+static int run_cookies(void *arg)
+{
+    (void)arg;
+    if (start(CPUS, CPUS) != 0)
+        return 1;
+    for (uint16_t i = 0; i < 2 * TCP_HALF_OPEN_MAX; i++) {
+        segment_comes(1, (struct peer_segment){.port = (uint16_t)(3000 + i),
+                                               .flags = SYN});
+        if (peer_gets_segment((uint16_t)(3000 + i), SYN | ACK, 0) != 1)
+            return 2;
+    }
+    if (talk(2999, 1, 1) != 1 || accepted[1] != 1)
+        return 3;
+    return all_are_right(CPUS) ? 0 : 4;
+}
+
+static void test_group_takes_its_cookies(void **state)
+{
+    (void)state;
+    assert_int_equal(machine_run(CPUS, MEMORY, run_cookies, NULL), 0);
 }
 
 /* What is for all hosts of the link is the first CPU's. */
@@ -910,6 +1005,28 @@ static void test_peek(void **state)
     }
 }
 
+/* How many members may begin a connection of a flow; each has it steered to it.
+ */
+static unsigned begin_count(const struct net_group *group,
+                            const struct flow *flow)
+{
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < group->count; i++) {
+        struct net_stack *stack = test_malloc(sizeof(*stack));
+
+        stack->group = group;
+        stack->member = i;
+        if (group_may_begin(stack, flow)) {
+            count++;
+            assert_int_equal(
+                group_member_of(group, i % group->queue_count, flow), i);
+        }
+        test_free(stack);
+    }
+    return count;
+}
+
 /* Every member of a queue gets some flows, and no other member does. */
 static void test_group_shares_a_queue(void **state)
 {
@@ -928,6 +1045,7 @@ static void test_group_shares_a_queue(void **state)
                 assert_true(member < count);
                 assert_int_equal(member % queues, queue);
                 got[member]++;
+                assert_int_equal(begin_count(&group, &flow), 1);
             }
             for (unsigned i = 0; i < count; i++)
                 assert_true(got[i] > 0);
@@ -944,6 +1062,10 @@ int main(void)
         cmocka_unit_test(test_group_bounds_what_a_cpu_gets),
         cmocka_unit_test(test_group_answers_arp_once),
         cmocka_unit_test(test_group_has_other_datagrams),
+        cmocka_unit_test(test_group_joins_large_datagrams),
+        cmocka_unit_test(test_group_shows_no_long_frames),
+        cmocka_unit_test(test_group_finds_a_service_of_one_cpu),
+        cmocka_unit_test(test_group_takes_its_cookies),
         cmocka_unit_test(test_group_gives_broadcasts_to_the_first),
         cmocka_unit_test(test_group_is_the_card_of_all),
         cmocka_unit_test(test_group_answers_solicits_once),
