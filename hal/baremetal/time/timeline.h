@@ -38,8 +38,7 @@ struct timeline {
 };
 
 /* Pure. The TSC of another CPU may be a moment behind the base. */
-static inline __attribute__((always_inline)) uint64_t
-line_ns(const struct line *line, uint64_t tsc)
+static inline uint64_t line_ns(const struct line *line, uint64_t tsc)
 {
     uint64_t ticks = tsc > line->base_tsc ? tsc - line->base_tsc : 0;
     uint64_t slewed = ticks < line->slew_ticks ? ticks : line->slew_ticks;

@@ -602,8 +602,8 @@ static void test_group_has_other_datagrams(void **state)
     assert_int_equal(machine_run(CPUS, MEMORY, run_datagrams, NULL), 0);
 }
 
-/* Pieces of a datagram that is larger than a packet are joined on the first CPU,
- * and go home each to its own. */
+/* Pieces of a datagram that is larger than a packet are joined on the first
+ * CPU, and go home each to its own. */
 static int run_large(void *arg)
 {
     (void)arg;
