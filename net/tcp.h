@@ -42,6 +42,10 @@ void tcp_receive(struct net_stack *stack, struct packet *packet,
 void tcp_path_mtu(struct net_stack *stack, const struct flow *flow,
                   uint32_t seq, uint32_t mtu, uint32_t len);
 
+/* The link's MTU, which was changed, may be smaller: the connections send
+ * smaller segments from now on, and what is in flight again. */
+void tcp_link_shrunk(struct net_stack *stack);
+
 /* The card has room again: let the connections in stack->blocked send. */
 void tcp_unblock(struct net_stack *stack);
 

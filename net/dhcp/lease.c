@@ -140,8 +140,10 @@ void lease_apply(struct net_stack *stack, const struct dhcp_reply *lease,
     ip4_address_first(stack, lease->address, lease->netmask);
     routes_apply(stack, lease, routes);
     stack->config.gateway = default_gateway(stack);
-    if (lease->mtu >= LEASE_MTU_MIN && lease->mtu < stack->dev->mtu)
+    if (lease->mtu >= LEASE_MTU_MIN && lease->mtu < stack->dev->mtu) {
         stack->mtu = lease->mtu;
+        tcp_link_shrunk(stack);
+    }
     servers_apply(stack, SERVER_DNS, lease->dns, lease->dns_count);
     servers_apply(stack, SERVER_NTP, lease->ntp, lease->ntp_count);
 }

@@ -286,3 +286,23 @@ void tcp_path_mtu(struct net_stack *stack, const struct flow *flow,
     board_lose(conn, true);
     tcp_output(conn);
 }
+
+void tcp_link_shrunk(struct net_stack *stack)
+{
+    for (unsigned i = 0; i < STACK_CONN_BUCKETS; i++) {
+        list_for_each (node, &stack->conns[i]) {
+            struct tcp_conn *conn =
+                container_of(node, struct tcp_conn, hash_link);
+            uint32_t room =
+                tcp_link_mss(stack, &conn->flow) - conn_options_len(conn);
+
+            if (room >= conn->mss)
+                continue;
+            conn->mss = (uint16_t)room;
+            if (!may_send(conn))
+                continue;
+            board_lose(conn, true);
+            tcp_output(conn);
+        }
+    }
+}

@@ -743,6 +743,12 @@ static void test_a_pause_ends_the_lease(void **state)
 
 /* ---- Losing it ----------------------------------------------------------- */
 
+static int on_accept(struct service *service, struct socket *socket)
+{
+    *(struct socket **)service->cookie = socket;
+    return 0;
+}
+
 static void on_receive(struct service *service, struct socket *socket)
 {
     (void)service;
@@ -860,6 +866,33 @@ static void test_the_mtu_has_limits(void **state)
     }
 }
 
+/* Connections that are open send what fits into the new MTU. */
+static void test_a_renewal_with_a_smaller_mtu(void **state)
+{
+    static const uint8_t data[1000];
+    struct socket *sock = NULL;
+    struct service service = {.port = SERVICE_PORT,
+                              .accept = on_accept,
+                              .receive = on_receive,
+                              .cookie = &sock};
+    struct said said;
+
+    (void)state;
+    bind_with((struct answer){0});
+    bench_serve(&service);
+    wait_for(DHCP_REQUEST, &said);
+    peer_connect(PEER_PORT, 1000, 60000);
+    answer((struct answer){.type = DHCP_ACK,
+                           .to = OUR_ADDRESS,
+                           .more = "\x1a\2\2\x40",
+                           .more_len = 4});
+    assert_int_equal(bench.stack->mtu, 576);
+    assert_int_equal(socket_send(sock, data, sizeof(data)), sizeof(data));
+    peer_expect({.flags = ACK, .seq = 1, .ack = 1001, .len = 536});
+    peer_expect({.flags = ACK, .seq = 537, .ack = 1001, .len = 464});
+    close_client();
+}
+
 static void test_servers_that_cannot_be_are_left_out(void **state)
 {
     static const char more[] = "\6\14\0\0\0\0\x7f\0\0\1\1\2\3\4";
@@ -959,6 +992,7 @@ int main(void)
         cmocka_unit_test(test_classless_routes_replace_the_gateway),
         cmocka_unit_test(test_gateways_that_cannot_be_are_left_out),
         cmocka_unit_test(test_the_mtu_has_limits),
+        cmocka_unit_test(test_a_renewal_with_a_smaller_mtu),
         cmocka_unit_test(test_servers_that_cannot_be_are_left_out),
         cmocka_unit_test(test_other_addresses_stay),
         cmocka_unit_test(test_opening_fails),

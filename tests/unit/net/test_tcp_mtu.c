@@ -275,6 +275,57 @@ static void test_small_segments_may_be_cut_up(void **state)
     bench_close();
 }
 
+/* What the link takes has become less: what is in flight, and what follows it,
+ * goes in segments that fit. One that is smaller already is left alone. */
+static void test_the_link_takes_less(void **state)
+{
+    (void)state;
+    open_connection();
+    assert_int_equal(socket_send(sock, text, 2000), 2000);
+    assert_int_equal(drain(), 2);
+    bench.stack->mtu = 600;
+    tcp_link_shrunk(bench.stack);
+    tcp_check_all(bench.stack);
+    assert_int_equal(conn->mss, 560);
+    expect_data(1, 560);
+    expect_data(561, 560);
+    expect_data(1121, 560);
+    expect_data(1681, 320);
+    peer_expect_nothing();
+    tcp_link_shrunk(bench.stack);
+    bench.stack->mtu = 1500;
+    tcp_link_shrunk(bench.stack);
+    assert_int_equal(conn->mss, 560);
+    peer_expect_nothing();
+    peer_send((struct peer_segment){
+        .flags = ACK, .seq = 1001, .ack = 2001, .window = 60000});
+    assert_int_equal(socket_send(sock, text, 700), 700);
+    expect_data(2001, 560);
+    expect_data(2561, 140);
+    bench_close();
+}
+
+/* One that is not open yet sends nothing, but keeps to it. */
+static void test_the_link_takes_less_for_a_half_open_connection(void **state)
+{
+    struct peer_segment got;
+
+    (void)state;
+    open_connection();
+    bench.relative = false;
+    peer_send((struct peer_segment){.flags = SYN, .seq = 1, .port = 9});
+    assert_true(peer_receive(&got));
+    conn = bench_conn(PEER_ADDRESS, 9, SERVICE_PORT);
+    assert_non_null(conn);
+    conn->mss = 1460;
+    bench.stack->mtu = 576;
+    tcp_link_shrunk(bench.stack);
+    tcp_check_all(bench.stack);
+    assert_int_equal(conn->mss, 536);
+    peer_expect_nothing();
+    bench_close();
+}
+
 /* RFC 9293, 3.9.2.2: source quench, soft errors, and what is against a
  * connection that is open, as true as it may look. */
 static void test_icmp_lies_change_nothing(void **state)
@@ -323,6 +374,8 @@ int main(void)
         cmocka_unit_test(test_small_path_mtus),
         cmocka_unit_test(test_small_segments_may_be_cut_up),
         cmocka_unit_test(test_path_mtu_of_a_half_open_connection),
+        cmocka_unit_test(test_the_link_takes_less),
+        cmocka_unit_test(test_the_link_takes_less_for_a_half_open_connection),
         cmocka_unit_test(test_icmp_lies_change_nothing),
     };
 
