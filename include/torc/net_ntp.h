@@ -8,7 +8,8 @@
 /*
  * Let a thread of this CPU set the wall time of all CPUs, and keep it.
  *   server  a name, or an address as text, which must live for ever; NULL: the
- *           servers that DHCP has told of
+ *           servers that DHCP has told of; they are found again when none tells
+ *           the time
  * Returns 0; -ENOTCONN: this CPU has no stack; -ENOMEM, -EAGAIN as
  * thread_create(). What goes wrong later is in the log. Context: thread.
  */

@@ -257,6 +257,52 @@ void ntp_take(struct ntp_client *client, uint64_t deadline_ns)
 
 /* ---- The beginning and the end ------------------------------------------- */
 
+/* The place of a server in the list; server_count: it is not there. */
+static unsigned place_of(const struct ntp_client *client,
+                         const struct net_addr *server)
+{
+    unsigned i = 0;
+
+    while (i < client->server_count && !addr_equal(&client->server[i], server))
+        i++;
+    return i;
+}
+
+bool ntp_is_lost(const struct ntp_client *client)
+{
+    return client->failures >= NTP_LOST * client->server_count;
+}
+
+void ntp_servers_set(struct ntp_client *client, const struct net_addr *servers,
+                     unsigned count)
+{
+    bool is_denied[SERVERS_ALL_MAX] = {false};
+    uint64_t next_at = client->next_at;
+    bool has_new = false;
+
+    client->failures = 0;
+    if (count == 0)
+        return;
+    count = min_u32(count, SERVERS_ALL_MAX);
+    for (unsigned i = 0; i < count; i++) {
+        unsigned old = place_of(client, &servers[i]);
+
+        has_new |= old == client->server_count;
+        is_denied[i] = old < client->server_count && client->is_denied[old];
+    }
+    for (unsigned i = 0; i < count; i++) {
+        client->server[i] = servers[i];
+        client->is_denied[i] = is_denied[i];
+    }
+    client->server_count = count;
+    client->server_now = 0;
+    round_end(client, 0);
+    if (has_new)
+        client->poll_ns = NTP_POLL_MIN_NS;
+    else
+        client->next_at = next_at;
+}
+
 int ntp_open(struct net_stack *stack, const struct net_addr *servers,
              unsigned count, struct ntp_client **out)
 {
@@ -268,12 +314,8 @@ int ntp_open(struct net_stack *stack, const struct net_addr *servers,
     client->stack = stack;
     client->wall = time_wall_ns;
     client->adjust = time_wall_adjust;
-    client->server_count = min_u32(count, SERVERS_ALL_MAX);
-    for (unsigned i = 0; i < client->server_count; i++)
-        client->server[i] = servers[i];
-    client->poll_ns = NTP_POLL_MIN_NS;
     client->slew_at = TIME_NEVER;
-    client->next_at = now(client);
+    ntp_servers_set(client, servers, count);
     *out = client;
     return 0;
 }

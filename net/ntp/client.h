@@ -26,6 +26,7 @@ enum {
     NTP_SAMPLES = 5, /* of a server; an odd number has a middle */
     NTP_TRIES = 8,   /* questions, for so many samples */
     NTP_SAMPLES_MIN = 3,
+    NTP_LOST = 4, /* times that all servers may fail: then others are found */
 };
 
 #define NTP_ANSWER_NS   (1 * NS_PER_S) /* an answer is waited for */
@@ -67,6 +68,18 @@ must_check int ntp_open(struct net_stack *stack, const struct net_addr *servers,
                         unsigned count, struct ntp_client **out);
 
 void ntp_close(struct ntp_client *client);
+
+/* Whether all servers have failed NTP_LOST times since they were found: a name
+ * may have other addresses now (RFC 4330, 10). */
+bool ntp_is_lost(const struct ntp_client *client);
+
+/*
+ * These servers were found; none: the old ones stay. One that has said that we
+ * must not ask is not asked again. One that is new is asked soon. What is known
+ * of the clock stays.
+ */
+void ntp_servers_set(struct ntp_client *client, const struct net_addr *servers,
+                     unsigned count);
 
 /* Do what is due. Returns when the next thing is. */
 uint64_t ntp_step(struct ntp_client *client);

@@ -45,8 +45,13 @@ static int run(void *arg)
         log_error("ntp: no memory: the clock is not kept");
         return 0;
     }
-    for (;;)
+    for (;;) {
+        if (ntp_is_lost(client)) {
+            count = find_servers(stack, name, servers);
+            ntp_servers_set(client, servers, count);
+        }
         ntp_take(client, ntp_step(client));
+    }
     return 0;
 }
 

@@ -691,6 +691,104 @@ static void test_another_kiss_means_the_next_server(void **state)
     close_client();
 }
 
+/* ---- Servers that are gone ----------------------------------------------- */
+
+/* Let the servers fail until others are wanted; how many questions that took.
+ */
+static unsigned lose(void)
+{
+    uint64_t end = bench.now + 5000 * NS_PER_S;
+    struct question question;
+    unsigned questions = 0;
+
+    while (!ntp_is_lost(client)) {
+        assert_true(bench.now < end);
+        sleep_next();
+        while (hear(&question))
+            questions++;
+    }
+    return questions;
+}
+
+static void find(uint32_t first, uint32_t second)
+{
+    const struct net_addr list[] = {addr_of_ip4(first), addr_of_ip4(second)};
+
+    ntp_servers_set(client, list, second != 0 ? 2 : 1);
+    assert_false(ntp_is_lost(client));
+    go_on();
+}
+
+static void test_other_servers_are_found(void **state)
+{
+    (void)state;
+    open_client(1, 10 * S);
+    answer_round(PEER_ADDRESS, 0);
+    assert_true(client->is_set);
+    assert_int_equal(lose(), 4 * 8); /* rounds of eight questions each */
+    find(GATEWAY, 0);
+    assert_true(client->is_set);
+    true_less_boot -= 20 * MS;
+    answer_round(GATEWAY, 0);
+    expect_error(20 * MS); /* not at once: the clock was set before */
+    assert_true(llabs(error_now()) > 19 * MS);
+    sleep_for(60 * NS_PER_S);
+    expect_error(1000);
+    close_client();
+}
+
+/* Nothing else was found: they are asked on, as seldom as before. */
+static void test_no_other_servers_are_found(void **state)
+{
+    unsigned questions = 0;
+    struct question question;
+    uint64_t end;
+
+    (void)state;
+    open_client(2, 0);
+    assert_int_equal(lose(), 4 * 2 * 8);
+    find(PEER_ADDRESS, 0);
+    (void)lose();
+    for (unsigned i = 0; i < 2; i++) {
+        if (i == 0)
+            ntp_servers_set(client, NULL, 0);
+        else
+            find(PEER_ADDRESS, 0);
+        assert_false(ntp_is_lost(client));
+        for (end = bench.now + 1500 * NS_PER_S; bench.now < end;) {
+            sleep_for(NS_PER_S);
+            while (hear(&question))
+                questions++;
+        }
+        assert_in_range(questions, 8, 16);
+        questions = 0;
+    }
+    close_client();
+}
+
+/* Who does not want to be asked is not, though it is found again; another one
+ * is. */
+static void test_servers_that_deny_are_not_asked_when_found_again(void **state)
+{
+    struct question question;
+
+    (void)state;
+    open_client(1, 10 * S);
+    question = expect(PEER_ADDRESS);
+    reply_kiss(&question, "DENY");
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(lose(), 0);
+        find(PEER_ADDRESS, 0);
+        expect_nothing();
+    }
+    assert_int_equal(lose(), 0);
+    find(PEER_ADDRESS, GATEWAY);
+    sleep_next();
+    answer_round(GATEWAY, 0);
+    expect_error(1000);
+    close_client();
+}
+
 static void test_what_fails(void **state)
 {
     const struct net_addr server = addr_of_ip4(PEER_ADDRESS);
@@ -752,6 +850,9 @@ int main(void)
         cmocka_unit_test(test_a_server_that_is_asked_too_often),
         cmocka_unit_test(test_a_forged_kiss),
         cmocka_unit_test(test_another_kiss_means_the_next_server),
+        cmocka_unit_test(test_other_servers_are_found),
+        cmocka_unit_test(test_no_other_servers_are_found),
+        cmocka_unit_test(test_servers_that_deny_are_not_asked_when_found_again),
         cmocka_unit_test(test_what_fails),
     };
 

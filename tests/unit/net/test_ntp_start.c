@@ -1,6 +1,8 @@
 /* The thread that keeps the wall time: <torc/net_ntp.h>. */
 #include "kernel/heap/heap.h"
+#include "kernel/thread/timer.h"
 #include "net/stack.h"
+#include "tests/fakes/clock.h"
 #include "tests/fakes/fakenet.h"
 #include "tests/fakes/machine.h"
 #include "tests/fakes/netbench.h"
@@ -75,6 +77,28 @@ static int run_told(void *server)
     return asks_for(PEER_ADDRESS) ? 10 : 0;
 }
 
+/* Nobody is there; then DHCP tells of another one. */
+static int run_told_again(void *server)
+{
+    const struct net_addr told[] = {addr_of_ip4(PEER_ADDRESS),
+                                    addr_of_ip4(PEER_ADDRESS + 1)};
+
+    if (start_net() != 0)
+        return 2;
+    servers_set(stack_self(), SERVER_NTP, SERVER_BY_DHCP, &told[0], 1);
+    if (net_ntp_start(server) != 0)
+        return 4;
+    for (unsigned s = 1; s < 1500; s++) {
+        clock_set(clock_now() + NS_PER_S);
+        timer_run(clock_now());
+        let_run();
+        if (asks_for(PEER_ADDRESS + 1))
+            return s > 400 ? 10 : 5;
+        servers_set(stack_self(), SERVER_NTP, SERVER_BY_DHCP, &told[1], 1);
+    }
+    return 0;
+}
+
 /* The client has no memory. */
 static int run_poor(void *server)
 {
@@ -102,6 +126,7 @@ static void test_how_servers_are_found(void **state)
         {run, NULL, 0, "ntp: no server is known; DHCP tells of none"},
         {run, "time.test", 0, "ntp: time.test is not found: error -101"},
         {run_told, NULL, 10, NULL},
+        {run_told_again, NULL, 10, NULL},
         {run_poor, NULL, 0, "ntp: no memory: the clock is not kept"},
     };
     static char output[4000];
