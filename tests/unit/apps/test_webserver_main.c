@@ -25,9 +25,14 @@
 #define log_write          world_log_write
 #define mem_total_bytes    world_mem_total_bytes
 #define cpu_id             world_cpu_id
+#include "apps/webserver/main.c"
+
+/* The application, and what a test gives it besides. */
+static struct torc_app app;
+#define torc_app app
 #include "apps/site/options.c"
 #include "apps/site/serving.c"
-#include "apps/webserver/main.c"
+#undef torc_app
 
 /* ---- The machine --------------------------------------------------------- */
 
@@ -192,6 +197,7 @@ static void open_machine(void)
     dir_asked = dir_served = NULL;
     port_served = 0;
     memory_bytes = 8 << 20;
+    app = torc_app;
 }
 
 enum { SERVES = -1 };
@@ -304,6 +310,72 @@ static void test_options_limits(void **state)
         ROW(word, strncmp(logged, want, strlen(want)) == 0);
         ROW(word, strstr(logged, "options: net=A.B.C.D/PREFIX") != NULL);
     }
+}
+
+/* ---- Families of addresses ----------------------------------------------- */
+
+static const char *family_checked, *family_started;
+static int family_error;
+static int family_cpu;
+
+static int family_check(const char *value)
+{
+    family_checked = value;
+    return strcmp(value, "wrong") == 0 ? -EINVAL : 0;
+}
+
+static int family_start(const char *value)
+{
+    family_started = value;
+    family_cpu = cpu_of_call;
+    return family_error;
+}
+
+static const struct net_family family = {"net9", "off or on", "off",
+                                         family_check, family_start};
+static const struct net_family *const families[] = {&family, NULL};
+
+static void open_machine_with_family(void)
+{
+    open_machine();
+    app.families = families;
+    family_checked = family_started = NULL;
+    family_error = 0;
+}
+
+static void test_families_start_as_their_options_say(void **state)
+{
+    struct site_options options;
+
+    (void)state;
+    open_machine_with_family();
+    assert_int_equal(start(1), SERVES);
+    assert_string_equal(family_checked, "off"); /* without an option */
+    assert_string_equal(family_started, "off");
+
+    open_machine_with_family();
+    command_line[0] = "net9=on";
+    command_line[1] = "cpu=2";
+    assert_int_equal(start(1), SERVES);
+    assert_string_equal(family_started, "on");
+    assert_int_equal(family_cpu, 2);
+
+    open_machine_with_family();
+    command_line[0] = "net9=wrong";
+    assert_int_equal(site_options_read(1, NULL, "", &options), SITE_EXIT_USAGE);
+    assert_non_null(strstr(logged, "webserver: net9=wrong: give off or on"));
+    assert_null(family_started);
+}
+
+static void test_family_that_does_not_start(void **state)
+{
+    (void)state;
+    open_machine_with_family();
+    command_line[0] = "net9=on";
+    family_error = -ENOMEM;
+    assert_int_equal(start(1), EXIT_FAILED);
+    assert_non_null(strstr(logged, "net9=on: does not start: error -12"));
+    assert_null(dir_served);
 }
 
 static void test_options_take_no_argument(void **state)
@@ -498,6 +570,8 @@ static void test_serving_without_a_disk(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_families_start_as_their_options_say),
+        cmocka_unit_test(test_family_that_does_not_start),
         cmocka_unit_test(test_options_defaults),
         cmocka_unit_test(test_options_given),
         cmocka_unit_test(test_options_names),

@@ -978,7 +978,7 @@ static void test_with_a_configured_address_routers_are_not_heard(void **state)
 
 static void test_name_servers_are_kept(void **state)
 {
-    struct net_addr got[8];
+    struct net_addr got[8], all[SERVERS_ALL_MAX];
     struct net_addr servers[2] = {addr6("2001:db8::53"), addr6("2001:db8::54")};
     size_t len;
 
@@ -994,6 +994,9 @@ static void test_name_servers_are_kept(void **state)
     assert_int_equal(ip6_dns(bench.stack, got, 8), 2);
     assert_memory_equal(got, servers, 32);
     assert_int_equal(ip6_dns(bench.stack, got, 1), 1);
+    assert_int_equal(servers_get(bench.stack, SERVER_DNS, all), 2);
+    assert_memory_equal(all, servers, 32);
+    assert_int_equal(servers_get(bench.stack, SERVER_NTP, all), 0);
     message[len + 8] = 0xff; /* a group is no server */
     router_says(len + 40);
     assert_int_equal(ip6_dns(bench.stack, got, 8), 2);

@@ -231,8 +231,9 @@ static void test_addresses_of_listeners(void **state)
 {
     enum { SECOND = 0x0a000009 };
     const struct net_endpoint second = end_of(SECOND, LISTEN_PORT);
+    const struct net_endpoint first = end_of(OUR_ADDRESS, LISTEN_PORT);
     const struct net_endpoint all = {.port = LISTEN_PORT};
-    struct socket *one, *two;
+    struct socket *one, *two, *three, *four;
 
     (void)state;
     open_bench();
@@ -246,6 +247,14 @@ static void test_addresses_of_listeners(void **state)
     assert_int_equal(socket_open_tcp(&two), 0);
     assert_int_equal(socket_bind(two, &all), 0);
     assert_int_equal(socket_listen(two, 0), -EADDRINUSE);
+    assert_int_equal(socket_open_tcp(&three), 0);
+    assert_int_equal(socket_bind(three, &second), 0);
+    assert_int_equal(socket_listen(three, 0), -EADDRINUSE); /* the same */
+    assert_int_equal(socket_open_tcp(&four), 0);
+    assert_int_equal(socket_bind(four, &first), 0);
+    assert_int_equal(socket_listen(four, 0), 0); /* another address */
+    socket_close(four);
+    socket_close(three);
     bench.relative = false;
     peer_send((struct peer_segment){.flags = SYN, .seq = IRS, .port = 1});
     peer_expect({.flags = RST | ACK, .ack = IRS + 1}); /* to the first one */

@@ -224,9 +224,13 @@ static void test_calls_on_another_cpu(void **state)
     sockets[1]->cpu = 1;
     assert_int_equal(socket_receive(sockets[1], buf, 3), -EXDEV);
     assert_int_equal(socket_send(sockets[1], buf, 3), -EXDEV);
+    assert_int_equal(socket_lend(sockets[1], buf, 3, NULL, 0), -EXDEV);
     sockets[1]->cpu = 0;
     assert_int_equal(socket_receive(sockets[1], buf, 3), 3);
     assert_int_equal(socket_send(sockets[1], buf, 3), 3);
+    assert_int_equal(socket_lend(sockets[1], buf, 3, NULL, 0), 3);
+    quietly(1, 1004, RST, "");
+    assert_int_equal(socket_lend(sockets[1], buf, 3, NULL, 0), -ECONNRESET);
     bench_close();
 }
 
