@@ -74,6 +74,18 @@ static void pieces_grow(struct send_queue *queue, uint32_t len)
 
 /* ---- Putting in ---------------------------------------------------------- */
 
+/* Make room in the ring for `len` bytes, or for a part of them where there is
+ * less memory. Returns for how many. */
+static uint32_t ring_reserve(struct net_buffer *ring, struct net_budget *budget,
+                             uint32_t len)
+{
+    uint32_t part = len;
+
+    while (part > 0 && net_buffer_reserve(ring, budget, ring->used + part) != 0)
+        part = part > NET_BUFFER_MIN ? part / 2 : 0;
+    return min_u32(len, ring->size - ring->used);
+}
+
 uint32_t send_queue_write(struct send_queue *queue, struct net_budget *budget,
                           const void *data, uint32_t len)
 {
@@ -81,8 +93,7 @@ uint32_t send_queue_write(struct send_queue *queue, struct net_budget *budget,
 
     if (queue->count > 0 && piece_new(queue) == NULL)
         return 0;
-    if (net_buffer_reserve(ring, budget, ring->used + len) != 0)
-        len = min_u32(len, ring->size - ring->used); /* no growth */
+    len = ring_reserve(ring, budget, len);
     if (len == 0)
         return 0;
     net_buffer_write(ring, ring->used, data, len);
@@ -102,8 +113,11 @@ uint32_t send_queue_lend(struct send_queue *queue, struct net_budget *budget,
     if (len == 0 || !pieces_begin(queue))
         return 0;
     for (; count > 0 && done < len; count--, slices++) {
-        struct slice *piece = piece_new(queue);
+        struct slice *piece;
 
+        if (slices->len == 0)
+            continue;
+        piece = piece_new(queue);
         if (piece == NULL)
             break;
         *piece = *slices;

@@ -46,8 +46,8 @@ uint32_t send_queue_write(struct send_queue *queue, struct net_budget *budget,
 
 /*
  * Append up to `len` bytes of slices, without copying them; the queue takes
- * references of its own. Returns how many bytes: fewer for lack of memory or
- * of budget.
+ * references of its own. Empty ones are passed over. Returns how many bytes:
+ * fewer for lack of memory or of budget.
  */
 uint32_t send_queue_lend(struct send_queue *queue, struct net_budget *budget,
                          const struct slice *slices, unsigned count,

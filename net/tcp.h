@@ -134,7 +134,8 @@ int64_t tcp_lend(struct tcp_conn *conn, const void *head, size_t head_len,
 size_t tcp_write_room(const struct tcp_conn *conn);
 
 /* Whether tcp_write() would take anything now, or answer an error; if not,
- * SOCKET_WRITABLE follows. */
+ * SOCKET_WRITABLE follows. Not before that event where tcp_write() or
+ * tcp_lend() has taken less than all. */
 bool tcp_has_room(struct tcp_conn *conn);
 
 /* The socket was closed: send what is queued and a FIN, and free the

@@ -41,6 +41,8 @@ static bool evict(struct server *server)
 {
     struct tcp_conn *idlest = NULL;
 
+    if (server->service == NULL)
+        return false; /* what waits to be accepted nobody would close */
     for (unsigned i = 0; i < TCP_EVICT_LOOKS && !list_empty(&server->open);
          i++) {
         struct list *node = list_pop_front(&server->open);

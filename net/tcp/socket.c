@@ -74,7 +74,10 @@ static void want_write(struct tcp_conn *conn)
 
 bool tcp_has_room(struct tcp_conn *conn)
 {
-    bool room = conn->fin_wanted || tcp_write_room(conn) > 0;
+    /* Who could not put all of it in waits, also where there is room: it may
+     * be memory that is missing, or a place for one more slice. */
+    bool room =
+        conn->fin_wanted || (!conn->want_write && tcp_write_room(conn) > 0);
 
     if (!room)
         want_write(conn);

@@ -132,6 +132,26 @@ static void test_limits_of_lending(void **state)
     send_queue_check(&queue);
 }
 
+/* Without memory for all of it, a part; an empty slice is none. */
+static void test_less_memory_and_empty_slices(void **state)
+{
+    static uint8_t copied[100000];
+    const struct slice slices[] = {slice_of(0, 0, 0), slice_of(0, 0, 10),
+                                   slice_of(1, 5, 0), slice_of(1, 5, 7)};
+
+    (void)state;
+    heap_fail(1);
+    assert_int_equal(send_queue_write(&queue, &budget, copied, 100000), 65536);
+    assert_true(heap_failed());
+    send_queue_drop(&queue, &budget, 65536);
+    heap_fail(1);
+    assert_int_equal(send_queue_write(&queue, &budget, copied, 10), 0);
+    heap_fail(0);
+    assert_int_equal(send_queue_lend(&queue, &budget, slices, 4, 17), 17);
+    send_queue_check(&queue);
+    assert_int_equal(queue.count, 2);
+}
+
 /* One large packet has room for so many slices, and so much that is copied. */
 static void test_what_fits_a_packet(void **state)
 {
@@ -213,6 +233,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_head_and_pages, setup, teardown),
         cmocka_unit_test_setup_teardown(test_limits_of_lending, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(test_less_memory_and_empty_slices,
+                                        setup, teardown),
         cmocka_unit_test_setup_teardown(test_what_fits_a_packet, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_against_an_array, setup, teardown),

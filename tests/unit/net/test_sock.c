@@ -194,6 +194,25 @@ static void test_backlog(void **state)
     bench_close();
 }
 
+/* What waits to be accepted has no service that could close it. */
+static void test_what_waits_is_not_evicted(void **state)
+{
+    struct socket *listener;
+
+    (void)state;
+    open_bench();
+    listener = listen_on(1);
+    peer_connect(1, IRS, 60000);
+    bench_sleep(3600 * NS_PER_S);
+    bench.relative = false;
+    peer_send((struct peer_segment){.flags = SYN, .seq = 1, .port = 2});
+    peer_expect_nothing();
+    assert_int_equal(bench.stack->stats.tcp_backlog_full, 1);
+    assert_int_equal(bench.stack->stats.tcp_evicted, 0);
+    socket_close(listener);
+    bench_close();
+}
+
 static void test_closed_before_accepted(void **state)
 {
     struct socket *listener, *taken;
@@ -502,6 +521,65 @@ static void test_slices_wait_for_room(void **state)
     bench_close();
 }
 
+static struct slice bytes[SEND_PIECES_MAX + 10];
+
+static int64_t run_many_slices(struct call *call)
+{
+    return socket_send_slices(call->socket, bytes, COUNT_OF(bytes),
+                              call->deadline);
+}
+
+/* More slices than may wait: a thread lets the others run meanwhile. */
+static void test_many_slices(void **state)
+{
+    struct call call = {.run = run_many_slices, .deadline = TIME_NEVER};
+    struct buf *buf;
+
+    (void)state;
+    open_bench();
+    buf = buf_alloc(COUNT_OF(bytes));
+    assert_non_null(buf);
+    for (uint32_t i = 0; i < COUNT_OF(bytes); i++) {
+        buf->base[i] = (uint8_t)(i * 7 + (i >> 8));
+        bytes[i] = (struct slice){buf, i, 1};
+    }
+    call.socket = connected(60000);
+    call_start(&call);
+    assert_waits(&call);
+    take_all(buf->base, COUNT_OF(bytes));
+    assert_done(&call, COUNT_OF(bytes));
+    socket_abort(call.socket);
+    assert_int_equal(buf->refs, 1);
+    buf_put(buf);
+    bench_close();
+}
+
+static int64_t run_write_without_memory(struct call *call)
+{
+    heap_fail(1);
+    return run_write(call);
+}
+
+/* Nor does it ask for memory again at once. */
+static void test_write_waits_for_memory(void **state)
+{
+    struct call call = {.run = run_write_without_memory,
+                        .data = "hello",
+                        .size = 5,
+                        .deadline = TIME_NEVER};
+
+    (void)state;
+    open_bench();
+    call.socket = connected(60000);
+    call_start(&call);
+    assert_waits(&call);
+    assert_true(heap_failed());
+    bench_sleep(10 * NS_PER_MS);
+    assert_done(&call, 5);
+    socket_abort(call.socket);
+    bench_close();
+}
+
 /* ---- Many ---------------------------------------------------------------- */
 
 static struct socket_poll polls[3];
@@ -740,6 +818,7 @@ int main(void)
         cmocka_unit_test(test_accept_waits_for_a_connection),
         cmocka_unit_test(test_accept_gives_up),
         cmocka_unit_test(test_backlog),
+        cmocka_unit_test(test_what_waits_is_not_evicted),
         cmocka_unit_test(test_closed_before_accepted),
         cmocka_unit_test(test_half_open_when_the_listener_closes),
         cmocka_unit_test(test_addresses_of_listeners),
@@ -750,6 +829,8 @@ int main(void)
         cmocka_unit_test(test_write_waits_for_room),
         cmocka_unit_test(test_slices),
         cmocka_unit_test(test_slices_wait_for_room),
+        cmocka_unit_test(test_many_slices),
+        cmocka_unit_test(test_write_waits_for_memory),
         cmocka_unit_test(test_wait_for_many),
         cmocka_unit_test(test_datagrams),
         cmocka_unit_test(test_ports_of_datagrams_become_free),
