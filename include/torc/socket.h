@@ -117,10 +117,12 @@ enum socket_option {
     /* nanoseconds; 0 at first, which is two minutes: how long the peer may be
      * silent when something is to be acknowledged (RFC 5482; not told to it) */
     SOCKET_USER_TIMEOUT,
-    /* nanoseconds; 0 at first, which is never: after so long without anything
-     * from the peer, ask whether it is there (keep-alive, RFC 9293, 3.8.4) */
+    /* nanoseconds, at least a millisecond; 0 at first, which is never: after so
+     * long without anything from the peer, ask whether it is there (keep-alive,
+     * RFC 9293, 3.8.4) */
     SOCKET_KEEP_IDLE,
-    /* nanoseconds between two such questions, 75 s at first; and how many
+    /* nanoseconds between two such questions, at least a millisecond, 75 s at
+     * first; and how many
      * without an answer end the connection with -ETIMEDOUT, 9 at first */
     SOCKET_KEEP_INTERVAL,
     SOCKET_KEEP_COUNT,

@@ -198,6 +198,7 @@ int socket_connect_start(struct socket *socket,
     if (error != 0 && socket->conn != NULL) {
         tcp_abort(socket->conn);
         socket->conn = NULL;
+        socket->error = error;
     }
     return error;
 }

@@ -77,6 +77,7 @@ int socket_set_option(struct socket *socket, enum socket_option option,
         tuning.user_timeout_ns = value;
         break;
     case SOCKET_KEEP_IDLE:
+        error = value == 0 || value >= NS_PER_MS ? 0 : -EINVAL;
         tuning.keep_idle_ns = value;
         break;
     case SOCKET_KEEP_INTERVAL:

@@ -181,8 +181,10 @@ static void conn_receive(struct tcp_conn *conn, struct tcp_segment *segment)
     if ((segment->flags & TCP_ACK) == 0 || !handshake_done(conn, segment))
         return;
     stamp_take(conn, segment);
-    if (conn->tuning != NULL)
+    if (conn->tuning != NULL) {
         conn->tuning->heard_at = conn_now(conn);
+        conn->tuning->probes = 0;
+    }
     if (!ack_receive(conn, segment))
         return;
     if (conn->has_ecn)

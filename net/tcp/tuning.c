@@ -25,7 +25,9 @@ static uint64_t on_keep(struct tcp_conn *conn)
         tuning->probes = 0;
         return quiet + tuning->keep_idle_ns;
     }
-    if (conn->state == TCP_TIME_WAIT || conn->snd_una != conn->snd_max)
+    /* Where both have ended, the peer may have forgotten it. */
+    if (conn->state == TCP_TIME_WAIT || conn->fin_acked ||
+        conn->snd_una != conn->snd_max)
         return now + tuning->keep_idle_ns;
     if (tuning->probes < tuning->keep_count) {
         probe_send(conn);

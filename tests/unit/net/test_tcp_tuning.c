@@ -130,6 +130,53 @@ static void test_keep_alive_ends_it(void **state)
     finish();
 }
 
+/* Each answer counts, also where the questions are further apart than the
+ * silence that brings the first one. */
+static void test_keep_alive_counts_silence(void **state)
+{
+    (void)state;
+    open_bench();
+    set(SOCKET_KEEP_IDLE, 10 * NS_PER_S);
+    set(SOCKET_KEEP_INTERVAL, 75 * NS_PER_S);
+    set(SOCKET_KEEP_COUNT, 9);
+    bench_sleep(10 * NS_PER_S);
+    for (unsigned i = 0; i < 20; i++) {
+        peer_expect({.flags = ACK, .seq = 0, .ack = IRS + 1});
+        says(1, "");
+        bench_sleep(75 * NS_PER_S);
+    }
+    assert_true(is_alive());
+    finish();
+}
+
+/* Both ends have closed: the peer has forgotten it, and would answer by a reset
+ * that costs what is unread. */
+static void test_keep_alive_and_unread_data(void **state)
+{
+    char buf[8];
+
+    (void)state;
+    open_bench();
+    set(SOCKET_KEEP_IDLE, 10 * NS_PER_S);
+    peer_send((struct peer_segment){.flags = FIN | ACK,
+                                    .seq = IRS + 1,
+                                    .ack = 1,
+                                    .window = 60000,
+                                    .port = PORT,
+                                    .data = "end",
+                                    .len = 3});
+    peer_expect({.flags = ACK, .seq = 1, .ack = IRS + 5});
+    assert_int_equal(socket_shutdown(sock), 0);
+    peer_expect({.flags = FIN | ACK, .seq = 1, .ack = IRS + 5});
+    peer_send((struct peer_segment){
+        .flags = ACK, .seq = IRS + 5, .ack = 2, .window = 60000, .port = PORT});
+    assert_true(bench_conn(PEER_ADDRESS, PORT, SERVICE_PORT)->fin_acked);
+    bench_sleep(1000 * NS_PER_S);
+    peer_expect_nothing();
+    assert_int_equal(socket_receive(sock, buf, sizeof(buf)), 3);
+    finish();
+}
+
 /* Data and their acknowledgements are signs of life, and what is in flight is
  * the retransmission timer's. */
 static void test_keep_alive_and_data(void **state)
@@ -384,7 +431,9 @@ static void test_values(void **state)
         {SOCKET_NODELAY, 1, 0, 2},
         {SOCKET_ECN, 0, 1, 2},
         {SOCKET_USER_TIMEOUT, 0, 7, 86401 * NS_PER_S},
-        {SOCKET_KEEP_IDLE, 0, 7, 86401 * NS_PER_S},
+        {SOCKET_KEEP_IDLE, 0, NS_PER_S, 86401 * NS_PER_S},
+        {SOCKET_KEEP_IDLE, NS_PER_S, NS_PER_MS, NS_PER_MS - 1},
+        {SOCKET_KEEP_IDLE, NS_PER_MS, 0, 1},
         {SOCKET_KEEP_INTERVAL, 75 * NS_PER_S, NS_PER_MS, NS_PER_MS - 1},
         {SOCKET_KEEP_COUNT, 9, 1, 0},
         {SOCKET_KEEP_COUNT, 1, 1000, 1001},
@@ -452,6 +501,8 @@ static void test_without_memory(void **state)
     assert_int_equal(socket_connect_start(twin, &remote), -ENOMEM);
     heap_fail(0);
     assert_int_equal(bench.stack->conn_count, 1);
+    assert_int_equal(socket_send(twin, "x", 1), -ENOMEM);
+    assert_int_equal(socket_read(twin, &(char){0}, 1, 0), -ENOMEM);
     assert_int_equal(socket_connect_start(twin, &remote), 0);
     assert_int_equal(get(twin, SOCKET_NODELAY), 0);
     socket_close(twin);
@@ -473,6 +524,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_keep_alive_is_off_at_first),
         cmocka_unit_test(test_keep_alive_asks),
+        cmocka_unit_test(test_keep_alive_counts_silence),
+        cmocka_unit_test(test_keep_alive_and_unread_data),
         cmocka_unit_test(test_keep_alive_ends_it),
         cmocka_unit_test(test_keep_alive_and_data),
         cmocka_unit_test(test_keep_alive_of_a_service),
