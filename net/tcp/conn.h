@@ -251,8 +251,8 @@ struct tcp_conn {
     bool has_ecn;     /* both ends can: RFC 3168 */
     bool ece_wanted;  /* a datagram was marked: tell it until the peer has
                       * answered by CWR */
-    bool cwr_wanted;  /* the next new data answer an ECE */
-    uint32_t cwr_end; /* marks before this were answered */
+    bool cwr_wanted;  /* the next new data tell that cwnd was reduced */
+    uint32_t cwr_end; /* marks up to this belong to that */
     bool fin_acked;   /* in LAST-ACK: only the socket is still to be read */
     bool is_orphan;   /* the socket was closed: see conn_orphan() */
     bool want_write;  /* the owner of the socket waits for SOCKET_WRITABLE */
@@ -484,6 +484,9 @@ static inline uint64_t conn_give_up_ns(const struct tcp_conn *conn)
 /* A segment that is acceptable has come, and its acknowledgement was taken. */
 void ecn_receive(struct tcp_conn *conn, const struct tcp_segment *segment);
 
+/* The congestion window was reduced: the peer is told, by the next new data. */
+void ecn_reduced(struct tcp_conn *conn);
+
 /* Put what has to be told into a segment of `len` bytes about to be sent. */
 void ecn_send(struct tcp_conn *conn, struct tcp_segment *segment, uint32_t len);
 
@@ -654,6 +657,11 @@ bool segment_send(struct tcp_conn *conn, uint32_t seq, uint32_t len,
 
 /* How large a segment may be: one MSS, or many where the card cuts them up. */
 uint32_t segment_len_max(const struct tcp_conn *conn);
+
+/* How many of `len` bytes at `offset` of the send buffer one segment can have:
+ * all, or as many pieces of it as a packet takes. */
+uint32_t segment_fit(const struct tcp_conn *conn, uint32_t offset,
+                     uint32_t len);
 
 /* Send a segment without data; without a packet, try again by an alarm. */
 void tcp_send_ack(struct tcp_conn *conn);

@@ -65,7 +65,7 @@ void tcp_resend(struct tcp_conn *conn, uint32_t seq, uint32_t len)
     uint32_t avail = conn->tx.used - offset;
     bool fin;
 
-    len = min_u32(min_u32(len, avail), conn->mss);
+    len = segment_fit(conn, offset, min_u32(min_u32(len, avail), conn->mss));
     fin = conn->fin_wanted && len == avail;
     if (segment_send(conn, seq, len, (fin ? TCP_FIN : 0) | TCP_PSH))
         segment_sent(conn, seq, len + fin);
@@ -126,13 +126,12 @@ static uint32_t segment_size(const struct tcp_conn *conn, uint32_t offset,
     uint32_t len = min_u32(min_u32(avail, segment_len_max(conn)),
                            min_u32(usable, cwnd_left(conn)));
 
-    if (len > conn->mss)
-        len = send_queue_fit(&conn->tx, offset, len);
-    if (len == avail)
-        return len;
-    if (len >= conn->mss)
-        return len - len % conn->mss;
-    return conn_pipe(conn) == 0 && len >= conn->snd_wnd_max / 2 ? len : 0;
+    if (len < avail && len < conn->mss &&
+        (conn_pipe(conn) > 0 || len < conn->snd_wnd_max / 2))
+        return 0;
+    len = segment_fit(conn, offset, len);
+    /* Many small pieces may make it shorter than one MSS. */
+    return len == avail || len < conn->mss ? len : len - len % conn->mss;
 }
 
 /* Send [seq, seq + len) and a FIN. Returns false when there is nothing to send,

@@ -80,12 +80,11 @@ static void options_fill(struct tcp_conn *conn, struct tcp_options *options,
 }
 
 /* Whether payload may stay where it is: nothing here has to look at it, and the
- * frame goes to a card: of IPv6, to a neighbour that is known. */
+ * frame goes to a card: to a neighbour that is known. */
 static bool is_left_to_card(const struct tcp_conn *conn)
 {
     return (conn->stack->dev->offloads & NET_TX_CSUM) != 0 &&
-           !addr_equal(&conn->flow.local, &conn->flow.remote) &&
-           (flow_is_ip4(&conn->flow) || conn->dst.neigh != NULL);
+           dst_neigh(conn->stack, &conn->dst) != NULL;
 }
 
 /* What a card must be able to do to make segments of a frame. */
@@ -101,6 +100,13 @@ uint32_t segment_len_max(const struct tcp_conn *conn)
         (conn->stack->dev->offloads & segments_offload(conn)) == 0)
         return conn->mss;
     return (uint32_t)TCP_LARGE_MAX / conn->mss * conn->mss;
+}
+
+uint32_t segment_fit(const struct tcp_conn *conn, uint32_t offset, uint32_t len)
+{
+    if ((len <= conn->mss && conn->tx.count == 0) || !is_left_to_card(conn))
+        return len;
+    return send_queue_fit(&conn->tx, offset, len);
 }
 
 /* Put the payload into a packet. Returns whether there was room. */

@@ -1,7 +1,9 @@
 /* What the stack leaves to the card, and what it believes the card. */
+#include "net/ip4.h"
 #include "tests/fakes/cmocka_all.h"
 #include "tests/fakes/netbench.h"
 #include <string.h>
+#include <torc/socket.h>
 
 static char taken[100];
 static size_t taken_len;
@@ -148,6 +150,115 @@ static void test_reset_drops_what_was_lent(void **state)
     bench_close();
 }
 
+/* More pieces than a packet takes are sent as short segments, also when they
+ * are sent again. */
+enum { BITS = 40, BIT_BYTES = 30 };
+
+static void on_receive_bits(struct service *of, struct socket *socket)
+{
+    struct slice slices[BITS];
+    char request[100];
+
+    (void)of;
+    if (socket_receive(socket, request, sizeof(request)) <= 0)
+        return;
+    for (uint32_t i = 0; i < BITS; i++)
+        slices[i] = (struct slice){lent, i * BIT_BYTES, BIT_BYTES};
+    lent_taken = socket_lend(socket, NULL, 0, slices, BITS);
+}
+
+static void test_many_small_slices(void **state)
+{
+    static struct service of = {.port = SERVICE_PORT,
+                                .receive = on_receive_bits};
+    static const struct {
+        unsigned offloads;
+        uint32_t first;
+    } rows[] = {{0, 1000},
+                {NET_TX_CSUM, PACKET_SLICES * BIT_BYTES},
+                {NET_TX_CSUM | NET_TX_TCP4, PACKET_SLICES * BIT_BYTES}};
+    struct peer_segment got;
+
+    (void)state;
+    for (unsigned i = 0; i < COUNT_OF(rows); i++) {
+        uint32_t first = rows[i].first;
+
+        bench_open(64);
+        bench.net.dev.offloads = rows[i].offloads;
+        bench_serve(&of);
+        lent = buf_alloc(BITS * BIT_BYTES);
+        for (unsigned j = 0; j < BITS * BIT_BYTES; j++)
+            lent->base[j] = (uint8_t)(j * 7 + (j >> 8));
+        peer_connect(PEER_PORT, 1000, 60000);
+        peer_send(hello);
+        assert_int_equal(lent_taken, BITS * BIT_BYTES);
+        assert_true(peer_receive(&got));
+        assert_int_equal(got.seq, 1);
+        assert_int_equal(got.len, first);
+        assert_memory_equal(got.data, lent->base, first);
+        assert_true(peer_receive(&got));
+        assert_int_equal(got.seq, 1 + first);
+        assert_int_equal(got.len, BITS * BIT_BYTES - first);
+        assert_memory_equal(got.data, lent->base + first, got.len);
+        for (unsigned j = 0; j < 3; j++) /* duplicates: the first is lost */
+            peer_send((struct peer_segment){
+                .flags = ACK, .seq = 1006, .ack = 1, .window = 60000});
+        assert_true(peer_receive(&got));
+        assert_int_equal(got.seq, 1);
+        assert_int_equal(got.len, first);
+        assert_memory_equal(got.data, lent->base, first);
+        peer_send((struct peer_segment){
+            .flags = ACK, .seq = 1006, .ack = 1201, .window = 60000});
+        assert_int_equal(lent->refs, 1);
+        buf_put(lent);
+        bench_close();
+    }
+}
+
+/* Nothing that stays here is left to a card, whichever addresses it has. */
+static void test_slices_to_ourselves(void **state)
+{
+    enum { SECOND = 0x0a000009 };
+    static const uint32_t remotes[] = {OUR_ADDRESS, SECOND, 0x7f000001};
+    const struct net_endpoint own = {.addr = addr_of_ip4(OUR_ADDRESS)};
+    const struct net_endpoint all = {.port = SERVICE_PORT};
+    char buf[32];
+
+    (void)state;
+    for (unsigned i = 0; i < COUNT_OF(remotes); i++) {
+        const struct net_endpoint remote = {addr_of_ip4(remotes[i]),
+                                            SERVICE_PORT};
+        struct socket *listener, *from, *to;
+        struct slice slice;
+
+        bench_open(64);
+        bench.net.dev.offloads = NET_TX_CSUM | NET_TX_TCP4;
+        assert_int_equal(ip4_address_add(bench.stack, SECOND, 0xffffff00), 0);
+        assert_int_equal(socket_open_tcp(&listener), 0);
+        assert_int_equal(socket_bind(listener, &all), 0);
+        assert_int_equal(socket_listen(listener, 0), 0);
+        assert_int_equal(socket_open_tcp(&from), 0);
+        assert_int_equal(socket_bind(from, &own), 0);
+        assert_int_equal(socket_connect_start(from, &remote), 0);
+        bench_run();
+        assert_int_equal(socket_accept(listener, &to, 0), 0);
+        lent = buf_alloc(16);
+        memcpy(lent->base, "0123456789", 10);
+        slice = (struct slice){lent, 2, 5};
+        assert_int_equal(socket_lend(from, "head:", 5, &slice, 1), 10);
+        bench_run();
+        assert_int_equal(socket_receive(to, buf, sizeof(buf)), 10);
+        assert_memory_equal(buf, "head:23456", 10);
+        socket_abort(from);
+        socket_abort(to);
+        socket_close(listener);
+        bench_run();
+        assert_int_equal(lent->refs, 1);
+        buf_put(lent);
+        bench_close();
+    }
+}
+
 /* A segment with a checksum that is wrong. */
 static void receive_with(struct packet_offload offload)
 {
@@ -211,6 +322,8 @@ int main(void)
         cmocka_unit_test(test_checksums_are_left_to_a_card_that_adds_up),
         cmocka_unit_test(test_memory_that_is_lent),
         cmocka_unit_test(test_reset_drops_what_was_lent),
+        cmocka_unit_test(test_many_small_slices),
+        cmocka_unit_test(test_slices_to_ourselves),
         cmocka_unit_test(test_checksums_that_the_card_has_checked),
         cmocka_unit_test(test_echo_forgets_what_the_card_has_said),
     };
