@@ -63,6 +63,7 @@ static void duplicate_ack(struct tcp_conn *conn)
         return;
     undo_save(conn);
     conn->cc->lost(conn);
+    ecn_reduced(conn);
     conn->recover = conn->snd_max;
     conn->is_recovering = true;
     conn->stack->stats.tcp_fast_retransmits++;

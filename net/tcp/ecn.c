@@ -10,15 +10,25 @@
 #include "net/stack.h"
 #include "net/tcp/conn.h"
 
-/* RFC 3168, 6.1.2. */
+/* RFC 3168, 6.1.2: told once, whatever the reason was. One more could be taken
+ * for the answer to a later mark. */
+void ecn_reduced(struct tcp_conn *conn)
+{
+    if (!conn->has_ecn)
+        return;
+    conn->cwr_wanted = true;
+    conn->cwr_end = conn->snd_max;
+}
+
+/* RFC 3168, 6.1.2. What acknowledges no more than cwr_end was sent before the
+ * peer could have our answer. */
 static void echo_receive(struct tcp_conn *conn)
 {
-    conn->cwr_wanted = true;
-    if (conn->is_recovering || seq_lt(conn->snd_una, conn->cwr_end))
+    if (conn->is_recovering || seq_le(conn->snd_una, conn->cwr_end))
         return; /* it is less already */
     conn->cc->lost(conn);
     conn->cwnd = max_u32(min_u32(conn->cwnd, conn->ssthresh), conn->mss);
-    conn->cwr_end = conn->snd_max;
+    ecn_reduced(conn);
     conn->stack->stats.tcp_marked++;
 }
 
@@ -30,8 +40,8 @@ void ecn_receive(struct tcp_conn *conn, const struct tcp_segment *segment)
         conn->ece_wanted = true;
     if ((segment->flags & TCP_ECE) != 0 && conn->state >= TCP_ESTABLISHED)
         echo_receive(conn);
-    else if (seq_lt(conn->cwr_end, conn->snd_una))
-        conn->cwr_end = conn->snd_una; /* or it looks newer after 2 GiB */
+    else if (seq_lt(conn->cwr_end, conn->snd_una - 1))
+        conn->cwr_end = conn->snd_una - 1; /* or it looks newer after 2 GiB */
 }
 
 /* RFC 3168, 6.1.4 to 6.1.6: only new data may be marked. */

@@ -159,5 +159,6 @@ void tlp_acked(struct tcp_conn *conn, uint32_t ack)
     if (!conn->tlp_resent || conn->is_recovering)
         return;
     conn->cc->lost(conn);
+    ecn_reduced(conn);
     conn->cwnd = min_u32(conn->cwnd, conn->ssthresh);
 }

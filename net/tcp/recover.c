@@ -76,6 +76,7 @@ static void recovery_begin(struct tcp_conn *conn, uint32_t delivered)
     conn->prr =
         (struct tcp_prr){.flight = conn_flight(conn) - sacked + delivered};
     conn->cc->lost(conn);
+    ecn_reduced(conn);
     conn->recover = conn->snd_max;
     conn->is_recovering = true;
     conn->stack->stats.tcp_fast_retransmits++;

@@ -104,6 +104,7 @@ static void rexmit_timeout(struct tcp_conn *conn)
     if (conn->backoff == 0) {
         undo_save(conn);
         conn->cc->timeout(conn);
+        ecn_reduced(conn);
     }
     /* The peer may have dropped what it had (RFC 2018, 8). */
     if (conn->backoff > 0 || board_first_is_sacked(conn))

@@ -1,4 +1,5 @@
 /* Explicit congestion notification: RFC 3168. */
+#include "kernel/lib/bytes.h"
 #include "net/tcp/conn.h"
 #include "tests/fakes/netbench.h"
 #include <setjmp.h>
@@ -34,10 +35,12 @@ static void on_receive(struct service *service, struct socket *socket)
 static struct service service = {
     .port = SERVICE_PORT, .accept = on_accept, .receive = on_receive};
 
+static bool offers_sack;
+
 /* A SYN with these flags; the flags of the answer. */
 static uint8_t open_with(uint8_t flags)
 {
-    static const uint8_t mss_1000[4] = {2, 4, 1000 >> 8, 1000 & 255};
+    static const uint8_t options[] = {2, 4, 1000 >> 8, 1000 & 255, 4, 2, 1, 1};
     struct peer_segment got;
 
     bench_open(64);
@@ -46,8 +49,8 @@ static uint8_t open_with(uint8_t flags)
     peer_send((struct peer_segment){.flags = SYN | flags,
                                     .seq = IRS,
                                     .window = 60000,
-                                    .options = mss_1000,
-                                    .options_len = 4});
+                                    .options = options,
+                                    .options_len = offers_sack ? 8 : 4});
     assert_true(peer_receive(&got));
     assert_int_equal(got.tos, 0); /* 6.1.1: a SYN is not capable */
     bench.iss = got.seq;
@@ -276,6 +279,85 @@ static void test_an_answer_is_of_new_data(void **state)
     bench_close();
 }
 
+/* An answer for each time that the window became smaller: the peer's echoes go
+ * on until it has it, and one more could be taken for that of a later mark. */
+static void test_each_reduction_is_told_once(void **state)
+{
+    struct peer_segment got;
+
+    (void)state;
+    assert_int_equal(open_with(ECE | CWR), SYN | ACK | ECE);
+    assert_int_equal(socket_send(sock, data, 20000), 20000);
+    drain();
+    says(ECE, 1, 1001, 0, 0);
+    says(ECE, 1, 9001, 0, 0);
+    assert_int_equal(next().flags & CWR, CWR);
+    drain();
+    says(ECE, 1, 9001, 0, 0); /* RFC 3042: a duplicate lets one more go */
+    got = next();
+    assert_int_equal(got.len, 1000);
+    assert_int_equal(got.flags & CWR, 0);
+    says(0, 1, 10001, 0, 0);
+    drain();
+    says(ECE, 1, 16001, 0, 0); /* the answer was lost: the next window */
+    assert_int_equal(bench.stack->stats.tcp_marked, 2);
+    assert_int_equal(next().flags & CWR, CWR);
+    bench_close();
+}
+
+/* 6.1.2: a loss makes the window smaller, too, however it was found. */
+static void test_losses_are_told(void **state)
+{
+    /* 1001 to 4001 have come */
+    static const uint8_t sack[] = {1, 1, 5, 10, 0, 0, 0, 0, 0, 0, 0, 0};
+    static const struct {
+        bool has_sack;
+        unsigned duplicates;
+        bool has_block;
+        uint32_t again; /* what is sent again first */
+    } rows[] = {
+        {false, 0, false, 1},   /* by a timeout */
+        {false, 3, false, 1},   /* three duplicates */
+        {true, 1, true, 1},     /* SACK */
+        {true, 0, false, 9001}, /* the probe of the tail */
+    };
+    struct peer_segment got;
+
+    (void)state;
+    for (unsigned i = 0; i < COUNT_OF(rows); i++) {
+        uint8_t block[sizeof(sack)];
+
+        offers_sack = rows[i].has_sack;
+        assert_int_equal(open_with(ECE | CWR), SYN | ACK | ECE);
+        offers_sack = false;
+        assert_int_equal(socket_send(sock, data, 10000), 10000);
+        drain();
+        memcpy(block, sack, sizeof(sack));
+        be32_put(block + 4, bench.iss + 1001);
+        be32_put(block + 8, bench.iss + 4001);
+        for (unsigned j = 0; j < rows[i].duplicates; j++)
+            peer_send((struct peer_segment){
+                .flags = ACK,
+                .seq = IRS + 1,
+                .ack = 1,
+                .window = 60000,
+                .options = block,
+                .options_len = rows[i].has_block ? sizeof(block) : 0});
+        while (!peer_receive(&got))
+            bench_sleep(NS_PER_MS);
+        assert_int_equal(got.seq, rows[i].again);
+        assert_int_equal(got.flags & CWR, 0);
+        drain();
+        says(ECE, 1, 10001, 0, 0);
+        assert_int_equal(bench.stack->stats.tcp_marked, 0);
+        assert_int_equal(socket_send(sock, data, 1), 1);
+        assert_int_equal(next().flags & CWR, CWR);
+        assert_int_equal(socket_send(sock, data, 1), 1);
+        assert_int_equal(next().flags & CWR, 0);
+        bench_close();
+    }
+}
+
 /* A loss is being repaired: the window is smaller already. */
 static void test_marks_beside_a_loss(void **state)
 {
@@ -348,6 +430,8 @@ int main(void)
         cmocka_unit_test(test_marks_without_data),
         cmocka_unit_test(test_the_window_becomes_smaller),
         cmocka_unit_test(test_an_answer_is_of_new_data),
+        cmocka_unit_test(test_each_reduction_is_told_once),
+        cmocka_unit_test(test_losses_are_told),
         cmocka_unit_test(test_marks_beside_a_loss),
         cmocka_unit_test(test_only_new_data_are_capable),
         cmocka_unit_test(test_not_agreed),
