@@ -19,6 +19,7 @@
 #   TOP (25): rows; OUT: a prefix instead of build/profile/APP
 #   TAP (1): a tap in a network namespace, which needs root: the card sums and cuts up
 #            what is sent; else QEMU's user network, which does neither
+#   QUEUES: of the card on the tap; with MACHINE=q35 CARD=virtio-net-pci
 #   READY (serving): what a server says when it serves; ALSO: more words for QEMU
 cd "$(dirname "$0")/../.." || exit 2
 build="${BUILD:-build}"
@@ -172,10 +173,11 @@ profile_server() {
         PORT=80
         URL="http://10.0.2.15"
         ip link set lo up
-        ip tuntap add tap0 mode tap vnet_hdr && ip addr add 10.0.2.2/24 dev tap0 &&
+        # shellcheck disable=SC2086 # perhaps no word
+        ip tuntap add tap0 mode tap vnet_hdr ${QUEUES:+multi_queue} && ip addr add 10.0.2.2/24 dev tap0 &&
             ip link set tap0 up || die "no tap can be made"
-        also+=(-netdev "tap,id=net0,ifname=tap0,script=no,downscript=no,vnet_hdr=on"
-            -device "${CARD:-virtio-net-device},netdev=net0")
+        also+=(-netdev "tap,id=net0,ifname=tap0,script=no,downscript=no,vnet_hdr=on${QUEUES:+,queues=$QUEUES}"
+            -device "${CARD:-virtio-net-device},netdev=net0${QUEUES:+,mq=on,vectors=$((2 * QUEUES + 2))}")
         boot "window=$out.window" --no-net --disk "$out.img" --append "$ARGS"
     else
         PORT=$(free_port) || exit 2
