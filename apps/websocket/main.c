@@ -56,8 +56,8 @@ static struct http_server server = {
 static int app_main(int argc, char **argv)
 {
     (void)argv;
-    if (argc > 1 || net_card_start(&server.port) != 0 ||
-        http_serve(&server) != 0)
+    if (argc > 1 || net_card_start_all(&server.port) != 0 ||
+        http_serve_all(&server) != 0)
         return 2;
     thread_sleep_until(TIME_NEVER);
     return 0;

@@ -214,7 +214,7 @@ check_websocket() { # PORT
 test_websocket_host() {
     local port
     port=$(free_port)
-    host_service websocket "$port" 1
+    host_service websocket "$port" 2
     check_websocket "$port"
 }
 test_websocket_microvm() {
