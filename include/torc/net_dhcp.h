@@ -13,9 +13,10 @@
  * `wait_ns` at most; without one it says so in the log, and a thread goes on
  * asking. Services may be registered before there is an address.
  *
- * Returns 0; -ETIMEDOUT (there is none yet); -EXDEV, -EBUSY, -EINVAL as
- * net_start(); -ENOMEM, after which there may be a stack that stays without an
- * address. Context: thread of the CPU that has the card; waits.
+ * Returns 0; -ETIMEDOUT (there is none yet); -ENOTSUP (this CPU has a card with
+ * others, by net_start_on()); -EXDEV, -EBUSY, -EINVAL as net_start(); -ENOMEM,
+ * after which there may be a stack that stays without an address. Context:
+ * thread of the CPU that has the card; waits.
  */
 must_check int net_start_dhcp(struct device *device, uint64_t wait_ns);
 

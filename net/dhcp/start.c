@@ -1,5 +1,6 @@
 /* A stack that DHCP configures: <torc/net_dhcp.h>. */
 #include "net/dhcp/client.h"
+#include "net/group.h"
 #include "net/stack.h"
 #include <torc/log.h>
 #include <torc/net_dhcp.h>
@@ -34,13 +35,24 @@ static int await_bound(struct dhcp_client *client, uint64_t wait_ns)
     return 0;
 }
 
+/* A lease would give its address to the stack of one CPU only. */
+static bool is_shared(const struct net_stack *stack)
+{
+    return stack != NULL && stack->group != NULL && stack->group->count > 1;
+}
+
 int net_start_dhcp(struct device *device, uint64_t wait_ns)
 {
     const struct thread_attr attr = {.name = "dhcp", .detached = true};
     struct dhcp_client *client;
     struct net_stack *stack;
-    int error = stack_start(device, NULL, &stack);
+    int error;
 
+    if (is_shared(stack_self())) {
+        log_error("dhcp: the card of several CPUs needs an address of its own");
+        return -ENOTSUP;
+    }
+    error = stack_start(device, NULL, &stack);
     if (error != 0)
         return error;
     error = dhcp_open(stack, &client);

@@ -19,6 +19,7 @@
 #include <torc/memory.h>
 #include <torc/message.h>
 #include <torc/net_card.h>
+#include <torc/net_dhcp.h>
 #include <torc/thread.h>
 #include <torc/time.h>
 
@@ -852,6 +853,37 @@ static int run_wrong_arguments(void *arg)
     return 0;
 }
 
+/* On each CPU of the group. */
+static int dhcp_here(void *arg)
+{
+    return net_start_dhcp(arg, 0);
+}
+
+/* A lease would be that of one stack only. */
+static int run_dhcp(void *arg)
+{
+    unsigned cpus = *(unsigned *)arg;
+    int want = cpus > 1 ? -ENOTSUP : -EBUSY;
+    struct net_config now;
+
+    if (start(1, cpus) != 0)
+        return 1;
+    for (unsigned i = 0; i < cpus; i++) {
+        if (remote_call(i, dhcp_here, &card->dev.device) != want)
+            return 2;
+    }
+    if (net_get_config(&now) != 0 || now.address != config.address)
+        return 3;
+    return all_are_right(cpus) ? 0 : 4;
+}
+
+static void test_group_has_no_dhcp(void **state)
+{
+    (void)state;
+    for (unsigned cpus = 1; cpus <= CPUS; cpus++)
+        assert_int_equal(machine_run(CPUS, MEMORY, run_dhcp, &cpus), 0);
+}
+
 static int fail_here(void *arg)
 {
     heap_fail(*(unsigned *)arg);
@@ -1069,6 +1101,7 @@ int main(void)
         cmocka_unit_test(test_group_gives_broadcasts_to_the_first),
         cmocka_unit_test(test_group_is_the_card_of_all),
         cmocka_unit_test(test_group_answers_solicits_once),
+        cmocka_unit_test(test_group_has_no_dhcp),
         cmocka_unit_test(test_group_starts_or_leaves_nothing),
         cmocka_unit_test(test_peek),
         cmocka_unit_test(test_group_shares_a_queue),
