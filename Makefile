@@ -78,9 +78,9 @@ HOT := kernel/lib/checksum.c kernel/lib/siphash.c kernel/cpu/%.c \
 	net/http/peer/engine.c net/http/peer/exchange.c net/http/peer/route.c net/http/peer/send.c apps/bench/% tests/%
 # Calls, not "rep movsb", which moves single bytes.
 COLD-metal := -Os -mstringop-strategy=libcall -include hal/baremetal/brief_assert.h
-# Nothing in between for alignment: 3 kB.
-HOT-metal := -include hal/baremetal/brief_assert.h $(if $(findstring clang,$(CC)),, \
-	-falign-functions=1 -falign-jumps=1 -falign-loops=1)
+# Nothing in between for alignment: 3 kB. clang does not know all of these.
+DENSE := -falign-functions=1 -falign-jumps=1 -falign-loops=1
+HOT-metal := -include hal/baremetal/brief_assert.h $(if $(findstring clang,$(CC)),,$(DENSE))
 
 # Applications, and the test of it, may use floating point; the kernel may not.
 WITH-FLOAT := apps/% tests/integration/hal_contract_fp.c
@@ -108,9 +108,13 @@ LINK-fuzz := $(SAN) -fsanitize=fuzzer
 VARIANTS := metal host asan tsan cov fuzz sim
 
 # The image's objects are made again when they would be compiled otherwise than last time.
-ifneq ($(file <$(BUILD)/metal/flags),$(strip $(FLAGS-metal) $(COLD-metal) $(HOT-metal) $(HOT)))
+# The compiler does not count: fuzz-programs has clang, and leaves the image alone, which
+# another make may be at.
+IMAGE_FLAGS := $(strip $(FLAGS-metal) $(COLD-metal) \
+	$(filter-out $(DENSE),$(HOT-metal)) $(DENSE) $(HOT))
+ifneq ($(file <$(BUILD)/metal/flags),$(IMAGE_FLAGS))
 $(shell mkdir -p $(BUILD)/metal && find $(BUILD)/metal -type f ! -name '*.d' -delete)
-$(file >$(BUILD)/metal/flags,$(strip $(FLAGS-metal) $(COLD-metal) $(HOT-metal) $(HOT)))
+$(file >$(BUILD)/metal/flags,$(IMAGE_FLAGS))
 endif
 
 # ---- Objects -------------------------------------------------------------------
