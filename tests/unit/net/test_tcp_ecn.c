@@ -279,6 +279,19 @@ static void test_an_answer_is_of_new_data(void **state)
     bench_close();
 }
 
+/* An echo counts also where it acknowledges nothing new. */
+static void test_an_echo_without_news(void **state)
+{
+    (void)state;
+    assert_int_equal(open_with(ECE | CWR), SYN | ACK | ECE);
+    assert_int_equal(socket_send(sock, data, 10000), 10000);
+    drain();
+    says(0, 1, 1001, 0, 0);
+    says(ECE, 1, 1001, 0, 500);
+    assert_int_equal(bench.stack->stats.tcp_marked, 1);
+    bench_close();
+}
+
 /* An answer for each time that the window became smaller: the peer's echoes go
  * on until it has it, and one more could be taken for that of a later mark. */
 static void test_each_reduction_is_told_once(void **state)
@@ -430,6 +443,7 @@ int main(void)
         cmocka_unit_test(test_marks_without_data),
         cmocka_unit_test(test_the_window_becomes_smaller),
         cmocka_unit_test(test_an_answer_is_of_new_data),
+        cmocka_unit_test(test_an_echo_without_news),
         cmocka_unit_test(test_each_reduction_is_told_once),
         cmocka_unit_test(test_losses_are_told),
         cmocka_unit_test(test_marks_beside_a_loss),
