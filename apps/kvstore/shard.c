@@ -17,6 +17,7 @@ enum { SWEEP_BUCKETS = 256 };
 struct shard {
     struct kv_table table;
     struct channel *channel;
+    uint64_t sweep_at_ns;
 };
 
 /* Owner: the CPU that has the card. */
@@ -29,9 +30,15 @@ static void (*on_answered)(struct kv_call *call);
 
 /* ---- On the CPU of a shard ----------------------------------------------- */
 
-static uint64_t sweep_deadline(const struct kv_table *table)
+/* What has expired goes however much else there is to do. */
+static void sweep_when_due(struct shard *shard)
 {
-    return table->expiring > 0 ? time_ns() + SWEEP_NS : TIME_NEVER;
+    uint64_t now = time_ns();
+
+    if (now < shard->sweep_at_ns)
+        return;
+    kv_sweep(&shard->table, SWEEP_BUCKETS, kv_now_ms());
+    shard->sweep_at_ns = now + SWEEP_NS;
 }
 
 /* What this shard has to do with it. */
@@ -61,17 +68,16 @@ static int serve_shard(void *arg)
     uint64_t value;
 
     for (;;) {
-        int status = channel_receive(shard->channel,
-                                     sweep_deadline(&shard->table), &value);
+        uint64_t deadline_ns =
+            shard->table.expiring > 0 ? shard->sweep_at_ns : TIME_NEVER;
 
-        if (status == 0) {
+        if (channel_receive(shard->channel, deadline_ns, &value) == 0) {
             struct kv_slot *slot = (struct kv_slot *)(uintptr_t)value;
 
             run_slot(&shard->table, slot);
             send_home(home, slot);
-        } else {
-            kv_sweep(&shard->table, SWEEP_BUCKETS, kv_now_ms());
         }
+        sweep_when_due(shard);
     }
     return 0;
 }
@@ -139,17 +145,17 @@ static void merge(struct kv_call *call)
     call->is_done = true;
 }
 
-/* Takes answers, and sweeps this CPU's own shard. */
+/* Takes answers, and sweeps this CPU's own shard, whose keys come to expire
+ * without a message: it never waits for ever. */
 static int serve_home(void *arg)
 {
-    struct kv_table *table = arg;
+    struct shard *shard = arg;
     uint64_t value;
 
     for (;;) {
-        int status = channel_receive(home, sweep_deadline(table), &value);
+        int status = channel_receive(home, shard->sweep_at_ns, &value);
 
-        if (status != 0)
-            kv_sweep(table, SWEEP_BUCKETS, kv_now_ms());
+        sweep_when_due(shard);
         while (status == 0) {
             struct kv_slot *slot = (struct kv_slot *)(uintptr_t)value;
 
@@ -187,8 +193,7 @@ int kv_shards_start(uint64_t max_bytes,
         kv_limits.max_bytes += start.max_bytes;
     }
     if (status == 0)
-        status =
-            thread_create(&attr, serve_home, &shards[home_cpu]->table, NULL);
+        status = thread_create(&attr, serve_home, shards[home_cpu], NULL);
     return status;
 }
 

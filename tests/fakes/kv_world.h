@@ -13,6 +13,7 @@ static inline void world_files_begin(void)
 #include "tests/fakes/site_world.h"
 /* the world first */
 #include <malloc.h>
+#include <setjmp.h>
 
 static inline size_t world_usable_size(const void *block)
 {
@@ -54,6 +55,9 @@ static struct channel {
 } channels[WORLD_CPUS_MAX + 1];
 static unsigned channels_made;
 static bool messages_fail;
+static uint64_t receiving_ns;   /* how long it takes until a message comes */
+static unsigned sleeps;         /* how often a thread waits in vain, */
+static jmp_buf *thread_is_left; /* until it is left here */
 
 size_t mem_free_bytes(void)
 {
@@ -102,11 +106,22 @@ int channel_send(struct channel *channel, uint64_t value)
 int channel_receive(struct channel *channel, uint64_t deadline_ns,
                     uint64_t *value)
 {
-    (void)channel;
-    (void)deadline_ns;
-    (void)value;
-    fail_msg("no thread runs here");
-    return 0;
+    if (thread_is_left == NULL)
+        fail_msg("no thread runs here");
+    if (channel->count > 0) {
+        now_ns += receiving_ns;
+        *value = channel->values[0];
+        channel->count--;
+        memmove(channel->values, channel->values + 1,
+                channel->count * sizeof(channel->values[0]));
+        return 0;
+    }
+    if (deadline_ns == 0)
+        return -ETIMEDOUT;
+    if (deadline_ns == TIME_NEVER || sleeps-- == 0)
+        longjmp(*thread_is_left, 1);
+    now_ns = deadline_ns > now_ns ? deadline_ns : now_ns;
+    return -ETIMEDOUT;
 }
 
 int thread_create(const struct thread_attr *attr, int (*fn)(void *), void *arg,
@@ -123,6 +138,22 @@ int random_bytes(void *buf, size_t len)
 {
     memset(buf, 7, len);
     return 0;
+}
+
+/* Let a thread of the store run: it takes all that has been sent to it, and
+ * then waits `times` times until its deadline. */
+static inline void thread_runs(unsigned cpu, int (*fn)(void *), void *arg,
+                               unsigned times)
+{
+    jmp_buf here;
+
+    cpu_now = cpu;
+    sleeps = times;
+    thread_is_left = &here;
+    if (setjmp(here) == 0)
+        fn(arg);
+    thread_is_left = NULL;
+    cpu_now = home_cpu;
 }
 
 /* What the thread of a shard does with all that it has been sent. */
@@ -186,6 +217,7 @@ static inline void store_open(unsigned cpus, uint64_t max_bytes,
     cpu_now = 0;
     channels_made = 0;
     messages_fail = false;
+    receiving_ns = 0;
     assert_int_equal(kv_serve(&options), 0);
 }
 

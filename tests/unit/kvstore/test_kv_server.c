@@ -278,6 +278,78 @@ static void test_keys_expire(void **state)
     close_store();
 }
 
+/* The key `k<n>` of a CPU, from `*n` on, which moves past it. */
+static const char *key_of(unsigned cpu, unsigned *n)
+{
+    static char key[20];
+
+    do {
+        sprintf(key, "k%u", (*n)++);
+    } while (kv_owner(kv_hash((struct span){key, strlen(key)}), world_cpus) !=
+             cpu);
+    return key;
+}
+
+/* Its own keys expire, and nobody asks for them. */
+static void set_expiring(unsigned cpu, unsigned count)
+{
+    char line[100];
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < count; i++) {
+        sprintf(line, "SET %s v PX 5", key_of(cpu, &n));
+        assert_string_equal(ask(line), "+OK|");
+    }
+    now_ns += 5 * NS_PER_MS;
+}
+
+/* A shard with no pause between its messages sweeps all the same. */
+static void test_a_busy_shard_sweeps(void **state)
+{
+    (void)state;
+    open_store(2);
+    set_expiring(0, 10);
+    set_expiring(1, 10);
+    for (int i = 0; i < 30; i++) {
+        unsigned n = 1000;
+        char line[100];
+
+        sprintf(line, "GET %s", key_of(1, &n));
+        send_words(line);
+    }
+    receiving_ns = 10 * NS_PER_MS;
+    assert_int_equal(shards[1]->table.count, 10);
+    thread_runs(1, serve_shard, shards[1], 0);
+    assert_int_equal(shards[1]->table.count, 0);
+    assert_int_equal(shards[0]->table.count, 10);
+    thread_runs(0, serve_home, shards[0], 0); /* which takes the answers */
+    assert_int_equal(shards[0]->table.count, 0);
+    assert_int_equal(client->out_len, 30 * 5);
+    close_store();
+}
+
+static void test_an_idle_shard_sweeps(void **state)
+{
+    uint64_t before;
+
+    (void)state;
+    open_store(2);
+    set_expiring(0, 5);
+    set_expiring(1, 5);
+    for (unsigned cpu = 0; cpu < 2; cpu++) {
+        before = now_ns;
+        thread_runs(cpu, cpu == 0 ? serve_home : serve_shard, shards[cpu], 3);
+        assert_int_equal(shards[cpu]->table.count, 0);
+        assert_true(now_ns <= before + 3 * SWEEP_NS); /* and not more often */
+    }
+    before = now_ns; /* nothing expires: a shard waits for messages, */
+    thread_runs(1, serve_shard, shards[1], 1000);
+    assert_int_equal(now_ns, before);
+    thread_runs(0, serve_home, shards[0], 10); /* this one for keys, too */
+    assert_true(now_ns >= before + 9 * SWEEP_NS);
+    close_store();
+}
+
 /* ---- Several CPUs -------------------------------------------------------- */
 
 /* Replies have the order of the requests, whoever answers first. */
@@ -550,6 +622,8 @@ int main(void)
         cmocka_unit_test(test_each_command),
         cmocka_unit_test(test_info),
         cmocka_unit_test(test_keys_expire),
+        cmocka_unit_test(test_a_busy_shard_sweeps),
+        cmocka_unit_test(test_an_idle_shard_sweeps),
         cmocka_unit_test(test_replies_are_in_order),
         cmocka_unit_test(test_a_client_that_goes_away_leaves_nothing),
         cmocka_unit_test(test_messages_that_fail),
