@@ -169,8 +169,9 @@ bool resp_number(struct span word, int64_t *out)
     return true;
 }
 
-/* Whether `c` is in the class at the front of *pattern, which moves past it. */
-static bool match_class(struct span *pattern, char c)
+/* Whether `c` is in the class at the front of *pattern, which moves past it:
+ * a step for each of its characters. */
+static bool match_class(struct span *pattern, char c, unsigned *budget)
 {
     size_t at = 1;
     bool is_not = pattern->len > 1 && pattern->at[1] == '^';
@@ -181,6 +182,10 @@ static bool match_class(struct span *pattern, char c)
         char first = pattern->at[at];
         char last = first;
 
+        if (at >= *budget) {
+            *budget = 0;
+            return false;
+        }
         if (first == '\\' && at + 1 < pattern->len) {
             first = last = pattern->at[++at];
         } else if (at + 2 < pattern->len && pattern->at[at + 1] == '-' &&
@@ -192,18 +197,19 @@ static bool match_class(struct span *pattern, char c)
         at++;
     }
     at += at < pattern->len; /* the ']', or it has none */
+    *budget -= at < *budget ? (unsigned)at : *budget;
     pattern->at += at;
     pattern->len -= at;
     return is_in != is_not;
 }
 
 /* One character of the text against one of the pattern, which moves. */
-static bool match_one(struct span *pattern, char c)
+static bool match_one(struct span *pattern, char c, unsigned *budget)
 {
     char wanted = pattern->at[0];
 
     if (wanted == '[')
-        return match_class(pattern, c);
+        return match_class(pattern, c, budget);
     if (wanted == '\\' && pattern->len > 1) {
         pattern->at++;
         pattern->len--;
@@ -234,7 +240,7 @@ bool resp_match(struct span pattern, struct span text, unsigned *budget)
             retry = text;
             continue;
         }
-        if (pattern.len > 0 && match_one(&pattern, text.at[0])) {
+        if (pattern.len > 0 && match_one(&pattern, text.at[0], budget)) {
             text.at++;
             text.len--;
             continue;
@@ -246,7 +252,8 @@ bool resp_match(struct span pattern, struct span text, unsigned *budget)
         pattern = star;
         text = retry;
     }
-    while (pattern.len > 0 && pattern.at[0] == '*') {
+    while (pattern.len > 0 && pattern.at[0] == '*' && *budget > 0) {
+        --*budget;
         pattern.at++;
         pattern.len--;
     }

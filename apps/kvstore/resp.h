@@ -44,7 +44,8 @@ bool resp_is(struct span word, const char *name);
 bool resp_number(struct span word, int64_t *out);
 
 /* Whether `text` matches a pattern of '*', '?', "[a-c]", "[^x]", '\'. Takes at
- * most `*budget` steps, which it counts down; false when they are used up. */
+ * most `*budget` steps, which it counts down, one for each character of the
+ * pattern that it looks at; false when they are used up. */
 bool resp_match(struct span pattern, struct span text, unsigned *budget);
 
 /* ---- Replies ------------------------------------------------------------- */

@@ -219,6 +219,36 @@ static void test_patterns_have_a_budget(void **state)
     assert_int_equal(budget, 0);
 }
 
+/* How many of 1000 steps a pattern leaves, which does not match. */
+static unsigned left_of(const char *pattern, size_t len, const char *text)
+{
+    unsigned budget = 1000;
+
+    assert_false(resp_match((struct span){pattern, len},
+                            (struct span){text, strlen(text)}, &budget));
+    return budget;
+}
+
+/* Whatever is passed over in a pattern is paid for. */
+static void test_long_patterns_have_a_budget(void **state)
+{
+    static char class[2000] = "*[";
+    char stars[2000];
+
+    (void)state;
+    memset(class + 2, 'b', sizeof(class) - 2);
+    class[602] = ']';
+    assert_int_equal(left_of(class, 603, "a"), 1000 - 2 - 602);
+    assert_int_equal(left_of(class, 603, "aa"), 0);
+    assert_int_equal(left_of(class, 602, "aa"), 0); /* it has no end */
+    class[602] = 'b';
+    assert_int_equal(left_of(class, sizeof(class), "a"), 0);
+    assert_int_equal(left_of(class + 1, sizeof(class) - 1, "b"), 0);
+    memset(stars, '*', sizeof(stars));
+    assert_int_equal(left_of(stars, sizeof(stars), ""), 0);
+    assert_int_equal(left_of(stars, sizeof(stars), "a"), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -227,6 +257,7 @@ int main(void)
         cmocka_unit_test(test_numbers),
         cmocka_unit_test(test_patterns),
         cmocka_unit_test(test_patterns_have_a_budget),
+        cmocka_unit_test(test_long_patterns_have_a_budget),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
