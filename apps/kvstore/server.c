@@ -53,6 +53,18 @@ static void take_replies(struct kv_connection *connection)
     }
 }
 
+/* What is sent goes, before as much again is kept behind it. */
+static void drop_sent(struct kv_connection *connection)
+{
+    struct resp_text *out = &connection->out;
+
+    if (connection->out_sent < out->len - connection->out_sent)
+        return;
+    out->len -= connection->out_sent;
+    memmove(out->at, out->at + connection->out_sent, out->len);
+    connection->out_sent = 0;
+}
+
 /* GO_ON: all is sent; WAIT: the client does not take it; or an error. */
 static int send_replies(struct kv_connection *connection)
 {
@@ -68,8 +80,10 @@ static int send_replies(struct kv_connection *connection)
     if (sent < 0)
         return (int)sent;
     connection->out_sent += (size_t)sent;
-    if (connection->out_sent < out->len)
+    if (connection->out_sent < out->len) {
+        drop_sent(connection);
         return WAIT;
+    }
     resp_text_free(out);
     connection->out_sent = 0;
     return GO_ON;

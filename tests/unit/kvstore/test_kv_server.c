@@ -555,6 +555,43 @@ static void test_a_client_that_does_not_read(void **state)
     close_store();
 }
 
+/* What has been sent is not kept, though there is always more to send. */
+static void test_a_client_that_always_asks(void **state)
+{
+    enum { REPLY = 1009, AHEAD = 3, COUNT = 2000 };
+    const struct kv_connection *connection;
+    char line[1100];
+
+    (void)state;
+    open_store(1);
+    connection = client->cookie;
+    client->room = 0;
+    memset(line, 'x', sizeof(line));
+    line[5 + 1000] = '\0';
+    for (int i = 0; i < COUNT; i++) {
+        sprintf(line, "ECHO %08d", i);
+        line[13] = 'x';
+        send_words(line);
+        if (i < AHEAD)
+            continue;
+        client->room = REPLY;
+        served->writable(served, client);
+        assert_int_equal(client->out_len, REPLY);
+        sprintf(line, "$1000\r\n%08d", i - AHEAD);
+        assert_memory_equal(client->out, line, strlen(line));
+        assert_int_equal(connection->out.len - connection->out_sent,
+                         AHEAD * REPLY);
+        assert_true(connection->out.size <= 16384);
+        client->out_len = 0;
+        line[strlen(line)] = 'x';
+    }
+    client->room = AHEAD * REPLY;
+    served->writable(served, client);
+    assert_int_equal(client->out_len, AHEAD * REPLY);
+    assert_int_equal(connection->out.size, 0);
+    close_store();
+}
+
 static void test_every_allocation_fails(void **state)
 {
     bool failed = true;
@@ -633,6 +670,7 @@ int main(void)
         cmocka_unit_test(test_values_and_keys_have_limits),
         cmocka_unit_test(test_a_mistake_ends_the_connection),
         cmocka_unit_test(test_a_client_that_does_not_read),
+        cmocka_unit_test(test_a_client_that_always_asks),
         cmocka_unit_test(test_every_allocation_fails),
         cmocka_unit_test(test_scan_visits_all),
     };
