@@ -16,7 +16,8 @@ static struct resp_request *request; /* being parsed */
 
 void kv_connection_check(const struct kv_connection *connection)
 {
-    unsigned count = 0;
+    unsigned count = 0, awaited = 0;
+    size_t done_bytes = 0;
 
     assert(connection->in_at <= connection->in_len);
     assert(connection->in_len <= connection->in_size);
@@ -31,8 +32,12 @@ void kv_connection_check(const struct kv_connection *connection)
         assert(call->connection == connection);
         assert(call->is_done == (call->waiting == 0));
         count++;
+        awaited += !call->is_done;
+        done_bytes += call->is_done ? call->reply.len : 0;
     }
     assert(count == connection->pending);
+    assert(awaited == connection->awaited);
+    assert(done_bytes == connection->done_bytes);
 }
 
 /* ---- Sending ------------------------------------------------------------- */
@@ -48,6 +53,7 @@ static void take_replies(struct kv_connection *connection)
             return;
         queue_pop(&connection->calls);
         connection->pending--;
+        connection->done_bytes -= call->reply.len;
         resp_put(&connection->out, call->reply.at, call->reply.len);
         kv_call_free(call);
     }
@@ -91,12 +97,16 @@ static int send_replies(struct kv_connection *connection)
 
 /* ---- Requests ------------------------------------------------------------ */
 
-/* A reply that is there at once, but not its turn yet. */
+/* The call is under way, or its reply is there and not its turn yet. */
 static int put_behind(struct kv_connection *connection, struct kv_call *call)
 {
     call->connection = connection;
     queue_push(&connection->calls, &call->node);
     connection->pending++;
+    if (call->is_done)
+        connection->done_bytes += call->reply.len;
+    else
+        connection->awaited++;
     return GO_ON;
 }
 
@@ -137,14 +147,13 @@ static int put_error(struct kv_connection *connection, const char *line,
         if (call == NULL)
             return -ENOMEM;
         call->is_done = true;
-        put_behind(connection, call);
         out = &call->reply;
     }
     if (line != NULL)
         resp_put_error(out, line);
     else
         resp_put(out, text->at, text->len);
-    return GO_ON;
+    return call != NULL ? put_behind(connection, call) : GO_ON;
 }
 
 /* HELLO's protocol is that of its own reply. */
@@ -271,11 +280,21 @@ static int receive(struct kv_connection *connection)
 
 /* ---- The machine --------------------------------------------------------- */
 
+/* Whether it may have another request; see server.h. */
+static bool takes_more(const struct kv_connection *connection)
+{
+    size_t unsent = connection->out.len - connection->out_sent;
+
+    return connection->pending < KV_PENDING_MAX && unsent < KV_OUT_MAX &&
+           unsent + connection->done_bytes +
+                   connection->awaited * kv_limits.value_max <
+               KV_HELD_MAX;
+}
+
 static bool is_stalled(struct kv_connection *connection)
 {
     connection->is_stopped = true;
-    if (connection->pending >= KV_PENDING_MAX ||
-        connection->out.len - connection->out_sent >= KV_OUT_MAX)
+    if (!takes_more(connection))
         return true;
     if (kv_call_has_room()) {
         connection->is_stopped = false;
@@ -317,7 +336,7 @@ static void go_on(struct kv_connection *connection)
         status = run(connection);
         /* What its own replies have stopped goes on when they are sent. */
     } while (status == GO_ON && connection->is_stopped &&
-             connection->pending < KV_PENDING_MAX && kv_call_has_room());
+             takes_more(connection) && kv_call_has_room());
     if (status < 0) {
         connection->is_lost = true;
         socket_abort(connection->socket);
@@ -329,6 +348,15 @@ static void go_on(struct kv_connection *connection)
     kv_connection_check(connection);
 }
 
+static void reply_came(struct kv_connection *connection,
+                       const struct kv_call *call)
+{
+    connection->awaited--;
+    connection->done_bytes += call->reply.len;
+    if (list_empty(&connection->dirty_link))
+        list_push_back(&dirty, &connection->dirty_link);
+}
+
 /* Of kv_shards_start(): the replies of several calls go out together. */
 static void answered(struct kv_call *call)
 {
@@ -337,8 +365,8 @@ static void answered(struct kv_call *call)
     if (call != NULL) {
         if (call->connection == NULL)
             kv_call_free(call);
-        else if (list_empty(&call->connection->dirty_link))
-            list_push_back(&dirty, &call->connection->dirty_link);
+        else
+            reply_came(call->connection, call);
         return;
     }
     while ((next = list_pop_front(&dirty)) != NULL)

@@ -4,8 +4,9 @@
  * order of the requests.
  *
  * A connection stops reading, and TCP's window closes, while it has
- * KV_PENDING_MAX requests under way or KV_OUT_MAX bytes that the client does
- * not take.
+ * KV_PENDING_MAX requests under way, KV_OUT_MAX bytes that the client does not
+ * take, or KV_HELD_MAX bytes of replies: those that are not sent, and one of
+ * the longest value for each that is still to come.
  *
  * Owner: the CPU that has the card.
  */
@@ -20,6 +21,7 @@
 enum {
     KV_PENDING_MAX = 256,
     KV_OUT_MAX = 256 * 1024,
+    KV_HELD_MAX = 32 * 1024 * 1024,
     KV_IN_FIRST = 4096, /* room for a request at first */
 };
 
@@ -34,7 +36,9 @@ struct kv_connection {
     struct resp_text out; /* [out_sent, len) not sent yet */
     size_t out_sent;
     struct queue calls; /* whose replies come next, in order */
-    unsigned pending;   /* of them */
+    unsigned pending;   /* of them, */
+    unsigned awaited;   /* of which so many are not done, */
+    size_t done_bytes;  /* and the replies of the others have so many */
     unsigned proto;     /* 2 or 3 */
     bool is_ending;     /* no more requests; close when all is sent */
     bool is_stopped;    /* it has stopped reading; see above */

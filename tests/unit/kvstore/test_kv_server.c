@@ -436,6 +436,52 @@ static void test_a_pipeline_is_bounded(void **state)
     close_store();
 }
 
+/* Nor so many that their replies could have more bytes than may be kept. */
+static void test_a_pipeline_is_bounded_in_bytes(void **state)
+{
+    enum { VALUE = 1 << 20, ALL = 80, AT_ONCE = KV_HELD_MAX / VALUE };
+    static char value[VALUE];
+    const struct kv_connection *connection;
+    char first[40], get[40];
+    struct span key;
+    unsigned n = 0;
+
+    (void)state;
+    store_open(3, 64 << 20, VALUE);
+    client = client_open();
+    client->room = SIZE_MAX;
+    connection = client->cookie;
+    sprintf(first, "GET %s\r\n", key_of(2, &n)); /* is answered last */
+    sprintf(get, "GET %s\r\n", key_of(1, &n));
+    key = (struct span){get + 4, strlen(get) - 6};
+    for (size_t len = 0; len <= VALUE; len += VALUE / 2) {
+        size_t reply = len == 0 ? 5 : strlen("$524288\r\n\r\n") + len;
+
+        reply += len == VALUE;
+        if (len > 0)
+            assert_int_equal(kv_set(&shards[1]->table, kv_hash(key), key,
+                                    (struct span){value, len}, KV_NEVER, 0),
+                             0);
+        client_send_bytes(client, first, strlen(first));
+        for (int i = 0; i < ALL; i++)
+            client_send_bytes(client, get, strlen(get));
+        assert_int_equal(under_way, AT_ONCE);
+        for (int i = 0; i < ALL; i++) {
+            shard_works(1);
+            home_works();
+            assert_true(connection->done_bytes < KV_HELD_MAX);
+        }
+        assert_int_equal(under_way, 1); /* short ones: there was room */
+        assert_true(
+            connection->pending ==
+            (len == 0 ? 1 + ALL : 1 + (KV_HELD_MAX - VALUE) / reply + 1));
+        all_work();
+        assert_int_equal(client->out_len, 5 + ALL * reply);
+        client->out_len = 0;
+    }
+    close_store();
+}
+
 static void test_many_connections_share_the_messages(void **state)
 {
     static struct socket *clients[40];
@@ -665,6 +711,7 @@ int main(void)
         cmocka_unit_test(test_a_client_that_goes_away_leaves_nothing),
         cmocka_unit_test(test_messages_that_fail),
         cmocka_unit_test(test_a_pipeline_is_bounded),
+        cmocka_unit_test(test_a_pipeline_is_bounded_in_bytes),
         cmocka_unit_test(test_many_connections_share_the_messages),
         cmocka_unit_test(test_memory_is_bounded),
         cmocka_unit_test(test_values_and_keys_have_limits),
