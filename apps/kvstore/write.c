@@ -173,8 +173,8 @@ void kv_run_set(struct kv_run *run)
     is_refused = options.nx ? entry != NULL : options.xx && entry == NULL;
     if (options.get || is_refused)
         put_value_or_null(run, options.get ? entry : NULL);
-    if (is_refused)
-        return;
+    if (is_refused || run->out->is_short)
+        return; /* what cannot be said is not lost */
     if (options.keep_ttl && entry != NULL)
         options.expires_ms = entry->expires_ms;
     if (kv_set(run->table, kv_hash(run->argv[1]), run->argv[1], run->argv[2],
@@ -217,6 +217,8 @@ void kv_run_getset(struct kv_run *run)
     size_t before = run->out->len;
 
     put_value_or_null(run, kv_run_find(run, run->argv[1]));
+    if (run->out->is_short)
+        return; /* what cannot be said is not lost */
     if (kv_set(run->table, kv_hash(run->argv[1]), run->argv[1], run->argv[2],
                KV_NEVER, kv_now_ms()) != 0) {
         resp_text_cut(run->out, before);

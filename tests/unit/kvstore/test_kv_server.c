@@ -664,6 +664,39 @@ static void test_every_allocation_fails(void **state)
     }
 }
 
+/* What is written over or deleted is said, or is still there. */
+static void test_no_value_is_lost_without_memory(void **state)
+{
+    static const char *const lines[] = {"SET a new GET", "GETSET a new",
+                                        "GETDEL a"};
+    char old[1000], wanted[1010];
+
+    (void)state;
+    memset(old, 'x', sizeof(old));
+    memcpy(old, "SET a ", 6);
+    old[6 + 600] = '\0';
+    sprintf(wanted, "$600|%s|", old + 6);
+    for (size_t i = 0; i < COUNT_OF(lines); i++) {
+        bool failed = true;
+
+        for (int n = 1; failed; n++) {
+            bool is_said;
+
+            open_store(1);
+            assert_string_equal(ask(old), "+OK|");
+            mem_fail_at = n;
+            is_said = strcmp(ask(lines[i]), wanted) == 0;
+            failed = mem_fail_at == 0;
+            mem_fail_at = 0;
+            client_free(client);
+            client = client_open();
+            assert_true(is_said || failed);
+            assert_int_equal(strcmp(ask("GET a"), wanted) != 0, is_said);
+            close_store();
+        }
+    }
+}
+
 static void test_scan_visits_all(void **state)
 {
     static bool seen[500];
@@ -719,6 +752,7 @@ int main(void)
         cmocka_unit_test(test_a_client_that_does_not_read),
         cmocka_unit_test(test_a_client_that_always_asks),
         cmocka_unit_test(test_every_allocation_fails),
+        cmocka_unit_test(test_no_value_is_lost_without_memory),
         cmocka_unit_test(test_scan_visits_all),
     };
 
