@@ -203,6 +203,10 @@ static void run(struct http_worker *worker, struct http_exchange *exchange)
         socket_abort(exchange->socket);
         return;
     }
+    if (exchange->state == HTTP_ENDED) { /* here or by http_stop() */
+        list_remove(&exchange->idle_link);
+        http_send_abandon(exchange);
+    }
     http_exchange_check(exchange);
     if (exchange->is_again)
         push_ready(exchange);

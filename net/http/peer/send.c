@@ -150,7 +150,7 @@ static int source_send(struct http_exchange *exchange, size_t before)
         got = exchange->source.read(exchange->source.cookie, exchange->offset,
                                     output + before + head, size);
     exchange->worker->now_ns = time_ns(); /* it may have waited */
-    if (exchange->socket == NULL)
+    if (exchange->socket == NULL || exchange->state == HTTP_ENDED)
         return -ECONNRESET;
     if (got == -EAGAIN) {
         status = before > 0 ? http_send(exchange, output, before) : 0;

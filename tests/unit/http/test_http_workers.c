@@ -46,6 +46,32 @@ static void on_source(struct http_exchange *exchange)
     assert_int_equal(http_respond(exchange, &response), 0);
 }
 
+static int64_t late_result; /* of the second read */
+
+static int64_t read_late(void *cookie, uint64_t offset, void *buf, size_t size)
+{
+    (void)cookie;
+    assert_true(size >= 10);
+    memset(buf, 'x', 10);
+    if (offset == 0)
+        return 10;
+    while_waiting();
+    return late_result;
+}
+
+/* A source whose second read waits. */
+static void on_late_source(struct http_exchange *exchange)
+{
+    const struct http_response response = {
+        .status = 200,
+        .length = 20,
+        .source = {read_late, close_source, NULL},
+    };
+
+    sources_open++;
+    assert_int_equal(http_respond(exchange, &response), 0);
+}
+
 static void on_slow(struct http_exchange *exchange)
 {
     void (*happens)(void) = while_waiting;
@@ -65,6 +91,7 @@ static void on_end(struct http_exchange *exchange)
 static const struct http_route routes[] = {
     {.method = "GET", .path = "/", .complete = on_quick},
     {.method = "GET", .path = "/slow", .complete = on_slow, .end = on_end},
+    {.method = "GET", .path = "/late", .complete = on_late_source},
     {.method = "GET", .path = "/source", .complete = on_source, .end = on_end},
 };
 
@@ -223,6 +250,39 @@ static void test_an_answer_to_a_dropped_connection(void **state)
     end_test();
 }
 
+static void test_stopping_while_a_source_waits(void **state)
+{
+    static const int64_t results[] = {10, 0, -EAGAIN, -EIO};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(results); i++) {
+        begin_test();
+        while_waiting = the_server_drops_it;
+        late_result = results[i];
+        client_send(slow, GET("/late"));
+        assert_false(thread_runs(0));
+        assert_int_equal(answers(slow, "x"), 10);
+        assert_int_equal(sources_open, 0);
+        client_free(slow);
+        end_test();
+    }
+}
+
+/* The thread takes it from the list after it was dropped. */
+static void test_stopping_before_a_connection_is_run(void **state)
+{
+    (void)state;
+    begin_test();
+    client_send(slow, "GET / HTTP/1.1\r\n");
+    assert_false(thread_runs(0));
+    client_send(slow, "Host: h\r\n\r\n");
+    the_server_drops_it();
+    assert_false(thread_runs(0));
+    assert_string_equal(out(slow), "");
+    client_free(slow);
+    end_test();
+}
+
 static void test_threads_that_cannot_be_made(void **state)
 {
     (void)state;
@@ -250,6 +310,8 @@ int main(void)
         cmocka_unit_test(test_a_socket_that_goes_before_it_is_run),
         cmocka_unit_test(test_stopping_while_a_handler_waits),
         cmocka_unit_test(test_an_answer_to_a_dropped_connection),
+        cmocka_unit_test(test_stopping_while_a_source_waits),
+        cmocka_unit_test(test_stopping_before_a_connection_is_run),
         cmocka_unit_test(test_threads_that_cannot_be_made),
     };
 
