@@ -3,17 +3,23 @@
 #include <torc/memory.h>
 #include <torc/string.h>
 
-enum { REST_MAX = 4 * 1024 * 1024 }; /* bytes that a connection may keep */
+enum { REST_MAX = 4 * 1024 * 1024 }; /* bytes that a connection may owe */
 
 /* ---- What the socket did not take ---------------------------------------- */
 
 static int rest_keep(struct http_exchange *exchange, const char *bytes,
                      size_t size)
 {
+    size_t owed = exchange->rest_len - exchange->rest_sent;
     char *rest;
 
-    if (size > REST_MAX - exchange->rest_len)
+    if (size > REST_MAX - owed)
         return -ENOMEM;
+    if (owed > 0 && owed <= exchange->rest_sent) { /* what is sent goes */
+        memmove(exchange->rest, exchange->rest + exchange->rest_sent, owed);
+        exchange->rest_len = owed;
+        exchange->rest_sent = 0;
+    }
     rest = mem_resize(exchange->rest, exchange->rest_len + size);
     if (rest == NULL)
         return -ENOMEM;

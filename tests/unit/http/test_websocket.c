@@ -416,6 +416,38 @@ static void test_a_peer_that_does_not_read_is_not_read(void **state)
 
 /* ---- Time ---------------------------------------------------------------- */
 
+/* However much is sent in all, as long as the peer takes it. */
+static void test_a_queue_that_is_never_empty(void **state)
+{
+    enum { LEN = 10000, FRAME = LEN + 4, AHEAD = 5, COUNT = 1000 };
+    static char text[LEN];
+    const struct http_exchange *exchange;
+
+    (void)state;
+    begin_open();
+    exchange = client->cookie;
+    client_takes(client, 0);
+    for (int i = 0; i < COUNT; i++) {
+        memset(text, 'a' + i % 26, LEN);
+        assert_int_equal(websocket_send(last, WEBSOCKET_TEXT, text, LEN), 0);
+        if (i < AHEAD)
+            continue;
+        client_takes(client, FRAME);
+        assert_int_equal(client->out_len, FRAME);
+        memset(text, 'a' + (i - AHEAD) % 26, LEN);
+        assert_memory_equal(client->out + 4, text, LEN);
+        out_clear(client);
+        assert_int_equal(exchange->rest_len - exchange->rest_sent,
+                         AHEAD * FRAME);
+        assert_true(exchange->rest_len <= 3 * AHEAD * FRAME);
+    }
+    assert_true(is_open(client));
+    client_takes(client, AHEAD * FRAME);
+    assert_int_equal(client->out_len, AHEAD * FRAME);
+    assert_null(exchange->rest);
+    end_test();
+}
+
 static void test_a_silent_peer_is_asked(void **state)
 {
     (void)state;
@@ -502,6 +534,7 @@ int main(void)
         cmocka_unit_test(test_lengths_that_are_wrong),
         cmocka_unit_test(test_fragments_have_a_limit_together),
         cmocka_unit_test(test_a_peer_that_does_not_read_is_not_read),
+        cmocka_unit_test(test_a_queue_that_is_never_empty),
         cmocka_unit_test(test_a_silent_peer_is_asked),
         cmocka_unit_test(test_closing),
         cmocka_unit_test(test_without_memory),
