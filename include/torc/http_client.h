@@ -50,12 +50,12 @@ must_check int http_client_open(const struct net_endpoint *server,
 
 /*
  * Send a request and read the head of its response; interim ones (1xx) are
- * skipped. Returns the status, 200 .. 599; -EINVAL (the request has a part that
- * is none), -EMSGSIZE (it is too long), -EBUSY (content of the last response is
- * left), -ENOTCONN (the connection has ended: open another one), -EPROTO (the
- * response breaks the protocol), -ETIMEDOUT (the deadline has passed),
- * -ECONNRESET. After an error, but for the first three, the connection is of no
- * use any more.
+ * skipped, up to 16 of them. Returns the status, 200 .. 599; -EINVAL (the
+ * request has a part that is none), -EMSGSIZE (it is too long), -EBUSY (content
+ * of the last response is left), -ENOTCONN (the connection has ended: open
+ * another one), -EPROTO (the response breaks the protocol), -ETIMEDOUT (the
+ * deadline has passed), -ECONNRESET. After an error, but for the first three,
+ * the connection is of no use any more.
  */
 must_check int http_client_request(struct http_client *client,
                                    const struct http_client_request *request,

@@ -6,11 +6,13 @@
 #include <torc/memory.h>
 #include <torc/socket.h>
 #include <torc/string.h>
+#include <torc/time.h>
 
 enum {
     OUTPUT_SIZE = 16 * 1024,
     CHUNK_HEAD = 6,   /* "3ff0\r\n" */
     PARTS_MAX = 8000, /* bytes of the target and of the host together */
+    INTERIM_MAX = 16, /* responses before the final one */
 };
 
 enum client_state {
@@ -213,6 +215,16 @@ static int send_request(struct http_client *client,
 
 /* ---- Responses ----------------------------------------------------------- */
 
+/* As socket_read(), which tells of a deadline only when it has to wait: a
+ * server that never pauses would be read for ever. */
+static int64_t read_some(struct http_client *client, void *buf, size_t size,
+                         uint64_t deadline_ns)
+{
+    if (time_ns() >= deadline_ns)
+        return -ETIMEDOUT;
+    return socket_read(client->socket, buf, size, deadline_ns);
+}
+
 /* Receive more bytes behind those that are there: how many, 0: the peer has
  * ended its side, or an error. */
 static int64_t receive(struct http_client *client, uint64_t deadline_ns)
@@ -225,8 +237,8 @@ static int64_t receive(struct http_client *client, uint64_t deadline_ns)
         client->in_at = 0;
     }
     assert(client->in_len < HTTP_RESPONSE_MAX);
-    got = socket_read(client->socket, client->head + client->in_len,
-                      HTTP_RESPONSE_MAX - client->in_len, deadline_ns);
+    got = read_some(client, client->head + client->in_len,
+                    HTTP_RESPONSE_MAX - client->in_len, deadline_ns);
     if (got > 0)
         client->in_len += (size_t)got;
     return got;
@@ -250,6 +262,8 @@ static int keep_fields(struct http_client *client)
 static int read_head(struct http_client *client, bool is_head,
                      uint64_t deadline_ns)
 {
+    unsigned interim = 0;
+
     for (;;) {
         int len = http_response_parse(client->head + client->in_at,
                                       client->in_len - client->in_at, is_head,
@@ -264,6 +278,8 @@ static int read_head(struct http_client *client, bool is_head,
                 return -EPROTO; /* we have not asked for it */
             if (client->response.status >= 200)
                 return keep_fields(client);
+            if (interim++ == INTERIM_MAX)
+                return -EPROTO;
             continue;
         }
         got = receive(client, deadline_ns);
@@ -350,7 +366,7 @@ static int64_t read_to_end(struct http_client *client, void *buf, size_t size,
         client->in_at += size;
         return (int64_t)size;
     }
-    got = socket_read(client->socket, buf, size, deadline_ns);
+    got = read_some(client, buf, size, deadline_ns);
     if (got <= 0)
         client->state = CLIENT_ENDED;
     return got == -EAGAIN ? -ETIMEDOUT : got;

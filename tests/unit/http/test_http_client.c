@@ -23,7 +23,10 @@ static struct socket *server; /* the connection, as site_world.h has them */
 static int open_error, connect_error, read_error, write_limit;
 static const struct net_endpoint address = {.port = 80};
 
-enum { DEADLINE = 77 };
+/* world_begin() sets the clock. */
+#define DEADLINE (1077 * NS_PER_S)
+
+static uint64_t reading_ns; /* how long it takes until something comes */
 
 int socket_open_tcp(struct socket **out)
 {
@@ -50,6 +53,7 @@ int64_t socket_read(struct socket *socket, void *buf, size_t size,
     int64_t got = socket_receive(socket, buf, size);
 
     assert_int_equal(deadline_ns, DEADLINE);
+    now_ns += reading_ns;
     return got == -EAGAIN && read_error != 0 ? read_error : got;
 }
 
@@ -84,6 +88,7 @@ static void begin_test(void)
 {
     world_begin();
     open_error = connect_error = read_error = write_limit = 0;
+    reading_ns = 0;
     assert_int_equal(http_client_open(&address, DEADLINE, &client), 0);
     content_len = 0;
 }
@@ -343,6 +348,56 @@ static void test_time_and_errors(void **state)
     end_test();
 }
 
+/* Heads and content that come in pieces, without a pause, up to the deadline
+ * and beyond. */
+static void test_a_server_that_never_pauses(void **state)
+{
+    static const char *const heads[] = {
+        OK "Content-Length: 1000\r\n\r\n",
+        OK "Transfer-Encoding: chunked\r\n\r\n3e8\r\n",
+        OK "\r\n",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(heads); i++) {
+        char text[1200];
+
+        memset(text, 'x', sizeof(text));
+        text[strlen(heads[i]) + 1000] = '\0';
+        memcpy(text, heads[i], strlen(heads[i]));
+        begin_test();
+        says(text, 10);
+        reading_ns = NS_PER_S;
+        assert_int_equal(ask(), 200);
+        assert_int_equal(read_all(100), -ETIMEDOUT);
+        assert_true(content_len > 500 && content_len < 780);
+        assert_int_equal(now_ns, DEADLINE);
+        assert_int_equal(ask(), -ENOTCONN);
+        end_test();
+    }
+    begin_test();
+    says("HTTP/1.1 100 Continue\r\n\r\n" OK "Content-Length: 0\r\n\r\n", 1);
+    reading_ns = 2 * NS_PER_S;
+    assert_int_equal(ask(), -ETIMEDOUT);
+    end_test();
+}
+
+static void test_interim_responses_have_a_limit(void **state)
+{
+    (void)state;
+    for (int count = 16; count <= 17; count++) {
+        char text[1000] = "";
+
+        for (int i = 0; i < count; i++)
+            strcat(text, "HTTP/1.1 103 \r\n\r\n");
+        strcat(text, OK "Content-Length: 0\r\n\r\n");
+        begin_test();
+        says(text, 0);
+        assert_int_equal(ask(), count == 16 ? 200 : -EPROTO);
+        end_test();
+    }
+}
+
 static void test_opening_fails(void **state)
 {
     (void)state;
@@ -382,6 +437,8 @@ int main(void)
         cmocka_unit_test(test_content_in_chunks),
         cmocka_unit_test(test_requests_that_are_none),
         cmocka_unit_test(test_time_and_errors),
+        cmocka_unit_test(test_a_server_that_never_pauses),
+        cmocka_unit_test(test_interim_responses_have_a_limit),
         cmocka_unit_test(test_opening_fails),
     };
 
