@@ -368,6 +368,10 @@ void inodes_drop(struct mount *mount)
     hash_for_each(&mount->inodes, keep_no_more, NULL);
     while (!list_empty(&mount->unused))
         inode_leave(container_of(mount->unused.next, struct inode, unused));
+}
+
+void inodes_drop_removed(struct mount *mount)
+{
     while (!list_empty(&mount->removed))
         inode_free(container_of(list_pop_front(&mount->removed), struct inode,
                                 unused));

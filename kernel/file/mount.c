@@ -82,6 +82,15 @@ bool mount_is_on(const struct inode *inode)
     return mount_on(cpu_self()->mounts, inode) != NULL;
 }
 
+/* Nobody uses it, or it does not come to be: the file system has it no more. */
+static void mount_end(struct mount *mount)
+{
+    inodes_drop(mount);
+    dirty_stop(mount);
+    inodes_drop_removed(mount);
+    mount->ops->unmount(mount);
+}
+
 /* ---- Mounting ------------------------------------------------------------ */
 
 /* Try one file system; the mount has its root on success. */
@@ -98,11 +107,8 @@ static int mount_try(struct mount *mount, const struct file_system *fs,
         inode_put(mount->root);
         status = -EUCLEAN;
     }
-    if (status != 0) {
-        inodes_drop(mount);
-        dirty_stop(mount);
-        mount->ops->unmount(mount);
-    }
+    if (status != 0)
+        mount_end(mount);
     return status;
 }
 
@@ -305,9 +311,7 @@ int vfs_unmount(const char *path)
         return -EBUSY;
     mount_hide(cpu_self()->mounts, mount);
     inode_put(mount->root);
-    inodes_drop(mount);
-    dirty_stop(mount);
-    mount->ops->unmount(mount);
+    mount_end(mount);
     if (mount->open.dev != NULL)
         block_close(&mount->open);
     if (mount->covered != NULL)

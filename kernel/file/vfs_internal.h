@@ -77,8 +77,11 @@ void inodes_fini(struct mount *mount);
 void inodes_shrink(struct mount *mount, unsigned keep, bool may_wait);
 
 /* Free all inodes, none of which is held; also those that the file system
- * keeps. Thread; may wait. */
+ * keeps, but not those that inodes_evict() tries again. Thread; may wait. */
 void inodes_drop(struct mount *mount);
+
+/* Free those, too: behind dirty_stop(), when nothing tries again any more. */
+void inodes_drop_removed(struct mount *mount);
 
 /* Try again to free the storage of inodes that were removed, where it failed.
  * Thread; may wait. Returns 0, or the first error. */

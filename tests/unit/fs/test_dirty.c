@@ -28,6 +28,8 @@ static unsigned evictions;
 static unsigned drops[2]; /* of removed ones: not evicted, evicted */
 static int evict_status;
 static struct event *evicting; /* what inode_evict() waits for; or NULL */
+static unsigned evict_yields;  /* how often inode_evict() lets others run */
+static void (*on_drop)(void);  /* what happens once in inode_drop(); or NULL */
 static uint64_t now;
 
 static int map(struct mapping *mapping, uint64_t sector, uint32_t sectors,
@@ -82,11 +84,18 @@ static int evict(struct inode *inode)
     evictions++;
     if (evicting != NULL)
         assert_int_equal(event_wait(evicting, TIME_NEVER), 0);
+    for (unsigned i = 0; i < evict_yields; i++)
+        thread_yield();
     return evict_status;
 }
 
 static void drop(struct inode *inode)
 {
+    void (*happens)(void) = on_drop;
+
+    on_drop = NULL;
+    if (happens != NULL)
+        happens();
     if (inode->links == 0)
         drops[inode->is_evicted]++;
 }
@@ -141,6 +150,8 @@ static int setup(void **state)
     evictions = drops[0] = drops[1] = 0;
     write_status = evict_status = 0;
     writing = evicting = NULL;
+    evict_yields = 0;
+    on_drop = NULL;
     machine_attach(16 << 20);
     now = 1000 * NS_PER_S;
     clock_set(now);
@@ -485,6 +496,31 @@ static void test_unmount_waits_for_an_eviction(void **state)
     assert_int_equal(file_mount(&disk.block.device, "/", NULL), 0);
 }
 
+/* The flusher tries again, and has not ended. */
+static void an_eviction_begins(void)
+{
+    evict_yields = 20;
+    now += 5 * NS_PER_S;
+    clock_set(now);
+    timer_run(now);
+    while (evictions < 3)
+        thread_yield();
+}
+
+/* What fails while the inodes are freed is freed, too. */
+static void test_an_eviction_that_fails_during_an_unmount(void **state)
+{
+    (void)state;
+    pass(0);
+    remove_a(-EIO);
+    on_drop = an_eviction_begins;
+    assert_int_equal(file_unmount("/"), 0);
+    assert_int_equal(evictions, 3);
+    assert_int_equal(drops[0], 1);
+    evict_yields = 0;
+    assert_int_equal(file_mount(&disk.block.device, "/", NULL), 0);
+}
+
 int main(void)
 {
 #define ATTACHED(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -504,6 +540,7 @@ int main(void)
         ATTACHED(test_never_evicted),
         ATTACHED(test_evicted_by_an_unmount),
         ATTACHED(test_unmount_waits_for_an_eviction),
+        ATTACHED(test_an_eviction_that_fails_during_an_unmount),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
