@@ -37,22 +37,34 @@ void kv_run_select(struct kv_run *run)
         resp_put_simple(run->out, "OK");
 }
 
+/* What is wrong with a HELLO, or NULL. */
+static const char *hello_error(unsigned argc, const struct span *argv)
+{
+    for (unsigned i = 2; i < argc; i++) {
+        if (resp_is(argv[i], "AUTH"))
+            return "ERR AUTH: this server has no passwords";
+        if (!resp_is(argv[i], "SETNAME") || ++i == argc)
+            return "ERR syntax error in HELLO";
+    }
+    if (argc > 1 && !resp_is(argv[1], "2") && !resp_is(argv[1], "3"))
+        return "NOPROTO unsupported protocol version";
+    return NULL;
+}
+
+unsigned kv_hello_proto(unsigned argc, const struct span *argv, unsigned now)
+{
+    if (argc < 2 || hello_error(argc, argv) != NULL)
+        return now;
+    return resp_is(argv[1], "3") ? 3 : 2;
+}
+
 /* HELLO [2|3 [SETNAME name]]; run->proto is already what it asks for. */
 void kv_run_hello(struct kv_run *run)
 {
-    for (unsigned i = 2; i < run->argc; i++) {
-        if (resp_is(run->argv[i], "AUTH")) {
-            resp_put_error(run->out, "ERR AUTH: this server has no passwords");
-            return;
-        }
-        if (!resp_is(run->argv[i], "SETNAME") || ++i == run->argc) {
-            resp_put_error(run->out, "ERR syntax error in HELLO");
-            return;
-        }
-    }
-    if (run->argc > 1 && !resp_is(run->argv[1], "2") &&
-        !resp_is(run->argv[1], "3")) {
-        resp_put_error(run->out, "NOPROTO unsupported protocol version");
+    const char *error = hello_error(run->argc, run->argv);
+
+    if (error != NULL) {
+        resp_put_error(run->out, error);
         return;
     }
     resp_put_map(run->out, 6, run->proto);

@@ -71,6 +71,10 @@ void kv_hash_init(void);
 const struct kv_command *kv_command_find(const struct resp_request *request,
                                          struct resp_text *out);
 
+/* The protocol that a HELLO asks for, or `now`: it names none, or is answered
+ * with an error. */
+unsigned kv_hello_proto(unsigned argc, const struct span *argv, unsigned now);
+
 /* Whether CPU `cpu` has a part in it. */
 bool kv_concerns(const struct kv_run *run, unsigned cpu);
 

@@ -156,15 +156,12 @@ static int put_error(struct kv_connection *connection, const char *line,
     return call != NULL ? put_behind(connection, call) : GO_ON;
 }
 
-/* HELLO's protocol is that of its own reply. */
+/* HELLO's protocol is that of its own reply, and of those behind it. */
 static unsigned proto_of(struct kv_connection *connection)
 {
-    if (resp_is(request->argv[0], "hello") && request->argc > 1) {
-        if (resp_is(request->argv[1], "2"))
-            connection->proto = 2;
-        else if (resp_is(request->argv[1], "3"))
-            connection->proto = 3;
-    }
+    if (resp_is(request->argv[0], "hello"))
+        connection->proto =
+            kv_hello_proto(request->argc, request->argv, connection->proto);
     return connection->proto;
 }
 

@@ -196,6 +196,9 @@ static const struct {
     {"HELLO 4", "-NOPROTO unsupported protocol version|"},
     {"HELLO 2 AUTH a b", "-ERR AUTH: this server has no passwords|"},
     {"HELLO 2 SETNAME", "-ERR syntax error in HELLO|"},
+    {"HELLO 3 AUTH a b", "-ERR AUTH: this server has no passwords|"},
+    {"HELLO 3 SETNAME", "-ERR syntax error in HELLO|"},
+    {"GET none", "$-1|"}, /* still RESP2 */
     {"HELLO",
      "*12|$6|server|$12|torc-kvstore|$7|version|$5|7.0.0|$5|proto|:2|$4|mode|"
      "$10|standalone|$4|role|$6|master|$7|modules|*0|"},
@@ -205,6 +208,8 @@ static const struct {
     {"GET none", "_|"},
     {"MGET none a", "*2|_|$1|1|"},
     {"COMMAND DOCS", "%0|"},
+    {"HELLO 2 WHAT", "-ERR syntax error in HELLO|"},
+    {"GET none", "_|"}, /* still RESP3 */
     {"HELLO 2", NULL},
     {"GET none", "$-1|"},
     {"QUIT", "+OK|"},
