@@ -189,14 +189,16 @@ int kv_append(struct kv_table *table, struct kv_entry *entry, struct span tail)
     size_t old = mem_usable_size(entry);
     size_t at = (size_t)entry->key_len + entry->value_len;
     size_t size = sizeof(*entry) + at + tail.len;
+    size_t more = size / 4; /* so that a thousand small ones copy little */
     struct kv_entry **link = link_of(table, entry->hash, kv_key(entry));
 
     assert(link != NULL && *link == entry);
     if (size > old) {
         if (table->used_bytes + (size - old) > table->max_bytes)
             return -ENOMEM;
-        /* A quarter more, so that a thousand small ones copy little. */
-        entry = mem_resize(entry, size + size / 4);
+        if (table->used_bytes + (size - old) + more > table->max_bytes)
+            more = 0;
+        entry = mem_resize(entry, size + more);
         if (entry == NULL)
             return -ENOMEM;
         *link = entry;

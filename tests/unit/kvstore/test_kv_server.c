@@ -543,6 +543,28 @@ static void test_memory_is_bounded(void **state)
     }
 }
 
+/* APPEND takes room for more, but none that the shard does not have. */
+static void test_memory_is_bounded_for_long_values(void **state)
+{
+    enum { MAX = 100000, STEP = 1000 };
+    char line[2000] = "APPEND a ";
+    const struct kv_table *table;
+    int stored;
+
+    (void)state;
+    store_open(1, MAX, MAX);
+    client = client_open();
+    table = &shards[0]->table;
+    memset(line + 9, 'x', STEP);
+    line[9 + STEP] = '\0';
+    for (stored = 0; ask(line)[0] == ':'; stored++)
+        assert_true(table->used_bytes <= MAX);
+    assert_true(table->used_bytes <= MAX);
+    assert_true(table->used_bytes > MAX - STEP);
+    assert_true(stored * STEP > MAX - 4 * STEP);
+    close_store();
+}
+
 static void test_values_and_keys_have_limits(void **state)
 {
     static char text[40000];
@@ -752,6 +774,7 @@ int main(void)
         cmocka_unit_test(test_a_pipeline_is_bounded_in_bytes),
         cmocka_unit_test(test_many_connections_share_the_messages),
         cmocka_unit_test(test_memory_is_bounded),
+        cmocka_unit_test(test_memory_is_bounded_for_long_values),
         cmocka_unit_test(test_values_and_keys_have_limits),
         cmocka_unit_test(test_a_mistake_ends_the_connection),
         cmocka_unit_test(test_a_client_that_does_not_read),
