@@ -76,11 +76,13 @@ HOT := kernel/lib/checksum.c kernel/lib/siphash.c kernel/cpu/%.c \
 	net/tcp/timer.c net/tcp/socket.c \
 	net/http/span.c net/http/request.c net/http/target.c \
 	net/http/peer/engine.c net/http/peer/exchange.c net/http/peer/route.c net/http/peer/send.c apps/bench/% tests/%
-# Calls, not "rep movsb", which moves single bytes.
-COLD-metal := -Os -mstringop-strategy=libcall -include hal/baremetal/brief_assert.h
-# Nothing in between for alignment: 3 kB. clang does not know all of these.
-DENSE := -falign-functions=1 -falign-jumps=1 -falign-loops=1
-HOT-metal := -include hal/baremetal/brief_assert.h $(if $(findstring clang,$(CC)),,$(DENSE))
+# What gcc alone knows. Copies are calls, not "rep movsb", which moves single bytes; and
+# nothing is between functions for alignment: 3 kB.
+COLD_GCC := -mstringop-strategy=libcall
+HOT_GCC := -falign-functions=1 -falign-jumps=1 -falign-loops=1
+gcc_only = $(if $(findstring clang,$(CC)),,$(1))
+COLD-metal := -Os -include hal/baremetal/brief_assert.h $(call gcc_only,$(COLD_GCC))
+HOT-metal := -include hal/baremetal/brief_assert.h $(call gcc_only,$(HOT_GCC))
 
 # Applications, and the test of it, may use floating point; the kernel may not.
 WITH-FLOAT := apps/% tests/integration/hal_contract_fp.c
@@ -110,8 +112,7 @@ VARIANTS := metal host asan tsan cov fuzz sim
 # The image's objects are made again when they would be compiled otherwise than last time.
 # The compiler does not count: fuzz-programs has clang, and leaves the image alone, which
 # another make may be at.
-IMAGE_FLAGS := $(strip $(FLAGS-metal) $(COLD-metal) \
-	$(filter-out $(DENSE),$(HOT-metal)) $(DENSE) $(HOT))
+IMAGE_FLAGS := $(strip $(FLAGS-metal) $(COLD_GCC) $(HOT_GCC) $(HOT))
 ifneq ($(file <$(BUILD)/metal/flags),$(IMAGE_FLAGS))
 $(shell mkdir -p $(BUILD)/metal && find $(BUILD)/metal -type f ! -name '*.d' -delete)
 $(file >$(BUILD)/metal/flags,$(IMAGE_FLAGS))

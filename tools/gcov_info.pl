@@ -46,7 +46,7 @@ while (my $object = <STDIN>) {
         add_file($file, $lines, $functions) if $file =~ m{^(?:$wanted)/};
     }
     my $names = () = $object =~ /"file": /g;
-    die "gcov_info.pl: this is not the format of gcov 12\n" if $files != $names || $files == 0;
+    die "gcov_info.pl: this is not the format of gcov 12\n" if $files != $names || ($files == 0 && $object !~ /"files": \[\]/);
 }
 
 # The lines whose branches do not count.
