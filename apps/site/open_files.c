@@ -60,11 +60,9 @@ static struct open_file *place_of(struct open_files *cache, uint32_t hash)
 struct open_file *open_files_find(struct open_files *cache,
                                   const struct http_target *target)
 {
-    uint32_t hash = hash_of(target);
-    struct open_file *open = place_of(cache, hash);
+    struct open_file *open = place_of(cache, hash_of(target));
 
-    if (open->file == NULL || open->hash != hash ||
-        open->path_len != target->path_len ||
+    if (open->file == NULL || open->path_len != target->path_len ||
         open->has_trailing_slash != target->has_trailing_slash ||
         memcmp(open->path, target->path, target->path_len) != 0)
         return NULL;
@@ -76,8 +74,7 @@ struct open_file *open_files_keep(struct open_files *cache,
                                   const struct http_target *target,
                                   struct file *file, const char *type)
 {
-    uint32_t hash = hash_of(target);
-    struct open_file *open = place_of(cache, hash);
+    struct open_file *open = place_of(cache, hash_of(target));
 
     if (open->users > 0 || target->path_len > sizeof(open->path))
         return NULL;
@@ -85,7 +82,6 @@ struct open_file *open_files_keep(struct open_files *cache,
     open->file = file;
     open->type = type;
     open->users = 1;
-    open->hash = hash;
     open->path_len = (uint16_t)target->path_len;
     open->has_trailing_slash = target->has_trailing_slash;
     memcpy(open->path, target->path, target->path_len);

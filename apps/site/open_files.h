@@ -22,7 +22,6 @@ struct open_file {
     struct file *file; /* NULL: the place is empty */
     const char *type;  /* of http_media_type() */
     unsigned users;    /* answers that are being sent */
-    uint32_t hash;     /* of all that is compared */
     uint16_t path_len;
     bool has_trailing_slash;
     char path[OPEN_FILES_PATH];

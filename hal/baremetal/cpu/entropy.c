@@ -12,7 +12,7 @@ enum {
     RDRAND_TRIES = 10, /* Intel SDM volume 1, 7.3.17.1 */
     RDRAND_WORDS = 4,
     TIMES = 64, /* of one run */
-    RUNS_MAX = 128,
+    RUNS_MAX = 512,
     SLOW_PORT = 0x61, /* a read leaves the processor: its time varies */
 };
 

@@ -6,7 +6,9 @@
 #include "hal/baremetal/time/discipline.c"
 #include "hal/baremetal/time/tsc_sync.h"
 #include "tests/fakes/cmocka_all.h"
+#include <pthread.h>
 #include <stdlib.h>
+#include <time.h>
 
 enum { PM_HZ = 3579545, PIT_HZ = 1193182 };
 #define PM_MASK  UINT64_C(0xffffff)
@@ -362,6 +364,40 @@ static void test_timeline_reads_again(void **unused)
     assert_memory_equal(&out, &first, sizeof(out));
 }
 
+static uint64_t counter_quiet(void)
+{
+    return 5;
+}
+
+static void *finish_change(void *arg)
+{
+    const struct timespec meanwhile = {.tv_nsec = 5000000};
+
+    (void)arg;
+    nanosleep(&meanwhile, NULL);
+    atomic_store(&shared.sequence, 100);
+    return NULL;
+}
+
+/* A reader that comes in the middle of a change waits for its end. */
+static void test_timeline_waits_for_the_writer(void **unused)
+{
+    const struct line first = {1, 1, 1, 1, 1};
+    struct line out;
+    uint64_t tsc;
+    pthread_t writer;
+
+    (void)unused;
+    timeline_write(&shared, &first);
+    atomic_store(&shared.sequence, 99);
+    assert_int_equal(pthread_create(&writer, NULL, finish_change, NULL), 0);
+    timeline_read(&shared, &out, &tsc, counter_quiet);
+    assert_int_equal(atomic_load(&shared.sequence), 100);
+    assert_int_equal(pthread_join(writer, NULL), 0);
+    assert_int_equal(tsc, 5);
+    assert_memory_equal(&out, &first, sizeof(out));
+}
+
 static void test_tsc_of_another_cpu(void **unused)
 {
     (void)unused;
@@ -387,6 +423,7 @@ int main(void)
         cmocka_unit_test(test_conversions),
         cmocka_unit_test(test_line),
         cmocka_unit_test(test_timeline_reads_again),
+        cmocka_unit_test(test_timeline_waits_for_the_writer),
         cmocka_unit_test(test_tsc_of_another_cpu),
     };
 
