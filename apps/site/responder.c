@@ -130,22 +130,6 @@ static void answer_no_range(struct responder *responder,
 
 /* ---- Files --------------------------------------------------------------- */
 
-static int status_of_error(int error)
-{
-    switch (error) {
-    case -ENOENT:
-    case -ENOTDIR:
-    case -ENAMETOOLONG:
-    case -ELOOP:
-        return 404;
-    case -ENOMEM:
-    case -ENFILE:
-        return 503;
-    default:
-        return 500;
-    }
-}
-
 static int open_path(struct responder *responder,
                      const struct http_target *target, const char *suffix,
                      struct file_stat *stat, struct file **file)
@@ -337,7 +321,7 @@ void responder_answer(struct responder *responder,
         answer_redirect(responder, request, text);
         return;
     }
-    status = status_of_error(error);
+    status = http_status_of_error(error);
     if (status != 404)
         log_error("%s: %s: error %d", torc_app.name, responder->path, error);
     responder_page(responder, request, status, "", text);

@@ -1,5 +1,6 @@
 #include "net/http/head.h"
 #include <torc/assert.h>
+#include <torc/errno.h>
 #include <torc/string.h>
 
 enum {
@@ -272,4 +273,20 @@ void http_location_put(struct http_text *text, const struct http_target *target)
     http_text_put(text, "/");
     http_text_put_span(text, target->query);
     http_text_put(text, "\r\n");
+}
+
+int http_status_of_error(int error)
+{
+    switch (error) {
+    case -ENOENT:
+    case -ENOTDIR:
+    case -ENAMETOOLONG:
+    case -ELOOP:
+        return 404;
+    case -ENOMEM:
+    case -ENFILE:
+        return 503;
+    default:
+        return 500;
+    }
 }

@@ -56,6 +56,10 @@ void http_connection_put(struct http_text *text, const char *connection);
 /* "200 OK"; NULL: a status without a phrase. */
 const char *http_status_text(int status);
 
+/* The status of an answer when its file cannot be opened: `error` is what
+ * file_open() says. */
+int http_status_of_error(int error);
+
 enum { HTTP_STATUS_PAGE_MAX = 192 };
 
 /* Write the page that says a status to `page` of HTTP_STATUS_PAGE_MAX bytes at

@@ -16,22 +16,6 @@ static void close_file(void *cookie)
     file_close(cookie);
 }
 
-static int status_of_error(int error)
-{
-    switch (error) {
-    case -ENOENT:
-    case -ENOTDIR:
-    case -ENAMETOOLONG:
-    case -ELOOP:
-        return 404;
-    case -ENOMEM:
-    case -ENFILE:
-        return 503;
-    default:
-        return 500;
-    }
-}
-
 static int open_regular(const char *path, struct file_stat *stat,
                         struct file **out)
 {
@@ -56,9 +40,9 @@ void http_respond_file(struct http_exchange *exchange, const char *path)
     int status = open_regular(path, &stat, &file);
 
     if (status != 0) {
-        if (status_of_error(status) != 404)
+        if (http_status_of_error(status) != 404)
             log_error("%s: error %d", path, status);
-        http_respond_status(exchange, status_of_error(status));
+        http_respond_status(exchange, http_status_of_error(status));
         return;
     }
     /* Two states of one second differ in the fraction, or the inode. */

@@ -260,6 +260,19 @@ static void test_media_types(void **state)
     }
 }
 
+static void test_status_of_errors(void **state)
+{
+    static const struct {
+        int error, status;
+    } row[] = {{-ENOENT, 404}, {-ENOTDIR, 404}, {-ENAMETOOLONG, 404},
+               {-ELOOP, 404},  {-ENOMEM, 503},  {-ENFILE, 503},
+               {-EIO, 500},    {-EUCLEAN, 500}};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(row); i++)
+        assert_int_equal(http_status_of_error(row[i].error), row[i].status);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -269,6 +282,7 @@ int main(void)
         cmocka_unit_test(test_head_file),
         cmocka_unit_test(test_head_largest),
         cmocka_unit_test(test_head_pages),
+        cmocka_unit_test(test_status_of_errors),
         cmocka_unit_test(test_head_location),
         cmocka_unit_test(test_media_types),
     };
