@@ -150,33 +150,6 @@ static inline void server_close(void)
     assert_int_equal(errors_logged, 0);
 }
 
-static inline struct socket *client_open(void)
-{
-    struct socket *socket = calloc(1, sizeof(*socket));
-
-    socket->room = 1000000;
-    assert_int_equal(served->accept(served, socket), 0);
-    return socket;
-}
-
-/* The connection is over. */
-static inline void client_free(struct socket *socket)
-{
-    served->close(served, socket);
-    free(socket->out);
-    free(socket);
-}
-
-static inline bool is_open(const struct socket *socket)
-{
-    return !socket->is_closed && !socket->is_aborted;
-}
-
-static inline const char *out(const struct socket *socket)
-{
-    return socket->out == NULL ? "" : socket->out;
-}
-
 static inline void client_send_bytes(struct socket *socket, const char *bytes,
                                      size_t len)
 {

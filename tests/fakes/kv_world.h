@@ -237,27 +237,10 @@ static inline void store_close(void)
     assert_int_equal(mem_blocks, 0);
 }
 
-static inline struct socket *client_open(void)
+/* NULL: it is refused. */
+static inline struct socket *client_connect(void)
 {
-    struct socket *socket = calloc(1, sizeof(*socket));
-
-    socket->room = 10000000;
-    if (served->accept(served, socket) == 0)
-        return socket;
-    free(socket);
-    return NULL;
-}
-
-static inline void client_free(struct socket *socket)
-{
-    served->close(served, socket);
-    free(socket->out);
-    free(socket);
-}
-
-static inline bool is_open(const struct socket *socket)
-{
-    return !socket->is_closed && !socket->is_aborted;
+    return client_try(10000000);
 }
 
 static inline void client_send_bytes(struct socket *socket, const char *bytes,

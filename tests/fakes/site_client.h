@@ -8,34 +8,6 @@
 #include "apps/site/connection.h"
 #include "tests/fakes/site_world.h"
 
-static inline struct socket *client_open(void)
-{
-    struct socket *socket = calloc(1, sizeof(*socket));
-
-    socket->room = 1000000;
-    assert_int_equal(served->accept(served, socket), 0);
-    return socket;
-}
-
-/* The connection is over. */
-static inline void client_free(struct socket *socket)
-{
-    served->close(served, socket);
-    free(socket->out);
-    free(socket);
-}
-
-static inline bool is_open(const struct socket *socket)
-{
-    return !socket->is_closed && !socket->is_aborted;
-}
-
-/* What it has got. */
-static inline const char *out(const struct socket *socket)
-{
-    return socket->out == NULL ? "" : socket->out;
-}
-
 /* `ns` pass without a byte; the service calls every CONNECTION_CHECK_NS. */
 static inline void pass(struct socket *socket, uint64_t ns)
 {

@@ -412,6 +412,47 @@ void *socket_cookie(const struct socket *socket)
     return socket->cookie;
 }
 
+/* ---- Clients ------------------------------------------------------------- */
+
+/* A connection that takes `room` bytes; NULL: the service refuses it. */
+static inline struct socket *client_try(size_t room)
+{
+    struct socket *socket = calloc(1, sizeof(*socket));
+
+    socket->room = room;
+    if (served->accept(served, socket) == 0)
+        return socket;
+    free(socket);
+    return NULL;
+}
+
+static inline struct socket *client_open(void)
+{
+    struct socket *socket = client_try(1000000);
+
+    assert_non_null(socket);
+    return socket;
+}
+
+/* The connection is over. */
+static inline void client_free(struct socket *socket)
+{
+    served->close(served, socket);
+    free(socket->out);
+    free(socket);
+}
+
+static inline bool is_open(const struct socket *socket)
+{
+    return !socket->is_closed && !socket->is_aborted;
+}
+
+/* What it has got. */
+static inline const char *out(const struct socket *socket)
+{
+    return socket->out == NULL ? "" : socket->out;
+}
+
 /* ---- Beginning ----------------------------------------------------------- */
 
 static inline void world_begin(void)

@@ -15,7 +15,7 @@ static struct socket *clients[2];
 static void open_clients(void)
 {
     for (int i = 0; i < 2; i++) {
-        clients[i] = client_open();
+        clients[i] = client_connect();
         if (clients[i] == NULL)
             abort();
     }

@@ -7,7 +7,7 @@ static struct socket *client;
 static void open_store(unsigned cpus)
 {
     store_open(cpus, 1 << 20, 100000);
-    client = client_open();
+    client = client_connect();
     assert_non_null(client);
 }
 
@@ -398,7 +398,7 @@ static void test_a_client_that_goes_away_leaves_nothing(void **state)
     send_words("MGET a b c d e f g h");
     client_free(client);
     all_work();
-    client = client_open();
+    client = client_connect();
     assert_string_equal(ask("MGET a h"), "*2|$1|1|$1|8|");
     close_store();
 }
@@ -453,7 +453,7 @@ static void test_a_pipeline_is_bounded_in_bytes(void **state)
 
     (void)state;
     store_open(3, 64 << 20, VALUE);
-    client = client_open();
+    client = client_connect();
     client->room = SIZE_MAX;
     connection = client->cookie;
     sprintf(first, "GET %s\r\n", key_of(2, &n)); /* is answered last */
@@ -499,7 +499,7 @@ static void test_many_connections_share_the_messages(void **state)
         key[0]++;
     sprintf(text, "*2\r\n$3\r\nGET\r\n$1\r\n%s\r\n", key);
     for (int i = 0; i < 40; i++) {
-        clients[i] = client_open();
+        clients[i] = client_connect();
         for (int n = 0; n < 200; n++)
             client_send_bytes(clients[i], text, strlen(text));
     }
@@ -524,7 +524,7 @@ static void test_memory_is_bounded(void **state)
     (void)state;
     for (unsigned cpus = 1; cpus <= 3; cpus++) {
         store_open(cpus, 100000, 10000);
-        client = client_open();
+        client = client_connect();
         for (stored = 0; stored < 1000; stored++) {
             sprintf(line, "SET key%d ", stored);
             memset(line + strlen(line), 'x', 1000);
@@ -553,7 +553,7 @@ static void test_memory_is_bounded_for_long_values(void **state)
 
     (void)state;
     store_open(1, MAX, MAX);
-    client = client_open();
+    client = client_connect();
     table = &shards[0]->table;
     memset(line + 9, 'x', STEP);
     line[9 + STEP] = '\0';
@@ -571,7 +571,7 @@ static void test_values_and_keys_have_limits(void **state)
 
     (void)state;
     store_open(1, 1 << 20, 1000);
-    client = client_open();
+    client = client_connect();
     memset(text, 'x', 2000);
     memcpy(text, "APPEND a ", 9);
     text[9 + 1000] = '\0';
@@ -685,7 +685,7 @@ static void test_every_allocation_fails(void **state)
         mem_fail_at = 0;
         client_free(client);
         all_work();
-        client = client_open();
+        client = client_connect();
         assert_string_equal(ask("PING"), "+PONG|");
         close_store();
     }
@@ -716,7 +716,7 @@ static void test_no_value_is_lost_without_memory(void **state)
             failed = mem_fail_at == 0;
             mem_fail_at = 0;
             client_free(client);
-            client = client_open();
+            client = client_connect();
             assert_true(is_said || failed);
             assert_int_equal(strcmp(ask("GET a"), wanted) != 0, is_said);
             close_store();
