@@ -10,6 +10,7 @@
 #include "net/ip4.h"
 #include "tests/fakes/netbench.h"
 #include "tests/fakes/udp_peer.h"
+#include "tests/fuzz/step_input.h"
 #include <stdlib.h>
 #include <string.h>
 #include <torc/assert.h>
@@ -25,34 +26,16 @@ enum step {
     STEP_COUNT,
 };
 
-struct input {
-    const uint8_t *data;
-    size_t len;
-};
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 static struct dhcp_client *client;
 
-static uint8_t take(struct input *input)
-{
-    if (input->len == 0)
-        return 0;
-    input->len--;
-    return *input->data++;
-}
-
-static size_t take_bytes(struct input *input, uint8_t *out, size_t max)
+/* A byte says how many triples. */
+static size_t take_triples(struct input *input, uint8_t *out, size_t max)
 {
     size_t len = 3u * take(input);
 
-    len = len < max ? len : max;
-    len = len < input->len ? len : input->len;
-    if (len > 0)
-        memcpy(out, input->data, len);
-    input->data += len;
-    input->len -= len;
-    return len;
+    return take_part(input, out, len, max);
 }
 
 /* ---- The parser ---------------------------------------------------------- */
@@ -129,7 +112,7 @@ static void step_server(struct input *input)
     /* What most messages need; a part that is doubled is refused. */
     memcpy(data + 240, "\x35\1\2\x36\4\12\0\0\2\x33\4\0\0\1\0", 15);
     data[242] = type % 8;
-    say(data, 255 + take_bytes(input, data + 255, OPTIONS_MAX));
+    say(data, 255 + take_triples(input, data + 255, OPTIONS_MAX));
 }
 
 static void step_arp(uint8_t who)
@@ -159,7 +142,7 @@ static void step(struct input *input)
         step_server(input);
         break;
     case STEP_RAW:
-        len = take_bytes(input, raw, sizeof(raw));
+        len = take_triples(input, raw, sizeof(raw));
         say(raw, len);
         break;
     case STEP_ARP:

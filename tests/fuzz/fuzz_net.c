@@ -13,6 +13,7 @@
 #include "net/udp.h"
 #include "tests/fakes/machine.h"
 #include "tests/fakes/netbench.h"
+#include "tests/fuzz/step_input.h"
 #include <stdlib.h>
 #include <string.h>
 #include <torc/assert.h>
@@ -45,39 +46,13 @@ enum step {
     STEP_COUNT,
 };
 
-struct input {
-    const uint8_t *data;
-    size_t len;
-};
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
-
-static uint8_t take(struct input *input)
-{
-    if (input->len == 0)
-        return 0;
-    input->len--;
-    return *input->data++;
-}
 
 static uint16_t take16(struct input *input)
 {
     uint8_t high = take(input);
 
     return (uint16_t)(high << 8 | take(input));
-}
-
-static size_t take_bytes(struct input *input, uint8_t *out, size_t max)
-{
-    size_t len = take(input);
-
-    len = len < max ? len : max;
-    len = len < input->len ? len : input->len;
-    if (len > 0)
-        memcpy(out, input->data, len);
-    input->data += len;
-    input->len -= len;
-    return len;
 }
 
 /* Two known neighbours, one that answers no ARP, one behind the gateway. */

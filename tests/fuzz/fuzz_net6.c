@@ -9,6 +9,7 @@
 #include "kernel/heap/heap.h"
 #include "net/udp.h"
 #include "tests/fakes/netbench6.h"
+#include "tests/fuzz/step_input.h"
 #include <string.h>
 #include <torc/assert.h>
 
@@ -38,33 +39,7 @@ enum step {
     STEP_COUNT,
 };
 
-struct input {
-    const uint8_t *data;
-    size_t len;
-};
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
-
-static uint8_t take(struct input *input)
-{
-    if (input->len == 0)
-        return 0;
-    input->len--;
-    return *input->data++;
-}
-
-static size_t take_bytes(struct input *input, uint8_t *out, size_t max)
-{
-    size_t len = take(input);
-
-    len = len < max ? len : max;
-    len = len < input->len ? len : input->len;
-    if (len > 0)
-        memcpy(out, input->data, len);
-    input->data += len;
-    input->len -= len;
-    return len;
-}
 
 static uint8_t frame[FAKENET_FRAME_MAX];
 
