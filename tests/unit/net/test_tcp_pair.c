@@ -8,6 +8,8 @@
  */
 #include "kernel/cpu/percpu.h"
 #include "kernel/thread/timer.h"
+#include "tests/fakes/air.h"
+#include "tests/fakes/chance.h"
 #include "tests/fakes/netbench.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -20,22 +22,13 @@
 /* clang-format on */
 
 enum {
-    AIR_MAX = 65536,
     PERIOD = 65521,  /* of the bytes that are sent; a prime */
     PIECE = 20000,   /* that is read or written at once */
     CHECK_EVERY = 64 /* steps */
 };
 
-static uint64_t seed_now, random_state;
+static uint64_t seed_now;
 static uint64_t bytes;
-
-static uint32_t chance(uint32_t limit)
-{
-    random_state ^= random_state << 13; /* xorshift64 */
-    random_state ^= random_state >> 7;
-    random_state ^= random_state << 17;
-    return (uint32_t)((random_state >> 20) % limit);
-}
 
 /* ---- What a segment may be ----------------------------------------------- */
 
@@ -145,58 +138,21 @@ static struct {
 } bad;
 
 struct flying {
-    uint64_t due, serial;
+    struct flight flight;
     unsigned to;
     bool is_damaged;
     size_t len;
     uint8_t frame[FAKENET_FRAME_MAX];
 };
 
-static struct flying *air[AIR_MAX]; /* the earliest first */
-static unsigned air_count;
-static uint64_t serial;
-
-static bool before(const struct flying *a, const struct flying *b)
-{
-    return a->due < b->due || (a->due == b->due && a->serial < b->serial);
-}
-
-static void air_add(struct flying *flying)
-{
-    unsigned at = air_count++;
-
-    assert_true(air_count < AIR_MAX);
-    for (; at > 0 && before(flying, air[(at - 1) / 2]); at = (at - 1) / 2)
-        air[at] = air[(at - 1) / 2];
-    air[at] = flying;
-}
-
-static struct flying *air_take(void)
-{
-    struct flying *first = air[0], *last = air[--air_count];
-    unsigned at = 0, child;
-
-    while ((child = 2 * at + 1) < air_count) {
-        if (child + 1 < air_count && before(air[child + 1], air[child]))
-            child++;
-        if (!before(air[child], last))
-            break;
-        air[at] = air[child];
-        at = child;
-    }
-    air[at] = last;
-    return first;
-}
-
 static void fly(const uint8_t *frame, size_t len, unsigned to)
 {
     struct flying *flying = malloc(sizeof(*flying));
 
     assert_non_null(flying);
-    flying->due = bench.now + bad.delay_us * NS_PER_US;
+    flying->flight.due = bench.now + bad.delay_us * NS_PER_US;
     if (chance(1000) < bad.late)
-        flying->due += chance(bad.late_us) * NS_PER_US;
-    flying->serial = serial++;
+        flying->flight.due += chance(bad.late_us) * NS_PER_US;
     flying->to = to;
     flying->len = len;
     memcpy(flying->frame, frame, len);
@@ -204,7 +160,7 @@ static void fly(const uint8_t *frame, size_t len, unsigned to)
     if (flying->is_damaged)
         flying->frame[34 + chance((uint32_t)len - 34)] ^=
             (uint8_t)(1 << chance(8));
-    air_add(flying);
+    air_add(&flying->flight);
 }
 
 static void collect(unsigned from)
@@ -322,7 +278,7 @@ static uint64_t pair_clock(void)
 
 static void choose_link(void)
 {
-    random_state = seed_now * UINT64_C(0x9e3779b97f4a7c15) + 1;
+    chance_seed = seed_now * UINT64_C(0x9e3779b97f4a7c15) + 1;
     bad.loss = chance(2) ? chance(60) : 0;
     bad.twice = chance(2) ? chance(60) : 0;
     bad.damage = chance(2) ? chance(30) : 0;
@@ -381,7 +337,7 @@ static void step(void)
     if (timer_next() <= bench.now)
         timer_run(bench.now);
     while (air_count > 0 && air[0]->due <= bench.now)
-        deliver(air_take());
+        deliver((struct flying *)air_take());
     while (server_dispatch(bench.server, 16))
         continue;
     client_run();

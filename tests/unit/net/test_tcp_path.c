@@ -7,6 +7,8 @@
  * and SEEDS=N is for the average of so many.
  */
 #include "kernel/thread/timer.h"
+#include "tests/fakes/air.h"
+#include "tests/fakes/chance.h"
 #include "tests/fakes/netbench.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,7 +20,6 @@
 /* clang-format on */
 
 enum {
-    AIR_MAX = 65536,
     RANGES_MAX = 8192,
     SCALE = 12,
     ACK_DELAY_MS = 40,
@@ -39,62 +40,18 @@ struct path {
 };
 
 static const struct path *path;
-static uint64_t seed;
 static unsigned lost, overflowed;
-
-static uint32_t chance(uint32_t limit)
-{
-    seed ^= seed << 13; /* xorshift64 */
-    seed ^= seed >> 7;
-    seed ^= seed << 17;
-    return (uint32_t)((seed >> 20) % limit);
-}
 
 /* ---- The link: what is under way, the earliest first --------------------- */
 
 struct flying {
-    uint64_t due;
-    uint64_t serial;
+    struct flight flight;
     bool to_stack;
     struct peer_segment segment;
     uint8_t options[40];
 };
 
-static struct flying *air[AIR_MAX];
-static unsigned air_count;
 static uint64_t serial, free_at;
-
-static bool before(const struct flying *a, const struct flying *b)
-{
-    return a->due < b->due || (a->due == b->due && a->serial < b->serial);
-}
-
-static void air_add(struct flying *flying)
-{
-    unsigned at = air_count++;
-
-    assert_true(air_count <= AIR_MAX);
-    for (; at > 0 && before(flying, air[(at - 1) / 2]); at = (at - 1) / 2)
-        air[at] = air[(at - 1) / 2];
-    air[at] = flying;
-}
-
-static struct flying *air_take(void)
-{
-    struct flying *first = air[0], *last = air[--air_count];
-    unsigned at = 0, child;
-
-    while ((child = 2 * at + 1) < air_count) {
-        if (child + 1 < air_count && before(air[child + 1], air[child]))
-            child++;
-        if (!before(air[child], last))
-            break;
-        air[at] = air[child];
-        at = child;
-    }
-    air[at] = last;
-    return first;
-}
 
 /* Data meet the rate and the queue; acknowledgements are small. */
 static void link_send(const struct peer_segment *segment, bool to_stack)
@@ -119,14 +76,13 @@ static void link_send(const struct peer_segment *segment, bool to_stack)
         due += path->late * NS_PER_US;
     flying = malloc(sizeof(*flying));
     assert_non_null(flying);
-    *flying = (struct flying){.due = due + path->delay * NS_PER_US,
-                              .serial = serial++,
+    *flying = (struct flying){.flight.due = due + path->delay * NS_PER_US,
                               .to_stack = to_stack,
                               .segment = *segment};
     if (segment->options_len > 0)
         memcpy(flying->options, segment->options, segment->options_len);
     flying->segment.options = flying->options;
-    air_add(flying);
+    air_add(&flying->flight);
 }
 
 /* ---- The receiver -------------------------------------------------------- */
@@ -381,7 +337,7 @@ static void step(void)
     if (next > bench.now)
         bench_sleep(next - bench.now);
     while (air_count > 0 && air[0]->due <= bench.now) {
-        struct flying *flying = air_take();
+        struct flying *flying = (struct flying *)air_take();
 
         if (flying->to_stack)
             peer_send(flying->segment);
@@ -402,7 +358,7 @@ static double run(uint64_t first)
 {
     uint64_t start;
 
-    seed = first * UINT64_C(0x9e3779b97f4a7c15) + 1;
+    chance_seed = first * UINT64_C(0x9e3779b97f4a7c15) + 1;
     lost = overflowed = 0;
     written = free_at = 0;
     memset(&receiver, 0, sizeof(receiver));

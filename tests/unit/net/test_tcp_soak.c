@@ -6,6 +6,7 @@
  * different options, and every segment the stack sends must be legal: see
  * legal_check().
  */
+#include "tests/fakes/chance.h"
 #include "tests/fakes/netbench.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -34,16 +35,6 @@ struct profile {
     uint32_t bytes;
     uint16_t window;
 };
-
-static uint64_t seed;
-
-static uint32_t chance(uint32_t limit)
-{
-    seed ^= seed << 13; /* xorshift64 */
-    seed ^= seed >> 7;
-    seed ^= seed << 17;
-    return (uint32_t)((seed >> 20) % limit);
-}
 
 /* ---- The link ------------------------------------------------------------ */
 
@@ -684,7 +675,7 @@ static void soak(const struct profile *p, uint64_t first_seed, size_t mem_mib)
     print_message("profile %s, seed %llu\n", p->name,
                   (unsigned long long)first_seed);
     profile = p;
-    seed = first_seed * UINT64_C(0x9e3779b97f4a7c15) + 1;
+    chance_seed = first_seed * UINT64_C(0x9e3779b97f4a7c15) + 1;
     air_count = 0;
     bench_open(mem_mib);
     bench_serve(&echo_service);
