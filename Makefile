@@ -428,8 +428,10 @@ fuzz-all: ## each fuzzer, one after the other: SECONDS=30
 fuzz-programs:
 	$(Q)$(MAKE) --no-print-directory CC=clang-14 $(FUZZ:%=$(BUILD)/fuzz/fuzz_%)
 
+unit-programs: $(UNIT:%=$(BUILD)/asan/unit/%)
+
 # Everything that the tests of .ci/run use, so that they can run side by side.
-all-tests: metal host $(UNIT:%=$(BUILD)/asan/unit/%) coverage-programs \
+all-tests: metal host unit-programs coverage-programs \
 		$(BUILD)/metal/hal_contract.elf $(BUILD)/host/hal_contract \
 		$(BUILD)/metal/profile_app.elf $(BUILD)/metal/big_image.elf \
 		$(SIMS:%=$(BUILD)/sim/%) $(BUILD)/tsan/stress $(BUILD)/wmm/wmm \
@@ -453,6 +455,6 @@ help: ## this list
 		tests/bench/rules.mk tools/profile/rules.mk tools/fuse/rules.mk tools/fsck/rules.mk tools/mkimg/rules.mk tests/crash/rules.mk tests/sequences/rules.mk tests/agree/rules.mk
 
 .PHONY: metal host deps run run-installed run-host image test need-build need-test \
-	unit integration second-compiler sim-check sim-commands stress check coverage mutants wmm fuzz fuzz-all fuzz-programs all-tests coverage-programs format clean help
+	unit integration second-compiler sim-check sim-commands stress check coverage mutants wmm fuzz fuzz-all fuzz-programs all-tests unit-programs coverage-programs format clean help
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
