@@ -336,11 +336,11 @@ run-host: ## the same as a Linux process, without root
 		--disk $(BUILD)/root.img \
 		--net user,hostfwd=tcp:127.0.0.1:$(PORT)-:80 -- $(ARGS)
 
-image: $(BUILD)/metal/$(APP).elf $(BUILD)/host/torc-mkimg ## bootable disk and ISO: build/APP.img, build/APP.iso
+image: $(BUILD)/metal/$(APP).elf $(BUILD)/host/torc-mkimg ## bootable disk (img, qcow2, vmdk, vdi, vhdx) and ISO: build/APP.*
 	$(Q)tools/need.sh build run
-	$(Q)BUILD=$(BUILD) tools/mkimg/mkimg.sh disk --kernel $< --dir "$(DIR)" --out $(BUILD)/$(APP).img
+	$(Q)BUILD=$(BUILD) tools/mkimg/mkimg.sh disk --formats --kernel $< --dir "$(DIR)" --out $(BUILD)/$(APP).img
 	$(Q)BUILD=$(BUILD) tools/mkimg/mkimg.sh iso --kernel $< --dir "$(DIR)" --out $(BUILD)/$(APP).iso
-	$(Q)ls -lh $(BUILD)/$(APP).img $(BUILD)/$(APP).iso
+	$(Q)ls -lh $(foreach f,img qcow2 vmdk vdi vhdx iso,$(BUILD)/$(APP).$(f))
 
 test: ## unit and integration tests
 	$(Q)tools/need.sh --install build run test

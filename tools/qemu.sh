@@ -4,13 +4,15 @@
 #   qemu.sh [--machine microvm|pc|q35] [--cpus N] [--mem MIB]
 #           (--kernel ELF [--append TEXT] | --boot DISK | --cdrom ISO)
 #           [--disk FILE]... [--write] [--module FILE] [--no-net] [--card NAME] [--forward HOSTPORT]
-#           [--drive NAME] [--count] [--no-exit-device]
+#           [--drive NAME] [--format NAME] [--uefi] [--count] [--no-exit-device]
 #           [-- further QEMU arguments]
 #
 # --disk: a snapshot, so the file is never written, and several machines can share it;
 #    with --write what the machine writes is in the file.
 # --card: another network card than virtio: e1000, e1000e.
-# --drive: another kind of disk than virtio: ide-hd.
+# --drive: another kind of disk than virtio: ide-hd; usb-storage (--machine pc,usb=on).
+# --format: how the disks are kept, if not raw: qcow2, vmdk, vdi, vhdx.
+# --uefi: the firmware is OVMF; pc and q35.
 # --count: interpret on one host thread, for plugins that count instructions.
 # --no-exit-device: without isa-debug-exit, as on a machine that is not QEMU.
 #
@@ -22,7 +24,7 @@
 # fault, a power-off by somebody else. Then one line says what is known about it.
 machine=microvm cpus=1 mem=64 net=yes count=no exit_device=yes snapshot=on
 forward= kernel= append= boot= cdrom= module=
-wanted_card= wanted_drive=
+wanted_card= wanted_drive= format=raw uefi=no
 disks=()
 while [ $# -gt 0 ]; do
     case "$1" in
@@ -38,6 +40,12 @@ while [ $# -gt 0 ]; do
     --forward) forward="$2" ;;
     --card) wanted_card="$2,romfile=" ;;
     --drive) wanted_drive="$2" ;;
+    --format) format="$2" ;;
+    --uefi)
+        uefi=yes
+        shift
+        continue
+        ;;
     --no-net)
         net=no
         shift
@@ -112,13 +120,14 @@ if [ "${machine%%,*}" = microvm ]; then
 else
     blk=virtio-blk-pci card=virtio-net-pci,romfile=
 fi
+[ "$uefi" = yes ] && args+=(-bios /usr/share/ovmf/OVMF.fd)
 [ -n "$kernel" ] && args+=(-kernel "$kernel" -append "$append")
 [ -n "$module" ] && args+=(-initrd "$module")
 [ -n "$cdrom" ] && args+=(-cdrom "$cdrom")
 [ -n "$boot" ] && disks=("$boot" "${disks[@]}")
 i=0
 for disk in "${disks[@]}"; do
-    args+=(-drive "if=none,id=disk$i,file=$disk,format=raw,snapshot=$snapshot")
+    args+=(-drive "if=none,id=disk$i,file=$disk,format=$format,snapshot=$snapshot")
     args+=(-device "${wanted_drive:-$blk},drive=disk$i")
     i=$((i + 1))
 done

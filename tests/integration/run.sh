@@ -1482,6 +1482,7 @@ test_agree() {
 
 . tests/integration/fuse.sh
 . tests/integration/fileserver.sh
+. tests/integration/boot.sh
 . tests/integration/mkimg.sh
 . tests/integration/services.sh
 . tests/integration/net_services.sh

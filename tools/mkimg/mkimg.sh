@@ -4,10 +4,15 @@
 #   mkimg.sh ext2 --dir DIR --out FILE [--size MIB] [--block-size BYTES]
 #       a bare ext2 file system filled from DIR: for QEMU -kernel and the hosted
 #       machine
-#   mkimg.sh disk --kernel ELF --dir DIR --out FILE [--cmdline TEXT]
-#       a bootable disk: GRUB, partition table, ext2 root with the kernel
-#   mkimg.sh iso --kernel ELF --dir DIR --out FILE [--cmdline TEXT]
-#       a bootable CD with the ext2 file system as a boot module
+#   mkimg.sh disk --kernel KERNEL --dir DIR --out FILE [--cmdline TEXT]
+#       a bootable disk or USB stick, for BIOS and for UEFI: GRUB, partition table, ext2
+#       root with the kernel, FAT with GRUB's program for UEFI. With --formats the same
+#       also as qcow2, vmdk, vdi and vhdx, beside FILE.
+#   mkimg.sh iso --kernel KERNEL --dir DIR --out FILE [--cmdline TEXT]
+#       a CD or USB stick with the ext2 file system as a boot module, for both, too
+#
+# KERNEL is an ELF image, which Multiboot2 starts, or a bzImage, which GRUB's command
+# "linux" starts.
 #
 # The same input gives the same ext2 image: its number is fixed, and so is its time
 # (SOURCE_DATE_EPOCH; else that of the newest file). torc-mkimg fills it, which is built
@@ -21,9 +26,8 @@ torc_mkimg="$build/host/torc-mkimg"
 
 # Of the file system and its directory hash; any constant would do.
 uuid=546f7263-0000-4000-8000-000000000001
-grub_dir=/usr/lib/grub/i386-pc
 stage= # a temporary directory
-trap '[ -z "$stage" ] || rm -rf "$stage"' EXIT
+trap '[ -z "$stage" ] || rm -rf "$stage" "$stage.esp"' EXIT
 partition_start=2048 # sectors: behind the gap GRUB's core lives in
 
 die() {
@@ -60,63 +64,108 @@ make_ext2() { # DIR FILE SIZE_MIB BLOCK_SIZE
         die "the file system was not made: is the size enough? (--size MIB)"
 }
 
+# GRUB's core image for a machine, with the configuration in it.
+make_core() { # FORMAT OUT PREFIX MODULE...
+    local format="$1" core="$2" prefix="$3"
+    shift 3
+    grub-mkimage -O "$format" -d "/usr/lib/grub/$format" -o "$core" -c "$out.cfg" \
+        -p "$prefix" "$@" serial terminal ||
+        die "GRUB's core image for $format was not made"
+}
+
+is_bzimage() {
+    cmp -s -i 514:0 -n 4 "$kernel" <(printf HdrS)
+}
+
+# The kernel, and how GRUB starts it, with the modules that this takes.
 stage_kernel() { # STAGE
     mkdir -p "$1/boot"
-    strip -o "$1/boot/torc.elf" "$kernel" || die "$kernel is no ELF file"
+    if is_bzimage; then
+        start="linux /boot/torc" module_start=initrd loaders="linux"
+        cp "$kernel" "$1/boot/torc"
+    else
+        start="multiboot2 /boot/torc.elf" module_start=module2 loaders="multiboot2"
+        strip -o "$1/boot/torc.elf" "$kernel" || die "$kernel is no ELF file"
+    fi
+}
+
+configuration() { # [FILE GRUB_MODULE]
+    cat <<CFG
+serial --unit=0 --speed=115200
+terminal_output serial
+${2:+insmod $2}
+$start $cmdline
+${1:+$module_start $1}
+boot
+CFG
+}
+
+# The file system that UEFI boots from: FAT16, 4 MiB.
+make_esp() { # CORE OUT
+    mkdir -p "$stage.esp/EFI/BOOT"
+    cp "$1" "$stage.esp/EFI/BOOT/BOOTX64.EFI"
+    SOURCE_DATE_EPOCH="${SOURCE_DATE_EPOCH:-0}" "$torc_mkimg" -q --type=fat16 \
+        --cluster-size=512 --size=4m -L TORC-EFI -U 546F7263 -d "$stage.esp" "$2" ||
+        die "the file system for UEFI was not made"
+    rm -rf "$stage.esp"
 }
 
 make_disk() {
-    local core
+    local core="$out.core" sectors esp_start size_mib="$size"
     stage=$(mktemp -d)
     cp -a "$dir/." "$stage"
     stage_kernel "$stage"
-    [ -n "$size" ] || size=$(size_of "$stage")
-    make_ext2 "$stage" "$out.part" "$size" "$block_size"
-    core="$out.core"
-    cat >"$out.cfg" <<CFG
-serial --unit=0 --speed=115200
-terminal_output serial
-multiboot2 (hd0,msdos1)/boot/torc.elf $cmdline
-boot
-CFG
-    grub-mkimage -O i386-pc -d "$grub_dir" -o "$core" -c "$out.cfg" \
-        -p '(hd0,msdos1)/boot/grub' \
-        biosdisk part_msdos ext2 multiboot2 serial terminal
+    configuration >"$out.cfg"
+    [ -n "$size_mib" ] || size_mib=$(size_of "$stage")
+    make_ext2 "$stage" "$out.part" "$size_mib" "$block_size"
+    make_core x86_64-efi "$core" '(,msdos1)/boot/grub' part_msdos ext2 efi_gop $loaders
+    make_esp "$core" "$out.esp"
+    make_core i386-pc "$core" '(,msdos1)/boot/grub' biosdisk part_msdos ext2 $loaders
     [ "$(stat -c %s "$core")" -le $(((partition_start - 1) * 512)) ] ||
         die "GRUB's core does not fit before the partition"
+    sectors=$(($(stat -c %s "$out.part") / 512))
+    esp_start=$(((partition_start + sectors + 2047) / 2048 * 2048))
     rm -f "$out"
-    truncate -s "$(((partition_start * 512) + $(stat -c %s "$out.part")))" "$out"
+    truncate -s $(((esp_start + 8192) * 512)) "$out"
     # The boot sector loads the core from sector 1, which loads the rest.
-    dd if="$grub_dir/boot.img" of="$out" bs=440 count=1 conv=notrunc status=none
+    dd if="/usr/lib/grub/i386-pc/boot.img" of="$out" bs=440 count=1 conv=notrunc status=none
     dd if="$core" of="$out" bs=512 seek=1 conv=notrunc status=none
-    printf 'label: dos\nlabel-id: 0x546f7263\n%s,,83,*\n' $partition_start |
-        sfdisk -q --wipe never "$out" >/dev/null
-    dd if="$out.part" of="$out" bs=512 seek=$partition_start conv=notrunc \
+    printf 'label: dos\nlabel-id: 0x546f7263\n%s,%s,83,*\n%s,8192,ef\n' \
+        $partition_start $sectors $esp_start | sfdisk -q --wipe never "$out" >/dev/null
+    dd if="$out.part" of="$out" bs=1M seek=$((partition_start / 2048)) conv=notrunc \
         status=none
-    rm -f "$out.part" "$out.cfg" "$core"
+    dd if="$out.esp" of="$out" bs=1M seek=$((esp_start / 2048)) conv=notrunc status=none
+    rm -f "$out.part" "$out.esp" "$out.cfg" "$core"
 }
 
+# grub-mkrescue puts both cores on the CD, and writes a partition table that makes a
+# disk of the same bytes.
 make_iso() {
     stage=$(mktemp -d)
     stage_kernel "$stage"
     [ -n "$size" ] || size=$(size_of "$dir")
     make_ext2 "$dir" "$stage/boot/root.ext2" "$size" "$block_size"
     mkdir -p "$stage/boot/grub"
-    cat >"$stage/boot/grub/grub.cfg" <<CFG
-serial --unit=0 --speed=115200
-terminal_output serial
-multiboot2 /boot/torc.elf $cmdline
-module2 /boot/root.ext2
-boot
-CFG
+    configuration /boot/root.ext2 all_video >"$stage/boot/grub/grub.cfg"
     rm -f "$out"
-    grub-mkrescue -d "$grub_dir" -o "$out" --fonts= --locales= --themes= \
-        --install-modules="biosdisk iso9660 multiboot2 normal serial terminal" \
+    grub-mkrescue -o "$out" --fonts= --locales= --themes= \
+        --install-modules="iso9660 $loaders normal serial terminal all_video $(
+            echo part_{acorn,amiga,apple,bsd,dfly,dvh,gpt,msdos,plan,sun,sunpc}
+        )" \
         "$stage" -- -volid TORC >"$out.log" 2>&1 || {
         cat "$out.log" >&2
         die "grub-mkrescue failed"
     }
     rm -f "$out.log"
+}
+
+# The same disk in the formats of other machine monitors, beside it.
+make_formats() {
+    local format
+    for format in qcow2 vmdk vdi vhdx; do
+        qemu-img convert -q -f raw -O $format "$out" "${out%.img}.$format" ||
+            die "the $format image was not made"
+    done
 }
 
 kind="${1:-}"
@@ -126,8 +175,13 @@ ext2 | disk | iso) ;;
 -h | --help) usage 0 ;;
 *) usage 2 >&2 ;;
 esac
-dir= out= kernel= cmdline= size= block_size=1024
+dir= out= kernel= cmdline= size= block_size=1024 formats=
 while [ $# -gt 0 ]; do
+    if [ "$1" = --formats ]; then
+        formats=yes
+        shift
+        continue
+    fi
     [ $# -ge 2 ] || die "$1 wants a value"
     case "$1" in
     --dir) dir="$2" ;;
@@ -145,7 +199,11 @@ done
 if [ "$kind" != ext2 ]; then
     [ -f "$kernel" ] || die "--kernel: no such file: '$kernel' (make metal)"
     need strip grub-mkimage sfdisk
-    [ -f "$grub_dir/multiboot2.mod" ] || die "GRUB is missing: run make deps"
+    [ -z "$formats" ] || need qemu-img
+    for format in i386-pc x86_64-efi; do
+        [ -f "/usr/lib/grub/$format/multiboot2.mod" ] ||
+            die "GRUB for $format is missing: run make deps"
+    done
 fi
 mkdir -p "$(dirname "$out")"
 case "$kind" in
@@ -153,7 +211,10 @@ ext2)
     [ -n "$size" ] || size=$(size_of "$dir")
     make_ext2 "$dir" "$out" "$size" "$block_size"
     ;;
-disk) make_disk ;;
+disk)
+    make_disk
+    [ -z "$formats" ] || make_formats
+    ;;
 iso)
     need grub-mkrescue xorriso
     make_iso

@@ -1,0 +1,33 @@
+# Tests of what an image boots from, and by what: a part of run.sh.
+
+# Disk, CD and other formats with hello on them, in $media, of that kernel; once.
+media="$work/media"
+make_media() { # KERNEL NAME
+    mkdir -p "$media/root"
+    echo nothing >"$media/root/file"
+    tools/mkimg/mkimg.sh disk --formats --kernel "$1" --dir "$media/root" \
+        --out "$media/$2.img" &&
+        tools/mkimg/mkimg.sh iso --kernel "$1" --dir "$media/root" --out "$media/$2.iso" ||
+        die "the media are not made"
+}
+
+# One disk starts by BIOS and by UEFI, also as a USB stick; and so does the CD as a disk.
+# (`make boot-matrix` has all ways.)
+test_boot_media() {
+    make_media "$build/metal/hello.elf" hello
+    local here=(tools/qemu.sh --no-net --mem 64)
+    hello 2 "${here[@]}" --machine q35 --cpus 2 --uefi --boot "$media/hello.img"
+    hello 1 "${here[@]}" --machine pc,usb=on --drive usb-storage --boot "$media/hello.img"
+    hello 1 "${here[@]}" --machine pc --boot "$media/hello.iso"
+}
+
+# The disk in the formats of other machine monitors.
+test_boot_formats() {
+    local format
+    make_media "$build/metal/hello.elf" formats
+    for format in qcow2 vmdk vdi vhdx; do
+        qemu-img check "$media/formats.$format" || die "$format: qemu-img finds errors"
+        hello 1 tools/qemu.sh --no-net --machine pc --mem 32 --format $format \
+            --boot "$media/formats.$format"
+    done
+}
