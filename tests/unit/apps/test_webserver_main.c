@@ -331,15 +331,28 @@ static int family_start(const char *value)
     return family_error;
 }
 
+static bool next_started;
+
+static int next_start(const char *value)
+{
+    (void)value;
+    next_started = true;
+    return 0;
+}
+
 static const struct net_family family = {"net9", "off or on", "off",
                                          family_check, family_start};
-static const struct net_family *const families[] = {&family, NULL};
+static const struct net_family next_family = {"net10", "off or on", "off",
+                                              family_check, next_start};
+static const struct net_family *const families[] = {&family, &next_family,
+                                                    NULL};
 
 static void open_machine_with_family(void)
 {
     open_machine();
     app.families = families;
     family_checked = family_started = NULL;
+    next_started = false;
     family_error = 0;
 }
 
@@ -359,6 +372,7 @@ static void test_families_start_as_their_options_say(void **state)
     assert_int_equal(start(1), SERVES);
     assert_string_equal(family_started, "on");
     assert_int_equal(family_cpu, 2);
+    assert_true(next_started);
 
     open_machine_with_family();
     command_line[0] = "net9=wrong";
@@ -375,6 +389,7 @@ static void test_family_that_does_not_start(void **state)
     family_error = -ENOMEM;
     assert_int_equal(start(1), EXIT_FAILED);
     assert_non_null(strstr(logged, "net9=on: does not start: error -12"));
+    assert_false(next_started);
     assert_null(dir_served);
 }
 
