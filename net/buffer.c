@@ -4,21 +4,6 @@
 #include <torc/memory.h>
 #include <torc/string.h>
 
-uint32_t net_budget_share(const struct net_budget *budget, uint32_t size)
-{
-    size_t avail = budget->limit - budget->used + size;
-    uint32_t half = (uint32_t)min_size(avail / 2, NET_BUFFER_MAX);
-
-    assert(budget->used <= budget->limit);
-    assert(size <= budget->used);
-    if (avail < NET_BUFFER_MIN)
-        return size;
-    if (half < 2 * NET_BUFFER_MIN)
-        return max_u32(NET_BUFFER_MIN, size);
-    /* The largest power of two that is not more. */
-    return max_u32(1U << (31 - __builtin_clz(half)), size);
-}
-
 int net_buffer_reserve(struct net_buffer *buffer, struct net_budget *budget,
                        uint32_t need)
 {

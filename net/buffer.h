@@ -15,8 +15,10 @@
 #ifndef TORC_NET_BUFFER_H
 #define TORC_NET_BUFFER_H
 
+#include "kernel/lib/minmax.h"
 #include <stddef.h>
 #include <stdint.h>
+#include <torc/assert.h>
 #include <torc/compiler.h>
 #include <torc/errno.h>
 
@@ -36,7 +38,19 @@ struct net_buffer {
 
 /* How many bytes of a budget one may have now who has `size` of them; at least
  * `size`. */
-uint32_t net_budget_share(const struct net_budget *budget, uint32_t size);
+static inline uint32_t net_budget_share(const struct net_budget *budget,
+                                        uint32_t size)
+{
+    size_t avail = budget->limit - budget->used + size;
+    uint32_t half = (uint32_t)min_size(avail / 2, NET_BUFFER_MAX);
+
+    assert(budget->used <= budget->limit);
+    assert(size <= budget->used);
+    if (half < 2 * NET_BUFFER_MIN)
+        return avail < NET_BUFFER_MIN ? size : max_u32(NET_BUFFER_MIN, size);
+    /* The largest power of two that is not more. */
+    return max_u32(1U << (31 - __builtin_clz(half)), size);
+}
 
 /* The size, in bytes, to which the buffer may grow now; at least its present
  * size. */

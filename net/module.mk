@@ -3,7 +3,6 @@ SRCS-kernel += net/wire/addr_text.c
 SRCS-kernel += net/wire/ip6.c
 SRCS-kernel += net/wire/icmp6.c
 SRCS-kernel += net/wire/nd.c
-SRCS-kernel += net/wire/ether.c
 SRCS-kernel += net/wire/arp.c
 SRCS-kernel += net/wire/ip4.c
 SRCS-kernel += net/wire/icmp4.c

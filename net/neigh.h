@@ -62,6 +62,7 @@ struct neigh_table {
     /* When the addresses of one hash were last asked for, in milliseconds; 0:
      * never. */
     uint32_t asked_ms[NEIGH_STAMPS];
+    struct neigh *latest;   /* found last; it may be another's by now */
     uint32_t generation;    /* the last one given out */
     unsigned waiting_count; /* of all entries */
     struct timer timer;     /* set while a question has no answer */

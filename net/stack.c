@@ -29,7 +29,6 @@ void stack_receive(struct net_stack *stack, struct packet *packet)
     bool to_group;
     int error;
 
-    packet_check(packet);
     stack->stats.frames_in++;
     /* Nobody has asked the card for frames in several buffers. */
     if (packet->rest > 0 ||
@@ -144,7 +143,7 @@ void stack_wake(struct net_queue *queue)
 
 static void frame_received(struct net_stack *stack, struct packet *packet)
 {
-    if (stack->group == NULL)
+    if (stack->group == NULL || stack->group->count == 1)
         stack_receive(stack, packet);
     else
         stack->group->receive(stack, packet);
@@ -156,6 +155,7 @@ bool stack_poll(struct net_stack *stack)
     unsigned count;
     bool more = false;
 
+    stack_tick(stack);
     (void)net_arm(stack->queue, false);
     count = net_poll(stack->queue, packets, STACK_POLL_BUDGET);
     for (unsigned i = 0; i < count; i++)

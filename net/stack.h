@@ -17,6 +17,7 @@
 #include "kernel/thread/timer.h"
 #include "kernel/thread/wait.h"
 #include "net/buffer.h"
+#include "net/flow.h"
 #include "net/neigh.h"
 #include "net/reassembly.h"
 #include "net/route.h"
@@ -112,7 +113,9 @@ struct net_stack {
     unsigned time_wait_count;
     unsigned time_wait_max;
     unsigned conn_count; /* in any state */
-    uint64_t tcp_now;    /* tcp_tick() */
+    uint64_t now;        /* stack_tick() */
+    struct flow hashed;  /* the flow whose hash was computed last; and that */
+    uint64_t hash;
     /* Where connections were found last: NULL or one in `conns`. */
     struct tcp_conn *recent[STACK_CONN_RECENT];
     const struct tcp_active *tcp_active; /* NULL: none was opened by us */
@@ -179,6 +182,16 @@ static inline bool stack_answers(const struct net_stack *stack)
 static inline uint64_t net_now(const struct net_stack *stack)
 {
     return stack->clock();
+}
+
+/*
+ * The time of what the stack does now: read once for all frames of a poll, when
+ * a timer has expired, or when a socket has something to send. What is called
+ * from there uses stack->now.
+ */
+static inline void stack_tick(struct net_stack *stack)
+{
+    stack->now = net_now(stack);
 }
 
 /* The counters of this CPU's stack. Returns 0, -ENOTCONN (no stack). */

@@ -137,10 +137,13 @@ void packet_put(struct packet *packet)
 {
     if (packet == NULL)
         return;
-    if (packet->slice_count > 0)
+    if (unlikely(packet->slice_count > 0)) {
         put_with_slices(packet);
-    else
-        buf_put(&packet->buf);
+        return;
+    }
+    assert(buf_is_mine(&packet->buf) && packet->buf.refs > 0);
+    if (--packet->buf.refs == 0)
+        packet_release(&packet->buf); /* the call is known: inline */
 }
 
 unsigned packet_free_count(void)
@@ -162,16 +165,6 @@ uint8_t *packet_append(struct packet *packet, size_t size)
     packet->len += (uint32_t)size;
     unpoison(at, size);
     return at;
-}
-
-int packet_pull(struct packet *packet, size_t size)
-{
-    if (size > packet->len)
-        return -EINVAL;
-    packet->data += size;
-    packet->len -= (uint32_t)size;
-    poison(packet->buf.base, packet_headroom(packet));
-    return 0;
 }
 
 void packet_trim(struct packet *packet, size_t len)

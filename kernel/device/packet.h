@@ -26,6 +26,7 @@
 #include <torc/assert.h>
 #include <torc/buf.h>
 #include <torc/compiler.h>
+#include <torc/errno.h>
 #include <torc/list.h>
 
 enum {
@@ -149,7 +150,15 @@ static inline uint8_t *packet_push(struct packet *packet, size_t size)
 
 /* Remove `size` bytes from the front. Returns 0, -EINVAL (the first part is
  * shorter). */
-int packet_pull(struct packet *packet, size_t size);
+static inline int packet_pull(struct packet *packet, size_t size)
+{
+    if (size > packet->len)
+        return -EINVAL;
+    packet->data += size;
+    packet->len -= (uint32_t)size;
+    poison(packet->buf.base, packet_headroom(packet));
+    return 0;
+}
 
 /* Shorten the frame to its first `len` bytes; len <= packet_len(). */
 void packet_trim(struct packet *packet, size_t len);

@@ -19,10 +19,12 @@ static void frame_arrived(struct packet *packet)
 {
     struct net_stack *stack = stack_self();
 
-    if (stack != NULL)
-        stack_receive(stack, packet);
-    else
+    if (stack == NULL) {
         packet_put(packet); /* it starts, or has stopped */
+        return;
+    }
+    stack_tick(stack);
+    stack_receive(stack, packet);
 }
 
 /* Give a frame to another member, or drop it when that one has many. Takes the

@@ -109,6 +109,7 @@ static void tick(struct timer *timer)
     /* First, since what happens below may be due earlier. */
     int error = timer_set(timer, now + IP6_TICK_NS);
 
+    stack->now = now;
     assert(error == 0); /* its place in the queue has just become free */
     /* A group is joined before its address is probed: RFC 4862, 5.4.2. */
     next = mld_tick(stack, now);

@@ -78,6 +78,7 @@ static void on_timer(struct timer *timer)
 {
     struct reassembly *all = container_of(timer, struct reassembly, timer);
 
+    stack_tick(all->stack);
     assemblies_expire(all->stack);
     if (!list_empty(&all->waiting)) {
         int error = timer_set(timer, assembly_of(all->waiting.next)->until);

@@ -8,12 +8,13 @@ enum { ADDR_BITS = 128, IP4_PREFIX_BITS = 96 };
 /* An address with all bits behind the first `len` cleared. */
 static struct net_addr addr_cut(struct net_addr addr, unsigned len)
 {
-    for (unsigned i = 0; i < sizeof(addr.byte); i++) {
-        unsigned left = len > 8 * i ? len - 8 * i : 0;
+    uint64_t high = len < 64 ? ~(UINT64_MAX >> len) : UINT64_MAX;
+    uint64_t low = len >= ADDR_BITS ? UINT64_MAX
+                   : len > 64       ? ~(UINT64_MAX >> (len - 64))
+                                    : 0;
 
-        if (left < 8)
-            addr.byte[i] &= (uint8_t)(0xff00 >> left);
-    }
+    addr.word[0] &= __builtin_bswap64(high);
+    addr.word[1] &= __builtin_bswap64(low);
     return addr;
 }
 

@@ -18,11 +18,17 @@ static struct neigh *set_of(struct neigh_table *table, uint64_t hash)
 static struct neigh *entry_find(struct net_stack *stack,
                                 const struct net_addr *address)
 {
-    struct neigh *set = set_of(&stack->neigh, address_hash(stack, address));
+    struct neigh_table *table = &stack->neigh;
+    struct neigh *set;
 
+    if (table->latest != NULL && addr_equal(&table->latest->address, address))
+        return table->latest;
+    set = set_of(table, address_hash(stack, address));
     for (unsigned i = 0; i < NEIGH_WAYS; i++) {
-        if (addr_equal(&set[i].address, address))
+        if (addr_equal(&set[i].address, address)) {
+            table->latest = &set[i];
             return &set[i];
+        }
     }
     return NULL;
 }
@@ -276,7 +282,7 @@ struct neigh *neigh_get(struct net_stack *stack, const struct net_addr *hop)
 void neigh_send(struct net_stack *stack, struct packet *packet,
                 struct neigh *entry)
 {
-    entry->used_at = net_now(stack);
+    entry->used_at = stack->now;
     entry->is_used = true;
     if (!entry->is_known) {
         entry_wait(stack, entry, packet);

@@ -7,11 +7,15 @@
 #include <torc/memory.h>
 #include <torc/string.h>
 
+/* One flow is asked for several times in a row: when its SYN comes, when the
+ * connection is made. */
 struct list *conn_bucket(struct net_stack *stack, const struct flow *flow)
 {
-    uint64_t hash = flow_hash(&stack->hash_key, flow);
-
-    return &stack->conns[hash & (STACK_CONN_BUCKETS - 1)];
+    if (!flow_equal(&stack->hashed, flow)) {
+        stack->hashed = *flow;
+        stack->hash = flow_hash(&stack->hash_key, flow);
+    }
+    return &stack->conns[stack->hash & (STACK_CONN_BUCKETS - 1)];
 }
 
 /* Without a key: who chooses ports that collide makes us look where everybody
@@ -56,7 +60,7 @@ static void conn_hide(struct tcp_conn *conn)
 
 static uint32_t stamp_clock(const struct net_stack *stack)
 {
-    return (uint32_t)(net_now(stack) / NS_PER_MS);
+    return (uint32_t)(stack->now / NS_PER_MS);
 }
 
 uint32_t stack_stamp(const struct net_stack *stack, const struct flow *flow)
@@ -125,7 +129,6 @@ struct tcp_conn *conn_new(struct net_stack *stack, const struct flow *flow)
 
     if (conn == NULL)
         return NULL;
-    tcp_tick(stack);
     conn->stack = stack;
     conn->flow = *flow;
     if (alarm_init(conn) != 0) {
@@ -140,6 +143,7 @@ struct tcp_conn *conn_new(struct net_stack *stack, const struct flow *flow)
     list_init(&conn->blocked_link);
     list_init(&conn->state_link);
     list_push_front(conn_bucket(stack, flow), &conn->hash_link);
+    *recent_place(stack, flow) = conn;
     stack->conn_count++;
     return conn;
 }
@@ -311,7 +315,7 @@ void conn_time_wait(struct tcp_conn *conn)
     conn->state = TCP_TIME_WAIT;
 }
 
-void tcp_reap(struct net_stack *stack)
+void conn_free_dead(struct net_stack *stack)
 {
     struct list *node;
 

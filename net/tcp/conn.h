@@ -340,19 +340,10 @@ static inline uint16_t conn_options_len(const struct tcp_conn *conn)
 uint32_t stack_stamp(const struct net_stack *stack, const struct flow *flow);
 uint32_t conn_stamp(const struct tcp_conn *conn);
 
-/*
- * The time of what TCP does now: read once, when a segment has come, a timer
- * has expired, or there is something to send. Each of these calls tcp_tick()
- * first.
- */
-static inline void tcp_tick(struct net_stack *stack)
-{
-    stack->tcp_now = net_now(stack);
-}
-
+/* What stack_tick() has read. */
 static inline uint64_t conn_now(const struct tcp_conn *conn)
 {
-    return conn->stack->tcp_now;
+    return conn->stack->now;
 }
 
 /* Clocks that wrap. */
@@ -409,7 +400,13 @@ void conn_fail(struct tcp_conn *conn, int error);
 void conn_time_wait(struct tcp_conn *conn);
 
 /* Free the connections in TCP_CLOSED. */
-void tcp_reap(struct net_stack *stack);
+void conn_free_dead(struct net_stack *stack);
+
+static inline void tcp_reap(struct net_stack *stack)
+{
+    if (!list_empty(&stack->dead))
+        conn_free_dead(stack);
+}
 
 /* ---- socket.c ------------------------------------------------------------ */
 

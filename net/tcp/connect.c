@@ -305,6 +305,7 @@ int tcp_connect(struct net_stack *stack, struct socket *socket,
     if (flow.lport == 0 || !is_free(stack, &flow))
         return -EADDRINUSE;
     again = place_make(stack, &flow, &last);
+    stack_tick(stack);
     conn = conn_new(stack, &flow);
     if (conn == NULL)
         return -ENOMEM;
@@ -317,7 +318,6 @@ int tcp_connect(struct net_stack *stack, struct socket *socket,
     socket->flow = flow;
     socket->error = 0;
     conn->has_ecn = asks_ecn;
-    tcp_tick(stack);
     syn_start(conn);
     return 0;
 }

@@ -110,7 +110,7 @@ static void piece_discard(struct tcp_conn *conn, struct tcp_piece piece)
 static void ack_out_of_order(struct tcp_conn *conn)
 {
     uint64_t wait = min_u64(conn->srtt_ns / 16, TCP_HOLE_WAIT_NS);
-    uint64_t at = net_now(conn->stack) + wait;
+    uint64_t at = conn_now(conn) + wait;
 
     conn->hole_segments++;
     if (!conn->has_sack || conn->dsack_start != conn->dsack_end ||

@@ -102,7 +102,7 @@ static void time_wait_receive(struct tcp_conn *conn,
             (TCP_ACK | TCP_FIN) &&
         segment->ack == conn->snd_max &&
         segment->seq + (uint32_t)segment->payload_len == conn->fin_seq)
-        alarm_set(conn, TCP_ALARM_LIFE, stack->tcp_now + TCP_TIME_WAIT_NS);
+        alarm_set(conn, TCP_ALARM_LIFE, stack->now + TCP_TIME_WAIT_NS);
     if (segment_len(segment) > 0)
         tcp_challenge(conn);
 }
@@ -228,7 +228,6 @@ void tcp_receive(struct net_stack *stack, struct packet *packet,
     struct tcp_segment segment;
     struct tcp_conn *conn;
 
-    tcp_tick(stack);
     stack->stats.tcp_in++;
     if (tcp_parse(packet->data, packet->len, pseudo, sum, &segment) != 0 ||
         segment.src_port == 0 || segment.dst_port == 0) {

@@ -248,7 +248,7 @@ void conn_output(struct tcp_conn *conn)
 
 void tcp_output(struct tcp_conn *conn)
 {
-    tcp_tick(conn->stack);
+    stack_tick(conn->stack);
     conn_output(conn);
 }
 

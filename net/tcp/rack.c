@@ -113,7 +113,7 @@ bool rack_detect(struct tcp_conn *conn)
     any = board_lose(conn, false);
     if (conn->rack.wait_us > 0)
         alarm_set(conn, TCP_ALARM_REORDER,
-                  net_now(conn->stack) + conn->rack.wait_us * NS_PER_US);
+                  conn_now(conn) + conn->rack.wait_us * NS_PER_US);
     else
         alarm_clear(conn, TCP_ALARM_REORDER);
     return any;

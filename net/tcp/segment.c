@@ -176,7 +176,7 @@ void tcp_send_ack(struct tcp_conn *conn)
 
 void tcp_challenge(struct tcp_conn *conn)
 {
-    uint64_t now = net_now(conn->stack);
+    uint64_t now = conn_now(conn);
 
     if (now < conn->challenge_from)
         return;

@@ -170,16 +170,17 @@ void tcp_close(struct tcp_conn *conn)
         return;
     }
     conn->socket = NULL;
+    stack_tick(stack);
     alarm_clear(conn, TCP_ALARM_IDLE);
     if (conn->state != TCP_TIME_WAIT)
-        alarm_set(conn, TCP_ALARM_LIFE, net_now(stack) + TCP_ORPHAN_NS);
+        alarm_set(conn, TCP_ALARM_LIFE, stack->now + TCP_ORPHAN_NS);
     conn->orphan_mark = conn->snd_una;
     reorder_free(conn);
     net_buffer_release(&conn->rx, &stack->budget);
     send_end(conn);
     conn_orphan(conn);
     if (conn->state != TCP_CLOSED && conn->state != TCP_TIME_WAIT)
-        tcp_output(conn);
+        conn_output(conn);
     tcp_reap(stack);
 }
 

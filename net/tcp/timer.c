@@ -207,8 +207,8 @@ static void alarm_run(struct timer *timer)
     uint64_t now;
     int error;
 
-    tcp_tick(stack);
-    now = stack->tcp_now;
+    stack_tick(stack);
+    now = stack->now;
     /* Set it first: the timer queue has a free place now, so this does not
      * fail, and moving a timer never does. */
     error = timer_set(timer, now + TCP_IDLE_CHECK_NS);

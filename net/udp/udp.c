@@ -376,6 +376,7 @@ static void datagram_send(struct net_stack *stack, struct packet *packet,
         header.sum = UINT16_MAX; /* 0 means none */
     udp_emit(start, &header);
     stack->stats.udp_out++;
+    stack_tick(stack);
     ip_output(stack, packet, flow, dst);
 }
 

@@ -11,7 +11,7 @@ enum {
 };
 
 /* The checksum over a header, a few words: RFC 1071 as in checksum_add(). */
-static uint16_t header_sum(const uint8_t *buf, size_t len)
+static inline uint16_t header_sum(const uint8_t *buf, size_t len)
 {
     uint64_t sum = 0;
 
@@ -27,7 +27,8 @@ static uint16_t header_sum(const uint8_t *buf, size_t len)
     return (uint16_t)~__builtin_bswap16((uint16_t)sum);
 }
 
-int ip4_parse_quoted(const uint8_t *buf, size_t len, struct ip4_header *out)
+static inline int header_parse(const uint8_t *buf, size_t len,
+                               struct ip4_header *out)
 {
     size_t header_len;
     uint16_t fragment;
@@ -55,16 +56,22 @@ int ip4_parse_quoted(const uint8_t *buf, size_t len, struct ip4_header *out)
     return 0;
 }
 
+int ip4_parse_quoted(const uint8_t *buf, size_t len, struct ip4_header *out)
+{
+    return header_parse(buf, len, out);
+}
+
 int ip4_parse(const uint8_t *buf, size_t len, struct ip4_header *out)
 {
-    struct ip4_header header;
+    uint16_t sum;
 
-    if (ip4_parse_quoted(buf, len, &header) != 0 || header.total_len > len)
+    if (header_parse(buf, len, out) != 0 || out->total_len > len)
         return -EPROTO;
-    if (header_sum(buf, header.header_len) != 0)
-        return -EUCLEAN;
-    *out = header;
-    return 0;
+    if (likely(out->header_len == IP4_HEADER_SIZE))
+        sum = header_sum(buf, IP4_HEADER_SIZE); /* of a constant: no loop */
+    else
+        sum = header_sum(buf, out->header_len);
+    return sum == 0 ? 0 : -EUCLEAN;
 }
 
 void ip4_emit(uint8_t *buf, const struct ip4_header *header)

@@ -10,11 +10,13 @@
 #ifndef TORC_NET_WIRE_WIRE_H
 #define TORC_NET_WIRE_WIRE_H
 
+#include "kernel/lib/bytes.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <torc/compiler.h>
 #include <torc/errno.h>
+#include <torc/string.h>
 
 /* ---- Ethernet II (IEEE 802.3, clause 3) ---------------------------------- */
 
@@ -32,17 +34,30 @@ struct ether_header {
     uint16_t type;
 };
 
-/* Returns 0, -EPROTO (too short, or a group address as the source). */
-must_check int ether_parse(const uint8_t *frame, size_t len,
-                           struct ether_header *out);
-
-/* Write ETHER_HEADER_SIZE bytes. */
-void ether_emit(uint8_t *frame, const struct ether_header *header);
-
 /* Whether the address names a group: multicast or broadcast. */
 static inline bool ether_is_group(const uint8_t *addr)
 {
     return (addr[0] & 1) != 0;
+}
+
+/* Returns 0, -EPROTO (too short, or a group address as the source). */
+must_check static inline int ether_parse(const uint8_t *frame, size_t len,
+                                         struct ether_header *out)
+{
+    if (len < ETHER_HEADER_SIZE || ether_is_group(frame + ETHER_ADDR_SIZE))
+        return -EPROTO;
+    memcpy(out->dst, frame, ETHER_ADDR_SIZE);
+    memcpy(out->src, frame + ETHER_ADDR_SIZE, ETHER_ADDR_SIZE);
+    out->type = be16_get(frame + 12);
+    return 0;
+}
+
+/* Write ETHER_HEADER_SIZE bytes. */
+static inline void ether_emit(uint8_t *frame, const struct ether_header *header)
+{
+    memcpy(frame, header->dst, ETHER_ADDR_SIZE);
+    memcpy(frame + ETHER_ADDR_SIZE, header->src, ETHER_ADDR_SIZE);
+    be16_put(frame + 12, header->type);
 }
 
 /* ---- ARP for IPv4 over Ethernet (RFC 826) -------------------------------- */
