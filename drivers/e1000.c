@@ -558,4 +558,4 @@ static int e1000_probe(void)
     return 0;
 }
 
-const struct driver e1000_driver = {"e1000", e1000_probe};
+const struct driver e1000_driver = {.name = "e1000", .probe = e1000_probe};

@@ -290,11 +290,7 @@ static enum wish wish(void)
 
     if (option == NULL || str_equal(option, "dma"))
         return WISH_DMA;
-    if (str_equal(option, "pio"))
-        return WISH_PIO;
-    if (!str_equal(option, "off"))
-        log_warn("ide=%s: dma, pio or off are known: dma", option);
-    return str_equal(option, "off") ? WISH_OFF : WISH_DMA;
+    return str_equal(option, "pio") ? WISH_PIO : WISH_OFF; /* checked */
 }
 
 /* DMA for the drives of a channel that have it. The other channel of a simplex
@@ -437,4 +433,11 @@ static int ide_probe(void)
     return probe.status;
 }
 
-const struct driver ide_driver = {"ide", ide_probe};
+static const char *const ide_options[] = {
+    "ide=dma|pio|off how data are moved; off: the controllers are left alone "
+    "(dma)",
+    NULL,
+};
+
+const struct driver ide_driver = {
+    .name = "ide", .probe = ide_probe, .options = ide_options};

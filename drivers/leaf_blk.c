@@ -299,4 +299,4 @@ static int leaf_probe(void)
     return 0;
 }
 
-const struct driver leaf_blk_driver = {"leaf_blk", leaf_probe};
+const struct driver leaf_blk_driver = {.name = "leaf_blk", .probe = leaf_probe};

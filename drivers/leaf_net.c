@@ -525,4 +525,4 @@ static int leaf_probe(void)
     return 0;
 }
 
-const struct driver leaf_net_driver = {"leaf_net", leaf_probe};
+const struct driver leaf_net_driver = {.name = "leaf_net", .probe = leaf_probe};

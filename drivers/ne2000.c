@@ -741,4 +741,4 @@ static int ne2000_probe(void)
     return status;
 }
 
-const struct driver ne2000_driver = {"ne2000", ne2000_probe};
+const struct driver ne2000_driver = {.name = "ne2000", .probe = ne2000_probe};

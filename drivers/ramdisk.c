@@ -61,4 +61,5 @@ static int ramdisk_probe(void)
     return 0;
 }
 
-const struct driver ramdisk_driver = {"ramdisk", ramdisk_probe};
+const struct driver ramdisk_driver = {.name = "ramdisk",
+                                      .probe = ramdisk_probe};

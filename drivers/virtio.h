@@ -293,4 +293,7 @@ uint32_t virtio_io_read(struct hal_io io, size_t offset, unsigned width);
 must_check int virtio_pci_scan(void (*add)(struct virtio_device *dev));
 must_check int virtio_mmio_scan(void (*add)(struct virtio_device *dev));
 
+/* The options of the drivers of virtio. */
+extern const char *const virtio_options[];
+
 #endif

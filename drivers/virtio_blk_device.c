@@ -374,4 +374,5 @@ static int blk_probe(void)
     return virtio_find(VIRTIO_ID_BLOCK, blk_found);
 }
 
-const struct driver virtio_blk_driver = {"virtio_blk", blk_probe};
+const struct driver virtio_blk_driver = {
+    .name = "virtio_blk", .probe = blk_probe, .options = virtio_options};

@@ -238,6 +238,12 @@ static bool number_until(const char **text, char c, uint64_t *out)
     return str_to_u64(digits, out) == 0;
 }
 
+const char *const virtio_options[] = {
+    "virtio_mmio.device=SIZE@ADDRESS:IRQ a device that no table tells of; may "
+    "be repeated (none)",
+    NULL,
+};
+
 /* Add the device that one option names. Returns 0, -ENOMEM. */
 static int option_probe(const char *text,
                         void (*add)(struct virtio_device *dev))

@@ -368,4 +368,5 @@ static int virtio_net_probe(void)
     return virtio_find(VIRTIO_ID_NET, found);
 }
 
-const struct driver virtio_net_driver = {"virtio_net", virtio_net_probe};
+const struct driver virtio_net_driver = {
+    .name = "virtio_net", .probe = virtio_net_probe, .options = virtio_options};

@@ -213,4 +213,5 @@ static int rng_probe(void)
     return virtio_find(VIRTIO_ID_ENTROPY, found);
 }
 
-const struct driver virtio_rng_driver = {"virtio_rng", rng_probe};
+const struct driver virtio_rng_driver = {
+    .name = "virtio_rng", .probe = rng_probe, .options = virtio_options};

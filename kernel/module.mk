@@ -13,6 +13,7 @@ SRCS-kernel += kernel/boot/machine.c
 SRCS-kernel += kernel/boot/wall.c
 SRCS-kernel += kernel/base/boot_info.c
 SRCS-kernel += kernel/base/cmdline.c
+SRCS-kernel += kernel/base/options.c
 SRCS-kernel += kernel/boot/log.c
 SRCS-kernel += kernel/base/panic.c
 SRCS-kernel += kernel/base/symbols.c

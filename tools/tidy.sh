@@ -52,6 +52,10 @@ for name in $(grep -oP '`\K(test_[a-z0-9_]+|[a-z0-9_]+\.pkt)(?=`)' docs/tcp_rfc.
     esac || offend "docs/tcp_rfc.md: there is no $name"
 done
 
+# The list of options is that of the tables.
+tools/options.sh | diff docs/options.md - >&2 ||
+    offend "docs/options.md is old: tools/options.sh >docs/options.md"
+
 # The HAL stays thin.
 count=$(sed -n '/^#include "hal_inline/q;p' hal/hal.h |
     grep -cE '^(must_check |_Noreturn )?[a-z].*hal_[a-z0-9_]+\(')

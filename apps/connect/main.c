@@ -165,8 +165,10 @@ static int app_main(int argc, char **argv)
     return run(&to, size, ecn);
 }
 
-static const char *const options[] = {NET_CARD_OPTION_NAMES, "net6", "ecn",
-                                      NULL};
+static const char *const options[] = {
+    NET_CARD_OPTION_NAMES,
+    "net6=auto|ADDRESS/PREFIX[,GATEWAY] addresses of IPv6 (none)",
+    "ecn=0..1 1: asks for explicit congestion notification (0)", NULL};
 
 static const struct driver *const drivers[] = {
     &virtio_rng_driver, &virtio_net_driver, &e1000_driver,

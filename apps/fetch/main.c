@@ -207,8 +207,9 @@ static int app_main(int argc, char **argv)
     return status;
 }
 
-static const char *const options[] = {NET_CARD_OPTION_NAMES, "wait", "print",
-                                      NULL};
+static const char *const options[] = {
+    NET_CARD_OPTION_NAMES, "wait=SECONDS for each answer (60)",
+    "print=0..1 1: the answers are printed (0)", NULL};
 static const struct driver *const drivers[] = {
     &virtio_rng_driver, &virtio_net_driver, &e1000_driver,
     &ne2000_driver,     &leaf_net_driver,   NULL};

@@ -4,7 +4,12 @@
 #define MORE " root=memory upload-max=BYTES sync=0|1 list=0|1 parents=0|1"
 
 const char *const settings_names[] = {
-    SITE_OPTION_NAMES, "upload-max", "sync", "list", "parents", NULL};
+    SITE_OPTION_NAMES,
+    "upload-max=BYTES of one file (what the disk holds)",
+    "sync=0..1 1: an answer waits until the change is on the disk (1)",
+    "list=0..1 1: a directory without index.html is listed (1)",
+    "parents=0..1 1: PUT makes missing directories (0)",
+    NULL};
 
 /* "0" or "1". Returns 0 or an exit status. */
 static int read_switch(const char *key, const char *otherwise, bool *out)

@@ -79,8 +79,11 @@ static int app_main(int argc, char **argv)
     return 0;
 }
 
-static const char *const options[] = {NET_CARD_OPTION_NAMES, "memory",
-                                      "value-max", "connections", NULL};
+static const char *const options[] = {
+    NET_CARD_OPTION_NAMES,
+    "memory=BYTES for keys and values of all CPUs (3/4 of what is free)",
+    "value-max=BYTES of one value (1048576)",
+    "connections=NUMBER how many there can be at once (256)", NULL};
 
 static const struct driver *const drivers[] = {
     &virtio_rng_driver, &virtio_net_driver, &e1000_driver,

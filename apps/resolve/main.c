@@ -141,7 +141,9 @@ static int app_main(int argc, char **argv)
     return status;
 }
 
-static const char *const names[] = {NET_CARD_OPTION_NAMES, "dns", "wait", NULL};
+static const char *const names[] = {
+    NET_CARD_OPTION_NAMES, "dns=ADDRESS[:PORT] a server of names (by DHCP)",
+    "wait=SECONDS for each name (20)", NULL};
 
 static const struct driver *const drivers[] = {
     &virtio_rng_driver, &virtio_net_driver, &e1000_driver,

@@ -15,6 +15,7 @@
 #include <stdint.h>
 #include <torc/compiler.h>
 #include <torc/net.h>
+#include <torc/net_card.h>
 
 enum { SITE_EXIT_USAGE = 2 };
 
@@ -45,9 +46,15 @@ extern const struct site_network site_network;
 /* For applications whose cards have an address by the command line. */
 int site_net_start(struct device *card, struct net_config *config);
 
-/* The names of the options, for struct torc_app; those of its families of
- * addresses come besides. */
-#define SITE_OPTION_NAMES "net", "root", "dir", "port", "cpu"
+/* The options, for struct torc_app; those of its families of addresses come
+ * besides. */
+#define SITE_OPTION_NAMES                                    \
+    NET_CARD_OPTION_NAMES,                                   \
+        "root=DEVICE the disk or partition (the first that " \
+        "can be mounted)",                                   \
+        "dir=PATH the directory that is served (/)",         \
+        "cpu=0..255 which CPU has the card and the disk (0)"
+#define SITE_OPTION_NET6 "net6=off|auto|ADDRESS/PREFIX addresses of IPv6 (auto)"
 
 /*
  * Read the command line.

@@ -33,7 +33,9 @@ const struct site_network site_network = {
     " net=dhcp net6=off|auto|ADDRESS/PREFIX ntp=SERVER|dhcp",
     net_dhcp_or_static_parse, start_net};
 
-static const char *const names[] = {SITE_OPTION_NAMES, "net6", "ntp", NULL};
+static const char *const names[] = {
+    SITE_OPTION_NAMES, SITE_OPTION_NET6,
+    "ntp=SERVER|dhcp who corrects the clock (nobody)", NULL};
 
 static const struct driver *const drivers[] = {
     &virtio_rng_driver, &virtio_blk_driver,

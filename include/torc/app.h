@@ -25,8 +25,12 @@ struct torc_app {
     /* Whether it takes arguments that do not stand behind "--". */
     bool has_arguments;
 
-    /* The keys of its key=value options, for machine_option(); NULL ends
-     * them. */
+    /*
+     * Its options, for machine_option(); NULL ends them. Each is a string,
+     * "key=VALUES what it is": VALUES are alternatives with '|' between them,
+     * a word, "A..B" for a number from A to B, a word in capitals for any text.
+     * Others are refused before the application begins.
+     */
     const char *const *options;
 
     /* NULL-terminated; <torc/drivers.h>, <torc/file_systems.h>. */

@@ -11,8 +11,11 @@
 #include <stdint.h>
 #include <torc/compiler.h>
 
-/* The names of the options, for struct torc_app. */
-#define NET_CARD_OPTION_NAMES "net", "port"
+/* The options, for struct torc_app. */
+#define NET_CARD_OPTION_NAMES                                               \
+    "net=ADDRESS/PREFIX[,GATEWAY] the card's address; dhcp, where that is " \
+    "linked (10.0.2.15/24,10.0.2.2)",                                       \
+        "port=1..65535 the port of the application (its usual one)"
 
 /*
  * Give the first card to this CPU and start a stack on it.

@@ -10,7 +10,10 @@ const struct hal_boot_info *boot_info(void);
 /* hal_cycles() at the start of the kernel. */
 extern uint64_t boot_cycles;
 
-/* Keep what the HAL handed over, and the time. CPU 0, once. */
+/* Keep a copy of what the HAL handed over, and the time. CPU 0, once. */
 void boot_info_keep(const struct hal_boot_info *info);
+
+/* Use at most so many CPUs, 1 or more. CPU 0, before memory is divided. */
+void boot_info_limit_cpus(unsigned count);
 
 #endif

@@ -1,8 +1,8 @@
 #include "kernel/base/cmdline.h"
+#include "kernel/base/options.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <torc/errno.h>
-#include <torc/log.h>
 #include <torc/string.h>
 
 /* A key=value word; a word without '=' that nobody takes has no value. */
@@ -70,7 +70,7 @@ static bool app_has_option(const struct torc_app *app, const char *key)
 {
     for (const char *const *option = app->options;
          option != NULL && *option != NULL; option++) {
-        if (str_equal(*option, key))
+        if (option_row_is(*option, key))
             return true;
     }
     return false;
@@ -176,22 +176,6 @@ const char *machine_option(const char *key)
             value = words[i].value;
     }
     return value;
-}
-
-int option_number(const char *key, uint64_t min, uint64_t max, uint64_t *value)
-{
-    const char *word = machine_option(key);
-    uint64_t number;
-
-    if (word == NULL)
-        return 0;
-    if (str_to_u64(word, &number) != 0 || number < min || number > max) {
-        log_error("%s=%s: give a number from %lu to %lu", key, word,
-                  (unsigned long)min, (unsigned long)max);
-        return -EINVAL;
-    }
-    *value = number;
-    return 0;
 }
 
 /* Append to the text in `out` as far as there is room. */

@@ -12,7 +12,6 @@
 #define TORC_KERNEL_CMDLINE_H
 
 #include <stddef.h>
-#include <stdint.h>
 #include <torc/app.h>
 #include <torc/compiler.h>
 #include <torc/machine.h>
@@ -42,12 +41,5 @@ char **cmdline_argv(void);
  * may be repeated (virtio_mmio.device=).
  */
 const char *cmdline_value(const char *key, unsigned index);
-
-/*
- * The option `key` as a number from min to max; *value stays when it is not
- * given. Returns 0, or -EINVAL after a line in the log.
- */
-must_check int option_number(const char *key, uint64_t min, uint64_t max,
-                             uint64_t *value);
 
 #endif

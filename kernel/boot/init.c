@@ -2,6 +2,7 @@
 #include "kernel/boot/init.h"
 #include "kernel/base/boot_info.h"
 #include "kernel/base/cmdline.h"
+#include "kernel/base/options.h"
 #include "kernel/base/panic.h"
 #include "kernel/boot/log.h"
 #include "kernel/boot/watchdog.h"
@@ -97,11 +98,41 @@ static int prepare_borders(void)
 
 /* ---- Before threads ------------------------------------------------------ */
 
+/* The options of a driver; NULL: one before it has the same. */
+static const char *const *driver_options(const struct driver *const *drivers,
+                                         unsigned at)
+{
+    for (unsigned i = 0; i < at; i++) {
+        if (drivers[i]->options == drivers[at]->options)
+            return NULL;
+    }
+    return drivers[at]->options;
+}
+
+static _Noreturn void help(const struct torc_app *app)
+{
+    options_print("the kernel", kernel_options);
+    for (unsigned i = 0; app->drivers != NULL && app->drivers[i] != NULL; i++)
+        options_print(app->drivers[i]->name, driver_options(app->drivers, i));
+    options_print(app->name, app->options);
+    hal_exit(0);
+}
+
+static int check_options(const struct torc_app *app)
+{
+    int status = options_check(kernel_options);
+
+    for (unsigned i = 0;
+         status == 0 && app->drivers != NULL && app->drivers[i] != NULL; i++)
+        status = options_check(app->drivers[i]->options);
+    return status == 0 ? options_check(app->options) : status;
+}
+
 static void init_options(const struct torc_app *app)
 {
     int status = cmdline_parse(boot_info()->cmdline, app);
     const char *level;
-    const char *idle;
+    uint64_t cpus = boot_info()->cpu_count;
 
     if (status != 0) {
         log_error(status == -E2BIG
@@ -110,19 +141,17 @@ static void init_options(const struct torc_app *app)
                       : "the command line has an open quote: close it");
         hal_exit(EXIT_BAD_OPTION);
     }
-    idle = machine_option("idle"); /* the HAL's own parser has acted on it */
-    if (idle != NULL && !str_equal(idle, "mwait") && !str_equal(idle, "hlt")) {
-        log_error("idle=%s: use mwait or hlt", idle);
+    if (machine_option("help") != NULL)
+        help(app);
+    if (check_options(app) != 0)
         hal_exit(EXIT_BAD_OPTION);
-    }
     level = machine_option("log");
-    if (level != NULL && log_set_level(level) != 0) {
-        log_error("log=%s: use error, warn, info or debug", level);
+    if (level != NULL && log_set_level(level) != 0)
         hal_exit(EXIT_BAD_OPTION);
-    }
-    if (thread_init() != 0 || idle_init() != 0 || heap_init() != 0 ||
-        watchdog_options() != 0)
+    if (option_number("cpus", &cpus) != 0 || thread_init() != 0 ||
+        idle_init() != 0 || heap_init() != 0 || watchdog_options() != 0)
         hal_exit(EXIT_BAD_OPTION);
+    boot_info_limit_cpus((unsigned)cpus);
 }
 
 static _Noreturn void too_little_memory(void)
@@ -142,6 +171,7 @@ void kernel_init(const struct hal_boot_info *info, const struct torc_app *app)
 {
     boot_info_keep(info);
     init_options(app);
+    info = boot_info();
     if (mem_init(info, info->cpu_count) != 0 || prepare_borders() != 0)
         too_little_memory();
     for (unsigned cpu = 0; cpu < info->cpu_count; cpu++) {
@@ -260,8 +290,8 @@ void kernel_main(const struct hal_boot_info *info)
     struct thread *thread;
 
     kernel_init(info, &torc_app);
-    log_info("Torc on %s, %u CPU%s: %s", info->machine, info->cpu_count,
-             info->cpu_count == 1 ? "" : "s", torc_app.name);
+    log_info("Torc on %s, %u CPU%s: %s", info->machine, cpu_count(),
+             cpu_count() == 1 ? "" : "s", torc_app.name);
     log_memory();
     start_cpus();
     if (thread_create_here(&attr, main_thread, NULL, &thread) != 0)

@@ -1,6 +1,6 @@
 #include "kernel/boot/watchdog.h"
 #include "hal/hal.h"
-#include "kernel/base/cmdline.h"
+#include "kernel/base/options.h"
 #include "kernel/base/panic.h"
 #include "kernel/thread/thread.h"
 #include <torc/format.h>
@@ -24,8 +24,7 @@ static uint64_t limit_ns;
 int watchdog_options(void)
 {
     uint64_t ms = 0;
-    int status =
-        option_number("watchdog", WATCHDOG_MS_MIN, WATCHDOG_MS_MAX, &ms);
+    int status = option_number("watchdog", &ms);
 
     limit_ns = ms * NS_PER_MS;
     return status;

@@ -8,8 +8,6 @@
 
 #include <torc/compiler.h>
 
-enum { WATCHDOG_MS_MIN = 10, WATCHDOG_MS_MAX = 60000 };
-
 /*
  * Read the option. CPU 0, at boot, before the other CPUs start. Returns 0,
  * -EINVAL after a line.

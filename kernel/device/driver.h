@@ -13,6 +13,9 @@ struct driver {
      * device that fails to answer is logged and left out. Returns 0, -ENOMEM.
      */
     int (*probe)(void);
+
+    /* Its options: a table of kernel/base/options.h; NULL: none. */
+    const char *const *options;
 };
 
 #endif

@@ -15,7 +15,7 @@
  */
 #include "kernel/heap/heap.h"
 #include "hal/hal.h"
-#include "kernel/base/cmdline.h"
+#include "kernel/base/options.h"
 #include "kernel/cpu/exchange.h"
 #include "kernel/cpu/percpu.h"
 #include "kernel/lib/poison.h"
@@ -51,7 +51,7 @@ static unsigned slab_objects(unsigned class)
 int heap_init(void)
 {
     uint64_t check = 0;
-    int status = option_number("memcheck", 0, 1, &check);
+    int status = option_number("memcheck", &check);
 
     heap_checking = check != 0;
     return status;

@@ -13,12 +13,12 @@
  */
 #include "kernel/thread/idle.h"
 #include "hal/hal.h"
-#include "kernel/base/cmdline.h"
+#include "kernel/base/options.h"
 #include "kernel/cpu/exchange.h"
 #include "kernel/cpu/percpu.h"
 #include <torc/time.h>
 
-enum { POLL_MAX_US = 1000, ESTIMATE_WEIGHT = 8 };
+enum { ESTIMATE_WEIGHT = 8 };
 
 /* Constant after idle_init(). */
 static uint64_t poll_ns;
@@ -26,7 +26,7 @@ static uint64_t poll_ns;
 int idle_init(void)
 {
     uint64_t us = 0;
-    int status = option_number("poll", 0, POLL_MAX_US, &us);
+    int status = option_number("poll", &us);
 
     poll_ns = us * NS_PER_US;
     return status;

@@ -5,7 +5,7 @@
  */
 #include "kernel/thread/thread.h"
 #include "kernel/base/boot_info.h"
-#include "kernel/base/cmdline.h"
+#include "kernel/base/options.h"
 #include "kernel/cpu/exchange_inline.h"
 #include "kernel/cpu/percpu.h"
 #include "kernel/heap/heap.h"
@@ -37,13 +37,12 @@ int thread_init(void)
     uint64_t count = THREAD_COUNT_MAX;
     uint64_t stack_kib = THREAD_STACK_DEFAULT / 1024;
     uint64_t accounting = 0;
-    int status = option_number("threads", 2, THREAD_COUNT_MAX, &count);
+    int status = option_number("threads", &count);
 
     if (status == 0)
-        status = option_number("stack", THREAD_STACK_MIN / 1024,
-                               THREAD_STACK_MAX / 1024, &stack_kib);
+        status = option_number("stack", &stack_kib);
     if (status == 0)
-        status = option_number("cputime", 0, 1, &accounting);
+        status = option_number("cputime", &accounting);
     heap_add_reclaimer(&spares_reclaimer);
     thread_accounting = accounting != 0;
     thread_count_limit = (unsigned)count;

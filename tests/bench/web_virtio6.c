@@ -11,7 +11,7 @@
 
 const struct site_network site_network = {"", net_config_parse, site_net_start};
 
-static const char *const names[] = {SITE_OPTION_NAMES, "net6", NULL};
+static const char *const names[] = {SITE_OPTION_NAMES, SITE_OPTION_NET6, NULL};
 
 static const struct driver *const drivers[] = {
     &virtio_rng_driver, &virtio_blk_driver, &virtio_net_driver, NULL};

@@ -3,6 +3,7 @@
  * it is for, the rest is the line.
  */
 #include "kernel/base/cmdline.h"
+#include "kernel/base/options.h"
 #include <stdlib.h>
 #include <string.h>
 #include <torc/assert.h>
@@ -39,7 +40,8 @@ static void check_again(const struct torc_app *app)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const char *const options[] = {"port", "root", NULL};
+    static const char *const options[] = {"port=1..65535 a", "root", "x=a|b",
+                                          NULL};
     struct torc_app app = {.name = "fuzz"};
     char unknown[64];
     const char *value;
@@ -58,8 +60,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         assert(cmdline_argv()[cmdline_argc()] == NULL);
         value = machine_option("port");
         assert(value == NULL || strlen(value) < CMDLINE_MAX);
-        if (option_number("threads", 1, 9, &number) == 0)
-            assert(number >= 1 && number <= 9);
+        if (option_number("threads", &number) == 0)
+            assert(number >= 2 && number <= 1048576);
+        assert(options_check(kernel_options) <= 0);
+        assert(options_check(app.options) <= 0);
         for (unsigned i = 0; cmdline_value("virtio_mmio.device", i); i++)
             assert(i < CMDLINE_ARGS_MAX);
         assert(cmdline_unknown(unknown, sizeof(unknown)) <= CMDLINE_ARGS_MAX);

@@ -1373,15 +1373,15 @@ test_bad_arguments() {
     bad_qemu 'unknown argument "nett=1"' "-- nett=1" --disk "$work/site.img"
     bad_qemu 'unknown argument "x"' "-- x" --disk "$work/site.img"
     bad_qemu 'bad address "10.0.0.1"' "net=10.0.0.1" --disk "$work/site.img"
-    bad_qemu 'bad port "0"' "port=0" --disk "$work/site.img"
+    bad_qemu 'port=0: give a number from 1 to 65535' "port=0" --disk "$work/site.img"
     bad_qemu 'no such cpu "1"' "cpu=1" --disk "$work/site.img"
     bad_qemu 'log=loud' "log=loud" --disk "$work/site.img"
-    bad_qemu 'idle=poll: use mwait or hlt' "idle=poll" --disk "$work/site.img"
+    bad_qemu 'idle=poll: use mwait|hlt' "idle=poll" --disk "$work/site.img"
     bad_qemu 'dir=/none' "dir=/none" --disk "$work/site.img"
     bad_host "torc: " --no-such-option
     bad_host "torc: " --cpus 0
     bad_host "torc: " --mem nothing
-    bad_host 'bad port "70000"' --net user --disk "$work/site.img" -- port=70000
+    bad_host 'port=70000: give a number from 1 to 65535' --net user --disk "$work/site.img" -- port=70000
 }
 # Without ACPI the MP table tells of CPUs and I/O APICs; the devices of microvm are in
 # the command line, behind the words of the application.
@@ -1416,9 +1416,9 @@ test_pci_roots() {
 # named as Linux names it.
 test_foreign_words() {
     local port words log="$work/$TEST_NAME.machine"
-    words="BOOT_IMAGE=/torc reboot=k panic=1 pci=off rw quiet nomodules console=ttyS0"
+    words="BOOT_IMAGE=/torc reboot=k pci=off rw quiet nomodules console=ttyS0"
     port=$(free_port)
-    microvm "$port" 1 "root=/dev/vda $words -- port=80"
+    microvm "$port" 1 "root=/dev/vda panic=1 $words -- port=80"
     check_files "http://127.0.0.1:$port"
     [ "$(grep -c warning "$log")" -eq 1 ] || die "not one warning"
     grep -q "warning: command line: ignored.*: $words" "$log" || die "not these words"

@@ -1,6 +1,6 @@
 #include "tests/wmm/machine.h"
 #include "hal/hal.h"
-#include "kernel/base/cmdline.h"
+#include "kernel/base/options.h"
 #include "kernel/base/panic.h"
 #include "kernel/cpu/exchange.h"
 #include "kernel/cpu/percpu.h"
@@ -100,10 +100,8 @@ void hal_ipi_send(unsigned cpu)
 }
 
 /* The options are absent, but for poll. */
-int option_number(const char *key, uint64_t min, uint64_t max, uint64_t *value)
+int option_number(const char *key, uint64_t *value)
 {
-    (void)min;
-    (void)max;
     if (strcmp(key, "poll") == 0)
         *value = machine.poll_us;
     return 0;

@@ -94,12 +94,6 @@ static void test_ide_option(void **state)
     exercise(0, 0);
     assert_true(commands(0, READ_DMA, WRITE_DMA) > 0);
     finish();
-    fresh();
-    drive_add(0);
-    probe_at(LOW_BUS, "ide=fast");
-    assert_int_equal(disk_count, 1);
-    assert_true(console_has("ide=fast: dma, pio or off are known: dma"));
-    finish();
 }
 
 /* Kinds of drives at the four places: A(TA), P(acket), or nothing; and how many

@@ -59,9 +59,9 @@ static void test_init_bad_options(void **state)
 
     (void)state;
     assert_int_equal(run(1, "log=loud", give_3), 2);
-    expect("log=loud: use error, warn, info or debug");
+    expect("log=loud: use error|warn|info|debug");
     assert_int_equal(run(1, "idle=poll", give_3), 2);
-    expect("idle=poll: use mwait or hlt");
+    expect("idle=poll: use mwait|hlt");
     assert_int_equal(run(1, "idle=hlt", give_3), 3);
     assert_int_equal(run(1, "idle=mwait", give_3), 3);
     assert_int_equal(run(1, "\"open", give_3), 2);
