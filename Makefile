@@ -277,6 +277,16 @@ $(BUILD)/metal/big_image.elf: $(BUILD)/metal/tests/integration/big_image.o \
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LINK-image) $(filter %.o,$^) $(filter %.a,$^) -o $@
 
+# A loader that enters hello's bzImage in 64-bit mode.
+$(BUILD)/metal/linux64.elf: tests/integration/linux64.S $(BUILD)/metal/hello.bzimage
+	$(call say,LD,$@)
+	$(Q)$(CC) -m64 -nostdlib -static -no-pie -DBZIMAGE='"$(BUILD)/metal/hello.bzimage"' \
+		-Wl,-Ttext=0x1000000,--build-id=none,-z,noexecstack,-z,max-page-size=4096 -e entry $< -o $@
+
+$(BUILD)/metal/%.bzimage: $(BUILD)/metal/%.elf tools/bzimage/bzimage.sh tools/bzimage/setup.S
+	$(call say,BZ,$@)
+	$(Q)tools/bzimage/bzimage.sh $< $@
+
 # What it executes between its marks is known.
 $(BUILD)/metal/profile_app.elf: $(BUILD)/metal/contract/profile_app.o \
 		$(BUILD)/metal/tests/integration/profile_known.o \
@@ -342,6 +352,11 @@ image: $(BUILD)/metal/$(APP).elf $(BUILD)/host/torc-mkimg ## bootable disk (img,
 	$(Q)BUILD=$(BUILD) tools/mkimg/mkimg.sh iso --kernel $< --dir "$(DIR)" --out $(BUILD)/$(APP).iso
 	$(Q)ls -lh $(foreach f,img qcow2 vmdk vdi vhdx iso,$(BUILD)/$(APP).$(f))
 
+bzimage: $(BUILD)/metal/$(APP).bzimage ## the same for loaders that only know Linux: build/metal/APP.bzimage
+
+boot-matrix: $(BUILD)/metal/hello.elf $(BUILD)/metal/hello.bzimage $(BUILD)/host/torc-mkimg | need-test ## boot by each firmware, medium and kernel: ROWS='OVMF q35'
+	$(Q)BUILD=$(BUILD) tests/integration/boot_matrix.sh '$(ROWS)'
+
 test: ## unit and integration tests
 	$(Q)tools/need.sh --install build run test
 	$(Q)$(MAKE) --no-print-directory unit
@@ -355,9 +370,10 @@ need-test: need-build
 unit: $(UNIT:%=$(BUILD)/asan/unit/%) | need-test ## unit tests on the host, ASan and UBSan
 	$(Q)tools/run_unit.sh $^
 
+BOOT_PROGRAMS := $(addprefix $(BUILD)/metal/,hello.bzimage webserver.bzimage linux64.elf)
 integration: metal host $(BUILD)/metal/hal_contract.elf \
 		$(BUILD)/metal/big_image.elf $(BUILD)/metal/profile_app.elf \
-		$(BUILD)/host/hal_contract $(BUILD)/host/torc-fuse \
+		$(BOOT_PROGRAMS) $(BUILD)/host/hal_contract $(BUILD)/host/torc-fuse \
 		$(BUILD)/host/torc-mkimg $(BUILD)/asan/torc-mkimg \
 		$(BUILD)/asan/agree/trees $(TOOLS:%=$(BUILD)/asan/%) | need-test ## boot the images, fetch files; MATRIX=1: on 240 machines and over every disk and card
 	$(Q)BUILD=$(BUILD) $(if $(MATRIX),tests/integration/matrices.sh $(MATRIX),tests/integration/run.sh $(TESTS))
@@ -433,7 +449,7 @@ unit-programs: $(UNIT:%=$(BUILD)/asan/unit/%)
 # Everything that the tests of .ci/run use, so that they can run side by side.
 all-tests: metal host unit-programs coverage-programs \
 		$(BUILD)/metal/hal_contract.elf $(BUILD)/host/hal_contract \
-		$(BUILD)/metal/profile_app.elf $(BUILD)/metal/big_image.elf \
+		$(BUILD)/metal/profile_app.elf $(BUILD)/metal/big_image.elf $(BOOT_PROGRAMS) \
 		$(SIMS:%=$(BUILD)/sim/%) $(BUILD)/tsan/stress $(BUILD)/wmm/wmm \
 		$(TOOLS:%=$(BUILD)/host/%) $(TOOLS:%=$(BUILD)/asan/%) \
 		$(BUILD)/host/torc-mkimg $(BUILD)/asan/torc-mkimg \
@@ -454,7 +470,7 @@ help: ## this list
 	@awk -F':.*## ' '/^[a-z_-]+:.*## /{printf "  %-14s %s\n",$$1,$$2}' Makefile tests/qtest/rules.mk \
 		tests/bench/rules.mk tools/profile/rules.mk tools/fuse/rules.mk tools/fsck/rules.mk tools/mkimg/rules.mk tests/crash/rules.mk tests/sequences/rules.mk tests/agree/rules.mk
 
-.PHONY: metal host deps run run-installed run-host image test need-build need-test \
+.PHONY: bzimage boot-matrix metal host deps run run-installed run-host image test need-build need-test \
 	unit integration second-compiler sim-check sim-commands stress check coverage mutants wmm fuzz fuzz-all fuzz-programs all-tests unit-programs coverage-programs format clean help
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

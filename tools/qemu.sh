@@ -79,7 +79,7 @@ while [ $# -gt 0 ]; do
 done
 
 # An image that does not fit would be loaded in part, and nothing of it could say so.
-if [ -n "$kernel" ]; then
+if [ -n "$kernel" ] && readelf -h "$kernel" >/dev/null 2>&1; then
     end=0
     while read -r _ _ _ address _ size _; do
         [ $((address + size)) -gt $end ] && end=$((address + size))

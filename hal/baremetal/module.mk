@@ -4,6 +4,7 @@ SRCS-metal += hal/baremetal/base/regions.c
 SRCS-metal += hal/baremetal/base/string.c
 SRCS-metal += hal/baremetal/firmware/platform.c
 SRCS-metal += hal/baremetal/firmware/loader.c
+SRCS-metal += hal/baremetal/firmware/linux_boot.c
 SRCS-metal += hal/baremetal/firmware/acpi_tables.c
 SRCS-metal += hal/baremetal/firmware/mp_table.c
 SRCS-metal += hal/baremetal/firmware/numa.c

@@ -3,6 +3,7 @@
  * the rest is memory from BASE on, with the loader's data at its start.
  */
 #include "hal/baremetal/base/regions.c"
+#include "hal/baremetal/firmware/linux_boot.c"
 #include "hal/baremetal/firmware/loader.c"
 #include "tests/fakes/physical.h"
 #include <torc/assert.h>
@@ -13,6 +14,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    static const uint32_t magics[] = {0, LOADER_MULTIBOOT2, LOADER_LINUX};
     static struct loader_info info;
     const char *error;
 
@@ -20,7 +22,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     memset(&info, 0xa5, sizeof(info));
     physical_set(BASE, data + 1, size - 1);
-    error = loader_parse(&info, &physical, data[0] % 2 ? LOADER_MULTIBOOT2 : 0,
+    error = loader_parse(&info, &physical, magics[data[0] % COUNT_OF(magics)],
                          BASE);
     regions_check(&info.ram);
     assert(info.machine != NULL);
@@ -30,6 +32,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         assert(regions_contain(&info.ram, info.module[i].base,
                                info.module[i].size));
     }
+    assert(info.framebuffer.base == 0 ||
+           (uint64_t)info.framebuffer.pitch * info.framebuffer.height <=
+               REGION_ADDRESS_LIMIT - info.framebuffer.base);
     if (error == NULL) {
         assert(info.ram.count > 0);
         assert(info.ram.region[0].base >= LOADER_MEMORY_START);

@@ -1,13 +1,22 @@
 /*
- * The first instructions of CPU 0: from what PVH and Multiboot2 leave (32-bit
- * protected mode, paging off) to hal_start().
+ * The first instructions of CPU 0: from what PVH, Multiboot2 and the Linux boot
+ * protocol leave (32-bit protected mode, paging off; of Linux also 64-bit mode) to
+ * hal_start().
  *
  * Multiboot2: specification 2.0, sections 3.1 (header) and 3.3 (machine state).
  * PVH: Xen's "x86/HVM direct boot ABI": ELF note 18 gives the entry, %ebx points
  * to struct hvm_start_info.
+ * Linux: Documentation/arch/x86/boot.rst, "32-bit Boot Protocol", "64-bit Boot
+ * Protocol"; tools/bzimage/setup.S has the header and the 16-bit entry.
  */
 #define MULTIBOOT2_MAGIC 0xe85250d6
 #define XEN_ELFNOTE_PHYS32_ENTRY 18
+
+#define LINUX_MAGIC 0x53726448  /* loader.h */
+#define CR0_PG 0x80000000
+#define CR4_PCIDE (1 << 17)
+#define EFER 0xc0000080
+#define EFER_LME 0x100
 
 #define PTE_TABLE 3             /* present, writable */
 #define PDE_LARGE 0x83          /* present, writable, 2 MiB */
@@ -18,7 +27,25 @@
 #define DEBUG_EXIT 0xf4
 #define PTE_NX_HIGH 0x80000000
 
-    .section .multiboot, "a"
+/*
+ * The image begins with what stands at fixed places: the 32-bit entry of the Linux
+ * boot protocol at 0, its 64-bit entry at 0x200, and between them the header of
+ * Multiboot2 and the end of a boot that fails.
+ */
+    .section .fixed, "ax"
+    .code32
+linux_entry32:                  /* %esi: the zero page */
+    cld
+    xorl %eax, %eax             /* .bss is room that nobody has cleared */
+    movl $bss_start, %edi
+    movl $image_end, %ecx
+    subl %edi, %ecx
+    shrl $2, %ecx
+    rep stosl
+    movl $LINUX_MAGIC, %eax
+    movl %esi, %ebx
+    jmp multiboot_entry
+
     .balign 8
     .globl multiboot_header
 multiboot_header:
@@ -29,6 +56,75 @@ multiboot_header:
     .short 0, 0                 /* end tag */
     .long 8
 header_end:
+
+    .code32
+/*
+ * Nothing else works yet: print the text at %ebp on the serial port and end the
+ * machine with status 1. There may be no memory, and so no stack.
+ */
+fail:
+    movl $fail_prefix, %esi
+4:  movl $LINE_STATUS_READS, %ecx
+5:  movw $COM1_LINE_STATUS, %dx
+    inb %dx, %al
+    testb $COM1_TRANSMIT_EMPTY, %al
+    loopz 5b
+    lodsb
+    testb %al, %al
+    jz 6f
+    movw $COM1, %dx
+    outb %al, %dx
+    jmp 4b
+6:  cmpl $fail_end + 3, %esi
+    je 7f
+    movl %ebp, %esi             /* then the text, then the end of the line */
+    movl $fail_end, %ebp
+    jmp 4b
+7:  movw $DEBUG_EXIT, %dx       /* QEMU's device, if it is there */
+    movl $1, %eax
+    outl %eax, %dx
+8:  hlt
+    jmp 8b
+
+/* With the text: where memory ends early, this part is there. */
+fail_prefix:
+    .asciz "error: "
+fail_end:
+    .asciz "\r\n"
+too_little_memory:
+    .asciz "this machine has too little memory for the image"
+
+    .org 0x200
+    .code64
+/* Identity mapped, %rsi: the zero page. Back to where the 32-bit entry begins. */
+linux_entry64:
+    cli
+    cld
+    movq %rsi, %rax
+    shrq $32, %rax
+    jz 1f
+    xorl %esi, %esi             /* out of reach: as good as none */
+1:  movq %cr4, %rax
+    andl $~CR4_PCIDE, %eax      /* or paging cannot be turned off */
+    movq %rax, %cr4
+    lgdt boot_gdt_pointer
+    movl $boot_stack_end, %esp
+    pushq $24                   /* 32-bit code */
+    pushq $2f
+    lretq
+    .code32
+2:  movl $16, %eax
+    movl %eax, %ds
+    movl %eax, %es
+    movl %eax, %ss
+    movl %cr0, %eax
+    andl $~CR0_PG, %eax
+    movl %eax, %cr0
+    movl $EFER, %ecx
+    rdmsr
+    andl $~EFER_LME, %eax
+    wrmsr
+    jmp linux_entry32
 
     .section .note.Xen, "a", @note
     .balign 4
@@ -112,43 +208,6 @@ start64:
     xorl %ebp, %ebp             /* backtraces end here */
     call hal_start
     ud2
-
-    .code32
-/*
- * Nothing else works yet: print the text at %ebp on the serial port and end the
- * machine with status 1. There may be no memory, and so no stack.
- */
-fail:
-    movl $fail_prefix, %esi
-4:  movl $LINE_STATUS_READS, %ecx
-5:  movw $COM1_LINE_STATUS, %dx
-    inb %dx, %al
-    testb $COM1_TRANSMIT_EMPTY, %al
-    loopz 5b
-    lodsb
-    testb %al, %al
-    jz 6f
-    movw $COM1, %dx
-    outb %al, %dx
-    jmp 4b
-6:  cmpl $fail_end + 3, %esi
-    je 7f
-    movl %ebp, %esi             /* then the text, then the end of the line */
-    movl $fail_end, %ebp
-    jmp 4b
-7:  movw $DEBUG_EXIT, %dx       /* QEMU's device, if it is there */
-    movl $1, %eax
-    outl %eax, %dx
-8:  hlt
-    jmp 8b
-
-/* With the text: where memory ends early, this part is there. */
-fail_prefix:
-    .asciz "error: "
-fail_end:
-    .asciz "\r\n"
-too_little_memory:
-    .asciz "this machine has too little memory for the image"
 
     .section .rodata
     .balign 4

@@ -116,6 +116,7 @@ boot_gdt:
     .quad 0x00cf92000000ffff    /* 16: data */
     .quad 0x00cf9a000000ffff    /* 24: 32-bit code */
 boot_gdt_end:
+    .globl boot_gdt_pointer
 boot_gdt_pointer:
     .word boot_gdt_end - boot_gdt - 1
     .quad boot_gdt

@@ -1,33 +1,23 @@
-#include "hal/baremetal/firmware/loader.h"
+#include "hal/baremetal/firmware/loader_internal.h"
 #include "kernel/lib/bytes.h"
 #include <torc/string.h>
 
 enum {
     MEMORY_USABLE = 1,
-    MAP_ENTRIES_MAX = 1024,
     MODULES_MAX = 1024,
     MULTIBOOT_SIZE_MAX = 1024 * 1024,
 };
 
-static const char damaged[] = "the boot loader's data are damaged";
-static const char map_too_long[] =
+const char loader_damaged[] = "the boot loader's data are damaged";
+const char loader_map_too_long[] =
     "the boot loader's memory map has more than 1024 entries";
-
-struct context {
-    struct loader_info *info;
-    const struct physical_memory *memory;
-};
 
 static uint64_t range_end(uint64_t base, uint64_t size)
 {
     return size > UINT64_MAX - base ? UINT64_MAX : base + size;
 }
 
-/* Two passes over the map: where entries overlap, unusable wins. */
-enum pass { PASS_USABLE, PASS_UNUSABLE };
-
-/* One entry of either loader's map: base, size, type. */
-static void map_entry(struct loader_info *info, enum pass pass,
+void loader_map_entry(struct loader_info *info, enum loader_pass pass,
                       const uint8_t *entry)
 {
     uint64_t base = le64_get(entry);
@@ -42,8 +32,7 @@ static void map_entry(struct loader_info *info, enum pass pass,
         regions_cut(&info->ram, base, end);
 }
 
-/* Called when the map is known. */
-static void module_add(struct loader_info *info, uint64_t base, uint64_t size)
+void loader_module_add(struct loader_info *info, uint64_t base, uint64_t size)
 {
     if (size == 0)
         return;
@@ -56,6 +45,48 @@ static void module_add(struct loader_info *info, uint64_t base, uint64_t size)
     info->module[info->module_count].base = base;
     info->module[info->module_count].size = size;
     info->module_count++;
+}
+
+const char *loader_cmdline(const struct loader_context *ctx, uint64_t address)
+{
+    char *out = ctx->info->cmdline;
+    size_t len = 0;
+
+    /* Page by page. */
+    while (address != 0 && len < LOADER_CMDLINE_SIZE) {
+        size_t size = HAL_PAGE_SIZE - address % HAL_PAGE_SIZE;
+        const char *text = (const char *)ctx->memory->map(address, size);
+        size_t part;
+
+        if (text == NULL)
+            return loader_damaged;
+        if (size > LOADER_CMDLINE_SIZE - len)
+            size = LOADER_CMDLINE_SIZE - len;
+        part = str_len(text, size);
+        memcpy(out + len, text, part);
+        len += part;
+        address += part;
+        if (part < size)
+            break;
+    }
+    if (len == LOADER_CMDLINE_SIZE)
+        return "the command line is longer than 4095 bytes";
+    out[len] = '\0';
+    return NULL;
+}
+
+void loader_framebuffer_set(struct loader_info *info,
+                            const struct loader_framebuffer *screen)
+{
+    uint64_t row = (uint64_t)screen->width * screen->depth / 8;
+
+    if (screen->base == 0 || row == 0 || screen->height == 0 ||
+        screen->pitch < row || screen->depth < 15 || screen->depth > 32 ||
+        screen->base > REGION_ADDRESS_LIMIT ||
+        (uint64_t)screen->pitch * screen->height >
+            REGION_ADDRESS_LIMIT - screen->base)
+        return;
+    info->framebuffer = *screen;
 }
 
 /* ---- PVH ----------------------------------------------------------------- */
@@ -74,55 +105,30 @@ enum {
     PVH_MAP_SIZE = 24,
 };
 
-/* A string of unknown length, mapped page by page. */
-static const char *pvh_cmdline(const struct context *ctx, uint64_t address)
-{
-    char *out = ctx->info->cmdline;
-    size_t len = 0;
-
-    while (address != 0 && len < LOADER_CMDLINE_SIZE) {
-        size_t size = HAL_PAGE_SIZE - address % HAL_PAGE_SIZE;
-        const char *text = (const char *)ctx->memory->map(address, size);
-        size_t part;
-
-        if (text == NULL)
-            return damaged;
-        if (size > LOADER_CMDLINE_SIZE - len)
-            size = LOADER_CMDLINE_SIZE - len;
-        part = str_len(text, size);
-        memcpy(out + len, text, part);
-        len += part;
-        address += part;
-        if (part < size)
-            break;
-    }
-    if (len == LOADER_CMDLINE_SIZE)
-        return "the command line is longer than 4095 bytes";
-    out[len] = '\0';
-    return NULL;
-}
-
-static const char *pvh_map(const struct context *ctx, const uint8_t *info)
+static const char *pvh_map(const struct loader_context *ctx,
+                           const uint8_t *info)
 {
     uint32_t count = le32_get(info + PVH_MAP_COUNT);
     const uint8_t *map;
 
     if (count == 0)
         return NULL;
-    if (count > MAP_ENTRIES_MAX)
-        return map_too_long;
+    if (count > LOADER_MAP_ENTRIES_MAX)
+        return loader_map_too_long;
     map = ctx->memory->map(le64_get(info + PVH_MAP),
                            (size_t)count * PVH_MAP_SIZE);
     if (map == NULL)
-        return damaged;
+        return loader_damaged;
     for (int pass = PASS_USABLE; pass <= PASS_UNUSABLE; pass++) {
         for (uint32_t i = 0; i < count; i++)
-            map_entry(ctx->info, (enum pass)pass, map + i * PVH_MAP_SIZE);
+            loader_map_entry(ctx->info, (enum loader_pass)pass,
+                             map + i * PVH_MAP_SIZE);
     }
     return NULL;
 }
 
-static const char *pvh_modules(const struct context *ctx, const uint8_t *info)
+static const char *pvh_modules(const struct loader_context *ctx,
+                               const uint8_t *info)
 {
     uint32_t count = le32_get(info + PVH_MODULE_COUNT);
     const uint8_t *list;
@@ -130,17 +136,17 @@ static const char *pvh_modules(const struct context *ctx, const uint8_t *info)
     if (count == 0)
         return NULL;
     if (count > MODULES_MAX)
-        return damaged;
+        return loader_damaged;
     list = ctx->memory->map(le64_get(info + PVH_MODULE_LIST),
                             (size_t)count * PVH_MODULE_SIZE);
     if (list == NULL)
-        return damaged;
+        return loader_damaged;
     for (uint32_t i = 0; i < count; i++, list += PVH_MODULE_SIZE)
-        module_add(ctx->info, le64_get(list), le64_get(list + 8));
+        loader_module_add(ctx->info, le64_get(list), le64_get(list + 8));
     return NULL;
 }
 
-static const char *pvh_parse(const struct context *ctx, uint64_t address)
+static const char *pvh_parse(const struct loader_context *ctx, uint64_t address)
 {
     const uint8_t *info = ctx->memory->map(address, PVH_SIZE);
     const char *error;
@@ -150,7 +156,7 @@ static const char *pvh_parse(const struct context *ctx, uint64_t address)
         le32_get(info + PVH_VERSION) < 1)
         return "the boot loader speaks neither Multiboot2 nor PVH version 1";
     ctx->info->rsdp = le64_get(info + PVH_RSDP);
-    error = pvh_cmdline(ctx, le64_get(info + PVH_CMDLINE));
+    error = loader_cmdline(ctx, le64_get(info + PVH_CMDLINE));
     if (error == NULL)
         error = pvh_map(ctx, info);
     if (error == NULL)
@@ -165,12 +171,15 @@ enum {
     TAG_CMDLINE = 1,
     TAG_MODULE = 3,
     TAG_MAP = 6,
+    TAG_FRAMEBUFFER = 8,
     TAG_RSDP = 14,
     TAG_RSDP_2 = 15,
     TAG_HEADER = 8, /* type, size */
     TAG_MAP_ENTRIES = 16,
     TAG_MAP_ENTRY_SIZE = 24,
     RSDP_SIZE = 20,
+    TAG_FRAMEBUFFER_SIZE = 30,
+    FRAMEBUFFER_RGB = 1,
 };
 
 /* The tags of the information, one after the other. */
@@ -206,26 +215,27 @@ static const char *multiboot_cmdline(struct loader_info *info, const char *text,
     return NULL;
 }
 
-static const char *multiboot_map(struct loader_info *info, enum pass pass,
-                                 const uint8_t *tag, uint32_t size)
+static const char *multiboot_map(struct loader_info *info,
+                                 enum loader_pass pass, const uint8_t *tag,
+                                 uint32_t size)
 {
     uint64_t entry_size = size >= TAG_MAP_ENTRIES ? le32_get(tag + 8) : 0;
     unsigned count = 0;
 
     if (entry_size < TAG_MAP_ENTRY_SIZE)
-        return damaged;
+        return loader_damaged;
     for (uint64_t at = TAG_MAP_ENTRIES; at + entry_size <= size;
          at += entry_size) {
-        if (count++ == MAP_ENTRIES_MAX)
-            return map_too_long;
-        map_entry(info, pass, tag + at);
+        if (count++ == LOADER_MAP_ENTRIES_MAX)
+            return loader_map_too_long;
+        loader_map_entry(info, pass, tag + at);
     }
     return NULL;
 }
 
 /* All map tags, so that one of unusable memory counts for each of them. */
-static const char *multiboot_maps(struct loader_info *info, enum pass pass,
-                                  struct tags tags)
+static const char *multiboot_maps(struct loader_info *info,
+                                  enum loader_pass pass, struct tags tags)
 {
     const char *error = NULL;
     const uint8_t *tag;
@@ -236,6 +246,20 @@ static const char *multiboot_maps(struct loader_info *info, enum pass pass,
             error = multiboot_map(info, pass, tag, size);
     }
     return error;
+}
+
+static void multiboot_screen(struct loader_info *info, const uint8_t *tag)
+{
+    const struct loader_framebuffer screen = {
+        .base = le64_get(tag + 8),
+        .pitch = le32_get(tag + 16),
+        .width = le32_get(tag + 20),
+        .height = le32_get(tag + 24),
+        .depth = tag[28],
+    };
+
+    if (tag[29] == FRAMEBUFFER_RGB)
+        loader_framebuffer_set(info, &screen);
 }
 
 static const char *multiboot_tag(struct loader_info *info, const uint8_t *tag,
@@ -253,15 +277,18 @@ static const char *multiboot_tag(struct loader_info *info, const uint8_t *tag,
         if (end < base)
             info->module_ignored++;
         else
-            module_add(info, base, end - base);
+            loader_module_add(info, base, end - base);
     } else if ((type == TAG_RSDP_2 || (type == TAG_RSDP && info->rsdp == 0)) &&
                size >= TAG_HEADER + RSDP_SIZE) {
         info->rsdp = address + TAG_HEADER;
+    } else if (type == TAG_FRAMEBUFFER && size >= TAG_FRAMEBUFFER_SIZE) {
+        multiboot_screen(info, tag);
     }
     return NULL;
 }
 
-static const char *multiboot_parse(const struct context *ctx, uint64_t address)
+static const char *multiboot_parse(const struct loader_context *ctx,
+                                   uint64_t address)
 {
     const uint8_t *header = ctx->memory->map(address, 8);
     struct tags tags = {.at = 8};
@@ -272,11 +299,11 @@ static const char *multiboot_parse(const struct context *ctx, uint64_t address)
     ctx->info->machine = "x86-64 by Multiboot2";
     if (header == NULL || le32_get(header) < 8 ||
         le32_get(header) > MULTIBOOT_SIZE_MAX)
-        return damaged;
+        return loader_damaged;
     tags.size = le32_get(header);
     tags.info = ctx->memory->map(address, tags.size);
     if (tags.info == NULL)
-        return damaged;
+        return loader_damaged;
     error = multiboot_maps(ctx->info, PASS_USABLE, tags);
     if (error == NULL)
         error = multiboot_maps(ctx->info, PASS_UNUSABLE, tags);
@@ -286,23 +313,28 @@ static const char *multiboot_parse(const struct context *ctx, uint64_t address)
     return error;
 }
 
-/* ---- Either -------------------------------------------------------------- */
+/* ---- Any ----------------------------------------------------------------- */
 
 const char *loader_parse(struct loader_info *out,
                          const struct physical_memory *memory, uint32_t magic,
                          uint64_t info)
 {
-    const struct context ctx = {out, memory};
+    const struct loader_context ctx = {out, memory};
     const char *error;
 
     out->cmdline[0] = '\0';
     out->rsdp = 0;
+    memset(&out->framebuffer, 0, sizeof(out->framebuffer));
     out->ram.count = 0;
     out->ram.dropped = 0;
     out->module_count = 0;
     out->module_ignored = 0;
-    error = magic == LOADER_MULTIBOOT2 ? multiboot_parse(&ctx, info)
-                                       : pvh_parse(&ctx, info);
+    if (magic == LOADER_MULTIBOOT2)
+        error = multiboot_parse(&ctx, info);
+    else if (magic == LOADER_LINUX)
+        error = linux_parse(&ctx, info);
+    else
+        error = pvh_parse(&ctx, info);
     if (error == NULL && out->ram.count == 0)
         error = "the boot loader tells of no usable memory above 1 MiB";
     regions_check(&out->ram);

@@ -1,9 +1,10 @@
 /*
- * What a boot loader says: command line, memory map, modules, the RSDP. Pure:
- * every byte may be wrong.
+ * What a boot loader says: command line, memory map, modules, the RSDP, the
+ * screen. Pure: every byte may be wrong.
  *
  * PVH: struct hvm_start_info version 1 (Xen, public/arch-x86/hvm/start_info.h).
  * Multiboot2: specification 2.0, section 3.6.
+ * Linux: linux_boot.c.
  */
 #ifndef TORC_HAL_BAREMETAL_LOADER_H
 #define TORC_HAL_BAREMETAL_LOADER_H
@@ -13,15 +14,26 @@
 
 enum {
     LOADER_CMDLINE_SIZE = 4096,
-    LOADER_MULTIBOOT2 = 0x36d76289, /* in %eax; anything else is PVH */
+    LOADER_MULTIBOOT2 = 0x36d76289, /* in %eax */
+    LOADER_LINUX = 0x53726448,      /* boot.S: "HdrS"; anything else is PVH */
     LOADER_MEMORY_START = 0x100000, /* memory below it is not used: firmware,
                                        and where other CPUs start */
+};
+
+/* A screen with pixels. */
+struct loader_framebuffer {
+    uint64_t base;  /* 0: there is none */
+    uint32_t pitch; /* bytes from a row to the next */
+    uint32_t width;
+    uint32_t height;
+    uint32_t depth; /* bits of a pixel, 15 .. 32 */
 };
 
 struct loader_info {
     const char *machine; /* hal_boot_info.machine */
     char cmdline[LOADER_CMDLINE_SIZE];
-    uint64_t rsdp;          /* 0: not told */
+    uint64_t rsdp; /* 0: not told */
+    struct loader_framebuffer framebuffer;
     struct region_list ram; /* usable memory, without what else is told of it */
     unsigned module_count;  /* whole in `ram` and below 4 GiB */
     unsigned module_ignored;

@@ -3,6 +3,7 @@
  * included as they are: the hosted archive does not hold bare metal's.
  */
 #include "hal/baremetal/base/regions.c"
+#include "hal/baremetal/firmware/linux_boot.c"
 #include "hal/baremetal/firmware/loader.c"
 #include "tests/fakes/cmocka_all.h"
 #include "tests/fakes/physical.h"
@@ -104,31 +105,31 @@ static void test_pvh_damage(void **state)
         {"version 2", PVH_INFO + PVH_VERSION, 4, 2, NULL, 2, 2, 0},
         {"no command line", PVH_INFO + PVH_CMDLINE, 8, 0, NULL, 2, 2, 0},
         {"command line far up", PVH_INFO + PVH_CMDLINE, 8, UINT64_MAX - 4,
-         damaged, 0, 0, 0},
+         loader_damaged, 0, 0, 0},
         {"command line past the memory", PVH_INFO + PVH_CMDLINE, 8, BASE + SIZE,
-         damaged, 0, 0, 0},
-        {"map far up", PVH_INFO + PVH_MAP, 8, UINT64_MAX - 23, damaged, 0, 0,
-         0},
+         loader_damaged, 0, 0, 0},
+        {"map far up", PVH_INFO + PVH_MAP, 8, UINT64_MAX - 23, loader_damaged,
+         0, 0, 0},
         {"map at the end", PVH_INFO + PVH_MAP, 8, BASE + SIZE - 5 * 24 + 1,
-         damaged, 0, 0, 0},
-        {"map at 0", PVH_INFO + PVH_MAP, 8, 0, damaged, 0, 0, 0},
+         loader_damaged, 0, 0, 0},
+        {"map at 0", PVH_INFO + PVH_MAP, 8, 0, loader_damaged, 0, 0, 0},
         {"no map", PVH_INFO + PVH_MAP_COUNT, 4, 0, "no usable memory", 0, 0, 0},
         {"map of low memory", PVH_INFO + PVH_MAP_COUNT, 4, 2,
          "no usable memory", 0, 0, 0},
         {"map without end", PVH_INFO + PVH_MAP_COUNT, 4, UINT32_MAX,
-         map_too_long, 0, 0, 0},
+         loader_map_too_long, 0, 0, 0},
         {"map of 1024", PVH_INFO + PVH_MAP_COUNT, 4, 1024, NULL, 2, 2, 0},
-        {"map of 1025", PVH_INFO + PVH_MAP_COUNT, 4, 1025, map_too_long, 0, 0,
-         0},
+        {"map of 1025", PVH_INFO + PVH_MAP_COUNT, 4, 1025, loader_map_too_long,
+         0, 0, 0},
         {"a size that wraps", PVH_ENTRIES + 104, 8, UINT64_MAX, NULL, 2, 2, 0},
         {"usable over unusable", PVH_ENTRIES + 24, 8, 2 * MIB, NULL, 3, 2, 0},
         {"unusable that wraps", PVH_ENTRIES + 80, 8, UINT64_MAX, NULL, 1, 2, 0},
         {"no modules", PVH_INFO + PVH_MODULE_COUNT, 4, 0, NULL, 2, 0, 0},
         {"modules without end", PVH_INFO + PVH_MODULE_COUNT, 4, UINT32_MAX,
-         damaged, 0, 0, 0},
+         loader_damaged, 0, 0, 0},
         {"1024 modules", PVH_INFO + PVH_MODULE_COUNT, 4, 1024, NULL, 2, 2, 0},
         {"modules far up", PVH_INFO + PVH_MODULE_LIST, 8, UINT64_MAX - 63,
-         damaged, 0, 0, 0},
+         loader_damaged, 0, 0, 0},
         {"an empty module", PVH_LIST + 8, 8, 0, NULL, 2, 1, 0},
         {"a module too long", PVH_LIST + 8, 8, 40 * MIB, NULL, 2, 1, 1},
         {"a module that wraps", PVH_LIST + 8, 8, UINT64_MAX, NULL, 2, 1, 1},
@@ -423,7 +424,8 @@ static void test_multiboot_map_lengths(void **state)
         for (unsigned i = 0; i < count; i++)
             entry_put(tag + 16 + 24 * i, (1 + 2 * (uint64_t)i) * MIB, MIB, 1);
         if (count > 1024) {
-            assert_string_equal(parse(LOADER_MULTIBOOT2, MBI), map_too_long);
+            assert_string_equal(parse(LOADER_MULTIBOOT2, MBI),
+                                loader_map_too_long);
             continue;
         }
         assert_null(parse(LOADER_MULTIBOOT2, MBI));
@@ -435,20 +437,343 @@ static void test_multiboot_map_lengths(void **state)
 
 /* ---- Both ---------------------------------------------------------------- */
 
+/* ---- Linux --------------------------------------------------------------- */
+
+enum {
+    ZERO = 0x3000,
+    ZERO_TEXT = 0x5000,
+    ZERO_NODE = 0x6000,
+    ZERO_EFI = 0x7000,
+    ZERO_TABLES = 0x8000,
+};
+
+static void zero_build(void)
+{
+    uint8_t *page = at(ZERO);
+
+    memset(memory, 0, sizeof(memory));
+    le32_put(page + HEADER_MAGIC, LOADER_LINUX);
+    le16_put(page + HEADER_VERSION, 0x20f);
+    le32_put(page + CMDLINE, ZERO_TEXT);
+    memcpy(at(ZERO_TEXT), "port=80 a", 10);
+    page[MAP_COUNT] = 4;
+    entry_put(page + MAP, 0, 0x9fc00, 1);
+    entry_put(page + MAP + 20, MIB, 63 * MIB, 1);
+    entry_put(page + MAP + 40, 3 * MIB, 4096, 2);
+    entry_put(page + MAP + 60, UINT64_C(1) << 32, MIB, 1);
+    le32_put(page + RAMDISK, 32 * MIB);
+    le32_put(page + RAMDISK_SIZE, 5000);
+    le64_put(page + RSDP, 0xf5a10);
+}
+
+static void test_linux(void **state)
+{
+    (void)state;
+    zero_build();
+    assert_null(parse(LOADER_LINUX, ZERO));
+    assert_string_equal(info.machine, "x86-64 by the Linux boot protocol");
+    assert_string_equal(info.cmdline, "port=80 a");
+    assert_int_equal(info.rsdp, 0xf5a10);
+    assert_int_equal(info.ram.count, 3);
+    assert_int_equal(info.ram.region[0].base, MIB);
+    assert_int_equal(info.ram.region[0].size, 2 * MIB);
+    assert_int_equal(info.ram.region[1].base, 3 * MIB + 4096);
+    assert_int_equal(info.ram.region[2].base, UINT64_C(1) << 32);
+    assert_int_equal(info.module_count, 1);
+    assert_int_equal(info.module[0].base, 32 * MIB);
+    assert_int_equal(info.module[0].size, 5000);
+    assert_int_equal(info.framebuffer.base, 0);
+}
+
+/* One field damaged: what comes of it. */
+static void test_linux_damage(void **state)
+{
+    static const char other[] = "no Linux boot protocol";
+    static const struct {
+        const char *name;
+        unsigned field; /* in the page */
+        unsigned width;
+        uint32_t value;
+        const char *error; /* part of the answer; NULL: none */
+        unsigned regions, modules, ignored;
+    } rows[] = {
+        {"magic", HEADER_MAGIC, 4, 0x53726449, other, 0, 0, 0},
+        {"version 2.01", HEADER_VERSION, 2, 0x201, other, 0, 0, 0},
+        {"version 2.02", HEADER_VERSION, 2, 0x202, NULL, 3, 1, 0},
+        {"a version to come", HEADER_VERSION, 2, 0xffff, NULL, 3, 1, 0},
+        {"no command line", CMDLINE, 4, 0, NULL, 3, 1, 0},
+        {"command line far up", CMDLINE_HIGH, 4, 1, loader_damaged, 0, 0, 0},
+        {"no map", MAP_COUNT, 1, 0, "no usable memory", 0, 0, 0},
+        {"low memory only", MAP_COUNT, 1, 1, "no usable memory", 0, 0, 0},
+        {"128 entries", MAP_COUNT, 1, 128, NULL, 3, 1, 0},
+        {"129 entries", MAP_COUNT, 1, 129, loader_damaged, 0, 0, 0},
+        {"a map that wraps", MAP + 20 + 12, 4, UINT32_MAX, NULL, 2, 1, 0},
+        {"no ramdisk", RAMDISK_SIZE, 4, 0, NULL, 3, 0, 0},
+        {"a ramdisk too long", RAMDISK_SIZE, 4, 40 * MIB, NULL, 3, 0, 1},
+        {"a ramdisk that wraps", RAMDISK_SIZE_HIGH, 4, UINT32_MAX, NULL, 3, 0,
+         1},
+        {"a ramdisk far up", RAMDISK_HIGH, 4, 1, NULL, 3, 0, 1},
+        {"more map nowhere", SETUP_DATA, 4, BASE + SIZE - 8, loader_damaged, 0,
+         0, 0},
+        {"more map far up", SETUP_DATA + 4, 4, UINT32_MAX, loader_damaged, 0, 0,
+         0},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        uint8_t *field = at(ZERO + rows[i].field);
+        const char *error;
+
+        zero_build();
+        if (rows[i].width == 1)
+            *field = (uint8_t)rows[i].value;
+        else if (rows[i].width == 2)
+            le16_put(field, (uint16_t)rows[i].value);
+        else
+            le32_put(field, rows[i].value);
+        error = parse(LOADER_LINUX, ZERO);
+        ROW(rows[i].name, (error == NULL) == (rows[i].error == NULL));
+        if (error != NULL) {
+            ROW(rows[i].name, strstr(error, rows[i].error) != NULL);
+            continue;
+        }
+        ROW(rows[i].name, info.ram.count == rows[i].regions);
+        ROW(rows[i].name, info.module_count == rows[i].modules);
+        ROW(rows[i].name, info.module_ignored == rows[i].ignored);
+    }
+    assert_non_null(parse(LOADER_LINUX, BASE + SIZE - 4095));
+    assert_non_null(parse(LOADER_LINUX, 0));
+}
+
+/* The list of what did not fit into the page. */
+static void test_linux_more_map(void **state)
+{
+    static const struct {
+        const char *name;
+        uint64_t next;
+        uint32_t type;
+        uint32_t length;
+        uint16_t version;
+        const char *error;
+        unsigned regions;
+    } rows[] = {
+        {"two entries", 0, 1, 40, 0x20f, NULL, 4},
+        {"a part of a third", 0, 1, 59, 0x20f, NULL, 4},
+        {"none", 0, 1, 19, 0x20f, NULL, 3},
+        {"something else", 0, 2, 40, 0x20f, NULL, 3},
+        {"an old version", 0, 1, 40, 0x208, NULL, 3},
+        {"a circle", ZERO_NODE, 1, 20, 0x20f, loader_damaged, 0},
+        {"past the end", 0, 1, SIZE, 0x20f, loader_map_too_long, 0},
+        {"1024 entries past the end", 0, 1, 20480, 0x20f, NULL, 5},
+        {"1025 entries", 0, 1, 20500, 0x20f, loader_map_too_long, 0},
+        {"a next one nowhere", 1, 1, 20, 0x20f, loader_damaged, 0},
+        {"a length without end", 0, 1, UINT32_MAX, 0x20f, loader_map_too_long,
+         0},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        uint8_t *node = at(ZERO_NODE);
+        const char *error;
+
+        zero_build();
+        le16_put(at(ZERO) + HEADER_VERSION, rows[i].version);
+        le64_put(at(ZERO) + SETUP_DATA, ZERO_NODE);
+        le64_put(node, rows[i].next);
+        le32_put(node + NODE_TYPE, rows[i].type);
+        le32_put(node + NODE_LENGTH, rows[i].length);
+        entry_put(node + NODE_SIZE, UINT64_C(1) << 33, MIB, 1);
+        entry_put(node + NODE_SIZE + 20, 16 * MIB, 4096, 2);
+        if (rows[i].length == 20480)
+            entry_put(node + NODE_SIZE + 1023 * 20, UINT64_C(1) << 34, MIB, 1);
+        error = parse(LOADER_LINUX, ZERO);
+        ROW(rows[i].name, (error == NULL) == (rows[i].error == NULL));
+        if (error != NULL)
+            ROW(rows[i].name, error == rows[i].error);
+        else
+            ROW(rows[i].name,
+                info.ram.count == rows[i].regions + (rows[i].regions > 3));
+    }
+    /* Entries that begin at the end of memory. */
+    zero_build();
+    le64_put(at(ZERO) + SETUP_DATA, BASE + SIZE - NODE_SIZE);
+    le32_put(at(BASE + SIZE - NODE_SIZE) + NODE_TYPE, 1);
+    le32_put(at(BASE + SIZE - NODE_SIZE) + NODE_LENGTH, 20);
+    assert_ptr_equal(parse(LOADER_LINUX, ZERO), loader_damaged);
+}
+
+/* A UEFI system table with both pointers. */
+static void efi_build(void)
+{
+    zero_build();
+    le64_put(at(ZERO) + RSDP, 0);
+    le32_put(at(ZERO) + EFI_SIGNATURE, EFI_LOADER_64);
+    le32_put(at(ZERO) + EFI_TABLE, ZERO_EFI);
+    le64_put(at(ZERO_EFI), SYSTEM_SIGNATURE);
+    le64_put(at(ZERO_EFI) + SYSTEM_TABLE_COUNT, 3);
+    le64_put(at(ZERO_EFI) + SYSTEM_TABLE_ENTRIES, ZERO_TABLES);
+    memcpy(at(ZERO_TABLES) + CONFIGURATION_SIZE, guid_acpi_1, GUID_SIZE);
+    le64_put(at(ZERO_TABLES) + CONFIGURATION_SIZE + GUID_SIZE, 0x1111);
+    memcpy(at(ZERO_TABLES) + 2 * CONFIGURATION_SIZE, guid_acpi_2, GUID_SIZE);
+    le64_put(at(ZERO_TABLES) + 2 * CONFIGURATION_SIZE + GUID_SIZE, 0x2222);
+}
+
+static void test_linux_rsdp_of_uefi(void **state)
+{
+    static const struct {
+        const char *name;
+        uint64_t field;
+        uint64_t value;
+        uint64_t rsdp;
+    } rows[] = {
+        {"version 2 wins", ZERO_TEXT + 64, 0, 0x2222},
+        {"version 1", ZERO_EFI + SYSTEM_TABLE_COUNT, 2, 0x1111},
+        {"neither", ZERO_EFI + SYSTEM_TABLE_COUNT, 1, 0},
+        {"no entries", ZERO_EFI + SYSTEM_TABLE_COUNT, 0, 0},
+        {"1025 entries", ZERO_EFI + SYSTEM_TABLE_COUNT, 1025, 0},
+        {"entries without end", ZERO_EFI + SYSTEM_TABLE_COUNT, UINT64_MAX, 0},
+        {"entries nowhere", ZERO_EFI + SYSTEM_TABLE_ENTRIES, UINT64_MAX, 0},
+        {"no system table", ZERO_EFI, 0, 0},
+        {"32-bit firmware", ZERO + EFI_SIGNATURE, 0x32334c45, 0},
+        {"told", ZERO + RSDP, 0x3333, 0x3333},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        efi_build();
+        le64_put(at(rows[i].field), rows[i].value);
+        if (rows[i].field == ZERO + EFI_SIGNATURE)
+            le32_put(at(ZERO) + EFI_TABLE, ZERO_EFI);
+        ROW(rows[i].name, parse(LOADER_LINUX, ZERO) == NULL);
+        ROW(rows[i].name, info.rsdp == rows[i].rsdp);
+    }
+    /* The table is far up; and a version that does not tell. */
+    efi_build();
+    le32_put(at(ZERO) + EFI_TABLE_HIGH, 1);
+    assert_null(parse(LOADER_LINUX, ZERO));
+    assert_int_equal(info.rsdp, 0);
+    efi_build();
+    le64_put(at(ZERO) + RSDP, 0x3333);
+    le16_put(at(ZERO) + HEADER_VERSION, 0x20d);
+    assert_null(parse(LOADER_LINUX, ZERO));
+    assert_int_equal(info.rsdp, 0x2222);
+}
+
+/* ---- Screens ------------------------------------------------------------- */
+
+static const struct {
+    const char *name;
+    struct loader_framebuffer screen;
+    bool good;
+} screens[] = {
+    {"32 bits", {0xfd000000, 4096, 1024, 768, 32}, true},
+    {"24 bits, padded", {0xfd000000, 4096, 800, 600, 24}, true},
+    {"15 bits", {0xfd000000, 4096, 800, 600, 15}, true},
+    {"far up", {UINT64_C(0x1000000000), 4096, 1024, 768, 32}, true},
+    {"nowhere", {0, 4096, 1024, 768, 32}, false},
+    {"no columns", {0xfd000000, 4096, 0, 768, 32}, false},
+    {"no rows", {0xfd000000, 4096, 1024, 0, 32}, false},
+    {"rows that overlap", {0xfd000000, 4095, 1024, 768, 32}, false},
+    {"8 bits", {0xfd000000, 4096, 1024, 768, 8}, false},
+    {"33 bits", {0xfd000000, 8192, 1024, 768, 33}, false},
+    {"at the end", {UINT64_MAX - 4096, 4096, 1024, 768, 32}, false},
+    {"over the end", {REGION_ADDRESS_LIMIT - 4096, 4096, 1024, 2, 32}, false},
+};
+
+static bool screen_is(size_t i)
+{
+    const struct loader_framebuffer *want = &screens[i].screen;
+    const struct loader_framebuffer *got = &info.framebuffer;
+
+    if (!screens[i].good)
+        return got->base == 0;
+    return got->base == want->base && got->pitch == want->pitch &&
+           got->width == want->width && got->height == want->height &&
+           got->depth == want->depth;
+}
+
+static void test_screens_of_multiboot(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(screens); i++) {
+        const struct loader_framebuffer *screen = &screens[i].screen;
+        uint8_t *tag;
+
+        mbi_build();
+        mbi_end -= 8;
+        tag = tag_add(TAG_FRAMEBUFFER, 31);
+        le64_put(tag + 8, screen->base);
+        le32_put(tag + 16, screen->pitch);
+        le32_put(tag + 20, screen->width);
+        le32_put(tag + 24, screen->height);
+        tag[28] = (uint8_t)screen->depth;
+        tag[29] = FRAMEBUFFER_RGB;
+        ROW(screens[i].name, parse(LOADER_MULTIBOOT2, MBI) == NULL);
+        ROW(screens[i].name, screen_is(i));
+        tag[29] = 2; /* text */
+        ROW(screens[i].name, parse(LOADER_MULTIBOOT2, MBI) == NULL);
+        assert_int_equal(info.framebuffer.base, 0);
+        tag[29] = FRAMEBUFFER_RGB;
+        le32_put(tag + 4, 29); /* too short */
+        ROW(screens[i].name, parse(LOADER_MULTIBOOT2, MBI) == NULL);
+        assert_int_equal(info.framebuffer.base, 0);
+    }
+}
+
+static void test_screens_of_linux(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(screens); i++) {
+        const struct loader_framebuffer *screen = &screens[i].screen;
+        uint8_t *page = at(ZERO);
+
+        zero_build();
+        page[SCREEN_KIND] = i % 2 ? SCREEN_KIND_VESA : SCREEN_KIND_EFI;
+        le32_put(page + SCREEN_BASE, (uint32_t)screen->base);
+        le32_put(page + SCREEN_BASE_HIGH, (uint32_t)(screen->base >> 32));
+        le32_put(page + SCREEN_CAPABILITIES, SCREEN_HAS_BASE_HIGH);
+        le16_put(page + SCREEN_PITCH, (uint16_t)screen->pitch);
+        le16_put(page + SCREEN_WIDTH, (uint16_t)screen->width);
+        le16_put(page + SCREEN_HEIGHT, (uint16_t)screen->height);
+        le16_put(page + SCREEN_DEPTH, (uint16_t)screen->depth);
+        ROW(screens[i].name, parse(LOADER_LINUX, ZERO) == NULL);
+        ROW(screens[i].name, screen_is(i));
+        page[SCREEN_KIND] = 1; /* text */
+        ROW(screens[i].name, parse(LOADER_LINUX, ZERO) == NULL);
+        assert_int_equal(info.framebuffer.base, 0);
+    }
+    /* Without the flag the upper half is not there. */
+    zero_build();
+    at(ZERO)[SCREEN_KIND] = SCREEN_KIND_VESA;
+    le32_put(at(ZERO) + SCREEN_BASE, 0xfd000000);
+    le32_put(at(ZERO) + SCREEN_BASE_HIGH, 5);
+    le16_put(at(ZERO) + SCREEN_PITCH, 4096);
+    le16_put(at(ZERO) + SCREEN_WIDTH, 1024);
+    le16_put(at(ZERO) + SCREEN_HEIGHT, 768);
+    le16_put(at(ZERO) + SCREEN_DEPTH, 32);
+    assert_null(parse(LOADER_LINUX, ZERO));
+    assert_int_equal(info.framebuffer.base, 0xfd000000);
+}
+
 static void test_random_damage(void **state)
 {
     (void)state;
     for (unsigned seed = 0; seed < 20000; seed++) {
-        uint32_t magic = seed % 2 ? LOADER_MULTIBOOT2 : 0;
-        uint64_t from = magic != 0 ? MBI : PVH_INFO;
+        static const uint32_t magics[] = {0, LOADER_MULTIBOOT2, LOADER_LINUX};
+        static const uint64_t places[] = {PVH_INFO, MBI, ZERO};
+        uint32_t magic = magics[seed % 3];
+        uint64_t from = places[seed % 3];
 
         srand(seed);
-        if (magic != 0)
+        if (magic == LOADER_MULTIBOOT2)
             mbi_build();
+        else if (magic == LOADER_LINUX)
+            efi_build();
         else
             pvh_build();
         for (int k = rand() % 6; k >= 0; k--)
-            at(from)[rand() % 200] = (uint8_t)rand();
+            at(from)[rand() % (magic == LOADER_LINUX ? 900 : 200)] =
+                (uint8_t)rand();
         (void)parse(magic, from);
         assert_true(info.module_count <= HAL_MODULE_MAX);
         assert_true(strlen(info.cmdline) < LOADER_CMDLINE_SIZE);
@@ -476,6 +801,12 @@ int main(void)
         cmocka_unit_test(test_multiboot_command_lines),
         cmocka_unit_test(test_multiboot_rsdp_too_short),
         cmocka_unit_test(test_multiboot_map_lengths),
+        cmocka_unit_test(test_linux),
+        cmocka_unit_test(test_linux_damage),
+        cmocka_unit_test(test_linux_more_map),
+        cmocka_unit_test(test_linux_rsdp_of_uefi),
+        cmocka_unit_test(test_screens_of_multiboot),
+        cmocka_unit_test(test_screens_of_linux),
         cmocka_unit_test(test_random_damage),
     };
 
