@@ -10,9 +10,9 @@
  * a later segment to another queue, that member finds no connection and passes
  * the segment on, from member to member; the last one answers it.
  *
- * What concerns all (ARP, Neighbour Discovery, ICMP's errors) every member
- * sees; member 0 alone answers. Fragments, and what is for groups of hosts, are
- * member 0's.
+ * What concerns all (ARP, Neighbour Discovery, ICMP's errors and answers to
+ * echoes) every member sees; member 0 alone answers. Fragments, and what is for
+ * groups of hosts, are member 0's.
  */
 #ifndef TORC_NET_GROUP_H
 #define TORC_NET_GROUP_H

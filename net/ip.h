@@ -16,6 +16,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct ip6_header;
+
 /* What the header of a datagram says. */
 struct ip_info {
     struct net_addr src;
@@ -34,6 +36,11 @@ struct ip6_calls {
      */
     void (*output)(struct net_stack *stack, struct packet *packet,
                    const struct flow *flow, struct dst *dst);
+
+    /* ip6_send(): behind that header, whose length is filled in. Takes the
+     * packet. */
+    void (*send)(struct net_stack *stack, struct packet *packet,
+                 struct ip6_header *header);
 
     /* Whether an address is one of ours that can be used. */
     bool (*is_ours)(const struct net_stack *stack, const struct net_addr *addr);
@@ -61,21 +68,29 @@ struct ip6_calls {
     void (*check)(const struct net_stack *stack);
 };
 
+/* Why a datagram did not arrive, as ICMP tells. */
+struct ip_failure {
+    int error;            /* what a socket answers */
+    struct net_addr from; /* who says so */
+    bool is_expired;      /* more routers are on the way than it may pass */
+    uint16_t mtu;         /* -EMSGSIZE: what the next link takes; 0: not told */
+};
+
 struct ip_protocol {
     uint8_t number;
 
-    /* A datagram for us came; `packet` begins with its payload. Takes the
-     * packet. */
+    /* A datagram for us came; `packet` begins with its payload. Of ICMP only
+     * replies to an echo, whose checksum is right. Takes the packet. */
     void (*receive)(struct net_stack *stack, struct packet *packet,
                     const struct ip_info *info);
 
     /*
-     * A datagram that we have sent, as `info` says, did not arrive: `error` is
-     * what a socket answers. `quote` is the beginning of its payload, at least
-     * 8 bytes. Anybody may have sent that. May be NULL.
+     * A datagram that we have sent, as `info` says, did not arrive. `quote` is
+     * the beginning of its payload, at least 8 bytes. Anybody may have sent
+     * that. May be NULL.
      */
     void (*failed)(struct net_stack *stack, const struct ip_info *info,
-                   const uint8_t *quote, int error);
+                   const uint8_t *quote, const struct ip_failure *failure);
 };
 
 /* Let a protocol take the datagrams of its number; harmless when it does. It
@@ -124,6 +139,14 @@ static inline void ip_output(struct net_stack *stack, struct packet *packet,
  * of that family. */
 struct net_addr ip_source(const struct net_stack *stack,
                           const struct net_addr *remote);
+
+/*
+ * Whether there is a way to the one host flow->remote; flow->local gets the one
+ * of our addresses from which to send when it is none. Returns 0, -EINVAL (not
+ * the address of a host), -EHOSTUNREACH (no address of ours of that family, or
+ * no route).
+ */
+must_check int ip_way_find(struct net_stack *stack, struct flow *flow);
 
 /* Whether an address is one of ours. */
 bool ip_is_ours(const struct net_stack *stack, const struct net_addr *addr);

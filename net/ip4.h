@@ -27,6 +27,11 @@ void ip4_output(struct net_stack *stack, struct packet *packet, uint32_t remote,
 void ip4_send(struct net_stack *stack, struct packet *packet, uint32_t remote,
               uint8_t protocol);
 
+/* Send the payload in `packet` behind that header, whose length is filled in.
+ * Takes the packet. */
+void ip4_header_send(struct net_stack *stack, struct packet *packet,
+                     struct ip4_header *header);
+
 /*
  * What IPv4 does only after ip4_complete(), since a server of TCP does without
  * it and an image of such a server is smaller: put fragments together, send to

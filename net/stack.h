@@ -39,6 +39,7 @@ enum {
     IP_PROTOCOLS_MAX = 4, /* that register: ip.h */
 };
 
+struct echo_wait;
 struct ip4_more;
 struct ip6;
 struct net_group;
@@ -92,7 +93,8 @@ struct net_stack {
     unsigned protocol_count;
     struct udp_table *udp; /* NULL: nobody uses UDP */
     void (*udp_fini)(struct net_stack *stack);
-    struct queue loop; /* datagrams that were sent to ourselves */
+    struct echo_wait *echoes; /* that are not answered yet: sock/echo.c */
+    struct queue loop;        /* datagrams that were sent to ourselves */
     unsigned loop_count;
     uint16_t ip_id;       /* of the next datagram that may be fragmented */
     uint64_t icmp_second; /* the second for which icmp_sent counts errors */

@@ -32,9 +32,7 @@ static enum frame_kind ip4_peek(const uint8_t *ip, size_t len,
     if ((be16_get(ip + 6) & IP4_FRAGMENT_BITS) != 0)
         return FRAME_FRAGMENT;
     if (ip[9] == IP4_ICMP)
-        return ip[header] == ICMP4_ECHO || ip[header] == ICMP4_ECHO_REPLY
-                   ? FRAME_OTHER
-                   : FRAME_LINK;
+        return ip[header] == ICMP4_ECHO ? FRAME_OTHER : FRAME_LINK;
     if (!has_ports(ip[9]))
         return FRAME_OTHER;
     *flow = (struct flow){.local = addr_of_ip4(be32_get(ip + 16)),
@@ -54,8 +52,7 @@ static enum frame_kind ip6_peek(const uint8_t *ip, size_t len,
     if (ip[6] == IP6_NEXT_FRAGMENT)
         return FRAME_FRAGMENT;
     if (ip[6] == IP6_NEXT_ICMP)
-        return *next == ICMP6_ECHO || *next == ICMP6_ECHO_REPLY ? FRAME_OTHER
-                                                                : FRAME_LINK;
+        return *next == ICMP6_ECHO ? FRAME_OTHER : FRAME_LINK;
     if (!has_ports(ip[6]))
         return FRAME_OTHER;
     *flow = (struct flow){.protocol = ip[6]};

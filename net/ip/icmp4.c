@@ -54,24 +54,52 @@ static void path_too_small(struct net_stack *stack,
                  (uint32_t)inner->total_len);
 }
 
-/* What a socket is told: RFC 1122, 3.2.2.1. */
-static int error_of(uint8_t code)
+/* What a socket is told: RFC 1122, 3.2.2.1 and 3.2.2.4. */
+static struct ip_failure failure_of(const struct icmp4_message *message)
 {
-    return code == ICMP4_CODE_PROTOCOL || code == ICMP4_CODE_PORT
-               ? -ECONNREFUSED
-               : -EHOSTUNREACH;
+    bool is_expired = message->type == ICMP4_TIME_EXCEEDED;
+    struct ip_failure failure = {
+        .error = -EHOSTUNREACH,
+        .is_expired = is_expired && message->code == ICMP4_CODE_TRANSIT,
+    };
+
+    if (is_expired)
+        return failure;
+    if (message->code == ICMP4_CODE_PROTOCOL ||
+        message->code == ICMP4_CODE_PORT)
+        failure.error = -ECONNREFUSED;
+    if (message->code == ICMP4_CODE_TOO_BIG) {
+        failure.error = -EMSGSIZE;
+        failure.mtu = (uint16_t)message->rest;
+    }
+    return failure;
+}
+
+/* Tell the protocol that has sent it. */
+static void failed_tell(struct net_stack *stack, const struct ip4_header *inner,
+                        const uint8_t *quote, const struct ip_failure *failure)
+{
+    const struct ip_protocol *protocol =
+        ip_protocol_find(stack, inner->protocol);
+    const struct ip_info info = {.src = addr_of_ip4(inner->src),
+                                 .dst = addr_of_ip4(inner->dst),
+                                 .protocol = inner->protocol};
+
+    if (protocol != NULL && protocol->failed != NULL)
+        protocol->failed(stack, &info, quote, failure);
 }
 
 /* A datagram of ours did not arrive. The message quotes it; anybody may have
  * made that up. */
-static void unreachable(struct net_stack *stack, const struct packet *packet,
-                        const struct icmp4_message *message)
+static void error_receive(struct net_stack *stack, const struct packet *packet,
+                          const struct ip4_header *header,
+                          const struct icmp4_message *message)
 {
     const uint8_t *quote = packet->data + ICMP4_HEADER_SIZE;
     size_t len = packet->len - ICMP4_HEADER_SIZE;
-    const struct ip_protocol *protocol;
+    struct ip_failure failure = failure_of(message);
+    bool is_too_big = failure.error == -EMSGSIZE;
     struct ip4_header inner;
-    struct ip_info info;
 
     if (ip4_parse_quoted(quote, len, &inner) != 0 ||
         !ip4_is_ours(stack, inner.src) ||
@@ -80,18 +108,27 @@ static void unreachable(struct net_stack *stack, const struct packet *packet,
         return;
     }
     quote += inner.header_len;
-    if (inner.protocol == IP4_TCP && message->code == ICMP4_CODE_TOO_BIG) {
+    failure.from = addr_of_ip4(header->src);
+    if (inner.protocol == IP4_TCP && is_too_big)
         path_too_small(stack, &inner, quote, message->rest);
-        return;
-    }
-    protocol = ip_protocol_find(stack, inner.protocol);
-    if (protocol == NULL || protocol->failed == NULL ||
-        message->code == ICMP4_CODE_TOO_BIG) /* routers may cut it up */
-        return;
-    info = (struct ip_info){.src = addr_of_ip4(inner.src),
-                            .dst = addr_of_ip4(inner.dst),
-                            .protocol = inner.protocol};
-    protocol->failed(stack, &info, quote, error_of(message->code));
+    else if (inner.protocol == IP4_ICMP || !is_too_big)
+        failed_tell(stack, &inner, quote, &failure);
+    /* Routers may cut up what others send. */
+}
+
+/* Somebody answers an echo that we may have sent. Takes the packet. */
+static void reply_receive(struct net_stack *stack, struct packet *packet,
+                          const struct ip4_header *header)
+{
+    const struct ip_protocol *protocol = ip_protocol_find(stack, IP4_ICMP);
+    const struct ip_info info = {.src = addr_of_ip4(header->src),
+                                 .dst = addr_of_ip4(header->dst),
+                                 .protocol = IP4_ICMP};
+
+    if (protocol != NULL)
+        protocol->receive(stack, packet, &info);
+    else
+        packet_put(packet);
 }
 
 void icmp_receive(struct net_stack *stack, struct packet *packet,
@@ -109,8 +146,13 @@ void icmp_receive(struct net_stack *stack, struct packet *packet,
         echo_reply(stack, packet, header, message.rest);
         return;
     }
-    if (message.type == ICMP4_UNREACHABLE)
-        unreachable(stack, packet, &message);
+    if (message.type == ICMP4_ECHO_REPLY && message.code == 0) {
+        reply_receive(stack, packet, header);
+        return;
+    }
+    if (message.type == ICMP4_UNREACHABLE ||
+        message.type == ICMP4_TIME_EXCEEDED)
+        error_receive(stack, packet, header, &message);
     packet_put(packet);
 }
 

@@ -116,7 +116,8 @@ static void echo_reply(struct net_stack *stack, struct packet *packet,
                               ? ip6_source(stack, &header->src)
                               : header->dst;
 
-    if (!ip6_is_unicast(&header->src) || addr_is_none(&src)) {
+    if ((!ip6_is_unicast(&header->src) && !ip6_is_loop(&header->src)) ||
+        addr_is_none(&src)) {
         packet_put(packet);
         return;
     }
@@ -151,7 +152,7 @@ static bool quoted_read(const struct net_stack *stack,
 
 /* Tell the protocol that has sent it. */
 static void failed_tell(struct net_stack *stack, const struct quoted *quoted,
-                        int error)
+                        const struct ip_failure *failure)
 {
     const struct ip_protocol *protocol =
         ip_protocol_find(stack, quoted->chain.protocol);
@@ -162,12 +163,12 @@ static void failed_tell(struct net_stack *stack, const struct quoted *quoted,
     };
 
     if (protocol != NULL && protocol->failed != NULL)
-        protocol->failed(stack, &info, quoted->payload, error);
+        protocol->failed(stack, &info, quoted->payload, failure);
 }
 
 /* RFC 8201, 4: no path has an MTU below IP6_MTU_MIN. */
 static void too_big(struct net_stack *stack, const struct quoted *quoted,
-                    uint32_t mtu)
+                    const struct ip_failure *failure, uint32_t mtu)
 {
     const struct flow flow = {
         .local = quoted->header.src,
@@ -186,22 +187,38 @@ static void too_big(struct net_stack *stack, const struct quoted *quoted,
                      min_u32(mtu, UINT16_MAX),
                      IP6_HEADER_SIZE + (uint32_t)quoted->header.payload_len);
     else
-        failed_tell(stack, quoted, -EMSGSIZE);
+        failed_tell(stack, quoted, failure);
 }
 
-/* What a socket is told: RFC 4443, 3.1. */
+/* What a socket is told: RFC 4443, 3. */
 static int error_of(const struct icmp6_message *message)
 {
-    bool is_refusal = message->type == ICMP6_UNREACHABLE
-                          ? message->code == ICMP6_CODE_PORT
-                          : message->code == ICMP6_CODE_NEXT_HEADER;
-
-    return is_refusal ? -ECONNREFUSED : -EHOSTUNREACH;
+    switch (message->type) {
+    case ICMP6_TOO_BIG:
+        return -EMSGSIZE;
+    case ICMP6_UNREACHABLE:
+        return message->code == ICMP6_CODE_PORT ? -ECONNREFUSED : -EHOSTUNREACH;
+    case ICMP6_PROBLEM:
+        return message->code == ICMP6_CODE_NEXT_HEADER ? -ECONNREFUSED
+                                                       : -EHOSTUNREACH;
+    case ICMP6_TIME_EXCEEDED:
+        return -EHOSTUNREACH;
+    default:
+        return 0;
+    }
 }
 
 static void error_receive(struct net_stack *stack, const struct packet *packet,
+                          const struct ip6_header *header,
                           const struct icmp6_message *message)
 {
+    const struct ip_failure failure = {
+        .error = error_of(message),
+        .from = header->src,
+        .is_expired = message->type == ICMP6_TIME_EXCEEDED &&
+                      message->code == ICMP6_CODE_TRANSIT,
+        .mtu = (uint16_t)min_u32(message->rest, UINT16_MAX),
+    };
     struct quoted quoted;
 
     if (!quoted_read(stack, packet, &quoted)) {
@@ -209,10 +226,23 @@ static void error_receive(struct net_stack *stack, const struct packet *packet,
         return;
     }
     if (message->type == ICMP6_TOO_BIG)
-        too_big(stack, &quoted, message->rest);
-    else if (message->type == ICMP6_UNREACHABLE ||
-             message->type == ICMP6_PROBLEM)
-        failed_tell(stack, &quoted, error_of(message));
+        too_big(stack, &quoted, &failure, message->rest);
+    else if (failure.error != 0)
+        failed_tell(stack, &quoted, &failure);
+}
+
+/* Somebody answers an echo that we may have sent. Takes the packet. */
+static void reply_receive(struct net_stack *stack, struct packet *packet,
+                          const struct ip6_header *header)
+{
+    const struct ip_protocol *protocol = ip_protocol_find(stack, IP6_ICMP);
+    const struct ip_info info = {
+        .src = header->src, .dst = header->dst, .protocol = IP6_ICMP};
+
+    if (protocol != NULL)
+        protocol->receive(stack, packet, &info);
+    else
+        packet_put(packet);
 }
 
 /* A frame that never left this computer has no checksum, one that the card has
@@ -241,8 +271,12 @@ void icmp6_receive(struct net_stack *stack, struct packet *packet,
         echo_reply(stack, packet, header, message.rest);
         return;
     }
+    if (message.type == ICMP6_ECHO_REPLY && message.code == 0) {
+        reply_receive(stack, packet, header);
+        return;
+    }
     if (message.type < ICMP6_INFORMATIONAL)
-        error_receive(stack, packet, &message);
+        error_receive(stack, packet, header, &message);
     else if (message.type == ICMP6_MLD_QUERY)
         mld_receive(stack, packet, header, chain);
     else if (message.type >= ICMP6_ND_RS && message.type <= ICMP6_ND_REDIRECT)

@@ -229,13 +229,35 @@ static void find_and_send(struct net_stack *stack, struct packet *packet,
     neigh_send(stack, packet, dst->neigh);
 }
 
+/* Put the header in front and send. Takes the packet. */
+static inline void header_send(struct net_stack *stack, struct packet *packet,
+                               struct ip4_header *header, struct dst *dst)
+{
+    struct neigh *neigh = dst_neigh(stack, dst);
+    uint8_t *start;
+
+    header->total_len = IP4_HEADER_SIZE + packet_len(packet);
+    start = packet_push(packet, IP4_HEADER_SIZE);
+    assert(start != NULL); /* PACKET_HEADROOM has room for all headers */
+    if (header->total_len > stack->mtu &&
+        packet->offload.segments == PACKET_WHOLE) {
+        stack->stats.ip_no_route++;
+        packet_put(packet);
+        return;
+    }
+    ip4_emit(start, header);
+    stack->stats.ip_out++;
+    if (neigh != NULL)
+        neigh_send(stack, packet, neigh);
+    else
+        find_and_send(stack, packet, header->dst, dst);
+}
+
 void ip4_output(struct net_stack *stack, struct packet *packet, uint32_t remote,
                 uint8_t protocol, struct dst *dst)
 {
-    struct neigh *neigh = dst_neigh(stack, dst);
-    uint8_t *start = packet_push(packet, IP4_HEADER_SIZE);
     /* RFC 6864: only a datagram that may be fragmented needs an id. */
-    const struct ip4_header header = {
+    struct ip4_header header = {
         .src = dst->source != 0 ? dst->source : stack->config.address,
         .dst = remote,
         .id = dst->may_fragment ? stack->ip_id++ : 0,
@@ -243,22 +265,17 @@ void ip4_output(struct net_stack *stack, struct packet *packet, uint32_t remote,
         .ttl = IP4_TTL,
         .traffic_class = dst->traffic_class,
         .dont_fragment = !dst->may_fragment,
-        .total_len = packet_len(packet),
     };
 
-    assert(start != NULL); /* PACKET_HEADROOM has room for all headers */
-    if (packet_len(packet) > stack->mtu &&
-        packet->offload.segments == PACKET_WHOLE) {
-        stack->stats.ip_no_route++;
-        packet_put(packet);
-        return;
-    }
-    ip4_emit(start, &header);
-    stack->stats.ip_out++;
-    if (neigh != NULL)
-        neigh_send(stack, packet, neigh);
-    else
-        find_and_send(stack, packet, remote, dst);
+    header_send(stack, packet, &header, dst);
+}
+
+void ip4_header_send(struct net_stack *stack, struct packet *packet,
+                     struct ip4_header *header)
+{
+    struct dst dst = {0};
+
+    header_send(stack, packet, header, &dst);
 }
 
 void ip4_send(struct net_stack *stack, struct packet *packet, uint32_t remote,

@@ -167,6 +167,7 @@ static void check(const struct net_stack *stack)
 
 static const struct ip6_calls calls = {
     .output = ip6_output,
+    .send = ip6_send,
     .is_ours = ip6_is_ours,
     .source = ip6_source,
     .port_unreachable = icmp6_port_unreachable,

@@ -1,5 +1,6 @@
 SRCS-kernel += net/ip/route.c
 SRCS-kernel += net/ip/protocol.c
+SRCS-kernel += net/ip/way.c
 SRCS-kernel += net/ip/reassembly.c
 SRCS-kernel += net/ip/ip4.c
 SRCS-kernel += net/ip/more.c

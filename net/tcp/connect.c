@@ -143,7 +143,7 @@ static const struct tcp_active active = {
  * remembered for the time when it is given up (RFC 1122, 4.2.3.9).
  */
 static void on_failed(struct net_stack *stack, const struct ip_info *info,
-                      const uint8_t *quote, int error)
+                      const uint8_t *quote, const struct ip_failure *failure)
 {
     const struct flow flow = {
         .local = info->src,
@@ -156,11 +156,11 @@ static void on_failed(struct net_stack *stack, const struct ip_info *info,
     if (conn == NULL || conn->state != TCP_SYN_SENT ||
         be32_get(quote + 4) != conn->iss)
         return;
-    if (error != -ECONNREFUSED) {
-        conn->socket->error = error;
+    if (failure->error != -ECONNREFUSED) {
+        conn->socket->error = failure->error;
         return;
     }
-    conn_fail(conn, error);
+    conn_fail(conn, failure->error);
     tcp_reap(stack);
 }
 
@@ -180,46 +180,6 @@ static const struct ip_protocol errors = {
 };
 
 /* ---- Opening ------------------------------------------------------------- */
-
-/* Whether there may be one host, or it is us. */
-static bool is_possible(const struct net_stack *stack,
-                        const struct net_addr *remote)
-{
-    uint32_t address = addr_ip4(remote);
-
-    if (!addr_is_ip4(remote))
-        return !addr_is_none(remote) && remote->byte[0] != 0xff;
-    return ip4_is_loop(address) ||
-           (net_is_unicast(address) && !ip4_is_broadcast(stack, address));
-}
-
-static bool is_us(const struct net_stack *stack, const struct net_addr *remote)
-{
-    if (ip_is_ours(stack, remote))
-        return true;
-    return addr_is_ip4(remote) ? ip4_is_loop(addr_ip4(remote))
-                               : remote->word[0] == 0; /* ::1 */
-}
-
-/* The source address, and whether there is a way. */
-static int way_find(struct net_stack *stack, struct flow *flow)
-{
-    struct net_addr hop;
-
-    if (flow->rport == 0 || !is_possible(stack, &flow->remote))
-        return -EINVAL;
-    if (addr_is_none(&flow->local))
-        flow->local = ip_source(stack, &flow->remote);
-    if (addr_is_none(&flow->local) ||
-        addr_is_ip4(&flow->local) != addr_is_ip4(&flow->remote))
-        return -EHOSTUNREACH;
-    if (is_us(stack, &flow->remote)) {
-        if (addr_is_ip4(&flow->remote))
-            ip4_complete(stack);
-        return 0;
-    }
-    return route_next_hop(stack, &flow->remote, &hop);
-}
 
 /* Whether a connection in TIME-WAIT may make place (RFC 6191, 2, seen from the
  * other side). */
@@ -295,7 +255,7 @@ int tcp_connect(struct net_stack *stack, struct socket *socket,
     struct tcp_conn *conn;
     uint32_t last;
     bool again;
-    int error = way_find(stack, &flow);
+    int error = flow.rport == 0 ? -EINVAL : ip_way_find(stack, &flow);
 
     if (error != 0)
         return error;

@@ -186,7 +186,7 @@ static void on_receive(struct net_stack *stack, struct packet *packet,
 /* An ICMP message about a datagram of ours: only a connected socket believes
  * it, which is harder to guess (RFC 1122, 4.1.3.3). */
 static void on_failed(struct net_stack *stack, const struct ip_info *info,
-                      const uint8_t *quote, int error)
+                      const uint8_t *quote, const struct ip_failure *failure)
 {
     const struct flow flow = {
         .local = info->src,
@@ -198,7 +198,7 @@ static void on_failed(struct net_stack *stack, const struct ip_info *info,
 
     if (socket == NULL || socket->flow.rport == 0)
         return;
-    socket->error = error;
+    socket->error = failure->error;
     wake(socket);
 }
 

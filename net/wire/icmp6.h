@@ -31,6 +31,7 @@ enum {
 enum {
     ICMP6_CODE_NO_ROUTE = 0, /* of ICMP6_UNREACHABLE */
     ICMP6_CODE_PORT = 4,
+    ICMP6_CODE_TRANSIT = 0,     /* of ICMP6_TIME_EXCEEDED: the hop limit */
     ICMP6_CODE_REASSEMBLY = 1,  /* of ICMP6_TIME_EXCEEDED */
     ICMP6_CODE_FIELD = 0,       /* of ICMP6_PROBLEM */
     ICMP6_CODE_NEXT_HEADER = 1, /* also a protocol that nobody has */

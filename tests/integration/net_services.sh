@@ -188,12 +188,15 @@ on_tap_resolve_host() {
         die "it waits for nobody"
 }
 # The kernel frees a tap some time after its process has ended.
-tap_resolve() { # STATUS TEXT WORDS...
+await_tap() {
     local end=$((SECONDS + 20))
     while [ $SECONDS -lt $end ]; do
         ip -o link show torc0 | grep -q NO-CARRIER && break
         sleep 0.1
     done
+}
+tap_resolve() { # STATUS TEXT WORDS...
+    await_tap
     expect "$1" "$2" "$build/host/resolve" --mem 16m --net tap=torc0 \
         -- net=192.168.77.2/24 "${@:3}"
 }

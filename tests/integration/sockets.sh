@@ -70,3 +70,83 @@ on_tap_connect_microvm() {
     grep -q 'connect: 3000000 bytes there and back' "$work/$TEST_NAME.machine" ||
         die "no word of it"
 }
+
+# ---- Echoes -------------------------------------------------------------------------
+
+# Linux routes from the tap to another host, 10.8.0.2 and fd78::2, which is a namespace of
+# its own behind a link of 1300 bytes. Nobody is 10.9.0.1.
+echo_hosts() {
+    unshare --net sleep 300 &
+    far=$!
+    trap 'kill $far 2>/dev/null; wait $far 2>/dev/null' EXIT
+    while [ "$(readlink /proc/$far/ns/net)" = "$(readlink /proc/self/ns/net)" ]; do
+        kill -0 $far || die "no namespace"
+    done
+    ip address add fd77::1/64 dev torc0 nodad || die "no IPv6 here"
+    sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
+    ip link add near mtu 1300 type veth peer name far mtu 1300 netns $far
+    ip address add 10.8.0.1/24 dev near
+    ip address add fd78::1/64 dev near nodad
+    ip link set near up
+    ip route add unreachable 10.9.0.0/24
+    nsenter -t $far -n sh -ec 'ip address add 10.8.0.2/24 dev far
+        ip address add fd78::2/64 dev far nodad
+        ip link set far up
+        ip route add default via 10.8.0.1
+        ip -6 route add default via fd78::1' || die "the far host"
+}
+
+# Run apps/ping, hosted, with Linux as its router.
+ping_host() { # STATUS TEXT [OPTION=...] -- HOST
+    await_tap
+    expect "$1" "$2" "$build/host/ping" --mem 16m --net tap=torc0 \
+        --pcap "$work/$TEST_NAME.pcapng" -- net=192.168.77.2/24,192.168.77.1 \
+        interval=10 "${@:3}"
+}
+
+test_ping_host() { on_tap; }
+on_tap_ping_host() {
+    local net6=net6=fd77::2/64,fd77::1
+    echo_hosts
+    ping_host 0 '4 sent, 4 received, 0 % lost' -- 192.168.77.1
+    grep -qE '^round trip min/avg/max [0-9]+\.[0-9]{3}/[0-9.]+/[0-9.]+ ms' \
+        "$work/$TEST_NAME.out" || die "no times"
+    [ "$(grep -c '^56 bytes from 192.168.77.1: seq=[0-3] time=' "$work/$TEST_NAME.out")" \
+        -eq 4 ] || die "no answers"
+    [ "$(pcap_frames 'icmp.type == 8 && data.len == 56')" -ge 4 ] || die "other requests"
+    pcap_expect 0 '_ws.malformed || icmp.checksum.status == 0'
+    ping_host 0 '1272 bytes from 10.8.0.2' size=1272 count=1 -- 10.8.0.2
+    ping_host 1 'too large, says 192.168.77.1 (at most 1300 ' size=1273 count=1 -- 10.8.0.2
+    ping_host 1 'too large (at most 1500 ' size=1473 count=1 -- 10.8.0.2
+    ping_host 1 'more hops away, says 192.168.77.1' hops=1 count=1 -- 10.8.0.2
+    ping_host 1 'cannot be reached, says 192.168.77.1' count=1 -- 10.9.0.1
+    ping_host 1 'seq=0: no answer' wait=1 count=1 -- 192.168.77.77
+    ping_host 0 '^2 10.8.0.2 [0-9]' trace=1 -- 10.8.0.2
+    grep -q '^1 192.168.77.1 ' "$work/$TEST_NAME.out" || die "no first hop"
+    ping_host 0 '2 sent, 2 received' $net6 count=2 size=1252 -- fd78::2
+    ping_host 1 'too large, says fd77::1 (at most 1300 ' $net6 size=1253 count=1 -- fd78::2
+    ping_host 0 '^2 fd78::2 [0-9]' $net6 trace=1 -- fd78::2
+    grep -qE '^1 (fe80|fd77)::' "$work/$TEST_NAME.out" || die "no first hop of IPv6"
+    pcap_expect 0 '_ws.malformed || icmpv6.checksum.status == 0'
+}
+
+# QEMU's own network: its router answers; the name is looked up at QEMU's server.
+test_ping_microvm() {
+    expect 0 '3 sent, 3 received' timeout 200 tools/qemu.sh --machine microvm --mem 16 \
+        --kernel "$build/metal/ping.elf" \
+        --append "net=dhcp count=3 interval=10 -- 10.0.2.2"
+}
+
+test_ping_usage() {
+    expect 0 '2 sent, 2 received' "$build/host/ping" --net user -- net=dhcp count=2 \
+        interval=0 -- -4 10.0.2.2
+    expect 0 '1 sent, 1 received' "$build/host/ping" --net user -- count=1 -- localhost
+    expect 1 'not the address of a host' "$build/host/ping" --net user -- count=1 -- 224.0.0.1
+    expect 1 'none.invalid: no address' "$build/host/ping" --net user -- -- none.invalid
+    expect 2 'one host is needed ""' "$build/host/ping" --net user
+    expect 2 'one host is needed "-6"' "$build/host/ping" --net user -- -- -6
+    expect 2 'bad number "0"' "$build/host/ping" --net user -- hops=0 -- 10.0.2.2
+    expect 2 'bad number "x"' "$build/host/ping" --net user -- size=x -- 10.0.2.2
+    expect 2 'bad network "x"' "$build/host/ping" --net user -- net6=x -- 10.0.2.2
+    expect 2 'bad server "x"' "$build/host/ping" --net user -- dns=x -- 10.0.2.2
+}

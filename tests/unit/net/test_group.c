@@ -15,6 +15,7 @@
 #include "tests/fakes/netbench.h"
 #include <string.h>
 #include <torc/errno.h>
+#include <torc/icmp.h>
 #include <torc/machine.h>
 #include <torc/memory.h>
 #include <torc/message.h>
@@ -603,6 +604,54 @@ static void test_group_has_other_datagrams(void **state)
     assert_int_equal(machine_run(CPUS, MEMORY, run_datagrams, NULL), 0);
 }
 
+static int ask_for_echo(void *arg)
+{
+    const struct icmp_echo request = {
+        .to = addr_of_ip4(PEER_ADDRESS),
+        .id = (uint16_t)cpu_id(),
+        .size = 20,
+        .deadline_ns = time_ns() + 10 * NS_PER_S,
+    };
+    struct icmp_answer answer;
+
+    (void)arg;
+    return icmp_echo(&request, &answer);
+}
+
+/* Whoever asks gets the answer, to whichever queue it comes. */
+static int run_echoes(void *arg)
+{
+    (void)arg;
+    if (start(2, CPUS) != 0)
+        return 1;
+    for (unsigned i = 0; i < 2 * CPUS; i++) {
+        const struct thread_attr attr = {.place = THREAD_ON_CPU,
+                                         .cpu = i % CPUS};
+        uint8_t frame[34 + 28];
+        thread_id id;
+        int status;
+
+        if (thread_create(&attr, ask_for_echo, NULL, &id) != 0 ||
+            peer_gets(2000) == NO_QUEUE || !last_is_icmp(8))
+            return 2;
+        memcpy(frame, last.data, sizeof(frame));
+        frame[34] = 0;
+        peer_put16(frame + 36, 0);
+        peer_put16(frame + 36, peer_checksum(frame + 34, 28, 0));
+        come(i / CPUS, frame,
+             peer_ip4(frame, PEER_ADDRESS, OUR_ADDRESS, 1, 28));
+        if (thread_join(id, &status) != 0 || status != 0)
+            return 3;
+    }
+    return all_are_right(CPUS) ? 0 : 4;
+}
+
+static void test_group_has_echoes(void **state)
+{
+    (void)state;
+    assert_int_equal(machine_run(CPUS, MEMORY, run_echoes, NULL), 0);
+}
+
 /* Pieces of a datagram that is larger than a packet are joined on the first
  * CPU, and go home each to its own. */
 static int run_large(void *arg)
@@ -977,7 +1026,7 @@ static void test_peek(void **state)
          FRAME_FRAGMENT},
         {"a later one", 0x0800, 40, false, 0x45, 0, 1, 6, 0, 0, FRAME_FRAGMENT},
         {"echo", 0x0800, 28, false, 0x45, 0, 0, 1, 0, 8, FRAME_OTHER},
-        {"echo reply", 0x0800, 28, false, 0x45, 0, 0, 1, 0, 0, FRAME_OTHER},
+        {"echo reply", 0x0800, 28, false, 0x45, 0, 0, 1, 0, 0, FRAME_LINK},
         {"unreachable", 0x0800, 28, false, 0x45, 0, 0, 1, 0, 3, FRAME_LINK},
         {"TCP6", 0x86dd, 60, false, 0x60, 0, 0, 0, 6, 0, FRAME_FLOW},
         {"UDP6", 0x86dd, 48, false, 0x60, 0, 0, 0, 17, 0, FRAME_FLOW},
@@ -986,7 +1035,7 @@ static void test_peek(void **state)
         {"fragment6", 0x86dd, 60, false, 0x60, 0, 0, 0, 44, 0, FRAME_FRAGMENT},
         {"hop-by-hop", 0x86dd, 60, false, 0x60, 0, 0, 0, 0, 0, FRAME_OTHER},
         {"echo6", 0x86dd, 48, false, 0x60, 0, 0, 0, 58, 128, FRAME_OTHER},
-        {"reply6", 0x86dd, 48, false, 0x60, 0, 0, 0, 58, 129, FRAME_OTHER},
+        {"reply6", 0x86dd, 48, false, 0x60, 0, 0, 0, 58, 129, FRAME_LINK},
         {"NS", 0x86dd, 64, true, 0x60, 0, 0, 0, 58, 135, FRAME_LINK},
         {"too big", 0x86dd, 64, false, 0x60, 0, 0, 0, 58, 2, FRAME_LINK},
         {"unknown", 0x1234, 64, false, 0x45, 0, 0, 6, 6, 0, FRAME_OTHER},
@@ -1094,6 +1143,7 @@ int main(void)
         cmocka_unit_test(test_group_bounds_what_a_cpu_gets),
         cmocka_unit_test(test_group_answers_arp_once),
         cmocka_unit_test(test_group_has_other_datagrams),
+        cmocka_unit_test(test_group_has_echoes),
         cmocka_unit_test(test_group_joins_large_datagrams),
         cmocka_unit_test(test_group_shows_no_long_frames),
         cmocka_unit_test(test_group_finds_a_service_of_one_cpu),

@@ -732,7 +732,7 @@ static void test_what_a_socket_is_told(void **state)
         {"as big as the smallest MTU", 2, 0, 1280, OUR6, PEER6_GLOBAL, 0,
          -EMSGSIZE},
         {"smaller than that", 2, 0, 1279, OUR6, PEER6_GLOBAL, 0, 0},
-        {"the time is over", 3, 0, 0, OUR6, PEER6_GLOBAL, 0, 0},
+        {"the hop limit", 3, 0, 0, OUR6, PEER6_GLOBAL, 0, -EHOSTUNREACH},
         {"not from us", 1, 4, 0, "2001:db8::9", PEER6_GLOBAL, 0, 0},
         {"to another", 1, 4, 0, OUR6, "2001:db8::9", 0, 0},
         {"cut off", 1, 4, 0, OUR6, PEER6_GLOBAL, 1, 0},

@@ -3,6 +3,7 @@
 #include "kernel/cpu/percpu.h"
 #include "kernel/heap/heap.h"
 #include "net/ip4.h"
+#include "tests/fakes/call.h"
 #include "tests/fakes/netbench.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -33,25 +34,10 @@ static struct socket *listen_on(unsigned backlog)
     return listener;
 }
 
-static int nothing(void *arg)
-{
-    (void)arg;
-    return 0;
-}
-
-/* The bench, and a machine that has had two threads: it keeps their stacks. */
 static void open_bench(void)
 {
-    const struct thread_attr attr = {.name = "spare", .detached = true};
-    struct mem_stats before, after;
-
     bench_open(64);
-    mem_get_stats(&before);
-    for (unsigned i = 0; i < 2; i++)
-        assert_int_equal(thread_create(&attr, nothing, NULL, NULL), 0);
-    thread_yield();
-    mem_get_stats(&after);
-    bench.blocks += after.block_count - before.block_count;
+    call_threads(2);
 }
 
 /* ---- A thread that makes one call that waits ----------------------------- */
@@ -72,33 +58,11 @@ static int call_run(void *arg)
 {
     struct call *call = arg;
 
+    call->is_done = false;
     call->result = call->run(call);
     call->is_done = true;
     return 0;
 }
-
-/* Let it run until it waits or is done. */
-static void call_start(struct call *call)
-{
-    const struct thread_attr attr = {.name = "call", .detached = true};
-
-    call->is_done = false;
-    assert_int_equal(thread_create(&attr, call_run, call, NULL), 0);
-    thread_yield();
-}
-
-#define assert_waits(call)             \
-    do {                               \
-        thread_yield();                \
-        assert_false((call)->is_done); \
-    } while (0)
-
-#define assert_done(call, want)                            \
-    do {                                                   \
-        thread_yield();                                    \
-        assert_true((call)->is_done);                      \
-        assert_int_equal((call)->result, (int64_t)(want)); \
-    } while (0)
 
 static int64_t run_accept(struct call *call)
 {
@@ -137,7 +101,7 @@ static void test_accept_waits_for_a_connection(void **state)
     open_bench();
     call.socket = listen_on(0);
     assert_int_equal(socket_accept(call.socket, &call.out, 0), -EAGAIN);
-    call_start(&call);
+    call_start(call_run, &call);
     assert_waits(&call);
     peer_connect(7, IRS, 60000);
     assert_done(&call, 0);
@@ -161,7 +125,7 @@ static void test_accept_gives_up(void **state)
     open_bench();
     call.socket = listen_on(0);
     call.deadline = bench.now + NS_PER_S;
-    call_start(&call);
+    call_start(call_run, &call);
     bench_sleep(NS_PER_S - 1);
     assert_waits(&call);
     bench_sleep(1);
@@ -296,7 +260,7 @@ static void test_connect_waits(void **state)
     (void)state;
     open_bench();
     assert_int_equal(socket_open_tcp(&call.socket), 0);
-    call_start(&call);
+    call_start(call_run, &call);
     assert_waits(&call);
     bench.relative = false;
     assert_true(peer_receive(&got));
@@ -319,7 +283,7 @@ static void test_connect_gives_up(void **state)
     open_bench();
     assert_int_equal(socket_open_tcp(&call.socket), 0);
     call.deadline = bench.now + 2 * NS_PER_S;
-    call_start(&call);
+    call_start(call_run, &call);
     bench_sleep(2 * NS_PER_S - 1);
     assert_waits(&call);
     bench_sleep(1);
@@ -364,14 +328,14 @@ static void test_read_waits_for_bytes(void **state)
     call.socket = connected(60000);
     assert_int_equal(socket_read(call.socket, call.buf, 1, 0), -EAGAIN);
     assert_int_equal(socket_read(call.socket, call.buf, 0, 0), -EINVAL);
-    call_start(&call);
+    call_start(call_run, &call);
     assert_waits(&call);
     peer_says(0, 1, "hello");
     assert_done(&call, 5);
     assert_memory_equal(call.buf, "hello", 5);
     call.run = run_peek;
     call.size = 2;
-    call_start(&call);
+    call_start(call_run, &call);
     assert_waits(&call);
     peer_says(0, 6, "you");
     assert_done(&call, 2);
@@ -379,7 +343,7 @@ static void test_read_waits_for_bytes(void **state)
     assert_int_equal(socket_read(call.socket, call.buf, 8, 0), 3);
     assert_memory_equal(call.buf, "you", 3);
     call.run = run_read;
-    call_start(&call);
+    call_start(call_run, &call);
     peer_says(FIN, 9, "");
     assert_done(&call, 0);
     assert_int_equal(socket_peek(call.socket, call.buf, 1, 0), 0);
@@ -397,8 +361,8 @@ static void test_read_ends_with_the_connection(void **state)
     (void)state;
     open_bench();
     call.socket = other.socket = connected(60000);
-    call_start(&call);
-    call_start(&other); /* two threads may wait for one socket */
+    call_start(call_run, &call);
+    call_start(call_run, &other); /* two threads may wait for one socket */
     peer_says(RST, 1, "");
     assert_done(&call, -ECONNRESET);
     assert_done(&other, -ECONNRESET);
@@ -444,13 +408,13 @@ static void test_write_waits_for_room(void **state)
         data[i] = (uint8_t)(i * 7 + (i >> 8));
     call.socket = connected(60000);
     call.deadline = TIME_NEVER;
-    call_start(&call);
+    call_start(call_run, &call);
     assert_waits(&call);
     take_all(data, SIZE);
     assert_done(&call, SIZE);
     bench_conn(PEER_ADDRESS, 7, LISTEN_PORT)->cwnd = 10000; /* less room */
     call.deadline = bench.now + NS_PER_S;
-    call_start(&call);
+    call_start(call_run, &call);
     assert_waits(&call);
     bench_sleep(NS_PER_S);
     thread_yield();
@@ -511,7 +475,7 @@ static void test_slices_wait_for_room(void **state)
         buf->base[i] = (uint8_t)(i * 7 + (i >> 8));
     slice = (struct slice){buf, 100, SIZE - 100};
     call.socket = connected(60000);
-    call_start(&call);
+    call_start(call_run, &call);
     assert_waits(&call);
     take_all(buf->base + 100, SIZE - 100);
     assert_done(&call, SIZE - 100);
@@ -544,7 +508,7 @@ static void test_many_slices(void **state)
         bytes[i] = (struct slice){buf, i, 1};
     }
     call.socket = connected(60000);
-    call_start(&call);
+    call_start(call_run, &call);
     assert_waits(&call);
     take_all(buf->base, COUNT_OF(bytes));
     assert_done(&call, COUNT_OF(bytes));
@@ -571,7 +535,7 @@ static void test_write_waits_for_memory(void **state)
     (void)state;
     open_bench();
     call.socket = connected(60000);
-    call_start(&call);
+    call_start(call_run, &call);
     assert_waits(&call);
     assert_true(heap_failed());
     bench_sleep(10 * NS_PER_MS);
@@ -607,7 +571,7 @@ static void test_wait_for_many(void **state)
     assert_int_equal(socket_bind(polls[2].socket, &local), 0);
     assert_int_equal(socket_wait(polls, 0, 0), -EINVAL);
     assert_int_equal(socket_wait(polls, 3, 0), -EAGAIN);
-    call_start(&call);
+    call_start(call_run, &call);
     assert_waits(&call);
     peer_says(0, 1, "x");
     assert_done(&call, 1);
@@ -615,7 +579,7 @@ static void test_wait_for_many(void **state)
     assert_int_equal(polls[1].ready, 0);
     assert_int_equal(polls[2].ready, 0);
     assert_int_equal(socket_read(polls[0].socket, buf, 8, 0), 1);
-    call_start(&call);
+    call_start(call_run, &call);
     assert_waits(&call);
     peer_connect(9, IRS, 1000);
     assert_done(&call, 1);
@@ -660,7 +624,7 @@ static void test_datagrams(void **state)
                      -EAGAIN);
     to.port = socket_local(call.socket).port; /* it has one now */
     assert_true(to.port >= 49152);
-    call_start(&call);
+    call_start(call_run, &call);
     assert_waits(&call);
     assert_int_equal(socket_send_to(other, "hello", 5, &to), 0);
     bench_run();

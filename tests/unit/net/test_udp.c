@@ -357,6 +357,7 @@ static void test_errors_are_told(void **state)
         {"protocol", 3, 2, true, OUR_ADDRESS, OUR_PORT, -ECONNREFUSED},
         {"host", 3, 1, true, OUR_ADDRESS, OUR_PORT, -EHOSTUNREACH},
         {"network", 3, 0, true, OUR_ADDRESS, OUR_PORT, -EHOSTUNREACH},
+        {"hop limit", 11, 0, true, OUR_ADDRESS, OUR_PORT, -EHOSTUNREACH},
         {"not connected", 3, 3, false, OUR_ADDRESS, OUR_PORT, 0},
         {"too big", 3, 4, true, OUR_ADDRESS, OUR_PORT, 0},
         {"another port", 3, 3, true, OUR_ADDRESS, OUR_PORT + 1, 0},
