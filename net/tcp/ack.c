@@ -200,6 +200,8 @@ static void new_ack(struct tcp_conn *conn, const struct tcp_segment *segment)
     conn->progress_at = now;
     conn->active_at = now;
     undo_acked(conn, segment);
+    if (conn->mtu != NULL)
+        mtu_acked(conn);
     if (conn->has_sack) {
         board_sacks(conn, segment);
         tlp_acked(conn, ack);

@@ -126,6 +126,20 @@ static bool watches_idle(const struct tcp_conn *conn)
            (conn->tuning != NULL && conn->tuning->keep_idle_ns != 0);
 }
 
+/* What is known of the path's MTU. */
+static void mtu_check(const struct tcp_conn *conn)
+{
+    const struct tcp_mtu *search = conn->mtu;
+
+    if (search == NULL)
+        return;
+    assert(conn->mss <= search->high && search->high <= search->max);
+    if (search->probe != 0)
+        assert(search->probe > conn->mss &&
+               seq_lt(conn->snd_una, search->start + search->probe) &&
+               seq_le(search->start + search->probe, conn->snd_max));
+}
+
 /* Nothing waits that no alarm will wake, and no alarm is left over. */
 static void alarms_check(const struct tcp_conn *conn)
 {
@@ -158,6 +172,7 @@ void tcp_check(const struct tcp_conn *conn)
     congestion_check(conn);
     receive_check(conn);
     alarms_check(conn);
+    mtu_check(conn);
 }
 
 /* ---- All of a stack ------------------------------------------------------ */

@@ -283,6 +283,7 @@ void conn_end(struct tcp_conn *conn)
     board_free(conn);
     mem_free(conn->tuning);
     conn->tuning = NULL;
+    mtu_free(conn);
 }
 
 void conn_reset(struct tcp_conn *conn)

@@ -202,6 +202,18 @@ struct tcp_cc {
 
 extern const struct tcp_cc tcp_cubic, tcp_newreno;
 
+/* What is known of the path's MTU, as payload of a segment; conn->mss is what
+ * passes. mtu.c. */
+struct tcp_mtu {
+    uint16_t max;     /* our link and the peer take it */
+    uint16_t high;    /* nothing larger passes */
+    uint16_t probe;   /* such a segment is under way; 0: none */
+    uint8_t tries;    /* probes of that size that were lost */
+    bool has_failed;  /* a size has: `high` is less than that */
+    uint32_t start;   /* the first sequence number of the probe */
+    uint64_t next_at; /* no probe before */
+};
+
 /* The new part of a payload. */
 struct tcp_piece {
     uint32_t seq;
@@ -258,6 +270,7 @@ struct tcp_conn {
     bool want_write;  /* the owner of the socket waits for SOCKET_WRITABLE */
 
     struct tcp_tuning *tuning; /* NULL: nothing was chosen; ours to free */
+    struct tcp_mtu *mtu; /* NULL: the path takes what the link does; the same */
 
     /* retransmission timer: RFC 6298 */
     uint64_t rto_ns;
@@ -641,6 +654,34 @@ void output_probe(struct tcp_conn *conn);
 
 /* Retransmit at most `len` bytes, and at most one segment, from `seq` on. */
 void tcp_resend(struct tcp_conn *conn, uint32_t seq, uint32_t len);
+
+/* ---- mtu.c: RFC 4821 ----------------------------------------------------- */
+
+/* The retransmission timer has expired conn->backoff times before: perhaps
+ * segments are too large for the path. */
+void mtu_timeout(struct tcp_conn *conn);
+
+/* A router says that `size` bytes in a segment are the most. */
+void mtu_told(struct tcp_conn *conn, uint32_t size);
+
+/* A router says that the path takes `mtu` bytes (0: it does not say) about the
+ * segment `seq`. Returns whether it is about a probe, and that is all. */
+bool mtu_probe_told(struct tcp_conn *conn, uint32_t seq, uint32_t mtu);
+
+/* conn->mtu is there: the size of a probe that should be sent now, whose data
+ * begin `offset` bytes behind snd_una and are `avail` bytes at most; 0: none.
+ */
+uint32_t mtu_probe(struct tcp_conn *conn, uint32_t offset, uint32_t avail);
+void mtu_probe_sent(struct tcp_conn *conn, uint32_t seq, uint32_t size);
+
+/* conn->mtu is there: snd_una has moved. */
+void mtu_acked(struct tcp_conn *conn);
+
+/* Something is lost, and nothing is being repaired. Returns whether it is a
+ * probe and nothing else, which is no sign of congestion. */
+bool mtu_probe_lost(struct tcp_conn *conn);
+
+void mtu_free(struct tcp_conn *conn);
 
 /* ---- segment.c ----------------------------------------------------------- */
 

@@ -8,6 +8,7 @@ SRCS-kernel += net/tcp/in.c
 SRCS-kernel += net/tcp/ack.c
 SRCS-kernel += net/tcp/data.c
 SRCS-kernel += net/tcp/out.c
+SRCS-kernel += net/tcp/mtu.c
 SRCS-kernel += net/tcp/segment.c
 SRCS-kernel += net/tcp/timer.c
 SRCS-kernel += net/tcp/socket.c

@@ -183,6 +183,27 @@ static bool nagle_holds(const struct tcp_conn *conn, uint32_t len)
            !conn->fin_wanted && conn_pipe(conn) > 0;
 }
 
+/* Send a segment that may be too large for the path. It waits until the window
+ * has room for it. */
+static bool output_large(struct tcp_conn *conn, uint32_t size)
+{
+    uint32_t seq = conn->snd_max;
+    uint16_t mss = conn->mss;
+    bool may_fragment = conn->dst.may_fragment;
+    bool sent;
+
+    if (cwnd_left(conn) < size)
+        return false;
+    conn->mss = (uint16_t)size;
+    conn->dst.may_fragment = false;
+    sent = output_segment(conn, seq, size, false);
+    conn->mss = mss;
+    conn->dst.may_fragment = may_fragment;
+    if (sent)
+        mtu_probe_sent(conn, seq, size);
+    return sent;
+}
+
 /* Send the next segment. Returns as output_segment(). */
 static bool output_new(struct tcp_conn *conn)
 {
@@ -192,6 +213,9 @@ static bool output_new(struct tcp_conn *conn)
     if (offset > conn->tx.used) /* the FIN was sent */
         return false;
     avail = conn->tx.used - offset;
+    len = conn->mtu != NULL ? mtu_probe(conn, offset, avail) : 0;
+    if (len > 0)
+        return output_large(conn, len);
     len = segment_size(conn, offset, avail);
     if (conn->tuning != NULL && nagle_holds(conn, len))
         return false;
@@ -275,13 +299,16 @@ void tcp_path_mtu(struct net_stack *stack, const struct flow *flow,
     if (!flow_is_ip4(flow)) /* RFC 8201, 4: no path has less */
         mtu = max_u32(mtu, IP6_MTU_MIN);
     if (conn == NULL || !may_send(conn) || seq_lt(seq, conn->snd_una) ||
-        !seq_lt(seq, conn->snd_max) || !dst_too_big(&conn->dst, mtu, len))
+        !seq_lt(seq, conn->snd_max) || mtu_probe_told(conn, seq, mtu) ||
+        !dst_too_big(&conn->dst, mtu, len))
         return;
     room = conn->dst.pmtu - ip_header_size(flow) - TCP_HEADER_SIZE -
            conn_options_len(conn);
     if (room >= conn->mss && !conn->dst.may_fragment)
         return;
-    conn->mss = (uint16_t)min_u32(room, conn->mss);
+    room = min_u32(room, conn->mss);
+    mtu_told(conn, room);
+    conn->mss = (uint16_t)room;
     board_lose(conn, true);
     tcp_output(conn);
 }
@@ -298,6 +325,7 @@ void tcp_link_shrunk(struct net_stack *stack)
             if (room >= conn->mss)
                 continue;
             conn->mss = (uint16_t)room;
+            mtu_free(conn); /* this is the most now */
             if (!may_send(conn))
                 continue;
             board_lose(conn, true);

@@ -110,6 +110,7 @@ static void rexmit_timeout(struct tcp_conn *conn)
     if (conn->backoff > 0 || board_first_is_sacked(conn))
         board_set(conn, TCP_RUN_SACKED, false);
     board_lose(conn, true);
+    mtu_timeout(conn);
     conn->cwnd = conn->mss;
     conn->recover = conn->snd_max;
     conn->is_recovering = false;

@@ -1,4 +1,6 @@
-/* What ICMP says about the path's MTU: RFC 1191, RFC 5927. */
+/* The path's MTU: what ICMP says (RFC 1191, RFC 5927), and what is found without
+ * (RFC 4821). */
+#include "kernel/heap/heap.h"
 #include "tests/fakes/netbench.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -366,6 +368,340 @@ static void test_icmp_lies_change_nothing(void **state)
     }
 }
 
+/* ---- Without a router's word: RFC 4821 ------------------------------------ */
+
+enum { FULL = 1460, BASE = 1240, LEAST = 512, LOT = 20000 };
+
+static char lot[LOT];
+
+/* A connection whose peer tells what it has. */
+static void open_telling(void)
+{
+    static const uint8_t options[] = {2, 4, FULL >> 8, FULL & 255, 4, 2, 1, 1};
+    struct peer_segment got;
+
+    bench_open(64);
+    bench_serve(&service);
+    peer_send((struct peer_segment){.flags = SYN,
+                                    .seq = 1000,
+                                    .window = 60000,
+                                    .options = options,
+                                    .options_len = sizeof(options)});
+    assert_true(peer_receive(&got));
+    bench.iss = got.seq;
+    bench.relative = true;
+    peer_send((struct peer_segment){
+        .flags = ACK, .seq = 1001, .ack = 1, .window = 60000});
+    conn = bench_conn(PEER_ADDRESS, PEER_PORT, SERVICE_PORT);
+    assert_int_equal(conn->mss, FULL);
+}
+
+static void write_bytes(size_t len)
+{
+    assert_int_equal(socket_send(sock, lot, len), len);
+    bench_run(); /* who is asked for its address answers */
+}
+
+static void write_lot(void)
+{
+    write_bytes(LOT);
+}
+
+/* Acknowledge up to `ack`; `start` .. `end`, if it is not empty, came beyond.
+ */
+static void ack(uint32_t number, uint32_t start, uint32_t end)
+{
+    uint8_t options[12] = {1, 1, 5, 10};
+
+    peer_put32(options + 4, bench.iss + start);
+    peer_put32(options + 8, bench.iss + end);
+    peer_send((struct peer_segment){.flags = ACK,
+                                    .seq = 1001,
+                                    .ack = number,
+                                    .window = 60000,
+                                    .options = options,
+                                    .options_len = start < end ? 12 : 0});
+}
+
+/* All that is sent arrives, until nothing more comes; the largest segment. */
+static size_t deliver(void)
+{
+    struct peer_segment got;
+    size_t most = 0;
+
+    while (peer_receive(&got)) {
+        most = got.len > most ? got.len : most;
+        if (got.len > 0)
+            ack(got.seq + (uint32_t)got.len, 0, 0);
+    }
+    assert_int_equal(conn_flight(conn), 0);
+    return most;
+}
+
+/* Nothing arrives until the retransmission timer has expired so often. */
+static void time_out(unsigned count)
+{
+    while (conn->backoff < count) {
+        drain();
+        bench_sleep(10 * NS_PER_MS);
+    }
+}
+
+static void test_full_segments_vanish(void **state)
+{
+    struct peer_segment got;
+
+    (void)state;
+    open_telling();
+    write_lot();
+    time_out(2);
+    assert_int_equal(conn->mss, FULL);
+    time_out(3);
+    assert_int_equal(conn->mss, BASE);
+    expect_data(1, BASE); /* of the first one only */
+    peer_expect_nothing();
+    time_out(4);
+    assert_int_equal(conn->mss, BASE);
+    time_out(5);
+    assert_int_equal(conn->mss, LEAST);
+    assert_int_equal(conn->dst.pmtu, 552);
+    assert_false(conn->dst.may_fragment);
+    expect_data(1, LEAST);
+    time_out(7); /* no less is believed */
+    assert_int_equal(conn->mss, LEAST);
+    while (peer_receive(&got))
+        assert_true(got.len <= LEAST);
+    bench_close();
+}
+
+/* What fits into a small segment has other reasons not to arrive. */
+static void test_small_segments_vanish(void **state)
+{
+    (void)state;
+    open_telling();
+    write_bytes(LEAST);
+    time_out(5);
+    assert_int_equal(conn->mss, FULL);
+    assert_null(conn->mtu);
+    bench_close();
+}
+
+/* The path was down, and is as wide as before: the first probe says so. */
+static void test_an_outage_is_no_black_hole(void **state)
+{
+    size_t most = 0;
+
+    (void)state;
+    open_telling();
+    write_lot();
+    time_out(3);
+    assert_non_null(conn->mtu);
+    for (unsigned i = 0; i < 10 && conn->mtu != NULL; i++) {
+        most = deliver();
+        write_lot();
+    }
+    assert_null(conn->mtu);
+    assert_int_equal(most, FULL);
+    assert_int_equal(conn->mss, FULL);
+    assert_int_equal(bench.stack->stats.tcp_fast_retransmits, 0);
+    bench_close();
+}
+
+/* A router has told of 1400 bytes: so much is sent for ten minutes. */
+static void open_narrow(void)
+{
+    open_telling();
+    write_lot();
+    drain();
+    too_big(1, 1400);
+    assert_int_equal(deliver(), 1360);
+    bench_sleep(599 * NS_PER_S);
+    write_lot();
+    assert_int_equal(deliver(), 1360);
+    bench_sleep(NS_PER_S);
+}
+
+static void test_a_path_may_become_wider(void **state)
+{
+    (void)state;
+    open_narrow();
+    write_lot();
+    assert_int_equal(deliver(), FULL);
+    assert_int_equal(conn->mss, FULL);
+    assert_null(conn->mtu);
+    write_lot();
+    assert_int_equal(deliver(), FULL);
+    bench_close();
+}
+
+/* Send what has a probe at its beginning, and no more than three segments
+ * behind it; where it begins. */
+static uint32_t probe_go(size_t size)
+{
+    uint32_t start = conn->snd_una - bench.iss;
+    struct peer_segment got;
+
+    write_bytes(size + 3 * conn->mss);
+    assert_true(peer_receive(&got));
+    assert_int_equal(got.seq, start);
+    assert_int_equal(got.len, size);
+    assert_int_equal(drain(), 3);
+    return start;
+}
+
+/* The probe is lost, what is behind it arrives: that is no congestion. */
+static void probe_vanishes(size_t size)
+{
+    uint32_t start = probe_go(size), end = start + (uint32_t)size;
+    uint32_t cwnd = conn->cwnd;
+
+    ack(start, end, end + 3 * conn->mss);
+    assert_false(conn->is_recovering);
+    assert_true(conn->cwnd >= cwnd);
+    expect_data(start, conn->mss);
+    expect_data(start + conn->mss, size - conn->mss);
+    peer_expect_nothing();
+    ack(end + 3 * conn->mss, 0, 0);
+}
+
+static void test_what_passes_is_searched(void **state)
+{
+    (void)state;
+    open_narrow();
+    probe_vanishes(FULL);
+    assert_int_equal(conn->mtu->high, FULL); /* once may be by chance */
+    probe_vanishes(FULL);
+    assert_int_equal(conn->mtu->high, FULL - 1);
+    probe_vanishes(1410);
+    probe_vanishes(1410);
+    ack(probe_go(1385) + 1385 + 3 * 1360, 0, 0);
+    assert_int_equal(conn->mss, 1385);
+    ack(probe_go(1397) + 1397 + 3 * 1385, 0, 0);
+    ack(probe_go(1403) + 1403 + 3 * 1397, 0, 0);
+    /* It is known to seven bytes: no probe for ten minutes. */
+    assert_int_equal(conn->mss, 1403);
+    write_lot();
+    assert_int_equal(deliver(), 1403);
+    bench_sleep(600 * NS_PER_S);
+    probe_vanishes(FULL);
+    bench_close();
+}
+
+static void test_a_router_tells_of_a_probe(void **state)
+{
+    uint32_t start;
+
+    (void)state;
+    open_narrow();
+    start = probe_go(FULL);
+    too_big(start, 1500); /* it is not larger */
+    too_big(start, 1420);
+    assert_int_equal(conn->mss, 1360);
+    peer_expect_nothing();
+    ack(start, start + FULL, start + FULL + 3 * 1360);
+    assert_int_equal(drain(), 2);
+    ack(start + FULL + 3 * 1360, 0, 0);
+    assert_int_equal(conn->mtu->high, 1380);
+    start = probe_go(1370);
+    too_big(start, 1300); /* less than what has passed: a narrow path */
+    assert_int_equal(conn->mss, 1260);
+    bench_close();
+}
+
+/* Others are lost, too: that is congestion, and tells nothing of the probe. */
+static void test_a_probe_is_lost_among_others(void **state)
+{
+    uint32_t start, cwnd;
+
+    (void)state;
+    open_narrow();
+    cwnd = conn->cwnd;
+    write_bytes(FULL + 6 * 1360);
+    drain();
+    start = conn->snd_una - bench.iss;
+    ack(start, start + FULL + 1360, start + FULL + 6 * 1360);
+    assert_true(conn->is_recovering);
+    assert_true(conn->ssthresh < cwnd);
+    assert_int_equal(conn->mtu->probe, 0);
+    assert_int_equal(conn->mtu->tries, 0);
+    bench_close();
+}
+
+/* A timeout with a probe under way tells nothing of it, either. */
+static void test_a_probe_and_a_timeout(void **state)
+{
+    (void)state;
+    open_narrow();
+    (void)probe_go(FULL);
+    time_out(1);
+    assert_int_equal(conn->mtu->probe, 0);
+    assert_int_equal(conn->mtu->tries, 0);
+    assert_int_equal(conn->mss, 1360);
+    deliver();
+    bench_close();
+}
+
+/* What is needed for a probe: data and windows, or its loss is not seen. */
+static void test_when_no_probe_is_sent(void **state)
+{
+    (void)state;
+    open_narrow();
+    write_bytes(FULL + 3 * 1360 - 1);
+    assert_int_equal(deliver(), 1360);
+    conn->snd_wnd = FULL + 3 * 1360 - 1;
+    write_lot();
+    assert_int_equal(drain(), 4);
+    bench_close();
+}
+
+static void test_without_memory_nothing_larger_is_tried(void **state)
+{
+    (void)state;
+    open_telling();
+    write_lot();
+    time_out(2);
+    heap_fail(1);
+    time_out(3);
+    heap_fail(0);
+    assert_int_equal(conn->mss, BASE);
+    assert_null(conn->mtu);
+    for (unsigned i = 0; i < 5; i++) {
+        assert_int_equal(deliver(), BASE);
+        write_lot();
+    }
+    bench_close();
+}
+
+/* Peers without SACK: down, and never up. */
+static void test_peers_that_do_not_tell(void **state)
+{
+    (void)state;
+    open_connection();
+    assert_int_equal(socket_send(sock, text, 2000), 2000);
+    time_out(3);
+    assert_int_equal(conn->mss, 1000); /* less than the base */
+    time_out(5);
+    assert_int_equal(conn->mss, LEAST);
+    for (unsigned i = 0; i < 5; i++) {
+        assert_true(deliver() <= LEAST);
+        write_lot();
+    }
+    bench_close();
+}
+
+static void test_the_link_ends_a_search(void **state)
+{
+    (void)state;
+    open_narrow();
+    assert_non_null(conn->mtu);
+    bench.stack->mtu = 1300;
+    tcp_link_shrunk(bench.stack);
+    assert_null(conn->mtu);
+    write_lot();
+    assert_int_equal(deliver(), 1260);
+    bench_close();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -377,6 +713,18 @@ int main(void)
         cmocka_unit_test(test_the_link_takes_less),
         cmocka_unit_test(test_the_link_takes_less_for_a_half_open_connection),
         cmocka_unit_test(test_icmp_lies_change_nothing),
+        cmocka_unit_test(test_full_segments_vanish),
+        cmocka_unit_test(test_small_segments_vanish),
+        cmocka_unit_test(test_an_outage_is_no_black_hole),
+        cmocka_unit_test(test_a_path_may_become_wider),
+        cmocka_unit_test(test_what_passes_is_searched),
+        cmocka_unit_test(test_a_router_tells_of_a_probe),
+        cmocka_unit_test(test_a_probe_is_lost_among_others),
+        cmocka_unit_test(test_a_probe_and_a_timeout),
+        cmocka_unit_test(test_when_no_probe_is_sent),
+        cmocka_unit_test(test_without_memory_nothing_larger_is_tried),
+        cmocka_unit_test(test_peers_that_do_not_tell),
+        cmocka_unit_test(test_the_link_ends_a_search),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
