@@ -35,7 +35,6 @@ enum {
     EXIT_SILENT = 1,
     EXIT_USAGE = 2,
     TRACE_HOPS = 30,
-    SIZE_MAX_HERE = 65535,
 };
 
 #define TRY_NS   (100 * NS_PER_MS)
@@ -217,40 +216,27 @@ static int usage(const char *problem, const char *word)
     return EXIT_USAGE;
 }
 
-/* Returns 0 or an exit status. */
-static int read_number(const char *name, uint64_t least, uint64_t most,
-                       uint64_t *out)
-{
-    const char *text = machine_option(name);
-
-    if (text == NULL)
-        return 0;
-    if (str_to_u64(text, out) != 0 || *out < least || *out > most)
-        return usage("bad number", text);
-    return 0;
-}
-
-/* Returns 0 or an exit status. */
-static int read_options(struct options *options)
+/* Of those that are given; the table below says what they may be. */
+static void read_options(struct options *options)
 {
     const struct {
         const char *name;
-        uint64_t least, most;
         uint64_t *value;
     } rows[] = {
-        {"count", 1, UINT32_MAX, &options->count},
-        {"size", 0, SIZE_MAX_HERE, &options->size},
-        {"interval", 0, UINT32_MAX, &options->interval_ms},
-        {"wait", 0, UINT32_MAX, &options->wait_s},
-        {"hops", 1, 255, &options->hops},
-        {"trace", 0, 1, &options->trace},
+        {"count", &options->count},
+        {"size", &options->size},
+        {"interval", &options->interval_ms},
+        {"wait", &options->wait_s},
+        {"hops", &options->hops},
+        {"trace", &options->trace},
     };
-    int status = 0;
 
-    for (unsigned i = 0; i < COUNT_OF(rows) && status == 0; i++)
-        status = read_number(rows[i].name, rows[i].least, rows[i].most,
-                             rows[i].value);
-    return status;
+    for (unsigned i = 0; i < COUNT_OF(rows); i++) {
+        const char *text = machine_option(rows[i].name);
+
+        if (text != NULL && str_to_u64(text, rows[i].value) != 0)
+            *rows[i].value = 0; /* it was checked: it is a number */
+    }
 }
 
 /* Returns 0 or an exit status. */
@@ -267,7 +253,8 @@ static int read_arguments(int argc, char **argv, struct options *options)
     if (argc != at + 1 || argv[at][0] == '-')
         return usage("one host is needed", argc > at ? argv[at] : "");
     options->host = argv[at];
-    return read_options(options);
+    read_options(options);
+    return 0;
 }
 
 /* Returns 0 or an exit status. */
@@ -322,16 +309,15 @@ static int app_main(int argc, char **argv)
 
 static const char *const names[] = {
     NET_CARD_OPTION_NAMES,
-    "net6",
-    "dns",
-    "count",
-    "size",
-    "interval",
-    "wait",
-    "hops",
-    "trace",
-    NULL,
-};
+    "net6=off|auto|ADDRESS/PREFIX[,GATEWAY] addresses of IPv6 (off)",
+    "dns=ADDRESS[:PORT] a server of names (by DHCP)",
+    "count=1..1000000000 requests (4)",
+    "size=0..65535 bytes of a request (56)",
+    "interval=0..1000000000 milliseconds between two requests (1000)",
+    "wait=0..1000000 seconds for an answer (5)",
+    "hops=1..255 how many links a request may go (64)",
+    "trace=0..1 1: asks who is on the way (0)",
+    NULL};
 
 static const struct driver *const drivers[] = {
     &virtio_rng_driver, &virtio_net_driver, &e1000_driver,

@@ -1,5 +1,5 @@
-/* The path's MTU: what ICMP says (RFC 1191, RFC 5927), and what is found without
- * (RFC 4821). */
+/* The path's MTU: what ICMP says (RFC 1191, RFC 5927), and what is found
+ * without a word (RFC 4821). */
 #include "kernel/heap/heap.h"
 #include "tests/fakes/netbench.h"
 #include <setjmp.h>
@@ -368,7 +368,7 @@ static void test_icmp_lies_change_nothing(void **state)
     }
 }
 
-/* ---- Without a router's word: RFC 4821 ------------------------------------ */
+/* ---- Without a router's word: RFC 4821 ----------------------------------- */
 
 enum { FULL = 1460, BASE = 1240, LEAST = 512, LOT = 20000 };
 
