@@ -30,6 +30,7 @@ loss-5%-20ms|6|loss=500 delay=10000
 reorder-5%-20ms|60|reorder=500 late=4000 delay=10000
 reorder-30%|150|reorder=3000 late=300
 twice-5%-20ms|60|twice=500 delay=10000
+vanish-1400-20ms|60|largest=1400 delay=10000 rate=100
 mixed-20ms|10|loss=200 twice=200 reorder=500 late=4000 delay=10000
 '
 
@@ -69,11 +70,13 @@ in_ns() { # PID COMMAND...
     nsenter -t "$pid" -n -- "$@"
 }
 
-# The kernel's TCP as it comes, but for windows that the longest path needs, and
-# without memory of earlier connections.
+# The kernel's TCP as it comes, but for windows that the longest path needs, without
+# memory of earlier connections, and with a search for what passes where full segments
+# vanish (RFC 4821).
 tune() {
     in_ns "$1" sh -c 'cd /proc/sys/net/ipv4
         echo 1 >tcp_no_metrics_save
+        echo 1 >tcp_mtu_probing
         echo 4096 131072 67108864 >tcp_rmem; echo 4096 16384 67108864 >tcp_wmem
         echo 1 >/proc/sys/net/ipv6/conf/default/disable_ipv6'
 }

@@ -42,14 +42,17 @@ static struct {
     const char *name;
     uint64_t value;
 } keys[] = {
-    {"seed", 1},     {"delay", 0},   /* us, one way */
-    {"rate", 0},                     /* Mbit/s; 0: no limit */
-    {"queue", 1000},                 /* frames that wait for the rate */
-    {"loss", 0},                     /* of 10,000 frames */
-    {"twice", 0},    {"reorder", 0}, /* of 10,000: late by "late" */
-    {"late", 1000},                  /* us */
+    {"seed", 1},
+    {"delay", 0},    /* us, one way */
+    {"rate", 0},     /* Mbit/s; 0: no limit */
+    {"queue", 1000}, /* frames that wait for the rate */
+    {"loss", 0},     /* of 10,000 frames */
+    {"twice", 0},
+    {"reorder", 0},         /* of 10,000: late by "late" */
+    {"late", 1000},         /* us */
+    {"largest", FRAME_MAX}, /* bytes of a datagram that passes */
 };
-enum { SEED, DELAY, RATE, QUEUE, LOSS, TWICE, REORDER, LATE, KEYS };
+enum { SEED, DELAY, RATE, QUEUE, LOSS, TWICE, REORDER, LATE, LARGEST, KEYS };
 
 struct frame {
     uint64_t due; /* ns */
@@ -63,7 +66,7 @@ static struct end {
     int fd;
     uint64_t random;
     uint64_t free_at; /* ns: the last bit of all that came from here has left */
-    uint64_t came, lost, doubled, reordered, overflowed;
+    uint64_t came, lost, doubled, reordered, overflowed, vanished;
 } ends[2];
 
 static struct frame *heap[FRAMES]; /* the earliest first */
@@ -227,6 +230,11 @@ static void forward(struct end *end, struct frame *frame, uint64_t now)
         heap_add(frame);
         return;
     }
+    if (frame->len > keys[LARGEST].value + ETH_HLEN) {
+        end->vanished++;
+        spare[spare_count++] = frame;
+        return;
+    }
     due = pass_bottleneck(end, frame->len, now);
     if (due == 0 || chance(end, keys[LOSS].value) || heap_count + 2 >= FRAMES) {
         end->lost += due != 0;
@@ -333,8 +341,8 @@ int main(int argc, char **argv)
     }
     for (unsigned i = 0; i < 2; i++)
         printf("from %s: came %lu lost %lu overflowed %lu doubled %lu "
-               "reordered %lu\n",
+               "reordered %lu vanished %lu\n",
                argv[i + 1], ends[i].came, ends[i].lost, ends[i].overflowed,
-               ends[i].doubled, ends[i].reordered);
+               ends[i].doubled, ends[i].reordered, ends[i].vanished);
     return 0;
 }

@@ -71,6 +71,36 @@ on_tap_connect_microvm() {
         die "no word of it"
 }
 
+# ---- A path that takes less than the link ------------------------------------------
+
+# Datagrams of more than 1400 bytes vanish between the server and curl, and no router says
+# so: the file comes all the same, in segments that nearly fill what passes.
+test_black_hole() { on_tap; }
+on_tap_black_hole() {
+    local size
+    gcc -O1 -o "$work/forward" tests/bench/forward.c || die "no forwarder"
+    ip address flush dev torc0
+    "$work/forward" raw:torc0 tap:client largest=1400 delay=1000 >"$work/$TEST_NAME.forward" &
+    forward=$!
+    trap 'kill $forward 2>/dev/null; wait $forward 2>/dev/null' EXIT
+    await_text ready "$work/$TEST_NAME.forward" || die "no forwarder"
+    ip address add 192.168.77.1/24 dev client
+    ip link set client up
+    start "$work/$TEST_NAME.machine" "$build/host/webserver" --mem 32m \
+        --disk "$work/site4k.img,ro" --net tap=torc0,plain \
+        --pcap "$work/$TEST_NAME.pcapng" -- net=192.168.77.2/24
+    trap 'kill $child $forward 2>/dev/null; wait $child $forward 2>/dev/null' EXIT
+    await http://192.168.77.2/ "$work/$TEST_NAME.machine"
+    curl -sf --max-time 60 http://192.168.77.2/size-1048577.bin |
+        cmp - "$site/size-1048577.bin" || die "other bytes, or not all"
+    kill $child
+    wait $child
+    size=$(tshark -r "$work/$TEST_NAME.pcapng" -Y 'ip.src == 192.168.77.2 && tcp.len > 0' \
+        -T fields -e ip.len | tail -n 100 | sort -n | uniq -c | sort -n | tail -n 1 |
+        awk '{ print $2 }')
+    [ "$size" -gt 1390 ] && [ "$size" -le 1400 ] || die "datagrams have $size bytes"
+}
+
 # ---- Echoes -------------------------------------------------------------------------
 
 # Linux routes from the tap to another host, 10.8.0.2 and fd78::2, which is a namespace of
