@@ -182,27 +182,35 @@ $(foreach v,$(VARIANTS),$(eval $(call variant_rules,$(v))))
 
 # Every source in apps/<name>/ is part of the application, and those of the rooms that it
 # shares with others (ROOMS-<name>). Images are linked twice: the second time with the names
-# of the first, for backtraces.
+# of the first, for backtraces; with LINES=1, or a LINES-<name>, also with its lines.
 ROOMS-webserver := apps/site
 ROOMS-webnode := apps/site
 ROOMS-fileserver := apps/site
+LINES ?=
+LINES-faults := --lines
+SYMBOLS := $(BUILD)/tools/torc-symbols
+$(SYMBOLS): $(wildcard tools/symbols/*.[ch])
+	@mkdir -p $(@D)
+	$(call say,CC,$@)
+	$(Q)$(CC) $(filter-out -MMD -MP,$(BASE)) $(filter-out -Wframe%,$(WARN)) $(HOSTED) $(filter %.c,$^) -o $@
+symbols_of = $(Q)$(SYMBOLS) $@.first $(if $(LINES),--lines,$(LINES-$*)) >$@.symbols.S
 app_objects = $(patsubst %.c,$(BUILD)/$(1)/%.o,$(wildcard apps/$(2)/*.c $(ROOMS-$(2):%=%/*.c)))
 LINK-image := -nostdlib -static -no-pie -Wl,--gc-sections -Wl,--build-id=none \
 	-Wl,-z,max-page-size=4096 -Wl,-z,noexecstack -Wl,-z,norelro -T hal/baremetal/boot/link.ld
 
 .SECONDEXPANSION:
 $(APPS:%=$(BUILD)/metal/%.elf): $(BUILD)/metal/%.elf: $$(call app_objects,metal,$$*) $(BUILD)/metal/libtorc.a \
-		$(OBJS-metal:%=$(BUILD)/metal/%) hal/baremetal/boot/link.ld tools/symbols.sh
+		$(OBJS-metal:%=$(BUILD)/metal/%) hal/baremetal/boot/link.ld $(SYMBOLS)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LINK-image) $(filter %.o,$^) $(filter %.a,$^) -o $@.first
-	$(Q)tools/symbols.sh $@.first >$@.symbols.S
+	$(symbols_of)
 	$(Q)$(CC) -c $@.symbols.S -o $@.symbols.o
 	$(Q)$(CC) $(LINK-image) $(filter %.o,$^) $(filter %.a,$^) $@.symbols.o -o $@
 
-$(APPS:%=$(BUILD)/host/%): $(BUILD)/host/%: $$(call app_objects,host,$$*) $(BUILD)/host/libtorc.a
+$(APPS:%=$(BUILD)/host/%): $(BUILD)/host/%: $$(call app_objects,host,$$*) $(BUILD)/host/libtorc.a $(SYMBOLS)
 	$(call say,LD,$@)
 	$(Q)$(CC) -pthread -no-pie $(filter %.o %.a,$^) $(HOST_LIBS) -o $@.first
-	$(Q)tools/symbols.sh $@.first >$@.symbols.S
+	$(symbols_of)
 	$(Q)$(CC) -c $@.symbols.S -o $@.symbols.o
 	$(Q)$(CC) -pthread -no-pie $(filter %.o %.a,$^) $@.symbols.o $(HOST_LIBS) -o $@
 

@@ -77,6 +77,23 @@ struct hal_boot_info {
  */
 _Noreturn void kernel_main(const struct hal_boot_info *boot);
 
+/*
+ * The registers of a CPU, in the order that core files have (user_regs_struct
+ * of Linux on x86-64): of some the places are known here.
+ */
+enum {
+    HAL_REGISTER_FP = 4,
+    HAL_REGISTER_IP = 16,
+    HAL_REGISTER_SP = 19,
+    HAL_REGISTER_COUNT = 27,
+};
+struct hal_registers {
+    uint64_t value[HAL_REGISTER_COUNT];
+};
+
+/* What code did to the address of a fault. */
+enum hal_access { HAL_ACCESS_NONE, HAL_READ, HAL_WRITE, HAL_EXECUTE };
+
 /* What the processor says about an exception no one expected. */
 struct hal_fault {
     const char *what;   /* "page fault", "double fault", "segmentation fault" */
@@ -85,13 +102,20 @@ struct hal_fault {
     uintptr_t fp;       /* frame pointer then: where a backtrace starts */
     uintptr_t address;  /* the address touched, for memory faults; else 0 */
     const char *detail; /* register dump, lines ending in \n; may be "" */
+    enum hal_access access;
+    /* Of an exception of code that ran with interrupts on, after which a CPU
+     * can go on somewhere else; not of one that the machine is lost with (a
+     * double fault, a stack overflow, a machine check). */
+    bool may_continue;
+    struct hal_registers *registers; /* all of them then; NULL: of a sample */
 };
 
 /*
  * Upcall: a processor exception on this CPU. Runs on the HAL's own stack with
- * interrupts off; does not return.
+ * interrupts off. If it returns, and it may only where fault->may_continue, the
+ * CPU goes on with interrupts on at what is in `registers` for IP and SP.
  */
-_Noreturn void kernel_fault(const struct hal_fault *fault);
+void kernel_fault(const struct hal_fault *fault);
 
 /*
  * End the machine: power off, or leave the process. `status` 0 is success,
@@ -109,8 +133,17 @@ _Noreturn void hal_exit(int status);
  */
 bool hal_panic_begin(void);
 
-/* End the machine at once after a panic: core dump, or exit status 127. */
-_Noreturn void hal_abort(void);
+/* The registers of each CPU that hal_panic_begin() has stopped, as it was then;
+ * NULL: not known. */
+extern const struct hal_registers *hal_stopped[HAL_CPU_MAX];
+
+/*
+ * End the machine at once after a panic: by a core dump, or with exit status
+ * 127. A machine of its own may also begin again, or stand still for somebody
+ * to look at.
+ */
+enum hal_end { HAL_END_OFF, HAL_END_REBOOT, HAL_END_HALT };
+_Noreturn void hal_abort(enum hal_end how);
 
 /* Write text to the console; best effort, bounded wait, any context. */
 void hal_console_write(const char *text, size_t len);
@@ -382,6 +415,10 @@ must_check int hal_platform_device(unsigned index,
  *                                with, which a new context has too). Comes
  *                                before hal_context_switch(), which leaves them
  *                                alone
+ *   void hal_context_where(const struct hal_context *ctx, uintptr_t *ip,
+ *                          uintptr_t *sp, uintptr_t *fp)
+ *                                where a context that does not run goes on:
+ *                                for debuggers. It reads its stack
  *   uint64_t hal_cycles(void)    a counter of constant, unknown rate: cheap,
  *                                monotonic, the same on all CPUs
  *   void hal_fence(void)         all loads and stores before it are visible to

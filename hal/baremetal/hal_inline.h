@@ -42,6 +42,18 @@ static inline void hal_context_switch(struct hal_context *from,
                        "r12", "r13", "r14", "memory", "cc");
 }
 
+/* As the switch, and hal_context_init(), leave a stack. */
+static inline void hal_context_where(const struct hal_context *ctx,
+                                     uintptr_t *ip, uintptr_t *sp,
+                                     uintptr_t *fp)
+{
+    const uintptr_t *saved = ctx->sp;
+
+    *ip = saved[0];
+    *fp = saved[2];
+    *sp = (uintptr_t)(saved + 3);
+}
+
 /*
  * What a CPU and a new context begin with (System V ABI, AMD64, 3.2.1): round
  * to nearest, all exceptions masked. The x87 control word from bit 32 on, MXCSR

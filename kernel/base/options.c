@@ -20,8 +20,8 @@ const char *const kernel_options[] = {
     "idle=mwait|hlt how an idle CPU sleeps (by what the processor says)",
     "log=error|warn|info|debug the least lines that are printed (info)",
     "memcheck=0..1 1: the heap looks for wrong use of its blocks (0)",
-    "panic=halt|reboot|-1|0..3600 after a panic the machine stands still or "
-    "starts again; 0 is halt, other numbers reboot (halt)",
+    "panic=off|halt|reboot|-1|0..3600 after a panic the machine is powered "
+    "off, stands still or starts again; 0 is halt, other numbers reboot (off)",
     "poll=0..1000 microseconds that a CPU polls before it sleeps (0)",
     "stack=4..8192 KiB of a stack, where a thread names no size (16)",
     "threads=2..1048576 how many threads a CPU can have (1048576)",

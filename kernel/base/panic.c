@@ -4,70 +4,20 @@
  */
 #include "kernel/base/panic.h"
 #include "hal/hal.h"
+#include "kernel/base/backtrace.h"
 #include "kernel/base/symbols.h"
 #include <stdarg.h>
 #include <torc/assert.h>
 #include <torc/format.h>
+#include <torc/machine.h>
+#include <torc/string.h>
 
-enum { BACKTRACE_MAX = 24, STACK_SPAN_MAX = 1024 * 1024 };
+enum { STACK_SPAN_MAX = 1024 * 1024, DETAIL_MAX = 640 };
 
 static void put_text(void *ctx, const char *text, size_t len)
 {
     (void)ctx;
     hal_console_write(text, len);
-}
-
-static void say(const char *format, ...) printf_like(1, 2);
-
-static void say(const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    fmt_vsink(put_text, NULL, format, args);
-    va_end(args);
-}
-
-static void say_place(const char *label, uintptr_t ip)
-{
-    uintptr_t offset;
-    const char *name = symbol_find(ip, &offset);
-
-    if (name != NULL)
-        say("  %s %016zx  %s+0x%zx\n", label, ip, name, offset);
-    else
-        say("  %s %016zx\n", label, ip);
-}
-
-/* What a function compiled with a frame pointer leaves on its stack. */
-struct frame {
-    const struct frame *caller;
-    uintptr_t return_ip;
-};
-
-/*
- * Follow the frame pointers while they climb, stay aligned and stay in [low,
- * high): the stack may be what is broken.
- */
-static void backtrace(uintptr_t fp, uintptr_t low, uintptr_t high)
-{
-    for (unsigned i = 0; i < BACKTRACE_MAX; i++) {
-        const struct frame *frame = (const struct frame *)fp;
-
-        if (fp < low || fp > high || high - fp < sizeof(*frame) ||
-            fp % sizeof(uintptr_t) != 0 || frame->return_ip == 0)
-            break;
-        say_place("at", frame->return_ip);
-        if ((uintptr_t)frame->caller <= fp)
-            break;
-        fp = (uintptr_t)frame->caller;
-    }
-}
-
-void backtrace_print(uintptr_t ip, uintptr_t fp, uintptr_t low, uintptr_t high)
-{
-    say_place("in", ip);
-    backtrace(fp, low, high);
 }
 
 /* Constant after boot; NULL: no threads yet. */
@@ -83,6 +33,65 @@ static bool thread_here(struct panic_thread *out)
     return describe_thread != NULL && describe_thread(out);
 }
 
+/* What is reported, for the case that the report fails: CPU 0's or that of
+ * whichever CPU hal_panic_begin() let through. */
+static struct {
+    const char *what;        /* NULL: panic() says it by itself */
+    char detail[DETAIL_MAX]; /* the HAL's may be overwritten */
+    const char *not_caught;
+    uintptr_t ip;
+    uintptr_t fp;      /* of the first frame */
+    uintptr_t jump_sp; /* where it has jumped from lies here; 0: no jump */
+    uintptr_t address;
+    bool is_said;
+    bool has_failed;
+    unsigned part; /* the next one */
+    struct panic_place place;
+    struct hal_registers registers; /* of this CPU */
+} report;
+
+/* How the machine ends; constant after panic_options(). */
+static enum hal_end end;
+
+/* Constant after boot. */
+enum { PARTS_MAX = 8 };
+static void (*parts[PARTS_MAX])(void);
+static unsigned part_count;
+
+void panic_add_part(void (*fn)(void))
+{
+    for (unsigned i = 0; i < part_count; i++) {
+        if (parts[i] == fn)
+            return; /* tests boot again and again */
+    }
+    assert(part_count < PARTS_MAX);
+    parts[part_count++] = fn;
+}
+
+void panic_options(void)
+{
+    const char *value = machine_option("panic");
+
+    end = HAL_END_OFF;
+    if (value == NULL || str_equal(value, "off"))
+        return;
+    end = HAL_END_REBOOT; /* -1 and seconds, as Linux has it, too */
+    if (str_equal(value, "halt") || str_equal(value, "0"))
+        end = HAL_END_HALT;
+}
+
+const struct hal_registers *panic_registers(unsigned cpu)
+{
+    return cpu == hal_cpu_id() ? &report.registers : hal_stopped[cpu];
+}
+
+const struct panic_place *panic_place(void)
+{
+    return &report.place;
+}
+
+/* ---- The report, in order ------------------------------------------------ */
+
 static void say_where(void)
 {
     struct panic_thread thread;
@@ -91,60 +100,8 @@ static void say_where(void)
         say("  on cpu %u, thread %s\n", hal_cpu_id(), thread.name);
     else
         say("  on cpu %u, before its threads\n", hal_cpu_id());
-}
-
-/* What is reported, for the case that the report fails: CPU 0 or whichever CPU
- * hal_panic_begin() let through. */
-static struct {
-    const char *what; /* NULL: panic() says it by itself */
-    uintptr_t ip;
-    uintptr_t address;
-    bool is_said;
-    bool has_failed;
-} report;
-
-/* The report itself has run into a fault, or a panic. */
-static _Noreturn void report_failed(const char *what, uintptr_t ip)
-{
-    if (!report.has_failed) {
-        report.has_failed = true;
-        if (!report.is_said && report.what != NULL)
-            say("\npanic: %s at %p, address %p", report.what, (void *)report.ip,
-                (void *)report.address);
-        say("\npanic: the report has failed: %s at %p\n", what, (void *)ip);
-    }
-    hal_abort();
-}
-
-static _Noreturn void finish(uintptr_t fp)
-{
-    if (fp != 0)
-        backtrace(fp, fp, fp + STACK_SPAN_MAX);
-    hal_abort();
-}
-
-void panic(const char *format, ...)
-{
-    va_list args;
-
-    if (!hal_panic_begin())
-        report_failed("another panic", (uintptr_t)__builtin_return_address(0));
-    say("\npanic: ");
-    va_start(args, format);
-    fmt_vsink(put_text, NULL, format, args);
-    va_end(args);
-    say("\n");
-    report.is_said = true;
-    say_where();
-    finish((uintptr_t)__builtin_frame_address(0));
-}
-
-void check_failed(const char *file, int line, const char *expr)
-{
-    bool has_text = expr != NULL;
-
-    panic("%s:%d: assertion failed%s%s", file, line, has_text ? ": " : "",
-          has_text ? expr : "");
+    if (report.not_caught != NULL && report.not_caught[0] != '\0')
+        say("  not caught: %s\n", report.not_caught);
 }
 
 /* Whether an address is in the guard page below the current thread's stack. */
@@ -157,19 +114,181 @@ static bool in_guard_page(uintptr_t address)
     return address < thread.stack && address >= thread.stack - HAL_PAGE_SIZE;
 }
 
+static void say_stack(void)
+{
+    uintptr_t fp = report.fp;
+
+    if (fp != 0 && in_guard_page(fp))
+        fp = 0;
+    if (report.what != NULL) {
+        say("%s", report.detail);
+        backtrace_in(report.ip);
+    }
+    if (report.jump_sp != 0)
+        backtrace_at(*(const uintptr_t *)report.jump_sp);
+    backtrace_callers(fp, fp, fp == 0 ? 0 : fp + STACK_SPAN_MAX);
+}
+
+/* Whether the place is in code that does not only report. */
+static bool place_is(uintptr_t ip)
+{
+    struct panic_place *place = &report.place;
+
+    if (!symbol_find(ip, &place->symbol) ||
+        str_equal(place->symbol.name, "check_failed"))
+        return false;
+    place->is_known = true;
+    place->has_line = symbol_line(ip, &place->line);
+    return true;
+}
+
+static void find_place(void)
+{
+    uintptr_t ip;
+
+    if (place_is(report.what != NULL ? report.ip : report.ip - 1))
+        return;
+    if (report.jump_sp != 0) {
+        ip = *(const uintptr_t *)report.jump_sp;
+    } else {
+        /* past panic() to the caller of check_failed() */
+        struct frame_walk walk = {report.fp, report.fp,
+                                  report.fp + STACK_SPAN_MAX};
+
+        if (report.what == NULL)
+            (void)frame_next(&walk);
+        ip = frame_next(&walk);
+    }
+    (void)place_is(ip - 1);
+}
+
+static void say_place_found(void)
+{
+    const struct panic_place *place = &report.place;
+
+    if (!place->is_known)
+        return;
+    say("panic in %s", place->symbol.name);
+    if (place->has_line)
+        say(", %s:%u", place->line.file, place->line.line);
+    say("\n");
+}
+
+/* A part that fails leaves the others their turn. */
+static _Noreturn void report_rest(void)
+{
+    static void (*const first[])(void) = {say_where, say_stack, find_place};
+    unsigned count = COUNT_OF(first) + part_count;
+
+    while (report.part <= count) {
+        unsigned i = report.part++;
+
+        if (i < COUNT_OF(first))
+            first[i]();
+        else if (i < count)
+            parts[i - COUNT_OF(first)]();
+        else
+            say_place_found();
+    }
+    hal_abort(end);
+}
+
+/* The report itself has run into a fault, or a panic. */
+static _Noreturn void report_failed(const char *what, uintptr_t ip)
+{
+    if (report.has_failed) {
+        say("\n  the report has failed again: %s at %p\n", what, (void *)ip);
+        report_rest();
+    }
+    report.has_failed = true;
+    if (!report.is_said && report.what != NULL)
+        say("\npanic: %s at %p, address %p", report.what, (void *)report.ip,
+            (void *)report.address);
+    say("\npanic: the report has failed: %s at %p\n", what, (void *)ip);
+    report_rest();
+}
+
+/* ---- What is reported ---------------------------------------------------- */
+
+void panic(const char *format, ...)
+{
+    const uintptr_t *frame = __builtin_frame_address(0);
+    va_list args;
+
+    if (!hal_panic_begin())
+        report_failed("another panic", (uintptr_t)__builtin_return_address(0));
+    report.fp = (uintptr_t)frame;
+    report.ip = (uintptr_t)__builtin_return_address(0);
+    report.registers.value[HAL_REGISTER_IP] = report.ip - 1; /* in the call */
+    report.registers.value[HAL_REGISTER_FP] = frame[0];
+    report.registers.value[HAL_REGISTER_SP] = (uintptr_t)(frame + 2);
+    say("\npanic: ");
+    va_start(args, format);
+    fmt_vsink(put_text, NULL, format, args);
+    va_end(args);
+    say("\n");
+    report.is_said = true;
+    report_rest();
+}
+
+void check_failed(const char *file, int line, const char *expr)
+{
+    bool has_text = expr != NULL;
+
+    panic("%s:%d: assertion failed%s%s", file, line, has_text ? ": " : "",
+          has_text ? expr : "");
+}
+
+/* What was done to the address, as far as it tells more. */
+static void say_access(const struct hal_fault *fault)
+{
+    static const char *const names[] = {"", "read", "write", "execution"};
+    struct symbol symbol;
+    const char *of = "";
+
+    if (fault->access == HAL_ACCESS_NONE)
+        return;
+    if (fault->address < HAL_PAGE_SIZE)
+        of = " of page 0 (a null pointer)";
+    else if (symbol_find(fault->address, &symbol))
+        of = " of text";
+    else if (fault->access == HAL_EXECUTE)
+        of = " of data";
+    say(", %s%s", names[fault->access], of);
+}
+
+/* NULL: no thread catches exceptions. Any CPU sets it, all to the same. */
+static const char *(*catcher)(const struct hal_fault *fault);
+
+void panic_set_catcher(const char *(*leave)(const struct hal_fault *fault))
+{
+    catcher = leave;
+}
+
 void kernel_fault(const struct hal_fault *fault)
 {
+    const char *why = catcher != NULL ? catcher(fault) : NULL;
+
+    if (catcher != NULL && why == NULL)
+        return;
     if (!hal_panic_begin())
         report_failed(fault->what, fault->ip);
+    report.not_caught = why;
     report.what = fault->what;
+    (void)str_copy(report.detail, sizeof(report.detail), fault->detail);
     report.ip = fault->ip;
+    report.fp = fault->fp;
     report.address = fault->address;
-    say("\npanic: %s, address %p\n",
+    if (fault->access == HAL_EXECUTE && fault->address == fault->ip &&
+        fault->sp % sizeof(uintptr_t) == 0)
+        report.jump_sp = fault->sp;
+    if (fault->registers != NULL)
+        report.registers = *fault->registers;
+    say("\npanic: %s, address %p",
         in_guard_page(fault->address) ? "stack overflow" : fault->what,
         (void *)fault->address);
+    say_access(fault);
+    say("\n");
     report.is_said = true;
-    say_where();
-    say("%s", fault->detail);
-    say_place("in", fault->ip);
-    finish(in_guard_page(fault->fp) ? 0 : fault->fp);
+    report_rest();
 }

@@ -2,6 +2,7 @@
 #ifndef TORC_KERNEL_PANIC_H
 #define TORC_KERNEL_PANIC_H
 
+#include "kernel/base/symbols.h"
 #include <stdbool.h>
 #include <stdint.h>
 #include <torc/compiler.h>
@@ -12,6 +13,8 @@
  * that runs out are errors, not panics.
  */
 _Noreturn void panic(const char *format, ...) printf_like(1, 2);
+
+struct hal_fault;
 
 /* The thread that runs on this CPU, for the report. */
 struct panic_thread {
@@ -27,9 +30,37 @@ struct panic_thread {
 void panic_set_describer(bool (*describe)(struct panic_thread *out));
 
 /*
- * Print where code was interrupted: `ip`, and its callers as long as their
- * frames, the first at `fp`, lie in [low, high). Any context.
+ * Ask `leave` at each fault whether a thread catches it: it returns NULL and
+ * has changed where the registers continue, or says why it cannot be caught
+ * ("": nobody wants to). Any CPU, all the same function.
  */
-void backtrace_print(uintptr_t ip, uintptr_t fp, uintptr_t low, uintptr_t high);
+void panic_set_catcher(const char *(*leave)(const struct hal_fault *fault));
+
+/*
+ * Let the report call `fn` when it has said what happened and where; those
+ * added first come first. All other CPUs are stopped, and the kernel's data may
+ * be damaged: a part that faults ends, and the next one has its turn. CPU 0, at
+ * boot.
+ */
+void panic_add_part(void (*fn)(void));
+
+/*
+ * For the parts of a report: the registers of a CPU when it failed or was
+ * stopped; NULL: not known. Of this one perhaps only where it was.
+ */
+struct hal_registers;
+const struct hal_registers *panic_registers(unsigned cpu);
+
+/* And the function that failed. */
+struct panic_place {
+    bool is_known, has_line;
+    struct symbol symbol;
+    struct source_line line;
+};
+const struct panic_place *panic_place(void);
+
+/* Read the option panic=: what becomes of the machine after the report. CPU 0,
+ * at boot. */
+void panic_options(void);
 
 #endif

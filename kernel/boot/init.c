@@ -31,6 +31,7 @@ enum {
     UNKNOWN_WORDS_MAX = 160, /* bytes of them in one line */
 };
 #define GIB            ((uintptr_t)1 << 30)
+#define CPU_BLOCK_SIZE (HEAP_CPU_BLOCK_SIZE + LOG_TAIL_SIZE)
 #define ONLINE_WAIT_NS (5 * NS_PER_S)
 
 /* CPU 0 only: how many CPUs have reported, and who waits for them. */
@@ -152,6 +153,7 @@ static void init_options(const struct torc_app *app)
         idle_init() != 0 || heap_init() != 0 || watchdog_options() != 0)
         hal_exit(EXIT_BAD_OPTION);
     boot_info_limit_cpus((unsigned)cpus);
+    panic_options();
 }
 
 static _Noreturn void too_little_memory(void)
@@ -175,8 +177,11 @@ void kernel_init(const struct hal_boot_info *info, const struct torc_app *app)
     if (mem_init(info, info->cpu_count) != 0 || prepare_borders() != 0)
         too_little_memory();
     for (unsigned cpu = 0; cpu < info->cpu_count; cpu++) {
-        if (percpu_create(cpu, HEAP_CPU_BLOCK_SIZE) == NULL)
+        char *block = (char *)percpu_create(cpu, CPU_BLOCK_SIZE);
+
+        if (block == NULL)
             too_little_memory();
+        log_init(cpu_of(cpu), block + CPU_BLOCK_SIZE - LOG_TAIL_SIZE);
         heap_create(cpu_of(cpu));
         sched_create(cpu_of(cpu));
     }

@@ -5,10 +5,14 @@
  */
 #include "kernel/boot/log.h"
 #include "hal/hal.h"
+#include "kernel/base/backtrace.h"
+#include "kernel/base/panic.h"
 #include "kernel/cpu/exchange_inline.h"
 #include "kernel/cpu/percpu.h"
+#include <torc/assert.h>
 #include <torc/format.h>
 #include <torc/log.h>
+#include <torc/machine.h>
 #include <torc/memory.h>
 #include <torc/string.h>
 #include <torc/time.h>
@@ -43,10 +47,68 @@ static void line_arrived(struct exchange_item *item)
     mem_free(line);
 }
 
+/* ---- What was written last ----------------------------------------------- */
+
+enum { TAIL_SIZE = LOG_TAIL_SIZE - sizeof(size_t), TAIL_LINES = 4 };
+
+/* cpu->log_tail. Owner: the CPU. */
+struct tail {
+    size_t end; /* bytes so far; the last TAIL_SIZE of them are here */
+    char text[TAIL_SIZE];
+};
+static_assert(sizeof(struct tail) == LOG_TAIL_SIZE, "log.h");
+
+static void tail_add(struct tail *tail, const char *text, size_t len)
+{
+    for (size_t i = 0; tail != NULL && i < len; i++)
+        tail->text[tail->end++ % TAIL_SIZE] = text[i];
+}
+
+/* Where the last lines begin. */
+static size_t tail_start(const struct tail *tail)
+{
+    size_t oldest = tail->end > TAIL_SIZE ? tail->end - TAIL_SIZE : 0;
+    size_t start = tail->end, lines = 0;
+
+    while (start > oldest) {
+        if (tail->text[(start - 1) % TAIL_SIZE] == '\n' &&
+            lines++ == TAIL_LINES)
+            break;
+        start--;
+    }
+    return start;
+}
+
+/* In a report of a panic: the other CPUs are stopped. */
+static void say_tails(void)
+{
+    for (unsigned cpu = 0; cpu < cpu_count(); cpu++) {
+        const struct tail *tail = cpu_of(cpu)->log_tail;
+        size_t start = tail != NULL ? tail_start(tail) : 0;
+
+        if (tail == NULL || start == tail->end)
+            continue;
+        say("last lines of cpu %u:\n", cpu);
+        for (; start < tail->end; start++)
+            hal_console_write(&tail->text[start % TAIL_SIZE], 1);
+    }
+}
+
+void log_init(struct cpu *cpu, void *tail)
+{
+    panic_add_part(say_tails);
+    cpu->log_tail = tail;
+}
+
+/* ---- Lines --------------------------------------------------------------- */
+
 static void write_text(const char *text, size_t len)
 {
     struct cpu *cpu = cpu_self();
     struct line *line = NULL;
+
+    if (cpu != NULL)
+        tail_add(cpu->log_tail, text, len);
 
     if (cpu != NULL && cpu->id != 0)
         line = mem_alloc(sizeof(*line) + len);

@@ -1,7 +1,7 @@
 #include "kernel/boot/watchdog.h"
 #include "hal/hal.h"
+#include "kernel/base/backtrace.h"
 #include "kernel/base/options.h"
-#include "kernel/base/panic.h"
 #include "kernel/thread/thread.h"
 #include <torc/format.h>
 #include <torc/log.h>

@@ -71,7 +71,8 @@ struct cpu {
     void *page_cache; /* kernel/cache */
     void *mounts;     /* vfs.c */
     void *net_stack;
-    void *random; /* random.c */
+    void *random;   /* random.c */
+    void *log_tail; /* log.c */
 };
 
 static inline struct cpu *cpu_self(void)

@@ -48,6 +48,8 @@ struct thread {
     void (*directory_drop)(void *directory);
     void *directory_away; /* they begin behind a portal, which `directory` is:
                            * the inode of the other CPU, held; or NULL */
+    struct exception_frame *catches; /* the innermost exception_catch(), or
+                                      * NULL */
     int exit_value;
     struct exchange_item item; /* while it travels */
     struct list guest;         /* on cpu->guests, away from home */

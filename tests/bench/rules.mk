@@ -109,10 +109,10 @@ $(BUILD)/metal/fs_guest.elf: $(BUILD)/metal/guest/fs_guest.o \
 $(BUILD)/metal/web_virtio.elf $(BUILD)/metal/web_virtio6.elf: \
 		$(BUILD)/metal/web_%.elf: $(BUILD)/metal/guest/web_%.o \
 		$(patsubst %.c,$(BUILD)/metal/%.o,$(wildcard apps/site/*.c)) $(BUILD)/metal/libtorc.a \
-		$(OBJS-metal:%=$(BUILD)/metal/%) hal/baremetal/boot/link.ld tools/symbols.sh
+		$(OBJS-metal:%=$(BUILD)/metal/%) hal/baremetal/boot/link.ld $(SYMBOLS)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LINK-image) $(filter %.o,$^) $(filter %.a,$^) -o $@.first
-	$(Q)tools/symbols.sh $@.first >$@.symbols.S
+	$(symbols_of)
 	$(Q)$(CC) -c $@.symbols.S -o $@.symbols.o
 	$(Q)$(CC) $(LINK-image) $(filter %.o,$^) $(filter %.a,$^) $@.symbols.o -o $@
 

@@ -35,7 +35,7 @@ void print(const char *format, ...)
 void check_failed(const char *file, int line, const char *expr)
 {
     print("%s:%d: assertion failed: %s\n", file, line, expr);
-    hal_abort();
+    hal_abort(HAL_END_OFF);
 }
 
 bool check(bool holds, const char *what, const char *file, int line)

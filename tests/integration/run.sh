@@ -806,9 +806,13 @@ fault() { # TEXT HOW [there]
 test_panic_metal() {
     local stack
     fault 'panic: page fault, address 0x8' read
-    fault 'panic: page fault, address 0x8' read there
-    fault 'panic: page fault' write
-    fault 'panic: page fault' execute
+    fault 'panic: page fault, address 0x8, read of page 0' read there
+    grep -q '^panic in fault_read, apps/faults/main.c:[0-9]*' "$work/$TEST_NAME.out" ||
+        die "no line"
+    grep -q 'cpu 0, thread .* main, .*: .* < app_main' "$work/$TEST_NAME.out" || die "no threads"
+    fault 'panic: page fault, .*, write of text' write
+    fault 'panic: page fault, .*, execution of data' execute
+    grep -q '^panic in fault_execute, apps/' "$work/$TEST_NAME.out" || die "not from where"
     fault 'panic: stack overflow' stack
     fault 'panic: stack overflow' stack there
     fault 'panic: stack overflow' alloca
@@ -833,7 +837,8 @@ test_panic_metal() {
 panics() { # COMMAND...
     local i
     expect fail 'panic: .* fault' "$@" noisy
-    ! sed '1,/panic:/d' "$work/$TEST_NAME.out" | grep noise || die "others go on"
+    ! sed '1,/panic:/d; /^last lines/,/^panic in/d' "$work/$TEST_NAME.out" |
+        grep noise || die "others go on"
     grep -q 'fault_read+0x' "$work/$TEST_NAME.out" || die "no function"
     for i in 1 2 3; do
         expect fail 'assertion failed' "$@" all
@@ -912,7 +917,8 @@ test_watchdog_host() {
     expect 2 "watchdog=1s: give" "$build/host/faults" -- watchdog=1s
 }
 test_panic_host() {
-    expect fail 'panic: segmentation fault, address 0x8' "$build/host/faults" -- read
+    expect fail 'panic: segmentation fault, address 0x8, read of page 0' "$build/host/faults" -- read
+    grep -q '^panic in fault_read, apps/faults/main.c:' "$work/$TEST_NAME.out" || die "no line"
     grep -q 'fault_read+0x' "$work/$TEST_NAME.out" || die "no function"
     expect fail 'panic: stack overflow' "$build/host/faults" -- stack
     expect fail 'panic: stack overflow' "$build/host/faults" -- alloca

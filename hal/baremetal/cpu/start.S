@@ -7,7 +7,7 @@
 #define CR0_NE 0x00000020       /* x87 errors are exceptions, not IRQ 13 */
 #define CR0_WP 0x00010000
 #define CR0_PG 0x80000000
-#define CR4_PAE_FXSR 0x620      /* PAE, OSFXSR, OSXMMEXCPT */
+#define CR4_PAE_FXSR 0x660      /* PAE, MCE, OSFXSR, OSXMMEXCPT */
 #define EFER 0xc0000080
 #define EFER_LME_NXE 0x900
 

@@ -36,6 +36,12 @@ enum {
     VECTOR_NMI = 2,
     VECTOR_DOUBLE_FAULT = 8,
     VECTOR_PAGE_FAULT = 14,
+    VECTOR_X87 = 16,
+    VECTOR_MACHINE_CHECK = 18,
+    ERROR_WRITE = 1 << 1,
+    ERROR_FETCH = 1 << 4,
+    FLAGS_IRQS = 1 << 9,
+    FLAGS_PLAIN = FLAGS_IRQS | 1 << 1, /* as a function wants them */
 };
 
 /* Built by CPU 0, then the same for all. */
@@ -104,25 +110,39 @@ static const char *exception_name(uint64_t vector)
     return vector < COUNT_OF(names) ? names[vector] : "unknown exception";
 }
 
-static _Noreturn void exception(const struct trap_frame *frame)
+/* Of a page fault: Intel SDM volume 3, 4.7. */
+static enum hal_access access_of(const struct trap_frame *frame)
 {
-    static char detail[640]; /* whoever faults first; then the machine ends */
-    uint64_t address = 0;
-    struct hal_fault fault = {
-        .what = exception_name(frame->vector),
-        .ip = frame->rip,
-        .sp = frame->rsp,
-        .fp = frame->rbp,
-        .detail = detail,
-    };
+    if (frame->vector != VECTOR_PAGE_FAULT)
+        return HAL_ACCESS_NONE;
+    if ((frame->error & ERROR_FETCH) != 0)
+        return HAL_EXECUTE;
+    return (frame->error & ERROR_WRITE) != 0 ? HAL_WRITE : HAL_READ;
+}
 
-    __asm__ volatile("movq %%cr2, %0" : "=r"(address));
-    if (frame->vector == VECTOR_PAGE_FAULT ||
-        frame->vector == VECTOR_DOUBLE_FAULT)
-        fault.address = address;
-    if (fault.address != 0 && paging_is_guard(address))
-        fault.what = "stack overflow";
-    fmt_print(detail, sizeof(detail),
+static bool may_continue(const struct trap_frame *frame)
+{
+    return (frame->rflags & FLAGS_IRQS) != 0 && frame->vector != VECTOR_NMI &&
+           frame->vector != VECTOR_DOUBLE_FAULT &&
+           frame->vector != VECTOR_MACHINE_CHECK;
+}
+
+/* In the order of struct hal_registers. */
+static noinline void registers_of(const struct trap_frame *frame,
+                                  struct hal_registers *out)
+{
+    *out = (struct hal_registers){
+        {frame->r15, frame->r14, frame->r13, frame->r12,    frame->rbp,
+         frame->rbx, frame->r11, frame->r10, frame->r9,     frame->r8,
+         frame->rax, frame->rcx, frame->rdx, frame->rsi,    frame->rdi,
+         UINT64_MAX, frame->rip, frame->cs,  frame->rflags, frame->rsp,
+         frame->ss}};
+}
+
+static void detail_print(const struct trap_frame *frame, char *text,
+                         size_t size)
+{
+    fmt_print(text, size,
               "  rax %016lx rbx %016lx rcx %016lx\n"
               "  rdx %016lx rsi %016lx rdi %016lx\n"
               "  rbp %016lx rsp %016lx rip %016lx\n"
@@ -133,7 +153,56 @@ static _Noreturn void exception(const struct trap_frame *frame)
               frame->rdi, frame->rbp, frame->rsp, frame->rip, frame->r8,
               frame->r9, frame->r10, frame->r11, frame->r12, frame->r13,
               frame->r14, frame->r15, frame->rflags, frame->error);
+}
+
+/* Where the kernel wants to go on; nothing of what was is left over. */
+static void go_on(struct trap_frame *frame,
+                  const struct hal_registers *registers)
+{
+    if (frame->vector == VECTOR_X87)
+        __asm__ volatile("fnclex"); /* or the next instruction faults again */
+    frame->rip = registers->value[HAL_REGISTER_IP];
+    frame->rsp = registers->value[HAL_REGISTER_SP];
+    frame->rflags = FLAGS_PLAIN;
+}
+
+/* Not inline: interrupts need not its frame. */
+static noinline void exception(struct trap_frame *frame)
+{
+    char detail[512];
+    struct hal_registers registers;
+    uint64_t address = 0;
+    struct hal_fault fault = {
+        .what = exception_name(frame->vector),
+        .ip = frame->rip,
+        .sp = frame->rsp,
+        .fp = frame->rbp,
+        .detail = detail,
+        .access = access_of(frame),
+        .may_continue = may_continue(frame),
+        .registers = &registers,
+    };
+
+    __asm__ volatile("movq %%cr2, %0" : "=r"(address));
+    if (frame->vector == VECTOR_PAGE_FAULT ||
+        frame->vector == VECTOR_DOUBLE_FAULT)
+        fault.address = address;
+    if (fault.address != 0 && paging_is_guard(address)) {
+        fault.what = "stack overflow";
+        fault.may_continue = false;
+    }
+    registers_of(frame, &registers);
+    detail_print(frame, detail, sizeof(detail));
     kernel_fault(&fault);
+    go_on(frame, &registers);
+}
+
+static noinline void interrupted_for_stop(const struct trap_frame *frame)
+{
+    struct hal_registers registers;
+
+    registers_of(frame, &registers);
+    stop_here(&registers);
 }
 
 static void sample(const struct trap_frame *frame)
@@ -152,9 +221,11 @@ static void sample(const struct trap_frame *frame)
 void trap_handle(struct trap_frame *frame)
 {
     if (frame->vector == VECTOR_NMI)
-        stop_here();
-    if (frame->vector < EXCEPTION_COUNT)
+        interrupted_for_stop(frame);
+    if (frame->vector < EXCEPTION_COUNT) {
         exception(frame);
+        return;
+    }
     if (frame->vector == VECTOR_TIMER) {
         unsigned fired = clock_timer_fired();
 

@@ -81,8 +81,13 @@ void hal_exit(int status)
     end((unsigned)status);
 }
 
-void hal_abort(void)
+void hal_abort(enum hal_end how)
 {
     (void)stop_others();
-    end(STATUS_ABORT);
+    if (how == HAL_END_OFF)
+        end(STATUS_ABORT);
+    say_status(STATUS_ABORT);
+    if (how == HAL_END_REBOOT)
+        reset();
+    halt();
 }

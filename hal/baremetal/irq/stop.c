@@ -15,6 +15,9 @@ enum { PATIENCE_LOOKS = 1000 * 1000 };
 /* Written by the CPU that stops the others, before it interrupts them. */
 static _Atomic bool stopping;
 
+/* Each entry is its CPU's, until that has stopped. */
+const struct hal_registers *hal_stopped[HAL_CPU_MAX];
+
 void halt(void)
 {
     for (;;)
@@ -78,12 +81,13 @@ bool stop_others(void)
     return true;
 }
 
-void stop_here(void)
+void stop_here(const struct hal_registers *registers)
 {
     struct cpu_block *self = cpu_block_self();
 
     if (!atomic_load_explicit(&stopping, memory_order_acquire))
         return;
+    hal_stopped[self->id] = registers; /* this stack is left no more */
     atomic_store_explicit(&self->is_stopped, true, memory_order_release);
     halt();
 }

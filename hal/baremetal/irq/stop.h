@@ -2,7 +2,7 @@
 #ifndef TORC_HAL_BAREMETAL_STOP_H
 #define TORC_HAL_BAREMETAL_STOP_H
 
-#include <stdbool.h>
+#include "hal/hal.h"
 
 /*
  * Stop all other CPUs for good. Of several CPUs that call it at once one
@@ -11,8 +11,9 @@
  */
 bool stop_others(void);
 
-/* A non-maskable interrupt has come: does not return if it is for a stop. */
-void stop_here(void);
+/* A non-maskable interrupt has come, to code with these registers: does not
+ * return if it is for a stop. */
+void stop_here(const struct hal_registers *registers);
 
 /* Interrupts off, and asleep for ever. */
 _Noreturn void halt(void);

@@ -10,7 +10,19 @@
 #include <stdio.h>
 #include <ucontext.h>
 
-enum { DETAIL_MAX = 512 };
+enum {
+    DETAIL_MAX = 512,
+    NESTED_MAX = 8, /* faults while others are reported */
+    /* Numbers of exceptions, and what a page fault says: Intel SDM volume 3. */
+    TRAP_PAGE_FAULT = 14,
+    TRAP_X87 = 16,
+    ERROR_WRITE = 1 << 1,
+    ERROR_FETCH = 1 << 4,
+    FLAGS_PLAIN = 1 << 9 | 1 << 1,
+    X87_PENDING = 0x80ff, /* in its status word */
+};
+enum { REGISTER_ORIG_RAX = 15, REGISTER_IP = 16, REGISTER_SP = 19 };
+enum { READ = 1, WRITE, EXECUTE }; /* enum hal_access */
 
 static _Thread_local volatile sig_atomic_t fault_depth;
 
@@ -41,17 +53,54 @@ static void detail_print(char *text, const greg_t *reg)
              reg[REG_R15], reg[REG_EFL]);
 }
 
+void host_registers(const void *context, uint64_t *out)
+{
+    static const int order[HOST_REGISTERS] = {
+        REG_R15, REG_R14, REG_R13, REG_R12, REG_RBP, REG_RBX, REG_R11,
+        REG_R10, REG_R9,  REG_R8,  REG_RAX, REG_RCX, REG_RDX, REG_RSI,
+        REG_RDI, -1,      REG_RIP, -1,      REG_EFL, REG_RSP, -1,
+        -1,      -1,      -1,      -1,      -1,      -1,
+    };
+    const ucontext_t *at = context;
+
+    for (unsigned i = 0; i < HOST_REGISTERS; i++)
+        out[i] = order[i] < 0 ? 0 : (uint64_t)at->uc_mcontext.gregs[order[i]];
+    out[REGISTER_ORIG_RAX] = UINT64_MAX; /* in no system call */
+}
+
+static unsigned access_of(const greg_t *reg)
+{
+    if (reg[REG_TRAPNO] != TRAP_PAGE_FAULT)
+        return 0;
+    if ((reg[REG_ERR] & ERROR_FETCH) != 0)
+        return EXECUTE;
+    return (reg[REG_ERR] & ERROR_WRITE) != 0 ? WRITE : READ;
+}
+
+/* Where the kernel wants to go on; nothing of what was is left over. */
+static void go_on(ucontext_t *at, const struct host_fault *fault)
+{
+    greg_t *reg = at->uc_mcontext.gregs;
+
+    if (reg[REG_TRAPNO] == TRAP_X87)
+        at->uc_mcontext.fpregs->swd &= (uint16_t)~X87_PENDING;
+    reg[REG_RIP] = (greg_t)fault->registers[REGISTER_IP];
+    reg[REG_RSP] = (greg_t)fault->registers[REGISTER_SP];
+    reg[REG_EFL] = FLAGS_PLAIN;
+}
+
 static void fault_handle(int signal, siginfo_t *info, void *context)
 {
-    const ucontext_t *at = context;
+    ucontext_t *at = context;
     const greg_t *reg = at->uc_mcontext.gregs;
-    char detail[DETAIL_MAX];
+    static _Thread_local char detail[DETAIL_MAX];
     struct host_fault fault = {
         .what = "fault",
         .ip = (uintptr_t)reg[REG_RIP],
         .sp = (uintptr_t)reg[REG_RSP],
         .fp = (uintptr_t)reg[REG_RBP],
         .detail = detail,
+        .access = access_of(reg),
     };
 
     for (unsigned i = 0; i < FAULT_COUNT; i++) {
@@ -61,7 +110,7 @@ static void fault_handle(int signal, siginfo_t *info, void *context)
         if (faults[i].has_address)
             fault.address = (uintptr_t)info->si_addr;
     }
-    if (!host_is_cpu() || fault_depth++ > 1) {
+    if (!host_is_cpu() || fault_depth++ > NESTED_MAX) {
         host_complain("%s at %#lx, address %#lx, %s", fault.what,
                       (unsigned long)fault.ip, (unsigned long)fault.address,
                       host_is_cpu() ? "while another is reported"
@@ -69,7 +118,10 @@ static void fault_handle(int signal, siginfo_t *info, void *context)
         host_abort();
     }
     detail_print(detail, reg);
+    host_registers(at, fault.registers);
     machine_fault(&fault);
+    fault_depth--;
+    go_on(at, &fault);
 }
 
 void host_fault_catch(void)

@@ -22,6 +22,7 @@
 #include "hal/posix/host/cpu.h"
 #include "hal/posix/host/error.h"
 #include "hal/posix/host/exit.h"
+#include "hal/posix/host/fault.h"
 #include "hal/posix/host/ring.h"
 #include "hal/posix/host/signal_stack.h"
 #include <errno.h>
@@ -359,9 +360,14 @@ void host_cpu_park(void)
         pause();
 }
 
-static void stop_handle(int signal)
+static void stop_handle(int signal, siginfo_t *info, void *context)
 {
+    uint64_t registers[HOST_REGISTERS];
+
     (void)signal;
+    (void)info;
+    host_registers(context, registers);
+    machine_stopped(registers);
     host_cpu_park();
 }
 
@@ -390,8 +396,8 @@ static void stopped_wait(void)
 
 void host_cpus_stop(int status)
 {
-    struct sigaction action = {.sa_handler = stop_handle,
-                               .sa_flags = SA_ONSTACK};
+    struct sigaction action = {.sa_sigaction = stop_handle,
+                               .sa_flags = SA_SIGINFO | SA_ONSTACK};
 
     if (!host_cpus_here())
         return;

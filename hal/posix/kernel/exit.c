@@ -88,11 +88,14 @@ bool hal_panic_begin(void)
     return true;
 }
 
-/* Also while another CPU exits: the panic counts. */
-void hal_abort(void)
+/* Also while another CPU exits: the panic counts. To begin again is for whoever
+ * has started the process. */
+void hal_abort(enum hal_end how)
 {
     end_claim(&aborting);
     host_cpus_stop(HOST_ABORTED);
+    if (how == HAL_END_HALT)
+        host_cpu_park();
     host_abort();
 }
 

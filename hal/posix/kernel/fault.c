@@ -5,9 +5,27 @@
 #include "hal/posix/host/fault.h"
 #include "hal/hal.h"
 #include "hal/posix/kernel/cpu.h"
+#include "hal/posix/kernel/exit.h"
+#include <torc/assert.h>
+#include <torc/string.h>
 
-void machine_fault(const struct host_fault *fault)
+static_assert((unsigned)HOST_REGISTERS == HAL_REGISTER_COUNT &&
+                  sizeof(struct hal_registers) ==
+                      sizeof(((struct host_fault *)0)->registers),
+              "both halves have the same registers");
+
+/* Each entry is its CPU's, until that has stopped. */
+const struct hal_registers *hal_stopped[HAL_CPU_MAX];
+
+void machine_stopped(const uint64_t *registers)
 {
+    hal_stopped[vcpu_self()->id] = (const void *)registers;
+}
+
+void machine_fault(struct host_fault *fault)
+{
+    struct vcpu *cpu = vcpu_self();
+    struct hal_registers registers;
     struct hal_fault report = {
         .what = fault->what,
         .ip = fault->ip,
@@ -15,8 +33,16 @@ void machine_fault(const struct host_fault *fault)
         .fp = fault->fp,
         .address = fault->address,
         .detail = fault->detail,
+        .access = (enum hal_access)fault->access,
+        .may_continue = cpu->irq_on,
+        .registers = &registers,
     };
 
-    vcpu_self()->irq_on = false;
+    memcpy(&registers, fault->registers, sizeof(registers));
+    cpu->irq_on = false;
     kernel_fault(&report);
+    if (!report.may_continue)
+        machine_bug("kernel_fault() returned, and nothing can continue");
+    cpu->irq_on = true;
+    memcpy(fault->registers, &registers, sizeof(registers));
 }

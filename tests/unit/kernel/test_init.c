@@ -517,10 +517,12 @@ static void test_init_prepares_where_shares_begin(void **state)
 
 static void test_symbols_absent(void **state)
 {
-    uintptr_t offset;
+    struct symbol symbol;
+    struct source_line line;
 
     (void)state;
-    assert_null(symbol_find((uintptr_t)test_symbols_absent, &offset));
+    assert_false(symbol_find((uintptr_t)test_symbols_absent, &symbol));
+    assert_false(symbol_line((uintptr_t)test_symbols_absent, &line));
 }
 
 int main(void)

@@ -1,6 +1,7 @@
 /* What a report says: of frames, of faults and of threads made up here. The
  * machine that makes it ends. */
 #include "hal/hal.h"
+#include "kernel/base/backtrace.h"
 #include "kernel/base/panic.h"
 #include "kernel/cpu/percpu.h"
 #include "tests/fakes/cmocka_all.h"
@@ -135,6 +136,7 @@ static int fault_now(void *arg)
 {
     panic_set_describer(describe);
     kernel_fault(arg);
+    return 0;
 }
 
 static void report_fault(const struct hal_fault *fault, uintptr_t stack)

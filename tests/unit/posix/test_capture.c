@@ -676,7 +676,7 @@ static void ends_by_abort(void)
 {
     cards_open(path, 0);
     pass(0, 1, 60);
-    hal_abort();
+    hal_abort(HAL_END_OFF);
 }
 
 /* The last frames are the ones of which one wants to know. */

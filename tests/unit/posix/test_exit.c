@@ -148,6 +148,11 @@ static int run(unsigned cpu, void (*fn)(void))
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
+static void abort_now(void)
+{
+    hal_abort(HAL_END_OFF);
+}
+
 /* The first of several CPUs comes back, once; then it may say why and end. */
 static void panic_begin(void)
 {
@@ -160,7 +165,7 @@ static void panic_begin(void)
     atomic_fetch_sub(&report->looked, 1);
     if (write(STDERR_FILENO, "why\n", 4) != 4)
         _exit(94);
-    hal_abort();
+    hal_abort(HAL_END_OFF);
 }
 
 static void exit_0(void)
@@ -296,12 +301,12 @@ static void test_end_stops_every_cpu(void **state)
         {"with interrupts on", 1, exit_with_interrupts, 7, NULL},
         {"largest status", 1, exit_127, 127, NULL},
         {"a sleeper's exit", 3, exit_7, 7, NULL},
-        {"panic", 0, hal_abort, 134, NULL},
-        {"panic of another", 1, hal_abort, 134, NULL},
+        {"panic", 0, abort_now, 134, NULL},
+        {"panic of another", 1, abort_now, 134, NULL},
         {"panic with a reason", 1, panic_begin, 134, why},
         {"all panic with a reason", ALL, panic_begin, 134, why},
         {"all exit", ALL, exit_7, 7, NULL},
-        {"all panic", ALL, hal_abort, 134, NULL},
+        {"all panic", ALL, abort_now, 134, NULL},
         {"signal", 0, end_by_thread, 143, NULL},
         {"all break a rule", ALL, bad_ipi, 134,
          "hal_ipi_send() to a CPU that is not there"},

@@ -20,7 +20,7 @@ _Noreturn void kernel_main(const struct hal_boot_info *boot)
     hal_exit(99);
 }
 
-_Noreturn void kernel_fault(const struct hal_fault *fault)
+void kernel_fault(const struct hal_fault *fault)
 {
     host_complain("%s", fault->what);
     hal_exit(51);

@@ -1,0 +1,291 @@
+/*
+ * exception_catch(). The application's code is what lies in a section of this
+ * program, of which the table of functions below tells; the exceptions are real
+ * ones, in a machine that runs in a child process.
+ */
+#include "kernel/thread/thread.h"
+#include "tests/fakes/cmocka_all.h"
+#include "tests/fakes/machine.h"
+#include <string.h>
+#include <torc/exception.h>
+#include <torc/log.h>
+#include <torc/string.h>
+#include <torc/thread.h>
+
+#define APPLICATION noinline __attribute__((section("application")))
+
+/* One function, 64 KiB long, that an exception may leave; the code of the
+ * kernel lies below it. */
+__asm__(".pushsection application, \"ax\", @progbits\n"
+        ".globl symbol_base\nsymbol_base:\n.popsection\n");
+const uint8_t symbol_table[] = {1, 'a', 'p', 'p', 0, 0x80, 0x80, 8, 0};
+const uint8_t symbol_pairs[1];
+
+static volatile uintptr_t hidden;
+static char output[32768];
+
+/* ---- What fails ---------------------------------------------------------- */
+
+APPLICATION static int read_null(void *arg)
+{
+    volatile int local = 1; /* so that it has a frame */
+
+    (void)arg;
+    hidden = 8;
+    return *(volatile int *)hidden + local;
+}
+
+APPLICATION static int divide(void *arg)
+{
+    (void)arg;
+    __asm__ volatile("xorl %%ecx, %%ecx\n\tmovl $1, %%eax\n\tcltd\n\t"
+                     "idivl %%ecx" ::
+                         : "rax", "rcx", "rdx", "cc");
+    return 1;
+}
+
+APPLICATION static int jump(void *arg)
+{
+    (void)arg;
+    hidden = 16;
+    ((void (*)(void))hidden)();
+    return 1;
+}
+
+APPLICATION static int deep(void *arg)
+{
+    volatile char room[64];
+    int depth = *(int *)arg;
+
+    room[0] = 0;
+    if (depth == 0)
+        return read_null(NULL);
+    *(int *)arg = depth - 1;
+    return deep(arg) + room[0];
+}
+
+APPLICATION static int succeed(void *arg)
+{
+    return *(int *)arg + 1;
+}
+
+/* ---- What is caught ------------------------------------------------------ */
+
+static int catch_some(void *arg)
+{
+    struct exception what;
+    int value = 0, depth = 30, one = 1;
+
+    (void)arg;
+    for (unsigned i = 0; i < 3; i++) {
+        depth = 30;
+        assert_int_equal(exception_catch(succeed, &one, &value, &what), 0);
+        assert_int_equal(value, 2);
+        assert_int_equal(exception_catch(read_null, NULL, &value, &what),
+                         -EFAULT);
+        assert_int_equal(what.address, 8);
+        assert_string_equal(what.what, "segmentation fault");
+        assert_in_range(what.ip, (uintptr_t)read_null,
+                        (uintptr_t)read_null + 200);
+        assert_int_equal(exception_catch(divide, NULL, &value, &what), -EFAULT);
+        assert_string_equal(what.what, "arithmetic fault");
+        assert_int_equal(exception_catch(jump, NULL, &value, &what), -EFAULT);
+        assert_int_equal(what.ip, 16);
+        assert_int_equal(exception_catch(deep, &depth, &value, NULL), -EFAULT);
+        assert_int_equal(depth, 0);
+        assert_null(thread_current()->catches);
+        assert_null(thread_current()->cleanups);
+        thread_yield();
+    }
+    return 0;
+}
+
+/* ---- Nested, with cleanups, and in several threads ----------------------- */
+
+static char order[16];
+
+static char names[] = "12io";
+
+static void note(void *arg)
+{
+    order[strlen(order)] = *(char *)arg;
+}
+
+APPLICATION static int fail_with_cleanups(void *arg)
+{
+    struct thread_cleanup first, second;
+
+    thread_cleanup_push(&first, note, &names[0]);
+    thread_cleanup_push(&second, note, &names[1]);
+    return read_null(arg);
+}
+
+APPLICATION static int nested(void *arg)
+{
+    int value;
+
+    if (exception_catch(fail_with_cleanups, arg, &value, NULL) != -EFAULT)
+        return 1;
+    note(&names[2]);
+    return divide(arg);
+}
+
+static int catch_nested(void *arg)
+{
+    struct thread_cleanup outer;
+    int value;
+
+    thread_cleanup_push(&outer, note, &names[3]);
+    assert_int_equal(exception_catch(nested, arg, &value, NULL), -EFAULT);
+    assert_string_equal(order, "21i");
+    thread_cleanup_pop(&outer, true);
+    assert_string_equal(order, "21io");
+    return 0;
+}
+
+APPLICATION static int end_inside(void *arg)
+{
+    (void)arg;
+    thread_exit(5);
+}
+
+APPLICATION static int yield_and_fail(void *arg)
+{
+    thread_yield();
+    return read_null(arg);
+}
+
+static int catch_in_thread(void *arg)
+{
+    int value;
+
+    return exception_catch(arg != NULL ? end_inside : yield_and_fail, NULL,
+                           &value, NULL);
+}
+
+/* Each thread has its own; one that ends within the call leaves nothing. */
+static int catch_in_threads(void *arg)
+{
+    thread_id id[3];
+    int value;
+
+    (void)arg;
+    for (unsigned round = 0; round < 2; round++) {
+        for (unsigned i = 0; i < 3; i++)
+            assert_int_equal(thread_create(NULL, catch_in_thread,
+                                           i == 1 ? id : NULL, &id[i]),
+                             0);
+        for (unsigned i = 0; i < 3; i++) {
+            assert_int_equal(thread_join(id[i], &value), 0);
+            assert_int_equal(value, i == 1 ? 5 : -EFAULT);
+        }
+    }
+    return 0;
+}
+
+static void test_exceptions_are_caught(void **state)
+{
+    static int (*const cases[])(void *) = {catch_some, catch_nested,
+                                           catch_in_threads};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++)
+        assert_int_equal(machine_run(1, 8 << 20, cases[i], NULL), 0);
+}
+
+/* ---- What is not --------------------------------------------------------- */
+
+static noinline int kernel_fails(void *arg)
+{
+    return *(volatile int *)arg;
+}
+
+APPLICATION static int call_kernel(void *arg)
+{
+    return kernel_fails(arg) + 1;
+}
+
+static noinline int kernel_calls(void *arg)
+{
+    return read_null(arg) + 1;
+}
+
+APPLICATION static int called_by_kernel(void *arg)
+{
+    return kernel_calls(arg) + 1;
+}
+
+APPLICATION static int overflow(void *arg)
+{
+    volatile char room[256];
+    int (*volatile again)(void *) = overflow;
+
+    room[0] = (char)hidden;
+    return again(arg) + room[0];
+}
+
+static int (*failing)(void *);
+
+static int catch_in_vain(void *arg)
+{
+    int value;
+
+    (void)arg;
+    return exception_catch(failing, (void *)8, &value, NULL);
+}
+
+static int fail_outside(void *arg)
+{
+    int value, one = 1;
+
+    (void)arg;
+    if (exception_catch(succeed, &one, &value, NULL) != 0)
+        return 1;
+    return read_null(NULL);
+}
+
+static int fail_in_catch(void *arg)
+{
+    thread_id id;
+
+    (void)arg;
+    /* the main thread's stack is not from a pool of threads, this one's is */
+    if (thread_create(NULL, catch_in_vain, NULL, &id) != 0)
+        return 1;
+    return thread_join(id, NULL);
+}
+
+static void test_exceptions_that_are_not_caught(void **state)
+{
+    static const struct {
+        int (*fn)(void *);
+        const char *why;
+    } rows[] = {
+        {call_kernel, "  not caught: it is not in the application's code\n"},
+        {called_by_kernel, "  not caught: "},
+        {overflow, "panic: stack overflow"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        failing = rows[i].fn;
+        assert_int_equal(machine_run_output(1, 8 << 20, "", fail_in_catch, NULL,
+                                            output, sizeof(output)),
+                         134);
+        ROW(rows[i].why, strstr(output, rows[i].why) != NULL);
+    }
+    assert_int_equal(machine_run_output(1, 8 << 20, "", fail_outside, NULL,
+                                        output, sizeof(output)),
+                     134);
+    assert_null(strstr(output, "not caught"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_exceptions_are_caught),
+        cmocka_unit_test(test_exceptions_that_are_not_caught),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
