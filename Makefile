@@ -66,7 +66,7 @@ HOSTED := -D_GNU_SOURCE -mno-red-zone -Ihal/posix -pthread
 HOT := kernel/lib/checksum.c kernel/lib/siphash.c kernel/cpu/%.c \
 	kernel/thread/sched.c kernel/thread/wait.c kernel/thread/thread.c \
 	kernel/thread/thread_memory.c kernel/thread/thread_table.c hal/baremetal/cpu/context.c \
-	kernel/memory/page.c kernel/device/packet.c kernel/device/buf.c kernel/cache/run.c kernel/cache/page.c \
+	kernel/memory/page.c kernel/heap/heap_calls.c kernel/device/packet.c kernel/device/buf.c kernel/cache/run.c kernel/cache/page.c \
 	kernel/file/walk.c \
 	hal/baremetal/base/string.c hal/baremetal/time/clock.c \
 	drivers/virtqueue_split.c drivers/virtio_net_tx.c drivers/virtio_net_rx.c \
@@ -75,7 +75,7 @@ HOT := kernel/lib/checksum.c kernel/lib/siphash.c kernel/cpu/%.c \
 	net/tcp/in.c net/tcp/ack.c net/tcp/data.c net/tcp/out.c net/tcp/segment.c \
 	net/tcp/timer.c net/tcp/socket.c \
 	net/http/span.c net/http/request.c net/http/target.c \
-	net/http/peer/engine.c net/http/peer/exchange.c net/http/peer/route.c net/http/peer/send.c apps/bench/% tests/%
+	net/http/peer/engine.c net/http/peer/exchange.c net/http/peer/route.c apps/bench/% tests/%
 # What gcc alone knows. Copies are calls, not "rep movsb", which moves single bytes; and
 # nothing is between functions for alignment: 3 kB.
 COLD_GCC := -mstringop-strategy=libcall
@@ -196,7 +196,7 @@ $(SYMBOLS): $(wildcard tools/symbols/*.[ch])
 symbols_of = $(Q)$(SYMBOLS) $@.first $(if $(LINES),--lines,$(LINES-$*)) >$@.symbols.S
 app_objects = $(patsubst %.c,$(BUILD)/$(1)/%.o,$(wildcard apps/$(2)/*.c $(ROOMS-$(2):%=%/*.c)))
 LINK-image := -nostdlib -static -no-pie -Wl,--gc-sections -Wl,--build-id=none \
-	-Wl,-z,max-page-size=4096 -Wl,-z,noexecstack -Wl,-z,norelro -T hal/baremetal/boot/link.ld
+	-Wl,-z,max-page-size=64 -Wl,-z,noexecstack -Wl,-z,norelro -T hal/baremetal/boot/link.ld
 
 .SECONDEXPANSION:
 $(APPS:%=$(BUILD)/metal/%.elf): $(BUILD)/metal/%.elf: $$(call app_objects,metal,$$*) $(BUILD)/metal/libtorc.a \

@@ -25,6 +25,7 @@ SRCS-kernel += kernel/heap/heap.c
 SRCS-kernel += kernel/heap/dma.c
 SRCS-kernel += kernel/heap/heap_check.c
 SRCS-kernel += kernel/heap/heap_home.c
+SRCS-kernel += kernel/heap/heap_calls.c
 SRCS-kernel += kernel/memory/cache_control.c
 SRCS-kernel += kernel/cpu/irq_work.c
 SRCS-kernel += kernel/cpu/pass.c

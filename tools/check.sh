@@ -57,12 +57,12 @@ image_size() {
         size=$(stat -c %s "$build/metal/$app.stripped")
         echo "$app has $size bytes stripped, under $limit are allowed"
         [ "$size" -lt "$limit" ] || status=1
-    done <<<"hello 100000
-webserver 310000
-web_virtio 265000
+    done <<<"hello 72000
+webserver 305000
+web_virtio 264000
 web_virtio6 285000
 webnode 360000
-fileserver 450000"
+fileserver 422000"
     return $status
 }
 

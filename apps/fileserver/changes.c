@@ -2,27 +2,23 @@
 #include "apps/fileserver/list.h"
 #include "apps/fileserver/quiet.h"
 #include "apps/fileserver/store.h"
-#include "apps/site/connection.h"
-#include "net/http/content.h"
+#include "apps/site/responder.h"
 #include <torc/app.h>
 #include <torc/assert.h>
 #include <torc/log.h>
 #include <torc/memory.h>
 #include <torc/string.h>
 
-#define CONTINUE "HTTP/1.1 100 Continue\r\n\r\n"
-
+/* A file whose content comes. */
 struct upload {
-    struct http_content content;
     struct store_file file;
-    size_t head_len; /* the head of the request, to be parsed again */
-    char head[];
+    uint64_t taken; /* bytes */
 };
 
 /* Lives for ever. Owner: the CPU of the site. */
 static const struct settings *settings;
 
-/* ---- Answers ------------------------------------------------------------- */
+/* ---- Statuses ------------------------------------------------------------ */
 
 /* The status of a change that failed. */
 static int status_of(int error)
@@ -63,6 +59,11 @@ static int log_status(int error, const char *path)
     return status;
 }
 
+static struct responder *responder_of(const struct http_exchange *exchange)
+{
+    return http_server_of(exchange)->cookie;
+}
+
 /* ---- Conditions ---------------------------------------------------------- */
 
 /*
@@ -89,14 +90,8 @@ static int look(struct responder *responder, const struct http_request *request,
 /* What is wrong with a request without a look at the disk; 0: nothing. */
 static int judge(const struct http_request *request)
 {
-    if (request->target.form == HTTP_ASTERISK)
-        return 400;
-    if (request->expects_other && request->is_1_1 && request->has_content)
-        return 417;
     if (store_hides(request->target.path))
         return 403;
-    if (request->method == HTTP_DELETE)
-        return request->has_content ? 413 : 0;
     if (request->count[HTTP_CONTENT_RANGE] > 0) /* RFC 9110, 14.5 */
         return 400;
     if (request->target.has_trailing_slash)
@@ -126,130 +121,114 @@ static int check_place(struct responder *responder,
     return log_status(error, path);
 }
 
-/* Returns the upload, or NULL with the status. */
-static struct upload *upload_create(const struct http_request *request,
-                                    const char *head, size_t len, int *status)
+/* Begin a file: 0 or a status. */
+static int upload_create(struct http_exchange *exchange)
 {
-    struct upload *upload = mem_alloc(sizeof(*upload) + len);
+    struct upload *upload = mem_alloc(sizeof(*upload));
     int error;
 
-    *status = 503;
     if (upload == NULL)
-        return NULL;
+        return 503;
     error = store_begin(&upload->file);
     if (error != 0) {
-        *status = log_status(error, request->target.path);
         mem_free(upload);
-        return NULL;
+        return log_status(error, http_path(exchange));
     }
-    http_content_begin(&upload->content, request);
-    upload->head_len = len;
-    memcpy(upload->head, head, len);
-    return upload;
+    upload->taken = 0;
+    http_set_cookie(exchange, upload);
+    return 0;
 }
 
-static struct upload *begin_put(struct responder *responder,
-                                struct http_request *request, const char *head,
-                                size_t len, int *status)
+static void begin_put(struct http_exchange *exchange)
 {
-    *status = check_place(responder, request);
-    if (*status != 0)
-        return NULL;
-    return upload_create(request, head, len, status);
-}
+    const struct http_request *request = http_request_of(exchange);
+    int status = judge(request);
 
-static int64_t upload_take(struct upload *upload, const char *bytes,
-                           size_t size)
-{
-    size_t taken = 0;
-
-    while (taken < size && upload->content.state != CONTENT_COMPLETE) {
-        struct span data;
-        int64_t got = http_content_take(&upload->content, bytes + taken,
-                                        size - taken, &data);
-        int error;
-
-        if (got < 0)
-            return got;
-        taken += (size_t)got;
-        if (upload->content.taken > settings->upload_max)
-            return -413;
-        error = store_write(&upload->file, data.at, data.len);
-        if (error != 0)
-            return -log_status(error, "an upload");
+    if (status == 0) {
+        quiet_wake();
+        status = check_place(responder_of(exchange), request);
+        if (status == 0)
+            status = upload_create(exchange);
+        if (status != 0) /* else when it ends */
+            quiet_changed();
     }
-    return (int64_t)taken;
+    if (status != 0)
+        http_respond_status(exchange, status);
 }
 
-static uint64_t upload_wanted(const struct upload *upload)
+static int64_t take_put(struct http_exchange *exchange, const void *data,
+                        size_t size)
 {
-    return upload->content.state == CONTENT_DATA ? upload->content.left : 0;
+    struct upload *upload = http_cookie(exchange);
+    int error;
+
+    upload->taken += size;
+    if (upload->taken > settings->upload_max)
+        return -413;
+    error = store_write(&upload->file, data, size);
+    return error != 0 ? -log_status(error, "an upload") : (int64_t)size;
 }
 
-static bool upload_is_complete(const struct upload *upload)
+/* It has not come to its end: forget it. */
+static void end_put(struct http_exchange *exchange)
 {
-    return upload->content.state == CONTENT_COMPLETE;
-}
+    struct upload *upload = http_cookie(exchange);
 
-static void upload_abandon(struct upload *upload)
-{
+    if (upload == NULL)
+        return;
     store_abandon(&upload->file);
     mem_free(upload);
     quiet_changed();
 }
 
 /* The answer of a file that has been stored. */
-static void answer_stored(struct responder *responder,
-                          const struct http_request *request, bool existed,
-                          struct http_text *answer)
+static void answer_stored(struct http_exchange *exchange, bool existed)
 {
-    const char *path = request->target.path;
-    int status = existed ? 204 : 201;
+    struct responder *responder = responder_of(exchange);
+    const char *path = http_path(exchange);
+    struct http_text fields = {responder->fields, RESPONDER_FIELDS_MAX, 0};
     struct http_validators validators;
     struct file_stat stat;
 
-    responder_begin(responder, request, status, answer);
     if (store_stat(path, &stat) == 0 && stat.type == FILE_REGULAR) {
         responder_describe(responder, &stat, path, &validators);
-        http_text_put(answer, "ETag: ");
-        http_text_put(answer, validators.etag);
-        http_text_put(answer, "\r\n");
+        http_text_put(&fields, "ETag: ");
+        http_text_put(&fields, validators.etag);
+        http_text_put(&fields, "\r\n");
     }
     if (!existed) {
-        http_text_put(answer, "Location: ");
-        http_path_put(answer, path);
-        http_text_put(answer, "\r\n");
+        http_text_put(&fields, "Location: ");
+        http_path_put(&fields, path);
+        http_text_put(&fields, "\r\n");
     }
-    http_head_page(answer, status, "", false);
+    http_text_put_span(&fields, (struct span){"", 1}); /* the NUL */
+    http_respond_page(exchange, existed ? 204 : 201, responder->fields);
 }
 
 /* The conditions are looked at again: the file may have changed meanwhile. From
  * there on nobody else's request is served before the name has changed. */
-static void upload_finish(struct responder *responder, struct upload *upload,
-                          struct http_request *request,
-                          struct http_text *answer)
+static void complete_put(struct http_exchange *exchange)
 {
+    const struct http_request *request = http_request_of(exchange);
+    struct upload *upload = http_cookie(exchange);
     const char *path = request->target.path;
-    int len = http_request_parse(upload->head, upload->head_len, request);
     struct file_stat stat;
     bool existed;
-    int status, error;
+    int status = look(responder_of(exchange), request, &stat, &existed);
 
-    assert(len == (int)upload->head_len);
-    request->keep_alive =
-        !request->says_close && (request->is_1_1 || request->says_keep_alive);
-    status = look(responder, request, &stat, &existed);
     if (status != 0) {
         store_abandon(&upload->file);
     } else {
-        error = store_commit(&upload->file, path);
+        int error = store_commit(&upload->file, path);
+
         status = error != 0 ? log_status(error, path) : 0;
     }
-    if (status != 0)
-        responder_page(responder, request, status, "", answer);
-    else
-        answer_stored(responder, request, existed, answer);
     mem_free(upload);
+    http_set_cookie(exchange, NULL);
+    if (status != 0)
+        http_respond_status(exchange, status);
+    else
+        answer_stored(exchange, existed);
     quiet_changed();
 }
 
@@ -277,6 +256,19 @@ static int remove_target(struct responder *responder,
     return error != 0 ? log_status(error, target->path) : 204;
 }
 
+static void complete_delete(struct http_exchange *exchange)
+{
+    const struct http_request *request = http_request_of(exchange);
+    int status = 403;
+
+    if (!store_hides(request->target.path)) {
+        quiet_wake();
+        status = remove_target(responder_of(exchange), request);
+        quiet_changed();
+    }
+    http_respond_status(exchange, status);
+}
+
 /* ---- The table ----------------------------------------------------------- */
 
 static int changes_start(const char *dir)
@@ -286,58 +278,27 @@ static int changes_start(const char *dir)
     return status != 0 ? status : store_start(dir, settings->syncs);
 }
 
-static bool changes_serves(const struct http_request *request)
-{
-    return request->method == HTTP_PUT || request->method == HTTP_DELETE;
-}
-
-static struct upload *changes_begin(struct responder *responder,
-                                    struct http_request *request,
-                                    const char *text, size_t len,
-                                    struct http_text *answer)
-{
-    struct upload *upload = NULL;
-    int status = judge(request);
-
-    if (status == 0) {
-        quiet_wake();
-        if (request->method == HTTP_DELETE)
-            status = remove_target(responder, request);
-        else
-            upload = begin_put(responder, request, text, len, &status);
-        if (upload == NULL) /* else when it ends */
-            quiet_changed();
-    }
-    if (upload == NULL)
-        responder_page(responder, request, status, "", answer);
-    else if (request->count[HTTP_EXPECT] > 0 && request->is_1_1 &&
-             request->has_content)
-        http_text_put(answer, CONTINUE);
-    return upload;
-}
-
 static int changes_list(struct responder *responder,
-                        const struct http_request *request,
-                        struct http_body *body)
+                        struct http_exchange *exchange)
 {
-    return settings->lists ? list_answer(responder, request, body) : -ENOENT;
+    return settings->lists ? list_answer(responder, exchange) : -ENOENT;
 }
 
 const struct site_writes *changes_make(const struct settings *given)
 {
     static const struct site_writes writes = {
-        .allow = "Allow: GET, HEAD, OPTIONS, PUT, DELETE\r\n",
-        .begin_write = connection_begin_write,
-        .take_content = connection_take_content,
+        .routes =
+            {
+                {.method = "PUT",
+                 .path = "*",
+                 .begin = begin_put,
+                 .content = take_put,
+                 .complete = complete_put,
+                 .end = end_put},
+                {.method = "DELETE", .path = "*", .complete = complete_delete},
+            },
         .start = changes_start,
         .hides = store_hides,
-        .serves = changes_serves,
-        .begin = changes_begin,
-        .take = upload_take,
-        .wanted = upload_wanted,
-        .is_complete = upload_is_complete,
-        .finish = upload_finish,
-        .abandon = upload_abandon,
         .list = changes_list,
     };
 

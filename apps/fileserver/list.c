@@ -217,50 +217,52 @@ static void put_page(struct listing *list, const struct http_target *target)
         put_text(page, "<p>There are more names than this page has.\n");
 }
 
-/* The head, and unless the request is HEAD the page, in one block. */
-static int put_answer(const struct listing *list, struct responder *responder,
-                      const struct http_request *request,
-                      struct http_body *body)
-{
-    size_t size = RESPONDER_HEAD_MAX + list->page.len;
-    struct http_text answer = {mem_alloc(size), size, 0};
+/* ---- The answer ---------------------------------------------------------- */
 
-    if (answer.at == NULL)
-        return -ENOMEM;
-    responder_begin(responder, request, 200, &answer);
-    http_text_put(&answer, "Cache-Control: no-cache\r\n"
-                           "Content-Type: text/html; charset=utf-8\r\n"
-                           "Content-Length: ");
-    http_text_put_number(&answer, list->page.len);
-    http_text_put(&answer, "\r\n\r\n");
-    if (request->method != HTTP_HEAD)
-        http_text_put_span(&answer,
-                           (struct span){list->page.at, list->page.len});
-    body->page = answer.at;
-    body->page_len = answer.len;
-    return 0;
+static int64_t read_page(void *cookie, uint64_t offset, void *buf, size_t size)
+{
+    memcpy(buf, (const char *)cookie + offset, size); /* it knows the length */
+    return (int64_t)size;
 }
 
-int list_answer(struct responder *responder, const struct http_request *request,
-                struct http_body *body)
+/* Answer with the page, which is the answer's then. */
+static void answer_page(struct http_exchange *exchange,
+                        const struct growing *page)
 {
+    const struct http_response response = {
+        .status = 200,
+        .type = "text/html; charset=utf-8",
+        .fields = "Cache-Control: no-cache\r\n",
+        .length = page->len,
+        .source = {.read = read_page, .close = mem_free, .cookie = page->at},
+    };
+    int status = http_respond(exchange, &response);
+
+    assert(status == 0); /* it is the first answer, and there is nothing odd */
+    (void)status;
+}
+
+int list_answer(struct responder *responder, struct http_exchange *exchange)
+{
+    const struct http_target *target = &http_request_of(exchange)->target;
     struct listing *list = mem_alloc_zeroed(sizeof(*list));
     int status;
 
     if (list == NULL)
         return -ENOMEM;
     fmt_print(list->path, sizeof(list->path), "%s%s", responder->dir,
-              request->target.path);
-    status = read_names(list, request->target.path);
+              target->path);
+    status = read_names(list, target->path);
     if (status == 0) {
         sort(list);
-        put_page(list, &request->target);
+        put_page(list, target);
         status = list->page.error;
     }
     if (status == 0)
-        status = put_answer(list, responder, request, body);
+        answer_page(exchange, &list->page);
+    else
+        mem_free(list->page.at);
     mem_free(list->names.at);
-    mem_free(list->page.at);
     mem_free(list);
     return status;
 }

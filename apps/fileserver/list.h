@@ -11,11 +11,10 @@ enum {
 };
 
 /*
- * Answer GET or HEAD of a directory: the whole answer becomes body->page.
- * Returns 0, -ENOMEM, -EFBIG (the page would be too long), or as file_open().
+ * Answer GET or HEAD of a directory. Returns 0, or when nothing is answered
+ * -ENOMEM, -EFBIG (the page would be too long), or as file_open().
  */
 must_check int list_answer(struct responder *responder,
-                           const struct http_request *request,
-                           struct http_body *body);
+                           struct http_exchange *exchange);
 
 #endif

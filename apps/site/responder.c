@@ -7,20 +7,8 @@
 #include <torc/string.h>
 #include <torc/time.h>
 
-#define ALLOW "Allow: GET, HEAD, OPTIONS\r\n"
-
-/* The date and what says it; 0: nobody knows it. */
-static void set_date(struct responder *responder, int64_t date_s)
-{
-    struct http_text ok = {responder->ok, sizeof(responder->ok), 0};
-
-    responder->date_s = date_s;
-    responder->date[0] = '\0';
-    if (date_s != 0)
-        http_date_format(date_s, responder->date);
-    http_head_begin(&ok, 200, responder->date, NULL);
-    responder->ok_len = ok.len;
-}
+static_assert(RESPONDER_FIELDS_MAX <= (int)HTTP_FIELDS_MAX,
+              "the server takes what fields hold");
 
 int responder_init(struct responder *responder, const char *dir,
                    const struct site_writes *writes)
@@ -32,7 +20,6 @@ int responder_init(struct responder *responder, const char *dir,
     responder->dir = str_equal(dir, "/") ? "" : dir;
     responder->writes = writes;
     responder->dir_len = str_len(responder->dir, RESPONDER_DIR_MAX);
-    set_date(responder, 0);
     status = open_files_init(&responder->open);
     if (status != 0)
         return status;
@@ -46,86 +33,6 @@ void responder_fini(struct responder *responder)
 {
     head_cache_fini(&responder->heads);
     open_files_fini(&responder->open);
-}
-
-/* ---- Time ---------------------------------------------------------------- */
-
-/* Seconds UTC since 1970, or 0; the texts that say it are brought up to it. */
-static int64_t update_date(struct responder *responder)
-{
-    int64_t now = (int64_t)(time_wall_ns() / NS_PER_S);
-
-    if (now != responder->date_s)
-        set_date(responder, now);
-    return now;
-}
-
-/* ---- Heads --------------------------------------------------------------- */
-
-/* As responder_begin(), when the date has just been brought up to now. */
-static void begin_today(struct responder *responder,
-                        const struct http_request *request, int status,
-                        struct http_text *text)
-{
-    const char *connection = NULL;
-
-    if (!request->keep_alive)
-        connection = "close";
-    else if (!request->is_1_1)
-        connection = "keep-alive"; /* RFC 9112, C.2.2 */
-    if (status != 200) {
-        http_head_begin(text, status, responder->date, connection);
-        return;
-    }
-    http_text_put_span(text, (struct span){responder->ok, responder->ok_len});
-    http_connection_put(text, connection);
-}
-
-void responder_begin(struct responder *responder,
-                     const struct http_request *request, int status,
-                     struct http_text *text)
-{
-    update_date(responder);
-    begin_today(responder, request, status, text);
-}
-
-void responder_page(struct responder *responder,
-                    const struct http_request *request, int status,
-                    const char *extra, struct http_text *text)
-{
-    responder_begin(responder, request, status, text);
-    http_head_page(text, status, extra, request->method == HTTP_HEAD);
-}
-
-void responder_refuse(struct responder *responder, int status, bool is_head,
-                      struct http_text *text)
-{
-    assert(status >= 400);
-    update_date(responder);
-    http_head_begin(text, status, responder->date, "close");
-    http_head_page(text, status, "", is_head);
-}
-
-/* "/sub?a" is a directory: go to "/sub/?a". */
-static void answer_redirect(struct responder *responder,
-                            const struct http_request *request,
-                            struct http_text *text)
-{
-    assert(!request->target.has_trailing_slash);
-    responder_begin(responder, request, 301, text);
-    http_location_put(text, &request->target);
-    http_head_page(text, 301, "", request->method == HTTP_HEAD);
-}
-
-static void answer_no_range(struct responder *responder,
-                            const struct http_request *request, uint64_t size,
-                            struct http_text *text)
-{
-    responder_begin(responder, request, 416, text);
-    http_text_put(text, "Content-Range: bytes */");
-    http_text_put_number(text, size);
-    http_text_put(text, "\r\n");
-    http_head_page(text, 416, "", request->method == HTTP_HEAD);
 }
 
 /* ---- Files --------------------------------------------------------------- */
@@ -183,26 +90,18 @@ static int open_target(struct responder *responder,
     return status;
 }
 
+/* ---- What is said of a file ---------------------------------------------- */
+
+/* Each upload makes a new inode. */
 static const struct http_file *describe(struct responder *responder,
                                         const struct file_stat *stat,
-                                        const char *type,
-                                        struct http_validators *out)
+                                        const char *type)
 {
-    bool may_change = responder->writes != NULL;
-    /* Each upload makes a new inode. */
-    uint64_t version =
-        may_change ? stat->inode << 30 | stat->mtime.ns >> 2 | 1 : 0;
-    const struct http_file *file =
-        head_cache_find(&responder->heads, stat, version, type);
+    uint64_t version = responder->writes != NULL
+                           ? stat->inode << 30 | stat->mtime.ns >> 2 | 1
+                           : 0;
 
-    *out = (struct http_validators){
-        .etag = file->etag,
-        .modified_s = stat->mtime.s,
-        .now_s = update_date(responder),
-        .size_bytes = stat->size_bytes,
-        .is_date_weak = may_change,
-    };
-    return file;
+    return head_cache_find(&responder->heads, stat, version, type);
 }
 
 const struct http_file *responder_describe(struct responder *responder,
@@ -210,119 +109,171 @@ const struct http_file *responder_describe(struct responder *responder,
                                            const char *path,
                                            struct http_validators *out)
 {
-    return describe(responder, stat, http_media_type(path), out);
+    const struct http_file *file =
+        describe(responder, stat, http_media_type(path));
+
+    *out = (struct http_validators){
+        .etag = file->etag,
+        .modified_s = stat->mtime.s,
+        .now_s = (int64_t)(time_wall_ns() / NS_PER_S),
+        .size_bytes = stat->size_bytes,
+        .is_date_weak = responder->writes != NULL,
+    };
+    return file;
 }
 
-void responder_close(struct http_body *body)
+/* ---- Sources ------------------------------------------------------------- */
+
+/* A file of its own, or one that stays open. */
+static int64_t read_file(void *cookie, uint64_t offset, void *buf, size_t size)
 {
-    if (body->open != NULL)
-        open_files_release(body->open);
-    else if (body->file != NULL)
-        file_close(body->file);
-    http_body_clear(body);
+    return file_read_at(cookie, buf, size, offset);
 }
 
-/* The answer for the open file in *body, which is closed or is what follows. */
+static int64_t lend_file(void *cookie, uint64_t offset, uint64_t size,
+                         struct slice *slices, unsigned *count)
+{
+    return file_lend(cookie, offset, size, slices, count);
+}
+
+static void close_file(void *cookie)
+{
+    file_close(cookie);
+}
+
+static int64_t read_kept(void *cookie, uint64_t offset, void *buf, size_t size)
+{
+    const struct open_file *open = cookie;
+
+    return file_read_at(open->file, buf, size, offset);
+}
+
+static int64_t lend_kept(void *cookie, uint64_t offset, uint64_t size,
+                         struct slice *slices, unsigned *count)
+{
+    const struct open_file *open = cookie;
+
+    return file_lend(open->file, offset, size, slices, count);
+}
+
+static void release_kept(void *cookie)
+{
+    open_files_release(cookie);
+}
+
+/* Answer with a file, which the answer then closes or releases. */
 static void answer_file(struct responder *responder,
-                        const struct http_request *request,
+                        struct http_exchange *exchange,
                         const struct file_stat *stat, const char *type,
-                        struct http_text *text, struct http_body *body)
+                        const struct http_source *source)
 {
-    struct http_validators validators;
-    const struct http_file *described =
-        describe(responder, stat, type, &validators);
-    struct http_answer answer = http_evaluate(request, &validators);
+    const struct http_response response = {
+        .status = 200,
+        .file = describe(responder, stat, type),
+        .length = stat->size_bytes,
+        .source = *source,
+        .is_date_strong = responder->writes == NULL,
+    };
+    int status = http_respond(exchange, &response);
 
-    if (answer.status == 412) {
-        responder_page(responder, request, 412, "", text);
-    } else if (answer.status == 416) {
-        answer_no_range(responder, request, stat->size_bytes, text);
-    } else {
-        begin_today(responder, request, answer.status, text);
-        http_head_file(text, described, &answer);
-    }
-    body->offset = answer.first;
-    body->count = answer.count;
-    if (request->method == HTTP_HEAD || answer.count == 0)
-        responder_close(body);
+    assert(status == 0); /* it is the first answer, and there is nothing odd */
+    (void)status;
+}
+
+static void answer_kept(struct responder *responder,
+                        struct http_exchange *exchange,
+                        const struct file_stat *stat, struct open_file *open)
+{
+    const struct http_source source = {.read = read_kept,
+                                       .lend = lend_kept,
+                                       .close = release_kept,
+                                       .cookie = open};
+
+    answer_file(responder, exchange, stat, open->type, &source);
 }
 
 /* A file that is open from an earlier request: false when it is none. */
 static bool answer_open(struct responder *responder,
-                        const struct http_request *request,
-                        struct http_text *text, struct http_body *body)
+                        struct http_exchange *exchange,
+                        const struct http_target *target)
 {
     struct open_file *open;
     struct file_stat stat;
 
     if (responder->writes != NULL)
         return false;
-    open = open_files_find(&responder->open, &request->target);
+    open = open_files_find(&responder->open, target);
     if (open == NULL)
         return false;
-    body->file = open->file;
-    body->open = open;
     if (file_fstat(open->file, &stat) != 0) {
-        responder_close(body);
+        open_files_release(open);
         return false;
     }
-    answer_file(responder, request, &stat, open->type, text, body);
+    answer_kept(responder, exchange, &stat, open);
     return true;
 }
 
 /* A file that has just been opened. */
 static void answer_opened(struct responder *responder,
-                          const struct http_request *request,
-                          const struct file_stat *stat, struct file *file,
-                          struct http_text *text, struct http_body *body)
+                          struct http_exchange *exchange,
+                          const struct http_target *target,
+                          const struct file_stat *stat, struct file *file)
 {
+    const struct http_source source = {.read = read_file,
+                                       .lend = lend_file,
+                                       .close = close_file,
+                                       .cookie = file};
     const char *type = http_media_type(responder->path);
+    struct open_file *open = NULL;
 
-    body->file = file;
     if (responder->writes == NULL)
-        body->open =
-            open_files_keep(&responder->open, &request->target, file, type);
-    answer_file(responder, request, stat, type, text, body);
+        open = open_files_keep(&responder->open, target, file, type);
+    if (open != NULL)
+        answer_kept(responder, exchange, stat, open);
+    else
+        answer_file(responder, exchange, stat, type, &source);
+}
+
+/* ---- Answers ------------------------------------------------------------- */
+
+/* "/sub?a" is a directory: go to "/sub/?a". */
+static void answer_redirect(struct responder *responder,
+                            struct http_exchange *exchange,
+                            const struct http_target *target)
+{
+    struct http_text text = {responder->fields, RESPONDER_FIELDS_MAX, 0};
+
+    assert(!target->has_trailing_slash);
+    http_location_put(&text, target);
+    http_text_put_span(&text, (struct span){"", 1}); /* the NUL */
+    http_respond_page(exchange, 301, responder->fields);
 }
 
 void responder_answer(struct responder *responder,
-                      const struct http_request *request,
-                      struct http_text *text, struct http_body *body)
+                      struct http_exchange *exchange)
 {
+    const struct http_target *target = &http_request_of(exchange)->target;
     struct file_stat stat;
     struct file *file;
     int error, status;
-    const char *allow =
-        responder->writes != NULL ? responder->writes->allow : ALLOW;
 
-    assert(text->size - text->len >= RESPONDER_HEAD_MAX);
-    http_body_clear(body);
-    if (request->refusal != 0) {
-        responder_page(responder, request, request->refusal,
-                       request->refusal == 405 ? allow : "", text);
+    if (answer_open(responder, exchange, target))
         return;
-    }
-    if (request->method == HTTP_OPTIONS) {
-        responder_page(responder, request, 204, allow, text);
-        return;
-    }
-    if (answer_open(responder, request, text, body))
-        return;
-    error = open_target(responder, &request->target, &stat, &file);
+    error = open_target(responder, target, &stat, &file);
     if (error == 0) {
-        answer_opened(responder, request, &stat, file, text, body);
+        answer_opened(responder, exchange, target, &stat, file);
         return;
     }
     if (error == LIST)
-        error = responder->writes->list(responder, request, body);
+        error = responder->writes->list(responder, exchange);
     if (error == 0)
         return;
     if (error == -EISDIR) {
-        answer_redirect(responder, request, text);
+        answer_redirect(responder, exchange, target);
         return;
     }
     status = http_status_of_error(error);
     if (status != 404)
         log_error("%s: %s: error %d", torc_app.name, responder->path, error);
-    responder_page(responder, request, status, "", text);
+    http_respond_status(exchange, status);
 }

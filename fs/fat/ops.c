@@ -95,6 +95,7 @@ static const struct fs_ops fat_ops = {
     .has_no_holes = true,
     .inode_read = fat_inode_read,
     .inode_write = fat_inode_write,
+    .pages_write = mapping_write,
     .inode_evict = fat_inode_evict,
     .inode_drop = fat_inode_drop,
     .promised = fat_promised,

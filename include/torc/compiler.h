@@ -35,6 +35,13 @@
 #define SANITIZE_THREAD 0
 #endif
 
+/* Whether this file is compiled for size (-Os). */
+#ifdef __OPTIMIZE_SIZE__
+#define OPTIMIZE_SIZE 1
+#else
+#define OPTIMIZE_SIZE 0
+#endif
+
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
 /* The structure of `type` whose `member` is at `ptr`. */

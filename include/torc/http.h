@@ -31,6 +31,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <torc/buf.h>
 #include <torc/compiler.h>
 #include <torc/errno.h>
 #include <torc/net.h>
@@ -38,6 +39,8 @@
 
 struct http_exchange;
 struct http_engine;
+struct http_request; /* net/http/request.h */
+struct http_file;    /* net/http/head.h */
 
 /* ---- Servers ------------------------------------------------------------- */
 
@@ -139,6 +142,11 @@ struct span http_query(const struct http_exchange *exchange); /* with its '?' */
  * there is none. */
 struct span http_field(const struct http_exchange *exchange, const char *name);
 
+/* All of the request, for who knows what net/http makes of it. Valid until the
+ * function that asks waits. */
+const struct http_request *
+http_request_of(const struct http_exchange *exchange);
+
 struct http_server *http_server_of(const struct http_exchange *exchange);
 struct socket *http_socket(const struct http_exchange *exchange);
 
@@ -163,15 +171,27 @@ struct http_source {
      * Write up to `size` (> 0) bytes of the content to `buf`, from `offset` on.
      * Returns how many; 0: the content ends here, which is an error when its
      * length is known; -EAGAIN: none now, http_resume() follows; or another
-     * error, by which the connection is dropped. May wait.
+     * error: then 500 is answered if nothing was sent yet, or the connection is
+     * dropped. May wait.
      */
     int64_t (*read)(void *cookie, uint64_t offset, void *buf, size_t size);
+
+    /*
+     * The same without a copy: fill `slices`, of which there are *count, with
+     * up to `size` bytes that stay as they are; the references become the
+     * server's (file_lend()). Asked instead of read() while more than
+     * HTTP_COPY_MAX bytes of a known length are left. NULL: read() alone.
+     */
+    int64_t (*lend)(void *cookie, uint64_t offset, uint64_t size,
+                    struct slice *slices, unsigned *count);
 
     /* It is not used any more. NULL: nothing. */
     void (*close)(void *cookie);
 
     void *cookie;
 };
+
+enum { HTTP_COPY_MAX = 4096 }; /* bytes; less is copied rather than lent */
 
 struct http_response {
     int status;         /* 200 .. 599 */
@@ -192,23 +212,33 @@ struct http_response {
     /*
      * With `etag`, a strong one with its quotes, and status 200 the conditions
      * of a GET are looked at (RFC 9110, 13), and a range is sent if one is
-     * wanted and the length is known (14).
+     * wanted and the length is known (14). A page says 412 or 416, without
+     * `fields`.
      */
     const char *etag;
     int64_t modified_s; /* UTC since 1970; 0: unknown */
+
+    /* Whether two states of the content never have the same `modified_s`: then
+     * a date in If-Range may be met. */
+    bool is_date_strong;
+
+    /* A head of 200 that is formatted already, for `length` bytes: instead of
+     * `type`, `etag` and `modified_s`. NULL: there is none. */
+    const struct http_file *file;
 };
 
 /*
  * Answer the exchange: once, in begin(), content() or complete() of its route.
  * An answer before the end of the request's content ends the connection behind
- * it. After an error the exchange has no answer yet: -EINVAL (the status or the
- * fields are none), -EMSGSIZE (the fields are longer than HTTP_FIELDS_MAX),
+ * it. After an error the exchange has no answer yet, and the source is the
+ * caller's: -EINVAL (the status or the fields are none), -EMSGSIZE (the fields
+ * are longer than HTTP_FIELDS_MAX, the type or the etag than HTTP_VALUE_MAX),
  * -EALREADY (it is answered).
  */
 must_check int http_respond(struct http_exchange *exchange,
                             const struct http_response *response);
 
-enum { HTTP_FIELDS_MAX = 4096 };
+enum { HTTP_FIELDS_MAX = 21 * 1024, HTTP_VALUE_MAX = 1024 };
 
 /* Answer with a text; an answer that is refused drops the connection. */
 void http_respond_text(struct http_exchange *exchange, int status,
@@ -222,7 +252,15 @@ void http_respond_text(struct http_exchange *exchange, int status,
  */
 void http_respond_file(struct http_exchange *exchange, const char *path);
 
-/* Answer with a status and a page that says it. */
-void http_respond_status(struct http_exchange *exchange, int status);
+/* Answer with a status, more field lines or NULL, and a page that says the
+ * status; an answer that is refused drops the connection. */
+void http_respond_page(struct http_exchange *exchange, int status,
+                       const char *fields);
+
+static inline void http_respond_status(struct http_exchange *exchange,
+                                       int status)
+{
+    http_respond_page(exchange, status, NULL);
+}
 
 #endif

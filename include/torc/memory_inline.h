@@ -2,8 +2,8 @@
  * The fast paths of mem_alloc() and mem_free(), inline, in applications as in
  * the kernel. A freed block goes on the quick list of its size class, and the
  * next allocation of that class takes it from there: a few instructions, no
- * call. The slow paths are in kernel/heap/heap.c; with AddressSanitizer every
- * call takes them.
+ * call; in files that are compiled for size it is a call. The slow paths are in
+ * kernel/heap/heap.c; with AddressSanitizer every call takes them.
  */
 #ifndef TORC_MEMORY_INLINE_H
 #define TORC_MEMORY_INLINE_H
@@ -93,7 +93,7 @@ static inline void mem_quick_push(struct mem_quick *quick, unsigned class,
 must_check void *mem_alloc_slow(size_t size);
 void mem_free_slow(void *ptr);
 
-static inline void *mem_alloc(size_t size)
+static inline void *mem_alloc_quick(size_t size)
 {
     if (likely(!SANITIZE_ADDRESS && size - 1 < MEM_SMALL_MAX)) {
         struct mem_quick *quick = mem_quick_self();
@@ -116,7 +116,7 @@ static inline void *mem_alloc(size_t size)
  * the next allocation cannot read the list before the processor knows where
  * this free has stored to. docs/bench.md has what it saves.
  */
-static inline void mem_free(void *ptr)
+static inline void mem_free_quick(void *ptr)
 {
     if (!SANITIZE_ADDRESS) {
         struct mem_quick *quick = mem_quick_self();
@@ -129,6 +129,23 @@ static inline void mem_free(void *ptr)
         }
     }
     mem_free_slow(ptr);
+}
+
+/* The quick paths as functions: not for the caller. */
+must_check void *mem_alloc_call(size_t size);
+void mem_free_call(void *ptr);
+
+static inline void *mem_alloc(size_t size)
+{
+    return OPTIMIZE_SIZE ? mem_alloc_call(size) : mem_alloc_quick(size);
+}
+
+static inline void mem_free(void *ptr)
+{
+    if (OPTIMIZE_SIZE)
+        mem_free_call(ptr);
+    else
+        mem_free_quick(ptr);
 }
 
 #endif

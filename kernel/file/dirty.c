@@ -54,7 +54,7 @@ static int write_one(struct inode *inode, bool with_pages)
     inode->is_writing = true;
     mount->writing_count++;
     if (with_pages && inode->type == FILE_REGULAR)
-        pages = mapping_write(&inode->pages, 0, UINT64_MAX);
+        pages = mount->ops->pages_write(&inode->pages, 0, UINT64_MAX);
     what |= take(inode); /* of blocks that were allocated for them */
     status = what != 0 ? mount->ops->inode_write(inode) : 0;
     inode->is_writing = false;

@@ -98,6 +98,10 @@ struct fs_ops {
      */
     int (*inode_write)(struct inode *inode);
 
+    /* mapping_write(), where there is inode_write(): named here, so that an
+     * image that only reads does not link it. */
+    int (*pages_write)(struct mapping *mapping, uint64_t first, uint64_t last);
+
     /*
      * Free the storage of an inode without links, which nobody holds. Returns
      * 0, -EIO, -ENOMEM: it is called again after a while, at the next sync and

@@ -35,7 +35,7 @@ static enum line_end take_line(struct span *rest, struct span *line)
 
 static enum http_method method_of(struct span name)
 {
-    static const char *const not_allowed[] = {"POST", "PATCH", "TRACE"};
+    static const char *const others[] = {"POST", "PATCH", "TRACE"};
 
     if (span_is(name, "GET"))
         return HTTP_GET;
@@ -49,9 +49,9 @@ static enum http_method method_of(struct span name)
         return HTTP_PUT;
     if (span_is(name, "DELETE"))
         return HTTP_DELETE;
-    for (size_t i = 0; i < COUNT_OF(not_allowed); i++) {
-        if (span_is(name, not_allowed[i]))
-            return HTTP_NOT_ALLOWED;
+    for (size_t i = 0; i < COUNT_OF(others); i++) {
+        if (span_is(name, others[i]))
+            return HTTP_OTHER;
     }
     return HTTP_UNKNOWN;
 }
@@ -297,28 +297,6 @@ static int judge_framing(struct http_request *request)
     return 0;
 }
 
-/* Whether there is an expectation the server cannot meet: RFC 9110, 10.1.1.
- * "100-continue" is met by a final status at once. */
-static bool expects_too_much(const struct http_request *request)
-{
-    return request->expects_other && request->is_1_1 && request->has_content;
-}
-
-/* The status of a request the server does not serve; 0: it does. */
-static int judge_request(const struct http_request *request)
-{
-    if (request->method == HTTP_UNKNOWN)
-        return 501;
-    if (request->target.form == HTTP_ASTERISK &&
-        request->method != HTTP_OPTIONS)
-        return 400;
-    if (request->method >= HTTP_CONNECT)
-        return 405;
-    if (expects_too_much(request))
-        return 417;
-    return request->has_content ? 413 : 0;
-}
-
 static int judge_head(struct http_request *request)
 {
     int status;
@@ -328,9 +306,8 @@ static int judge_head(struct http_request *request)
     status = judge_framing(request);
     if (status != 0)
         return status;
-    request->refusal = judge_request(request);
-    request->keep_alive = !request->has_content && !request->says_close &&
-                          (request->is_1_1 || request->says_keep_alive);
+    for (unsigned i = HTTP_RANGE; i < HTTP_FIELD_COUNT; i++)
+        request->is_conditional |= request->count[i] > 0;
     return 0;
 }
 
@@ -405,6 +382,8 @@ int http_request_parse(const char *text, size_t len, struct http_request *out)
 static void spans_move(struct http_request *request, const char *from,
                        const char *to)
 {
+    if (from == to)
+        return;
     for (unsigned i = 0; i < HTTP_FIELD_COUNT; i++) {
         if (request->count[i] > 0)
             request->value[i].at = to + (request->value[i].at - from);
@@ -440,9 +419,6 @@ void http_request_check(const struct http_request *request)
 {
     const struct http_target *target = &request->target;
 
-    assert(!request->keep_alive || !request->has_content);
-    assert(request->refusal == 0 || request->refusal >= 400);
-    assert(!request->has_content || request->refusal != 0);
     assert(request->count[HTTP_HOST] <= 1);
     assert(!request->is_1_1 || request->count[HTTP_HOST] == 1);
     assert(request->count[HTTP_CONTENT_LENGTH] == 0 ||

@@ -25,9 +25,9 @@ enum http_method {
     HTTP_HEAD,
     HTTP_OPTIONS,
     HTTP_CONNECT,
-    HTTP_PUT,         /* these two change files: a read-only site */
-    HTTP_DELETE,      /* does not serve them */
-    HTTP_NOT_ALLOWED, /* known, and of no use here: POST, PATCH... */
+    HTTP_PUT,
+    HTTP_DELETE,
+    HTTP_OTHER, /* known: POST, PATCH, TRACE */
     HTTP_UNKNOWN,
 };
 
@@ -52,13 +52,10 @@ struct http_request {
     enum http_method method; /* also valid after an error */
     struct span method_name; /* of a complete head */
     bool is_1_1;             /* HTTP/1.1 or a later 1.x */
-    bool keep_alive;  /* the peer wants it, and can: no content follows */
-    bool has_content; /* content follows the head */
-    bool is_chunked;  /* its framing; else: */
+    bool is_conditional;     /* it has a precondition, or a range */
+    bool has_content;        /* content follows the head */
+    bool is_chunked;         /* its framing; else: */
     uint64_t content_bytes;
-    int refusal; /* 0, or the status of a well-formed request that a read-only
-                  * site does not serve: 400, 405, 413, 417, 501. It reads no
-                  * content, so 413 is said of any. */
     struct span fields;               /* the field lines, each with its CR LF */
     uint16_t count[HTTP_FIELD_COUNT]; /* lines with that name */
     struct span value[HTTP_FIELD_COUNT]; /* of the first of them, trimmed */

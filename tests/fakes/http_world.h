@@ -103,10 +103,13 @@ static inline bool thread_runs(unsigned index)
 #include "net/http/content.c"
 #include "net/http/date.c"
 #include "net/http/head.c"
+#include "net/http/peer/answer.c"
 #include "net/http/peer/engine.c"
 #include "net/http/peer/exchange.c"
+#include "net/http/peer/intake.c"
 #include "net/http/peer/route.c"
 #include "net/http/peer/send.c"
+#include "net/http/peer/server.c"
 #include "net/http/request.c"
 #include "net/http/span.c"
 #include "net/http/target.c"
@@ -134,20 +137,39 @@ static inline void server_open(const struct http_route *routes, size_t count)
     server_open_with(routes, count, 0);
 }
 
+static inline void engine_check_empty(const struct http_engine *engine)
+{
+    assert_int_equal(engine->connection_count, 0);
+    assert_true(list_empty(&engine->all));
+    assert_true(list_empty(&engine->idle));
+    assert_true(list_empty(&engine->ready));
+}
+
 /* Nothing of it is left. */
 static inline void server_close(void)
 {
     struct http_engine *engine = server.engine;
 
-    assert_int_equal(engine->connection_count, 0);
-    assert_true(list_empty(&engine->all));
-    assert_true(list_empty(&engine->idle));
-    assert_true(list_empty(&engine->ready));
+    engine_check_empty(engine);
     engine_end(engine);
     for (unsigned i = 0; i < world_thread_count; i++)
         assert_true(thread_runs(i));
     assert_int_equal(mem_blocks, 0);
     assert_int_equal(errors_logged, 0);
+}
+
+/* What is always true of connections that are not run. */
+static inline void server_check(void)
+{
+    const struct http_engine *engine = served->cookie;
+
+    list_for_each (node, &engine->all) {
+        const struct http_exchange *exchange =
+            container_of(node, struct http_exchange, link);
+
+        if (exchange->worker == NULL)
+            http_exchange_check(exchange);
+    }
 }
 
 static inline void client_send_bytes(struct socket *socket, const char *bytes,
@@ -162,6 +184,7 @@ static inline void client_send_bytes(struct socket *socket, const char *bytes,
     socket->in_len += len;
     if (is_open(socket))
         served->receive(served, socket);
+    server_check();
 }
 
 static inline void client_send(struct socket *socket, const char *text)
@@ -177,6 +200,7 @@ static inline void client_takes(struct socket *socket, size_t count)
         socket->wants_room = false;
         served->writable(served, socket);
     }
+    server_check();
 }
 
 static inline void client_end(struct socket *socket)
@@ -184,6 +208,7 @@ static inline void client_end(struct socket *socket)
     socket->peer_ended = true;
     if (is_open(socket))
         served->receive(served, socket);
+    server_check();
 }
 
 /* What has come is forgotten. */
@@ -202,6 +227,7 @@ static inline void pass(struct socket *socket, uint64_t ns)
     while (is_open(socket) && now_ns + HTTP_CHECK_NS <= end) {
         now_ns += HTTP_CHECK_NS;
         served->timeout(served, socket);
+        server_check();
     }
     now_ns = end;
 }

@@ -1,23 +1,26 @@
 /*
- * A client of a site in a world of the test (site_world.h). Included behind the
+ * A site in a world of the test (http_world.h): its end. Included behind the
  * site's sources.
  */
 #ifndef TORC_TESTS_FAKES_SITE_CLIENT_H
 #define TORC_TESTS_FAKES_SITE_CLIENT_H
 
-#include "apps/site/connection.h"
-#include "tests/fakes/site_world.h"
+#include "apps/site/site.h"
+#include "tests/fakes/http_world.h"
 
-/* `ns` pass without a byte; the service calls every CONNECTION_CHECK_NS. */
-static inline void pass(struct socket *socket, uint64_t ns)
+/* Free all of it; it has no connections. */
+static inline void site_fini(void)
 {
-    uint64_t end = now_ns + ns;
+    engine_check_empty(site.server.engine);
+    engine_end(site.server.engine);
+    responder_fini(&site.responder);
+}
 
-    while (is_open(socket) && now_ns + CONNECTION_CHECK_NS <= end) {
-        now_ns += CONNECTION_CHECK_NS;
-        served->timeout(served, socket);
-    }
-    now_ns = end;
+/* Nothing of it is left. */
+static inline void site_end(void)
+{
+    site_fini();
+    assert_int_equal(mem_blocks, 0);
 }
 
 #endif

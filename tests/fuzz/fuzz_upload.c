@@ -7,29 +7,26 @@
  * nothing of an upload that has not ended; neither memory nor an open file.
  */
 #include "tests/fakes/store_world.h"
+/* the world first */
+#include "tests/fakes/http_world.h"
 /* The server comes after the world whose functions it calls. */
 #undef log_info
 #define log_info(...) ((void)0)
 #include "apps/fileserver/changes.c"
 #include "apps/fileserver/list.c"
 #include "apps/fileserver/store.c"
-#include "apps/site/connection.c"
 #include "apps/site/head_cache.c"
 #include "apps/site/open_files.c"
 #include "apps/site/responder.c"
 #include "apps/site/site.c"
-#include "net/http/condition.c"
-#include "net/http/content.c"
-#include "net/http/date.c"
-#include "net/http/head.c"
 #include "net/http/media.c"
-#include "net/http/request.c"
-#include "net/http/span.c"
-#include "net/http/target.c"
+
+#include "tests/fakes/site_client.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define STAGED "/www/PUT.TMP/"
+#define CONTINUE "HTTP/1.1 100 Continue\r\n\r\n"
+#define STAGED   "/www/PUT.TMP/"
 enum { INPUT_MAX = 4000, STATE_SIZE = 200000 };
 
 #define MUST(e) ((e) ? (void)0 : broken(__LINE__, #e))
@@ -153,7 +150,7 @@ static void run_in_pieces(const char *text, size_t size, size_t piece,
     check_end(store_failed != NULL);
     free(socket->out);
     free(socket);
-    site_fini(&site);
+    site_fini();
     MUST(mem_blocks == 0);
 }
 

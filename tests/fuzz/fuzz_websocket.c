@@ -10,6 +10,7 @@
  */
 #include "tests/fakes/http_world.h"
 /* the world first */
+#include "net/http/peer/upgraded.c"
 #include "net/http/peer/websocket.c"
 #include "net/http/peer/websocket_frame.c"
 

@@ -138,6 +138,7 @@ static const struct fs_ops ext2_rw_ops = {
     .inode_size = sizeof(struct ext2_rw_inode),
     .inode_read = ext2_rw_inode_read,
     .inode_write = ext2_inode_write,
+    .pages_write = mapping_write,
     .inode_evict = ext2_rw_evict,
     .inode_drop = ext2_rw_drop,
     .promised = ext2_promised,

@@ -36,6 +36,8 @@ enum {
     HTTP_OUTPUT_SIZE = 32 * 1024,
     HTTP_CHUNK_HEAD = 6, /* "7ff0\r\n" */
     HTTP_CHUNK_TAIL = 2, /* "\r\n" */
+    HTTP_SLICES = 32,    /* are lent at once */
+    HTTP_ENDING_TYPE = 64,
 };
 
 #define HTTP_CHECK_NS (15 * NS_PER_S) /* how often deadlines are looked at */
@@ -45,7 +47,7 @@ enum {
 
 /* What a step returns, unless it is an error by which the connection is lost:
  * an event must come first, or the next step can be done. */
-enum { HTTP_WAIT = 0, HTTP_GO_ON = 1 };
+enum { HTTP_WAIT = 0, HTTP_GO_ON = 1, HTTP_NO_CONTENT = 2 };
 
 /* What a thread that runs connections works with. */
 struct http_worker {
@@ -55,10 +57,19 @@ struct http_worker {
     size_t in_at; /* by `running` */
     size_t in_len;
     char *output;    /* HTTP_OUTPUT_SIZE */
-    uint64_t now_ns; /* since the last wait */
+    uint64_t now_ns; /* 0: it has to be asked for; see http_now() */
     struct http_request *request;
     struct http_repeat last;                /* what *request is of */
     const struct http_exchange *request_of; /* whose it is; NULL: nobody's */
+};
+
+/* How the head of the last 200 without fields of its own ended: the next one is
+ * often of the same type and length. */
+struct http_ending {
+    char type[HTTP_ENDING_TYPE]; /* "": there was none */
+    size_t content_len;
+    size_t len;
+    char text[HTTP_ENDING_TYPE + 64];
 };
 
 struct http_engine {
@@ -82,6 +93,7 @@ struct http_engine {
     char date[HTTP_DATE_SIZE];
     size_t ok_len; /* how the head of a 200 begins */
     char ok[HTTP_BEGIN_MAX];
+    struct http_ending ending;
 };
 
 enum http_state {
@@ -96,6 +108,9 @@ enum http_state {
 
 /* What takes over a connection: websocket.c. */
 struct http_protocol {
+    /* http_upgraded_step(): named here, so that a server without such routes
+     * does not link it. */
+    int (*step)(struct http_worker *worker, struct http_exchange *exchange);
     /* Returns how many bytes were taken, 0: none until something is sent or
      * http_resume(); or an error by which the connection is lost. size 0: the
      * peer has ended its side. */
@@ -152,22 +167,62 @@ struct http_exchange {
 
 /* ---- engine.c ------------------------------------------------------------ */
 
+/* The callbacks of the service of a server. */
+extern const struct service http_service;
+
+/* Run the connection, whose turn it is, until it waits. */
+void http_take_turn(struct http_worker *worker, struct http_exchange *exchange);
+
 /* Run the connection, now or soon. */
 void http_schedule(struct http_exchange *exchange);
 
 /* The connection ends in good order: what is queued still goes out. */
 void http_finish(struct http_exchange *exchange);
 
-/* The time; of a connection that is run, that of the last wait's end. */
-uint64_t http_now(const struct http_exchange *exchange);
+/*
+ * The time; of a connection that is run, that of the first question since it
+ * may have waited.
+ */
+static inline uint64_t http_now(const struct http_exchange *exchange)
+{
+    struct http_worker *worker = exchange->worker;
 
-void http_set_deadline(struct http_exchange *exchange, uint64_t ns);
+    if (worker == NULL)
+        return time_ns();
+    if (worker->now_ns == 0)
+        worker->now_ns = time_ns();
+    return worker->now_ns;
+}
+
+static inline bool http_is_late(const struct http_exchange *exchange)
+{
+    return http_now(exchange) >= exchange->deadline_ns;
+}
+
+static inline void http_set_deadline(struct http_exchange *exchange,
+                                     uint64_t ns)
+{
+    exchange->deadline_ns = http_now(exchange) + ns;
+    exchange->paced = 0;
+}
 
 /* Bytes have come or gone: the deadline moves with enough of them. */
-void http_progress(struct http_exchange *exchange, size_t count, uint64_t ns);
+static inline void http_progress(struct http_exchange *exchange, size_t count,
+                                 uint64_t ns)
+{
+    exchange->paced += count;
+    if (exchange->paced >= HTTP_PACE)
+        http_set_deadline(exchange, ns);
+}
 
 /* Bring the texts that say the time up to `at_ns`. */
-void http_update_date(struct http_engine *engine, uint64_t at_ns);
+void http_set_date(struct http_engine *engine, uint64_t at_ns);
+
+static inline void http_update_date(struct http_engine *engine, uint64_t at_ns)
+{
+    if (at_ns >= engine->date_until_ns)
+        http_set_date(engine, at_ns);
+}
 
 /* The invariants of a connection that is not run. */
 void http_exchange_check(const struct http_exchange *exchange);
@@ -186,11 +241,23 @@ must_check int http_receive(struct http_worker *worker,
 /* The exchange is over: what it has is freed, its route is told. */
 void http_exchange_end(struct http_exchange *exchange);
 
-/* The request that the running connection is at. */
-struct http_request *http_request_of(const struct http_exchange *exchange);
-
 /* Nothing is known of the exchange: answer and close. */
 void http_refuse(struct http_exchange *exchange, int status);
+
+/* All of the request is there: let its route answer. */
+must_check int http_complete(struct http_exchange *exchange);
+
+/* ---- intake.c ------------------------------------------------------------ */
+
+/* Take content: what http_run() does in HTTP_CONTENT. */
+must_check int http_content_step(struct http_worker *worker,
+                                 struct http_exchange *exchange);
+
+/* ---- upgraded.c ---------------------------------------------------------- */
+
+/* What http_run() does in HTTP_UPGRADED. */
+must_check int http_upgraded_step(struct http_worker *worker,
+                                  struct http_exchange *exchange);
 
 /* ---- send.c -------------------------------------------------------------- */
 
@@ -203,11 +270,24 @@ must_check int http_send(struct http_exchange *exchange, const char *bytes,
  * sent. */
 must_check int http_send_more(struct http_exchange *exchange);
 
-/* The connection cannot go on: drop it. */
-void http_lose(struct http_exchange *exchange);
+/*
+ * Read a piece of the source and send it, behind `before` bytes that are in the
+ * output already: HTTP_GO_ON; HTTP_WAIT: the source has none, or the socket is
+ * full; an error; or HTTP_NO_CONTENT: the source cannot be read, and nothing of
+ * the output was sent.
+ */
+must_check int http_source_send(struct http_exchange *exchange, size_t before);
+
+/* Let the source go. */
+void http_source_close(struct http_exchange *exchange);
 
 /* Forget what is not sent. */
 void http_send_abandon(struct http_exchange *exchange);
+
+/* ---- answer.c ------------------------------------------------------------ */
+
+/* The connection cannot go on: drop it. */
+void http_lose(struct http_exchange *exchange);
 
 /* ---- route.c ------------------------------------------------------------- */
 

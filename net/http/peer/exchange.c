@@ -63,7 +63,7 @@ static int keep(struct http_worker *worker, struct http_exchange *exchange)
 
 /* ---- The request --------------------------------------------------------- */
 
-struct http_request *http_request_of(const struct http_exchange *exchange)
+const struct http_request *http_request_of(const struct http_exchange *exchange)
 {
     struct http_worker *worker = exchange->worker;
     int len;
@@ -100,9 +100,11 @@ void http_exchange_end(struct http_exchange *exchange)
         if (exchange->route->end != NULL)
             exchange->route->end(exchange);
     }
-    mem_free(exchange->head);
-    exchange->head = NULL;
-    exchange->head_len = 0;
+    if (exchange->head != NULL) {
+        mem_free(exchange->head);
+        exchange->head = NULL;
+        exchange->head_len = 0;
+    }
     exchange->route = NULL;
     exchange->cookie = NULL;
 }
@@ -115,19 +117,19 @@ void http_refuse(struct http_exchange *exchange, int status)
     http_respond_status(exchange, status);
 }
 
-/* What no route is asked about: 0, or a status. */
-static int judge(const struct http_request *request)
+/* The route of a request; NULL: none, and the status to answer. */
+static const struct http_route *find_route(const struct http_exchange *exchange,
+                                           const struct http_request *request,
+                                           int *status)
 {
     if (request->target.form == HTTP_ASTERISK &&
         request->method != HTTP_OPTIONS)
-        return 400;
-    if (request->method == HTTP_CONNECT)
-        return 405;
-    /* RFC 9110, 10.1.1: of an expectation without content, or of 1.0, nothing
-     * is expected. */
-    if (request->expects_other && request->is_1_1 && request->has_content)
-        return 417;
-    return 0;
+        *status = request->method == HTTP_UNKNOWN ? 501 : 400;
+    else if (request->method == HTTP_CONNECT)
+        *status = 405;
+    else
+        return http_route_find(exchange->engine->server, request, status);
+    return NULL;
 }
 
 /* Whether the content is wanted; 0, or a status. */
@@ -136,6 +138,10 @@ static int judge_content(const struct http_route *route,
 {
     if (!request->has_content)
         return 0;
+    /* RFC 9110, 10.1.1: of an expectation without content, or of 1.0, nothing
+     * is expected. */
+    if (request->expects_other && request->is_1_1)
+        return 417;
     if (route->content == NULL)
         return 413;
     if (route->content_max > 0 && !request->is_chunked &&
@@ -187,111 +193,24 @@ static int answer_without_route(struct http_exchange *exchange, int status)
     return HTTP_GO_ON;
 }
 
-/* All of the request is there. */
-static int complete(struct http_exchange *exchange)
+int http_complete(struct http_exchange *exchange)
 {
     struct http_worker *worker = exchange->worker;
 
     if (exchange->state != HTTP_WORK) {
         exchange->state = HTTP_WORK;
-        http_set_deadline(exchange, exchange->engine->server->answer_ns);
+        exchange->deadline_ns = TIME_NEVER; /* set if it is needed */
     }
     exchange->route->complete(exchange);
     if (exchange->state != HTTP_WORK)
-        return HTTP_GO_ON;      /* it is answered */
-    worker->now_ns = time_ns(); /* it may have waited */
-    if (worker->now_ns < exchange->deadline_ns)
+        return HTTP_GO_ON; /* it is answered */
+    worker->now_ns = 0;    /* it may have waited */
+    if (exchange->deadline_ns == TIME_NEVER)
+        http_set_deadline(exchange, exchange->engine->server->answer_ns);
+    if (!http_is_late(exchange))
         return HTTP_WAIT;
     http_refuse(exchange, 503);
     return HTTP_GO_ON;
-}
-
-/* ---- Content ------------------------------------------------------------- */
-
-static int send_continue(struct http_exchange *exchange)
-{
-    static const char text[] = "HTTP/1.1 100 Continue\r\n\r\n";
-
-    exchange->awaits_100 = false;
-    return http_send(exchange, text, sizeof(text) - 1);
-}
-
-/* Hand a piece of data to the route: how many bytes it took, or a status. */
-static int64_t give(struct http_exchange *exchange, struct span data)
-{
-    const struct http_route *route = exchange->route;
-    int64_t taken;
-
-    if (route->content_max > 0 && exchange->content.taken > route->content_max)
-        return -413;
-    taken = route->content(exchange, data.at, data.len);
-    exchange->worker->now_ns = time_ns(); /* it may have waited */
-    assert(taken <= (int64_t)data.len);
-    return taken;
-}
-
-/* Take what is in the input. HTTP_GO_ON, HTTP_WAIT: the route takes no more. */
-static int take_content(struct http_worker *worker,
-                        struct http_exchange *exchange)
-{
-    while (worker->in_at < worker->in_len &&
-           exchange->content.state != CONTENT_COMPLETE) {
-        size_t size = worker->in_len - worker->in_at;
-        struct span data;
-        int64_t count = http_content_take(
-            &exchange->content, worker->input + worker->in_at, size, &data);
-        int64_t given;
-
-        if (count < 0) {
-            http_refuse(exchange, 400);
-            return HTTP_GO_ON;
-        }
-        http_progress(exchange, (size_t)count,
-                      exchange->engine->server->content_ns);
-        worker->in_at += (size_t)count;
-        if (data.len == 0)
-            continue;
-        given = give(exchange, data);
-        if (given < 0 && !exchange->is_answered)
-            http_refuse(exchange, (int)-given);
-        if (exchange->is_answered || exchange->state != HTTP_CONTENT)
-            return HTTP_GO_ON;
-        if ((size_t)given == data.len)
-            continue;
-        /* The rest of the data is taken again later. */
-        worker->in_at -= data.len - (size_t)given;
-        exchange->content.left += data.len - (size_t)given;
-        exchange->content.taken -= data.len - (size_t)given;
-        exchange->content.state = CONTENT_DATA;
-        if (given == 0)
-            return HTTP_WAIT;
-    }
-    return HTTP_GO_ON;
-}
-
-static int content_step(struct http_worker *worker,
-                        struct http_exchange *exchange)
-{
-    int status = take_content(worker, exchange);
-
-    if (exchange->state != HTTP_CONTENT)
-        return status;
-    if (exchange->content.state == CONTENT_COMPLETE)
-        return complete(exchange);
-    if (status == HTTP_WAIT) { /* it is not the peer's fault */
-        http_set_deadline(exchange, exchange->engine->server->content_ns);
-        return HTTP_WAIT;
-    }
-    if (worker->now_ns >= exchange->deadline_ns) {
-        http_refuse(exchange, 408);
-        return HTTP_GO_ON;
-    }
-    if (exchange->awaits_100) {
-        status = send_continue(exchange);
-        if (status != 0)
-            return status;
-    }
-    return http_receive(worker, exchange);
 }
 
 /* ---- Heads --------------------------------------------------------------- */
@@ -323,7 +242,8 @@ static int begin(struct http_worker *worker, struct http_exchange *exchange,
         route->begin(exchange);
     if (exchange->is_answered || exchange->protocol != NULL)
         return HTTP_GO_ON;
-    return exchange->state == HTTP_CONTENT ? HTTP_GO_ON : complete(exchange);
+    return exchange->state == HTTP_CONTENT ? HTTP_GO_ON
+                                           : http_complete(exchange);
 }
 
 /* A complete head of `len` bytes. */
@@ -334,15 +254,13 @@ static int serve(struct http_worker *worker, struct http_exchange *exchange,
     int status;
 
     worker->request_of = exchange;
+    exchange->state = HTTP_READ;
     list_remove(&exchange->idle_link);
     exchange->is_head = request->method == HTTP_HEAD;
     exchange->is_1_1 = request->is_1_1;
     exchange->keep_alive =
         !request->says_close && (request->is_1_1 || request->says_keep_alive);
-    status = judge(request);
-    if (status == 0)
-        exchange->route =
-            http_route_find(exchange->engine->server, request, &status);
+    exchange->route = find_route(exchange, request, &status);
     if (exchange->route != NULL)
         status = begin(worker, exchange, len);
     else
@@ -376,22 +294,25 @@ static int head_step(struct http_worker *worker, struct http_exchange *exchange)
     exchange->is_answered = false;
     if (worker->in_at == worker->in_len) {
         status = http_receive(worker, exchange);
+        if (status == HTTP_WAIT && exchange->state == HTTP_IDLE &&
+            http_is_late(exchange))
+            http_finish(exchange);
         if (status != HTTP_GO_ON)
             return status;
     }
-    if (exchange->state == HTTP_IDLE)
-        become_reading(exchange);
     len = http_request_repeat(worker->input + worker->in_at,
                               worker->in_len - worker->in_at, &worker->last,
                               worker->request);
     if (len > 0)
         return serve(worker, exchange, (size_t)len);
+    if (exchange->state == HTTP_IDLE)
+        become_reading(exchange);
     exchange->is_head = worker->request->method == HTTP_HEAD;
     if (len < 0) {
         http_refuse(exchange, -len);
         return HTTP_GO_ON;
     }
-    if (worker->now_ns >= exchange->deadline_ns) {
+    if (http_is_late(exchange)) {
         http_refuse(exchange, 408);
         return HTTP_GO_ON;
     }
@@ -433,69 +354,25 @@ static int send_step(struct http_worker *worker, struct http_exchange *exchange)
 
     if (status == HTTP_GO_ON)
         return answer_done(worker, exchange);
-    if (status == HTTP_WAIT && worker->now_ns >= exchange->deadline_ns)
+    if (status == HTTP_WAIT && http_is_late(exchange))
         return -ETIMEDOUT; /* the peer takes nothing */
     return status;
-}
-
-/* Another protocol has the connection. */
-static int upgraded_step(struct http_worker *worker,
-                         struct http_exchange *exchange)
-{
-    int64_t taken;
-    int status;
-
-    if (exchange->rest != NULL) {
-        status = http_send_more(exchange);
-        if (status != HTTP_GO_ON)
-            return status == HTTP_WAIT &&
-                           worker->now_ns >= exchange->deadline_ns
-                       ? -ETIMEDOUT
-                       : status;
-        exchange->protocol->writable(exchange);
-        return HTTP_GO_ON;
-    }
-    if (worker->now_ns >= exchange->deadline_ns)
-        return exchange->protocol->timeout(exchange);
-    if (worker->in_at == worker->in_len) {
-        status = http_receive(worker, exchange);
-        if (status == -EPIPE)
-            return (int)exchange->protocol->receive(exchange, NULL, 0);
-        if (status != HTTP_GO_ON)
-            return status;
-    }
-    taken = exchange->protocol->receive(exchange, worker->input + worker->in_at,
-                                        worker->in_len - worker->in_at);
-    if (taken < 0)
-        return (int)taken;
-    worker->in_at += (size_t)taken;
-    if (exchange->state != HTTP_UPGRADED)
-        return HTTP_WAIT; /* it has ended */
-    if (taken > 0 || exchange->rest != NULL)
-        return HTTP_GO_ON;
-    return http_receive(worker, exchange); /* the head of a frame is short */
 }
 
 static int step(struct http_worker *worker, struct http_exchange *exchange)
 {
     switch (exchange->state) {
     case HTTP_IDLE:
-        if (worker->now_ns >= exchange->deadline_ns &&
-            worker->in_at == worker->in_len) {
-            http_finish(exchange);
-            return HTTP_WAIT;
-        }
-        return head_step(worker, exchange);
     case HTTP_READ:
         return head_step(worker, exchange);
     case HTTP_CONTENT:
-        return content_step(worker, exchange);
+        return http_content_step(worker, exchange);
     case HTTP_WORK:
-        return complete(exchange);
+        return http_complete(exchange);
     case HTTP_SEND:
         return send_step(worker, exchange);
     case HTTP_UPGRADED:
-        return upgraded_step(worker, exchange);
+        return exchange->protocol->step(worker, exchange);
     default:
         return HTTP_WAIT;
     }
@@ -505,7 +382,7 @@ int http_run(struct http_worker *worker, struct http_exchange *exchange)
 {
     int status;
 
-    worker->now_ns = time_ns();
+    worker->now_ns = 0;
     take_kept(worker, exchange);
     do {
         status = step(worker, exchange);

@@ -11,6 +11,12 @@ static int64_t read_file(void *cookie, uint64_t offset, void *buf, size_t size)
     return got == -EAGAIN ? -EIO : got; /* nobody would resume it */
 }
 
+static int64_t lend_file(void *cookie, uint64_t offset, uint64_t size,
+                         struct slice *slices, unsigned *count)
+{
+    return file_lend(cookie, offset, size, slices, count);
+}
+
 static void close_file(void *cookie)
 {
     file_close(cookie);
@@ -52,7 +58,12 @@ void http_respond_file(struct http_exchange *exchange, const char *path)
     response.etag = etag;
     response.modified_s = stat.mtime.s;
     response.length = stat.size_bytes;
-    response.source = (struct http_source){read_file, close_file, file};
+    response.source = (struct http_source){
+        .read = read_file,
+        .lend = lend_file,
+        .close = close_file,
+        .cookie = file,
+    };
     if (http_respond(exchange, &response) == 0)
         return;
     file_close(file);

@@ -1,8 +1,12 @@
+SRCS-kernel += net/http/peer/answer.c
 SRCS-kernel += net/http/peer/engine.c
 SRCS-kernel += net/http/peer/everywhere.c
 SRCS-kernel += net/http/peer/exchange.c
+SRCS-kernel += net/http/peer/intake.c
+SRCS-kernel += net/http/peer/upgraded.c
 SRCS-kernel += net/http/peer/route.c
 SRCS-kernel += net/http/peer/send.c
+SRCS-kernel += net/http/peer/server.c
 SRCS-kernel += net/http/peer/websocket_frame.c
 SRCS-kernel += net/http/peer/websocket.c
 SRCS-kernel += net/http/peer/response.c

@@ -4,18 +4,29 @@
 
 static bool path_matches(const struct http_route *route, const char *path)
 {
-    size_t len = strlen(route->path);
+    const char *wanted = route->path;
 
-    if (len > 0 && route->path[len - 1] == '*')
-        return strlen(path) >= len - 1 &&
-               memcmp(route->path, path, len - 1) == 0;
-    return str_equal(route->path, path);
+    for (;; wanted++, path++) {
+        if (wanted[0] == '*' && wanted[1] == '\0')
+            return true;
+        if (*wanted != *path)
+            return false;
+        if (*path == '\0')
+            return true;
+    }
 }
 
 static bool method_matches(const struct http_route *route,
                            const struct http_request *request)
 {
-    if (route->method == NULL || span_is(request->method_name, route->method))
+    struct span name = request->method_name;
+    size_t i = 0;
+
+    if (route->method == NULL)
+        return true;
+    while (i < name.len && name.at[i] == route->method[i])
+        i++;
+    if (i == name.len && route->method[i] == '\0')
         return true;
     return request->method == HTTP_HEAD && str_equal(route->method, "GET");
 }

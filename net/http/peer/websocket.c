@@ -361,6 +361,7 @@ static void websocket_gone(struct http_exchange *exchange)
 }
 
 static const struct http_protocol protocol = {
+    .step = http_upgraded_step,
     .receive = websocket_receive,
     .writable = websocket_writable,
     .timeout = websocket_timeout,

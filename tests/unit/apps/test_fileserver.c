@@ -4,25 +4,17 @@
  */
 #include "tests/fakes/store_world.h"
 /* the world first */
+#include "tests/fakes/http_world.h"
 #undef log_info
 #define log_info(...) ((void)0)
 #include "apps/fileserver/changes.c"
 #include "apps/fileserver/list.c"
 #include "apps/fileserver/store.c"
-#include "apps/site/connection.c"
 #include "apps/site/head_cache.c"
 #include "apps/site/open_files.c"
 #include "apps/site/responder.c"
 #include "apps/site/site.c"
-#include "net/http/condition.c"
-#include "net/http/content.c"
-#include "net/http/date.c"
-#include "net/http/head.c"
 #include "net/http/media.c"
-#include "net/http/request.c"
-#include "net/http/span.c"
-#include "net/http/target.c"
-
 #include "tests/fakes/site_client.h"
 
 static unsigned woken, changed;
@@ -77,36 +69,11 @@ static unsigned staged_now(void)
 
 static void close_site(void)
 {
-    assert_true(list_empty(&site.idle));
     assert_int_equal(opens_now(), 0);
     assert_int_equal(changed, woken);
-    site_fini(&site);
-    assert_int_equal(mem_blocks, 0);
+    site_end();
     world_files_begin();
     free(nodes[0].data);
-}
-
-static void send_bytes(struct socket *socket, const char *text, size_t len)
-{
-    if (socket->in_at == socket->in_len)
-        socket->in_at = socket->in_len = 0;
-    assert_true(socket->in_len + len <= sizeof(socket->in));
-    memcpy(socket->in + socket->in_len, text, len);
-    socket->in_len += len;
-    if (is_open(socket))
-        served->receive(served, socket);
-}
-
-static void send_text(struct socket *socket, const char *text)
-{
-    send_bytes(socket, text, strlen(text));
-}
-
-static void forget_out(struct socket *socket)
-{
-    socket->out_len = 0;
-    if (socket->out != NULL)
-        socket->out[0] = '\0';
 }
 
 /* The status of the last answer. */
@@ -124,7 +91,7 @@ static int ask(const char *text)
     struct socket *socket = client_open();
     int status;
 
-    send_text(socket, text);
+    client_send(socket, text);
     status = status_in(socket);
     client_free(socket);
     return status;
@@ -246,7 +213,7 @@ static void test_answers(void **state)
             assert_int_equal(ask(PUT("/d/f", "abc")), 201);
             socket = client_open();
             for (size_t at = 0; at < len && is_open(socket); at += step)
-                send_bytes(socket, rows[i].request + at, step);
+                client_send_bytes(socket, rows[i].request + at, step);
             ROW(rows[i].name, status_in(socket) == rows[i].status);
             ROW(rows[i].name, rows[i].text == NULL
                                   ? node_named(rows[i].path) == NULL
@@ -268,26 +235,26 @@ static void test_answer_of_put(void **state)
     (void)state;
     open_site();
     socket = client_open();
-    send_text(socket, PUT("/a%20b", "xyz"));
+    client_send(socket, PUT("/a%20b", "xyz"));
     assert_non_null(strstr(out(socket), "HTTP/1.1 201 Created\r\n"));
     assert_non_null(strstr(out(socket), "Location: /a%20b\r\n"));
     assert_int_equal(
         sscanf(strstr(out(socket), "ETag: "), "ETag: %90[^\r]", etag), 1);
-    forget_out(socket);
-    send_text(socket, GET("/a%20b"));
+    out_clear(socket);
+    client_send(socket, GET("/a%20b"));
     assert_non_null(strstr(out(socket), etag));
     assert_non_null(strstr(out(socket), "\r\n\r\nxyz"));
-    forget_out(socket);
+    out_clear(socket);
     /* In the same second, of the same size: another tag. */
-    send_text(socket, PUT("/a%20b", "uvw"));
+    client_send(socket, PUT("/a%20b", "uvw"));
     assert_non_null(strstr(out(socket), "HTTP/1.1 204 No Content\r\n"));
     assert_null(strstr(out(socket), "Location"));
     assert_non_null(strstr(out(socket), "ETag: "));
     assert_null(strstr(out(socket), etag));
-    forget_out(socket);
-    send_text(socket, "OPTIONS / HTTP/1.1\r\n" HOST "\r\n");
+    out_clear(socket);
+    client_send(socket, "OPTIONS / HTTP/1.1\r\n" HOST "\r\n");
     assert_non_null(
-        strstr(out(socket), "Allow: GET, HEAD, OPTIONS, PUT, DELETE\r\n"));
+        strstr(out(socket), "Allow: OPTIONS, GET, HEAD, PUT, DELETE\r\n"));
     assert_true(is_open(socket));
     client_free(socket);
     close_site();
@@ -303,30 +270,37 @@ static void test_continue(void **state)
     (void)state;
     open_site();
     socket = client_open();
-    send_text(socket, head);
+    client_send(socket, head);
     assert_string_equal(out(socket), "HTTP/1.1 100 Continue\r\n\r\n");
-    send_text(socket, "xyz");
+    client_send(socket, "xyz");
     assert_int_equal(status_in(socket), 201);
-    forget_out(socket);
+    out_clear(socket);
     /* Content that is there already needs none. */
-    send_text(socket, PUT_WITH("/n", "Expect: 100-continue\r\n", "xyz"));
+    client_send(socket, PUT_WITH("/n", "Expect: 100-continue\r\n", "xyz"));
     assert_null(strstr(out(socket), " 100 "));
     assert_int_equal(status_in(socket), 204);
     client_free(socket);
     /* A final answer instead. */
     socket = client_open();
-    send_text(socket, "PUT /d/n HTTP/1.1\r\n" HOST
-                      "Expect: 100-continue\r\n" LEN("3") "\r\n");
+    client_send(socket, "PUT /d/n HTTP/1.1\r\n" HOST
+                        "Expect: 100-continue\r\n" LEN("3") "\r\n");
     assert_null(strstr(out(socket), " 100 "));
     assert_int_equal(status_in(socket), 409);
     assert_true(socket->is_closed);
     client_free(socket);
-    /* A socket that takes it in pieces. */
+    /* A socket that takes it in pieces, and a client that waits for it. */
     socket = client_open();
     socket->room = 10;
-    send_text(socket, head);
+    client_send(socket, head);
     assert_string_equal(out(socket), "HTTP/1.1 1");
-    send_text(socket, "xyz");
+    client_takes(socket, 1000);
+    assert_string_equal(out(socket), "HTTP/1.1 100 Continue\r\n\r\n");
+    client_free(socket);
+    /* One that does not. */
+    socket = client_open();
+    socket->room = 10;
+    client_send(socket, head);
+    client_send(socket, "xyz");
     assert_string_equal(out(socket), "HTTP/1.1 1");
     socket->room = 1000;
     served->writable(served, socket);
@@ -348,20 +322,23 @@ static void test_continue_fails(void **state)
         struct socket *socket = client_open();
 
         socket->room = 10;
-        send_text(socket, "P"); /* the request's buffer is there */
+        client_send(socket, "P"); /* the request's buffer is there */
         socket->send_error_at = how == 0;
-        mem_fail_at = how == 1 ? 2 : 0; /* the upload, what is kept */
-        send_text(socket, head + 1);
+        mem_fail_at = how == 1 ? 3 : 0; /* head, upload, what is kept */
+        client_send(socket, head + 1);
         if (how == 2) { /* no room for what is kept, until it is too late */
-            now_ns += CONNECTION_TAKE_NS;
+            now_ns += HTTP_CONTENT_S * NS_PER_S;
+            served->timeout(served, socket); /* 408 waits behind it */
+            assert_true(is_open(socket));
+            now_ns += HTTP_SEND_S * NS_PER_S;
             served->timeout(served, socket);
         } else if (how == 3) {
             socket->send_error_at = 1;
-            send_text(socket, "x");
+            client_send(socket, "x");
         } else if (how == 4) {
-            send_text(socket, "xy");
+            client_send(socket, "xy");
             socket->send_error_at = 1;
-            send_text(socket, "z");
+            client_send(socket, "z");
         }
         if (how == 5) { /* the peer's end */
             socket->peer_ended = true;
@@ -401,13 +378,14 @@ static void test_pipelined(void **state)
     (void)state;
     open_site();
     socket = client_open();
-    send_text(socket, PUT("/a", "abc") PUT("/b", "def") DELETE("/a") GET("/b"));
+    client_send(socket,
+                PUT("/a", "abc") PUT("/b", "def") DELETE("/a") GET("/b"));
     assert_true(holds("/www/b", "def"));
     assert_null(node_named("/www/a"));
     assert_int_equal(status_in(socket), 200);
-    forget_out(socket);
-    send_text(socket, "PUT /c HTTP/1.1\r\n" HOST CHUNKED
-                      "\r\n3\r\nghi\r\n0\r\n\r\n" GET("/c"));
+    out_clear(socket);
+    client_send(socket, "PUT /c HTTP/1.1\r\n" HOST CHUNKED
+                        "\r\n3\r\nghi\r\n0\r\n\r\n" GET("/c"));
     assert_non_null(strstr(out(socket), "\r\n\r\nghi"));
     client_free(socket);
     close_site();
@@ -425,9 +403,9 @@ static void test_large(void **state)
     for (int chunked = 0; chunked <= 1; chunked++) {
         open_site();
         socket = client_open();
-        send_text(socket,
-                  chunked ? "PUT /n HTTP/1.1\r\n" HOST CHUNKED "\r\n"
-                          : "PUT /n HTTP/1.1\r\n" HOST LEN("150000") "\r\n");
+        client_send(socket,
+                    chunked ? "PUT /n HTTP/1.1\r\n" HOST CHUNKED "\r\n"
+                            : "PUT /n HTTP/1.1\r\n" HOST LEN("150000") "\r\n");
         for (int i = 0; i < 5; i++) {
             int len = 0;
 
@@ -439,10 +417,10 @@ static void test_large(void **state)
                 memcpy(chunk + len, "\r\n", 2);
                 len += 2;
             }
-            send_bytes(socket, chunk, (size_t)len);
+            client_send_bytes(socket, chunk, (size_t)len);
         }
         if (chunked)
-            send_text(socket, "0\r\n\r\n");
+            client_send(socket, "0\r\n\r\n");
         assert_int_equal(status_in(socket), 201);
         assert_int_equal(node_named("/www/n")->size, 5 * sizeof(data));
         for (int i = 0; i < 5; i++)
@@ -485,9 +463,9 @@ static void test_no_space(void **state)
         struct socket *socket = client_open();
 
         store_room = 2;
-        send_text(socket, PUT("/n", ""));
+        client_send(socket, PUT("/n", ""));
         socket->send_error_at = lost;
-        send_text(socket, "xyz");
+        client_send(socket, "xyz");
         assert_int_equal(status_in(socket), lost ? 0 : 507);
         assert_int_equal(socket->is_aborted, lost);
         client_free(socket);
@@ -534,22 +512,22 @@ static void test_two_at_once(void **state)
     open_site();
     first = client_open();
     second = client_open();
-    send_text(first, PUT("/n", "a"));
-    send_text(second, PUT("/n", "xy"));
-    send_text(first, "b");
+    client_send(first, PUT("/n", "a"));
+    client_send(second, PUT("/n", "xy"));
+    client_send(first, "b");
     assert_null(node_named("/www/n"));
-    send_text(second, "z");
+    client_send(second, "z");
     assert_int_equal(status_in(second), 201);
     assert_true(holds("/www/n", "xyz"));
-    send_text(first, "c");
+    client_send(first, "c");
     assert_int_equal(status_in(first), 204);
     assert_true(holds("/www/n", "abc"));
-    forget_out(first);
-    forget_out(second);
+    out_clear(first);
+    out_clear(second);
     /* Conditions hold when the name changes, not only before. */
-    send_text(first, PUT_WITH("/m", "If-None-Match: *\r\n", "a"));
-    send_text(second, PUT_WITH("/m", "If-None-Match: *\r\n", "xyz"));
-    send_text(first, "bc");
+    client_send(first, PUT_WITH("/m", "If-None-Match: *\r\n", "a"));
+    client_send(second, PUT_WITH("/m", "If-None-Match: *\r\n", "xyz"));
+    client_send(first, "bc");
     assert_int_equal(status_in(second), 201);
     assert_int_equal(status_in(first), 412);
     assert_true(is_open(first)); /* its content was read */
@@ -571,9 +549,9 @@ static void test_reset(void **state)
     assert_int_equal(ask(PUT("/n", "abc")), 201);
     for (int how = 0; how < 3; how++) {
         socket = client_open();
-        send_text(socket, how < 2 ? PUT("/n", "x")
-                                  : "PUT /n HTTP/1.1\r\n" HOST CHUNKED
-                                    "\r\n3\r\nxyz\r\n");
+        client_send(socket, how < 2 ? PUT("/n", "x")
+                                    : "PUT /n HTTP/1.1\r\n" HOST CHUNKED
+                                      "\r\n3\r\nxyz\r\n");
         assert_int_equal(staged_now(), 1);
         if (how == 0)
             socket->receive_error = -ECONNRESET;
@@ -596,32 +574,32 @@ static void test_stall(void **state)
     (void)state;
     open_site();
     socket = client_open();
-    send_text(socket, PUT("/n", "x"));
-    pass(socket, CONNECTION_TAKE_NS - CONNECTION_CHECK_NS);
+    client_send(socket, PUT("/n", "x"));
+    pass(socket, (HTTP_CONTENT_S * NS_PER_S) - HTTP_CHECK_NS);
     assert_true(is_open(socket));
-    pass(socket, CONNECTION_CHECK_NS);
+    pass(socket, HTTP_CHECK_NS);
     assert_int_equal(status_in(socket), 408);
     assert_true(socket->is_closed);
     assert_int_equal(staged_now(), 0);
     client_free(socket);
     /* A byte now and then is not enough. */
     socket = client_open();
-    send_text(socket, "PUT /n HTTP/1.1\r\n" HOST LEN("100000") "\r\n");
+    client_send(socket, "PUT /n HTTP/1.1\r\n" HOST LEN("100000") "\r\n");
     while (is_open(socket)) {
         now_ns += NS_PER_S;
-        send_text(socket, "x");
+        client_send(socket, "x");
         bytes++;
     }
-    assert_int_equal(bytes, CONNECTION_TAKE_NS / NS_PER_S);
+    assert_int_equal(bytes, (HTTP_CONTENT_S * NS_PER_S) / NS_PER_S);
     client_free(socket);
-    /* CONNECTION_PACE bytes in that time are. */
+    /* HTTP_PACE bytes in that time are. */
     socket = client_open();
-    send_text(socket, "PUT /n HTTP/1.1\r\n" HOST LEN("100000") "\r\n");
+    client_send(socket, "PUT /n HTTP/1.1\r\n" HOST LEN("100000") "\r\n");
     for (int i = 0; i < 10; i++) {
-        static const char some[CONNECTION_PACE];
+        static const char some[HTTP_PACE];
 
-        now_ns += CONNECTION_TAKE_NS - 1;
-        send_bytes(socket, some, sizeof(some));
+        now_ns += (HTTP_CONTENT_S * NS_PER_S) - 1;
+        client_send_bytes(socket, some, sizeof(some));
         assert_true(is_open(socket));
     }
     client_free(socket);
@@ -697,13 +675,13 @@ static void test_left_over(void **state)
     (void)state;
     open_site();
     socket = client_open();
-    send_text(socket, PUT("/n", "x"));
+    client_send(socket, PUT("/n", "x"));
     store_fail_at = 1;
     client_free(socket);
     assert_string_equal(store_failed, "unlink");
     assert_int_equal(staged_now(), 1);
     assert_int_equal(errors_logged, 1);
-    site_fini(&site);
+    site_fini();
     assert_int_equal(site_start("/www", 80, changes_make(&options)), 0);
     assert_int_equal(staged_now(), 0);
     close_site();
@@ -715,7 +693,7 @@ static void test_start_fails(void **state)
     (void)state;
     open_site();
     assert_int_equal(ask(PUT("/n", "abc")), 201);
-    site_fini(&site);
+    site_fini();
     node_make("/www/PUT.TMP/5", FILE_REGULAR);
     for (int at = 1; at <= 4; at++) { /* open, ".", "..", the name */
         store_fail_at = at;
@@ -758,7 +736,7 @@ static void test_no_memory(void **state)
         struct socket *socket = client_open();
 
         mem_fail_at = at;
-        send_text(socket, PUT("/n", "abc"));
+        client_send(socket, PUT("/n", "abc"));
         if (mem_fail_at != 0) {
             mem_fail_at = 0;
             assert_int_equal(status_in(socket), 201);
@@ -780,7 +758,7 @@ static void test_sync(void **state)
     for (int syncs = 0; syncs <= 1; syncs++) {
         open_site();
         options.syncs = syncs;
-        site_fini(&site);
+        site_fini();
         assert_int_equal(site_start("/www", 80, changes_make(&options)), 0);
         assert_int_equal(ask(PUT("/n", "abc")), 201);
         assert_int_equal(node_named("/www/n")->is_synced, syncs);
@@ -816,28 +794,28 @@ static void test_list(void **state)
     assert_int_equal(ask(PUT("/a", "abc")), 201);
     assert_int_equal(ask(PUT("/%3Cb%3E&:", "abc")), 201);
     socket = client_open();
-    send_text(socket, GET("/"));
+    client_send(socket, GET("/"));
     assert_int_equal(status_in(socket), 200);
     assert_string_equal(strstr(out(socket), "\r\n\r\n") + 4, page);
     snprintf(length, sizeof(length), "Content-Length: %zu\r\n",
              sizeof(page) - 1);
     assert_non_null(strstr(out(socket), length));
-    forget_out(socket);
-    send_text(socket, "HEAD / HTTP/1.1\r\n" HOST "\r\n");
+    out_clear(socket);
+    client_send(socket, "HEAD / HTTP/1.1\r\n" HOST "\r\n");
     assert_non_null(strstr(out(socket), length));
     assert_string_equal(strstr(out(socket), "\r\n\r\n"), "\r\n\r\n");
-    forget_out(socket);
-    send_text(socket, GET("/d/"));
+    out_clear(socket);
+    client_send(socket, GET("/d/"));
     assert_non_null(strstr(out(socket), "<a href=\"../\">"));
-    forget_out(socket);
+    out_clear(socket);
     /* An index is sent instead. */
-    send_text(socket, PUT("/d/index.html", "abc") GET("/d/"));
+    client_send(socket, PUT("/d/index.html", "abc") GET("/d/"));
     assert_non_null(strstr(out(socket), "\r\n\r\nabc"));
-    forget_out(socket);
-    send_text(socket, GET("/PUT.TMP/"));
+    out_clear(socket);
+    client_send(socket, GET("/PUT.TMP/"));
     assert_int_equal(status_in(socket), 404);
     options.lists = false;
-    send_text(socket, GET("/"));
+    client_send(socket, GET("/"));
     assert_int_equal(status_in(socket), 404);
     client_free(socket);
     close_site();
@@ -854,9 +832,9 @@ static void test_list_fails(void **state)
             open_site();
             assert_int_equal(ask(PUT("/a", "abc")), 201);
             socket = client_open();
-            send_text(socket, "G");
+            client_send(socket, "G");
             *(what == 0 ? &mem_fail_at : &store_fail_at) = at;
-            send_text(socket, "ET / HTTP/1.1\r\n" HOST "\r\n");
+            client_send(socket, "ET / HTTP/1.1\r\n" HOST "\r\n");
             status = status_in(socket);
             client_free(socket);
             if ((what == 0 ? mem_fail_at : store_fail_at) != 0) {
@@ -884,7 +862,7 @@ static void test_list_of_odd_names(void **state)
     assert_int_equal(ask(PUT("/%01%7F%80", "abc")), 201);
     assert_int_equal(ask(PUT("/a-long-name.txt", "abc")), 201);
     socket = client_open();
-    send_text(socket, GET("/"));
+    client_send(socket, GET("/"));
     assert_non_null(strstr(out(socket), "\"./%01%7F%80\">??\x80</a>"));
     assert_non_null(strstr(out(socket), ">a-long-name.txt</a>"));
     client_free(socket);

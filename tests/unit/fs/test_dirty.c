@@ -122,6 +122,7 @@ static struct fs_ops ops = {
     .inode_size = sizeof(struct inode),
     .inode_read = read_inode,
     .inode_write = write_inode,
+    .pages_write = mapping_write,
     .inode_evict = evict,
     .inode_drop = drop,
     .sync_fs = sync_fs,

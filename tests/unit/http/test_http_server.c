@@ -97,7 +97,8 @@ static struct http_response sourced;
 static void on_source(struct http_exchange *exchange)
 {
     waiting = exchange;
-    sourced.source = (struct http_source){source_read, source_closed, NULL};
+    sourced.source =
+        (struct http_source){.read = source_read, .close = source_closed};
     sources_open++;
     assert_int_equal(http_respond(exchange, &sourced), 0);
     assert_int_equal(http_respond(exchange, &sourced), -EALREADY);
@@ -267,7 +268,7 @@ static const struct {
      "Accept-Ranges: bytes\r\n\r\n", OPEN},
     {"one that does not",
      "GET /tagged HTTP/1.1\r\nHost: h\r\nIf-Match: \"u\"\r\n\r\n", "412",
-     "Content-Length: 0\r\n", OPEN},
+     "<h1>412 Precondition Failed</h1>\n", OPEN},
     {"a range", "GET /tagged HTTP/1.1\r\nHost: h\r\nRange: bytes=2-4\r\n\r\n",
      "206",
      "Content-Range: bytes 2-4/10\r\nContent-Length: 3\r\nContent-Type: "
@@ -278,7 +279,7 @@ static const struct {
      "Content-Length: 10\r\n", OPEN},
     {"a range that is not there",
      "GET /tagged HTTP/1.1\r\nHost: h\r\nRange: bytes=10-\r\n\r\n", "416",
-     "Content-Range: bytes */10\r\nContent-Length: 0\r\n", OPEN},
+     "Content-Range: bytes */10\r\nContent-Length: 90\r\n", OPEN},
 };
 
 static void check_row(size_t i, size_t cut)
@@ -587,6 +588,40 @@ static void test_a_source_that_fails_drops_the_connection(void **state)
         assert_true(socket->is_aborted);
         client_free(socket);
         assert_int_equal(sources_open, 0);
+        assert_int_equal(errors_logged, 1);
+        errors_logged = 0;
+        server_close();
+        if (error == 0)
+            break;
+    }
+}
+
+/* As long as nothing is sent, that can be said. */
+static void test_a_source_that_fails_at_once_is_answered(void **state)
+{
+    static const char *const requests[] = {
+        GET("/source"), "HEAD /source HTTP/1.1\r\nHost: h\r\n\r\n"};
+    struct socket *socket;
+
+    (void)state;
+    for (int error = -EIO; error <= 0; error -= error) {
+        begin_test();
+        source_has = 0;
+        source_error = error;
+        sourced.length = 11;
+        socket = client_open();
+        client_send(socket, requests[0]);
+        assert_int_equal(strncmp(out(socket), "HTTP/1.1 500 ", 13), 0);
+        assert_non_null(strstr(out(socket), "Connection: close\r\n"));
+        assert_true(socket->is_closed);
+        client_free(socket);
+        socket = client_open(); /* nobody asks it */
+        client_send(socket, requests[1]);
+        assert_int_equal(strncmp(out(socket), "HTTP/1.1 200 ", 13), 0);
+        client_free(socket);
+        assert_int_equal(sources_open, 0);
+        assert_int_equal(errors_logged, 1);
+        errors_logged = 0;
         server_close();
         if (error == 0)
             break;
@@ -1030,6 +1065,7 @@ int main(void)
         cmocka_unit_test(test_a_source_for_1_0_ends_with_the_connection),
         cmocka_unit_test(test_a_source_waits_for_the_socket),
         cmocka_unit_test(test_a_source_that_fails_drops_the_connection),
+        cmocka_unit_test(test_a_source_that_fails_at_once_is_answered),
         cmocka_unit_test(test_a_source_is_closed_when_nothing_is_sent),
         cmocka_unit_test(test_an_answer_that_is_none_is_refused),
         cmocka_unit_test(test_deadlines),

@@ -240,6 +240,11 @@ static const struct {
     {"9110 9.3.2 HEAD", "HEAD / HTTP/1.1\r\n" HOST END, 200, OPEN},
     {"9110 9.3.7 OPTIONS", "OPTIONS / HTTP/1.1\r\n" HOST END, 204, OPEN},
     {"9110 9.1 a known one", "DELETE / HTTP/1.1\r\n" HOST END, 405, OPEN},
+    {"9110 9.1 a known one with an expectation and content",
+     "DELETE / HTTP/1.1\r\n" HOST "Expect: x\r\nContent-Length: 1\r\n\r\na",
+     405, CLOSED},
+    {"9110 9.1 an unknown one of *", "FROB * HTTP/1.1\r\n" HOST END, 501, OPEN},
+    {"9110 9.1 another one of *", "POST * HTTP/1.1\r\n" HOST END, 400, OPEN},
     {"9110 15.5.5", "GET /none HTTP/1.1\r\n" HOST END, 404, OPEN},
     {"9110 15.5.14", POST "Content-Length: 1001\r\n\r\n", 413, CLOSED},
 };

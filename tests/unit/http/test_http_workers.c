@@ -37,7 +37,7 @@ static void on_source(struct http_exchange *exchange)
     const struct http_response response = {
         .status = 200,
         .length = 0,
-        .source = {read_nothing, close_source, NULL},
+        .source = {.read = read_nothing, .close = close_source},
     };
 
     sources_open++;
@@ -65,7 +65,7 @@ static void on_late_source(struct http_exchange *exchange)
     const struct http_response response = {
         .status = 200,
         .length = 20,
-        .source = {read_late, close_source, NULL},
+        .source = {.read = read_late, .close = close_source},
     };
 
     sources_open++;

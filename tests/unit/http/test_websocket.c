@@ -1,6 +1,7 @@
 /* Websockets: RFC 6455, on the HTTP server, in a world of the test. */
 #include "tests/fakes/http_world.h"
 /* the world first */
+#include "net/http/peer/upgraded.c"
 #include "net/http/peer/websocket.c"
 #include "net/http/peer/websocket_frame.c"
 

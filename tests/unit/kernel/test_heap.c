@@ -27,20 +27,25 @@ static int teardown(void **state)
     return 0;
 }
 
+/* Inline, and as calls, of which files that are compiled for size make use. */
 static void test_mem_alloc_every_size(void **state)
 {
     size_t blocks = stats().block_count;
 
     (void)state;
     for (size_t size = 1; size < 40000; size += size < 9000 ? 1 : 997) {
-        char *ptr = mem_alloc(size);
+        bool calls = size % 3 == 0;
+        char *ptr = calls ? mem_alloc_call(size) : mem_alloc(size);
 
         assert_non_null(ptr);
         assert_int_equal((uintptr_t)ptr % 16, 0);
         memset(ptr, 0xa5, size);
         assert_true(mem_usable_size(ptr) >= size);
         assert_true(mem_usable_size(ptr) <= size + size / 4 + 4096);
-        mem_free(ptr);
+        if (calls)
+            mem_free_call(ptr);
+        else
+            mem_free(ptr);
     }
     assert_int_equal(stats().block_count, blocks);
 }
