@@ -664,9 +664,9 @@ void mtu_timeout(struct tcp_conn *conn);
 /* A router says that `size` bytes in a segment are the most. */
 void mtu_told(struct tcp_conn *conn, uint32_t size);
 
-/* A router says that the path takes `mtu` bytes (0: it does not say) about the
- * segment `seq`. Returns whether it is about a probe, and that is all. */
-bool mtu_probe_told(struct tcp_conn *conn, uint32_t seq, uint32_t mtu);
+/* conn->mtu is there: a router says that the path takes `mtu` bytes (0: it does
+ * not say) about the segment `seq`, perhaps a probe. */
+void mtu_probe_told(struct tcp_conn *conn, uint32_t seq, uint32_t mtu);
 
 /* conn->mtu is there: the size of a probe that should be sent now, whose data
  * begin `offset` bytes behind snd_una and are `avail` bytes at most; 0: none.

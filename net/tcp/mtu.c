@@ -85,19 +85,16 @@ void mtu_told(struct tcp_conn *conn, uint32_t size)
     search_begin(conn, size, conn_now(conn) + AGE_NS);
 }
 
-bool mtu_probe_told(struct tcp_conn *conn, uint32_t seq, uint32_t mtu)
+void mtu_probe_told(struct tcp_conn *conn, uint32_t seq, uint32_t mtu)
 {
     struct tcp_mtu *search = conn->mtu;
     uint32_t size = mtu - min_u32(mtu, headers_len(conn));
 
-    if (search == NULL || search->probe == 0 || seq != search->start ||
-        size < conn->mss)
-        return false;
-    if (size < search->probe) { /* its loss will be seen */
-        search->high = (uint16_t)size;
-        search->tries = TRIES;
-    }
-    return true;
+    if (search->probe == 0 || seq != search->start || size < conn->mss ||
+        size >= search->probe)
+        return;
+    search->high = (uint16_t)size;
+    search->tries = TRIES; /* its loss will be seen */
 }
 
 /* ---- Up ------------------------------------------------------------------ */

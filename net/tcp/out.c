@@ -299,8 +299,11 @@ void tcp_path_mtu(struct net_stack *stack, const struct flow *flow,
     if (!flow_is_ip4(flow)) /* RFC 8201, 4: no path has less */
         mtu = max_u32(mtu, IP6_MTU_MIN);
     if (conn == NULL || !may_send(conn) || seq_lt(seq, conn->snd_una) ||
-        !seq_lt(seq, conn->snd_max) || mtu_probe_told(conn, seq, mtu) ||
-        !dst_too_big(&conn->dst, mtu, len))
+        !seq_lt(seq, conn->snd_max))
+        return;
+    if (conn->mtu != NULL)
+        mtu_probe_told(conn, seq, mtu);
+    if (!dst_too_big(&conn->dst, mtu, len))
         return;
     room = conn->dst.pmtu - ip_header_size(flow) - TCP_HEADER_SIZE -
            conn_options_len(conn);

@@ -38,6 +38,12 @@ static struct fd {
     bool is_ours;          /* a socket of a thread: it lasts until close() */
     struct socket *socket; /* NULL: it has ended, */
     int error;             /* with this */
+    bool is_read_no_more;  /* shutdown() of both sides */
+    unsigned chosen_count; /* options that were set before it connected */
+    struct choice {
+        enum socket_option option;
+        uint64_t value;
+    } chosen[4];
 } fds[FDS];
 static struct socket *accepted[FDS];
 static unsigned accepted_count;
@@ -229,6 +235,7 @@ static void segment_in(const struct drill_segment *script)
             .flags = len < left ? script->flags & (uint8_t)~FIN : script->flags,
             .window = (uint16_t)script->window,
             .urgent = (uint16_t)script->urgent,
+            .tos = script->ecn,
             .data = content,
             .len = len,
             .options = options,
@@ -378,6 +385,8 @@ static void segment_compare(const struct drill_segment *want,
         differs("number", want, got, one->at);
     if ((want->flags & ACK) != 0 && got->ack - PEER_ISS != want->ack)
         differs("acknowledgement", want, got, one->at);
+    if (want->has_ecn && (got->tos & 3) != want->ecn)
+        differs("ECN of IP", want, got, one->at);
     if (want->has_window && got->window != want->window)
         differs("window", want, got, one->at);
     if (want->has_options && !options_are(want, got))
@@ -470,6 +479,18 @@ static int64_t call_listen(const struct drill_call *call)
     return 0;
 }
 
+/* What the script has chosen for it before. */
+static void choices_apply(const struct fd *fd)
+{
+    for (unsigned i = 0; i < fd->chosen_count; i++) {
+        if (socket_set_option(fd->socket, fd->chosen[i].option,
+                              fd->chosen[i].value) != 0)
+            unsupported("an option here");
+    }
+    if (drill_asks_ecn() && socket_set_option(fd->socket, SOCKET_ECN, 1) != 0)
+        unsupported("ECN here");
+}
+
 /* It has begun, or it is over: blocking calls come twice. */
 static int64_t call_connect(const struct drill_call *call)
 {
@@ -480,8 +501,10 @@ static int64_t call_connect(const struct drill_call *call)
                                .events = SOCKET_CAN_SEND | SOCKET_HAS_ENDED};
 
     if (fd->socket == NULL) {
-        if (bench.server != NULL || socket_open_tcp(&fd->socket) != 0 ||
-            socket_bind(fd->socket, &local) != 0 ||
+        if (bench.server != NULL || socket_open_tcp(&fd->socket) != 0)
+            unsupported("connect() here");
+        choices_apply(fd);
+        if (socket_bind(fd->socket, &local) != 0 ||
             socket_connect_start(fd->socket, &remote) != 0)
             unsupported("connect() here");
         fd->is_ours = true;
@@ -496,7 +519,10 @@ static int64_t call_shutdown(const struct drill_call *call)
 {
     struct fd *fd = fd_get(call);
 
-    if (strcmp(call->arg[1], "SHUT_WR") != 0 || fd->socket == NULL)
+    /* There is no call for the other side: who reads no more reads no more. */
+    fd->is_read_no_more = strcmp(call->arg[1], "SHUT_RDWR") == 0;
+    if ((!fd->is_read_no_more && strcmp(call->arg[1], "SHUT_WR") != 0) ||
+        fd->socket == NULL)
         unsupported("shutdown() of %.80s", call->arg[1]);
     return socket_shutdown(fd->socket);
 }
@@ -523,11 +549,13 @@ static int64_t call_read(const struct drill_call *call)
 {
     static char buf[TEXT_MAX];
     struct fd *fd = fd_get(call);
+    int64_t done;
 
     check_flags(call, 3);
     if (fd->socket == NULL)
         return fd->error;
-    return socket_receive(fd->socket, buf, size_of(call, 2));
+    done = socket_receive(fd->socket, buf, size_of(call, 2));
+    return done == -EAGAIN && fd->is_read_no_more ? 0 : done;
 }
 
 static int64_t call_write(const struct drill_call *call)
@@ -562,16 +590,51 @@ static bool is_one_of(const char *name, const char *const list[])
     return false;
 }
 
+/* The number of "[3000]". */
+static uint64_t value_of(const char *arg)
+{
+    return strtoul(arg + (arg[0] == '['), NULL, 10);
+}
+
+/* Returns whether it is an option that we have: then it was set. */
+static bool option_set(struct fd *fd, const char *name, uint64_t value)
+{
+    static const struct {
+        const char *name;
+        enum socket_option option;
+        uint64_t unit;
+    } rows[] = {
+        {"TCP_NODELAY", SOCKET_NODELAY, 1},
+        {"TCP_USER_TIMEOUT", SOCKET_USER_TIMEOUT, NS_PER_MS},
+        {"TCP_KEEPIDLE", SOCKET_KEEP_IDLE, NS_PER_S},
+        {"TCP_KEEPINTVL", SOCKET_KEEP_INTERVAL, NS_PER_S},
+        {"TCP_KEEPCNT", SOCKET_KEEP_COUNT, 1},
+    };
+    unsigned i = 0;
+
+    while (i < COUNT_OF(rows) && strcmp(rows[i].name, name) != 0)
+        i++;
+    if (i == COUNT_OF(rows))
+        return false;
+    if (fd->socket == NULL && fd->chosen_count < COUNT_OF(fd->chosen))
+        fd->chosen[fd->chosen_count++] =
+            (struct choice){rows[i].option, value * rows[i].unit};
+    else if (fd->socket == NULL || socket_set_option(fd->socket, rows[i].option,
+                                                     value * rows[i].unit) != 0)
+        unsupported("option %.80s here", name);
+    return true;
+}
+
 /* Options that scripts set for reasons that do not exist here: names that are
- * free at once, larger buffers, and no Nagle, which is how it always is. */
+ * free at once, larger buffers. */
 static int64_t call_setsockopt(const struct drill_call *call)
 {
-    static const char *const harmless[] = {
-        "SO_REUSEADDR", "SO_SNDBUF", "SO_RCVBUF",       "TCP_NODELAY",
-        "SO_LINGER_",   "SO_ERROR",  "IP_MTU_DISCOVER", NULL};
+    static const char *const harmless[] = {"SO_REUSEADDR",    "SO_SNDBUF",
+                                           "SO_RCVBUF",       "SO_LINGER_",
+                                           "IP_MTU_DISCOVER", NULL};
 
-    (void)fd_get(call);
-    if (!is_one_of(call->arg[2], harmless))
+    if (!option_set(fd_get(call), call->arg[2], value_of(call->arg[3])) &&
+        !is_one_of(call->arg[2], harmless))
         unsupported("option %.80s", call->arg[2]);
     return 0;
 }
@@ -579,8 +642,17 @@ static int64_t call_setsockopt(const struct drill_call *call)
 static int64_t call_getsockopt(const struct drill_call *call)
 {
     const struct fd *fd = fd_get(call);
-    long want = strtol(call->arg[3] + 1, NULL, 10);
+    long want = (long)value_of(call->arg[3]);
 
+    if (strcmp(call->arg[2], "SO_ERROR") == 0) {
+        int error = fd->socket != NULL && fd->socket->conn == NULL
+                        ? fd->socket->error
+                        : fd->error;
+
+        if (error != -want)
+            fail_with("SO_ERROR is %d", -error);
+        return 0;
+    }
     if (strcmp(call->arg[2], "TCP_MAXSEG") != 0 || fd->socket == NULL)
         unsupported("option %.80s", call->arg[2]);
     if (fd->socket->conn->mss != want)

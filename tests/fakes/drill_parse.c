@@ -13,6 +13,7 @@ static char *text;
 static const char *at;
 static const char *event_start;
 static uint64_t tolerance_us;
+static bool asks_ecn;
 
 bool drill_open(const char *path)
 {
@@ -22,6 +23,7 @@ bool drill_open(const char *path)
     text = calloc(1, 1 << 20);
     at = event_start = text;
     tolerance_us = TOLERANCE_US;
+    asks_ecn = false;
     if (file == NULL || text == NULL)
         return false;
     len = fread(text, 1, (1 << 20) - 1, file);
@@ -47,6 +49,11 @@ unsigned drill_line(void)
 uint64_t drill_tolerance_ns(void)
 {
     return tolerance_us * 1000;
+}
+
+bool drill_asks_ecn(void)
+{
+    return asks_ecn;
 }
 
 /* ---- Words --------------------------------------------------------------- */
@@ -210,10 +217,25 @@ static void options_read(struct drill_segment *segment)
     }
 }
 
+/* "[ect0]": what the IP header says. */
+static void ecn_read(struct drill_segment *segment)
+{
+    static const char *const names[] = {"noecn]", "ect1]", "ect0]", "ce]"};
+
+    segment->has_ecn = take("[");
+    if (!segment->has_ecn)
+        return;
+    while (segment->ecn < 4 && !take(names[segment->ecn]))
+        segment->ecn++;
+    if (segment->ecn == 4)
+        lost();
+}
+
 static void flags_read(struct drill_segment *segment)
 {
-    static const char letters[] = "FSRP.U";
+    static const char letters[] = "FSRP.UEW";
 
+    ecn_read(segment);
     skip_blanks();
     if (*at == '-') {
         at++;
@@ -288,11 +310,16 @@ static int64_t errno_read(void)
     static const struct {
         const char *name;
         int error;
-    } errors[] = {
-        {"EAGAIN", EAGAIN},         {"EPIPE", EPIPE},
-        {"ECONNRESET", ECONNRESET}, {"ETIMEDOUT", ETIMEDOUT},
-        {"EINVAL", EINVAL},         {"EINPROGRESS", DRILL_EINPROGRESS},
-        {"ENOTCONN", ENOTCONN},     {"ECONNREFUSED", ECONNREFUSED}};
+    } errors[] = {{"EAGAIN", EAGAIN},
+                  {"EPIPE", EPIPE},
+                  {"ECONNRESET", ECONNRESET},
+                  {"ETIMEDOUT", ETIMEDOUT},
+                  {"EINVAL", EINVAL},
+                  {"EINPROGRESS", DRILL_EINPROGRESS},
+                  {"ENOTCONN", ENOTCONN},
+                  {"ECONNREFUSED", ECONNREFUSED},
+                  {"EHOSTUNREACH", EHOSTUNREACH},
+                  {"EISCONN", EISCONN}};
     char name[40];
 
     word(name, sizeof(name));
@@ -355,6 +382,19 @@ static void asserts_read(struct drill_event *event)
 
 /* ---- Events -------------------------------------------------------------- */
 
+/* A shell command, behind its "`": of what it does to Linux only whether
+ * connections ask for ECN counts. */
+static void command_skip(void)
+{
+    const char *begin = at;
+    const char *found;
+
+    skip_to("`");
+    found = strstr(begin, "tcp_ecn=");
+    if (found != NULL && found < at)
+        asks_ecn = found[strlen("tcp_ecn=")] == '1';
+}
+
 static void setting_read(void)
 {
     if (take("--tolerance_usecs="))
@@ -373,7 +413,7 @@ bool drill_next(struct drill_event *event)
         if (strncmp(at, "--", 2) == 0) {
             setting_read();
         } else if (take("`")) {
-            skip_to("`");
+            command_skip();
         } else {
             break;
         }
@@ -382,7 +422,7 @@ bool drill_next(struct drill_event *event)
     skip_blanks();
     event_start = at;
     if (take("`")) {
-        skip_to("`");
+        command_skip();
         event->kind = DRILL_ASSERT; /* of nothing: time passes */
         event->assert_count = 0;
     } else if (take("%{")) {

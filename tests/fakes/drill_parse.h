@@ -37,6 +37,8 @@ struct drill_option {
 
 struct drill_segment {
     uint8_t flags;
+    uint8_t ecn;  /* of the IP header: RFC 3168, 5 */
+    bool has_ecn; /* the script says which */
     uint32_t seq, len, ack, window, urgent;
     bool has_window, has_options;
     unsigned option_count;
@@ -81,6 +83,9 @@ unsigned drill_line(void);
 
 /* How much earlier or later a segment may be sent. */
 uint64_t drill_tolerance_ns(void);
+
+/* Whether a command that the script gave so far lets connections ask for ECN. */
+bool drill_asks_ecn(void);
 
 /* In drill.c. */
 _Noreturn void drill_unsupported(const char *what);

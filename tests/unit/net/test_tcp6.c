@@ -285,6 +285,28 @@ static void test_path_mtu(void **state)
     }
 }
 
+/* Where full segments vanish, those of the least MTU of IPv6 are sent. */
+static void test_full_segments_vanish(void **state)
+{
+    static char data[4000];
+    struct peer6_frame got;
+
+    (void)state;
+    bench6_open_static();
+    bench_serve(&service);
+    (void)connect_as(PEER6_GLOBAL, OUR6, 1440);
+    assert_int_equal(socket_send(sock, data, sizeof(data)), sizeof(data));
+    for (unsigned count = 0; count <= 5; count++) {
+        assert_int_equal(sock->conn->mss, count < 3 ? 1440 : 1220);
+        while (sock->conn->backoff <= count && count < 5) {
+            while (peer6_receive(&got))
+                continue;
+            bench_sleep(10 * NS_PER_MS);
+        }
+    }
+    bench_close();
+}
+
 /* The peer gets the same bytes whatever the card can do. */
 static void test_segments_are_left_to_the_card(void **state)
 {
@@ -362,6 +384,7 @@ int main(void)
         cmocka_unit_test(test_segments_that_are_dropped),
         cmocka_unit_test(test_cookies),
         cmocka_unit_test(test_path_mtu),
+        cmocka_unit_test(test_full_segments_vanish),
         cmocka_unit_test(test_segments_are_left_to_the_card),
         cmocka_unit_test(test_the_mtu_of_the_link),
         cmocka_unit_test(test_connections_are_told_apart),

@@ -577,11 +577,12 @@ static void test_what_passes_is_searched(void **state)
     ack(probe_go(1385) + 1385 + 3 * 1360, 0, 0);
     assert_int_equal(conn->mss, 1385);
     ack(probe_go(1397) + 1397 + 3 * 1385, 0, 0);
-    ack(probe_go(1403) + 1403 + 3 * 1397, 0, 0);
+    probe_vanishes(1403);
+    probe_vanishes(1403);
     /* It is known to seven bytes: no probe for ten minutes. */
-    assert_int_equal(conn->mss, 1403);
+    assert_int_equal(conn->mtu->high, 1402);
     write_lot();
-    assert_int_equal(deliver(), 1403);
+    assert_int_equal(deliver(), 1397);
     bench_sleep(600 * NS_PER_S);
     probe_vanishes(FULL);
     bench_close();
@@ -654,6 +655,76 @@ static void test_when_no_probe_is_sent(void **state)
     bench_close();
 }
 
+/* Something may be lost already, even if only a byte has come behind it. */
+static void test_no_probe_behind_a_hole(void **state)
+{
+    uint32_t start;
+    struct peer_segment got;
+
+    (void)state;
+    open_narrow();
+    start = conn->snd_una - bench.iss;
+    write_bytes(100);
+    write_bytes(1);
+    drain();
+    bench_sleep(100 * NS_PER_MS);
+    conn->srtt_ns = 100 * NS_PER_MS; /* it may only be late */
+    conn->rack.min_rtt_us = 100000;
+    ack(start, start + 100, start + 101);
+    assert_false(conn->is_recovering);
+    write_lot();
+    assert_true(peer_receive(&got));
+    assert_int_equal(got.len, 1360);
+    bench_close();
+}
+
+/* Datagrams that may be cut up arrive; their segments have at most 400 bytes. */
+static void deliver_cut_up(void)
+{
+    const struct fakenet_frame *frame;
+
+    while ((frame = fakenet_sent(&bench.net)) != NULL) {
+        if (frame->len != 0) { /* else it was an answered question of ARP */
+            assert_in_range(frame->len, 55, 54 + 400);
+            assert_int_equal(peer_get16(frame->data + 20), 0);
+        }
+        if (bench.net.sent.count == 0)
+            ack(conn->snd_max - bench.iss, 0, 0);
+    }
+}
+
+/* Segments that cannot be smaller are cut up by routers: nothing to search. */
+static void test_nothing_is_searched_below_the_least(void **state)
+{
+    (void)state;
+    open_telling();
+    conn->mss = 400;
+    write_bytes(400);
+    drain();
+    too_big(1, 296);
+    deliver_cut_up();
+    assert_non_null(conn->mtu);
+    bench_sleep(600 * NS_PER_S);
+    write_lot();
+    deliver_cut_up();
+    assert_null(conn->mtu);
+    bench_close();
+}
+
+/* What fits into 1280 bytes already is not searched, either. */
+static void test_the_base_is_passed_over(void **state)
+{
+    (void)state;
+    open_telling();
+    conn->mss = BASE;
+    write_lot();
+    time_out(3);
+    assert_null(conn->mtu);
+    time_out(5);
+    assert_int_equal(conn->mss, LEAST);
+    bench_close();
+}
+
 static void test_without_memory_nothing_larger_is_tried(void **state)
 {
     (void)state;
@@ -722,6 +793,9 @@ int main(void)
         cmocka_unit_test(test_a_probe_is_lost_among_others),
         cmocka_unit_test(test_a_probe_and_a_timeout),
         cmocka_unit_test(test_when_no_probe_is_sent),
+        cmocka_unit_test(test_no_probe_behind_a_hole),
+        cmocka_unit_test(test_nothing_is_searched_below_the_least),
+        cmocka_unit_test(test_the_base_is_passed_over),
         cmocka_unit_test(test_without_memory_nothing_larger_is_tried),
         cmocka_unit_test(test_peers_that_do_not_tell),
         cmocka_unit_test(test_the_link_ends_a_search),
