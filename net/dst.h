@@ -18,7 +18,8 @@ struct neigh;
 struct dst {
     struct neigh *neigh;       /* the next hop; NULL: to be looked up */
     uint32_t neigh_generation; /* it is that one while they are the same */
-    uint32_t route_generation; /* of the routes by which it was found */
+    uint16_t route_generation; /* of the routes by which it was found */
+    uint8_t hops;    /* that the next datagram may go: its TTL; 0: as usual */
     uint32_t source; /* our IPv4 address to send from; 0: the first one */
     uint16_t pmtu;   /* bytes of a datagram that reaches it; 0: the link's */
     uint8_t traffic_class; /* of the next datagram: RFC 2474, RFC 3168 */

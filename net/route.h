@@ -25,7 +25,7 @@ struct route {
 struct route_table {
     struct route route[ROUTES_MAX]; /* the longest prefix first */
     unsigned count;
-    uint32_t generation; /* another one after each change */
+    uint16_t generation; /* another one after each change */
 };
 
 /*

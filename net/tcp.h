@@ -24,6 +24,7 @@ struct net_addr;
 struct net_stack;
 struct server;
 struct socket;
+struct tcp_tuning;
 struct tcp_conn;
 
 /* ---- For the stack ------------------------------------------------------- */
@@ -65,14 +66,16 @@ void tcp_check_all(const struct net_stack *stack);
 /*
  * Active open (RFC 9293, 3.10.1): send a SYN from flow->local (none: the one to
  * send from) and flow->lport (0: a random free port) to the remote end, for
- * `socket`, which gets its connection and flow; `asks_ecn`: the SYN asks for
- * explicit congestion notification. Returns 0, and SOCKET_WRITABLE or
+ * `socket`, which gets its connection and flow; `wish` (NULL: what is usual)
+ * says of the SYN whether it asks for explicit congestion notification, and
+ * what its IP header has. Returns 0, and SOCKET_WRITABLE or
  * SOCKET_CLOSE follow; -EINVAL (the remote end is not that of one host),
  * -EHOSTUNREACH (no route, or no address of that family), -EADDRINUSE (the same
  * two ends are connected, or no port is free), -ENOMEM.
  */
 must_check int tcp_connect(struct net_stack *stack, struct socket *socket,
-                           const struct flow *flow, bool asks_ecn);
+                           const struct flow *flow,
+                           const struct tcp_tuning *wish);
 
 /* Whether tcp_read() has something to answer. */
 bool tcp_can_read(const struct tcp_conn *conn);
@@ -81,6 +84,8 @@ bool tcp_can_read(const struct tcp_conn *conn);
 struct tcp_tuning {
     bool has_nagle;           /* RFC 9293, 3.7.4 */
     bool asks_ecn;            /* for tcp_connect() */
+    uint8_t hops;             /* MUST-49 of RFC 9293; 0: as usual */
+    uint8_t traffic_class;    /* MUST-48; RFC 2474, without the bits of ECN */
     uint64_t user_timeout_ns; /* RFC 5482; 0: TCP_GIVE_UP_NS */
     uint64_t keep_idle_ns;    /* keep-alive: RFC 9293, 3.8.4; 0: none */
     uint64_t keep_interval_ns;

@@ -114,6 +114,13 @@ enum socket_option {
     /* 0 or 1; 0 at first: ask for explicit congestion notification (RFC 3168)
      * when connecting; who asks us has it always */
     SOCKET_ECN,
+    /* 0 .. 255; 0 at first, which is 64, or what routers of IPv6 tell: how many
+     * links a datagram may go (RFC 9293, 3.9.1.1). When a connection comes, its
+     * SYN was answered with the usual one */
+    SOCKET_HOP_LIMIT,
+    /* 0 .. 63; 0 at first: how routers are to treat its datagrams (RFC 2474;
+     * RFC 9293, 3.9.1.1). The same of a SYN that comes */
+    SOCKET_DSCP,
     /* nanoseconds; 0 at first, which is two minutes: how long the peer may be
      * silent when something is to be acknowledged (RFC 5482; not told to it) */
     SOCKET_USER_TIMEOUT,

@@ -262,7 +262,7 @@ void ip4_output(struct net_stack *stack, struct packet *packet, uint32_t remote,
         .dst = remote,
         .id = dst->may_fragment ? stack->ip_id++ : 0,
         .protocol = protocol,
-        .ttl = IP4_TTL,
+        .ttl = dst->hops != 0 ? dst->hops : IP4_TTL,
         .traffic_class = dst->traffic_class,
         .dont_fragment = !dst->may_fragment,
     };

@@ -305,7 +305,7 @@ void ip6_output(struct net_stack *stack, struct packet *packet,
         .dst = flow->remote,
         .traffic_class = dst->traffic_class,
         .next = flow->protocol,
-        .hops = ip6_of(stack)->hops,
+        .hops = dst->hops != 0 ? dst->hops : ip6_of(stack)->hops,
     };
 
     header_send(stack, packet, &header, dst);

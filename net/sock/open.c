@@ -192,7 +192,7 @@ int socket_connect_start(struct socket *socket,
     flow.local = user->local.addr;
     flow.lport = user->local.port;
     error = tcp_connect(user->stack, socket, &flow,
-                        user->tuned != NULL && user->tuned->tuning.asks_ecn);
+                        user->tuned != NULL ? &user->tuned->tuning : NULL);
     if (error == 0)
         error = options_apply(user, socket->conn);
     if (error != 0 && socket->conn != NULL) {

@@ -5,7 +5,12 @@
 #define KEEP_INTERVAL_NS (75 * NS_PER_S)
 #define TIME_MAX_NS      (24 * 3600 * NS_PER_S)
 
-enum { KEEP_COUNT = 9, KEEP_COUNT_MAX = 1000 };
+enum {
+    KEEP_COUNT = 9,
+    KEEP_COUNT_MAX = 1000,
+    DSCP_MAX = 63,
+    DSCP_SHIFT = 2, /* in the traffic class: RFC 2474, 3 */
+};
 
 static const struct tcp_tuning usual = {
     .keep_interval_ns = KEEP_INTERVAL_NS,
@@ -73,6 +78,14 @@ int socket_set_option(struct socket *socket, enum socket_option option,
         error = value <= 1 ? 0 : -EINVAL;
         tuning.asks_ecn = value == 1;
         break;
+    case SOCKET_HOP_LIMIT:
+        error = value <= UINT8_MAX ? 0 : -EINVAL;
+        tuning.hops = (uint8_t)value;
+        break;
+    case SOCKET_DSCP:
+        error = value <= DSCP_MAX ? 0 : -EINVAL;
+        tuning.traffic_class = (uint8_t)(value << DSCP_SHIFT);
+        break;
     case SOCKET_USER_TIMEOUT:
         tuning.user_timeout_ns = value;
         break;
@@ -109,6 +122,12 @@ int socket_get_option(struct socket *socket, enum socket_option option,
         return 0;
     case SOCKET_ECN:
         *value = tuning.asks_ecn;
+        return 0;
+    case SOCKET_HOP_LIMIT:
+        *value = tuning.hops;
+        return 0;
+    case SOCKET_DSCP:
+        *value = tuning.traffic_class >> DSCP_SHIFT;
         return 0;
     case SOCKET_USER_TIMEOUT:
         *value = tuning.user_timeout_ns;

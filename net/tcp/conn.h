@@ -489,6 +489,16 @@ static inline uint64_t conn_give_up_ns(const struct tcp_conn *conn)
                : TCP_GIVE_UP_NS;
 }
 
+/* Let the next datagrams have the hop limit and class that were chosen. */
+static inline void conn_mark(struct tcp_conn *conn,
+                             const struct tcp_tuning *tuning)
+{
+    conn->dst.hops = tuning->hops;
+    conn->dst.traffic_class =
+        (uint8_t)((conn->dst.traffic_class & IP_ECN_MARKED) |
+                  tuning->traffic_class);
+}
+
 /* ---- ecn.c --------------------------------------------------------------- */
 
 /* A segment that is acceptable has come, and its acknowledgement was taken. */

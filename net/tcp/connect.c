@@ -249,7 +249,7 @@ static void syn_start(struct tcp_conn *conn)
 }
 
 int tcp_connect(struct net_stack *stack, struct socket *socket,
-                const struct flow *wanted, bool asks_ecn)
+                const struct flow *wanted, const struct tcp_tuning *wish)
 {
     struct flow flow = *wanted;
     struct tcp_conn *conn;
@@ -277,7 +277,10 @@ int tcp_connect(struct net_stack *stack, struct socket *socket,
     socket->conn = conn;
     socket->flow = flow;
     socket->error = 0;
-    conn->has_ecn = asks_ecn;
+    if (wish != NULL) {
+        conn->has_ecn = wish->asks_ecn;
+        conn_mark(conn, wish);
+    }
     syn_start(conn);
     return 0;
 }

@@ -55,5 +55,7 @@ void ecn_send(struct tcp_conn *conn, struct tcp_segment *segment, uint32_t len)
         segment->flags |= TCP_CWR;
         conn->cwr_wanted = false;
     }
-    conn->dst.traffic_class = is_new ? IP_ECN_CAPABLE : 0;
+    conn->dst.traffic_class =
+        (uint8_t)((conn->dst.traffic_class & ~IP_ECN_MARKED) |
+                  (is_new ? IP_ECN_CAPABLE : 0));
 }

@@ -65,6 +65,7 @@ int tcp_tune(struct tcp_conn *conn, const struct tcp_tuning *tuning)
     conn->tuning->keep = on_keep;
     conn->tuning->heard_at = conn->active_at;
     conn->tuning->probes = 0;
+    conn_mark(conn, tuning);
     idle_start(conn);
     tcp_output(conn); /* what Nagle's algorithm has held */
     return 0;

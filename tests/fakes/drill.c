@@ -609,6 +609,7 @@ static bool option_set(struct fd *fd, const char *name, uint64_t value)
         {"TCP_KEEPIDLE", SOCKET_KEEP_IDLE, NS_PER_S},
         {"TCP_KEEPINTVL", SOCKET_KEEP_INTERVAL, NS_PER_S},
         {"TCP_KEEPCNT", SOCKET_KEEP_COUNT, 1},
+        {"IP_TTL", SOCKET_HOP_LIMIT, 1},
     };
     unsigned i = 0;
 

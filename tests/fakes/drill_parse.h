@@ -84,7 +84,7 @@ unsigned drill_line(void);
 /* How much earlier or later a segment may be sent. */
 uint64_t drill_tolerance_ns(void);
 
-/* Whether a command that the script gave so far lets connections ask for ECN. */
+/* Whether a command of the script so far lets connections ask for ECN. */
 bool drill_asks_ecn(void);
 
 /* In drill.c. */

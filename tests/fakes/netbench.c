@@ -208,6 +208,7 @@ void bench_open_as(size_t mem_mib, const struct net_config *config)
     bench.now = 1000000 * NS_PER_S;
     bench.answers_arp = true;
     bench.relative = false;
+    bench.ttl = 64;
     bench.server = NULL;
     bench.check_every = 1;
     fakenet_init(&bench.net, bench_mac);
@@ -351,7 +352,7 @@ static void check_ip4(const uint8_t *ip, size_t len)
     assert_int_equal(peer_checksum(ip, 20, 0), 0);
     assert_int_equal(peer_get16(ip + 2), len);
     assert_int_equal(peer_get16(ip + 6), 0x4000); /* it is not fragmented */
-    assert_int_equal(ip[8], 64);
+    assert_int_equal(ip[8], bench.ttl);
 }
 
 bool peer_receive(struct peer_segment *out)

@@ -64,6 +64,7 @@ struct bench {
     bool answers_arp; /* for the peer and the gateway, unseen by the test */
     uint32_t iss;     /* the stack's first sequence number */
     bool relative;    /* count from it */
+    uint8_t ttl;      /* what datagrams of ours have to have; 64 */
     uint8_t frame[FAKENET_FRAME_MAX]; /* what `data` of the last one is in */
     size_t blocks;                    /* live memory, when there is no stack */
     unsigned check_every; /* check the stack at every n-th occasion; 1 */

@@ -678,7 +678,8 @@ static void test_no_probe_behind_a_hole(void **state)
     bench_close();
 }
 
-/* Datagrams that may be cut up arrive; their segments have at most 400 bytes. */
+/* Datagrams that may be cut up arrive; their segments have 400 bytes or less.
+ */
 static void deliver_cut_up(void)
 {
     const struct fakenet_frame *frame;

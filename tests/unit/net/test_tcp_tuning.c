@@ -519,6 +519,77 @@ static void test_without_memory(void **state)
     finish();
 }
 
+/* ---- The IP header: MUST-48 and MUST-49 of RFC 9293 ---------------------- */
+
+static void test_hop_limit_and_class_of_what_comes(void **state)
+{
+    struct peer_segment got;
+
+    (void)state;
+    open_bench();
+    assert_int_equal(get(sock, SOCKET_HOP_LIMIT), 0);
+    assert_int_equal(get(sock, SOCKET_DSCP), 0);
+    set(SOCKET_HOP_LIMIT, 3);
+    set(SOCKET_DSCP, 46);
+    assert_int_equal(get(sock, SOCKET_HOP_LIMIT), 3);
+    assert_int_equal(get(sock, SOCKET_DSCP), 46);
+    bench.ttl = 3;
+    assert_int_equal(socket_send(sock, "abc", 3), 3);
+    assert_true(peer_receive(&got));
+    assert_int_equal(got.tos, 46 << 2);
+    set(SOCKET_HOP_LIMIT, 0);
+    set(SOCKET_DSCP, 0);
+    bench.ttl = 64;
+    assert_int_equal(socket_send(sock, "abc", 3), 3);
+    assert_true(peer_receive(&got));
+    assert_int_equal(got.tos, 0);
+    finish();
+}
+
+/* Of a connection that we open the SYN has them, too, and ECN has its bits. */
+static void test_hop_limit_and_class_of_a_syn(void **state)
+{
+    const struct net_endpoint remote = {addr_of_ip4(PEER_ADDRESS), PORT};
+    struct peer_segment got;
+
+    (void)state;
+    bench_open(64);
+    assert_int_equal(socket_open_tcp(&sock), 0);
+    set(SOCKET_ECN, 1);
+    set(SOCKET_HOP_LIMIT, 255);
+    set(SOCKET_DSCP, 63);
+    assert_int_equal(socket_connect_start(sock, &remote), 0);
+    bench.ttl = 255;
+    assert_true(peer_receive(&got));
+    assert_int_equal(got.flags, SYN | TCP_ECE | TCP_CWR);
+    assert_int_equal(got.tos, 63 << 2);
+    peer_send((struct peer_segment){.flags = SYN | ACK | TCP_ECE,
+                                    .seq = IRS,
+                                    .ack = got.seq + 1,
+                                    .window = 60000,
+                                    .port = PORT,
+                                    .target = sock->flow.lport});
+    assert_true(peer_receive(&got));
+    assert_int_equal(got.tos, 63 << 2); /* without data: not capable */
+    assert_int_equal(socket_send(sock, "abc", 3), 3);
+    assert_true(peer_receive(&got));
+    assert_int_equal(got.tos, 63 << 2 | IP_ECN_CAPABLE);
+    socket_abort(sock);
+    bench_close();
+}
+
+static void test_hop_limits_and_classes_that_are_none(void **state)
+{
+    (void)state;
+    open_bench();
+    assert_int_equal(socket_set_option(sock, SOCKET_HOP_LIMIT, 256), -EINVAL);
+    assert_int_equal(socket_set_option(sock, SOCKET_DSCP, 64), -EINVAL);
+    set(SOCKET_HOP_LIMIT, 255);
+    set(SOCKET_DSCP, 63);
+    bench.ttl = 255;
+    finish();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -540,6 +611,9 @@ int main(void)
         cmocka_unit_test(test_values),
         cmocka_unit_test(test_listeners_hand_them_on),
         cmocka_unit_test(test_without_memory),
+        cmocka_unit_test(test_hop_limit_and_class_of_what_comes),
+        cmocka_unit_test(test_hop_limit_and_class_of_a_syn),
+        cmocka_unit_test(test_hop_limits_and_classes_that_are_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
