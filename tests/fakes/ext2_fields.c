@@ -1,5 +1,6 @@
 #include "tests/fakes/ext2_fields.h"
 #include "fs/ext2/ext2_format.h"
+#include "fs/ext2/ext4_format.h"
 #include "fs/ext2/xattr_format.h"
 #include "kernel/lib/bytes.h"
 #include "tests/fakes/ext2_image.h"
@@ -53,6 +54,13 @@ static const struct row super_rows[] = {
     {SUPER_MIN_EXTRA_SIZE, 2, FIELD_LENGTH},
     {SUPER_WANT_EXTRA_SIZE, 2, FIELD_LENGTH},
     {SUPER_FLAGS, 4, FIELD_NUMBER},
+    {SUPER_MOUNT_TIME, 4, FIELD_TIME},
+    {SUPER_WRITE_TIME, 4, FIELD_TIME},
+    {SUPER_JOURNAL_INODE, 4, FIELD_INODE},
+    {SUPER_JOURNAL_DEVICE, 4, FIELD_NUMBER},
+    {SUPER_DESC_SIZE, 2, FIELD_LENGTH},
+    {SUPER_QUOTA_USER, 4, FIELD_INODE},
+    {SUPER_QUOTA_GROUP, 4, FIELD_INODE},
 };
 static const struct row group_rows[] = {
     {GROUP_BLOCK_BITMAP, 4, FIELD_BLOCK}, {GROUP_INODE_BITMAP, 4, FIELD_BLOCK},
@@ -80,6 +88,20 @@ static const struct row root_rows[] = {
     {INDEX_ROOT_INFO + INDEX_ROOT_INFO_SIZE, 1, FIELD_LENGTH},
     {INDEX_ROOT_INFO + INDEX_ROOT_LEVELS, 1, FIELD_NUMBER},
     {INDEX_ROOT_INFO + INDEX_ROOT_FLAGS, 1, FIELD_NUMBER},
+};
+static const struct row extent_header_rows[] = {
+    {EXTENT_MAGIC, 2, FIELD_NUMBER},
+    {EXTENT_ENTRIES, 2, FIELD_LENGTH},
+    {EXTENT_MAX, 2, FIELD_LENGTH},
+    {EXTENT_DEPTH, 2, FIELD_NUMBER},
+};
+/* Of data; an entry that leads to a node has its block where these have it, or
+ * in front of it. */
+static const struct row extent_rows[] = {
+    {EXTENT_FILE_BLOCK, 4, FIELD_NUMBER},
+    {EXTENT_LENGTH, 2, FIELD_NUMBER},
+    {EXTENT_START_HIGH, 2, FIELD_NUMBER},
+    {EXTENT_START, 4, FIELD_BLOCK},
 };
 static const struct row attribute_rows[] = {
     {XATTR_NAME_LEN, 1, FIELD_LENGTH},     {XATTR_PREFIX, 1, FIELD_NUMBER},
@@ -178,31 +200,86 @@ static void tree_add(struct reader *reader, uint32_t block, unsigned level,
 
 static void index_of_inode_add(struct reader *reader, const uint8_t *inode)
 {
-    size_t at = (size_t)le32_get(inode + INODE_BLOCK) * reader->block_size;
+    bool has_extents =
+        (le32_get(inode + INODE_FLAGS) & INODE_FLAG_EXTENTS) != 0;
+    uint32_t first =
+        le32_get(inode + INODE_BLOCK +
+                 (has_extents ? EXTENT_HEADER_SIZE + EXTENT_START : 0));
+    size_t at = (size_t)first * reader->block_size;
 
+    if (at + reader->block_size > reader->size)
+        return;
     add_rows(reader, at, root_rows, COUNT_OF(root_rows));
     index_add(reader, at + INDEX_ROOT_PAIRS);
+}
+
+/* A node of extents; below it at most as many levels as ext4 permits. */
+static void extents_add(struct reader *reader, size_t at, unsigned depth_max,
+                        bool is_directory)
+{
+    const uint8_t *node = reader->image + at;
+    unsigned count = le16_get(node + EXTENT_ENTRIES);
+    bool is_leaf = le16_get(node + EXTENT_DEPTH) == 0;
+
+    add_rows(reader, at, extent_header_rows, COUNT_OF(extent_header_rows));
+    for (unsigned i = 0; i < count; i++) {
+        size_t entry = at + EXTENT_HEADER_SIZE + (size_t)i * EXTENT_ENTRY_SIZE;
+        size_t to = (size_t)reader->block_size *
+                    le32_get(reader->image + entry +
+                             (is_leaf ? EXTENT_START : EXTENT_NODE));
+
+        add_rows(reader, entry, extent_rows, COUNT_OF(extent_rows));
+        if (to + reader->block_size > reader->size)
+            continue;
+        if (!is_leaf && depth_max > 0)
+            extents_add(reader, to, depth_max - 1, is_directory);
+        else if (is_leaf && is_directory)
+            entries_add(reader, to);
+    }
+}
+
+static void pointers_add(struct reader *reader, size_t at, unsigned type)
+{
+    bool is_directory = type == MODE_DIRECTORY;
+
+    for (unsigned i = 0; i < EXT2_BLOCK_POINTERS; i++) {
+        unsigned level =
+            i < EXT2_DIRECT_COUNT ? 0 : i - (EXT2_DIRECT_COUNT - 1);
+        uint32_t block = le32_get(reader->image + at + 4 * (size_t)i);
+
+        add(reader, at + 4 * (size_t)i, 4, FIELD_BLOCK);
+        if (type == MODE_REGULAR || is_directory || type == MODE_SYMLINK)
+            tree_add(reader, block, level, is_directory);
+    }
+}
+
+/* What leads to an inode's blocks, or is there instead. */
+static void map_add(struct reader *reader, size_t at, unsigned type)
+{
+    uint32_t flags = le32_get(reader->image + at + INODE_FLAGS);
+    bool is_link =
+        type == MODE_SYMLINK &&
+        le32_get(reader->image + at + INODE_SIZE) <= EXT2_FAST_LINK_MAX;
+
+    if ((flags & INODE_FLAG_EXTENTS) != 0)
+        extents_add(reader, at + INODE_BLOCK, EXT4_EXTENT_DEPTH_MAX,
+                    type == MODE_DIRECTORY);
+    else if ((flags & INODE_FLAG_INLINE_DATA) != 0)
+        add_rows(reader, at + INODE_BLOCK + INLINE_PARENT_SIZE, entry_rows,
+                 COUNT_OF(entry_rows));
+    else if (!is_link)
+        pointers_add(reader, at + INODE_BLOCK, type);
 }
 
 static void inode_add(struct reader *reader, size_t at, uint32_t inode_size)
 {
     const uint8_t *inode = reader->image + at;
     unsigned type = le16_get(inode + INODE_MODE) >> MODE_TYPE_SHIFT;
-    bool is_directory = type == MODE_DIRECTORY;
-    bool is_link = type == MODE_SYMLINK &&
-                   le32_get(inode + INODE_SIZE) <= EXT2_FAST_LINK_MAX;
+    uint32_t flags = le32_get(inode + INODE_FLAGS);
 
     add_rows(reader, at, inode_rows, COUNT_OF(inode_rows));
-    for (unsigned i = 0; i < EXT2_BLOCK_POINTERS && !is_link; i++) {
-        unsigned level =
-            i < EXT2_DIRECT_COUNT ? 0 : i - (EXT2_DIRECT_COUNT - 1);
-        uint32_t block = le32_get(inode + INODE_BLOCK + 4 * i);
-
-        add(reader, at + INODE_BLOCK + 4 * i, 4, FIELD_BLOCK);
-        if (type == MODE_REGULAR || is_directory || type == MODE_SYMLINK)
-            tree_add(reader, block, level, is_directory);
-    }
-    if (is_directory && (le32_get(inode + INODE_FLAGS) & INODE_FLAG_INDEX) != 0)
+    map_add(reader, at, type);
+    if (type == MODE_DIRECTORY && (flags & INODE_FLAG_INDEX) != 0)
         index_of_inode_add(reader, inode);
     if (le32_get(inode + INODE_FILE_ACL) != 0)
         attribute_block_add(reader, le32_get(inode + INODE_FILE_ACL));
@@ -225,10 +302,14 @@ static void groups_add(struct reader *reader)
     uint32_t first = le32_get(super + SUPER_FIRST_DATA_BLOCK);
     uint32_t per_group = le32_get(super + SUPER_BLOCKS_PER_GROUP);
     uint32_t blocks = le32_get(super + SUPER_BLOCKS_COUNT) - first;
+    bool is_64bit =
+        (le32_get(super + SUPER_FEATURE_INCOMPAT) & INCOMPAT_64BIT) != 0;
+    uint32_t desc_size =
+        is_64bit ? le16_get(super + SUPER_DESC_SIZE) : EXT2_GROUP_DESC_SIZE;
 
     for (uint32_t group = 0; group * per_group < blocks; group++) {
         size_t desc = ((size_t)first + 1) * reader->block_size +
-                      (size_t)group * EXT2_GROUP_DESC_SIZE;
+                      (size_t)group * desc_size;
 
         add_rows(reader, desc, group_rows, COUNT_OF(group_rows));
         for (unsigned map = GROUP_BLOCK_BITMAP; map <= GROUP_INODE_BITMAP;
@@ -254,7 +335,8 @@ static void inodes_add(struct reader *reader)
         size_t at = ext2_inode_offset(reader->image, i);
 
         if (at + inode_size <= reader->size &&
-            le16_get(reader->image + at + INODE_LINKS) != 0)
+            (i < EXT2_FIRST_INODE_REV0 ||
+             le16_get(reader->image + at + INODE_LINKS) != 0))
             inode_add(reader, at, inode_size);
     }
 }

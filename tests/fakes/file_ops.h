@@ -19,6 +19,14 @@ enum { FILE_OP_BYTES = 4 };
 int64_t file_op_run(const uint8_t op[FILE_OP_BYTES]);
 void file_ops_end(void);
 
+/* Whether memory or the disk may fail: then -ENOMEM and -EIO are answers, too,
+ * and what has been written or read may not be read again. */
+void file_ops_may_fail(bool may);
+
+/* Forget what nobody uses, and look around from the directory that the
+ * operation's first path names, upwards. Returns the answer. */
+int file_ops_up(const uint8_t op[FILE_OP_BYTES]);
+
 /* What must hold, or the program ends with a line. */
 void file_must(bool holds, const char *what);
 

@@ -33,6 +33,18 @@ struct shape_fields {
     uint32_t blocks, inodes, block_size;
 };
 
+/* Find the fields of the image. */
+static inline void shape_fields_find(struct shape_fields *shape)
+{
+    const uint8_t *super = shape->image + 1024;
+
+    shape->count =
+        ext2_fields(shape->image, shape->size, shape->field, FIELDS_MAX);
+    shape->inodes = le32_get(super);
+    shape->blocks = le32_get(super + 4);
+    shape->block_size = 1024u << le32_get(super + 24);
+}
+
 static uint64_t mutator_state;
 
 static inline unsigned mutator_draw(unsigned limit)
@@ -53,12 +65,16 @@ static inline uint64_t field_value(const struct shape_fields *shape,
     return value;
 }
 
-/* One of that kind; the kinds are as likely as each other. */
+/* One of that kind; the kinds are as likely as each other. Those of the
+ * superblock, which come first, are few. */
 static inline const struct field *field_draw(const struct shape_fields *shape,
                                              unsigned kind)
 {
+    enum { SUPER_FIELDS = 40 };
     const struct field *field = NULL;
 
+    if (mutator_draw(8) == 0)
+        return &shape->field[mutator_draw(SUPER_FIELDS)];
     for (unsigned tries = 0; tries < 200; tries++) {
         field = &shape->field[mutator_draw((unsigned)shape->count)];
         if (field->kind == kind)

@@ -16,18 +16,25 @@
  *   - links are followed, and end;
  *   - vfs_check() holds while it is mounted, and no memory is left behind.
  *
+ * What is left of the first byte lets an allocation or a request to the disk
+ * fail, in a walk before that. The mutations know where fields are
+ * (field_mutator.h).
+ *
  * The machine stays; nothing of a run is left for the next, so that an input
  * replays alone.
  */
 #include "kernel/file/vfs.h"
-#include "kernel/lib/bytes.h"
+#include "kernel/heap/heap.h"
 #include "tests/fakes/ext2_image.h"
+#include "tests/fakes/file_ops.h"
 #include "tests/fakes/machine.h"
 #include "tests/fakes/ramblk.h"
+#include "tests/fuzz/field_mutator.h"
 #include "tests/fuzz/image_input.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <torc/compiler.h>
 #include <torc/file_systems.h>
 #include <torc/memory.h>
 
@@ -39,6 +46,9 @@ enum {
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerInitialize(int *argc, char ***argv);
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max,
+                               unsigned seed);
+size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max);
 
 static const struct file_system *const file_systems[] = {
     &ext2_file_system, &ext4_file_system, NULL};
@@ -47,30 +57,37 @@ static const struct file_system *const file_systems[] = {
 static struct {
     const char *options;
     unsigned kib;
-    uint8_t *image;
-    size_t size;
+    struct shape_fields fields;
 } shapes[] = {
-    {"-b 1024 -N 160", 600, NULL, 0},
-    {"-b 2048 -N 80 -I 128", 400, NULL, 0},
-    {"-b 4096 -N 80", 800, NULL, 0},
-    {"-r 0 -b 1024 -N 80 -O none", 300, NULL, 0},
-    {"-b 1024 -g 256 -N 80", 600, NULL, 0},
-    {"-b 1024 -g 256 -N 80 -O meta_bg,^resize_inode", 600, NULL, 0},
-    {"-b 1024 -N 80 -O ^filetype,^dir_index,^sparse_super,^resize_inode", 300,
-     NULL, 0},
-    {"-b 8192 -N 80 -O ^resize_inode", 2400, NULL, 0},
+    {.options = "-b 1024 -N 160", .kib = 600},
+    {.options = "-b 2048 -N 80 -I 128", .kib = 400},
+    {.options = "-b 4096 -N 80", .kib = 800},
+    {.options = "-r 0 -b 1024 -N 80 -O none", .kib = 300},
+    {.options = "-b 1024 -g 256 -N 80", .kib = 600},
+    {.options = "-b 1024 -g 256 -N 80 -O meta_bg,^resize_inode", .kib = 600},
+    {.options =
+         "-b 1024 -N 80 -O ^filetype,^dir_index,^sparse_super,^resize_inode",
+     .kib = 300},
+    {.options = "-b 8192 -N 80 -O ^resize_inode", .kib = 2400},
     /* ext4, mostly without checksums, which no patch would pass. */
-    {"-t ext4 -b 1024 -N 80 -O ^metadata_csum,^has_journal", 300, NULL, 0},
-    {"-t ext4 -b 1024 -N 80 -I 512 -O inline_data,^metadata_csum,^has_journal",
-     300, NULL, 0},
-    {"-t ext4 -b 4096 -N 80 -O ^metadata_csum,uninit_bg,^64bit,^has_journal",
-     800, NULL, 0},
-    {"-t ext4 -b 1024 -N 80 -O inline_data,^has_journal", 300, NULL, 0},
-    {"-t ext4 -b 1024 -N 160 -O ^metadata_csum,^has_journal,large_dir", 600,
-     NULL, 0},
+    {.options = "-t ext4 -b 1024 -N 80 -O ^metadata_csum,^has_journal",
+     .kib = 300},
+    {.options = "-t ext4 -b 1024 -N 80 -I 512 -O "
+                "inline_data,^metadata_csum,^has_journal",
+     .kib = 300},
+    {.options = "-t ext4 -b 4096 -N 80 -O "
+                "^metadata_csum,uninit_bg,^64bit,^has_journal",
+     .kib = 800},
+    {.options = "-t ext4 -b 1024 -N 80 -O inline_data,^has_journal",
+     .kib = 300},
+    {.options =
+         "-t ext4 -b 1024 -N 160 -O ^metadata_csum,^has_journal,large_dir",
+     .kib = 600},
     /* With a journal that is to be replayed. */
-    {"-t ext4 -b 1024 -N 80 -J size=1 -O ^metadata_csum", 2400, NULL, 0},
-    {"-t ext4 -b 1024 -N 80 -J size=1 -O ^metadata_csum,^64bit", 2400, NULL, 0},
+    {.options = "-t ext4 -b 1024 -N 80 -J size=1 -O ^metadata_csum",
+     .kib = 2400},
+    {.options = "-t ext4 -b 1024 -N 80 -J size=1 -O ^metadata_csum,^64bit",
+     .kib = 2400},
 };
 
 /* Of the shape that is mounted. */
@@ -84,6 +101,14 @@ static void shape_is(unsigned shape)
 static struct ramblk disk;
 static uint8_t *work;
 static unsigned entries;
+
+/* Make it the disk. */
+static void shape_use(size_t i)
+{
+    memcpy(work, shapes[i].fields.image, shapes[i].fields.size);
+    disk.block.sectors = shapes[i].fields.size / BLOCK_SECTOR_SIZE;
+    shape_is((unsigned)i);
+}
 
 /* A property does not hold. */
 static void must(bool holds)
@@ -154,26 +179,37 @@ static void link_check(const char *path)
     must(status != 0 || stat.type != FILE_SYMLINK);
 }
 
-/* Whether `name` is listed at an earlier place of the directory. */
-static bool is_repeated(const char *path, const char *name, unsigned index)
+static int directory_open(const char *path, struct file **out)
 {
-    struct dir_entry entry;
-    bool repeated = false;
-    struct file *dir;
-
-    must(file_open(path, FILE_READ, 0, &dir) == 0);
-    for (unsigned i = 0; i < index && !repeated; i++) {
-        must(dir_read(dir, &entry) == 1);
-        repeated = strcmp(entry.name, name) == 0;
-    }
-    file_close(dir);
-    return repeated;
+    return file_open(path[0] == '\0' ? "/" : path, FILE_READ, 0, out);
 }
 
 /* Whether directories may have an index. */
 static bool may_be_lost(void)
 {
     return (le32_get(work + 1024 + 92) & 0x20) != 0;
+}
+
+/* Whether `name` is listed at an earlier place of the directory, too, or, as an
+ * index may lead to it, at a later one. */
+static bool is_repeated(const char *path, const char *name, unsigned index)
+{
+    struct dir_entry entry;
+    bool repeated = false;
+    struct file *dir;
+
+    must(directory_open(path, &dir) == 0);
+    for (unsigned i = 0; i < ENTRIES_MAX && !repeated; i++) {
+        if (i >= index && !may_be_lost())
+            break;
+        if (dir_read(dir, &entry) != 1) {
+            must(i > index);
+            break;
+        }
+        repeated = i != index && strcmp(entry.name, name) == 0;
+    }
+    file_close(dir);
+    return repeated;
 }
 
 static void entry_check(const char *path, const struct dir_entry *entry,
@@ -203,7 +239,7 @@ static void directory_check(const char *path, unsigned depth)
     unsigned index = 0;
     int status;
 
-    must(file_open(path[0] == '\0' ? "/" : path, FILE_READ, 0, &dir) == 0);
+    must(directory_open(path, &dir) == 0);
     while ((status = dir_read(dir, entry)) == 1 && entries < ENTRIES_MAX) {
         entries++;
         entry_check(path, entry, index++, depth);
@@ -263,32 +299,39 @@ static void journal_fill(uint8_t *image, size_t size)
     must((le32_get(image + 1024 + 96) & 4) != 0); /* needs_recovery */
 }
 
+static void shape_make(size_t i)
+{
+    struct shape_fields *shape = &shapes[i].fields;
+    uint8_t *image = ext2_image(shapes[i].options, ext2_fuzz_tree(),
+                                shapes[i].kib, &shape->size);
+
+    /* With an index. */
+    if (strstr(shapes[i].options, "-N 160") != NULL)
+        ext2_fsck(image, shape->size, "-fyD");
+    if (strstr(shapes[i].options, "-J") != NULL)
+        journal_fill(image, shape->size);
+    shape->image = image;
+    shape_fields_find(shape);
+}
+
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
     size_t largest = RAW_MAX;
 
     (void)argc;
     (void)argv;
-    for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++) {
-        shapes[i].image = ext2_image(shapes[i].options, ext2_fuzz_tree(),
-                                     shapes[i].kib, &shapes[i].size);
-        /* With an index. */
-        if (strstr(shapes[i].options, "-N 160") != NULL)
-            ext2_fsck(shapes[i].image, shapes[i].size, "-fyD");
-        if (strstr(shapes[i].options, "-J") != NULL)
-            journal_fill(shapes[i].image, shapes[i].size);
-        if (shapes[i].size > largest)
-            largest = shapes[i].size;
+    for (size_t i = 0; i < COUNT_OF(shapes); i++) {
+        shape_make(i);
+        if (shapes[i].fields.size > largest)
+            largest = shapes[i].fields.size;
     }
     work = malloc(largest);
-    machine_attach(64 << 20);
+    machine_attach_cmdline(64 << 20, "log=error");
     vfs_init(file_systems);
     ramblk_init(&disk, work, largest);
     /* Each good image mounts: else the inputs would reach nothing. */
-    for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++) {
-        memcpy(work, shapes[i].image, shapes[i].size);
-        disk.block.sectors = shapes[i].size / BLOCK_SECTOR_SIZE;
-        shape_is((unsigned)i);
+    for (size_t i = 0; i < COUNT_OF(shapes); i++) {
+        shape_use(i);
         must(file_mount(&disk.block.device, "/", type) == 0);
         entries = 0;
         path_check("", 0); /* makes what is made once for all files */
@@ -296,6 +339,28 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
         must(mount_and_check() == 0);
     }
     return 0;
+}
+
+/* Only go through it, while memory or the disk fails, once or for ever. */
+static void mount_and_fail(unsigned nth, unsigned fault)
+{
+    struct mem_stats before, after;
+
+    mem_get_stats(&before);
+    file_ops_may_fail(true);
+    heap_fail(fault % 2 == 0 ? nth : 0);
+    disk.fail_at = fault % 4 == 1 ? nth : 0;
+    disk.fail_from = fault % 4 == 3 ? nth : 0;
+    if (file_mount(&disk.block.device, "/", type) == 0) {
+        (void)!file_ops_walk();
+        vfs_check();
+        must(file_unmount("/") == 0);
+    }
+    heap_fail(0);
+    disk.fail_at = disk.fail_from = 0;
+    file_ops_may_fail(false);
+    mem_get_stats(&after);
+    must(before.block_count == after.block_count);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -306,13 +371,26 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         type = "ext4";
         disk.block.sectors = RAW_MAX / BLOCK_SECTOR_SIZE;
     } else {
-        unsigned i = data[0] % (sizeof(shapes) / sizeof(shapes[0]));
+        unsigned i = data[0] % COUNT_OF(shapes);
+        unsigned fault = data[0] / COUNT_OF(shapes);
 
-        shape_is(i);
-        memcpy(work, shapes[i].image, shapes[i].size);
-        image_patch(work, shapes[i].size, data + 1, size - 1);
-        disk.block.sectors = shapes[i].size / BLOCK_SECTOR_SIZE;
+        shape_use(i);
+        image_patch(work, shapes[i].fields.size, data + 1, size - 1);
+        if (fault > 0)
+            mount_and_fail(1 + fault / 4 * 16 + data[size - 1] % 16, fault);
     }
     mount_and_check();
     return 0;
+}
+
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max,
+                               unsigned seed)
+{
+    mutator_state = seed;
+    if (size < 1 || mutator_draw(4) == 0)
+        return LLVMFuzzerMutate(data, size, max);
+    if (mutator_draw(16) == 0)
+        data[0] = (uint8_t)mutator_draw(256);
+    return records_mutate(data, size, max, 1,
+                          &shapes[data[0] % COUNT_OF(shapes)].fields);
 }

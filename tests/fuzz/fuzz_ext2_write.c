@@ -15,23 +15,18 @@
  * The mutations know where fields are (field_mutator.h). Time stands still,
  * unless an operation lets it pass, so that an input replays alone.
  */
-#include "kernel/file/vfs.h"
-#include "kernel/thread/timer.h"
-#include "tests/fakes/clock.h"
 #include "tests/fakes/ext2_check.h"
 #include "tests/fakes/ext2_image.h"
-#include "tests/fakes/file_ops.h"
 #include "tests/fakes/machine.h"
-#include "tests/fakes/ramblk.h"
 #include "tests/fuzz/field_mutator.h"
 #include "tests/fuzz/image_input.h"
+#include "tests/fuzz/volume_input.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <torc/compiler.h>
 #include <torc/file_systems.h>
 #include <torc/memory.h>
-#include <torc/thread.h>
-#include <torc/time.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerInitialize(int *argc, char ***argv);
@@ -49,6 +44,8 @@ static const struct file_system *const file_systems[] = {&ext2_rw_file_system,
 static struct {
     const char *options;
     unsigned kib;
+    unsigned full_kib;  /* /dir gets names until it is so large */
+    const char *change; /* by debugfs */
     struct shape_fields fields;
 } shapes[] = {
     {.options = "-b 1024 -N 160", .kib = 600}, /* with an index */
@@ -62,11 +59,22 @@ static struct {
      .kib = 300},
     {.options = "-b 1024 -N 88 -I 512 -O ^resize_inode",
      .kib = 230}, /* little room */
+    {.options = "-b 1024 -N 160", .kib = 600, .full_kib = 124}, /* one level */
+    {.options = "-b 1024 -N 160",
+     .kib = 600,
+     .full_kib = 129, /* a node is full */
+     .change = "set_super_value def_hash_version tea"},
+    {.options = "-b 1024 -N 160",
+     .kib = 600,
+     .full_kib = 20,
+     .change = "set_super_value def_hash_version legacy"},
+    {.options = "-b 1024 -g 256 -N 80",
+     .kib = 2000,                                     /* of eight groups */
+     .change = "set_inode_field /dir flags 0x10008"}, /* synchronous */
 };
 
 static struct ramblk disk;
 static uint8_t *work;
-static uint64_t now;
 
 static void must(bool holds)
 {
@@ -75,56 +83,6 @@ static void must(bool holds)
 }
 
 /* ---- A run --------------------------------------------------------------- */
-
-static int mount(void)
-{
-    return file_mount(&disk.block.device, "/", "ext2");
-}
-
-/* Let the flusher write what is old. */
-static void time_pass(uint8_t more)
-{
-    now += (uint64_t)more * 100 * NS_PER_MS;
-    clock_set(now);
-    timer_run(now);
-    for (unsigned i = 0; i < 8; i++)
-        thread_yield();
-}
-
-/* Returns whether it is still mounted. */
-static bool mount_again(bool is_good)
-{
-    int status;
-
-    file_ops_end();
-    must(file_unmount("/") == 0);
-    status = mount();
-    must(status == 0 || !is_good);
-    return status == 0;
-}
-
-/* Returns whether it is still mounted. */
-static bool ops_run(const uint8_t *data, size_t count, bool is_good)
-{
-    enum { FROM_TIME = 246, FROM_MOUNT = 252 };
-
-    for (size_t i = 0; i < count; i++) {
-        const uint8_t *op = data + i * OP_BYTES;
-        int64_t status = 0;
-
-        if (op[0] >= FROM_MOUNT) {
-            if (!mount_again(is_good))
-                return false;
-        } else if (op[0] >= FROM_TIME) {
-            time_pass(op[3]);
-        } else {
-            status = file_op_run(op);
-        }
-        must(!is_good || (status != -EUCLEAN && status != -EROFS));
-        vfs_check();
-    }
-    return true;
-}
 
 static bool is_clean(size_t size)
 {
@@ -137,33 +95,39 @@ static bool is_clean(size_t size)
 /* The volume in `work`. */
 static void run(size_t size, const uint8_t *ops, size_t count)
 {
-    bool is_good = is_clean(size);
+    struct volume volume = {
+        .disk = &disk,
+        .type = "ext2",
+        .size = size,
+        .is_clean = is_clean,
+        .is_good = is_clean(size),
+        .now = NS_PER_S,
+    };
     struct mem_stats before, after;
+    bool is_mounted;
     int status;
 
     /* The volume may tell the kernel to end when it meets damage. */
     if (le16_get(work + 1024 + 60) == 3)
         le16_put(work + 1024 + 60, 1);
-    now = NS_PER_S;
-    clock_set(now);
+    clock_set(volume.now);
     disk.block.sectors = size / BLOCK_SECTOR_SIZE;
     mem_get_stats(&before);
-    status = mount();
-    must(status == 0 || !is_good);
-    if (status == 0) {
+    is_mounted = volume_mount(&volume);
+    if (is_mounted) {
         status = file_ops_walk();
-        must(status == 0 || !is_good);
-        if (ops_run(ops, count, is_good)) {
-            file_ops_end();
-            must(file_unmount("/") == 0);
-            must(!is_good || ext2_check_is_clean(work, size));
-            status = mount();
-        }
+        must(status == 0 || !volume.is_good);
+        is_mounted = volume_run(&volume, ops, count);
     }
-    if (status == 0) {
+    if (is_mounted) {
+        volume_unmount(&volume);
+        must(!volume.is_good || ext2_check_is_clean(work, size));
+        is_mounted = volume_mount(&volume);
+    }
+    if (is_mounted) {
         status = file_ops_walk();
-        must(status == 0 || !is_good);
-        must(file_unmount("/") == 0);
+        must(status == 0 || !volume.is_good);
+        volume_unmount(&volume);
     }
     mem_get_stats(&after);
     must(before.block_count == after.block_count);
@@ -202,19 +166,47 @@ static void shape_make(size_t i)
 
     for (size_t k = 0; k < COUNT_OF(attributes) && i != 3; k++)
         ext2_debugfs(image, shape->size, attributes[k]);
+    if (shapes[i].change != NULL)
+        ext2_debugfs(image, shape->size, shapes[i].change);
     ext2_fsck(image, shape->size,
               strstr(shapes[i].options, "-N 160") != NULL ? "-fyD" : "-fy");
     must(ext2_check_is_clean(image, shape->size));
     shape->image = image;
-    shape->count = ext2_fields(image, shape->size, shape->field, FIELDS_MAX);
-    shape->inodes = le32_get(image + 1024);
-    shape->blocks = le32_get(image + 1024 + 4);
-    shape->block_size = 1024u << le32_get(image + 1024 + 24);
+}
+
+/* Give /dir names until it is that large. */
+static void names_make(unsigned kib)
+{
+    struct file_stat stat;
+    char path[300];
+
+    for (unsigned i = 0; file_stat("/dir", true, &stat) == 0 &&
+                         stat.size_bytes < kib * UINT64_C(1024);
+         i++) {
+        snprintf(path, sizeof(path), "/dir/%0230u", i);
+        must(file_link("/file", path) == 0);
+    }
+}
+
+/* It can be used; and what is made once is made. */
+static void shape_use(size_t i)
+{
+    static const uint8_t none[OP_BYTES];
+    struct shape_fields *shape = &shapes[i].fields;
+
+    memcpy(work, shape->image, shape->size);
+    disk.block.sectors = shape->size / BLOCK_SECTOR_SIZE;
+    must(file_mount(&disk.block.device, "/", "ext2") == 0);
+    names_make(shapes[i].full_kib);
+    must(file_unmount("/") == 0);
+    must(ext2_check_is_clean(work, shape->size));
+    memcpy((uint8_t *)shape->image, work, shape->size);
+    shape_fields_find(shape);
+    run(shape->size, none, 0);
 }
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
-    static const uint8_t none[OP_BYTES];
     size_t largest = 0;
 
     (void)argc;
@@ -229,13 +221,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     clock_set(NS_PER_S);
     vfs_init(file_systems);
     ramblk_init(&disk, work, largest);
-    /* Each good image can be used; and what is made once is made. */
-    for (size_t i = 0; i < COUNT_OF(shapes); i++) {
-        memcpy(work, shapes[i].fields.image, shapes[i].fields.size);
-        disk.block.sectors = shapes[i].fields.size / BLOCK_SECTOR_SIZE;
-        must(mount() == 0 && file_unmount("/") == 0);
-        run(shapes[i].fields.size, none, 0);
-    }
+    for (size_t i = 0; i < COUNT_OF(shapes); i++)
+        shape_use(i);
     return 0;
 }
 

@@ -8,21 +8,18 @@
  *
  * Everything is used in the same way (tests/fakes/fat_exercise.c), or, with the
  * highest bit of the first byte, by operations of the input: how many, four
- * bytes each (tests/fakes/file_ops.h), and then the records; it is mounted
- * again behind them.
+ * bytes each (volume_input.h), and then the records; it is mounted again behind
+ * them.
  *
  * What must hold whatever the image says is in those two files; and no memory
  * is left behind. A good image meets no damage. The machine stays, so that an
  * input replays alone.
  */
-#include "kernel/file/vfs.h"
 #include "tests/fakes/fat_exercise.h"
 #include "tests/fakes/fat_image.h"
-#include "tests/fakes/file_ops.h"
 #include "tests/fakes/machine.h"
-#include "tests/fakes/ramblk.h"
-#include "tests/fuzz/field_mutator.h"
 #include "tests/fuzz/image_input.h"
+#include "tests/fuzz/volume_input.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,12 +40,17 @@ static const struct file_system *const file_systems[] = {&fat_file_system,
 static struct {
     const char *options;
     unsigned kib;
+    unsigned many; /* long names of a directory */
     uint8_t *image;
     size_t size;
 } shapes[] = {
-    {"-F 12 -s 1", 200, NULL, 0},        {"-F 12 -s 8 -f 1", 400, NULL, 0},
-    {"-F 16 -s 1 -r 64", 2400, NULL, 0}, {"-F 32 -s 1", 300, NULL, 0},
-    {"-F 32 -s 4 -R 32", 600, NULL, 0},  {"-F 12 -S 4096 -s 1", 800, NULL, 0},
+    {"-F 12 -s 1", 200, 0, NULL, 0},
+    {"-F 12 -s 8 -f 1", 400, 0, NULL, 0},
+    {"-F 16 -s 1 -r 64", 2400, 0, NULL, 0},
+    {"-F 32 -s 1", 300, 0, NULL, 0},
+    {"-F 32 -s 4 -R 32", 600, 0, NULL, 0},
+    {"-F 12 -S 4096 -s 1", 800, 0, NULL, 0},
+    {"-F 12 -s 2", 300, 60, NULL, 0}, /* found by an index in memory */
 };
 
 static struct ramblk disk;
@@ -73,9 +75,9 @@ static void put(const char *path, size_t size)
 }
 
 /* A tree with what the format has. */
-static void fill(void)
+static void fill(unsigned many)
 {
-    char path[100];
+    char path[300];
 
     must(file_mkdir("/t", 0755) == 0);
     must(file_mkdir("/t/a", 0755) == 0);
@@ -87,6 +89,10 @@ static void fill(void)
     for (unsigned i = 0; i < 12; i++) {
         snprintf(path, sizeof(path), "/t/a/entry number %u", i);
         put(path, i);
+    }
+    for (unsigned i = 0; i < many; i++) {
+        snprintf(path, sizeof(path), "/t/a/%0240u", i);
+        put(path, 0);
     }
     must(file_unlink("/t/a/entry number 5") == 0);
     put("/root.txt", 1000);
@@ -111,33 +117,33 @@ static int mount_and_check(void)
 
 /* ---- Operations of the input --------------------------------------------- */
 
-static void ops_run(const uint8_t *ops, size_t count, bool is_good)
+static void mount_and_run(size_t size, const uint8_t *ops, size_t count,
+                          bool is_good)
 {
-    for (size_t i = 0; i < count; i++) {
-        int64_t status = file_op_run(ops + i * OP_BYTES);
-
-        must(!is_good || status != -EUCLEAN);
-        vfs_check();
-    }
-    file_ops_end();
-}
-
-static void mount_and_run(const uint8_t *ops, size_t count, bool is_good)
-{
+    struct volume volume = {
+        .disk = &disk,
+        .type = "fat",
+        .size = size,
+        .is_good = is_good,
+        .now = NS_PER_S,
+    };
     struct mem_stats before, after;
+    bool is_mounted = true;
 
+    clock_set(volume.now);
     mem_get_stats(&before);
-    for (unsigned mounts = 0; mounts < 2; mounts++) {
-        int status = file_mount(&disk.block.device, "/", "fat");
+    for (unsigned mounts = 0; mounts < 2 && is_mounted; mounts++) {
+        int status;
 
-        must(status == 0 || !is_good);
-        if (status != 0)
+        is_mounted = volume_mount(&volume);
+        if (!is_mounted)
             break;
         status = file_ops_walk();
-        must(status == 0 || !is_good);
+        must(status == 0 || !volume.is_good);
         if (mounts == 0)
-            ops_run(ops, count, is_good);
-        must(file_unmount("/") == 0);
+            is_mounted = volume_run(&volume, ops, count);
+        if (is_mounted)
+            volume_unmount(&volume);
     }
     mem_get_stats(&after);
     must(before.block_count == after.block_count);
@@ -177,7 +183,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     for (size_t i = 0; i < count; i++) {
         use(i);
         must(file_mount(&disk.block.device, "/", "fat") == 0);
-        fill();
+        fill(shapes[i].many);
         must(file_unmount("/") == 0);
         memcpy(shapes[i].image, work, shapes[i].size);
         must(mount_and_check() == 0);
@@ -200,7 +206,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         use(i);
         image_patch(work, shapes[i].size, data + head, size - head);
         if (with_ops) {
-            mount_and_run(data + 2, count, size == head);
+            mount_and_run(shapes[i].size, data + 2, count, size == head);
             return 0;
         }
     }
