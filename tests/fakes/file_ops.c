@@ -268,20 +268,22 @@ static void keep_none(void)
     }
 }
 
-/* Some with long names, or as many away. */
+/* Some with long names; or, with the same lowest bits, they go again. */
 static int many(const char *dir, uint8_t more)
 {
+    enum { FROM_REMOVAL = 192, KINDS = 64 };
     static char path[FILE_PATH_MAX];
+    unsigned kind = more % KINDS;
     int status = 0;
 
     for (unsigned i = 0; i < MANY; i++) {
-        snprintf(path, sizeof(path), "%s/%.*s-%u", dir, 20 + more % 200,
+        snprintf(path, sizeof(path), "%s/%.*s-%u", dir, 20 + 3 * (int)kind,
                  "the-name-of-one-of-many-that-are-made-at-once-so-that-the-"
                  "blocks-of-a-directory-are-split-and-an-index-grows-deeper-"
                  "than-it-was-by-more-and-more-names-in-one-directory-and-"
                  "even-longer-ones",
-                 i + more % 7 * MANY);
-        status = more % 4 != 0 ? create(path, 0) : file_unlink(path);
+                 i + kind % 7 * MANY);
+        status = more < FROM_REMOVAL ? create(path, 0) : file_unlink(path);
         answered(status, path);
     }
     return status;
