@@ -156,8 +156,8 @@ static inline bool memory_fail(struct volume *volume, unsigned nth,
     return has_failed;
 }
 
-/* A fault, and the operation behind it, which is done once more without. Returns
- * whether it is still mounted. */
+/* A fault, and the operation behind it, which is done once more without.
+ * Returns whether it is still mounted. */
 static inline bool volume_fault(struct volume *volume, const uint8_t *op)
 {
     unsigned nth = 1;
