@@ -1,8 +1,9 @@
 /*
  * One damage after the other, on a volume that has a bit of everything: each
  * code that the checker knows is found, and e2fsck finds it, too, and calls it
- * as codes.c says.
+ * as codes.c says. What a finding says of place and value; what is no damage.
  */
+#include "fs/ext2/check/check_internal.h"
 #include "kernel/lib/bytes.h"
 #include "tests/fakes/cmocka_all.h"
 #include "tests/fakes/ext2_check.h"
@@ -18,6 +19,8 @@ enum {
     KIB = 1024,
     ONLY_OURS = 1, /* e2fsck -n does not look at that */
 };
+
+#define ANY (UINT64_MAX - 1) /* whatever it says */
 
 /* Where something is changed, or copied from. */
 enum where {
@@ -565,6 +568,120 @@ static const struct row rows[] = {
      {PUT(SUPER, "", 16, 4, 1)}},
 };
 
+/* Findings that tell more than a code: all of it. */
+static const struct said {
+    struct row row;
+    const char *inode; /* NULL: none */
+    uint64_t block, expected, found;
+} said_rows[] = {
+    {{"high half of attributes",
+      CHECK_INODE_ACL_HIGH,
+      0,
+      {PUT(INODE, "/file", 118, 2, 0x1234)}},
+     "/file",
+     0,
+     0,
+     0x1234},
+    {{"extra size beyond the inode, of whole words",
+      CHECK_INODE_EXTRA_SIZE,
+      0,
+      {PUT(INODE, "/file", 128, 2, 200)}},
+     "/file",
+     0,
+     128,
+     200},
+    {{"extra size within the inode, not of whole words",
+      CHECK_INODE_EXTRA_SIZE,
+      0,
+      {PUT(INODE, "/file", 128, 2, 30)}},
+     "/file",
+     0,
+     128,
+     30},
+    {{"the first bit behind the inodes",
+      CHECK_INODE_PADDING,
+      0,
+      {PUT(INODE_MAP, "", 32, 1, 0xfe)}},
+     NULL,
+     ANY,
+     ANY,
+     ANY},
+    {{"names of a directory with extents",
+      CHECK_DIR_UNCONNECTED,
+      0,
+      {PUT(INODE, "/dir", 32, 4, 0x80000)}},
+     "/dir/sub",
+     ANY,
+     ANY,
+     ANY},
+    {{"blocks of what has no type",
+      CHECK_INODE_BLOCKS,
+      0,
+      {PUT(INODE, "/file", 0, 2, 0x01a4)}},
+     "/file",
+     0,
+     0,
+     ANY},
+    {{"overlap of bitmaps",
+      CHECK_GROUP_OVERLAP,
+      0,
+      {COPY(DESC, "", 0, 4, DESC, "", 4)}},
+     NULL,
+     ANY,
+     0,
+     0},
+    {{"less than a field may be",
+      CHECK_SUPER_FIELD,
+      0,
+      {PUT(SUPER, "", 32, 4, 1), PUT(SUPER, "", 36, 4, 1)}},
+     NULL,
+     32,
+     8,
+     1},
+    {{"low dtime, never mounted",
+      CHECK_INODE_DTIME_LOW,
+      0,
+      {PUT(SUPER, "", 44, 4, 0), PUT(SUPER, "", 48, 4, 0x65000000),
+       PUT(SUPER, "", 264, 4, 0x65000000), PUT(INODE, "/file", 20, 4, 5)}},
+     "/file",
+     0,
+     0,
+     5},
+    /* 300,000 bytes: the last blocks are behind two indirect ones. */
+    {{"size of a file with two levels",
+      CHECK_INODE_SIZE,
+      0,
+      {PUT(INODE, "/double", 4, 4, 100)}},
+     "/double",
+     0,
+     293 * 1024,
+     100},
+    {{"attribute whose value is in an inode",
+      CHECK_XATTR_LAYOUT,
+      0,
+      {PUT(XATTR, "/double", 32 + 4, 4, 12)}},
+     "/double",
+     ANY,
+     ANY,
+     ANY},
+};
+
+/* The code is not found. */
+static const struct row never_rows[] = {
+    {"block of a file that is no orphan",
+     CHECK_ORPHAN_BLOCK_FREE,
+     0,
+     {PUT(BIT_OF, "/file", 0, 1, 0)}},
+    {"the Hurd counts blocks in its own way",
+     CHECK_INODE_BLOCKS,
+     0,
+     {PUT(SUPER, "", 72, 4, 1), PUT(INODE, "/file", 28, 4, 2)}},
+    {"a file with the bytes of a directory",
+     CHECK_INODE_IS_DIRECTORY,
+     0,
+     {PUT(INODE, "/dir", 0, 2, 0x81ed)}},
+};
+
 static uint8_t *good, *work;
 static size_t size;
 
@@ -674,6 +791,8 @@ static int setup(void **state)
     memcpy(command, "ea_set /double user.a ", 22);
     command[300] = '\0';
     ext2_debugfs(good, size, command);
+    /* Not ASCII: of the two hashes of its name only one is right. */
+    ext2_debugfs(good, size, "ea_set /double user.\xc3\xa4 b");
     ext2_fsck(good, size, "-fyD");
     work = malloc(size);
     return 0;
@@ -711,6 +830,103 @@ static void test_planted_is_found(void **state)
             checked.result.findings[0] + checked.result.findings[1] ==
                 checked.count);
     }
+}
+
+static bool is_same(uint64_t wanted, uint64_t value)
+{
+    return wanted == ANY || wanted == value;
+}
+
+static bool is_said(const struct said *said, const struct ext2_finding *finding)
+{
+    uint32_t inode = said->inode == NULL ? 0 : number_of(said->inode);
+
+    return finding->code == said->row.code && finding->inode == inode &&
+           is_same(said->block, finding->block) &&
+           is_same(said->expected, finding->expected) &&
+           is_same(said->found, finding->found);
+}
+
+static void test_findings_say_where_and_what(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(said_rows); i++) {
+        struct ext2_checked checked = {.fail_alloc = 0};
+        bool found = false;
+
+        row_plant(&said_rows[i].row);
+        ext2_check_image(work, size, &checked);
+        for (unsigned k = 0; k < checked.count && k < EXT2_CHECKED_MAX; k++)
+            found = found || is_said(&said_rows[i], &checked.finding[k]);
+        if (!found)
+            ext2_check_print(stderr, &checked);
+        ROW(said_rows[i].row.name, found);
+    }
+}
+
+static void test_no_damage_is_not_found(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(never_rows); i++) {
+        struct ext2_checked checked = {.fail_alloc = 0};
+
+        row_plant(&never_rows[i]);
+        ext2_check_image(work, size, &checked);
+        ROW(never_rows[i].name, checked.codes[never_rows[i].code] == 0);
+    }
+}
+
+/* As the superblock counts, which e2fsck has made. */
+static void test_what_is_used_is_counted(void **state)
+{
+    struct ext2_checked checked = {.fail_alloc = 0};
+    const uint8_t *super;
+
+    (void)state;
+    ext2_check_image(good, size, &checked);
+    super = good + KIB;
+    assert_int_equal(checked.result.inodes, le32_get(super));
+    assert_int_equal(checked.result.inodes_used,
+                     le32_get(super) - le32_get(super + 16));
+    assert_int_equal(checked.result.blocks, le32_get(super + 4));
+    assert_int_equal(checked.result.blocks_used, le32_get(super + 4) -
+                                                     le32_get(super + 20) -
+                                                     le32_get(super + 12));
+    assert_int_equal(checked.result.directories,
+                     le16_get(good + (size_t)2 * KIB + 16));
+    assert_int_equal(checked.result.block_size, KIB);
+}
+
+/* Each read of this volume fails once, and each allocation. */
+static void test_each_failure_is_told(void **state)
+{
+    (void)state;
+    for (unsigned kind = 0; kind < 2; kind++) {
+        for (unsigned n = 1;; n++) {
+            struct ext2_checked checked = {.fail_alloc = kind == 0 ? n : 0,
+                                           .fail_read = kind == 1 ? n : 0};
+
+            ext2_check_image(good, size, &checked);
+            if (checked.fail_alloc + checked.fail_read > 0)
+                break;
+            assert_int_equal(checked.status, kind == 0 ? -ENOMEM : -EIO);
+        }
+    }
+}
+
+static void test_a_list_is_sorted(void **state)
+{
+    uint64_t items[40], value = 1;
+    struct fsck_list list = {.item = items, .count = COUNT_OF(items)};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(items); i++) {
+        value = value * 6364136223846793005 + 1;
+        items[i] = value >> 59;
+    }
+    fsck_list_sort(&list);
+    for (size_t i = 1; i < COUNT_OF(items); i++)
+        assert_true(items[i - 1] <= items[i]);
 }
 
 /* What e2fsck -n says of the same. */
@@ -755,6 +971,11 @@ int main(void)
         cmocka_unit_test(test_planted_is_found),
         cmocka_unit_test(test_e2fsck_finds_it_too),
         cmocka_unit_test(test_each_code_is_planted),
+        cmocka_unit_test(test_findings_say_where_and_what),
+        cmocka_unit_test(test_no_damage_is_not_found),
+        cmocka_unit_test(test_what_is_used_is_counted),
+        cmocka_unit_test(test_each_failure_is_told),
+        cmocka_unit_test(test_a_list_is_sorted),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);
