@@ -1,4 +1,6 @@
 SRCS-kernel += drivers/pci.c
+SRCS-kernel += drivers/env.c
+SRCS-kernel += drivers/fw_cfg.c
 SRCS-kernel += drivers/virtio.c
 SRCS-kernel += drivers/virtio_config.c
 SRCS-kernel += drivers/virtio_irq.c

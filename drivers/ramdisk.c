@@ -42,8 +42,11 @@ static int ramdisk_probe(void)
     const struct hal_boot_info *info = boot_info();
 
     for (unsigned i = 0; i < info->module_count; i++) {
-        struct ramdisk *ram = mem_alloc_zeroed(sizeof(*ram));
+        struct ramdisk *ram;
 
+        if (boot_module_has_settings(&info->module[i]))
+            continue;
+        ram = mem_alloc_zeroed(sizeof(*ram));
         if (ram == NULL)
             return -ENOMEM;
         ram->data = (uint8_t *)(uintptr_t)info->module[i].base;

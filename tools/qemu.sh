@@ -10,7 +10,7 @@
 # --disk: a snapshot, so the file is never written, and several machines can share it;
 #    with --write what the machine writes is in the file.
 # --card: another network card than virtio: e1000, e1000e.
-# --drive: another kind of disk than virtio: ide-hd; usb-storage (--machine pc,usb=on).
+# --drive: another kind of disk than virtio: ide-hd; usb-storage, with a USB 3 controller.
 # --format: how the disks are kept, if not raw: qcow2, vmdk, vdi, vhdx.
 # --uefi: the firmware is OVMF; pc and q35.
 # --count: interpret on one host thread, for plugins that count instructions.
@@ -125,6 +125,7 @@ fi
 [ -n "$module" ] && args+=(-initrd "$module")
 [ -n "$cdrom" ] && args+=(-cdrom "$cdrom")
 [ -n "$boot" ] && disks=("$boot" "${disks[@]}")
+[ "$wanted_drive" = usb-storage ] && args+=(-device qemu-xhci)
 i=0
 for disk in "${disks[@]}"; do
     args+=(-drive "if=none,id=disk$i,file=$disk,format=$format,snapshot=$snapshot")

@@ -38,11 +38,17 @@ static const char *const names[] = {
     "ntp=SERVER|dhcp who corrects the clock (nobody)", NULL};
 
 static const struct driver *const drivers[] = {
-    &virtio_rng_driver, &virtio_blk_driver,
-    &virtio_net_driver, &ide_driver,
-    &e1000_driver,      &ne2000_driver,
-    &leaf_blk_driver,   &leaf_net_driver,
-    &ramdisk_driver,    NULL,
+    &virtio_rng_driver,
+    &virtio_blk_driver,
+    &virtio_net_driver,
+    &ide_driver,
+    &e1000_driver,
+    &ne2000_driver,
+    &leaf_blk_driver,
+    &leaf_net_driver,
+    &ramdisk_driver,
+    &env_driver,
+    NULL,
 };
 
 static const struct file_system *const file_systems[] = {

@@ -1,5 +1,6 @@
 #include "kernel/base/boot_info.h"
 #include <torc/assert.h>
+#include <torc/string.h>
 
 /* Constant from when the options have been read. */
 static struct hal_boot_info boot;
@@ -22,4 +23,14 @@ void boot_info_limit_cpus(unsigned count)
 {
     if (boot.cpu_count > count)
         boot.cpu_count = count;
+}
+
+bool boot_module_has_settings(const struct hal_module *module)
+{
+    static const char first[] = "#torc settings";
+
+    return module->size >= sizeof(first) &&
+           memcmp(module->base, first, sizeof(first) - 1) == 0 &&
+           (module->base[sizeof(first) - 1] == '\n' ||
+            module->base[sizeof(first) - 1] == '\r');
 }

@@ -16,4 +16,7 @@ void boot_info_keep(const struct hal_boot_info *info);
 /* Use at most so many CPUs, 1 or more. CPU 0, before memory is divided. */
 void boot_info_limit_cpus(unsigned count);
 
+/* Whether a boot module is no disk, but lines of settings: <torc/env.h>. */
+bool boot_module_has_settings(const struct hal_module *module);
+
 #endif

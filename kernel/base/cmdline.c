@@ -18,6 +18,7 @@ static char *arguments[CMDLINE_ARGS_MAX + 1];
 static int argument_count;
 static struct word words[CMDLINE_ARGS_MAX];
 static int word_count;
+static const char *(*otherwise)(const char *key); /* of machine_option() */
 static bool asking; /* whether questions still mark words as known */
 
 /*
@@ -158,6 +159,21 @@ static bool word_is(struct word *word, const char *key)
     return true;
 }
 
+bool cmdline_word(int index, const char **key, const char **value)
+{
+    if (index >= word_count)
+        return false;
+    *key = words[index].key;
+    *value = words[index].value;
+    return true;
+}
+
+const char *cmdline_value_at(int index)
+{
+    words[index].known = words[index].known || asking;
+    return words[index].value;
+}
+
 const char *cmdline_value(const char *key, unsigned index)
 {
     for (int i = 0; i < word_count; i++) {
@@ -175,7 +191,12 @@ const char *machine_option(const char *key)
         if (word_is(&words[i], key))
             value = words[i].value;
     }
-    return value;
+    return value == NULL && otherwise != NULL ? otherwise(key) : value;
+}
+
+void machine_option_else(const char *(*other)(const char *key))
+{
+    otherwise = other;
 }
 
 /* Append to the text in `out` as far as there is room. */

@@ -11,6 +11,7 @@
 #ifndef TORC_KERNEL_CMDLINE_H
 #define TORC_KERNEL_CMDLINE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <torc/app.h>
 #include <torc/compiler.h>
@@ -32,6 +33,20 @@ must_check int cmdline_parse(const char *line, const struct torc_app *app);
  * many there are.
  */
 unsigned cmdline_unknown(char *out, size_t size);
+
+/*
+ * The word at an index from 0 that is no argument, *value NULL when it has no
+ * '='; returns false behind the last. cmdline_value_at() is the value of one
+ * that has it, and marks it as known.
+ */
+bool cmdline_word(int index, const char **key, const char **value);
+const char *cmdline_value_at(int index);
+
+/*
+ * Whom machine_option() asks about what the line does not have; NULL: nobody.
+ * CPU 0, while drivers look for devices.
+ */
+void machine_option_else(const char *(*other)(const char *key));
 
 int cmdline_argc(void);
 char **cmdline_argv(void);

@@ -8,7 +8,6 @@
 #include <torc/string.h>
 
 enum {
-    KEY_MAX = 32,
     VALUES_MAX = 80,
     HELP_COLUMN = 26, /* where what it is begins, if the values are short */
 };
@@ -133,45 +132,40 @@ int option_check(const char *row, const char *value)
     return -EINVAL;
 }
 
-/* The key of a row, as a string. */
-static const char *key_of(const char *row, char out[KEY_MAX])
+const char *option_row(const char *const *rows, const char *key)
 {
-    size_t len = 0;
-
-    while (row[len] != '\0' && row[len] != '=' && len + 1 < KEY_MAX) {
-        out[len] = row[len];
-        len++;
+    for (; rows != NULL && *rows != NULL; rows++) {
+        if (option_row_is(*rows, key))
+            return *rows;
     }
-    out[len] = '\0';
-    return out;
+    return NULL;
 }
 
 int options_check(const char *const *rows)
 {
-    for (; rows != NULL && *rows != NULL; rows++) {
-        char key[KEY_MAX];
-        const char *value;
+    const char *key;
+    const char *value;
+    int status = 0;
 
-        (void)key_of(*rows, key);
-        for (unsigned i = 0; (value = cmdline_value(key, i)) != NULL; i++) {
-            if (option_check(*rows, value) != 0)
-                return -EINVAL;
-        }
+    for (int i = 0; status == 0 && cmdline_word(i, &key, &value); i++) {
+        const char *row = value == NULL ? NULL : option_row(rows, key);
+
+        if (row != NULL)
+            status = option_check(row, cmdline_value_at(i));
     }
-    return 0;
+    return status;
 }
 
 int option_number(const char *key, uint64_t *value)
 {
     const char *text = machine_option(key);
-    const char *const *row = kernel_options;
+    const char *row;
 
     if (text == NULL)
         return 0;
-    while (*row != NULL && !option_row_is(*row, key))
-        row++;
-    assert(*row != NULL);
-    return option_check(*row, text) != 0 ? -EINVAL : str_to_u64(text, value);
+    row = option_row(kernel_options, key);
+    assert(row != NULL);
+    return option_check(row, text) != 0 ? -EINVAL : str_to_u64(text, value);
 }
 
 /* ---- Help ---------------------------------------------------------------- */

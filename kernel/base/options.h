@@ -21,6 +21,9 @@ extern const char *const kernel_options[];
 /* Whether a row is that of `key`; a row may be the key alone. */
 bool option_row_is(const char *row, const char *key);
 
+/* The row of `key` in a table (NULL: none), or NULL. */
+const char *option_row(const char *const *rows, const char *key);
+
 /*
  * Check every value that the command line has for the options of a table (NULL:
  * none). CPU 0, after cmdline_parse(). Returns 0, or -EINVAL after a line in

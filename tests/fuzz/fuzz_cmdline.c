@@ -1,14 +1,17 @@
 /*
- * Fuzz the command line. The first byte of the input chooses what application
- * it is for, the rest is the line.
+ * Fuzz the command line, and files of settings. The first byte of the input
+ * chooses what application it is for, the rest is the line or the file.
  */
+#include "drivers/env.h"
 #include "kernel/base/cmdline.h"
 #include "kernel/base/options.h"
+#include "tests/fakes/machine.h"
 #include <stdlib.h>
 #include <string.h>
 #include <torc/assert.h>
+#include <torc/env.h>
 
-enum { HAS_ARGUMENTS = 1, HAS_OPTIONS = 2 };
+enum { HAS_ARGUMENTS = 1, HAS_OPTIONS = 2, IS_SETTINGS = 4 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -38,6 +41,25 @@ static void check_again(const struct torc_app *app)
         assert(strcmp(cmdline_argv()[i], kept[i]) == 0);
 }
 
+/* The bytes as a file of settings: what is kept of it can be asked for. */
+static void settings(const char *text, size_t size)
+{
+    static bool attached;
+    const char *name;
+    const char *value;
+
+    if (!attached)
+        machine_attach(8 << 20);
+    attached = true;
+    assert(cmdline_parse("", &torc_app) == 0);
+    if (env_add_lines("fuzz", ENV_MODULE, text, size) != 0)
+        abort();
+    env_check();
+    for (unsigned i = 0; env_at(i, &name, &value); i++)
+        assert(strlen(name) <= ENV_NAME_MAX && strlen(value) <= ENV_VALUE_MAX);
+    env_forget();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const char *const options[] = {"port=1..65535 a", "root", "x=a|b",
@@ -50,6 +72,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (size < 1)
         return 0;
+    if ((data[0] & IS_SETTINGS) != 0) {
+        settings((const char *)data + 1, size - 1);
+        return 0;
+    }
     app.has_arguments = (data[0] & HAS_ARGUMENTS) != 0;
     app.options = (data[0] & HAS_OPTIONS) != 0 ? options : NULL;
     line = malloc(size);

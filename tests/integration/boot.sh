@@ -17,7 +17,7 @@ test_boot_media() {
     make_media "$build/metal/hello.elf" hello
     local here=(tools/qemu.sh --no-net --mem 64)
     hello 2 "${here[@]}" --machine q35 --cpus 2 --uefi --boot "$media/hello.img"
-    hello 1 "${here[@]}" --machine pc,usb=on --drive usb-storage --boot "$media/hello.img"
+    hello 1 "${here[@]}" --machine pc --drive usb-storage --boot "$media/hello.img"
     hello 1 "${here[@]}" --machine pc --boot "$media/hello.iso"
 }
 
@@ -47,4 +47,17 @@ test_boot_bzimage() {
     qemu_web "$port" --machine microvm --cpus 2 --mem 128 \
         --kernel "$build/metal/webserver.bzimage" --module "$work/site.img" --append cpu=1
     check_files "http://127.0.0.1:$port"
+}
+
+# Settings of QEMU's fw_cfg win over those of a boot module, and both are for the
+# application; a wrong one ends the boot, as a wrong word of the command line.
+test_boot_settings() {
+    local port settings="$work/$TEST_NAME.settings"
+    printf '#torc settings\ndir=/nowhere\ncpu=1\n' >"$settings"
+    port=$(free_port)
+    qemu_web "$port" --cpus 2 --mem 32 --kernel "$build/metal/webserver.elf" \
+        --disk "$work/site.img" --module "$settings" -- -fw_cfg name=opt/torc/dir,string=/sub
+    curl -s "http://127.0.0.1:$port/" | cmp - "$site/sub/index.html" || die "not /sub"
+    expect 2 "port=0: give a number from 1 to 65535" tools/qemu.sh --no-net --mem 16 \
+        --kernel "$build/metal/webserver.elf" -- -fw_cfg name=opt/torc/port,string=0
 }

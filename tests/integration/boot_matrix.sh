@@ -40,8 +40,8 @@ try() { # FIRMWARE MACHINE MEDIUM KERNEL CPUS: one line, "ROW RESULT"
     kernel) options+=(--kernel "$build/metal/hello.$4") ;;
     disk) options+=(--boot "$work/$4.img") ;;
     cd) options+=(--cdrom "$work/$4.iso") ;;
-    usb-disk) options+=(--machine "$2,usb=on" --drive usb-storage --boot "$work/$4.img") ;;
-    usb-cd) options+=(--machine "$2,usb=on" --drive usb-storage --boot "$work/$4.iso") ;;
+    usb-disk) options+=(--drive usb-storage --boot "$work/$4.img") ;;
+    usb-cd) options+=(--drive usb-storage --boot "$work/$4.iso") ;;
     esac
     if timeout 300 tools/qemu.sh "${options[@]}" >"$log" 2>&1 </dev/null; then
         said=$(grep -ao "hello from cpu [0-9]* of $5," "$log" | sort -u | wc -l)

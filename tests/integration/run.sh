@@ -953,10 +953,14 @@ count_boot() { # QEMU.SH OPTIONS... [-- QEMU'S]: sets count
     count=$((count))
 }
 test_boot_instructions() {
-    local count
+    local count one
     make_plugin
     count_boot
     [ $count -le 500000 ] || die "boot takes $count instructions"
+    one=$count
+    count_boot --cpus 4
+    echo "each further CPU: $(((count - one) / 3)) instructions"
+    [ $((count - one)) -le 600000 ] || die "a further CPU takes more than 200000 instructions"
 }
 # Boot costs the same, up to a tenth, with eight thousand times the memory.
 test_boot_instructions_520g() {
@@ -1428,6 +1432,14 @@ test_foreign_words() {
     check_files "http://127.0.0.1:$port"
     [ "$(grep -c warning "$log")" -eq 1 ] || die "not one warning"
     grep -q "warning: command line: ignored.*: $words" "$log" || die "not these words"
+}
+# hello has enough with a MiB for each CPU, the web server with two, besides the image.
+test_small_memory() {
+    local port
+    hello 4 tools/qemu.sh --cpus 4 --mem 6 --no-net --kernel "$build/metal/hello.elf"
+    port=$(free_port)
+    qemu_web "$port" --mem 4 --kernel "$build/metal/webserver.elf" --disk "$work/site.img"
+    check_files "http://127.0.0.1:$port"
 }
 test_bad_memory() {
     local machine
