@@ -285,10 +285,11 @@ $(BUILD)/metal/big_image.elf: $(BUILD)/metal/tests/integration/big_image.o \
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LINK-image) $(filter %.o,$^) $(filter %.a,$^) -o $@
 
-# A loader that enters hello's bzImage in 64-bit mode.
-$(BUILD)/metal/linux64.elf: tests/integration/linux64.S $(BUILD)/metal/hello.bzimage
+# Loaders that enter hello in 64-bit mode: its bzImage, or as an ELF file.
+$(BUILD)/metal/linux64_elf.elf: ENTRY = -DENTRY=$(shell readelf -h $(BUILD)/metal/hello.elf | sed -n 's/.*Entry point address: *//p')
+$(BUILD)/metal/linux64.elf $(BUILD)/metal/linux64_elf.elf: tests/integration/linux64.S $(BUILD)/metal/hello.bzimage
 	$(call say,LD,$@)
-	$(Q)$(CC) -m64 -nostdlib -static -no-pie -DBZIMAGE='"$(BUILD)/metal/hello.bzimage"' \
+	$(Q)$(CC) $(ENTRY) -m64 -nostdlib -static -no-pie -DBZIMAGE='"$(BUILD)/metal/hello.bzimage"' \
 		-Wl,-Ttext=0x1000000,--build-id=none,-z,noexecstack,-z,max-page-size=4096 -e entry $< -o $@
 
 $(BUILD)/metal/%.bzimage: $(BUILD)/metal/%.elf tools/bzimage/bzimage.sh tools/bzimage/setup.S
@@ -378,7 +379,7 @@ need-test: need-build
 unit: $(UNIT:%=$(BUILD)/asan/unit/%) | need-test ## unit tests on the host, ASan and UBSan
 	$(Q)tools/run_unit.sh $^
 
-BOOT_PROGRAMS := $(addprefix $(BUILD)/metal/,hello.bzimage webserver.bzimage linux64.elf)
+BOOT_PROGRAMS := $(addprefix $(BUILD)/metal/,hello.bzimage webserver.bzimage linux64.elf linux64_elf.elf)
 integration: metal host $(BUILD)/metal/hal_contract.elf \
 		$(BUILD)/metal/big_image.elf $(BUILD)/metal/profile_app.elf \
 		$(BOOT_PROGRAMS) $(BUILD)/host/hal_contract $(BUILD)/host/torc-fuse \

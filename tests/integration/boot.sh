@@ -34,15 +34,18 @@ test_boot_formats() {
 
 # Loaders that know only bzImage: QEMU in 16-bit mode, on a machine without PCI too, with a
 # boot module; GRUB's command "linux" in 32-bit mode under both firmwares, where nobody has
-# cleared memory; another loader in 64-bit mode.
+# cleared memory; another loader in 64-bit mode, which
+# also starts the ELF file so.
 test_boot_bzimage() {
-    local port
+    local port loader
     make_media "$build/metal/hello.bzimage" bzimage
     hello 1 tools/qemu.sh --no-net --machine pc --boot "$media/bzimage.img"
     grep -q "by the Linux boot protocol" "$work/$TEST_NAME.out" || die "by another protocol"
     hello 2 tools/qemu.sh --no-net --machine q35 --cpus 2 --uefi --boot "$media/bzimage.img"
-    hello 1 tools/qemu.sh --no-net --machine microvm --kernel "$build/metal/linux64.elf"
-    grep -q "by the Linux boot protocol" "$work/$TEST_NAME.out" || die "not in 64-bit mode"
+    for loader in linux64 linux64_elf; do
+        hello 1 tools/qemu.sh --no-net --machine microvm --kernel "$build/metal/$loader.elf"
+        grep -q "by the Linux boot protocol" "$work/$TEST_NAME.out" || die "not in 64-bit mode"
+    done
     port=$(free_port)
     qemu_web "$port" --machine microvm --cpus 2 --mem 128 \
         --kernel "$build/metal/webserver.bzimage" --module "$work/site.img" --append cpu=1

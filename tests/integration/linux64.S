@@ -1,7 +1,8 @@
 /*
- * A loader for one test: by PVH it is started in 32-bit mode, and enters the bzImage
- * in it by the 64-bit entry of the Linux boot protocol, with process-context identifiers
- * on where the processor has them.
+ * A loader for one test: by PVH it is started in 32-bit mode, and enters what is in the
+ * bzImage in 64-bit mode by the Linux boot protocol, with process-context identifiers on
+ * where the processor has them: at the fixed entry, or with ENTRY as monitors do that load
+ * the ELF file, who write no more of the header than its magic.
  */
 #define LOAD_ADDRESS 0x100000
 #define SETUP_SIZE 1536         /* tools/bzimage/setup.S */
@@ -10,7 +11,11 @@
 #define E820_COUNT 0x1e8
 #define E820 0x2d0
 #define CMDLINE 0x228
-#define ENTRY64 0x200
+#ifndef ENTRY
+#define ENTRY (LOAD_ADDRESS + 0x200)
+#define HAS_HEADER
+#endif
+#define HEADER_MAGIC 0x202
 #define CPUID_PCID (1 << 17)
 #define CR4_PAE 0x20
 #define CR4_PCIDE (1 << 17)
@@ -37,10 +42,13 @@ entry:
     movl $0xffff, %ecx          /* what nobody has cleared */
     movl $0xa5a5a5a5, %eax
     rep stosl
+    movl $0x53726448, zero_page + HEADER_MAGIC
+#ifdef HAS_HEADER
     movl $bzimage + HEADER, %esi
     movl $zero_page + HEADER, %edi
     movl $(HEADER_END - HEADER), %ecx
     rep movsb
+#endif
     movl $cmdline, zero_page + CMDLINE
     movb $1, zero_page + E820_COUNT
     movl $LOAD_ADDRESS, zero_page + E820
@@ -82,7 +90,7 @@ entry:
     movl %eax, %es
     movl %eax, %ss
     movl $zero_page, %esi
-    movl $LOAD_ADDRESS + ENTRY64, %eax
+    movl $ENTRY, %eax
     jmp *%rax
 
     .balign 8

@@ -134,7 +134,19 @@ linux_entry64:
 
     .section .text.boot, "ax"
     .code32
-    .globl multiboot_entry
+    .globl image_entry
+/*
+ * The entry of the ELF file: in 32-bit mode by Multiboot2, in 64-bit mode by monitors
+ * that start ELF files by the Linux boot protocol (Firecracker). Only in 32-bit mode is
+ * 0x41 an instruction; in 64-bit mode it is a prefix of the next one.
+ */
+image_entry:
+    .byte 0x31, 0xc9            /* xorl %ecx, %ecx */
+    .byte 0x41, 0x89, 0xc0      /* incl %ecx; movl %eax, %eax or: movl %eax, %r8d */
+    testl %ecx, %ecx
+    jz linux_entry64
+    jmp multiboot_entry
+
 pvh_entry:
     xorl %eax, %eax             /* no magic: this is PVH */
 multiboot_entry:

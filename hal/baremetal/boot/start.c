@@ -51,6 +51,13 @@ static void loader_read(uint32_t magic, uintptr_t info)
                   loader.module_ignored, (unsigned)HAL_MODULE_MAX);
 }
 
+static uintptr_t ram_end(void)
+{
+    const struct hal_region *last = &ram.region[ram.count - 1];
+
+    return last->base + last->size;
+}
+
 /* From the memory of the machine to what is free. */
 static void memory_init(void)
 {
@@ -59,7 +66,10 @@ static void memory_init(void)
 
     ram_init(&loader.ram);
     if (!regions_contain(&ram, start, end - start))
-        boot_fail("this machine has too little memory for the image");
+        boot_fail(ram_end() < end
+                      ? "this machine has too little memory for the image"
+                      : "the firmware keeps memory where the image lies: this "
+                        "image is too large for this machine");
     regions_cut(&ram, start, end);
     boot.module_count = loader.module_count;
     for (unsigned i = 0; i < loader.module_count; i++) {

@@ -2,6 +2,10 @@
  * The zero page of the Linux boot protocol, struct boot_params: what GRUB's
  * command "linux" and our own 16-bit code (tools/bzimage/setup.S) hand over.
  * Linux, Documentation/arch/x86/zero-page.rst and boot.rst.
+ *
+ * The version in the page is that of the image's own header, or 0 by monitors
+ * that load the ELF file: it says nothing of the loader. What a loader does not
+ * know it leaves 0.
  */
 #include "hal/baremetal/firmware/loader_internal.h"
 #include "kernel/lib/bytes.h"
@@ -29,7 +33,6 @@ enum {
     EFI_TABLE_HIGH = 0x1d8,
     MAP_COUNT = 0x1e8,
     HEADER_MAGIC = 0x202,
-    HEADER_VERSION = 0x206,
     RAMDISK = 0x218,
     RAMDISK_SIZE = 0x21c,
     CMDLINE = 0x228,
@@ -37,9 +40,6 @@ enum {
     MAP = 0x2d0,
     MAP_MAX = 128,
     MAP_ENTRY_SIZE = 20,
-    VERSION_CMDLINE = 0x202, /* the oldest with a pointer to it */
-    VERSION_SETUP_DATA = 0x209,
-    VERSION_RSDP = 0x20e,
 };
 
 /* A node of the list at SETUP_DATA: next, type, length, then the data. */
@@ -115,9 +115,7 @@ static const char *map_more(const struct loader_context *ctx,
 static const char *map_read(const struct loader_context *ctx,
                             const uint8_t *page)
 {
-    uint64_t more = le16_get(page + HEADER_VERSION) >= VERSION_SETUP_DATA
-                        ? le64_get(page + SETUP_DATA)
-                        : 0;
+    uint64_t more = le64_get(page + SETUP_DATA);
     const char *error = NULL;
 
     if (page[MAP_COUNT] > MAP_MAX)
@@ -158,10 +156,8 @@ static uint64_t efi_rsdp(const struct physical_memory *memory, uint64_t at)
 
 static uint64_t rsdp_find(const struct loader_context *ctx, const uint8_t *page)
 {
-    uint64_t rsdp = 0;
+    uint64_t rsdp = le64_get(page + RSDP);
 
-    if (le16_get(page + HEADER_VERSION) >= VERSION_RSDP)
-        rsdp = le64_get(page + RSDP);
     if (rsdp == 0 && le32_get(page + EFI_SIGNATURE) == EFI_LOADER_64)
         rsdp = efi_rsdp(ctx->memory, wide(page, EFI_TABLE, EFI_TABLE_HIGH));
     return rsdp;
@@ -191,9 +187,8 @@ const char *linux_parse(const struct loader_context *ctx, uint64_t address)
     const char *error;
 
     ctx->info->machine = "x86-64 by the Linux boot protocol";
-    if (page == NULL || le32_get(page + HEADER_MAGIC) != LOADER_LINUX ||
-        le16_get(page + HEADER_VERSION) < VERSION_CMDLINE)
-        return "the boot loader speaks no Linux boot protocol since 2.02";
+    if (page == NULL || le32_get(page + HEADER_MAGIC) != LOADER_LINUX)
+        return "the boot loader's data are no zero page of Linux";
     ctx->info->rsdp = rsdp_find(ctx, page);
     screen_read(ctx->info, page);
     error = loader_cmdline(ctx, wide(page, CMDLINE, CMDLINE_HIGH));
