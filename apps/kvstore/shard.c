@@ -24,6 +24,7 @@ struct shard {
 static struct shard **shards; /* of each CPU, in its memory */
 static struct channel *home;
 static unsigned home_cpu;
+static bool home_sleeps;       /* its thread waits for messages alone */
 static unsigned under_way;     /* slots */
 static struct kv_part **parts; /* for each CPU, while replies are merged */
 static void (*on_answered)(struct kv_call *call);
@@ -145,25 +146,44 @@ static void merge(struct kv_call *call)
     call->is_done = true;
 }
 
-/* Takes answers, and sweeps this CPU's own shard, whose keys come to expire
- * without a message: it never waits for ever. */
+/* What the thread for answers is told when keys come to expire. */
+#define WAKE_HOME UINT64_C(0)
+
+/* Keys of this CPU's own shard, which needs no messages, may have come to
+ * expire: its thread must sweep them. Without memory it is told by the next
+ * command. */
+static void wake_home(void)
+{
+    if (home_sleeps && shards[home_cpu]->table.expiring > 0)
+        home_sleeps = channel_send(home, WAKE_HOME) != 0;
+}
+
+static void take_answer(struct kv_slot *slot)
+{
+    slot_back(slot);
+    if (slot->call->waiting > 0)
+        return;
+    merge(slot->call);
+    on_answered(slot->call);
+}
+
+/* Takes answers, and sweeps this CPU's own shard while keys of it expire. */
 static int serve_home(void *arg)
 {
     struct shard *shard = arg;
     uint64_t value;
 
     for (;;) {
-        int status = channel_receive(home, shard->sweep_at_ns, &value);
+        int status;
 
+        home_sleeps = shard->table.expiring == 0;
+        status = channel_receive(
+            home, home_sleeps ? TIME_NEVER : shard->sweep_at_ns, &value);
+        home_sleeps = false;
         sweep_when_due(shard);
         while (status == 0) {
-            struct kv_slot *slot = (struct kv_slot *)(uintptr_t)value;
-
-            slot_back(slot);
-            if (slot->call->waiting == 0) {
-                merge(slot->call);
-                on_answered(slot->call);
-            }
+            if (value != WAKE_HOME)
+                take_answer((struct kv_slot *)(uintptr_t)value);
             status = channel_receive(home, 0, &value);
         }
         on_answered(NULL);
@@ -178,6 +198,7 @@ int kv_shards_start(uint64_t max_bytes,
     int status = channel_create(KV_CALLS_MAX, &home);
 
     home_cpu = cpu_id();
+    home_sleeps = false; /* its thread has not begun */
     on_answered = call_answered;
     shards = mem_alloc_zeroed(cpu_count() * sizeof(struct shard *));
     parts = mem_alloc_zeroed(cpu_count() * sizeof(struct kv_part *));
@@ -251,6 +272,7 @@ void kv_call_send(struct kv_call *call)
         slot->cpu = cpu;
         if (cpu == home_cpu) {
             run_slot(&shards[cpu]->table, slot);
+            wake_home();
         } else if (channel_send(shards[cpu]->channel,
                                 (uint64_t)(uintptr_t)slot) != 0) {
             slot->part.is_oom = true;
@@ -302,4 +324,5 @@ void kv_run_here(struct kv_run *run)
         resp_text_cut(out, before);
         resp_put_error(out, KV_OOM);
     }
+    wake_home();
 }

@@ -5,8 +5,6 @@
 #include <torc/http.h>
 #include <torc/log.h>
 #include <torc/net_card.h>
-#include <torc/thread.h>
-#include <torc/time.h>
 #include <torc/websocket.h>
 
 enum { MESSAGE_MAX = 1024 * 1024 };
@@ -56,11 +54,7 @@ static struct http_server server = {
 static int app_main(int argc, char **argv)
 {
     (void)argv;
-    if (argc > 1 || net_card_start_all(&server.port) != 0 ||
-        http_serve_all(&server) != 0)
-        return 2;
-    thread_sleep_until(TIME_NEVER);
-    return 0;
+    return http_main(&server, argc);
 }
 
 static const char *const options[] = {NET_CARD_OPTION_NAMES, NULL};

@@ -121,6 +121,14 @@ must_check int http_serve(struct http_server *server);
 must_check int http_serve_all(const struct http_server *server);
 
 /*
+ * The main function of an application that is a server and nothing else: the
+ * card as its options say (<torc/net_card.h>), a server on each CPU, for ever.
+ * Returns 2 when there is an argument, an option is wrong, or it cannot serve;
+ * that is logged. Context: thread; waits.
+ */
+must_check int http_main(struct http_server *server, int argc);
+
+/*
  * Let idle connections end now, others with the request they have begun, and
  * take no new ones; after `patience_ns` drop those that are left. Returns 0,
  * -EBUSY (one is left: its handler does not return). Context: thread of the

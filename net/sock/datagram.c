@@ -91,14 +91,11 @@ static const struct udp_calls udp_calls = {
 
 int socket_open_udp(struct socket **out)
 {
-    struct net_stack *stack = stack_self();
     struct user_socket *user;
+    int error = user_socket_open(&user);
 
-    if (stack == NULL)
-        return -ENOTCONN;
-    user = user_socket_create(stack);
-    if (user == NULL)
-        return -ENOMEM;
+    if (error != 0)
+        return error;
     user->udp_calls = &udp_calls;
     *out = &user->socket;
     return 0;

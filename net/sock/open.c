@@ -30,7 +30,7 @@ int user_socket_of(struct socket *socket, bool is_udp, struct user_socket **out)
     return ((*out)->udp_calls != NULL) == is_udp ? 0 : -EINVAL;
 }
 
-struct user_socket *user_socket_create(struct net_stack *stack)
+static struct user_socket *user_socket_create(struct net_stack *stack)
 {
     const struct flow none = {.lport = 0};
     struct user_socket *user = mem_alloc_zeroed(sizeof(*user));
@@ -44,18 +44,24 @@ struct user_socket *user_socket_create(struct net_stack *stack)
     return user;
 }
 
-int socket_open_tcp(struct socket **out)
+int user_socket_open(struct user_socket **out)
 {
     struct net_stack *stack = stack_self();
-    struct user_socket *user;
 
     if (stack == NULL)
         return -ENOTCONN;
-    user = user_socket_create(stack);
-    if (user == NULL)
-        return -ENOMEM;
-    *out = &user->socket;
-    return 0;
+    *out = user_socket_create(stack);
+    return *out != NULL ? 0 : -ENOMEM;
+}
+
+int socket_open_tcp(struct socket **out)
+{
+    struct user_socket *user;
+    int error = user_socket_open(&user);
+
+    if (error == 0)
+        *out = &user->socket;
+    return error;
 }
 
 int socket_bind(struct socket *socket, const struct net_endpoint *local)

@@ -50,8 +50,9 @@ must_check int user_socket_any(struct socket *socket, struct user_socket **out);
 must_check int user_socket_of(struct socket *socket, bool is_udp,
                               struct user_socket **out);
 
-/* A socket of neither kind yet; NULL: no memory. */
-struct user_socket *user_socket_create(struct net_stack *stack);
+/* A socket of this CPU's stack, of neither kind yet. Returns 0, -ENOTCONN (no
+ * stack), -ENOMEM. */
+must_check int user_socket_open(struct user_socket **out);
 
 /* What of SOCKET_CAN_READ, SOCKET_CAN_SEND and SOCKET_HAS_ENDED it is now. When
  * it cannot send, and that is among `asked`, an event will tell. */

@@ -183,11 +183,8 @@ static inline void home_works(void)
     for (unsigned i = 0; i < count; i++) {
         struct kv_slot *slot = (struct kv_slot *)values[i];
 
-        slot_back(slot);
-        if (slot->call->waiting == 0) {
-            merge(slot->call);
-            answered(slot->call);
-        }
+        if (values[i] != WAKE_HOME)
+            take_answer(slot);
     }
     answered(NULL);
 }

@@ -612,12 +612,22 @@ check_clients() { # PORT
         die "ab: $(cat "$work/$TEST_NAME.ab")"
     grep -q '^Keep-Alive requests: *200$' "$work/$TEST_NAME.ab" || die "ab -k"
     grep -q '^Failed requests: *0$' "$work/$TEST_NAME.ab" || die "ab: failures"
+    h2load --h1 -n 200 -c 4 -m 4 "$url/size-4096.bin" >"$work/$TEST_NAME.h2load" ||
+        die "h2load: $(cat "$work/$TEST_NAME.h2load")"
+    grep -q '^status codes: 200 2xx' "$work/$TEST_NAME.h2load" ||
+        die "h2load: $(cat "$work/$TEST_NAME.h2load")"
+}
+# node is large and wanted by nothing else: it is used where it is.
+check_node() { # PORT
+    command -v node >/dev/null || return 0
+    node tests/integration/http_node.js "$1" || die "node"
 }
 test_clients_host() {
     local port
     port=$(free_port)
     host_web "$port" 1
     check_clients "$port"
+    check_node "$port"
 }
 test_clients_microvm() {
     local port

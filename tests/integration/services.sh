@@ -69,6 +69,7 @@ test_hello_service_host_cpus() {
     port=$(free_port)
     host_service hello_service "$port" 4
     check_all_busy "$port" 4
+    check_spread "$port" 4
     grep -q 'on 4 CPUs, 1 queues' "$work/$TEST_NAME.machine" || die "queues"
 }
 test_hello_service_microvm_cpus() {
@@ -77,6 +78,22 @@ test_hello_service_microvm_cpus() {
     microvm_service hello_service "$port" 3
     check_hello "$port"
     grep -q 'on 3 CPUs, 1 queues' "$work/$TEST_NAME.machine" || die "queues"
+}
+
+# 200 connections are spread over CPUS: each has at least half of its share.
+check_spread() { # PORT CPUS
+    local counts
+    counts=$(curl -s -H 'Connection: close' "http://127.0.0.1:$1/cpu?[1-200]" |
+        sort | uniq -c)
+    awk -v cpus="$2" '{ all += $1; least += $1 < 100 / cpus }
+        END { exit NR != cpus || all != 200 || least > 0 }' <<<"$counts" ||
+        die "connections of each CPU: $counts"
+}
+test_hello_service_microvm_spread() {
+    local port
+    port=$(free_port)
+    microvm_service hello_service "$port" 4
+    check_spread "$port" 4
 }
 
 # A queue for each CPU; Linux gives a connection's segments to the queue by which we last

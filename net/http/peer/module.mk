@@ -4,6 +4,7 @@ SRCS-kernel += net/http/peer/everywhere.c
 SRCS-kernel += net/http/peer/exchange.c
 SRCS-kernel += net/http/peer/intake.c
 SRCS-kernel += net/http/peer/upgraded.c
+SRCS-kernel += net/http/peer/main.c
 SRCS-kernel += net/http/peer/route.c
 SRCS-kernel += net/http/peer/send.c
 SRCS-kernel += net/http/peer/server.c

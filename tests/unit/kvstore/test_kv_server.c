@@ -350,8 +350,19 @@ static void test_an_idle_shard_sweeps(void **state)
     before = now_ns; /* nothing expires: a shard waits for messages, */
     thread_runs(1, serve_shard, shards[1], 1000);
     assert_int_equal(now_ns, before);
-    thread_runs(0, serve_home, shards[0], 10); /* this one for keys, too */
-    assert_true(now_ns >= before + 9 * SWEEP_NS);
+    thread_runs(0, serve_home, shards[0], 1000); /* both of them */
+    assert_int_equal(now_ns, before);
+    for (int fails = 0; fails <= 1; fails++) { /* until it is told of keys */
+        assert_true(home_sleeps);
+        messages_fail = fails;
+        set_expiring(0, 5);
+        assert_int_equal(home_sleeps, fails);
+        messages_fail = false;
+        ask("PING"); /* tells it, if it was not told */
+        assert_false(home_sleeps);
+        thread_runs(0, serve_home, shards[0], 3);
+        assert_int_equal(shards[0]->table.count, 0);
+    }
     close_store();
 }
 
