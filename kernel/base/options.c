@@ -14,17 +14,17 @@ enum {
 
 const char *const kernel_options[] = {
     "cpus=1..256 how many CPUs are used (all)",
-    "cputime=0..1 1: the time that each thread has run is counted (0)",
+    "cputime=0..1 1: the time of each thread is counted (0)",
     "help= prints all options and ends",
-    "idle=mwait|hlt how an idle CPU sleeps (by what the processor says)",
-    "log=error|warn|info|debug the least lines that are printed (info)",
-    "memcheck=0..1 1: the heap looks for wrong use of its blocks (0)",
-    "panic=off|halt|reboot|-1|0..3600 after a panic the machine is powered "
-    "off, stands still or starts again; 0 is halt, other numbers reboot (off)",
+    "idle=mwait|hlt how an idle CPU sleeps (as the processor says)",
+    "log=error|warn|info|debug which lines are printed (info)",
+    "memcheck=0..1 1: the heap checks its use (0)",
+    "panic=off|halt|reboot|-1|0..3600 what a panic ends in; 0 is halt, "
+    "other numbers reboot (off)",
     "poll=0..1000 microseconds that a CPU polls before it sleeps (0)",
-    "stack=4..8192 KiB of a stack, where a thread names no size (16)",
+    "stack=4..8192 KiB of a stack whose thread names no size (16)",
     "threads=2..1048576 how many threads a CPU can have (1048576)",
-    "watchdog=10..60000 milliseconds without a yield that are told (no limit)",
+    "watchdog=10..60000 milliseconds without a yield that are told (none)",
     NULL,
 };
 

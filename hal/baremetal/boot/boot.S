@@ -30,7 +30,7 @@
 /*
  * The image begins with what stands at fixed places: the 32-bit entry of the Linux
  * boot protocol at 0, its 64-bit entry at 0x200, and between them the header of
- * Multiboot2 and the end of a boot that fails.
+ * Multiboot2, the end of a boot that fails, and the other entries.
  */
     .section .fixed, "ax"
     .code32
@@ -94,45 +94,6 @@ fail_end:
 too_little_memory:
     .asciz "this machine has too little memory for the image"
 
-    .org 0x200
-    .code64
-/* Identity mapped, %rsi: the zero page. Back to where the 32-bit entry begins. */
-linux_entry64:
-    cli
-    cld
-    movq %rsi, %rax
-    shrq $32, %rax
-    jz 1f
-    xorl %esi, %esi             /* out of reach: as good as none */
-1:  movq %cr4, %rax
-    andl $~CR4_PCIDE, %eax      /* or paging cannot be turned off */
-    movq %rax, %cr4
-    lgdt boot_gdt_pointer
-    movl $boot_stack_end, %esp
-    pushq $24                   /* 32-bit code */
-    pushq $2f
-    lretq
-    .code32
-2:  movl $16, %eax
-    movl %eax, %ds
-    movl %eax, %es
-    movl %eax, %ss
-    movl %cr0, %eax
-    andl $~CR0_PG, %eax
-    movl %eax, %cr0
-    movl $EFER, %ecx
-    rdmsr
-    andl $~EFER_LME, %eax
-    wrmsr
-    jmp linux_entry32
-
-    .section .note.Xen, "a", @note
-    .balign 4
-    .long 4, 4, XEN_ELFNOTE_PHYS32_ENTRY
-    .asciz "Xen"
-    .long pvh_entry
-
-    .section .text.boot, "ax"
     .code32
     .globl image_entry
 /*
@@ -220,6 +181,44 @@ start64:
     xorl %ebp, %ebp             /* backtraces end here */
     call hal_start
     ud2
+
+    .org 0x200
+    .code64
+/* Identity mapped, %rsi: the zero page. Back to where the 32-bit entry begins. */
+linux_entry64:
+    cli
+    cld
+    movq %rsi, %rax
+    shrq $32, %rax
+    jz 1f
+    xorl %esi, %esi             /* out of reach: as good as none */
+1:  movq %cr4, %rax
+    andl $~CR4_PCIDE, %eax      /* or paging cannot be turned off */
+    movq %rax, %cr4
+    lgdt boot_gdt_pointer
+    movl $boot_stack_end, %esp
+    pushq $24                   /* 32-bit code */
+    pushq $2f
+    lretq
+    .code32
+2:  movl $16, %eax
+    movl %eax, %ds
+    movl %eax, %es
+    movl %eax, %ss
+    movl %cr0, %eax
+    andl $~CR0_PG, %eax
+    movl %eax, %cr0
+    movl $EFER, %ecx
+    rdmsr
+    andl $~EFER_LME, %eax
+    wrmsr
+    jmp linux_entry32
+
+    .section .note.Xen, "a", @note
+    .balign 4
+    .long 4, 4, XEN_ELFNOTE_PHYS32_ENTRY
+    .asciz "Xen"
+    .long pvh_entry
 
     .section .rodata
     .balign 4

@@ -68,8 +68,7 @@ static void memory_init(void)
     if (!regions_contain(&ram, start, end - start))
         boot_fail(ram_end() < end
                       ? "this machine has too little memory for the image"
-                      : "the firmware keeps memory where the image lies: this "
-                        "image is too large for this machine");
+                      : "the firmware keeps memory where the image lies");
     regions_cut(&ram, start, end);
     boot.module_count = loader.module_count;
     for (unsigned i = 0; i < loader.module_count; i++) {
