@@ -252,7 +252,9 @@ void board_sacks(struct tcp_conn *conn, const struct tcp_segment *segment)
     unsigned count = segment->options.sack_count;
 
     if (count > 0 && is_duplicate_block(block, count, segment->ack)) {
-        rack_duplicate(conn, be32_get(block + 4) - be32_get(block));
+        uint32_t start = be32_get(block);
+
+        rack_duplicate(conn, start, be32_get(block + 4) - start);
         block += TCP_SACK_SIZE;
         count--;
     }

@@ -175,6 +175,7 @@ struct tcp_undo {
     uint32_t ssthresh;
     uint32_t stamp;  /* of the first retransmission */
     uint32_t resent; /* bytes, less those that the peer had twice */
+    uint32_t from;   /* snd_una then: what was sent twice before is older */
     bool is_asked;   /* the timestamps have told already */
 };
 
@@ -185,6 +186,18 @@ struct tcp_cubic {
     uint32_t epoch_ms;
     uint32_t k_ms;
     bool in_epoch;
+};
+
+/* The first slow start: hystart.c. Round trips in us; 0: not known. */
+struct tcp_hystart {
+    uint32_t round_end; /* snd_max when the present round trip began */
+    uint32_t last_us;   /* the least of the one before */
+    uint32_t least_us;  /* of this one */
+    uint32_t base_us;   /* growth is careful since it was so long; 0: it is not
+                         */
+    uint8_t samples;    /* in this one */
+    bool is_new;        /* round_end is not known yet */
+    uint8_t rounds;     /* that growth was careful */
 };
 
 /* Congestion control. Each may change cwnd and ssthresh. */
@@ -291,6 +304,7 @@ struct tcp_conn {
     bool is_recovering; /* in fast recovery */
     const struct tcp_cc *cc;
     union {
+        struct tcp_hystart hystart; /* as long as conn_is_first_start() */
         struct tcp_cubic cubic;
         uint32_t newreno_acked; /* bytes, of the present window */
     };
@@ -525,6 +539,20 @@ void window_grow(struct tcp_conn *conn, uint32_t acked);
 /* A round trip took rtt_ns: compute the retransmission timeout. */
 void ack_measure(struct tcp_conn *conn, uint64_t rtt_ns);
 
+/* Whether nothing has ended the first slow start. */
+static inline bool conn_is_first_start(const struct tcp_conn *conn)
+{
+    return conn->ssthresh == TCP_CWND_MAX;
+}
+
+/* ---- hystart.c ----------------------------------------------------------- */
+
+void hystart_init(struct tcp_conn *conn);
+
+/* In the first slow start `acked` bytes were acknowledged: cwnd grows. Returns
+ * whether the slow start is over. */
+bool hystart_acked(struct tcp_conn *conn, uint32_t acked);
+
 /* ---- board.c ------------------------------------------------------------- */
 
 /* [start, end) is sent: before snd_max follows. */
@@ -562,8 +590,8 @@ void rack_start(struct tcp_conn *conn, uint32_t now_us);
 void rack_delivered(struct tcp_conn *conn, const struct tcp_run *run,
                     uint32_t end, uint32_t len);
 
-/* The peer had `len` bytes twice: RFC 2883. */
-void rack_duplicate(struct tcp_conn *conn, uint32_t len);
+/* The peer had `len` bytes from `seq` on twice: RFC 2883. */
+void rack_duplicate(struct tcp_conn *conn, uint32_t seq, uint32_t len);
 
 /* Whether a run is lost; if it will be, rack.wait_us says when. */
 bool rack_is_lost(struct tcp_conn *conn, const struct tcp_run *run);
@@ -591,10 +619,10 @@ void undo_save(struct tcp_conn *conn);
 /* `len` bytes are sent again. */
 void undo_resent(struct tcp_conn *conn, uint32_t len);
 
-/* A segment acknowledges something new; the peer had `len` bytes twice. Either
- * may show that nothing was lost. */
+/* A segment acknowledges something new; the peer had `len` bytes from `seq` on
+ * twice. Either may show that nothing was lost. */
 void undo_acked(struct tcp_conn *conn, const struct tcp_segment *segment);
-void undo_duplicate(struct tcp_conn *conn, uint32_t len);
+void undo_duplicate(struct tcp_conn *conn, uint32_t seq, uint32_t len);
 
 /* An acknowledgement has moved snd_una by `acked`, maybe 0, and its blocks were
  * taken: find losses, and set the window. */

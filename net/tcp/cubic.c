@@ -71,6 +71,11 @@ static void cubic_acked(struct tcp_conn *conn, uint32_t acked)
     struct tcp_cubic *cubic = &conn->cubic;
     uint32_t goal, alpha;
 
+    if (conn_is_first_start(conn)) {
+        if (hystart_acked(conn, acked))
+            conn->cubic = (struct tcp_cubic){0};
+        return;
+    }
     if (conn->cwnd < conn->ssthresh) {
         conn->cwnd += acked;
         return;
@@ -93,6 +98,8 @@ static void cubic_lost(struct tcp_conn *conn)
     struct tcp_cubic *cubic = &conn->cubic;
     uint32_t now = conn->cwnd;
 
+    if (conn_is_first_start(conn))
+        conn->cubic = (struct tcp_cubic){0};
     cubic->max = now < cubic->max ? now / 20 * (10 + BETA) : now;
     cubic->in_epoch = false;
     conn->ssthresh = max_u32(now / 10 * BETA, 2U * conn->mss);
@@ -101,6 +108,8 @@ static void cubic_lost(struct tcp_conn *conn)
 static void cubic_init(struct tcp_conn *conn)
 {
     conn->cubic = (struct tcp_cubic){0};
+    if (conn_is_first_start(conn))
+        hystart_init(conn);
 }
 
 const struct tcp_cc tcp_cubic = {

@@ -17,5 +17,6 @@ SRCS-kernel += net/tcp/board.c
 SRCS-kernel += net/tcp/rack.c
 SRCS-kernel += net/tcp/recover.c
 SRCS-kernel += net/tcp/cubic.c
+SRCS-kernel += net/tcp/hystart.c
 SRCS-kernel += net/tcp/newreno.c
 SRCS-kernel += net/tcp/reorder.c

@@ -4,11 +4,18 @@
 static void newreno_init(struct tcp_conn *conn)
 {
     conn->newreno_acked = 0;
+    if (conn_is_first_start(conn))
+        hystart_init(conn);
 }
 
 /* RFC 5681, section 3.1: slow start, then a segment in each window. */
 static void newreno_acked(struct tcp_conn *conn, uint32_t acked)
 {
+    if (conn_is_first_start(conn)) {
+        if (hystart_acked(conn, acked))
+            conn->newreno_acked = 0;
+        return;
+    }
     if (conn->cwnd < conn->ssthresh) {
         conn->cwnd += acked;
         return;

@@ -52,7 +52,7 @@ void rack_delivered(struct tcp_conn *conn, const struct tcp_run *run,
 }
 
 /* RFC 8985, 6.2, step 4: what was sent twice was not lost, wait longer. */
-void rack_duplicate(struct tcp_conn *conn, uint32_t len)
+void rack_duplicate(struct tcp_conn *conn, uint32_t seq, uint32_t len)
 {
     struct tcp_rack *rack = &conn->rack;
 
@@ -62,7 +62,7 @@ void rack_duplicate(struct tcp_conn *conn, uint32_t len)
         rack->mult++;
         rack->persist = TCP_REORDER_PERSIST;
     }
-    undo_duplicate(conn, len);
+    undo_duplicate(conn, seq, len);
 }
 
 /*

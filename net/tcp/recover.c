@@ -15,8 +15,8 @@ uint32_t conn_pipe(const struct tcp_conn *conn)
 
 void undo_save(struct tcp_conn *conn)
 {
-    conn->undo =
-        (struct tcp_undo){.cwnd = conn->cwnd, .ssthresh = conn->ssthresh};
+    conn->undo = (struct tcp_undo){
+        .cwnd = conn->cwnd, .ssthresh = conn->ssthresh, .from = conn->snd_una};
 }
 
 void undo_resent(struct tcp_conn *conn, uint32_t len)
@@ -32,6 +32,8 @@ static void undo(struct tcp_conn *conn)
 {
     conn->cwnd = max_u32(conn->cwnd, conn->undo.cwnd);
     conn->ssthresh = max_u32(conn->ssthresh, conn->undo.ssthresh);
+    if (conn_is_first_start(conn))
+        conn->cc->init(conn);
     conn->undo.cwnd = 0;
     conn->is_recovering = false;
     conn->dup_acks = 0;
@@ -54,10 +56,11 @@ void undo_acked(struct tcp_conn *conn, const struct tcp_segment *segment)
 }
 
 /* The peer had `len` bytes twice: when that is all that was sent again, nothing
- * was lost. */
-void undo_duplicate(struct tcp_conn *conn, uint32_t len)
+ * was lost. What an earlier recovery has sent again does not count. */
+void undo_duplicate(struct tcp_conn *conn, uint32_t seq, uint32_t len)
 {
-    if (conn->undo.cwnd == 0 || conn->undo.resent == 0)
+    if (conn->undo.cwnd == 0 || conn->undo.resent == 0 ||
+        seq_lt(seq, conn->undo.from))
         return;
     conn->undo.resent -= min_u32(conn->undo.resent, len);
     if (conn->undo.resent == 0)

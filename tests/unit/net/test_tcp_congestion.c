@@ -125,6 +125,7 @@ static void test_window_grows(void **state)
     ack(6001); /* twice what is used is enough */
     assert_int_equal(conn->cwnd, 13300);
     conn->cwnd = conn->ssthresh = 3000; /* not below it any more */
+    conn->newreno_acked = 0;
     send_data(3000);
     ack(9000);
     assert_int_equal(conn->cwnd, 3000);

@@ -622,6 +622,25 @@ static void test_duplicates_undo_a_recovery(void **state)
     bench_close();
 }
 
+/* What was sent twice in an earlier recovery says nothing of this one. */
+static void test_old_duplicates_undo_nothing(void **state)
+{
+    (void)state;
+    establish(false);
+    send_data(2000);
+    ack_sack(2001, 0, 0);
+    send_data(8000);
+    bench_sleep(20 * NS_PER_MS);
+    ack_sack(2001, 3001, 6001);
+    expect_data(2001, 1000);
+    assert_true(conn->is_recovering);
+    ack_sack(2001, 1, 1001);
+    assert_true(conn->is_recovering);
+    assert_int_equal(bench.stack->stats.tcp_undone, 0);
+    (void)drain();
+    bench_close();
+}
+
 /* ---- Lies ---------------------------------------------------------------- */
 
 /* Blocks that cannot be: nothing of them is believed. */
@@ -1086,6 +1105,7 @@ int main(void)
         cmocka_unit_test(test_probe_with_new_data),
         cmocka_unit_test(test_spurious_timeout_is_undone),
         cmocka_unit_test(test_duplicates_undo_a_recovery),
+        cmocka_unit_test(test_old_duplicates_undo_nothing),
         cmocka_unit_test(test_impossible_blocks),
         cmocka_unit_test(test_peer_drops_what_it_had),
         cmocka_unit_test(test_scoreboard_without_memory),
