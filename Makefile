@@ -63,7 +63,7 @@ HOSTED := -D_GNU_SOURCE -mno-red-zone -Ihal/posix -pthread
 # The image is built for size, but for what runs for each request, packet, page or switch:
 # the files in which tools/profile counts most instructions, and where speed costs few bytes
 # for those that it saves (docs/bench.md).
-HOT := kernel/lib/checksum.c kernel/lib/siphash.c kernel/cpu/%.c \
+HOT := kernel/lib/checksum.c kernel/lib/siphash.c kernel/cpu/%.c kernel/trace/trace.c \
 	kernel/thread/sched.c kernel/thread/wait.c kernel/thread/thread.c \
 	kernel/thread/thread_memory.c kernel/thread/thread_table.c hal/baremetal/cpu/context.c \
 	kernel/memory/page.c kernel/heap/heap_calls.c kernel/device/packet.c kernel/device/buf.c kernel/cache/run.c kernel/cache/page.c \
@@ -183,6 +183,7 @@ $(foreach v,$(VARIANTS),$(eval $(call variant_rules,$(v))))
 # Every source in apps/<name>/ is part of the application, and those of the rooms that it
 # shares with others (ROOMS-<name>). Images are linked twice: the second time with the names
 # of the first, for backtraces; with LINES=1, or a LINES-<name>, also with its lines.
+# APP.trace is the same with the trace (docs/trace.md).
 ROOMS-webserver := apps/site
 ROOMS-webnode := apps/site
 ROOMS-fileserver := apps/site
@@ -193,26 +194,29 @@ $(SYMBOLS): $(wildcard tools/symbols/*.[ch])
 	@mkdir -p $(@D)
 	$(call say,CC,$@)
 	$(Q)$(CC) $(filter-out -MMD -MP,$(BASE)) $(filter-out -Wframe%,$(WARN)) $(HOSTED) $(filter %.c,$^) -o $@
-symbols_of = $(Q)$(SYMBOLS) $@.first $(if $(LINES),--lines,$(LINES-$*)) >$@.symbols.S
+symbols_of = $(Q)$(SYMBOLS) $@.first $(if $(LINES),--lines,$(LINES-$(basename $*))) >$@.symbols.S
 app_objects = $(patsubst %.c,$(BUILD)/$(1)/%.o,$(wildcard apps/$(2)/*.c $(ROOMS-$(2):%=%/*.c)))
+%.trace: LINK-trace := -Wl,-u,trace_boot
 LINK-image := -nostdlib -static -no-pie -Wl,--gc-sections -Wl,--build-id=none \
 	-Wl,-z,max-page-size=64 -Wl,-z,noexecstack -Wl,-z,norelro -T hal/baremetal/boot/link.ld
 
 .SECONDEXPANSION:
-$(APPS:%=$(BUILD)/metal/%.elf): $(BUILD)/metal/%.elf: $$(call app_objects,metal,$$*) $(BUILD)/metal/libtorc.a \
+$(APPS:%=$(BUILD)/metal/%.elf) $(APPS:%=$(BUILD)/metal/%.trace): $(BUILD)/metal/%: \
+		$$(call app_objects,metal,$$(basename $$*)) $(BUILD)/metal/libtorc.a \
 		$(OBJS-metal:%=$(BUILD)/metal/%) hal/baremetal/boot/link.ld $(SYMBOLS)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(LINK-image) $(filter %.o,$^) $(filter %.a,$^) -o $@.first
+	$(Q)$(CC) $(LINK-image) $(LINK-trace) $(filter %.o,$^) $(filter %.a,$^) -o $@.first
 	$(symbols_of)
 	$(Q)$(CC) -c $@.symbols.S -o $@.symbols.o
-	$(Q)$(CC) $(LINK-image) $(filter %.o,$^) $(filter %.a,$^) $@.symbols.o -o $@
+	$(Q)$(CC) $(LINK-image) $(LINK-trace) $(filter %.o,$^) $(filter %.a,$^) $@.symbols.o -o $@
 
-$(APPS:%=$(BUILD)/host/%): $(BUILD)/host/%: $$(call app_objects,host,$$*) $(BUILD)/host/libtorc.a $(SYMBOLS)
+$(APPS:%=$(BUILD)/host/%) $(APPS:%=$(BUILD)/host/%.trace): $(BUILD)/host/%: \
+		$$(call app_objects,host,$$(basename $$*)) $(BUILD)/host/libtorc.a $(SYMBOLS)
 	$(call say,LD,$@)
-	$(Q)$(CC) -pthread -no-pie $(filter %.o %.a,$^) $(HOST_LIBS) -o $@.first
+	$(Q)$(CC) -pthread -no-pie $(LINK-trace) $(filter %.o %.a,$^) $(HOST_LIBS) -o $@.first
 	$(symbols_of)
 	$(Q)$(CC) -c $@.symbols.S -o $@.symbols.o
-	$(Q)$(CC) -pthread -no-pie $(filter %.o %.a,$^) $@.symbols.o $(HOST_LIBS) -o $@
+	$(Q)$(CC) -pthread -no-pie $(LINK-trace) $(filter %.o %.a,$^) $@.symbols.o $(HOST_LIBS) -o $@
 
 # What the second compiler reads (tools/check.sh). What it has compiled for bare metal it
 # need not compile for the hosted machine: its warnings come before there is code.
@@ -309,6 +313,7 @@ include tests/qtest/rules.mk
 include tools/fuse/rules.mk
 include tools/fsck/rules.mk
 include tools/mkimg/rules.mk
+include tools/trace/rules.mk
 include tests/crash/rules.mk
 include tests/sequences/rules.mk
 include tests/agree/rules.mk
@@ -477,7 +482,7 @@ clean: ## remove everything made
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z_-]+:.*## /{printf "  %-14s %s\n",$$1,$$2}' Makefile tests/qtest/rules.mk \
-		tests/bench/rules.mk tools/profile/rules.mk tools/fuse/rules.mk tools/fsck/rules.mk tools/mkimg/rules.mk tests/crash/rules.mk tests/sequences/rules.mk tests/agree/rules.mk
+		tests/bench/rules.mk tools/profile/rules.mk tools/fuse/rules.mk tools/fsck/rules.mk tools/mkimg/rules.mk tools/trace/rules.mk tests/crash/rules.mk tests/sequences/rules.mk tests/agree/rules.mk
 
 .PHONY: bzimage boot-matrix metal host deps run run-installed run-host image test need-build need-test \
 	unit integration second-compiler sim-check sim-commands stress check coverage mutants wmm fuzz fuzz-all fuzz-programs all-tests unit-programs coverage-programs format clean help

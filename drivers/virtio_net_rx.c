@@ -310,7 +310,8 @@ static inline unsigned take(struct vnet_pair *pair, struct packet *packets[],
         }
     }
     pair->queue->rx_frames += count;
-    pair->queue->rx_bytes += bytes;
+    trace_site_add(&pair->queue->rx_bytes, bytes, net_trace_received,
+                   (uintptr_t)pair->queue, bytes);
     return count;
 }
 

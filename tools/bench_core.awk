@@ -82,6 +82,12 @@ END {
     count = split(rows, lines, "\n")
     for (l = 1; l <= count; l++)
         if (split(lines[l], f, "|") == 4) row(f[1], f[2], f[3], f[4])
+    if ("trace torc" in n) {
+        event = good("trace torc")
+        if (event > 12) over++
+        printf "  an event of the trace: %s (%s), bar 12 %s\n", ns(event),
+            ns(typical("trace torc")), event > 12 ? "over" : "ok"
+    }
     if (over) printf "  %d bars missed\n", over
     if (disturbed)
         printf "  The machine was busy: %d of %d samples are disturbed\n", disturbed, all

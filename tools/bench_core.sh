@@ -30,6 +30,7 @@ model=$(sed -n '/^model name/{s/.*: //p;q}' /proc/cpuinfo)
 echo "Measuring, half a minute, on $(nproc) x $model, load $(cut -d' ' -f1 /proc/loadavg)"
 for group in $(seq $groups); do
     run core timeout 100 "$work/core" --cpus 2
+    run core timeout 100 "$work/core" --cpus 2 -- trace=mark -- trace
     run torc timeout 100 "$work/alloc_torc" --cpus 2
     run glibc timeout 100 "$work/alloc_libc"
     run jemalloc timeout 100 env LD_PRELOAD=$lib/libjemalloc.so.2 "$work/alloc_libc"

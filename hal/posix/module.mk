@@ -6,6 +6,7 @@ SRCS-posix-k += hal/posix/kernel/cpu.c
 SRCS-posix-k += hal/posix/kernel/idle.c
 SRCS-posix-k += hal/posix/kernel/irq.c
 SRCS-posix-k += hal/posix/kernel/clock.c
+SRCS-posix-k += hal/posix/kernel/trace_sites.c
 SRCS-posix-k += hal/posix/kernel/sample.c
 SRCS-posix-k += hal/posix/kernel/context.c
 SRCS-posix-k += hal/posix/kernel/switch.S

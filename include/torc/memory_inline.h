@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <torc/compiler.h>
 #include <torc/cpu_local.h>
+#include <torc/trace_site.h>
 
 enum {
     MEM_CLASS_COUNT = 32,
@@ -24,12 +25,12 @@ enum {
 
 /* In a free block, over what its user wrote there (-fno-strict-aliasing). */
 struct mem_object {
-    struct mem_object *next;
+    void *next; /* the same */
 };
 
 /* What the fast paths look at. Owner CPU only. */
 struct mem_quick {
-    struct mem_object *list[MEM_CLASS_COUNT]; /* last in, first out */
+    void *list[MEM_CLASS_COUNT]; /* struct mem_object, last in, first out */
     /*
      * The largest range of the CPU's pages, for mem_free(). The span is 0, and
      * the lists are empty, while every call must take the slow path.
@@ -80,12 +81,17 @@ static inline unsigned mem_quick_class(const struct mem_quick *quick,
     return quick->classes[offset >> MEM_PAGE_SHIFT];
 }
 
+/* For the trace: a block of a class was taken, was given back. */
+void mem_trace_alloc(uintptr_t ptr, uintptr_t class);
+void mem_trace_free(uintptr_t ptr, uintptr_t unused);
+
 static inline void mem_quick_push(struct mem_quick *quick, unsigned class,
                                   void *ptr)
 {
     struct mem_object *object = ptr;
 
-    object->next = quick->list[class];
+    trace_site_store(&object->next, quick->list[class], mem_trace_free,
+                     (uintptr_t)ptr, 0);
     quick->list[class] = object;
 }
 
@@ -102,7 +108,8 @@ static inline void *mem_alloc_quick(size_t size)
 
         if (likely(object != NULL)) {
             quick->list[class] = object->next;
-            quick->latest = object;
+            trace_site_store(&quick->latest, object, mem_trace_alloc,
+                             (uintptr_t)object, class);
             quick->latest_class = class;
             return object;
         }

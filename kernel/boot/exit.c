@@ -7,6 +7,7 @@
 #include "kernel/cpu/exchange_inline.h"
 #include "kernel/cpu/irq_work.h"
 #include "kernel/cpu/percpu.h"
+#include "kernel/trace/trace.h"
 #include <torc/machine.h>
 #include <torc/thread.h>
 #include <torc/time.h>
@@ -77,6 +78,8 @@ void machine_exit(int status)
     unsigned cpu = cpu_self()->id;
 
     if (cpu == 0) {
+        if (trace_exit != NULL)
+            trace_exit();
         end(status);
     } else if (requests[cpu].item.run == NULL) { /* else another thread has */
         requests[cpu].status = status;

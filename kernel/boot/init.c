@@ -16,6 +16,7 @@
 #include "kernel/thread/idle.h"
 #include "kernel/thread/sched.h"
 #include "kernel/thread/thread.h"
+#include "kernel/trace/trace.h"
 #include <torc/app.h>
 #include <torc/assert.h>
 #include <torc/log.h>
@@ -113,6 +114,7 @@ static const char *const *driver_options(const struct driver *const *drivers,
 static _Noreturn void help(const struct torc_app *app)
 {
     options_print("the kernel", kernel_options);
+    options_print("the trace", trace_options);
     for (unsigned i = 0; app->drivers != NULL && app->drivers[i] != NULL; i++)
         options_print(app->drivers[i]->name, driver_options(app->drivers, i));
     options_print(app->name, app->options);
@@ -123,6 +125,8 @@ static int check_options(const struct torc_app *app)
 {
     int status = options_check(kernel_options);
 
+    if (status == 0)
+        status = options_check(trace_options);
     for (unsigned i = 0;
          status == 0 && app->drivers != NULL && app->drivers[i] != NULL; i++)
         status = options_check(app->drivers[i]->options);
@@ -191,6 +195,8 @@ void kernel_init(const struct hal_boot_info *info, const struct torc_app *app)
     sched_init();
     watchdog_init();
     device_list_init();
+    if (trace_boot != NULL && trace_boot() != 0)
+        hal_exit(EXIT_BAD_OPTION);
 }
 
 /* ---- The other CPUs ------------------------------------------------------ */

@@ -61,6 +61,7 @@
 #include "kernel/memory/mem.h"
 #include <stdatomic.h>
 #include <torc/assert.h>
+#include <torc/trace.h>
 
 enum {
     LINE_WORDS = EXCHANGE_LINE_WORDS,
@@ -212,15 +213,23 @@ static void slot_is_full(struct exchange *mine, struct exchange_link *link,
     }
 }
 
+static void trace_sent(uintptr_t link_address, uintptr_t unused)
+{
+    const struct exchange_link *link = (struct exchange_link *)link_address;
+
+    (void)unused;
+    trace_event(TRACE_SLOT_SEND, link->cpu, 0, link->batches, 0);
+}
+
 /* The slot is empty: publish the list in it. */
 static inline void slot_fill(struct exchange *mine, struct exchange_link *link,
                              bool quietly)
 {
+    trace_site_add(&link->batches, 1, trace_sent, (uintptr_t)link, 0);
     /* pairs with the acquire in take(): the items' contents go along */
     atomic_store_explicit(link->slot, (uintptr_t)link->newest,
                           memory_order_release);
     link->newest = NULL;
-    link->batches++;
     link->quietly = quietly;
     notify_add(mine, link, NOTIFY_PUBLISHED);
 }
@@ -314,6 +323,21 @@ static inline struct queue_node *oldest_first(struct queue_node *newest)
     return list;
 }
 
+static void trace_taken(uintptr_t link_address, uintptr_t unused)
+{
+    const struct exchange_link *link = (struct exchange_link *)link_address;
+
+    (void)unused;
+    trace_event(TRACE_SLOT_TAKE, link->cpu, 0, link->taken, 0);
+}
+
+static void trace_ran(uintptr_t link_address, uintptr_t count)
+{
+    const struct exchange_link *link = (struct exchange_link *)link_address;
+
+    trace_event(TRACE_SLOT_RAN, link->cpu, (uint32_t)count, link->taken, 0);
+}
+
 /*
  * Take the list of one source, whose slot is full, and run its items. The slot
  * is emptied only when the list was turned around: until then the sender makes
@@ -330,7 +354,7 @@ static noinline void take(struct cpu *self, unsigned source)
         (struct queue_node *)atomic_load_explicit(slot, memory_order_acquire));
 
     atomic_store_explicit(slot, 0, memory_order_relaxed);
-    link->taken++;
+    trace_site_add(&link->taken, 1, trace_taken, (uintptr_t)link, 0);
     notify_add(mine, link, NOTIFY_EMPTIED);
     mine->busy = true;
     while (node != NULL) {
@@ -341,7 +365,7 @@ static noinline void take(struct cpu *self, unsigned source)
         node = node->next; /* run() may free or send the item */
         item->run(item);
     }
-    link->received += count;
+    trace_site_add(&link->received, count, trace_ran, (uintptr_t)link, count);
 }
 
 static void take_lines(struct cpu *self, unsigned first, unsigned end)

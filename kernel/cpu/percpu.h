@@ -17,6 +17,7 @@
 struct thread;
 struct thread_entry;
 struct timer;
+struct trace;
 
 struct cpu {
     /*
@@ -71,8 +72,9 @@ struct cpu {
     void *page_cache; /* kernel/cache */
     void *mounts;     /* vfs.c */
     void *net_stack;
-    void *random;   /* random.c */
-    void *log_tail; /* log.c */
+    void *random;        /* random.c */
+    void *log_tail;      /* log.c */
+    struct trace *trace; /* kernel/trace; NULL: nothing is traced */
 };
 
 static inline struct cpu *cpu_self(void)

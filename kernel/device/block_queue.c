@@ -15,6 +15,7 @@
 #include <torc/log.h>
 #include <torc/memory.h>
 #include <torc/time.h>
+#include <torc/trace.h>
 
 /* How many of the requests that wait a new one is compared with. */
 enum { JOIN_LOOK = 8 };
@@ -183,6 +184,16 @@ static inline bool finish_plain(struct block_request *first)
     return true;
 }
 
+static void trace_ends(uintptr_t request_address, uintptr_t unused)
+{
+    const struct block_private *request =
+        &((struct block_request *)request_address)->priv;
+
+    (void)unused;
+    trace_event(TRACE_IO_END, request->op, (uint32_t)-request->status,
+                request_address, 0);
+}
+
 void block_done(struct block_queue *queue, struct block_request *first,
                 int status)
 {
@@ -191,7 +202,8 @@ void block_done(struct block_queue *queue, struct block_request *first,
     assert(status <= 0);
     unlink(first);
     first->priv.state = BLOCK_ENDED;
-    first->priv.status = status;
+    trace_site_store_int(&first->priv.status, status, trace_ends,
+                         (uintptr_t)first, 0);
     queue_push(&queue->ended, &first->priv.node);
     queue->is_full = false;
     if (!queue->is_running)
@@ -268,6 +280,16 @@ static inline struct block_request *next_waiting(struct block_queue *queue)
     return first;
 }
 
+static void trace_begins(uintptr_t request_address, uintptr_t unused)
+{
+    const struct block_private *request =
+        &((struct block_request *)request_address)->priv;
+
+    (void)unused;
+    trace_event(TRACE_IO_BEGIN, request->op, request->sectors, request_address,
+                request->sector);
+}
+
 static void start_waiting(struct block_queue *queue)
 {
     const struct block_ops *ops = queue->disk->ops;
@@ -283,7 +305,7 @@ static void start_waiting(struct block_queue *queue)
         }
         first->priv.state = BLOCK_BUSY;
         list_push_back(&queue->busy, &first->priv.link);
-        queue->given++;
+        trace_site_add(&queue->given, 1, trace_begins, (uintptr_t)first, 0);
         status = ops->submit(queue, first);
         if (unlikely(status != 0)) {
             not_taken(queue, first, status);

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <torc/compiler.h>
+#include <torc/trace.h>
 
 enum { NET_QUEUE_MAX = 16, NET_GROUPS_MAX = 16 };
 
@@ -161,16 +162,35 @@ static inline bool net_arm(struct net_queue *queue, bool on)
     return queue->device->ops->arm(queue, on);
 }
 
+/* For the trace: bytes of frames that were just counted, if any. */
+static inline void net_trace_received(uintptr_t queue_address, uintptr_t len)
+{
+    const struct net_queue *queue = (struct net_queue *)queue_address;
+
+    if (len > 0)
+        trace_event(TRACE_PACKET_IN, queue->index, (uint32_t)len,
+                    queue->rx_frames, 0);
+}
+
+static inline void net_trace_sent(uintptr_t queue_address, uintptr_t len)
+{
+    const struct net_queue *queue = (struct net_queue *)queue_address;
+
+    trace_event(TRACE_PACKET_OUT, queue->index, (uint32_t)len, queue->tx_frames,
+                0);
+}
+
 /* Drivers: a frame was received, was taken to be sent; or is dropped. */
 static inline void net_count_received(struct net_queue *queue, uint32_t len)
 {
-    queue->rx_frames++;
+    trace_site_add(&queue->rx_frames, 1, net_trace_received, (uintptr_t)queue,
+                   len);
     queue->rx_bytes += len;
 }
 
 static inline void net_count_sent(struct net_queue *queue, uint32_t len)
 {
-    queue->tx_frames++;
+    trace_site_add(&queue->tx_frames, 1, net_trace_sent, (uintptr_t)queue, len);
     queue->tx_bytes += len;
 }
 

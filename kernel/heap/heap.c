@@ -21,6 +21,7 @@
 #include "kernel/lib/poison.h"
 #include <torc/assert.h>
 #include <torc/string.h>
+#include <torc/trace.h>
 
 enum { GRAIN = 1 << MEM_GRAIN_SHIFT };
 
@@ -193,7 +194,6 @@ static void slab_return(struct heap *heap, struct page_info *slab, void *object)
         list_push_front(partial, &slab->link);
     slab->objects = object;
     slab->used--;
-    heap->taken--;
     /* One empty slab stays, so that a lone pair does not make and unmake it. */
     if (slab->used == 0 && partial->next != partial->prev)
         slab_destroy(heap, slab);
@@ -216,6 +216,7 @@ static void quick_drain(struct heap *heap, unsigned class)
     while (object != NULL) {
         struct mem_object *next = next_of(object);
 
+        heap->taken--;
         slab_return(heap, slab_of(heap, object), object);
         object = next;
     }
@@ -302,6 +303,26 @@ void *heap_pages(struct heap *heap, size_t count, unsigned align_order)
     return ptr;
 }
 
+/* ---- For the trace ------------------------------------------------------- */
+
+static void trace_run_alloc(uintptr_t ptr, uintptr_t bytes)
+{
+    trace_event(TRACE_ALLOC, 0, 0, ptr, bytes);
+}
+
+void mem_trace_alloc(uintptr_t ptr, uintptr_t class)
+{
+    trace_event(TRACE_ALLOC, 0, 0, ptr, class_size[class]);
+}
+
+void mem_trace_free(uintptr_t ptr, uintptr_t unused)
+{
+    (void)unused;
+    trace_event(TRACE_FREE, 0, 0, ptr, 0);
+}
+
+/* ---- Allocate, the long ways --------------------------------------------- */
+
 static void *run_alloc(struct heap *heap, size_t size, size_t align)
 {
     size_t count = pages_for(size);
@@ -312,7 +333,8 @@ static void *run_alloc(struct heap *heap, size_t size, size_t align)
         order++;
     ptr = heap_pages(heap, count, order);
     if (ptr != NULL)
-        heap->run_count++;
+        trace_site_add(&heap->run_count, 1, trace_run_alloc, (uintptr_t)ptr,
+                       count * PAGE_SIZE);
     return ptr;
 }
 
@@ -343,7 +365,8 @@ static void *small_alloc(struct heap *heap, unsigned class)
         }
     }
     object = heap->quick.list[class];
-    heap->quick.list[class] = next_of(object);
+    trace_site_store(&heap->quick.list[class], next_of(object), mem_trace_alloc,
+                     (uintptr_t)object, class);
     if (heap->quick.span == 0)
         quick_drain(heap, class); /* the next one is counted, too */
     return object;
@@ -404,10 +427,13 @@ void heap_free_plain(struct heap *heap, void *ptr)
     struct page_info *slab = slab_of(heap, ptr);
 
     if (slab != NULL) {
+        trace_site_add(&heap->taken, (uint64_t)-1, mem_trace_free,
+                       (uintptr_t)ptr, 0);
         slab_return(heap, slab, ptr);
     } else {
         page_free(heap->pages, ptr);
-        heap->run_count--;
+        trace_site_add(&heap->run_count, (uint64_t)-1, mem_trace_free,
+                       (uintptr_t)ptr, 0);
     }
 }
 

@@ -17,7 +17,7 @@ struct heap {
     /* owner CPU only: */
     struct list partial[MEM_CLASS_COUNT]; /* slabs that have free objects */
     size_t taken;                         /* objects that left their slabs */
-    size_t run_count;                     /* blocks of whole pages */
+    uint64_t run_count;                   /* blocks of whole pages */
     uint64_t failed;
     uint64_t sent_home;
     uint64_t came_home;

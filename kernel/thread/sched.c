@@ -26,6 +26,7 @@
 #include <torc/assert.h>
 #include <torc/memory.h>
 #include <torc/time.h>
+#include <torc/trace.h>
 
 void sched_ready(struct thread *thread)
 {
@@ -38,13 +39,22 @@ void sched_ready(struct thread *thread)
     queue_push(&cpu_self()->ready, &thread->ready);
 }
 
-/* CPU time, and control words of those that have their own. */
+static void trace_switched(uintptr_t next, uintptr_t unused)
+{
+    const struct thread *thread = (struct thread *)next;
+
+    (void)unused;
+    trace_named(TRACE_SWITCH, thread_name_of(thread), thread->id);
+}
+
+/* CPU time, the trace, and control words of those that have their own. */
 static void switch_extras(struct cpu *cpu, struct thread *previous,
                           const struct thread *next)
 {
     uint64_t now = hal_cycles();
 
-    previous->cycles += now - cpu->switch_cycles;
+    trace_site_add(&previous->cycles, now - cpu->switch_cycles, trace_switched,
+                   (uintptr_t)next, 0);
     cpu->switch_cycles = now;
     if (previous->own_fp_control || next->own_fp_control)
         hal_context_switch_fp(previous->own_fp_control ? &previous->context

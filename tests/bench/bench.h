@@ -56,6 +56,7 @@ void pair_stop(void);
 
 /* ---- Contenders ---------------------------------------------------------- */
 
+uint64_t bench_torc_trace(uint64_t count);  /* torc_trace.c */
 uint64_t bench_torc_switch(uint64_t count); /* torc_switch.c */
 uint64_t bench_torc_switch_bare(uint64_t count);
 uint64_t bench_torc_yield(uint64_t count);

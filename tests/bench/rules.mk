@@ -4,7 +4,7 @@
 # same loads with Torc's allocator and with malloc(), which LD_PRELOAD replaces.
 
 BENCH := $(BUILD)/bench
-BENCH_CORE := core host pair torc_switch torc_slots torc_wake peer_posix
+BENCH_CORE := core host pair torc_trace torc_switch torc_slots torc_wake peer_posix
 BENCH_FLAGS := $(BASE) $(filter-out -Wframe%,$(WARN)) $(HOSTED) $(FLAGS-host)
 DPDK_FLAGS := -isystem /usr/include/dpdk -isystem /usr/include/x86_64-linux-gnu/dpdk \
 	-include rte_config.h -march=corei7

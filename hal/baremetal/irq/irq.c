@@ -8,6 +8,7 @@
 #include "hal/baremetal/irq/ioapic.h"
 #include "hal/baremetal/irq/lapic.h"
 #include <torc/assert.h>
+#include <torc/trace.h>
 
 enum { IRQ_LINES = 256, SHARED_MAX = 64 };
 
@@ -22,6 +23,17 @@ static struct {
 static struct handler shared[SHARED_MAX];
 static unsigned shared_count;
 
+/* Of shared handlers beside the first one the vector is not known here. */
+static void trace_handler(uintptr_t handler, uintptr_t unused)
+{
+    uintptr_t offset = handler - (uintptr_t)cpu_block_self()->handlers;
+
+    (void)unused;
+    if (offset < sizeof(cpu_block_self()->handlers))
+        trace_event(TRACE_INTERRUPT,
+                    (unsigned)(offset / sizeof(struct handler)), 0, 0, 0);
+}
+
 void irq_dispatch(uint8_t vector)
 {
     struct handler *handler = &cpu_block_self()->handlers[vector];
@@ -30,7 +42,8 @@ void irq_dispatch(uint8_t vector)
         return; /* not acknowledged: Intel SDM volume 3, 10.9 */
     for (; handler != NULL; handler = handler->next) {
         if (handler->fn != NULL)
-            handler->fn(handler->arg);
+            handler->fn(trace_site_load(&handler->arg, trace_handler,
+                                        (uintptr_t)handler, 0));
     }
     lapic_eoi();
 }

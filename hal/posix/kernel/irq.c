@@ -15,6 +15,7 @@
 #include "hal/posix/kernel/exit.h"
 #include "hal/posix/preemption.h"
 #include <torc/assert.h>
+#include <torc/trace.h>
 
 enum { ACTION_MAX = 512, NOBODY = -1 };
 
@@ -169,10 +170,17 @@ bool machine_stop_ask(void)
 
 /* ---- Delivering ---------------------------------------------------------- */
 
+static void trace_run(uintptr_t bit, uintptr_t unused)
+{
+    (void)unused;
+    trace_event(TRACE_INTERRUPT, (unsigned)bit, 0, 0, 0);
+}
+
 static void irq_run(struct vcpu *cpu, unsigned bit)
 {
     struct irq_action *action;
 
+    trace_site_here(trace_run, bit, 0);
     if (bit < IRQ_OWN_COUNT) {
         action = &cpu->own[bit];
         if (action->handler != NULL)
