@@ -37,6 +37,7 @@ SRCS-kernel += kernel/thread/wait.c
 SRCS-kernel += kernel/thread/thread.c
 SRCS-kernel += kernel/thread/thread_table.c
 SRCS-kernel += kernel/thread/thread_control.c
+SRCS-kernel += kernel/thread/thread_list.c
 SRCS-kernel += kernel/thread/thread_memory.c
 SRCS-kernel += kernel/thread/errand.c
 SRCS-kernel += kernel/thread/idle.c

@@ -18,7 +18,7 @@ for app in $(cd apps && ls -d -- */main.c | sed 's,/main.c,,'); do
 done | awk '
     /^options of / { title = $0; sub(/^options of /, "", title); sub(/:$/, "", title)
                      skip = title in seen; seen[title]
-                     if (!skip) { heading = title == "the kernel" ? "The kernel" : \
+                     if (!skip) { heading = title ~ /^the / ? "T" substr(title, 2) : \
                                   "`" title "`"
                                   printf "\n## %s\n\n| option | what (without it) |\n|---|---|\n", heading }
                      next }

@@ -5,6 +5,9 @@
 #include <torc/http.h>
 #include <torc/machine.h>
 #include <torc/net_card.h>
+#include <torc/status.h>
+#include <torc/thread.h>
+#include <torc/time.h>
 
 static void hello(struct http_exchange *exchange)
 {
@@ -30,10 +33,15 @@ static struct http_server server = {
 static int app_main(int argc, char **argv)
 {
     (void)argv;
-    return http_main(&server, argc);
+    if (argc > 1 || net_card_start_all(&server.port) != 0 ||
+        http_serve_all(&server) != 0 || status_start() != 0)
+        return 2;
+    thread_sleep_until(TIME_NEVER);
+    return 0;
 }
 
-static const char *const options[] = {NET_CARD_OPTION_NAMES, NULL};
+static const char *const options[] = {NET_CARD_OPTION_NAMES, STATUS_OPTION,
+                                      NULL};
 static const struct driver *const drivers[] = {
     &virtio_rng_driver, &virtio_net_driver, &e1000_driver,
     &ne2000_driver,     &leaf_net_driver,   NULL};

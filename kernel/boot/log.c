@@ -12,6 +12,7 @@
 #include <torc/assert.h>
 #include <torc/format.h>
 #include <torc/log.h>
+#include <torc/log_listen.h>
 #include <torc/machine.h>
 #include <torc/memory.h>
 #include <torc/string.h>
@@ -25,6 +26,14 @@ struct line {
 
 /* Constant after log_set_level() at boot. */
 static enum log_level level_max = LOG_INFO;
+
+/* CPU 0 only. */
+static void (*listener)(const char *line, size_t len);
+
+void log_listen(void (*fn)(const char *line, size_t len))
+{
+    listener = fn;
+}
 
 int log_set_level(const char *name)
 {
@@ -44,6 +53,8 @@ static void line_arrived(struct exchange_item *item)
     struct line *line = container_of(item, struct line, item);
 
     hal_console_write(line->text, line->len);
+    if (listener != NULL)
+        listener(line->text, line->len);
     mem_free(line);
 }
 
@@ -114,6 +125,8 @@ static void write_text(const char *text, size_t len)
         line = mem_alloc(sizeof(*line) + len);
     if (line == NULL) {
         hal_console_write(text, len);
+        if (listener != NULL && cpu != NULL && cpu->id == 0)
+            listener(text, len);
         return;
     }
     line->item.run = line_arrived;

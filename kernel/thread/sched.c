@@ -241,6 +241,7 @@ void sched_create(struct cpu *cpu)
     queue_init(&cpu->spare_threads);
     list_init(&cpu->guests);
     cpu->switch_extras = thread_accounting;
+    cpu->switch_cycles = hal_cycles(); /* not from the machine's reset on */
 }
 
 /* A thread object for a context that exists already. */

@@ -126,6 +126,36 @@ on_tap_hello_service_q35_queues() {
     await http://192.168.78.2:80/ "$work/$TEST_NAME.machine"
     check_hello 192.168.78.2 80
 }
+# The forwarded port is that of the status page; the service itself has another.
+check_status() { # PORT
+    local url="http://127.0.0.1:$1"
+    await_text "status page: http://0.0.0.0:80/" "$work/$TEST_NAME.machine" || die "no line"
+    curl -s "$url/" | grep -q '<title>Torc status</title>' || die "no page"
+    curl -s "$url/status.json" | python3 -m json.tool >"$work/$TEST_NAME.json" ||
+        die "no JSON"
+    grep -q '"name": "hello_service"' "$work/$TEST_NAME.json" || die "no name"
+    curl -s "$url/metrics" | promtool check metrics || die "metrics"
+    curl -s "$url/trace" >"$work/$TEST_NAME.trace"
+    "$build/host/torc-trace" --text "$work/$TEST_NAME.trace" >"$work/$TEST_NAME.text" ||
+        die "no trace"
+    for kind in switch slot_take interrupt packet_in packet_out alloc; do
+        grep -q " cpu 0 $kind " "$work/$TEST_NAME.text" || die "no $kind in the trace"
+    done
+}
+status_words="port=8000 status=0.0.0.0:80 trace=all"
+test_status_host() {
+    local port
+    port=$(free_port)
+    host_service hello_service "$port" 2 $status_words
+    check_status "$port"
+}
+test_status_microvm() {
+    local port
+    port=$(free_port)
+    microvm_service hello_service "$port" 2 "$status_words"
+    check_status "$port"
+}
+
 test_hello_service_options() {
     expect 2 'port=0: no number' "$build/host/hello_service" -- port=0
     expect 2 'net=x: no ADDRESS' "$build/host/hello_service" -- net=x

@@ -17,11 +17,13 @@ $(foreach v,host asan cov,$(eval $(call trace_rules,$(v))))
 TRACE_TESTED := $(filter-out tools/trace/main.c,$(TRACE_TOOL))
 $(foreach v,host asan cov,$(eval $(BUILD)/$(v)/unit/kernel/test_trace: \
 	$(BUILD)/$(v)/tools/trace/decode.o))
+$(foreach v,host asan cov,$(eval $(BUILD)/$(v)/unit/net/test_status: \
+	$(BUILD)/$(v)/tools/trace/decode.o))
 $(foreach v,host asan cov,$(eval $(BUILD)/$(v)/unit/tools/test_trace: \
 	$(TRACE_TESTED:%.c=$(BUILD)/$(v)/%.o)))
 
 TRACE ?= all
-trace: $(BUILD)/metal/$(APP).trace $(BUILD)/host/torc-trace ## run APP traced: build/trace/APP.json, .svg, .ctf; TRACE=switch,slot,... ARGS= HOST=1
+trace: $(BUILD)/metal/$(APP).trace $(BUILD)/host/torc-trace ## run APP traced: build/trace/APP.json, .svg, .ctf; TRACE=switch,slot,... ARGS=
 	$(Q)BUILD=$(BUILD) CPUS=$(CPUS) MEM=$(MEM) MACHINE=$(MACHINE) ARGS='$(ARGS)' \
 		tools/trace/trace.sh $(APP) $(TRACE)
 

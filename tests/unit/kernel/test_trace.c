@@ -427,6 +427,24 @@ static void test_trace_check_finds_what_is_wrong(void **state)
                      134);
 }
 
+static int fail_and_end(void *arg)
+{
+    (void)arg;
+    heap_fail(1);
+    return 0;
+}
+
+static void test_trace_that_cannot_be_taken_is_said(void **state)
+{
+    (void)state;
+    assert_int_equal(machine_run_output(1, MEMORY, "trace=mark trace_dump=1",
+                                        fail_and_end, NULL, output,
+                                        sizeof(output)),
+                     0);
+    assert_non_null(
+        strstr(output, "cpu 0: its trace cannot be taken (error -12)"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -443,6 +461,7 @@ int main(void)
         cmocka_unit_test(test_trace_options),
         cmocka_unit_test(test_trace_is_printed_at_the_end),
         cmocka_unit_test(test_trace_check_finds_what_is_wrong),
+        cmocka_unit_test(test_trace_that_cannot_be_taken_is_said),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
