@@ -361,6 +361,36 @@ run-host: ## the same as a Linux process, without root
 		--disk $(BUILD)/root.img \
 		--net user,hostfwd=tcp:127.0.0.1:$(PORT)-:80 -- $(ARGS)
 
+DEBUG_ARGS ?= --cpus $(CPUS) --mem $(MEM) --machine $(MACHINE) --no-net
+debug: $(BUILD)/metal/$(APP).elf ## APP stopped in QEMU with gdb attached: torc threads, torc cpu ..; DEBUG_ARGS=
+	$(Q)tools/need.sh build run debug
+	$(Q)BUILD=$(BUILD) tools/debug.sh $(APP) $(DEBUG_ARGS) --append "$(ARGS)"
+
+debug-host: $(BUILD)/host/$(APP) ## the same for the process: ARGS='--cpus 2 -- log=debug'
+	$(Q)tools/need.sh build debug
+	$(Q)BUILD=$(BUILD) tools/debug.sh --host $(APP) $(ARGS)
+
+debug-server: $(BUILD)/metal/$(APP).elf # for editors: gdb connects to port 1234
+	$(Q)echo "$(APP) waits for gdb"
+	$(Q)tools/qemu.sh --kernel $< --cpus $(CPUS) --mem $(MEM) --machine $(MACHINE) --no-net \
+		--append "$(ARGS)" -- -S -gdb tcp:127.0.0.1:1234
+
+# A command for each source that editors show: those of images as the image has them.
+IDE := $(BUILD)/ide.list
+ide_line = $(file >>$(IDE),$(1) $(CC) $(BASE) $(WARN) $(2) -c $(1))
+ide: ## compile_commands.json, clangd and VS Code: build, run, debug from an editor
+	$(shell mkdir -p $(BUILD))$(file >$(IDE))
+	$(foreach f,$(SRCS-kernel) $(filter %.c,$(SRCS-metal)) $(foreach a,$(APPS),$(wildcard apps/$(a)/*.c)),$(call \
+		ide_line,$(f),$(call WARN-extra,$(f)) $(FREE) $(call flags,$(f),metal)))
+	$(foreach f,$(filter %.c,$(SRCS-posix-k)),$(call ide_line,$(f),$(FREE) $(call flags,$(f),host)))
+	$(foreach f,$(filter %.c,$(SRCS-posix-h) $(SRCS-posix-real)) $(wildcard tests/unit/*/*.c tests/fakes/*.c \
+		tests/models/*.c),$(call ide_line,$(f),$(HOSTED) $(SLIRP_CFLAGS) $(FLAGS-host)))
+	$(Q)tools/ide.sh <$(IDE)
+
+faults: $(BUILD)/metal/faults.elf $(BUILD)/host/faults ## every planted fault, on both machines: its line, status, and what gdb sees
+	$(Q)tools/need.sh build run test debug
+	$(Q)BUILD=$(BUILD) tests/faults/run.sh
+
 image: $(BUILD)/metal/$(APP).elf $(BUILD)/host/torc-mkimg ## bootable disk (img, qcow2, vmdk, vdi, vhdx) and ISO: build/APP.*
 	$(Q)tools/need.sh build run
 	$(Q)BUILD=$(BUILD) tools/mkimg/mkimg.sh disk --formats --kernel $< --dir "$(DIR)" --out $(BUILD)/$(APP).img
@@ -485,7 +515,7 @@ help: ## this list
 	@awk -F':.*## ' '/^[a-z_-]+:.*## /{printf "  %-14s %s\n",$$1,$$2}' Makefile tests/qtest/rules.mk \
 		tests/bench/rules.mk tools/profile/rules.mk tools/fuse/rules.mk tools/fsck/rules.mk tools/mkimg/rules.mk tools/trace/rules.mk tools/boot/rules.mk tests/crash/rules.mk tests/sequences/rules.mk tests/agree/rules.mk
 
-.PHONY: bzimage boot-matrix metal host deps run run-installed run-host image test need-build need-test \
+.PHONY: debug debug-host debug-server ide faults bzimage boot-matrix metal host deps run run-installed run-host image test need-build need-test \
 	unit integration second-compiler sim-check sim-commands stress check coverage mutants wmm fuzz fuzz-all fuzz-programs all-tests unit-programs coverage-programs format clean help
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

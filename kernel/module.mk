@@ -7,6 +7,7 @@ SRCS-kernel += kernel/lib/siphash.c
 SRCS-kernel += kernel/lib/wipe.c
 SRCS-kernel += kernel/boot/exit.c
 SRCS-kernel += kernel/boot/stop.c
+SRCS-kernel += kernel/boot/dump.c
 SRCS-kernel += kernel/boot/init.c
 SRCS-kernel += kernel/boot/machine.c
 SRCS-kernel += kernel/boot/wall.c

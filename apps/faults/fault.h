@@ -13,4 +13,6 @@ struct fault {
  */
 extern const struct fault machine_faults[] __attribute__((weak));
 
+extern const struct fault more_faults[]; /* more.c */
+
 #endif

@@ -18,12 +18,17 @@
  *   random    sixteen random bytes are printed, and how many are believed in
  *   triple    the processor gives up (bare metal only)
  *   hang      nothing, for ever
+ *   caught    exceptions are caught; then all is well
+ *
+ * more.c has others.
  */
 #include "apps/faults/fault.h"
 #include <stdbool.h>
 #include <torc/app.h>
 #include <torc/assert.h>
 #include <torc/cpu_local.h>
+#include <torc/drivers.h>
+#include <torc/exception.h>
 #include <torc/log.h>
 #include <torc/machine.h>
 #include <torc/message.h>
@@ -203,14 +208,51 @@ static int fault_hang(void *arg)
     return 0;
 }
 
+static int divide_by(void *arg)
+{
+    return (int)(100 / *(volatile uintptr_t *)arg);
+}
+
+/* What is caught leaves nothing over; the last one is not the application's. */
+static int fault_caught(void *arg)
+{
+    static uintptr_t zero, one = 1;
+    struct exception what;
+    int value;
+
+    (void)arg;
+    for (unsigned i = 0; i < 3; i++) {
+        assert(exception_catch(fault_read, NULL, &value, &what) == -EFAULT);
+        assert(what.address == 8);
+        assert(exception_catch(fault_write, NULL, &value, NULL) == -EFAULT);
+        assert(exception_catch(fault_execute, NULL, &value, NULL) == -EFAULT);
+        assert(exception_catch(divide_by, &zero, &value, NULL) == -EFAULT);
+        assert(exception_catch(divide_by, &one, &value, NULL) == 0);
+        assert(value == 100);
+        thread_yield();
+    }
+    console_print("all were caught\n");
+    ended = true;
+    return 0;
+}
+
+static int fault_uncaught(void *arg)
+{
+    int value;
+
+    (void)arg;
+    return exception_catch(fault_stack, NULL, &value, NULL);
+}
+
 static const struct fault faults[] = {
-    {"read", fault_read},       {"write", fault_write},
-    {"execute", fault_execute}, {"stack", fault_stack},
-    {"assert", fault_assert},   {"spin", fault_spin},
-    {"alloca", fault_alloca},   {"corrupt", fault_corrupt},
-    {"noisy", fault_noisy},     {"all", fault_all},
-    {"exit", fault_exit},       {"random", show_random},
-    {"hang", fault_hang},       {NULL, NULL},
+    {"read", fault_read},         {"write", fault_write},
+    {"execute", fault_execute},   {"stack", fault_stack},
+    {"assert", fault_assert},     {"spin", fault_spin},
+    {"alloca", fault_alloca},     {"corrupt", fault_corrupt},
+    {"noisy", fault_noisy},       {"all", fault_all},
+    {"exit", fault_exit},         {"random", show_random},
+    {"hang", fault_hang},         {"caught", fault_caught},
+    {"uncaught", fault_uncaught}, {NULL, NULL},
 };
 
 /* What to do for a name, or NULL. */
@@ -237,6 +279,8 @@ static int app_main(int argc, char **argv)
         fn = find(faults, argv[1]);
         if (fn == NULL)
             fn = find(machine_faults, argv[1]);
+        if (fn == NULL)
+            fn = find(more_faults, argv[1]);
     }
     if (fn != NULL) {
         if (thread_create(&attr, fn, NULL, &id) != 0)
@@ -251,8 +295,11 @@ static int app_main(int argc, char **argv)
     return 2;
 }
 
+static const struct driver *const drivers[] = {&dump_driver, NULL};
+
 const struct torc_app torc_app = {
     .name = "faults",
+    .drivers = drivers,
     .main = app_main,
     .has_arguments = true,
 };

@@ -65,8 +65,9 @@ must_check int mutex_create(struct mutex **out);
 /*
  * Take the mutex. Threads that wait for it are served in the order in which
  * they came, until deadline_ns at most (TIME_NEVER: for ever; 0: do not wait).
- * Returns 0, -ETIMEDOUT, -EDEADLK (the caller holds it). No cancellation point:
- * a thread that is killed while it waits gets the mutex first.
+ * Returns 0, -ETIMEDOUT, -EDEADLK (the caller holds it, or would wait for ever
+ * for a thread that waits for ever for the caller). No cancellation point: a
+ * thread that is killed while it waits gets the mutex first.
  */
 must_check int mutex_lock(struct mutex *mutex, uint64_t deadline_ns);
 

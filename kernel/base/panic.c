@@ -144,21 +144,17 @@ static bool place_is(uintptr_t ip)
 
 static void find_place(void)
 {
+    struct frame_walk walk = {report.fp, report.fp, report.fp + STACK_SPAN_MAX};
     uintptr_t ip;
 
     if (place_is(report.what != NULL ? report.ip : report.ip - 1))
         return;
-    if (report.jump_sp != 0) {
-        ip = *(const uintptr_t *)report.jump_sp;
-    } else {
-        /* past panic() to the caller of check_failed() */
-        struct frame_walk walk = {report.fp, report.fp,
-                                  report.fp + STACK_SPAN_MAX};
-
-        if (report.what == NULL)
-            (void)frame_next(&walk);
-        ip = frame_next(&walk);
-    }
+    if (report.jump_sp != 0 && place_is(*(const uintptr_t *)report.jump_sp - 1))
+        return;
+    /* past panic() to the caller of check_failed() */
+    if (report.what == NULL)
+        (void)frame_next(&walk);
+    ip = frame_next(&walk);
     (void)place_is(ip - 1);
 }
 
@@ -282,6 +278,9 @@ void kernel_fault(const struct hal_fault *fault)
     if (fault->access == HAL_EXECUTE && fault->address == fault->ip &&
         fault->sp % sizeof(uintptr_t) == 0)
         report.jump_sp = fault->sp;
+    report.registers.value[HAL_REGISTER_IP] = fault->ip;
+    report.registers.value[HAL_REGISTER_SP] = fault->sp;
+    report.registers.value[HAL_REGISTER_FP] = fault->fp;
     if (fault->registers != NULL)
         report.registers = *fault->registers;
     say("\npanic: %s, address %p",

@@ -6,6 +6,7 @@
 #include <torc/format.h>
 #include <torc/log.h>
 #include <torc/machine.h>
+#include <torc/string.h>
 #include <torc/time.h>
 
 enum { SAMPLES_PER_LIMIT = 4 };
@@ -20,13 +21,17 @@ static struct {
 
 /* Constant after watchdog_options(); 0: nobody is watched. */
 static uint64_t limit_ns;
+static bool is_the_end; /* stuck=end */
 
 int watchdog_options(void)
 {
     uint64_t ms = 0;
     int status = option_number("watchdog", &ms);
 
+    const char *stuck = machine_option("stuck");
+
     limit_ns = ms * NS_PER_MS;
+    is_the_end = stuck != NULL && str_equal(stuck, "end");
     return status;
 }
 
@@ -49,6 +54,12 @@ static void tell(const struct thread *thread, uint64_t ns,
                            (unsigned)(ns / NS_PER_MS));
 
     hal_console_write(line, len);
+    if (is_the_end) {
+        struct hal_fault fault = *where;
+
+        fault.what = "a thread does not yield";
+        kernel_fault(&fault);
+    }
     /* Interrupted anywhere, the frame pointer may be no such thing. */
     backtrace_print(where->ip, where->fp, stack,
                     stack == 0 ? 0 : stack + thread->stack_size);

@@ -96,14 +96,15 @@ static const char *leave(const struct hal_fault *fault)
 {
     struct cpu *cpu = cpu_self();
     struct thread *self = cpu != NULL ? cpu->current : NULL;
-    uint64_t *value = fault->registers->value;
     const char *why;
+    uint64_t *value;
 
     if (self == NULL || self->catches == NULL)
         return "";
     why = why_not(fault, self);
     if (why != NULL)
         return why;
+    value = fault->registers->value;
     self->catches->left_sp = fault->sp - RED_ZONE;
     self->catches->what = (struct exception){
         .what = fault->what, .ip = fault->ip, .address = fault->address};

@@ -51,6 +51,21 @@ static void view_registers(struct thread_view *view)
     }
 }
 
+uintptr_t thread_frames_end(uintptr_t sp, uintptr_t fp)
+{
+    struct frame_walk walk = {fp, sp, sp + STACK_UNKNOWN};
+    uintptr_t end = sp;
+
+    while (walk.fp != 0) {
+        uintptr_t at = walk.fp;
+
+        if (frame_next(&walk) == 0)
+            break;
+        end = at + 2 * sizeof(uintptr_t);
+    }
+    return end;
+}
+
 static void view_stack(struct thread_view *view)
 {
     const struct thread *thread = view->thread;
@@ -61,7 +76,8 @@ static void view_stack(struct thread_view *view)
         view->stack_high = view->stack_low + thread->stack_size;
     } else if (view->is_known) {
         view->stack_low = sp;
-        view->stack_high = sp + STACK_UNKNOWN;
+        view->stack_high =
+            thread_frames_end(sp, view->registers.value[HAL_REGISTER_FP]);
     }
 }
 
@@ -98,6 +114,11 @@ void threads_visit(void (*visit)(void *ctx, const struct thread_view *view),
                 visit_one(entry->thread, entry->where, false, visit, ctx);
         }
     }
+}
+
+size_t thread_table_size(const struct cpu *cpu)
+{
+    return cpu->thread_slots * sizeof(*cpu->threads);
 }
 
 /* ---- The report ---------------------------------------------------------- */

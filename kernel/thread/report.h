@@ -22,6 +22,12 @@ struct thread_view {
 void threads_visit(void (*visit)(void *ctx, const struct thread_view *view),
                    void *ctx);
 
+/* Behind the outermost frame of a stack of which only this is known. */
+uintptr_t thread_frames_end(uintptr_t sp, uintptr_t fp);
+
+/* Bytes of the table of threads that a CPU has at cpu->threads. */
+size_t thread_table_size(const struct cpu *cpu);
+
 /* "running", "waiting": one word for people. */
 const char *thread_state_name(const struct thread_view *view);
 

@@ -173,9 +173,24 @@ int mutex_create(struct mutex **out)
     return 0;
 }
 
+/*
+ * Whether `thread` waits, for ever, for a mutex of `holder`, or for one whose
+ * holder does. Each that waits has looked first, so there is no circle yet.
+ */
+static bool waits_for(const struct thread *thread, const struct thread *holder)
+{
+    while (thread->blocked_on != NULL) {
+        thread = thread->blocked_on->holder;
+        if (thread == holder)
+            return true;
+    }
+    return false;
+}
+
 int mutex_lock(struct mutex *mutex, uint64_t deadline_ns)
 {
     struct thread *self = thread_current();
+    int status;
 
     if (mutex->owner != cpu_id())
         return -EXDEV;
@@ -188,8 +203,13 @@ int mutex_lock(struct mutex *mutex, uint64_t deadline_ns)
         return -EDEADLK;
     if (deadline_ns == 0)
         return -ETIMEDOUT;
+    if (deadline_ns == TIME_NEVER && waits_for(mutex->holder, self))
+        return -EDEADLK;
+    self->blocked_on = deadline_ns == TIME_NEVER ? mutex : NULL;
     /* 0: mutex_unlock() has made us the holder. */
-    return wait_on_until(&mutex->waiters, deadline_ns);
+    status = wait_on_until(&mutex->waiters, deadline_ns);
+    self->blocked_on = NULL;
+    return status;
 }
 
 int mutex_unlock(struct mutex *mutex)

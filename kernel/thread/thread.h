@@ -48,6 +48,7 @@ struct thread {
     void (*directory_drop)(void *directory);
     void *directory_away; /* they begin behind a portal, which `directory` is:
                            * the inode of the other CPU, held; or NULL */
+    struct mutex *blocked_on; /* waits for it without a deadline; or NULL */
     struct exception_frame *catches; /* the innermost exception_catch(), or
                                       * NULL */
     int exit_value;

@@ -134,7 +134,7 @@ int machine_run_output(unsigned cpus, size_t mem_bytes_per_cpu,
                        char *output, size_t output_size)
 {
     int ends[2];
-    char text[65536];
+    static char text[16 << 20];
     size_t len = 0;
     ssize_t got;
     int status;

@@ -75,8 +75,68 @@ static int fault_triple(void *arg)
     return 0;
 }
 
+/* As another CPU would send it: Intel SDM volume 3, 11.6.1. */
+static int fault_nmi(void *arg)
+{
+    (void)arg;
+    *(volatile uint32_t *)(uintptr_t)0xfee00300 = 1 << 18 | 4 << 8;
+    for (unsigned i = 0; i < 1000000; i++)
+        __asm__ volatile("pause");
+    return 0;
+}
+
+static int fault_breakpoint(void *arg)
+{
+    (void)arg;
+    __asm__ volatile("int3");
+    return 0;
+}
+
+/* QEMU raises those of x87, and none of SSE. */
+static int fault_x87(void *arg)
+{
+    static const uint16_t division = 0x37f & ~4;
+
+    (void)arg;
+    __asm__ volatile("fninit\n\tfldcw %0\n\tfld1\n\tfldz\n\t"
+                     "fdivrp\n\tfwait" ::"m"(division));
+    return 0;
+}
+
+static int fault_machine_check(void *arg)
+{
+    (void)arg;
+    __asm__ volatile("int $18");
+    return 0;
+}
+
+/* The table of interrupts ends behind the double fault: no other exception can
+ * be reported. */
+static int fault_double(void *arg)
+{
+    struct {
+        uint16_t limit;
+        uint64_t base;
+    } __attribute__((packed)) table;
+
+    (void)arg;
+    __asm__ volatile("sidt %0" : "=m"(table));
+    table.limit = 9 * 16 - 1;
+    __asm__ volatile("lidt %0\n\tmovb 8, %%al" ::"m"(table) : "rax");
+    return 0;
+}
+
 const struct fault machine_faults[] = {
-    {"ist1", fault_ist1}, {"ist2", fault_ist2}, {"ist3", fault_ist3},
-    {"ist4", fault_ist4}, {"boot", fault_boot}, {"triple", fault_triple},
+    {"nmi", fault_nmi},
+    {"x87", fault_x87},
+    {"breakpoint", fault_breakpoint},
+    {"machine-check", fault_machine_check},
+    {"double", fault_double},
+    {"ist1", fault_ist1},
+    {"ist2", fault_ist2},
+    {"ist3", fault_ist3},
+    {"ist4", fault_ist4},
+    {"boot", fault_boot},
+    {"triple", fault_triple},
     {NULL, NULL},
 };

@@ -843,6 +843,19 @@ test_panic_metal() {
     panics tools/qemu.sh --no-net --mem 64 --kernel "$build/metal/faults.elf" \
         --cpus 4 --append
 }
+# Some of the planted faults, with what gdb sees in their dumps; make faults has all.
+test_faults_dump() {
+    BUILD=$build tests/faults/run.sh jump stack twice-there deadlock double corrupt || die "a fault"
+}
+# What is caught leaves nothing over; what cannot be is said.
+test_exceptions_caught() {
+    expect 0 'all were caught' "$build/host/faults" --cpus 2 -- caught
+    expect 0 'all were caught' "$build/host/faults" --cpus 2 -- caught there
+    expect 0 'all were caught' tools/qemu.sh --no-net --cpus 2 --mem 32 \
+        --kernel "$build/metal/faults.elf" --append "caught there"
+    expect fail 'not caught: the machine cannot go on' tools/qemu.sh --no-net --cpus 2 --mem 32 \
+        --kernel "$build/metal/faults.elf" --append uncaught
+}
 # One CPU's panic stops the others, is the only one that is told, and ends.
 panics() { # COMMAND...
     local i

@@ -163,6 +163,7 @@ static unsigned table_read(struct reader *in, const struct image *image,
 struct unit {
     uint64_t min_length, opcode_base, line_range;
     int64_t line_base;
+    bool default_is_statement;
     uint8_t lengths[256];
     unsigned *files;
     unsigned file_count;
@@ -199,6 +200,7 @@ static void files_read(struct reader *in, struct image *image,
 struct state {
     uint64_t address, file;
     int64_t line;
+    bool is_statement;
 };
 
 static void row(struct image *image, const struct unit *unit,
@@ -208,13 +210,16 @@ static void row(struct image *image, const struct unit *unit,
         state->file < unit->file_count ? unit->files[state->file] : NO_FILE;
 
     image_row(image, state->address, file,
-              state->line > 0 ? (unsigned)state->line : 0);
+              state->line > 0 ? (unsigned)state->line : 0, state->is_statement);
 }
 
-static const struct state first = {0, 1, 1};
+static struct state first_of(const struct unit *unit)
+{
+    return (struct state){0, 1, 1, unit->default_is_statement};
+}
 
 static void extended(struct reader *in, struct image *image,
-                     struct state *state)
+                     const struct unit *unit, struct state *state)
 {
     uint64_t size = uleb(in);
     const uint8_t *end = in->at + size;
@@ -225,8 +230,8 @@ static void extended(struct reader *in, struct image *image,
     }
     switch (fixed(in, 1)) {
     case 1: /* the end of a sequence */
-        image_row(image, state->address, NO_FILE, 0);
-        *state = first;
+        image_row(image, state->address, NO_FILE, 0, true);
+        *state = first_of(unit);
         break;
     case 2:
         state->address = fixed(in, 8);
@@ -249,7 +254,7 @@ static void standard(struct reader *in, struct image *image,
 {
     switch (code) {
     case 0:
-        extended(in, image, state);
+        extended(in, image, unit, state);
         break;
     case 1:
         row(image, unit, state);
@@ -262,6 +267,9 @@ static void standard(struct reader *in, struct image *image,
         break;
     case 4:
         state->file = uleb(in);
+        break;
+    case 6:
+        state->is_statement = !state->is_statement;
         break;
     case 8:
         advance(unit, state, 255 - unit->opcode_base);
@@ -279,7 +287,7 @@ static void standard(struct reader *in, struct image *image,
 static void program(struct reader *in, struct image *image,
                     const struct unit *unit)
 {
-    struct state state = first;
+    struct state state = first_of(unit);
 
     while (in->at < in->end && !in->failed) {
         uint64_t code = fixed(in, 1);
@@ -309,7 +317,8 @@ static void unit_read(struct reader in, struct image *image)
         return;
     start = in.at + header;
     unit.min_length = fixed(&in, 1);
-    (void)fixed(&in, 2); /* operations of an instruction; is it a statement */
+    (void)fixed(&in, 1); /* operations of an instruction */
+    unit.default_is_statement = fixed(&in, 1) != 0;
     unit.line_base = (int8_t)fixed(&in, 1);
     unit.line_range = fixed(&in, 1);
     unit.opcode_base = fixed(&in, 1);

@@ -35,15 +35,15 @@ unsigned image_file(struct image *image, const char *path)
 }
 
 void image_row(struct image *image, uint64_t address, unsigned file,
-               unsigned line)
+               unsigned line, bool is_statement)
 {
     if (image->row_count == image->row_room) {
         image->row_room = image->row_room * 2 + 1024;
         image->rows =
             grown(image->rows, image->row_room * sizeof(*image->rows));
     }
-    image->rows[image->row_count] =
-        (struct row){address, file, line, (unsigned)image->row_count};
+    image->rows[image->row_count] = (struct row){
+        address, file, line, (unsigned)image->row_count, is_statement};
     image->row_count++;
 }
 
@@ -80,6 +80,10 @@ static int by_row(const void *left, const void *right)
 
     if (a->address != b->address)
         return a->address < b->address ? -1 : 1;
+    if ((a->file == NO_FILE) != (b->file == NO_FILE))
+        return a->file == NO_FILE ? -1 : 1; /* where one function ends */
+    if (a->is_statement != b->is_statement)
+        return a->is_statement ? 1 : -1; /* as gdb has it */
     return a->order < b->order ? -1 : 1;
 }
 

@@ -22,7 +22,8 @@ struct row {
     uint64_t address;
     unsigned file; /* of image->files, or NO_FILE */
     unsigned line;
-    unsigned order; /* of two rows of an address the later counts */
+    unsigned order; /* of rows of an address the last statement counts */
+    bool is_statement;
 };
 
 enum { NO_FILE = -1U };
@@ -41,7 +42,7 @@ struct image {
 /* The number of a path, which may be new. */
 unsigned image_file(struct image *image, const char *path);
 void image_row(struct image *image, uint64_t address, unsigned file,
-               unsigned line);
+               unsigned line, bool is_statement);
 
 /* Call image_row() for all of image->line (line.c). */
 void lines_read(struct image *image);

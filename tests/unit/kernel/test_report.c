@@ -138,12 +138,52 @@ static int panic_at_once(void *arg)
     panic("enough");
 }
 
+static int do_nothing(void *arg)
+{
+    (void)arg;
+    return 0;
+}
+
+static void fail_once(void)
+{
+    *(volatile char *)(uintptr_t)8 = 1;
+}
+
+static void fail_again(void)
+{
+    panic("so does this part");
+}
+
+static int panic_with_bad_parts(void *arg)
+{
+    panic_add_part(fail_once);
+    panic_add_part(fail_again);
+    panic_add_part(fail_again); /* it is there */
+    return panic_at_once(arg);
+}
+
+static void test_parts_that_fail(void **state)
+{
+    const char *at;
+
+    (void)state;
+    assert_int_equal(run(1, "", panic_with_bad_parts), 134);
+    at = strstr(output, "panic: the report has failed: segmentation fault");
+    assert_non_null(at);
+    at = strstr(at, "the report has failed again: another panic");
+    assert_non_null(at);
+    assert_null(strstr(at + 30, "failed again"));
+}
+
 static void test_panic_option(void **state)
 {
     (void)state;
     /* A process has one end for both. */
     assert_int_equal(run(1, "panic=off", panic_at_once), 134);
     assert_int_equal(run(1, "panic=reboot", panic_at_once), 134);
+    assert_int_equal(run(1, "panic=-1", panic_at_once), 134);
+    assert_int_equal(run(1, "panic=halt", do_nothing), 0);
+    assert_int_equal(run(1, "panic=0", do_nothing), 0);
     assert_int_equal(run(1, "panic=never", panic_at_once), 2);
 }
 
@@ -189,6 +229,7 @@ int main(void)
         cmocka_unit_test(test_report_has_the_last_lines),
         cmocka_unit_test(test_report_is_bounded),
         cmocka_unit_test(test_report_of_damaged_threads),
+        cmocka_unit_test(test_parts_that_fail),
         cmocka_unit_test(test_panic_option),
         cmocka_unit_test(test_access_is_told),
     };

@@ -130,6 +130,54 @@ static int unlock_foreign(void *arg)
     return mutex_unlock(arg);
 }
 
+/* ---- Deadlocks ----------------------------------------------------------- */
+
+static struct mutex *ring[3];
+static int locked[3]; /* what the second lock of each thread has said */
+
+static int lock_two(void *arg)
+{
+    unsigned i = *(unsigned *)arg;
+
+    assert_int_equal(mutex_lock(ring[i], TIME_NEVER), 0);
+    thread_yield();
+    locked[i] = mutex_lock(ring[(i + 1) % 3], TIME_NEVER);
+    if (locked[i] == 0)
+        assert_int_equal(mutex_unlock(ring[(i + 1) % 3]), 0);
+    assert_int_equal(mutex_unlock(ring[i]), 0);
+    return 0;
+}
+
+/* Of three that wait in a circle the last is told, and then the others go on;
+ * who waits with a deadline closes no circle. */
+static void test_mutex_deadlock_is_told(void **state)
+{
+    static unsigned number[3] = {0, 1, 2};
+    thread_id ids[3];
+
+    (void)state;
+    for (unsigned i = 0; i < 3; i++)
+        assert_int_equal(mutex_create(&ring[i]), 0);
+    for (unsigned i = 0; i < 3; i++)
+        assert_int_equal(thread_create(NULL, lock_two, &number[i], &ids[i]), 0);
+    for (unsigned i = 0; i < 3; i++)
+        assert_int_equal(thread_join(ids[i], NULL), 0);
+    assert_int_equal(locked[0], 0);
+    assert_int_equal(locked[1], 0);
+    assert_int_equal(locked[2], -EDEADLK);
+
+    assert_int_equal(mutex_lock(ring[1], TIME_NEVER), 0);
+    assert_int_equal(thread_create(NULL, lock_two, &number[0], &ids[0]), 0);
+    thread_yield();
+    thread_yield(); /* it waits for ring[1] */
+    assert_int_equal(mutex_lock(ring[0], TIME_NEVER), -EDEADLK);
+    assert_int_equal(mutex_lock(ring[0], time_ns()), -ETIMEDOUT);
+    assert_int_equal(mutex_unlock(ring[1]), 0);
+    assert_int_equal(thread_join(ids[0], NULL), 0);
+    for (unsigned i = 0; i < 3; i++)
+        assert_int_equal(mutex_destroy(ring[i]), 0);
+}
+
 static void test_mutex_excludes_in_order(void **state)
 {
     const struct thread_attr first = {.name = "1"}, second = {.name = "2"};
@@ -299,6 +347,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ATTACHED(test_event_wakes_all_and_stays),
         ATTACHED(test_semaphore_counts_and_keeps_order),
+        ATTACHED(test_mutex_deadlock_is_told),
         ATTACHED(test_mutex_excludes_in_order),
         ATTACHED(test_mutex_times_out),
         ATTACHED(test_sync_deadline_0_does_not_wait),

@@ -74,6 +74,8 @@ static void test_watchdog_tells_once_a_stall(void **state)
     assert_non_null(strstr(output, "cpu 0: thread main has not yielded for "));
     assert_in_range(first_told_ms(), 50, 60000);
     assert_non_null(strstr(output, "\n  in ")); /* and where it was */
+    assert_int_equal(run(1, "watchdog=50 stuck=tell", spin_twice), 0);
+    assert_int_equal(run(1, "watchdog=50 stuck=end", spin_twice), 134);
     assert_int_equal(run(1, "watchdog=60000", spin_twice), 0);
     assert_int_equal(times_told(), 0);
     assert_int_equal(run(1, "", spin_twice), 0);

@@ -1,0 +1,106 @@
+#!/bin/bash
+# Planted faults: apps/faults dies in each way, as a process and in QEMU. Each must end with
+# a status that is not 0, say what it was, and end its report with the function, the file and
+# the line that failed; and gdb, opened on the dump, must have a frame at that line.
+#
+#   run.sh [NAME...]   all, or some of the table below
+cd "$(dirname "$0")/../.." || exit 1
+build="${BUILD:-build}"
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+passed=0 failed=0
+
+# name | machines | options | what it says | the function that failed, or one of its callers;
+# -: any; lost: neither the report nor gdb can tell who has written over the return address
+table='
+read           hm |                         | read of page 0        | fault_read
+read-there     hm |                         | read of page 0        | fault_read
+write          hm |                         | write of text         | fault_write
+constant       hm |                         | fault, address .*write | fault_constant
+execute        hm |                         | execution of data     | fault_execute
+jump           hm |                         | execution of page 0   | fault_jump
+smash          hm |                         | execution of page 0   | lost
+stack          hm |                         | stack overflow        | fault_stack
+alloca         hm |                         | stack overflow        | fault_alloca
+assert         hm |                         | assertion failed      | fault_assert
+divide         hm |                         | division error|arithmetic | fault_divide
+fp             h  |                         | arithmetic            | fault_fp
+x87             m |                         | floating point error  | fault_x87
+align          hm |                         | general protection|segmentation | fault_align
+canonical      hm |                         | general protection|segmentation | fault_canonical
+invalid        hm |                         | invalid instruction   | fault_invalid
+uncaught       hm |                         | not caught: the machine|stack overflow | fault_stack
+twice          hm | memcheck=1              | freed a second time   | fault_free_twice
+twice-there    hm | memcheck=1              | freed a second time|is no block | free_it
+overrun        hm | memcheck=1              | was written past      | fault_overrun
+deadlock       hm |                         | assertion failed      | lock_right_left|fault_deadlock
+stuck          hm | watchdog=20 stuck=end   | does not yield        | fault_stuck
+queue          hm |                         | panic: .*fault        | fault_queue
+slot           hm |                         | panic: .*fault        | fault_free_there
+corrupt        hm |                         | the report has failed | -
+all            hm |                         | assertion failed      | wait_and_fail|fault_all
+noisy          hm |                         | read of page 0        | fault_read
+nmi             m |                         | non-maskable interrupt | fault_nmi
+breakpoint      m |                         | breakpoint            | fault_breakpoint
+machine-check   m |                         | machine check         | fault_machine_check
+double          m |                         | double fault          | fault_double
+'
+
+die() {
+    echo "FAIL $label: $*"
+    grep -v '^dump:' "$work/log" | head -60
+    failed=$((failed + 1))
+}
+
+one() { # MACHINE NAME OPTIONS TEXT FUNCTION
+    local image status place words
+    label="$1 $2"
+    words="${2%-there}"
+    [ "$2" != "$words" ] && [ "$2" != twice-there ] && words="$words there"
+    [ "$2" = twice-there ] && words=twice-there
+    if [ "$1" = h ]; then
+        image="$build/host/faults"
+        # shellcheck disable=SC2086 # words
+        timeout 20 "$image" --cpus 2 -- dump=console $3 $words >"$work/log" 2>&1 </dev/null
+    else
+        image="$build/metal/faults.elf"
+        timeout 30 tools/qemu.sh --no-net --cpus 2 --mem 32 --kernel "$image" \
+            --append "dump=console $3 $words" >"$work/raw" 2>&1
+    fi
+    status=$?
+    [ "$1" = h ] || tr -d '\r' <"$work/raw" >"$work/log"
+    [ $status -ne 0 ] && [ $status -ne 124 ] || { die "status $status" && return; }
+    grep -qE "$4" "$work/log" || { die "it does not say \"$4\"" && return; }
+    place=$(sed -n 's/^panic in \([^ ]*\), \([^ ]*:[0-9]*\)$/\2/p' "$work/log" | tail -1)
+    [ -n "$place" ] || { die "no function, file and line at the end" && return; }
+    [ "$5" = - ] || [ "$5" = lost ] || grep -qE "^  (in|at) .* ($5)\+0x.*:[0-9]+$" "$work/log" ||
+        { die "no frame of $5" && return; }
+    tools/gdb/torc_core.py "$work/log" "$work/core" >"$work/threads" 2>&1 ||
+        { die "$(cat "$work/threads")" && return; }
+    gdb -q -nx -batch -ex 'bt 30' "$image" "$work/core" >"$work/bt" 2>&1 </dev/null
+    [ "$5" = lost ] || grep -qF " at $place" "$work/bt" || grep -qF " at ./$place" "$work/bt" || {
+        die "gdb has no frame at $place"
+        cat "$work/bt"
+        return
+    }
+    echo "ok   $label: $(sed -n 's/^panic in //p' "$work/log" | tail -1), status $status"
+    passed=$((passed + 1))
+}
+
+while IFS='|' read -r first options rest; do
+    read -r name machines <<<"$first"
+    [ -n "$name" ] || continue
+    if [ $# -gt 0 ] && ! [[ " $* " == *" $name "* ]]; then
+        continue
+    fi
+    # the last column is behind the last " | "
+    function="${rest##* | }" text="${rest% | *}"
+    read -r options <<<"$options"
+    read -r text <<<"$text"
+    read -r function <<<"$function"
+    for machine in h m; do
+        [[ "$machines" == *$machine* ]] && one $machine "$name" "$options" "$text" "$function"
+    done
+done <<<"$table"
+echo "faults: $passed passed, $failed failed"
+[ $failed -eq 0 ]
