@@ -139,6 +139,11 @@ struct file {
 
 enum { FILE_MTIME = 951782400 };
 
+/* A path that is too long for a file to stay open. */
+#define LONG_NAME                        \
+    "a-name-that-is-longer-than-others-" \
+    "and-another-one-that-is-longer-still-than-others"
+
 /* clang-format off */
 static const struct file files_at_first[] = {
     {.path = "/www/",               .type = FILE_DIRECTORY},
@@ -148,6 +153,7 @@ static const struct file files_at_first[] = {
     {.path = "/www/a b.txt",        .type = FILE_REGULAR, .size = 5},
     {.path = "/www/empty",          .type = FILE_REGULAR, .size = 0},
     {.path = "/www/big.bin",        .type = FILE_REGULAR, .size = 300000},
+    {.path = "/www/" LONG_NAME,         .type = FILE_REGULAR, .size = 9000},
     {.path = "/www/sub",            .type = FILE_DIRECTORY},
     {.path = "/www/sub/index.html", .type = FILE_REGULAR, .size = 20},
     {.path = "/www/bare",           .type = FILE_DIRECTORY},

@@ -478,6 +478,29 @@ static void test_file_is_opened_once(void **state)
     close_site();
 }
 
+/* One that is not kept is lent, too, and closed behind its answer. */
+static void test_file_that_is_not_kept(void **state)
+{
+    struct socket *socket;
+
+    (void)state;
+    assert_true(strlen("/" LONG_NAME) > OPEN_FILES_PATH);
+    open_site();
+    socket = client_open();
+    socket->room = 1000;
+    client_send(socket, GET("/" LONG_NAME));
+    assert_int_equal(files_open, 1);
+    assert_int_equal(files_in_use(), 1);
+    for (int i = 0; i < 20; i++)
+        client_takes(socket, 1000);
+    assert_int_equal(body_len(socket), 9000);
+    assert_true(has_bytes(body_of(socket), "/www/" LONG_NAME, 0, 9000));
+    assert_int_equal(files_open, 0);
+    assert_int_equal(bufs_lent, 0);
+    client_free(socket);
+    close_site();
+}
+
 /* What is answered to a request, after others: as without them. */
 static void test_requests_that_are_repeated(void **state)
 {
@@ -1203,6 +1226,7 @@ int main(void)
         cmocka_unit_test(test_heads_are_kept),
         cmocka_unit_test(test_files_that_stay_open),
         cmocka_unit_test(test_file_is_opened_once),
+        cmocka_unit_test(test_file_that_is_not_kept),
         cmocka_unit_test(test_requests_that_are_repeated),
         cmocka_unit_test(test_request_in_pieces),
         cmocka_unit_test(test_pipelined_requests),
