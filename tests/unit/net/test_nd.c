@@ -131,10 +131,17 @@ static void test_routers_are_asked_three_times(void **state)
 static void test_interface_ids_are_stable_and_opaque(void **state)
 {
     struct net_addr first, second, prefix = addr6("2001:db8:1::");
+    uint8_t input[16] = {0}; /* the counts of tries are 0 */
+    uint64_t hash;
 
     (void)state;
     bench6_open("auto");
     first = ip6_address_make(ip6_of(bench.stack), &prefix, 0);
+    memcpy(input, prefix.byte, 8);
+    memcpy(input + 8, bench_mac, 6);
+    hash = siphash(&ip6_of(bench.stack)->id_key, input, sizeof(input));
+    assert_int_equal(peer_get32(first.byte + 8), hash >> 32);
+    assert_int_equal(peer_get32(first.byte + 12), (uint32_t)hash);
     second = ip6_address_make(ip6_of(bench.stack), &prefix, 0);
     assert_true(addr_equal(&first, &second));
     assert_int_equal(first.word[0], prefix.word[0]);
@@ -188,6 +195,7 @@ static void test_duplicates(void **state)
         struct net_addr before, solicited;
         size_t len;
 
+        console_forget();
         bench6_open("auto");
         bench6_settle(NS_PER_MS);
         before = ours(0)->addr;
@@ -206,7 +214,8 @@ static void test_duplicates(void **state)
         peer6_icmp(rows[i].src, rows[i].dst != NULL ? rows[i].dst : group, 255,
                    message, len);
         if ((bench.stack->stats.nd_conflicts == 1) != rows[i].want ||
-            addr_equal(&ours(0)->addr, &before) == rows[i].want)
+            addr_equal(&ours(0)->addr, &before) == rows[i].want ||
+            console_has("another host: we take another") != rows[i].want)
             fail_msg("%s", rows[i].name);
         bench6_settle(2 * NS_PER_S);
         assert_int_equal(ours(0)->state, IP6_READY);
@@ -660,6 +669,27 @@ static void test_lifetimes_end(void **state)
     bench6_settle(1 * NS_PER_S);
     assert_int_equal(ours(1)->state, IP6_FREE);
     assert_false(on_link("2001:db8:5::9"));
+    router_says(len); /* the same address may come again */
+    bench6_settle(3 * NS_PER_S);
+    assert_int_equal(ours(1)->state, IP6_READY);
+    bench_close();
+}
+
+/* A renewal changes both lifetimes, and the end comes when it says. */
+static void test_an_address_is_renewed(void **state)
+{
+    size_t len;
+
+    (void)state;
+    open_auto();
+    len = router(1800, 0);
+    router_says(prefix(len, "2001:db8:5::", 64, 0x40, 86400, 86400));
+    router_says(prefix(len, "2001:db8:5::", 64, 0x40, 7201, 600));
+    assert_true(ours(1)->preferred_until == bench.now + 600 * NS_PER_S);
+    bench6_settle(7200 * NS_PER_S);
+    assert_int_equal(ours(1)->state, IP6_READY);
+    bench6_settle(NS_PER_S);
+    assert_int_equal(ours(1)->state, IP6_FREE);
     bench_close();
 }
 
@@ -1537,6 +1567,7 @@ int main(void)
         cmocka_unit_test(test_an_address_is_made_of_a_prefix),
         cmocka_unit_test(test_lifetimes_end),
         cmocka_unit_test(test_the_two_hour_rule),
+        cmocka_unit_test(test_an_address_is_renewed),
         cmocka_unit_test(test_for_ever_is_for_ever),
         cmocka_unit_test(test_advertisements_of_routers),
         cmocka_unit_test(test_prefixes),

@@ -445,6 +445,8 @@ static void test_slices(void **state)
     assert_memory_equal(got.data, "234", 3);
     assert_true(peer_receive(&got));
     assert_memory_equal(got.data, "78", 2);
+    assert_int_equal(socket_shutdown(socket), 0);
+    assert_int_equal(socket_send_slices(socket, slices, 2, 0), -EPIPE);
     socket_abort(socket);
     assert_int_equal(buf->refs, 1);
     buf_put(buf);
@@ -637,6 +639,12 @@ static void test_datagrams(void **state)
     assert_memory_equal(buf, "ag", 2);
     assert_int_equal(from.port, socket_local(other).port);
     assert_int_equal(addr_ip4(&from.addr), OUR_ADDRESS);
+    /* One without data has a sender, too. */
+    from.port = 0;
+    assert_int_equal(socket_write(other, "", 0, 0), 0);
+    bench_run();
+    assert_int_equal(socket_receive_from(call.socket, buf, 8, &from, 0), 0);
+    assert_int_equal(from.port, socket_local(other).port);
     assert_int_equal(socket_send_to(call.socket, "back", 4, &from), 0);
     bench_run();
     assert_int_equal(socket_read(other, buf, 8, 0), 4);
@@ -652,6 +660,7 @@ static void test_ports_of_datagrams_become_free(void **state)
 {
     const struct net_endpoint local = {.port = 5000};
     const struct net_endpoint nobody = {.port = 0};
+    const struct net_endpoint peer = end_of(PEER_ADDRESS, 7);
     struct socket *one, *two;
 
     (void)state;
@@ -663,6 +672,15 @@ static void test_ports_of_datagrams_become_free(void **state)
     assert_int_equal(socket_connect(one, &nobody, 0), -EINVAL);
     socket_close(one);
     assert_int_equal(socket_bind(two, &local), 0); /* it may be tried again */
+    /* Without memory for its port it is not connected, and may be later. */
+    assert_int_equal(socket_open_udp(&one), 0);
+    heap_fail(1);
+    assert_int_equal(socket_connect(one, &peer, 0), -ENOMEM);
+    heap_fail(0);
+    assert_int_equal(socket_peer(one).port, 0);
+    assert_int_equal(socket_connect(one, &peer, 0), 0);
+    assert_int_equal(socket_peer(one).port, 7);
+    socket_close(one);
     socket_close(two);
     bench_close();
 }

@@ -126,7 +126,45 @@ static void test_keep_alive_ends_it(void **state)
     bench_sleep(1);
     peer_expect({.flags = RST | ACK, .seq = 1, .ack = IRS + 1});
     assert_false(is_alive());
+    assert_int_equal(bench.stack->stats.tcp_timeouts, 1);
     assert_int_equal(socket_send(sock, "x", 1), -ETIMEDOUT);
+    finish();
+}
+
+/* What was heard before the first question takes none of them away. */
+static void test_keep_alive_begins_anew(void **state)
+{
+    (void)state;
+    open_bench();
+    set(SOCKET_KEEP_IDLE, 100 * NS_PER_S);
+    set(SOCKET_KEEP_INTERVAL, 10 * NS_PER_S);
+    set(SOCKET_KEEP_COUNT, 2);
+    bench_sleep(50 * NS_PER_S);
+    says(1, "");
+    bench_sleep(100 * NS_PER_S);
+    peer_expect({.flags = ACK, .seq = 0, .ack = IRS + 1});
+    bench_sleep(10 * NS_PER_S);
+    peer_expect({.flags = ACK, .seq = 0, .ack = IRS + 1});
+    bench_sleep(10 * NS_PER_S);
+    peer_expect({.flags = RST | ACK, .seq = 1, .ack = IRS + 1});
+    finish();
+}
+
+/* It begins when it is chosen anew, not when something else is. */
+static void test_keep_alive_chosen_late(void **state)
+{
+    (void)state;
+    open_bench();
+    set(SOCKET_KEEP_IDLE, 100 * NS_PER_S);
+    set(SOCKET_KEEP_IDLE, 0);
+    bench_sleep(1000 * NS_PER_S);
+    peer_expect_nothing();
+    says(1, "");
+    set(SOCKET_KEEP_IDLE, 2000 * NS_PER_S);
+    bench_sleep(999 * NS_PER_S);
+    peer_expect_nothing(); /* 1999 s since anything was there */
+    bench_sleep(NS_PER_S);
+    peer_expect({.flags = ACK, .seq = 0, .ack = IRS + 1});
     finish();
 }
 
@@ -595,6 +633,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_keep_alive_is_off_at_first),
         cmocka_unit_test(test_keep_alive_asks),
+        cmocka_unit_test(test_keep_alive_begins_anew),
+        cmocka_unit_test(test_keep_alive_chosen_late),
         cmocka_unit_test(test_keep_alive_counts_silence),
         cmocka_unit_test(test_keep_alive_and_unread_data),
         cmocka_unit_test(test_keep_alive_ends_it),
