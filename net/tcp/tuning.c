@@ -49,10 +49,7 @@ static void idle_start(struct tcp_conn *conn)
         conn->active_at = net_now(conn->stack);
     if (conn->tuning->keep_idle_ns != 0)
         at = min_u64(at, conn->active_at + conn->tuning->keep_idle_ns);
-    if (at == TIME_NEVER)
-        alarm_clear(conn, TCP_ALARM_IDLE);
-    else
-        alarm_set(conn, TCP_ALARM_IDLE, at);
+    alarm_set(conn, TCP_ALARM_IDLE, at); /* TIME_NEVER: it is clear */
 }
 
 int tcp_tune(struct tcp_conn *conn, const struct tcp_tuning *tuning)

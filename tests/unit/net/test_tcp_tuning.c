@@ -264,6 +264,13 @@ static void on_timeout(struct service *service, struct socket *socket)
     timeouts++;
 }
 
+static void expect_idle_alarm(uint64_t after_ns)
+{
+    const struct tcp_conn *conn = bench_conn(PEER_ADDRESS, PORT, SERVICE_PORT);
+
+    assert_true(conn->alarm[TCP_ALARM_IDLE] == conn->active_at + after_ns);
+}
+
 static void test_keep_alive_of_a_service(void **state)
 {
     static struct service service = {.port = SERVICE_PORT,
@@ -279,6 +286,7 @@ static void test_keep_alive_of_a_service(void **state)
     peer_connect(PORT, IRS, 60000);
     sock = served;
     set(SOCKET_KEEP_IDLE, 20 * NS_PER_S);
+    expect_idle_alarm(20 * NS_PER_S); /* it would do nothing earlier */
     bench_sleep(20 * NS_PER_S);
     peer_expect({.flags = ACK, .seq = 0, .ack = IRS + 1});
     says(1, "");
@@ -286,6 +294,7 @@ static void test_keep_alive_of_a_service(void **state)
     bench_sleep(10 * NS_PER_S);
     assert_int_equal(timeouts, 1);
     set(SOCKET_KEEP_IDLE, 0);
+    expect_idle_alarm(30 * NS_PER_S);
     bench_sleep(30 * NS_PER_S);
     peer_expect_nothing();
     assert_int_equal(timeouts, 2);
