@@ -78,6 +78,10 @@ void mtu_timeout(struct tcp_conn *conn)
     search_begin(conn, conn->mtu != NULL ? conn->mtu->high : conn->mss,
                  conn_now(conn));
     size_set(conn, size);
+    /* They were too large, which says nothing of how many there may be. */
+    conn->ssthresh = max_u32(conn->ssthresh, conn->undo.ssthresh);
+    if (conn_is_first_start(conn))
+        conn->cc->init(conn);
 }
 
 void mtu_told(struct tcp_conn *conn, uint32_t size)

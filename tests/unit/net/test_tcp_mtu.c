@@ -456,9 +456,12 @@ static void test_full_segments_vanish(void **state)
     write_lot();
     time_out(2);
     assert_int_equal(conn->mss, FULL);
+    assert_true(conn->ssthresh < LOT);
     time_out(3);
     assert_int_equal(conn->mss, BASE);
-    expect_data(1, BASE); /* of the first one only */
+    assert_int_equal(conn->cwnd, BASE);
+    assert_int_equal(conn->ssthresh, TCP_CWND_MAX); /* a slow start */
+    expect_data(1, BASE);                           /* of the first one only */
     peer_expect_nothing();
     time_out(4);
     assert_int_equal(conn->mss, BASE);
