@@ -33,7 +33,7 @@ typedef void trace_site_fn(uintptr_t a, uintptr_t b);
     ".pushsection .trace_sites, \"ao\", @progbits, .Ltrace%=\n\t" \
     ".long .Ltrace%= - ., .Ltrace_on%= - .\n\t"                   \
     ".popsection"
-#define TRACE_ARGUMENTS [a] "re"(a), [b] "re"(b), [fn] "e"(fn)
+#define TRACE_ARGUMENTS [a] "re"(a), [b] "re"(b), [fn] "i"(fn)
 #define TRACE_INLINE    static inline __attribute__((always_inline))
 
 /* *place = value. */
