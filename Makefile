@@ -73,9 +73,7 @@ HOT := kernel/lib/checksum.c kernel/lib/siphash.c kernel/cpu/%.c kernel/trace/tr
 	net/buffer.c net/stack.c net/flow.c net/group/steer.c net/group/peek.c \
 	net/ip/ip4.c net/link/neigh.c net/wire/ip4.c net/wire/tcp.c \
 	net/tcp/in.c net/tcp/ack.c net/tcp/data.c net/tcp/out.c net/tcp/segment.c \
-	net/tcp/timer.c net/tcp/socket.c \
-	net/http/span.c net/http/request.c net/http/target.c \
-	net/http/peer/exchange.c apps/bench/% tests/%
+	net/tcp/timer.c net/tcp/socket.c apps/bench/% tests/%
 # What gcc alone knows. Copies are calls, not "rep movsb", which moves single bytes; and
 # nothing is between functions for alignment: 3 kB.
 COLD_GCC := -mstringop-strategy=libcall

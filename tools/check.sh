@@ -58,7 +58,7 @@ image_size() {
         echo "$app has $size bytes stripped, under $limit are allowed"
         [ "$size" -lt "$limit" ] || status=1
     done <<<"hello 75000
-webserver 305000
+webserver 306000
 web_virtio 264000
 web_virtio6 285000
 webnode 360000

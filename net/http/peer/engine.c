@@ -20,6 +20,23 @@ void http_set_date(struct http_engine *engine, uint64_t at_ns)
     engine->ok_len = ok.len;
 }
 
+uint64_t http_now(const struct http_exchange *exchange)
+{
+    struct http_worker *worker = exchange->worker;
+
+    if (worker == NULL)
+        return time_ns();
+    if (worker->now_ns == 0)
+        worker->now_ns = time_ns();
+    return worker->now_ns;
+}
+
+void http_set_deadline(struct http_exchange *exchange, uint64_t ns)
+{
+    exchange->deadline_ns = http_now(exchange) + ns;
+    exchange->paced = 0;
+}
+
 /* ---- Beginning and end of connections ------------------------------------ */
 
 void http_exchange_check(const struct http_exchange *exchange)

@@ -183,28 +183,14 @@ void http_finish(struct http_exchange *exchange);
  * The time; of a connection that is run, that of the first question since it
  * may have waited.
  */
-static inline uint64_t http_now(const struct http_exchange *exchange)
-{
-    struct http_worker *worker = exchange->worker;
-
-    if (worker == NULL)
-        return time_ns();
-    if (worker->now_ns == 0)
-        worker->now_ns = time_ns();
-    return worker->now_ns;
-}
+uint64_t http_now(const struct http_exchange *exchange);
 
 static inline bool http_is_late(const struct http_exchange *exchange)
 {
     return http_now(exchange) >= exchange->deadline_ns;
 }
 
-static inline void http_set_deadline(struct http_exchange *exchange,
-                                     uint64_t ns)
-{
-    exchange->deadline_ns = http_now(exchange) + ns;
-    exchange->paced = 0;
-}
+void http_set_deadline(struct http_exchange *exchange, uint64_t ns);
 
 /* Bytes have come or gone: the deadline moves with enough of them. */
 static inline void http_progress(struct http_exchange *exchange, size_t count,

@@ -157,28 +157,14 @@ static void answer_options(struct http_exchange *exchange, int status)
     /* In the input, behind the request, is no room; the end of the output is
      * far behind what a head needs. */
     struct http_text text = {worker->output + HTTP_OUTPUT_SIZE / 2,
-                             HTTP_FIELDS_MAX, 0};
-    struct http_response response = {.status = status};
+                             HTTP_OUTPUT_SIZE / 4, 0};
     bool has_path = request->target.form == HTTP_ORIGIN ||
                     request->target.form == HTTP_ABSOLUTE;
 
-    if (status == 204 || status == 405) {
-        http_allow_put(exchange->engine->server,
-                       has_path ? request->target.path : "*", &text);
-        text.at[text.len] = '\0';
-        response.fields = text.at;
-    }
-    if (status == 204) {
-        if (http_respond(exchange, &response) != 0)
-            exchange->keep_alive = false;
-        return;
-    }
-    response.type = "text/html; charset=utf-8";
-    response.body = text.at + text.len + 1;
-    response.body_len = http_status_page(status, text.at + text.len + 1,
-                                         HTTP_OUTPUT_SIZE / 2 - text.len - 1);
-    if (http_respond(exchange, &response) != 0)
-        exchange->keep_alive = false;
+    http_allow_put(exchange->engine->server,
+                   has_path ? request->target.path : "*", &text);
+    text.at[text.len] = '\0';
+    http_respond_page(exchange, status, text.at);
 }
 
 /* A request without a route. Content that follows ends the connection. */
