@@ -265,6 +265,7 @@ static int dump_probe(void)
 {
     const char *where = machine_option("dump");
 
+    thread_report_init();
     if (where != NULL && str_equal(where, "console"))
         panic_add_part(dump);
     return 0;

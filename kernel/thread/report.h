@@ -31,7 +31,7 @@ size_t thread_table_size(const struct cpu *cpu);
 /* "running", "waiting": one word for people. */
 const char *thread_state_name(const struct thread_view *view);
 
-/* Let reports have the list of threads. CPU 0, at boot. */
+/* Let reports have the list of threads. CPU 0, at boot: by dump_driver. */
 void thread_report_init(void);
 
 #endif

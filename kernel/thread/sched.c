@@ -20,7 +20,6 @@
 #include "kernel/cpu/pass.h"
 #include "kernel/cpu/percpu.h"
 #include "kernel/thread/idle.h"
-#include "kernel/thread/report.h"
 #include "kernel/thread/thread.h"
 #include "kernel/thread/thread_internal.h"
 #include <torc/assert.h>
@@ -236,7 +235,6 @@ static bool describe_current(struct panic_thread *out)
 void sched_create(struct cpu *cpu)
 {
     panic_set_describer(describe_current);
-    thread_report_init();
     queue_init(&cpu->ready);
     queue_init(&cpu->spare_threads);
     list_init(&cpu->guests);

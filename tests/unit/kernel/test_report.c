@@ -7,6 +7,7 @@
 #include "tests/fakes/cmocka_all.h"
 #include "tests/fakes/machine.h"
 #include <string.h>
+#include <torc/drivers.h>
 #include <torc/log.h>
 #include <torc/machine.h>
 #include <torc/thread.h>
@@ -32,9 +33,12 @@ static int sleep_long(void *arg)
     return 0;
 }
 
+static volatile bool is_busy;
+
 static int loop(void *arg)
 {
     (void)arg;
+    is_busy = true;
     for (volatile unsigned i = 0; i < 1; i = 0)
         ;
     return 0;
@@ -59,6 +63,8 @@ static int panic_among_others(void *arg)
     held = start("held", cpu_count() - 1, sleep_long);
     assert_int_equal(thread_suspend(held), 0);
     start("busy", cpu_count() - 1, loop);
+    while (cpu_count() > 1 && !is_busy)
+        thread_yield();
     for (unsigned i = 0; i < 9; i++)
         log_info("line number %u", i);
     panic("enough");
@@ -234,5 +240,6 @@ int main(void)
         cmocka_unit_test(test_access_is_told),
     };
 
+    machine_drivers[0] = &dump_driver; /* it has the list of threads */
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
