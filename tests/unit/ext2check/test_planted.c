@@ -792,7 +792,9 @@ static int setup(void **state)
     command[300] = '\0';
     ext2_debugfs(good, size, command);
     /* Not ASCII: of the two hashes of its name only one is right. */
-    ext2_debugfs(good, size, "ea_set /double user.\xc3\xa4 b");
+    command[200] = '\0';
+    memcpy(command, "ea_set /double user.\xc3\xa4 ", 23);
+    ext2_debugfs(good, size, command);
     ext2_fsck(good, size, "-fyD");
     work = malloc(size);
     return 0;
