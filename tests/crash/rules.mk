@@ -6,11 +6,13 @@ $(BUILD)/crash/explore: $(CRASH:%.c=$(BUILD)/host/%.o) $(BUILD)/host/tests/libfa
 	$(call say,LD,$@)
 	$(Q)$(CC) -pthread -Wl,--start-group $^ -Wl,--end-group -lcmocka $(HOST_LIBS) -o $@
 
-# Torn blocks and whole ones; blocks of 4 KiB; groups; no file types; an index.
+# Torn blocks and whole ones; blocks of 4 KiB; groups; no file types; an index, with whole
+# blocks and torn ones.
 CRASH_VOLUMES := "" "--atom 2" "--image '-b 4096 -N 64 -I 256' --kib 512 --atom 8" \
 	"--image '-b 1024 -g 256 -N 64 -O meta_bg,^resize_inode' --kib 700" \
 	"--image '-b 2048 -N 64 -I 128 -O ^filetype,^dir_index' --kib 400 --atom 4" \
-	"--names 60 --image '-b 1024 -N 96 -I 256' --kib 400 --atom 2"
+	"--names 60 --image '-b 1024 -N 96 -I 256' --kib 400 --atom 2" \
+	"--names 60 --image '-b 1024 -N 96 -I 256' --kib 400"
 # Longer sequences that have found something.
 CRASH_SEQUENCES := many,link,unlink exchange,exchange,across \
 	xattr-block,many,link,big,chmod,fsync-n,unlink,unlink,mkdir,xattr-block \

@@ -217,7 +217,8 @@ static uint32_t inodes_wanted(const struct run *run, uint64_t bytes)
     return wanted < UINT32_MAX / 2 ? (uint32_t)wanted : UINT32_MAX / 2;
 }
 
-static int ext2_measure(struct run *run)
+static int ext2_do(struct run *run, bool only_measure,
+                   const struct make_file **at)
 {
     const struct config *config = &run->config;
     struct ext2_make_options options;
@@ -225,31 +226,22 @@ static int ext2_measure(struct run *run)
     int status;
 
     ext2_options(run, &options);
-    options.inodes = inodes_wanted(run, config->free_bytes);
-    status = ext2_make_measure(&run->host, &options, &run->tree.root->file,
-                               config->free_bytes, config->free_percent,
-                               &run->size, &result);
-    return status != 0 ? explain(run, status, result.file) : 0;
-}
-
-static int ext2_volume(struct run *run)
-{
-    struct ext2_make_options options;
-    struct ext2_make_result result;
-    int status;
-
-    ext2_options(run, &options);
-    options.inodes = inodes_wanted(
-        run, run->config.size != 0 ? run->size : run->config.free_bytes);
-    status = ext2_make(&run->host, &options, &run->tree.root->file, &result);
-    if (status != 0)
-        return explain(run, status, result.file);
-    snprintf(run->summary, sizeof(run->summary),
-             "ext2, %" PRIu32 " of %" PRIu32 " blocks of %" PRIu32
-             " and %" PRIu32 " of %" PRIu32 " inodes are free",
-             result.blocks_free, result.blocks, options.block_size,
-             result.inodes_free, result.inodes);
-    return 0;
+    options.inodes =
+        inodes_wanted(run, config->size != 0 ? run->size : config->free_bytes);
+    status =
+        only_measure
+            ? ext2_make_measure(&run->host, &options, &run->tree.root->file,
+                                config->free_bytes, config->free_percent,
+                                &run->size, &result)
+            : ext2_make(&run->host, &options, &run->tree.root->file, &result);
+    *at = result.file;
+    if (status == 0 && !only_measure)
+        snprintf(run->summary, sizeof(run->summary),
+                 "ext2, %" PRIu32 " of %" PRIu32 " blocks of %" PRIu32
+                 " and %" PRIu32 " of %" PRIu32 " inodes are free",
+                 result.blocks_free, result.blocks, options.block_size,
+                 result.inodes_free, result.inodes);
+    return status;
 }
 
 /* ---- FAT ----------------------------------------------------------------- */
@@ -270,37 +262,43 @@ static void fat_options(const struct run *run, struct fat_make_options *out)
     memcpy(out->label, config->label, sizeof(out->label) - 1);
 }
 
-static int fat_measure(struct run *run)
+static int fat_do(struct run *run, bool only_measure,
+                  const struct make_file **at)
 {
-    const struct config *config = &run->config;
+    struct config *config = &run->config;
     struct fat_make_options options;
     struct fat_make_result result;
     int status;
 
     fat_options(run, &options);
-    status = fat_make_measure(&run->host, &options, &run->tree.root->file,
-                              config->free_bytes, config->free_percent,
-                              &run->size, &result);
-    return status != 0 ? explain(run, status, result.file) : 0;
-}
-
-static int fat_volume(struct run *run)
-{
-    struct fat_make_options options;
-    struct fat_make_result result;
-    int status;
-
-    fat_options(run, &options);
-    status = fat_make(&run->host, &options, &run->tree.root->file, &result);
-    if (status != 0)
-        return explain(run, status, result.file);
+    status =
+        only_measure
+            ? fat_make_measure(&run->host, &options, &run->tree.root->file,
+                               config->free_bytes, config->free_percent,
+                               &run->size, &result)
+            : fat_make(&run->host, &options, &run->tree.root->file, &result);
+    *at = result.file;
+    if (status != 0 || only_measure)
+        return status;
     snprintf(run->summary, sizeof(run->summary),
              "FAT%" PRIu32 ", %" PRIu32 " of %" PRIu32 " clusters of %" PRIu32
              " are free",
              result.bits, result.clusters_free, result.clusters,
              result.cluster_bytes);
-    run->config.fat_bits = result.bits;
+    config->fat_bits = result.bits;
     return 0;
+}
+
+/* ---- The volume ---------------------------------------------------------- */
+
+/* Find out how large it must be, or make it. */
+static int volume_do(struct run *run, bool only_measure)
+{
+    const struct make_file *at = NULL;
+    int status = run->config.is_fat ? fat_do(run, only_measure, &at)
+                                    : ext2_do(run, only_measure, &at);
+
+    return status != 0 ? explain(run, status, at) : 0;
 }
 
 /* ---- The image ----------------------------------------------------------- */
@@ -330,7 +328,7 @@ static int volume_make(struct run *run)
 
     run->size = config->size;
     if (run->size == 0)
-        status = config->is_fat ? fat_measure(run) : ext2_measure(run);
+        status = volume_do(run, true);
     run->size -= run->size % TABLE_SECTOR;
     run->image.first = table_first(config->table);
     if (status == 0)
@@ -339,7 +337,7 @@ static int volume_make(struct run *run)
         status = image_create(
             &run->image, table_total(config->table, run->size / TABLE_SECTOR));
     if (status == 0)
-        status = config->is_fat ? fat_volume(run) : ext2_volume(run);
+        status = volume_do(run, false);
     if (status == 0)
         status = table_put(run);
     return status != 0 ? status : image_commit(&run->image);
