@@ -138,7 +138,7 @@ static void extra(struct fsck *fsck, const struct fsck_view *view)
     if (max == 0)
         return;
     size = le16_get(view->raw + INODE_EXTRA_SIZE);
-    if (size != 0 && (size < 4 || size > max || size % 4 != 0)) {
+    if (size > max || size % 4 != 0) {
         fsck_found(fsck, CHECK_INODE_EXTRA_SIZE, view->number, 0, max, size);
         return;
     }

@@ -647,6 +647,14 @@ static const struct said {
      0,
      0,
      5},
+    {{"links of the first inode that is not reserved",
+      CHECK_LINKS,
+      0,
+      {PUT(INODE, "<11>", 26, 2, 7)}},
+     "<11>",
+     0,
+     2,
+     7},
     /* 300,000 bytes: the last blocks are behind two indirect ones. */
     {{"size of a file with two levels",
       CHECK_INODE_SIZE,
@@ -931,6 +939,30 @@ static void test_a_list_is_sorted(void **state)
         assert_true(items[i - 1] <= items[i]);
 }
 
+/* In blocks of 64 KiB the two lowest bits are the highest ones. */
+static void test_lengths_in_the_largest_blocks(void **state)
+{
+    static const struct {
+        uint16_t raw;
+        uint32_t small, large;
+    } lengths[] = {{12, 12, 12},
+                   {0, 0, 65536},
+                   {0xffff, 0xffff, 65536},
+                   {0x8005, 0x8005, 0x18004},
+                   {0x0006, 0x0006, 0x20004}};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(lengths); i++) {
+        struct fsck fsck = {.block_size = 32768};
+        uint8_t entry[8] = {0};
+
+        le16_put(entry + 4, lengths[i].raw);
+        assert_int_equal(fsck_rec_len(&fsck, entry), lengths[i].small);
+        fsck.block_size = 65536;
+        assert_int_equal(fsck_rec_len(&fsck, entry), lengths[i].large);
+    }
+}
+
 /* What e2fsck -n says of the same. */
 static void test_e2fsck_finds_it_too(void **state)
 {
@@ -978,6 +1010,7 @@ int main(void)
         cmocka_unit_test(test_what_is_used_is_counted),
         cmocka_unit_test(test_each_failure_is_told),
         cmocka_unit_test(test_a_list_is_sorted),
+        cmocka_unit_test(test_lengths_in_the_largest_blocks),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);
