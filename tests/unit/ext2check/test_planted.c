@@ -4,6 +4,7 @@
  * as codes.c says. What a finding says of place and value; what is no damage.
  */
 #include "fs/ext2/check/check_internal.h"
+#include "fs/ext2/hash.h"
 #include "kernel/lib/bytes.h"
 #include "tests/fakes/cmocka_all.h"
 #include "tests/fakes/ext2_check.h"
@@ -655,6 +656,30 @@ static const struct said {
      0,
      2,
      7},
+    {{"index of a directory of no size",
+      CHECK_INDEX_BLOCK,
+      0,
+      {PUT(INODE, "/many", 4, 4, 0)}},
+     "/many",
+     0,
+     KIB,
+     0},
+    {{"index of a directory larger than the volume",
+      CHECK_INDEX_BLOCK,
+      0,
+      {PUT(INODE, "/many", 4, 4, 2 * KIB * KIB)}},
+     "/many",
+     0,
+     KIB,
+     2 * KIB},
+    {{"index whose root is not there",
+      CHECK_INDEX_ROOT,
+      0,
+      {PUT(INODE, "/many", 40, 4, 0)}},
+     "/many",
+     ANY,
+     ANY,
+     ANY},
     /* 300,000 bytes: the last blocks are behind two indirect ones. */
     {{"size of a file with two levels",
       CHECK_INODE_SIZE,
@@ -684,6 +709,10 @@ static const struct row never_rows[] = {
      CHECK_INODE_BLOCKS,
      0,
      {PUT(SUPER, "", 72, 4, 1), PUT(INODE, "/file", 28, 4, 2)}},
+    {"inodes of a group without a table",
+     CHECK_INODE_MODE,
+     0,
+     {PUT(DESC, "", 8, 4, 0)}},
     {"a file with the bytes of a directory",
      CHECK_INODE_IS_DIRECTORY,
      0,
@@ -939,6 +968,45 @@ static void test_a_list_is_sorted(void **state)
         assert_true(items[i - 1] <= items[i]);
 }
 
+/* The highest hash of the names in a block of an index. */
+static uint32_t hash_highest(const uint8_t *block)
+{
+    uint32_t seed[4], highest = 0;
+
+    for (unsigned i = 0; i < 4; i++)
+        seed[i] = le32_get(good + KIB + SUPER_HASH_SEED + (size_t)4 * i);
+    for (unsigned at = 0; at < KIB; at += le16_get(block + at + 4)) {
+        uint32_t hash = ext2_hash(EXT2_HASH_HALF_MD4, seed,
+                                  (const char *)block + at + 8, block[at + 6]);
+
+        if (le32_get(block + at) != 0 && hash > highest)
+            highest = hash;
+    }
+    return highest;
+}
+
+/* Where a pair has the hash of a name, unmarked, the name belongs there and not
+ * into the block before. */
+static void test_a_hash_at_the_limit(void **state)
+{
+    struct ext2_checked checked = {.fail_alloc = 0};
+    const uint8_t *inode = good + place_of(INODE, "/many");
+    size_t pairs = names_of((size_t)(inode - good)) + 32;
+    uint32_t leaf = le32_get(good + pairs + 4), highest;
+
+    (void)state;
+    assert_true(leaf > 0 && leaf < 12);
+    highest = hash_highest(
+        good + (size_t)le32_get(inode + 40 + (size_t)4 * leaf) * KIB);
+    memcpy(work, good, size);
+    le32_put(work + pairs + 8, highest);
+    ext2_check_image(work, size, &checked);
+    assert_int_equal(checked.codes[CHECK_INDEX_HASH], 1);
+    le32_put(work + pairs + 8, highest + 1); /* it may go on there */
+    ext2_check_image(work, size, &checked);
+    assert_int_equal(checked.codes[CHECK_INDEX_HASH], 0);
+}
+
 /* In blocks of 64 KiB the two lowest bits are the highest ones. */
 static void test_lengths_in_the_largest_blocks(void **state)
 {
@@ -1010,6 +1078,7 @@ int main(void)
         cmocka_unit_test(test_what_is_used_is_counted),
         cmocka_unit_test(test_each_failure_is_told),
         cmocka_unit_test(test_a_list_is_sorted),
+        cmocka_unit_test(test_a_hash_at_the_limit),
         cmocka_unit_test(test_lengths_in_the_largest_blocks),
     };
 
