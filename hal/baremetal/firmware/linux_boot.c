@@ -100,8 +100,6 @@ static const char *map_more(const struct loader_context *ctx,
         if (le32_get(node + NODE_TYPE) == NODE_MAP && count > 0) {
             if (count > LOADER_MAP_ENTRIES_MAX)
                 return loader_map_too_long;
-            if (at > UINT64_MAX - NODE_SIZE)
-                return loader_damaged;
             entries = ctx->memory->map(at + NODE_SIZE, count * MAP_ENTRY_SIZE);
             if (entries == NULL)
                 return loader_damaged;
