@@ -70,7 +70,7 @@ HOT := kernel/lib/checksum.c kernel/lib/siphash.c kernel/cpu/%.c kernel/trace/tr
 	kernel/file/walk.c \
 	hal/baremetal/base/string.c hal/baremetal/time/clock.c \
 	drivers/virtqueue_split.c drivers/virtio_net_tx.c drivers/virtio_net_rx.c \
-	net/buffer.c net/stack.c net/flow.c net/group/steer.c net/group/peek.c \
+	net/buffer.c net/stack.c net/flow.c net/wheel.c net/group/steer.c net/group/peek.c \
 	net/ip/ip4.c net/link/neigh.c net/wire/ip4.c net/wire/tcp.c \
 	net/tcp/in.c net/tcp/ack.c net/tcp/data.c net/tcp/out.c net/tcp/segment.c \
 	net/tcp/timer.c net/tcp/socket.c apps/bench/% tests/%

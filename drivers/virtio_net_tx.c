@@ -169,7 +169,7 @@ unsigned vnet_send(struct net_queue *queue, struct packet *const packets[],
             break;
         send_one(pair, packet);
     }
-    if (taken > 0)
+    if (taken > 0 && !pair->kick.raised) /* no interrupt raises it */
         irq_work_raise(&pair->kick);
     return taken;
 }

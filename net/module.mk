@@ -4,6 +4,7 @@ SRCS-kernel += net/wire/ip6.c
 SRCS-kernel += net/wire/icmp6.c
 SRCS-kernel += net/wire/nd.c
 SRCS-kernel += net/wire/arp.c
+SRCS-kernel += net/wheel.c
 SRCS-kernel += net/wire/ip4.c
 SRCS-kernel += net/wire/icmp4.c
 SRCS-kernel += net/wire/udp.c

@@ -95,6 +95,17 @@ struct neigh *neigh_get(struct net_stack *stack, const struct net_addr *hop);
 void neigh_send(struct net_stack *stack, struct packet *packet,
                 struct neigh *neigh);
 
+/* Whether a datagram may go to a neighbour at `now` without a question: it is
+ * counted as sent to it then. */
+static inline bool neigh_is_ready(struct neigh *neigh, uint64_t now)
+{
+    if (!neigh->is_known || now >= neigh->fresh_until)
+        return false;
+    neigh->used_at = now;
+    neigh->is_used = true;
+    return true;
+}
+
 /* Send a datagram in a frame of that type to a card or a group of cards. Takes
  * the packet. */
 void neigh_frame(struct net_stack *stack, struct packet *packet,

@@ -67,6 +67,13 @@ int64_t socket_lend(struct socket *socket, const void *head, size_t head_len,
     return tcp_lend(socket->conn, head, head_len, slices, count);
 }
 
+void socket_hold(struct socket *socket)
+{
+    assert(socket->cpu == cpu_id());
+    if (socket->conn != NULL)
+        tcp_hold(socket->conn);
+}
+
 size_t socket_send_room(const struct socket *socket)
 {
     assert(socket->cpu == cpu_id());

@@ -23,13 +23,14 @@ struct packet *stack_packet(struct net_stack *stack)
 
 /* ---- In ------------------------------------------------------------------ */
 
-void stack_receive(struct net_stack *stack, struct packet *packet)
+/* Process a frame of any kind. Takes the packet. */
+static noinline void frame_receive(struct net_stack *stack,
+                                   struct packet *packet)
 {
     struct ether_header ether;
     bool to_group;
     int error;
 
-    stack->stats.frames_in++;
     /* Nobody has asked the card for frames in several buffers. */
     if (packet->rest > 0 ||
         ether_parse(packet->data, packet->len, &ether) != 0) {
@@ -63,6 +64,13 @@ void stack_receive(struct net_stack *stack, struct packet *packet)
     }
     stack->stats.frames_bad++;
     packet_put(packet);
+}
+
+void stack_receive(struct net_stack *stack, struct packet *packet)
+{
+    stack->stats.frames_in++;
+    if (!tcp_receive_frame(stack, packet))
+        frame_receive(stack, packet);
 }
 
 /* ---- Out ----------------------------------------------------------------- */

@@ -23,6 +23,7 @@
 #include "net/route.h"
 #include "net/servers.h"
 #include "net/stats.h"
+#include "net/wheel.h"
 #include <stdbool.h>
 #include <stdint.h>
 #include <torc/list.h>
@@ -121,6 +122,9 @@ struct net_stack {
     /* Where connections were found last: NULL or one in `conns`. */
     struct tcp_conn *recent[STACK_CONN_RECENT];
     const struct tcp_active *tcp_active; /* NULL: none was opened by us */
+    struct wheel wheel;                  /* timeouts of connections */
+    struct timer wheel_timer; /* always set: when the wheel is to turn */
+    struct wheel_timer time_wait_timer; /* of the oldest of time_waits */
     uint16_t tcp_port_next; /* how many ports were chosen: RFC 6056 */
 };
 

@@ -149,8 +149,10 @@ int stack_create(struct net_queue *queue, const struct net_config *config,
     stack = mem_alloc_zeroed(sizeof(*stack));
     if (stack == NULL)
         return -ENOMEM;
+    stack->clock = time_ns;
     stack->conns = mem_alloc(STACK_CONN_BUCKETS * sizeof(struct list));
-    if (stack->conns == NULL || memory_init(stack) != 0) {
+    if (stack->conns == NULL || memory_init(stack) != 0 ||
+        tcp_timers_init(stack) != 0) {
         mem_free(stack->conns);
         mem_free(stack);
         return -ENOMEM;
@@ -158,7 +160,6 @@ int stack_create(struct net_queue *queue, const struct net_config *config,
     stack->dev = queue->device;
     stack->queue = queue;
     stack->mtu = (uint16_t)min_size(stack->dev->mtu, UINT16_MAX);
-    stack->clock = time_ns;
     stack_init(stack);
     keys_init(stack);
     neigh_init(stack);
@@ -192,6 +193,7 @@ void stack_destroy(struct net_stack *stack)
     if (stack->udp != NULL)
         stack->udp_fini(stack);
     timer_cancel(&stack->tx_timer);
+    timer_cancel(&stack->wheel_timer);
     while ((node = queue_pop(&stack->tx_queue)) != NULL)
         packet_put(container_of(node, struct packet, node));
     mem_free(stack->conns);

@@ -35,6 +35,14 @@ void tcp_receive(struct net_stack *stack, struct packet *packet,
                  const struct ip_info *info);
 
 /*
+ * Process a frame, with all its headers, when it is one of TCP over IPv4 of a
+ * connection that is there, and neither headers nor options are unusual.
+ * Returns whether it was: the packet is taken then, and all has happened that
+ * stack_receive() would have done.
+ */
+bool tcp_receive_frame(struct net_stack *stack, struct packet *packet);
+
+/*
  * An ICMP message says that a segment of `flow` with sequence number `seq`, in
  * a datagram of `len` bytes, did not fit into `mtu` bytes (0: into an unknown
  * number): send smaller segments from now on. Ignored when no such segment is
@@ -46,6 +54,9 @@ void tcp_path_mtu(struct net_stack *stack, const struct flow *flow,
 /* The link's MTU, which was changed, may be smaller: the connections send
  * smaller segments from now on, and what is in flight again. */
 void tcp_link_shrunk(struct net_stack *stack);
+
+/* Start the timeouts of a new stack. Returns 0, -ENOMEM. */
+must_check int tcp_timers_init(struct net_stack *stack);
 
 /* The card has room again: let the connections in stack->blocked send. */
 void tcp_unblock(struct net_stack *stack);
@@ -134,6 +145,9 @@ int64_t tcp_write(struct tcp_conn *conn, const void *data, size_t size);
  * connection takes references of its own. */
 int64_t tcp_lend(struct tcp_conn *conn, const void *head, size_t head_len,
                  const struct slice *slices, unsigned count);
+
+/* Send only full segments until tcp_close() or tcp_shutdown(). */
+void tcp_hold(struct tcp_conn *conn);
 
 /* How many bytes tcp_write() would take now. */
 size_t tcp_write_room(const struct tcp_conn *conn);

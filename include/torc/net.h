@@ -182,6 +182,13 @@ must_check int64_t socket_lend(struct socket *socket, const void *head,
                                size_t head_len, const struct slice *slices,
                                unsigned count);
 
+/*
+ * More follows what is sent from now on, and at last socket_close(): segments
+ * that are not full wait for that, and the end goes with the last data. Does
+ * nothing when the connection is over.
+ */
+void socket_hold(struct socket *socket);
+
 /* How many bytes socket_send() would take now. */
 size_t socket_send_room(const struct socket *socket);
 

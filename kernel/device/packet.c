@@ -35,15 +35,18 @@ static inline void pool_put(struct packet_pool *pool, struct packet *packet)
 }
 
 /* Nobody has a reference to the packet's buffer any more. */
-static void packet_release(struct buf *buf)
+static inline void release(struct packet *packet)
 {
-    struct packet *packet = container_of(buf, struct packet, buf);
-
     assert(packet->slice_count == 0);
     if (likely(packet->home == cpu_self()))
         pool_put(cpu_self()->packet_pool, packet);
     else
         packet_go_home(packet);
+}
+
+static void packet_release(struct buf *buf)
+{
+    release(container_of(buf, struct packet, buf));
 }
 
 /* A new packet, in the pool. Its slices are written before they are read. */
@@ -143,7 +146,7 @@ void packet_put(struct packet *packet)
     }
     assert(buf_is_mine(&packet->buf) && packet->buf.refs > 0);
     if (--packet->buf.refs == 0)
-        packet_release(&packet->buf); /* the call is known: inline */
+        release(packet);
 }
 
 unsigned packet_free_count(void)

@@ -1,5 +1,6 @@
 #include "kernel/lib/checksum.h"
 #include "kernel/lib/bytes.h"
+#include <stdbool.h>
 #include <torc/string.h>
 
 static uint64_t word_at(const uint8_t *p)
@@ -40,6 +41,8 @@ static inline void total_add(struct total *total, uint64_t word)
 uint32_t checksum_add(uint32_t sum, const void *data, size_t len)
 {
     const uint8_t *p = data;
+    size_t rest = len % 8;
+    bool is_word = len >= 8;
     struct total total = {0};
     uint64_t folded;
 
@@ -51,8 +54,10 @@ uint32_t checksum_add(uint32_t sum, const void *data, size_t len)
     }
     for (; len >= 8; len -= 8, p += 8)
         total_add(&total, word_at(p));
-    if (len > 0)
-        total_add(&total, word_of(p, len));
+    if (rest > 0 && is_word) /* the last word, less what was added */
+        total_add(&total, word_at(p + rest - 8) >> (64 - 8 * rest));
+    else if (rest > 0)
+        total_add(&total, word_of(p, rest));
     folded = (total.words >> 32) + (uint32_t)total.words + total.carries;
     folded = (folded & 0xffff) + (folded >> 16);
     while (folded >> 16 != 0)

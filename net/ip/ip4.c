@@ -1,5 +1,6 @@
 /* IPv4: the checks of a received datagram, and the way of a sent one. */
 #include "net/ip4.h"
+#include "kernel/lib/bytes.h"
 #include "net/dst.h"
 #include "net/group.h"
 #include "net/icmp.h"
@@ -202,6 +203,31 @@ void ip4_receive(struct net_stack *stack, struct packet *packet, bool to_group)
         packet_put(packet);
 }
 
+bool ip4_is_plain_tcp(const struct net_stack *stack,
+                      const struct packet *packet, struct ip4_header *header)
+{
+    const uint8_t *ip = packet->data + ETHER_HEADER_SIZE;
+
+    if (packet->rest > 0 || packet->len < ETHER_HEADER_SIZE + IP4_HEADER_SIZE ||
+        be16_get(ip - 2) != ETHER_TYPE_IP4 ||
+        ether_is_group(packet->data + ETHER_ADDR_SIZE) ||
+        memcmp(packet->data, stack->dev->mac, ETHER_ADDR_SIZE) != 0)
+        return false;
+    if (ip[0] != 0x45 || ip[9] != IP4_TCP ||
+        (be16_get(ip + 6) & (IP4_MORE_FRAGMENTS | IP4_OFFSET_MASK)) != 0 ||
+        ip4_header_sum(ip, IP4_HEADER_SIZE) != 0)
+        return false;
+    header->header_len = IP4_HEADER_SIZE;
+    header->traffic_class = ip[1];
+    header->total_len = be16_get(ip + 2);
+    header->src = be32_get(ip + 12);
+    header->dst = be32_get(ip + 16);
+    return header->total_len >= IP4_HEADER_SIZE &&
+           header->total_len <= packet->len - ETHER_HEADER_SIZE &&
+           stack->ip4_count > 0 && header->dst == stack->ip4[0].address &&
+           !ip4_is_ours(stack, header->src);
+}
+
 /* ---- Out ----------------------------------------------------------------- */
 
 /* Look the way up, keep it in `dst`, and send a datagram that has its header.
@@ -229,35 +255,42 @@ static void find_and_send(struct net_stack *stack, struct packet *packet,
     neigh_send(stack, packet, dst->neigh);
 }
 
-/* Put the header in front and send. Takes the packet. */
-static inline void header_send(struct net_stack *stack, struct packet *packet,
-                               struct ip4_header *header, struct dst *dst)
+/* Whether a datagram is larger than the link takes: then it is dropped. */
+static inline bool is_too_large(struct net_stack *stack, struct packet *packet)
+{
+    if (likely(packet_len(packet) + IP4_HEADER_SIZE <= stack->mtu ||
+               packet->offload.segments != PACKET_WHOLE))
+        return false;
+    stack->stats.ip_no_route++;
+    packet_put(packet);
+    return true;
+}
+
+/* Send to a neighbour that is not known, or has to be asked. Takes the packet.
+ */
+static noinline void send_slowly(struct net_stack *stack, struct packet *packet,
+                                 const struct ip4_header *header,
+                                 struct dst *dst)
 {
     struct neigh *neigh = dst_neigh(stack, dst);
-    uint8_t *start;
+    uint8_t *start = packet_push(packet, IP4_HEADER_SIZE);
 
-    header->total_len = IP4_HEADER_SIZE + packet_len(packet);
-    start = packet_push(packet, IP4_HEADER_SIZE);
     assert(start != NULL); /* PACKET_HEADROOM has room for all headers */
-    if (header->total_len > stack->mtu &&
-        packet->offload.segments == PACKET_WHOLE) {
-        stack->stats.ip_no_route++;
-        packet_put(packet);
-        return;
-    }
     ip4_emit(start, header);
-    stack->stats.ip_out++;
     if (neigh != NULL)
         neigh_send(stack, packet, neigh);
     else
         find_and_send(stack, packet, header->dst, dst);
 }
 
-void ip4_output(struct net_stack *stack, struct packet *packet, uint32_t remote,
-                uint8_t protocol, struct dst *dst)
+/* The header of a datagram whose payload is in `packet`. */
+static inline struct ip4_header header_of(struct net_stack *stack,
+                                          const struct packet *packet,
+                                          uint32_t remote, uint8_t protocol,
+                                          const struct dst *dst)
 {
     /* RFC 6864: only a datagram that may be fragmented needs an id. */
-    struct ip4_header header = {
+    return (struct ip4_header){
         .src = dst->source != 0 ? dst->source : stack->config.address,
         .dst = remote,
         .id = dst->may_fragment ? stack->ip_id++ : 0,
@@ -265,9 +298,33 @@ void ip4_output(struct net_stack *stack, struct packet *packet, uint32_t remote,
         .ttl = dst->hops != 0 ? dst->hops : IP4_TTL,
         .traffic_class = dst->traffic_class,
         .dont_fragment = !dst->may_fragment,
+        .total_len = packet_len(packet) + IP4_HEADER_SIZE,
     };
+}
 
-    header_send(stack, packet, &header, dst);
+void ip4_output(struct net_stack *stack, struct packet *packet, uint32_t remote,
+                uint8_t protocol, struct dst *dst)
+{
+    struct neigh *neigh = dst_neigh(stack, dst);
+    struct ip4_header header;
+    uint8_t *start;
+
+    if (is_too_large(stack, packet))
+        return;
+    stack->stats.ip_out++;
+    if (unlikely(neigh == NULL || !neigh_is_ready(neigh, stack->now))) {
+        const struct ip4_header slow =
+            header_of(stack, packet, remote, protocol, dst);
+
+        send_slowly(stack, packet, &slow, dst);
+        return;
+    }
+    header = header_of(stack, packet, remote, protocol, dst);
+    start = packet_push(packet, ETHER_HEADER_SIZE + IP4_HEADER_SIZE);
+    assert(start != NULL);
+    ether_put(start, neigh->mac, stack->dev->mac, ETHER_TYPE_IP4);
+    ip4_header_put(start + ETHER_HEADER_SIZE, &header);
+    stack_transmit(stack, packet);
 }
 
 void ip4_header_send(struct net_stack *stack, struct packet *packet,
@@ -275,7 +332,12 @@ void ip4_header_send(struct net_stack *stack, struct packet *packet,
 {
     struct dst dst = {0};
 
-    header_send(stack, packet, header, &dst);
+    if (is_too_large(stack, packet))
+        return;
+    header->total_len = packet_len(packet) + IP4_HEADER_SIZE;
+    stack->stats.ip_out++;
+    stack_tick(stack);
+    send_slowly(stack, packet, header, &dst);
 }
 
 void ip4_send(struct net_stack *stack, struct packet *packet, uint32_t remote,

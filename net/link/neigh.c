@@ -233,13 +233,10 @@ void neigh_fini(struct net_stack *stack)
 void neigh_frame(struct net_stack *stack, struct packet *packet,
                  const uint8_t *mac, uint16_t type)
 {
-    struct ether_header ether = {.type = type};
     uint8_t *frame = packet_push(packet, ETHER_HEADER_SIZE);
 
     assert(frame != NULL); /* PACKET_HEADROOM has room for all headers */
-    memcpy(ether.dst, mac, ETHER_ADDR_SIZE);
-    memcpy(ether.src, stack->dev->mac, ETHER_ADDR_SIZE);
-    ether_emit(frame, &ether);
+    ether_put(frame, mac, stack->dev->mac, type);
     stack_transmit(stack, packet);
 }
 

@@ -203,7 +203,8 @@ static int ask(struct net_stack *stack, struct echo_wait *wait)
 
     wait->next = stack->echoes;
     stack->echoes = wait;
-    wait->sent_at = net_now(stack);
+    stack_tick(stack);
+    wait->sent_at = stack->now;
     wait->result = request_send(stack, wait);
     if (wait->result == 0)
         wait->result = -ETIMEDOUT;

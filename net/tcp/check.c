@@ -140,14 +140,21 @@ static void mtu_check(const struct tcp_conn *conn)
                seq_le(search->start + search->probe, conn->snd_max));
 }
 
+/* Whether an alarm is that of all in stack->time_waits, not in the wheel. */
+static bool is_waiting(const struct tcp_conn *conn, enum tcp_alarm which)
+{
+    return which == TCP_ALARM_LIFE && conn->is_orphan &&
+           conn->state == TCP_TIME_WAIT;
+}
+
 /* Nothing waits that no alarm will wake, and no alarm is left over. */
 static void alarms_check(const struct tcp_conn *conn)
 {
     bool in_flight = conn->snd_una != conn->snd_max;
 
-    assert(timer_is_set(&conn->timer));
     for (unsigned i = 0; i < TCP_ALARM_COUNT; i++)
-        assert(conn->timer.deadline_ns <= conn->alarm[i]);
+        assert(conn->timer.at <= conn->alarm[i] || is_waiting(conn, i));
+    assert(list_empty(&conn->timer.link) == (conn->timer.at == TIME_NEVER));
     assert(is_armed(conn, TCP_ALARM_REXMIT) == (in_flight || conn->is_probing));
     assert(!conn->is_probing || conn->tx.used > 0);
     assert(is_armed(conn, TCP_ALARM_LIFE) ==
@@ -183,6 +190,7 @@ struct tcp_census {
     unsigned time_waits;
     unsigned open;
     unsigned orphans;
+    unsigned timers;
     size_t buffer_bytes;
 };
 
@@ -198,6 +206,7 @@ static void bucket_check(const struct net_stack *stack, struct list *bucket,
         assert(conn_find(conn->stack, &conn->flow) == conn); /* not twice */
         tcp_check(conn);
         census->conns++;
+        census->timers += conn->timer.at != TIME_NEVER;
         census->time_waits += conn->is_orphan && conn->state == TCP_TIME_WAIT;
         census->open += conn->socket != NULL && conn->server != NULL;
         census->orphans += conn->is_orphan && conn->state != TCP_TIME_WAIT;
@@ -220,6 +229,20 @@ static unsigned state_list_check(const struct list *list, unsigned states)
     return count;
 }
 
+/* In the order in which they end, and the wheel knows when the first does. */
+static void time_waits_check(const struct net_stack *stack)
+{
+    uint64_t before = stack->time_wait_timer.at;
+
+    list_for_each (node, &stack->time_waits) {
+        const struct tcp_conn *conn =
+            container_of(node, struct tcp_conn, state_link);
+
+        assert(before <= conn->alarm[TCP_ALARM_LIFE]);
+        before = conn->alarm[TCP_ALARM_LIFE];
+    }
+}
+
 void tcp_check_all(const struct net_stack *stack)
 {
     struct tcp_census census = {0};
@@ -232,6 +255,10 @@ void tcp_check_all(const struct net_stack *stack)
                stack->recent[i]->state != TCP_CLOSED);
     assert(list_empty(&stack->dead)); /* tcp_reap() was called */
     assert(stack->conn_count == census.conns);
+    assert(wheel_check(&stack->wheel) ==
+           census.timers + (stack->time_wait_timer.at != TIME_NEVER));
+    time_waits_check(stack);
+    assert(timer_is_set(&stack->wheel_timer));
     assert(stack->time_wait_count == census.time_waits);
     assert(stack->time_wait_count <= stack->time_wait_max);
     assert(stack->orphan_count == census.orphans);

@@ -7,41 +7,29 @@
 #include <torc/memory.h>
 #include <torc/string.h>
 
-/* One flow is asked for several times in a row: when its SYN comes, when the
- * connection is made. */
-struct list *conn_bucket(struct net_stack *stack, const struct flow *flow)
+uint64_t conn_hash(struct net_stack *stack, const struct flow *flow)
 {
     if (!flow_equal(&stack->hashed, flow)) {
         stack->hashed = *flow;
-        stack->hash = flow_hash(&stack->hash_key, flow);
+        stack->hash = flow_hash(&stack->isn_key, flow);
     }
-    return &stack->conns[stack->hash & (STACK_CONN_BUCKETS - 1)];
+    return stack->hash;
 }
 
-/* Without a key: who chooses ports that collide makes us look where everybody
- * is looked for otherwise. */
-static struct tcp_conn **recent_place(struct net_stack *stack,
-                                      const struct flow *flow)
+struct list *conn_bucket(struct net_stack *stack, const struct flow *flow)
 {
-    unsigned hash =
-        flow->rport ^ (unsigned)flow->rport >> 8 ^ flow->remote.byte[15];
-
-    return &stack->recent[hash & (STACK_CONN_RECENT - 1)];
+    return &stack->conns[conn_hash(stack, flow) >> 48 &
+                         (STACK_CONN_BUCKETS - 1)];
 }
 
-struct tcp_conn *conn_find(struct net_stack *stack, const struct flow *flow)
+struct tcp_conn *conn_find_hashed(struct net_stack *stack,
+                                  const struct flow *flow)
 {
-    struct tcp_conn **recent = recent_place(stack, flow);
-    struct list *bucket;
-
-    if (*recent != NULL && flow_equal(&(*recent)->flow, flow))
-        return *recent;
-    bucket = conn_bucket(stack, flow);
-    list_for_each (node, bucket) {
+    list_for_each (node, conn_bucket(stack, flow)) {
         struct tcp_conn *conn = container_of(node, struct tcp_conn, hash_link);
 
         if (flow_equal(&conn->flow, flow)) {
-            *recent = conn;
+            *conn_recent(stack, flow) = conn;
             return conn;
         }
     }
@@ -51,7 +39,7 @@ struct tcp_conn *conn_find(struct net_stack *stack, const struct flow *flow)
 /* The connection is not to be found any more. */
 static void conn_hide(struct tcp_conn *conn)
 {
-    struct tcp_conn **recent = recent_place(conn->stack, &conn->flow);
+    struct tcp_conn **recent = conn_recent(conn->stack, &conn->flow);
 
     if (*recent == conn)
         *recent = NULL;
@@ -63,10 +51,15 @@ static uint32_t stamp_clock(const struct net_stack *stack)
     return (uint32_t)(stack->now / NS_PER_MS);
 }
 
-uint32_t stack_stamp(const struct net_stack *stack, const struct flow *flow)
+/* RFC 7323, 5.4: the clock of each flow begins anywhere. */
+static uint32_t stamp_offset(uint64_t hash)
 {
-    return stamp_clock(stack) +
-           (uint32_t)(flow_hash(&stack->isn_key, flow) >> 32);
+    return (uint32_t)(hash >> 32) << 16;
+}
+
+uint32_t stack_stamp(struct net_stack *stack, const struct flow *flow)
+{
+    return stamp_clock(stack) + stamp_offset(conn_hash(stack, flow));
 }
 
 uint32_t conn_stamp(const struct tcp_conn *conn)
@@ -113,13 +106,12 @@ void conn_set_iss(struct tcp_conn *conn, uint32_t iss)
     conn->snd_max = iss + 1;
 }
 
-/* RFC 6528: a clock with a period of 4 us, plus a keyed hash of the flow; and
- * that of the timestamps begins anywhere (RFC 7323, 5.4). */
+/* RFC 6528: a clock with a period of 4 us, plus a keyed hash of the flow. */
 static void numbers_choose(struct tcp_conn *conn)
 {
-    uint64_t hash = flow_hash(&conn->stack->isn_key, &conn->flow);
+    uint64_t hash = conn_hash(conn->stack, &conn->flow);
 
-    conn->stamp_offset = (uint32_t)(hash >> 32);
+    conn->stamp_offset = stamp_offset(hash);
     conn_set_iss(conn, (uint32_t)(conn_now(conn) / 4000 + hash));
 }
 
@@ -131,10 +123,7 @@ struct tcp_conn *conn_new(struct net_stack *stack, const struct flow *flow)
         return NULL;
     conn->stack = stack;
     conn->flow = *flow;
-    if (alarm_init(conn) != 0) {
-        mem_free(conn);
-        return NULL;
-    }
+    alarm_init(conn);
     conn->state = TCP_SYN_SENT;
     numbers_choose(conn);
     conn->cc = &tcp_cubic;
@@ -143,7 +132,7 @@ struct tcp_conn *conn_new(struct net_stack *stack, const struct flow *flow)
     list_init(&conn->blocked_link);
     list_init(&conn->state_link);
     list_push_front(conn_bucket(stack, flow), &conn->hash_link);
-    *recent_place(stack, flow) = conn;
+    *conn_recent(stack, flow) = conn;
     stack->conn_count++;
     return conn;
 }
@@ -231,13 +220,16 @@ void conn_leave_server(struct tcp_conn *conn)
     conn->server = NULL;
 }
 
-/* In TIME-WAIT, without a socket. */
+/* In TIME-WAIT, without a socket. All stay there for the same time, so the list
+ * is in the order of their ends, and the wheel has one timeout for all. */
 static void time_wait_join(struct tcp_conn *conn)
 {
     struct net_stack *stack = conn->stack;
 
+    wheel_cancel(&conn->timer);
     list_push_back(&stack->time_waits, &conn->state_link);
-    stack->time_wait_count++;
+    if (stack->time_wait_count++ == 0)
+        time_wait_call(stack);
     if (stack->time_wait_count > stack->time_wait_max) {
         struct list *oldest = stack->time_waits.next;
 
@@ -253,6 +245,7 @@ void conn_orphan(struct tcp_conn *conn)
     state_leave(conn);
     conn->is_orphan = true;
     if (conn->state == TCP_TIME_WAIT) {
+        conn->alarm[TCP_ALARM_LIFE] = stack->now + TCP_TIME_WAIT_NS;
         time_wait_join(conn);
         return;
     }
@@ -273,7 +266,7 @@ void conn_end(struct tcp_conn *conn)
     assert(conn->socket == NULL);
     state_leave(conn);
     conn->state = TCP_CLOSED;
-    timer_cancel(&conn->timer);
+    wheel_cancel(&conn->timer);
     conn_hide(conn);
     list_remove(&conn->blocked_link);
     list_push_back(&stack->dead, &conn->state_link);
@@ -307,13 +300,29 @@ void conn_time_wait(struct tcp_conn *conn)
     assert(conn->state == TCP_FIN_WAIT_2 || conn->state == TCP_CLOSING);
     alarm_clear(conn, TCP_ALARM_ACK); /* the peer will send its FIN again */
     list_remove(&conn->blocked_link);
-    alarm_set(conn, TCP_ALARM_LIFE, conn_now(conn) + TCP_TIME_WAIT_NS);
+    alarm_clear(conn, TCP_ALARM_REORDER);
+    conn->alarm[TCP_ALARM_LIFE] = conn_now(conn) + TCP_TIME_WAIT_NS;
     if (conn->is_orphan) {
         state_leave(conn);
         conn->state = TCP_TIME_WAIT;
         time_wait_join(conn);
+        return;
     }
     conn->state = TCP_TIME_WAIT;
+    alarm_set(conn, TCP_ALARM_LIFE, conn->alarm[TCP_ALARM_LIFE]);
+}
+
+void conn_time_wait_again(struct tcp_conn *conn)
+{
+    uint64_t end = conn_now(conn) + TCP_TIME_WAIT_NS;
+
+    if (!conn->is_orphan) {
+        alarm_set(conn, TCP_ALARM_LIFE, end);
+        return;
+    }
+    conn->alarm[TCP_ALARM_LIFE] = end;
+    list_remove(&conn->state_link);
+    list_push_back(&conn->stack->time_waits, &conn->state_link);
 }
 
 void conn_free_dead(struct net_stack *stack)

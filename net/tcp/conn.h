@@ -37,7 +37,6 @@
 #include "kernel/lib/bytes.h"
 #include "kernel/lib/minmax.h"
 #include "kernel/lib/siphash.h"
-#include "kernel/thread/timer.h"
 #include "net/buffer.h"
 #include "net/dst.h"
 #include "net/flow.h"
@@ -80,20 +79,19 @@ enum {
 
 #define TCP_SAMPLE_NONE UINT32_MAX /* some of it was sent again */
 
-#define TCP_RTO_FIRST_NS  (1 * NS_PER_S) /* RFC 6298, 2.1 */
-#define TCP_RTO_MIN_NS    (200 * NS_PER_MS)
-#define TCP_RTO_MAX_NS    (60 * NS_PER_S)
-#define TCP_ACK_DELAY_NS  (40 * NS_PER_MS)
-#define TCP_GIVE_UP_NS    (120 * NS_PER_S) /* R2 of RFC 9293, 3.8.3 */
-#define TCP_ORPHAN_NS     (60 * NS_PER_S)  /* closed by us: little progress */
-#define TCP_EVICT_NS      (1 * NS_PER_S)   /* idle so long: may have to go */
-#define TCP_TIME_WAIT_NS  (60 * NS_PER_S)  /* 2 MSL */
-#define TCP_HOLE_WAIT_NS  (1 * NS_PER_MS)  /* for more out of order */
-#define TCP_RETRY_NS      (10 * NS_PER_MS) /* after an allocation failed */
-#define TCP_CHALLENGE_NS  (50 * NS_PER_MS) /* between challenge ACKs */
-#define TCP_PROBE_MIN_NS  (10 * NS_PER_MS) /* of a tail loss probe */
-#define TCP_STAMP_NS      (24 * 24 * 3600 * NS_PER_S) /* RFC 7323, 5.5 */
-#define TCP_IDLE_CHECK_NS (3600 * NS_PER_S) /* the timer, with no alarm set */
+#define TCP_RTO_FIRST_NS (1 * NS_PER_S) /* RFC 6298, 2.1 */
+#define TCP_RTO_MIN_NS   (200 * NS_PER_MS)
+#define TCP_RTO_MAX_NS   (60 * NS_PER_S)
+#define TCP_ACK_DELAY_NS (40 * NS_PER_MS)
+#define TCP_GIVE_UP_NS   (120 * NS_PER_S) /* R2 of RFC 9293, 3.8.3 */
+#define TCP_ORPHAN_NS    (60 * NS_PER_S)  /* closed by us: little progress */
+#define TCP_EVICT_NS     (1 * NS_PER_S)   /* idle so long: may have to go */
+#define TCP_TIME_WAIT_NS (60 * NS_PER_S)  /* 2 MSL */
+#define TCP_HOLE_WAIT_NS (1 * NS_PER_MS)  /* for more out of order */
+#define TCP_RETRY_NS     (10 * NS_PER_MS) /* after an allocation failed */
+#define TCP_CHALLENGE_NS (50 * NS_PER_MS) /* between challenge ACKs */
+#define TCP_PROBE_MIN_NS (10 * NS_PER_MS) /* of a tail loss probe */
+#define TCP_STAMP_NS     (24 * 24 * 3600 * NS_PER_S) /* RFC 7323, 5.5 */
 
 /* RFC 9293, 3.3.2. LISTEN has no connection. */
 enum tcp_state {
@@ -109,7 +107,7 @@ enum tcp_state {
     TCP_LAST_ACK,
 };
 
-/* The timeouts of a connection. One kernel timer serves all of them. */
+/* The timeouts of a connection. One timeout of the wheel serves all of them. */
 enum tcp_alarm {
     TCP_ALARM_REXMIT,  /* retransmission, or window probe */
     TCP_ALARM_ACK,     /* delayed acknowledgement */
@@ -257,7 +255,7 @@ struct tcp_conn {
     struct flow flow;
     struct dst dst; /* the way there */
 
-    struct timer timer;              /* set as long as the connection lives */
+    struct wheel_timer timer;        /* not later than the earliest of these: */
     uint64_t alarm[TCP_ALARM_COUNT]; /* when each is due, or TIME_NEVER */
     uint64_t active_at; /* last data or new acknowledgement: for idle_ns */
 
@@ -273,6 +271,7 @@ struct tcp_conn {
     uint16_t mss;         /* largest payload to send, less the timestamps */
     uint8_t snd_scale;
     bool fin_wanted;  /* a FIN follows the last byte of the send buffer */
+    bool is_held;     /* short segments wait for that: tcp_hold() */
     bool has_ecn;     /* both ends can: RFC 3168 */
     bool ece_wanted;  /* a datagram was marked: tell it until the peer has
                       * answered by CWR */
@@ -364,7 +363,7 @@ static inline uint16_t conn_options_len(const struct tcp_conn *conn)
 /* ---- conn.c -------------------------------------------------------------- */
 
 /* The clock of the timestamps of a flow, and of a connection. */
-uint32_t stack_stamp(const struct net_stack *stack, const struct flow *flow);
+uint32_t stack_stamp(struct net_stack *stack, const struct flow *flow);
 uint32_t conn_stamp(const struct tcp_conn *conn);
 
 /* What stack_tick() has read. */
@@ -377,21 +376,52 @@ static inline uint64_t conn_now(const struct tcp_conn *conn)
 uint32_t conn_now_us(const struct tcp_conn *conn);
 uint32_t conn_now_ms(const struct tcp_conn *conn);
 
-/* The connection of a flow, or NULL. */
-struct tcp_conn *conn_find(struct net_stack *stack, const struct flow *flow);
+/*
+ * The keyed hash of a flow, which is kept: a flow is asked for several times in
+ * a row, when its SYN comes and when its connection is made. Its lower 32 bits
+ * are part of the initial sequence number and the next 16 of the timestamps, so
+ * the peer can learn them; the hash chain follows from the others.
+ */
+uint64_t conn_hash(struct net_stack *stack, const struct flow *flow);
+
+/* Where a connection is put when it is found. Without a key: who chooses ports
+ * that collide makes us look where everybody is looked for otherwise. */
+static inline struct tcp_conn **conn_recent(struct net_stack *stack,
+                                            const struct flow *flow)
+{
+    unsigned hash =
+        flow->rport ^ (unsigned)flow->rport >> 8 ^ flow->remote.byte[15];
+
+    return &stack->recent[hash & (STACK_CONN_RECENT - 1)];
+}
+
+/* The connection of a flow, or NULL: conn_find() looks into its hash chain when
+ * it was not found there lately. */
+struct tcp_conn *conn_find_hashed(struct net_stack *stack,
+                                  const struct flow *flow);
+
+static inline struct tcp_conn *conn_find(struct net_stack *stack,
+                                         const struct flow *flow)
+{
+    struct tcp_conn *recent = *conn_recent(stack, flow);
+
+    if (likely(recent != NULL && flow_equal(&recent->flow, flow)))
+        return recent;
+    return conn_find_hashed(stack, flow);
+}
 
 /* The hash chain that holds the connection of a flow. */
 struct list *conn_bucket(struct net_stack *stack, const struct flow *flow);
 
 /* A connection in TCP_SYN_SENT with the numbers of its flow, in no list but the
- * hash chain; its timer is set, no alarm is. NULL: no memory. */
+ * hash chain; no alarm is set. NULL: no memory. */
 struct tcp_conn *conn_new(struct net_stack *stack, const struct flow *flow);
 
 /* Take the peer's numbers, window and options from its SYN. */
 void conn_take_syn(struct tcp_conn *conn, const struct tcp_segment *segment);
 
-/* A connection in TCP_SYN_RECEIVED for the SYN `segment`; its timer is set, no
- * alarm is. NULL: no memory. */
+/* A connection in TCP_SYN_RECEIVED for the SYN `segment`; no alarm is set.
+ * NULL: no memory. */
 struct tcp_conn *conn_create(struct net_stack *stack, struct server *server,
                              const struct flow *flow,
                              const struct tcp_segment *segment);
@@ -425,6 +455,9 @@ void conn_fail(struct tcp_conn *conn, int error);
  * oldest connection in TIME-WAIT when there are too many, unless this one still
  * has its socket, which is to be read. */
 void conn_time_wait(struct tcp_conn *conn);
+
+/* The peer has sent its FIN again: TIME-WAIT begins anew. */
+void conn_time_wait_again(struct tcp_conn *conn);
 
 /* Free the connections in TCP_CLOSED. */
 void conn_free_dead(struct net_stack *stack);
@@ -765,8 +798,8 @@ uint16_t tcp_link_mss(const struct net_stack *stack, const struct flow *flow);
 
 /* ---- timer.c ------------------------------------------------------------- */
 
-/* Set the timer, with no alarm. Returns 0, -ENOMEM. */
-must_check int alarm_init(struct tcp_conn *conn);
+/* A new connection has no alarm. */
+void alarm_init(struct tcp_conn *conn);
 
 /* Set an alarm to the time `at`, whether it was set before or not. */
 void alarm_set(struct tcp_conn *conn, enum tcp_alarm which, uint64_t at);
@@ -775,6 +808,9 @@ static inline void alarm_clear(struct tcp_conn *conn, enum tcp_alarm which)
 {
     conn->alarm[which] = TIME_NEVER;
 }
+
+/* Let the oldest connection in stack->time_waits end in time; there is one. */
+void time_wait_call(struct net_stack *stack);
 
 /* Set TCP_ALARM_REXMIT to one timeout from now. */
 void rexmit_start(struct tcp_conn *conn);

@@ -38,14 +38,13 @@ static uint32_t cookie_tick(const struct net_stack *stack)
     return (uint32_t)(net_now(stack) / (COOKIE_TICK_S * NS_PER_S));
 }
 
-static uint32_t cookie_make(const struct net_stack *stack,
-                            const struct flow *flow, uint32_t irs,
-                            uint32_t tick, uint32_t mss_index)
+static uint32_t cookie_make(struct net_stack *stack, const struct flow *flow,
+                            uint32_t irs, uint32_t tick, uint32_t mss_index)
 {
     uint32_t top = (tick & 31) << 3 | mss_index;
     uint8_t input[COOKIE_INPUT];
 
-    le64_put(input, flow_hash(&stack->isn_key, flow));
+    le64_put(input, conn_hash(stack, flow));
     be32_put(input + 8, irs);
     be32_put(input + 12, tick);
     input[16] = (uint8_t)mss_index;
@@ -56,8 +55,7 @@ static uint32_t cookie_make(const struct net_stack *stack,
 
 /* The timestamp of a SYN-ACK; not one of the future, or those that follow would
  * be older. */
-static uint32_t stamp_make(const struct net_stack *stack,
-                           const struct flow *flow,
+static uint32_t stamp_make(struct net_stack *stack, const struct flow *flow,
                            const struct tcp_segment *segment)
 {
     const struct tcp_options *options = &segment->options;

@@ -102,7 +102,7 @@ static void time_wait_receive(struct tcp_conn *conn,
             (TCP_ACK | TCP_FIN) &&
         segment->ack == conn->snd_max &&
         segment->seq + (uint32_t)segment->payload_len == conn->fin_seq)
-        alarm_set(conn, TCP_ALARM_LIFE, stack->now + TCP_TIME_WAIT_NS);
+        conn_time_wait_again(conn);
     if (segment_len(segment) > 0)
         tcp_challenge(conn);
 }
@@ -218,6 +218,16 @@ static bool is_of_other(struct net_stack *stack, struct packet *packet,
     return stack->group->pass(stack, packet, info->header_len);
 }
 
+/* Process a segment of a connection, or of none, which is known by now. Takes
+ * the packet. */
+static void segment_take(struct net_stack *stack, struct packet *packet,
+                         struct tcp_conn *conn, struct tcp_segment *segment)
+{
+    conn_receive(conn, segment);
+    packet_put(packet);
+    tcp_reap(stack);
+}
+
 void tcp_receive(struct net_stack *stack, struct packet *packet,
                  const struct ip_info *info)
 {
@@ -243,10 +253,41 @@ void tcp_receive(struct net_stack *stack, struct packet *packet,
         conn = listen_cookie(stack, &flow, &segment);
     if (conn == NULL && is_of_other(stack, packet, info, &flow, &segment))
         return;
-    if (conn != NULL)
-        conn_receive(conn, &segment);
-    else
-        listen_receive(stack, &flow, &segment);
+    if (conn != NULL) {
+        segment_take(stack, packet, conn, &segment);
+        return;
+    }
+    listen_receive(stack, &flow, &segment);
     packet_put(packet);
     tcp_reap(stack);
+}
+
+bool tcp_receive_frame(struct net_stack *stack, struct packet *packet)
+{
+    const uint8_t *tcp = packet->data + ETHER_HEADER_SIZE + IP4_HEADER_SIZE;
+    enum wire_sum sum = sum_of(packet);
+    struct ip4_header header;
+    struct tcp_segment segment;
+    struct tcp_conn *conn;
+    struct flow flow;
+    size_t len;
+
+    if (!ip4_is_plain_tcp(stack, packet, &header))
+        return false;
+    len = header.total_len - IP4_HEADER_SIZE;
+    if (len < TCP_HEADER_SIZE)
+        return false;
+    flow = (struct flow){addr_of_ip4(header.dst), addr_of_ip4(header.src),
+                         be16_get(tcp + 2), be16_get(tcp), IP4_TCP};
+    conn = conn_find(stack, &flow);
+    if (conn == NULL ||
+        tcp_parse(tcp, len,
+                  ip4_pseudo_sum(header.src, header.dst, IP4_TCP, len), sum,
+                  &segment) != 0)
+        return false;
+    stack->stats.ip_in++;
+    stack->stats.tcp_in++;
+    segment.is_marked = (header.traffic_class & IP_ECN_MARKED) == IP_ECN_MARKED;
+    segment_take(stack, packet, conn, &segment);
+    return true;
 }

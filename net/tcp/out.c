@@ -204,6 +204,14 @@ static bool output_large(struct tcp_conn *conn, uint32_t size)
     return sent;
 }
 
+/* Whether a segment of new data waits for what follows: data, or the end. */
+static bool waits_for_more(const struct tcp_conn *conn, uint32_t len)
+{
+    if (conn->is_held && len < conn->mss && !conn->fin_wanted)
+        return true;
+    return conn->tuning != NULL && nagle_holds(conn, len);
+}
+
 /* Send the next segment. Returns as output_segment(). */
 static bool output_new(struct tcp_conn *conn)
 {
@@ -217,7 +225,7 @@ static bool output_new(struct tcp_conn *conn)
     if (len > 0)
         return output_large(conn, len);
     len = segment_size(conn, offset, avail);
-    if (conn->tuning != NULL && nagle_holds(conn, len))
+    if (waits_for_more(conn, len))
         return false;
     return output_segment(conn, conn->snd_max, len,
                           conn->fin_wanted && len == avail);
@@ -270,8 +278,15 @@ void conn_output(struct tcp_conn *conn)
         tcp_send_ack(conn);
 }
 
+static uint32_t conn_unsent(const struct tcp_conn *conn)
+{
+    return conn->tx.used - min_u32(conn->tx.used, conn_flight(conn));
+}
+
 void tcp_output(struct tcp_conn *conn)
 {
+    if (conn->is_held && !conn->fin_wanted && conn_unsent(conn) < conn->mss)
+        return; /* more follows */
     stack_tick(conn->stack);
     conn_output(conn);
 }

@@ -67,6 +67,7 @@ size_t tcp_write_room(const struct tcp_conn *conn)
 static void want_write(struct tcp_conn *conn)
 {
     conn->want_write = true;
+    conn->is_held = false; /* acknowledgements make room */
     /* No acknowledgement will come to make room: try again later. */
     if (conn->tx.used == 0)
         alarm_set(conn, TCP_ALARM_RETRY, net_now(conn->stack) + TCP_RETRY_NS);
@@ -123,6 +124,11 @@ int64_t tcp_lend(struct tcp_conn *conn, const void *head, size_t head_len,
         want_write(conn);
     tcp_output(conn);
     return taken;
+}
+
+void tcp_hold(struct tcp_conn *conn)
+{
+    conn->is_held = true;
 }
 
 /* Room means a quarter of what the buffer may hold, so that the service is not

@@ -1,32 +1,44 @@
 /*
- * TCP timeouts. A connection has several alarms but one kernel timer. Alarms
- * are set and cleared with every segment; the timer moves only when an alarm is
- * due before it. When the timer expires before any alarm is due, it is set to
- * the earliest one.
+ * TCP timeouts. A connection has several alarms but one timeout in the stack's
+ * wheel. Alarms are set and cleared with every segment; the timeout moves only
+ * when an alarm is due before it. When it expires before any alarm is due, it
+ * is set to the earliest one.
  */
 #include "net/socket.h"
 #include "net/stack.h"
 #include "net/tcp/conn.h"
 #include <torc/assert.h>
 
-static uint64_t alarm_earliest(const struct tcp_conn *conn, uint64_t limit)
+static uint64_t alarm_earliest(const struct tcp_conn *conn)
 {
-    uint64_t earliest = limit;
+    uint64_t earliest = TIME_NEVER;
 
     for (unsigned i = 0; i < TCP_ALARM_COUNT; i++)
         earliest = min_u64(earliest, conn->alarm[i]);
     return earliest;
 }
 
+/* Let the wheel turn at `at`, or earlier. */
+static void wheel_call(struct net_stack *stack, uint64_t at)
+{
+    int error = timer_set(&stack->wheel_timer, at);
+
+    assert(error == 0); /* moving a timer that is set never fails */
+}
+
+static noinline void timeout_move(struct net_stack *stack,
+                                  struct wheel_timer *timer, uint64_t at)
+{
+    wheel_set(&stack->wheel, timer, at);
+    if (at < stack->wheel_timer.deadline_ns)
+        wheel_call(stack, at);
+}
+
 void alarm_set(struct tcp_conn *conn, enum tcp_alarm which, uint64_t at)
 {
-    int error = 0;
-
     conn->alarm[which] = at;
-    assert(timer_is_set(&conn->timer));
-    if (at < conn->timer.deadline_ns)
-        error = timer_set(&conn->timer, at);
-    assert(error == 0); /* moving a set timer never fails */
+    if (at < conn->timer.at)
+        timeout_move(conn->stack, &conn->timer, at);
 }
 
 /* What is left of the user timeout, at least a little. */
@@ -201,38 +213,79 @@ static void alarm_expire(struct tcp_conn *conn, enum tcp_alarm which)
     }
 }
 
-static void alarm_run(struct timer *timer)
+static struct tcp_conn *time_wait_oldest(const struct net_stack *stack)
 {
-    struct tcp_conn *conn = container_of(timer, struct tcp_conn, timer);
-    struct net_stack *stack = conn->stack;
-    uint64_t now;
-    int error;
+    return container_of(stack->time_waits.next, struct tcp_conn, state_link);
+}
 
-    stack_tick(stack);
-    now = stack->now;
-    /* Set it first: the timer queue has a free place now, so this does not
-     * fail, and moving a timer never does. */
-    error = timer_set(timer, now + TCP_IDLE_CHECK_NS);
-    assert(error == 0);
+void time_wait_call(struct net_stack *stack)
+{
+    timeout_move(stack, &stack->time_wait_timer,
+                 time_wait_oldest(stack)->alarm[TCP_ALARM_LIFE]);
+}
+
+/* Those whose time is over end, and the others are looked at later. */
+static void time_waits_end(struct net_stack *stack)
+{
+    while (!list_empty(&stack->time_waits)) {
+        struct tcp_conn *oldest = time_wait_oldest(stack);
+
+        if (oldest->alarm[TCP_ALARM_LIFE] > stack->now) {
+            time_wait_call(stack);
+            return;
+        }
+        conn_end(oldest);
+    }
+}
+
+static void timeout_run(struct wheel *wheel, struct wheel_timer *timer)
+{
+    struct net_stack *stack = container_of(wheel, struct net_stack, wheel);
+    struct tcp_conn *conn = container_of(timer, struct tcp_conn, timer);
+    uint64_t now = stack->now;
+    uint64_t earliest;
+
+    if (timer == &stack->time_wait_timer) {
+        time_waits_end(stack);
+        return;
+    }
     for (unsigned i = 0; i < TCP_ALARM_COUNT; i++) {
         if (conn->alarm[i] > now)
             continue;
         conn->alarm[i] = TIME_NEVER;
         alarm_expire(conn, (enum tcp_alarm)i);
         if (conn->state == TCP_CLOSED)
-            break;
+            return;
     }
-    if (conn->state != TCP_CLOSED) {
-        error = timer_set(timer, alarm_earliest(conn, timer->deadline_ns));
-        assert(error == 0);
-    }
+    earliest = alarm_earliest(conn);
+    if (earliest != timer->at)
+        wheel_set(wheel, timer, earliest);
+}
+
+static void wheel_expire(struct timer *timer)
+{
+    struct net_stack *stack =
+        container_of(timer, struct net_stack, wheel_timer);
+
+    stack_tick(stack);
+    /* First, so that what runs can move it: its place in the queue has just
+     * become free, so this does not fail. */
+    wheel_call(stack, TIME_NEVER);
+    wheel_call(stack, wheel_turn(&stack->wheel, stack->now));
     tcp_reap(stack);
 }
 
-int alarm_init(struct tcp_conn *conn)
+int tcp_timers_init(struct net_stack *stack)
 {
-    timer_init(&conn->timer, alarm_run);
+    wheel_init(&stack->wheel, net_now(stack), timeout_run);
+    wheel_timer_init(&stack->time_wait_timer);
+    timer_init(&stack->wheel_timer, wheel_expire);
+    return timer_set(&stack->wheel_timer, TIME_NEVER);
+}
+
+void alarm_init(struct tcp_conn *conn)
+{
+    wheel_timer_init(&conn->timer);
     for (unsigned i = 0; i < TCP_ALARM_COUNT; i++)
         conn->alarm[i] = TIME_NEVER;
-    return timer_set(&conn->timer, conn_now(conn) + TCP_IDLE_CHECK_NS);
 }

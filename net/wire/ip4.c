@@ -4,29 +4,6 @@
 #include <torc/format.h>
 #include <torc/string.h>
 
-enum {
-    FLAG_MORE = 0x2000,
-    FLAG_DONT = 0x4000,
-    OFFSET_MASK = 0x1fff,
-};
-
-/* The checksum over a header, a few words: RFC 1071 as in checksum_add(). */
-static inline uint16_t header_sum(const uint8_t *buf, size_t len)
-{
-    uint64_t sum = 0;
-
-    for (size_t i = 0; i < len; i += 4) {
-        uint32_t word;
-
-        memcpy(&word, buf + i, sizeof(word));
-        sum += word;
-    }
-    sum = (sum & 0xffff) + (sum >> 16 & 0xffff) + (sum >> 32);
-    sum = (sum & 0xffff) + (sum >> 16);
-    sum = (sum & 0xffff) + (sum >> 16);
-    return (uint16_t)~__builtin_bswap16((uint16_t)sum);
-}
-
 static inline int header_parse(const uint8_t *buf, size_t len,
                                struct ip4_header *out)
 {
@@ -45,10 +22,10 @@ static inline int header_parse(const uint8_t *buf, size_t len,
     if (out->total_len < header_len)
         return -EPROTO;
     out->id = be16_get(buf + 4);
-    out->is_fragment = (fragment & (FLAG_MORE | OFFSET_MASK)) != 0;
-    out->more_fragments = (fragment & FLAG_MORE) != 0;
-    out->fragment_offset = (uint32_t)(fragment & OFFSET_MASK) * 8;
-    out->dont_fragment = (fragment & FLAG_DONT) != 0;
+    out->is_fragment = (fragment & (IP4_MORE_FRAGMENTS | IP4_OFFSET_MASK)) != 0;
+    out->more_fragments = (fragment & IP4_MORE_FRAGMENTS) != 0;
+    out->fragment_offset = (uint32_t)(fragment & IP4_OFFSET_MASK) * 8;
+    out->dont_fragment = (fragment & IP4_DONT_FRAGMENT) != 0;
     out->ttl = buf[8];
     out->protocol = buf[9];
     out->src = be32_get(buf + 12);
@@ -68,25 +45,15 @@ int ip4_parse(const uint8_t *buf, size_t len, struct ip4_header *out)
     if (header_parse(buf, len, out) != 0 || out->total_len > len)
         return -EPROTO;
     if (likely(out->header_len == IP4_HEADER_SIZE))
-        sum = header_sum(buf, IP4_HEADER_SIZE); /* of a constant: no loop */
+        sum = ip4_header_sum(buf, IP4_HEADER_SIZE); /* of a constant: no loop */
     else
-        sum = header_sum(buf, out->header_len);
+        sum = ip4_header_sum(buf, out->header_len);
     return sum == 0 ? 0 : -EUCLEAN;
 }
 
 void ip4_emit(uint8_t *buf, const struct ip4_header *header)
 {
-    buf[0] = 4 << 4 | IP4_HEADER_SIZE / 4;
-    buf[1] = header->traffic_class;
-    be16_put(buf + 2, (uint16_t)header->total_len);
-    be16_put(buf + 4, header->id);
-    be16_put(buf + 6, header->dont_fragment ? FLAG_DONT : 0);
-    buf[8] = header->ttl;
-    buf[9] = header->protocol;
-    be16_put(buf + 10, 0);
-    be32_put(buf + 12, header->src);
-    be32_put(buf + 16, header->dst);
-    be16_put(buf + 10, header_sum(buf, IP4_HEADER_SIZE));
+    ip4_header_put(buf, header);
 }
 
 uint32_t ip4_pseudo_sum(uint32_t src, uint32_t dst, uint8_t protocol,

@@ -53,11 +53,17 @@ must_check static inline int ether_parse(const uint8_t *frame, size_t len,
 }
 
 /* Write ETHER_HEADER_SIZE bytes. */
+static inline void ether_put(uint8_t *frame, const uint8_t *dst,
+                             const uint8_t *src, uint16_t type)
+{
+    memcpy(frame, dst, ETHER_ADDR_SIZE);
+    memcpy(frame + ETHER_ADDR_SIZE, src, ETHER_ADDR_SIZE);
+    be16_put(frame + 12, type);
+}
+
 static inline void ether_emit(uint8_t *frame, const struct ether_header *header)
 {
-    memcpy(frame, header->dst, ETHER_ADDR_SIZE);
-    memcpy(frame + ETHER_ADDR_SIZE, header->src, ETHER_ADDR_SIZE);
-    be16_put(frame + 12, header->type);
+    ether_put(frame, header->dst, header->src, header->type);
 }
 
 /* ---- ARP for IPv4 over Ethernet (RFC 826) -------------------------------- */
@@ -87,6 +93,9 @@ void arp_emit(uint8_t *buf, const struct arp_message *message);
 enum {
     IP4_HEADER_SIZE = 20, /* without options */
     IP4_TTL = 64,
+    IP4_MORE_FRAGMENTS = 0x2000, /* in the field of the fragment's offset */
+    IP4_DONT_FRAGMENT = 0x4000,
+    IP4_OFFSET_MASK = 0x1fff, /* in units of 8 bytes */
     IP4_ICMP = 1,
     IP4_TCP = 6,
     IP4_UDP = 17,
@@ -122,6 +131,46 @@ must_check int ip4_parse(const uint8_t *buf, size_t len,
  * off after its header, and the checksum is not looked at. */
 must_check int ip4_parse_quoted(const uint8_t *buf, size_t len,
                                 struct ip4_header *out);
+
+static inline uint64_t ip4_header_word(const uint8_t *buf)
+{
+    uint32_t word;
+
+    memcpy(&word, buf, sizeof(word));
+    return word;
+}
+
+/* The checksum over a header of `len` bytes, at least IP4_HEADER_SIZE and a
+ * multiple of 4: RFC 1071 as in checksum_add(). */
+static inline uint16_t ip4_header_sum(const uint8_t *buf, size_t len)
+{
+    uint64_t sum = ip4_header_word(buf) + ip4_header_word(buf + 4) +
+                   ip4_header_word(buf + 8) + ip4_header_word(buf + 12) +
+                   ip4_header_word(buf + 16);
+
+    for (size_t i = IP4_HEADER_SIZE; i < len; i += 4)
+        sum += ip4_header_word(buf + i);
+    sum = (sum & 0xffff) + (sum >> 16 & 0xffff) + (sum >> 32);
+    sum = (sum & 0xffff) + (sum >> 16);
+    sum = (sum & 0xffff) + (sum >> 16);
+    return (uint16_t)~__builtin_bswap16((uint16_t)sum);
+}
+
+/* ip4_emit() in line, for the way that each segment of TCP takes. */
+static inline void ip4_header_put(uint8_t *buf, const struct ip4_header *header)
+{
+    buf[0] = 4 << 4 | IP4_HEADER_SIZE / 4;
+    buf[1] = header->traffic_class;
+    be16_put(buf + 2, (uint16_t)header->total_len);
+    be16_put(buf + 4, header->id);
+    be16_put(buf + 6, header->dont_fragment ? IP4_DONT_FRAGMENT : 0);
+    buf[8] = header->ttl;
+    buf[9] = header->protocol;
+    be16_put(buf + 10, 0);
+    be32_put(buf + 12, header->src);
+    be32_put(buf + 16, header->dst);
+    be16_put(buf + 10, ip4_header_sum(buf, IP4_HEADER_SIZE));
+}
 
 /* Write IP4_HEADER_SIZE bytes with the checksum; header_len is ignored. */
 void ip4_emit(uint8_t *buf, const struct ip4_header *header);

@@ -297,6 +297,7 @@ static inline void world_files_begin(void)
 #define socket_send       world_socket_send
 #define socket_send_room  world_socket_send_room
 #define socket_lend       world_socket_lend
+#define socket_hold       world_socket_hold
 #define socket_close      world_socket_close
 #define socket_abort      world_socket_abort
 #define socket_set_cookie world_socket_set_cookie
@@ -318,6 +319,7 @@ struct socket {
     unsigned sends;    /* calls that took something */
     int send_error_at; /* the n-th call from now fails; 0: none does */
     bool wants_room;   /* a call took less than all */
+    bool is_held;      /* socket_hold() was called */
     bool is_closed;
     bool is_aborted;
 };
@@ -394,6 +396,12 @@ int64_t socket_lend(struct socket *socket, const void *head, size_t head_len,
 size_t socket_send_room(const struct socket *socket)
 {
     return socket->room;
+}
+
+void socket_hold(struct socket *socket)
+{
+    assert_false(socket->is_closed || socket->is_aborted);
+    socket->is_held = true;
 }
 
 void socket_close(struct socket *socket)

@@ -285,6 +285,7 @@ static int send_body(struct http_exchange *exchange, struct http_text *text,
     size_t first = body.len < room ? body.len : room;
     int status;
 
+    http_hold_last(exchange);
     http_text_put_span(text, (struct span){body.at, first});
     status = http_send(exchange, text->at, text->len);
     if (status != 0 || first == body.len)
@@ -310,6 +311,7 @@ static int send_answer(struct http_exchange *exchange,
     } else if (exchange->source.read != NULL) {
         http_source_close(exchange);
     }
+    http_hold_last(exchange);
     return http_send(exchange, text->at, text->len);
 }
 

@@ -252,6 +252,10 @@ must_check int http_upgraded_step(struct http_worker *worker,
 must_check int http_send(struct http_exchange *exchange, const char *bytes,
                          size_t size);
 
+/* What is sent next is the last of an answer: when the connection ends with it,
+ * both go together. */
+void http_hold_last(struct http_exchange *exchange);
+
 /* Go on sending what was kept and what the source has. HTTP_GO_ON: all is
  * sent. */
 must_check int http_send_more(struct http_exchange *exchange);

@@ -56,6 +56,13 @@ int http_send(struct http_exchange *exchange, const char *bytes, size_t size)
     return rest_keep(exchange, bytes + sent, size - (size_t)sent);
 }
 
+void http_hold_last(struct http_exchange *exchange)
+{
+    if (!exchange->keep_alive && exchange->protocol == NULL &&
+        exchange->socket != NULL)
+        socket_hold(exchange->socket);
+}
+
 static int rest_send(struct http_exchange *exchange)
 {
     while (exchange->rest != NULL) {
@@ -208,6 +215,8 @@ static int source_copy(struct http_exchange *exchange, size_t before)
         len += HTTP_CHUNK_TAIL;
     }
     source_given(exchange, (uint64_t)got);
+    if (exchange->left == 0 && !exchange->is_chunked)
+        http_hold_last(exchange);
     status = http_send(exchange, output, len);
     return status < 0 ? status : HTTP_GO_ON;
 }

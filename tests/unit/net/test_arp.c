@@ -168,6 +168,11 @@ static void test_silent_neighbours_are_given_up(void **state)
     for (size_t n = 0; n < COUNT_OF(silent); n++) {
         open_bench();
         syn_from(silent[n], 1);
+        peer_send((struct peer_segment){/* no SYN-ACK is sent again */
+                                        .flags = RST,
+                                        .seq = 2,
+                                        .address = silent[n],
+                                        .port = 1});
         for (unsigned i = 0; i < NEIGH_TRIES; i++) {
             expect_arp(1, silent[n]);
             expect_nothing();

@@ -185,8 +185,10 @@ static void test_damaged_connections(void **state)
             SET(c->alarm[TCP_ALARM_REXMIT], TIME_NEVER),
             SET(c->alarm[TCP_ALARM_LIFE], TIME_NEVER - 1),
             SET(c->alarm[TCP_ALARM_IDLE], TIME_NEVER - 1),
-            SET(c->timer.deadline_ns, TIME_NEVER),
-            SET(c->timer.slot, 0),
+            SET(c->timer.at, TIME_NEVER),
+            SET(c->timer.at, 1),
+            SET(bench.stack->wheel_timer.slot, 0),
+            SET(bench.stack->wheel.turning_ns, 1),
         };
 
         all_noticed(rows, COUNT_OF(rows));

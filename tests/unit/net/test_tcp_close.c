@@ -72,6 +72,41 @@ static void say(uint32_t seq, uint32_t ack, uint8_t flags)
         .flags = flags, .seq = seq, .ack = ack, .window = 60000});
 }
 
+/* The end goes with the last data, and full segments do not wait for it. */
+static void test_end_with_the_last_data(void **state)
+{
+    (void)state;
+    open_connection();
+    socket_hold(sock);
+    assert_int_equal(socket_send(sock, text, 700), 700);
+    peer_expect_nothing();
+    assert_int_equal(socket_send(sock, text, 800), 800);
+    peer_expect({.flags = ACK, .seq = 1, .ack = 1001, .len = 1000});
+    peer_expect_nothing();
+    say(1001, 1001, ACK); /* and acknowledgements do not let it go */
+    peer_expect_nothing();
+    socket_close(sock);
+    bench_run();
+    peer_expect({.flags = FIN | ACK, .seq = 1001, .ack = 1001, .len = 500});
+    peer_expect_nothing();
+    say(1001, 1502, FIN | ACK);
+    peer_expect({.flags = ACK, .seq = 1502, .ack = 1002});
+    assert_int_equal(state_of(PEER_PORT), TCP_TIME_WAIT);
+    bench_close();
+}
+
+/* Held back, and nothing is in flight: what was closed meanwhile answers. */
+static void test_hold_of_what_is_over(void **state)
+{
+    (void)state;
+    open_connection();
+    socket_hold(sock);
+    assert_int_equal(socket_send(sock, text, 10), 10);
+    say(1001, 1, RST);
+    assert_null(sock);
+    bench_close();
+}
+
 static void close_ours(void)
 {
     socket_close(sock);
@@ -813,6 +848,8 @@ static void test_memory_comes_back(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_end_with_the_last_data),
+        cmocka_unit_test(test_hold_of_what_is_over),
         cmocka_unit_test(test_peer_closes_first),
         cmocka_unit_test(test_we_close_first),
         cmocka_unit_test(test_fin_and_ack_in_one),
