@@ -4,7 +4,7 @@
 #include <stdarg.h>
 #include <torc/format.h>
 
-enum { FRAMES_MAX = 24, BRIEF_MAX = 8 };
+enum { FRAMES_MAX = 24, BRIEF_MAX = 12 };
 
 static void put_text(void *ctx, const char *text, size_t len)
 {

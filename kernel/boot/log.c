@@ -71,8 +71,15 @@ static_assert(sizeof(struct tail) == LOG_TAIL_SIZE, "log.h");
 
 static void tail_add(struct tail *tail, const char *text, size_t len)
 {
-    for (size_t i = 0; tail != NULL && i < len; i++)
-        tail->text[tail->end++ % TAIL_SIZE] = text[i];
+    while (tail != NULL && len > 0) {
+        size_t at = tail->end % TAIL_SIZE;
+        size_t part = len < TAIL_SIZE - at ? len : TAIL_SIZE - at;
+
+        memcpy(tail->text + at, text, part);
+        tail->end += part;
+        text += part;
+        len -= part;
+    }
 }
 
 /* Where the last lines begin. */
