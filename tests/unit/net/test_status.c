@@ -303,6 +303,7 @@ static void test_status_more_than_there_is_room_for(void **state)
 {
     static uint8_t data[512];
     static struct ramblk rams[STATUS_DEVICES + 2];
+    static struct net_device cards[2]; /* the second without a queue */
     const struct thread_attr attr = {.detached = true};
     struct status_cpu cpu;
 
@@ -310,6 +311,9 @@ static void test_status_more_than_there_is_room_for(void **state)
     begin("status=0.0.0.0:81");
     for (unsigned i = 0; i < STATUS_DEVICES + 2; i++)
         ramblk_init(&rams[i], data, sizeof(data));
+    for (unsigned i = 0; i < COUNT_OF(cards); i++)
+        assert_int_equal(net_register(&cards[i]), 0);
+    cards[0].queue_count = 1;
     for (unsigned i = 0; i < STATUS_THREADS + 2; i++)
         assert_int_equal(thread_create(&attr, sleepy, NULL, NULL), 0);
     assert_int_equal(status_collect(&cpu), 0);
