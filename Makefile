@@ -418,7 +418,8 @@ integration: metal host $(BUILD)/metal/hal_contract.elf \
 		$(BUILD)/metal/big_image.elf $(BUILD)/metal/profile_app.elf \
 		$(BOOT_PROGRAMS) $(BUILD)/host/hal_contract $(BUILD)/host/torc-fuse \
 		$(BUILD)/host/torc-mkimg $(BUILD)/asan/torc-mkimg \
-		$(BUILD)/asan/agree/trees $(TOOLS:%=$(BUILD)/asan/%) | need-test ## boot the images, fetch files; MATRIX=1: on 240 machines and over every disk and card
+		$(BUILD)/asan/agree/trees $(TOOLS:%=$(BUILD)/asan/%) \
+		$(BUILD)/attack/attack $(BUILD)/attack/honest | need-test ## boot the images, fetch files; MATRIX=1: on 240 machines and over every disk and card
 	$(Q)BUILD=$(BUILD) $(if $(MATRIX),tests/integration/matrices.sh $(MATRIX),tests/integration/run.sh $(TESTS))
 
 SEEDS ?= 1000
@@ -445,6 +446,7 @@ coverage-programs: $(UNIT:%=$(BUILD)/cov/unit/%) $(call app_objects,cov,webserve
 		$(call app_objects,cov,fileserver) \
 		metal host $(BUILD)/metal/hal_contract.elf
 
+include tests/attack/rules.mk
 include tests/bench/rules.mk
 include tools/profile/rules.mk
 
@@ -496,7 +498,8 @@ all-tests: metal host unit-programs coverage-programs \
 		$(SIMS:%=$(BUILD)/sim/%) $(BUILD)/tsan/stress $(BUILD)/wmm/wmm \
 		$(TOOLS:%=$(BUILD)/host/%) $(TOOLS:%=$(BUILD)/asan/%) \
 		$(BUILD)/host/torc-mkimg $(BUILD)/asan/torc-mkimg \
-		$(QTESTS:%=$(BUILD)/asan/qtest/%) $(BUILD)/crash/explore $(BUILD)/sequences $(BUILD)/asan/agree/trees fuzz-programs
+		$(QTESTS:%=$(BUILD)/asan/qtest/%) $(BUILD)/crash/explore $(BUILD)/sequences $(BUILD)/asan/agree/trees fuzz-programs \
+		$(BUILD)/attack/attack $(BUILD)/attack/honest
 
 $(BUILD)/fuzz/fuzz_%: $(BUILD)/fuzz/tests/fuzz/fuzz_%.o \
 		$(BUILD)/fuzz/tests/libfakes.a $(BUILD)/fuzz/libtorc.a
@@ -510,7 +513,7 @@ clean: ## remove everything made
 	rm -rf $(BUILD)
 
 help: ## this list
-	@awk -F':.*## ' '/^[a-z_-]+:.*## /{printf "  %-14s %s\n",$$1,$$2}' Makefile tests/qtest/rules.mk \
+	@awk -F':.*## ' '/^[a-z_-]+:.*## /{printf "  %-14s %s\n",$$1,$$2}' Makefile tests/qtest/rules.mk tests/attack/rules.mk \
 		tests/bench/rules.mk tools/profile/rules.mk tools/fuse/rules.mk tools/fsck/rules.mk tools/mkimg/rules.mk tools/trace/rules.mk tools/boot/rules.mk tests/crash/rules.mk tests/sequences/rules.mk tests/agree/rules.mk
 
 .PHONY: debug debug-host debug-server ide faults bzimage boot-matrix metal host deps run run-installed run-host image test need-build need-test \

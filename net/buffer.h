@@ -5,7 +5,9 @@
  * All buffers of a stack share one budget. One buffer may grow to half of what
  * the others have left of it (dynamic thresholds: Choudhury and Hahne, 1998):
  * few busy connections get large buffers, many get small ones, and some of the
- * budget always remains for the next connection.
+ * budget always remains for the next connection. A part of the budget is kept
+ * for those who have little: when many hold as much as they can get, and let it
+ * lie, everybody can still have `least`.
  *
  * Offsets are counted from the oldest byte. Data that come out of order are
  * written behind `used`; net_buffer_commit() makes them part of the contents.
@@ -27,6 +29,8 @@ enum { NET_BUFFER_MIN = 2048, NET_BUFFER_MAX = 16 * 1024 * 1024 };
 struct net_budget {
     size_t limit; /* bytes */
     size_t used;
+    size_t reserve; /* of limit: for those who have less than `least` */
+    uint32_t least; /* a power of two, or 0 */
 };
 
 struct net_buffer {
@@ -41,15 +45,18 @@ struct net_buffer {
 static inline uint32_t net_budget_share(const struct net_budget *budget,
                                         uint32_t size)
 {
-    size_t avail = budget->limit - budget->used + size;
+    size_t free = budget->limit - budget->used + size;
+    size_t avail = free - min_size(free, budget->reserve);
     uint32_t half = (uint32_t)min_size(avail / 2, NET_BUFFER_MAX);
+    uint32_t share;
 
     assert(budget->used <= budget->limit);
     assert(size <= budget->used);
     if (half < 2 * NET_BUFFER_MIN)
-        return avail < NET_BUFFER_MIN ? size : max_u32(NET_BUFFER_MIN, size);
-    /* The largest power of two that is not more. */
-    return max_u32(1U << (31 - __builtin_clz(half)), size);
+        share = avail < NET_BUFFER_MIN ? size : max_u32(NET_BUFFER_MIN, size);
+    else /* the largest power of two that is not more */
+        share = max_u32(1U << (31 - __builtin_clz(half)), size);
+    return free < budget->least ? share : max_u32(share, budget->least);
 }
 
 /* The size, in bytes, to which the buffer may grow now; at least its present

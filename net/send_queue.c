@@ -11,6 +11,12 @@ uint32_t send_queue_limit(const struct send_queue *queue,
     return net_budget_share(budget, (uint32_t)send_queue_size(queue));
 }
 
+uint32_t send_queue_room(const struct send_queue *queue,
+                         const struct net_budget *budget)
+{
+    return send_queue_limit(queue, budget) - (uint32_t)send_queue_size(queue);
+}
+
 /* ---- Pieces -------------------------------------------------------------- */
 
 static struct slice *piece_at(const struct send_queue *queue, unsigned i)

@@ -40,6 +40,10 @@ static inline size_t send_queue_size(const struct send_queue *queue)
 uint32_t send_queue_limit(const struct send_queue *queue,
                           const struct net_budget *budget);
 
+/* How many bytes may be lent now, besides what the queue has. */
+uint32_t send_queue_room(const struct send_queue *queue,
+                         const struct net_budget *budget);
+
 /* Copy data to the end. Returns how many bytes: fewer for lack of memory. */
 uint32_t send_queue_write(struct send_queue *queue, struct net_budget *budget,
                           const void *data, uint32_t len);

@@ -85,7 +85,9 @@ int server_create(struct net_stack *stack, struct service *service,
     server = mem_alloc_zeroed(sizeof(*server));
     if (server == NULL)
         return -ENOMEM;
-    error = server_init(server, stack, &any, service->port, service->backlog);
+    error = server_init(server, stack, &any, service->port,
+                        service->backlog != 0 ? service->backlog
+                                              : stack->place_max);
     if (error != 0) {
         mem_free(server);
         return error;
@@ -186,6 +188,13 @@ void server_check(const struct server *server)
 {
     assert(server->conn_count <= server->backlog);
     assert(server->half_open_count <= server->half_open_max);
+    for (unsigned row = 0; row < SERVER_SOURCE_ROWS; row++) {
+        uint32_t count = 0;
+
+        for (unsigned i = 0; i < 1U << SERVER_SOURCE_BITS; i++)
+            count += server->sources[row][i];
+        assert(count == server->conn_count);
+    }
     list_for_each (node, &server->ready) {
         const struct socket *socket = container_of(node, struct socket, link);
 

@@ -28,6 +28,9 @@ struct server;
 /* The half-open connections of a service; beyond them, SYN cookies. */
 enum { TCP_HALF_OPEN_MAX = 128 };
 
+/* Counters of a server's sources: net/tcp/places.c. */
+enum { SERVER_SOURCE_ROWS = 2, SERVER_SOURCE_BITS = 8 };
+
 /* A lower bit is called back first. */
 enum socket_event {
     SOCKET_ACCEPT = 1,
@@ -81,8 +84,11 @@ struct server {
     unsigned conn_count; /* with a socket that is not closed */
     unsigned half_open_max;
     unsigned half_open_count;
-    struct list half_open;  /* struct tcp_conn, oldest first */
-    struct list open;       /* struct tcp_conn that conn_count counts */
+    struct list half_open; /* struct tcp_conn, oldest first */
+    struct list open;      /* struct tcp_conn that conn_count counts: first
+                               those without progress for longest */
+    /* Of them, by a hash of the peer's address. */
+    uint32_t sources[SERVER_SOURCE_ROWS][1 << SERVER_SOURCE_BITS];
     uint64_t cookies_until; /* SYN cookies are accepted */
 };
 

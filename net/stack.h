@@ -115,6 +115,7 @@ struct net_stack {
     unsigned orphan_max;
     unsigned time_wait_count;
     unsigned time_wait_max;
+    unsigned place_max;  /* of a service that does not say how many */
     unsigned conn_count; /* in any state */
     uint64_t now;        /* stack_tick() */
     struct flow hashed;  /* the flow whose hash was computed last; and that */

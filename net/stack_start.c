@@ -19,7 +19,11 @@ enum {
     PACKETS_SHARE = 16, /* a sixteenth */
     PACKETS_MIN = 32,
     PACKETS_MAX = 1024,
-    BUDGET_SHARE = 3,        /* a third, for the connections' buffers */
+    BUDGET_SHARE = 3,    /* a third, for the connections' buffers */
+    RESERVE_SHARE = 4,   /* at most a quarter of that is reserved: buffers */
+    PLACE_BUFFERS = 2,   /* of the least size for each place of a service */
+    PLACE_BYTES = 57344, /* one place for so much */
+    PLACES_MAX = 16384,
     TIME_WAIT_BYTES = 16384, /* one connection in TIME-WAIT for so much */
     TIME_WAITS_MIN = 16,
     TIME_WAITS_MAX = 4096,
@@ -74,6 +78,12 @@ static int memory_init(struct net_stack *stack)
     stack->budget.limit = free_bytes / BUDGET_SHARE;
     stack->time_wait_max = (unsigned)clamp(free_bytes / TIME_WAIT_BYTES,
                                            TIME_WAITS_MIN, TIME_WAITS_MAX);
+    stack->place_max = (unsigned)clamp(free_bytes / PLACE_BYTES,
+                                       NET_BACKLOG_DEFAULT, PLACES_MAX);
+    stack->budget.reserve =
+        min_size(stack->place_max * PLACE_BUFFERS * NET_BUFFER_MIN,
+                 stack->budget.limit / RESERVE_SHARE);
+    stack->budget.least = NET_BUFFER_MIN;
     stack->orphan_max = stack->time_wait_max / ORPHANS_SHARE;
     return packet_pool_grow((unsigned)packets);
 }

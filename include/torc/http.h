@@ -84,7 +84,7 @@ struct http_server {
     void *cookie; /* the application's */
 
     /* 0: the default of each. */
-    unsigned connections_max; /* HTTP_CONNECTIONS_MAX */
+    unsigned connections_max; /* struct service, backlog */
     unsigned workers;         /* 0: the service's thread alone */
     uint64_t idle_ns;         /* between two requests */
     uint64_t head_ns;         /* for a whole request head */
@@ -96,7 +96,6 @@ struct http_server {
 };
 
 enum {
-    HTTP_CONNECTIONS_MAX = 256,
     HTTP_PACE = 4096, /* bytes */
     HTTP_IDLE_S = 75,
     HTTP_HEAD_S = 30,

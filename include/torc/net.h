@@ -96,7 +96,10 @@ struct socket;
 struct service {
     const char *name;
     uint16_t port;    /* 1 .. 65535 */
-    unsigned backlog; /* connections at once; 0: NET_BACKLOG_DEFAULT */
+    /* Connections at once, a quarter of them of one peer; 0: as many as the
+     * memory is for, at least NET_BACKLOG_DEFAULT. When all are taken, a new one ends one that has not
+     * moved anything for long. */
+    unsigned backlog;
     uint64_t idle_ns; /* timeout() after this long without data; 0: never */
     void *cookie;     /* the application's */
 
@@ -117,8 +120,7 @@ struct service {
      * room again. May be NULL. */
     void (*writable)(struct service *service, struct socket *socket);
 
-    /* For idle_ns neither data nor an acknowledgement of new data has come; or
-     * for a second, and another peer waits for a place of `backlog`.
+    /* For idle_ns neither data nor an acknowledgement of new data has come.
      * Usually closes the socket; if not, it is called again after idle_ns. May
      * be NULL: the connection is closed. */
     void (*timeout)(struct service *service, struct socket *socket);

@@ -199,6 +199,8 @@ static void new_ack(struct tcp_conn *conn, const struct tcp_segment *segment)
     conn->snd_una = ack;
     conn->progress_at = now;
     conn->active_at = now;
+    if (data > 0)
+        conn_moved(conn, data, conn->tx.used == 0);
     undo_acked(conn, segment);
     if (conn->mtu != NULL)
         mtu_acked(conn);

@@ -184,7 +184,7 @@ static void state_leave(struct tcp_conn *conn)
     else if (conn->state == TCP_SYN_RECEIVED)
         conn->server->half_open_count--;
     else
-        conn->server->conn_count--;
+        places_count(conn, -1);
 }
 
 void conn_establish(struct tcp_conn *conn)
@@ -204,9 +204,10 @@ void conn_establish(struct tcp_conn *conn)
         conn->rto_ns = 3 * NS_PER_S; /* RFC 6298, 5.7 */
     ack_init(conn);
     conn->active_at = now;
+    conn->useful_ms = (uint32_t)(now / NS_PER_MS);
     if (server == NULL)
         return;
-    server->conn_count++;
+    places_count(conn, 1);
     list_push_back(&server->open, &conn->state_link);
     if (server_idle_ns(server) != 0)
         alarm_set(conn, TCP_ALARM_IDLE, now + server_idle_ns(server));

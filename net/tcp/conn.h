@@ -3,6 +3,7 @@
  *
  *   in.c       a segment arrives: find its connection, check it, pass it on
  *   listen.c   segments without a connection: SYNs, and the handshake's end
+ *   places.c   who has the places of a service, and who must go
  *   cookie.c   SYN cookies
  *   ack.c      acknowledgements: round trip time, recovery without SACK
  *   board.c    what is in flight, and what the peer says that it has
@@ -73,8 +74,9 @@ enum {
     TCP_CWND_MAX = 4 * NET_BUFFER_MAX,  /* congestion window, bytes */
     TCP_DISCARD_MAX = 64 * 1024 * 1024, /* bytes taken after a close */
     TCP_ORPHAN_BYTES = 16 * 1024,       /* what TCP_ORPHAN_NS must bring */
-    TCP_EVICT_LOOKS = 16, /* connections looked at for an idle one */
-    TCP_BACKOFF_MAX = 9,  /* TCP_RTO_MIN_NS << 9 is more than TCP_RTO_MAX_NS */
+    TCP_EVICT_LOOKS = 16,        /* connections looked at for one that may go */
+    TCP_PLACE_BYTES = 16 * 1024, /* moved: progress */
+    TCP_BACKOFF_MAX = 9, /* TCP_RTO_MIN_NS << 9 is more than TCP_RTO_MAX_NS */
 };
 
 #define TCP_SAMPLE_NONE UINT32_MAX /* some of it was sent again */
@@ -85,7 +87,7 @@ enum {
 #define TCP_ACK_DELAY_NS (40 * NS_PER_MS)
 #define TCP_GIVE_UP_NS   (120 * NS_PER_S) /* R2 of RFC 9293, 3.8.3 */
 #define TCP_ORPHAN_NS    (60 * NS_PER_S)  /* closed by us: little progress */
-#define TCP_EVICT_NS     (1 * NS_PER_S)   /* idle so long: may have to go */
+#define TCP_EVICT_NS     (1 * NS_PER_S)   /* no progress: may have to go */
 #define TCP_TIME_WAIT_NS (60 * NS_PER_S)  /* 2 MSL */
 #define TCP_HOLE_WAIT_NS (1 * NS_PER_MS)  /* for more out of order */
 #define TCP_RETRY_NS     (10 * NS_PER_MS) /* after an allocation failed */
@@ -258,6 +260,9 @@ struct tcp_conn {
     struct wheel_timer timer;        /* not later than the earliest of these: */
     uint64_t alarm[TCP_ALARM_COUNT]; /* when each is due, or TIME_NEVER */
     uint64_t active_at; /* last data or new acknowledgement: for idle_ns */
+    uint32_t useful_ms; /* last progress, or the handshake: places.c */
+    uint32_t moved;     /* bytes since then */
+    bool was_useful;    /* progress was made */
 
     /* sending: RFC 9293, 3.3.1 */
     struct send_queue tx; /* from snd_una on */
@@ -473,6 +478,9 @@ static inline void tcp_reap(struct net_stack *stack)
 /* Raise SOCKET_WRITABLE when the service waits for it and there is room. */
 void conn_check_room(struct tcp_conn *conn);
 
+/* As tcp_close(), within the processing of something that came. */
+void conn_close(struct tcp_conn *conn);
+
 /* ---- listen.c ------------------------------------------------------------ */
 
 /* Whether there is a service for the local end of a flow. */
@@ -495,6 +503,33 @@ void listen_again(struct net_stack *stack, const struct flow *flow,
 /* Our SYN-ACK was acknowledged: create the socket. Returns whether the
  * connection is established now. */
 bool listen_established(struct tcp_conn *conn);
+
+/* ---- places.c ------------------------------------------------------------ */
+
+/* The connection has taken a place of its server (1), or leaves it (-1). */
+void places_count(struct tcp_conn *conn, int change);
+
+/* Whether a handshake may begin: there is a place for its connection, or one
+ * can be made. */
+bool places_expected(struct net_stack *stack, struct server *server,
+                     const struct flow *flow);
+
+/* A handshake has come to its end: make a place. Returns whether there is one.
+ */
+bool places_make(struct net_stack *stack, struct server *server,
+                 const struct flow *flow);
+
+/* The connection has made progress. */
+void places_progress(struct tcp_conn *conn);
+
+/* Bytes of the stream have moved; `is_done`: all that was to be sent. */
+static inline void conn_moved(struct tcp_conn *conn, uint32_t bytes,
+                              bool is_done)
+{
+    conn->moved += bytes;
+    if (is_done || conn->moved >= TCP_PLACE_BYTES)
+        places_progress(conn);
+}
 
 /* ---- cookie.c ------------------------------------------------------------ */
 

@@ -104,10 +104,8 @@ struct tcp_conn *cookie_receive(struct net_stack *stack, struct server *server,
     syn.seq = segment->seq - 1;
     if (cookie_make(stack, flow, syn.seq, now - age, index) != cookie)
         return NULL;
-    if (server->conn_count >= server->backlog) {
-        stack->stats.tcp_backlog_full++;
+    if (!places_make(stack, server, flow))
         return NULL;
-    }
     syn.options.mss = cookie_mss[index];
     if (syn.options.has_timestamp) {
         syn.options.scale = syn.options.timestamp_of & STAMP_SCALE;

@@ -150,6 +150,7 @@ static void piece_keep(struct tcp_conn *conn, struct tcp_piece piece)
         reorder_advance(conn);
     }
     conn->active_at = conn_now(conn);
+    conn_moved(conn, piece.len, false);
     socket_notify(conn->socket, SOCKET_RECEIVE);
 }
 

@@ -24,53 +24,6 @@ static struct server *server_find(struct net_stack *stack,
     return NULL;
 }
 
-/* Whether the service may be asked to close this connection: nothing is sent,
- * nothing is unread, and both have been quiet for a while. */
-static bool is_idle(const struct tcp_conn *conn)
-{
-    return conn->tx.used == 0 && conn->rx.used == 0 &&
-           conn_now(conn) - conn->active_at >= TCP_EVICT_NS;
-}
-
-/*
- * A connection is coming and the service has no place: tell it that the one of
- * the next few that is idle longest has timed out. Those that were looked at
- * are looked at last the next time. Returns whether there was one.
- */
-static bool evict(struct server *server)
-{
-    struct tcp_conn *idlest = NULL;
-
-    if (server->service == NULL)
-        return false; /* what waits to be accepted nobody would close */
-    for (unsigned i = 0; i < TCP_EVICT_LOOKS && !list_empty(&server->open);
-         i++) {
-        struct list *node = list_pop_front(&server->open);
-        struct tcp_conn *conn = container_of(node, struct tcp_conn, state_link);
-
-        list_push_back(&server->open, node);
-        if (is_idle(conn) &&
-            (idlest == NULL || conn->active_at < idlest->active_at))
-            idlest = conn;
-    }
-    if (idlest == NULL)
-        return false;
-    idlest->stack->stats.tcp_evicted++;
-    idlest->active_at = conn_now(idlest); /* not again at once */
-    socket_notify(idlest->socket, SOCKET_TIMEOUT);
-    return true;
-}
-
-/* Whether a SYN may make a connection half open: there is a place, or there
- * will be one until the handshake is done. */
-static bool has_place(struct net_stack *stack, struct server *server)
-{
-    if (server->conn_count < server->backlog || evict(server))
-        return true;
-    stack->stats.tcp_backlog_full++;
-    return false;
-}
-
 /* RFC 9293, 3.10.7.2. Data in the SYN are not acknowledged, so the peer sends
  * them again. `last`: what listen_again() was told, or NULL. */
 static void syn_receive(struct net_stack *stack, struct server *server,
@@ -79,7 +32,7 @@ static void syn_receive(struct net_stack *stack, struct server *server,
 {
     struct tcp_conn *conn;
 
-    if (!has_place(stack, server))
+    if (!places_expected(stack, server, flow))
         return;
     if (server->half_open_count >= server->half_open_max) {
         if (last == NULL) {
@@ -147,10 +100,8 @@ bool listen_established(struct tcp_conn *conn)
 
     /* Other handshakes were faster: stay half open. The peer retransmits, and
      * by then there may be a place. */
-    if (server->conn_count >= server->backlog) {
-        conn->stack->stats.tcp_backlog_full++;
+    if (!places_make(conn->stack, server, &conn->flow))
         return false;
-    }
     conn->socket = server->client->create(server, conn);
     if (conn->socket == NULL) {
         conn->stack->stats.tcp_no_memory++;

@@ -1,5 +1,6 @@
 SRCS-kernel += net/tcp/conn.c
 SRCS-kernel += net/tcp/listen.c
+SRCS-kernel += net/tcp/places.c
 SRCS-kernel += net/tcp/connect.c
 SRCS-kernel += net/tcp/tuning.c
 SRCS-kernel += net/tcp/ecn.c

@@ -117,7 +117,8 @@ static uint32_t cwnd_left(const struct tcp_conn *conn)
 /*
  * The payload of the next segment, which begins `offset` bytes behind snd_una
  * and has `avail` bytes before it at most; 0: wait until the window opens
- * further (RFC 1122, 4.2.3.4).
+ * further (RFC 9293, 3.8.6.2.1). A window that never held TCP_MSS_MIN bytes is
+ * an attack: it is probed, as a closed one is.
  */
 static uint32_t segment_size(const struct tcp_conn *conn, uint32_t offset,
                              uint32_t avail)
@@ -127,7 +128,8 @@ static uint32_t segment_size(const struct tcp_conn *conn, uint32_t offset,
                            min_u32(usable, cwnd_left(conn)));
 
     if (len < avail && len < conn->mss &&
-        (conn_pipe(conn) > 0 || len < conn->snd_wnd_max / 2))
+        (conn_pipe(conn) > 0 ||
+         len < max_u32(conn->snd_wnd_max / 2, TCP_MSS_MIN)))
         return 0;
     len = segment_fit(conn, offset, len);
     /* Many small pieces may make it shorter than one MSS. */

@@ -117,9 +117,11 @@ int64_t tcp_lend(struct tcp_conn *conn, const void *head, size_t head_len,
         taken = (uint32_t)min_size(head_len, room);
         taken = send_queue_write(&conn->tx, budget, head, taken);
     }
-    if (taken == head_len)
+    if (taken == head_len) {
+        room = min_u32(room - taken, send_queue_room(&conn->tx, budget));
         taken += send_queue_lend(&conn->tx, budget, slices, count,
-                                 (uint32_t)min_u64(size, room - taken));
+                                 (uint32_t)min_u64(size, room));
+    }
     if (taken < head_len + size)
         want_write(conn);
     tcp_output(conn);
@@ -162,17 +164,29 @@ static void send_end(struct tcp_conn *conn)
         conn->state = TCP_LAST_ACK;
 }
 
+/* RFC 9293, 3.10.5: no reset in SYN-SENT, nor when both FINs are acknowledged.
+ */
+static void conn_abort(struct tcp_conn *conn)
+{
+    conn->socket = NULL;
+    if (conn->state == TCP_SYN_SENT || conn->state == TCP_TIME_WAIT ||
+        conn->fin_acked)
+        conn_end(conn);
+    else
+        conn_reset(conn);
+}
+
 /*
  * The rest of the send buffer and a FIN still go out. Data that the peer sends
  * meanwhile are acknowledged and dropped: answering them with a reset would
  * make the peer lose what it has received from us and not yet read.
  */
-void tcp_close(struct tcp_conn *conn)
+void conn_close(struct tcp_conn *conn)
 {
     struct net_stack *stack = conn->stack;
 
     if (conn->state < TCP_ESTABLISHED || conn->fin_acked) {
-        tcp_abort(conn); /* nothing was sent; or all is done but the reading */
+        conn_abort(conn); /* nothing was sent; or all is done but the reading */
         return;
     }
     conn->socket = NULL;
@@ -187,6 +201,13 @@ void tcp_close(struct tcp_conn *conn)
     conn_orphan(conn);
     if (conn->state != TCP_CLOSED && conn->state != TCP_TIME_WAIT)
         conn_output(conn);
+}
+
+void tcp_close(struct tcp_conn *conn)
+{
+    struct net_stack *stack = conn->stack;
+
+    conn_close(conn);
     tcp_reap(stack);
 }
 
@@ -201,18 +222,11 @@ void tcp_shutdown(struct tcp_conn *conn)
     tcp_reap(stack);
 }
 
-/* RFC 9293, 3.10.5: no reset in SYN-SENT, nor when both FINs are acknowledged.
- */
 void tcp_abort(struct tcp_conn *conn)
 {
     struct net_stack *stack = conn->stack;
 
-    conn->socket = NULL;
-    if (conn->state == TCP_SYN_SENT || conn->state == TCP_TIME_WAIT ||
-        conn->fin_acked)
-        conn_end(conn);
-    else
-        conn_reset(conn);
+    conn_abort(conn);
     tcp_reap(stack);
 }
 

@@ -11,13 +11,8 @@
  * unharmed, so that ARP does not decide what TCP is measured for. Prints
  * "ready", and at SIGTERM what has become of the frames.
  */
-#include <arpa/inet.h>
+#include "tests/bench/link_end.h"
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/if_ether.h>
-#include <linux/if_packet.h>
-#include <linux/if_tun.h>
-#include <net/if.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -26,8 +21,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -76,20 +69,6 @@ static unsigned spare_count;
 static uint64_t serial;
 static volatile sig_atomic_t is_over;
 
-static void die(const char *what)
-{
-    fprintf(stderr, "forward: %s: %s\n", what, strerror(errno));
-    exit(1);
-}
-
-static uint64_t now_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
 /* xorshift64*; true in `share` of 10,000 cases. */
 static bool chance(struct end *end, uint64_t share)
 {
@@ -98,48 +77,6 @@ static bool chance(struct end *end, uint64_t share)
     end->random ^= end->random >> 27;
     return (end->random * UINT64_C(0x2545f4914f6cdd1d) >> 32) * 10000 >> 32 <
            share;
-}
-
-/* ---- Interfaces ---------------------------------------------------------- */
-
-static int open_tap(const char *name)
-{
-    int fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK);
-    struct ifreq request = {.ifr_flags = IFF_TAP | IFF_NO_PI};
-
-    snprintf(request.ifr_name, IFNAMSIZ, "%s", name);
-    if (fd < 0 || ioctl(fd, TUNSETIFF, &request) != 0)
-        die(name);
-    return fd;
-}
-
-static int open_raw(const char *name)
-{
-    int fd = socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK, 0);
-    int on = 1, size = 64 << 20;
-    struct sockaddr_ll address = {.sll_family = AF_PACKET,
-                                  .sll_protocol = htons(ETH_P_ALL)};
-
-    address.sll_ifindex = (int)if_nametoindex(name);
-    if (fd < 0 || address.sll_ifindex == 0 ||
-        setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &on, sizeof(on)) !=
-            0 ||
-        setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)) != 0 ||
-        setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)) != 0 ||
-        bind(fd, (struct sockaddr *)&address, sizeof(address)) != 0)
-        die(name);
-    return fd;
-}
-
-static int open_end(const char *text)
-{
-    if (strncmp(text, "tap:", 4) == 0)
-        return open_tap(text + 4);
-    if (strncmp(text, "raw:", 4) == 0)
-        return open_raw(text + 4);
-    errno = EINVAL;
-    die(text);
-    return -1;
 }
 
 /* ---- Frames under way ---------------------------------------------------- */
@@ -183,7 +120,7 @@ static struct frame *frame_get(void)
         return spare[--spare_count];
     frame = malloc(sizeof(*frame));
     if (frame == NULL)
-        die("memory");
+        link_die("memory");
     return frame;
 }
 
@@ -273,7 +210,7 @@ static void deliver(uint64_t now)
         if (write(ends[frame->to].fd, frame->data, frame->len) < 0 &&
             errno != EAGAIN && errno != ENOBUFS && errno != EIO &&
             errno != ENETDOWN)
-            die("write");
+            link_die("write");
         spare[spare_count++] = frame;
     }
 }
@@ -289,7 +226,7 @@ static void stop(int signal)
 static void wait_for_frames(void)
 {
     struct pollfd fds[2] = {{ends[0].fd, POLLIN, 0}, {ends[1].fd, POLLIN, 0}};
-    uint64_t now = now_ns();
+    uint64_t now = link_now_ns();
     uint64_t wait = 100000000;
     struct timespec limit;
 
@@ -311,7 +248,7 @@ static void parse(const char *text)
         }
     }
     errno = EINVAL;
-    die(text);
+    link_die(text);
 }
 
 int main(int argc, char **argv)
@@ -323,7 +260,7 @@ int main(int argc, char **argv)
     for (int i = 3; i < argc; i++)
         parse(argv[i]);
     for (unsigned i = 0; i < 2; i++) {
-        ends[i].fd = open_end(argv[i + 1]);
+        ends[i].fd = link_open(argv[i + 1]);
         ends[i].random =
             (keys[SEED].value * 2 + i) * UINT64_C(0x9e3779b97f4a7c15) + 1;
     }
@@ -334,10 +271,10 @@ int main(int argc, char **argv)
         uint64_t now;
 
         wait_for_frames();
-        now = now_ns();
+        now = link_now_ns();
         take(&ends[0], now);
         take(&ends[1], now);
-        deliver(now_ns());
+        deliver(link_now_ns());
     }
     for (unsigned i = 0; i < 2; i++)
         printf("from %s: came %lu lost %lu overflowed %lu doubled %lu "

@@ -60,6 +60,7 @@ $(BENCH)/net_host: $(BUILD)/host/tests/bench/net_host.o $(BUILD)/host/libtorc.a
 	$(call say,LD,$@)
 	$(Q)$(CC) -pthread -no-pie $^ $(HOST_LIBS) -o $@
 
+$(BENCH)/forward: $(BUILD)/host/tests/bench/link_end.o
 $(BENCH)/forward $(BENCH)/net_peer: $(BENCH)/%: $(BUILD)/host/tests/bench/%.o
 	@mkdir -p $(@D)
 	$(call say,LD,$@)

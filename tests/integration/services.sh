@@ -308,3 +308,13 @@ test_slow_heads_host() {
     host_service hello_service "$port" 1
     tests/integration/slow_heads.py "$port" || die "honest clients are kept out"
 }
+
+# A second of some attacks beside honest clients: docs/attacks.md.
+test_attacks_host() {
+    local status
+    WORK="$work/attack" SHORT=1 SECONDS_EACH=1 SETTLE=0.7 tests/attack/run.sh slow-heads-1 \
+        one-byte zero-window slow-readers hole no-ack icmp syn-silent fragments nd
+    status=$?
+    [ $status -ne 2 ] || skip "no right to make a tap, or nothing was measured"
+    [ $status -eq 0 ] || die "honest clients are kept out"
+}

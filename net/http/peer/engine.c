@@ -84,46 +84,6 @@ static void destroy(struct http_exchange *exchange)
     engine->connection_count--;
 }
 
-/* The connection whose head has come for the longest time, if that is long, or
- * nearly all places are taken; NULL. */
-static struct http_exchange *slowest(const struct http_engine *engine)
-{
-    struct http_exchange *first;
-
-    if (list_empty(&engine->reading))
-        return NULL;
-    first = container_of(engine->reading.next, struct http_exchange, idle_link);
-    if (engine->connection_count >= engine->service.backlog / 16 * 15 ||
-        time_ns() + engine->server->head_ns >=
-            first->deadline_ns + HTTP_PATIENCE_NS)
-        return first;
-    return NULL;
-}
-
-/*
- * Many connections: end the one that has been idle longest, if any is. Without
- * one, drop a slow head: a client that sends one usually sends it at once, so
- * who holds all places with heads that do not end keeps nobody out.
- */
-static void make_place(struct http_engine *engine)
-{
-    struct http_exchange *slow;
-
-    if (engine->connection_count < engine->service.backlog / 4 * 3)
-        return;
-    if (!list_empty(&engine->idle)) {
-        http_finish(
-            container_of(engine->idle.next, struct http_exchange, idle_link));
-        return;
-    }
-    slow = slowest(engine);
-    if (slow == NULL || slow->worker != NULL)
-        return;
-    list_remove(&slow->idle_link);
-    slow->state = HTTP_ENDED;
-    socket_abort(slow->socket);
-}
-
 static int on_accept(struct service *service, struct socket *socket)
 {
     struct http_engine *engine = service->cookie;
@@ -131,7 +91,6 @@ static int on_accept(struct service *service, struct socket *socket)
 
     if (engine->is_ending)
         return -ECONNREFUSED;
-    make_place(engine);
     exchange = mem_alloc_zeroed(sizeof(*exchange));
     if (exchange == NULL)
         return -ENOMEM;
@@ -235,10 +194,7 @@ static void on_timeout(struct service *service, struct socket *socket)
     (void)service;
     if (exchange->state == HTTP_ENDED)
         return; /* TCP ends it */
-    if (exchange->state == HTTP_IDLE && time_ns() < exchange->deadline_ns &&
-        exchange->engine->connection_count >= service->backlog)
-        http_finish(exchange); /* another peer waits for its place */
-    else if (time_ns() >= exchange->deadline_ns)
+    if (time_ns() >= exchange->deadline_ns)
         http_schedule(exchange);
 }
 

@@ -43,7 +43,6 @@ enum {
 #define HTTP_CHECK_NS (15 * NS_PER_S) /* how often deadlines are looked at */
 
 /* How long a head may come before it gives its place to a new connection. */
-#define HTTP_PATIENCE_NS NS_PER_S
 
 /* What a step returns, unless it is an error by which the connection is lost:
  * an event must come first, or the next step can be done. */

@@ -91,8 +91,6 @@ static int start_workers(struct http_engine *engine)
 
 static void set_defaults(struct http_server *server)
 {
-    if (server->connections_max == 0)
-        server->connections_max = HTTP_CONNECTIONS_MAX;
     if (server->idle_ns == 0)
         server->idle_ns = HTTP_IDLE_S * NS_PER_S;
     if (server->head_ns == 0)

@@ -800,113 +800,6 @@ static void test_an_answer_has_a_minimum_rate(void **state)
 
 /* ---- Connections --------------------------------------------------------- */
 
-static void test_a_new_connection_ends_the_longest_idle_one(void **state)
-{
-    struct socket *sockets[200];
-
-    (void)state;
-    begin_test();
-    for (int i = 0; i < 192; i++) {
-        sockets[i] = client_open();
-        client_send(sockets[i], GET("/"));
-    }
-    client_send(sockets[0], GET("/")); /* it is younger now */
-    sockets[192] = client_open();
-    assert_true(is_open(sockets[0]));
-    assert_true(sockets[1]->is_closed);
-    for (int i = 0; i < 193; i++)
-        client_free(sockets[i]);
-    server_close();
-}
-
-/* Heads that do not end hold no place against others. */
-static void test_slow_heads_keep_nobody_out(void **state)
-{
-    struct socket *slow[256], *honest;
-    unsigned dropped = 0;
-
-    (void)state;
-    begin_test();
-    for (int i = 0; i < 192; i++) {
-        slow[i] = client_open();
-        client_send(slow[i], "GET / HTTP/1.1\r\n");
-    }
-    honest = client_open(); /* they are not slow yet */
-    for (int i = 0; i < 192; i++)
-        assert_true(is_open(slow[i]));
-    client_free(honest);
-    now_ns += NS_PER_S;
-    for (int i = 0; i < 192; i++)
-        client_send(slow[i], "A"); /* they go on sending */
-    for (int i = 0; i < 50; i++) {
-        honest = client_open();
-        client_send(honest, GET("/"));
-        assert_string_equal(out(honest), HELLO);
-        client_free(honest);
-    }
-    for (int i = 0; i < 192; i++)
-        dropped += slow[i]->is_aborted;
-    assert_int_equal(dropped, 50);
-    assert_true(slow[0]->is_aborted && !slow[50]->is_aborted);
-    for (int i = 0; i < 192; i++)
-        client_free(slow[i]);
-    server_close();
-}
-
-/* Nor those who say nothing, if others have asked before. */
-static void test_silent_connections_keep_nobody_out(void **state)
-{
-    struct socket *silent[192], *honest;
-
-    (void)state;
-    begin_test();
-    for (int i = 0; i < 192; i++)
-        silent[i] = client_open();
-    honest = client_open(); /* its bytes come later: it is not the first */
-    now_ns += NS_PER_S;
-    client_free(client_open());
-    assert_true(silent[0]->is_aborted);
-    assert_true(is_open(silent[1]) && is_open(honest));
-    client_send(honest, GET("/"));
-    assert_string_equal(out(honest), HELLO);
-    client_free(honest);
-    for (int i = 0; i < 192; i++)
-        client_free(silent[i]);
-    server_close();
-}
-
-/* However fast they come. */
-static void test_new_slow_heads_keep_nobody_out(void **state)
-{
-    static struct socket *slow[1000];
-    struct socket *honest;
-    unsigned open = 0;
-
-    (void)state;
-    begin_test();
-    for (int i = 0; i < 1000; i++) {
-        slow[i] = client_open();
-        client_send(slow[i], "GET / HTTP/1.1\r\n");
-        if (i < 240)
-            continue;
-        assert_true(slow[i - 240]->is_aborted); /* its place is free then */
-        client_free(slow[i - 240]);
-        slow[i - 240] = NULL;
-    }
-    honest = client_open();
-    client_send(honest, GET("/"));
-    assert_string_equal(out(honest), HELLO);
-    client_free(honest);
-    for (int i = 0; i < 1000; i++) {
-        if (slow[i] == NULL)
-            continue;
-        open += is_open(slow[i]);
-        client_free(slow[i]);
-    }
-    assert_int_equal(open, 239);
-    server_close();
-}
-
 static void test_the_peer_ends_its_side(void **state)
 {
     struct socket *socket;
@@ -1071,10 +964,6 @@ int main(void)
         cmocka_unit_test(test_deadlines),
         cmocka_unit_test(test_content_has_a_minimum_rate),
         cmocka_unit_test(test_an_answer_has_a_minimum_rate),
-        cmocka_unit_test(test_a_new_connection_ends_the_longest_idle_one),
-        cmocka_unit_test(test_slow_heads_keep_nobody_out),
-        cmocka_unit_test(test_silent_connections_keep_nobody_out),
-        cmocka_unit_test(test_new_slow_heads_keep_nobody_out),
         cmocka_unit_test(test_the_peer_ends_its_side),
         cmocka_unit_test(test_stopping),
         cmocka_unit_test(test_a_request_that_has_begun_is_answered_at_the_end),

@@ -26,7 +26,7 @@ static int teardown(void **state)
 
 static void test_empty_buffer_has_no_memory(void **state)
 {
-    struct net_budget budget = {1 << 20, 0};
+    struct net_budget budget = {.limit = 1 << 20};
     struct net_buffer buffer = {0};
 
     (void)state;
@@ -36,9 +36,42 @@ static void test_empty_buffer_has_no_memory(void **state)
     net_buffer_release(&buffer, &budget);
 }
 
+/* Who has less than `least` has that of the reserve, others nothing. */
+static void test_reserve_is_for_those_who_have_little(void **state)
+{
+    static const struct {
+        const char *name;
+        size_t used; /* `size` of it by the one that asks */
+        uint32_t size, share;
+    } rows[] = {
+        {"nothing is used", 0, 0, 32768},
+        {"the rest of what is not reserved is divided", 65536, 0, 16384},
+        {"one who has much", 65536, 16384, 16384},
+        {"only the reserve is left", 98304, 0, 4096},
+        {"and one who has a part of that", 98304, 2048, 4096},
+        {"and one who has as much", 98304, 4096, 4096},
+        {"and one who has more", 98304, 8192, 8192},
+        {"the last", 131072 - 4096, 0, 4096},
+        {"there is not so much", 131072 - 4095, 0, 0},
+        {"not even for one who has a part", 131072, 2048, 2048},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        const struct net_budget budget = {.limit = 131072,
+                                          .used = rows[i].used,
+                                          .reserve = 32768,
+                                          .least = 4096};
+
+        print_message("row %s\n", rows[i].name);
+        assert_int_equal(net_budget_share(&budget, rows[i].size),
+                         rows[i].share);
+    }
+}
+
 static void test_budget_divides_itself(void **state)
 {
-    struct net_budget budget = {256 * 1024, 0};
+    struct net_budget budget = {.limit = 256 * 1024};
     struct net_buffer buffer[8] = {{0}};
     unsigned count = 0;
 
@@ -61,7 +94,7 @@ static void test_budget_divides_itself(void **state)
 /* Half of what the others leave, its own size included. */
 static void test_limit_counts_the_others(void **state)
 {
-    struct net_budget budget = {256 * 1024, 0};
+    struct net_budget budget = {.limit = 256 * 1024};
     struct net_buffer small = {0}, other = {0};
 
     (void)state;
@@ -76,7 +109,7 @@ static void test_limit_counts_the_others(void **state)
 
 static void test_limit_when_nothing_is_left(void **state)
 {
-    struct net_budget budget = {1000, 0};
+    struct net_budget budget = {.limit = 1000};
     struct net_buffer buffer = {0};
 
     (void)state;
@@ -94,7 +127,7 @@ static void test_limits_of_small_budgets(void **state)
 
     (void)state;
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
-        struct net_budget budget = {rows[i].budget, 0};
+        struct net_budget budget = {.limit = rows[i].budget};
         struct net_buffer buffer = {0};
 
         assert_int_equal(net_buffer_limit(&buffer, &budget), rows[i].limit);
@@ -104,7 +137,7 @@ static void test_limits_of_small_budgets(void **state)
 /* What is large enough stays where it is. */
 static void test_reserve_of_what_is_there(void **state)
 {
-    struct net_budget budget = {1 << 20, 0};
+    struct net_budget budget = {.limit = 1 << 20};
     struct net_buffer buffer = {0};
     uint8_t *base;
 
@@ -122,7 +155,7 @@ static void test_reserve_of_what_is_there(void **state)
 /* Bytes written ahead survive growing and wrapping. */
 static void test_written_ahead_survives_growth(void **state)
 {
-    struct net_budget budget = {1 << 20, 0};
+    struct net_budget budget = {.limit = 1 << 20};
     struct net_buffer buffer = {0};
     char out[3000];
 
@@ -144,7 +177,7 @@ static void test_written_ahead_survives_growth(void **state)
 static void test_against_a_model(void **state)
 {
     static uint8_t model[NET_BUFFER_MAX + 65536], out[NET_BUFFER_MAX];
-    struct net_budget budget = {2 << 20, 0};
+    struct net_budget budget = {.limit = 2 << 20};
     struct net_buffer buffer = {0};
     uint32_t used = 0, next = 0;
 
@@ -180,6 +213,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_empty_buffer_has_no_memory, setup,
                                         teardown),
+        cmocka_unit_test(test_reserve_is_for_those_who_have_little),
         cmocka_unit_test_setup_teardown(test_budget_divides_itself, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_limit_when_nothing_is_left, setup,

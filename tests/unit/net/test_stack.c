@@ -1,5 +1,6 @@
 /* A whole machine: the stack's thread, the services' threads, a fake card. */
 #include "kernel/cpu/percpu.h"
+#include "kernel/lib/minmax.h"
 #include "kernel/thread/thread_internal.h"
 #include "net/arp.h"
 #include "tests/fakes/machine.h"
@@ -392,7 +393,7 @@ static void test_share_of_the_memory(void **state)
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         unsigned packets = rows[i].packets, time_waits = rows[i].time_waits;
         struct net_stack *stack;
-        size_t bytes;
+        size_t bytes, places;
 
         machine_attach(rows[i].mem_bytes != 0 ? rows[i].mem_bytes : 2 << 20);
         while (rows[i].mem_bytes == 0 && free_after_the_stack() > 900 << 10)
@@ -408,6 +409,11 @@ static void test_share_of_the_memory(void **state)
         assert_int_equal(packet_free_count(), packets);
         assert_int_equal(stack->time_wait_max, time_waits);
         assert_int_equal(stack->budget.limit, bytes / 3);
+        places = min_size(max_size(bytes / 57344, 256), 16384);
+        assert_int_equal(stack->place_max, places);
+        assert_int_equal(stack->budget.least, 2048);
+        assert_int_equal(stack->budget.reserve,
+                         min_size(places * 4096, bytes / 3 / 4));
         stack_destroy(stack);
         machine_detach();
     }

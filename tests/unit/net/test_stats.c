@@ -362,10 +362,17 @@ static void silence_after_syn(void)
                                 .tcp_retransmits = stats->tcp_retransmits};
 }
 
+/* A connection that may not be disturbed, as it were. */
+static void useful_connection(void)
+{
+    connection();
+    bench_conn(PEER_ADDRESS, PEER_PORT, SERVICE_PORT)->was_useful = true;
+}
+
 static void backlog_full(void)
 {
     bench.server->backlog = 1;
-    connection();
+    useful_connection();
     bench.relative = false;
     say((struct peer_segment){.flags = SYN, .port = 9});
 }
@@ -377,8 +384,21 @@ static void backlog_full_later(void)
     bench.server->backlog = 1;
     say((struct peer_segment){.flags = SYN, .port = 9, .seq = 1});
     assert_true(peer_receive(&got));
+    useful_connection();
+    bench.relative = false;
+    say((struct peer_segment){
+        .flags = ACK, .port = 9, .seq = 2, .ack = got.seq + 1});
+}
+
+static void place_made(void)
+{
+    struct peer_segment got;
+
+    bench.server->backlog = 1;
     connection();
     bench.relative = false;
+    say((struct peer_segment){.flags = SYN, .port = 9, .seq = 1});
+    assert_true(peer_receive(&got));
     say((struct peer_segment){
         .flags = ACK, .port = 9, .seq = 2, .ack = got.seq + 1});
 }
@@ -403,7 +423,7 @@ static void cookie_and_backlog_full(void)
     bench.server->backlog = 1;
     say((struct peer_segment){.flags = SYN, .port = 9, .seq = 1});
     assert_true(peer_receive(&got));
-    connection();
+    useful_connection();
     bench.relative = false;
     say((struct peer_segment){
         .flags = ACK, .port = 9, .seq = 2, .ack = got.seq + 1});
@@ -602,6 +622,8 @@ static const struct {
      {INS(3), OUT(1), .tcp_opened = 1, .tcp_backlog_full = 1}},
     {"backlog full at the last ACK", backlog_full_later,
      {INS(4), OUT(2), .tcp_opened = 1, .tcp_backlog_full = 1}},
+    {"a place is made", place_made,
+     {INS(4), OUT(3), .tcp_opened = 2, .tcp_evicted = 1, .tcp_resets_out = 1}},
     {"cookie", cookie, {IN, OUT(1), .tcp_cookies_out = 1}},
     {"cookie returned", cookie_returned,
      {INS(2), OUT(1), .tcp_opened = 1, .tcp_cookies_out = 1,

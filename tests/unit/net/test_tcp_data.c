@@ -589,6 +589,7 @@ static void test_window_does_not_open_by_small_steps(void **state)
         conn = bench_conn(PEER_ADDRESS, PEER_PORT, SERVICE_PORT);
         conn->rcv_scale = TCP_SCALE; /* so that the field is no limit */
         bench.stack->budget.limit = rows[i].limit * 2 + 1000;
+        bench.stack->budget.reserve = 0;
         conn->rx.used = rows[i].used;
         conn->rcv_adv = conn->rcv_nxt + rows[i].promised;
         assert_int_equal(data_window(conn), rows[i].window);
@@ -625,6 +626,7 @@ static void test_when_the_window_is_announced(void **state)
         conn = bench_conn(PEER_ADDRESS, PEER_PORT, SERVICE_PORT);
         conn->rcv_scale = TCP_SCALE; /* so that the field is no limit */
         bench.stack->budget.limit = 65536 * 2 + 1000;
+        bench.stack->budget.reserve = 0;
         conn->rx.used = rows[i].used;
         conn->rcv_adv = conn->rcv_nxt + rows[i].promised;
         assert_int_equal(data_window_opened(conn), rows[i].is_announced);
