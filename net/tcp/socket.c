@@ -190,7 +190,6 @@ void conn_close(struct tcp_conn *conn)
         return;
     }
     conn->socket = NULL;
-    stack_tick(stack);
     alarm_clear(conn, TCP_ALARM_IDLE);
     if (conn->state != TCP_TIME_WAIT)
         alarm_set(conn, TCP_ALARM_LIFE, stack->now + TCP_ORPHAN_NS);
@@ -207,6 +206,7 @@ void tcp_close(struct tcp_conn *conn)
 {
     struct net_stack *stack = conn->stack;
 
+    stack_tick(stack);
     conn_close(conn);
     tcp_reap(stack);
 }
