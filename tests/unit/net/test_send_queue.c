@@ -24,7 +24,7 @@ static int setup(void **state)
         for (unsigned j = 0; j < BUF_BYTES; j++)
             bufs[i]->base[j] = (uint8_t)rand();
     }
-    budget = (struct net_budget){4 << 20, 0};
+    budget = (struct net_budget){.limit = 4 << 20};
     queue = (struct send_queue){0};
     return 0;
 }
