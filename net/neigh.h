@@ -75,6 +75,8 @@ struct neigh_table {
                  const uint8_t *mac);
     /* A neighbour of IPv6 does not answer. NULL: nobody wants to know. */
     void (*silent6)(struct net_stack *stack, const struct net_addr *addr);
+    /* The same of either family; the entry is still there. */
+    void (*silent)(struct net_stack *stack, const struct neigh *entry);
 };
 
 /* Start with an empty table. */

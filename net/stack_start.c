@@ -98,6 +98,7 @@ static void stack_init(struct net_stack *stack)
     list_init(&stack->orphans);
     list_init(&stack->time_waits);
     list_init(&stack->dead);
+    list_init(&stack->opening);
     for (unsigned i = 0; i < STACK_CONN_BUCKETS; i++)
         list_init(&stack->conns[i]);
 }

@@ -60,8 +60,14 @@ static void message_send(struct dhcp_client *client, enum dhcp_type type,
 
 static void discover_send(struct dhcp_client *client)
 {
+    uint64_t wait;
+
     message_send(client, DHCP_DISCOVER, 0, &(struct dhcp_request){0});
-    client->next_at = net_now(client->stack) + retry_after(client->tries);
+    if (client->tries == 1)
+        wait = DHCP_FIRST_NS + random_below(DHCP_FIRST_NS / 4);
+    else
+        wait = retry_after(client->tries - 1);
+    client->next_at = net_now(client->stack) + wait;
 }
 
 static void request_send(struct dhcp_client *client)

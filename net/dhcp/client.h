@@ -38,6 +38,10 @@ enum dhcp_state {
  * long each time up to 64 s, a second more or less. */
 #define DHCP_RETRY_NS (4 * NS_PER_S)
 
+/* But the first DISCOVER after 1 s: what comes to a link that has just been set
+ * up is often lost, and so is the answer. */
+#define DHCP_FIRST_NS (1 * NS_PER_S)
+
 enum {
     DHCP_RETRY_DOUBLINGS = 4,
     DHCP_REQUESTS = 5,  /* for an offer, then it is given up: RFC 2131, 3.1 */

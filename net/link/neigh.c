@@ -172,6 +172,8 @@ static void entry_fail(struct net_stack *stack, struct neigh *entry)
     struct net_addr address = entry->address;
 
     stack->stats.neigh_failed++;
+    if (stack->neigh.silent != NULL)
+        stack->neigh.silent(stack, entry);
     entry_free(&stack->neigh, entry);
     if (!addr_is_ip4(&address) && stack->neigh.silent6 != NULL)
         stack->neigh.silent6(stack, &address);

@@ -266,6 +266,7 @@ void tcp_check_all(const struct net_stack *stack)
     assert(state_list_check(&stack->orphans, ORPHANED) == stack->orphan_count);
     assert(state_list_check(&stack->time_waits, 1 << TCP_TIME_WAIT) ==
            stack->time_wait_count);
+    (void)state_list_check(&stack->opening, HALF_OPEN);
     assert(stack->budget.used == census.buffer_bytes);
     assert(stack->budget.used <= stack->budget.limit);
     list_for_each (node, &stack->listeners) {

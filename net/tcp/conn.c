@@ -80,7 +80,7 @@ uint32_t conn_now_ms(const struct tcp_conn *conn)
 /* The largest payload we may send, given the peer's MSS option (0: none). */
 static uint16_t mss_choose(const struct tcp_conn *conn, uint16_t offered)
 {
-    uint16_t mss = offered != 0 ? offered : TCP_MSS_DEFAULT;
+    uint16_t mss = offered != 0 ? offered : tcp_mss_default(&conn->flow);
 
     return (uint16_t)min_u32(max_u32(mss, TCP_MSS_MIN),
                              tcp_link_mss(conn->stack, &conn->flow));

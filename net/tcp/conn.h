@@ -55,6 +55,7 @@ struct socket;
 
 enum {
     TCP_MSS_DEFAULT = 536,   /* the peer sent no MSS option: RFC 9293, 3.7.1 */
+    TCP_MSS_DEFAULT6 = 1220, /* over IPv6 */
     TCP_MSS_MIN = 64,        /* a smaller MSS is an attack (CVE-2019-11479) */
     TCP_SCALE = 8,           /* lets a 16-bit window announce NET_BUFFER_MAX */
     TCP_QUICK_SEGMENTS = 16, /* at first: each is acknowledged */
@@ -247,7 +248,8 @@ struct tcp_reorder {
 /* Owner CPU only. */
 struct tcp_conn {
     struct list hash_link;    /* in stack->conns[] */
-    struct list state_link;   /* of server: half_open, open; of stack: orphans,
+    struct list state_link;   /* of server: half_open, open; of stack: opening,
+                                 orphans,
                                  time_waits, dead */
     struct list blocked_link; /* in stack->blocked, or on itself */
     struct net_stack *stack;
@@ -421,6 +423,12 @@ struct list *conn_bucket(struct net_stack *stack, const struct flow *flow);
 /* A connection in TCP_SYN_SENT with the numbers of its flow, in no list but the
  * hash chain; no alarm is set. NULL: no memory. */
 struct tcp_conn *conn_new(struct net_stack *stack, const struct flow *flow);
+
+/* The MSS of a peer that offers none. */
+static inline uint16_t tcp_mss_default(const struct flow *flow)
+{
+    return flow_is_ip4(flow) ? TCP_MSS_DEFAULT : TCP_MSS_DEFAULT6;
+}
 
 /* Take the peer's numbers, window and options from its SYN. */
 void conn_take_syn(struct tcp_conn *conn, const struct tcp_segment *segment);

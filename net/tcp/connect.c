@@ -164,6 +164,20 @@ static void on_failed(struct net_stack *stack, const struct ip_info *info,
     tcp_reap(stack);
 }
 
+/* The next hop does not answer. Nobody who has answered our SYN is behind it
+ * (RFC 1122, 2.3.2.2 and 3.3.1.4). */
+static void on_silent(struct net_stack *stack, const struct neigh *entry)
+{
+    list_for_each_safe (node, &stack->opening) {
+        struct tcp_conn *conn = container_of(node, struct tcp_conn, state_link);
+
+        if (conn->dst.neigh == entry &&
+            conn->dst.neigh_generation == entry->generation)
+            conn_fail(conn, -EHOSTUNREACH);
+    }
+    tcp_reap(stack);
+}
+
 /* What is for many hosts is no segment: RFC 9293, 3.9.2.3. */
 static void on_group(struct net_stack *stack, struct packet *packet,
                      const struct ip_info *info)
@@ -243,7 +257,7 @@ static void syn_start(struct tcp_conn *conn)
     conn->has_sack = true; /* what is offered */
     conn->has_stamps = true;
     conn->rcv_scale = TCP_SCALE;
-    conn->mss = TCP_MSS_DEFAULT - TCP_STAMP_OPTION;
+    conn->mss = (uint16_t)(tcp_mss_default(&conn->flow) - TCP_STAMP_OPTION);
     tcp_send_syn(conn);
     rexmit_start(conn);
 }
@@ -270,7 +284,9 @@ int tcp_connect(struct net_stack *stack, struct socket *socket,
     if (conn == NULL)
         return -ENOMEM;
     stack->tcp_active = &active;
+    stack->neigh.silent = on_silent;
     ip_protocol_add(stack, &errors);
+    list_push_back(&stack->opening, &conn->state_link);
     if (again && seq_le(conn->iss, last)) /* RFC 9293, 3.6.1 */
         conn_set_iss(conn, last + UINT16_MAX);
     conn->socket = socket;

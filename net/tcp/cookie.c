@@ -72,8 +72,8 @@ void cookie_send(struct net_stack *stack, struct server *server,
 {
     uint32_t tick = cookie_tick(stack);
     uint32_t index = COUNT_OF(cookie_mss) - 1;
-    uint16_t mss =
-        segment->options.mss != 0 ? segment->options.mss : TCP_MSS_DEFAULT;
+    uint16_t mss = segment->options.mss != 0 ? segment->options.mss
+                                             : tcp_mss_default(flow);
 
     while (index > 0 && cookie_mss[index] > mss)
         index--;

@@ -221,7 +221,10 @@ static int table_create(struct net_stack *stack)
         return -ENOMEM;
     for (unsigned i = 0; i < UDP_BUCKETS; i++)
         list_init(&table->bucket[i]);
-    table->queued_max = stack->packet_count / 8;
+    /* The largest datagram that is put together fits in any case. */
+    table->queued_max =
+        max_u32(stack->packet_count / 8,
+                min_u32(REASSEMBLY_PIECES, stack->packet_count / 4));
     stack->udp = table;
     stack->udp_fini = udp_fini;
     ip_protocol_add(stack, &udp_protocol);

@@ -375,6 +375,8 @@ static void test_a_lost_discover_is_sent_again(void **state)
     (void)state;
     open_client();
     first = expect(DHCP_DISCOVER);
+    expect_between(wait_for(DHCP_DISCOVER, &said), 1, 1.25);
+    assert_int_equal(said.xid, first.xid);
     for (size_t i = 0; i < COUNT_OF(waits); i++) {
         double waited = wait_for(DHCP_DISCOVER, &said);
 

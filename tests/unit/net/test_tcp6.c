@@ -147,6 +147,46 @@ static void test_a_connection_from_beginning_to_end(void **state)
     bench_close();
 }
 
+/* RFC 9293, 3.7.1: 1280 - 40 - 20. */
+static void test_the_mss_of_a_peer_that_offers_none(void **state)
+{
+    (void)state;
+    for (unsigned with_cookie = 0; with_cookie < 2; with_cookie++) {
+        bench6_open_static();
+        bench_serve(&service);
+        if (with_cookie != 0)
+            bench.server->half_open_max = 0;
+        (void)connect_as(PEER6_GLOBAL, OUR6, 0);
+        assert_int_equal(sock->conn->mss, 1220);
+        bench_close();
+    }
+}
+
+/* One source is a /64. */
+static void test_a_source_is_all_of_a_prefix(void **state)
+{
+    static const char *const peers[] = {
+        "2001:db8:1::1",    "2001:db8:1::2", "2001:db8:1:0:ffff::1",
+        "2001:db8:1:0:1::", "2001:db8:1::5", "2001:db8:1::6",
+        "2001:db8:1::7",    "2001:db8:1::8"};
+    struct peer6_frame got;
+
+    (void)state;
+    bench6_open_static();
+    bench_serve(&service);
+    bench.server->backlog = 16;
+    for (size_t i = 0; i < 8; i++) {
+        (void)connect_as(peers[i], OUR6, 1440);
+        sock->conn->was_useful = true;
+    }
+    segment_send_to("2001:db8:1::9", OUR6,
+                    (struct segment){.flags = SYN, .seq = 1000});
+    assert_false(peer6_receive(&got));
+    assert_int_equal(bench.stack->stats.tcp_backlog_full, 1);
+    (void)connect_as("2001:db8:2::1", OUR6, 1440);
+    bench_close();
+}
+
 static void test_on_each_of_our_addresses(void **state)
 {
     struct net_addr link;
@@ -379,6 +419,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_connection_from_beginning_to_end),
+        cmocka_unit_test(test_the_mss_of_a_peer_that_offers_none),
+        cmocka_unit_test(test_a_source_is_all_of_a_prefix),
         cmocka_unit_test(test_on_each_of_our_addresses),
         cmocka_unit_test(test_a_port_that_nobody_serves),
         cmocka_unit_test(test_segments_that_are_dropped),

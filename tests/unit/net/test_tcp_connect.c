@@ -84,6 +84,31 @@ static void finish(void)
     bench_close();
 }
 
+/* A neighbour that answers no ARP: after three questions. Another attempt, to
+ * one that does, goes on. */
+static void test_a_silent_neighbour_is_no_host(void **state)
+{
+    struct socket *other;
+
+    (void)state;
+    open_bench();
+    other = sock;
+    bench.answers_arp = false;
+    assert_int_equal(socket_open_tcp(&sock), 0);
+    assert_int_equal(start(PEER_ADDRESS + 7, REMOTE_PORT), 0);
+    bench_sleep(3 * NS_PER_S - NS_PER_MS);
+    assert_int_equal(ready(), 0);
+    bench_sleep(NS_PER_S);
+    assert_int_equal(sock->error, -EHOSTUNREACH);
+    assert_null(sock->conn);
+    assert_int_not_equal(ready(), 0);
+    assert_non_null(other->conn);
+    while (fakenet_sent(&bench.net) != NULL)
+        continue;
+    socket_abort(other);
+    finish();
+}
+
 static void test_the_syn_offers_all(void **state)
 {
     static const uint8_t offered[] = {2, 4, 1460 >> 8, 1460 & 255, 4, 2, 8, 10};
@@ -609,6 +634,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_syn_offers_all),
+        cmocka_unit_test(test_a_silent_neighbour_is_no_host),
         cmocka_unit_test(test_connects_and_talks),
         cmocka_unit_test(test_the_answer_decides_the_options),
         cmocka_unit_test(test_data_and_fin_with_the_answer),

@@ -579,6 +579,30 @@ static void test_large_datagrams(void **state)
     close_socket();
 }
 
+/* The largest datagram that is put together fits, however few packets there
+ * are, where so many fragments may be kept. */
+static void test_the_largest_datagram_fits(void **state)
+{
+    static const struct {
+        unsigned packets, fit;
+    } rows[] = {{1024, 128}, {272, 34}, {264, 33}, {256, 33},
+                {132, 33},   {128, 32}, {64, 16}};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        open_bench();
+        bench.stack->packet_count = rows[i].packets;
+        assert_int_equal(udp_open(bench.stack, &any, OUR_PORT, &sock), 0);
+        for (unsigned n = 0; n < UDP_QUEUE_MAX; n++)
+            send_to_us((struct datagram){.len = 30});
+        print_message("%u packets\n", rows[i].packets);
+        assert_int_equal(packets - packet_free_count(),
+                         rows[i].fit < UDP_QUEUE_MAX ? rows[i].fit
+                                                     : UDP_QUEUE_MAX);
+        close_socket();
+    }
+}
+
 /* What all sockets keep is counted in packets: large datagrams to a slow reader
  * do not take those that frames are received into. */
 static void test_large_datagrams_are_counted_by_packets(void **state)
@@ -663,6 +687,7 @@ int main(void)
         cmocka_unit_test(test_loop_is_bounded),
         cmocka_unit_test(test_groups),
         cmocka_unit_test(test_large_datagrams),
+        cmocka_unit_test(test_the_largest_datagram_fits),
         cmocka_unit_test(test_large_datagrams_are_counted_by_packets),
         cmocka_unit_test(test_without_memory),
         cmocka_unit_test(test_stack_ends_first),
