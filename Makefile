@@ -413,13 +413,13 @@ need-test: need-build
 unit: $(UNIT:%=$(BUILD)/asan/unit/%) | need-test ## unit tests on the host, ASan and UBSan
 	$(Q)tools/run_unit.sh $^
 
-BOOT_PROGRAMS := $(addprefix $(BUILD)/metal/,hello.bzimage webserver.bzimage linux64.elf linux64_elf.elf)
-integration: metal host $(BUILD)/metal/hal_contract.elf \
-		$(BUILD)/metal/big_image.elf $(BUILD)/metal/profile_app.elf \
-		$(BOOT_PROGRAMS) $(BUILD)/host/hal_contract $(BUILD)/host/torc-fuse \
-		$(BUILD)/host/torc-mkimg $(BUILD)/asan/torc-mkimg \
-		$(BUILD)/asan/agree/trees $(TOOLS:%=$(BUILD)/asan/%) \
-		$(BUILD)/attack/attack $(BUILD)/attack/honest | need-test ## boot the images, fetch files; MATRIX=1: on 240 machines and over every disk and card
+# What the integration tests run.
+INTEGRATION := $(addprefix $(BUILD)/metal/,hal_contract.elf big_image.elf profile_app.elf \
+		hello.bzimage webserver.bzimage linux64.elf linux64_elf.elf) \
+	$(addprefix $(BUILD)/host/,hal_contract torc-fuse torc-mkimg torc-trace) \
+	$(BUILD)/asan/torc-mkimg $(BUILD)/asan/agree/trees $(TOOLS:%=$(BUILD)/asan/%) \
+	$(addprefix $(BUILD)/attack/,attack honest) $(BUILD)/bench/forward
+integration: metal host $(INTEGRATION) | need-test ## boot the images, fetch files; MATRIX=1: on 240 machines and over every disk and card
 	$(Q)BUILD=$(BUILD) $(if $(MATRIX),tests/integration/matrices.sh $(MATRIX),tests/integration/run.sh $(TESTS))
 
 SEEDS ?= 1000
@@ -493,13 +493,10 @@ unit-programs: $(UNIT:%=$(BUILD)/asan/unit/%)
 
 # Everything that the tests of .ci/run use, so that they can run side by side.
 all-tests: metal host unit-programs coverage-programs \
-		$(BUILD)/metal/hal_contract.elf $(BUILD)/host/hal_contract \
-		$(BUILD)/metal/profile_app.elf $(BUILD)/metal/big_image.elf $(BOOT_PROGRAMS) \
+		$(INTEGRATION) $(TOOLS:%=$(BUILD)/host/%) \
 		$(SIMS:%=$(BUILD)/sim/%) $(BUILD)/tsan/stress $(BUILD)/wmm/wmm \
-		$(TOOLS:%=$(BUILD)/host/%) $(TOOLS:%=$(BUILD)/asan/%) \
-		$(BUILD)/host/torc-mkimg $(BUILD)/asan/torc-mkimg \
-		$(QTESTS:%=$(BUILD)/asan/qtest/%) $(BUILD)/crash/explore $(BUILD)/sequences $(BUILD)/asan/agree/trees fuzz-programs \
-		$(BUILD)/attack/attack $(BUILD)/attack/honest
+		$(QTESTS:%=$(BUILD)/asan/qtest/%) $(BUILD)/crash/explore $(BUILD)/sequences \
+		fuzz-programs
 
 $(BUILD)/fuzz/fuzz_%: $(BUILD)/fuzz/tests/fuzz/fuzz_%.o \
 		$(BUILD)/fuzz/tests/libfakes.a $(BUILD)/fuzz/libtorc.a

@@ -13,6 +13,7 @@
  */
 #include "tests/bench/link_end.h"
 #include <errno.h>
+#include <linux/if_ether.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>

@@ -157,7 +157,7 @@ test_status_microvm() {
 }
 
 test_hello_service_options() {
-    expect 2 'port=0: no number' "$build/host/hello_service" -- port=0
+    expect 2 'port=0: give a number from 1 to 65535' "$build/host/hello_service" -- port=0
     expect 2 'net=x: no ADDRESS' "$build/host/hello_service" -- net=x
     expect 2 'no network card' "$build/host/hello_service"
 }

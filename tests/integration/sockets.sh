@@ -78,10 +78,9 @@ on_tap_connect_microvm() {
 test_black_hole() { on_tap; }
 on_tap_black_hole() {
     local size
-    gcc -O1 -o "$work/forward" tests/bench/forward.c || die "no forwarder"
     ip address flush dev torc0
     sysctl -qw net.ipv4.conf.torc0.arp_ignore=1 # or it answers, past the forwarder
-    "$work/forward" raw:torc0 tap:client largest=1400 delay=1000 >"$work/$TEST_NAME.forward" &
+    "$build/bench/forward" raw:torc0 tap:client largest=1400 delay=1000 >"$work/$TEST_NAME.forward" &
     forward=$!
     trap 'kill $forward 2>/dev/null; wait $forward 2>/dev/null' EXIT
     await_text ready "$work/$TEST_NAME.forward" || die "no forwarder"
