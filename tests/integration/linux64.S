@@ -93,6 +93,7 @@ entry:
     movl $ENTRY, %eax
     jmp *%rax
 
+    .section .rodata, "a"       /* what is not instructions of this file */
     .balign 8
 gdt:
     .quad 0, 0
