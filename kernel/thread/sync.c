@@ -5,6 +5,7 @@
  */
 #include "kernel/thread/sync_check.h"
 #include "kernel/thread/thread.h"
+#include "kernel/thread/thread_internal.h"
 #include "kernel/thread/wait.h"
 #include <torc/assert.h>
 #include <torc/machine.h>
@@ -154,10 +155,12 @@ void semaphore_check(const struct semaphore *semaphore)
 
 /* ---- Mutexes ------------------------------------------------------------- */
 
+#define NOBODY UINT64_MAX
+
 struct mutex {
     unsigned owner; /* constant */
     /* owner CPU only: */
-    struct thread *holder; /* NULL: free */
+    thread_id holder; /* NOBODY: free. It may have ended, or be elsewhere. */
     struct wait_queue waiters;
 };
 
@@ -167,24 +170,28 @@ int mutex_create(struct mutex **out)
 
     if (mutex == NULL)
         return -ENOMEM;
-    *mutex = (struct mutex){.owner = cpu_id()};
+    *mutex = (struct mutex){.owner = cpu_id(), .holder = NOBODY};
     wait_queue_init(&mutex->waiters);
     *out = mutex;
     return 0;
 }
 
 /*
- * Whether `thread` waits, for ever, for a mutex of `holder`, or for one whose
- * holder does. Each that waits has looked first, so there is no circle yet.
+ * Whether thread `id` waits, for ever, for a mutex of `holder`, or for one whose
+ * holder does. Each that waits has looked first, so there is no circle yet. A
+ * holder that lives on another CPU is not looked at: a circle that leads over
+ * two CPUs is not found.
  */
-static bool waits_for(const struct thread *thread, const struct thread *holder)
+static bool waits_for(thread_id id, thread_id holder)
 {
-    while (thread->blocked_on != NULL) {
-        thread = thread->blocked_on->holder;
-        if (thread == holder)
-            return true;
+    while (id != holder) {
+        const struct thread *thread = thread_find_here(id);
+
+        if (thread == NULL || thread->blocked_on == NULL)
+            return false;
+        id = thread->blocked_on->holder;
     }
-    return false;
+    return true;
 }
 
 int mutex_lock(struct mutex *mutex, uint64_t deadline_ns)
@@ -194,16 +201,16 @@ int mutex_lock(struct mutex *mutex, uint64_t deadline_ns)
 
     if (mutex->owner != cpu_id())
         return -EXDEV;
-    if (mutex->holder == NULL) {
+    if (mutex->holder == NOBODY) {
         assert(wait_queue_empty(&mutex->waiters)); /* it is handed over */
-        mutex->holder = self;
+        mutex->holder = self->id;
         return 0;
     }
-    if (mutex->holder == self)
+    if (mutex->holder == self->id)
         return -EDEADLK;
     if (deadline_ns == 0)
         return -ETIMEDOUT;
-    if (deadline_ns == TIME_NEVER && waits_for(mutex->holder, self))
+    if (deadline_ns == TIME_NEVER && waits_for(mutex->holder, self->id))
         return -EDEADLK;
     self->blocked_on = deadline_ns == TIME_NEVER ? mutex : NULL;
     /* 0: mutex_unlock() has made us the holder. */
@@ -212,18 +219,27 @@ int mutex_lock(struct mutex *mutex, uint64_t deadline_ns)
     return status;
 }
 
+/* The oldest waiter is the holder, and waits for nobody, before it runs. */
+static noinline void hand_over(struct mutex *mutex)
+{
+    struct thread *next =
+        container_of(mutex->waiters.waiters.next, struct thread, link);
+
+    next->blocked_on = NULL;
+    mutex->holder = next->id;
+    wait_wake_one(&mutex->waiters);
+}
+
 int mutex_unlock(struct mutex *mutex)
 {
-    struct thread *next = NULL;
-
     if (mutex->owner != cpu_id())
         return -EXDEV;
-    if (mutex->holder != thread_current())
+    if (mutex->holder != thread_current()->id)
         return -EPERM;
-    if (!wait_queue_empty(&mutex->waiters))
-        next = container_of(mutex->waiters.waiters.next, struct thread, link);
-    mutex->holder = next;
-    wait_wake_one(&mutex->waiters);
+    if (wait_queue_empty(&mutex->waiters))
+        mutex->holder = NOBODY;
+    else
+        hand_over(mutex);
     return 0;
 }
 
@@ -231,7 +247,7 @@ int mutex_destroy(struct mutex *mutex)
 {
     if (mutex->owner != cpu_id())
         return -EXDEV;
-    if (mutex->holder != NULL)
+    if (mutex->holder != NOBODY)
         return -EBUSY;
     mem_free(mutex);
     return 0;
@@ -241,5 +257,5 @@ void mutex_check(const struct mutex *mutex)
 {
     assert(mutex->owner == cpu_id());
     wait_queue_check(&mutex->waiters);
-    assert(mutex->holder != NULL || wait_queue_empty(&mutex->waiters));
+    assert(mutex->holder != NOBODY || wait_queue_empty(&mutex->waiters));
 }

@@ -174,17 +174,6 @@ static int apply(struct cpu *cpu, struct thread *thread,
 
 /* ---- From CPU to CPU ----------------------------------------------------- */
 
-static struct thread *guest_find(struct cpu *cpu, thread_id id)
-{
-    list_for_each (node, &cpu->guests) {
-        struct thread *thread = container_of(node, struct thread, guest);
-
-        if (thread->id == id)
-            return thread;
-    }
-    return NULL;
-}
-
 static void describe_ended(struct cpu *cpu, struct control *control)
 {
     control->info = (struct thread_info){
@@ -252,7 +241,7 @@ static void arrive(struct errand *errand)
         arrive_home(cpu, control);
         return;
     }
-    thread = guest_find(cpu, control->id);
+    thread = thread_find_here(control->id);
     if (thread == NULL) {
         control->misses++;
         assert(control->misses <= MISSES_MAX);

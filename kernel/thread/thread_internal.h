@@ -111,6 +111,10 @@ static inline struct thread_entry *table_entry(struct cpu *cpu, thread_id id)
 /* What the home CPU of `id` knows of it, or NULL. */
 struct thread_entry *table_find(struct cpu *cpu, thread_id id);
 
+/* The thread if it lives on the calling CPU, at home or as a guest, and has not
+ * ended; else NULL. Takes as long as the list of guests is. */
+struct thread *thread_find_here(thread_id id);
+
 #define GENERATION (UINT64_C(1) << 32) /* in an id */
 
 /* Give a new thread of this CPU its id. Returns 0, -EAGAIN, -ENOMEM. */

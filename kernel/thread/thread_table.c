@@ -61,6 +61,28 @@ struct thread_entry *table_find(struct cpu *cpu, thread_id id)
     return entry;
 }
 
+static struct thread *guest_find(const struct cpu *cpu, thread_id id)
+{
+    list_for_each (node, &cpu->guests) {
+        struct thread *thread = container_of(node, struct thread, guest);
+
+        if (thread->id == id)
+            return thread;
+    }
+    return NULL;
+}
+
+struct thread *thread_find_here(thread_id id)
+{
+    struct cpu *cpu = cpu_self();
+    const struct thread_entry *entry;
+
+    if (id_cpu(id) != cpu->id)
+        return guest_find(cpu, id);
+    entry = table_find(cpu, id);
+    return entry != NULL && entry->where == cpu->id ? entry->thread : NULL;
+}
+
 static bool entry_used(const struct thread_entry *entry)
 {
     return entry->thread != NULL || entry->ended;

@@ -178,6 +178,160 @@ static void test_mutex_deadlock_is_told(void **state)
         assert_int_equal(mutex_destroy(ring[i]), 0);
 }
 
+/* It is the waiter's from the unlock on, before the waiter runs. */
+static void test_mutex_is_locked_again_behind_a_waiter(void **state)
+{
+    struct mutex *mutex;
+    thread_id id;
+    int value;
+
+    (void)state;
+    track[0] = '\0';
+    assert_int_equal(mutex_create(&mutex), 0);
+    assert_int_equal(mutex_lock(mutex, TIME_NEVER), 0);
+    assert_int_equal(thread_create(NULL, lock_and_track, mutex, &id), 0);
+    yield_some();
+    assert_int_equal(mutex_unlock(mutex), 0);
+    assert_int_equal(mutex_lock(mutex, TIME_NEVER), 0);
+    assert_string_equal(track, "threadthread");
+    assert_int_equal(thread_join(id, &value), 0);
+    assert_int_equal(value, 0);
+    assert_int_equal(mutex_unlock(mutex), 0);
+    assert_int_equal(mutex_destroy(mutex), 0);
+}
+
+/* ---- A holder that has gone ---------------------------------------------- */
+
+static int lock_and_end(void *arg)
+{
+    return mutex_lock(arg, 0);
+}
+
+/* In the memory of the thread that has ended with the mutex. */
+static int use_locked(void *arg)
+{
+    return mutex_unlock(arg) == -EPERM && mutex_lock(arg, 0) == -ETIMEDOUT &&
+                   mutex_lock(arg, time_ns() + NS_PER_MS) == -ETIMEDOUT
+               ? 0
+               : 1;
+}
+
+static int lock_for_ever(void *arg)
+{
+    return mutex_lock(arg, TIME_NEVER);
+}
+
+static void test_mutex_of_an_ended_thread(void **state)
+{
+    int (*const fns[])(void *) = {lock_and_end, use_locked};
+    struct mutex *mutex;
+    thread_id id;
+    int value;
+
+    (void)state;
+    assert_int_equal(mutex_create(&mutex), 0);
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(thread_create(NULL, fns[i], mutex, &id), 0);
+        assert_int_equal(thread_join(id, &value), 0);
+        assert_int_equal(value, 0);
+    }
+    /* It waits, and nobody else is harmed. */
+    assert_int_equal(thread_create(NULL, lock_for_ever, mutex, &id), 0);
+    yield_some();
+    mutex_check(mutex);
+    assert_int_equal(mutex_destroy(mutex), -EBUSY);
+}
+
+static struct mutex *near, *far; /* of CPU 0, of CPU 1 */
+
+static int lock_near_and_far(void *arg)
+{
+    (void)arg;
+    return mutex_lock(near, TIME_NEVER) == 0 && thread_migrate(1) == 0 &&
+                   mutex_lock(far, TIME_NEVER) == 0 && mutex_unlock(far) == 0 &&
+                   thread_migrate(0) == 0 && mutex_unlock(near) == 0
+               ? 0
+               : 1;
+}
+
+static int lock_near_later(void *arg)
+{
+    (void)arg;
+    return mutex_lock(near, TIME_NEVER) == 0 ? mutex_unlock(near) : 1;
+}
+
+/* The holder of what is waited for here waits on another CPU. */
+static int holder_elsewhere(void *arg)
+{
+    thread_id ids[2];
+    struct thread_info info;
+    int value[2];
+
+    (void)arg;
+    if (mutex_create(&near) != 0 || thread_migrate(1) != 0 ||
+        mutex_create(&far) != 0 || mutex_lock(far, 0) != 0 ||
+        thread_migrate(0) != 0 ||
+        thread_create(NULL, lock_near_and_far, NULL, &ids[0]) != 0)
+        return 1;
+    do {
+        thread_yield();
+        if (thread_get_info(ids[0], &info) != 0)
+            return 2;
+    } while (info.cpu != 1 || info.state != THREAD_WAITING);
+    if (thread_create(NULL, lock_near_later, NULL, &ids[1]) != 0)
+        return 3;
+    yield_some();
+    mutex_check(near);
+    if (thread_migrate(1) != 0 || mutex_unlock(far) != 0 ||
+        thread_migrate(0) != 0)
+        return 4;
+    for (int i = 0; i < 2; i++) {
+        if (thread_join(ids[i], &value[i]) != 0 || value[i] != 0)
+            return 5;
+    }
+    return mutex_destroy(near);
+}
+
+static int lock_as_a_guest(void *arg)
+{
+    (void)arg;
+    return thread_migrate(0) == 0 && mutex_lock(near, TIME_NEVER) == 0 &&
+                   mutex_lock(far, TIME_NEVER) == 0 && mutex_unlock(far) == 0 &&
+                   mutex_unlock(near) == 0
+               ? 0
+               : 1;
+}
+
+/* Both mutexes are of CPU 0 here. */
+static int guest_is_in_a_circle(void *arg)
+{
+    const struct thread_attr there = {.place = THREAD_ON_CPU, .cpu = 1};
+    thread_id id;
+    int value;
+
+    (void)arg;
+    if (mutex_create(&near) != 0 || mutex_create(&far) != 0 ||
+        mutex_lock(far, 0) != 0 ||
+        thread_create(&there, lock_as_a_guest, NULL, &id) != 0)
+        return 1;
+    while (mutex_lock(near, 0) == 0) {
+        if (mutex_unlock(near) != 0)
+            return 2;
+        thread_yield();
+    }
+    thread_yield();
+    if (mutex_lock(near, TIME_NEVER) != -EDEADLK || mutex_unlock(far) != 0)
+        return 3;
+    return thread_join(id, &value) == 0 && value == 0 ? 0 : 4;
+}
+
+static void test_mutex_holders_that_move(void **state)
+{
+    (void)state;
+    assert_int_equal(machine_run(2, 8 << 20, holder_elsewhere, NULL), 0);
+    assert_int_equal(machine_run(2, 8 << 20, guest_is_in_a_circle, NULL), 0);
+}
+
 static void test_mutex_excludes_in_order(void **state)
 {
     const struct thread_attr first = {.name = "1"}, second = {.name = "2"};
@@ -348,6 +502,9 @@ int main(void)
         ATTACHED(test_event_wakes_all_and_stays),
         ATTACHED(test_semaphore_counts_and_keeps_order),
         ATTACHED(test_mutex_deadlock_is_told),
+        ATTACHED(test_mutex_is_locked_again_behind_a_waiter),
+        ATTACHED(test_mutex_of_an_ended_thread),
+        cmocka_unit_test(test_mutex_holders_that_move),
         ATTACHED(test_mutex_excludes_in_order),
         ATTACHED(test_mutex_times_out),
         ATTACHED(test_sync_deadline_0_does_not_wait),
