@@ -19,6 +19,7 @@
  *   triple    the processor gives up (bare metal only)
  *   hang      nothing, for ever
  *   caught    exceptions are caught; then all is well
+ *   caught-corrupt  as corrupt, where exceptions are caught
  *
  * more.c has others.
  */
@@ -244,15 +245,32 @@ static int fault_uncaught(void *arg)
     return exception_catch(fault_stack, NULL, &value, NULL);
 }
 
+/* Who would catch it cannot be found. */
+static int fault_caught_corrupt(void *arg)
+{
+    int value;
+
+    return exception_catch(fault_corrupt, arg, &value, NULL);
+}
+
 static const struct fault faults[] = {
-    {"read", fault_read},         {"write", fault_write},
-    {"execute", fault_execute},   {"stack", fault_stack},
-    {"assert", fault_assert},     {"spin", fault_spin},
-    {"alloca", fault_alloca},     {"corrupt", fault_corrupt},
-    {"noisy", fault_noisy},       {"all", fault_all},
-    {"exit", fault_exit},         {"random", show_random},
-    {"hang", fault_hang},         {"caught", fault_caught},
-    {"uncaught", fault_uncaught}, {NULL, NULL},
+    {"read", fault_read},
+    {"write", fault_write},
+    {"execute", fault_execute},
+    {"stack", fault_stack},
+    {"assert", fault_assert},
+    {"spin", fault_spin},
+    {"alloca", fault_alloca},
+    {"corrupt", fault_corrupt},
+    {"noisy", fault_noisy},
+    {"all", fault_all},
+    {"exit", fault_exit},
+    {"random", show_random},
+    {"hang", fault_hang},
+    {"caught", fault_caught},
+    {"uncaught", fault_uncaught},
+    {"caught-corrupt", fault_caught_corrupt},
+    {NULL, NULL},
 };
 
 /* What to do for a name, or NULL. */

@@ -263,10 +263,16 @@ void panic_set_catcher(const char *(*leave)(const struct hal_fault *fault))
 
 void kernel_fault(const struct hal_fault *fault)
 {
-    const char *why = catcher != NULL ? catcher(fault) : NULL;
+    const char *why = NULL;
 
-    if (catcher != NULL && why == NULL)
-        return;
+    /* Of a fault in the catcher itself, too, the machine cannot go on. */
+    if (catcher != NULL && !fault->may_continue) {
+        why = "the machine cannot go on after it";
+    } else if (catcher != NULL) {
+        why = catcher(fault);
+        if (why == NULL)
+            return;
+    }
     if (!hal_panic_begin())
         report_failed(fault->what, fault->ip);
     report.not_caught = why;

@@ -56,8 +56,6 @@ static const char *why_not(const struct hal_fault *fault,
     struct frame_walk walk = {fault->fp, fault->sp, low + self->stack_size};
     bool jumped = fault->access == HAL_EXECUTE && fault->address == fault->ip;
 
-    if (!fault->may_continue)
-        return "the machine cannot go on after it";
     if (self->stack == NULL || fault->sp % sizeof(uintptr_t) != 0 ||
         fault->sp < low + ROOM_MIN || fault->sp >= frame->fp)
         return "the stack is used up, or the stack pointer is lost";

@@ -38,6 +38,7 @@ stuck          hm | watchdog=20 stuck=end   | does not yield        | fault_stuc
 queue          hm |                         | panic: .*fault        | fault_queue
 slot           hm |                         | panic: .*fault        | fault_free_there
 corrupt        hm |                         | the report has failed | -
+caught-corrupt hm |                         | the report has failed | -
 all            hm |                         | assertion failed      | wait_and_fail|fault_all
 noisy          hm |                         | read of page 0        | fault_read
 nmi             m |                         | non-maskable interrupt | fault_nmi
