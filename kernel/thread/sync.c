@@ -177,10 +177,10 @@ int mutex_create(struct mutex **out)
 }
 
 /*
- * Whether thread `id` waits, for ever, for a mutex of `holder`, or for one whose
- * holder does. Each that waits has looked first, so there is no circle yet. A
- * holder that lives on another CPU is not looked at: a circle that leads over
- * two CPUs is not found.
+ * Whether thread `id` is `holder`, or waits, for ever, for a mutex of `holder`,
+ * or for one whose holder does. Each that waits has looked first, so there is
+ * no circle yet. A holder that lives on another CPU is not looked at: a circle
+ * that leads over two CPUs is not found.
  */
 static bool waits_for(thread_id id, thread_id holder)
 {
