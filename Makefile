@@ -76,8 +76,8 @@ HOT := kernel/lib/checksum.c kernel/lib/siphash.c kernel/cpu/%.c kernel/trace/tr
 	net/tcp/timer.c net/tcp/socket.c apps/bench/% tests/%
 # What gcc alone knows. Copies are calls, not "rep movsb", which moves single bytes; and
 # nothing is between functions for alignment: 3 kB.
-COLD_GCC := -mstringop-strategy=libcall
-HOT_GCC := -falign-functions=1 -falign-jumps=1 -falign-loops=1
+COLD_GCC := -mstringop-strategy=libcall -mpreferred-stack-boundary=3
+HOT_GCC := -mpreferred-stack-boundary=3 -falign-functions=1 -falign-jumps=1 -falign-loops=1
 gcc_only = $(if $(findstring clang,$(CC)),,$(1))
 COLD-metal := -Os -include hal/baremetal/brief_assert.h $(call gcc_only,$(COLD_GCC))
 HOT-metal := -include hal/baremetal/brief_assert.h $(call gcc_only,$(HOT_GCC))

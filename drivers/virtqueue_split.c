@@ -41,7 +41,7 @@ static _Atomic uint16_t *avail_event(const struct virtqueue *vq)
     return (void *)&vq->used->ring[vq->size];
 }
 
-struct vq_layout vq_split_layout(uint16_t size)
+__attribute__((cold)) struct vq_layout vq_split_layout(uint16_t size)
 {
     struct vq_layout layout;
 
@@ -54,7 +54,8 @@ struct vq_layout vq_split_layout(uint16_t size)
     return layout;
 }
 
-void vq_split_init(struct virtqueue *vq, const struct vq_layout *layout)
+__attribute__((cold)) void vq_split_init(struct virtqueue *vq,
+                                         const struct vq_layout *layout)
 {
     vq->desc = vq->memory;
     vq->avail = (void *)((uint8_t *)vq->memory + layout->driver);
@@ -321,8 +322,9 @@ void vq_split_want_interrupt(struct virtqueue *vq, bool want)
 
 /* ---- Checking ------------------------------------------------------------ */
 
-static void request_check(const struct virtqueue *vq, struct vq_census *census,
-                          uint16_t head)
+static __attribute__((cold)) void request_check(const struct virtqueue *vq,
+                                                struct vq_census *census,
+                                                uint16_t head)
 {
     const struct vq_slot *slot = &vq->slots[head];
     uint16_t at = head;
@@ -336,7 +338,7 @@ static void request_check(const struct virtqueue *vq, struct vq_census *census,
     }
 }
 
-void vq_split_check(const struct virtqueue *vq)
+__attribute__((cold)) void vq_split_check(const struct virtqueue *vq)
 {
     struct vq_census census = {.count = 0};
     uint16_t free = vq->free_head;

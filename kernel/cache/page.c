@@ -325,7 +325,7 @@ struct page *mapping_next_dirty(struct mapping *mapping, uint64_t index)
 
 /* ---- Checking ------------------------------------------------------------ */
 
-void page_check(const struct page *page)
+__attribute__((cold)) void page_check(const struct page *page)
 {
     const struct mapping *mapping = page->mapping;
     bool is_busy = page->reading > 0 || (page->dirty | page->writing) != 0;

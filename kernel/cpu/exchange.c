@@ -101,7 +101,7 @@ static size_t lines_for(unsigned cpu_count)
     return (cpu_count + LINE_WORDS - 1) / LINE_WORDS;
 }
 
-static int exchange_create(unsigned cpu)
+static __attribute__((cold)) int exchange_create(unsigned cpu)
 {
     struct exchange *exchange = cpu_of(cpu)->exchange;
     size_t fixed = sizeof(struct exchange_port);
@@ -127,7 +127,7 @@ static _Atomic uintptr_t *slot_of(struct exchange_port *to, unsigned from)
     return &to->slots[from / LINE_WORDS].word[from % LINE_WORDS];
 }
 
-static void peers_connect(unsigned self)
+static __attribute__((cold)) void peers_connect(unsigned self)
 {
     struct exchange_link *links = cpu_of(self)->exchange->links;
 
@@ -138,7 +138,7 @@ static void peers_connect(unsigned self)
     }
 }
 
-int exchange_init(unsigned cpu_count)
+__attribute__((cold)) int exchange_init(unsigned cpu_count)
 {
     exchange_cpu_count = cpu_count;
     has_flags = cpu_count > EXCHANGE_WATCH_WORDS;

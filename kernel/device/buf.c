@@ -22,7 +22,7 @@ void buf_init(struct buf *buf, void *base, uint32_t size,
     buf_check(buf);
 }
 
-void buf_check(const struct buf *buf)
+__attribute__((cold)) void buf_check(const struct buf *buf)
 {
     assert(buf->base != NULL);
     assert(buf->size > 0);

@@ -50,8 +50,9 @@ static void packet_release(struct buf *buf)
 }
 
 /* A new packet, in the pool. Its slices are written before they are read. */
-static void packet_init(struct packet_pool *pool, struct packet *packet,
-                        uint8_t *base, uint64_t bus)
+static __attribute__((cold)) void packet_init(struct packet_pool *pool,
+                                              struct packet *packet,
+                                              uint8_t *base, uint64_t bus)
 {
     packet->buf = (struct buf){
         .base = base,
@@ -68,7 +69,7 @@ static void packet_init(struct packet_pool *pool, struct packet *packet,
 }
 
 /* Two buffers make a page, so no buffer crosses one. */
-int packet_pool_grow(unsigned count)
+__attribute__((cold)) int packet_pool_grow(unsigned count)
 {
     struct packet_pool *pool = pool_get(cpu_self());
     unsigned pairs = (count + 1) / 2;
@@ -229,7 +230,7 @@ size_t packet_read(const struct packet *packet, size_t offset, void *to,
                               (uint8_t *)to + done, size - done);
 }
 
-void packet_check(const struct packet *packet)
+__attribute__((cold)) void packet_check(const struct packet *packet)
 {
     uint32_t rest = 0;
 

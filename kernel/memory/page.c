@@ -122,7 +122,8 @@ static void pages_free(struct page_allocator *pages,
 }
 
 /* Make the next chunk of never-used pages ready; false when there is none. */
-static bool range_grow(struct page_allocator *pages, struct page_range *range)
+static __attribute__((cold)) bool range_grow(struct page_allocator *pages,
+                                             struct page_range *range)
 {
     uintptr_t address = range->base + range->fresh * PAGE_SIZE;
     size_t first = range->fresh;
@@ -141,7 +142,7 @@ static bool range_grow(struct page_allocator *pages, struct page_range *range)
     return true;
 }
 
-static bool allocator_grow(struct page_allocator *pages)
+static __attribute__((cold)) bool allocator_grow(struct page_allocator *pages)
 {
     for (unsigned i = 0; i < pages->range_count; i++) {
         if (range_grow(pages, &pages->range[i]))
@@ -331,8 +332,8 @@ void page_set_class(struct page_allocator *pages, const void *ptr, size_t count,
 }
 
 /* A free block at `address`; it would have been joined to a free buddy. */
-static void block_check(const struct page_range *range, uintptr_t address,
-                        unsigned order)
+static __attribute__((cold)) void block_check(const struct page_range *range,
+                                              uintptr_t address, unsigned order)
 {
     uintptr_t size = (uintptr_t)PAGE_SIZE << order;
     uintptr_t buddy = address ^ size;
@@ -348,8 +349,8 @@ static void block_check(const struct page_range *range, uintptr_t address,
 }
 
 /* The blocks on the list of an order; returns how many pages they have. */
-static size_t free_list_check(const struct page_allocator *pages,
-                              unsigned order)
+static __attribute__((cold)) size_t
+free_list_check(const struct page_allocator *pages, unsigned order)
 {
     const struct list *head = &pages->free[order];
     size_t count = 0;
@@ -367,7 +368,7 @@ static size_t free_list_check(const struct page_allocator *pages,
     return count;
 }
 
-void pages_check(const struct page_allocator *pages)
+__attribute__((cold)) void pages_check(const struct page_allocator *pages)
 {
     size_t free = 0;
     size_t total = 0;

@@ -209,7 +209,7 @@ static void doorbell_irq(void *arg)
     (void)arg;
 }
 
-void sched_init(void)
+__attribute__((cold)) void sched_init(void)
 {
     struct cpu *cpu = cpu_self();
 

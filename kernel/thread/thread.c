@@ -32,7 +32,7 @@ static bool spares_reclaim(void)
 
 static struct heap_reclaimer spares_reclaimer = {.run = spares_reclaim};
 
-int thread_init(void)
+__attribute__((cold)) int thread_init(void)
 {
     uint64_t count = THREAD_COUNT_MAX;
     uint64_t stack_kib = THREAD_STACK_DEFAULT / 1024;
@@ -174,8 +174,9 @@ static void creation_arrive(struct errand *errand)
     errand_answer(errand, status);
 }
 
-static noinline int create_there(unsigned cpu, const struct thread_attr *attr,
-                                 int (*fn)(void *), void *arg, thread_id *out)
+static noinline __attribute__((cold)) int
+create_there(unsigned cpu, const struct thread_attr *attr, int (*fn)(void *),
+             void *arg, thread_id *out)
 {
     struct creation creation = {.attr = *attr, .fn = fn, .arg = arg};
     int status = errand_run(&creation.errand, cpu, creation_arrive);

@@ -10,7 +10,7 @@
 
 enum { SLOTS_FIRST = 64, SLOTS_MAX = 1 << 24 };
 
-int table_grow(struct cpu *cpu)
+__attribute__((cold)) int table_grow(struct cpu *cpu)
 {
     unsigned slots =
         cpu->thread_slots == 0 ? SLOTS_FIRST : cpu->thread_slots * 2;
@@ -88,7 +88,8 @@ static bool entry_used(const struct thread_entry *entry)
     return entry->thread != NULL || entry->ended;
 }
 
-static void entry_check(const struct cpu *cpu, unsigned slot)
+static __attribute__((cold)) void entry_check(const struct cpu *cpu,
+                                              unsigned slot)
 {
     const struct thread_entry *entry = &cpu->threads[slot];
 
@@ -106,7 +107,8 @@ static void entry_check(const struct cpu *cpu, unsigned slot)
 }
 
 /* Unused slots are on the free list, but those that have retired. */
-static void free_slots_check(const struct cpu *cpu, unsigned unused)
+static __attribute__((cold)) void free_slots_check(const struct cpu *cpu,
+                                                   unsigned unused)
 {
     unsigned count = 0;
     uint32_t slot = cpu->thread_free;
@@ -120,7 +122,7 @@ static void free_slots_check(const struct cpu *cpu, unsigned unused)
     }
 }
 
-static void guests_check(const struct cpu *cpu)
+static __attribute__((cold)) void guests_check(const struct cpu *cpu)
 {
     list_for_each (node, &cpu->guests) {
         const struct thread *thread = container_of(node, struct thread, guest);
@@ -131,7 +133,7 @@ static void guests_check(const struct cpu *cpu)
     }
 }
 
-static void spares_check(const struct cpu *cpu)
+static __attribute__((cold)) void spares_check(const struct cpu *cpu)
 {
     unsigned count = 0;
 
@@ -149,7 +151,7 @@ static void spares_check(const struct cpu *cpu)
     assert(count == cpu->spare_count && count <= THREAD_SPARES);
 }
 
-void table_check(const struct cpu *cpu)
+__attribute__((cold)) void table_check(const struct cpu *cpu)
 {
     unsigned used = 0;
 

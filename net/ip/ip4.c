@@ -43,7 +43,8 @@ uint32_t ip4_source(const struct net_stack *stack, uint32_t remote)
     return near != NULL ? near->address : stack->ip4[0].address;
 }
 
-int ip4_address_add(struct net_stack *stack, uint32_t address, uint32_t netmask)
+__attribute__((cold)) int ip4_address_add(struct net_stack *stack,
+                                          uint32_t address, uint32_t netmask)
 {
     if (ip4_is_ours(stack, address))
         return -EEXIST;
@@ -54,8 +55,8 @@ int ip4_address_add(struct net_stack *stack, uint32_t address, uint32_t netmask)
     return 0;
 }
 
-void ip4_address_first(struct net_stack *stack, uint32_t address,
-                       uint32_t netmask)
+__attribute__((cold)) void ip4_address_first(struct net_stack *stack,
+                                             uint32_t address, uint32_t netmask)
 {
     unsigned old = stack->config.address != 0;
 
@@ -112,8 +113,10 @@ static struct ip_info info_of(const struct ip4_header *header, bool to_group)
 
 /* Hand a datagram to the protocol that has registered for it. Takes the packet.
  */
-static void deliver_other(struct net_stack *stack, struct packet *packet,
-                          const struct ip4_header *header, bool to_group)
+static __attribute__((cold)) void deliver_other(struct net_stack *stack,
+                                                struct packet *packet,
+                                                const struct ip4_header *header,
+                                                bool to_group)
 {
     const struct ip_protocol *protocol =
         ip_protocol_find(stack, header->protocol);
@@ -161,8 +164,9 @@ void ip4_deliver(struct net_stack *stack, struct packet *packet,
  * nobody has asked for, is dropped without an answer (RFC 1122, 3.2.2.6 and
  * 4.2.3.10). While we have no address, one for this card may be that of a DHCP
  * server which offers us one (RFC 2131, 4.1). Takes the packet. */
-static void receive_other(struct net_stack *stack, struct packet *packet,
-                          const struct ip4_header *header)
+static __attribute__((cold)) void receive_other(struct net_stack *stack,
+                                                struct packet *packet,
+                                                const struct ip4_header *header)
 {
     if ((ip4_is_broadcast(stack, header->dst) || stack->ip4_count == 0) &&
         !header->is_fragment) {
@@ -268,9 +272,9 @@ static inline bool is_too_large(struct net_stack *stack, struct packet *packet)
 
 /* Send to a neighbour that is not known, or has to be asked. Takes the packet.
  */
-static noinline void send_slowly(struct net_stack *stack, struct packet *packet,
-                                 const struct ip4_header *header,
-                                 struct dst *dst)
+static noinline __attribute__((cold)) void
+send_slowly(struct net_stack *stack, struct packet *packet,
+            const struct ip4_header *header, struct dst *dst)
 {
     struct neigh *neigh = dst_neigh(stack, dst);
     uint8_t *start = packet_push(packet, IP4_HEADER_SIZE);

@@ -70,8 +70,9 @@ static unsigned entry_worth(const struct neigh *entry, uint64_t now)
  * of equals the one that was not used for the longest time. NULL: all are worth
  * more than one `is_known` or not.
  */
-static struct neigh *entry_create(struct net_stack *stack,
-                                  const struct net_addr *address, bool is_known)
+static __attribute__((cold)) struct neigh *
+entry_create(struct net_stack *stack, const struct net_addr *address,
+             bool is_known)
 {
     struct neigh_table *table = &stack->neigh;
     struct neigh *set = set_of(table, address_hash(stack, address));
@@ -102,7 +103,7 @@ static struct neigh *entry_create(struct net_stack *stack,
 /* ---- Questions ----------------------------------------------------------- */
 
 /* Returns 0, or -ENOMEM when there is no memory for the timer. */
-static int timer_start(struct net_stack *stack)
+static __attribute__((cold)) int timer_start(struct net_stack *stack)
 {
     struct timer *timer = &stack->neigh.timer;
 
@@ -129,7 +130,8 @@ static unsigned tries_of(const struct neigh *entry)
     return entry->is_known ? NEIGH_POLLS + NEIGH_TRIES : NEIGH_TRIES;
 }
 
-static void question_send(struct net_stack *stack, const struct neigh *entry)
+static __attribute__((cold)) void question_send(struct net_stack *stack,
+                                                const struct neigh *entry)
 {
     bool is_poll = entry->is_known && entry->asked <= NEIGH_POLLS;
     const uint8_t *mac = is_poll ? entry->mac : NULL;
@@ -147,7 +149,8 @@ static void question_send(struct net_stack *stack, const struct neigh *entry)
  * nobody would ask again, nor drop what waits for the answer: then an entry
  * without an address is dropped, and the next packet to it tries again.
  */
-static void entry_ask(struct net_stack *stack, struct neigh *entry)
+static __attribute__((cold)) void entry_ask(struct net_stack *stack,
+                                            struct neigh *entry)
 {
     uint64_t now = net_now(stack);
 
@@ -167,7 +170,8 @@ static void entry_ask(struct net_stack *stack, struct neigh *entry)
 }
 
 /* It does not answer. */
-static void entry_fail(struct net_stack *stack, struct neigh *entry)
+static __attribute__((cold)) void entry_fail(struct net_stack *stack,
+                                             struct neigh *entry)
 {
     struct net_addr address = entry->address;
 
@@ -181,8 +185,8 @@ static void entry_fail(struct net_stack *stack, struct neigh *entry)
 
 /* One entry at a timeout. Returns whether a question of it has no answer yet.
  */
-static bool entry_tick(struct net_stack *stack, struct neigh *entry,
-                       uint64_t now)
+static __attribute__((cold)) bool entry_tick(struct net_stack *stack,
+                                             struct neigh *entry, uint64_t now)
 {
     if (entry->asked == 0)
         return false;
@@ -195,7 +199,7 @@ static bool entry_tick(struct net_stack *stack, struct neigh *entry,
     return true;
 }
 
-static void table_tick(struct timer *timer)
+static __attribute__((cold)) void table_tick(struct timer *timer)
 {
     struct neigh_table *table = container_of(timer, struct neigh_table, timer);
     uint64_t now = net_now(table->stack);
@@ -211,7 +215,7 @@ static void table_tick(struct timer *timer)
         timer_cancel(timer);
 }
 
-void neigh_init(struct net_stack *stack)
+__attribute__((cold)) void neigh_init(struct net_stack *stack)
 {
     struct neigh_table *table = &stack->neigh;
 
@@ -219,7 +223,7 @@ void neigh_init(struct net_stack *stack)
     timer_init(&table->timer, table_tick);
 }
 
-void neigh_fini(struct net_stack *stack)
+__attribute__((cold)) void neigh_fini(struct net_stack *stack)
 {
     struct neigh_table *table = &stack->neigh;
 
@@ -250,8 +254,8 @@ static void frame_send(struct net_stack *stack, struct packet *packet,
 }
 
 /* Keep a packet until the neighbour answers. Takes the packet. */
-static void entry_wait(struct net_stack *stack, struct neigh *entry,
-                       struct packet *packet)
+static __attribute__((cold)) void
+entry_wait(struct net_stack *stack, struct neigh *entry, struct packet *packet)
 {
     struct neigh_table *table = &stack->neigh;
 
@@ -341,8 +345,9 @@ bool neigh_confirm(struct net_stack *stack, const struct net_addr *address)
 
 /* ---- What must be true --------------------------------------------------- */
 
-static void entry_check(const struct net_stack *stack,
-                        const struct neigh *entry, unsigned set)
+static __attribute__((cold)) void entry_check(const struct net_stack *stack,
+                                              const struct neigh *entry,
+                                              unsigned set)
 {
     unsigned count = 0;
 
@@ -365,7 +370,7 @@ static void entry_check(const struct net_stack *stack,
     assert(entry->is_known || entry->asked > 0); /* else nobody would answer */
 }
 
-void neigh_check(const struct neigh_table *table)
+__attribute__((cold)) void neigh_check(const struct neigh_table *table)
 {
     unsigned waiting = 0;
     unsigned asking = 0;

@@ -107,7 +107,7 @@ static void piece_discard(struct tcp_conn *conn, struct tcp_piece piece)
  * SACK what one of them can tell for all that comes in a short while, or in one
  * poll of the card (RFC 9293, 3.10.7.4: a host MAY acknowledge each).
  */
-static void ack_out_of_order(struct tcp_conn *conn)
+static __attribute__((cold)) void ack_out_of_order(struct tcp_conn *conn)
 {
     uint64_t wait = min_u64(conn->srtt_ns / 16, TCP_HOLE_WAIT_NS);
     uint64_t at = conn_now(conn) + wait;
@@ -121,7 +121,8 @@ static void ack_out_of_order(struct tcp_conn *conn)
         alarm_set(conn, TCP_ALARM_ACK, at);
 }
 
-static void piece_keep(struct tcp_conn *conn, struct tcp_piece piece)
+static __attribute__((cold)) void piece_keep(struct tcp_conn *conn,
+                                             struct tcp_piece piece)
 {
     bool fills_hole = conn->reorder != NULL;
     bool kept;
@@ -198,7 +199,8 @@ static void fin_take(struct tcp_conn *conn)
 
 /* Whether a FIN may have sequence number `end`: it is in the window, and not
  * before any data we have. */
-static bool fin_is_possible(const struct tcp_conn *conn, uint32_t end)
+static __attribute__((cold)) bool fin_is_possible(const struct tcp_conn *conn,
+                                                  uint32_t end)
 {
     if (conn->fin_known || seq_lt(end, conn->rcv_nxt) ||
         seq_lt(conn->rcv_adv, end))

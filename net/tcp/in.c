@@ -41,8 +41,8 @@ static bool is_acceptable(const struct tcp_conn *conn,
 
 /* A segment outside the window is an old duplicate or an attack: answer with
  * the numbers we expect. */
-static void answer_unacceptable(struct tcp_conn *conn,
-                                const struct tcp_segment *segment)
+static __attribute__((cold)) void
+answer_unacceptable(struct tcp_conn *conn, const struct tcp_segment *segment)
 {
     if ((segment->flags & TCP_RST) != 0)
         return;
@@ -60,8 +60,8 @@ static void answer_unacceptable(struct tcp_conn *conn,
 }
 
 /* RFC 5961, section 3.2. */
-static void reset_receive(struct tcp_conn *conn,
-                          const struct tcp_segment *segment)
+static __attribute__((cold)) void
+reset_receive(struct tcp_conn *conn, const struct tcp_segment *segment)
 {
     if (segment->seq != conn->rcv_nxt) {
         tcp_challenge(conn);
@@ -83,8 +83,8 @@ static bool is_newer(const struct tcp_conn *conn,
 
 /* A segment in TIME-WAIT: RFC 9293, 3.10.7.4; a new SYN: RFC 1122, 4.2.2.13; a
  * reset is ignored: RFC 1337. */
-static void time_wait_receive(struct tcp_conn *conn,
-                              const struct tcp_segment *segment)
+static __attribute__((cold)) void
+time_wait_receive(struct tcp_conn *conn, const struct tcp_segment *segment)
 {
     struct net_stack *stack = conn->stack;
     uint32_t last = conn->snd_max;

@@ -59,7 +59,8 @@ static void segment_sent(struct tcp_conn *conn, uint32_t seq, uint32_t len)
         rexmit_start(conn); /* the latter: RFC 6675, 6 */
 }
 
-void tcp_resend(struct tcp_conn *conn, uint32_t seq, uint32_t len)
+__attribute__((cold)) void tcp_resend(struct tcp_conn *conn, uint32_t seq,
+                                      uint32_t len)
 {
     uint32_t offset = seq - conn->snd_una;
     uint32_t avail = conn->tx.used - offset;
@@ -73,7 +74,7 @@ void tcp_resend(struct tcp_conn *conn, uint32_t seq, uint32_t len)
 
 /* Data wait, nothing is in flight, and the peer's window is closed or too small
  * to use: probe it by TCP_ALARM_REXMIT. */
-static void probe_start(struct tcp_conn *conn)
+static __attribute__((cold)) void probe_start(struct tcp_conn *conn)
 {
     if (conn->is_probing)
         return;
@@ -238,7 +239,7 @@ static bool output_one(struct tcp_conn *conn)
     return conn->board.lost > 0 ? output_lost(conn) : output_new(conn);
 }
 
-void output_probe(struct tcp_conn *conn)
+__attribute__((cold)) void output_probe(struct tcp_conn *conn)
 {
     uint32_t cwnd = conn->cwnd;
 
@@ -293,7 +294,7 @@ void tcp_output(struct tcp_conn *conn)
     conn_output(conn);
 }
 
-void tcp_unblock(struct net_stack *stack)
+__attribute__((cold)) void tcp_unblock(struct net_stack *stack)
 {
     struct list waiting;
     struct list *node;
@@ -307,8 +308,9 @@ void tcp_unblock(struct net_stack *stack)
         tcp_output(container_of(node, struct tcp_conn, blocked_link));
 }
 
-void tcp_path_mtu(struct net_stack *stack, const struct flow *flow,
-                  uint32_t seq, uint32_t mtu, uint32_t len)
+__attribute__((cold)) void tcp_path_mtu(struct net_stack *stack,
+                                        const struct flow *flow, uint32_t seq,
+                                        uint32_t mtu, uint32_t len)
 {
     struct tcp_conn *conn = conn_find(stack, flow);
     uint32_t room;
@@ -333,7 +335,7 @@ void tcp_path_mtu(struct net_stack *stack, const struct flow *flow,
     tcp_output(conn);
 }
 
-void tcp_link_shrunk(struct net_stack *stack)
+__attribute__((cold)) void tcp_link_shrunk(struct net_stack *stack)
 {
     for (unsigned i = 0; i < STACK_CONN_BUCKETS; i++) {
         list_for_each (node, &stack->conns[i]) {

@@ -5,7 +5,8 @@
 #include "net/tcp/conn.h"
 #include <torc/assert.h>
 
-uint16_t tcp_link_mss(const struct net_stack *stack, const struct flow *flow)
+__attribute__((cold)) uint16_t tcp_link_mss(const struct net_stack *stack,
+                                            const struct flow *flow)
 {
     return (uint16_t)(ip_link_mtu(stack, flow) - ip_header_size(flow) -
                       TCP_HEADER_SIZE);
@@ -174,7 +175,7 @@ void tcp_send_ack(struct tcp_conn *conn)
     alarm_set(conn, TCP_ALARM_ACK, net_now(conn->stack) + TCP_RETRY_NS);
 }
 
-void tcp_challenge(struct tcp_conn *conn)
+__attribute__((cold)) void tcp_challenge(struct tcp_conn *conn)
 {
     uint64_t now = conn_now(conn);
 
@@ -215,9 +216,10 @@ void tcp_send_syn(struct tcp_conn *conn)
     segment_emit(stack, packet, &conn->flow, &segment, &conn->dst);
 }
 
-void tcp_send_cookie(struct net_stack *stack, const struct flow *flow,
-                     const struct tcp_segment *segment, uint32_t cookie,
-                     uint32_t stamp)
+__attribute__((cold)) void tcp_send_cookie(struct net_stack *stack,
+                                           const struct flow *flow,
+                                           const struct tcp_segment *segment,
+                                           uint32_t cookie, uint32_t stamp)
 {
     const struct tcp_options *offered = &segment->options;
     bool has_stamp = offered->has_timestamp;
@@ -251,8 +253,9 @@ void tcp_send_reset(struct tcp_conn *conn)
 }
 
 /* RFC 9293, 3.5.2, group 1. */
-void tcp_refuse(struct net_stack *stack, const struct flow *flow,
-                const struct tcp_segment *segment)
+__attribute__((cold)) void tcp_refuse(struct net_stack *stack,
+                                      const struct flow *flow,
+                                      const struct tcp_segment *segment)
 {
     struct tcp_segment reset = {
         .src_port = segment->dst_port,

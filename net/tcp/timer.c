@@ -68,7 +68,7 @@ static void backoff_increase(struct tcp_conn *conn)
         conn->backoff++;
 }
 
-static void give_up(struct tcp_conn *conn)
+static __attribute__((cold)) void give_up(struct tcp_conn *conn)
 {
     conn->stack->stats.tcp_timeouts++;
     if (conn->state != TCP_SYN_RECEIVED)
@@ -82,7 +82,7 @@ static bool is_over(const struct tcp_conn *conn)
     return conn_now(conn) - conn->progress_at >= conn_give_up_ns(conn);
 }
 
-static void syn_ack_timeout(struct tcp_conn *conn)
+static __attribute__((cold)) void syn_ack_timeout(struct tcp_conn *conn)
 {
     if (conn->backoff >= TCP_SYN_TRIES || is_over(conn)) {
         give_up(conn);
@@ -99,7 +99,7 @@ static void syn_ack_timeout(struct tcp_conn *conn)
  * one byte, so that the peer tells us when it has opened its window. Goes on as
  * long as the peer answers.
  */
-static void window_probe(struct tcp_conn *conn)
+static __attribute__((cold)) void window_probe(struct tcp_conn *conn)
 {
     uint32_t len = max_u32(conn->snd_wnd, 1);
 
@@ -111,7 +111,7 @@ static void window_probe(struct tcp_conn *conn)
 /* RFC 6298, section 5.4 to 5.6; and RFC 5681, section 3.1, equation 4: ssthresh
  * is set at the first timeout, not at those that follow while the timer is
  * backed off. */
-static void rexmit_timeout(struct tcp_conn *conn)
+static __attribute__((cold)) void rexmit_timeout(struct tcp_conn *conn)
 {
     if (conn->backoff == 0) {
         undo_save(conn);
@@ -133,7 +133,7 @@ static void rexmit_timeout(struct tcp_conn *conn)
     rexmit_start(conn);
 }
 
-static void on_rexmit(struct tcp_conn *conn)
+static __attribute__((cold)) void on_rexmit(struct tcp_conn *conn)
 {
     if (conn->state == TCP_SYN_RECEIVED)
         syn_ack_timeout(conn);
@@ -176,7 +176,7 @@ static void on_idle(struct tcp_conn *conn)
         alarm_set(conn, TCP_ALARM_IDLE, at);
 }
 
-static void on_life(struct tcp_conn *conn)
+static __attribute__((cold)) void on_life(struct tcp_conn *conn)
 {
     if (conn->state == TCP_TIME_WAIT && conn->rx.used > 0)
         alarm_set(conn, TCP_ALARM_LIFE, /* its socket is still to be read */
@@ -275,7 +275,7 @@ static void wheel_expire(struct timer *timer)
     tcp_reap(stack);
 }
 
-int tcp_timers_init(struct net_stack *stack)
+__attribute__((cold)) int tcp_timers_init(struct net_stack *stack)
 {
     wheel_init(&stack->wheel, net_now(stack), timeout_run);
     wheel_timer_init(&stack->time_wait_timer);

@@ -97,7 +97,8 @@ static bool agree(uint64_t a, uint64_t b)
  * The TSC's rate over a moment, by the reference; 0: the counter stands. `sure`
  * tells whether the local APIC's timer, of known rate, has seen the same time.
  */
-static uint64_t rate_by_reference(const struct reference *reference, bool *sure)
+static __attribute__((cold)) uint64_t
+rate_by_reference(const struct reference *reference, bool *sure)
 {
     uint64_t apic_from = apic_counted();
     struct reading from, to;
@@ -114,7 +115,7 @@ static uint64_t rate_by_reference(const struct reference *reference, bool *sure)
     return ns < FIRST_NS ? 0 : rate_of(ns, to.tsc - from.tsc);
 }
 
-static uint64_t rate_by_apic(void)
+static __attribute__((cold)) uint64_t rate_by_apic(void)
 {
     uint64_t from = apic_counted();
     uint64_t from_tsc = tsc_read();
@@ -131,7 +132,8 @@ static uint64_t rate_by_apic(void)
  * The APIC must agree, or two measurements in a row: the processor may have
  * been taken away in one of them, and a short counter may have wrapped.
  */
-static uint64_t rate_measured(const struct reference *reference)
+static __attribute__((cold)) uint64_t
+rate_measured(const struct reference *reference)
 {
     uint64_t rate = 0, last;
     unsigned round = 0;
@@ -148,7 +150,8 @@ static uint64_t rate_measured(const struct reference *reference)
 }
 
 /* The local APIC's rate: as long as the TSC was just measured, or a moment. */
-static void apic_rate_first(uint64_t start_tsc, uint64_t factor)
+static __attribute__((cold)) void apic_rate_first(uint64_t start_tsc,
+                                                  uint64_t factor)
 {
     uint64_t ns;
 
@@ -165,7 +168,7 @@ static void apic_rate_first(uint64_t start_tsc, uint64_t factor)
                           memory_order_relaxed);
 }
 
-static void warn(const char *text)
+static __attribute__((cold)) void warn(const char *text)
 {
     hal_console_write(text, str_len(text, 200));
 }
@@ -178,7 +181,7 @@ static void clock_irq(void *arg)
     tsc_sync_check();
 }
 
-void clock_init(void)
+__attribute__((cold)) void clock_init(void)
 {
     struct reference reference = reference_find();
     uint64_t khz = tsc_khz_told();
@@ -223,7 +226,7 @@ uint64_t clock_now(void)
     return line_ns(&now, tsc);
 }
 
-void clock_measure(void)
+__attribute__((cold)) void clock_measure(void)
 {
     uint64_t pause_ns = NS_PER_S;
     struct reading reading;
@@ -267,7 +270,8 @@ uint64_t clock_apic_ticks(uint64_t ns)
 }
 
 /* The longest run gives the best rate. */
-void clock_apic_measure(uint64_t ticks, uint64_t since_tsc)
+__attribute__((cold)) void clock_apic_measure(uint64_t ticks,
+                                              uint64_t since_tsc)
 {
     uint64_t tsc = tsc_read() - since_tsc;
     uint64_t ns = scaled(tsc, line.factor);
