@@ -126,7 +126,8 @@ static void drop(struct vnet_pair *pair, struct packet *packet)
 }
 
 /* The buffer of a frame that makes no sense, and was not exchanged. */
-static noinline void refuse(struct vnet_pair *pair, struct packet *packet)
+static noinline __attribute__((cold)) void refuse(struct vnet_pair *pair,
+                                                  struct packet *packet)
 {
     pair->queue->rx_dropped++;
     give(pair, packet);

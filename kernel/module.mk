@@ -17,6 +17,7 @@ SRCS-kernel += kernel/base/options.c
 SRCS-kernel += kernel/boot/log.c
 SRCS-kernel += kernel/base/panic.c
 SRCS-kernel += kernel/base/symbols.c
+SRCS-kernel += kernel/base/lines.c
 SRCS-kernel += kernel/base/backtrace.c
 SRCS-kernel += kernel/boot/watchdog.c
 SRCS-kernel += kernel/trace/trace.c

@@ -90,7 +90,7 @@ void net_buffer_release(struct net_buffer *buffer, struct net_budget *budget)
     *buffer = (struct net_buffer){0};
 }
 
-void net_buffer_check(const struct net_buffer *buffer)
+__attribute__((cold)) void net_buffer_check(const struct net_buffer *buffer)
 {
     assert((buffer->base != NULL) == (buffer->size != 0));
     assert(buffer->used <= buffer->size);

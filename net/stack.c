@@ -133,7 +133,7 @@ static void stack_flush(struct net_stack *stack)
         stack_retry(stack);
 }
 
-void stack_tx_timeout(struct timer *timer)
+__attribute__((cold)) void stack_tx_timeout(struct timer *timer)
 {
     struct net_stack *stack = container_of(timer, struct net_stack, tx_timer);
 
@@ -192,7 +192,7 @@ int stack_run(void *arg)
 
 /* ---- What must be true --------------------------------------------------- */
 
-void stack_check(const struct net_stack *stack)
+__attribute__((cold)) void stack_check(const struct net_stack *stack)
 {
     unsigned count = 0;
 

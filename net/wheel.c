@@ -146,8 +146,9 @@ uint64_t wheel_turn(struct wheel *wheel, uint64_t now_ns)
     return call_next(wheel);
 }
 
-void wheel_init(struct wheel *wheel, uint64_t now_ns,
-                void (*run)(struct wheel *wheel, struct wheel_timer *timer))
+__attribute__((cold)) void wheel_init(struct wheel *wheel, uint64_t now_ns,
+                                      void (*run)(struct wheel *wheel,
+                                                  struct wheel_timer *timer))
 {
     *wheel = (struct wheel){.run = run, .tick = tick_of(now_ns)};
     for (unsigned level = 0; level < WHEEL_LEVELS; level++) {
@@ -160,8 +161,9 @@ void wheel_init(struct wheel *wheel, uint64_t now_ns,
 
 /* A timeout is where the time reaches it when it is due, or before, when that
  * is beyond all levels or has passed. */
-static void timer_check(const struct wheel *wheel, unsigned level,
-                        unsigned digit, const struct wheel_timer *timer)
+static __attribute__((cold)) void timer_check(const struct wheel *wheel,
+                                              unsigned level, unsigned digit,
+                                              const struct wheel_timer *timer)
 {
     unsigned shift = WHEEL_DIGIT * level;
     unsigned ahead = (digit - digit_of(wheel->tick, level)) % WHEEL_SLOTS;
@@ -175,7 +177,7 @@ static void timer_check(const struct wheel *wheel, unsigned level,
            (level == WHEEL_LEVELS - 1 && own > slot));
 }
 
-unsigned wheel_check(const struct wheel *wheel)
+__attribute__((cold)) unsigned wheel_check(const struct wheel *wheel)
 {
     unsigned count = 0;
 

@@ -104,13 +104,13 @@ static bool any_refused(const struct ext2_fs *fs, const char *table,
 {
     bool refused = false;
 
-    for (unsigned bit = 0; bit < 32; bit++) {
+    for (; flags != 0; flags &= flags - 1) {
+        unsigned bit = (unsigned)__builtin_ctz(flags);
         enum ext2_feature_use use = unknown;
         const char *name;
 
         find(table, bit, &use, &name);
-        if ((flags >> bit & 1) == 0 || use == EXT2_FEATURE_READ ||
-            use == EXT2_FEATURE_READ_ONLY ||
+        if (use == EXT2_FEATURE_READ || use == EXT2_FEATURE_READ_ONLY ||
             (use == EXT2_FEATURE_EXT4 && fs->ext4 != NULL))
             continue;
         refused = true;
@@ -125,12 +125,12 @@ static bool any_refused(const struct ext2_fs *fs, const char *table,
 /* The first flag of a table that is set and only read. */
 static const char *any_unwritable(const char *table, uint32_t flags)
 {
-    for (unsigned bit = 0; bit < 32; bit++) {
+    for (; flags != 0; flags &= flags - 1) {
         enum ext2_feature_use use = EXT2_FEATURE_READ_ONLY;
         const char *name;
 
-        find(table, bit, &use, &name);
-        if ((flags >> bit & 1) != 0 && use != EXT2_FEATURE_READ)
+        find(table, (unsigned)__builtin_ctz(flags), &use, &name);
+        if (use != EXT2_FEATURE_READ)
             return name;
     }
     return NULL;

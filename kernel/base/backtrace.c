@@ -1,7 +1,8 @@
 #include "kernel/base/backtrace.h"
 #include "hal/hal.h"
-#include "kernel/base/symbols.h"
+#include "kernel/base/symbols_internal.h"
 #include <stdarg.h>
+#include <stddef.h>
 #include <torc/format.h>
 
 enum { FRAMES_MAX = 24, BRIEF_MAX = 12 };
@@ -25,7 +26,7 @@ static void say_line(uintptr_t ip)
 {
     struct source_line line;
 
-    if (symbol_line(ip, &line))
+    if (symbol_line != NULL && symbol_line(ip, &line))
         say("  %s:%u", line.file, line.line);
 }
 

@@ -5,7 +5,7 @@
 #include "kernel/base/panic.h"
 #include "hal/hal.h"
 #include "kernel/base/backtrace.h"
-#include "kernel/base/symbols.h"
+#include "kernel/base/symbols_internal.h"
 #include <stdarg.h>
 #include <torc/assert.h>
 #include <torc/format.h>
@@ -138,7 +138,7 @@ static bool place_is(uintptr_t ip)
         str_equal(place->symbol.name, "check_failed"))
         return false;
     place->is_known = true;
-    place->has_line = symbol_line(ip, &place->line);
+    place->has_line = symbol_line != NULL && symbol_line(ip, &place->line);
     return true;
 }
 

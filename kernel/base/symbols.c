@@ -1,4 +1,5 @@
 #include "kernel/base/symbols.h"
+#include "kernel/base/symbols_internal.h"
 #include <stddef.h>
 
 /*
@@ -7,46 +8,26 @@
  * and programs that do without, have none.
  *
  * symbol_table: for each function, ascending, how far its start is from the one
- * before (of the first one: from symbol_base) as ULEB128, twice that, plus one
- * for one that an exception may leave; then its name. An empty name marks the
- * end of the last function.
+ * before (of the first one: from symbol_base) as ULEB128; then its name. A byte
+ * SYMBOL_TURN before the name: from here on an exception may leave functions,
+ * or may not any more. An empty name marks the end of the last function.
  *
  * Names end with a NUL. Characters are those from '.' to '~'; all other bytes
  * stand for two, which symbol_pairs has in the order of their codes.
- *
- * symbol_lines: from symbol_base on, for each address at which a line begins,
- * in ascending order, what changes; numbers are ULEB128.
- *
- *   OP_ADDRESS n  n bytes further
- *   OP_FILE n     the n-th name of symbol_files; 0: no file
- *   OP_LINE n     n / 2 lines forwards, or, where n is odd, back
- *   OP_SWAP       the file and line from before the last change of files
- *   above         further by both: here the line begins
  */
 extern const uint8_t symbol_table[] __attribute__((weak));
 extern const uint8_t symbol_pairs[] __attribute__((weak));
-extern const uint8_t symbol_lines[] __attribute__((weak));
-extern const uint8_t symbol_files[] __attribute__((weak));
 extern const char symbol_base[] __attribute__((weak));
 
 enum {
-    OP_END,
-    OP_ADDRESS,
-    OP_FILE,
-    OP_LINE,
-    OP_SWAP,
-    OP_SPECIAL,
-    LINE_FIRST = -4,
-    LINE_RANGE = 14,
-
-    PAIRS_LOW = '.' - 1, /* codes below '.', but NUL */
-    PAIRS_HIGH = 0x80,   /* and from here on */
+    PAIRS_LOW = '.' - SYMBOL_TURN - 1, /* codes below '.' */
+    PAIRS_HIGH = 0x80,                 /* and from here on */
     DEPTH_MAX = 32,
     STEPS_MAX = 8 * SYMBOL_NAME_MAX, /* of a name, if the table is damaged */
 };
 
 /* The number at *at, which moves behind it. */
-static uintptr_t uleb128(const uint8_t **at)
+uintptr_t symbol_number(const uint8_t **at)
 {
     uintptr_t value = 0;
 
@@ -64,11 +45,11 @@ static const uint8_t *pair_of(uint8_t code)
 {
     if (code >= PAIRS_HIGH)
         return symbol_pairs + 2 * (PAIRS_LOW + code - PAIRS_HIGH);
-    return code < '.' ? symbol_pairs + 2 * (code - 1) : NULL;
+    return code < '.' ? symbol_pairs + 2 * (code - SYMBOL_TURN - 1) : NULL;
 }
 
 /* The name at `at`, as far as there is room. */
-static void name_read(const uint8_t *at, char *out)
+void symbol_name(const uint8_t *at, char *out)
 {
     uint8_t stack[DEPTH_MAX];
     unsigned depth = 0, len = 0;
@@ -89,7 +70,7 @@ static void name_read(const uint8_t *at, char *out)
     out[len] = '\0';
 }
 
-static const uint8_t *name_end(const uint8_t *at)
+const uint8_t *symbol_name_end(const uint8_t *at)
 {
     while (*at++ != '\0')
         ;
@@ -105,94 +86,24 @@ bool symbol_find(uintptr_t ip, struct symbol *out)
     if (at == NULL)
         return false;
     for (;;) {
-        uintptr_t distance = uleb128(&at);
+        uintptr_t distance = symbol_number(&at);
 
-        if (ip < start + distance / 2)
+        if (ip < start + distance)
             break;
-        start += distance / 2;
-        may_be_left = distance % 2 != 0;
+        start += distance;
+        if (*at == SYMBOL_TURN) {
+            may_be_left = !may_be_left;
+            at++;
+        }
         name = at;
         if (*name == '\0')
             return false;
-        at = name_end(name);
+        at = symbol_name_end(name);
     }
     if (name == NULL)
         return false;
     out->offset = ip - start;
     out->may_be_left = may_be_left;
-    name_read(name, out->name);
-    return true;
-}
-
-/* ---- Lines --------------------------------------------------------------- */
-
-struct place {
-    uintptr_t file, line;
-};
-
-struct walk {
-    const uint8_t *at;
-    uintptr_t address;
-    struct place place, other; /* now, and before the last change of files */
-};
-
-static void change_file(struct walk *walk, bool swap)
-{
-    struct place old = walk->place;
-
-    if (swap)
-        walk->place = walk->other;
-    else
-        walk->place.file = uleb128(&walk->at);
-    walk->other = old;
-}
-
-/* To where the next line begins; false: there is none. */
-static bool walk_on(struct walk *walk)
-{
-    for (;;) {
-        unsigned op = *walk->at++;
-        uintptr_t lines;
-
-        switch (op) {
-        case OP_END:
-            return false;
-        case OP_ADDRESS:
-            walk->address += uleb128(&walk->at);
-            break;
-        case OP_FILE:
-        case OP_SWAP:
-            change_file(walk, op == OP_SWAP);
-            break;
-        case OP_LINE:
-            lines = uleb128(&walk->at);
-            walk->place.line += lines % 2 == 0 ? lines / 2 : -(lines / 2);
-            break;
-        default:
-            op -= OP_SPECIAL;
-            walk->address += op / LINE_RANGE;
-            walk->place.line += op % LINE_RANGE;
-            walk->place.line += (uintptr_t)LINE_FIRST;
-            return true;
-        }
-    }
-}
-
-bool symbol_line(uintptr_t ip, struct source_line *out)
-{
-    struct walk walk = {.at = symbol_lines, .address = (uintptr_t)symbol_base};
-    struct place found = {0, 0};
-    const uint8_t *name = symbol_files;
-
-    if (walk.at == NULL)
-        return false;
-    while (walk_on(&walk) && walk.address <= ip)
-        found = walk.place;
-    if (found.file == 0 || walk.address <= ip)
-        return false;
-    for (uintptr_t i = 1; i < found.file; i++)
-        name = name_end(name);
-    name_read(name, out->file);
-    out->line = (unsigned)found.line;
+    symbol_name(name, out->name);
     return true;
 }

@@ -108,8 +108,8 @@ static void page_free(struct page *page)
 
 /* A new page with one pin and without a valid sector. The reclaimer, which may
  * run here, sees only what is complete. */
-static struct page *page_make(struct mapping *mapping, uint64_t index,
-                              struct buf *buf)
+static __attribute__((cold)) struct page *
+page_make(struct mapping *mapping, uint64_t index, struct buf *buf)
 {
     struct page *page = mem_alloc_zeroed(sizeof(*page));
 
@@ -170,7 +170,7 @@ void page_forget(struct page *page, uint8_t sectors)
     page_settle(page);
 }
 
-void page_drop(struct page *page)
+__attribute__((cold)) void page_drop(struct page *page)
 {
     struct mapping *mapping = page->mapping;
 
@@ -234,8 +234,9 @@ static inline struct page *find_next(struct mapping *mapping, uint64_t index,
     return page;
 }
 
-struct page *page_read_now(struct mapping *mapping, uint64_t index,
-                           struct readahead *readahead)
+__attribute__((cold)) struct page *page_read_now(struct mapping *mapping,
+                                                 uint64_t index,
+                                                 struct readahead *readahead)
 {
     struct page *page = find_next(mapping, index, readahead);
 
@@ -276,7 +277,7 @@ static int take(struct mapping *mapping, uint64_t index, struct buf *buf,
     return 0;
 }
 
-void page_clear_new(struct page *page)
+__attribute__((cold)) void page_clear_new(struct page *page)
 {
     uint8_t rest = valid_from_start(page) & (uint8_t)~page->valid;
 

@@ -79,13 +79,14 @@ struct buf *buf_alloc(uint32_t size)
 
 /* ---- Constant data ------------------------------------------------------- */
 
-static void constant_release(struct buf *buf)
+static __attribute__((cold)) void constant_release(struct buf *buf)
 {
     mem_free(buf);
 }
 
 /* Whether devices reach the pages that the bytes lie in. */
-static bool constant_reached(const void *data, uint32_t size)
+static __attribute__((cold)) bool constant_reached(const void *data,
+                                                   uint32_t size)
 {
     const uintptr_t mask = HAL_PAGE_SIZE - 1;
     uintptr_t first = (uintptr_t)data & ~mask;
@@ -94,7 +95,7 @@ static bool constant_reached(const void *data, uint32_t size)
     return hal_dma_map((void *)first, end - first) == 0;
 }
 
-struct buf *buf_constant(const void *data, uint32_t size)
+__attribute__((cold)) struct buf *buf_constant(const void *data, uint32_t size)
 {
     struct buf *buf;
 

@@ -50,9 +50,8 @@ static void packet_release(struct buf *buf)
 }
 
 /* A new packet, in the pool. Its slices are written before they are read. */
-static __attribute__((cold)) void packet_init(struct packet_pool *pool,
-                                              struct packet *packet,
-                                              uint8_t *base, uint64_t bus)
+static void packet_init(struct packet_pool *pool, struct packet *packet,
+                        uint8_t *base, uint64_t bus)
 {
     packet->buf = (struct buf){
         .base = base,
@@ -69,7 +68,7 @@ static __attribute__((cold)) void packet_init(struct packet_pool *pool,
 }
 
 /* Two buffers make a page, so no buffer crosses one. */
-__attribute__((cold)) int packet_pool_grow(unsigned count)
+int packet_pool_grow(unsigned count)
 {
     struct packet_pool *pool = pool_get(cpu_self());
     unsigned pairs = (count + 1) / 2;
@@ -202,7 +201,8 @@ int packet_add_slice(struct packet *packet, struct slice slice)
     return 0;
 }
 
-int packet_join(struct packet *packet, struct packet *next)
+__attribute__((cold)) int packet_join(struct packet *packet,
+                                      struct packet *next)
 {
     const struct slice slice = {
         .buf = &next->buf,

@@ -54,8 +54,8 @@ static void enter_mounts(struct walk *walk)
 }
 
 /* Find a name that no dentry knows. *out is held, and so is walk->at. */
-static int find_slowly(struct walk *walk, const struct name *name,
-                       struct inode **out)
+static __attribute__((cold)) int
+find_slowly(struct walk *walk, const struct name *name, struct inode **out)
 {
     walk_hold(walk);
     return vfs_lookup(walk->at, name, out);
@@ -66,7 +66,8 @@ static int find_slowly(struct walk *walk, const struct name *name,
  * rest of the path, which ends there and begins at `rest`: with the slash that
  * is between the two, if there is a rest.
  */
-static int splice(struct walk *walk, struct inode *link, char *rest)
+static __attribute__((cold)) int splice(struct walk *walk, struct inode *link,
+                                        char *rest)
 {
     size_t room = (size_t)(rest - walk->text);
     int64_t len = vfs_readlink(link, walk->text, room);
@@ -81,7 +82,7 @@ static int splice(struct walk *walk, struct inode *link, char *rest)
     return 0;
 }
 
-int walk_link(struct walk *walk, struct inode *link)
+__attribute__((cold)) int walk_link(struct walk *walk, struct inode *link)
 {
     size_t rest_len = str_len(walk->rest, FILE_PATH_MAX);
     char *rest;
@@ -114,7 +115,7 @@ static bool is_end(const char *rest)
 
 /* "..": from the root of a mount this leads to the parent of the directory
  * that it is mounted on. */
-static int step_up(struct walk *walk)
+static __attribute__((cold)) int step_up(struct walk *walk)
 {
     struct dentry *dentry;
     struct inode *parent;
@@ -148,7 +149,8 @@ static bool is_followed(const struct walk *walk, const struct inode *inode,
     return inode->type == FILE_SYMLINK && (follow || *walk->rest != '\0');
 }
 
-static int step_slowly(struct walk *walk, const struct name *name, bool follow)
+static __attribute__((cold)) int
+step_slowly(struct walk *walk, const struct name *name, bool follow)
 {
     struct inode *child;
     int status = find_slowly(walk, name, &child);

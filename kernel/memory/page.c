@@ -122,8 +122,7 @@ static void pages_free(struct page_allocator *pages,
 }
 
 /* Make the next chunk of never-used pages ready; false when there is none. */
-static __attribute__((cold)) bool range_grow(struct page_allocator *pages,
-                                             struct page_range *range)
+static bool range_grow(struct page_allocator *pages, struct page_range *range)
 {
     uintptr_t address = range->base + range->fresh * PAGE_SIZE;
     size_t first = range->fresh;
@@ -142,7 +141,7 @@ static __attribute__((cold)) bool range_grow(struct page_allocator *pages,
     return true;
 }
 
-static __attribute__((cold)) bool allocator_grow(struct page_allocator *pages)
+static bool allocator_grow(struct page_allocator *pages)
 {
     for (unsigned i = 0; i < pages->range_count; i++) {
         if (range_grow(pages, &pages->range[i]))
@@ -295,7 +294,8 @@ void page_free(struct page_allocator *pages, void *ptr)
     pages_free(pages, range_of(pages, (uintptr_t)ptr), (uintptr_t)ptr, count);
 }
 
-void page_shrink(struct page_allocator *pages, void *ptr, size_t count)
+__attribute__((cold)) void page_shrink(struct page_allocator *pages, void *ptr,
+                                       size_t count)
 {
     size_t old = page_count_of(pages, ptr);
     uintptr_t address = (uintptr_t)ptr;
@@ -307,7 +307,8 @@ void page_shrink(struct page_allocator *pages, void *ptr, size_t count)
                old - count);
 }
 
-void *page_split(struct page_allocator *pages, void *ptr, size_t count)
+__attribute__((cold)) void *page_split(struct page_allocator *pages, void *ptr,
+                                       size_t count)
 {
     size_t old = page_count_of(pages, ptr);
     struct page_info *page = page_at(pages, ptr);

@@ -155,7 +155,7 @@ void thread_yield(void)
 }
 
 /* A thread on the list is at home here, or a guest; and on it once. */
-void sched_check(const struct cpu *cpu)
+__attribute__((cold)) void sched_check(const struct cpu *cpu)
 {
     unsigned count = 0;
     unsigned limit = cpu->thread_count + 2; /* main or test, and idle */
@@ -220,7 +220,7 @@ __attribute__((cold)) void sched_init(void)
 }
 
 /* For the report of a panic. */
-static bool describe_current(struct panic_thread *out)
+static __attribute__((cold)) bool describe_current(struct panic_thread *out)
 {
     const struct cpu *cpu = cpu_self();
 
@@ -232,7 +232,7 @@ static bool describe_current(struct panic_thread *out)
     return true;
 }
 
-void sched_create(struct cpu *cpu)
+__attribute__((cold)) void sched_create(struct cpu *cpu)
 {
     panic_set_describer(describe_current);
     queue_init(&cpu->ready);
@@ -243,7 +243,7 @@ void sched_create(struct cpu *cpu)
 }
 
 /* A thread object for a context that exists already. */
-static struct thread *adopt(const char *name)
+static __attribute__((cold)) struct thread *adopt(const char *name)
 {
     struct thread *thread = mem_alloc_zeroed(sizeof(*thread));
 
@@ -255,7 +255,7 @@ static struct thread *adopt(const char *name)
     return thread;
 }
 
-void sched_run(void)
+__attribute__((cold)) void sched_run(void)
 {
     struct cpu *cpu = cpu_self();
     struct thread *idle = adopt("idle");

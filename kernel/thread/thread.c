@@ -162,7 +162,7 @@ struct creation {
     thread_id id;
 };
 
-static void creation_arrive(struct errand *errand)
+static __attribute__((cold)) void creation_arrive(struct errand *errand)
 {
     struct creation *creation = container_of(errand, struct creation, errand);
     struct thread *thread;
@@ -314,7 +314,7 @@ static void finish_end(struct cpu *cpu, struct thread *thread)
  * to the thread's new CPU arrives after the thread, and what the thread sent
  * home from its old CPU has arrived before it.
  */
-static void guest_arrives(struct exchange_item *item)
+static __attribute__((cold)) void guest_arrives(struct exchange_item *item)
 {
     struct thread *thread = container_of(item, struct thread, item);
 
@@ -323,7 +323,8 @@ static void guest_arrives(struct exchange_item *item)
 }
 
 /* Send it from home to its target, or park it if an errand looks for it. */
-static void send_guest(struct cpu *home, struct thread *thread)
+static __attribute__((cold)) void send_guest(struct cpu *home,
+                                             struct thread *thread)
 {
     struct thread_entry *entry = table_entry(home, thread->id);
 
@@ -353,7 +354,7 @@ void thread_unpark(struct cpu *cpu, struct thread *thread)
     go_on_from_home(cpu, thread);
 }
 
-static void home_arrives(struct exchange_item *item)
+static __attribute__((cold)) void home_arrives(struct exchange_item *item)
 {
     struct thread *thread = container_of(item, struct thread, item);
     struct cpu *cpu = cpu_self();
@@ -365,7 +366,8 @@ static void home_arrives(struct exchange_item *item)
     go_on_from_home(cpu, thread);
 }
 
-static void finish_departure(struct cpu *cpu, struct thread *thread)
+static __attribute__((cold)) void finish_departure(struct cpu *cpu,
+                                                   struct thread *thread)
 {
     unsigned home = id_cpu(thread->id);
 
@@ -393,7 +395,8 @@ void thread_finish_departed(struct cpu *cpu)
         finish_departure(cpu, thread);
 }
 
-static void depart_for(struct thread *self, unsigned target)
+static __attribute__((cold)) void depart_for(struct thread *self,
+                                             unsigned target)
 {
     struct cpu *cpu = cpu_self();
 
@@ -406,7 +409,7 @@ static void depart_for(struct thread *self, unsigned target)
     sched_switch();
 }
 
-int thread_migrate(unsigned cpu)
+__attribute__((cold)) int thread_migrate(unsigned cpu)
 {
     struct thread *self = thread_current();
 

@@ -44,7 +44,8 @@ static void hand_over(struct net_stack *stack, struct packet *packet,
 }
 
 /* Let the other members see a copy of a frame. */
-static void show(struct net_stack *stack, const struct packet *packet)
+static __attribute__((cold)) void show(struct net_stack *stack,
+                                       const struct packet *packet)
 {
     for (unsigned i = 0; i < stack->group->count; i++) {
         struct packet *copy;
@@ -149,7 +150,7 @@ bool group_pass(struct net_stack *stack, struct packet *packet,
     return true;
 }
 
-void group_check(const struct net_stack *stack)
+__attribute__((cold)) void group_check(const struct net_stack *stack)
 {
     const struct net_group *group = stack->group;
 

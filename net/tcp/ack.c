@@ -7,7 +7,7 @@
 #include "net/tcp/conn.h"
 #include <torc/assert.h>
 
-void ack_init(struct tcp_conn *conn)
+__attribute__((cold)) void ack_init(struct tcp_conn *conn)
 {
     uint32_t mss = conn->mss;
 
@@ -50,7 +50,7 @@ void ack_measure(struct tcp_conn *conn, uint64_t rtt_ns)
 }
 
 /* RFC 5681, section 3.2, steps 2 to 4, as RFC 6582 changes them. */
-static void duplicate_ack(struct tcp_conn *conn)
+static __attribute__((cold)) void duplicate_ack(struct tcp_conn *conn)
 {
     conn->dup_acks++;
     if (conn->is_recovering) {
@@ -73,7 +73,8 @@ static void duplicate_ack(struct tcp_conn *conn)
 }
 
 /* RFC 6582, section 3.2, step 3. snd_una has moved by `acked`. */
-static void recovery_ack(struct tcp_conn *conn, uint32_t acked)
+static __attribute__((cold)) void recovery_ack(struct tcp_conn *conn,
+                                               uint32_t acked)
 {
     if (seq_le(conn->recover, conn->snd_una)) {
         conn->cwnd = min_u32(conn->ssthresh,
@@ -115,14 +116,14 @@ void window_grow(struct tcp_conn *conn, uint32_t acked)
  * Between recoveries `recover` is any number before snd_una. Without losses it
  * would stay where it is, and after 2 GiB it would look newer than snd_una.
  */
-static void recover_follow(struct tcp_conn *conn)
+static __attribute__((cold)) void recover_follow(struct tcp_conn *conn)
 {
     if (seq_lt(conn->recover, conn->snd_una))
         conn->recover = conn->snd_una - 1;
 }
 
 /* The peer has acknowledged our FIN. */
-static void fin_acked(struct tcp_conn *conn)
+static __attribute__((cold)) void fin_acked(struct tcp_conn *conn)
 {
     switch (conn->state) {
     case TCP_FIN_WAIT_1:
@@ -156,7 +157,8 @@ static void timer_after_ack(struct tcp_conn *conn)
 
 /* The peer takes what is left after the service has closed: it has time, as
  * long as it is not too slow; and time to send its FIN. */
-static void orphan_progress(struct tcp_conn *conn, uint64_t now, bool has_fin)
+static __attribute__((cold)) void orphan_progress(struct tcp_conn *conn,
+                                                  uint64_t now, bool has_fin)
 {
     if (!has_fin && conn->snd_una - conn->orphan_mark < TCP_ORPHAN_BYTES)
         return;

@@ -186,7 +186,7 @@ __attribute__((cold)) void tcp_challenge(struct tcp_conn *conn)
     segment_send(conn, conn->snd_max, 0, 0);
 }
 
-void tcp_send_syn(struct tcp_conn *conn)
+__attribute__((cold)) void tcp_send_syn(struct tcp_conn *conn)
 {
     bool has_ack = conn->state != TCP_SYN_SENT;
     unsigned ecn = has_ack ? TCP_ECE : TCP_ECE | TCP_CWR;

@@ -135,7 +135,7 @@ void tcp_hold(struct tcp_conn *conn)
 
 /* Room means a quarter of what the buffer may hold, so that the service is not
  * called for every segment that is acknowledged. */
-void conn_check_room(struct tcp_conn *conn)
+__attribute__((cold)) void conn_check_room(struct tcp_conn *conn)
 {
     uint32_t limit;
 
@@ -166,7 +166,7 @@ static void send_end(struct tcp_conn *conn)
 
 /* RFC 9293, 3.10.5: no reset in SYN-SENT, nor when both FINs are acknowledged.
  */
-static void conn_abort(struct tcp_conn *conn)
+static __attribute__((cold)) void conn_abort(struct tcp_conn *conn)
 {
     conn->socket = NULL;
     if (conn->state == TCP_SYN_SENT || conn->state == TCP_TIME_WAIT ||
@@ -222,7 +222,7 @@ void tcp_shutdown(struct tcp_conn *conn)
     tcp_reap(stack);
 }
 
-void tcp_abort(struct tcp_conn *conn)
+__attribute__((cold)) void tcp_abort(struct tcp_conn *conn)
 {
     struct net_stack *stack = conn->stack;
 

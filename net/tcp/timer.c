@@ -283,7 +283,7 @@ __attribute__((cold)) int tcp_timers_init(struct net_stack *stack)
     return timer_set(&stack->wheel_timer, TIME_NEVER);
 }
 
-void alarm_init(struct tcp_conn *conn)
+__attribute__((cold)) void alarm_init(struct tcp_conn *conn)
 {
     wheel_timer_init(&conn->timer);
     for (unsigned i = 0; i < TCP_ALARM_COUNT; i++)

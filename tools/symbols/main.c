@@ -251,16 +251,21 @@ static char *plain(const char *name)
 static void put_functions(const struct image *image, char **names)
 {
     uint64_t last = image->functions[0].address;
+    bool left = false;
 
     begin("symbol_table");
     for (size_t i = 0; i < image->function_count; i++) {
         uint64_t at = image->functions[i].address;
 
-        put_uleb((at - last) << 1 | may_be_left(image, at));
+        put_uleb(at - last);
+        if (may_be_left(image, at) != left) {
+            left = !left;
+            put(TURN);
+        }
         put_text(names[i]);
         last = at;
     }
-    put_uleb((image->text_end - last) << 1);
+    put_uleb(image->text_end - last);
     put(0);
 }
 

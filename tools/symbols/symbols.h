@@ -54,10 +54,10 @@ struct texts {
 };
 
 /* The codes of pairs: all but those of "." to "~". */
-enum { PAIR_COUNT = 45 + 128 };
+enum { TURN = 1, PAIRS_LOW = 44, PAIR_COUNT = PAIRS_LOW + 128 };
 static inline unsigned pair_code(unsigned i)
 {
-    return i < 45 ? i + 1 : i - 45 + 128;
+    return i < PAIRS_LOW ? TURN + 1 + i : i - PAIRS_LOW + 128;
 }
 
 /* Shorten the texts; returns how many pairs there are. */

@@ -18,7 +18,7 @@
  * kernel lies below it. */
 __asm__(".pushsection application, \"ax\", @progbits\n"
         ".globl symbol_base\nsymbol_base:\n.popsection\n");
-const uint8_t symbol_table[] = {1, 'a', 'p', 'p', 0, 0x80, 0x80, 8, 0};
+const uint8_t symbol_table[] = {0, 1, 'a', 'p', 'p', 0, 0x80, 0x80, 4, 0};
 const uint8_t symbol_pairs[1];
 
 enum { FUNCTION_SIZE = 1024 }; /* of a function, with ASan's code */
