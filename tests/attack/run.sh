@@ -84,6 +84,9 @@ make_link() {
     ip address add 10.77.0.1/16 dev torc0
     ip address add fd77::1/64 dev torc0 nodad 2>/dev/null
     ip link set torc0 txqueuelen 5000 up
+    # The honest clients close first: each port waits for a minute.
+    echo 1024 65535 >/proc/sys/net/ipv4/ip_local_port_range
+    echo 1 >/proc/sys/net/ipv4/tcp_tw_reuse
 }
 
 start_server() { # NAME
