@@ -10,8 +10,9 @@
 #
 # times in us; "over": fewer than 99.9 % served, or p99 more than twice the quiet one.
 # STRICT=1 exits with 1 then. SHORT=1 for CI: one start of each server, no quiet time;
-# the share alone is judged. Exits with 2 when nothing was measured.
-cd "$(dirname "$0")/../.." || exit 2
+# the share alone is judged. Exits with 77 where the machine refuses a namespace or a
+# tap, with 1 when anything else keeps it from measuring: a server that ends, no such ROW.
+cd "$(dirname "$0")/../.." || exit 1
 PATH="$PATH:/usr/sbin:/sbin"
 build="${BUILD:-build}"
 work="${WORK:-$build/attack}"
@@ -45,15 +46,25 @@ nd|webnode|nd to6=fd77::2
 
 fail() {
     echo "attack: $*" >&2
-    exit 2
+    exit 1
+}
+refused() {
+    echo "attack: $*" >&2
+    exit 77
 }
 
 if [ "$1" != --inside ]; then
+    for name in "$@"; do
+        [[ $rows == *$'\n'"$name|"* ]] || fail "no row $name"
+    done
+    for tool in unshare ip curl; do
+        command -v $tool >/dev/null || fail "$tool is missing: run make deps"
+    done
     mkdir -p "$work"
     user=$([ "$(id -u)" -eq 0 ] || echo --map-root-user)
     # shellcheck disable=SC2086 # perhaps no word
     [ -r /dev/net/tun ] && unshare $user --net true 2>/dev/null ||
-        fail "no right to make a tap"
+        refused "no right to make a namespace with a tap"
     # shellcheck disable=SC2086
     exec unshare $user --net "$0" --inside "$@"
 fi
@@ -80,7 +91,7 @@ make_site() {
 
 make_link() {
     ip link set lo up
-    ip tuntap add dev torc0 mode tap || fail "no tap"
+    ip tuntap add dev torc0 mode tap || refused "no right to make a tap"
     ip address add 10.77.0.1/16 dev torc0
     ip address add fd77::1/64 dev torc0 nodad 2>/dev/null
     ip link set torc0 txqueuelen 5000 up

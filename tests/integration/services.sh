@@ -315,6 +315,6 @@ test_attacks_host() {
     WORK="$work/attack" SHORT=1 SECONDS_EACH=1 SETTLE=0.7 tests/attack/run.sh slow-heads-1 \
         one-byte zero-window slow-readers hole no-ack icmp syn-silent fragments nd
     status=$?
-    [ $status -ne 2 ] || skip "no right to make a tap, or nothing was measured"
-    [ $status -eq 0 ] || die "honest clients are kept out"
+    [ $status -ne 77 ] || skip "no right to make a tap"
+    [ $status -eq 0 ] || die "honest clients are kept out, or the server has ended"
 }
