@@ -21,6 +21,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size < 1)
         return 0;
     memset(&info, 0xa5, sizeof(info));
+    info.image_start = LOADER_MEMORY_START;
+    info.image_end = 2 * LOADER_MEMORY_START;
     physical_set(BASE, data + 1, size - 1);
     error = loader_parse(&info, &physical, magics[data[0] % COUNT_OF(magics)],
                          BASE);
@@ -31,6 +33,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         assert(info.module[i].base + info.module[i].size <= UINT32_MAX);
         assert(regions_contain(&info.ram, info.module[i].base,
                                info.module[i].size));
+        assert(info.module[i].base >= info.image_end ||
+               info.module[i].base + info.module[i].size <= info.image_start);
+        for (unsigned k = 0; k < i; k++)
+            assert(info.module[i].base + info.module[i].size <=
+                       info.module[k].base ||
+                   info.module[k].base + info.module[k].size <=
+                       info.module[i].base);
     }
     assert(info.framebuffer.base == 0 ||
            (uint64_t)info.framebuffer.pitch * info.framebuffer.height <=

@@ -38,16 +38,19 @@ static const struct physical_memory low_memory = {map_low};
 
 static void loader_read(uint32_t magic, uintptr_t info)
 {
-    const char *error = loader_parse(&loader, &low_memory, magic, info);
+    const char *error;
 
+    loader.image_start = (uintptr_t)image_start;
+    loader.image_end = (uintptr_t)image_end;
+    error = loader_parse(&loader, &low_memory, magic, info);
     if (error != NULL)
         boot_fail(error);
     if (loader.ram.dropped != 0)
         boot_warn("%lu KiB of memory are not used: its map has too many pieces",
                   (unsigned long)(loader.ram.dropped / 1024));
     if (loader.module_ignored != 0)
-        boot_warn("%u boot modules are ignored: more than %u, above 4 GiB, or "
-                  "outside of memory",
+        boot_warn("%u boot modules are ignored: more than %u, above 4 GiB, "
+                  "outside of memory, or in the image or another module",
                   loader.module_ignored, (unsigned)HAL_MODULE_MAX);
 }
 

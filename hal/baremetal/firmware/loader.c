@@ -32,13 +32,27 @@ void loader_map_entry(struct loader_info *info, enum loader_pass pass,
         regions_cut(&info->ram, base, end);
 }
 
+/* Whether [base, base+size) has bytes of the image or of a module. */
+static bool is_taken(const struct loader_info *info, uint64_t base,
+                     uint64_t size)
+{
+    if (base < info->image_end && info->image_start < base + size)
+        return true;
+    for (unsigned i = 0; i < info->module_count; i++) {
+        if (base < info->module[i].base + info->module[i].size &&
+            info->module[i].base < base + size)
+            return true;
+    }
+    return false;
+}
+
 void loader_module_add(struct loader_info *info, uint64_t base, uint64_t size)
 {
     if (size == 0)
         return;
     if (size > UINT32_MAX || base > UINT32_MAX - size ||
         !regions_contain(&info->ram, base, size) ||
-        info->module_count == HAL_MODULE_MAX) {
+        is_taken(info, base, size) || info->module_count == HAL_MODULE_MAX) {
         info->module_ignored++;
         return;
     }

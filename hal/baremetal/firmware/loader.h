@@ -30,12 +30,15 @@ struct loader_framebuffer {
 };
 
 struct loader_info {
+    /* Set by the caller: where the image lies, no module. */
+    uint64_t image_start, image_end;
     const char *machine; /* hal_boot_info.machine */
     char cmdline[LOADER_CMDLINE_SIZE];
     uint64_t rsdp; /* 0: not told */
     struct loader_framebuffer framebuffer;
     struct region_list ram; /* usable memory, without what else is told of it */
-    unsigned module_count;  /* whole in `ram` and below 4 GiB */
+    unsigned module_count;  /* whole in `ram`, below 4 GiB, not in the image and
+                              none in another */
     unsigned module_ignored;
     struct {
         uint64_t base;
@@ -44,7 +47,8 @@ struct loader_info {
 };
 
 /*
- * Fill *out from the loader's data at `info`. `magic` is %eax at entry.
+ * Fill the rest of *out from the loader's data at `info`. `magic` is %eax at
+ * entry.
  * Returns NULL, or a sentence that says why the machine cannot start.
  */
 const char *loader_parse(struct loader_info *out,

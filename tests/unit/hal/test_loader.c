@@ -11,7 +11,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BASE = 0x500, SIZE = 128 * 1024, MIB = 1024 * 1024 };
+enum {
+    BASE = 0x500,
+    SIZE = 128 * 1024,
+    MIB = 1024 * 1024,
+    IMAGE = 40 * MIB,
+    IMAGE_END = 41 * MIB
+};
 
 static uint8_t memory[SIZE];
 static struct loader_info info;
@@ -24,6 +30,8 @@ static uint8_t *at(uint64_t address)
 static const char *parse(uint32_t magic, uint64_t address)
 {
     memset(&info, 0xa5, sizeof(info));
+    info.image_start = IMAGE;
+    info.image_end = IMAGE_END;
     physical_set(BASE, memory, SIZE);
     return loader_parse(&info, &physical, magic, address);
 }
@@ -136,6 +144,20 @@ static void test_pvh_damage(void **state)
         {"a module above 4 GiB", PVH_LIST, 8, UINT64_C(1) << 32, NULL, 2, 1, 1},
         {"a module in the ROM", PVH_LIST, 8, 0xf0000, NULL, 2, 1, 1},
         {"a module in a hole", PVH_LIST, 8, 64 * MIB - 0x800, NULL, 2, 1, 1},
+        {"a module before the image", PVH_LIST, 8, IMAGE - 5000, NULL, 2, 2, 0},
+        {"a module over its start", PVH_LIST, 8, IMAGE - 4999, NULL, 2, 1, 1},
+        {"a module in the image", PVH_LIST, 8, IMAGE + 1, NULL, 2, 1, 1},
+        {"a module over its end", PVH_LIST, 8, IMAGE_END - 1, NULL, 2, 1, 1},
+        {"a module behind the image", PVH_LIST, 8, IMAGE_END, NULL, 2, 2, 0},
+        {"a module around the image", PVH_LIST + 8, 8, 10 * MIB, NULL, 2, 1, 1},
+        {"a module before another", PVH_LIST + 32, 8, 32 * MIB - 1, NULL, 2, 2,
+         0},
+        {"the first byte of another", PVH_LIST + 32, 8, 32 * MIB, NULL, 2, 1,
+         1},
+        {"the last byte of another", PVH_LIST + 32, 8, 32 * MIB + 4999, NULL, 2,
+         1, 1},
+        {"a module behind another", PVH_LIST + 32, 8, 32 * MIB + 5000, NULL, 2,
+         2, 0},
     };
 
     (void)state;
@@ -372,12 +394,13 @@ static void test_multiboot_modules(void **state)
     le32_put(module_tag_add(4 * MIB, 5 * MIB) + 4, 15); /* too short */
     mbi_end -= 8; /* the next tag is where that one says */
     module_tag_add(6 * MIB, 7 * MIB);
-    module_tag_add(6 * MIB, 7 * MIB);
-    module_tag_add(6 * MIB, 7 * MIB); /* a fifth one */
+    module_tag_add(6 * MIB, 7 * MIB); /* again */
+    module_tag_add(7 * MIB, 8 * MIB);
+    module_tag_add(8 * MIB, 9 * MIB); /* a fifth one */
     entry_put(map_tag_add(1, 24) + 16, MIB, 15 * MIB, 1);
     assert_null(parse(LOADER_MULTIBOOT2, MBI));
     assert_int_equal(info.module_count, HAL_MODULE_MAX);
-    assert_int_equal(info.module_ignored, 3);
+    assert_int_equal(info.module_ignored, 4);
     assert_int_equal(info.module[1].base, 5 * MIB + 1);
     assert_int_equal(info.module[1].size, 2);
 }
