@@ -4,6 +4,7 @@
 #include "kernel/base/cmdline.h"
 #include "kernel/base/options.h"
 #include "kernel/device/driver.h"
+#include "kernel/trace/trace.h"
 #include <torc/assert.h>
 #include <torc/drivers.h>
 #include <torc/env.h>
@@ -14,7 +15,7 @@
 #include <torc/memory.h>
 #include <torc/string.h>
 
-enum { EXIT_BAD_SETTING = 2 };
+enum { EXIT_BAD_SETTING = 2, LEFT_OUT = 1 };
 
 /* CPU 0's while drivers look for devices; then constant. */
 static struct {
@@ -78,18 +79,35 @@ static bool value_is_good(const char *value, size_t len)
     return len <= ENV_VALUE_MAX;
 }
 
-/* What the application declares of it. */
+/* The options of the kernel, the trace and the drivers come from the command
+ * line only: most are read before there are settings. */
+static bool is_of_line(const char *name)
+{
+    const struct driver *const *driver =
+        application == NULL ? NULL : application->drivers;
+
+    if (option_row(kernel_options, name) != NULL ||
+        option_row(trace_options, name) != NULL)
+        return true;
+    for (; driver != NULL && *driver != NULL; driver++) {
+        if (option_row((*driver)->options, name) != NULL)
+            return true;
+    }
+    return false;
+}
+
+/* What is declared of it. Returns 0, LEFT_OUT, -EINVAL. */
 static int check(const char *source, const char *name, const char *value)
 {
     const char *row =
         application == NULL ? NULL : option_row(application->options, name);
 
     if (row == NULL) {
-        if (option_row(kernel_options, name) != NULL)
-            log_warn("%s: %s= is ignored: the kernel reads it only from the "
-                     "command line",
-                     source, name);
-        return 0;
+        if (!is_of_line(name))
+            return 0;
+        log_warn("%s: %s= is ignored: it is read from the command line only",
+                 source, name);
+        return LEFT_OUT;
     }
     if (option_check(row, value) == 0)
         return 0;
@@ -134,7 +152,7 @@ int env_add(const char *source, unsigned rank, const char *name,
     if (status != 0 || (at < 0 && setting_count == ENV_COUNT_MAX) ||
         (at >= 0 && settings[at].rank < rank)) {
         mem_free(block);
-        return status;
+        return status == LEFT_OUT ? 0 : status;
     }
     if (at < 0)
         at = (int)setting_count++;

@@ -20,7 +20,8 @@ enum env_rank { ENV_FW_CFG, ENV_FW_CFG_LINES, ENV_MODULE };
  * Keep a setting, copied; what an application declares of it is checked.
  * `source` names where it is from, for messages. What is no setting (a name
  * with other letters than A-Z a-z 0-9 _ . -, a value with control characters,
- * too long, one too many) is left out with a warning. CPU 0, in a thread.
+ * too long, one too many), and what is an option of the kernel, the trace or a
+ * driver of the application is left out with a warning. CPU 0, in a thread.
  * Returns 0, -EINVAL (the application does not allow the value; that is
  * logged), -ENOMEM.
  */

@@ -59,7 +59,8 @@ static void read_bytes(const struct fw_cfg *cfg, uint16_t key, uint8_t *out,
         out[i] = hal_io_read8(cfg->io, DATA);
 }
 
-/* Into memory that devices reach. Returns 0, -EIO. */
+/* Into memory that devices reach. Returns 0, -EIO; -ETIMEDOUT: the device may
+ * write there, and into the command, at any later time. */
 static int read_dma(const struct fw_cfg *cfg, uint16_t key, uint8_t *out,
                     size_t size)
 {
@@ -88,7 +89,15 @@ static int read_dma(const struct fw_cfg *cfg, uint16_t key, uint8_t *out,
             return -EIO;
         hal_cpu_relax();
     }
-    return -EIO;
+    return -ETIMEDOUT;
+}
+
+/* Memory of dma_alloc(), when `status` has come; for ever the device's after
+ * a command that has not ended. */
+static void memory_free(void *memory, size_t size, int status)
+{
+    if (status != -ETIMEDOUT)
+        dma_free(memory, size);
 }
 
 /* `out` is of dma_alloc(). */
@@ -138,7 +147,7 @@ static int entry_load(const struct fw_cfg *cfg, const uint8_t *entry)
         size == 0 ? 0 : read_file(cfg, be16_get(entry + FILE_KEY), text, size);
     if (status == 0)
         status = file_add(name, (const char *)text, size);
-    dma_free(text, (size_t)size + 1);
+    memory_free(text, (size_t)size + 1, status);
     return status;
 }
 
@@ -161,7 +170,7 @@ static int directory_load(const struct fw_cfg *cfg)
     status = read_file(cfg, KEY_DIRECTORY, directory, size);
     for (uint32_t i = 0; i < count && status == 0; i++)
         status = entry_load(cfg, directory + sizeof(number) + i * FILE_SIZE);
-    dma_free(directory, size);
+    memory_free(directory, size, status);
     return status;
 }
 
@@ -183,9 +192,9 @@ int fw_cfg_load(void)
             return -ENOMEM;
     }
     status = directory_load(&cfg);
-    if (cfg.command != NULL)
-        dma_free(cfg.command, COMMAND_SIZE);
-    if (status == -EIO)
-        log_warn("fw_cfg: the device does not answer: no settings from it");
-    return status == -EIO ? 0 : status;
+    memory_free(cfg.command, COMMAND_SIZE, status);
+    if (status != -EIO && status != -ETIMEDOUT)
+        return status;
+    log_warn("fw_cfg: the device does not answer: no more settings from it");
+    return 0;
 }

@@ -8,7 +8,10 @@
  *   3. the lines of its file "opt/torc/env";
  *   4. the lines of boot modules whose first line is "#torc settings".
  *
- * What comes first in this list wins; in one file the later line.
+ * What comes first in this list wins; in one file the later line. Options of
+ * the kernel, the trace and the drivers are read from the command line only: in
+ * 2 to 4 they are left out with a warning, wherever env_driver stands in the
+ * list of drivers.
  */
 #ifndef TORC_ENV_H
 #define TORC_ENV_H

@@ -71,11 +71,19 @@ static void command_run(struct fw_cfg_model *model, uint64_t address)
         (uint64_t)be32_get(command + 8) << 32 | be32_get(command + 12), length);
     if (target == NULL)
         model_breach("the target is not in memory that devices reach");
-    if (model->dma_never_ends)
+    if (model->dma_count == model->dma_hangs) {
+        model->hanging = address;
         return;
+    }
     for (uint32_t i = 0; i < length; i++)
         target[i] = item_byte(model, (uint16_t)(control >> 16), i);
     be32_put(command, model->dma_fails ? 1 : 0);
+}
+
+void fw_cfg_model_late(struct fw_cfg_model *model)
+{
+    model->dma_hangs = 0;
+    command_run(model, model->hanging);
 }
 
 static uint32_t cfg_read(void *arg, size_t offset, unsigned width)

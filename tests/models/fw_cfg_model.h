@@ -15,10 +15,11 @@ enum { FW_CFG_MODEL_FILES = 160, FW_CFG_MODEL_NAME = 56 };
 struct fw_cfg_model {
     /* Set by the test. */
     bool has_dma;
-    bool is_other;       /* the signature is not QEMU's */
-    bool dma_fails;      /* with its error bit */
-    bool dma_never_ends; /* the command stays as it is */
-    uint32_t extra;      /* the directory claims so many more files */
+    bool is_other;      /* the signature is not QEMU's */
+    bool dma_fails;     /* with its error bit */
+    unsigned dma_hangs; /* this command, counted from 1, does not end by itself;
+                           0: none */
+    uint32_t extra;     /* the directory claims so many more files */
     unsigned count;
     struct {
         char name[FW_CFG_MODEL_NAME]; /* maybe without NUL */
@@ -31,10 +32,14 @@ struct fw_cfg_model {
     size_t at;
     uint32_t high;
     unsigned dma_count, byte_count; /* commands; bytes read one by one */
+    uint64_t hanging;               /* address of that command */
 };
 
 /* Plug it in, as the test has set it. */
 void fw_cfg_model_plug(struct fw_cfg_model *model);
+
+/* End the command that hangs: the device writes to memory. */
+void fw_cfg_model_late(struct fw_cfg_model *model);
 
 /* Add a file of text. */
 void fw_cfg_model_add(struct fw_cfg_model *model, const char *name,

@@ -25,7 +25,10 @@ enum { MODULES_MAX = 3 };
 
 static const char *const options[] = {"port=1..65535 a port", "mode=on|off a",
                                       NULL};
-static const struct torc_app app = {.name = "app", .options = options};
+static const struct driver *const drivers[] = {&virtio_rng_driver, &ide_driver,
+                                               &env_driver, NULL};
+static const struct torc_app app = {
+    .name = "app", .options = options, .drivers = drivers};
 static struct fw_cfg_model model;
 static char paths[MODULES_MAX][64];
 
@@ -131,17 +134,18 @@ static void test_fw_cfg_faults(void **state)
 {
     static const struct {
         const char *name;
-        bool plugged, other, fails, never;
+        bool plugged, other, fails;
+        unsigned hangs;
         uint32_t extra;
         const char *says;
     } rows[] = {
-        {"none", false, false, false, false, 0, NULL},
-        {"another", true, true, false, false, 0, NULL},
-        {"an error", true, false, true, false, 0, "does not answer"},
-        {"no end", true, false, false, true, 0, "does not answer"},
-        {"files without end", true, false, false, false, UINT32_MAX - 1,
+        {"none", false, false, false, 0, 0, NULL},
+        {"another", true, true, false, 0, 0, NULL},
+        {"an error", true, false, true, 0, 0, "does not answer"},
+        {"no end", true, false, false, 1, 0, "does not answer"},
+        {"files without end", true, false, false, 0, UINT32_MAX - 1,
          "does not answer"},
-        {"1025 files", true, false, false, false, 1024, "does not answer"},
+        {"1025 files", true, false, false, 0, 1024, "does not answer"},
     };
 
     (void)state;
@@ -150,7 +154,7 @@ static void test_fw_cfg_faults(void **state)
         model.has_dma = true;
         model.is_other = rows[i].other;
         model.dma_fails = rows[i].fails;
-        model.dma_never_ends = rows[i].never;
+        model.dma_hangs = rows[i].hangs;
         model.extra = rows[i].extra;
         fw_cfg_model_add(&model, "opt/torc/port", "8080");
         if (rows[i].plugged)
@@ -161,8 +165,31 @@ static void test_fw_cfg_faults(void **state)
         ROW(rows[i].name, console_has("fw_cfg: ") == (rows[i].says != NULL));
         if (rows[i].says != NULL)
             ROW(rows[i].name, console_has(rows[i].says));
+        if (rows[i].hangs != 0)
+            fw_cfg_model_late(&model);
         finish();
     }
+}
+
+/* A file that does not come: those before it are kept, and its memory is the
+ * device's for ever. */
+static void test_fw_cfg_late(void **state)
+{
+    (void)state;
+    fresh();
+    model.has_dma = true;
+    model.dma_hangs = 3; /* after the directory and the first file */
+    fw_cfg_model_add(&model, "opt/torc/port", "8080");
+    fw_cfg_model_add(&model, "opt/torc/x", "1");
+    fw_cfg_model_add(&model, "opt/torc/y", "2");
+    fw_cfg_model_plug(&model);
+    start("", NULL, 0);
+    assert_int_equal(env_load(&app), 0);
+    assert_true(console_has("does not answer: no more settings from it"));
+    expect("port", "8080");
+    assert_int_equal(count_settings(), 1);
+    fw_cfg_model_late(&model);
+    finish();
 }
 
 /* Sizes and names around their limits; entries behind the last are zero. */
@@ -267,18 +294,24 @@ static void test_precedence(void **state)
     expect("x", NULL);
 }
 
-/* What the application declares is checked; the kernel's is told. */
+/* What the application declares is checked; what others do is left out. */
 static void test_checks(void **state)
 {
     (void)state;
     fresh();
     fw_cfg_model_add(&model, "opt/torc/log", "debug");
+    fw_cfg_model_add(&model, "opt/torc/ide", "foo");
     fw_cfg_model_add(&model, "opt/torc/port", "70000");
     fw_cfg_model_plug(&model);
     start("", NULL, 0);
     assert_int_equal(env_load(&app), -EINVAL);
-    assert_true(console_has("fw_cfg: log= is ignored: the kernel reads it only "
-                            "from the command line"));
+    assert_true(console_has("fw_cfg: log= is ignored: it is read from the "
+                            "command line only"));
+    assert_true(console_has("fw_cfg: ide= is ignored: it is read from the "
+                            "command line only"));
+    expect("log", NULL);
+    expect("ide", NULL);
+    assert_int_equal(count_settings(), 0);
     assert_true(
         console_has("error: port=70000: give a number from 1 to 65535"));
     assert_true(console_has("error: fw_cfg: port= has a wrong value"));
@@ -451,6 +484,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_fw_cfg),
         cmocka_unit_test(test_fw_cfg_faults),
+        cmocka_unit_test(test_fw_cfg_late),
         cmocka_unit_test(test_fw_cfg_hostile_files),
         cmocka_unit_test(test_modules),
         cmocka_unit_test(test_precedence),
