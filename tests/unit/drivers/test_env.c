@@ -19,6 +19,7 @@
 #include <torc/errno.h>
 #include <torc/machine.h>
 #include <torc/memory.h>
+#include <torc/trace.h>
 #include <unistd.h>
 
 enum { MODULES_MAX = 3 };
@@ -297,18 +298,23 @@ static void test_precedence(void **state)
 /* What the application declares is checked; what others do is left out. */
 static void test_checks(void **state)
 {
+    struct trace_header header;
+
     (void)state;
     fresh();
     fw_cfg_model_add(&model, "opt/torc/log", "debug");
     fw_cfg_model_add(&model, "opt/torc/ide", "foo");
+    fw_cfg_model_add(&model, "opt/torc/trace_dump", "foo");
     fw_cfg_model_add(&model, "opt/torc/port", "70000");
     fw_cfg_model_plug(&model);
     start("", NULL, 0);
+    assert_int_equal(trace_header_get(&header), -ENODATA); /* it is linked */
     assert_int_equal(env_load(&app), -EINVAL);
     assert_true(console_has("fw_cfg: log= is ignored: it is read from the "
                             "command line only"));
     assert_true(console_has("fw_cfg: ide= is ignored: it is read from the "
                             "command line only"));
+    assert_true(console_has("fw_cfg: trace_dump= is ignored"));
     expect("log", NULL);
     expect("ide", NULL);
     assert_int_equal(count_settings(), 0);
