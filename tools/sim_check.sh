@@ -91,8 +91,8 @@ plant kill-keeps-waiting 'thread->state == THREAD_WAITING|semaphore_destroy.*nev
 # Errands, guests, mutexes, channels, join
 plant errand-answer-unheard 'a livelock' kernel/thread/errand.c 's/^    wait_wake_all\(&errand->sender\);$//' control
 plant guest-stays-on-list 'home takes a guest to be elsewhere' kernel/thread/thread.c '/^static void finish_/,/^}/s/^    list_remove\(&thread->guest\);$//' control
-plant mutex-free-while-handed 'wait_queue_empty\(&mutex->waiters\)|a mutex went to who came later' kernel/thread/sync.c 's/^    mutex->holder = next;$/    mutex->holder = NULL;/' control
-plant mutex-not-handed-over 'a wake-up was lost' kernel/thread/sync.c '/^int mutex_unlock/,/^}/s/^    wait_wake_one\(&mutex->waiters\);$//' control
+plant mutex-free-while-handed 'wait_queue_empty\(&mutex->waiters\)|a mutex went to who came later' kernel/thread/sync.c 's/^    mutex->holder = next->id;$/    mutex->holder = NOBODY;/' control
+plant mutex-not-handed-over 'a wake-up was lost' kernel/thread/sync.c '/^static noinline void hand_over/,/^}/s/^    wait_wake_one\(&mutex->waiters\);$//' control
 plant channel-drops-second 'a message has not arrived' kernel/thread/message.c 's/^    if \(channel->count == channel->capacity\)$/    if (channel->count == 1)/' control
 plant channel-value-twice 'a message has arrived twice' kernel/thread/message.c 's/^    channel->head = \(channel->head \+ 1\).*$//' control
 plant resume-forgets-thread 'a resumed thread does not go on' kernel/thread/thread_control.c '/^static void resume/,/^}/s/^        sched_ready\(thread\);$//' control
