@@ -2,6 +2,7 @@
  * Taking a trace: each CPU copies its own rings, and sends the copy.
  */
 #include "hal/hal.h"
+#include "kernel/cpu/exchange_inline.h"
 #include "kernel/cpu/percpu.h"
 #include "kernel/trace/trace_internal.h"
 #include <torc/log.h>
@@ -9,6 +10,8 @@
 #include <torc/memory.h>
 #include <torc/message.h>
 #include <torc/string.h>
+#include <torc/thread.h>
+#include <torc/time.h>
 
 struct trace_settings trace_settings;
 
@@ -102,6 +105,45 @@ int trace_take(unsigned cpu, void **out, size_t *len)
 /* CPU 0 only. */
 static bool is_printed;
 
+/* CPU 0 only, but on its way to the CPU whose trace it takes, and back. */
+static struct last {
+    struct exchange_item item;
+    struct copy copy;
+    int status;
+    bool is_there;
+} lasts[HAL_CPU_MAX];
+
+static void last_arrived(struct exchange_item *item)
+{
+    container_of(item, struct last, item)->is_there = true;
+}
+
+static void last_copy(struct exchange_item *item)
+{
+    struct last *last = container_of(item, struct last, item);
+
+    last->status = copy_here(&last->copy);
+    item->run = last_arrived;
+    exchange_send(0, item);
+}
+
+/* Of all CPUs at once. */
+static void lasts_take(uint64_t patience_ns)
+{
+    uint64_t end = hal_time_ns() + patience_ns;
+
+    lasts[0].status = copy_here(&lasts[0].copy);
+    lasts[0].is_there = true;
+    for (unsigned cpu = 1; cpu < cpu_count(); cpu++) {
+        lasts[cpu].item.run = last_copy;
+        exchange_send(cpu, &lasts[cpu].item);
+    }
+    for (unsigned cpu = 1; cpu < cpu_count(); cpu++) {
+        while (!lasts[cpu].is_there && hal_time_ns() < end)
+            thread_sleep(NS_PER_MS);
+    }
+}
+
 static void print_hex(const void *data, size_t len)
 {
     static const char digits[] = "0123456789abcdef";
@@ -118,28 +160,29 @@ static void print_hex(const void *data, size_t len)
         }
         line[2 * i] = '\0';
         console_print("trace: %s\n", line);
+        thread_yield();
     }
 }
 
-void trace_exit(void)
+void trace_exit(uint64_t patience_ns)
 {
     struct trace_header header;
 
     if (is_printed || !trace_is_printed() || trace_header_get(&header) != 0)
         return;
     is_printed = true;
+    lasts_take(patience_ns);
     print_hex(&header, sizeof(header));
     for (unsigned cpu = 0; cpu < cpu_count(); cpu++) {
-        void *data;
-        size_t len;
-        int status = trace_take(cpu, &data, &len);
+        const struct last *last = &lasts[cpu];
+        int status = last->is_there ? last->status : -ETIMEDOUT;
 
         if (status != 0) {
             log_error("cpu %u: its trace cannot be taken (error %d)", cpu,
                       status);
             continue;
         }
-        print_hex(data, len);
-        mem_free(data);
+        print_hex(last->copy.data, last->copy.len);
+        mem_free(last->copy.data);
     }
 }

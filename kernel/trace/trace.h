@@ -48,9 +48,10 @@ __attribute__((weak)) int trace_boot(void);
 
 /*
  * The machine ends: print the rings, with trace_dump=1, as lines of hexadecimal
- * digits behind "trace: ". CPU 0; thread; waits.
+ * digits behind "trace: ". A CPU whose rings have not come after patience_ns
+ * is left out, with a line in the log. CPU 0; thread; yields between lines.
  */
-__attribute__((weak)) void trace_exit(void);
+__attribute__((weak)) void trace_exit(uint64_t patience_ns);
 
 /*
  * What must be true of the calling CPU's rings. Panics when it is not. For

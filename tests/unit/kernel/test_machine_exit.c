@@ -1,5 +1,6 @@
 /* How a machine ends: with all its lines, and the first status. */
 #include "hal/hal.h"
+#include "kernel/heap/heap.h"
 #include "tests/fakes/cmocka_all.h"
 #include "tests/fakes/machine.h"
 #include <stdatomic.h>
@@ -165,6 +166,30 @@ static void test_exit_first_status_counts(void **state)
     }
 }
 
+static int exit_7(void *arg)
+{
+    (void)arg;
+    machine_exit(7);
+}
+
+/* CPU 0 has no memory for the thread that ends the machine. */
+static int exit_without_memory(void *arg)
+{
+    const struct thread_attr there = {.place = THREAD_ON_CPU, .cpu = 1};
+
+    if (thread_create(&there, exit_7, arg, NULL) != 0)
+        return 1;
+    heap_fail(1);
+    thread_sleep(TIME_NEVER);
+    return 1;
+}
+
+static void test_exit_without_memory(void **state)
+{
+    (void)state;
+    assert_int_equal(run(CPUS, exit_without_memory), 7);
+}
+
 /* ---- A CPU that does not yield ------------------------------------------- */
 
 static atomic_bool is_held;
@@ -233,6 +258,7 @@ int main(void)
         cmocka_unit_test(test_exit_lets_all_lines_out),
         cmocka_unit_test(test_exit_waits_for_lines_on_their_way),
         cmocka_unit_test(test_exit_first_status_counts),
+        cmocka_unit_test(test_exit_without_memory),
         cmocka_unit_test(test_exit_does_not_wait_for_ever),
         cmocka_unit_test(test_machine_name),
     };

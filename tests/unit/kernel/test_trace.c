@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <torc/errno.h>
+#include <torc/log_listen.h>
 #include <torc/machine.h>
 #include <torc/memory.h>
 #include <torc/message.h>
@@ -324,7 +325,7 @@ static void test_trace_off_there_is_none(void **state)
     assert_null(cpu_self()->trace);
     assert_int_equal(trace_header_get(&header), -ENODATA);
     assert_int_equal(trace_take(0, &data, &len), -ENODATA);
-    trace_exit();
+    trace_exit(0);
     machine_detach();
 }
 
@@ -384,22 +385,126 @@ static int mark_and_end(void *arg)
     return 3;
 }
 
+static int end_with_4(void *arg)
+{
+    (void)arg;
+    machine_exit(4);
+}
+
+static int mark_and_end_on_1(void *arg)
+{
+    const struct thread_attr there = {.place = THREAD_ON_CPU, .cpu = 1};
+
+    (void)mark_and_end(arg);
+    if (thread_create(&there, end_with_4, NULL, NULL) != 0)
+        return 1;
+    thread_sleep(TIME_NEVER);
+    return 1;
+}
+
+static int mark_and_end_without_a_thread(void *arg)
+{
+    heap_fail(1);
+    return mark_and_end(arg);
+}
+
+static void slowly(const char *line, size_t len)
+{
+    uint64_t end = time_ns() + 10 * NS_PER_MS;
+
+    (void)line;
+    (void)len;
+    while (time_ns() < end)
+        hal_cpu_relax();
+}
+
+static volatile bool may_end;
+
+static int end_with_9(void *arg)
+{
+    (void)arg;
+    while (!may_end)
+        thread_yield();
+    machine_exit(9);
+}
+
+/* Others end the machine, too, while it is printed, on both CPUs. */
+static int mark_and_end_often(void *arg)
+{
+    const struct thread_attr there = {.place = THREAD_ON_CPU, .cpu = 1};
+
+    (void)mark_and_end(arg);
+    log_listen(slowly);
+    if (thread_create(NULL, end_with_9, NULL, NULL) != 0 ||
+        thread_create(&there, end_with_9, NULL, NULL) != 0)
+        return 1;
+    may_end = true;
+    machine_exit(4);
+}
+
 static void test_trace_is_printed_at_the_end(void **state)
 {
+    static const struct {
+        const char *name;
+        int (*fn)(void *);
+        int status;
+    } rows[] = {
+        {"main returns", mark_and_end, 3},
+        {"on CPU 1", mark_and_end_on_1, 4},
+        {"without memory", mark_and_end_without_a_thread, 3},
+        {"often", mark_and_end_often, 4},
+    };
     size_t len;
 
     (void)state;
-    assert_int_equal(machine_run_output(2, MEMORY,
-                                        "trace=all trace_events=64 "
-                                        "trace_dump=1",
-                                        mark_and_end, NULL, output,
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        int status =
+            machine_run_output(2, MEMORY,
+                               "trace=all trace_events=64 "
+                               "trace_dump=1",
+                               rows[i].fn, NULL, output, sizeof(output));
+
+        ROW(rows[i].name, status == rows[i].status);
+        len = decode_log(output, strlen(output));
+        ROW(rows[i].name, decode(output, len, &trace) == NULL);
+        ROW(rows[i].name, trace.cpu_count == 2);
+        ROW(rows[i].name, find(0, TRACE_MARK, 0)->value == 12345);
+        decode_free(&trace);
+    }
+}
+
+static volatile bool is_held;
+
+static int hold(void *arg)
+{
+    (void)arg;
+    is_held = true;
+    for (;;)
+        hal_cpu_relax();
+    return 0;
+}
+
+static int end_beside_held(void *arg)
+{
+    const struct thread_attr there = {.place = THREAD_ON_CPU, .cpu = 1};
+
+    (void)arg;
+    if (thread_create(&there, hold, NULL, NULL) != 0)
+        return 1;
+    while (!is_held)
+        thread_yield();
+    return 3;
+}
+
+static void test_trace_of_a_cpu_that_does_not_yield(void **state)
+{
+    (void)state;
+    assert_int_equal(machine_run_output(2, MEMORY, "trace=mark trace_dump=1",
+                                        end_beside_held, NULL, output,
                                         sizeof(output)),
                      3);
-    len = decode_log(output, strlen(output));
-    assert_null(decode(output, len, &trace));
-    assert_int_equal(trace.cpu_count, 2);
-    assert_int_equal(find(0, TRACE_MARK, 0)->value, 12345);
-    decode_free(&trace);
+    assert_non_null(
+        strstr(output, "cpu 1: its trace cannot be taken (error -110)"));
 }
 
 static int corrupt(void *arg)
@@ -429,20 +534,25 @@ static void test_trace_check_finds_what_is_wrong(void **state)
 
 static int fail_and_end(void *arg)
 {
-    (void)arg;
-    heap_fail(1);
+    heap_fail(*(const uint64_t *)arg);
     return 0;
 }
 
+/* The first allocations are for the thread that ends the machine. */
 static void test_trace_that_cannot_be_taken_is_said(void **state)
 {
+    unsigned said = 0;
+
     (void)state;
-    assert_int_equal(machine_run_output(1, MEMORY, "trace=mark trace_dump=1",
-                                        fail_and_end, NULL, output,
-                                        sizeof(output)),
-                     0);
-    assert_non_null(
-        strstr(output, "cpu 0: its trace cannot be taken (error -12)"));
+    for (uint64_t after = 1; after < 6; after++) {
+        assert_int_equal(
+            machine_run_output(1, MEMORY, "trace=mark trace_dump=1",
+                               fail_and_end, &after, output, sizeof(output)),
+            0);
+        said += strstr(output, "cpu 0: its trace cannot be taken (error "
+                               "-12)") != NULL;
+    }
+    assert_int_equal(said, 1);
 }
 
 int main(void)
@@ -460,6 +570,7 @@ int main(void)
         cmocka_unit_test(test_trace_without_memory_is_not_taken),
         cmocka_unit_test(test_trace_options),
         cmocka_unit_test(test_trace_is_printed_at_the_end),
+        cmocka_unit_test(test_trace_of_a_cpu_that_does_not_yield),
         cmocka_unit_test(test_trace_check_finds_what_is_wrong),
         cmocka_unit_test(test_trace_that_cannot_be_taken_is_said),
     };
