@@ -2,6 +2,7 @@ SRCS-metal += hal/baremetal/base/cpu_block.c
 SRCS-metal += hal/baremetal/base/fail.c
 SRCS-metal += hal/baremetal/base/regions.c
 SRCS-metal += hal/baremetal/base/string.c
+SRCS-metal += hal/baremetal/base/words.c
 SRCS-metal += hal/baremetal/firmware/platform.c
 SRCS-metal += hal/baremetal/firmware/loader.c
 SRCS-metal += hal/baremetal/firmware/linux_boot.c

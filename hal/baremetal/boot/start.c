@@ -2,6 +2,7 @@
 #include "hal/baremetal/base/fail.h"
 #include "hal/baremetal/base/image.h"
 #include "hal/baremetal/base/insn.h"
+#include "hal/baremetal/base/words.h"
 #include "hal/baremetal/boot/tables.h"
 #include "hal/baremetal/cpu/cpu.h"
 #include "hal/baremetal/firmware/loader.h"
@@ -100,6 +101,8 @@ static void cpus_find(void)
         boot_warn(
             "%u of %u CPUs are not used: %u is the most", platform.cpu_ignored,
             platform.cpu_ignored + platform.cpu_count, (unsigned)HAL_CPU_MAX);
+    /* Memory for page tables is then the share of so many. */
+    platform.cpu_count = words_cpus(boot.cmdline, platform.cpu_count);
     boot.cpu_count = platform.cpu_count;
     for (unsigned i = 0; i < platform.cpu_count; i++)
         boot.cpu_node[i] = numa_cpu_node(&platform, platform.apic_id[i]);

@@ -9,9 +9,9 @@
  */
 #include "hal/baremetal/base/cpu_block.h"
 #include "hal/baremetal/base/insn.h"
+#include "hal/baremetal/base/words.h"
 #include "hal/baremetal/cpu/cpu.h"
 #include "hal/baremetal/time/clock.h"
-#include <torc/string.h>
 
 enum {
     LEAF_FEATURES = 1,
@@ -25,31 +25,11 @@ enum {
 /* Constant after sleep_init(). */
 static bool use_mwait;
 
-/* Whether `word` begins at `at` and ends there. */
-static bool word_is(const char *at, const char *word)
-{
-    char end;
-
-    if (!str_starts(at, word))
-        return false;
-    end = at[str_len(word, HAL_PAGE_SIZE)];
-    return end == '\0' || end == ' ' || end == '\t' || end == '\n';
-}
-
-/* The last idle=... wins; behind "--" no word is the machine's. */
 static bool mwait_wanted(const char *cmdline, bool preset)
 {
-    for (const char *at = cmdline; *at != '\0'; at++) {
-        if (at != cmdline && at[-1] != ' ' && at[-1] != '\t' && at[-1] != '\n')
-            continue;
-        if (word_is(at, "--"))
-            break;
-        if (word_is(at, "idle=mwait"))
-            preset = true;
-        else if (word_is(at, "idle=hlt"))
-            preset = false;
-    }
-    return preset;
+    const char *value = words_value(cmdline, "idle=");
+
+    return value == NULL ? preset : words_is(value, "mwait");
 }
 
 void sleep_init(const char *cmdline)
