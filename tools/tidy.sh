@@ -56,6 +56,12 @@ done
 tools/options.sh | diff docs/options.md - >&2 ||
     offend "docs/options.md is old: tools/options.sh >docs/options.md"
 
+# Values of options are as long as kernel/base/options.c has room for.
+awk -F'`' '/^\| `/ {
+    values = $2; gsub(/\\\|/, "|", values); sub(/^[^=]*=?/, "", values)
+    if (length(values) > 79) { print "more than 79 bytes of values: " $2; bad = 1 }
+} END { exit bad }' docs/options.md || status=1
+
 # The HAL stays thin.
 count=$(sed -n '/^#include "hal_inline/q;p' hal/hal.h |
     grep -cE '^(must_check |_Noreturn )?[a-z].*hal_[a-z0-9_]+\(')

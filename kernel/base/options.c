@@ -20,7 +20,7 @@ const char *const kernel_options[] = {
     "log=error|warn|info|debug which lines are printed (info)",
     "memcheck=0..1 1: the heap checks its use (0)",
     "panic=off|halt|reboot|-1|0..3600 what a panic ends in; 0 is halt, "
-    "other numbers reboot (off)",
+    "other numbers reboot at once (off)",
     "poll=0..1000 microseconds that a CPU polls before it sleeps (0)",
     "stack=4..8192 KiB of a stack whose thread names no size (16)",
     "stuck=tell|end what watchdog= does: a line, or a panic (tell)",
@@ -47,6 +47,7 @@ static void values_copy(const char *row, char *out, size_t size)
         out[len] = values[len];
         len++;
     }
+    assert(values[len] == '\0' || values[len] == ' ');
     out[len] = '\0';
 }
 

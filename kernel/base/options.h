@@ -5,8 +5,9 @@
  *
  * VALUES are alternatives with '|' between them: a word stands for itself,
  * "A..B" for a number from A to B, a word in capitals for any text; nothing for
- * an option without a value. From the same rows come the check of the command
- * line, the list that help= prints, and docs/options.md.
+ * an option without a value. They have at most 79 bytes. From the same rows
+ * come the check of the command line, the list that help= prints, and
+ * docs/options.md.
  */
 #ifndef TORC_KERNEL_OPTIONS_H
 #define TORC_KERNEL_OPTIONS_H

@@ -1462,6 +1462,9 @@ test_foreign_words() {
 test_small_memory() {
     local port
     hello 4 tools/qemu.sh --cpus 4 --mem 6 --no-net --kernel "$build/metal/hello.elf"
+    # CPUs that are not used take none of it.
+    hello 2 tools/qemu.sh --cpus 64 --mem 4 --no-net --kernel "$build/metal/hello.elf" \
+        --append cpus=2
     port=$(free_port)
     qemu_web "$port" --mem 4 --kernel "$build/metal/webserver.elf" --disk "$work/site.img"
     check_files "http://127.0.0.1:$port"
@@ -1501,11 +1504,19 @@ test_big_image() {
     done
 }
 test_bad_tools() {
-    local port
+    local port place="$work/$TEST_NAME"
     expect fail "no such directory" tools/mkimg/mkimg.sh ext2 --dir /nowhere \
         --out "$work/x.img"
     expect fail "no such file" tools/mkimg/mkimg.sh disk --dir "$site" \
         --kernel /nowhere --out "$work/x.img"
+    # One that fails half-way leaves what was there, and nothing else.
+    mkdir -p "$place"
+    echo old >"$place/x.img"
+    expect fail "is the size enough" tools/mkimg/mkimg.sh disk --dir "$site" --size 1 \
+        --kernel "$build/metal/hello.elf" --out "$place/x.img"
+    expect fail "is the size enough" tools/mkimg/mkimg.sh ext2 --dir "$site" --size 1 \
+        --out "$place/x.img"
+    [ "$(ls -A "$place") $(cat "$place/x.img")" = "x.img old" ] || die "left: $(ls -A "$place")"
     port=$(free_port)
     host_web "$port" 1
     expect fail "is in use" tools/run.sh "$port" true

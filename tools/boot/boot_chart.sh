@@ -31,8 +31,12 @@ site_main application'
 
 marks=$(while read -r function phase; do
     address=$(nm "$image" | awk -v f="$function" '$3 == f { print $1; exit }')
-    [ -n "$address" ] && printf ',%s=%s' "$phase" "$address"
-done <<<"$phases")
+    [ -n "$address" ] || {
+        echo "boot_chart.sh: $image has no function $function" >&2
+        exit 2
+    }
+    printf ',%s=%s' "$phase" "$address"
+done <<<"$phases") || exit 2
 
 truncate -s 1M "$work/disk.img"
 boot() { # NAME QEMU.SH OPTIONS...

@@ -18,11 +18,13 @@ end=$(value image_end)
     echo "bzimage.sh: $elf is no image that begins at 1 MiB" >&2
     exit 1
 }
-trap 'rm -f "$out.payload" "$out.o" "$out.setup"' EXIT
-objcopy -O binary "$elf" "$out.payload"
-gcc -c -DPAYLOAD_SIZE="$(stat -c %s "$out.payload")" -DINIT_SIZE=$((end - start)) \
-    tools/bzimage/setup.S -o "$out.o"
-ld -m elf_x86_64 -Ttext 0 --oformat binary -e 0 "$out.o" -o "$out.setup"
-cat "$out.setup" "$out.payload" >"$out"
+stage=$(mktemp -d "$out.XXXXXX")
+trap 'rm -rf "$stage"' EXIT
+objcopy -O binary "$elf" "$stage/payload"
+gcc -c -DPAYLOAD_SIZE="$(stat -c %s "$stage/payload")" -DINIT_SIZE=$((end - start)) \
+    tools/bzimage/setup.S -o "$stage/setup.o"
+ld -m elf_x86_64 -Ttext 0 --oformat binary -e 0 "$stage/setup.o" -o "$stage/setup"
+cat "$stage/setup" "$stage/payload" >"$stage/all"
 # The payload is a multiple of the unit in which its size is told.
-truncate -s "$((($(stat -c %s "$out") + 15) / 16 * 16))" "$out"
+truncate -s "$((($(stat -c %s "$stage/all") + 15) / 16 * 16))" "$stage/all"
+mv -f "$stage/all" "$out"

@@ -26,8 +26,9 @@ torc_mkimg="$build/host/torc-mkimg"
 
 # Of the file system and its directory hash; any constant would do.
 uuid=546f7263-0000-4000-8000-000000000001
-stage= # a temporary directory
-trap '[ -z "$stage" ] || rm -rf "$stage" "$stage.esp"' EXIT
+stage= # a temporary directory for what goes into the image
+new=   # one beside the image, for those that are not complete
+trap '[ -z "$stage" ] || rm -rf "$stage"; [ -z "$new" ] || rm -rf "$new"' EXIT
 partition_start=2048 # sectors: behind the gap GRUB's core lives in
 
 die() {
@@ -68,7 +69,7 @@ make_ext2() { # DIR FILE SIZE_MIB BLOCK_SIZE
 make_core() { # FORMAT OUT PREFIX MODULE...
     local format="$1" core="$2" prefix="$3"
     shift 3
-    grub-mkimage -O "$format" -d "/usr/lib/grub/$format" -o "$core" -c "$out.cfg" \
+    grub-mkimage -O "$format" -d "/usr/lib/grub/$format" -o "$core" -c "$stage/cfg" \
         -p "$prefix" "$@" serial terminal ||
         die "GRUB's core image for $format was not made"
 }
@@ -102,69 +103,77 @@ CFG
 
 # The file system that UEFI boots from: FAT16, 4 MiB.
 make_esp() { # CORE OUT
-    mkdir -p "$stage.esp/EFI/BOOT"
-    cp "$1" "$stage.esp/EFI/BOOT/BOOTX64.EFI"
+    mkdir -p "$stage/efi/EFI/BOOT"
+    cp "$1" "$stage/efi/EFI/BOOT/BOOTX64.EFI"
     SOURCE_DATE_EPOCH="${SOURCE_DATE_EPOCH:-0}" "$torc_mkimg" -q --type=fat16 \
-        --cluster-size=512 --size=4m -L TORC-EFI -U 546F7263 -d "$stage.esp" "$2" ||
+        --cluster-size=512 --size=4m -L TORC-EFI -U 546F7263 -d "$stage/efi" "$2" ||
         die "the file system for UEFI was not made"
-    rm -rf "$stage.esp"
+}
+
+# Images are made in $new, with their names, and moved to their place when complete.
+new_begin() {
+    new=$(mktemp -d "$out.XXXXXX")
+    image="$new/${out##*/}"
 }
 
 make_disk() {
-    local core="$out.core" sectors esp_start size_mib="$size"
-    stage=$(mktemp -d)
-    cp -a "$dir/." "$stage"
-    stage_kernel "$stage"
-    configuration >"$out.cfg"
-    [ -n "$size_mib" ] || size_mib=$(size_of "$stage")
-    make_ext2 "$stage" "$out.part" "$size_mib" "$block_size"
+    local core="$stage/core" part="$stage/part" esp="$stage/esp" tree="$stage/tree"
+    local sectors esp_start size_mib="$size"
+    mkdir "$tree"
+    cp -a "$dir/." "$tree"
+    stage_kernel "$tree"
+    configuration >"$stage/cfg"
+    [ -n "$size_mib" ] || size_mib=$(size_of "$tree")
+    make_ext2 "$tree" "$part" "$size_mib" "$block_size"
     make_core x86_64-efi "$core" '(,msdos1)/boot/grub' part_msdos ext2 efi_gop $loaders
-    make_esp "$core" "$out.esp"
+    make_esp "$core" "$esp"
     make_core i386-pc "$core" '(,msdos1)/boot/grub' biosdisk part_msdos ext2 $loaders
     [ "$(stat -c %s "$core")" -le $(((partition_start - 1) * 512)) ] ||
         die "GRUB's core does not fit before the partition"
-    sectors=$(($(stat -c %s "$out.part") / 512))
+    sectors=$(($(stat -c %s "$part") / 512))
     esp_start=$(((partition_start + sectors + 2047) / 2048 * 2048))
-    rm -f "$out"
-    truncate -s $(((esp_start + 8192) * 512)) "$out"
+    new_begin
+    truncate -s $(((esp_start + 8192) * 512)) "$image"
     # The boot sector loads the core from sector 1, which loads the rest.
-    dd if="/usr/lib/grub/i386-pc/boot.img" of="$out" bs=440 count=1 conv=notrunc status=none
-    dd if="$core" of="$out" bs=512 seek=1 conv=notrunc status=none
+    dd if="/usr/lib/grub/i386-pc/boot.img" of="$image" bs=440 count=1 conv=notrunc status=none
+    dd if="$core" of="$image" bs=512 seek=1 conv=notrunc status=none
     printf 'label: dos\nlabel-id: 0x546f7263\n%s,%s,83,*\n%s,8192,ef\n' \
-        $partition_start $sectors $esp_start | sfdisk -q --wipe never "$out" >/dev/null
-    dd if="$out.part" of="$out" bs=1M seek=$((partition_start / 2048)) conv=notrunc \
+        $partition_start $sectors $esp_start | sfdisk -q --wipe never "$image" >/dev/null
+    dd if="$part" of="$image" bs=1M seek=$((partition_start / 2048)) conv=notrunc \
         status=none
-    dd if="$out.esp" of="$out" bs=1M seek=$((esp_start / 2048)) conv=notrunc status=none
-    rm -f "$out.part" "$out.esp" "$out.cfg" "$core"
+    dd if="$esp" of="$image" bs=1M seek=$((esp_start / 2048)) conv=notrunc status=none
 }
 
 # grub-mkrescue puts both cores on the CD, and writes a partition table that makes a
 # disk of the same bytes.
 make_iso() {
-    stage=$(mktemp -d)
-    stage_kernel "$stage"
+    local tree="$stage/tree"
+    mkdir "$tree"
+    stage_kernel "$tree"
     [ -n "$size" ] || size=$(size_of "$dir")
-    make_ext2 "$dir" "$stage/boot/root.ext2" "$size" "$block_size"
-    mkdir -p "$stage/boot/grub"
-    configuration /boot/root.ext2 all_video >"$stage/boot/grub/grub.cfg"
-    rm -f "$out"
-    grub-mkrescue -o "$out" --fonts= --locales= --themes= \
+    make_ext2 "$dir" "$tree/boot/root.ext2" "$size" "$block_size"
+    mkdir -p "$tree/boot/grub"
+    configuration /boot/root.ext2 all_video >"$tree/boot/grub/grub.cfg"
+    new_begin
+    grub-mkrescue -o "$image" --fonts= --locales= --themes= \
         --install-modules="iso9660 $loaders normal serial terminal all_video $(
             echo part_{acorn,amiga,apple,bsd,dfly,dvh,gpt,msdos,plan,sun,sunpc}
         )" \
-        "$stage" -- -volid TORC >"$out.log" 2>&1 || {
-        cat "$out.log" >&2
+        "$tree" -- -volid TORC >"$stage/log" 2>&1 || {
+        cat "$stage/log" >&2
         die "grub-mkrescue failed"
     }
-    rm -f "$out.log"
 }
 
 # The same disk in the formats of other machine monitors, beside it.
 make_formats() {
     local format
     for format in qcow2 vmdk vdi vhdx; do
-        qemu-img convert -q -f raw -O $format "$out" "${out%.img}.$format" ||
+        qemu-img convert -q -f raw -O $format "$image" "${image%.img}.$format" ||
             die "the $format image was not made"
+    done
+    for format in qcow2 vmdk vdi vhdx; do
+        mv -f "${image%.img}.$format" "${out%.img}.$format"
     done
 }
 
@@ -206,10 +215,12 @@ if [ "$kind" != ext2 ]; then
     done
 fi
 mkdir -p "$(dirname "$out")"
+stage=$(mktemp -d)
 case "$kind" in
 ext2)
     [ -n "$size" ] || size=$(size_of "$dir")
-    make_ext2 "$dir" "$out" "$size" "$block_size"
+    new_begin
+    make_ext2 "$dir" "$image" "$size" "$block_size"
     ;;
 disk)
     make_disk
@@ -220,3 +231,4 @@ iso)
     make_iso
     ;;
 esac
+mv -f "$image" "$out"
