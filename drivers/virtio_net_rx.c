@@ -310,8 +310,8 @@ static inline unsigned take(struct vnet_pair *pair, struct packet *packets[],
             packets[count++] = packet;
         }
     }
-    pair->queue->rx_frames += count;
-    trace_site_add(&pair->queue->rx_bytes, bytes, net_trace_received,
+    pair->queue->rx_bytes += bytes;
+    trace_site_add(&pair->queue->rx_frames, count, net_trace_received,
                    (uintptr_t)pair->queue, bytes);
     return count;
 }
