@@ -126,7 +126,7 @@ struct net_stack {
     struct wheel wheel;                  /* timeouts of connections */
     struct timer wheel_timer; /* always set: when the wheel is to turn */
     struct wheel_timer time_wait_timer; /* of the oldest of time_waits */
-    struct list opening;                /* in SYN-SENT */
+    struct list opening;                /* by us: in SYN-SENT or SYN-RECEIVED */
     uint16_t tcp_port_next; /* how many ports were chosen: RFC 6056 */
 };
 

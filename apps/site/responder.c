@@ -124,28 +124,12 @@ const struct http_file *responder_describe(struct responder *responder,
 
 /* ---- Sources ------------------------------------------------------------- */
 
-/* A file of its own, or one that stays open. */
-static int64_t read_file(void *cookie, uint64_t offset, void *buf, size_t size)
-{
-    return file_read_at(cookie, buf, size, offset);
-}
-
-static int64_t lend_file(void *cookie, uint64_t offset, uint64_t size,
-                         struct slice *slices, unsigned *count)
-{
-    return file_lend(cookie, offset, size, slices, count);
-}
-
-static void close_file(void *cookie)
-{
-    file_close(cookie);
-}
-
+/* Of a file that stays open. */
 static int64_t read_kept(void *cookie, uint64_t offset, void *buf, size_t size)
 {
     const struct open_file *open = cookie;
 
-    return file_read_at(open->file, buf, size, offset);
+    return http_file_read(open->file, offset, buf, size);
 }
 
 static int64_t lend_kept(void *cookie, uint64_t offset, uint64_t size,
@@ -153,7 +137,7 @@ static int64_t lend_kept(void *cookie, uint64_t offset, uint64_t size,
 {
     const struct open_file *open = cookie;
 
-    return file_lend(open->file, offset, size, slices, count);
+    return http_file_lend(open->file, offset, size, slices, count);
 }
 
 static void release_kept(void *cookie)
@@ -219,10 +203,7 @@ static void answer_opened(struct responder *responder,
                           const struct http_target *target,
                           const struct file_stat *stat, struct file *file)
 {
-    const struct http_source source = {.read = read_file,
-                                       .lend = lend_file,
-                                       .close = close_file,
-                                       .cookie = file};
+    const struct http_source source = http_file_source(file);
     const char *type = http_media_type(responder->path);
     struct open_file *open = NULL;
 

@@ -37,6 +37,7 @@
 #include <torc/net.h>
 #include <torc/span.h>
 
+struct file; /* <torc/file.h> */
 struct http_exchange;
 struct http_engine;
 struct http_request; /* net/http/request.h */
@@ -150,7 +151,7 @@ struct span http_query(const struct http_exchange *exchange); /* with its '?' */
 struct span http_field(const struct http_exchange *exchange, const char *name);
 
 /* All of the request, for who knows what net/http makes of it. Valid until the
- * function that asks waits. */
+ * route's function returns. */
 const struct http_request *
 http_request_of(const struct http_exchange *exchange);
 
@@ -258,6 +259,14 @@ void http_respond_text(struct http_exchange *exchange, int status,
  * no ".." in it. Waits for the disk: see `workers`.
  */
 void http_respond_file(struct http_exchange *exchange, const char *path);
+
+/* The parts of a source that is a file, for a route that opens it itself, and
+ * the whole of it, which closes the file. Nothing is resumed: -EAGAIN of a file
+ * is an error. */
+int64_t http_file_read(void *file, uint64_t offset, void *buf, size_t size);
+int64_t http_file_lend(void *file, uint64_t offset, uint64_t size,
+                       struct slice *slices, unsigned *count);
+struct http_source http_file_source(struct file *file);
 
 /* Answer with a status, more field lines or NULL, and a page that says the
  * status; an answer that is refused drops the connection. */

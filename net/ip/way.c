@@ -1,5 +1,6 @@
 /* Whether there is a way to a host, and from which of our addresses. */
 #include "net/ip.h"
+#include "net/wire/ip6.h"
 
 /* Whether there may be one host, or it is us. */
 static bool is_possible(const struct net_stack *stack,
@@ -18,7 +19,7 @@ static bool is_us(const struct net_stack *stack, const struct net_addr *remote)
     if (ip_is_ours(stack, remote))
         return true;
     return addr_is_ip4(remote) ? ip4_is_loop(addr_ip4(remote))
-                               : remote->word[0] == 0; /* ::1 */
+                               : ip6_is_loop(remote);
 }
 
 int ip_way_find(struct net_stack *stack, struct flow *flow)

@@ -778,6 +778,9 @@ void mtu_timeout(struct tcp_conn *conn);
 /* A router says that `size` bytes in a segment are the most. */
 void mtu_told(struct tcp_conn *conn, uint32_t size);
 
+/* conn->mtu is there: our link takes no more than `size` bytes now. */
+void mtu_limit(struct tcp_conn *conn, uint32_t size);
+
 /* conn->mtu is there: a router says that the path takes `mtu` bytes (0: it does
  * not say) about the segment `seq`, perhaps a probe. */
 void mtu_probe_told(struct tcp_conn *conn, uint32_t seq, uint32_t mtu);

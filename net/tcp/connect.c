@@ -171,7 +171,7 @@ static void on_silent(struct net_stack *stack, const struct neigh *entry)
     list_for_each_safe (node, &stack->opening) {
         struct tcp_conn *conn = container_of(node, struct tcp_conn, state_link);
 
-        if (conn->dst.neigh == entry &&
+        if (conn->state == TCP_SYN_SENT && conn->dst.neigh == entry &&
             conn->dst.neigh_generation == entry->generation)
             conn_fail(conn, -EHOSTUNREACH);
     }

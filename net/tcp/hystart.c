@@ -76,6 +76,7 @@ bool hystart_acked(struct tcp_conn *conn, uint32_t acked)
     if (seq_le(start->round_end, conn->snd_una))
         is_over = round_end(start);
     if (is_over)
-        conn->ssthresh = conn->cwnd;
+        conn->ssthresh =
+            min_u32(conn->cwnd, TCP_CWND_MAX - 1); /* it is known */
     return is_over;
 }

@@ -89,6 +89,20 @@ void mtu_told(struct tcp_conn *conn, uint32_t size)
     search_begin(conn, size, conn_now(conn) + AGE_NS);
 }
 
+void mtu_limit(struct tcp_conn *conn, uint32_t size)
+{
+    struct tcp_mtu *search = conn->mtu;
+
+    if (size <= conn->mss) {
+        mtu_free(conn);
+        return;
+    }
+    search->max = (uint16_t)min_u32(search->max, size);
+    search->high = (uint16_t)min_u32(search->high, size);
+    if (search->probe > size)
+        search->probe = 0; /* no other of its size can go */
+}
+
 void mtu_probe_told(struct tcp_conn *conn, uint32_t seq, uint32_t mtu)
 {
     struct tcp_mtu *search = conn->mtu;
@@ -141,7 +155,10 @@ void mtu_acked(struct tcp_conn *conn)
         seq_lt(conn->snd_una, search->start + search->probe))
         return;
     size_set(conn, search->probe);
-    conn->dst.may_fragment = false; /* nobody had to cut it up */
+    conn->cwnd = max_u32(conn->cwnd, conn->mss);
+    conn->ssthresh =
+        max_u32(conn->ssthresh, 2U * conn->mss); /* RFC 5681, 3.1 */
+    conn->dst.may_fragment = false;              /* nobody had to cut it up */
     search->probe = 0;
     search->tries = 0;
     search->high = (uint16_t)max_u32(search->high, conn->mss);

@@ -4,9 +4,8 @@
  *
  * Nagle's algorithm is used only where a socket asks for it: services hand over
  * whole answers, and their last, short segment must not wait for the peer's
- * delayed acknowledgement. A
- * segment that only the peer's window makes short does wait (avoidance of silly
- * windows).
+ * delayed acknowledgement. A segment that only the peer's window makes short
+ * does wait (avoidance of silly windows).
  */
 #include "net/ip.h"
 #include "net/stack.h"
@@ -288,7 +287,8 @@ static uint32_t conn_unsent(const struct tcp_conn *conn)
 
 void tcp_output(struct tcp_conn *conn)
 {
-    if (conn->is_held && !conn->fin_wanted && conn_unsent(conn) < conn->mss)
+    if (conn->is_held && !conn->fin_wanted && conn->board.lost == 0 &&
+        !conn->ack_now && conn_unsent(conn) < conn->mss)
         return; /* more follows */
     stack_tick(conn->stack);
     conn_output(conn);
@@ -344,10 +344,11 @@ __attribute__((cold)) void tcp_link_shrunk(struct net_stack *stack)
             uint32_t room =
                 tcp_link_mss(stack, &conn->flow) - conn_options_len(conn);
 
+            if (conn->mtu != NULL)
+                mtu_limit(conn, room);
             if (room >= conn->mss)
                 continue;
             conn->mss = (uint16_t)room;
-            mtu_free(conn); /* this is the most now */
             if (!may_send(conn))
                 continue;
             board_lose(conn, true);

@@ -119,8 +119,9 @@ void recover_acked(struct tcp_conn *conn, uint32_t acked)
     conn->rack.sample_us = 0; /* of what the peer has out of order */
     if (conn->board.sacked > 0 || conn->board.lost > 0 || conn->is_recovering)
         lost = rack_detect(conn);
-    if (lost && !conn->is_recovering && seq_le(conn->recover, conn->snd_una) &&
-        !mtu_probe_lost(conn))
+    /* The probe first, whatever else: sent again, it would seem to pass. */
+    if (lost && !mtu_probe_lost(conn) && !conn->is_recovering &&
+        seq_le(conn->recover, conn->snd_una))
         recovery_begin(conn, delivered);
     if (!conn->is_recovering) {
         if (acked > 0)

@@ -41,8 +41,10 @@ int64_t tcp_read(struct tcp_conn *conn, void *buf, size_t size)
     net_buffer_drop(&conn->rx, len);
     if (conn->rx.used == 0)
         net_buffer_release(&conn->rx, &conn->stack->budget);
-    if (data_window_opened(conn))
+    if (data_window_opened(conn)) {
+        stack_tick(conn->stack);
         tcp_send_ack(conn);
+    }
     read_done(conn);
     return len;
 }
@@ -226,6 +228,7 @@ __attribute__((cold)) void tcp_abort(struct tcp_conn *conn)
 {
     struct net_stack *stack = conn->stack;
 
+    stack_tick(stack);
     conn_abort(conn);
     tcp_reap(stack);
 }

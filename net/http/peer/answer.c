@@ -106,7 +106,7 @@ static void plan_make(struct plan *plan, struct http_exchange *exchange,
     if (status == 200 && has_tag && plan->has_length) {
         const struct http_request *request = http_request_of(exchange);
 
-        if (request->is_conditional)
+        if (request->is_conditional && request->method <= HTTP_HEAD)
             plan_evaluate(plan, exchange, response, request);
         status = plan->status;
     }

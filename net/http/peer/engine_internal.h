@@ -42,8 +42,6 @@ enum {
 
 #define HTTP_CHECK_NS (15 * NS_PER_S) /* how often deadlines are looked at */
 
-/* How long a head may come before it gives its place to a new connection. */
-
 /* What a step returns, unless it is an error by which the connection is lost:
  * an event must come first, or the next step can be done. */
 enum { HTTP_WAIT = 0, HTTP_GO_ON = 1, HTTP_NO_CONTENT = 2 };

@@ -183,6 +183,7 @@ int http_complete(struct http_exchange *exchange)
 {
     struct http_worker *worker = exchange->worker;
 
+    assert(exchange->state != HTTP_ENDED);
     if (exchange->state != HTTP_WORK) {
         exchange->state = HTTP_WORK;
         exchange->deadline_ns = TIME_NEVER; /* set if it is needed */
@@ -226,7 +227,8 @@ static int begin(struct http_worker *worker, struct http_exchange *exchange,
         exchange->awaits_100 = false;
     if (route->begin != NULL)
         route->begin(exchange);
-    if (exchange->is_answered || exchange->protocol != NULL)
+    if (exchange->is_answered || exchange->protocol != NULL ||
+        exchange->state == HTTP_ENDED) /* by http_stop(), while it waited */
         return HTTP_GO_ON;
     return exchange->state == HTTP_CONTENT ? HTTP_GO_ON
                                            : http_complete(exchange);

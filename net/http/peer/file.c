@@ -4,22 +4,36 @@
 #include <torc/file.h>
 #include <torc/log.h>
 
-static int64_t read_file(void *cookie, uint64_t offset, void *buf, size_t size)
+/* Nobody would resume an answer that waits for a file. */
+static int64_t now_or_never(int64_t got)
 {
-    int64_t got = file_read_at(cookie, buf, size, offset);
-
-    return got == -EAGAIN ? -EIO : got; /* nobody would resume it */
+    return got == -EAGAIN ? -EIO : got;
 }
 
-static int64_t lend_file(void *cookie, uint64_t offset, uint64_t size,
-                         struct slice *slices, unsigned *count)
+int64_t http_file_read(void *file, uint64_t offset, void *buf, size_t size)
 {
-    return file_lend(cookie, offset, size, slices, count);
+    return now_or_never(file_read_at(file, buf, size, offset));
 }
 
-static void close_file(void *cookie)
+int64_t http_file_lend(void *file, uint64_t offset, uint64_t size,
+                       struct slice *slices, unsigned *count)
 {
-    file_close(cookie);
+    return now_or_never(file_lend(file, offset, size, slices, count));
+}
+
+static void close_file(void *file)
+{
+    file_close(file);
+}
+
+struct http_source http_file_source(struct file *file)
+{
+    return (struct http_source){
+        .read = http_file_read,
+        .lend = http_file_lend,
+        .close = close_file,
+        .cookie = file,
+    };
 }
 
 static int open_regular(const char *path, struct file_stat *stat,
@@ -58,12 +72,7 @@ void http_respond_file(struct http_exchange *exchange, const char *path)
     response.etag = etag;
     response.modified_s = stat.mtime.s;
     response.length = stat.size_bytes;
-    response.source = (struct http_source){
-        .read = read_file,
-        .lend = lend_file,
-        .close = close_file,
-        .cookie = file,
-    };
+    response.source = http_file_source(file);
     if (http_respond(exchange, &response) == 0)
         return;
     file_close(file);

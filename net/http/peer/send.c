@@ -183,6 +183,18 @@ static bool is_there(struct http_exchange *exchange)
     return exchange->socket != NULL && exchange->state != HTTP_ENDED;
 }
 
+/* The source has none yet: what is before it goes, and it has its time. */
+static int source_waits(struct http_exchange *exchange, size_t before)
+{
+    int status = 0;
+
+    if (before > 0)
+        status = http_send(exchange, exchange->worker->output, before);
+    if (status == 0 && exchange->rest == NULL) /* it is the source's turn */
+        http_set_deadline(exchange, exchange->engine->server->answer_ns);
+    return status < 0 ? status : HTTP_WAIT;
+}
+
 /* By copy, through the output. */
 static int source_copy(struct http_exchange *exchange, size_t before)
 {
@@ -197,12 +209,8 @@ static int source_copy(struct http_exchange *exchange, size_t before)
                                     output + before + head, size);
     if (!is_there(exchange))
         return -ECONNRESET;
-    if (got == -EAGAIN) {
-        status = before > 0 ? http_send(exchange, output, before) : 0;
-        if (status == 0 && exchange->rest == NULL) /* it is the source's turn */
-            http_set_deadline(exchange, exchange->engine->server->answer_ns);
-        return status < 0 ? status : HTTP_WAIT;
-    }
+    if (got == -EAGAIN)
+        return source_waits(exchange, before);
     if (got < 0)
         return source_failed(exchange, before, got);
     if (got == 0)
@@ -234,6 +242,8 @@ static int source_lend(struct http_exchange *exchange, size_t before)
     bool goes_on = is_there(exchange);
     int64_t sent = -ECONNRESET;
 
+    if (got == -EAGAIN && goes_on)
+        return source_waits(exchange, before);
     if (got <= 0)
         return goes_on ? source_failed(exchange, before, got) : -ECONNRESET;
     if (goes_on)

@@ -15,6 +15,7 @@
 #include "apps/site/responder.c"
 #include "apps/site/site.c"
 #include "net/http/media.c"
+#include "net/http/peer/file.c"
 #include "tests/fakes/site_client.h"
 
 static unsigned woken, changed;

@@ -14,6 +14,7 @@ static void on_file(struct http_exchange *exchange)
 
 static const struct http_route routes[] = {
     {.method = "GET", .path = "/*", .complete = on_file},
+    {.method = "PUT", .path = "/*", .complete = on_file},
 };
 
 /* The answer to a request of that method, path and field lines. */
@@ -42,7 +43,7 @@ static void test_files(void **state)
     char tag[80];
 
     (void)state;
-    server_open(routes, 1);
+    server_open(routes, COUNT_OF(routes));
     css = file_named("/www/a.css");
     socket = client_open();
     answer = ask(socket, "GET", "/a.css", "");
@@ -59,6 +60,8 @@ static void test_files(void **state)
     memcpy(tag, "If-None-Match: ", 15);
     strcat(tag, "\r\n");
     assert_int_equal(status_of(ask(socket, "GET", "/a.css", tag)), 304);
+    /* RFC 9110, 13.1: of what a PUT has done its route has to judge. */
+    assert_int_equal(status_of(ask(socket, "PUT", "/a.css", tag)), 200);
     answer = ask(socket, "GET", "/a.css", "Range: bytes=290-\r\n");
     assert_int_equal(status_of(answer), 206);
     assert_non_null(strstr(answer, "Content-Range: bytes 290-299/300\r\n"));

@@ -82,6 +82,18 @@ static void on_slow(struct http_exchange *exchange)
     http_respond_text(exchange, 200, NULL, "slow");
 }
 
+static void on_begin(struct http_exchange *exchange)
+{
+    (void)exchange;
+    while_waiting();
+}
+
+static void on_never(struct http_exchange *exchange)
+{
+    (void)exchange;
+    fail_msg("the exchange was over");
+}
+
 static void on_end(struct http_exchange *exchange)
 {
     (void)exchange;
@@ -92,6 +104,11 @@ static const struct http_route routes[] = {
     {.method = "GET", .path = "/", .complete = on_quick},
     {.method = "GET", .path = "/slow", .complete = on_slow, .end = on_end},
     {.method = "GET", .path = "/late", .complete = on_late_source},
+    {.method = "GET",
+     .path = "/begin",
+     .begin = on_begin,
+     .complete = on_never,
+     .end = on_end},
     {.method = "GET", .path = "/source", .complete = on_source, .end = on_end},
 };
 
@@ -250,6 +267,19 @@ static void test_an_answer_to_a_dropped_connection(void **state)
     end_test();
 }
 
+static void test_stopping_while_a_request_begins(void **state)
+{
+    (void)state;
+    begin_test();
+    while_waiting = the_server_drops_it;
+    client_send(slow, GET("/begin"));
+    assert_false(thread_runs(0));
+    assert_string_equal(out(slow), "");
+    client_free(slow);
+    assert_int_equal(ended, 1);
+    end_test();
+}
+
 static void test_stopping_while_a_source_waits(void **state)
 {
     static const int64_t results[] = {10, 0, -EAGAIN, -EIO};
@@ -310,6 +340,7 @@ int main(void)
         cmocka_unit_test(test_a_socket_that_goes_before_it_is_run),
         cmocka_unit_test(test_stopping_while_a_handler_waits),
         cmocka_unit_test(test_an_answer_to_a_dropped_connection),
+        cmocka_unit_test(test_stopping_while_a_request_begins),
         cmocka_unit_test(test_stopping_while_a_source_waits),
         cmocka_unit_test(test_stopping_before_a_connection_is_run),
         cmocka_unit_test(test_threads_that_cannot_be_made),

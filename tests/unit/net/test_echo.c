@@ -533,6 +533,17 @@ static void test_who_cannot_be_asked(void **state)
     bench_close();
 }
 
+/* Of ::/64 only ::1 is us: RFC 4291, 2.5.3. */
+static void test_hardly_ourselves(void **state)
+{
+    struct flow flow = {.remote = addr6("::2")};
+
+    (void)state;
+    bench6_open(OUR6 "/64");
+    assert_int_equal(ip_way_find(bench.stack, &flow), -EHOSTUNREACH);
+    bench_close();
+}
+
 static void test_we_answer_ourselves(void **state)
 {
     static const char *const ours[] = {"127.0.0.1", "10.0.0.1", "::1", OUR6};
@@ -601,6 +612,7 @@ int main(void)
         cmocka_unit_test(test_hop_limits),
         cmocka_unit_test(test_too_large),
         cmocka_unit_test(test_who_cannot_be_asked),
+        cmocka_unit_test(test_hardly_ourselves),
         cmocka_unit_test(test_we_answer_ourselves),
         cmocka_unit_test(test_no_packet),
         cmocka_unit_test(test_no_stack),

@@ -278,6 +278,22 @@ static void test_simultaneous_open(void **state)
     finish();
 }
 
+/* Who has sent a SYN is behind its next hop, though that may be silent now. */
+static void test_a_silent_neighbour_in_a_simultaneous_open(void **state)
+{
+    struct tcp_conn *conn;
+
+    (void)state;
+    open_bench();
+    answer((struct peer_segment){.flags = SYN, .seq = IRS});
+    peer_expect({.flags = SYN | ACK, .seq = 0, .ack = IRS + 1});
+    conn = bench_conn(PEER_ADDRESS, REMOTE_PORT, our_port);
+    assert_non_null(conn->dst.neigh);
+    bench.stack->neigh.silent(bench.stack, conn->dst.neigh);
+    assert_ptr_equal(sock->conn, conn);
+    finish();
+}
+
 static void test_simultaneous_open_with_an_ack(void **state)
 {
     (void)state;
@@ -642,6 +658,7 @@ int main(void)
         cmocka_unit_test(test_syn_is_sent_again),
         cmocka_unit_test(test_timeout_after_a_lost_syn),
         cmocka_unit_test(test_simultaneous_open),
+        cmocka_unit_test(test_a_silent_neighbour_in_a_simultaneous_open),
         cmocka_unit_test(test_simultaneous_open_with_an_ack),
         cmocka_unit_test(test_refused_while_both_open),
         cmocka_unit_test(test_icmp_port_unreachable_ends_it),

@@ -702,10 +702,15 @@ static void test_reading_opens_the_window(void **state)
     peer_expect_nothing();
     assert_int_equal(socket_receive(last, taken, 499), 499);
     peer_expect_nothing();
+    bench.now += NS_PER_MS; /* the time of what is sent is that of the call */
     assert_int_equal(socket_receive(last, taken, 40000), 40000);
+    assert_true(bench.stack->now == bench.now);
     assert_true(peer_receive(&got));
     assert_true(got.window >= 40000);
     peer_expect_nothing();
+    bench.now += NS_PER_MS;
+    socket_abort(last);
+    assert_true(bench.stack->now == bench.now);
     bench_close();
 }
 

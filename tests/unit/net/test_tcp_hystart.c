@@ -225,6 +225,20 @@ static void test_a_loss_ends_it(void **state)
     bench_close();
 }
 
+/* The window is as large as any: the start is over all the same. */
+static void test_the_largest_window_ends_it(void **state)
+{
+    (void)state;
+    open_with(&tcp_cubic, 1000);
+    conn->hystart = (struct tcp_hystart){
+        .base_us = 1, .rounds = 4, .round_end = conn->snd_una};
+    conn->cwnd = TCP_CWND_MAX;
+    assert_true(hystart_acked(conn, 0));
+    assert_false(conn_is_first_start(conn));
+    conn->cwnd = 10 * MSS;
+    bench_close();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -233,6 +247,7 @@ int main(void)
         cmocka_unit_test(test_what_is_longer),
         cmocka_unit_test(test_few_samples),
         cmocka_unit_test(test_a_loss_ends_it),
+        cmocka_unit_test(test_the_largest_window_ends_it),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -777,6 +777,90 @@ static void test_the_link_ends_a_search(void **state)
     bench_close();
 }
 
+/* As above, but the link still takes more than what passes: it bounds what is
+ * searched. */
+static void test_the_link_bounds_a_search(void **state)
+{
+    uint32_t end;
+
+    (void)state;
+    open_narrow();
+    end = probe_go(FULL) + FULL + 3 * 1360;
+    tcp_link_shrunk(bench.stack); /* it has not */
+    assert_int_equal(conn->mtu->probe, FULL);
+    bench.stack->mtu = 1450;
+    tcp_link_shrunk(bench.stack);
+    assert_int_equal(conn->mtu->max, 1410);
+    assert_int_equal(conn->mtu->high, 1410);
+    assert_int_equal(conn->mtu->probe, 0);
+    ack(end, 0, 0); /* it was under way before */
+    tcp_check_all(bench.stack);
+    assert_int_equal(conn->mss, 1360);
+    ack(probe_go(1410) + 1410 + 3 * 1360, 0, 0);
+    assert_int_equal(conn->mss, 1410);
+    assert_null(conn->mtu);
+    bench_close();
+    open_narrow();
+    bench.stack->mtu = 1400; /* what passes, and no more */
+    tcp_link_shrunk(bench.stack);
+    assert_int_equal(conn->mss, 1360);
+    assert_null(conn->mtu);
+    bench_close();
+}
+
+/* After a loss ssthresh is two segments, which become larger. */
+static void test_windows_hold_larger_segments(void **state)
+{
+    (void)state;
+    open_narrow();
+    conn->ssthresh = 2 * 1360;
+    (void)probe_go(FULL);
+    conn->cwnd = 1360;
+    ack(conn->snd_max - bench.iss, 0, 0);
+    tcp_check_all(bench.stack);
+    assert_int_equal(conn->mss, FULL);
+    assert_int_equal(conn->ssthresh, 2 * FULL);
+    bench_close();
+}
+
+/* What was in flight at a timeout, or at a mark of congestion, is not
+ * acknowledged yet: a probe behind it that is lost has not passed. */
+static void test_a_probe_in_the_window_of_a_loss(void **state)
+{
+    uint32_t start, end;
+
+    (void)state;
+    open_narrow();
+    start = probe_go(FULL);
+    end = start + FULL;
+    conn->recover = conn->snd_max;
+    ack(start, end, end + 3 * 1360);
+    assert_int_equal(conn->mtu->probe, 0);
+    assert_int_equal(conn->mtu->tries, 1);
+    assert_int_equal(drain(), 2);
+    ack(end + 3 * 1360, 0, 0);
+    assert_int_equal(conn->mss, 1360);
+    bench_close();
+}
+
+/* What is lost is sent again although more follows the last data, and so is an
+ * acknowledgement. */
+static void test_what_is_held_back_is_sent_again(void **state)
+{
+    (void)state;
+    open_telling();
+    socket_hold(sock);
+    write_bytes(3 * FULL + 100);
+    assert_int_equal(drain(), 3);
+    conn->ack_now = true;
+    write_bytes(12);
+    expect_data(1 + 3 * FULL, 0);
+    too_big(1, 600);
+    expect_data(1, 560);
+    deliver();
+    bench_close();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -803,6 +887,10 @@ int main(void)
         cmocka_unit_test(test_without_memory_nothing_larger_is_tried),
         cmocka_unit_test(test_peers_that_do_not_tell),
         cmocka_unit_test(test_the_link_ends_a_search),
+        cmocka_unit_test(test_the_link_bounds_a_search),
+        cmocka_unit_test(test_windows_hold_larger_segments),
+        cmocka_unit_test(test_a_probe_in_the_window_of_a_loss),
+        cmocka_unit_test(test_what_is_held_back_is_sent_again),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
