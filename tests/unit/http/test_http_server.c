@@ -86,6 +86,27 @@ static int64_t source_read(void *cookie, uint64_t offset, void *buf,
     return (int64_t)size;
 }
 
+/* The same, of which there is one slice at once. */
+static int64_t lend_more(void *cookie, uint64_t offset, uint64_t size,
+                         struct slice *slices, unsigned *count)
+{
+    struct buf *buf = calloc(1, sizeof(*buf) + 1000);
+    int64_t got =
+        source_read(cookie, offset, buf + 1, size < 1000 ? (size_t)size : 1000);
+
+    *count = 0;
+    if (got <= 0) {
+        free(buf);
+        return got;
+    }
+    buf->base = (uint8_t *)(buf + 1);
+    slices[(*count)++] = (struct slice){buf, 0, (uint32_t)got};
+    bufs_lent++;
+    return got;
+}
+
+static bool source_lends;
+
 static void source_closed(void *cookie)
 {
     (void)cookie;
@@ -99,6 +120,8 @@ static void on_source(struct http_exchange *exchange)
     waiting = exchange;
     sourced.source =
         (struct http_source){.read = source_read, .close = source_closed};
+    if (source_lends)
+        sourced.source.lend = lend_more;
     sources_open++;
     assert_int_equal(http_respond(exchange, &sourced), 0);
     assert_int_equal(http_respond(exchange, &sourced), -EALREADY);
@@ -162,6 +185,7 @@ static void begin_test(void)
     source_error = 0;
     answers_early = false;
     is_late_ready = false;
+    source_lends = false;
     sourced =
         (struct http_response){.status = 200, .length = HTTP_LENGTH_UNKNOWN};
 }
@@ -485,6 +509,37 @@ static void test_an_answer_may_come_later(void **state)
     assert_non_null(strstr(out(socket), "HTTP/1.1 503 "));
     assert_true(socket->is_closed);
     client_free(socket);
+    server_close();
+}
+
+/* What it lends may come later, too: the head goes before it. */
+static void test_a_source_lends_later(void **state)
+{
+    struct socket *socket;
+
+    (void)state;
+    begin_test();
+    socket = client_open();
+    source_lends = true;
+    source_error = -EAGAIN;
+    sourced.length = HTTP_COPY_MAX + 1000;
+    client_send(socket, GET("/source"));
+    assert_int_equal(sources_open, 1);
+    assert_non_null(strstr(out(socket), "Content-Length: 5096\r\n\r\n"));
+    out_clear(socket);
+    http_resume(waiting);
+    assert_int_equal(socket->out_len, 0);
+    source_has = HTTP_COPY_MAX + 1000;
+    http_resume(waiting);
+    assert_int_equal(socket->out_len, HTTP_COPY_MAX + 1000);
+    assert_int_equal(sources_open, 0);
+    assert_false(socket->is_aborted);
+    out_clear(socket);
+    source_has = 0; /* or the peer goes meanwhile */
+    client_send(socket, GET("/source"));
+    assert_int_equal(sources_open, 1);
+    client_free(socket);
+    assert_int_equal(sources_open, 0);
     server_close();
 }
 
@@ -954,6 +1009,7 @@ int main(void)
         cmocka_unit_test(test_100_continue),
         cmocka_unit_test(test_content_that_is_there_needs_no_100),
         cmocka_unit_test(test_an_answer_may_come_later),
+        cmocka_unit_test(test_a_source_lends_later),
         cmocka_unit_test(test_a_source_is_sent_in_chunks),
         cmocka_unit_test(test_a_source_for_1_0_ends_with_the_connection),
         cmocka_unit_test(test_a_source_waits_for_the_socket),
