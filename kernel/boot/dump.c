@@ -39,8 +39,9 @@ enum {
     FLAG_KNOWN = 4,  /* its registers are */
     FLAG_FAILED = 8, /* the report is of this one */
     THREAD_SIZE = 8 + 4 + 4 + THREAD_NAME_MAX + 8 * HAL_REGISTER_COUNT,
-    PIECE = 256,           /* bytes that are left out when all are zero */
-    STACK_MAX = 64 * 1024, /* of one thread */
+    PIECE = 256,            /* bytes that are left out when all are zero */
+    STACK_MAX = 64 * 1024,  /* of one thread */
+    RECORD_MAX = 64 * 1024, /* of memory */
     LINE_BYTES = 57,
 };
 
@@ -144,11 +145,13 @@ ANY_MEMORY static bool is_zero(uintptr_t at, size_t size)
     return true;
 }
 
-/* How many bytes from `at` on are alike: zero, or not. */
+/* How many bytes from `at` on are alike: zero, or not; up to RECORD_MAX. */
 static size_t stretch(uintptr_t at, uintptr_t to, bool zero)
 {
     uintptr_t end = at;
 
+    if (to - at > RECORD_MAX)
+        to = at + RECORD_MAX;
     while (end < to) {
         size_t piece = to - end < PIECE ? to - end : PIECE;
 
@@ -159,6 +162,7 @@ static size_t stretch(uintptr_t at, uintptr_t to, bool zero)
     return end - at;
 }
 
+/* In records that each have room for their size. */
 static void put_memory(uintptr_t from, uintptr_t to)
 {
     while (from < to) {
@@ -251,7 +255,10 @@ static void dump(void)
     if (!is_found)
         put_nobody();
     for (unsigned i = 0; i < cpu_count(); i++) {
-        put_cpu(cpu_of(i));
+        struct cpu *cpu = cpu_if_any(i);
+
+        if (cpu != NULL)
+            put_cpu(cpu);
     }
     put_memory((uintptr_t)data_start, (uintptr_t)_end);
     crc = out.crc;

@@ -101,7 +101,8 @@ static size_t tail_start(const struct tail *tail)
 static void say_tails(void)
 {
     for (unsigned cpu = 0; cpu < cpu_count(); cpu++) {
-        const struct tail *tail = cpu_of(cpu)->log_tail;
+        const struct cpu *its = cpu_if_any(cpu);
+        const struct tail *tail = its != NULL ? its->log_tail : NULL;
         size_t start = tail != NULL ? tail_start(tail) : 0;
 
         if (tail == NULL || start == tail->end)

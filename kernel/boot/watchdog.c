@@ -27,7 +27,6 @@ int watchdog_options(void)
 {
     uint64_t ms = 0;
     int status = option_number("watchdog", &ms);
-
     const char *stuck = machine_option("stuck");
 
     limit_ns = ms * NS_PER_MS;

@@ -13,6 +13,11 @@ struct cpu *cpu_of(unsigned id)
     return cpus[id];
 }
 
+struct cpu *cpu_if_any(unsigned id)
+{
+    return id < HAL_CPU_MAX ? cpus[id] : NULL;
+}
+
 static_assert(sizeof(struct cpu) <= MEM_QUICK_OFFSET, "the heap is behind it");
 
 struct cpu *percpu_create(unsigned id, size_t size)

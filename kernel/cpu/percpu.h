@@ -92,4 +92,7 @@ struct cpu *percpu_create(unsigned id, size_t size);
 /* The block of another CPU: for exchange.c, and for init.c before it starts. */
 struct cpu *cpu_of(unsigned id);
 
+/* The same for reports of a panic; NULL: there is none, or not yet. */
+struct cpu *cpu_if_any(unsigned id);
+
 #endif

@@ -87,27 +87,35 @@ static void visit_one(const struct thread *thread, unsigned where, bool is_idle,
 {
     struct thread_view view = {
         .thread = thread, .cpu = where, .is_idle = is_idle};
+    const struct cpu *cpu = cpu_if_any(where);
 
-    if (where >= cpu_count())
+    if (cpu == NULL)
         return;
-    view.runs = cpu_of(where)->current == thread;
+    view.runs = cpu->current == thread;
     view_registers(&view);
     view_stack(&view);
     visit(ctx, &view);
+}
+
+/* As many as may be looked at: the number may be damaged. */
+static unsigned slots_of(const struct cpu *cpu)
+{
+    unsigned slots = cpu->thread_slots;
+
+    return slots < SLOTS_LOOKED_AT ? slots : SLOTS_LOOKED_AT;
 }
 
 void threads_visit(void (*visit)(void *ctx, const struct thread_view *view),
                    void *ctx)
 {
     for (unsigned i = 0; i < cpu_count(); i++) {
-        const struct cpu *cpu = cpu_of(i);
+        const struct cpu *cpu = cpu_if_any(i);
 
         if (cpu == NULL)
             continue;
         if (cpu->idle != NULL)
             visit_one(cpu->idle, i, true, visit, ctx);
-        for (unsigned slot = 0;
-             slot < cpu->thread_slots && slot < SLOTS_LOOKED_AT; slot++) {
+        for (unsigned slot = 0; slot < slots_of(cpu); slot++) {
             const struct thread_entry *entry = &cpu->threads[slot];
 
             if (entry->thread != NULL)
@@ -118,7 +126,7 @@ void threads_visit(void (*visit)(void *ctx, const struct thread_view *view),
 
 size_t thread_table_size(const struct cpu *cpu)
 {
-    return cpu->thread_slots * sizeof(*cpu->threads);
+    return slots_of(cpu) * sizeof(*cpu->threads);
 }
 
 /* ---- The report ---------------------------------------------------------- */

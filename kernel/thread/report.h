@@ -25,7 +25,8 @@ void threads_visit(void (*visit)(void *ctx, const struct thread_view *view),
 /* Behind the outermost frame of a stack of which only this is known. */
 uintptr_t thread_frames_end(uintptr_t sp, uintptr_t fp);
 
-/* Bytes of the table of threads that a CPU has at cpu->threads. */
+/* Bytes of the table of threads that a CPU has at cpu->threads, as far as a
+ * report looks at it: the number of slots may be damaged. */
 size_t thread_table_size(const struct cpu *cpu);
 
 /* "running", "waiting": one word for people. */

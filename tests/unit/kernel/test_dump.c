@@ -1,4 +1,5 @@
 /* A crash dump on the console: what tools/gdb/torc_core.py reads of it. */
+#include "kernel/base/boot_info.h"
 #include "kernel/base/panic.h"
 #include "kernel/cpu/percpu.h"
 #include "kernel/lib/bytes.h"
@@ -97,7 +98,8 @@ static int fail_now(void *arg)
     if (thread_create(&attr, sleep_long, NULL, &id) != 0)
         return 1;
     thread_sleep(20 * NS_PER_MS);
-    (void)arg;
+    if (arg != NULL) /* a CPU that is not made yet */
+        ((struct hal_boot_info *)(uintptr_t)boot_info())->cpu_count = 3;
     panic("enough");
 }
 
@@ -146,6 +148,23 @@ static void test_dump_has_threads_and_memory(void **state)
     assert_int_equal(byte_at(8), -1);
 }
 
+/* Each record has room for its size, and the last one comes. */
+static void test_dump_has_small_records(void **state)
+{
+    size_t largest = 0;
+
+    (void)state;
+    assert_int_equal(run("dump=console", output), 134);
+    assert_whole();
+    for (size_t at = 8; at + 8 <= stream_len;) {
+        uint32_t size = le32_get(stream + at + 4);
+
+        largest = size > largest ? size : largest;
+        at += 8 + size;
+    }
+    assert_in_range(largest, 4096, 8 + 64 * 1024);
+}
+
 static void test_dump_only_when_asked(void **state)
 {
     (void)state;
@@ -159,6 +178,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_dump_has_threads_and_memory),
+        cmocka_unit_test(test_dump_has_small_records),
         cmocka_unit_test(test_dump_only_when_asked),
     };
 

@@ -1,5 +1,6 @@
 /* What the report of a panic says of the whole machine: its threads, and the
  * last lines of each CPU. */
+#include "kernel/base/boot_info.h"
 #include "kernel/base/panic.h"
 #include "kernel/cpu/percpu.h"
 #include "kernel/thread/report.h"
@@ -138,6 +139,36 @@ static void test_report_of_damaged_threads(void **state)
     assert_true(says("last lines of cpu 0:\n"));
 }
 
+/* So many slots would be all of the memory, and more. */
+static void test_table_size_is_bounded(void **state)
+{
+    struct cpu cpu = {.thread_slots = 3};
+    size_t one = thread_table_size(&cpu) / 3;
+
+    (void)state;
+    assert_int_equal(one, sizeof(struct thread_entry));
+    cpu.thread_slots = UINT32_MAX;
+    assert_int_equal(thread_table_size(&cpu), one * 65536);
+}
+
+/* Another CPU is known of, and is not made yet. */
+static int panic_early(void *arg)
+{
+    (void)arg;
+    ((struct hal_boot_info *)(uintptr_t)boot_info())->cpu_count = 2;
+    log_info("the only line");
+    panic("enough");
+}
+
+static void test_report_early_in_boot(void **state)
+{
+    (void)state;
+    assert_int_equal(run(1, "", panic_early), 134);
+    assert_true(says("last lines of cpu 0:\n"));
+    assert_true(says("main, running:"));
+    assert_false(says("failed"));
+}
+
 static int panic_at_once(void *arg)
 {
     (void)arg;
@@ -235,6 +266,8 @@ int main(void)
         cmocka_unit_test(test_report_has_the_last_lines),
         cmocka_unit_test(test_report_is_bounded),
         cmocka_unit_test(test_report_of_damaged_threads),
+        cmocka_unit_test(test_table_size_is_bounded),
+        cmocka_unit_test(test_report_early_in_boot),
         cmocka_unit_test(test_parts_that_fail),
         cmocka_unit_test(test_panic_option),
         cmocka_unit_test(test_access_is_told),
