@@ -113,7 +113,8 @@ struct hal_fault {
 /*
  * Upcall: a processor exception on this CPU. Runs on the HAL's own stack with
  * interrupts off. If it returns, and it may only where fault->may_continue, the
- * CPU goes on with interrupts on at what is in `registers` for IP and SP.
+ * CPU goes on with interrupts on at what is in `registers` for IP and SP, and
+ * with no value on the x87 stack.
  */
 void kernel_fault(const struct hal_fault *fault);
 

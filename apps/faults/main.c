@@ -214,6 +214,24 @@ static int divide_by(void *arg)
     return (int)(100 / *(volatile uintptr_t *)arg);
 }
 
+/* A variable on top of the stack is the address of the kernel's code. */
+static int fault_text_on_top(void *arg)
+{
+    volatile uintptr_t frame = (uintptr_t)__builtin_frame_address(0);
+
+    (void)arg;
+    __asm__ volatile("pushq %0\n\tmovq 8, %%rax\n\tpopq %%rax" ::"r"(
+                         (uintptr_t)machine_exit + 1)
+                     : "rax", "memory");
+    return (int)frame;
+}
+
+static int fault_in_sum(void *arg)
+{
+    __asm__ volatile("fld1");
+    return fault_read(arg);
+}
+
 /* What is caught leaves nothing over; the last one is not the application's. */
 static int fault_caught(void *arg)
 {
@@ -222,7 +240,13 @@ static int fault_caught(void *arg)
     int value;
 
     (void)arg;
-    for (unsigned i = 0; i < 3; i++) {
+    for (unsigned i = 0; i < 9; i++) {
+        volatile long double seven = 7;
+
+        assert(exception_catch(fault_in_sum, NULL, &value, NULL) == -EFAULT);
+        assert(seven * seven + 1 == 50);
+        assert(exception_catch(fault_text_on_top, NULL, &value, NULL) ==
+               -EFAULT);
         assert(exception_catch(fault_read, NULL, &value, &what) == -EFAULT);
         assert(what.address == 8);
         assert(exception_catch(fault_write, NULL, &value, NULL) == -EFAULT);

@@ -1,7 +1,6 @@
 #include "kernel/base/backtrace.h"
 #include "hal/hal.h"
 #include "kernel/base/symbols_internal.h"
-#include <stdarg.h>
 #include <stddef.h>
 #include <torc/format.h>
 
@@ -13,12 +12,17 @@ static void put_text(void *ctx, const char *text, size_t len)
     hal_console_write(text, len);
 }
 
+void say_args(const char *format, va_list args)
+{
+    fmt_vsink(put_text, NULL, format, args);
+}
+
 void say(const char *format, ...)
 {
     va_list args;
 
     va_start(args, format);
-    fmt_vsink(put_text, NULL, format, args);
+    say_args(format, args);
     va_end(args);
 }
 

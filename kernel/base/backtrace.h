@@ -2,6 +2,7 @@
 #ifndef TORC_KERNEL_BACKTRACE_H
 #define TORC_KERNEL_BACKTRACE_H
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <torc/compiler.h>
@@ -20,6 +21,7 @@ uintptr_t frame_next(struct frame_walk *walk);
 
 /* Straight to the console. Any context. */
 void say(const char *format, ...) printf_like(1, 2);
+void say_args(const char *format, va_list args);
 
 /*
  * Print where code was interrupted: `ip`, and its callers as long as their

@@ -8,17 +8,10 @@
 #include "kernel/base/symbols_internal.h"
 #include <stdarg.h>
 #include <torc/assert.h>
-#include <torc/format.h>
 #include <torc/machine.h>
 #include <torc/string.h>
 
 enum { STACK_SPAN_MAX = 1024 * 1024, DETAIL_MAX = 640 };
-
-static void put_text(void *ctx, const char *text, size_t len)
-{
-    (void)ctx;
-    hal_console_write(text, len);
-}
 
 /* Constant after boot; NULL: no threads yet. */
 static bool (*describe_thread)(struct panic_thread *out);
@@ -220,7 +213,7 @@ void panic(const char *format, ...)
     report.registers.value[HAL_REGISTER_SP] = (uintptr_t)(frame + 2);
     say("\npanic: ");
     va_start(args, format);
-    fmt_vsink(put_text, NULL, format, args);
+    say_args(format, args);
     va_end(args);
     say("\n");
     report.is_said = true;
@@ -253,23 +246,15 @@ static void say_access(const struct hal_fault *fault)
     say(", %s%s", names[fault->access], of);
 }
 
-/* NULL: no thread catches exceptions. Any CPU sets it, all to the same. */
-static const char *(*catcher)(const struct hal_fault *fault);
-
-void panic_set_catcher(const char *(*leave)(const struct hal_fault *fault))
-{
-    catcher = leave;
-}
-
 void kernel_fault(const struct hal_fault *fault)
 {
     const char *why = NULL;
 
     /* Of a fault in the catcher itself, too, the machine cannot go on. */
-    if (catcher != NULL && !fault->may_continue) {
+    if (exception_leave != NULL && !fault->may_continue) {
         why = "the machine cannot go on after it";
-    } else if (catcher != NULL) {
-        why = catcher(fault);
+    } else if (exception_leave != NULL) {
+        why = exception_leave(fault);
         if (why == NULL)
             return;
     }

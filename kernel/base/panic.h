@@ -30,11 +30,13 @@ struct panic_thread {
 void panic_set_describer(bool (*describe)(struct panic_thread *out));
 
 /*
- * Ask `leave` at each fault whether a thread catches it: it returns NULL and
- * has changed where the registers continue, or says why it cannot be caught
- * ("": nobody wants to). Any CPU, all the same function.
+ * kernel_fault() asks it whether a thread catches a fault after which the
+ * machine can go on: it returns NULL and has changed where the registers
+ * continue, or says why it cannot be caught ("": nobody wants to). Of
+ * kernel/thread/catch.c; weak: NULL where that is not linked.
  */
-void panic_set_catcher(const char *(*leave)(const struct hal_fault *fault));
+__attribute__((weak)) const char *
+exception_leave(const struct hal_fault *fault);
 
 /*
  * Let the report call `fn` when it has said what happened and where; those

@@ -25,6 +25,7 @@ struct exception_frame {
     uintptr_t fp;
     uintptr_t left_sp; /* where the exception was */
     struct exception what;
+    struct hal_context fp_control; /* only that is used of it */
     void *jump[5];
 };
 
@@ -37,15 +38,37 @@ static bool may_be_left(uintptr_t ip)
     return symbol_find(ip, &symbol) && symbol.may_be_left;
 }
 
-/* A function that needs no stack has no frame: perhaps the word on top of the
- * stack is where it returns to. */
-static bool top_may_be_left(uintptr_t sp)
+/* Whether a function has made its frame before `ip`: it begins with push %rbp,
+ * and mov %rsp, %rbp is soon behind that. */
+static bool has_frame(uintptr_t ip)
+{
+    static const uint8_t mov[] = {0x48, 0x89, 0xe5};
+    enum { PUSH = 0x55, SOON = 32 };
+    struct symbol symbol;
+    const uint8_t *code;
+
+    if (!symbol_find(ip, &symbol))
+        return false;
+    code = (const uint8_t *)(ip - symbol.offset);
+    for (size_t i = 1; code[0] == PUSH && i < SOON; i++) {
+        if (i + sizeof(mov) > symbol.offset)
+            return false;
+        if (memcmp(code + i, mov, sizeof(mov)) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* A function that needs no stack has no frame: then perhaps the word on top of
+ * the stack is where it returns to. It may also be a variable, but nobody can
+ * tell. */
+static bool top_may_be_left(uintptr_t ip, uintptr_t sp)
 {
     uintptr_t top = *(const uintptr_t *)sp;
     struct symbol symbol;
 
-    return !symbol_find(top - 1, &symbol) || symbol.may_be_left ||
-           str_equal(symbol.name, "exception_catch");
+    return has_frame(ip) || !symbol_find(top - 1, &symbol) ||
+           symbol.may_be_left || str_equal(symbol.name, "exception_catch");
 }
 
 static const char *why_not(const struct hal_fault *fault,
@@ -59,7 +82,8 @@ static const char *why_not(const struct hal_fault *fault,
     if (self->stack == NULL || fault->sp % sizeof(uintptr_t) != 0 ||
         fault->sp < low + ROOM_MIN || fault->sp >= frame->fp)
         return "the stack is used up, or the stack pointer is lost";
-    if ((!jumped && !may_be_left(fault->ip)) || !top_may_be_left(fault->sp))
+    if ((!jumped && !may_be_left(fault->ip)) ||
+        !top_may_be_left(fault->ip, fault->sp))
         return "it is not in the application's code";
     while (walk.fp != frame->fp) {
         uintptr_t ip = frame_next(&walk);
@@ -80,6 +104,7 @@ static _Noreturn void go_back(void)
     struct thread *self = thread_current();
     struct exception_frame *frame = self->catches;
 
+    hal_context_switch_fp(NULL, &frame->fp_control);
     while (self->cleanups != &frame->cleanup) {
         struct thread_cleanup *cleanup = self->cleanups;
 
@@ -90,7 +115,7 @@ static _Noreturn void go_back(void)
     __builtin_longjmp(frame->jump, 1);
 }
 
-static const char *leave(const struct hal_fault *fault)
+const char *exception_leave(const struct hal_fault *fault)
 {
     struct cpu *cpu = cpu_self();
     struct thread *self = cpu != NULL ? cpu->current : NULL;
@@ -128,7 +153,8 @@ int exception_catch(int (*fn)(void *arg), void *arg, int *value,
         .fp = (uintptr_t)__builtin_frame_address(0),
     };
 
-    panic_set_catcher(leave);
+    hal_context_switch_fp(&frame.fp_control, NULL);
+    hal_context_switch_fp(NULL, &frame.fp_control);
     thread_cleanup_push(&frame.cleanup, forget, &frame);
     thread_current()->catches = &frame;
     if (__builtin_setjmp(frame.jump) == 0) {

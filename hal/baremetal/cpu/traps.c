@@ -36,7 +36,6 @@ enum {
     VECTOR_NMI = 2,
     VECTOR_DOUBLE_FAULT = 8,
     VECTOR_PAGE_FAULT = 14,
-    VECTOR_X87 = 16,
     VECTOR_MACHINE_CHECK = 18,
     ERROR_WRITE = 1 << 1,
     ERROR_FETCH = 1 << 4,
@@ -159,8 +158,8 @@ static void detail_print(const struct trap_frame *frame, char *text,
 static void go_on(struct trap_frame *frame,
                   const struct hal_registers *registers)
 {
-    if (frame->vector == VECTOR_X87)
-        __asm__ volatile("fnclex"); /* or the next instruction faults again */
+    /* No x87 exception waits for the next instruction, no register is used. */
+    __asm__ volatile("fninit");
     frame->rip = registers->value[HAL_REGISTER_IP];
     frame->rsp = registers->value[HAL_REGISTER_SP];
     frame->rflags = FLAGS_PLAIN;

@@ -15,11 +15,9 @@ enum {
     NESTED_MAX = 8, /* faults while others are reported */
     /* Numbers of exceptions, and what a page fault says: Intel SDM volume 3. */
     TRAP_PAGE_FAULT = 14,
-    TRAP_X87 = 16,
     ERROR_WRITE = 1 << 1,
     ERROR_FETCH = 1 << 4,
     FLAGS_PLAIN = 1 << 9 | 1 << 1,
-    X87_PENDING = 0x80ff, /* in its status word */
 };
 enum { REGISTER_ORIG_RAX = 15, REGISTER_IP = 16, REGISTER_SP = 19 };
 enum { READ = 1, WRITE, EXECUTE }; /* enum hal_access */
@@ -82,8 +80,9 @@ static void go_on(ucontext_t *at, const struct host_fault *fault)
 {
     greg_t *reg = at->uc_mcontext.gregs;
 
-    if (reg[REG_TRAPNO] == TRAP_X87)
-        at->uc_mcontext.fpregs->swd &= (uint16_t)~X87_PENDING;
+    /* No x87 exception waits for the next instruction, no register is used. */
+    at->uc_mcontext.fpregs->swd = 0;
+    at->uc_mcontext.fpregs->ftw = 0; /* as FXSAVE has it: all are empty */
     reg[REG_RIP] = (greg_t)fault->registers[REGISTER_IP];
     reg[REG_RSP] = (greg_t)fault->registers[REGISTER_SP];
     reg[REG_EFL] = FLAGS_PLAIN;

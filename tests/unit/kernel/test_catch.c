@@ -17,7 +17,9 @@
 /* One function, 64 KiB long, that an exception may leave; the code of the
  * kernel lies below it. */
 __asm__(".pushsection application, \"ax\", @progbits\n"
-        ".globl symbol_base\nsymbol_base:\n.popsection\n");
+        ".globl symbol_base\nsymbol_base:\n"
+        "push %rbp\nmov %rsp, %rbp\n" /* it has a frame */
+        ".popsection\n");
 const uint8_t symbol_table[] = {0, 1, 'a', 'p', 'p', 0, 0x80, 0x80, 4, 0};
 const uint8_t symbol_pairs[1];
 
@@ -71,6 +73,26 @@ APPLICATION static int succeed(void *arg)
     return *(int *)arg + 1;
 }
 
+/* A local variable that is the address of the kernel's code. */
+APPLICATION static int text_on_top(void *arg)
+{
+    (void)arg;
+    __asm__ volatile("pushq %0\n\tmovq 8, %%rax\n\tpopq %%rax" ::"r"(
+                         (uintptr_t)exception_catch + 1)
+                     : "rax", "memory");
+    return 1;
+}
+
+/* With a value on the x87 stack, and control words of its own. */
+APPLICATION static int fail_in_sum(void *arg)
+{
+    const uint16_t control = 0xe7f;
+
+    __asm__ volatile("fld1\n\tfldcw %0" ::"m"(control));
+    __builtin_ia32_ldmxcsr(0x7f80);
+    return read_null(arg);
+}
+
 /* ---- What is caught ------------------------------------------------------ */
 
 static int catch_some(void *arg)
@@ -93,11 +115,39 @@ static int catch_some(void *arg)
         assert_string_equal(what.what, "arithmetic fault");
         assert_int_equal(exception_catch(jump, NULL, &value, &what), -EFAULT);
         assert_int_equal(what.ip, 16);
+        assert_int_equal(exception_catch(text_on_top, NULL, &value, NULL),
+                         -EFAULT);
         assert_int_equal(exception_catch(deep, &depth, &value, NULL), -EFAULT);
         assert_int_equal(depth, 0);
         assert_null(thread_current()->catches);
         assert_null(thread_current()->cleanups);
         thread_yield();
+    }
+    return 0;
+}
+
+static noinline long double sum(volatile long double *part)
+{
+    return part[0] + (part[1] * part[2] + (part[3] + part[4] * part[5]));
+}
+
+/* More often than the x87 stack has places. */
+static int catch_in_sums(void *arg)
+{
+    volatile long double part[6] = {1, 2, 3, 4, 5, 6};
+    unsigned mxcsr = __builtin_ia32_stmxcsr();
+    uint16_t before, after;
+    int value;
+
+    (void)arg;
+    __asm__ volatile("fnstcw %0" : "=m"(before));
+    for (unsigned i = 0; i < 9; i++) {
+        assert_int_equal(exception_catch(fail_in_sum, NULL, &value, NULL),
+                         -EFAULT);
+        __asm__ volatile("fnstcw %0" : "=m"(after));
+        assert_int_equal(after, before);
+        assert_int_equal(__builtin_ia32_stmxcsr(), mxcsr);
+        assert_true(sum(part) == 41);
     }
     return 0;
 }
@@ -187,8 +237,8 @@ static int catch_in_threads(void *arg)
 
 static void test_exceptions_are_caught(void **state)
 {
-    static int (*const cases[])(void *) = {catch_some, catch_nested,
-                                           catch_in_threads};
+    static int (*const cases[])(void *) = {catch_some, catch_in_sums,
+                                           catch_nested, catch_in_threads};
 
     (void)state;
     for (size_t i = 0; i < COUNT_OF(cases); i++)
