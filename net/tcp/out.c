@@ -209,7 +209,7 @@ static bool output_large(struct tcp_conn *conn, uint32_t size)
 /* Whether a segment of new data waits for what follows: data, or the end. */
 static bool waits_for_more(const struct tcp_conn *conn, uint32_t len)
 {
-    if (conn->is_held && len < conn->mss && !conn->fin_wanted)
+    if (conn->is_held && len > 0 && len < conn->mss && !conn->fin_wanted)
         return true;
     return conn->tuning != NULL && nagle_holds(conn, len);
 }

@@ -13,6 +13,9 @@
  *   that are slow on purpose go in the order in which they came, however many
  *   there are. Who waits between two requests is closed, others are reset.
  *
+ * A service that works on a first request for long makes no progress for its
+ * peer, and nothing of it is unread: when the places are all taken it may go.
+ *
  * Only who has come to the end of a handshake makes another one go, since the
  * addresses of SYNs may be invented.
  *

@@ -250,7 +250,8 @@ must_check int http_send(struct http_exchange *exchange, const char *bytes,
                          size_t size);
 
 /* What is sent next is the last of an answer: when the connection ends with it,
- * both go together. */
+ * both go together. It waits until the function of the route returns, which
+ * should do nothing long behind its answer. */
 void http_hold_last(struct http_exchange *exchange);
 
 /* Go on sending what was kept and what the source has. HTTP_GO_ON: all is

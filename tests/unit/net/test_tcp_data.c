@@ -1,4 +1,5 @@
 /* What the peer sends: order, windows, acknowledgements, its end. */
+#include "net/ip4.h"
 #include "tests/fakes/netbench.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -754,6 +755,127 @@ static void test_no_memory_drops_data(void **state)
     bench_close();
 }
 
+/* ---- Two ways in --------------------------------------------------------- */
+
+enum {
+    SECOND_ADDRESS = OUR_ADDRESS + 40,
+    IP = 14, /* offsets in a frame */
+    TCP = 34,
+};
+
+/* A frame with data in which something is odd. */
+struct oddity {
+    const char *name;
+    bool is_taken;
+    uint8_t at; /* this byte becomes `value`; both 0: none does */
+    uint8_t value;
+    bool keeps_sum;    /* of IP: it is wrong then */
+    size_t more;       /* bytes behind it */
+    uint32_t src, dst; /* 0: as they should be */
+};
+
+/* The address that is ours first is looked at before all else. */
+static void open_way(bool is_short)
+{
+    struct ip4_address first;
+
+    bench_open(64);
+    assert_int_equal(ip4_address_add(bench.stack, SECOND_ADDRESS, 0xffffff00),
+                     0);
+    if (!is_short) {
+        first = bench.stack->ip4[0];
+        bench.stack->ip4[0] = bench.stack->ip4[1];
+        bench.stack->ip4[1] = first;
+    }
+    bench_serve(&service);
+    taken_len = 0;
+    reading = true;
+    peer_connect(PEER_PORT, 1000, 60000);
+    bench_run();
+    while (fakenet_sent(&bench.net) != NULL)
+        continue;
+}
+
+static void send_odd(const struct oddity *odd)
+{
+    static uint8_t frame[FAKENET_FRAME_MAX];
+    const struct peer_segment segment = {.flags = ACK,
+                                         .seq = 1001,
+                                         .ack = 1,
+                                         .window = 60000,
+                                         .data = "hello",
+                                         .len = 5,
+                                         .address = odd->src,
+                                         .own = odd->dst};
+    size_t len = peer_frame(frame, &segment);
+
+    memset(frame + len, 0, odd->more);
+    if (odd->at != 0 || odd->value != 0)
+        frame[odd->at] = odd->value;
+    if (!odd->keeps_sum) {
+        peer_put16(frame + IP + 10, 0);
+        peer_put16(frame + IP + 10, peer_checksum(frame + IP, 20, 0));
+    }
+    fakenet_inject(&bench.net, frame, len + odd->more);
+    bench_run();
+}
+
+/* What is in a hurry and all else agree on what they take, count and answer. */
+static void test_the_short_way_is_as_careful(void **state)
+{
+    static const struct oddity rows[] = {
+        {.name = "nothing", .is_taken = true},
+        {.name = "padding", .is_taken = true, .more = 6},
+        {"IP checksum", false, IP + 10, 0xab, true, 0, 0, 0},
+        {.name = "version", .at = IP, .value = 0x65},
+        {.name = "header of 24 bytes", .at = IP, .value = 0x46},
+        {.name = "header of 16 bytes", .at = IP, .value = 0x44},
+        {.name = "ECN", .is_taken = true, .at = IP + 1, .value = 3},
+        {.name = "total length 19", .at = IP + 3, .value = 19},
+        {.name = "total length 39", .at = IP + 3, .value = 39},
+        {.name = "total length 44", .at = IP + 3, .value = 44},
+        {.name = "total length 46", .at = IP + 3, .value = 46},
+        {.name = "and padding", .at = IP + 3, .value = 46, .more = 6},
+        {.name = "more fragments", .at = IP + 6, .value = 0x20},
+        {.name = "an offset", .at = IP + 7, .value = 1},
+        {.name = "protocol", .at = IP + 9, .value = 17},
+        {.name = "from a group", .at = 6, .value = 0x53},
+        {.name = "to another card", .at = 5, .value = 0x99},
+        {.name = "to a group", .at = 0, .value = 0x53},
+        {.name = "another type", .at = 13, .value = 6},
+        {.name = "from us", .src = OUR_ADDRESS},
+        {.name = "from our other one", .src = SECOND_ADDRESS},
+        {.name = "from nobody", .src = 0x7f000001},
+        {.name = "to our other one", .dst = SECOND_ADDRESS},
+        {.name = "to another host", .dst = OUR_ADDRESS + 9},
+        {.name = "another port", .at = TCP, .value = 0},
+        {.name = "TCP header", .at = TCP + 12, .value = 0xf0},
+        {.name = "TCP checksum", .at = TCP + 16, .value = 0xab},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct net_stats stats[2];
+        uint32_t next[2];
+
+        for (unsigned way = 0; way < 2; way++) {
+            open_way(way == 0);
+            send_odd(&rows[i]);
+            if ((taken_len == 5) != rows[i].is_taken)
+                fail_msg("%s, way %u", rows[i].name, way);
+            stats[way] = bench.stack->stats;
+            next[way] =
+                bench_conn(PEER_ADDRESS, PEER_PORT, SERVICE_PORT)->rcv_nxt;
+            while (fakenet_sent(&bench.net) != NULL)
+                continue;
+            bench_close();
+        }
+        if (memcmp(&stats[0], &stats[1], sizeof(stats[0])) != 0)
+            fail_msg("%s: counted differently", rows[i].name);
+        assert_int_equal(next[0], next[1]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -787,6 +909,7 @@ int main(void)
         cmocka_unit_test(test_closed_window_takes_acknowledgements),
         cmocka_unit_test(test_no_window_updates_after_the_fin),
         cmocka_unit_test(test_reading_opens_the_window),
+        cmocka_unit_test(test_the_short_way_is_as_careful),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -843,6 +843,18 @@ static void test_a_probe_in_the_window_of_a_loss(void **state)
     bench_close();
 }
 
+/* The peer's window is closed: it is probed although more follows. */
+static void test_a_closed_window_while_held(void **state)
+{
+    (void)state;
+    open_telling();
+    socket_hold(sock);
+    conn->snd_wnd = 0;
+    write_bytes(2 * FULL);
+    assert_true(conn->is_probing);
+    bench_close();
+}
+
 /* What is lost is sent again although more follows the last data, and so is an
  * acknowledgement. */
 static void test_what_is_held_back_is_sent_again(void **state)
@@ -890,6 +902,7 @@ int main(void)
         cmocka_unit_test(test_the_link_bounds_a_search),
         cmocka_unit_test(test_windows_hold_larger_segments),
         cmocka_unit_test(test_a_probe_in_the_window_of_a_loss),
+        cmocka_unit_test(test_a_closed_window_while_held),
         cmocka_unit_test(test_what_is_held_back_is_sent_again),
     };
 
