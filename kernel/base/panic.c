@@ -246,18 +246,35 @@ static void say_access(const struct hal_fault *fault)
     say(", %s%s", names[fault->access], of);
 }
 
-void kernel_fault(const struct hal_fault *fault)
-{
-    const char *why = NULL;
+/* What the catcher is asked of. Each is its CPU's, with interrupts off. */
+static struct {
+    const char *what; /* NULL: it is not asked */
+    uintptr_t ip, sp, fp, address;
+} asked[HAL_CPU_MAX];
 
-    /* Of a fault in the catcher itself, too, the machine cannot go on. */
-    if (exception_leave != NULL && !fault->may_continue) {
-        why = "the machine cannot go on after it";
-    } else if (exception_leave != NULL) {
-        why = exception_leave(fault);
-        if (why == NULL)
-            return;
-    }
+/* Whether a thread catches the fault; if not, *why says it. */
+static bool is_caught(const struct hal_fault *fault, const char **why)
+{
+    unsigned cpu = hal_cpu_id();
+
+    if (exception_leave == NULL)
+        return false;
+    *why = "the machine cannot go on after it";
+    if (!fault->may_continue)
+        return false;
+    asked[cpu].ip = fault->ip;
+    asked[cpu].sp = fault->sp;
+    asked[cpu].fp = fault->fp;
+    asked[cpu].address = fault->address;
+    asked[cpu].what = fault->what;
+    *why = exception_leave(fault);
+    asked[cpu].what = NULL;
+    return *why == NULL;
+}
+
+static _Noreturn void report_fault(const struct hal_fault *fault,
+                                   const char *why)
+{
     if (!hal_panic_begin())
         report_failed(fault->what, fault->ip);
     report.not_caught = why;
@@ -281,4 +298,25 @@ void kernel_fault(const struct hal_fault *fault)
     say("\n");
     report.is_said = true;
     report_rest();
+}
+
+void kernel_fault(const struct hal_fault *fault)
+{
+    unsigned cpu = hal_cpu_id();
+    const char *why = NULL;
+    struct hal_fault first = {.detail = ""};
+
+    if (asked[cpu].what == NULL) {
+        if (!is_caught(fault, &why))
+            report_fault(fault, why);
+        return;
+    }
+    /* The catcher has failed: what it was asked of is the cause. */
+    first.what = asked[cpu].what;
+    first.ip = asked[cpu].ip;
+    first.sp = asked[cpu].sp;
+    first.fp = asked[cpu].fp;
+    first.address = asked[cpu].address;
+    asked[cpu].what = NULL;
+    report_fault(&first, "what the kernel knows of its threads is damaged");
 }

@@ -38,8 +38,8 @@ deadlock       hm |                         | assertion failed      | lock_right
 stuck          hm | watchdog=20 stuck=end   | does not yield        | fault_stuck
 queue          hm |                         | panic: .*fault        | fault_queue
 slot           hm |                         | panic: .*fault        | fault_free_there
-corrupt        hm |                         | the report has failed | -
-caught-corrupt hm |                         | the report has failed | -
+corrupt        hm |                         | panic in fault_corrupt | -
+caught-corrupt hm |                         | panic in fault_corrupt | -
 all            hm |                         | assertion failed      | wait_and_fail|fault_all
 noisy          hm |                         | read of page 0        | fault_read
 nmi             m |                         | non-maskable interrupt | fault_nmi

@@ -276,6 +276,12 @@ APPLICATION static int overflow(void *arg)
     return again(arg) + room[0];
 }
 
+APPLICATION static int damage(void *arg)
+{
+    cpu_self()->current = (void *)64;
+    return read_null(arg);
+}
+
 static int (*failing)(void *);
 
 static int catch_in_vain(void *arg)
@@ -316,6 +322,7 @@ static void test_exceptions_that_are_not_caught(void **state)
         {call_kernel, "  not caught: it is not in the application's code\n"},
         {called_by_kernel, "  not caught: "},
         {overflow, "panic: stack overflow"},
+        {damage, ", address 0x8\npanic: the report has failed: "},
     };
 
     (void)state;
