@@ -98,7 +98,8 @@ struct service {
     uint16_t port; /* 1 .. 65535 */
     /* Connections at once, a quarter of them of one peer; 0: as many as the
      * memory is for, at least NET_BACKLOG_DEFAULT. When all are taken, a new
-     * one ends one that has not moved anything for long. */
+     * one ends one that has not moved anything for long, or never: also one
+     * whose first request was read and is still worked on. */
     unsigned backlog;
     uint64_t idle_ns; /* timeout() after this long without data; 0: never */
     void *cookie;     /* the application's */

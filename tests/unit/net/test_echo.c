@@ -540,6 +540,7 @@ static void test_hardly_ourselves(void **state)
 
     (void)state;
     bench6_open(OUR6 "/64");
+    bench6_settle(10 * NS_PER_S);
     assert_int_equal(ip_way_find(bench.stack, &flow), -EHOSTUNREACH);
     bench_close();
 }
