@@ -41,7 +41,7 @@ enum {
     THREAD_SIZE = 8 + 4 + 4 + THREAD_NAME_MAX + 8 * HAL_REGISTER_COUNT,
     PIECE = 256,            /* bytes that are left out when all are zero */
     STACK_MAX = 64 * 1024,  /* of one thread */
-    RECORD_MAX = 64 * 1024, /* of memory */
+    RECORD_MAX = 16 * 1024, /* of memory */
     LINE_BYTES = 57,
 };
 
