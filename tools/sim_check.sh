@@ -90,7 +90,7 @@ plant sleep-without-look 'a CPU sleeps while an interrupt.s work waits' kernel/t
 plant kill-keeps-waiting 'thread->state == THREAD_WAITING|semaphore_destroy.*never' kernel/thread/thread_control.c 's/^        list_remove\(&thread->link\);$//'
 # Errands, guests, mutexes, channels, join
 plant errand-answer-unheard 'a livelock' kernel/thread/errand.c 's/^    wait_wake_all\(&errand->sender\);$//' control
-plant guest-stays-on-list 'home takes a guest to be elsewhere' kernel/thread/thread.c '/^static void finish_/,/^}/s/^    list_remove\(&thread->guest\);$//' control
+plant guest-stays-on-list 'home takes a guest to be elsewhere' kernel/thread/thread.c '/^static .*void finish_departure/,/^}/s/^    list_remove\(&thread->guest\);$//' control
 plant mutex-free-while-handed 'wait_queue_empty\(&mutex->waiters\)|a mutex went to who came later' kernel/thread/sync.c 's/^    mutex->holder = next->id;$/    mutex->holder = NOBODY;/' control
 plant mutex-not-handed-over 'a wake-up was lost' kernel/thread/sync.c '/^static noinline void hand_over/,/^}/s/^    wait_wake_one\(&mutex->waiters\);$//' control
 plant channel-drops-second 'a message has not arrived' kernel/thread/message.c 's/^    if \(channel->count == channel->capacity\)$/    if (channel->count == 1)/' control
