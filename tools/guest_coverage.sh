@@ -8,7 +8,8 @@ build="${BUILD:-build}"
 directory="$PWD/$build/guest_lines"
 tests=(contract_microvm_4 contract_pc_4 contract_mwait numa_q35 hello_q35_1
     web_microvm_1 web_pc_grub_4 web_pc_iso web_q35_4 panic_metal watchdog_metal
-    bad_memory bad_machine bad_arguments foreign_words)
+    bad_memory bad_machine bad_arguments foreign_words no_acpi boot_bzimage
+    exceptions_caught fileserver_pc_stop small_memory status_microvm)
 images=()
 rm -rf "$directory"
 mkdir -p "$directory"
@@ -26,7 +27,7 @@ BUILD=$build WORK="$directory/tests" GUEST_LINES="$directory" \
     echo "guest coverage: a test failed: $directory/log" >&2
     exit 1
 }
-for name in hello webserver faults hal_contract; do
+for name in hello webserver faults hal_contract fileserver hello_service; do
     images+=("$build/metal/$name.elf")
 done
 tools/guest_coverage.pl "$directory" "${images[@]}"

@@ -93,8 +93,8 @@ fi
 
 plugin=()
 if [ -n "$GUEST_LINES" ]; then # a disk or an ISO is the web server's
-    plugin=(-plugin "$GUEST_LINES/plugin.so,out=$GUEST_LINES/$(
-        basename "${kernel:-webserver.elf}").$$")
+    lines_of=$(basename "${kernel:-webserver.elf}")
+    plugin=(-plugin "$GUEST_LINES/plugin.so,out=$GUEST_LINES/${lines_of/%.bzimage/.elf}.$$")
 fi
 
 # Real virtualisation only where the processor has it: elsewhere /dev/kvm, if
