@@ -339,11 +339,33 @@ static void test_exceptions_that_are_not_caught(void **state)
     assert_null(strstr(output, "not caught"));
 }
 
+/* The application's code wants to catch it, and is not asked. */
+static int fail_for_good(void *arg)
+{
+    const struct hal_fault fault = {.what = "made-up fault", .detail = ""};
+
+    (void)arg;
+    kernel_fault(&fault);
+    return 0;
+}
+
+static void test_exception_that_ends_the_machine(void **state)
+{
+    (void)state;
+    failing = fail_for_good;
+    assert_int_equal(machine_run_output(1, 8 << 20, "", fail_in_catch, NULL,
+                                        output, sizeof(output)),
+                     134);
+    assert_non_null(
+        strstr(output, "  not caught: the machine cannot go on after it\n"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_exceptions_are_caught),
         cmocka_unit_test(test_exceptions_that_are_not_caught),
+        cmocka_unit_test(test_exception_that_ends_the_machine),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

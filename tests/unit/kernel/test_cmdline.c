@@ -1,3 +1,4 @@
+#include "kernel/base/boot_info.h"
 #include "kernel/base/cmdline.h"
 #include "tests/fakes/cmocka_all.h"
 #include <stdio.h>
@@ -214,6 +215,35 @@ static void test_cmdline_empty(void **state)
     assert_string_equal(cmdline_argv()[1], "=x");
 }
 
+/* A module is one of settings by its first line, which has nothing else. */
+static void test_modules_with_settings(void **state)
+{
+    static const struct {
+        const char *text;
+        bool has;
+    } rows[] = {
+        {"#torc settings\n", true},
+        {"#torc settings\r\n", true},
+        {"#torc settings\na=b", true},
+        {"#torc settings", false},
+        {"#torc setting\n\n", false},
+        {"#torc settings a", false},
+        {"", false},
+        {"\n#torc settings\n", false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        const struct hal_module module = {(const uint8_t *)rows[i].text,
+                                          strlen(rows[i].text)};
+
+        ROW(rows[i].text, boot_module_has_settings(&module) == rows[i].has);
+    }
+    /* what is behind it is not looked at */
+    assert_false(boot_module_has_settings(&(struct hal_module){
+        (const uint8_t *)"#torc settings\n", strlen("#torc settings")}));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -228,6 +258,7 @@ int main(void)
         cmocka_unit_test(test_cmdline_limits),
         cmocka_unit_test(test_cmdline_forgets),
         cmocka_unit_test(test_cmdline_empty),
+        cmocka_unit_test(test_modules_with_settings),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -71,6 +71,19 @@ static int byte_at(uint64_t address)
     return -1;
 }
 
+/* Whether a record of memory begins there. */
+static bool has_stretch_from(uint64_t address)
+{
+    for (size_t at = 8; at + 8 <= stream_len;) {
+        uint32_t kind = le32_get(stream + at);
+
+        if ((kind == 2 || kind == 3) && le64_get(stream + at + 8) == address)
+            return true;
+        at += 8 + le32_get(stream + at + 4);
+    }
+    return false;
+}
+
 /* A thread of that name: its record's body, or NULL. */
 static const uint8_t *thread_named(const char *name)
 {
@@ -85,12 +98,12 @@ static const uint8_t *thread_named(const char *name)
     return NULL;
 }
 
-enum { RECORD_MAX = 16 * 1024 };
+enum { RECORD_MAX = 16 * 1024, DUMPED_MAX = 64 * 1024 };
 
-/* More is on its stack than one record has. */
+/* More is on its stack than is dumped, and than one record has. */
 static int sleep_long(void *arg)
 {
-    volatile char full[2 * RECORD_MAX];
+    volatile char full[DUMPED_MAX + RECORD_MAX];
 
     (void)arg;
     for (size_t i = 0; i < sizeof(full); i++)
@@ -98,6 +111,8 @@ static int sleep_long(void *arg)
     thread_sleep(1000 * NS_PER_S);
     return full[0];
 }
+
+static bool has_no_thread;
 
 static int fail_now(void *arg)
 {
@@ -112,6 +127,11 @@ static int fail_now(void *arg)
     thread_sleep(20 * NS_PER_MS);
     if (arg != NULL) /* a CPU that is not made yet */
         ((struct hal_boot_info *)(uintptr_t)boot_info())->cpu_count = 3;
+    if (has_no_thread) {
+        /* what it has been switched from last is overwritten */
+        thread_current()->context.sp = NULL;
+        cpu_self()->current = NULL;
+    }
     panic("enough");
 }
 
@@ -157,7 +177,29 @@ static void test_dump_has_threads_and_memory(void **state)
     sp = le64_get(thread + 32 + 8 * HAL_REGISTER_SP);
     assert_true(byte_at(sp) >= 0);
     assert_true(byte_at(sp - 24) >= 0); /* what the switch has left there */
+    assert_true(byte_at(sp + DUMPED_MAX - 1024) >= 0);
+    assert_int_equal(byte_at(sp + DUMPED_MAX), -1);
     assert_int_equal(byte_at(8), -1);
+}
+
+/* A thread without a name stands for the one that nobody knows. */
+static void test_dump_without_current_thread(void **state)
+{
+    const uint8_t *thread;
+    uint64_t sp;
+
+    (void)state;
+    has_no_thread = true;
+    assert_int_equal(run("dump=console", NULL), 134);
+    has_no_thread = false;
+    assert_whole();
+    thread = thread_named("");
+    assert_non_null(thread);
+    assert_int_equal(le32_get(thread + 8), 0);
+    assert_int_equal(le32_get(thread + 12), 1 | 4 | 8);
+    sp = le64_get(thread + 32 + 8 * HAL_REGISTER_SP);
+    assert_true(has_stretch_from(sp));
+    assert_int_equal(byte_at(sp - 1), -1);
 }
 
 /* Each record has room for its size, and the last one comes. */
@@ -190,6 +232,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_dump_has_threads_and_memory),
+        cmocka_unit_test(test_dump_without_current_thread),
         cmocka_unit_test(test_dump_has_small_records),
         cmocka_unit_test(test_dump_only_when_asked),
     };

@@ -6,6 +6,7 @@
 #include "kernel/base/panic.h"
 #include "kernel/base/symbols.h"
 #include "kernel/boot/init.h"
+#include "kernel/boot/log.h"
 #include "kernel/cpu/exchange_inline.h"
 #include "kernel/device/driver.h"
 #include "kernel/heap/heap.h"
@@ -16,13 +17,17 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <torc/app.h>
 #include <torc/assert.h>
+#include <torc/errno.h>
 #include <torc/log.h>
+#include <torc/log_listen.h>
 #include <torc/machine.h>
 #include <torc/message.h>
 #include <torc/thread.h>
 #include <torc/time.h>
+#include <unistd.h>
 
 static char output[16384];
 
@@ -142,6 +147,27 @@ static void test_init_asks_all_drivers(void **state)
     assert_null(strstr(output, "driver"));
 }
 
+/* help= has the options of each table once. */
+static void test_init_helps_with_drivers(void **state)
+{
+    static const char *const options[] = {"floor=on|off a floor", NULL};
+    static const struct driver first = {
+        .name = "first", .probe = probe_well, .options = options};
+    static const struct driver second = {
+        .name = "second", .probe = probe_well, .options = options};
+    const char *at;
+
+    (void)state;
+    machine_drivers[0] = &first;
+    machine_drivers[1] = &second;
+    assert_int_equal(run(1, "help=", give_3), 0);
+    machine_drivers[0] = machine_drivers[1] = NULL;
+    at = strstr(output, "options of first:\n  floor=on|off ");
+    assert_non_null(at);
+    assert_null(strstr(at + 30, "floor="));
+    assert_null(strstr(output, "looked"));
+}
+
 /* ---- Memory -------------------------------------------------------------- */
 
 /* Two nodes of 6 MiB: the CPU between them has half of the second. */
@@ -164,6 +190,37 @@ static void test_init_tells_of_nodes(void **state)
     expect("cpu 0, node 0: 1 MiB of node 1\n");
     expect("cpu 0, node 0: 1 MiB of node 2\n");
     expect("cpu 0, node 0: 1 MiB of node 3\n");
+}
+
+/* Bring up 4 CPUs with so many bytes of memory: the status of the process. */
+static int init_with_memory(size_t bytes)
+{
+    const struct host_config config = {
+        .cpus = 4, .mem_bytes = 4 << 20, .cmdline = "", .quiet = true};
+    pid_t pid = fork();
+    int status;
+
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        struct hal_boot_info info = *host_machine_prepare(&config);
+
+        info.region_count = 1;
+        info.region[0].size = bytes;
+        kernel_init(&info, &torc_app);
+        hal_exit(3);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+static void test_init_with_little_memory(void **state)
+{
+    enum { LEAST = 4 * MEM_SHARE_MIN };
+
+    (void)state;
+    assert_int_equal(init_with_memory(PAGE_SIZE), 1);
+    assert_int_equal(init_with_memory(LEAST - PAGE_SIZE), 1);
+    assert_int_equal(init_with_memory(LEAST), 3);
 }
 
 /* Page tables run out: at the border of a share, or at a guard page. */
@@ -249,6 +306,74 @@ static void test_log_level_names(void **state)
             ROW(levels[level],
                 (strstr(output, lines[i]) != NULL) == (i <= level));
     }
+}
+
+static void test_log_level_unknown(void **state)
+{
+    (void)state;
+    assert_int_equal(log_set_level("loud"), -EINVAL);
+    assert_int_equal(log_set_level(""), -EINVAL);
+    assert_int_equal(log_set_level("info"), 0);
+}
+
+/* CPU 0 hands on the lines of all. */
+static char heard[256];
+
+static void hear(const char *line, size_t len)
+{
+    if (strlen(heard) + len < sizeof(heard))
+        strncat(heard, line, len);
+}
+
+static int say_where(void *arg)
+{
+    console_print("<on %u>\n", cpu_id());
+    (void)arg;
+    return 0;
+}
+
+/* Lines that do not come by CPU 0's log are not handed on. */
+static int say_without_memory(void *arg)
+{
+    heap_fail(1);
+    (void)say_where(arg);
+    return heap_failed() ? 0 : 1;
+}
+
+static void say_without_cpu(void)
+{
+    struct cpu *cpu = cpu_self();
+    hal_irqflags irqs = hal_irq_save();
+
+    hal_cpu_set_local(NULL);
+    console_print("<early>\n");
+    hal_cpu_set_local(cpu);
+    hal_irq_restore(irqs);
+}
+
+static int listen(void *arg)
+{
+    log_listen(hear);
+    if (remote_call(1, say_where, arg) != 0 || say_where(arg) != 0)
+        return 1;
+    for (int i = 0; i < 1000 && strstr(heard, "<on 1>\n") == NULL; i++)
+        thread_sleep(NS_PER_MS);
+    if (remote_call(1, say_without_memory, arg) != 0)
+        return 3;
+    say_without_cpu();
+    log_listen(NULL);
+    (void)say_where(arg);
+    return strstr(heard, "<on 1>\n") != NULL &&
+                   strlen(heard) == 2 * strlen("<on 1>\n")
+               ? 0
+               : 2;
+}
+
+static void test_log_has_a_listener(void **state)
+{
+    (void)state;
+    assert_int_equal(run(2, "", listen), 0);
+    expect("<early>\n");
 }
 
 /* Behind "[  0.123456] " a line has room for so much, the newline included. */
@@ -533,11 +658,15 @@ int main(void)
         cmocka_unit_test(test_init_waits_for_cpus),
         cmocka_unit_test(test_init_tells_of_unknown_words),
         cmocka_unit_test(test_init_asks_all_drivers),
+        cmocka_unit_test(test_init_helps_with_drivers),
         cmocka_unit_test(test_init_tells_of_nodes),
+        cmocka_unit_test(test_init_with_little_memory),
         cmocka_unit_test(test_init_without_page_tables),
         cmocka_unit_test(test_init_without_a_cpu),
         cmocka_unit_test(test_log_levels),
         cmocka_unit_test(test_log_level_names),
+        cmocka_unit_test(test_log_level_unknown),
+        cmocka_unit_test(test_log_has_a_listener),
         cmocka_unit_test(test_log_cuts_long_lines),
         cmocka_unit_test(test_log_tells_the_time),
         cmocka_unit_test(test_log_without_memory),

@@ -21,6 +21,9 @@ static const char *const rows[] = {
     "first=0..9|last a number or a word",
     "huge=0..18446744073709551615 all numbers",
     "odd=5..x no range",
+    "dot=5.6 no range",
+    "long=1..5|123456789012345678901234..5 one range",
+    "over=99999999999999999999..5 no range",
     NULL,
 };
 
@@ -70,6 +73,11 @@ static void test_options_values(void **state)
         {"first=last", NULL},
         {"huge=18446744073709551615", NULL},
         {"odd=6", "odd=6: use 5..x"},
+        {"dot=5.6", NULL},
+        {"dot=6", "dot=6: use 5.6"},
+        {"long=5", NULL},
+        {"long=6", "long=6: use 1..5|123456789012345678901234..5"},
+        {"over=5", "over=5: use 99999999999999999999..5"},
         {"numbe=1 numbers=1 unknown=1", NULL},
     };
 
@@ -168,6 +176,30 @@ static void test_options_cpus(void **state)
     assert_non_null(strstr(output, "cpus=0: give a number from 1 to 256"));
 }
 
+static int ask_number(void *arg)
+{
+    uint64_t value = 77;
+
+    if (cmdline_parse(arg, &app) != 0)
+        return 100;
+    return option_number("cpus", &value) == 0 ? (int)value : 101;
+}
+
+static void test_options_number(void **state)
+{
+    static const struct {
+        const char *line;
+        int answer;
+    } table[] = {{"", 77}, {"cpus=3", 3}, {"cpus=0", 101}, {"cpus=x", 101}};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(table); i++)
+        ROW(table[i].line,
+            machine_run_output(1, 8 << 20, "", ask_number,
+                               (void *)(uintptr_t)table[i].line, output,
+                               sizeof(output)) == table[i].answer);
+}
+
 /* The limits of the rows are those of the rooms. */
 static void test_options_agree_with_rooms(void **state)
 {
@@ -205,6 +237,7 @@ int main(void)
         cmocka_unit_test(test_options_help),
         cmocka_unit_test(test_options_help_ends),
         cmocka_unit_test(test_options_cpus),
+        cmocka_unit_test(test_options_number),
         cmocka_unit_test(test_options_agree_with_rooms),
         cmocka_unit_test(test_options_rows_are_well_formed),
     };
