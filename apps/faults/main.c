@@ -214,22 +214,29 @@ static int divide_by(void *arg)
     return (int)(100 / *(volatile uintptr_t *)arg);
 }
 
-/* A variable on top of the stack is the address of the kernel's code. */
+/* Variables on top of the stack are addresses of the kernel's code. */
 static int fault_text_on_top(void *arg)
 {
-    volatile uintptr_t frame = (uintptr_t)__builtin_frame_address(0);
+    volatile uintptr_t word[2];
 
     (void)arg;
-    __asm__ volatile("pushq %0\n\tmovq 8, %%rax\n\tpopq %%rax" ::"r"(
-                         (uintptr_t)machine_exit + 1)
-                     : "rax", "memory");
-    return (int)frame;
+    for (unsigned i = 0; i < COUNT_OF(word); i++)
+        word[i] = (uintptr_t)machine_exit + 1;
+    hidden = 8;
+    word[0] += *(volatile uintptr_t *)hidden;
+    thread_yield(); /* it calls, so its variables are above the stack pointer */
+    return (int)word[0];
 }
 
+/* With a register of the floating-point unit in use. */
 static int fault_in_sum(void *arg)
 {
-    __asm__ volatile("fld1");
-    return fault_read(arg);
+    volatile long double term = 1;
+    long double sum = term + term;
+
+    (void)arg;
+    hidden = 8;
+    return (int)(sum + *(volatile long double *)hidden);
 }
 
 /* What is caught leaves nothing over; the last one is not the application's. */

@@ -82,7 +82,11 @@ static int end(void *arg)
 /* On CPU 0. Returns whether it is the first. */
 static bool begin(int status)
 {
-    static const struct thread_attr attr = {.name = "exit", .detached = true};
+    static const struct thread_attr attr = {
+        .name = "exit",
+        .detached = true,
+        .stack_size = THREAD_STACK_DEFAULT, /* whatever stack= says */
+    };
     struct thread *thread;
 
     if (is_ending)
