@@ -5,6 +5,7 @@
 echo_server() {
     ip address add fd77::1/64 dev torc0 nodad || die "no IPv6 here"
     sysctl -qw net.ipv4.tcp_ecn=1
+    rm -f "$work/$TEST_NAME.server" # an earlier run's says "ready", too
     tests/integration/echo_server.py 7 >"$work/$TEST_NAME.server" 2>&1 &
     server=$!
     trap 'kill $server 2>/dev/null; wait $server 2>/dev/null' EXIT
