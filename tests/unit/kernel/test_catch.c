@@ -3,6 +3,7 @@
  * program, of which the table of functions below tells; the exceptions are real
  * ones, in a machine that runs in a child process.
  */
+#include "kernel/base/panic.h"
 #include "kernel/thread/thread.h"
 #include "tests/fakes/cmocka_all.h"
 #include "tests/fakes/machine.h"
@@ -14,13 +15,23 @@
 
 #define APPLICATION noinline __attribute__((section("application")))
 
-/* One function, 64 KiB long, that an exception may leave; the code of the
- * kernel lies below it. */
+/* A function of the application, two of the kernel, and one of the application
+ * that is 64 KiB long; the code of the kernel lies below them. */
 __asm__(".pushsection application, \"ax\", @progbits\n"
         ".globl symbol_base\nsymbol_base:\n"
-        "push %rbp\nmov %rsp, %rbp\n" /* it has a frame */
+        "push %rbp\nmov %rsp, %rbp\n.fill 12, 1, 0x90\n" /* it has a frame */
+        "push %rbp\n.fill 63, 1, 0x90\n"
+        ".fill 16, 1, 0x90\n"
+        "push %rbp\nmov %rsp, %rbp\n"
         ".popsection\n");
-const uint8_t symbol_table[] = {0, 1, 'a', 'p', 'p', 0, 0x80, 0x80, 4, 0};
+/* Of each: how far it is from the one before, \1 where the other kind begins,
+ * its name. */
+const uint8_t symbol_table[] = "\0\1app\0"
+                               "\x10\1kernel\0"
+                               "\x40"
+                               "exception_catch\0"
+                               "\x10\1app\0"
+                               "\x80\x80\4";
 const uint8_t symbol_pairs[1];
 
 enum { FUNCTION_SIZE = 1024 }; /* of a function, with ASan's code */
@@ -360,12 +371,166 @@ static void test_exception_that_ends_the_machine(void **state)
         strstr(output, "  not caught: the machine cannot go on after it\n"));
 }
 
+/* ---- What an exception looks like ---------------------------------------- */
+
+extern const char symbol_base[];
+
+/* Places in the table above, from symbol_base. */
+enum {
+    NOWHERE = 0, /* in no function */
+    APP_PUSH = 1,
+    APP_MOV = 3,
+    APP_FRAME = 4,
+    APP = 12,
+    KERNEL = 16 + 40,
+    KERNEL_FIRST = 16 + 8,
+    CATCH = 80 + 8,
+};
+
+static const char lost[] = "the stack is used up, or the stack pointer is lost";
+static const char not_app[] = "it is not in the application's code";
+static const char no_frames[] = "the frames on the stack are lost";
+static const char by_kernel[] = "the kernel has called what it is in";
+
+static uintptr_t place(unsigned offset)
+{
+    return offset == NOWHERE ? 0 : (uintptr_t)symbol_base + offset;
+}
+
+/* The exception is in the function that the outermost catch has called. */
+static const struct {
+    const char *what;
+    unsigned ip, top; /* top: of the stack */
+    enum hal_access access;
+    bool is_elsewhere; /* what is touched: not the code itself */
+    const char *why;   /* it is not left */
+} looks[] = {
+    {"in a frame", APP, KERNEL, HAL_READ, true, NULL},
+    {"in a frame just made", APP_FRAME, KERNEL, HAL_READ, true, NULL},
+    {"within the mov", APP_MOV, KERNEL, HAL_READ, true, not_app},
+    {"before the mov", APP_PUSH, KERNEL, HAL_READ, true, not_app},
+    {"called by app", APP_PUSH, APP, HAL_READ, true, NULL},
+    {"called by catch", APP_PUSH, CATCH, HAL_READ, true, NULL},
+    {"called by nobody", APP_PUSH, NOWHERE, HAL_READ, true, NULL},
+    {"in the kernel", KERNEL, APP, HAL_READ, true, not_app},
+    {"in no code", NOWHERE, APP, HAL_READ, true, not_app},
+    {"a jump to nowhere", NOWHERE, APP, HAL_EXECUTE, false, NULL},
+    {"the kernel's jump", NOWHERE, KERNEL, HAL_EXECUTE, false, not_app},
+    {"no jump", NOWHERE, APP, HAL_EXECUTE, true, not_app},
+    {"it reads itself", KERNEL, APP, HAL_READ, false, not_app},
+    {"a late mov", KERNEL, KERNEL, HAL_EXECUTE, false, not_app},
+    {"no mov", KERNEL_FIRST, KERNEL, HAL_EXECUTE, false, not_app},
+    {"no push", CATCH, KERNEL, HAL_EXECUTE, false, not_app},
+};
+
+static void expect(const char *what, const struct hal_fault *fault,
+                   const char *why)
+{
+    const char *got = exception_leave(fault);
+
+    if (why == NULL) {
+        uintptr_t sp = fault->registers->value[HAL_REGISTER_SP];
+
+        ROW(what, got == NULL);
+        ROW(what, sp % 16 == 8 && sp <= fault->sp - 128);
+    } else {
+        ROW(what, got != NULL && strcmp(got, why) == 0);
+    }
+}
+
+static void look_at_stacks(struct hal_fault fault, uintptr_t catch_fp)
+{
+    struct thread *self = thread_current();
+    char *stack = self->stack;
+    uintptr_t *words = (uintptr_t *)fault.sp;
+
+    fault.sp += 4;
+    expect("odd stack pointer", &fault, lost);
+    fault.sp = (uintptr_t)stack + 1016;
+    expect("no room", &fault, lost);
+    fault.sp = catch_fp;
+    expect("above the catch", &fault, lost);
+    fault.sp = (uintptr_t)words;
+    self->stack = NULL;
+    expect("no stack", &fault, lost);
+    self->stack = stack;
+    fault.fp = 0;
+    expect("no frames", &fault, no_frames);
+    fault.fp = fault.sp - 16;
+    expect("frames below", &fault, no_frames);
+    fault.fp = (uintptr_t)&words[2];
+    words[2] = (uintptr_t)&words[4];
+    words[3] = place(APP);
+    words[4] = catch_fp;
+    words[5] = place(CATCH);
+    expect("two functions", &fault, NULL);
+    words[3] = place(KERNEL);
+    expect("called by the kernel", &fault, by_kernel);
+    words[2] = 0;
+    expect("the chain ends", &fault, by_kernel);
+    words[3] = place(APP);
+    expect("the chain ends in app", &fault, no_frames);
+}
+
+static noinline int look_inside(void *arg)
+{
+    uintptr_t catch_fp = *(uintptr_t *)__builtin_frame_address(0);
+    uintptr_t *words = __builtin_alloca(8 * sizeof(*words));
+    struct hal_registers registers;
+    struct hal_fault fault = {.sp = (uintptr_t)words,
+                              .fp = (uintptr_t)&words[2],
+                              .registers = &registers};
+
+    (void)arg;
+    for (size_t i = 0; i < COUNT_OF(looks); i++) {
+        words[0] = place(looks[i].top);
+        words[2] = catch_fp;
+        words[3] = place(CATCH);
+        fault.ip = place(looks[i].ip);
+        fault.address = looks[i].is_elsewhere ? 8 : fault.ip;
+        fault.access = looks[i].access;
+        expect(looks[i].what, &fault, looks[i].why);
+    }
+    fault.ip = place(APP);
+    look_at_stacks(fault, catch_fp);
+    return 0;
+}
+
+static int look_in_catch(void *arg)
+{
+    const struct hal_fault fault = {.ip = place(APP)};
+    int value;
+
+    (void)arg;
+    expect("outside", &fault, "");
+    return exception_catch(look_inside, NULL, &value, NULL);
+}
+
+static int look_in_thread(void *arg)
+{
+    thread_id id;
+    int value;
+
+    (void)arg;
+    if (thread_create(NULL, look_in_catch, NULL, &id) != 0 ||
+        thread_join(id, &value) != 0)
+        return 1;
+    return value;
+}
+
+static void test_what_may_be_left(void **state)
+{
+    (void)state;
+    assert_int_equal(machine_run(1, 8 << 20, look_in_thread, NULL), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_exceptions_are_caught),
         cmocka_unit_test(test_exceptions_that_are_not_caught),
         cmocka_unit_test(test_exception_that_ends_the_machine),
+        cmocka_unit_test(test_what_may_be_left),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

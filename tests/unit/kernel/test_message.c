@@ -43,6 +43,30 @@ static void test_channel_keeps_order_and_wraps(void **state)
     assert_int_equal(channel_destroy(channel), 0);
 }
 
+static int receive_one(void *arg)
+{
+    uint64_t value = 0;
+
+    return channel_receive(arg, TIME_NEVER, &value) == 0 ? (int)value : -1;
+}
+
+static void test_channel_with_a_receiver_stays(void **state)
+{
+    struct channel *channel;
+    thread_id id;
+    int value;
+
+    (void)state;
+    assert_int_equal(channel_create(1, &channel), 0);
+    assert_int_equal(thread_create(NULL, receive_one, channel, &id), 0);
+    thread_yield();
+    assert_int_equal(channel_destroy(channel), -EBUSY);
+    assert_int_equal(channel_send(channel, 5), 0);
+    assert_int_equal(thread_join(id, &value), 0);
+    assert_int_equal(value, 5);
+    assert_int_equal(channel_destroy(channel), 0);
+}
+
 static void test_channel_full_drops_the_newest(void **state)
 {
     struct channel *channel;
@@ -342,6 +366,7 @@ int main(void)
 #define ATTACHED(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
     const struct CMUnitTest tests[] = {
         ATTACHED(test_channel_keeps_order_and_wraps),
+        ATTACHED(test_channel_with_a_receiver_stays),
         ATTACHED(test_channel_full_drops_the_newest),
         ATTACHED(test_channel_arguments),
         ATTACHED(test_channel_receive_waits),

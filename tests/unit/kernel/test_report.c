@@ -139,6 +139,72 @@ static void test_report_of_damaged_threads(void **state)
     assert_true(says("last lines of cpu 0:\n"));
 }
 
+/* ---- Without a panic ----------------------------------------------------- */
+
+/* Frames count as long as each is above the one before, within the stack. */
+static void test_frames_end(void **state)
+{
+    uintptr_t words[12] = {0};
+    uintptr_t sp = (uintptr_t)words;
+
+    (void)state;
+    words[2] = (uintptr_t)&words[6];
+    words[3] = words[7] = 99; /* where they return to */
+    assert_int_equal(thread_frames_end(sp, 0), sp);
+    assert_int_equal(thread_frames_end(sp, sp - 16), sp);
+    assert_int_equal(thread_frames_end(sp, sp + 17), sp);
+    assert_int_equal(thread_frames_end(sp, (uintptr_t)&words[2]),
+                     (uintptr_t)&words[8]);
+    words[7] = 0; /* no caller */
+    assert_int_equal(thread_frames_end(sp, (uintptr_t)&words[2]),
+                     (uintptr_t)&words[4]);
+    words[2] = sp; /* downwards */
+    assert_int_equal(thread_frames_end(sp, (uintptr_t)&words[2]),
+                     (uintptr_t)&words[4]);
+}
+
+struct seen {
+    unsigned idle[2];
+    bool is_unknown;
+};
+
+static void look(void *ctx, const struct thread_view *view)
+{
+    struct seen *seen = ctx;
+
+    assert_in_range(view->cpu, 0, 1);
+    seen->idle[view->cpu] += view->is_idle;
+    if (view->cpu == 1)
+        seen->is_unknown = view->runs && !view->is_known &&
+                           view->stack_low == 0 && view->stack_high == 0;
+}
+
+/* Of a CPU that was not stopped nobody knows the registers; one that starts
+ * has no idle thread yet. */
+static void test_visit_of_little_that_is_known(void **state)
+{
+    struct thread other = {0};
+    struct seen seen = {0};
+    struct thread *idle;
+
+    (void)state;
+    machine_attach_still(2, 8 << 20);
+    idle = cpu_self()->idle;
+    assert_non_null(cpu_of(1));
+    cpu_of(1)->idle = cpu_of(1)->current = &other;
+    threads_visit(look, &seen);
+    assert_true(seen.is_unknown);
+    assert_int_equal(seen.idle[0], idle != NULL);
+    assert_int_equal(seen.idle[1], 1);
+    cpu_self()->idle = cpu_of(1)->idle = NULL;
+    seen = (struct seen){0};
+    threads_visit(look, &seen);
+    assert_int_equal(seen.idle[0] + seen.idle[1], 0);
+    assert_false(seen.is_unknown);
+    cpu_self()->idle = idle;
+    machine_detach();
+}
+
 /* So many slots would be all of the memory, and more. */
 static void test_table_size_is_bounded(void **state)
 {
@@ -266,6 +332,8 @@ int main(void)
         cmocka_unit_test(test_report_has_the_last_lines),
         cmocka_unit_test(test_report_is_bounded),
         cmocka_unit_test(test_report_of_damaged_threads),
+        cmocka_unit_test(test_frames_end),
+        cmocka_unit_test(test_visit_of_little_that_is_known),
         cmocka_unit_test(test_table_size_is_bounded),
         cmocka_unit_test(test_report_early_in_boot),
         cmocka_unit_test(test_parts_that_fail),

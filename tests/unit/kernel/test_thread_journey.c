@@ -2,8 +2,10 @@
  * Threads on other CPUs than their own: where they are after each journey, and
  * what others do to them there.
  */
+#include "kernel/thread/sched.h"
 #include "kernel/thread/thread.h"
 #include "kernel/thread/thread_internal.h"
+#include "kernel/thread/thread_list.h"
 #include "tests/fakes/cmocka_all.h"
 #include "tests/fakes/machine.h"
 #include <stdatomic.h>
@@ -183,6 +185,60 @@ static void test_journey_by_others(void **state)
     (void)state;
     assert_int_equal(run(handle_guest), 0);
     assert_int_equal(run(handle_from_afar), 0);
+}
+
+/* ---- On the list of its host --------------------------------------------- */
+
+enum { ROWS = 16 };
+
+/* The rows of a list of this CPU that are the guest's, of `max` at most. */
+static int list_guest(void *arg)
+{
+    struct thread_row rows[ROWS];
+    unsigned max = *(unsigned *)arg;
+    unsigned count = thread_list(rows, max);
+    int found = 0;
+
+    assert_true(count <= max);
+    sched_check(cpu_self());
+    table_check(cpu_self());
+    for (unsigned i = 0; i < count; i++)
+        found += strcmp(rows[i].name, "guest") == 0;
+    return found;
+}
+
+static int list_guest_on(unsigned cpu, unsigned max)
+{
+    return remote_call(cpu, list_guest, &max);
+}
+
+static int list_everywhere(void *arg)
+{
+    const struct thread_attr attr = {.name = "guest"};
+    struct thread_row rows[ROWS];
+    thread_id id;
+
+    (void)arg;
+    if (thread_create(&attr, count_turns, NULL, &id) != 0 ||
+        thread_move(id, 1) != 0 || !runs_on(1))
+        return 1;
+    for (unsigned cpu = 0; cpu < CPUS; cpu++) {
+        if (list_guest_on(cpu, ROWS) != (cpu == 1))
+            return 2;
+    }
+    if (list_guest_on(1, 0) != 0 || thread_list(rows, 1) != 1)
+        return 3;
+    if (thread_move(id, 0) != 0 || !runs_on(0))
+        return 4;
+    if (list_guest_on(1, ROWS) != 0 || list_guest_on(0, ROWS) != 1)
+        return 5;
+    return thread_kill(id) != 0 || thread_join(id, NULL) != 0 ? 6 : 0;
+}
+
+static void test_guests_are_listed_where_they_are(void **state)
+{
+    (void)state;
+    assert_int_equal(run(list_everywhere), 0);
 }
 
 /* ---- Ends far away ------------------------------------------------------- */
@@ -366,6 +422,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_journey_by_itself),
         cmocka_unit_test(test_journey_by_others),
+        cmocka_unit_test(test_guests_are_listed_where_they_are),
         cmocka_unit_test(test_journey_that_ends_far_away),
         cmocka_unit_test(test_journey_is_held_up),
         cmocka_unit_test(test_threads_are_spread),

@@ -13,6 +13,7 @@
 #include "tests/fakes/cmocka_all.h"
 #include "tests/fakes/machine.h"
 #include "tests/fakes/netbench.h"
+#include <stdatomic.h>
 #include <string.h>
 #include <torc/errno.h>
 #include <torc/icmp.h>
@@ -881,7 +882,203 @@ static void test_group_answers_solicits_once(void **state)
     assert_int_equal(machine_run(CPUS, MEMORY, run_solicit, NULL), 0);
 }
 
+/* ---- What steering does not pass on -------------------------------------- */
+
+static bool is_passed(struct packet *packet, uint32_t header_len)
+{
+    uint64_t before = stack_self()->stats.handed_over;
+    bool passed = group_pass(stack_self(), packet, header_len);
+
+    assert_int_equal(stack_self()->stats.handed_over - before, passed);
+    return passed;
+}
+
+/* Without room for the headers, or when they are no flow's, a packet stays as
+ * it is; and when it is in several buffers, which nobody has asked for. */
+static int run_odd_packets(void *arg)
+{
+    const struct net_stats *stats;
+    struct net_stats before;
+    struct packet *packet;
+    uint8_t *data;
+
+    (void)arg;
+    if (start(2, CPUS) != 0)
+        return 1;
+    stats = &stack_self()->stats;
+    packet = packet_get();
+    packet_expose(packet);
+    memset(packet->buf.base, 0, 64);
+    packet_set_frame(packet, 33, 40);
+    data = packet->data;
+    if (is_passed(packet, 20) || packet->data != data || packet->len != 40)
+        return 2;
+    packet_set_frame(packet, 34, 40);
+    data = packet->data;
+    if (is_passed(packet, 20) || packet->data != data || packet->len != 40 ||
+        packet->hops != 0)
+        return 3;
+    packet_set_frame(packet, 0, 64);
+    peer_put16(packet->data + 12, 0x0806); /* all would be shown it */
+    packet->rest = 1;
+    before = *stats;
+    group_receive(stack_self(), packet);
+    if (stats->frames_bad != before.frames_bad + 1 ||
+        stats->handed_over != before.handed_over)
+        return 4;
+    return all_are_right(CPUS) ? 0 : 5;
+}
+
+static void test_group_keeps_odd_packets(void **state)
+{
+    (void)state;
+    assert_int_equal(machine_run(CPUS, MEMORY, run_odd_packets, NULL), 0);
+}
+
+static struct net_stack *hidden_stack;
+
+/* Hide the CPU's stack, or show it again. */
+static int hide_stack(void *arg)
+{
+    (void)arg;
+    if (cpu_self()->net_stack != NULL) {
+        hidden_stack = cpu_self()->net_stack;
+        cpu_self()->net_stack = NULL;
+    } else {
+        cpu_self()->net_stack = hidden_stack;
+    }
+    return 0;
+}
+
+static int frames_here(void *arg)
+{
+    const struct net_stats *stats = &stack_self()->stats;
+
+    (void)arg;
+    return (int)(stats->frames_in + stats->frames_out);
+}
+
+/* What comes for a member that has stopped goes home. */
+static int run_stopped(void *arg)
+{
+    const unsigned cpus = CPUS;
+    int before;
+
+    (void)arg;
+    if (start(1, 2) != 0)
+        return 1;
+    before = remote_call(1, frames_here, NULL);
+    assert_int_equal(remote_call(1, hide_stack, NULL), 0);
+    arp_come(0, 1, OUR_ADDRESS); /* each member is shown it */
+    if (peer_gets(2000) != 0)
+        return 2;
+    for (uint64_t end = time_ns() + 2 * NS_PER_S;
+         !is_home(cpus) && time_ns() < end;)
+        thread_sleep(NS_PER_MS);
+    assert_int_equal(remote_call(1, hide_stack, NULL), 0);
+    if (!is_home(cpus) || stack_self()->stats.handed_over == 0)
+        return 3;
+    if (remote_call(1, frames_here, NULL) != before)
+        return 4;
+    return all_are_right(2) ? 0 : 5;
+}
+
+static void test_group_member_that_has_stopped(void **state)
+{
+    (void)state;
+    assert_int_equal(machine_run(CPUS, MEMORY, run_stopped, NULL), 0);
+}
+
+/* ---- On each CPU --------------------------------------------------------- */
+
+static atomic_uint visits;
+
+static int visit(void *arg)
+{
+    atomic_fetch_add(&visits, 1);
+    return cpu_id() == *(unsigned *)arg ? -ENOSPC : 0;
+}
+
+static int run_each(void *arg)
+{
+    unsigned failing = CPUS;
+
+    (void)arg;
+    if (net_each_cpu(visit, &failing) != -ENOTCONN || visits != 0)
+        return 1;
+    if (start(2, CPUS) != 0)
+        return 2;
+    if (net_each_cpu(visit, &failing) != 0 || visits != CPUS)
+        return 3;
+    failing = 1; /* those behind it are not asked */
+    if (net_each_cpu(visit, &failing) != -ENOSPC || visits != CPUS + 2)
+        return 4;
+    return 0;
+}
+
+/* A stack without a group. */
+static int run_each_of_one(void *arg)
+{
+    unsigned failing = CPUS;
+
+    (void)arg;
+    card_make(1);
+    if (device_dedicate(&card->dev.device, 0) != 0 ||
+        net_start(&card->dev.device, &config) != 0)
+        return 1;
+    if (net_each_cpu(visit, &failing) != 0 || visits != 1)
+        return 2;
+    failing = 0;
+    return net_each_cpu(visit, &failing) == -ENOSPC && visits == 2 ? 0 : 3;
+}
+
+static void test_each_cpu(void **state)
+{
+    (void)state;
+    assert_int_equal(machine_run(CPUS, MEMORY, run_each, NULL), 0);
+    assert_int_equal(machine_run(CPUS, MEMORY, run_each_of_one, NULL), 0);
+}
+
 /* ---- Starting ------------------------------------------------------------ */
+
+static int start_alone(void *arg)
+{
+    const unsigned here = cpu_id();
+
+    (void)arg;
+    return net_start_on(&card->dev.device, &config, &here, 1);
+}
+
+/* A CPU that has a stack is in no other group; the others of that group are
+ * free again. */
+static int run_busy_cpu(void *arg)
+{
+    const struct thread_attr there = {
+        .place = THREAD_ON_CPU, .cpu = 1, .stack_size = 128 << 10};
+    const unsigned others[] = {0, 2, 3};
+    thread_id id;
+    int status;
+
+    (void)arg;
+    card_make(1);
+    if (thread_create(&there, start_alone, NULL, &id) != 0 ||
+        thread_join(id, &status) != 0 || status != 0)
+        return 1;
+    card_make(1);
+    if (net_start_on(&card->dev.device, &config, all_cpus, CPUS) != -EBUSY)
+        return 2;
+    for (unsigned i = 0; i < CPUS; i++) {
+        if (remote_call(i, no_stack, NULL) != (i != 1))
+            return 3;
+    }
+    return net_start_on(&card->dev.device, &config, others, 3) == 0 ? 0 : 4;
+}
+
+static void test_group_has_no_cpu_of_another(void **state)
+{
+    (void)state;
+    assert_int_equal(machine_run(CPUS, MEMORY, run_busy_cpu, NULL), 0);
+}
 
 static int run_wrong_arguments(void *arg)
 {
@@ -1151,6 +1348,10 @@ int main(void)
         cmocka_unit_test(test_group_gives_broadcasts_to_the_first),
         cmocka_unit_test(test_group_is_the_card_of_all),
         cmocka_unit_test(test_group_answers_solicits_once),
+        cmocka_unit_test(test_group_keeps_odd_packets),
+        cmocka_unit_test(test_group_member_that_has_stopped),
+        cmocka_unit_test(test_each_cpu),
+        cmocka_unit_test(test_group_has_no_cpu_of_another),
         cmocka_unit_test(test_group_has_no_dhcp),
         cmocka_unit_test(test_group_starts_or_leaves_nothing),
         cmocka_unit_test(test_peek),
