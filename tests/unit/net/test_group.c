@@ -72,6 +72,13 @@ static bool fifo_take(struct fifo *fifo, struct frame *out)
     return true;
 }
 
+static struct side *side_of(const struct net_queue *queue)
+{
+    struct card *its = container_of(queue->device, struct card, dev);
+
+    return &its->side[queue->index];
+}
+
 static int card_start(struct net_device *dev)
 {
     (void)dev;
@@ -84,7 +91,7 @@ static unsigned card_poll(struct net_queue *queue, struct packet *packets[],
     struct frame frame;
     unsigned count = 0;
 
-    while (count < max && fifo_take(&card->side[queue->index].coming, &frame)) {
+    while (count < max && fifo_take(&side_of(queue)->coming, &frame)) {
         packets[count] = packet_get();
         assert(packets[count] != NULL);
         packet_expose(packets[count]);
@@ -99,13 +106,13 @@ static unsigned card_send(struct net_queue *queue,
 {
     uint8_t frame[PACKET_SIZE];
 
-    if (card->side[queue->index].is_full)
+    if (side_of(queue)->is_full)
         return 0;
     for (unsigned i = 0; i < count; i++) {
         size_t len = packet_read(packets[i], 0, frame, sizeof(frame));
 
         assert(queue->cpu == cpu_id());
-        fifo_add(&card->side[queue->index].sent, frame, len);
+        fifo_add(&side_of(queue)->sent, frame, len);
         packet_put(packets[i]);
     }
     return count;
@@ -113,7 +120,7 @@ static unsigned card_send(struct net_queue *queue,
 
 static bool card_arm(struct net_queue *queue, bool on)
 {
-    return !on || card->side[queue->index].coming.count == 0;
+    return !on || side_of(queue)->coming.count == 0;
 }
 
 static const struct net_ops card_ops = {
