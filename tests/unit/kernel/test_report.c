@@ -217,6 +217,23 @@ static void test_table_size_is_bounded(void **state)
     assert_int_equal(thread_table_size(&cpu), one * 65536);
 }
 
+/* Of a damaged thread the number of its CPU may be any. */
+static int look_for_cpus(void *arg)
+{
+    (void)arg;
+    assert_ptr_equal(cpu_if_any(1), cpu_of(1));
+    assert_null(cpu_if_any(2));
+    assert_null(cpu_if_any(HAL_CPU_MAX));
+    assert_null(cpu_if_any(UINT32_MAX));
+    return 0;
+}
+
+static void test_cpus_that_are_none(void **state)
+{
+    (void)state;
+    assert_int_equal(run(2, "", look_for_cpus), 0);
+}
+
 /* Another CPU is known of, and is not made yet. */
 static int panic_early(void *arg)
 {
@@ -335,6 +352,7 @@ int main(void)
         cmocka_unit_test(test_frames_end),
         cmocka_unit_test(test_visit_of_little_that_is_known),
         cmocka_unit_test(test_table_size_is_bounded),
+        cmocka_unit_test(test_cpus_that_are_none),
         cmocka_unit_test(test_report_early_in_boot),
         cmocka_unit_test(test_parts_that_fail),
         cmocka_unit_test(test_panic_option),
