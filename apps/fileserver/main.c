@@ -68,19 +68,7 @@ static int app_main(int argc, char **argv)
     return 0;
 }
 
-static const struct driver *const drivers[] = {
-    &virtio_rng_driver,
-    &virtio_blk_driver,
-    &virtio_net_driver,
-    &ide_driver,
-    &e1000_driver,
-    &ne2000_driver,
-    &leaf_blk_driver,
-    &leaf_net_driver,
-    &ramdisk_driver,
-    &env_driver,
-    NULL,
-};
+static const struct driver *const drivers[] = {SITE_DRIVERS, NULL};
 
 static const struct file_system *const file_systems[] = {
     &ext2_rw_file_system,

@@ -56,6 +56,12 @@ int site_net_start(struct device *card, struct net_config *config);
         "cpu=0..255 which CPU has the card and the disk (0)"
 #define SITE_OPTION_NET6 "net6=off|auto|ADDRESS/PREFIX addresses of IPv6 (auto)"
 
+/* The drivers of an application that serves files on any machine. */
+#define SITE_DRIVERS                                                         \
+    &virtio_rng_driver, &virtio_blk_driver, &virtio_net_driver, &ide_driver, \
+        &e1000_driver, &ne2000_driver, &leaf_blk_driver, &leaf_net_driver,   \
+        &ramdisk_driver, &env_driver
+
 /*
  * Read the command line.
  *   more  what else there is, for the line about usage: " key=value ..." or ""

@@ -37,19 +37,7 @@ static const char *const names[] = {
     SITE_OPTION_NAMES, SITE_OPTION_NET6,
     "ntp=SERVER|dhcp who corrects the clock (nobody)", NULL};
 
-static const struct driver *const drivers[] = {
-    &virtio_rng_driver,
-    &virtio_blk_driver,
-    &virtio_net_driver,
-    &ide_driver,
-    &e1000_driver,
-    &ne2000_driver,
-    &leaf_blk_driver,
-    &leaf_net_driver,
-    &ramdisk_driver,
-    &env_driver,
-    NULL,
-};
+static const struct driver *const drivers[] = {SITE_DRIVERS, NULL};
 
 static const struct file_system *const file_systems[] = {
     &ext2_file_system,

@@ -290,3 +290,26 @@ int http_status_of_error(int error)
         return 500;
     }
 }
+
+/* ---- Fields of an application -------------------------------------------- */
+
+bool http_fields_are_valid(struct span fields)
+{
+    struct span line, name;
+
+    while (fields.len > 0) {
+        if (!span_cut(&fields, '\n', &line) || line.len == 0 ||
+            line.at[line.len - 1] != '\r')
+            return false;
+        line.len--;
+        if (!span_cut(&line, ':', &name) || !span_is_token(name))
+            return false;
+        for (size_t i = 0; i < line.len; i++) {
+            unsigned char c = (unsigned char)line.at[i];
+
+            if ((c < ' ' && c != '\t') || c == 0x7f)
+                return false;
+        }
+    }
+    return true;
+}

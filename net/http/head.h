@@ -109,4 +109,8 @@ void http_path_put(struct http_text *text, const char *path);
 void http_location_put(struct http_text *text,
                        const struct http_target *target);
 
+/* Whether text of an application is whole field lines: names that are tokens,
+ * values without control characters. RFC 9112, 5. */
+bool http_fields_are_valid(struct span fields);
+
 #endif

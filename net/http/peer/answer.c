@@ -4,29 +4,6 @@
 
 /* ---- Which answers are refused ------------------------------------------- */
 
-/* Whether text is whole field lines: names that are tokens, values without
- * control characters. RFC 9112, 5. */
-static bool fields_are_valid(struct span fields)
-{
-    struct span line, name;
-
-    while (fields.len > 0) {
-        if (!span_cut(&fields, '\n', &line) || line.len == 0 ||
-            line.at[line.len - 1] != '\r')
-            return false;
-        line.len--;
-        if (!span_cut(&line, ':', &name) || !span_is_token(name))
-            return false;
-        for (size_t i = 0; i < line.len; i++) {
-            unsigned char c = (unsigned char)line.at[i];
-
-            if ((c < ' ' && c != '\t') || c == 0x7f)
-                return false;
-        }
-    }
-    return true;
-}
-
 /* A value that the server puts into a line of its own; NULL: there is none. */
 static int check_value(const char *text)
 {
@@ -54,7 +31,7 @@ static int check_response(const struct http_exchange *exchange,
 
         if (fields.len > HTTP_FIELDS_MAX)
             return -EMSGSIZE;
-        if (!fields_are_valid(fields))
+        if (!http_fields_are_valid(fields))
             return -EINVAL;
     }
     return status != 0 ? status : check_value(response->etag);

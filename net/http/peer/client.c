@@ -102,33 +102,13 @@ static bool is_word(const char *text)
     return len > 0;
 }
 
-/* Whether they are whole lines: RFC 9112, 5. */
-static bool fields_are_valid(struct span fields)
-{
-    struct span line, name;
-
-    while (fields.len > 0) {
-        if (!span_cut(&fields, '\n', &line) || line.len == 0 ||
-            line.at[--line.len] != '\r' || !span_cut(&line, ':', &name) ||
-            !span_is_token(name))
-            return false;
-        for (size_t i = 0; i < line.len; i++) {
-            unsigned char c = (unsigned char)line.at[i];
-
-            if ((c < ' ' && c != '\t') || c == 0x7f)
-                return false;
-        }
-    }
-    return true;
-}
-
 static int check_request(const struct http_client_request *request)
 {
     struct span fields =
         span_of(request->fields != NULL ? request->fields : "");
 
     if (!span_is_token(span_of(request->method)) || !is_word(request->target) ||
-        !is_word(request->host) || !fields_are_valid(fields))
+        !is_word(request->host) || !http_fields_are_valid(fields))
         return -EINVAL;
     if (strlen(request->method) + strlen(request->target) +
                 strlen(request->host) >

@@ -273,6 +273,35 @@ static void test_status_of_errors(void **state)
         assert_int_equal(http_status_of_error(row[i].error), row[i].status);
 }
 
+/* Fields that an application gives: whole lines, and nothing that ends one. */
+static void test_fields_of_an_application(void **state)
+{
+    static const struct {
+        const char *text;
+        bool is_valid;
+    } rows[] = {
+        {"", true},
+        {"A: b\r\n", true},
+        {"A: b\r\nC-d:\te\r\n", true},
+        {"A: b", false},
+        {"A: b\n", false},
+        {"\n", false},
+        {"\r\n", false},
+        {"A b\r\n", false},
+        {": b\r\n", false},
+        {"A : b\r\n", false},
+        {"A: b\rc\r\n", false},
+        {"A: \x1f\r\n", false},
+        {"A: \x7f\r\n", false},
+        {"A: b\r\nC\r\n", false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++)
+        ROW(rows[i].text,
+            http_fields_are_valid(span_of(rows[i].text)) == rows[i].is_valid);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -284,6 +313,7 @@ int main(void)
         cmocka_unit_test(test_head_pages),
         cmocka_unit_test(test_status_of_errors),
         cmocka_unit_test(test_head_location),
+        cmocka_unit_test(test_fields_of_an_application),
         cmocka_unit_test(test_media_types),
     };
 
