@@ -27,6 +27,8 @@ struct cpu *percpu_create(unsigned id, size_t size)
     struct cpu *cpu;
 
     assert(size >= sizeof(*cpu));
+    if (id == 0) /* the first: a process may boot one machine after another */
+        memset(cpus, 0, sizeof(cpus));
     cpu = page_alloc(pages, count, 0);
     if (cpu == NULL)
         return NULL;
