@@ -287,7 +287,8 @@ $(BUILD)/host/hal_contract: $(call contract_objects,host) $(BUILD)/host/libtorc.
 	$(Q)$(CC) -pthread $^ $(HOST_LIBS) -o $@
 
 # Faults by the machine's own instructions, which applications have none of.
-$(BUILD)/metal/faults.elf: $(BUILD)/metal/tests/integration/machine_faults.o
+$(BUILD)/metal/faults.elf: $(BUILD)/metal/contract/machine_faults.o $(BUILD)/metal/contract/kernel_faults.o
+$(BUILD)/host/faults: $(BUILD)/host/contract/kernel_faults.o
 
 # hello with more text and .bss than large pages hold.
 $(BUILD)/metal/big_image.elf: $(BUILD)/metal/tests/integration/big_image.o \

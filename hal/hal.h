@@ -108,6 +108,7 @@ struct hal_fault {
      * double fault, a stack overflow, a machine check). */
     bool may_continue;
     struct hal_registers *registers; /* all of them then; NULL: of a sample */
+    uint64_t off_ns; /* of a sample: how long interrupts have been off */
 };
 
 /*
@@ -265,8 +266,12 @@ void hal_timer_set(uint64_t deadline_ns);
  * From now on call kernel_sample() on this CPU about every `period_ns` (at
  * least HAL_SAMPLE_MIN_NS), between any two instructions that run with
  * interrupts on, but not while the CPU sleeps. 0 ends it. Returns 0, -ENOTSUP.
+ *
+ * Code that keeps interrupts off for HAL_SAMPLES_MISSED periods is sampled as
+ * well, some time later: on bare metal another CPU that has samples interrupts
+ * it in a way that cannot be turned off, within a second if all others sleep.
  */
-enum { HAL_SAMPLE_MIN_NS = 100 * 1000 };
+enum { HAL_SAMPLE_MIN_NS = 100 * 1000, HAL_SAMPLES_MISSED = 4 };
 must_check int hal_sample_start(uint64_t period_ns);
 
 /*

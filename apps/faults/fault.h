@@ -13,6 +13,13 @@ struct fault {
  */
 extern const struct fault machine_faults[] __attribute__((weak));
 
+/* Those that take the kernel's own calls (tests/integration/kernel_faults.c),
+ * in both images. */
+extern const struct fault kernel_faults[] __attribute__((weak));
+
+/* Take the disk out of the machine; NULL: somebody outside does. */
+__attribute__((weak)) void lose_disk(void);
+
 extern const struct fault more_faults[]; /* more.c */
 
 #endif

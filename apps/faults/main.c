@@ -21,7 +21,8 @@
  *   caught    exceptions are caught; then all is well
  *   caught-corrupt  as corrupt, where exceptions are caught
  *
- * more.c has others.
+ * more.c, and in tests/integration machine_faults.c and kernel_faults.c, have
+ * others.
  */
 #include "apps/faults/fault.h"
 #include <stdbool.h>
@@ -329,6 +330,8 @@ static int app_main(int argc, char **argv)
         if (fn == NULL)
             fn = find(machine_faults, argv[1]);
         if (fn == NULL)
+            fn = find(kernel_faults, argv[1]);
+        if (fn == NULL)
             fn = find(more_faults, argv[1]);
     }
     if (fn != NULL) {
@@ -344,7 +347,8 @@ static int app_main(int argc, char **argv)
     return 2;
 }
 
-static const struct driver *const drivers[] = {&dump_driver, NULL};
+static const struct driver *const drivers[] = {
+    &virtio_blk_driver, &ide_driver, &leaf_blk_driver, &dump_driver, NULL};
 
 const struct torc_app torc_app = {
     .name = "faults",

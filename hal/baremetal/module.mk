@@ -22,6 +22,7 @@ SRCS-metal += hal/baremetal/time/reference.c
 SRCS-metal += hal/baremetal/time/tsc_sync.c
 SRCS-metal += hal/baremetal/time/clock.c
 SRCS-metal += hal/baremetal/time/timer.c
+SRCS-metal += hal/baremetal/time/hang.c
 SRCS-metal += hal/baremetal/time/calendar.c
 SRCS-metal += hal/baremetal/time/rtc.c
 SRCS-metal += hal/baremetal/io/console.c

@@ -9,7 +9,7 @@
 #include <torc/string.h>
 #include <torc/time.h>
 
-enum { SAMPLES_PER_LIMIT = 4 };
+enum { SAMPLES_PER_LIMIT = HAL_SAMPLES_MISSED };
 
 /* What the last sample of a CPU saw. Its owner's, in kernel_sample(). */
 static struct {
@@ -45,18 +45,20 @@ static void tell(const struct thread *thread, uint64_t ns,
                  const struct hal_fault *where)
 {
     uintptr_t stack = (uintptr_t)thread->stack;
+    bool is_off = where->off_ns != 0;
     char line[LOG_LINE_MAX];
     size_t len = fmt_print(line, sizeof(line),
-                           "warning: cpu %u: thread %s has not yielded for %u "
-                           "ms\n",
+                           "warning: cpu %u: thread %s has %s for %u ms\n",
                            hal_cpu_id(), thread_name_of(thread),
+                           is_off ? "had interrupts off" : "not yielded",
                            (unsigned)(ns / NS_PER_MS));
 
     hal_console_write(line, len);
     if (is_the_end) {
         struct hal_fault fault = *where;
 
-        fault.what = "a thread does not yield";
+        fault.what = is_off ? "a CPU hangs with interrupts off"
+                            : "a thread does not yield";
         kernel_fault(&fault);
     }
     /* Interrupted anywhere, the frame pointer may be no such thing. */
@@ -64,14 +66,34 @@ static void tell(const struct thread *thread, uint64_t ns,
                     stack == 0 ? 0 : stack + thread->stack_size);
 }
 
+/* Wherever it hangs, perhaps in what reads the clock: it is not asked. */
+static void interrupts_off(const struct cpu *cpu, const struct hal_fault *where)
+{
+    unsigned i = hal_cpu_id();
+    bool is_same = seen[i].thread == cpu->current &&
+                   seen[i].switch_count == cpu->switch_count;
+
+    if ((is_same && seen[i].told) || where->off_ns < limit_ns)
+        return;
+    seen[i].thread = cpu->current;
+    seen[i].switch_count = cpu->switch_count;
+    seen[i].told = true;
+    tell(cpu->current, where->off_ns, where);
+}
+
 void kernel_sample(const struct hal_fault *where)
 {
     const struct cpu *cpu = cpu_self();
-    uint64_t now = hal_time_ns();
     unsigned i = hal_cpu_id();
+    uint64_t now;
 
     if (cpu == NULL || cpu->current == NULL)
         return;
+    if (where->off_ns != 0) {
+        interrupts_off(cpu, where);
+        return;
+    }
+    now = hal_time_ns();
     if (cpu->current == cpu->idle || cpu->current != seen[i].thread ||
         cpu->switch_count != seen[i].switch_count) {
         seen[i].thread = cpu->current;

@@ -36,6 +36,8 @@ twice-there    hm | memcheck=1              | freed a second time|is no block | 
 overrun        hm | memcheck=1              | was written past      | fault_overrun
 deadlock       hm |                         | assertion failed      | lock_right_left|fault_deadlock
 stuck          hm | watchdog=20 stuck=end   | does not yield        | fault_stuck
+hang-off       hm | watchdog=20 stuck=end   | interrupts off        | fault_hang_off
+hang-irq        m | watchdog=20 stuck=end   | interrupts off        | hang
 queue          hm |                         | panic: .*fault        | fault_queue
 slot           hm |                         | panic: .*fault        | fault_free_there
 corrupt        hm |                         | panic in fault_corrupt | -
@@ -46,6 +48,12 @@ nmi             m |                         | non-maskable interrupt | fault_nmi
 breakpoint      m |                         | breakpoint            | fault_breakpoint
 machine-check   m |                         | machine check         | fault_machine_check
 double          m |                         | double fault          | fault_double
+'
+
+# A device that is lost is no panic: its requests end with an error, and the application
+# says so. name | machines | a line that names the device | status
+lost='
+lost-disk      hm | error: vda: a read of 1 sectors at 0 has failed | 5
 '
 
 die() {
@@ -89,8 +97,32 @@ one() { # MACHINE NAME OPTIONS TEXT FUNCTION
     passed=$((passed + 1))
 }
 
+# The disk is gone half a second after it was read: a file that is cut, or a card that is
+# pulled out of its slot by the machine itself.
+lose() { # MACHINE NAME TEXT STATUS
+    local status cutter
+    label="$1 $2"
+    truncate -s 1M "$work/disk"
+    if [ "$1" = h ]; then
+        (sleep 0.5; truncate -s 0 "$work/disk") &
+        cutter=$!
+        timeout $limit "$build/host/faults" --disk "$work/disk" -- "$2" >"$work/log" 2>&1 </dev/null
+        status=$?
+        wait $cutter
+    else
+        timeout $limit tools/qemu.sh --machine pc --no-net --mem 32 --disk "$work/disk" \
+            --kernel "$build/metal/faults.elf" --append "$2" >"$work/raw" 2>&1
+        status=$?
+        tr -d '\r' <"$work/raw" >"$work/log"
+    fi
+    [ $status -eq "$4" ] || { die "status $status" && return; }
+    grep -qE "$3" "$work/log" || { die "it does not say \"$3\"" && return; }
+    echo "ok   $label: $(grep -oE 'faults: vda.*' "$work/log"), status $status"
+    passed=$((passed + 1))
+}
+
 for name in "$@"; do
-    grep -q "^$name " <<<"$table" || { echo "faults: no row $name" >&2; exit 1; }
+    grep -q "^$name " <<<"$table$lost" || { echo "faults: no row $name" >&2; exit 1; }
 done
 while IFS='|' read -r first options rest; do
     read -r name machines <<<"$first"
@@ -107,5 +139,17 @@ while IFS='|' read -r first options rest; do
         [[ "$machines" == *$machine* ]] && one $machine "$name" "$options" "$text" "$function"
     done
 done <<<"$table"
+while IFS='|' read -r first rest; do
+    read -r name machines <<<"$first"
+    [ -n "$name" ] || continue
+    if [ $# -gt 0 ] && ! [[ " $* " == *" $name "* ]]; then
+        continue
+    fi
+    status="${rest##* | }" text="${rest% | *}"
+    read -r text <<<"$text"
+    for machine in h m; do
+        [[ "$machines" == *$machine* ]] && lose $machine "$name" "$text" "$status"
+    done
+done <<<"$lost"
 echo "faults: $passed passed, $failed failed"
 [ $failed -eq 0 ] && [ $passed -gt 0 ]

@@ -183,6 +183,10 @@ void kernel_sample(const struct hal_fault *where)
 {
     struct cpu *cpu = self();
 
+    if (where->off_ns != 0) {
+        cpu->bad_samples += where->off_ns < HAL_SAMPLES_MISSED * 2 * MS;
+        return;
+    }
     count_up(&cpu->samples);
     cpu->bad_samples +=
         hal_irq_save() != HAL_IRQS_OFF || where->ip == 0 || where->sp == 0;

@@ -1,5 +1,6 @@
 /* Faults of apps/faults that only x86-64 without a system beneath can have. */
 #include "apps/faults/fault.h"
+#include "hal/hal.h"
 #include <stddef.h>
 #include <stdint.h>
 #include <torc/string.h>
@@ -110,6 +111,38 @@ static int fault_machine_check(void *arg)
     return 0;
 }
 
+static void hang(void *arg)
+{
+    volatile uintptr_t *count = arg;
+
+    for (*count = 0; *count < UINTPTR_MAX; ++*count)
+        ;
+}
+
+/* With watchdog=20 stuck=end: a handler on a CPU that has slept, CPU 1. */
+static int fault_hang_irq(void *arg)
+{
+    static uintptr_t count;
+    uint64_t address;
+    uint32_t vector;
+    int irq = hal_irq_msi(1, &address, &vector);
+
+    (void)arg;
+    if (irq < 0 || hal_irq_attach(irq, 1, hang, &count) != 0)
+        return 1;
+    *(volatile uint32_t *)(uintptr_t)0xfee00310 = 1 << 24;
+    *(volatile uint32_t *)(uintptr_t)0xfee00300 = 1 << 14 | vector;
+    return 0;
+}
+
+/* As the firmware of QEMU's "pc" ejects what is in a slot: docs/specs/
+ * acpi_pci_hotplug of QEMU. */
+void lose_disk(void)
+{
+    for (unsigned slot = 2; slot < 8; slot++)
+        __asm__ volatile("outl %0, %w1" ::"a"(1U << slot), "d"(0xae08));
+}
+
 /* The table of interrupts ends behind the double fault: no other exception can
  * be reported. */
 static int fault_double(void *arg)
@@ -130,6 +163,7 @@ const struct fault machine_faults[] = {
     {"nmi", fault_nmi},
     {"x87", fault_x87},
     {"breakpoint", fault_breakpoint},
+    {"hang-irq", fault_hang_irq},
     {"machine-check", fault_machine_check},
     {"double", fault_double},
     {"ist1", fault_ist1},

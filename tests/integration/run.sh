@@ -928,6 +928,7 @@ test_watchdog_metal() {
         watchdog 1 "$@" "watchdog=100 spin there"
         expect 0 Torc "$@" "spin there"
         ! grep 'has not yielded' "$work/$TEST_NAME.out" || die "told unasked"
+        expect 127 "panic: a CPU hangs with interrupts off" "$@" "watchdog=100 stuck=end hang-off there"
         expect 0 Torc "$@" "watchdog=1000 spin"
         ! grep 'has not yielded' "$work/$TEST_NAME.out" || die "told too early"
         expect 2 "watchdog=9: give a number from 10 to 60000" "$@" "watchdog=9 spin"

@@ -38,6 +38,7 @@ struct cpu_block {
     uint64_t sample_ns;     /* the next sample, if the CPU stays awake */
     uint64_t clock_ns;      /* CPU 0: the clock's own reading */
     uint64_t sample_period; /* 0: none */
+    uint64_t look_ns;       /* while it sleeps: hang.c */
     uint64_t timer_ticks;   /* what the local APIC's timer was set to */
     uint64_t timer_tsc;     /* and when */
 
@@ -47,6 +48,12 @@ struct cpu_block {
     uint64_t tsc_checked;  /* CPU 0's: the last stamp it has looked at */
     bool tsc_is_off;       /* CPU 0's: it has been said */
     _Atomic uint64_t tsc_stamp;
+
+    /* hang.c; read by the CPU that watches this one: */
+    _Atomic uint64_t late_ns; /* then samples are missed; UINT64_MAX: none is */
+    uint64_t answered_ns;     /* the last value of asked_ns it has seen */
+    /* written by that CPU: */
+    _Atomic uint64_t asked_ns; /* when it has asked what this one does */
 
     /* stop.c */
     _Atomic bool wants_stop; /* it stops the others, or wants to */

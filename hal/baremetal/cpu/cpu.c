@@ -7,6 +7,7 @@
 #include "hal/baremetal/memory/paging.h"
 #include "hal/baremetal/time/clock.h"
 #include "hal/baremetal/time/tsc_sync.h"
+#include <stdatomic.h>
 #include <torc/assert.h>
 #include <torc/string.h>
 
@@ -50,6 +51,8 @@ static struct cpu_block *block_create(unsigned id, uint32_t apic_id)
     block->deadline_ns = UINT64_MAX;
     block->sample_ns = UINT64_MAX;
     block->clock_ns = UINT64_MAX;
+    block->look_ns = UINT64_MAX;
+    atomic_store_explicit(&block->late_ns, UINT64_MAX, memory_order_relaxed);
     at = ist_set(block, IST_IRQ, at, IRQ_STACK_SIZE);
     at = ist_set(block, IST_NMI, at, FAULT_STACK_SIZE);
     at = ist_set(block, IST_DOUBLE, at, FAULT_STACK_SIZE);

@@ -204,7 +204,7 @@ static noinline void interrupted_for_stop(const struct trap_frame *frame)
     stop_here(&registers);
 }
 
-static void sample(const struct trap_frame *frame)
+static void sample(const struct trap_frame *frame, uint64_t off_ns)
 {
     const struct hal_fault where = {
         .what = "sample",
@@ -212,15 +212,31 @@ static void sample(const struct trap_frame *frame)
         .sp = frame->rsp,
         .fp = frame->rbp,
         .detail = "",
+        .off_ns = off_ns,
     };
 
     kernel_sample(&where);
 }
 
+/* Whether it was another CPU that wanted to know what this one does. */
+static noinline bool interrupted_for_sample(const struct trap_frame *frame)
+{
+    uint64_t off_ns;
+
+    if (!hang_asked(&off_ns))
+        return false;
+    if (off_ns != 0)
+        sample(frame, off_ns);
+    return true;
+}
+
 void trap_handle(struct trap_frame *frame)
 {
-    if (frame->vector == VECTOR_NMI)
+    if (frame->vector == VECTOR_NMI) {
         interrupted_for_stop(frame);
+        if (interrupted_for_sample(frame))
+            return;
+    }
     if (frame->vector < EXCEPTION_COUNT) {
         exception(frame);
         return;
@@ -229,11 +245,12 @@ void trap_handle(struct trap_frame *frame)
         unsigned fired = clock_timer_fired();
 
         if ((fired & TIMER_SAMPLE) != 0)
-            sample(frame);
+            sample(frame, 0);
         if ((fired & TIMER_DEADLINE) == 0) {
             lapic_eoi();
             return;
         }
     }
+    clock_sleep_end(); /* a handler may hang as well */
     irq_dispatch((uint8_t)frame->vector);
 }

@@ -43,6 +43,24 @@ void clock_sleep_end(void);
 /* Set the timer of this CPU to the nearest of what it is for. */
 void timer_program(struct cpu_block *block);
 
+/* ---- hang.c -------------------------------------------------------------- */
+
+/* The next sample of this CPU is due at `ns`; UINT64_MAX: there is none. */
+void hang_sample_due(struct cpu_block *block, uint64_t ns);
+
+/* Whether this CPU watches others, so that it has to wake now and then. */
+bool hang_watches(const struct cpu_block *block);
+
+/* Ask each CPU that this one watches, and whose samples are missed, what it
+ * does: by a non-maskable interrupt. Interrupts are off. */
+void hang_look(const struct cpu_block *block, uint64_t now_ns);
+
+/*
+ * A non-maskable interrupt has come: whether another CPU has asked so. *off_ns
+ * is how long interrupts have been off; 0: they have been on meanwhile.
+ */
+bool hang_asked(uint64_t *off_ns);
+
 /* ---- rtc.c --------------------------------------------------------------- */
 
 /* CPU 0, at boot, after clock_init(). */

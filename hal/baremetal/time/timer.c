@@ -5,6 +5,9 @@
 #include "hal/baremetal/base/insn.h"
 #include "hal/baremetal/irq/lapic.h"
 #include "hal/baremetal/time/clock.h"
+#include <torc/time.h>
+
+#define LOOK_NS NS_PER_S /* how often a CPU that sleeps looks at others */
 
 static uint64_t nearest(const struct cpu_block *block)
 {
@@ -14,6 +17,8 @@ static uint64_t nearest(const struct cpu_block *block)
         next = block->sample_ns;
     if (block->clock_ns < next)
         next = block->clock_ns;
+    if (block->look_ns < next)
+        next = block->look_ns;
     return next;
 }
 
@@ -56,7 +61,8 @@ int hal_sample_start(uint64_t period_ns)
     if (period_ns != 0 && period_ns < HAL_SAMPLE_MIN_NS)
         period_ns = HAL_SAMPLE_MIN_NS;
     block->sample_period = period_ns;
-    block->sample_ns = period_ns == 0 ? UINT64_MAX : clock_now() + period_ns;
+    hang_sample_due(block,
+                    period_ns == 0 ? UINT64_MAX : clock_now() + period_ns);
     timer_program(block);
     hal_irq_restore(flags);
     return 0;
@@ -67,7 +73,11 @@ void clock_sleep_begin(void)
     struct cpu_block *block = cpu_block_self();
     bool is_next = block->sample_ns < block->deadline_ns;
 
-    block->sample_ns = UINT64_MAX;
+    if (block->sample_period == 0)
+        return;
+    hang_sample_due(block, UINT64_MAX);
+    if (hang_watches(block))
+        block->look_ns = clock_now() + LOOK_NS;
     if (is_next)
         timer_program(block);
 }
@@ -76,9 +86,10 @@ void clock_sleep_end(void)
 {
     struct cpu_block *block = cpu_block_self();
 
-    if (block->sample_period == 0)
+    if (block->sample_period == 0 || block->sample_ns != UINT64_MAX)
         return;
-    block->sample_ns = clock_now() + block->sample_period;
+    block->look_ns = UINT64_MAX;
+    hang_sample_due(block, clock_now() + block->sample_period);
     if (block->sample_ns < block->deadline_ns)
         timer_program(block);
 }
@@ -94,7 +105,8 @@ unsigned clock_timer_fired(void)
     bool is_clock;
     uint64_t now;
 
-    if (block->sample_ns == UINT64_MAX && block->clock_ns == UINT64_MAX) {
+    if (block->sample_ns == UINT64_MAX && block->clock_ns == UINT64_MAX &&
+        block->look_ns == UINT64_MAX) {
         /* It may have been under way for what is not set any more. */
         fired = block->deadline_ns != UINT64_MAX ? TIMER_DEADLINE : 0;
         block->deadline_ns = UINT64_MAX;
@@ -106,10 +118,15 @@ unsigned clock_timer_fired(void)
         clock_measure();
         now = clock_now();
     }
+    if (block->look_ns <= now) {
+        hang_look(block, now);
+        block->look_ns = now + LOOK_NS;
+    }
     if (block->sample_ns <= now || (block->sample_ns < block->deadline_ns &&
                                     block->sample_ns < block->clock_ns)) {
         fired |= TIMER_SAMPLE;
-        block->sample_ns = now + block->sample_period;
+        hang_sample_due(block, now + block->sample_period);
+        hang_look(block, now);
     }
     if (block->deadline_ns <= now ||
         (fired == 0 && !is_clock && block->deadline_ns != UINT64_MAX &&

@@ -45,6 +45,8 @@ void cpu_reset(void)
         cpu->id = i;
         cpu->local = NULL;
         cpu->irq_on = false;
+        cpu->sample_period = 0;
+        cpu->samples_off = 0;
         cpu->watched = NULL;
         cpu->ring_watched = false;
         cpu->started = i == 0;

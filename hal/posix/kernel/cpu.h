@@ -24,8 +24,10 @@ struct vcpu {
     /* this CPU only: */
     void *local;
     bool irq_on;
-    bool ring_watched;   /* Linux works for it: delivery points look there */
-    const void *watched; /* idle.c: what the next sleep looks at, or NULL */
+    uint64_t sample_period; /* sample.c; in the handler of a signal: */
+    unsigned samples_off;   /* in a row with interrupts off */
+    bool ring_watched;      /* Linux works for it: delivery points look there */
+    const void *watched;    /* idle.c: what the next sleep looks at, or NULL */
     uint64_t seen[VCPU_LINE_WORDS];
     struct irq_action own[IRQ_OWN_COUNT]; /* stop, doorbell, timer */
     struct hal_context host;              /* the pthread's own stack */

@@ -129,6 +129,73 @@ static int give_0(void *arg)
     return 0;
 }
 
+/* ---- Interrupts off ------------------------------------------------------ */
+
+static bool has_off(const char *text)
+{
+    return strstr(output, text) != NULL;
+}
+
+static int spin_off_twice(void *arg)
+{
+    hal_irqflags flags = hal_irq_save();
+
+    (void)arg;
+    spin(200 * NS_PER_MS);
+    hal_irq_restore(flags);
+    thread_sleep(NS_PER_MS);
+    (void)hal_irq_save();
+    spin(200 * NS_PER_MS);
+    hal_irq_restore(flags);
+    return 0;
+}
+
+static void test_watchdog_tells_of_interrupts_off(void **state)
+{
+    const char *at;
+    unsigned count = 0;
+
+    (void)state;
+    assert_int_equal(run(1, "watchdog=50", spin_off_twice), 0);
+    for (at = output; (at = strstr(at, "had interrupts off")) != NULL; at++)
+        count++;
+    assert_int_equal(count, 2);
+    assert_int_equal(times_told(), 0);
+    assert_true(has_off("cpu 0: thread main has had interrupts off for "));
+    assert_true(has_off("\n  in "));
+    assert_int_equal(run(1, "watchdog=50 stuck=end", spin_off_twice), 134);
+    assert_true(has_off("panic: a CPU hangs with interrupts off"));
+    assert_int_equal(run(1, "watchdog=60000", spin_off_twice), 0);
+    assert_false(has_off("interrupts off"));
+}
+
+/* Less than the limit is nothing to tell. */
+static int sample_off(void *arg)
+{
+    const struct hal_fault where = {.what = "test", .off_ns = *(uint64_t *)arg};
+
+    kernel_sample(&where);
+    return 0;
+}
+
+static void test_watchdog_waits_for_the_limit(void **state)
+{
+    uint64_t off_ns = 60000 * NS_PER_MS - 1;
+
+    (void)state;
+    assert_int_equal(machine_run_output(1, 4 << 20, "watchdog=60000",
+                                        sample_off, &off_ns, output,
+                                        sizeof(output)),
+                     0);
+    assert_false(has_off("interrupts off"));
+    off_ns++;
+    assert_int_equal(machine_run_output(1, 4 << 20, "watchdog=60000",
+                                        sample_off, &off_ns, output,
+                                        sizeof(output)),
+                     0);
+    assert_true(has_off("had interrupts off for 60000 ms"));
+}
+
 /* The host has no timer left to sample with. */
 static void test_watchdog_that_cannot_watch(void **state)
 {
@@ -161,6 +228,8 @@ int main(void)
         cmocka_unit_test(test_sample_before_boot),
         cmocka_unit_test(test_watchdog_tells_once_a_stall),
         cmocka_unit_test(test_watchdog_watches_all_cpus),
+        cmocka_unit_test(test_watchdog_tells_of_interrupts_off),
+        cmocka_unit_test(test_watchdog_waits_for_the_limit),
         cmocka_unit_test(test_watchdog_lets_sleep),
         cmocka_unit_test(test_watchdog_bad_options),
     };

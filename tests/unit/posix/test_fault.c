@@ -30,6 +30,9 @@ static struct told {
     uintptr_t sample_ip, sample_sp, sample_fp;
     hal_irqflags sample_flags;
     int sample_errno;
+    atomic_uint samples_off;
+    uint64_t off_ns; /* of the last of these */
+    bool off_irqs;   /* interrupts were on when it ran */
 } * told;
 
 static bool fault_again;
@@ -54,12 +57,18 @@ void kernel_fault(const struct hal_fault *fault)
 
 void kernel_sample(const struct hal_fault *where)
 {
+    errno = 77; /* the interrupted code must not see it */
+    if (where->off_ns != 0) {
+        told->off_ns = where->off_ns;
+        told->off_irqs = hal_irq_save() == HAL_IRQS_ON;
+        atomic_fetch_add(&told->samples_off, 1);
+        return;
+    }
     told->sample_ip = where->ip;
     told->sample_sp = where->sp;
     told->sample_fp = where->fp;
     told->sample_flags = hal_irq_save();
     atomic_fetch_add(&told->samples, 1);
-    errno = 77; /* the interrupted code must not see it */
 }
 
 _Noreturn void check_failed(const char *file, int line, const char *expr)
@@ -295,6 +304,7 @@ static void test_samples_come_while_interrupts_are_on(void **state)
     assert_int_equal(hal_sample_start(2 * 1000 * 1000), 0);
     burn(50);
     assert_int_equal(atomic_load(&told->samples), 0); /* they are off */
+    assert_true(atomic_load(&told->samples_off) > 0);
     began = cpu_ms();
     hal_irq_restore(HAL_IRQS_ON);
     burn_until(5);
@@ -317,6 +327,37 @@ static void test_samples_come_while_interrupts_are_on(void **state)
     burn_until(before + 5);
     assert_true(atomic_load(&told->samples) <
                 before + 10 * (cpu_ms() - began + 2));
+}
+
+/* With interrupts off: from the fourth period on, and told since when. */
+static void test_samples_of_a_cpu_that_hangs(void **state)
+{
+    uint64_t began = cpu_ms();
+    unsigned before;
+
+    (void)state;
+    assert_int_equal(hal_sample_start(2 * 1000 * 1000), 0);
+    while (atomic_load(&told->samples_off) == 0)
+        burn(1);
+    assert_true(cpu_ms() - began >= HAL_SAMPLES_MISSED * 2);
+    assert_true(told->off_ns >= HAL_SAMPLES_MISSED * 2 * 1000 * 1000);
+    assert_true(told->off_ns <= (cpu_ms() - began + 1) * 1000 * 1000);
+    assert_false(told->off_irqs);
+    assert_int_equal(hal_irq_save(), HAL_IRQS_OFF); /* as before */
+    assert_int_equal(atomic_load(&told->samples), 0);
+    /* Whoever turns them on now and then does not hang. */
+    hal_irq_restore(HAL_IRQS_ON);
+    before = atomic_load(&told->samples_off);
+    began = cpu_ms();
+    while (cpu_ms() - began < 50) {
+        (void)hal_irq_save();
+        hal_irq_restore(HAL_IRQS_ON);
+        (void)hal_irq_save();
+        for (volatile unsigned i = 0; i < 1000; i++)
+            ;
+        hal_irq_restore(HAL_IRQS_ON);
+    }
+    assert_int_equal(atomic_load(&told->samples_off), before);
 }
 
 static void test_a_sleeper_has_no_samples(void **state)
@@ -434,6 +475,8 @@ int main(void)
         cmocka_unit_test(test_faults_that_cannot_be_reported),
         cmocka_unit_test_setup_teardown(
             test_samples_come_while_interrupts_are_on, sample_setup, teardown),
+        cmocka_unit_test_setup_teardown(test_samples_of_a_cpu_that_hangs,
+                                        sample_setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_sleeper_has_no_samples,
                                         sample_setup, teardown),
         cmocka_unit_test_setup_teardown(test_samples_end_with_the_machine,

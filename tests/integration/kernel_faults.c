@@ -1,0 +1,85 @@
+/*
+ * Faults of apps/faults that need what applications have not: the HAL, and a
+ * disk as the kernel has it.
+ */
+#include "apps/faults/fault.h"
+#include "hal/hal.h"
+#include "kernel/device/block.h"
+#include <torc/log.h>
+#include <torc/machine.h>
+#include <torc/thread.h>
+
+static volatile uintptr_t hidden;
+
+/* With watchdog=20 stuck=end: it yields to nobody, and nothing interrupts. */
+static int fault_hang_off(void *arg)
+{
+    (void)hal_irq_save();
+    for (hidden = 0; hidden < UINTPTR_MAX; hidden++)
+        ;
+    return arg != NULL;
+}
+
+/* ---- A disk that vanishes ------------------------------------------------ */
+
+static bool is_done;
+static int result;
+
+static void read_done(struct block_request *request, int status)
+{
+    (void)request;
+    result = status;
+    is_done = true;
+}
+
+/* One sector, within a second. */
+static int read_sector(struct block_open *open, const struct slice *slice)
+{
+    struct block_request request = {.op = BLOCK_READ,
+                                    .sectors = 1,
+                                    .count = 1,
+                                    .vec = slice,
+                                    .deadline_ns = time_ns() + NS_PER_S,
+                                    .done = read_done};
+    int status;
+
+    is_done = false;
+    status = block_submit(open, &request);
+    while (status == 0 && !is_done)
+        thread_sleep(NS_PER_MS);
+    return status != 0 ? status : result;
+}
+
+/* The application decides what becomes of it: this one ends. */
+static int fault_lost_disk(void *arg)
+{
+    struct device *device = device_find(DEVICE_BLOCK, 0);
+    struct buf *buf = buf_alloc(BLOCK_SECTOR_SIZE);
+    struct slice slice = {.buf = buf, .len = BLOCK_SECTOR_SIZE};
+    struct block_open open;
+    int status;
+
+    (void)arg;
+    if (device == NULL || buf == NULL ||
+        device_dedicate(device, cpu_id()) != 0 ||
+        block_open(block_from_device(device), BLOCK_SHARED, &open) != 0)
+        machine_exit(3);
+    log_info("%s is read", device_name(device));
+    if (read_sector(&open, &slice) != 0)
+        machine_exit(4);
+    if (lose_disk != NULL)
+        lose_disk();
+    do {
+        thread_sleep(10 * NS_PER_MS);
+        status = read_sector(&open, &slice);
+    } while (status == 0);
+    log_error("faults: %s cannot be read (error %d)", device_name(device),
+              status);
+    machine_exit(5);
+}
+
+const struct fault kernel_faults[] = {
+    {"hang-off", fault_hang_off},
+    {"lost-disk", fault_lost_disk},
+    {NULL, NULL},
+};
