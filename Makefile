@@ -442,6 +442,9 @@ STRESS_CPUS ?= 8
 stress: $(BUILD)/tsan/stress ## the same mix on threads under ThreadSanitizer: SECONDS=60
 	$(Q)TSAN_OPTIONS="die_after_fork=0 $$TSAN_OPTIONS" $< $(STRESS_CPUS) $(SECONDS)
 
+tidy: ## what is in the tree by mistake, or missing from its lists
+	$(Q)tools/tidy.sh
+
 check: ## layers, no lock, format, second compiler, tidiness
 	$(Q)tools/need.sh --install build check
 	$(Q)$(MAKE) --no-print-directory metal host
@@ -523,7 +526,7 @@ help: ## this list
 	@awk -F':.*## ' '/^[a-z_-]+:.*## /{printf "  %-14s %s\n",$$1,$$2}' Makefile tests/qtest/rules.mk tests/attack/rules.mk \
 		tests/bench/rules.mk tools/profile/rules.mk tools/fuse/rules.mk tools/fsck/rules.mk tools/mkimg/rules.mk tools/trace/rules.mk tools/boot/rules.mk tests/crash/rules.mk tests/sequences/rules.mk tests/agree/rules.mk
 
-.PHONY: debug debug-host debug-server ide faults bzimage boot-matrix metal host deps run run-installed run-host image test need-build need-test \
+.PHONY: tidy debug debug-host debug-server ide faults bzimage boot-matrix metal host deps run run-installed run-host image test need-build need-test \
 	unit integration second-compiler sim-check sim-commands stress check coverage mutants wmm fuzz fuzz-all fuzz-programs all-tests unit-programs coverage-programs format clean help
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
