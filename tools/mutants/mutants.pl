@@ -453,12 +453,15 @@ sub original_object {
     my $directory = "$work/original/" . ($file =~ s{/}{_}gr);
     my $kept = "$directory/kept.o";
     if (!newer($kept, $file, "$build/$variants[-1]/libtorc.a")) {
-        my $source = write_source($directory, $file, slurp($file));
-        my $object = release_object($directory, $file, $source);
-        die "$file does not compile as it is: $directory/release.o.log\n"
+        # Two processes may be at it: each in a place of its own.
+        my $own = "$directory/$$";
+        my $source = write_source($own, $file, slurp($file));
+        my $object = release_object($own, $file, $source);
+        die "$file does not compile as it is: $own/release.o.log\n"
             if !defined $object;
-        spit("$kept.$$", $object);
-        rename "$kept.$$", $kept;
+        spit("$own/kept.o", $object);
+        rename "$own/kept.o", $kept or die "$kept: $!\n";
+        remove_tree($own);
     }
     return slurp($kept);
 }
