@@ -46,6 +46,7 @@ struct ip6;
 struct net_group;
 struct ip6_calls;
 struct tcp_active;
+struct tcp_cc;
 struct ip_protocol;
 struct resolver;
 struct udp_table;
@@ -54,6 +55,14 @@ struct udp_table;
 struct ip4_address {
     uint32_t address;
     uint32_t netmask;
+};
+
+/* What an acknowledgement that is being processed tells: net/tcp/rack.c. */
+struct stack_ack {
+    uint32_t sample_us; /* round trip of what it is for; 0: of nothing */
+    uint32_t delivered; /* bytes */
+    uint32_t window_us; /* the reordering window; and how long to wait until */
+    uint32_t wait_us;   /* more is lost: rack_detect() */
 };
 
 struct net_stack {
@@ -118,7 +127,11 @@ struct net_stack {
     unsigned place_max;  /* of a service that does not say how many */
     unsigned conn_count; /* in any state */
     uint64_t now;        /* stack_tick() */
-    struct flow hashed;  /* the flow whose hash was computed last; and that */
+    uint32_t now_us;     /* the same, modulo 2^32 */
+    uint32_t now_ms;
+    struct stack_ack ack;
+    const struct tcp_cc *cc;
+    struct flow hashed; /* the flow whose hash was computed last; and that */
     uint64_t hash;
     /* Where connections were found last: NULL or one in `conns`. */
     struct tcp_conn *recent[STACK_CONN_RECENT];
@@ -200,6 +213,8 @@ static inline uint64_t net_now(const struct net_stack *stack)
 static inline void stack_tick(struct net_stack *stack)
 {
     stack->now = net_now(stack);
+    stack->now_us = (uint32_t)(stack->now / NS_PER_US);
+    stack->now_ms = (uint32_t)(stack->now / NS_PER_MS);
 }
 
 /* The counters of this CPU's stack. Returns 0, -ENOTCONN (no stack). */

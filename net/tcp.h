@@ -105,7 +105,8 @@ struct tcp_tuning {
     /* TCP's own: */
     uint64_t (*keep)(struct tcp_conn *conn); /* when to look again */
     uint64_t heard_at;
-    uint32_t probes; /* since then */
+    uint64_t probe_at; /* the next one, when there was one */
+    uint32_t probes;   /* since heard_at */
 };
 
 /* Choose. Returns 0, -ENOMEM. */

@@ -100,13 +100,14 @@ static void slot_turn(struct wheel *wheel, struct list *slot, uint64_t now_ns)
     while ((node = list_pop_front(&reached)) != NULL) {
         struct wheel_timer *timer =
             container_of(node, struct wheel_timer, link);
+        uint64_t at = timer->at;
 
-        if (timer->at > now_ns) {
+        if (at > now_ns) {
             put(wheel, timer);
             continue;
         }
         timer->at = TIME_NEVER;
-        wheel->run(wheel, timer);
+        wheel->run(wheel, timer, at);
     }
 }
 
@@ -148,7 +149,8 @@ uint64_t wheel_turn(struct wheel *wheel, uint64_t now_ns)
 
 __attribute__((cold)) void wheel_init(struct wheel *wheel, uint64_t now_ns,
                                       void (*run)(struct wheel *wheel,
-                                                  struct wheel_timer *timer))
+                                                  struct wheel_timer *timer,
+                                                  uint64_t at))
 {
     *wheel = (struct wheel){.run = run, .tick = tick_of(now_ns)};
     for (unsigned level = 0; level < WHEEL_LEVELS; level++) {

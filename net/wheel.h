@@ -38,7 +38,7 @@ struct wheel_timer {
 };
 
 struct wheel {
-    void (*run)(struct wheel *wheel, struct wheel_timer *timer);
+    void (*run)(struct wheel *wheel, struct wheel_timer *timer, uint64_t at);
     uint64_t tick;       /* the present one: what was due before it has run */
     uint64_t turning_ns; /* wheel_turn() runs what is due until then; 0: no */
     /* Of each level: where something may be. A clear bit: nothing is. */
@@ -46,10 +46,12 @@ struct wheel {
     struct list slot[WHEEL_LEVELS][WHEEL_SLOTS];
 };
 
-/* An empty wheel at the time `now_ns`; run(wheel, timer) is called when a
- * timeout is due, which is not set any more then. It may set and cancel any. */
+/* An empty wheel at the time `now_ns`; run(wheel, timer, at) is called when a
+ * timeout that was set to `at` is due, which is not set any more then. It may
+ * set and cancel any. */
 void wheel_init(struct wheel *wheel, uint64_t now_ns,
-                void (*run)(struct wheel *wheel, struct wheel_timer *timer));
+                void (*run)(struct wheel *wheel, struct wheel_timer *timer,
+                            uint64_t at));
 
 static inline void wheel_timer_init(struct wheel_timer *timer)
 {

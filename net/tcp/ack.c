@@ -10,49 +10,52 @@
 __attribute__((cold)) void ack_init(struct tcp_conn *conn)
 {
     uint32_t mss = conn->mss;
+    uint32_t iss = conn->snd_una;
 
-    conn->snd_una = conn->iss + 1;
+    conn->snd_una = iss + 1;
     conn->snd_wl1 = conn->irs;
-    conn->recover = conn->iss;
-    conn->cwr_end = conn->iss;
+    conn->recover = iss;
+    conn->cwr_end = iss;
     conn->cwnd = min_u32(TCP_INITIAL_SEGMENTS * mss, max_u32(2 * mss, 14600));
     conn->ssthresh = TCP_CWND_MAX;
     conn->backoff = 0;
-    conn->rack.fack = conn->iss;
-    conn->rack.end = conn->iss;
-    conn->rack.round = conn->iss;
+    conn->rack.fack = iss;
+    conn->rack.end = iss;
+    conn->rack.round = iss;
     conn->used = 0;
-    conn->used_end = conn->iss;
-    conn->cc->init(conn);
+    conn->used_end = iss;
+    conn->stack->cc->init(conn);
 }
 
 /* RFC 6298, section 2; and the end of section 5: a new measurement ends the
  * exponential backoff. */
 void ack_measure(struct tcp_conn *conn, uint64_t rtt_ns)
 {
-    uint64_t gap;
+    /* An srtt of 0 means: not measured. */
+    uint64_t rtt = max_u64(min_u64(rtt_ns, TCP_RTO_MAX_NS) / TCP_RTT_UNIT, 1);
+    uint64_t srtt = conn->srtt, rttvar = conn->rttvar, rto_ns;
 
-    rtt_ns = max_u64(rtt_ns, 1); /* srtt_ns 0 means: not measured */
-    if (conn->srtt_ns == 0) {
-        conn->srtt_ns = rtt_ns;
-        conn->rttvar_ns = rtt_ns / 2;
+    if (srtt == 0) {
+        srtt = rtt;
+        rttvar = rtt / 2;
     } else {
-        gap = max_u64(conn->srtt_ns, rtt_ns) - min_u64(conn->srtt_ns, rtt_ns);
-        conn->rttvar_ns = (3 * conn->rttvar_ns + gap) / 4;
-        conn->srtt_ns = (7 * conn->srtt_ns + rtt_ns) / 8;
+        rttvar = (3 * rttvar + max_u64(srtt, rtt) - min_u64(srtt, rtt)) / 4;
+        srtt = (7 * srtt + rtt) / 8;
     }
+    conn->srtt = (uint32_t)srtt;
+    conn->rttvar = (uint32_t)rttvar;
     /* The least is that of the variance: a peer may delay an acknowledgement so
      * long however regular its other ones are. */
-    conn->rto_ns = conn->srtt_ns + max_u64(4 * conn->rttvar_ns, TCP_RTO_MIN_NS);
-    conn->rto_ns -= conn->rto_ns % NS_PER_MS;
-    conn->rto_ns = min_u64(conn->rto_ns, TCP_RTO_MAX_NS);
+    rto_ns = srtt * TCP_RTT_UNIT +
+             max_u64(4 * rttvar * TCP_RTT_UNIT, TCP_RTO_MIN_NS);
+    conn->rto_ms = (uint16_t)(min_u64(rto_ns, TCP_RTO_MAX_NS) / NS_PER_MS);
     conn->backoff = 0;
 }
 
 /* RFC 5681, section 3.2, steps 2 to 4, as RFC 6582 changes them. */
 static __attribute__((cold)) void duplicate_ack(struct tcp_conn *conn)
 {
-    conn->dup_acks++;
+    conn->dup_acks = (uint8_t)min_u32(conn->dup_acks + 1U, UINT8_MAX);
     if (conn->is_recovering) {
         conn->cwnd = min_u32(conn->cwnd + conn->mss, TCP_CWND_MAX);
         return;
@@ -62,7 +65,7 @@ static __attribute__((cold)) void duplicate_ack(struct tcp_conn *conn)
     if (conn->dup_acks != TCP_DUP_ACKS || !seq_lt(conn->recover, conn->snd_una))
         return;
     undo_save(conn);
-    conn->cc->lost(conn);
+    conn->stack->cc->lost(conn);
     ecn_reduced(conn);
     conn->recover = conn->snd_max;
     conn->is_recovering = true;
@@ -108,7 +111,7 @@ void window_grow(struct tcp_conn *conn, uint32_t acked)
      * RFC 3465, 2.3. */
     if (seq_lt(conn->snd_una, conn->recover))
         acked = min_u32(acked, conn->mss);
-    conn->cc->acked(conn, acked);
+    conn->stack->cc->acked(conn, acked);
     conn->cwnd = min_u32(conn->cwnd, TCP_CWND_MAX);
 }
 
@@ -158,22 +161,21 @@ static void timer_after_ack(struct tcp_conn *conn)
 /* The peer takes what is left after the service has closed: it has time, as
  * long as it is not too slow; and time to send its FIN. */
 static __attribute__((cold)) void orphan_progress(struct tcp_conn *conn,
-                                                  uint64_t now, bool has_fin)
+                                                  bool has_fin)
 {
     if (!has_fin && conn->snd_una - conn->orphan_mark < TCP_ORPHAN_BYTES)
         return;
     conn->orphan_mark = conn->snd_una;
-    alarm_set(conn, TCP_ALARM_LIFE, now + TCP_ORPHAN_NS);
+    alarm_set(conn, TCP_ALARM_LIFE, conn_now(conn) + TCP_ORPHAN_NS);
 }
 
 /* Each acknowledgement of what was sent once tells the round trip. Of what was
  * sent again, the peer echoes when that was (RFC 7323, 4). */
 static void round_trip(struct tcp_conn *conn, const struct tcp_segment *segment)
 {
-    uint32_t sample = conn->rack.sample_us;
+    uint32_t sample = conn->stack->ack.sample_us;
     uint32_t echoed;
 
-    conn->rack.sample_us = 0;
     if (sample != 0 && sample != TCP_SAMPLE_NONE) {
         ack_measure(conn, sample * NS_PER_US);
         return;
@@ -188,7 +190,6 @@ static void round_trip(struct tcp_conn *conn, const struct tcp_segment *segment)
 /* An acknowledgement of something new: it is in (snd_una, snd_max]. */
 static void new_ack(struct tcp_conn *conn, const struct tcp_segment *segment)
 {
-    uint64_t now = conn_now(conn);
     uint32_t ack = segment->ack;
     uint32_t acked = ack - conn->snd_una;
     uint32_t data = min_u32(acked, conn->tx.used);
@@ -199,9 +200,9 @@ static void new_ack(struct tcp_conn *conn, const struct tcp_segment *segment)
     round_trip(conn, segment);
     send_queue_drop(&conn->tx, &conn->stack->budget, data);
     conn->snd_una = ack;
-    conn->progress_at = now;
-    conn->active_at = now;
-    if (data > 0)
+    conn->progress_ms = conn_now_ms(conn);
+    conn->active_ms = conn_now_ms(conn);
+    if (data > 0 && !conn->is_orphan)
         conn_moved(conn, data, conn->tx.used == 0);
     undo_acked(conn, segment);
     if (conn->mtu != NULL)
@@ -218,7 +219,7 @@ static void new_ack(struct tcp_conn *conn, const struct tcp_segment *segment)
     recover_follow(conn);
     timer_after_ack(conn);
     if (conn->is_orphan)
-        orphan_progress(conn, now, has_fin);
+        orphan_progress(conn, has_fin);
     if (has_fin)
         fin_acked(conn);
 }
@@ -260,6 +261,7 @@ bool ack_receive(struct tcp_conn *conn, const struct tcp_segment *segment)
 {
     bool window_changed;
 
+    conn->stack->ack = (struct stack_ack){0};
     /* RFC 5961, section 5.2. */
     if (seq_lt(conn->snd_max, segment->ack) ||
         seq_lt(segment->ack, conn->snd_una - conn->snd_wnd_max)) {
@@ -268,7 +270,7 @@ bool ack_receive(struct tcp_conn *conn, const struct tcp_segment *segment)
     }
     window_changed = window_update(conn, segment);
     if (conn->is_probing) { /* a closed window is an answer too */
-        conn->progress_at = conn_now(conn);
+        conn->progress_ms = conn_now_ms(conn);
         board_lose(conn, true); /* and there was no room for the probe */
     }
     if (seq_lt(conn->snd_una, segment->ack)) {

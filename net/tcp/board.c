@@ -135,7 +135,7 @@ static void append(struct tcp_conn *conn, uint32_t end, uint32_t now_us)
 
     if (board->count == 0) /* nothing was sent before, so these times go on */
         rack_start(conn, now_us);
-    if (is_plain && now_us - last->sent_us <= conn->srtt_ns / TCP_RUN_NS) {
+    if (is_plain && now_us - last->sent_us <= conn_srtt_ns(conn) / TCP_RUN_NS) {
         last->end = end;
         return;
     }

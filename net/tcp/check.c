@@ -50,8 +50,7 @@ static void send_check(const struct tcp_conn *conn)
     send_queue_check(&conn->tx);
     if (state_in(conn,
                  HALF_OPEN)) { /* the SYN is in flight, and nothing else */
-        assert(conn->snd_una == conn->iss);
-        assert(conn->snd_max == conn->iss + 1 && conn->board.count == 0);
+        assert(conn->snd_max == conn->snd_una + 1 && conn->board.count == 0);
         assert(conn->tx.used == 0);
         return;
     }
@@ -72,7 +71,8 @@ static void congestion_check(const struct tcp_conn *conn)
 
     assert(payload >= TCP_MSS_MIN &&
            payload <= tcp_link_mss(conn->stack, &conn->flow));
-    assert(conn->rto_ns >= TCP_RTO_MIN_NS && conn->rto_ns <= TCP_RTO_MAX_NS);
+    assert(conn_rto_ns(conn) >= TCP_RTO_MIN_NS &&
+           conn_rto_ns(conn) <= TCP_RTO_MAX_NS);
     assert(conn->backoff <= TCP_BACKOFF_MAX);
     if (state_in(conn, HALF_OPEN))
         return;
@@ -85,10 +85,11 @@ static void congestion_check(const struct tcp_conn *conn)
     assert(!conn->is_recovering || conn->has_sack ||
            conn->dup_acks >= TCP_DUP_ACKS);
     assert(conn->has_sack || conn->board.sacked == 0);
-    assert(conn->rack.mult <= TCP_REORDER_MAX);
+    assert(conn->rack_mult <= TCP_REORDER_MAX);
     assert(seq_le(conn->rack.end, conn->snd_max));
     assert(seq_le(conn->rack.fack, conn->snd_max));
-    assert(!conn->is_recovering || !conn->has_sack || conn->prr.flight > 0);
+    assert(!conn->is_recovering || !conn->has_sack || conn->loss == NULL ||
+           conn->loss->prr.flight > 0);
     assert(!conn->tlp_sent || seq_le(conn->tlp_end, conn->snd_max));
 }
 
@@ -111,12 +112,7 @@ static void receive_check(const struct tcp_conn *conn)
     else if (conn->fin_known)
         assert(seq_lt(conn->rcv_nxt, conn->fin_seq) &&
                seq_le(conn->fin_seq, conn->rcv_adv));
-    assert(conn->discarded <= TCP_DISCARD_MAX);
-}
-
-static bool is_armed(const struct tcp_conn *conn, enum tcp_alarm which)
-{
-    return conn->alarm[which] != TIME_NEVER;
+    assert(!conn->is_orphan || conn->discarded <= TCP_DISCARD_MAX);
 }
 
 /* Whether somebody wants to know that nothing happens. */
@@ -153,23 +149,25 @@ static void alarms_check(const struct tcp_conn *conn)
     bool in_flight = conn->snd_una != conn->snd_max;
 
     for (unsigned i = 0; i < TCP_ALARM_COUNT; i++)
-        assert(conn->timer.at <= conn->alarm[i] || is_waiting(conn, i));
+        assert(conn->timer.at <= alarm_at(conn, i) || is_waiting(conn, i));
     assert(list_empty(&conn->timer.link) == (conn->timer.at == TIME_NEVER));
-    assert(is_armed(conn, TCP_ALARM_REXMIT) == (in_flight || conn->is_probing));
+    assert(alarm_is_set(conn, TCP_ALARM_REXMIT) ==
+           (in_flight || conn->is_probing));
     assert(!conn->is_probing || conn->tx.used > 0);
-    assert(is_armed(conn, TCP_ALARM_LIFE) ==
+    assert(alarm_is_set(conn, TCP_ALARM_LIFE) ==
            (conn->is_orphan || conn->state == TCP_TIME_WAIT));
-    assert(is_armed(conn, TCP_ALARM_IDLE) ==
+    assert(alarm_is_set(conn, TCP_ALARM_IDLE) ==
            (conn->socket != NULL && watches_idle(conn)));
-    assert(!is_armed(conn, TCP_ALARM_RETRY) || conn->socket != NULL);
+    assert(!alarm_is_set(conn, TCP_ALARM_RETRY) || conn->socket != NULL);
     assert(!conn->want_write || conn->tx.used > 0 ||
-           is_armed(conn, TCP_ALARM_RETRY));
+           alarm_is_set(conn, TCP_ALARM_RETRY));
     if (conn->state == TCP_TIME_WAIT) {
-        assert(!is_armed(conn, TCP_ALARM_ACK));
+        assert(!alarm_is_set(conn, TCP_ALARM_ACK));
         return;
     }
-    assert(conn->rcv_nxt == conn->rcv_acked || is_armed(conn, TCP_ALARM_ACK));
-    assert(!conn->ack_now || is_armed(conn, TCP_ALARM_ACK));
+    assert(conn->rcv_nxt == conn->rcv_acked ||
+           alarm_is_set(conn, TCP_ALARM_ACK));
+    assert(!conn->ack_now || alarm_is_set(conn, TCP_ALARM_ACK));
 }
 
 void tcp_check(const struct tcp_conn *conn)
@@ -238,8 +236,8 @@ static void time_waits_check(const struct net_stack *stack)
         const struct tcp_conn *conn =
             container_of(node, struct tcp_conn, state_link);
 
-        assert(before <= conn->alarm[TCP_ALARM_LIFE]);
-        before = conn->alarm[TCP_ALARM_LIFE];
+        assert(before <= alarm_at(conn, TCP_ALARM_LIFE));
+        before = alarm_at(conn, TCP_ALARM_LIFE);
     }
 }
 

@@ -48,7 +48,7 @@ static void conn_hide(struct tcp_conn *conn)
 
 static uint32_t stamp_clock(const struct net_stack *stack)
 {
-    return (uint32_t)(stack->now / NS_PER_MS);
+    return stack->now_ms;
 }
 
 /* RFC 7323, 5.4: the clock of each flow begins anywhere. */
@@ -64,17 +64,7 @@ uint32_t stack_stamp(struct net_stack *stack, const struct flow *flow)
 
 uint32_t conn_stamp(const struct tcp_conn *conn)
 {
-    return (uint32_t)(conn_now(conn) / NS_PER_MS) + conn->stamp_offset;
-}
-
-uint32_t conn_now_us(const struct tcp_conn *conn)
-{
-    return (uint32_t)(conn_now(conn) / NS_PER_US);
-}
-
-uint32_t conn_now_ms(const struct tcp_conn *conn)
-{
-    return stamp_clock(conn->stack);
+    return stamp_clock(conn->stack) + conn->stamp_offset;
 }
 
 /* The largest payload we may send, given the peer's MSS option (0: none). */
@@ -101,7 +91,6 @@ static void options_take(struct tcp_conn *conn,
 
 void conn_set_iss(struct tcp_conn *conn, uint32_t iss)
 {
-    conn->iss = iss;
     conn->snd_una = iss;
     conn->snd_max = iss + 1;
 }
@@ -126,9 +115,10 @@ struct tcp_conn *conn_new(struct net_stack *stack, const struct flow *flow)
     alarm_init(conn);
     conn->state = TCP_SYN_SENT;
     numbers_choose(conn);
-    conn->cc = &tcp_cubic;
-    conn->rto_ns = TCP_RTO_FIRST_NS;
-    conn->progress_at = conn_now(conn);
+    conn->rto_ms = TCP_RTO_FIRST_MS;
+    conn->progress_ms = conn_now_ms(conn);
+    conn->rack.sent_us = conn_now_us(conn);
+    conn->challenge_ms = conn_now_ms(conn) - TCP_CHALLENGE_MS;
     list_init(&conn->blocked_link);
     list_init(&conn->state_link);
     list_push_front(conn_bucket(stack, flow), &conn->hash_link);
@@ -190,7 +180,6 @@ static void state_leave(struct tcp_conn *conn)
 void conn_establish(struct tcp_conn *conn)
 {
     struct server *server = conn->server;
-    uint64_t now = conn_now(conn);
 
     assert(conn->state == TCP_SYN_RECEIVED || conn->state == TCP_SYN_SENT);
     assert(conn->socket != NULL);
@@ -199,18 +188,18 @@ void conn_establish(struct tcp_conn *conn)
     conn->stack->stats.tcp_opened++;
     alarm_clear(conn, TCP_ALARM_REXMIT);
     if (conn->backoff == 0)
-        ack_measure(conn, now - conn->progress_at);
+        ack_measure(conn, (conn_now_us(conn) - conn->rack.sent_us) * NS_PER_US);
     else
-        conn->rto_ns = 3 * NS_PER_S; /* RFC 6298, 5.7 */
+        conn->rto_ms = 3000; /* RFC 6298, 5.7 */
     ack_init(conn);
-    conn->active_at = now;
-    conn->useful_ms = (uint32_t)(now / NS_PER_MS);
+    conn->active_ms = conn_now_ms(conn);
+    conn->useful_ms = conn_now_ms(conn);
     if (server == NULL)
         return;
     places_count(conn, 1);
     list_push_back(&server->open, &conn->state_link);
     if (server_idle_ns(server) != 0)
-        alarm_set(conn, TCP_ALARM_IDLE, now + server_idle_ns(server));
+        alarm_set_idle(conn, conn_now(conn) + server_idle_ns(server));
 }
 
 void conn_leave_server(struct tcp_conn *conn)
@@ -219,6 +208,14 @@ void conn_leave_server(struct tcp_conn *conn)
     state_leave(conn);
     list_init(&conn->state_link);
     conn->server = NULL;
+}
+
+/* TIME-WAIT begins, or begins anew: no alarm of the wheel. */
+static void time_wait_start(struct tcp_conn *conn)
+{
+    conn->alarm[TCP_ALARM_LIFE] =
+        conn_now_us(conn) + (uint32_t)(TCP_TIME_WAIT_NS / NS_PER_US);
+    conn->armed = 1 << TCP_ALARM_LIFE;
 }
 
 /* In TIME-WAIT, without a socket. All stay there for the same time, so the list
@@ -245,8 +242,10 @@ void conn_orphan(struct tcp_conn *conn)
     assert(conn->socket == NULL && conn->fin_wanted && !conn->is_orphan);
     state_leave(conn);
     conn->is_orphan = true;
+    conn->discarded = 0;
+    conn->orphan_mark = conn->snd_una;
     if (conn->state == TCP_TIME_WAIT) {
-        conn->alarm[TCP_ALARM_LIFE] = stack->now + TCP_TIME_WAIT_NS;
+        time_wait_start(conn);
         time_wait_join(conn);
         return;
     }
@@ -275,6 +274,7 @@ void conn_end(struct tcp_conn *conn)
     net_buffer_release(&conn->rx, &stack->budget);
     reorder_free(conn);
     board_free(conn);
+    loss_free(conn);
     mem_free(conn->tuning);
     conn->tuning = NULL;
     mtu_free(conn);
@@ -302,26 +302,24 @@ void conn_time_wait(struct tcp_conn *conn)
     alarm_clear(conn, TCP_ALARM_ACK); /* the peer will send its FIN again */
     list_remove(&conn->blocked_link);
     alarm_clear(conn, TCP_ALARM_REORDER);
-    conn->alarm[TCP_ALARM_LIFE] = conn_now(conn) + TCP_TIME_WAIT_NS;
     if (conn->is_orphan) {
         state_leave(conn);
         conn->state = TCP_TIME_WAIT;
+        time_wait_start(conn);
         time_wait_join(conn);
         return;
     }
     conn->state = TCP_TIME_WAIT;
-    alarm_set(conn, TCP_ALARM_LIFE, conn->alarm[TCP_ALARM_LIFE]);
+    alarm_set(conn, TCP_ALARM_LIFE, conn_now(conn) + TCP_TIME_WAIT_NS);
 }
 
 void conn_time_wait_again(struct tcp_conn *conn)
 {
-    uint64_t end = conn_now(conn) + TCP_TIME_WAIT_NS;
-
     if (!conn->is_orphan) {
-        alarm_set(conn, TCP_ALARM_LIFE, end);
+        alarm_set(conn, TCP_ALARM_LIFE, conn_now(conn) + TCP_TIME_WAIT_NS);
         return;
     }
-    conn->alarm[TCP_ALARM_LIFE] = end;
+    time_wait_start(conn);
     list_remove(&conn->state_link);
     list_push_back(&conn->stack->time_waits, &conn->state_link);
 }

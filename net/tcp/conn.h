@@ -63,7 +63,7 @@ enum {
     TCP_DUP_ACKS = 3,        /* start a fast retransmit: RFC 5681, 3.2 */
     TCP_LARGE_MAX = 65536 - 128,  /* of a segment that the card cuts up */
     TCP_SEND_BUFFER = 256 * 1024, /* may be used, whatever the window is */
-    TCP_RUNS_INNER = 4,           /* runs in the connection itself */
+    TCP_RUNS_INNER = 2,           /* runs in the connection itself */
     TCP_RUNS_MIN = 32,            /* outside it */
     TCP_RUNS_MAX = 4096,
     TCP_RUN_NS = 32 * 1000,    /* a run: what is sent in 1/32 of a round trip */
@@ -77,12 +77,14 @@ enum {
     TCP_ORPHAN_BYTES = 16 * 1024,       /* what TCP_ORPHAN_NS must bring */
     TCP_EVICT_LOOKS = 16,        /* connections looked at for one that may go */
     TCP_PLACE_BYTES = 16 * 1024, /* moved: progress */
-    TCP_BACKOFF_MAX = 9, /* TCP_RTO_MIN_NS << 9 is more than TCP_RTO_MAX_NS */
+    TCP_BACKOFF_MAX = 9,  /* TCP_RTO_MIN_NS << 9 is more than TCP_RTO_MAX_NS */
+    TCP_RTT_UNIT = 16,    /* ns: of round trips */
+    TCP_STAMP_SHIFT = 32, /* when a timestamp came is kept in 2^32 ns */
 };
 
 #define TCP_SAMPLE_NONE UINT32_MAX /* some of it was sent again */
 
-#define TCP_RTO_FIRST_NS (1 * NS_PER_S) /* RFC 6298, 2.1 */
+#define TCP_RTO_FIRST_MS 1000 /* RFC 6298, 2.1 */
 #define TCP_RTO_MIN_NS   (200 * NS_PER_MS)
 #define TCP_RTO_MAX_NS   (60 * NS_PER_S)
 #define TCP_ACK_DELAY_NS (40 * NS_PER_MS)
@@ -92,7 +94,7 @@ enum {
 #define TCP_TIME_WAIT_NS (60 * NS_PER_S)  /* 2 MSL */
 #define TCP_HOLE_WAIT_NS (1 * NS_PER_MS)  /* for more out of order */
 #define TCP_RETRY_NS     (10 * NS_PER_MS) /* after an allocation failed */
-#define TCP_CHALLENGE_NS (50 * NS_PER_MS) /* between challenge ACKs */
+#define TCP_CHALLENGE_MS 50               /* between challenge ACKs */
 #define TCP_PROBE_MIN_NS (10 * NS_PER_MS) /* of a tail loss probe */
 #define TCP_STAMP_NS     (24 * 24 * 3600 * NS_PER_S) /* RFC 7323, 5.5 */
 
@@ -145,22 +147,14 @@ struct tcp_board {
     struct tcp_run inner[TCP_RUNS_INNER];
 };
 
-/* RFC 8985, 5.2 and 6.2. */
+/* RFC 8985, 5.2 and 6.2; and struct stack_ack. */
 struct tcp_rack {
-    uint32_t sent_us;   /* the latest that was sent of all that was delivered */
-    uint32_t end;       /* and its end */
-    uint32_t rtt_us;    /* how long it took */
-    uint32_t sample_us; /* round trip of what was just acknowledged; 0: of
-                           nothing */
+    uint32_t sent_us; /* the latest that was sent of all that was delivered */
+    uint32_t end;     /* and its end */
+    uint32_t rtt_us;  /* how long it took */
     uint32_t min_rtt_us; /* 0: not known */
     uint32_t fack;       /* the highest end that was delivered */
     uint32_t round;      /* the reordering window grew when this was snd_max */
-    uint32_t window_us;  /* the reordering window; and how long to wait until */
-    uint32_t wait_us;    /* more is lost: rack_detect() */
-    uint32_t delivered;  /* bytes since the last acknowledgement */
-    uint8_t mult;    /* the reordering window, quarters of min_rtt_us, - 1 */
-    uint8_t persist; /* recoveries until it is the least again */
-    bool reordering; /* seen */
 };
 
 /* RFC 9937, 6.1: bytes since the recovery began. */
@@ -180,13 +174,19 @@ struct tcp_undo {
     bool is_asked;   /* the timestamps have told already */
 };
 
+/* What only a loss needs: recover.c. */
+struct tcp_loss {
+    struct tcp_prr prr;
+    struct tcp_undo undo;
+};
+
 struct tcp_cubic {
     uint32_t max;      /* W_max, bytes */
     uint32_t estimate; /* W_est, bytes */
     uint32_t rest, estimate_rest;
     uint32_t epoch_ms;
-    uint32_t k_ms;
-    bool in_epoch;
+    uint32_t k_ms : 31;
+    bool in_epoch : 1;
 };
 
 /* The first slow start: hystart.c. Round trips in us; 0: not known. */
@@ -245,111 +245,135 @@ struct tcp_reorder {
     uint32_t recent_end;            /* the end of recent[0] */
 };
 
-/* Owner CPU only. */
+/*
+ * Owner CPU only. Times are 32 bits of the clock, in ms or us, and compared
+ * modulo 2^32. What only some connections need, or only for a while, is behind
+ * a pointer.
+ */
 struct tcp_conn {
-    struct list hash_link;    /* in stack->conns[] */
-    struct list state_link;   /* of server: half_open, open; of stack: opening,
-                                 orphans,
-                                 time_waits, dead */
-    struct list blocked_link; /* in stack->blocked, or on itself */
-    struct net_stack *stack;
-    struct server *server; /* NULL: no listener counts it */
-    struct socket *socket; /* NULL: half open, or closed by its owner */
-    enum tcp_state state;
+    /* The first two cache lines: what most segments need. */
+    struct list hash_link; /* in stack->conns[] */
     struct flow flow;
+    struct net_stack *stack;
+
+    uint8_t state; /* enum tcp_state */
+    uint8_t armed; /* 1 << enum tcp_alarm: those that are set */
+    uint16_t mss;  /* largest payload to send, less the timestamps */
+    union {
+        struct {
+            /* sending */
+            bool fin_wanted : 1; /* a FIN follows the last byte of tx */
+            bool is_held : 1;    /* short segments wait for that: tcp_hold() */
+            bool fin_acked : 1;  /* in LAST-ACK: only the socket is still to be
+                                    read */
+            bool is_orphan : 1;  /* the socket was closed: conn_orphan() */
+            bool want_write : 1; /* the socket waits for SOCKET_WRITABLE */
+            bool is_probing : 1; /* TCP_ALARM_REXMIT sends window probes */
+            bool is_recovering : 1;  /* in fast recovery */
+            bool tlp_due : 1;        /* TCP_ALARM_REXMIT sends a probe */
+            bool tlp_sent : 1;       /* and it is not acknowledged */
+            bool tlp_resent : 1;     /* it was not new */
+            bool has_reordering : 1; /* was seen: RFC 8985, 6.2 */
+            bool was_useful : 1;     /* progress was made */
+            /* receiving */
+            bool ack_now : 1;   /* send an acknowledgement before returning */
+            bool fin_known : 1; /* the peer's FIN has sequence number fin_seq */
+            bool fin_taken : 1; /* rcv_nxt is behind the peer's FIN */
+            /* what both ends can: RFC 2018, RFC 7323, RFC 3168 */
+            bool has_sack : 1;
+            bool has_stamps : 1;
+            bool has_ecn : 1;
+            bool ece_wanted : 1; /* a datagram was marked: tell it until the
+                                    peer has answered by CWR */
+            bool cwr_wanted : 1; /* new data tell that cwnd was reduced */
+        };
+        uint32_t flags; /* all of these */
+    };
+    uint32_t snd_una;      /* oldest unacknowledged; in SYN-SENT and
+                             SYN-RECEIVED our initial number */
+    uint32_t snd_max;      /* behind all that was sent */
+    uint32_t snd_wnd;      /* the peer's window, bytes from snd_una */
+    uint32_t snd_wnd_max;  /* the largest snd_wnd so far */
+    uint32_t snd_wl1;      /* seq of the segment that set snd_wnd */
+    uint32_t rcv_nxt;      /* next expected */
+    uint32_t rcv_adv;      /* right edge of the window we have announced */
+    uint32_t rcv_acked;    /* the rcv_nxt in the last segment we sent */
+    uint32_t stamp_recent; /* TS.Recent: to be echoed */
+    uint32_t stamp_at;     /* when it came, in 2^TCP_STAMP_SHIFT ns */
+    uint32_t stamp_offset; /* our clock's */
+    uint32_t cwnd;         /* bytes */
+    struct socket *socket; /* NULL: half open, or closed by its owner */
+
+    struct server *server;    /* NULL: no listener counts it */
+    struct list state_link;   /* of server: half_open, open; of stack: opening,
+                                 orphans, time_waits, dead */
+    struct list blocked_link; /* in stack->blocked, or on itself */
+    struct wheel_timer timer; /* not later than the earliest of these: */
+    uint32_t alarm[TCP_ALARM_COUNT]; /* us: when each that is armed is due */
+
+    struct send_queue tx; /* from snd_una on */
+    struct net_buffer rx;
     struct dst dst; /* the way there */
 
-    struct wheel_timer timer;        /* not later than the earliest of these: */
-    uint64_t alarm[TCP_ALARM_COUNT]; /* when each is due, or TIME_NEVER */
-    uint64_t active_at; /* last data or new acknowledgement: for idle_ns */
-    uint32_t useful_ms; /* last progress, or the handshake: places.c */
-    uint32_t moved;     /* bytes since then */
-    bool was_useful;    /* progress was made */
+    /* NULL: */
+    struct tcp_tuning *tuning;   /* nothing was chosen */
+    struct tcp_mtu *mtu;         /* the path takes what the link does */
+    struct tcp_reorder *reorder; /* all is in order */
+    struct tcp_loss *loss;       /* nothing was lost lately, or no memory */
 
-    /* sending: RFC 9293, 3.3.1 */
-    struct send_queue tx; /* from snd_una on */
-    uint32_t iss;         /* initial send sequence number */
-    uint32_t snd_una;     /* oldest unacknowledged */
-    uint32_t snd_max;     /* behind all that was sent */
+    /* in flight: RFC 5681, RFC 6582, RFC 8985 */
     struct tcp_board board;
-    uint32_t snd_wnd;     /* the peer's window, bytes from snd_una */
-    uint32_t snd_wnd_max; /* the largest snd_wnd so far */
-    uint32_t snd_wl1;     /* seq of the segment that set snd_wnd */
-    uint16_t mss;         /* largest payload to send, less the timestamps */
-    uint8_t snd_scale;
-    bool fin_wanted;  /* a FIN follows the last byte of the send buffer */
-    bool is_held;     /* short segments wait for that: tcp_hold() */
-    bool has_ecn;     /* both ends can: RFC 3168 */
-    bool ece_wanted;  /* a datagram was marked: tell it until the peer has
-                      * answered by CWR */
-    bool cwr_wanted;  /* the next new data tell that cwnd was reduced */
-    uint32_t cwr_end; /* marks up to this belong to that */
-    bool fin_acked;   /* in LAST-ACK: only the socket is still to be read */
-    bool is_orphan;   /* the socket was closed: see conn_orphan() */
-    bool want_write;  /* the owner of the socket waits for SOCKET_WRITABLE */
-
-    struct tcp_tuning *tuning; /* NULL: nothing was chosen; ours to free */
-    struct tcp_mtu *mtu; /* NULL: the path takes what the link does; the same */
-
-    /* retransmission timer: RFC 6298 */
-    uint64_t rto_ns;
-    uint64_t srtt_ns; /* 0: nothing measured yet */
-    uint64_t rttvar_ns;
-    bool is_probing;      /* TCP_ALARM_REXMIT sends window probes */
-    uint8_t backoff;      /* the timeout is rto_ns << backoff */
-    uint64_t progress_at; /* the peer last answered: for TCP_GIVE_UP_NS */
-    uint64_t sent_at;     /* when data were last sent */
-
-    /* congestion control: RFC 5681, RFC 6582 */
-    uint32_t cwnd;     /* bytes */
+    struct tcp_rack rack;
     uint32_t ssthresh; /* bytes */
     uint32_t recover;  /* snd_max when the last recovery began */
     uint32_t used;     /* the most that was in flight since the bytes before */
     uint32_t used_end; /* this were sent: what of cwnd is used */
-    unsigned dup_acks;
-    bool is_recovering; /* in fast recovery */
-    const struct tcp_cc *cc;
+    uint32_t tlp_end;  /* the probe's */
+    uint32_t cwr_end;  /* marks up to this belong to the last reduction */
     union {
         struct tcp_hystart hystart; /* as long as conn_is_first_start() */
         struct tcp_cubic cubic;
         uint32_t newreno_acked; /* bytes, of the present window */
     };
+    uint8_t rack_mult;    /* the reordering window, quarters of
+                             rack.min_rtt_us, - 1 */
+    uint8_t rack_persist; /* recoveries until it is the least again */
+    uint8_t dup_acks;     /* no more than 255 are counted */
+    uint8_t backoff;      /* the timeout is rto_ms << backoff */
 
-    /* loss: RFC 8985, RFC 9937, RFC 3522 */
-    struct tcp_rack rack;
-    struct tcp_prr prr;
-    struct tcp_undo undo;
-    bool tlp_due;    /* TCP_ALARM_REXMIT sends a probe */
-    bool tlp_sent;   /* and it is not acknowledged */
-    bool tlp_resent; /* it was not new */
-    uint32_t tlp_end;
-
-    /* options: RFC 2018, RFC 7323 */
-    bool has_sack;
-    bool has_stamps;
-    uint32_t stamp_offset; /* our clock's */
-    uint32_t stamp_recent; /* TS.Recent: to be echoed */
-    uint64_t stamp_at;     /* when it came */
-
-    /* receiving: RFC 9293, 3.3.1 */
-    struct net_buffer rx;
-    uint32_t irs;       /* initial receive sequence number */
-    uint32_t rcv_nxt;   /* next expected */
-    uint32_t rcv_adv;   /* right edge of the window we have announced */
-    uint32_t rcv_acked; /* the rcv_nxt in the last segment we sent */
+    /* RFC 6298 */
+    uint32_t srtt;   /* in 16 ns; 0: nothing measured yet: conn_srtt_ns() */
+    uint32_t rttvar; /* in 16 ns */
+    uint16_t rto_ms;
+    uint8_t snd_scale;
     uint8_t rcv_scale;
-    struct tcp_reorder *reorder; /* NULL: all is in order */
-    uint32_t dsack_start;        /* came twice, if that is not empty: to be */
-    uint32_t dsack_end;          /* told (RFC 2883) */
-    uint32_t hole_segments;      /* out of order since rcv_nxt moved */
-    bool ack_now;                /* send an acknowledgement before returning */
-    bool fin_known; /* the peer's FIN has sequence number fin_seq */
-    bool fin_taken; /* rcv_nxt is behind the peer's FIN */
-    uint32_t fin_seq;
-    uint32_t discarded;      /* bytes received after the socket was closed */
-    uint32_t orphan_mark;    /* snd_una when TCP_ALARM_LIFE was last set */
-    uint64_t challenge_from; /* no challenge ACK is sent before this time */
+
+    /* in ms */
+    uint32_t active_ms;    /* last data or new acknowledgement: for idle_ns */
+    uint32_t progress_ms;  /* the peer last answered: for TCP_GIVE_UP_NS */
+    uint32_t sent_ms;      /* when data were last sent */
+    uint32_t challenge_ms; /* the last challenge ACK was sent */
+
+    uint32_t irs;         /* initial receive sequence number */
+    uint32_t fin_seq;     /* of the peer */
+    uint32_t dsack_start; /* came twice, if it is not empty: to be told: RFC */
+    uint16_t dsack_len;   /* 2883 */
+    uint16_t hole_segments; /* out of order since rcv_nxt moved */
+    union {
+        struct {                /* not an orphan */
+            uint32_t useful_ms; /* last progress, or the handshake: places.c */
+            uint32_t moved;     /* bytes since then */
+        };
+        struct {                  /* an orphan */
+            uint32_t discarded;   /* bytes received since then */
+            uint32_t orphan_mark; /* snd_una when TCP_ALARM_LIFE was last set */
+        };
+    };
 };
+
+/* What an idle one costs: docs/net.md. */
+static_assert(sizeof(struct tcp_conn) <= 520, "struct tcp_conn");
+static_assert(offsetof(struct tcp_conn, server) == 128, "two cache lines");
 
 static inline bool seq_lt(uint32_t a, uint32_t b)
 {
@@ -380,8 +404,32 @@ static inline uint64_t conn_now(const struct tcp_conn *conn)
 }
 
 /* Clocks that wrap. */
-uint32_t conn_now_us(const struct tcp_conn *conn);
-uint32_t conn_now_ms(const struct tcp_conn *conn);
+static inline uint32_t conn_now_us(const struct tcp_conn *conn)
+{
+    return conn->stack->now_us;
+}
+
+static inline uint32_t conn_now_ms(const struct tcp_conn *conn)
+{
+    return conn->stack->now_ms;
+}
+
+/* The smoothed round trip; 0: nothing measured yet. */
+static inline uint64_t conn_srtt_ns(const struct tcp_conn *conn)
+{
+    return (uint64_t)conn->srtt * TCP_RTT_UNIT;
+}
+
+static inline uint64_t conn_rto_ns(const struct tcp_conn *conn)
+{
+    return conn->rto_ms * NS_PER_MS;
+}
+
+/* For how long a time of conn_now_ms() has passed. */
+static inline uint64_t conn_since_ns(const struct tcp_conn *conn, uint32_t ms)
+{
+    return (conn_now_ms(conn) - ms) * NS_PER_MS;
+}
 
 /*
  * The keyed hash of a flow, which is kept: a flow is asked for several times in
@@ -530,7 +578,8 @@ bool places_make(struct net_stack *stack, struct server *server,
 /* The connection has made progress. */
 void places_progress(struct tcp_conn *conn);
 
-/* Bytes of the stream have moved; `is_done`: all that was to be sent. */
+/* Bytes of the stream have moved; `is_done`: all that was to be sent. Not of an
+ * orphan. */
 static inline void conn_moved(struct tcp_conn *conn, uint32_t bytes,
                               bool is_done)
 {
@@ -669,7 +718,7 @@ void rack_delivered(struct tcp_conn *conn, const struct tcp_run *run,
 /* The peer had `len` bytes from `seq` on twice: RFC 2883. */
 void rack_duplicate(struct tcp_conn *conn, uint32_t seq, uint32_t len);
 
-/* Whether a run is lost; if it will be, rack.wait_us says when. */
+/* Whether a run is lost; if it will be, stack->ack.wait_us says when. */
 bool rack_is_lost(struct tcp_conn *conn, const struct tcp_run *run);
 
 /* Mark what is lost now, and look again when more may be. Returns whether there
@@ -689,8 +738,12 @@ void tlp_acked(struct tcp_conn *conn, uint32_t ack);
 /* Bytes that are in the network as far as we know. */
 uint32_t conn_pipe(const struct tcp_conn *conn);
 
-/* A recovery begins: note what an undo brings back. */
+/* A recovery begins: note what an undo brings back. Without memory for that
+ * nothing is undone. */
 void undo_save(struct tcp_conn *conn);
+
+/* What only a loss needs is not needed any more. */
+void loss_free(struct tcp_conn *conn);
 
 /* `len` bytes are sent again. */
 void undo_resent(struct tcp_conn *conn, uint32_t len);
@@ -821,7 +874,7 @@ uint32_t segment_fit(const struct tcp_conn *conn, uint32_t offset,
 /* Send a segment without data; without a packet, try again by an alarm. */
 void tcp_send_ack(struct tcp_conn *conn);
 
-/* Send a challenge ACK (RFC 5961), at most one in TCP_CHALLENGE_NS. */
+/* Send a challenge ACK (RFC 5961), at most one in TCP_CHALLENGE_MS. */
 void tcp_challenge(struct tcp_conn *conn);
 
 /* Send the SYN in SYN-SENT, SYN and ACK in SYN-RECEIVED. */
@@ -847,13 +900,27 @@ uint16_t tcp_link_mss(const struct net_stack *stack, const struct flow *flow);
 /* A new connection has no alarm. */
 void alarm_init(struct tcp_conn *conn);
 
-/* Set an alarm to the time `at`, whether it was set before or not. */
+/* Set an alarm to the time `at`, whether it was set before or not; that is no
+ * later than half an hour from now. */
 void alarm_set(struct tcp_conn *conn, enum tcp_alarm which, uint64_t at);
+
+/* Set TCP_ALARM_IDLE to any time, or clear it (TIME_NEVER). It may go off
+ * earlier. */
+void alarm_set_idle(struct tcp_conn *conn, uint64_t at);
 
 static inline void alarm_clear(struct tcp_conn *conn, enum tcp_alarm which)
 {
-    conn->alarm[which] = TIME_NEVER;
+    conn->armed &= (uint8_t) ~(1U << which);
 }
+
+static inline bool alarm_is_set(const struct tcp_conn *conn,
+                                enum tcp_alarm which)
+{
+    return (conn->armed & 1U << which) != 0;
+}
+
+/* When an alarm is due; TIME_NEVER: it is not set. */
+uint64_t alarm_at(const struct tcp_conn *conn, enum tcp_alarm which);
 
 /* Let the oldest connection in stack->time_waits end in time; there is one. */
 void time_wait_call(struct net_stack *stack);

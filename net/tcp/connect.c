@@ -115,12 +115,12 @@ static void on_timeout(struct tcp_conn *conn)
                          ? conn->tuning->user_timeout_ns
                          : SYN_GIVE_UP_NS;
 
-    if (net_now(conn->stack) - conn->progress_at >= limit) {
+    if (conn_since_ns(conn, conn->progress_ms) >= limit) {
         conn->stack->stats.tcp_timeouts++;
         conn_fail(conn, error);
         return;
     }
-    if (conn->rto_ns << conn->backoff <= TCP_RTO_MAX_NS)
+    if (conn_rto_ns(conn) << conn->backoff <= TCP_RTO_MAX_NS)
         conn->backoff++;
     conn->stack->stats.tcp_retransmits++;
     conn->has_ecn =
@@ -154,7 +154,7 @@ static void on_failed(struct net_stack *stack, const struct ip_info *info,
     struct tcp_conn *conn = conn_find(stack, &flow);
 
     if (conn == NULL || conn->state != TCP_SYN_SENT ||
-        be32_get(quote + 4) != conn->iss)
+        be32_get(quote + 4) != conn->snd_una)
         return;
     if (failure->error != -ECONNREFUSED) {
         conn->socket->error = failure->error;
@@ -199,11 +199,10 @@ static const struct ip_protocol errors = {
  * other side). */
 static bool is_replaceable(const struct tcp_conn *conn)
 {
-    uint64_t since = conn->alarm[TCP_ALARM_LIFE] - TCP_TIME_WAIT_NS;
-
-    return conn->state == TCP_TIME_WAIT && conn->is_orphan &&
-           conn->has_stamps &&
-           net_now(conn->stack) - since >= TIME_WAIT_LEAST_NS;
+    if (conn->state != TCP_TIME_WAIT || !conn->is_orphan || !conn->has_stamps)
+        return false;
+    return net_now(conn->stack) + TCP_TIME_WAIT_NS - TIME_WAIT_LEAST_NS >=
+           alarm_at(conn, TCP_ALARM_LIFE);
 }
 
 /* Whether a connection can have this flow. */
@@ -287,7 +286,7 @@ int tcp_connect(struct net_stack *stack, struct socket *socket,
     stack->neigh.silent = on_silent;
     ip_protocol_add(stack, &errors);
     list_push_back(&stack->opening, &conn->state_link);
-    if (again && seq_le(conn->iss, last)) /* RFC 9293, 3.6.1 */
+    if (again && seq_le(conn->snd_una, last)) /* RFC 9293, 3.6.1 */
         conn_set_iss(conn, last + UINT16_MAX);
     conn->socket = socket;
     socket->conn = conn;

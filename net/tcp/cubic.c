@@ -36,7 +36,7 @@ static void epoch_begin(struct tcp_conn *conn)
     cubic->epoch_ms = conn_now_ms(conn);
     cubic->estimate = conn->cwnd;
     cubic->rest = cubic->estimate_rest = 0;
-    cubic->k_ms = cube_root(gap * CUBE_DIVISOR * 1000 / conn->mss);
+    cubic->k_ms = cube_root(gap * CUBE_DIVISOR * 1000 / conn->mss) & INT32_MAX;
 }
 
 /* W_cubic, equation 1, one round trip from now. */
@@ -44,7 +44,7 @@ static uint32_t target(const struct tcp_conn *conn)
 {
     const struct tcp_cubic *cubic = &conn->cubic;
     uint32_t age = conn_now_ms(conn) - cubic->epoch_ms +
-                   (uint32_t)(conn->srtt_ns / NS_PER_MS);
+                   (uint32_t)(conn_srtt_ns(conn) / NS_PER_MS);
     uint64_t d, cube;
 
     age = min_u32(age, AGE_MAX_MS);

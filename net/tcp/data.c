@@ -61,7 +61,7 @@ bool data_window_opened(const struct tcp_conn *conn)
 void conn_duplicate(struct tcp_conn *conn, uint32_t start, uint32_t end)
 {
     conn->dsack_start = start;
-    conn->dsack_end = conn->has_sack ? end : start;
+    conn->dsack_len = conn->has_sack ? (uint16_t)(end - start) : 0;
 }
 
 /* The part of a payload that is new: not before rcv_nxt, and not behind the
@@ -109,15 +109,15 @@ static void piece_discard(struct tcp_conn *conn, struct tcp_piece piece)
  */
 static __attribute__((cold)) void ack_out_of_order(struct tcp_conn *conn)
 {
-    uint64_t wait = min_u64(conn->srtt_ns / 16, TCP_HOLE_WAIT_NS);
+    uint64_t wait = min_u64(conn_srtt_ns(conn) / 16, TCP_HOLE_WAIT_NS);
     uint64_t at = conn_now(conn) + wait;
 
     conn->hole_segments++;
-    if (!conn->has_sack || conn->dsack_start != conn->dsack_end ||
+    if (!conn->has_sack || conn->dsack_len != 0 ||
         conn->hole_segments <= TCP_DUP_ACKS ||
         conn->hole_segments % TCP_HOLE_SEGMENTS == 0)
         conn->ack_now = true;
-    else if (at < conn->alarm[TCP_ALARM_ACK])
+    else if (at < alarm_at(conn, TCP_ALARM_ACK))
         alarm_set(conn, TCP_ALARM_ACK, at);
 }
 
@@ -150,7 +150,7 @@ static __attribute__((cold)) void piece_keep(struct tcp_conn *conn,
         conn->hole_segments = 0;
         reorder_advance(conn);
     }
-    conn->active_at = conn_now(conn);
+    conn->active_ms = conn_now_ms(conn);
     conn_moved(conn, piece.len, false);
     socket_notify(conn->socket, SOCKET_RECEIVE);
 }
@@ -165,7 +165,7 @@ static void ack_schedule(struct tcp_conn *conn)
     if (conn->rcv_nxt - conn->rcv_acked >= (is_first ? 1U : 2U) * conn->mss)
         conn->ack_now = true;
     else if (conn->rcv_nxt != conn->rcv_acked &&
-             conn->alarm[TCP_ALARM_ACK] == TIME_NEVER)
+             !alarm_is_set(conn, TCP_ALARM_ACK))
         alarm_set(conn, TCP_ALARM_ACK, conn_now(conn) + TCP_ACK_DELAY_NS);
 }
 
@@ -192,7 +192,7 @@ static void fin_take(struct tcp_conn *conn)
         break;
     }
     if (conn->socket != NULL) {
-        conn->active_at = conn_now(conn);
+        conn->active_ms = conn_now_ms(conn);
         socket_notify(conn->socket, SOCKET_RECEIVE);
     }
 }

@@ -26,7 +26,7 @@ static void echo_receive(struct tcp_conn *conn)
 {
     if (conn->is_recovering || seq_le(conn->snd_una, conn->cwr_end))
         return; /* it is less already */
-    conn->cc->lost(conn);
+    conn->stack->cc->lost(conn);
     conn->cwnd = max_u32(min_u32(conn->cwnd, conn->ssthresh), conn->mss);
     ecn_reduced(conn);
     conn->stack->stats.tcp_marked++;

@@ -131,14 +131,14 @@ static bool handshake_done(struct tcp_conn *conn,
  */
 static bool is_stale(struct tcp_conn *conn, const struct tcp_segment *segment)
 {
-    uint64_t now = conn_now(conn);
+    uint32_t now = (uint32_t)(conn_now(conn) >> TCP_STAMP_SHIFT);
 
     if (!conn->has_stamps || (segment->flags & TCP_RST) != 0)
         return false;
     if (!segment->options.has_timestamp)
         return true;
     if (seq_lt(segment->options.timestamp, conn->stamp_recent) &&
-        now - conn->stamp_at < TCP_STAMP_NS) {
+        now - conn->stamp_at < TCP_STAMP_NS >> TCP_STAMP_SHIFT) {
         answer_unacceptable(conn, segment);
         return true;
     }
@@ -152,7 +152,7 @@ static void stamp_take(struct tcp_conn *conn, const struct tcp_segment *segment)
     if (!conn->has_stamps || !seq_le(segment->seq, conn->rcv_acked))
         return;
     conn->stamp_recent = segment->options.timestamp;
-    conn->stamp_at = conn_now(conn);
+    conn->stamp_at = (uint32_t)(conn_now(conn) >> TCP_STAMP_SHIFT);
 }
 
 static void conn_receive(struct tcp_conn *conn, struct tcp_segment *segment)

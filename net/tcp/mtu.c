@@ -79,9 +79,10 @@ void mtu_timeout(struct tcp_conn *conn)
                  conn_now(conn));
     size_set(conn, size);
     /* They were too large, which says nothing of how many there may be. */
-    conn->ssthresh = max_u32(conn->ssthresh, conn->undo.ssthresh);
+    if (conn->loss != NULL)
+        conn->ssthresh = max_u32(conn->ssthresh, conn->loss->undo.ssthresh);
     if (conn_is_first_start(conn))
-        conn->cc->init(conn);
+        conn->stack->cc->init(conn);
 }
 
 void mtu_told(struct tcp_conn *conn, uint32_t size)

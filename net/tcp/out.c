@@ -39,21 +39,21 @@ static bool may_send(const struct tcp_conn *conn)
  * and the retransmission timer. */
 static void segment_sent(struct tcp_conn *conn, uint32_t seq, uint32_t len)
 {
-    uint64_t now = conn_now(conn);
     uint32_t end = seq + len;
 
     if (conn_flight(conn) == 0)
-        conn->progress_at = now;
+        conn->progress_ms = conn_now_ms(conn);
     if (seq_lt(seq, conn->snd_max)) {
         conn->stack->stats.tcp_retransmits++;
         undo_resent(conn, len);
     }
     board_sent(conn, seq, end);
-    conn->prr.out += len;
+    if (conn->loss != NULL)
+        conn->loss->prr.out += len;
     if (seq_lt(conn->snd_max, end))
         conn->snd_max = end;
-    conn->sent_at = now;
-    if (conn->alarm[TCP_ALARM_REXMIT] == TIME_NEVER ||
+    conn->sent_ms = conn_now_ms(conn);
+    if (!alarm_is_set(conn, TCP_ALARM_REXMIT) ||
         (seq == conn->snd_una && conn->is_recovering))
         rexmit_start(conn); /* the latter: RFC 6675, 6 */
 }
@@ -79,7 +79,7 @@ static __attribute__((cold)) void probe_start(struct tcp_conn *conn)
         return;
     conn->is_probing = true;
     conn->backoff = 0;
-    conn->progress_at = conn_now(conn);
+    conn->progress_ms = conn_now_ms(conn);
     rexmit_start(conn);
 }
 
@@ -95,12 +95,14 @@ static void probe_stop(struct tcp_conn *conn)
 /* RFC 5681, 4.1: after a pause cwnd no longer describes the path. */
 static void restart_after_idle(struct tcp_conn *conn)
 {
-    uint64_t idle = conn_now(conn) - conn->sent_at;
+    uint32_t idle_ms = conn_now_ms(conn) - conn->sent_ms;
 
-    if (conn_flight(conn) != 0 || idle <= conn->rto_ns)
+    if (conn_flight(conn) != 0 || idle_ms <= conn->rto_ms)
         return;
+    if (conn->loss != NULL)
+        loss_free(conn);
     conn->cwnd = min_u32(conn->cwnd, TCP_INITIAL_SEGMENTS * conn->mss);
-    conn->cc->idle(conn);
+    conn->stack->cc->idle(conn);
 }
 
 /* How many more bytes congestion control allows. */

@@ -74,9 +74,9 @@ static bool source_has_all(const struct net_stack *stack, struct server *server,
 void places_progress(struct tcp_conn *conn)
 {
     conn->moved = 0;
-    conn->useful_ms = (uint32_t)(conn_now(conn) / NS_PER_MS);
+    conn->useful_ms = conn_now_ms(conn);
     conn->was_useful = true;
-    if (conn->server == NULL || conn->is_orphan)
+    if (conn->server == NULL)
         return;
     list_remove(&conn->state_link);
     list_push_back(&conn->server->open, &conn->state_link);
@@ -84,12 +84,10 @@ void places_progress(struct tcp_conn *conn)
 
 static bool may_go(const struct tcp_conn *conn)
 {
-    uint32_t now_ms = (uint32_t)(conn_now(conn) / NS_PER_MS);
-
     if (conn->rx.used > 0) /* the service has its turn */
         return false;
     return !conn->was_useful ||
-           now_ms - conn->useful_ms >= TCP_EVICT_NS / NS_PER_MS;
+           conn_since_ns(conn, conn->useful_ms) >= TCP_EVICT_NS;
 }
 
 /* The first that may go: of the source of `flow`, or of all (NULL). NULL: none

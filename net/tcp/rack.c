@@ -26,18 +26,19 @@ void rack_delivered(struct tcp_conn *conn, const struct tcp_run *run,
                     uint32_t end, uint32_t len)
 {
     struct tcp_rack *rack = &conn->rack;
+    struct stack_ack *ack = &conn->stack->ack;
     uint32_t rtt = conn_now_us(conn) - run->sent_us;
     bool resent = (run->flags & TCP_RUN_RESENT) != 0;
 
-    rack->delivered += len;
+    ack->delivered += len;
     if (resent) /* RFC 6298, 3: Karn's algorithm */
-        rack->sample_us = TCP_SAMPLE_NONE;
-    else if (rack->sample_us != TCP_SAMPLE_NONE)
-        rack->sample_us = max_u32(rtt, 1);
+        ack->sample_us = TCP_SAMPLE_NONE;
+    else if (ack->sample_us != TCP_SAMPLE_NONE)
+        ack->sample_us = max_u32(rtt, 1);
     if (!conn->has_sack)
         return;
     if (!resent && seq_lt(end, rack->fack))
-        rack->reordering = true;
+        conn->has_reordering = true;
     if (seq_lt(rack->fack, end))
         rack->fack = end;
     if (!resent && (rack->min_rtt_us == 0 || rtt < rack->min_rtt_us))
@@ -54,13 +55,12 @@ void rack_delivered(struct tcp_conn *conn, const struct tcp_run *run,
 /* RFC 8985, 6.2, step 4: what was sent twice was not lost, wait longer. */
 void rack_duplicate(struct tcp_conn *conn, uint32_t seq, uint32_t len)
 {
-    struct tcp_rack *rack = &conn->rack;
-
     conn->tlp_resent = false; /* RFC 8985, 7.4.2: the probe was not needed */
-    if (seq_le(rack->round, conn->snd_una) && rack->mult < TCP_REORDER_MAX) {
-        rack->round = conn->snd_max;
-        rack->mult++;
-        rack->persist = TCP_REORDER_PERSIST;
+    if (seq_le(conn->rack.round, conn->snd_una) &&
+        conn->rack_mult < TCP_REORDER_MAX) {
+        conn->rack.round = conn->snd_max;
+        conn->rack_mult++;
+        conn->rack_persist = TCP_REORDER_PERSIST;
     }
     undo_duplicate(conn, seq, len);
 }
@@ -73,47 +73,48 @@ void rack_duplicate(struct tcp_conn *conn, uint32_t seq, uint32_t len)
  */
 static uint32_t reorder_window_us(const struct tcp_conn *conn)
 {
-    const struct tcp_rack *rack = &conn->rack;
-    uint32_t step = rack->min_rtt_us / 4;
-    uint32_t bound = (uint32_t)(conn->srtt_ns / NS_PER_US);
+    uint32_t step = conn->rack.min_rtt_us / 4;
+    uint32_t bound = (uint32_t)(conn_srtt_ns(conn) / NS_PER_US);
 
-    if (!rack->reordering && rack->mult == 0 &&
+    if (!conn->has_reordering && conn->rack_mult == 0 &&
         (conn->is_recovering ||
          conn->board.sacked > (TCP_DUP_ACKS - 1U) * conn->mss))
         return 0;
-    if (rack->mult > 0) {
+    if (conn->rack_mult > 0) {
         step = max_u32(step, RACK_STEP_US);
         bound = max_u32(bound, RACK_BOUND_US);
     }
-    return min_u32((rack->mult + 1U) * step, bound);
+    return min_u32((conn->rack_mult + 1U) * step, bound);
 }
 
 bool rack_is_lost(struct tcp_conn *conn, const struct tcp_run *run)
 {
-    struct tcp_rack *rack = &conn->rack;
+    const struct tcp_rack *rack = &conn->rack;
+    struct stack_ack *ack = &conn->stack->ack;
     int32_t left;
 
     if (!sent_after(rack->sent_us, rack->end, run->sent_us, run->end))
         return false;
-    left = (int32_t)(run->sent_us + rack->rtt_us + rack->window_us -
+    left = (int32_t)(run->sent_us + rack->rtt_us + ack->window_us -
                      conn_now_us(conn));
     if (left <= 0)
         return true;
-    rack->wait_us = max_u32(rack->wait_us, (uint32_t)left);
+    ack->wait_us = max_u32(ack->wait_us, (uint32_t)left);
     return false;
 }
 
 /* RFC 8985, 6.2, step 5. */
 bool rack_detect(struct tcp_conn *conn)
 {
+    struct stack_ack *ack = &conn->stack->ack;
     bool any;
 
-    conn->rack.window_us = reorder_window_us(conn);
-    conn->rack.wait_us = 0;
+    ack->window_us = reorder_window_us(conn);
+    ack->wait_us = 0;
     any = board_lose(conn, false);
-    if (conn->rack.wait_us > 0)
+    if (ack->wait_us > 0)
         alarm_set(conn, TCP_ALARM_REORDER,
-                  conn_now(conn) + conn->rack.wait_us * NS_PER_US);
+                  conn_now(conn) + ack->wait_us * NS_PER_US);
     else
         alarm_clear(conn, TCP_ALARM_REORDER);
     return any;
@@ -122,11 +123,11 @@ bool rack_detect(struct tcp_conn *conn)
 /* RFC 8985, 7.2: when a probe is due, from now; TIME_NEVER: there is none. */
 uint64_t tlp_delay(const struct tcp_conn *conn)
 {
-    uint64_t delay = max_u64(2 * conn->srtt_ns, TCP_PROBE_MIN_NS);
+    uint64_t delay = max_u64(2 * conn_srtt_ns(conn), TCP_PROBE_MIN_NS);
 
     if (!conn->has_sack || conn->is_recovering || conn->backoff > 0 ||
         conn->tlp_sent || conn->is_probing || conn->board.sacked > 0 ||
-        conn->board.lost > 0 || conn_flight(conn) == 0 || conn->srtt_ns == 0)
+        conn->board.lost > 0 || conn_flight(conn) == 0 || conn->srtt == 0)
         return TIME_NEVER;
     if (conn_flight(conn) <= conn->mss)
         delay += TCP_RTO_MIN_NS; /* the peer may wait for a second one */
@@ -158,7 +159,7 @@ void tlp_acked(struct tcp_conn *conn, uint32_t ack)
     conn->tlp_sent = false;
     if (!conn->tlp_resent || conn->is_recovering)
         return;
-    conn->cc->lost(conn);
+    conn->stack->cc->lost(conn);
     ecn_reduced(conn);
     conn->cwnd = min_u32(conn->cwnd, conn->ssthresh);
 }

@@ -5,6 +5,7 @@
  */
 #include "net/stack.h"
 #include "net/tcp/conn.h"
+#include <torc/memory.h>
 
 uint32_t conn_pipe(const struct tcp_conn *conn)
 {
@@ -15,26 +16,48 @@ uint32_t conn_pipe(const struct tcp_conn *conn)
 
 void undo_save(struct tcp_conn *conn)
 {
-    conn->undo = (struct tcp_undo){
+    if (conn->loss == NULL)
+        conn->loss = mem_alloc_zeroed(sizeof(*conn->loss));
+    if (conn->loss == NULL)
+        return;
+    conn->loss->undo = (struct tcp_undo){
         .cwnd = conn->cwnd, .ssthresh = conn->ssthresh, .from = conn->snd_una};
+}
+
+void loss_free(struct tcp_conn *conn)
+{
+    mem_free(conn->loss);
+    conn->loss = NULL;
 }
 
 void undo_resent(struct tcp_conn *conn, uint32_t len)
 {
-    if (conn->undo.cwnd == 0)
+    struct tcp_undo *saved;
+
+    if (conn->loss == NULL || conn->loss->undo.cwnd == 0)
         return;
-    if (conn->undo.resent == 0)
-        conn->undo.stamp = conn_stamp(conn);
-    conn->undo.resent += len;
+    saved = &conn->loss->undo;
+    if (saved->resent == 0)
+        saved->stamp = conn_stamp(conn);
+    saved->resent += len;
+}
+
+/* Something was sent again that an undo can be for. */
+static bool may_undo(const struct tcp_conn *conn)
+{
+    return conn->loss != NULL && conn->loss->undo.cwnd != 0 &&
+           conn->loss->undo.resent != 0;
 }
 
 static void undo(struct tcp_conn *conn)
 {
-    conn->cwnd = max_u32(conn->cwnd, conn->undo.cwnd);
-    conn->ssthresh = max_u32(conn->ssthresh, conn->undo.ssthresh);
+    struct tcp_undo *saved = &conn->loss->undo;
+
+    conn->cwnd = max_u32(conn->cwnd, saved->cwnd);
+    conn->ssthresh = max_u32(conn->ssthresh, saved->ssthresh);
     if (conn_is_first_start(conn))
-        conn->cc->init(conn);
-    conn->undo.cwnd = 0;
+        conn->stack->cc->init(conn);
+    saved->cwnd = 0;
     conn->is_recovering = false;
     conn->dup_acks = 0;
     conn->recover = conn->snd_una - 1;
@@ -47,11 +70,11 @@ static void undo(struct tcp_conn *conn)
  * the original when it echoes a time before that. */
 void undo_acked(struct tcp_conn *conn, const struct tcp_segment *segment)
 {
-    if (conn->undo.cwnd == 0 || conn->undo.resent == 0 || conn->undo.is_asked)
+    if (!may_undo(conn) || conn->loss->undo.is_asked)
         return;
-    conn->undo.is_asked = true;
+    conn->loss->undo.is_asked = true;
     if (conn->has_stamps &&
-        seq_lt(segment->options.timestamp_of, conn->undo.stamp))
+        seq_lt(segment->options.timestamp_of, conn->loss->undo.stamp))
         undo(conn);
 }
 
@@ -59,11 +82,13 @@ void undo_acked(struct tcp_conn *conn, const struct tcp_segment *segment)
  * was lost. What an earlier recovery has sent again does not count. */
 void undo_duplicate(struct tcp_conn *conn, uint32_t seq, uint32_t len)
 {
-    if (conn->undo.cwnd == 0 || conn->undo.resent == 0 ||
-        seq_lt(seq, conn->undo.from))
+    struct tcp_undo *saved;
+
+    if (!may_undo(conn) || seq_lt(seq, conn->loss->undo.from))
         return;
-    conn->undo.resent -= min_u32(conn->undo.resent, len);
-    if (conn->undo.resent == 0)
+    saved = &conn->loss->undo;
+    saved->resent -= min_u32(saved->resent, len);
+    if (saved->resent == 0)
         undo(conn);
 }
 
@@ -76,9 +101,10 @@ static void recovery_begin(struct tcp_conn *conn, uint32_t delivered)
     uint32_t sacked = conn->board.sacked;
 
     undo_save(conn);
-    conn->prr =
-        (struct tcp_prr){.flight = conn_flight(conn) - sacked + delivered};
-    conn->cc->lost(conn);
+    if (conn->loss != NULL)
+        conn->loss->prr =
+            (struct tcp_prr){.flight = conn_flight(conn) - sacked + delivered};
+    conn->stack->cc->lost(conn);
     ecn_reduced(conn);
     conn->recover = conn->snd_max;
     conn->is_recovering = true;
@@ -88,9 +114,9 @@ static void recovery_begin(struct tcp_conn *conn, uint32_t delivered)
 
 /* RFC 9937, 6.2: the window while recovering. `safe`: data have arrived in
  * order, and nothing more was found lost. */
-static void reduce(struct tcp_conn *conn, uint32_t delivered, bool safe)
+static void reduce(struct tcp_conn *conn, struct tcp_prr *prr,
+                   uint32_t delivered, bool safe)
 {
-    struct tcp_prr *prr = &conn->prr;
     uint32_t pipe = conn_pipe(conn);
     uint32_t count;
 
@@ -112,11 +138,9 @@ static void reduce(struct tcp_conn *conn, uint32_t delivered, bool safe)
 
 void recover_acked(struct tcp_conn *conn, uint32_t acked)
 {
-    uint32_t delivered = conn->rack.delivered;
+    uint32_t delivered = conn->stack->ack.delivered;
     bool lost = false;
 
-    conn->rack.delivered = 0;
-    conn->rack.sample_us = 0; /* of what the peer has out of order */
     if (conn->board.sacked > 0 || conn->board.lost > 0 || conn->is_recovering)
         lost = rack_detect(conn);
     /* The probe first, whatever else: sent again, it would seem to pass. */
@@ -129,18 +153,22 @@ void recover_acked(struct tcp_conn *conn, uint32_t acked)
         return;
     }
     if (seq_lt(conn->snd_una, conn->recover)) {
-        reduce(conn, delivered, !lost && acked > 0);
+        if (conn->loss != NULL)
+            reduce(conn, &conn->loss->prr, delivered, !lost && acked > 0);
+        else /* no memory: at once, as in RFC 6675, 5 */
+            conn->cwnd = max_u32(conn->ssthresh, conn->mss);
         return;
     }
     conn->is_recovering = false;
     conn->cwnd = max_u32(conn->ssthresh, conn->mss);
-    if (conn->rack.persist > 0 && --conn->rack.persist == 0)
-        conn->rack.mult = 0;
+    if (conn->rack_persist > 0 && --conn->rack_persist == 0)
+        conn->rack_mult = 0;
 }
 
 /* TCP_ALARM_REORDER: what was waited for has not come. */
 void recover_reordered(struct tcp_conn *conn)
 {
+    conn->stack->ack = (struct stack_ack){0};
     recover_acked(conn, 0);
     conn_output(conn);
 }

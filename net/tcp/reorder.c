@@ -228,9 +228,10 @@ unsigned reorder_blocks(struct tcp_conn *conn, uint8_t *blocks, unsigned max)
     uint32_t start = 0, end = 0;
     unsigned count = 0, first;
 
-    if (conn->dsack_start != conn->dsack_end && max > 0) {
-        block_put(blocks, count++, conn->dsack_start, conn->dsack_end);
-        conn->dsack_start = conn->dsack_end;
+    if (conn->dsack_len != 0 && max > 0) {
+        block_put(blocks, count++, conn->dsack_start,
+                  conn->dsack_start + conn->dsack_len);
+        conn->dsack_len = 0;
     }
     first = count;
     for (unsigned i = 0;

@@ -73,7 +73,7 @@ static void options_fill(struct tcp_conn *conn, struct tcp_options *options,
         options->timestamp = conn_stamp(conn);
         options->timestamp_of = conn->stamp_recent;
     }
-    if (conn->reorder != NULL || conn->dsack_start != conn->dsack_end) {
+    if (conn->reorder != NULL || conn->dsack_len != 0) {
         options->sack = blocks;
         options->sack_count =
             (uint8_t)reorder_blocks(conn, blocks, blocks_max(conn, len));
@@ -177,11 +177,9 @@ void tcp_send_ack(struct tcp_conn *conn)
 
 __attribute__((cold)) void tcp_challenge(struct tcp_conn *conn)
 {
-    uint64_t now = conn_now(conn);
-
-    if (now < conn->challenge_from)
+    if (conn_now_ms(conn) - conn->challenge_ms < TCP_CHALLENGE_MS)
         return;
-    conn->challenge_from = now + TCP_CHALLENGE_NS;
+    conn->challenge_ms = conn_now_ms(conn);
     conn->stack->stats.tcp_challenges++;
     segment_send(conn, conn->snd_max, 0, 0);
 }
@@ -196,7 +194,7 @@ __attribute__((cold)) void tcp_send_syn(struct tcp_conn *conn)
     const struct tcp_segment segment = {
         .src_port = conn->flow.lport,
         .dst_port = conn->flow.rport,
-        .seq = conn->iss,
+        .seq = conn->snd_una,
         .ack = has_ack ? conn->rcv_nxt : 0,
         .flags = (uint8_t)(TCP_SYN | (has_ack ? TCP_ACK : 0) |
                            (conn->has_ecn ? ecn : 0)),

@@ -3,19 +3,47 @@
  * wheel. Alarms are set and cleared with every segment; the timeout moves only
  * when an alarm is due before it. When it expires before any alarm is due, it
  * is set to the earliest one.
+ *
+ * An alarm is a number of us modulo 2^32, 71 minutes. That is enough since the
+ * timeout, whose time is whole, is never later, and no alarm is set more than
+ * ALARM_MAX_NS ahead.
  */
 #include "net/socket.h"
 #include "net/stack.h"
 #include "net/tcp/conn.h"
 #include <torc/assert.h>
 
+#define ALARM_MAX_NS (30 * 60 * NS_PER_S)
+
+uint64_t alarm_at(const struct tcp_conn *conn, enum tcp_alarm which)
+{
+    int64_t left = (int32_t)(conn->alarm[which] - conn_now_us(conn));
+
+    if (!alarm_is_set(conn, which))
+        return TIME_NEVER;
+    return (conn_now(conn) / NS_PER_US + (uint64_t)left) * NS_PER_US;
+}
+
 static uint64_t alarm_earliest(const struct tcp_conn *conn)
 {
     uint64_t earliest = TIME_NEVER;
 
     for (unsigned i = 0; i < TCP_ALARM_COUNT; i++)
-        earliest = min_u64(earliest, conn->alarm[i]);
+        earliest = min_u64(earliest, alarm_at(conn, (enum tcp_alarm)i));
     return earliest;
+}
+
+/* None is due before `from`; those that have been since are due now, however
+ * long ago that was: the machine may have stood still. */
+static void alarms_renew(struct tcp_conn *conn, uint64_t from)
+{
+    uint64_t from_us = from / NS_PER_US;
+    uint64_t passed = conn_now(conn) / NS_PER_US - from_us;
+
+    for (unsigned i = 0; i < TCP_ALARM_COUNT; i++) {
+        if (conn->alarm[i] - (uint32_t)from_us <= passed)
+            conn->alarm[i] = conn_now_us(conn);
+    }
 }
 
 /* Let the wheel turn at `at`, or earlier. */
@@ -36,22 +64,36 @@ static noinline void timeout_move(struct net_stack *stack,
 
 void alarm_set(struct tcp_conn *conn, enum tcp_alarm which, uint64_t at)
 {
-    conn->alarm[which] = at;
-    if (at < conn->timer.at)
-        timeout_move(conn->stack, &conn->timer, at);
+    uint64_t us = (at + NS_PER_US - 1) / NS_PER_US;
+
+    conn->alarm[which] = (uint32_t)us;
+    conn->armed |= (uint8_t)(1U << which);
+    if (us * NS_PER_US < conn->timer.at)
+        timeout_move(conn->stack, &conn->timer, us * NS_PER_US);
+}
+
+void alarm_set_idle(struct tcp_conn *conn, uint64_t at)
+{
+    if (at == TIME_NEVER)
+        alarm_clear(conn, TCP_ALARM_IDLE);
+    else
+        alarm_set(conn, TCP_ALARM_IDLE,
+                  min_u64(at, conn_now(conn) + ALARM_MAX_NS));
 }
 
 /* What is left of the user timeout, at least a little. */
 static uint64_t until_given_up(const struct tcp_conn *conn)
 {
-    uint64_t end = conn->progress_at + conn_give_up_ns(conn);
+    uint64_t silent = conn_since_ns(conn, conn->progress_ms);
+    uint64_t limit = conn_give_up_ns(conn);
 
-    return max_u64(end, conn_now(conn) + NS_PER_MS) - conn_now(conn);
+    return limit - min_u64(limit - NS_PER_MS, silent);
 }
 
 void rexmit_start(struct tcp_conn *conn)
 {
-    uint64_t delay = min_u64(conn->rto_ns << conn->backoff, TCP_RTO_MAX_NS);
+    uint64_t delay =
+        min_u64(conn_rto_ns(conn) << conn->backoff, TCP_RTO_MAX_NS);
     uint64_t probe = tlp_delay(conn);
 
     conn->tlp_due = probe < delay;
@@ -64,7 +106,7 @@ void rexmit_start(struct tcp_conn *conn)
 /* Not 0 after the first timeout, however long that was. */
 static void backoff_increase(struct tcp_conn *conn)
 {
-    if (conn->rto_ns << conn->backoff <= TCP_RTO_MAX_NS)
+    if (conn_rto_ns(conn) << conn->backoff <= TCP_RTO_MAX_NS)
         conn->backoff++;
 }
 
@@ -79,7 +121,7 @@ static __attribute__((cold)) void give_up(struct tcp_conn *conn)
 /* Whether the peer has been silent for too long. */
 static bool is_over(const struct tcp_conn *conn)
 {
-    return conn_now(conn) - conn->progress_at >= conn_give_up_ns(conn);
+    return conn_since_ns(conn, conn->progress_ms) >= conn_give_up_ns(conn);
 }
 
 static __attribute__((cold)) void syn_ack_timeout(struct tcp_conn *conn)
@@ -115,7 +157,7 @@ static __attribute__((cold)) void rexmit_timeout(struct tcp_conn *conn)
 {
     if (conn->backoff == 0) {
         undo_save(conn);
-        conn->cc->timeout(conn);
+        conn->stack->cc->timeout(conn);
         ecn_reduced(conn);
     }
     /* The peer may have dropped what it had (RFC 2018, 8). */
@@ -153,13 +195,14 @@ static __attribute__((cold)) void on_rexmit(struct tcp_conn *conn)
  * told. */
 static uint64_t service_idle(struct tcp_conn *conn, uint64_t idle)
 {
-    uint64_t now = conn_now(conn);
+    uint64_t quiet = conn_since_ns(conn, conn->active_ms);
 
-    if (now - conn->active_at >= idle) {
+    if (quiet >= idle) {
         socket_notify(conn->socket, SOCKET_TIMEOUT);
-        conn->active_at = now; /* again after another idle_ns */
+        conn->active_ms = conn_now_ms(conn); /* again after another idle_ns */
+        quiet = 0;
     }
-    return conn->active_at + idle;
+    return conn_now(conn) + idle - quiet;
 }
 
 static void on_idle(struct tcp_conn *conn)
@@ -168,12 +211,14 @@ static void on_idle(struct tcp_conn *conn)
     uint64_t at = TIME_NEVER;
 
     assert(conn->socket != NULL); /* tcp_close() clears the alarm */
+    if (conn->loss != NULL && conn_flight(conn) == 0)
+        loss_free(conn);
     if (idle != 0)
         at = service_idle(conn, idle);
     if (conn->tuning != NULL && conn->tuning->keep_idle_ns != 0)
         at = min_u64(at, conn->tuning->keep(conn));
     if (conn->state != TCP_CLOSED)
-        alarm_set(conn, TCP_ALARM_IDLE, at);
+        alarm_set_idle(conn, at);
 }
 
 static __attribute__((cold)) void on_life(struct tcp_conn *conn)
@@ -221,7 +266,7 @@ static struct tcp_conn *time_wait_oldest(const struct net_stack *stack)
 void time_wait_call(struct net_stack *stack)
 {
     timeout_move(stack, &stack->time_wait_timer,
-                 time_wait_oldest(stack)->alarm[TCP_ALARM_LIFE]);
+                 alarm_at(time_wait_oldest(stack), TCP_ALARM_LIFE));
 }
 
 /* Those whose time is over end, and the others are looked at later. */
@@ -230,7 +275,7 @@ static void time_waits_end(struct net_stack *stack)
     while (!list_empty(&stack->time_waits)) {
         struct tcp_conn *oldest = time_wait_oldest(stack);
 
-        if (oldest->alarm[TCP_ALARM_LIFE] > stack->now) {
+        if (alarm_at(oldest, TCP_ALARM_LIFE) > stack->now) {
             time_wait_call(stack);
             return;
         }
@@ -238,22 +283,25 @@ static void time_waits_end(struct net_stack *stack)
     }
 }
 
-static void timeout_run(struct wheel *wheel, struct wheel_timer *timer)
+static void timeout_run(struct wheel *wheel, struct wheel_timer *timer,
+                        uint64_t at)
 {
     struct net_stack *stack = container_of(wheel, struct net_stack, wheel);
     struct tcp_conn *conn = container_of(timer, struct tcp_conn, timer);
-    uint64_t now = stack->now;
     uint64_t earliest;
 
     if (timer == &stack->time_wait_timer) {
         time_waits_end(stack);
         return;
     }
+    alarms_renew(conn, at);
     for (unsigned i = 0; i < TCP_ALARM_COUNT; i++) {
-        if (conn->alarm[i] > now)
+        enum tcp_alarm which = (enum tcp_alarm)i;
+
+        if (alarm_at(conn, which) > stack->now)
             continue;
-        conn->alarm[i] = TIME_NEVER;
-        alarm_expire(conn, (enum tcp_alarm)i);
+        alarm_clear(conn, which);
+        alarm_expire(conn, which);
         if (conn->state == TCP_CLOSED)
             return;
     }
@@ -279,6 +327,7 @@ __attribute__((cold)) int tcp_timers_init(struct net_stack *stack)
 {
     wheel_init(&stack->wheel, net_now(stack), timeout_run);
     wheel_timer_init(&stack->time_wait_timer);
+    stack->cc = &tcp_cubic;
     timer_init(&stack->wheel_timer, wheel_expire);
     return timer_set(&stack->wheel_timer, TIME_NEVER);
 }
@@ -286,6 +335,5 @@ __attribute__((cold)) int tcp_timers_init(struct net_stack *stack)
 __attribute__((cold)) void alarm_init(struct tcp_conn *conn)
 {
     wheel_timer_init(&conn->timer);
-    for (unsigned i = 0; i < TCP_ALARM_COUNT; i++)
-        conn->alarm[i] = TIME_NEVER;
+    conn->armed = 0;
 }

@@ -13,25 +13,29 @@ static void probe_send(struct tcp_conn *conn)
     (void)segment_send(conn, conn->snd_max - 1, 0, 0);
 }
 
-/* TCP_ALARM_IDLE. Returns when to look again. What is in flight is watched by
- * the retransmission timer instead. */
+/* TCP_ALARM_IDLE, or earlier. Returns when to look again. What is in flight is
+ * watched by the retransmission timer instead. */
 static uint64_t on_keep(struct tcp_conn *conn)
 {
     struct tcp_tuning *tuning = conn->tuning;
-    uint64_t now = net_now(conn->stack);
-    uint64_t quiet = max_u64(conn->active_at, tuning->heard_at);
+    uint64_t now = conn_now(conn);
+    uint64_t quiet =
+        min_u64(conn_since_ns(conn, conn->active_ms), now - tuning->heard_at);
 
-    if (now - quiet < tuning->keep_idle_ns) {
+    if (quiet < tuning->keep_idle_ns) {
         tuning->probes = 0;
-        return quiet + tuning->keep_idle_ns;
+        return now + tuning->keep_idle_ns - quiet;
     }
+    if (tuning->probes > 0 && now < tuning->probe_at)
+        return tuning->probe_at;
     /* Where both have ended, the peer may have forgotten it. */
     if (conn->state == TCP_TIME_WAIT || conn->fin_acked ||
         conn->snd_una != conn->snd_max)
         return now + tuning->keep_idle_ns;
     if (tuning->probes < tuning->keep_count) {
         probe_send(conn);
-        return now + tuning->keep_interval_ns;
+        tuning->probe_at = now + tuning->keep_interval_ns;
+        return tuning->probe_at;
     }
     conn->stack->stats.tcp_timeouts++;
     tcp_send_reset(conn);
@@ -43,13 +47,17 @@ static uint64_t on_keep(struct tcp_conn *conn)
 static void idle_start(struct tcp_conn *conn)
 {
     uint64_t idle = server_idle_ns(conn->server);
-    uint64_t at = idle != 0 ? conn->active_at + idle : TIME_NEVER;
+    uint64_t at = TIME_NEVER;
+    uint64_t since;
 
     if (conn->state < TCP_ESTABLISHED)
-        conn->active_at = net_now(conn->stack);
+        conn->active_ms = conn_now_ms(conn);
+    since = conn_now(conn) - conn_since_ns(conn, conn->active_ms);
+    if (idle != 0)
+        at = since + idle;
     if (conn->tuning->keep_idle_ns != 0)
-        at = min_u64(at, conn->active_at + conn->tuning->keep_idle_ns);
-    alarm_set(conn, TCP_ALARM_IDLE, at); /* TIME_NEVER: it is clear */
+        at = min_u64(at, since + conn->tuning->keep_idle_ns);
+    alarm_set_idle(conn, at);
 }
 
 int tcp_tune(struct tcp_conn *conn, const struct tcp_tuning *tuning)
@@ -60,7 +68,9 @@ int tcp_tune(struct tcp_conn *conn, const struct tcp_tuning *tuning)
         return -ENOMEM;
     *conn->tuning = *tuning;
     conn->tuning->keep = on_keep;
-    conn->tuning->heard_at = conn->active_at;
+    stack_tick(conn->stack);
+    conn->tuning->heard_at =
+        conn_now(conn) - conn_since_ns(conn, conn->active_ms);
     conn->tuning->probes = 0;
     conn_mark(conn, tuning);
     idle_start(conn);

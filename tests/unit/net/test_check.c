@@ -108,6 +108,12 @@ static bool is_noticed(const struct damage *damage)
     {                                                         \
 #field " = " #to, &(field), sizeof(field), true, (to) \
     }
+/* A bit that is not set is set. */
+#define FLAG(conn, name)                                     \
+    {                                                        \
+#name, &(conn)->flags, sizeof((conn)->flags), false, \
+            (struct tcp_conn){.name = true }.flags           \
+    }
 #define MINUS(n) ((uint64_t)0 - (n))
 
 static void all_noticed(const struct damage *rows, size_t count)
@@ -133,9 +139,9 @@ static void test_damaged_connections(void **state)
             SET(c->state, TCP_FIN_WAIT_1),
             SET(c->socket, 0),
             SET(sock->conn, 0),
-            SET(c->fin_wanted, true),
-            SET(c->fin_taken, true),
-            SET(c->fin_known, true),
+            FLAG(c, fin_wanted),
+            FLAG(c, fin_taken),
+            FLAG(c, fin_known),
             ADD(bench.stack->orphan_count, 1),
             ADD(bench.server->conn_count, MINUS(1)),
             ADD(c->flow.lport, 1),
@@ -160,14 +166,14 @@ static void test_damaged_connections(void **state)
             ADD(c->snd_wnd, 1),
             SET(c->mss, TCP_MSS_MIN - 1),
             SET(c->mss, 1461),
-            SET(c->rto_ns, TCP_RTO_MIN_NS - 1),
-            SET(c->rto_ns, TCP_RTO_MAX_NS + 1),
+            SET(c->rto_ms, 199),
+            SET(c->rto_ms, 60001),
             SET(c->backoff, TCP_BACKOFF_MAX + 1),
             SET(c->cwnd, 999),
             SET(c->cwnd, TCP_CWND_MAX + 1),
             SET(c->ssthresh, 1999),
             ADD(c->recover, 1000),
-            SET(c->is_recovering, true),
+            FLAG(c, is_recovering),
             ADD(c->rcv_acked, 1),
             ADD(c->rcv_adv, MINUS(100000)),
             ADD(c->rcv_adv, 65536),
@@ -176,15 +182,15 @@ static void test_damaged_connections(void **state)
             ADD(c->reorder->bytes, 1),
             SET(c->reorder->recent_count, TCP_SACKS_MAX + 1),
             SET(c->reorder, 0),
-            SET(c->rack.mult, TCP_REORDER_MAX + 1),
+            SET(c->rack_mult, TCP_REORDER_MAX + 1),
             ADD(c->rack.fack, 1000),
             ADD(c->rack.end, 1000),
             SET(c->rx.used, 4096),
             SET(c->rx.size, 0),
-            SET(c->discarded, TCP_DISCARD_MAX + 1),
-            SET(c->alarm[TCP_ALARM_REXMIT], TIME_NEVER),
-            SET(c->alarm[TCP_ALARM_LIFE], TIME_NEVER - 1),
-            SET(c->alarm[TCP_ALARM_IDLE], TIME_NEVER - 1),
+            ADD(c->armed, MINUS(1 << TCP_ALARM_REXMIT)),
+            ADD(c->alarm[TCP_ALARM_REXMIT], MINUS(1000000)),
+            ADD(c->armed, 1 << TCP_ALARM_LIFE),
+            ADD(c->armed, 1 << TCP_ALARM_IDLE),
             SET(c->timer.at, TIME_NEVER),
             SET(c->timer.at, 1),
             SET(bench.stack->wheel_timer.slot, 0),
@@ -219,14 +225,14 @@ static void test_damaged_alarms(void **state)
                                     .window = 60000,
                                     .data = "x",
                                     .len = 1});
-    assert_true(conn->alarm[TCP_ALARM_ACK] != TIME_NEVER);
+    assert_true(alarm_is_set(conn, TCP_ALARM_ACK));
     {
         struct tcp_conn *c = conn;
         const struct damage rows[] = {
-            SET(c->alarm[TCP_ALARM_ACK], TIME_NEVER),
-            SET(c->alarm[TCP_ALARM_REXMIT], TIME_NEVER - 1),
-            SET(c->is_probing, true),
-            SET(c->want_write, true),
+            ADD(c->armed, MINUS(1 << TCP_ALARM_ACK)),
+            ADD(c->armed, 1 << TCP_ALARM_REXMIT),
+            FLAG(c, is_probing),
+            FLAG(c, want_write),
         };
 
         all_noticed(rows, COUNT_OF(rows));
@@ -246,9 +252,10 @@ static void test_damaged_time_waits(void **state)
         struct tcp_conn *c = conn;
         struct net_stack *stack = bench.stack;
         const struct damage rows[] = {
-            SET(c->alarm[TCP_ALARM_LIFE], TIME_NEVER),
-            SET(c->alarm[TCP_ALARM_ACK], TIME_NEVER - 1),
+            ADD(c->armed, MINUS(1 << TCP_ALARM_LIFE)),
+            ADD(c->armed, 1 << TCP_ALARM_ACK),
             SET(c->state, TCP_CLOSING),
+            SET(c->discarded, TCP_DISCARD_MAX + 1),
             ADD(c->rcv_nxt, 1),
             ADD(c->snd_una, MINUS(1)),
             SET(stack->time_wait_count, 0),

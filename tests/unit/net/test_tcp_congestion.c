@@ -48,7 +48,7 @@ static void open_connection(uint16_t window)
     peer_connect(PEER_PORT, 1000, window);
     peer_expect_nothing();
     conn = bench_conn(PEER_ADDRESS, PEER_PORT, SERVICE_PORT);
-    conn->cc = &tcp_newreno;
+    bench.stack->cc = &tcp_newreno;
 }
 
 static unsigned drain(void)
@@ -190,7 +190,7 @@ static void test_fast_recovery_numbers(void **state)
     dup_acks(1, 3);
     assert_int_equal(drain(), 1);
     assert_true(conn->is_recovering);
-    assert_int_equal(conn->recover - conn->iss, 10001);
+    assert_int_equal(conn->recover - bench.iss, 10001);
     assert_int_equal(conn->ssthresh, 5000);
     assert_int_equal(conn->cwnd, 8000);
     dup_acks(1, 2);
@@ -237,12 +237,12 @@ static void test_recovery_ends_with_data_in_flight(void **state)
     ack(1);
     assert_int_equal(drain(), 1);
     assert_int_equal(conn->ssthresh, 6000);
-    assert_int_equal(conn->recover - conn->iss, 12001);
+    assert_int_equal(conn->recover - bench.iss, 12001);
     assert_int_equal(socket_send(sock, text, 6000), 6000);
     assert_int_equal(conn->cwnd, 9000);
     dup_acks(1, 5);
     assert_int_equal(drain(), 2); /* 14000 are the window */
-    assert_int_equal(conn->snd_max - conn->iss, 14001);
+    assert_int_equal(conn->snd_max - bench.iss, 14001);
     conn->ssthresh = 50000;
     ack(12001);
     assert_int_equal(conn->cwnd, 2000 + 1000);
@@ -265,7 +265,7 @@ static void test_duplicates_right_after_a_recovery(void **state)
     assert_int_equal(socket_send(sock, text, 3000), 3000);
     dup_acks(1, 5);
     (void)drain();
-    assert_true(conn->snd_max - conn->iss > 12001);
+    assert_true(conn->snd_max - bench.iss > 12001);
     ack(11001);
     assert_false(conn->is_recovering);
     (void)drain();
@@ -371,7 +371,7 @@ static void test_threshold_after_the_longest_timeouts(void **state)
 {
     (void)state;
     open_connection(60000);
-    conn->rto_ns = TCP_RTO_MAX_NS;
+    conn->rto_ms = TCP_RTO_MAX_NS / NS_PER_MS;
     send_data(10000);
     bench_sleep(60 * NS_PER_S);
     assert_int_equal(conn->ssthresh, 5000);
@@ -435,7 +435,7 @@ static void test_oldest_acknowledgement(void **state)
             peer_send((struct peer_segment){
                 .flags = ACK, .seq = 1001, .ack = at + 1000, .window = 1500});
         }
-        assert_int_equal(conn->snd_una - conn->iss, 4001);
+        assert_int_equal(conn->snd_una - bench.iss, 4001);
         assert_int_equal(socket_send(sock, text, 1000), 1000);
         ack(rows[i].ack);
         assert_int_equal(bench.stack->stats.tcp_challenges, rows[i].challenges);
@@ -462,13 +462,14 @@ static void test_timeout_limits(void **state)
     (void)state;
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         open_connection(60000);
-        conn->srtt_ns = 0;
+        conn->srtt = 0;
         conn->backoff = 3;
         ack_measure(conn, rows[i].rtt_ns);
-        assert_int_equal(conn->rto_ns, rows[i].rto_ns);
+        assert_int_equal(conn_rto_ns(conn), rows[i].rto_ns);
         assert_int_equal(conn->backoff, 0);
         /* 0 means that there is none. */
-        assert_int_equal(conn->srtt_ns, rows[i].rtt_ns ? rows[i].rtt_ns : 1);
+        assert_int_equal(conn->srtt,
+                         rows[i].rtt_ns ? rows[i].rtt_ns / TCP_RTT_UNIT : 1);
         bench_close();
     }
 }
@@ -478,12 +479,12 @@ static void test_round_trip_becomes_shorter(void **state)
 {
     (void)state;
     open_connection(60000);
-    conn->srtt_ns = 0;
+    conn->srtt = 0;
     ack_measure(conn, 800 * NS_PER_MS);
     ack_measure(conn, 400 * NS_PER_MS);
-    assert_int_equal(conn->rttvar_ns, 400 * NS_PER_MS);
-    assert_int_equal(conn->srtt_ns, 750 * NS_PER_MS);
-    assert_int_equal(conn->rto_ns, 2350 * NS_PER_MS);
+    assert_int_equal(conn->rttvar * TCP_RTT_UNIT, 400 * NS_PER_MS);
+    assert_int_equal(conn_srtt_ns(conn), 750 * NS_PER_MS);
+    assert_int_equal(conn->rto_ms, 2350);
     bench_close();
 }
 
@@ -492,17 +493,17 @@ static void test_each_acknowledgement_is_timed(void **state)
 {
     (void)state;
     open_connection(60000);
-    conn->srtt_ns = 0;
+    conn->srtt = 0;
     send_data(1000);
     bench.now += 50 * NS_PER_MS;
     send_data(1000);
     bench.now += 50 * NS_PER_MS;
     ack(1001);
-    assert_int_equal(conn->srtt_ns, 100 * NS_PER_MS);
+    assert_int_equal(conn_srtt_ns(conn), 100 * NS_PER_MS);
     ack(1001);
-    assert_int_equal(conn->srtt_ns, 100 * NS_PER_MS);
+    assert_int_equal(conn_srtt_ns(conn), 100 * NS_PER_MS);
     ack(1501); /* 50 ms, an eighth of which counts */
-    assert_int_equal(conn->srtt_ns, 93750 * NS_PER_US);
+    assert_int_equal(conn_srtt_ns(conn), 93750 * NS_PER_US);
     bench_close();
 }
 
@@ -539,13 +540,15 @@ static void test_giving_up_is_exact(void **state)
     static const struct {
         uint64_t silence_ns;
         int closed;
-    } rows[] = {{120 * NS_PER_S - 1, 0}, {120 * NS_PER_S, 1}};
+    } rows[] = {{120 * NS_PER_S - NS_PER_MS, 0}, {120 * NS_PER_S, 1}};
 
     (void)state;
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         open_connection(60000);
         send_data(1000);
-        conn->progress_at = bench.now + 200 * NS_PER_MS - rows[i].silence_ns;
+        conn->progress_ms =
+            (uint32_t)((bench.now + 200 * NS_PER_MS - rows[i].silence_ns) /
+                       NS_PER_MS);
         bench_sleep(200 * NS_PER_MS);
         assert_int_equal(closed, rows[i].closed);
         (void)drain();
@@ -668,7 +671,7 @@ static void test_window_after_a_pause(void **state)
         uint32_t after;
     } rows[] = {
         {"a short one", 200 * NS_PER_MS, 30000, 30000},
-        {"longer than the timeout", 200 * NS_PER_MS + 1, 30000, 10000},
+        {"longer than the timeout", 201 * NS_PER_MS, 30000, 10000},
         {"with a small window", NS_PER_S, 4000, 4000},
     };
 
@@ -678,7 +681,7 @@ static void test_window_after_a_pause(void **state)
         print_message("row %s\n", rows[i].name);
         send_data(1000);
         ack(1001);
-        assert_int_equal(conn->rto_ns, 200 * NS_PER_MS);
+        assert_int_equal(conn->rto_ms, 200);
         conn->cwnd = rows[i].cwnd;
         bench_sleep(rows[i].pause_ns);
         send_data(1000);
@@ -692,9 +695,9 @@ static void test_no_pause_while_data_are_in_flight(void **state)
 {
     (void)state;
     open_connection(60000);
-    conn->rto_ns = 10 * NS_PER_S;
+    conn->rto_ms = 10000;
     send_data(1000);
-    conn->rto_ns = 200 * NS_PER_MS;
+    conn->rto_ms = 200;
     conn->cwnd = 30000;
     bench_sleep(NS_PER_S);
     send_data(1000);

@@ -51,7 +51,7 @@ static void open_with(const struct tcp_cc *cc, uint32_t us)
     peer_send((struct peer_segment){
         .flags = ACK, .seq = 1001, .ack = 1, .window = 60000});
     conn = bench_conn(PEER_ADDRESS, PEER_PORT, SERVICE_PORT);
-    conn->cc = cc;
+    bench.stack->cc = cc;
     cc->init(conn);
 }
 
@@ -219,7 +219,7 @@ static void test_a_loss_ends_it(void **state)
     quick(100000);
     quick(100000);
     before = conn->cwnd;
-    conn->cc->lost(conn);
+    bench.stack->cc->lost(conn);
     assert_int_equal(conn->cubic.max, before);
     assert_int_equal(conn->ssthresh, before / 10 * 7);
     bench_close();

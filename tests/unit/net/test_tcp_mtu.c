@@ -671,7 +671,7 @@ static void test_no_probe_behind_a_hole(void **state)
     write_bytes(1);
     drain();
     bench_sleep(100 * NS_PER_MS);
-    conn->srtt_ns = 100 * NS_PER_MS; /* it may only be late */
+    conn->srtt = 100 * NS_PER_MS / TCP_RTT_UNIT; /* it may only be late */
     conn->rack.min_rtt_us = 100000;
     ack(start, start + 100, start + 101);
     assert_false(conn->is_recovering);
@@ -735,6 +735,7 @@ static void test_without_memory_nothing_larger_is_tried(void **state)
     open_telling();
     write_lot();
     time_out(2);
+    loss_free(conn); /* as if there had been none for that, either */
     heap_fail(1);
     time_out(3);
     heap_fail(0);

@@ -62,7 +62,7 @@ static void open_connection(uint16_t window)
     peer_connect(PEER_PORT, 1000, window);
     peer_expect_nothing();
     conn = bench_conn(PEER_ADDRESS, PEER_PORT, SERVICE_PORT);
-    conn->cc = &tcp_newreno;
+    bench.stack->cc = &tcp_newreno;
 }
 
 static void ack(uint32_t number, uint16_t window)
@@ -248,28 +248,47 @@ static void test_backoff_ends_in_giving_up(void **state)
     bench_close();
 }
 
+/* A machine that stood still for longer than alarms can tell goes on at once.
+ */
+static void test_timeout_after_a_pause_of_the_machine(void **state)
+{
+    static const uint64_t pauses[] = {40 * 60 * NS_PER_S, 100 * 60 * NS_PER_S};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(pauses); i++) {
+        open_connection(60000);
+        assert_int_equal(socket_send(sock, text, 100), 100);
+        assert_int_equal(drain(), 1);
+        conn->progress_ms += (uint32_t)(pauses[i] / NS_PER_MS);
+        bench.now += pauses[i];
+        bench_sleep(0);
+        assert_int_equal(drain(), 1);
+        bench_close();
+    }
+}
+
 /* RFC 6298, 2: what is measured, and Karn: what is not. */
 static void test_round_trip_times(void **state)
 {
     (void)state;
     open_connection(60000);
-    conn->srtt_ns = 0;
+    conn->srtt = 0;
     assert_int_equal(socket_send(sock, text, 100), 100);
     bench.now += 100 * NS_PER_MS;
     ack(101, 60000);
-    assert_int_equal(conn->srtt_ns, 100 * NS_PER_MS);
-    assert_int_equal(conn->rttvar_ns, 50 * NS_PER_MS);
-    assert_int_equal(conn->rto_ns, 300 * NS_PER_MS);
+    assert_int_equal(conn_srtt_ns(conn), 100 * NS_PER_MS);
+    assert_int_equal(conn->rttvar * TCP_RTT_UNIT, 50 * NS_PER_MS);
+    assert_int_equal(conn->rto_ms, 300);
     assert_int_equal(socket_send(sock, text + 100, 100), 100);
     bench.now += 180 * NS_PER_MS;
     ack(201, 60000);
     /* rttvar = 3/4*50 + 1/4*80, srtt = 7/8*100 + 1/8*180 */
-    assert_int_equal(conn->rttvar_ns, 57500 * NS_PER_US);
-    assert_int_equal(conn->srtt_ns, 110 * NS_PER_MS);
+    assert_int_equal(conn->rttvar * TCP_RTT_UNIT, 57500 * NS_PER_US);
+    assert_int_equal(conn_srtt_ns(conn), 110 * NS_PER_MS);
     assert_int_equal(socket_send(sock, text + 200, 100), 100);
     bench_sleep(400 * NS_PER_MS); /* sent again */
     ack(301, 60000);
-    assert_int_equal(conn->srtt_ns, 110 * NS_PER_MS);
+    assert_int_equal(conn_srtt_ns(conn), 110 * NS_PER_MS);
     bench_close();
 }
 
@@ -683,7 +702,7 @@ static void test_full_card_holds_tcp_back(void **state)
     (void)state;
     open_connection(60000);
     conn->cwnd = TCP_CWND_MAX;
-    conn->sent_at = bench.now;
+    conn->sent_ms = (uint32_t)(bench.now / NS_PER_MS);
     conn->snd_scale = 3;
     ack(1, 60000);
     bench.net.is_full = true;
@@ -730,6 +749,7 @@ int main(void)
         cmocka_unit_test(test_silly_windows_are_not_used),
         cmocka_unit_test(test_retransmission_timeout),
         cmocka_unit_test(test_backoff_ends_in_giving_up),
+        cmocka_unit_test(test_timeout_after_a_pause_of_the_machine),
         cmocka_unit_test(test_round_trip_times),
         cmocka_unit_test(test_fast_retransmit),
         cmocka_unit_test(test_new_reno_repairs_several_losses),

@@ -297,13 +297,12 @@ static void trace(void)
         "%.3f una %u cwnd %u ssthresh %u flight %u sacked %u lost %u "
         "runs %u %s srtt %u rto %u; rack rtt %u window %u mult %u%s\n",
         (double)(bench.now % (1000 * NS_PER_S)) / 1e9,
-        conn->snd_una - conn->iss, conn->cwnd, conn->ssthresh,
+        conn->snd_una - bench.iss, conn->cwnd, conn->ssthresh,
         conn_flight(conn), conn->board.sacked, conn->board.lost,
         conn->board.count, conn->is_recovering ? "recovering" : "",
-        (unsigned)(conn->srtt_ns / NS_PER_US),
-        (unsigned)(conn->rto_ns / NS_PER_US), conn->rack.rtt_us,
-        conn->rack.window_us, conn->rack.mult,
-        conn->rack.reordering ? " reordering" : "");
+        (unsigned)(conn_srtt_ns(conn) / NS_PER_US), conn->rto_ms * 1000U,
+        conn->rack.rtt_us, conn->stack->ack.window_us, conn->rack_mult,
+        conn->has_reordering ? " reordering" : "");
 }
 
 static void open_connection(void)
@@ -427,7 +426,7 @@ static const struct path paths[] = {
     {"100 ms, 1 Gbit/s", 1000, 8000, 50000, 0, 0, 0, 300000000, 628, 0},
     {"0.1% lost", 1000, 1000, 100, 10, 0, 0, 30000000, 850, 0},
     {"1% lost", 1000, 1000, 100, 100, 0, 0, 30000000, 640, 0},
-    {"5% lost", 1000, 1000, 100, 500, 0, 0, 10000000, 75, 0},
+    {"5% lost", 1000, 1000, 100, 500, 0, 0, 10000000, 65, 0},
     {"0.1% lost, 20 ms", 1000, 1000, 10000, 10, 0, 0, 30000000, 32, 0},
     {"1% lost, 20 ms", 1000, 1000, 10000, 100, 0, 0, 10000000, 6.9, 0},
     {"5% lost, 20 ms", 1000, 1000, 10000, 500, 0, 0, 3000000, 2.2, 0},

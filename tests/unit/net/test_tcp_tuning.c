@@ -268,7 +268,9 @@ static void expect_idle_alarm(uint64_t after_ns)
 {
     const struct tcp_conn *conn = bench_conn(PEER_ADDRESS, PORT, SERVICE_PORT);
 
-    assert_true(conn->alarm[TCP_ALARM_IDLE] == conn->active_at + after_ns);
+    assert_int_equal(alarm_at(conn, TCP_ALARM_IDLE) / NS_PER_MS,
+                     bench.now / NS_PER_MS + after_ns / NS_PER_MS -
+                         ((uint32_t)(bench.now / NS_PER_MS) - conn->active_ms));
 }
 
 static void test_keep_alive_of_a_service(void **state)
@@ -300,6 +302,29 @@ static void test_keep_alive_of_a_service(void **state)
     assert_int_equal(timeouts, 2);
     tcp_fini(bench.stack);
     assert_int_equal(socket_set_option(served, SOCKET_NODELAY, 0), -ENOTCONN);
+    bench_close();
+}
+
+/* A probe that is so far off that the alarm goes off before. */
+static void test_keep_alive_is_not_early(void **state)
+{
+    static struct service service = {
+        .port = SERVICE_PORT, .accept = on_accept, .receive = on_receive};
+
+    (void)state;
+    bench_open(64);
+    bench_serve(&service);
+    peer_connect(PORT, IRS, 60000);
+    sock = served;
+    set(SOCKET_KEEP_IDLE, 2 * 3600 * NS_PER_S);
+    set(SOCKET_KEEP_INTERVAL, 3 * 3600 * NS_PER_S);
+    for (uint64_t hours = 2; hours <= 3; hours++) {
+        bench_sleep(hours * 3600 * NS_PER_S - NS_PER_MS);
+        peer_expect_nothing();
+        bench_sleep(NS_PER_MS);
+        peer_expect({.flags = ACK, .seq = 0, .ack = IRS + 1});
+    }
+    tcp_fini(bench.stack);
     bench_close();
 }
 
@@ -649,6 +674,7 @@ int main(void)
         cmocka_unit_test(test_keep_alive_ends_it),
         cmocka_unit_test(test_keep_alive_and_data),
         cmocka_unit_test(test_keep_alive_of_a_service),
+        cmocka_unit_test(test_keep_alive_is_not_early),
         cmocka_unit_test(test_user_timeout),
         cmocka_unit_test(test_user_timeout_and_a_closed_window),
         cmocka_unit_test(test_user_timeout_of_connecting),
