@@ -123,7 +123,9 @@ void kernel_fault(const struct hal_fault *fault);
  * End the machine: power off, or leave the process. `status` 0 is success,
  * 1..127 failure; it becomes the exit status of the process or of QEMU (which
  * reports status*2+1 through its debug-exit device, except that 0 powers off).
+ * HAL_EXIT_AGAIN is success, after which a machine of its own begins again.
  */
+enum { HAL_EXIT_AGAIN = -1 };
 _Noreturn void hal_exit(int status);
 
 /*

@@ -1,6 +1,7 @@
 /*
- * Leaf devices: the disks and network cards a hosted machine has instead of
- * hardware. On bare metal there are none: every call returns -ENODEV or NULL.
+ * Leaf devices: the disks, network cards and terminal that a hosted machine has
+ * instead of hardware. On bare metal there are none: every call returns an
+ * error or NULL.
  *
  * The rules of hal.h hold here. A unit is used by one CPU, that of its driver.
  */
@@ -195,5 +196,20 @@ bool hal_net_arm(unsigned unit, unsigned queue, bool on);
 
 /* Whether the card has a link. When that changes, queue 0 is interrupted. */
 bool hal_net_link(unsigned unit);
+
+/* ---- The terminal -------------------------------------------------------- */
+
+/*
+ * From now on what is typed goes to this CPU, each key at once and not echoed;
+ * hal_console_write() shows. Returns the number of its interrupt, to be
+ * attached on this CPU: it is raised when bytes have come, and not again before
+ * hal_tty_read() has returned 0. Or -ENODEV (there is none), -EBUSY (it is open
+ * already), -ENOMEM, -ENOSPC (no interrupt left), another error of the host.
+ */
+must_check int hal_tty_open(void);
+
+/* Take at most `size` bytes (> 0) of what was typed. Returns how many; 0: there
+ * are no more now; -EPIPE: there will be no more, ever. */
+must_check int hal_tty_read(void *buf, size_t size);
 
 #endif

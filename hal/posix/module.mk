@@ -18,6 +18,7 @@ SRCS-posix-k += hal/posix/kernel/fault.c
 SRCS-posix-k += hal/posix/kernel/platform.c
 SRCS-posix-k += hal/posix/kernel/leaf_disk.c
 SRCS-posix-k += hal/posix/kernel/leaf_net.c
+SRCS-posix-k += hal/posix/kernel/leaf_tty.c
 
 # The host half: libc and POSIX.
 SRCS-posix-h += hal/posix/host/main.c
@@ -44,6 +45,7 @@ SRCS-posix-h += hal/posix/host/link.c
 SRCS-posix-h += hal/posix/host/unix.c
 SRCS-posix-h += hal/posix/host/frame_ring.c
 SRCS-posix-h += hal/posix/host/console.c
+SRCS-posix-h += hal/posix/host/terminal.c
 SRCS-posix-h += hal/posix/host/error.c
 SRCS-posix-h += hal/posix/host/exit.c
 SRCS-posix-h += hal/posix/host/fault.c

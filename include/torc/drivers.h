@@ -12,6 +12,8 @@ extern const struct driver e1000_driver;      /* Intel gigabit: net0 .. */
 extern const struct driver ide_driver;        /* PCI: hda, hdb .. */
 extern const struct driver leaf_blk_driver;   /* hosted files: vda .. */
 extern const struct driver leaf_net_driver;   /* hosted tap, slirp: net0 .. */
+extern const struct driver leaf_tty_driver;   /* hosted terminal: the console */
+extern const struct driver uart_driver;       /* serial port: the console */
 extern const struct driver env_driver;        /* settings: <torc/env.h> */
 extern const struct driver dump_driver;       /* no device: dump= */
 extern const struct driver ramdisk_driver;    /* boot modules: rda, rdb .. */

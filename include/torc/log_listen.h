@@ -5,9 +5,9 @@
 #include <stddef.h>
 
 /*
- * From now on call fn(line, len) for each line of the log and each text on the
- * console, of all CPUs, on CPU 0, in a thread or in irq work; NULL: nobody. It
- * must not log. CPU 0.
+ * From now on call fn(line, len) for each line of the log and each text of
+ * console_print(), of all CPUs, on CPU 0, in a thread or in irq work; NULL:
+ * nobody. It must not log. CPU 0.
  */
 void log_listen(void (*fn)(const char *line, size_t len));
 

@@ -20,6 +20,12 @@ const char *machine_name(void);
 _Noreturn void machine_exit(int status);
 
 /*
+ * The same as machine_exit(0), but a machine of its own begins again. A process
+ * ends: to begin again is for whoever has started it. Context: thread.
+ */
+_Noreturn void machine_reboot(void);
+
+/*
  * Wait until somebody asks the machine to stop: a PC's power button, SIGINT or
  * SIGTERM of a hosted one. The application then puts its files in order and
  * returns from main(). Before the first call such a request ends the process at

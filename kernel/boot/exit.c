@@ -142,3 +142,8 @@ void machine_exit(int status)
     for (;;)
         thread_sleep_until(TIME_NEVER);
 }
+
+void machine_reboot(void)
+{
+    machine_exit(HAL_EXIT_AGAIN);
+}

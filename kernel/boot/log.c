@@ -10,6 +10,7 @@
 #include "kernel/cpu/exchange_inline.h"
 #include "kernel/cpu/percpu.h"
 #include <torc/assert.h>
+#include <torc/console.h>
 #include <torc/format.h>
 #include <torc/log.h>
 #include <torc/log_listen.h>
@@ -21,6 +22,7 @@
 struct line {
     struct exchange_item item;
     size_t len;
+    bool is_heard; /* by the listener */
     char text[];
 };
 
@@ -53,7 +55,7 @@ static void line_arrived(struct exchange_item *item)
     struct line *line = container_of(item, struct line, item);
 
     hal_console_write(line->text, line->len);
-    if (listener != NULL)
+    if (listener != NULL && line->is_heard)
         listener(line->text, line->len);
     mem_free(line);
 }
@@ -121,7 +123,7 @@ void log_init(struct cpu *cpu, void *tail)
 
 /* ---- Lines --------------------------------------------------------------- */
 
-static void write_text(const char *text, size_t len)
+static void write_text(const char *text, size_t len, bool is_heard)
 {
     struct cpu *cpu = cpu_self();
     struct line *line = NULL;
@@ -133,12 +135,13 @@ static void write_text(const char *text, size_t len)
         line = mem_alloc(sizeof(*line) + len);
     if (line == NULL) {
         hal_console_write(text, len);
-        if (listener != NULL && cpu != NULL && cpu->id == 0)
+        if (listener != NULL && is_heard && cpu != NULL && cpu->id == 0)
             listener(text, len);
         return;
     }
     line->item.run = line_arrived;
     line->len = len;
+    line->is_heard = is_heard;
     memcpy(line->text, text, len);
     exchange_send(0, &line->item);
 }
@@ -162,7 +165,12 @@ void log_write(enum log_level level, const char *format, ...)
     if (len > sizeof(text) - 1)
         len = sizeof(text) - 1;
     text[len++] = '\n'; /* in the place of the NUL */
-    write_text(text, len);
+    write_text(text, len, true);
+}
+
+void console_write(const char *text, size_t len)
+{
+    write_text(text, len, false);
 }
 
 void console_print(const char *format, ...)
@@ -174,5 +182,5 @@ void console_print(const char *format, ...)
     va_start(args, format);
     len = fmt_vprint(text, sizeof(text), format, args);
     va_end(args);
-    write_text(text, len < sizeof(text) ? len : sizeof(text) - 1);
+    write_text(text, len < sizeof(text) ? len : sizeof(text) - 1, true);
 }

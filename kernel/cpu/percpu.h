@@ -74,6 +74,7 @@ struct cpu {
     void *net_stack;
     void *random;        /* random.c */
     void *log_tail;      /* log.c */
+    void *console;       /* console.c; of CPU 0 */
     struct trace *trace; /* kernel/trace; NULL: nothing is traced */
 };
 

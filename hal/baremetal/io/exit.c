@@ -78,6 +78,10 @@ static _Noreturn void end(unsigned status)
 void hal_exit(int status)
 {
     (void)stop_others();
+    if (status == HAL_EXIT_AGAIN) {
+        say_status(0);
+        reset();
+    }
     end((unsigned)status);
 }
 

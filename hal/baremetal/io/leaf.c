@@ -91,3 +91,15 @@ bool hal_net_link(unsigned unit)
     (void)unit;
     return false;
 }
+
+int hal_tty_open(void)
+{
+    return -ENODEV;
+}
+
+int hal_tty_read(void *buf, size_t size)
+{
+    (void)buf;
+    (void)size;
+    return -EPIPE;
+}

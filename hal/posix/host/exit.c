@@ -1,5 +1,6 @@
 /* The end of the process: see exit.h. */
 #include "hal/posix/host/exit.h"
+#include "hal/posix/host/terminal.h"
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -18,6 +19,7 @@ static void end_tell(void)
 
     if (fn != NULL)
         fn();
+    host_terminal_restore();
 }
 
 void host_exit(int status)

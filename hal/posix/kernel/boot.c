@@ -10,6 +10,7 @@
 #include "hal/posix/host/module.h"
 #include "hal/posix/host/ring.h"
 #include "hal/posix/host/sample.h"
+#include "hal/posix/host/terminal.h"
 #include "hal/posix/kernel/console.h"
 #include "hal/posix/kernel/cpu.h"
 #include "hal/posix/kernel/dma.h"
@@ -155,6 +156,7 @@ host_machine_prepare(const struct host_config *config)
 void host_machine_close(void)
 {
     host_samples_close();
+    host_terminal_close();
     if (machine_boot.cpu_count > 0) {
         if (host_cpus_here())
             cpu_stop_others(machine_boot.cpu_count);

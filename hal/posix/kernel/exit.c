@@ -4,6 +4,7 @@
 #include "hal/posix/host/console.h"
 #include "hal/posix/host/cpu.h"
 #include "hal/posix/host/exit.h"
+#include "hal/posix/host/terminal.h"
 #include "hal/posix/kernel/boot.h"
 #include "hal/posix/kernel/context.h"
 #include "hal/posix/kernel/cpu.h"
@@ -58,6 +59,8 @@ void hal_exit(int status)
     struct hal_context from = {0}, to;
     struct vcpu *cpu = vcpu_self();
 
+    if (status == HAL_EXIT_AGAIN)
+        status = 0;
     cpu->irq_on = false;
     end_claim(&exiting);
     cpu_park_others(machine_boot.cpu_count);
@@ -94,8 +97,10 @@ void hal_abort(enum hal_end how)
 {
     end_claim(&aborting);
     host_cpus_stop(HOST_ABORTED);
-    if (how == HAL_END_HALT)
+    if (how == HAL_END_HALT) {
+        host_terminal_restore();
         host_cpu_park();
+    }
     host_abort();
 }
 

@@ -135,6 +135,20 @@ static void test_exit_waits_for_lines_on_their_way(void **state)
     assert_true(all);
 }
 
+/* A process does not begin again, but ends in order. */
+static int reboot_with_lines(void *arg)
+{
+    say_lines(arg);
+    machine_reboot();
+}
+
+static void test_reboot(void **state)
+{
+    (void)state;
+    assert_int_equal(run(1, reboot_with_lines), 0);
+    expect_lines(0);
+}
+
 /* ---- More than one end --------------------------------------------------- */
 
 static int exit_6(void *arg)
@@ -257,6 +271,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_exit_lets_all_lines_out),
         cmocka_unit_test(test_exit_waits_for_lines_on_their_way),
+        cmocka_unit_test(test_reboot),
         cmocka_unit_test(test_exit_first_status_counts),
         cmocka_unit_test(test_exit_without_memory),
         cmocka_unit_test(test_exit_does_not_wait_for_ever),
