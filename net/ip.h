@@ -58,10 +58,11 @@ struct ip6_calls {
     unsigned (*dns)(const struct net_stack *stack, struct net_addr out[],
                     unsigned max);
 
-    /* For the stack: as ip4_receive(), arp_announce(), and those of struct
-     * ip4_more. */
+    /* For the stack: as ip4_receive(), ip_receive_whole(), arp_announce(), and
+     * those of struct ip4_more. */
     void (*receive)(struct net_stack *stack, struct packet *packet,
                     bool to_group);
+    void (*receive_whole)(struct net_stack *stack, struct packet *packet);
     void (*announce)(struct net_stack *stack);
     bool (*poll)(struct net_stack *stack);
     void (*fini)(struct net_stack *stack);
@@ -156,6 +157,10 @@ bool ip_is_ours(const struct net_stack *stack, const struct net_addr *addr);
  * to many. Does not take the packet. */
 void ip_port_unreachable(struct net_stack *stack, struct packet *packet,
                          const struct ip_info *info);
+
+/* Process a datagram for us that has come to another stack of the group, which
+ * has no use for it: `packet` begins with its IP header. Takes the packet. */
+void ip_receive_whole(struct net_stack *stack, struct packet *packet);
 
 /* The protocol of that number, or NULL. */
 const struct ip_protocol *ip_protocol_find(const struct net_stack *stack,

@@ -64,7 +64,8 @@ struct ip4_more {
     void (*check)(const struct net_stack *stack);
 };
 
-/* Let IPv4 do all of it; harmless when it does. */
+/* Let IPv4 do all of it, in time also that of the other stacks of the card;
+ * harmless when it does. */
 void ip4_complete(struct net_stack *stack);
 
 /* Hand a datagram for us, with its header, to its protocol. Takes the packet.

@@ -12,6 +12,7 @@
 
 #include "kernel/lib/siphash.h"
 #include "kernel/thread/timer.h"
+#include "net/group.h"
 #include "net/ip.h"
 #include "net/stack.h"
 #include "net/wire/icmp6.h"
@@ -114,6 +115,9 @@ struct ip6 {
     unsigned errors;   /* messages of errors that were sent */
     struct queue loop; /* datagrams that were sent to ourselves */
     unsigned loop_count;
+
+    struct ip6_news *news;    /* of the first of a group: to each other one */
+    struct group_letter here; /* of another one: it wants news; the first's */
 };
 
 static inline struct ip6 *ip6_of(const struct net_stack *stack)
@@ -163,6 +167,9 @@ void ip6_send(struct net_stack *stack, struct packet *packet,
 /* struct ip6_calls.poll */
 bool ip6_loop_poll(struct net_stack *stack);
 
+/* struct ip6_calls.receive_whole */
+void ip6_receive_whole(struct net_stack *stack, struct packet *packet);
+
 /* Whether what comes from there can be answered. */
 bool ip6_is_possible_source(const struct net_stack *stack,
                             const struct net_addr *src);
@@ -202,6 +209,23 @@ void ip6_address_duplicate(struct net_stack *stack,
 uint64_t ip6_address_tick(struct net_stack *stack, uint64_t now);
 
 void ip6_address_check(const struct net_stack *stack);
+
+/* ---- ip/ip6_members.c: the stacks of a group ----------------------------- */
+
+/*
+ * Of the stacks of a group the first alone probes and makes addresses, asks for
+ * routers and tells of groups of hosts. The others have those of its addresses
+ * that can be used: it tells them by letters. What routers say all see.
+ */
+
+/* Memory for that, freed with struct ip6. Returns 0, -ENOMEM. */
+must_check int ip6_members_init(struct net_stack *stack);
+
+/* IPv6 has started on this CPU: it wants to be told. */
+void ip6_members_here(struct net_stack *stack);
+
+/* Addresses that can be used have come, have changed or have gone. */
+void ip6_members_tell(struct net_stack *stack);
 
 /* ---- ip/ip6_start.c ------------------------------------------------------ */
 

@@ -18,6 +18,7 @@
 #include "kernel/thread/wait.h"
 #include "net/buffer.h"
 #include "net/flow.h"
+#include "net/group.h"
 #include "net/neigh.h"
 #include "net/reassembly.h"
 #include "net/route.h"
@@ -43,7 +44,6 @@ enum {
 struct echo_wait;
 struct ip4_more;
 struct ip6;
-struct net_group;
 struct ip6_calls;
 struct tcp_active;
 struct tcp_cc;
@@ -95,6 +95,7 @@ struct net_stack {
     struct resolver *resolver; /* NULL: nobody asks for names */
     void (*resolver_fini)(struct net_stack *stack);
     const struct ip4_more *ip4_more; /* NULL: ip4_complete() was not called */
+    struct group_letter complete;    /* after that, in a group: to the next */
     struct reassembly reassembly;    /* after that */
     const struct ip6_calls *ip6;     /* NULL: ip6_start() was not called */
     struct ip6 *ip6_state;           /* after that */

@@ -57,7 +57,8 @@ struct net_family {
     int (*check)(const char *value);
 
     /*
-     * Give the stack of this CPU the family, as the value says. Returns 0,
+     * Give the stack of this CPU, and those of the CPUs that have its card,
+     * the family, as the value says. Context: thread; waits. Returns 0,
      * -ENOTCONN (there is no stack), -EINVAL (the value, or the card's MTU is
      * too small), -EBUSY (has it), -ENOMEM, -ENOSPC (there are too many
      * routes).
@@ -85,6 +86,10 @@ extern const struct net_family net_ip6;
 must_check int net_start_on(struct device *device,
                             const struct net_config *config,
                             const unsigned cpus[], unsigned count);
+
+/* net_start_on() for all CPUs, or the first 16, the calling one first. */
+must_check int net_start_all(struct device *device,
+                             const struct net_config *config);
 
 /*
  * Sockets are used on the CPU of their stack, by any thread, until close() has

@@ -34,6 +34,9 @@ enum {
     PACKET_HEADROOM = 128, /* a new packet's: Ethernet, IP, TCP, virtio */
     /* 64 KiB of pages, wherever they begin, or of other packets. */
     PACKET_SLICES = 32,
+    /* In packet.hops: a datagram that has no frame, since it was put together
+     * from fragments or sent to ourselves. */
+    PACKET_NO_FRAME = 128,
 };
 
 /* Segments that a card makes of one frame, or has joined into one. */
@@ -65,7 +68,8 @@ struct packet {
     uint32_t rest; /* bytes in slices[] */
     uint16_t slice_count;
     struct packet_offload offload;
-    uint8_t hops; /* stacks that had no use for it: net/group.h */
+    uint8_t hops; /* stacks that had no use for it: net/group.h; with
+                   * PACKET_NO_FRAME */
     struct slice slices[PACKET_SLICES]; /* each with a reference */
     /* packet_give.c: */
     const void *home;          /* hal_cpu_local() of its pool's CPU; constant */
@@ -160,7 +164,18 @@ static inline int packet_pull(struct packet *packet, size_t size)
     return 0;
 }
 
-/* Shorten the frame to its first `len` bytes; len <= packet_len(). */
+/* Whether a packet is of this CPU's pool. */
+bool packet_is_home(const struct packet *packet);
+
+/* Whether this CPU may drop the slices of a packet, if it has some: those of a
+ * packet that was given to it are its home's. */
+static inline bool packet_may_cut(const struct packet *packet)
+{
+    return packet->slice_count == 0 || buf_is_mine(packet->slices[0].buf);
+}
+
+/* Shorten the frame to its first `len` bytes; len <= packet_len(), and
+ * packet_may_cut() where a slice would go. */
 void packet_trim(struct packet *packet, size_t len);
 
 /*

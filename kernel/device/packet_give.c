@@ -56,6 +56,11 @@ void packet_give(struct packet *packet, unsigned cpu,
     exchange_send(cpu, &packet->trip);
 }
 
+bool packet_is_home(const struct packet *packet)
+{
+    return packet->home == cpu_self();
+}
+
 unsigned packet_given_count(unsigned cpu)
 {
     const struct packet_pool *pool = cpu_self()->packet_pool;

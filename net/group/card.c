@@ -4,9 +4,8 @@
 #include <torc/machine.h>
 #include <torc/net_card.h>
 
-static int start(struct device *card, struct net_config *config)
+unsigned group_cpus(unsigned cpus[GROUP_MAX])
 {
-    unsigned cpus[GROUP_MAX];
     unsigned count = 0;
 
     cpus[count++] = cpu_id();
@@ -14,7 +13,20 @@ static int start(struct device *card, struct net_config *config)
         if (cpu != cpus[0])
             cpus[count++] = cpu;
     }
+    return count;
+}
+
+int net_start_all(struct device *card, const struct net_config *config)
+{
+    unsigned cpus[GROUP_MAX];
+    unsigned count = group_cpus(cpus);
+
     return net_start_on(card, config, cpus, count);
+}
+
+static int start(struct device *card, struct net_config *config)
+{
+    return net_start_all(card, config);
 }
 
 int net_card_start_all(uint16_t *port)

@@ -24,4 +24,8 @@ enum frame_kind {
  */
 enum frame_kind frame_peek(const uint8_t *frame, size_t len, struct flow *flow);
 
+/* The same of a datagram without a frame, which begins with its IP header. It
+ * is whole, even where its header is still that of its first fragment. */
+enum frame_kind datagram_peek(const uint8_t *ip, size_t len, struct flow *flow);
+
 #endif

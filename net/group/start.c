@@ -122,6 +122,8 @@ static struct net_group *group_create(struct net_device *card,
     group->receive = group_receive;
     group->pass = group_pass;
     group->may_begin = group_may_begin;
+    group->looped = group_looped;
+    group->send = group_letter_send;
     group->check = group_check;
     return group;
 }
@@ -158,8 +160,8 @@ static int check(const struct net_device *dev, const unsigned cpus[],
     return stack_self() != NULL ? -EBUSY : 0;
 }
 
-int net_start_on(struct device *device, const struct net_config *config,
-                 const unsigned cpus[], unsigned count)
+int group_start(struct device *device, const struct net_config *config,
+                const unsigned cpus[], unsigned count)
 {
     struct net_device *dev = net_from_device(device);
     struct member members[GROUP_MAX];
@@ -181,35 +183,19 @@ int net_start_on(struct device *device, const struct net_config *config,
         mem_free(group);
         return status;
     }
-    stack_log(stack_self());
     log_info("net: %s on %u CPUs, %u queues", device_name(device), count,
              group->queue_count);
-    arp_announce(stack_self());
     return 0;
 }
 
-/* ---- Services ------------------------------------------------------------ */
-
-int net_each_cpu(int (*fn)(void *), void *arg)
+int net_start_on(struct device *device, const struct net_config *config,
+                 const unsigned cpus[], unsigned count)
 {
-    const struct net_stack *stack = stack_self();
-    int status = 0;
+    int status = group_start(device, config, cpus, count);
 
-    if (stack == NULL)
-        return -ENOTCONN;
-    if (stack->group == NULL)
-        return fn(arg);
-    for (unsigned i = 0; status == 0 && i < stack->group->count; i++)
-        status = remote_call(stack->group->cpu[i], fn, arg);
-    return status;
-}
-
-static int register_here(void *service)
-{
-    return service_register(service);
-}
-
-int service_register_all(struct service *service)
-{
-    return net_each_cpu(register_here, service);
+    if (status != 0)
+        return status;
+    stack_log(stack_self());
+    arp_announce(stack_self());
+    return 0;
 }

@@ -1,7 +1,10 @@
 /* Which member of a group gets a frame. */
+#include "kernel/cpu/exchange_inline.h"
 #include "net/group.h"
 #include "net/group/peek.h"
+#include "net/ip.h"
 #include "net/stack.h"
+#include "net/wire/wire.h"
 #include <torc/assert.h>
 #include <torc/string.h>
 
@@ -27,23 +30,49 @@ static void frame_arrived(struct packet *packet)
     stack_receive(stack, packet);
 }
 
-/* Give a frame to another member, or drop it when that one has many. Takes the
+/* A datagram without a frame from another member. */
+static void datagram_arrived(struct packet *packet)
+{
+    struct net_stack *stack = stack_self();
+
+    if (stack == NULL) {
+        packet_put(packet);
+        return;
+    }
+    stack_tick(stack);
+    ip_receive_whole(stack, packet);
+}
+
+/* Whether another member may have a packet now. One of several buffers keeps as
+ * many of ours away: only while most are here. */
+static bool may_give(const struct net_stack *stack, const struct packet *packet,
+                     unsigned cpu)
+{
+    if (packet->slice_count > 0 &&
+        packet_free_count() < stack->packet_count / 2)
+        return false;
+    return packet_given_count(cpu) < given_max(stack);
+}
+
+/* Give a packet to another member, or drop it when that one has many. Takes the
  * packet. */
 static void hand_over(struct net_stack *stack, struct packet *packet,
                       unsigned member)
 {
     unsigned cpu = stack->group->cpu[member];
 
-    if (packet_given_count(cpu) >= given_max(stack)) {
+    if (!may_give(stack, packet, cpu)) {
         stack->stats.handover_dropped++;
         packet_put(packet);
         return;
     }
     stack->stats.handed_over++;
-    packet_give(packet, cpu, frame_arrived);
+    packet_give(packet, cpu,
+                packet->hops & PACKET_NO_FRAME ? datagram_arrived
+                                               : frame_arrived);
 }
 
-/* Let the other members see a copy of a frame. */
+/* Let the other members see a copy of a frame, or of a datagram. */
 static __attribute__((cold)) void show(struct net_stack *stack,
                                        const struct packet *packet)
 {
@@ -62,6 +91,7 @@ static __attribute__((cold)) void show(struct net_stack *stack,
             return;
         }
         memcpy(to, packet->data, packet->len);
+        copy->hops = packet->hops & PACKET_NO_FRAME;
         copy->offload.csum_valid = packet->offload.csum_valid;
         copy->offload.csum_partial = packet->offload.csum_partial;
         hand_over(stack, copy, i);
@@ -98,9 +128,22 @@ bool group_may_begin(const struct net_stack *stack, const struct flow *flow)
            group_member_of(group, queue, flow) == stack->member;
 }
 
-void group_receive(struct net_stack *stack, struct packet *packet)
+/* Who gets the frames of a flow that come to this queue. */
+static unsigned receiver_of(const struct net_stack *stack,
+                            const struct flow *flow)
 {
     const struct net_group *group = stack->group;
+
+    /* What comes before we have an address is for the client of DHCP. */
+    if (stack->ip4_count == 0 && flow_is_ip4(flow))
+        return 0;
+    if (flow->protocol == IP4_UDP && group_port_is_chosen(flow->lport))
+        return group_port_member(group, flow->lport);
+    return group_member_of(group, stack->queue->index, flow);
+}
+
+void group_receive(struct net_stack *stack, struct packet *packet)
+{
     unsigned member = stack->member;
     struct flow flow;
 
@@ -110,7 +153,7 @@ void group_receive(struct net_stack *stack, struct packet *packet)
     }
     switch (frame_peek(packet->data, packet->len, &flow)) {
     case FRAME_FLOW:
-        member = group_member_of(group, stack->queue->index, &flow);
+        member = receiver_of(stack, &flow);
         break;
     case FRAME_LINK:
         show(stack, packet);
@@ -133,21 +176,49 @@ bool group_pass(struct net_stack *stack, struct packet *packet,
                 uint32_t header_len)
 {
     const struct net_group *group = stack->group;
+    unsigned link =
+        packet->hops & PACKET_NO_FRAME ? 0 : (unsigned)ETHER_HEADER_SIZE;
     struct flow flow;
-    uint8_t *frame;
+    uint8_t *start;
 
-    if (packet->hops + 1U >= group->count)
+    if ((packet->hops & ~(unsigned)PACKET_NO_FRAME) + 1 >= group->count)
         return false;
-    frame = packet_push(packet, header_len + ETHER_HEADER_SIZE);
-    if (frame == NULL)
+    start = packet_push(packet, link + header_len);
+    if (start == NULL)
         return false;
-    if (frame_peek(frame, packet->len, &flow) != FRAME_FLOW) {
-        (void)packet_pull(packet, header_len + ETHER_HEADER_SIZE);
+    if (datagram_peek(start + link, packet->len - link, &flow) != FRAME_FLOW) {
+        (void)packet_pull(packet, link + header_len);
         return false;
     }
     packet->hops++;
     hand_over(stack, packet, (stack->member + 1) % group->count);
     return true;
+}
+
+void group_looped(struct net_stack *stack, const struct packet *packet)
+{
+    struct flow flow;
+
+    if (stack->group->count > 1 &&
+        datagram_peek(packet->data, packet->len, &flow) == FRAME_LINK)
+        show(stack, packet);
+}
+
+/* ---- Letters ------------------------------------------------------------- */
+
+static void letter_arrived(struct exchange_item *item)
+{
+    struct group_letter *letter = container_of(item, struct group_letter, item);
+
+    if (stack_self() != NULL)
+        letter->arrive(stack_self(), letter);
+}
+
+void group_letter_send(const struct net_group *group, unsigned member,
+                       struct group_letter *letter)
+{
+    letter->item.run = letter_arrived;
+    exchange_send(group->cpu[member], &letter->item);
 }
 
 __attribute__((cold)) void group_check(const struct net_stack *stack)

@@ -11,6 +11,12 @@ static int check(const char *value)
     return str_equal(value, "off") ? 0 : ip6_config_parse(value, &config);
 }
 
+/* On each CPU of the card. */
+static int start_here(void *config)
+{
+    return ip6_start(stack_self(), config);
+}
+
 static int start(const char *value)
 {
     struct ip6_config config;
@@ -21,7 +27,7 @@ static int start(const char *value)
         return 0;
     if (ip6_config_parse(value, &config) != 0)
         return -EINVAL;
-    return ip6_start(stack_self(), &config);
+    return net_each_cpu(start_here, &config);
 }
 
 const struct net_family net_ip6 = {

@@ -1,5 +1,6 @@
 /* IPv6: the checks of a received datagram, and the way of a sent one. */
 #include "net/ip6.h"
+#include "net/group.h"
 #include "net/icmp.h"
 #include "net/neigh.h"
 #include "net/tcp.h"
@@ -42,6 +43,9 @@ static void deliver_other(struct net_stack *stack, struct packet *packet,
         protocol->receive(stack, packet, info);
         return;
     }
+    if (!info->to_group && stack->group != NULL &&
+        stack->group->pass(stack, packet, info->header_len))
+        return;
     stack->stats.ip_unknown_protocol++;
     packet_push(packet, info->header_len);
     if (chain->protocol != IP6_NONE) /* RFC 8200, 4.7 */
@@ -133,6 +137,7 @@ static struct packet *fragment_receive(struct net_stack *stack,
     packet = reassembly_add(stack, &fragment, packet);
     if (packet == NULL)
         return NULL;
+    packet->hops = PACKET_NO_FRAME;
     (void)ip6_chain_walk(packet->data, packet->len, &whole);
     ip6_make_whole(packet->data, &whole, packet_len(packet));
     return packet;
@@ -211,10 +216,20 @@ static void loop_send(struct net_stack *stack, struct packet *packet)
         packet_put(packet);
         return;
     }
-    packet->hops = UINT8_MAX; /* it has no frame that could be passed on */
+    packet->hops = PACKET_NO_FRAME;
     queue_push(&ip6->loop, &packet->node);
     ip6->loop_count++;
     wait_wake_one(&stack->wake);
+}
+
+void ip6_receive_whole(struct net_stack *stack, struct packet *packet)
+{
+    struct ip6_header header;
+    int error = ip6_parse_quoted(packet->data, packet->len, &header);
+
+    assert(error == 0); /* it was parsed, or we have made it */
+    stack->stats.ip_in++;
+    receive_ours(stack, packet, &header);
 }
 
 bool ip6_loop_poll(struct net_stack *stack)
@@ -224,17 +239,14 @@ bool ip6_loop_poll(struct net_stack *stack)
     for (unsigned i = 0; i < LOOP_BUDGET; i++) {
         struct queue_node *node = queue_pop(&ip6->loop);
         struct packet *packet;
-        struct ip6_header header;
-        int error;
 
         if (node == NULL)
             return false;
         ip6->loop_count--;
         packet = container_of(node, struct packet, node);
-        error = ip6_parse_quoted(packet->data, packet->len, &header);
-        assert(error == 0); /* we have made it */
-        stack->stats.ip_in++;
-        receive_ours(stack, packet, &header);
+        if (stack->group != NULL)
+            stack->group->looped(stack, packet);
+        ip6_receive_whole(stack, packet);
     }
     return true;
 }

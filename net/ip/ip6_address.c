@@ -198,6 +198,7 @@ static void address_ready(struct net_stack *stack, struct ip6_address *own)
 
     own->state = IP6_READY;
     own->at = TIME_NEVER;
+    ip6_members_tell(stack);
     addr_format(text, &own->addr);
     log_info("net: %s has %s/%u", device_name(&stack->dev->device), text,
              own->prefix_len);
@@ -217,6 +218,7 @@ static void address_expire(struct net_stack *stack, struct ip6_address *own)
     if (own->state != IP6_DUPLICATE)
         address_leave(stack, own, IP6_FREE);
     *own = (struct ip6_address){0};
+    ip6_members_tell(stack);
 }
 
 static void tentative_tick(struct net_stack *stack, struct ip6_address *own,
@@ -270,6 +272,10 @@ void ip6_address_check(const struct net_stack *stack)
             continue;
         }
         assert(ip6_is_unicast(&own->addr));
+        if (!stack_answers(stack)) { /* it was told so */
+            assert(own->state == IP6_READY);
+            continue;
+        }
         assert(own->tries <= IP6_ID_TRIES);
         assert(own->state != IP6_TENTATIVE ||
                own->at >= ip6->timer.deadline_ns);
@@ -280,6 +286,8 @@ void ip6_address_check(const struct net_stack *stack)
             assert(ip6->address[j].state == IP6_FREE ||
                    !addr_equal(&own->addr, &ip6->address[j].addr));
     }
+    if (!stack_answers(stack))
+        return;
     assert(ip6->address[0].state != IP6_FREE);
     assert(ip6_is_link_local(&ip6->address[0].addr));
 }

@@ -112,10 +112,12 @@ static void tick(struct timer *timer)
     stack->now = now;
     assert(error == 0); /* its place in the queue has just become free */
     /* A group is joined before its address is probed: RFC 4862, 5.4.2. */
-    next = mld_tick(stack, now);
-    ip6_due(ip6, next);
-    next = ip6_address_tick(stack, now);
-    ip6_due(ip6, next);
+    if (stack_answers(stack)) {
+        next = mld_tick(stack, now);
+        ip6_due(ip6, next);
+        next = ip6_address_tick(stack, now);
+        ip6_due(ip6, next);
+    }
     next = router_tick(stack, now);
     ip6_due(ip6, next);
 }
@@ -144,6 +146,7 @@ static void fini(struct net_stack *stack)
         packet_put(container_of(node, struct packet, node));
     stack->ip6 = NULL;
     stack->ip6_state = NULL;
+    mem_free(ip6->news);
     mem_free(ip6);
 }
 
@@ -173,11 +176,18 @@ static const struct ip6_calls calls = {
     .port_unreachable = icmp6_port_unreachable,
     .dns = ip6_dns,
     .receive = ip6_receive,
+    .receive_whole = ip6_receive_whole,
     .poll = ip6_loop_poll,
     .announce = announce,
     .fini = fini,
     .check = check,
 };
+
+/* An address that is to be ours, by the first stack of a group. */
+static int address_add(struct net_stack *stack, const struct ip6_address *own)
+{
+    return stack_answers(stack) ? ip6_address_add(stack, own, 0) : 0;
+}
 
 /* The address on the link, and the one that was configured; their routes. */
 static int addresses_init(struct net_stack *stack,
@@ -194,13 +204,13 @@ static int addresses_init(struct net_stack *stack,
     int error = route_add(stack, link_prefix, LINK_PREFIX_LEN, &none);
 
     if (error == 0)
-        error = ip6_address_add(stack, &own, 0);
+        error = address_add(stack, &own);
     if (error != 0 || config->is_auto)
         return error;
     own.addr = config->address;
     own.prefix_len = (uint8_t)config->prefix_len;
     own.is_auto = false;
-    error = ip6_address_add(stack, &own, 0);
+    error = address_add(stack, &own);
     if (error == 0)
         error = route_add(stack, own.addr, own.prefix_len, &none);
     if (error != 0 || addr_is_none(&config->gateway))
@@ -245,8 +255,12 @@ int ip6_start(struct net_stack *stack, const struct ip6_config *config)
     stack->ip6_state = ip6;
     stack->ip6 = &calls;
     stack->ip6_mtu = stack->dev->mtu;
-    error = addresses_init(stack, config);
-    if (error != 0)
+    error = ip6_members_init(stack);
+    if (error == 0)
+        error = addresses_init(stack, config);
+    if (error == 0)
+        ip6_members_here(stack);
+    else
         fini(stack);
     return error;
 }

@@ -196,7 +196,8 @@ void mld_receive(struct net_stack *stack, const struct packet *packet,
     }
     if (query.is_old)
         ip6->old_until = net_now(stack) + OLD_QUERIER_NS;
-    if (!addr_is_none(&query.group) && !mld_is_member(stack, &query.group))
+    if (!stack_answers(stack) ||
+        (!addr_is_none(&query.group) && !mld_is_member(stack, &query.group)))
         return;
     at = ip6_random_time(ip6, query.delay_ms);
     if (at < ip6->answer_at)

@@ -11,3 +11,4 @@ SRCS-kernel += net/ip/ip6_start.c
 SRCS-kernel += net/ip/icmp6.c
 SRCS-kernel += net/ip/mld.c
 SRCS-kernel += net/ip/family6.c
+SRCS-kernel += net/ip/ip6_members.c

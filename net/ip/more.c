@@ -1,5 +1,6 @@
 /* What IPv4 does beyond what a server of TCP needs: struct ip4_more. */
 #include "kernel/lib/bytes.h"
+#include "net/group.h"
 #include "net/icmp.h"
 #include "net/ip4.h"
 #include "net/reassembly.h"
@@ -33,6 +34,7 @@ static void fragment_receive(struct net_stack *stack, struct packet *packet,
     packet = reassembly_add(stack, &fragment, packet);
     if (packet == NULL)
         return;
+    packet->hops = PACKET_NO_FRAME;
     if (ip4_parse_quoted(packet->data, packet->len, &whole) != 0 ||
         (whole.protocol == IP4_TCP && packet->rest > 0)) {
         stack->stats.ip_bad++; /* TCP takes segments in one piece */
@@ -59,6 +61,8 @@ static bool loop_poll(struct net_stack *stack)
             continue;
         }
         stack->stats.ip_in++;
+        if (stack->group != NULL)
+            stack->group->looped(stack, packet);
         ip4_deliver(stack, packet, &header);
     }
     return true;
@@ -72,7 +76,7 @@ static void loop_send(struct net_stack *stack, struct packet *packet)
         packet_put(packet);
         return;
     }
-    packet->hops = UINT8_MAX; /* it has no frame that could be passed on */
+    packet->hops = PACKET_NO_FRAME;
     queue_push(&stack->loop, &packet->node);
     stack->loop_count++;
     wait_wake_one(&stack->wake);
@@ -133,11 +137,25 @@ static const struct ip4_more more = {
     .check = check,
 };
 
+static void complete_next(struct net_stack *stack, struct group_letter *letter)
+{
+    (void)letter;
+    ip4_complete(stack);
+}
+
 void ip4_complete(struct net_stack *stack)
 {
+    const struct net_group *group = stack->group;
+
     if (stack->ip4_more != NULL)
         return;
     reassembly_init(stack, stack->packet_count / FRAGMENTS_SHARE);
     stack->reassembly.expired4 = icmp_expired;
     stack->ip4_more = &more;
+    if (group == NULL || group->count == 1)
+        return;
+    /* The first of a group gets the fragments, and any of them answers what is
+     * sent to ourselves: it goes round. */
+    stack->complete.arrive = complete_next;
+    group->send(group, (stack->member + 1) % group->count, &stack->complete);
 }

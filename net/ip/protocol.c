@@ -48,3 +48,17 @@ void ip_protocol_add(struct net_stack *stack,
     assert(stack->protocol_count < IP_PROTOCOLS_MAX);
     stack->protocol[stack->protocol_count++] = protocol;
 }
+
+void ip_receive_whole(struct net_stack *stack, struct packet *packet)
+{
+    struct ip4_header header;
+
+    if (ip4_parse_quoted(packet->data, packet->len, &header) == 0) {
+        stack->stats.ip_in++;
+        ip4_deliver(stack, packet, &header);
+    } else if (stack->ip6 != NULL) {
+        stack->ip6->receive_whole(stack, packet);
+    } else {
+        packet_put(packet);
+    }
+}

@@ -214,17 +214,22 @@ static struct packet *assembly_join(struct net_stack *stack,
     int error = 0;
 
     packet_push(first, assembly->header_len);
-    if (assembly->count > 1 && len <= PACKET_SIZE - PACKET_HEADROOM) {
+    /* Another stack of a group may get it: then its first packet must be ours,
+     * as all slices are, which go home with it. */
+    if (assembly->count > 1 &&
+        (len <= PACKET_SIZE - PACKET_HEADROOM || !packet_is_home(first))) {
         whole = stack_packet(stack);
-        if (whole == NULL)
+        if (whole == NULL || first->len > packet_tailroom(whole)) {
+            packet_put(whole);
             return NULL;
+        }
         memcpy(packet_append(whole, first->len), first->data, first->len);
         packet_put(first);
     }
     for (unsigned i = 1; i < assembly->count; i++) {
         struct packet *piece = assembly->piece[i].packet;
 
-        if (whole == first) {
+        if (len > PACKET_SIZE - PACKET_HEADROOM) {
             error = packet_join(whole, piece);
         } else {
             memcpy(packet_append(whole, piece->len), piece->data, piece->len);

@@ -186,7 +186,7 @@ static void defend(struct net_stack *stack, struct ip6_address *own)
     char text[ADDR_TEXT];
 
     stack->stats.nd_conflicts++;
-    if (now < own->defend_from)
+    if (now < own->defend_from || !stack_answers(stack))
         return;
     own->defend_from = now + IP6_DEFEND_NS;
     addr_format(text, &own->addr);

@@ -295,6 +295,7 @@ static void address_renew(struct ip6 *ip6, struct ip6_address *own,
     else if (own->valid_until > two_hours)
         own->valid_until = two_hours;
     ip6_due(ip6, own->valid_until);
+    ip6_members_tell(stack);
 }
 
 /* Whether one more address may be made in this minute; counts it. */
@@ -413,7 +414,7 @@ void router_receive(struct net_stack *stack, const struct packet *packet,
         }
         if (said.prefix[i].on_link)
             prefix_on_link(stack, &said.prefix[i]);
-        if (said.prefix[i].autonomous)
+        if (said.prefix[i].autonomous && stack_answers(stack))
             prefix_address(stack, &said.prefix[i]);
     }
     dns_update(stack, &said);

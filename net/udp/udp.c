@@ -15,9 +15,6 @@
 
 enum {
     UDP_BUCKETS = 64, /* a power of two */
-    /* Ports that nobody has a meaning for: RFC 6335, 6. */
-    PORT_FIRST = 49152,
-    PORT_COUNT = 16384,
     PORT_TRIES = 64,
 };
 
@@ -160,6 +157,11 @@ static void on_receive(struct net_stack *stack, struct packet *packet,
         packet_put(packet);
         return;
     }
+    if (header.len < packet_len(packet) && !packet_may_cut(packet)) {
+        stack->stats.udp_bad++; /* nobody has reason to send it */
+        packet_put(packet);
+        return;
+    }
     packet_trim(packet, header.len);
     if (!sum_is_right(packet, info, &header)) {
         stack->stats.udp_bad++;
@@ -247,7 +249,7 @@ static bool is_taken(struct udp_table *table, const struct net_addr *local,
 }
 
 /* A free port that is hard to guess: RFC 6056, 3.3.1. 0: none was found. */
-static uint16_t port_choose(struct udp_table *table,
+static uint16_t port_choose(const struct net_stack *stack,
                             const struct net_addr *local)
 {
     for (unsigned i = 0; i < PORT_TRIES; i++) {
@@ -256,8 +258,10 @@ static uint16_t port_choose(struct udp_table *table,
 
         if (random_bytes(&number, sizeof(number)) != 0)
             number = (uint16_t)(number + i); /* it can be guessed */
-        port = (uint16_t)(PORT_FIRST + number % PORT_COUNT);
-        if (!is_taken(table, local, port))
+        port = (uint16_t)(UDP_PORT_FIRST + number % UDP_PORT_COUNT);
+        if (stack->group != NULL)
+            port = group_port_near(stack->group, stack->member, port);
+        if (!is_taken(stack->udp, local, port))
             return port;
     }
     return 0;
@@ -272,7 +276,7 @@ int udp_open(struct net_stack *stack, const struct net_addr *local,
     if (error != 0)
         return error;
     if (port == 0)
-        port = port_choose(stack->udp, local);
+        port = port_choose(stack, local);
     if (port == 0 || is_taken(stack->udp, local, port))
         return -EADDRINUSE;
     socket = mem_alloc_zeroed(sizeof(*socket));
