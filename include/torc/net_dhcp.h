@@ -7,6 +7,10 @@
 #include <torc/device.h>
 #include <torc/errno.h>
 #include <torc/net.h>
+#include <torc/time.h>
+
+/* How long the start of an application waits for an address. */
+#define NET_DHCP_WAIT_NS (20 * NS_PER_S)
 
 /*
  * As net_start(), with an address that DHCP gives. Waits until there is one,
@@ -21,6 +25,12 @@
 must_check int net_start_dhcp(struct device *device, uint64_t wait_ns);
 
 /*
+ * As net_start_all(), with an address that DHCP gives to all of them, and that
+ * all lose together. Waits, and returns, as net_start_dhcp().
+ */
+must_check int net_start_dhcp_all(struct device *device, uint64_t wait_ns);
+
+/*
  * What net= says, ADDRESS/PREFIX[,GATEWAY] or dhcp: then *out is all 0. Returns
  * 0, -EINVAL. And the start as it says, of a card that is dedicated to this CPU
  * or to nobody: with dhcp the start waits for an address for 20 seconds and
@@ -31,6 +41,11 @@ must_check int net_dhcp_or_static_parse(const char *text,
                                         struct net_config *out);
 must_check int net_dhcp_or_static_start(struct device *card,
                                         struct net_config *config);
+
+/* net_dhcp_or_static_start() for all CPUs, or the first 16: as net_start_all()
+ * and net_start_dhcp_all(). The card is dedicated to nobody yet. */
+must_check int net_dhcp_or_static_start_all(struct device *card,
+                                            struct net_config *config);
 
 /*
  * As net_card_start() of <torc/net_card.h>; net= may be dhcp.

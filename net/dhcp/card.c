@@ -6,8 +6,6 @@
 #include <torc/string.h>
 #include <torc/time.h>
 
-#define ADDRESS_WAIT_NS (20 * NS_PER_S)
-
 int net_dhcp_or_static_parse(const char *text, struct net_config *out)
 {
     if (!str_equal(text, "dhcp"))
@@ -24,7 +22,7 @@ int net_dhcp_or_static_start(struct device *card, struct net_config *config)
         return status;
     if (config->address != 0)
         return net_start(card, config);
-    status = net_start_dhcp(card, ADDRESS_WAIT_NS);
+    status = net_start_dhcp(card, NET_DHCP_WAIT_NS);
     if (status != 0 && status != -ETIMEDOUT)
         return status;
     return net_get_config(config);

@@ -134,6 +134,7 @@ static void give_up(struct dhcp_client *client, const char *why)
     ip4_format(text, client->lease.address);
     log_error("dhcp: %s is given up: %s; connections end", text, why);
     lease_withdraw(client->stack, &client->routes);
+    client->changes++;
     restart(client, 0);
 }
 
@@ -182,6 +183,7 @@ static void bind(struct dhcp_client *client, const struct dhcp_reply *lease)
     client->stack->arp_probed = 0;
     set_times(client);
     lease_apply(client->stack, &client->lease, &client->routes);
+    client->changes++;
     enter(client, DHCP_BOUND);
     client->next_at = client->renew_at;
     if (!is_new) {

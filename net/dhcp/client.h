@@ -80,6 +80,7 @@ struct dhcp_client {
     struct lease_routes routes;
     uint8_t received[DHCP_REPLY_MAX];
     uint64_t ignored; /* messages that were not for us, or made no sense */
+    uint64_t changes; /* times that the lease came, was renewed or was lost */
 };
 
 /* A client for a stack that has no address. Returns 0 and *out, -EADDRINUSE,
@@ -101,6 +102,10 @@ static inline bool dhcp_is_bound(const struct dhcp_client *client)
 {
     return client->state >= DHCP_BOUND;
 }
+
+/* Wait until the stack has an address, `wait_ns` at most. Returns 0, or
+ * -ETIMEDOUT after the log says so. */
+must_check int dhcp_await(struct dhcp_client *client, uint64_t wait_ns);
 
 /* Assert what must be true of a client. */
 void dhcp_check(const struct dhcp_client *client);

@@ -20,7 +20,7 @@ static int run(void *arg)
     return 0;
 }
 
-static int await_bound(struct dhcp_client *client, uint64_t wait_ns)
+int dhcp_await(struct dhcp_client *client, uint64_t wait_ns)
 {
     uint64_t end = net_now(client->stack) + wait_ns;
 
@@ -35,7 +35,8 @@ static int await_bound(struct dhcp_client *client, uint64_t wait_ns)
     return 0;
 }
 
-/* A lease would give its address to the stack of one CPU only. */
+/* Its stacks are there, with an address or without: net_start_dhcp_all() starts
+ * them. */
 static bool is_shared(const struct net_stack *stack)
 {
     return stack != NULL && stack->group != NULL && stack->group->count > 1;
@@ -49,7 +50,7 @@ int net_start_dhcp(struct device *device, uint64_t wait_ns)
     int error;
 
     if (is_shared(stack_self())) {
-        log_error("dhcp: the card of several CPUs needs an address of its own");
+        log_error("dhcp: the card of several CPUs has started already");
         return -ENOTSUP;
     }
     error = stack_start(device, NULL, &stack);
@@ -62,5 +63,5 @@ int net_start_dhcp(struct device *device, uint64_t wait_ns)
         dhcp_close(client);
         return -ENOMEM;
     }
-    return await_bound(client, wait_ns);
+    return dhcp_await(client, wait_ns);
 }

@@ -1,0 +1,333 @@
+/* A lease of a card of several CPUs: all get it, all keep it, all lose it. */
+#include "kernel/heap/heap.h"
+#include "net/dhcp/client.h"
+#include "net/ip4.h"
+#include "net/servers.h"
+#include "net/udp.h"
+#include "tests/fakes/cmocka_all.h"
+#include "tests/fakes/group_card.h"
+#include "tests/fakes/machine.h"
+#include <torc/net_dhcp.h>
+
+enum {
+    DISCOVER = 1,
+    OFFER = 2,
+    REQUEST = 3,
+    ACKNOWLEDGE = 5,
+    REFUSE = 6,
+    LEASE_S = 3600,
+    DATA = 42, /* behind Ethernet, IPv4 and UDP */
+};
+
+/* ---- The server ---------------------------------------------------------- */
+
+/* The type of a message that the client has sent, which is in `last`; 0: no
+ * message within two seconds. */
+static uint8_t client_says(void)
+{
+    while (peer_gets(2000) != NO_QUEUE) {
+        if (peer_get16(last.data + 12) == 0x0800 && last.data[14 + 9] == 17 &&
+            peer_get16(last.data + 36) == 67)
+            return last.data[DATA + 242];
+    }
+    return 0;
+}
+
+/* Answer what is in `last`, by a frame for this card alone. */
+static void server_says(unsigned queue, uint8_t type, uint16_t mtu)
+{
+    uint8_t frame[DATA + 300] = {0};
+    uint8_t *data = frame + DATA, *option = data + 240;
+
+    memcpy(data, "\2\1\6", 3);
+    memcpy(data + 4, last.data + DATA + 4, 4);
+    peer_put32(data + 16, OUR_ADDRESS);
+    memcpy(data + 28, bench_mac, 6);
+    peer_put32(data + 236, 0x63825363);
+    memcpy(option, (uint8_t[]){53, 1, type, 54, 4}, 5);
+    peer_put32(option + 5, PEER_ADDRESS);
+    if (type != REFUSE) {
+        memcpy(option + 9, "\1\4\377\377\377\0\3\4", 8);
+        peer_put32(option + 17, GATEWAY);
+        memcpy(option + 21, "\x33\4", 2);
+        peer_put32(option + 23, LEASE_S);
+        memcpy(option + 27, "\6\4\12\0\0\65\32\2", 8);
+        peer_put16(option + 35, mtu);
+        option += 28;
+    }
+    option[9] = 255;
+    peer_put16(frame + 34, 67);
+    peer_put16(frame + 36, 68);
+    peer_put16(frame + 38, 8 + 300 - 12);
+    come(queue, frame,
+         peer_ip4(frame, PEER_ADDRESS, OUR_ADDRESS, 17, 8 + 300 - 12));
+}
+
+/* The client hears something, so it looks at the clock. */
+static void client_looks(void)
+{
+    uint8_t frame[DATA + 8] = {0};
+
+    peer_put16(frame + 34, 67);
+    peer_put16(frame + 36, 68);
+    peer_put16(frame + 38, 16);
+    come(0, frame, peer_ip4(frame, PEER_ADDRESS, OUR_ADDRESS, 17, 16));
+}
+
+/* ---- What all CPUs have -------------------------------------------------- */
+
+struct wanted {
+    uint32_t address;
+    uint16_t mtu;
+};
+
+static int is_wanted_here(void *arg)
+{
+    const struct wanted *wanted = arg;
+    const struct net_stack *stack = stack_self();
+    const struct net_addr far = addr_of_ip4(0x08080808);
+    struct net_addr servers[SERVERS_ALL_MAX], hop;
+    bool has = wanted->address != 0;
+
+    return stack->config.address == wanted->address &&
+           stack->mtu == wanted->mtu && stack->ip4_count == has &&
+           (route_next_hop(stack, &far, &hop) == 0) == has &&
+           servers_get(stack, SERVER_DNS, servers) == has;
+}
+
+static uint64_t ahead_ns;
+
+/* Deadlines of a clock that is ahead come late: somebody must wake the client.
+ */
+static bool all_have(uint32_t address, uint16_t mtu)
+{
+    struct wanted wanted = {address, mtu};
+    uint64_t end = time_ns() + 2 * NS_PER_S;
+
+    for (unsigned cpu = 0; cpu < CPUS;) {
+        if (remote_call(cpu, is_wanted_here, &wanted) == 1)
+            cpu++;
+        else if (time_ns() > end)
+            return false;
+        else
+            thread_sleep(NS_PER_MS);
+        if (ahead_ns > 0)
+            client_looks();
+    }
+    return true;
+}
+
+/* ---- The life of a lease ------------------------------------------------- */
+
+static struct net_config leased;
+static int started;
+static bool has_started;
+
+static int start_here(void *arg)
+{
+    (void)arg;
+    leased = (struct net_config){0};
+    started = net_dhcp_or_static_start_all(&card->dev.device, &leased);
+    has_started = true;
+    return 0;
+}
+
+/* Whether the start ends with an address, after probes that nobody answers. */
+static bool starts(void)
+{
+    uint64_t end = time_ns() + 5 * NS_PER_S;
+
+    while (!has_started && time_ns() < end)
+        (void)peer_gets(5);
+    return has_started && started == 0 && leased.address == OUR_ADDRESS;
+}
+
+static uint64_t clock_ahead(void)
+{
+    return time_ns() + ahead_ns;
+}
+
+static void time_goes(uint64_t ns)
+{
+    stack_self()->clock = clock_ahead;
+    ahead_ns += ns;
+    client_looks();
+}
+
+/* Its questions are answered, each on another queue. */
+static bool gets_lease(void)
+{
+    if (client_says() != DISCOVER)
+        return false;
+    server_says(1, OFFER, 1400);
+    if (client_says() != REQUEST)
+        return false;
+    server_says(0, ACKNOWLEDGE, 1400);
+    return true;
+}
+
+static int run_lease(void *arg)
+{
+    const struct thread_attr attr = {.name = "starts", .detached = true};
+
+    (void)arg;
+    card_make(2);
+    if (thread_create(&attr, start_here, NULL, NULL) != 0 || !gets_lease())
+        return 1;
+    if (!starts() || !all_have(OUR_ADDRESS, 1400))
+        return 2;
+    /* The lease is renewed, with a link that takes less. */
+    time_goes(LEASE_S / 2 * NS_PER_S);
+    if (client_says() != REQUEST)
+        return 3;
+    server_says(1, ACKNOWLEDGE, 1300);
+    if (!all_have(OUR_ADDRESS, 1300))
+        return 4;
+    /* The server says no; then there is another one. */
+    time_goes(LEASE_S / 2 * NS_PER_S);
+    if (client_says() != REQUEST)
+        return 5;
+    server_says(0, REFUSE, 0);
+    if (!all_have(0, 1500) || !gets_lease() || !all_have(OUR_ADDRESS, 1400))
+        return 6;
+    /* Nobody renews it. */
+    time_goes((LEASE_S + 1) * NS_PER_S);
+    if (!all_have(0, 1500))
+        return 7;
+    return all_are_right(CPUS) ? 0 : 8;
+}
+
+static void test_lease_of_all(void **state)
+{
+    (void)state;
+    assert_int_equal(machine_run(CPUS, MEMORY, run_lease, NULL), 0);
+}
+
+/* ---- What does not go well ----------------------------------------------- */
+
+/* No server answers; with an address of the command line nobody asks. */
+static int run_no_server(void *arg)
+{
+    struct net_config fixed = config;
+
+    (void)arg;
+    card_make(2);
+    if (net_start_dhcp_all(&card->dev.device, NS_PER_MS) != -ETIMEDOUT)
+        return 1;
+    if (net_start_dhcp_all(&card->dev.device, 0) != -EBUSY ||
+        net_dhcp_or_static_start_all(&card->dev.device, &fixed) != -EBUSY)
+        return 2;
+    fixed.address = 0;
+    if (net_dhcp_or_static_start_all(&card->dev.device, &fixed) != -EBUSY)
+        return 3;
+    return all_have(0, 1500) ? 0 : 4;
+}
+
+static int run_fixed(void *arg)
+{
+    struct net_config fixed = config;
+
+    (void)arg;
+    card_make(2);
+    if (net_dhcp_or_static_start_all(&card->dev.device, &fixed) != 0)
+        return 1;
+    while (peer_gets(20) != NO_QUEUE) {
+        if (peer_get16(last.data + 12) != 0x0806)
+            return 2;
+    }
+    return stack_self()->udp == NULL ? 0 : 3;
+}
+
+static void test_without_a_server(void **state)
+{
+    (void)state;
+    assert_int_equal(machine_run(CPUS, MEMORY, run_no_server, NULL), 0);
+    assert_int_equal(machine_run(CPUS, MEMORY, run_fixed, NULL), 0);
+}
+
+/* The thread that was kept for the next call is taken, and there is no memory
+ * for another one. */
+static int fail_next(void *arg)
+{
+    (void)arg;
+    heap_fail(1);
+    thread_sleep(3 * NS_PER_S);
+    return 0;
+}
+
+/* A CPU that has no memory for a call is told later. */
+static int run_late_cpu(void *arg)
+{
+    const struct thread_attr attr = {.name = "starts", .detached = true};
+    const struct thread_attr there = {
+        .place = THREAD_ON_CPU, .cpu = 2, .detached = true};
+
+    (void)arg;
+    card_make(2);
+    if (thread_create(&attr, start_here, NULL, NULL) != 0 || !gets_lease() ||
+        thread_create(&there, fail_next, NULL, NULL) != 0)
+        return 1;
+    if (!starts() || !all_have(OUR_ADDRESS, 1400))
+        return 2;
+    return 0;
+}
+
+static void test_a_cpu_that_is_told_later(void **state)
+{
+    char output[4000];
+
+    (void)state;
+    assert_int_equal(machine_run_output(CPUS, MEMORY, NULL, run_late_cpu, NULL,
+                                        output, sizeof(output)),
+                     0);
+    assert_non_null(strstr(output, "a CPU cannot be told of the lease yet"));
+}
+
+enum { STARTS = 100, NO_MEMORY, WRONG };
+
+/* The n-th allocation of the first CPU fails. */
+static int run_no_memory(void *arg)
+{
+    uint64_t n = *(uint64_t *)arg;
+    int status;
+
+    card_make(1);
+    heap_fail(n);
+    status = net_start_dhcp_all(&card->dev.device, NS_PER_MS);
+    if (!heap_failed())
+        return status == -ETIMEDOUT ? STARTS : WRONG;
+    heap_fail(0);
+    if (status != -ENOMEM && status != -ETIMEDOUT)
+        return WRONG;
+    return status == -ENOMEM ? NO_MEMORY : 0;
+}
+
+static void test_a_start_without_memory(void **state)
+{
+    unsigned failures = 0;
+    int status;
+
+    (void)state;
+    for (uint64_t n = 1;; n++) {
+        status = machine_run(2, MEMORY, run_no_memory, &n);
+        assert_int_not_equal(status, WRONG);
+        if (status == STARTS)
+            break;
+        failures += status == NO_MEMORY;
+        assert_true(n < 200);
+    }
+    /* The group and its stack; the client, its socket, its thread. */
+    assert_true(failures >= 10);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_lease_of_all),
+        cmocka_unit_test(test_without_a_server),
+        cmocka_unit_test(test_a_cpu_that_is_told_later),
+        cmocka_unit_test(test_a_start_without_memory),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
