@@ -11,6 +11,7 @@
  * finds nothing, what was synced is there, and a mount goes on working.
  *
  *   explore --length 2                    all sequences of two operations
+ *   explore --length 4 --share 3/100      a hundredth of all of four
  *   explore --length 5 --random 100       100 of five, drawn by --seed
  *   explore --ops create,fsync,unlink     one; with --only N one state of it
  */
@@ -51,7 +52,9 @@ struct promise {
 static struct {
     /* Options: */
     unsigned length, kib, names, fsck_each;
-    unsigned long random;
+    uint64_t random;
+    unsigned long share, shares; /* which of how many */
+    uint64_t progress;           /* a line after so many sequences; 0: none */
     const char *ops, *alphabet, *image_options, *keep;
     struct crash_limits limits;
     bool is_verbose;
@@ -80,6 +83,7 @@ static struct {
 } all = {.length = 2,
          .kib = 256,
          .fsck_each = 1,
+         .shares = 1,
          .image_options = "-b 1024 -N 64 -I 256",
          .limits = {.exhaustive = 64, .drawn = 24, .seed = 1}};
 
@@ -479,21 +483,37 @@ static unsigned drawn(unsigned limit)
     return (unsigned)(random_state >> 33) % limit;
 }
 
+static void progress_print(unsigned long total)
+{
+    if (all.progress == 0 || all.sequences % all.progress != 0)
+        return;
+    fprintf(stderr, "crash: %lu of %lu sequences, %lu states, %lu failures\n",
+            all.sequences, total, (unsigned long)all.counts.distinct,
+            all.failures);
+}
+
+/* Those of the share, a piece of an order in which all operations are mixed.
+ * MIX is a prime that divides no such total: the order has each sequence once
+ * (of less than 2^44). */
 static void sequences_all(void)
 {
-    unsigned long total = 1;
+    enum { MIX = 1000003 };
+    unsigned long total = 1, from, until;
 
     for (unsigned i = 0; i < all.length; i++)
         total *= all.letters;
+    from = total * all.share / all.shares;
+    until = total * (all.share + 1) / all.shares;
     all.count = all.length;
-    for (unsigned long i = 0; i < total; i++) {
-        unsigned long rest = i;
+    for (unsigned long i = from; i < until; i++) {
+        unsigned long rest = i * MIX % total;
 
         for (unsigned k = 0; k < all.length; k++) {
             all.op[k] = all.letter[rest % all.letters];
             rest /= all.letters;
         }
         sequence_run();
+        progress_print(until - from);
     }
 }
 
@@ -501,10 +521,11 @@ static void sequences_drawn(void)
 {
     random_state = all.limits.seed;
     all.count = all.length;
-    for (unsigned long i = 0; i < all.random; i++) {
+    for (uint64_t i = 0; i < all.random; i++) {
         for (unsigned k = 0; k < all.length; k++)
             all.op[k] = all.letter[drawn(all.letters)];
         sequence_run();
+        progress_print(all.random);
     }
 }
 
@@ -539,11 +560,12 @@ static bool letters_read(void)
 /* ---- All ----------------------------------------------------------------- */
 
 static const char usage[] =
-    "usage: explore [--length N] [--random COUNT] [--seed S]\n"
+    "usage: explore [--length N] [--share I/N] [--random COUNT] [--seed S]\n"
     "  [--alphabet A,B,...] [--ops A,B,...] [--image OPTIONS] [--kib N] "
     "[--names N]\n"
     "  [--exhaustive N] [--drawn N] [--fsck N] [--atom N] [--only STATE]\n"
-    "  [--keep FILE] [--drop-flush N] [--no-flush] [--verbose] [--list]\n"
+    "  [--keep FILE] [--drop-flush N] [--no-flush] [--progress N]\n"
+    "  [--verbose] [--list]\n"
     "docs/crash.md tells what it does.\n";
 
 static bool option_take(const char *name, const char *value)
@@ -555,7 +577,8 @@ static bool option_take(const char *name, const char *value)
         const char **text;
     } options[] = {
         {"--length", &all.length, NULL, NULL},
-        {"--random", NULL, &(uint64_t){0}, NULL},
+        {"--random", NULL, &all.random, NULL},
+        {"--progress", NULL, &all.progress, NULL},
         {"--seed", NULL, &all.limits.seed, NULL},
         {"--only", NULL, &all.limits.only, NULL},
         {"--atom", &all.limits.atom, NULL, NULL},
@@ -580,11 +603,10 @@ static bool option_take(const char *name, const char *value)
             *options[i].number = (unsigned)strtoul(value, NULL, 0);
         else
             *options[i].large = strtoull(value, NULL, 0);
-        if (strcmp(name, "--random") == 0)
-            all.random = *options[i].large;
         return true;
     }
-    return false;
+    return strcmp(name, "--share") == 0 &&
+           sscanf(value, "%lu/%lu", &all.share, &all.shares) == 2;
 }
 
 static bool options_take(int argc, char **argv)
@@ -607,7 +629,8 @@ static bool options_take(int argc, char **argv)
             return false;
         i++;
     }
-    return all.length >= 1 && all.length <= LENGTH_MAX;
+    return all.length >= 1 && all.length <= LENGTH_MAX &&
+           all.share < all.shares;
 }
 
 /* Blocks that are free hold what would be wrong anywhere: who reads one that

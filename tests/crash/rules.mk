@@ -18,13 +18,25 @@ CRASH_SEQUENCES := many,link,unlink exchange,exchange,across \
 	xattr-block,many,link,big,chmod,fsync-n,unlink,unlink,mkdir,xattr-block \
 	touch,touch,fsync,many,link,big,unlink,sync,append,chmod
 LENGTH ?= 2
-crash: $(BUILD)/crash/explore ## every crash of ext2 in sequences of LENGTH=2 operations; docs/crash.md
+# SHARE=I/N: the I-th of N parts of the sequences.
+SHARE ?= 0/1
+crash: $(BUILD)/crash/explore ## every crash of ext2 in sequences of LENGTH=2 operations: SHARE=0/10; docs/crash.md
 	$(Q)tools/need.sh build run test
 	$(Q)status=0; for volume in $(CRASH_VOLUMES); do \
-		eval "$< --length $(LENGTH) --seed $(SEED) $$volume" || status=1; \
+		eval "$< --length $(LENGTH) --share $(SHARE) --seed $(SEED) $$volume" || status=1; \
 	done; \
 	for sequence in $(CRASH_SEQUENCES); do \
 		$< --seed $(SEED) --fsck 1000 --ops $$sequence || status=1; \
 	done; exit $$status
 
-.PHONY: crash
+# The operations that change names, which order between blocks is about.
+CRASH_NAMES := create,many,fsync,rename,replace,across,exchange,move-dir,link,unlink
+CRASH_NIGHT := --alphabet $(CRASH_NAMES) --share $(SHARE) --seed $(SEED) --progress 500
+crash-nightly: $(BUILD)/crash/explore ## all sequences of up to four operations on names: SHARE=0/10
+	$(Q)tools/need.sh build run test
+	$(Q)status=0; for length in 1 2 3 4; do for volume in $(CRASH_VOLUMES); do \
+		echo "length $$length: $$volume"; \
+		eval "$< --length $$length $(CRASH_NIGHT) $$volume" || status=1; \
+	done; done; exit $$status
+
+.PHONY: crash crash-nightly
