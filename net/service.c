@@ -169,9 +169,9 @@ static void dispatch_one(struct server *server)
 {
     struct list *node = list_pop_front(&server->ready);
     struct socket *socket = container_of(node, struct socket, link);
-    unsigned event = socket->events & -socket->events;
+    unsigned event = socket->events & -(unsigned)socket->events;
 
-    socket->events &= ~event;
+    socket->events &= (uint8_t)~event;
     if (socket->events != 0)
         list_push_back(&server->ready, &socket->link);
     call_event(server, socket, event);

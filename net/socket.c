@@ -12,7 +12,7 @@ void socket_init(struct socket *socket, const struct socket_client *client,
     socket->client = client;
     socket->server = server;
     socket->conn = conn;
-    socket->cpu = cpu_id();
+    socket->cpu = (uint16_t)cpu_id();
     socket->flow = *flow;
 }
 
@@ -20,7 +20,7 @@ void socket_notify(struct socket *socket, enum socket_event event)
 {
     /* SOCKET_CLOSE is the last event: the connection is gone then. */
     assert(socket->conn != NULL || event == SOCKET_CLOSE);
-    socket->events |= event;
+    socket->events |= (uint8_t)event;
     socket->client->notify(socket, event);
 }
 

@@ -18,6 +18,7 @@
 #include "net/flow.h"
 #include <stdbool.h>
 #include <stdint.h>
+#include <torc/assert.h>
 #include <torc/list.h>
 #include <torc/net.h>
 
@@ -63,12 +64,15 @@ struct socket {
     struct server *server; /* whose connection it is; NULL: a thread's */
     struct tcp_conn *conn; /* NULL: it has ended, or the socket was closed */
     void *cookie;
-    unsigned cpu;
-    unsigned events;
-    int error; /* what calls return when conn is NULL */
+    uint16_t cpu;
+    uint8_t events; /* enum socket_event */
     bool is_accepted;
+    int error; /* what calls return when conn is NULL */
     struct flow flow;
 };
+
+/* What an idle one costs: docs/net.md. */
+static_assert(sizeof(struct socket) <= 96, "struct socket");
 
 /* A registered service or a listening socket: TCP's listener for a port. */
 struct server {

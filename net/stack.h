@@ -32,11 +32,11 @@
 #include <torc/thread.h>
 
 enum {
-    STACK_POLL_BUDGET = 64,    /* frames between two yields */
-    STACK_TX_QUEUE_MAX = 256,  /* frames that wait for the card */
-    STACK_TX_HOLD = 128,       /* with so many waiting TCP does not send */
-    STACK_CONN_BUCKETS = 1024, /* a power of two */
-    STACK_CONN_RECENT = 64,    /* a power of two */
+    STACK_POLL_BUDGET = 64,   /* frames between two yields */
+    STACK_TX_QUEUE_MAX = 256, /* frames that wait for the card */
+    STACK_TX_HOLD = 128,      /* with so many waiting TCP does not send */
+    STACK_CONN_CHAINS = 2048, /* at first; a power of two */
+    STACK_CONN_RECENT = 64,   /* a power of two */
     IP4_ADDRESSES_MAX = 4,
     IP_PROTOCOLS_MAX = 4, /* that register: ip.h */
 };
@@ -55,6 +55,16 @@ struct udp_table;
 struct ip4_address {
     uint32_t address;
     uint32_t netmask;
+};
+
+/* The connections by their flow: net/tcp/table.c. */
+struct conn_table {
+    struct tcp_conn **chain;
+    unsigned size;         /* chains: a power of two */
+    unsigned grow_at;      /* so many connections are to be */
+    struct tcp_conn **old; /* NULL: all have moved */
+    unsigned old_size;
+    unsigned moved; /* of its chains */
 };
 
 /* What an acknowledgement that is being processed tells: net/tcp/rack.c. */
@@ -115,8 +125,8 @@ struct net_stack {
     struct timer tx_timer;
 
     /* owner CPU only, TCP: */
-    struct list listeners;  /* struct server */
-    struct list *conns;     /* STACK_CONN_BUCKETS chains, by 4-tuple */
+    struct list listeners; /* struct server */
+    struct conn_table conns;
     struct list blocked;    /* wait for room in the card or the packet pool */
     struct list orphans;    /* closed by their service, oldest first */
     struct list time_waits; /* in TIME-WAIT without a socket, oldest first */
@@ -134,7 +144,7 @@ struct net_stack {
     const struct tcp_cc *cc;
     struct flow hashed; /* the flow whose hash was computed last; and that */
     uint64_t hash;
-    /* Where connections were found last: NULL or one in `conns`. */
+    /* Where connections were found last: NULL or one of `conns`. */
     struct tcp_conn *recent[STACK_CONN_RECENT];
     const struct tcp_active *tcp_active; /* NULL: none was opened by us */
     struct wheel wheel;                  /* timeouts of connections */

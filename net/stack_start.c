@@ -99,8 +99,6 @@ static void stack_init(struct net_stack *stack)
     list_init(&stack->time_waits);
     list_init(&stack->dead);
     list_init(&stack->opening);
-    for (unsigned i = 0; i < STACK_CONN_BUCKETS; i++)
-        list_init(&stack->conns[i]);
 }
 
 /* Neighbours are to be told where this machine is now. Irq work. */
@@ -161,10 +159,13 @@ int stack_create(struct net_queue *queue, const struct net_config *config,
     if (stack == NULL)
         return -ENOMEM;
     stack->clock = time_ns;
-    stack->conns = mem_alloc(STACK_CONN_BUCKETS * sizeof(struct list));
-    if (stack->conns == NULL || memory_init(stack) != 0 ||
+    stack->conns.size = STACK_CONN_CHAINS;
+    stack->conns.grow_at = STACK_CONN_CHAINS;
+    stack->conns.chain =
+        mem_alloc_zeroed(STACK_CONN_CHAINS * sizeof(struct tcp_conn *));
+    if (stack->conns.chain == NULL || memory_init(stack) != 0 ||
         tcp_timers_init(stack) != 0) {
-        mem_free(stack->conns);
+        mem_free(stack->conns.chain);
         mem_free(stack);
         return -ENOMEM;
     }
@@ -207,7 +208,8 @@ void stack_destroy(struct net_stack *stack)
     timer_cancel(&stack->wheel_timer);
     while ((node = queue_pop(&stack->tx_queue)) != NULL)
         packet_put(container_of(node, struct packet, node));
-    mem_free(stack->conns);
+    mem_free(stack->conns.old);
+    mem_free(stack->conns.chain);
     mem_free(stack);
 }
 

@@ -184,6 +184,7 @@ void tcp_check(const struct tcp_conn *conn)
 
 /* What a walk over the connections of a stack counts. */
 struct tcp_census {
+    const struct net_stack *stack;
     unsigned conns;
     unsigned time_waits;
     unsigned open;
@@ -192,25 +193,21 @@ struct tcp_census {
     size_t buffer_bytes;
 };
 
-static void bucket_check(const struct net_stack *stack, struct list *bucket,
-                         struct tcp_census *census)
+static void census_take(struct tcp_conn *conn, void *arg)
 {
-    list_for_each (node, bucket) {
-        const struct tcp_conn *conn =
-            container_of(node, struct tcp_conn, hash_link);
+    struct tcp_census *census = arg;
 
-        assert(conn->stack == stack);
-        assert(conn_bucket(conn->stack, &conn->flow) == bucket);
-        assert(conn_find(conn->stack, &conn->flow) == conn); /* not twice */
-        tcp_check(conn);
-        census->conns++;
-        census->timers += conn->timer.at != TIME_NEVER;
-        census->time_waits += conn->is_orphan && conn->state == TCP_TIME_WAIT;
-        census->open += conn->socket != NULL && conn->server != NULL;
-        census->orphans += conn->is_orphan && conn->state != TCP_TIME_WAIT;
-        census->buffer_bytes +=
-            send_queue_size(&conn->tx) + conn->rx.size + reorder_check(conn);
-    }
+    assert(conn->stack == census->stack);
+    assert(conn->hash == conn_hash(conn->stack, &conn->flow) >> 32);
+    assert(conn_find(conn->stack, &conn->flow) == conn); /* not twice */
+    tcp_check(conn);
+    census->conns++;
+    census->timers += conn->timer.at != TIME_NEVER;
+    census->time_waits += conn->is_orphan && conn->state == TCP_TIME_WAIT;
+    census->open += conn->socket != NULL && conn->server != NULL;
+    census->orphans += conn->is_orphan && conn->state != TCP_TIME_WAIT;
+    census->buffer_bytes +=
+        send_queue_size(&conn->tx) + conn->rx.size + reorder_check(conn);
 }
 
 /* Whether all on a list of state_links are in one of `states`; how many there
@@ -243,11 +240,10 @@ static void time_waits_check(const struct net_stack *stack)
 
 void tcp_check_all(const struct net_stack *stack)
 {
-    struct tcp_census census = {0};
+    struct tcp_census census = {.stack = stack};
     unsigned open = 0;
 
-    for (unsigned i = 0; i < STACK_CONN_BUCKETS; i++)
-        bucket_check(stack, &stack->conns[i], &census);
+    conn_visit_all(stack, census_take, &census);
     for (unsigned i = 0; i < STACK_CONN_RECENT; i++)
         assert(stack->recent[i] == NULL ||
                stack->recent[i]->state != TCP_CLOSED);

@@ -16,55 +16,26 @@ uint64_t conn_hash(struct net_stack *stack, const struct flow *flow)
     return stack->hash;
 }
 
-struct list *conn_bucket(struct net_stack *stack, const struct flow *flow)
-{
-    return &stack->conns[conn_hash(stack, flow) >> 48 &
-                         (STACK_CONN_BUCKETS - 1)];
-}
-
-struct tcp_conn *conn_find_hashed(struct net_stack *stack,
-                                  const struct flow *flow)
-{
-    list_for_each (node, conn_bucket(stack, flow)) {
-        struct tcp_conn *conn = container_of(node, struct tcp_conn, hash_link);
-
-        if (flow_equal(&conn->flow, flow)) {
-            *conn_recent(stack, flow) = conn;
-            return conn;
-        }
-    }
-    return NULL;
-}
-
-/* The connection is not to be found any more. */
-static void conn_hide(struct tcp_conn *conn)
-{
-    struct tcp_conn **recent = conn_recent(conn->stack, &conn->flow);
-
-    if (*recent == conn)
-        *recent = NULL;
-    list_remove(&conn->hash_link);
-}
-
 static uint32_t stamp_clock(const struct net_stack *stack)
 {
     return stack->now_ms;
 }
 
 /* RFC 7323, 5.4: the clock of each flow begins anywhere. */
-static uint32_t stamp_offset(uint64_t hash)
+static uint32_t stamp_offset(uint32_t hash)
 {
-    return (uint32_t)(hash >> 32) << 16;
+    return hash << 16;
 }
 
 uint32_t stack_stamp(struct net_stack *stack, const struct flow *flow)
 {
-    return stamp_clock(stack) + stamp_offset(conn_hash(stack, flow));
+    return stamp_clock(stack) +
+           stamp_offset((uint32_t)(conn_hash(stack, flow) >> 32));
 }
 
 uint32_t conn_stamp(const struct tcp_conn *conn)
 {
-    return stamp_clock(conn->stack) + conn->stamp_offset;
+    return stamp_clock(conn->stack) + stamp_offset(conn->hash);
 }
 
 /* The largest payload we may send, given the peer's MSS option (0: none). */
@@ -100,7 +71,7 @@ static void numbers_choose(struct tcp_conn *conn)
 {
     uint64_t hash = conn_hash(conn->stack, &conn->flow);
 
-    conn->stamp_offset = stamp_offset(hash);
+    conn->hash = (uint32_t)(hash >> 32);
     conn_set_iss(conn, (uint32_t)(conn_now(conn) / 4000 + hash));
 }
 
@@ -121,9 +92,7 @@ struct tcp_conn *conn_new(struct net_stack *stack, const struct flow *flow)
     conn->challenge_ms = conn_now_ms(conn) - TCP_CHALLENGE_MS;
     list_init(&conn->blocked_link);
     list_init(&conn->state_link);
-    list_push_front(conn_bucket(stack, flow), &conn->hash_link);
-    *conn_recent(stack, flow) = conn;
-    stack->conn_count++;
+    conn_insert(conn);
     return conn;
 }
 
@@ -334,20 +303,20 @@ void conn_free_dead(struct net_stack *stack)
     }
 }
 
+/* `local` is one or NULL: all. */
+static void on_address_lost(struct tcp_conn *conn, void *local)
+{
+    if (local == NULL || addr_equal(&conn->flow.local, local))
+        conn_fail(conn, -ECONNRESET);
+}
+
 void tcp_address_lost(struct net_stack *stack, const struct net_addr *local)
 {
-    for (unsigned i = 0; i < STACK_CONN_BUCKETS; i++) {
-        struct list *next = stack->conns[i].next;
+    struct net_addr lost;
 
-        while (next != &stack->conns[i]) {
-            struct tcp_conn *conn =
-                container_of(next, struct tcp_conn, hash_link);
-
-            next = next->next;
-            if (local == NULL || addr_equal(&conn->flow.local, local))
-                conn_fail(conn, -ECONNRESET);
-        }
-    }
+    if (local != NULL)
+        lost = *local;
+    conn_visit_all(stack, on_address_lost, local != NULL ? &lost : NULL);
     tcp_reap(stack);
 }
 

@@ -15,7 +15,8 @@
  *   out.c      data to send: when, how much, and window probes
  *   segment.c  builds segments and hands them to IPv4
  *   timer.c    timeouts
- *   conn.c     connections are created, found and freed
+ *   conn.c     connections are created and freed
+ *   table.c    and found
  *   connect.c  active opens; only in images that use them
  *   tuning.c   keep-alive, and what else a socket can choose; the same
  *   ecn.c      congestion that routers tell of
@@ -252,8 +253,10 @@ struct tcp_reorder {
  */
 struct tcp_conn {
     /* The first two cache lines: what most segments need. */
-    struct list hash_link; /* in stack->conns[] */
+    struct tcp_conn *next; /* in its chain of stack->conns */
     struct flow flow;
+    uint32_t hash;     /* the upper half of its hash */
+    uint32_t ssthresh; /* bytes */
     struct net_stack *stack;
 
     uint8_t state; /* enum tcp_state */
@@ -300,8 +303,8 @@ struct tcp_conn {
     uint32_t rcv_acked;    /* the rcv_nxt in the last segment we sent */
     uint32_t stamp_recent; /* TS.Recent: to be echoed */
     uint32_t stamp_at;     /* when it came, in 2^TCP_STAMP_SHIFT ns */
-    uint32_t stamp_offset; /* our clock's */
     uint32_t cwnd;         /* bytes */
+    uint32_t active_ms;    /* last data or new acknowledgement: for idle_ns */
     struct socket *socket; /* NULL: half open, or closed by its owner */
 
     struct server *server;    /* NULL: no listener counts it */
@@ -324,7 +327,6 @@ struct tcp_conn {
     /* in flight: RFC 5681, RFC 6582, RFC 8985 */
     struct tcp_board board;
     struct tcp_rack rack;
-    uint32_t ssthresh; /* bytes */
     uint32_t recover;  /* snd_max when the last recovery began */
     uint32_t used;     /* the most that was in flight since the bytes before */
     uint32_t used_end; /* this were sent: what of cwnd is used */
@@ -349,7 +351,6 @@ struct tcp_conn {
     uint8_t rcv_scale;
 
     /* in ms */
-    uint32_t active_ms;    /* last data or new acknowledgement: for idle_ns */
     uint32_t progress_ms;  /* the peer last answered: for TCP_GIVE_UP_NS */
     uint32_t sent_ms;      /* when data were last sent */
     uint32_t challenge_ms; /* the last challenge ACK was sent */
@@ -372,7 +373,7 @@ struct tcp_conn {
 };
 
 /* What an idle one costs: docs/net.md. */
-static_assert(sizeof(struct tcp_conn) <= 520, "struct tcp_conn");
+static_assert(sizeof(struct tcp_conn) <= 512, "struct tcp_conn");
 static_assert(offsetof(struct tcp_conn, server) == 128, "two cache lines");
 
 static inline bool seq_lt(uint32_t a, uint32_t b)
@@ -390,6 +391,20 @@ static inline uint16_t conn_options_len(const struct tcp_conn *conn)
 {
     return conn->has_stamps ? TCP_STAMP_OPTION : 0;
 }
+
+/* ---- table.c ------------------------------------------------------------- */
+
+/* The chain that has the connection with the upper half of a hash: its first
+ * one, or NULL. */
+struct tcp_conn **conn_chain(struct net_stack *stack, uint32_t hash);
+
+/* Let a new connection be found; and no more. */
+void conn_insert(struct tcp_conn *conn);
+void conn_hide(struct tcp_conn *conn);
+
+/* Call a function for each connection, which may end it. */
+void conn_visit_all(const struct net_stack *stack,
+                    void (*visit)(struct tcp_conn *conn, void *arg), void *arg);
 
 /* ---- conn.c -------------------------------------------------------------- */
 
@@ -464,9 +479,6 @@ static inline struct tcp_conn *conn_find(struct net_stack *stack,
         return recent;
     return conn_find_hashed(stack, flow);
 }
-
-/* The hash chain that holds the connection of a flow. */
-struct list *conn_bucket(struct net_stack *stack, const struct flow *flow);
 
 /* A connection in TCP_SYN_SENT with the numbers of its flow, in no list but the
  * hash chain; no alarm is set. NULL: no memory. */

@@ -1,4 +1,5 @@
 SRCS-kernel += net/tcp/conn.c
+SRCS-kernel += net/tcp/table.c
 SRCS-kernel += net/tcp/listen.c
 SRCS-kernel += net/tcp/places.c
 SRCS-kernel += net/tcp/connect.c

@@ -337,24 +337,25 @@ __attribute__((cold)) void tcp_path_mtu(struct net_stack *stack,
     tcp_output(conn);
 }
 
+static __attribute__((cold)) void on_link_shrunk(struct tcp_conn *conn,
+                                                 void *unused)
+{
+    uint32_t room =
+        tcp_link_mss(conn->stack, &conn->flow) - conn_options_len(conn);
+
+    (void)unused;
+    if (conn->mtu != NULL)
+        mtu_limit(conn, room);
+    if (room >= conn->mss)
+        return;
+    conn->mss = (uint16_t)room;
+    if (!may_send(conn))
+        return;
+    board_lose(conn, true);
+    tcp_output(conn);
+}
+
 __attribute__((cold)) void tcp_link_shrunk(struct net_stack *stack)
 {
-    for (unsigned i = 0; i < STACK_CONN_BUCKETS; i++) {
-        list_for_each (node, &stack->conns[i]) {
-            struct tcp_conn *conn =
-                container_of(node, struct tcp_conn, hash_link);
-            uint32_t room =
-                tcp_link_mss(stack, &conn->flow) - conn_options_len(conn);
-
-            if (conn->mtu != NULL)
-                mtu_limit(conn, room);
-            if (room >= conn->mss)
-                continue;
-            conn->mss = (uint16_t)room;
-            if (!may_send(conn))
-                continue;
-            board_lose(conn, true);
-            tcp_output(conn);
-        }
-    }
+    conn_visit_all(stack, on_link_shrunk, NULL);
 }

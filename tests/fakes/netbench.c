@@ -274,11 +274,12 @@ struct tcp_conn *bench_conn(uint32_t remote, uint16_t rport, uint16_t lport)
     return conn_find(bench.stack, &flow);
 }
 
-struct list *bench_bucket(uint32_t remote, uint16_t rport, uint16_t lport)
+struct tcp_conn **bench_chain(uint32_t remote, uint16_t rport, uint16_t lport)
 {
     const struct flow flow = flow_of(remote, rport, lport);
 
-    return conn_bucket(bench.stack, &flow);
+    return conn_chain(bench.stack,
+                      (uint32_t)(conn_hash(bench.stack, &flow) >> 32));
 }
 
 struct neigh *bench_neigh(uint32_t address)

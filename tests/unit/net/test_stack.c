@@ -370,7 +370,7 @@ static void test_the_log_names_services(void **state)
 static size_t free_after_the_stack(void)
 {
     void *stack = mem_alloc_zeroed(sizeof(struct net_stack));
-    void *chains = mem_alloc(STACK_CONN_BUCKETS * sizeof(struct list));
+    void *chains = mem_alloc(STACK_CONN_CHAINS * sizeof(struct tcp_conn *));
     struct mem_stats memory;
 
     mem_get_stats(&memory);

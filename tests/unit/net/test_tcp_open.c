@@ -838,15 +838,15 @@ static void open_from(uint32_t address, uint16_t port)
     assert_true(peer_receive(&got));
 }
 
-static struct list *bucket_of(uint32_t address, uint16_t port)
+static struct tcp_conn **bucket_of(uint32_t address, uint16_t port)
 {
-    return bench_bucket(address, port, SERVICE_PORT);
+    return bench_chain(address, port, SERVICE_PORT);
 }
 
 /* Two connections in one hash chain that differ in the port, in the address. */
 static void test_connections_of_one_chain(void **state)
 {
-    struct list *bucket;
+    struct tcp_conn **bucket;
     uint32_t address = 0x08000000;
     uint16_t port = 2;
 
@@ -869,15 +869,15 @@ static void test_connections_of_one_chain(void **state)
 /* A connection in the first chain, and in the last, ends with the stack. */
 static void test_first_and_last_chain(void **state)
 {
-    struct list *conns;
+    struct tcp_conn **chain;
     uint16_t port[2] = {1, 1};
 
     (void)state;
     open_bench();
-    conns = bench.stack->conns;
-    while (bucket_of(PEER_ADDRESS, port[0]) != &conns[0])
+    chain = bench.stack->conns.chain;
+    while (bucket_of(PEER_ADDRESS, port[0]) != &chain[0])
         port[0]++;
-    while (bucket_of(PEER_ADDRESS, port[1]) != &conns[STACK_CONN_BUCKETS - 1])
+    while (bucket_of(PEER_ADDRESS, port[1]) != &chain[STACK_CONN_CHAINS - 1])
         port[1]++;
     open_from(PEER_ADDRESS, port[0]);
     open_from(PEER_ADDRESS, port[1]);
@@ -890,18 +890,18 @@ static void test_first_and_last_chain(void **state)
 /* 20 times as many connections as chains leave none empty. */
 static void test_all_chains_are_used(void **state)
 {
-    static bool is_used[STACK_CONN_BUCKETS];
+    static bool is_used[STACK_CONN_CHAINS];
     unsigned used = 0;
 
     (void)state;
     open_bench();
     memset(is_used, 0, sizeof(is_used));
-    for (unsigned port = 1; port <= 20 * STACK_CONN_BUCKETS; port++)
-        is_used[bucket_of(PEER_ADDRESS, (uint16_t)port) - bench.stack->conns] =
-            true;
-    for (unsigned i = 0; i < STACK_CONN_BUCKETS; i++)
+    for (unsigned port = 1; port <= 20 * STACK_CONN_CHAINS; port++)
+        is_used[bucket_of(PEER_ADDRESS, (uint16_t)port) -
+                bench.stack->conns.chain] = true;
+    for (unsigned i = 0; i < STACK_CONN_CHAINS; i++)
         used += is_used[i];
-    assert_int_equal(used, STACK_CONN_BUCKETS);
+    assert_int_equal(used, STACK_CONN_CHAINS);
     bench_close();
 }
 
@@ -912,7 +912,7 @@ static void test_services_of_one_chain(void **state)
 
     (void)state;
     open_bench();
-    while (bench_bucket(PEER_ADDRESS, port, SERVICE_PORT + 1) !=
+    while (bench_chain(PEER_ADDRESS, port, SERVICE_PORT + 1) !=
            bucket_of(PEER_ADDRESS, port))
         port++;
     open_from(PEER_ADDRESS, port);
