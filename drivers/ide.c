@@ -190,6 +190,7 @@ static const struct block_ops drive_ops = {
     .submit = drive_submit,
     .poll = drive_poll,
     .recover = drive_recover,
+    .raw = &ide_raw,
 };
 
 /* ---- Drives -------------------------------------------------------------- */

@@ -2,6 +2,7 @@
  * Disks of the hosted machine, which are files: the block class over hal_blk_*.
  * Each queue of the disk is one of the host's, on the CPU it belongs to.
  */
+#include "drivers/leaf_blk.h"
 #include "hal/hal.h"
 #include "hal/leaf.h"
 #include "kernel/cpu/percpu.h"
@@ -57,6 +58,11 @@ struct leaf_blk {
 static struct leaf_blk *leaf_of(struct block_device *disk)
 {
     return container_of(disk, struct leaf_blk, block);
+}
+
+unsigned leaf_blk_unit(struct block_device *disk)
+{
+    return leaf_of(disk)->unit;
 }
 
 /* ---- Requests ------------------------------------------------------------ */
@@ -256,7 +262,8 @@ static const struct block_ops leaf_ops = {.start = leaf_start,
                                           .submit = leaf_submit,
                                           .commit = leaf_commit,
                                           .poll = leaf_poll,
-                                          .recover = leaf_recover};
+                                          .recover = leaf_recover,
+                                          .raw = &leaf_blk_raw};
 
 /* ---- Finding ------------------------------------------------------------- */
 

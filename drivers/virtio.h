@@ -45,6 +45,8 @@ enum {
 #define VIRTIO_F_ACCESS_PLATFORM (UINT64_C(1) << 33)
 #define VIRTIO_F_RING_PACKED     (UINT64_C(1) << 34)
 
+enum { VIRTIO_NO_VECTOR = 0xffff }; /* for queue_setup(): no interrupt */
+
 enum {
     VIRTIO_QUEUE_MAX = 65,  /* of a device */
     VIRTIO_VECTOR_MAX = 64, /* of interrupts of queues */

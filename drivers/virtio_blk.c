@@ -8,13 +8,11 @@
 #include <torc/memory.h>
 
 enum {
-    HEADER_SIZE = 16,
     RANGE_SIZE = 16,
     RANGE_AT = 16,
     STATUS_AT = 32,
     STATUS_OK = 0,
     STATUS_UNSUPPORTED = 2,
-    STATUS_NONE = 0xff, /* the device has not written it */
 };
 static_assert(offsetof(struct blk_slot, range) == RANGE_AT, "5.2.6");
 static_assert(offsetof(struct blk_slot, status) == STATUS_AT, "behind it");
@@ -53,8 +51,8 @@ static unsigned request_pieces(struct blk_queue *queue,
     unsigned count = 1;
 
     slot->type = types[first->priv.op];
-    slot->status = STATUS_NONE;
-    queue->pieces[0] = (struct vq_piece){flight->bus, HEADER_SIZE, false};
+    slot->status = BLK_STATUS_NONE;
+    queue->pieces[0] = (struct vq_piece){flight->bus, BLK_HEADER_SIZE, false};
     if (first->priv.segments > 0) {
         slot->sector = first->priv.sector;
         count = data_pieces(queue, first);

@@ -277,6 +277,7 @@ static const struct block_ops blk_ops = {
     .commit = blk_commit,
     .poll = blk_poll,
     .recover = blk_recover,
+    .raw = &virtio_blk_raw,
 };
 
 /* ---- Finding ------------------------------------------------------------- */

@@ -24,6 +24,8 @@ enum {
     BLK_QUEUE_SIZE_SMALL = 64, /* where memory is short */
     BLK_SEGMENTS_MAX = 126,    /* pieces of data in a request */
     BLK_PIECES_MIN = 3,        /* of a request: header, data, status */
+    BLK_HEADER_SIZE = 16,
+    BLK_STATUS_NONE = 0xff, /* the device has not written it */
 };
 
 /* What the device reads and writes beside the data of a request: 5.2.6. */

@@ -137,7 +137,7 @@ static int queue_setup(struct virtio_device *dev, unsigned index,
 
     assert(index < VIRTIO_QUEUE_MAX);
     if (pci->interrupts != VIRTIO_PCI_MSIX)
-        vector = VIRTIO_PCI_NO_VECTOR;
+        vector = VIRTIO_NO_VECTOR;
     hal_io_write16(io, COMMON_QUEUE_SELECT, (uint16_t)index);
     hal_io_write16(io, COMMON_QUEUE_SIZE, vq->size);
     if (virtio_pci_vector_set(io, COMMON_QUEUE_MSIX, vector) != 0)

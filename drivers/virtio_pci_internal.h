@@ -9,8 +9,6 @@
 #include "drivers/virtio.h"
 #include <torc/list.h>
 
-enum { VIRTIO_PCI_NO_VECTOR = 0xffff };
-
 enum virtio_pci_interrupts {
     VIRTIO_PCI_UNKNOWN, /* not yet asked for */
     VIRTIO_PCI_MSIX,

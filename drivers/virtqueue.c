@@ -2,6 +2,7 @@
 #include "drivers/virtqueue_internal.h"
 #include "hal/hal.h"
 #include <torc/memory.h>
+#include <torc/string.h>
 
 enum {
     TABLE_ALIGN = 64, /* a cache line */
@@ -25,6 +26,18 @@ static bool shape_valid(const struct vq_shape *shape)
            shape->table_len <= shape->size; /* 2.7.5.3.1 */
 }
 
+/* All descriptors and tables are free. */
+static void slots_fill(struct virtqueue *vq)
+{
+    for (uint16_t i = 0; i < vq->size; i++) {
+        vq->slots[i].next = (uint16_t)(i + 1);
+        vq->slots[i].table = VQ_NO_TABLE;
+    }
+    vq->free_table = VQ_NO_TABLE;
+    for (uint16_t i = vq->table_count; i-- > 0;)
+        vq_table_put(vq, i);
+}
+
 /* Memory for what only this CPU sees. Returns 0, -ENOMEM. */
 static int slots_make(struct virtqueue *vq)
 {
@@ -35,13 +48,7 @@ static int slots_make(struct virtqueue *vq)
     if (vq->slots == NULL)
         return -ENOMEM;
     vq->table_next = (void *)((uint8_t *)vq->slots + slots);
-    for (uint16_t i = 0; i < vq->size; i++) {
-        vq->slots[i].next = (uint16_t)(i + 1);
-        vq->slots[i].table = VQ_NO_TABLE;
-    }
-    vq->free_table = VQ_NO_TABLE;
-    for (uint16_t i = vq->table_count; i-- > 0;)
-        vq_table_put(vq, i);
+    slots_fill(vq);
     return 0;
 }
 
@@ -78,6 +85,26 @@ int vq_init(struct virtqueue *vq, const struct vq_shape *shape)
     else
         vq_split_init(vq, &layout);
     return 0;
+}
+
+void vq_restart(struct virtqueue *vq)
+{
+    struct vq_layout layout =
+        vq->is_packed ? vq_packed_layout(vq->size) : vq_split_layout(vq->size);
+
+    vq->free_head = 0;
+    vq->free_count = vq->size;
+    vq->avail_next = 0;
+    vq->used_next = 0;
+    vq->added = 0;
+    vq->broken = false;
+    memset(vq->memory, 0, vq->memory_size);
+    memset(vq->slots, 0, vq->size * sizeof(*vq->slots));
+    slots_fill(vq);
+    if (vq->is_packed)
+        vq_packed_init(vq, &layout);
+    else
+        vq_split_init(vq, &layout);
 }
 
 void vq_fini(struct virtqueue *vq)

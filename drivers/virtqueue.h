@@ -96,6 +96,10 @@ struct vq_piece {
  */
 must_check int vq_init(struct virtqueue *vq, const struct vq_shape *shape);
 
+/* Make it as vq_init() has made it, in the same memory. Only after the device
+ * was reset. */
+void vq_restart(struct virtqueue *vq);
+
 /*
  * Free the memory of a queue that the device does not know, or that was reset.
  */

@@ -96,6 +96,15 @@ struct hal_blk_req *hal_blk_poll(unsigned unit, unsigned queue);
  */
 void hal_blk_cancel(unsigned unit, unsigned queue);
 
+/*
+ * Read or write `size` bytes (a multiple of the unit's sectors, aligned as its
+ * pieces are) from `sector` on, at once and beside all queues, and with `size`
+ * 0 make durable what was written so. For reports of a panic: any CPU; it waits
+ * for the medium. Returns 0, -ENODEV, -EINVAL (behind the end), -EROFS, -EIO.
+ */
+must_check int hal_blk_now(unsigned unit, bool is_write, uint64_t sector,
+                           void *data, size_t size);
+
 /* ---- Network cards ------------------------------------------------------- */
 
 /* What a card can do for frames. */

@@ -20,6 +20,7 @@ SRCS-kernel += kernel/base/symbols.c
 SRCS-kernel += kernel/base/lines.c
 SRCS-kernel += kernel/base/backtrace.c
 SRCS-kernel += kernel/boot/watchdog.c
+SRCS-kernel += kernel/boot/dump_disk.c
 SRCS-kernel += kernel/trace/trace.c
 SRCS-kernel += kernel/trace/boot.c
 SRCS-kernel += kernel/trace/take.c

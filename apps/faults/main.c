@@ -348,7 +348,10 @@ static int app_main(int argc, char **argv)
 }
 
 static const struct driver *const drivers[] = {
-    &virtio_blk_driver, &ide_driver, &leaf_blk_driver, &dump_driver, NULL};
+    &virtio_blk_driver, &virtio_blk_dump_driver,
+    &ide_driver,        &ide_dump_driver,
+    &leaf_blk_driver,   &leaf_blk_dump_driver,
+    &dump_disk_driver,  NULL};
 
 const struct torc_app torc_app = {
     .name = "faults",

@@ -15,7 +15,16 @@ extern const struct driver leaf_net_driver;   /* hosted tap, slirp: net0 .. */
 extern const struct driver leaf_tty_driver;   /* hosted terminal: the console */
 extern const struct driver uart_driver;       /* serial port: the console */
 extern const struct driver env_driver;        /* settings: <torc/env.h> */
-extern const struct driver dump_driver;       /* no device: dump= */
+extern const struct driver dump_driver;       /* no device: dump=console */
 extern const struct driver ramdisk_driver;    /* boot modules: rda, rdb .. */
+
+/*
+ * In place of dump_driver: dump=DISK, too. Behind the drivers of the disks, and
+ * with those of them that can write when nothing else works any more.
+ */
+extern const struct driver dump_disk_driver;
+extern const struct driver virtio_blk_dump_driver;
+extern const struct driver ide_dump_driver;
+extern const struct driver leaf_blk_dump_driver;
 
 #endif

@@ -2,8 +2,9 @@
  * Crash dumps: what a debugger needs of a machine that has failed, written by
  * the report of the panic. All threads of all CPUs with their registers, the
  * part of their stacks that is in use, and the variables of the kernel and the
- * application. With dump=console it is printed as lines of base64, which
- * tools/gdb/torc_core.py turns into an ELF core file for gdb.
+ * application. With dump=console it is printed as lines of base64; dump_disk.c
+ * writes it to a disk. tools/gdb/torc_core.py turns it into an ELF core file
+ * for gdb.
  *
  * The stream: "TORCDUMP", then records of a type, the bytes that follow, and
  * these, all numbers little-endian; the last record has the CRC-32 of all
@@ -12,6 +13,7 @@
  * Nothing here waits, allocates or uses the scheduler: the other CPUs are
  * stopped, and whatever is damaged may be read.
  */
+#include "kernel/boot/dump.h"
 #include "hal/hal.h"
 #include "kernel/base/backtrace.h"
 #include "kernel/base/panic.h"
@@ -51,10 +53,11 @@ extern char _end[] __attribute__((weak));
 
 /* Of the CPU that reports. */
 static struct {
-    uint8_t line[LINE_BYTES];
-    unsigned filled;
+    struct dump_sink sink;
+    size_t filled; /* of the piece */
     uint32_t crc;
     uint64_t bytes;
+    bool has_failed;
 } out;
 
 /* It reads what it dumps, whoever it belongs to. */
@@ -62,27 +65,35 @@ static struct {
 
 /* ---- To the console ------------------------------------------------------ */
 
-static void line_flush(void)
+static bool line_write(const uint8_t *line, size_t size)
 {
     static const char digits[] =
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     char text[LINE_BYTES / 3 * 4 + 1];
     unsigned len = 0;
 
-    for (unsigned i = 0; i < out.filled; i += 3) {
-        unsigned left = out.filled - i;
-        uint32_t word = (uint32_t)out.line[i] << 16;
+    for (size_t i = 0; i < size; i += 3) {
+        size_t left = size - i;
+        uint32_t word = (uint32_t)line[i] << 16;
 
-        word |= left > 1 ? (uint32_t)out.line[i + 1] << 8 : 0;
-        word |= left > 2 ? out.line[i + 2] : 0;
+        word |= left > 1 ? (uint32_t)line[i + 1] << 8 : 0;
+        word |= left > 2 ? line[i + 2] : 0;
         text[len++] = digits[word >> 18];
         text[len++] = digits[word >> 12 & 63];
         text[len++] = left > 1 ? digits[word >> 6 & 63] : '=';
         text[len++] = left > 2 ? digits[word & 63] : '=';
     }
     text[len] = '\0';
-    if (len > 0)
-        say("dump: %s\n", text);
+    say("dump: %s\n", text);
+    return true;
+}
+
+/* ---- The stream ---------------------------------------------------------- */
+
+static void piece_end(void)
+{
+    if (out.filled > 0 && !out.has_failed)
+        out.has_failed = !out.sink.write(out.sink.piece, out.filled);
     out.filled = 0;
 }
 
@@ -98,17 +109,17 @@ static void put(const void *data, size_t size)
     const uint8_t *bytes = data;
 
     out.bytes += size;
-    while (size > 0) {
-        size_t room = LINE_BYTES - out.filled;
+    while (size > 0 && !out.has_failed) {
+        size_t room = out.sink.size - out.filled;
         size_t part = size < room ? size : room;
 
-        copy_any(out.line + out.filled, bytes, part);
-        out.crc = crc32(out.crc, out.line + out.filled, part);
-        out.filled += (unsigned)part;
+        copy_any(out.sink.piece + out.filled, bytes, part);
+        out.crc = crc32(out.crc, out.sink.piece + out.filled, part);
+        out.filled += part;
         bytes += part;
         size -= part;
-        if (out.filled == LINE_BYTES)
-            line_flush();
+        if (out.filled == out.sink.size)
+            piece_end();
     }
 }
 
@@ -244,12 +255,16 @@ static void put_cpu(struct cpu *cpu)
     put_memory((uintptr_t)links, (uintptr_t)(links + cpu_count()));
 }
 
-static void dump(void)
+void dump_stream(const struct dump_sink *sink)
 {
     bool is_found = false;
     uint32_t crc;
 
-    say("a dump begins: tools/gdb/torc_core.py makes a core file of it\n");
+    out.sink = *sink;
+    out.filled = 0;
+    out.crc = 0;
+    out.bytes = 0;
+    out.has_failed = false;
     put("TORCDUMP", 8);
     threads_visit(put_thread, &is_found);
     if (!is_found)
@@ -264,7 +279,20 @@ static void dump(void)
     crc = out.crc;
     record_begin(RECORD_END, 4);
     put32(crc);
-    line_flush();
+    piece_end();
+}
+
+void dump_rest(void)
+{
+    piece_end();
+}
+
+static void dump_to_console(void)
+{
+    static uint8_t line[LINE_BYTES]; /* of the CPU that reports */
+
+    say("a dump begins: tools/gdb/torc_core.py makes a core file of it\n");
+    dump_stream(&(struct dump_sink){line, sizeof(line), line_write});
     say("the dump has %llu bytes\n", (unsigned long long)out.bytes);
 }
 
@@ -274,7 +302,7 @@ static int dump_probe(void)
 
     thread_report_init();
     if (where != NULL && str_equal(where, "console"))
-        panic_add_part(dump);
+        panic_add_part(dump_to_console);
     return 0;
 }
 

@@ -17,6 +17,7 @@
 #include "kernel/cpu/exchange.h"
 #include "kernel/cpu/irq_work.h"
 #include "kernel/device/block.h"
+#include "kernel/device/block_raw.h"
 #include "kernel/thread/timer.h"
 
 struct block_ops {
@@ -56,6 +57,9 @@ struct block_ops {
      * may still reach: that memory is never used again. NULL: it cannot.
      */
     int (*recover)(struct block_device *disk);
+
+    /* The disk without all of that, for crash dumps; NULL: none. */
+    const struct block_raw_ops *raw;
 };
 
 struct block_part; /* block_parts.c */

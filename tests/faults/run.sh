@@ -56,6 +56,18 @@ lost='
 lost-disk      hm | error: vda: a read of 1 sectors at 0 has failed | 5
 '
 
+# Dumps to a disk: name | machine, kind of drive | where | KiB of the area | words | what it
+# says | the function that gdb finds; -: there is no dump.
+dumps='
+dump-file      h  -          | vda   | 1024 | stack there        | the dump has          | fault_stack
+dump-small     h  -          | vda   | 64   | read               | the area is too small | fault_read
+dump-part      h  -          | vda:2 | 512  | read there         | the dump has          | fault_read
+dump-nowhere   h  -          | vda   | -    | read               | no area for dumps     | -
+dump-virtio    m  microvm:virtio-blk-device | vda   | 1024 | stack there | the dump has | fault_stack
+dump-pci       m  pc:virtio-blk-pci         | vda:2 | 512  | all         | the dump has | wait_and_fail
+dump-ide       m  pc:ide-hd                 | hda:2 | 512  | corrupt     | ends where the fault was | fault_corrupt
+'
+
 die() {
     echo "FAIL $label: $*"
     grep -v '^dump:' "$work/log" | head -60
@@ -121,8 +133,45 @@ lose() { # MACHINE NAME TEXT STATUS
     passed=$((passed + 1))
 }
 
+dump() { # MACHINE MODEL NAME WHERE KIB WORDS TEXT FUNCTION
+    local status image area="$work/disk"
+    label="$1 $3"
+    rm -f "$work/disk"
+    truncate -s 1M "$work/disk"
+    if [ "${4#*:}" != "$4" ]; then
+        tests/faults/areas.py --disk "$work/disk"
+        area="$work/disk:${4#*:}"
+    fi
+    if [ "$5" != - ]; then
+        tools/gdb/torc_core.py --mark "$area" "${5}K" >"$work/log" || { die "no area" && return; }
+    fi
+    if [ "$1" = h ]; then
+        image="$build/host/faults"
+        # shellcheck disable=SC2086 # words
+        timeout $limit "$image" --cpus 2 --disk "$work/disk" -- dump="$4" $6 >"$work/log" 2>&1 </dev/null
+    else
+        image="$build/metal/faults.elf"
+        timeout $limit tools/qemu.sh --machine "${2%:*}" --drive "${2#*:}" --no-net --cpus 2 --mem 32 \
+            --write --disk "$work/disk" --kernel "$image" --append "dump=$4 $6" >"$work/raw" 2>&1
+    fi
+    status=$?
+    [ "$1" = h ] || tr -d '\r' <"$work/raw" >"$work/log"
+    [ $status -ne 0 ] && [ $status -ne 124 ] || { die "status $status" && return; }
+    grep -qF "$7" "$work/log" || { die "it does not say \"$7\"" && return; }
+    if [ "$8" = - ]; then
+        cmp -s "$work/disk" <(head -c 1M /dev/zero) || { die "it was written to" && return; }
+    else
+        tools/gdb/torc_core.py "$area" "$work/core" >"$work/threads" 2>&1 ||
+            { die "$(cat "$work/threads")" && return; }
+        gdb -q -nx -batch -ex 'bt 30' "$image" "$work/core" >"$work/bt" 2>&1 </dev/null
+        grep -q "$8" "$work/bt" || { die "gdb has no frame of $8" && cat "$work/bt" && return; }
+    fi
+    echo "ok   $label: $(grep -oE "the dump has .* bytes|dump=.*" "$work/log" | tail -1), status $status"
+    passed=$((passed + 1))
+}
+
 for name in "$@"; do
-    grep -q "^$name " <<<"$table$lost" || { echo "faults: no row $name" >&2; exit 1; }
+    grep -q "^$name " <<<"$table$lost$dumps" || { echo "faults: no row $name" >&2; exit 1; }
 done
 while IFS='|' read -r first options rest; do
     read -r name machines <<<"$first"
@@ -151,5 +200,26 @@ while IFS='|' read -r first rest; do
         [[ "$machines" == *$machine* ]] && lose $machine "$name" "$text" "$status"
     done
 done <<<"$lost"
+while IFS='|' read -r first where kib words text function; do
+    read -r name machine model <<<"$first"
+    [ -n "$name" ] || continue
+    if [ $# -gt 0 ] && ! [[ " $* " == *" $name "* ]]; then
+        continue
+    fi
+    read -r where <<<"$where"
+    read -r kib <<<"$kib"
+    read -r words <<<"$words"
+    read -r text <<<"$text"
+    read -r function <<<"$function"
+    dump "$machine" "$model" "$name" "$where" "$kib" "$words" "$text" "$function"
+done <<<"$dumps"
+if [ $# -eq 0 ]; then
+    label="areas"
+    if tests/faults/areas.py >"$work/log" 2>&1; then
+        passed=$((passed + 1))
+    else
+        die "areas.py"
+    fi
+fi
 echo "faults: $passed passed, $failed failed"
 [ $failed -eq 0 ] && [ $passed -gt 0 ]

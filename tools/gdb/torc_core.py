@@ -1,12 +1,19 @@
 #!/usr/bin/env python3
-"""Make an ELF core file of a crash dump: torc_core.py LOG CORE
+"""Make an ELF core file of a crash dump.
 
-LOG is what the console of a machine with dump=console has printed (kernel/boot/dump.c).
+    torc_core.py LOG CORE              of what a machine with dump=console has printed
+    torc_core.py DISK[:PART] CORE      of the area on a disk: dump=DISK[:PART]
+    torc_core.py --mark DISK[:PART] [SIZE]
+                                       make that area: all of the disk, file or partition, or
+                                       SIZE bytes (with K, M, G). What is there must be zero,
+                                       or such an area
+
 Then: gdb IMAGE CORE. Each thread of each CPU is a thread of gdb; the first is the one
-that failed.
+that failed. The formats: kernel/boot/dump.c, dump_disk.c.
 """
 import base64
 import binascii
+import os
 import re
 import struct
 import sys
@@ -16,10 +23,137 @@ THREAD, MEMORY, ZERO, END = 1, 2, 3, 4
 RUNS, IDLE, KNOWN, FAILED = 1, 2, 4, 8
 REGISTERS = 27
 SIZE_MAX = 1 << 32  # of all memory in a core
+STREAM_MAX = 1 << 30  # of a dump in an area
+AREA_MARK, STATE_MARK = b"TORC DUMP AREA 1", b"TORC DUMP STATE1"
+STATE_AT, STREAM_AT, AREA_MIN = 4096, 8192, 64 << 10
+BEGUN, WHOLE, CUT = 1, 2, 3
 
 
 class Damaged(Exception):
     pass
+
+
+# ---- Areas on disks -------------------------------------------------------
+
+
+def read_at(disk, at, size):
+    disk.seek(at)
+    data = disk.read(size)
+    if len(data) != size:
+        raise Damaged(f"it has no {size} bytes at {at}")
+    return data
+
+
+def partition_gpt(disk, number):
+    """(first byte, bytes) by a GPT; its sectors are 512 or 4096 bytes."""
+    for unit in 512, 4096:
+        header = read_at(disk, unit, 92)
+        if header[:8] == b"EFI PART":
+            array, count, size = struct.unpack_from("<QII", header, 72)
+            if number > count or not 128 <= size <= 4096:
+                break
+            entry = read_at(disk, array * unit + (number - 1) * size, 128)
+            first, last = struct.unpack_from("<QQ", entry, 32)
+            if entry[:16] != bytes(16) and 0 < first <= last:
+                return first * unit, (last - first + 1) * unit
+            break
+    raise Damaged(f"it has no partition {number}")
+
+
+def area_range(disk, number):
+    """Where the area may be: (first byte, bytes)."""
+    end = disk.seek(0, os.SEEK_END)
+    if number == 0:
+        return 0, end
+    sector = read_at(disk, 0, 512)
+    if sector[510:] != b"\x55\xaa":
+        raise Damaged("it has no partitions")
+    entries = [struct.unpack_from("<B3xB3xII", sector, 446 + 16 * i) for i in range(4)]
+    if any(kind == 0xee for _, kind, _, _ in entries):
+        first, size = partition_gpt(disk, number)
+    elif number <= 4 and entries[number - 1][2] != 0 and entries[number - 1][3] != 0:
+        first, size = entries[number - 1][2] * 512, entries[number - 1][3] * 512
+    else:
+        raise Damaged(f"it has no partition {number}")
+    if size > end - first:
+        raise Damaged(f"partition {number} ends behind the disk")
+    return first, size
+
+
+def area_mark(size):
+    mark = AREA_MARK + struct.pack("<Q", size)
+    return mark + struct.pack("<I", zlib.crc32(mark))
+
+
+def area_size(disk, first, room):
+    """The bytes of the area that begins there; None: there is none."""
+    head = read_at(disk, first, 28) if room >= AREA_MIN else b""
+    size = struct.unpack_from("<Q", head, 16)[0] if head[:16] == AREA_MARK else 0
+    if head != area_mark(size) or not AREA_MIN <= size <= room:
+        return None
+    return size
+
+
+def area_make(name, number, wanted):
+    with open(name, "r+b") as disk:
+        first, room = area_range(disk, number)
+        size = (wanted or room) // 4096 * 4096
+        if not AREA_MIN <= size <= room:
+            raise Damaged(f"an area has {AREA_MIN} bytes or more, and there are {room}")
+        if area_size(disk, first, room) is None:
+            at = first
+            while at < first + size:  # a file system is not written over
+                data = read_at(disk, at, min(1 << 20, first + size - at))
+                if data.count(0) != len(data):
+                    raise Damaged("something is there already: fill it with zeroes before")
+                at += len(data)
+        disk.seek(first)
+        disk.write(area_mark(size).ljust(STREAM_AT, b"\0"))
+        disk.flush()
+        os.fsync(disk.fileno())
+    return size
+
+
+def stream_of_area(disk, first, size):
+    """The bytes of the dump in an area."""
+    state = read_at(disk, first + STATE_AT, 32)
+    kind, length, check = struct.unpack_from("<IQI", state, 16)
+    if state == bytes(32):
+        raise Damaged("its area is empty: no dump was written")
+    if state[:16] != STATE_MARK or check != zlib.crc32(state[:28]):
+        raise Damaged("the state of its area is damaged")
+    if kind == BEGUN:  # the stream says itself where it ends
+        print("torc_core.py: the dump was begun and not ended: what is there is used",
+              file=sys.stderr)
+        length = min(size - STREAM_AT, STREAM_MAX)
+    elif kind not in (WHOLE, CUT) or length > min(size - STREAM_AT, STREAM_MAX):
+        raise Damaged("the state of its area is damaged")
+    return read_at(disk, first + STREAM_AT, length)
+
+
+def stream_of_file(name):
+    """Of a log, or of an area on a disk: DISK:PART, or what begins with the mark."""
+    path, number = name_of(name)
+    with open(path, "rb") as file:
+        if number == 0 and file.read(16) != AREA_MARK:
+            file.seek(0)
+            return stream_of(file.read())
+        first, room = area_range(file, number)
+        size = area_size(file, first, room)
+        if size is None:
+            raise Damaged("no area for dumps is there")
+        return stream_of_area(file, first, size)
+
+
+def name_of(name):
+    """DISK[:PART]"""
+    match = re.fullmatch(r"(.+):(\d{1,3})", name)
+    if match and not os.path.exists(name):
+        return match.group(1), int(match.group(2))
+    return name, 0
+
+
+# ---- The stream -----------------------------------------------------------
 
 
 def stream_of(log):
@@ -127,16 +261,32 @@ def core_of(threads, memory):
     return head + notes + b"".join(bytes(data) for _, data in segments), threads
 
 
+def size_of(text):
+    match = re.fullmatch(r"(\d{1,12})([KMG]?)", text)
+    if not match:
+        sys.exit(f"torc_core.py: {text} is no size: bytes, or with K, M or G")
+    return int(match.group(1)) << {"": 0, "K": 10, "M": 20, "G": 30}[match.group(2)]
+
+
 def main():
-    if len(sys.argv) != 3:
-        sys.exit("usage: torc_core.py LOG CORE")
+    args = sys.argv[1:]
+    if args[:1] == ["--mark"] and len(args) in (2, 3):
+        wanted = size_of(args[2]) if len(args) == 3 else 0
+        try:
+            size = area_make(*name_of(args[1]), wanted)
+        except (Damaged, OSError) as error:
+            sys.exit(f"torc_core.py: {args[1]}: {error}")
+        print(f"{args[1]}: an area of {size >> 10} KiB for dumps")
+        return
+    if len(args) != 2 or args[0].startswith("--"):
+        sys.exit("usage: torc_core.py LOG|DISK[:PART] CORE\n"
+                 "       torc_core.py --mark DISK[:PART] [SIZE]")
     try:
-        with open(sys.argv[1], "rb") as log:
-            core, threads = core_of(*read(stream_of(log.read())))
-        with open(sys.argv[2], "wb") as out:
+        core, threads = core_of(*read(stream_of_file(args[0])))
+        with open(args[1], "wb") as out:
             out.write(core)
     except (Damaged, OSError) as error:
-        sys.exit(f"torc_core.py: {sys.argv[1]}: {error}")
+        sys.exit(f"torc_core.py: {args[0]}: {error}")
     for i, (ident, cpu, flags, name, _) in enumerate(threads):
         what = "failed" if flags & FAILED else "running" if flags & RUNS else "stopped"
         print(f"thread {i + 1}: cpu {cpu}, {ident >> 24 & 255}.{ident & 0xffffff} "

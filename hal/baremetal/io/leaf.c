@@ -43,6 +43,17 @@ void hal_blk_cancel(unsigned unit, unsigned queue)
     (void)queue;
 }
 
+int hal_blk_now(unsigned unit, bool is_write, uint64_t sector, void *data,
+                size_t size)
+{
+    (void)unit;
+    (void)is_write;
+    (void)sector;
+    (void)data;
+    (void)size;
+    return -ENODEV;
+}
+
 int hal_net_info(unsigned unit, struct hal_net_info *info)
 {
     (void)unit;

@@ -135,6 +135,30 @@ void host_disk_cancel(unsigned unit, unsigned index)
     queue->disk->engine->cancel(queue);
 }
 
+int host_disk_now(unsigned unit, bool is_write, uint64_t offset, void *data,
+                  size_t size)
+{
+    const struct disk *disk = &disks[unit];
+    off_t at = (off_t)(disk->offset + offset);
+
+    assert(unit < HOST_DISK_MAX);
+    if (size == 0)
+        return fdatasync(disk->fd) == 0 ? 0 : -EIO;
+    while (size > 0) {
+        ssize_t moved = is_write ? pwrite(disk->fd, data, size, at)
+                                 : pread(disk->fd, data, size, at);
+
+        if (moved < 0 && errno == EINTR)
+            continue;
+        if (moved <= 0)
+            return -EIO; /* or the file has been cut short */
+        data = (char *)data + moved;
+        size -= (size_t)moved;
+        at += moved;
+    }
+    return 0;
+}
+
 bool disk_done(struct host_disk_queue *queue, struct host_disk_request *request)
 {
     bool tell = !queue->told;

@@ -84,6 +84,11 @@ int host_disk_queue_open(unsigned unit, unsigned queue, unsigned cpu, int irq);
 /* The interrupt of a queue, or -ENOENT: it is not open. *cpu: whose it is. */
 int host_disk_queue_irq(unsigned unit, unsigned queue, unsigned *cpu);
 
+/* Move bytes at once, beside all queues; 0 bytes: make durable what was moved
+ * so. Any thread. Returns 0, -EIO. */
+int host_disk_now(unsigned unit, bool is_write, uint64_t offset, void *data,
+                  size_t size);
+
 /* ---- The CPU that has opened the queue ----------------------------------- */
 
 /* A request that is free, or NULL: all are under way. */

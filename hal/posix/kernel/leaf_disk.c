@@ -209,3 +209,20 @@ void hal_blk_cancel(unsigned unit, unsigned queue)
     if (queue_mine(unit, queue))
         host_disk_cancel(unit, queue);
 }
+
+int hal_blk_now(unsigned unit, bool is_write, uint64_t sector, void *data,
+                size_t size)
+{
+    const struct disk *disk = disk_of(unit);
+    uint64_t sectors = size / SECTOR_SIZE;
+
+    if (disk == NULL)
+        return -ENODEV;
+    if (size % disk->info.sector_size != 0 ||
+        sector > disk->info.size / SECTOR_SIZE ||
+        sectors > disk->info.size / SECTOR_SIZE - sector)
+        return -EINVAL;
+    if (is_write && disk->info.read_only)
+        return -EROFS;
+    return host_disk_now(unit, is_write, sector * SECTOR_SIZE, data, size);
+}

@@ -178,6 +178,25 @@ void hal_blk_cancel(unsigned unit, unsigned queue)
     done_by_host = committed;
 }
 
+static struct {
+    unsigned unit;
+    bool is_write;
+    uint64_t sector;
+    void *data;
+    size_t size;
+} now_asked;
+
+int hal_blk_now(unsigned unit, bool is_write, uint64_t sector, void *data,
+                size_t size)
+{
+    now_asked.unit = unit;
+    now_asked.is_write = is_write;
+    now_asked.sector = sector;
+    now_asked.data = data;
+    now_asked.size = size;
+    return submit_status;
+}
+
 static struct block_device *disk;
 static struct block_open disk_open;
 static struct buf *memory;
@@ -634,6 +653,34 @@ static void test_leaf_disk_with_several_queues(void **state)
         fail_msg("status %d:\n%s", status, output);
 }
 
+/* Without the block layer. */
+static void test_leaf_disk_raw(void **state)
+{
+    const struct block_raw_ops *raw;
+    char bytes[512];
+
+    (void)state;
+    disk_count = 2;
+    assert_int_equal(leaf_blk_driver.probe(), 0);
+    assert_int_equal(leaf_blk_dump_driver.probe(), 0);
+    disk = block_from_device(device_by_name("vdb"));
+    raw = disk->ops->raw;
+    assert_ptr_equal(raw, &leaf_blk_raw);
+    assert_int_equal(raw->prepare(disk), 0);
+    assert_int_equal(raw->begin(disk), 0);
+    assert_int_equal(raw->move(disk, false, 7, bytes, sizeof(bytes)), 0);
+    assert_int_equal(now_asked.unit, 1);
+    assert_false(now_asked.is_write);
+    assert_int_equal(now_asked.sector, 7);
+    assert_ptr_equal(now_asked.data, bytes);
+    assert_int_equal(now_asked.size, sizeof(bytes));
+    submit_status = -EIO;
+    assert_int_equal(raw->move(disk, true, 8, bytes, sizeof(bytes)), -EIO);
+    assert_true(now_asked.is_write);
+    assert_int_equal(raw->flush(disk), -EIO);
+    assert_int_equal(now_asked.size, 0);
+}
+
 int main(void)
 {
 #define READY(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -647,6 +694,7 @@ int main(void)
         READY(test_leaf_disk_recovers_late),
         READY(test_leaf_disk_is_given_up),
         READY(test_leaf_disk_without_memory),
+        READY(test_leaf_disk_raw),
         READY(test_leaf_disk_interrupts),
         READY(test_leaf_without_an_interrupt),
         cmocka_unit_test(test_leaf_disk_with_several_queues),

@@ -493,6 +493,32 @@ static void test_read_only_disk_refuses_writes(void **state)
     assert_int_equal(carry(HAL_BLK_READ, 0, 1, bare_page(boot, 8)), 0);
 }
 
+/* At once, beside the queues; and what cannot be. */
+static void test_moves_at_once(void **state)
+{
+    char *out, *in;
+
+    (void)state;
+    disk_open(false);
+    out = bare_page(boot, 8);
+    in = bare_page(boot, 16);
+    fill(out, 4096, 3);
+    assert_int_equal(hal_blk_now(0, true, SECTORS - 8, out, 4096), 0);
+    assert_int_equal(hal_blk_now(0, true, 0, NULL, 0), 0);
+    assert_int_equal(hal_blk_now(0, false, SECTORS - 8, in, 4096), 0);
+    assert_memory_equal(in, out, 4096);
+    assert_int_equal(hal_blk_now(1, false, 0, in, 512), -ENODEV);
+    assert_int_equal(hal_blk_now(0, false, SECTORS - 7, in, 4096), -EINVAL);
+    assert_int_equal(hal_blk_now(0, false, SECTORS + 1, in, 0), -EINVAL);
+    assert_int_equal(hal_blk_now(0, false, UINT64_MAX, in, 512), -EINVAL);
+    assert_int_equal(hal_blk_now(0, false, 0, in, 511), -EINVAL);
+    assert_int_equal(truncate(path, 10 * 512), 0);
+    assert_int_equal(hal_blk_now(0, false, 10, in, 512), -EIO);
+    assert_int_equal(truncate(path, SECTORS * 512), 0);
+    disk_open_as((struct host_disk_config){.read_only = true});
+    assert_int_equal(hal_blk_now(0, true, 0, out, 512), -EROFS);
+}
+
 static void test_file_cut_short_is_an_error(void **state)
 {
     char *buf;
@@ -1016,6 +1042,7 @@ int main(void)
         READY(test_a_disk_in_a_file),
         READY(test_direct_transfers),
         READY(test_read_only_disk_refuses_writes),
+        READY(test_moves_at_once),
         READY(test_file_cut_short_is_an_error),
         READY(test_discards_and_zeroes),
         READY(test_queue_is_bounded_and_loses_nothing),
