@@ -62,7 +62,8 @@ webserver 306000
 web_virtio 264000
 web_virtio6 285000
 webnode 360000
-fileserver 422000"
+fileserver 422000
+shell 446000"
     return $status
 }
 

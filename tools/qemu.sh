@@ -4,7 +4,7 @@
 #   qemu.sh [--machine microvm|pc|q35] [--cpus N] [--mem MIB]
 #           (--kernel ELF [--append TEXT] | --boot DISK | --cdrom ISO)
 #           [--disk FILE]... [--write] [--module FILE] [--no-net] [--card NAME] [--forward HOSTPORT]
-#           [--drive NAME] [--format NAME] [--uefi] [--count] [--no-exit-device]
+#           [--drive NAME] [--format NAME] [--uefi] [--count] [--no-exit-device] [--typed FILE]
 #           [-- further QEMU arguments]
 #
 # --disk: a snapshot, so the file is never written, and several machines can share it;
@@ -14,6 +14,7 @@
 # --format: how the disks are kept, if not raw: qcow2, vmdk, vdi, vhdx.
 # --uefi: the firmware is OVMF; pc and q35.
 # --count: interpret on one host thread, for plugins that count instructions.
+# --typed: what is typed on the serial port: a file, or a FIFO.
 # --no-exit-device: without isa-debug-exit, as on a machine that is not QEMU.
 #
 # With GUEST_LINES=DIRECTORY in the environment it writes which code the machine has
@@ -25,6 +26,7 @@
 machine=microvm cpus=1 mem=64 net=yes count=no exit_device=yes snapshot=on
 forward= kernel= append= boot= cdrom= module=
 wanted_card= wanted_drive= format=raw uefi=no
+typed=/dev/null
 disks=()
 while [ $# -gt 0 ]; do
     case "$1" in
@@ -41,6 +43,7 @@ while [ $# -gt 0 ]; do
     --card) wanted_card="$2,romfile=" ;;
     --drive) wanted_drive="$2" ;;
     --format) format="$2" ;;
+    --typed) typed="$2" ;;
     --uefi)
         uefi=yes
         shift
@@ -137,7 +140,7 @@ if [ "$net" = yes ]; then
     args+=(-netdev "user,id=net0${forward:+,hostfwd=tcp:127.0.0.1:$forward-:80}")
     args+=(-device "$card,netdev=net0")
 fi
-qemu-system-x86_64 "${args[@]}" "${plugin[@]}" "$@" </dev/null &
+qemu-system-x86_64 "${args[@]}" "${plugin[@]}" "$@" <"$typed" &
 qemu=$!
 signalled=no
 trap 'signalled=yes; kill $qemu 2>/dev/null' TERM INT HUP

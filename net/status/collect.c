@@ -84,8 +84,7 @@ static void devices_collect(struct status_cpu *out)
 
 static int collect_here(void *arg)
 {
-    struct status_cpu *all = arg;
-    struct status_cpu *out = &all[cpu_id()];
+    struct status_cpu *out = arg;
     const struct net_stack *stack = cpu_self()->net_stack;
 
     *out = (struct status_cpu){.cpu = cpu_id(), .time_ns = time_ns()};
@@ -100,18 +99,18 @@ static int collect_here(void *arg)
     return 0;
 }
 
-static int each_cpu(int (*fn)(void *), void *arg)
+int status_collect_one(unsigned cpu, struct status_cpu *out)
 {
-    int status = 0;
-
-    for (unsigned cpu = 0; status == 0 && cpu < cpu_count(); cpu++)
-        status = remote_call(cpu, fn, arg);
-    return status;
+    return remote_call(cpu, collect_here, out);
 }
 
 int status_collect(struct status_cpu out[])
 {
-    return each_cpu(collect_here, out);
+    int status = 0;
+
+    for (unsigned cpu = 0; status == 0 && cpu < cpu_count(); cpu++)
+        status = status_collect_one(cpu, &out[cpu]);
+    return status;
 }
 
 static int count_here(void *unused)
@@ -123,5 +122,9 @@ static int count_here(void *unused)
 
 int status_count_time(void)
 {
-    return each_cpu(count_here, NULL);
+    int status = 0;
+
+    for (unsigned cpu = 0; status == 0 && cpu < cpu_count(); cpu++)
+        status = remote_call(cpu, count_here, NULL);
+    return status;
 }

@@ -44,6 +44,9 @@ struct status_cpu {
  */
 must_check int status_collect(struct status_cpu out[]);
 
+/* Ask one CPU. As status_collect(). */
+must_check int status_collect_one(unsigned cpu, struct status_cpu *out);
+
 /* Let each CPU count the time of its threads. As status_collect(). */
 must_check int status_count_time(void);
 

@@ -1542,6 +1542,7 @@ test_agree() {
 . tests/integration/services.sh
 . tests/integration/net_services.sh
 . tests/integration/ip6.sh
+. tests/integration/shell.sh
 . tests/integration/sockets.sh
 
 # ---- Running them --------------------------------------------------------------------------

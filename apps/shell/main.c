@@ -1,0 +1,164 @@
+/*
+ * A shell on the console: docs/shell.md.
+ *
+ *   net=dhcp|ADDRESS/PREFIX[,GATEWAY]   default 10.0.2.15/24,10.0.2.2
+ *   dns=ADDRESS      a server of names
+ *   root=DISK|memfs  what is mounted at "/"; default: the first disk that can
+ *                    be mounted, else memory
+ *   run=FILE         is executed first; when there is nothing to type on, that
+ *                    is all
+ *
+ * The exit status is that of the last command: 0, or 1 when it has failed.
+ */
+#include "apps/shell/kept.h"
+#include "apps/shell/mounts.h"
+#include "apps/shell/shell.h"
+#include <torc/app.h>
+#include <torc/console.h>
+#include <torc/drivers.h>
+#include <torc/figures.h>
+#include <torc/file_systems.h>
+#include <torc/log.h>
+#include <torc/machine.h>
+#include <torc/memory.h>
+#include <torc/net_card.h>
+#include <torc/net_dhcp.h>
+#include <torc/net_resolve.h>
+#include <torc/string.h>
+
+enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };
+
+/* ---- The machine --------------------------------------------------------- */
+
+void shell_end(bool again)
+{
+    mounts_end();
+    if (again)
+        machine_reboot();
+    machine_exit(0);
+}
+
+/* Without a card, or with one that does not work, there is a shell, too. */
+static void start_net(void)
+{
+    const char *dns = machine_option("dns");
+    struct net_addr server;
+    uint16_t port = 1;
+    int status;
+
+    if (device_find(DEVICE_NET, 0) == NULL || net_card_start_dhcp(&port) != 0 ||
+        dns == NULL)
+        return;
+    status = net_addr_parse(dns, &server);
+    if (status == 0)
+        status = net_set_name_servers(&server, 1);
+    if (status != 0)
+        log_error("shell: dns=%s: %s", dns, error_text(status));
+}
+
+/* Returns 0, or EXIT_USAGE after a line in the log. */
+static int mount_root(void)
+{
+    const char *root = machine_option("root");
+    const struct device *disk;
+    int status;
+
+    if (root != NULL) {
+        status = mounts_add(root, "/", NULL);
+        if (status != 0)
+            log_error("shell: root=%s: %s", root, error_text(status));
+        return status == 0 ? 0 : EXIT_USAGE;
+    }
+    for (unsigned i = 0; (disk = device_find(DEVICE_BLOCK, i)) != NULL; i++) {
+        if (mounts_add(device_name(disk), "/", NULL) == 0)
+            return 0;
+    }
+    status = mounts_add("memfs", "/", NULL);
+    return status == 0 ? 0 : EXIT_FAILED;
+}
+
+/* ---- The session of the console ------------------------------------------ */
+
+static int64_t typed(void *ctx, void *buf, size_t size, uint64_t deadline_ns)
+{
+    (void)ctx;
+    return console_read(buf, size, deadline_ns);
+}
+
+static void shown(void *ctx, const char *text, size_t len)
+{
+    (void)ctx;
+    console_write(text, len);
+}
+
+/* Returns 0 or an exit status. */
+static int run_first(struct shell *shell)
+{
+    const char *file = machine_option("run");
+    int status = file == NULL ? 0 : shell_file(shell, file);
+
+    if (status < 0)
+        status = shell_fail(shell, file, status);
+    shell->status = status;
+    return status != 0 ? EXIT_FAILED : 0;
+}
+
+static int console_session(void)
+{
+    const struct terminal terminal = {.read = typed, .write = shown};
+    struct shell *shell = mem_alloc(sizeof(*shell));
+    int status;
+
+    if (shell == NULL)
+        return EXIT_FAILED;
+    shell_init(shell, &terminal);
+    (void)run_first(shell);
+    shell_session(shell);
+    status = shell->status != 0 ? EXIT_FAILED : 0;
+    mem_free(shell);
+    return status;
+}
+
+static int app_main(int argc, char **argv)
+{
+    int status;
+
+    (void)argc;
+    (void)argv;
+    kept_begin();
+    status = mount_root();
+    if (status == 0 && figures_start() != 0)
+        status = EXIT_FAILED;
+    if (status != 0)
+        return status;
+    start_net();
+    status = console_session();
+    mounts_end();
+    return status;
+}
+
+static const char *const options[] = {
+    NET_CARD_OPTION_NAMES,
+    "dns=ADDRESS a server of names (by DHCP)",
+    "root=DISK what is mounted at /; memfs: memory (the first disk)",
+    "run=FILE what is executed first (nothing)",
+    NULL,
+};
+
+static const struct driver *const drivers[] = {
+    &uart_driver,       &leaf_tty_driver,   &virtio_rng_driver,
+    &virtio_blk_driver, &virtio_net_driver, &ide_driver,
+    &e1000_driver,      &ne2000_driver,     &leaf_blk_driver,
+    &leaf_net_driver,   &ramdisk_driver,    NULL,
+};
+
+static const struct file_system *const file_systems[] = {
+    &ext2_rw_file_system, &fat_file_system, &memfs_file_system, NULL};
+
+const struct torc_app torc_app = {
+    .name = "shell",
+    .main = app_main,
+    .options = options,
+    .drivers = drivers,
+    .file_systems = file_systems,
+};

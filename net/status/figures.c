@@ -1,0 +1,98 @@
+/* The figures for applications: <torc/figures.h>. */
+#include "net/status/collect.h"
+#include <torc/figures.h>
+#include <torc/string.h>
+#include <torc/time.h>
+
+#define CALIBRATE_NS (10 * NS_PER_MS)
+
+/* Constant after figures_start(). */
+static uint64_t cycles_per_ms = 1;
+
+static uint64_t ns_of(uint64_t cycles)
+{
+    return cycles / cycles_per_ms * NS_PER_MS +
+           cycles % cycles_per_ms * NS_PER_MS / cycles_per_ms;
+}
+
+int figures_start(void)
+{
+    struct cpu_load from;
+    struct cpu_load to;
+    uint64_t ns = time_ns();
+
+    cpu_load_get(&from);
+    thread_sleep(CALIBRATE_NS);
+    cpu_load_get(&to);
+    ns = time_ns() - ns;
+    cycles_per_ms = (to.cycles - from.cycles) * 1000 / (ns / 1000);
+    if (cycles_per_ms == 0)
+        cycles_per_ms = 1;
+    return status_count_time();
+}
+
+static void threads_fill(struct figures *out, const struct status_cpu *from)
+{
+    static_assert((int)FIGURES_THREADS == (int)STATUS_THREADS, "all of them");
+    out->thread_count = from->thread_count;
+    for (unsigned i = 0; i < from->thread_count; i++) {
+        const struct thread_row *row = &from->threads[i];
+        struct figures_thread *thread = &out->threads[i];
+
+        *thread = (struct figures_thread){.id = row->id,
+                                          .state = row->state,
+                                          .time_ns = ns_of(row->cycles),
+                                          .stack_size = row->stack_size};
+        memcpy(thread->name, row->name, sizeof(thread->name));
+    }
+}
+
+static void queues_fill(struct figures *out, const struct status_cpu *from)
+{
+    static_assert((int)FIGURES_QUEUES == (int)STATUS_DEVICES, "all of them");
+    out->queue_count = from->queue_count;
+    for (unsigned i = 0; i < from->queue_count; i++) {
+        const struct status_queue *row = &from->queues[i];
+
+        out->queues[i] = (struct figures_queue){
+            .device = row->device,
+            .is_card = row->is_card,
+            .link_up = row->link_up,
+            .sectors = row->sectors,
+            .requests = row->submitted,
+            .failed = row->failed,
+            .rx_frames = row->rx_frames,
+            .rx_bytes = row->rx_bytes,
+            .rx_dropped = row->rx_dropped,
+            .tx_frames = row->tx_frames,
+            .tx_bytes = row->tx_bytes,
+            .tx_dropped = row->tx_dropped,
+        };
+    }
+}
+
+int figures_get(unsigned cpu, struct figures *out)
+{
+    struct status_cpu *from = mem_alloc(sizeof(*from));
+    int status;
+
+    if (from == NULL)
+        return -ENOMEM;
+    status = status_collect_one(cpu, from);
+    if (status == 0) {
+        out->time_ns = from->time_ns;
+        out->idle_ns = ns_of(from->load.idle_cycles);
+        out->switches = from->load.switches;
+        out->memory = from->memory;
+        out->lists_sent = from->slots.batches;
+        out->lists_taken = from->slots.taken;
+        out->blocked = from->slots.blocked;
+        out->items_received = from->slots.received;
+        out->has_net = from->has_net;
+        out->connections = from->connections;
+        threads_fill(out, from);
+        queues_fill(out, from);
+    }
+    mem_free(from);
+    return status;
+}

@@ -1,0 +1,14 @@
+# The shell: docs/shell.md. Somebody types, with editing. A part of run.sh.
+
+test_shell_host() {
+    tests/integration/shell_client.py pty "$build/host/shell" --cpus 2 --net user || die "see above"
+    # A pipe: its end ends the shell, with the status of the last command.
+    [ "$(echo 'echo a pipe' | "$build/host/shell" | grep -c '^a pipe$')" = 1 ] || die "a pipe"
+    echo nosuch | "$build/host/shell" && die "the status of a command that is not there"
+    echo nosuch | "$build/host/shell" | grep 'nosuch: no such command' || die "no reason"
+}
+
+test_shell_microvm() {
+    tests/integration/shell_client.py fifo tools/qemu.sh --kernel "$build/metal/shell.elf" ||
+        die "see above"
+}
