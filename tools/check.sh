@@ -58,10 +58,10 @@ image_size() {
         echo "$app has $size bytes stripped, under $limit are allowed"
         [ "$size" -lt "$limit" ] || status=1
     done <<<"hello 75000
-webserver 306000
+webserver 313000
 web_virtio 264000
 web_virtio6 285000
-webnode 360000
+webnode 370000
 fileserver 422000
 shell 446000"
     return $status

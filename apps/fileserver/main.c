@@ -76,7 +76,8 @@ static const struct file_system *const file_systems[] = {
     NULL,
 };
 
-const struct site_network site_network = {"", net_config_parse, site_net_start};
+const struct site_network site_network = {
+    .more = "", .parse = net_config_parse, .start = site_net_start};
 
 const struct torc_app torc_app = {
     .name = "fileserver",

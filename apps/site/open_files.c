@@ -1,21 +1,102 @@
 #include "apps/site/open_files.h"
 #include <torc/assert.h>
 #include <torc/errno.h>
+#include <torc/http.h>
 #include <torc/memory.h>
 #include <torc/string.h>
 
 static_assert((OPEN_FILES_PLACES & (OPEN_FILES_PLACES - 1)) == 0,
               "places are chosen by a mask");
 
-int open_files_init(struct open_files *cache)
+int open_files_init(struct open_files *cache, uint64_t pages_max)
 {
+    cache->pages_max = pages_max;
+    cache->pages_bytes = 0;
     cache->place = mem_alloc_zeroed(OPEN_FILES_PLACES * sizeof(*cache->place));
     return cache->place != NULL ? 0 : -ENOMEM;
 }
 
-static void place_empty(struct open_file *open)
+/* ---- Pages of another CPU ------------------------------------------------ */
+
+static void pages_drop(struct open_files *cache, struct open_file *open)
+{
+    cache->pages_bytes -= open->page_bytes;
+    open->page_bytes = 0;
+    while (open->page_count > 0)
+        buf_put(open->pages[--open->page_count].buf);
+    mem_free(open->pages);
+    open->pages = NULL;
+}
+
+/* Without memory, or where the file cannot be read, each request asks. */
+static void pages_keep(struct open_files *cache, struct open_file *open)
+{
+    const uint64_t most = OPEN_FILES_PAGES * UINT64_C(4096);
+    uint64_t size = open->stat.size_bytes;
+    unsigned count = OPEN_FILES_PAGES;
+    int64_t got;
+
+    if (size > most)
+        size = most;
+    if (size == 0 || size > cache->pages_max - cache->pages_bytes)
+        return;
+    open->pages = mem_alloc(OPEN_FILES_PAGES * sizeof(*open->pages));
+    if (open->pages == NULL)
+        return;
+    got = file_lend(open->file, 0, size, open->pages, &count);
+    if (got > 0) {
+        open->page_count = count;
+        open->page_bytes = (uint64_t)got;
+        cache->pages_bytes += open->page_bytes;
+    } else {
+        pages_drop(cache, open);
+    }
+}
+
+int64_t open_file_read(const struct open_file *open, uint64_t offset, void *buf,
+                       size_t size)
+{
+    if (offset >= open->page_bytes)
+        return http_file_read(open->file, offset, buf, size);
+    return (int64_t)slices_read(open->pages, open->page_count, offset, buf,
+                                size);
+}
+
+int64_t open_file_lend(const struct open_file *open, uint64_t offset,
+                       uint64_t size, struct slice *slices, unsigned *count)
+{
+    const unsigned room = *count;
+    uint64_t before = 0, done = 0;
+
+    if (offset >= open->page_bytes)
+        return http_file_lend(open->file, offset, size, slices, count);
+    *count = 0;
+    for (unsigned i = 0; i < open->page_count; i++) {
+        struct slice piece = open->pages[i];
+        uint32_t skip = offset > before ? (uint32_t)(offset - before) : 0;
+
+        before += piece.len;
+        if (skip >= piece.len)
+            continue;
+        if (done == size || *count == room)
+            break;
+        piece.offset += skip;
+        piece.len -= skip;
+        if (piece.len > size - done)
+            piece.len = (uint32_t)(size - done);
+        buf_get(piece.buf);
+        done += piece.len;
+        slices[(*count)++] = piece;
+    }
+    return (int64_t)done;
+}
+
+/* ---- Files --------------------------------------------------------------- */
+
+static void place_empty(struct open_files *cache, struct open_file *open)
 {
     assert(open->users == 0);
+    pages_drop(cache, open);
     if (open->file != NULL)
         file_close(open->file);
     open->file = NULL;
@@ -24,7 +105,7 @@ static void place_empty(struct open_file *open)
 void open_files_fini(struct open_files *cache)
 {
     for (unsigned i = 0; i < OPEN_FILES_PLACES; i++)
-        place_empty(&cache->place[i]);
+        place_empty(cache, &cache->place[i]);
     mem_free(cache->place);
 }
 
@@ -72,20 +153,34 @@ struct open_file *open_files_find(struct open_files *cache,
 
 struct open_file *open_files_keep(struct open_files *cache,
                                   const struct http_target *target,
-                                  struct file *file, const char *type)
+                                  struct file *file, const char *type,
+                                  const struct file_stat *stat)
 {
     struct open_file *open = place_of(cache, hash_of(target));
 
     if (open->users > 0 || target->path_len > sizeof(open->path))
         return NULL;
-    place_empty(open);
+    place_empty(cache, open);
     open->file = file;
     open->type = type;
     open->users = 1;
     open->path_len = (uint16_t)target->path_len;
     open->has_trailing_slash = target->has_trailing_slash;
     memcpy(open->path, target->path, target->path_len);
+    if (cache->pages_max > 0) {
+        open->stat = *stat;
+        pages_keep(cache, open);
+    }
     return open;
+}
+
+int open_files_stat(const struct open_files *cache,
+                    const struct open_file *open, struct file_stat *stat)
+{
+    if (cache->pages_max == 0)
+        return file_fstat(open->file, stat);
+    *stat = open->stat;
+    return 0;
 }
 
 void open_files_release(struct open_file *open)

@@ -75,7 +75,11 @@ int site_options_read(int argc, char **argv, const char *more,
     if (str_to_u64(port, &number) != 0 || number < 1 || number > UINT16_MAX)
         return site_options_refuse("bad port", port, more);
     out->port = (uint16_t)number;
-    if (str_to_u64(cpu, &number) != 0 || number >= cpu_count())
+    out->is_everywhere =
+        site_network.everywhere != NULL && str_equal(cpu, "all");
+    number = 0;
+    if (!out->is_everywhere &&
+        (str_to_u64(cpu, &number) != 0 || number >= cpu_count()))
         return site_options_refuse("no such cpu", cpu, more);
     out->cpu = (unsigned)number;
     if (out->dir[0] != '/' ||

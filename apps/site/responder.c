@@ -11,7 +11,7 @@ static_assert(RESPONDER_FIELDS_MAX <= (int)HTTP_FIELDS_MAX,
               "the server takes what fields hold");
 
 int responder_init(struct responder *responder, const char *dir,
-                   const struct site_writes *writes)
+                   const struct site_writes *writes, uint64_t pages_max)
 {
     int status;
 
@@ -20,7 +20,7 @@ int responder_init(struct responder *responder, const char *dir,
     responder->dir = str_equal(dir, "/") ? "" : dir;
     responder->writes = writes;
     responder->dir_len = str_len(responder->dir, RESPONDER_DIR_MAX);
-    status = open_files_init(&responder->open);
+    status = open_files_init(&responder->open, pages_max);
     if (status != 0)
         return status;
     status = head_cache_init(&responder->heads);
@@ -129,7 +129,7 @@ static int64_t read_kept(void *cookie, uint64_t offset, void *buf, size_t size)
 {
     const struct open_file *open = cookie;
 
-    return http_file_read(open->file, offset, buf, size);
+    return open_file_read(open, offset, buf, size);
 }
 
 static int64_t lend_kept(void *cookie, uint64_t offset, uint64_t size,
@@ -137,7 +137,7 @@ static int64_t lend_kept(void *cookie, uint64_t offset, uint64_t size,
 {
     const struct open_file *open = cookie;
 
-    return http_file_lend(open->file, offset, size, slices, count);
+    return open_file_lend(open, offset, size, slices, count);
 }
 
 static void release_kept(void *cookie)
@@ -189,7 +189,7 @@ static bool answer_open(struct responder *responder,
     open = open_files_find(&responder->open, target);
     if (open == NULL)
         return false;
-    if (file_fstat(open->file, &stat) != 0) {
+    if (open_files_stat(&responder->open, open, &stat) != 0) {
         open_files_release(open);
         return false;
     }
@@ -208,7 +208,7 @@ static void answer_opened(struct responder *responder,
     struct open_file *open = NULL;
 
     if (responder->writes == NULL)
-        open = open_files_keep(&responder->open, target, file, type);
+        open = open_files_keep(&responder->open, target, file, type, stat);
     if (open != NULL)
         answer_kept(responder, exchange, stat, open);
     else

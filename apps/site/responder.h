@@ -33,9 +33,11 @@ struct responder {
     char fields[RESPONDER_FIELDS_MAX]; /* of the answer being made */
 };
 
-/* Returns 0, -ENAMETOOLONG (dir), -ENOMEM. */
+/* `pages_max`: as of open_files_init(). Returns 0, -ENAMETOOLONG (dir),
+ * -ENOMEM. */
 must_check int responder_init(struct responder *responder, const char *dir,
-                              const struct site_writes *writes);
+                              const struct site_writes *writes,
+                              uint64_t pages_max);
 
 void responder_fini(struct responder *responder);
 

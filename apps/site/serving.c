@@ -89,8 +89,8 @@ struct service_call {
     struct net_config net;
 };
 
-/* With less than this CPU's share must have, files stop in the middle. */
-static int check_memory(void)
+/* With less than what a CPU's share must be, files stop in the middle. */
+int site_check_memory(void)
 {
     size_t total = mem_total_bytes();
 
@@ -119,10 +119,13 @@ static int serve(void *arg)
         log_error("dir=%s: no such directory on the disk", options->dir);
         return -ENOENT;
     }
-    status = check_memory();
+    status = site_check_memory();
     if (status != 0)
         return status;
-    status = site_network.start(call->card, &call->net);
+    if (options->is_everywhere)
+        status = site_network.start_all(call->card, &call->net);
+    else
+        status = site_network.start(call->card, &call->net);
     if (status != 0) {
         log_error("the network does not start: error %d", status);
         return status;
@@ -130,6 +133,8 @@ static int serve(void *arg)
     status = site_families_start();
     if (status != 0)
         return status;
+    if (options->is_everywhere)
+        return site_network.everywhere(options);
     status = site_start(options->dir, options->port, call->writes);
     if (status != 0)
         log_error("port %u: cannot serve: error %d", options->port, status);
@@ -142,7 +147,7 @@ int site_serve(const struct site_options *options, int (*mount)(void *arg),
     struct service_call call = {
         .options = options, .writes = writes, .net = options->net};
     uint32_t address;
-    int status;
+    int status = 0;
 
     call.card = device_find(DEVICE_NET, 0);
     if (call.card == NULL) {
@@ -153,7 +158,8 @@ int site_serve(const struct site_options *options, int (*mount)(void *arg),
     if (mount != NULL ? remote_call(options->cpu, mount, NULL) != 0
                       : setup_disk(options) != 0)
         return EXIT_FAILED;
-    status = device_dedicate(call.card, options->cpu);
+    if (!options->is_everywhere) /* else its start does */
+        status = device_dedicate(call.card, options->cpu);
     if (status != 0) {
         log_error("%s: cannot be set up: error %d", device_name(call.card),
                   status);

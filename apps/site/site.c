@@ -1,44 +1,67 @@
 #include "apps/site/site.h"
 #include "apps/site/responder.h"
 #include <torc/app.h>
+#include <torc/errno.h>
+#include <torc/memory.h>
 #include <torc/string.h>
 
-/* Owner: the CPU it was started on. */
-static struct site {
+struct site {
     struct responder responder;
     struct http_server server;
     struct http_route routes[1 + SITE_WRITE_ROUTES];
-} site;
+};
+
+/* Of one CPU. Owner: the CPU it was started on. */
+static struct site site;
 
 static void on_get(struct http_exchange *exchange)
 {
     responder_answer(http_server_of(exchange)->cookie, exchange);
 }
 
-int site_start(const char *dir, uint16_t port, const struct site_writes *writes)
+static int start(struct site *own, const char *dir, uint16_t port,
+                 const struct site_writes *writes, uint64_t pages_max)
 {
-    int status = responder_init(&site.responder, dir, writes);
+    int status = responder_init(&own->responder, dir, writes, pages_max);
 
     if (status != 0)
         return status;
-    site.routes[0] =
+    own->routes[0] =
         (struct http_route){.method = "GET", .path = "*", .complete = on_get};
-    site.server = (struct http_server){
+    own->server = (struct http_server){
         .name = torc_app.name,
         .port = port,
-        .routes = site.routes,
+        .routes = own->routes,
         .route_count = 1,
-        .cookie = &site.responder,
+        .cookie = &own->responder,
     };
     if (writes != NULL) {
-        memcpy(site.routes + 1, writes->routes, sizeof(writes->routes));
-        site.server.route_count += SITE_WRITE_ROUTES;
-        status = writes->start(site.responder.dir);
+        memcpy(own->routes + 1, writes->routes, sizeof(writes->routes));
+        own->server.route_count += SITE_WRITE_ROUTES;
+        status = writes->start(own->responder.dir);
     }
     if (status == 0)
-        status = http_serve(&site.server);
+        status = http_serve(&own->server);
     if (status != 0)
-        responder_fini(&site.responder);
+        responder_fini(&own->responder);
+    return status;
+}
+
+int site_start(const char *dir, uint16_t port, const struct site_writes *writes)
+{
+    return start(&site, dir, port, writes, 0);
+}
+
+int site_start_one(const char *dir, uint16_t port, uint64_t pages_max)
+{
+    struct site *own = mem_alloc_zeroed(sizeof(*own));
+    int status;
+
+    if (own == NULL)
+        return -ENOMEM;
+    status = start(own, dir, port, NULL, pages_max);
+    if (status != 0)
+        mem_free(own);
     return status;
 }
 

@@ -8,6 +8,7 @@
  *              that DHCP tells of
  *   net6=      IPv6: docs/ip6.md
  */
+#include "apps/site/everywhere.h"
 #include "apps/site/options.h"
 #include "apps/site/serving.h"
 #include <torc/app.h>
@@ -19,22 +20,39 @@
 #include <torc/net_ntp.h>
 #include <torc/string.h>
 
-static int start_net(struct device *card, struct net_config *config)
+static int start_ntp(void)
 {
     const char *ntp = machine_option("ntp");
+
+    if (ntp == NULL)
+        return 0;
+    return net_ntp_start(str_equal(ntp, "dhcp") ? NULL : ntp);
+}
+
+static int start_net(struct device *card, struct net_config *config)
+{
     int status = net_dhcp_or_static_start(card, config);
 
-    if (status == 0 && ntp != NULL)
-        status = net_ntp_start(str_equal(ntp, "dhcp") ? NULL : ntp);
-    return status;
+    return status != 0 ? status : start_ntp();
+}
+
+static int start_net_all(struct device *card, struct net_config *config)
+{
+    int status = net_dhcp_or_static_start_all(card, config);
+
+    return status != 0 ? status : start_ntp();
 }
 
 const struct site_network site_network = {
-    " net=dhcp net6=off|auto|ADDRESS/PREFIX ntp=SERVER|dhcp",
-    net_dhcp_or_static_parse, start_net};
+    .more = " cpu=all net=dhcp net6=off|auto|ADDRESS/PREFIX ntp=SERVER|dhcp",
+    .parse = net_dhcp_or_static_parse,
+    .start = start_net,
+    .start_all = start_net_all,
+    .everywhere = site_everywhere,
+};
 
 static const char *const names[] = {
-    SITE_OPTION_NAMES, SITE_OPTION_NET6,
+    SITE_OPTION_NAMES_ALL, SITE_OPTION_NET6,
     "ntp=SERVER|dhcp who corrects the clock (nobody)", NULL};
 
 static const struct driver *const drivers[] = {SITE_DRIVERS, NULL};

@@ -2,15 +2,22 @@
  * A web server: the files of an ext2 disk, over TCP. apps/site/options.h lists
  * its options.
  */
+#include "apps/site/everywhere.h"
 #include "apps/site/options.h"
 #include "apps/site/serving.h"
 #include <torc/app.h>
 #include <torc/drivers.h>
 #include <torc/file_systems.h>
 
-const struct site_network site_network = {"", net_config_parse, site_net_start};
+const struct site_network site_network = {
+    .more = " cpu=all",
+    .parse = net_config_parse,
+    .start = site_net_start,
+    .start_all = site_net_start_all,
+    .everywhere = site_everywhere,
+};
 
-static const char *const names[] = {SITE_OPTION_NAMES, NULL};
+static const char *const names[] = {SITE_OPTION_NAMES_ALL, NULL};
 
 static const struct driver *const drivers[] = {SITE_DRIVERS, NULL};
 

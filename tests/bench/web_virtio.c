@@ -1,6 +1,6 @@
 /*
  * The web server with virtio devices alone, for what it weighs: apps/webserver,
- * but for the list of drivers.
+ * but for the list of drivers, and on one CPU.
  */
 #include "apps/site/options.h"
 #include "apps/site/serving.h"
@@ -8,7 +8,8 @@
 #include <torc/drivers.h>
 #include <torc/file_systems.h>
 
-const struct site_network site_network = {"", net_config_parse, site_net_start};
+const struct site_network site_network = {
+    .more = "", .parse = net_config_parse, .start = site_net_start};
 
 static const char *const names[] = {SITE_OPTION_NAMES, NULL};
 

@@ -9,7 +9,8 @@
 #include <torc/file_systems.h>
 #include <torc/net.h>
 
-const struct site_network site_network = {"", net_config_parse, site_net_start};
+const struct site_network site_network = {
+    .more = "", .parse = net_config_parse, .start = site_net_start};
 
 static const char *const names[] = {SITE_OPTION_NAMES, SITE_OPTION_NET6, NULL};
 

@@ -249,6 +249,8 @@ int64_t file_lend(struct file *file, uint64_t offset, uint64_t size,
         int64_t got;
 
         buf->base = (uint8_t *)(buf + 1);
+        buf->refs = 1;
+        buf->size = 1000;
         got = file_read_at(file, buf->base, size < 1000 ? size : 1000,
                            offset + (uint64_t)done);
         if (got <= 0) {
@@ -263,11 +265,19 @@ int64_t file_lend(struct file *file, uint64_t offset, uint64_t size,
     return done;
 }
 
+#define buf_get world_buf_get
+static inline void buf_get(struct buf *buf)
+{
+    bufs_lent++;
+    buf->refs++;
+}
+
 #define buf_put world_buf_put
 static inline void buf_put(struct buf *buf)
 {
     bufs_lent--;
-    free(buf);
+    if (--buf->refs == 0)
+        free(buf);
 }
 
 void file_close(struct file *file)

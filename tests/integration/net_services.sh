@@ -59,6 +59,26 @@ leased() { # the address in the machine's last lease
         tail -n 1
 }
 
+# The lease of a card of four CPUs, which all serve, and an address of IPv6.
+test_dhcp_cpus() { on_tap; }
+on_tap_dhcp_cpus() {
+    local address
+    dnsmasq_start
+    ip -6 address add fd00:77::1/64 dev torc0 nodad
+    start "$work/$TEST_NAME.machine" "$build/host/webnode" --cpus 4 --mem 64m \
+        --disk "$work/site4k.img,ro" --net tap=torc0 -- net=dhcp cpu=all net6=fd00:77::7/64
+    trap 'kill $child $dnsmasq 2>/dev/null; wait $child $dnsmasq 2>/dev/null' EXIT
+    await_text 'dhcp: 192.168.77' "$work/$TEST_NAME.machine" || die "no lease"
+    grep -q 'on 4 CPUs, 1 queues' "$work/$TEST_NAME.machine" || die "queues"
+    address=$(leased)
+    await "http://$address/" "$work/$TEST_NAME.machine"
+    check_files "http://$address"
+    await "http://[fd00:77::7]/" "$work/$TEST_NAME.machine"
+    check_files "http://[fd00:77::7]"
+    ping -c 3 -i 0.2 "$address" >"$work/$TEST_NAME.ping" || die "ping"
+    ! grep DUP "$work/$TEST_NAME.ping" || die "several answer"
+}
+
 # The lease comes, is used, and renewed at T1; routes and MTU are those of the server;
 # tshark finds nothing wrong with our messages.
 test_dhcp_dnsmasq() { on_tap; }

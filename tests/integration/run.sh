@@ -349,7 +349,7 @@ web() { # STARTER ARGS...: the whole list of checks
 test_web_host_1() { web host_web 1; }
 test_web_host_4() { web host_web 4 cpu=3; }
 test_web_microvm_1() { web microvm 1; }
-test_web_microvm_4() { web microvm 4; }
+test_web_microvm_4() { web microvm 4 cpu=all; }
 test_web_microvm_4_cpu_2() { web microvm 4 cpu=2; }
 test_web_pc_grub_1() { web qemu_web --machine pc --mem 32 --boot "$work/disk.img"; }
 test_web_pc_grub_4() {

@@ -45,13 +45,13 @@ static void test_only_its_target_finds_a_file(void **state)
 
     (void)state;
     closed = 0;
-    assert_int_equal(open_files_init(&cache), 0);
+    assert_int_equal(open_files_init(&cache, 0), 0);
     for (unsigned i = 0; i < PATHS; i++) {
         struct open_file *kept;
 
         target_set(&target, i);
         kept = open_files_keep(&cache, &target, (struct file *)&files[i],
-                               "text/html");
+                               "text/html", NULL);
         assert_non_null(kept);
         open_files_release(kept);
         for (unsigned j = 0; j < PATHS; j++) {
@@ -79,18 +79,20 @@ static void test_a_file_in_use_keeps_its_place(void **state)
     struct open_file *open;
 
     (void)state;
-    assert_int_equal(open_files_init(&cache), 0);
-    open = open_files_keep(&cache, &target, (struct file *)&files[0], "a");
+    assert_int_equal(open_files_init(&cache, 0), 0);
+    open =
+        open_files_keep(&cache, &target, (struct file *)&files[0], "a", NULL);
     assert_non_null(open);
     assert_null(
-        open_files_keep(&cache, &target, (struct file *)&files[1], "b"));
+        open_files_keep(&cache, &target, (struct file *)&files[1], "b", NULL));
     open_files_release(open);
     memset(target.path, 'a', OPEN_FILES_PATH + 1);
     target.path_len = OPEN_FILES_PATH + 1;
     assert_null(
-        open_files_keep(&cache, &target, (struct file *)&files[1], "b"));
+        open_files_keep(&cache, &target, (struct file *)&files[1], "b", NULL));
     target.path_len--;
-    open = open_files_keep(&cache, &target, (struct file *)&files[1], "b");
+    open =
+        open_files_keep(&cache, &target, (struct file *)&files[1], "b", NULL);
     assert_non_null(open);
     open_files_release(open);
     open_files_fini(&cache);

@@ -411,10 +411,10 @@ static void test_files_that_stay_open(void **state)
 
     (void)state;
     world_begin();
-    assert_int_equal(open_files_init(&kept), 0);
+    assert_int_equal(open_files_init(&kept, 0), 0);
     files_open = 3;
     assert_null(open_files_find(&kept, &target));
-    open = open_files_keep(&kept, &target, file, "type");
+    open = open_files_keep(&kept, &target, file, "type", NULL);
     assert_non_null(open);
     assert_ptr_equal(open_files_find(&kept, &same), open);
     assert_int_equal(open->users, 2);
@@ -428,11 +428,12 @@ static void test_files_that_stay_open(void **state)
             continue;
         refused++;
         assert_null(open_files_find(&kept, &same));
-        assert_null(open_files_keep(&kept, &same, other, "type"));
+        assert_null(open_files_keep(&kept, &same, other, "type", NULL));
         open_files_release(open);
-        assert_null(open_files_keep(&kept, &same, other, "type"));
+        assert_null(open_files_keep(&kept, &same, other, "type", NULL));
         open_files_release(open);
-        assert_ptr_equal(open_files_keep(&kept, &same, other, "type"), open);
+        assert_ptr_equal(open_files_keep(&kept, &same, other, "type", NULL),
+                         open);
         assert_int_equal(files_open, 2);
         assert_null(open_files_find(&kept, &target));
         open_files_release(open);
@@ -440,15 +441,15 @@ static void test_files_that_stay_open(void **state)
     assert_int_equal(refused, 1);
     memset(longest.path, '/', OPEN_FILES_PATH + 1);
     longest.path_len = OPEN_FILES_PATH + 1;
-    assert_null(open_files_keep(&kept, &longest, file, "type"));
+    assert_null(open_files_keep(&kept, &longest, file, "type", NULL));
     longest.path_len--;
-    assert_non_null(open_files_keep(&kept, &longest, file, "type"));
+    assert_non_null(open_files_keep(&kept, &longest, file, "type", NULL));
     open_files_release(open_files_find(&kept, &longest));
     place_of(&kept, hash_of(&longest))->users--;
     open_files_fini(&kept);
     assert_int_equal(files_open, 0);
     mem_fail_at = 1;
-    assert_int_equal(open_files_init(&kept), -ENOMEM);
+    assert_int_equal(open_files_init(&kept, 0), -ENOMEM);
 }
 
 /* A file is opened once; one that cannot tell its state is opened again. */
@@ -1218,6 +1219,173 @@ static void test_stopping_is_bounded(void **state)
     close_site();
 }
 
+/* ---- The files of another CPU -------------------------------------------- */
+
+enum { LENT = OPEN_FILES_PAGES * 1000 /* bytes that the world's pages hold */ };
+
+static void open_site_away(uint64_t pages_max)
+{
+    world_begin();
+    assert_int_equal(start(&site, "/www", 8080, NULL, pages_max), 0);
+}
+
+/* Ask for it; all of it must come. */
+static void get_all(struct socket *socket, const char *request,
+                    const char *path)
+{
+    out_clear(socket);
+    client_send(socket, request);
+    assert_int_equal(body_len(socket), file_named(path)->size);
+    assert_true(has_bytes(body_of(socket), path, 0, file_named(path)->size));
+}
+
+/* What was lent once is not asked for again, nor what the file is. */
+static void test_pages_of_another_cpu_stay(void **state)
+{
+    struct socket *socket;
+    uint64_t before;
+
+    (void)state;
+    open_site_away(100000);
+    socket = client_open();
+    for (unsigned i = 0; i < 3; i++) {
+        before = files_read;
+        get_all(socket, GET("/a.css"), "/www/a.css");
+        assert_int_equal(files_read - before, i == 0 ? 300 : 0);
+        before = files_read;
+        get_all(socket, GET("/big.bin"), "/www/big.bin");
+        assert_int_equal(files_read - before, 300000 - (i == 0 ? 0 : LENT));
+        get_all(socket, GET("/empty"), "/www/empty");
+        file_named("/www/a.css")->stat_error = -EIO;
+    }
+    assert_int_equal(site.responder.open.pages_bytes, 300 + LENT);
+    assert_int_equal(bufs_lent, 1 + OPEN_FILES_PAGES);
+    client_free(socket);
+    close_site();
+    assert_int_equal(bufs_lent, 0);
+}
+
+/* Pieces that begin and end within pages, at their ends, and behind them. */
+static void test_ranges_of_pages_of_another_cpu(void **state)
+{
+    static const unsigned rows[][2] = {
+        {0, 5000},     {1, 5000},        {999, 5000},   {1000, 5000},
+        {3500, 10000}, {LENT - 1, 5000}, {LENT, 5000},  {LENT + 1, 5000},
+        {0, 1},        {999, 2},         {LENT - 1, 1}, {LENT - 1, 2},
+    };
+    struct socket *socket;
+
+    (void)state;
+    open_site_away(100000);
+    socket = client_open();
+    get_all(socket, GET("/big.bin"), "/www/big.bin");
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        char request[200];
+
+        snprintf(request, sizeof(request),
+                 "GET /big.bin HTTP/1.1\r\nHost: x\r\nRange: "
+                 "bytes=%u-%u\r\n\r\n",
+                 rows[i][0], rows[i][0] + rows[i][1] - 1);
+        out_clear(socket);
+        client_send(socket, request);
+        assert_int_equal(body_len(socket), rows[i][1]);
+        assert_true(
+            has_bytes(body_of(socket), "/www/big.bin", rows[i][0], rows[i][1]));
+    }
+    client_free(socket);
+    close_site();
+}
+
+/* Slices end where those do that the caller has room for. */
+static void test_few_slices_of_another_cpu(void **state)
+{
+    struct http_target target = target_named("/big.bin");
+    struct slice slices[3];
+    unsigned count = COUNT_OF(slices);
+    struct open_files kept;
+    struct open_file *open;
+    struct file_stat stat = {.size_bytes = 300000};
+
+    (void)state;
+    world_begin();
+    assert_int_equal(open_files_init(&kept, 100000), 0);
+    files_open = 1;
+    open = open_files_keep(&kept, &target, file_named("/www/big.bin"), "type",
+                           &stat);
+    assert_non_null(open);
+    assert_int_equal(open_file_lend(open, 500, 9000, slices, &count), 2500);
+    assert_int_equal(count, 3);
+    assert_int_equal(slices[0].len, 500);
+    while (count > 0)
+        buf_put(slices[--count].buf);
+    open_files_release(open);
+    open_files_fini(&kept);
+    assert_int_equal(bufs_lent, 0);
+}
+
+/* Where nothing can be kept each request asks, and is answered. */
+static void test_pages_that_cannot_stay(void **state)
+{
+    struct socket *socket;
+
+    (void)state;
+    open_site_away(299); /* too few */
+    socket = client_open();
+    for (unsigned i = 0; i < 2; i++)
+        get_all(socket, GET("/a.css"), "/www/a.css");
+    assert_int_equal(bufs_lent, 0);
+    client_free(socket);
+    close_site();
+
+    open_site_away(100000);
+    file_named("/www/a.css")->ends_at = 0; /* it cannot be read yet */
+    file_named("/www/a.css")->read_error = -EIO;
+    socket = client_open();
+    client_send(socket, GET("/a.css"));
+    client_free(socket);
+    file_named("/www/a.css")->ends_at = UINT64_MAX;
+    socket = client_open();
+    get_all(socket, GET("/a.css"), "/www/a.css");
+    assert_int_equal(bufs_lent, 0);
+    client_free(socket);
+    close_site();
+
+    open_site_away(100000);
+    socket = client_open();
+    client_send(socket, GET("/nope")); /* what an exchange needs is there */
+    mem_fail_at = 1;
+    get_all(socket, GET("/a.css"), "/www/a.css");
+    mem_fail_at = 0;
+    assert_int_equal(bufs_lent, 0);
+    client_free(socket);
+    close_site();
+}
+
+/* A site of one of several CPUs. */
+static void test_site_of_one_cpu(void **state)
+{
+    struct site *own;
+
+    (void)state;
+    world_begin();
+    mem_fail_at = 1;
+    assert_int_equal(site_start_one("/www", 8080, 0), -ENOMEM);
+    mem_fail_at = 0;
+    register_error = -EADDRINUSE;
+    assert_int_equal(site_start_one("/www", 8080, 0), -EADDRINUSE);
+    assert_int_equal(mem_blocks, 0);
+    register_error = 0;
+    assert_int_equal(site_start_one("/www", 8080, 1000), 0);
+    own =
+        container_of(container_of(served, struct http_engine, service)->server,
+                     struct site, server);
+    assert_int_equal(own->responder.open.pages_max, 1000);
+    engine_end(own->server.engine);
+    responder_fini(&own->responder);
+    mem_free(own);
+    assert_int_equal(mem_blocks, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1253,6 +1421,11 @@ int main(void)
         cmocka_unit_test(test_deadline_of_an_answer),
         cmocka_unit_test(test_stopping),
         cmocka_unit_test(test_stopping_is_bounded),
+        cmocka_unit_test(test_pages_of_another_cpu_stay),
+        cmocka_unit_test(test_ranges_of_pages_of_another_cpu),
+        cmocka_unit_test(test_few_slices_of_another_cpu),
+        cmocka_unit_test(test_pages_that_cannot_stay),
+        cmocka_unit_test(test_site_of_one_cpu),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -21,7 +21,11 @@
 #define file_mount         world_file_mount
 #define file_stat(...)     world_file_stat(__VA_ARGS__)
 #define net_start          world_net_start
+#define net_start_all      world_net_start_all
+#define net_each_cpu       world_net_each_cpu
+#define file_mount_cpu     world_file_mount_cpu
 #define site_start         world_site_start
+#define site_start_one     world_site_start_one
 #define thread_sleep_until world_thread_sleep_until
 #define log_write          world_log_write
 #define mem_total_bytes    world_mem_total_bytes
@@ -31,6 +35,7 @@
 /* The application, and what a test gives it besides. */
 static struct torc_app app;
 #define torc_app app
+#include "apps/site/everywhere.c"
 #include "apps/site/options.c"
 #include "apps/site/serving.c"
 #undef torc_app
@@ -176,6 +181,56 @@ int site_start(const char *dir, uint16_t port, const struct site_writes *writes)
     return site_error;
 }
 
+/* Of cpu=all: the CPUs that have a portal, and those that serve, a bit each. */
+static unsigned portals, serving_cpus;
+static int all_error, portal_error;
+static int failing_cpu; /* -1: none */
+static int poor_cpu;    /* has too little memory */
+
+int net_start_all(struct device *device, const struct net_config *config)
+{
+    assert_int_equal(device->cpu, -1); /* its start gives it to all */
+    assert_int_equal(cpu_of_call, 0);
+    started = device;
+    net_given = *config;
+    return all_error;
+}
+
+int net_each_cpu(int (*fn)(void *), void *arg)
+{
+    int before = cpu_of_call;
+    int status = 0;
+
+    for (unsigned cpu = 0; cpu < cpu_count() && status == 0; cpu++) {
+        if ((int)cpu == poor_cpu)
+            memory_bytes = 1000;
+        status = remote_call(cpu, fn, arg);
+    }
+    cpu_of_call = before;
+    return status;
+}
+
+int file_mount_cpu(unsigned cpu, const char *path)
+{
+    assert_int_equal(cpu, 0);
+    assert_string_equal(path, "/");
+    assert_true(cpu_of_call > 0);
+    portals |= 1u << cpu_of_call;
+    return portal_error;
+}
+
+int site_start_one(const char *dir, uint16_t port, uint64_t pages_max)
+{
+    /* A quarter of a CPU's memory for all others. */
+    assert_int_equal(pages_max, cpu_of_call == 0 ? 0 : memory_bytes / 4 / 4);
+    if (cpu_of_call == failing_cpu)
+        return -EADDRINUSE;
+    serving_cpus |= 1u << cpu_of_call;
+    dir_served = dir;
+    port_served = port;
+    return 0;
+}
+
 void thread_sleep_until(uint64_t deadline_ns)
 {
     assert_true(deadline_ns == TIME_NEVER);
@@ -198,6 +253,9 @@ static void open_machine(void)
     dir_asked = dir_served = NULL;
     port_served = 0;
     memory_bytes = 8 << 20;
+    portals = serving_cpus = 0;
+    all_error = portal_error = 0;
+    failing_cpu = poor_cpu = -1;
     app = torc_app;
 }
 
@@ -282,6 +340,8 @@ static void test_options_limits(void **state)
         {"cpu=3", NULL},
         {"cpu=4", "no such cpu \"4\""},
         {"cpu=x", "no such cpu \"x\""},
+        {"cpu=all", NULL},
+        {"cpu=al", "no such cpu \"al\""},
         {"dir=www", "dir must be absolute and short: \"www\""},
         {"dir=", "dir must be absolute and short: \"\""},
         {dir_255, NULL},
@@ -556,6 +616,52 @@ static void test_main_says_what_is_missing(void **state)
     assert_non_null(strstr(logged, "port 80: cannot serve: error -98"));
 }
 
+/* Every CPU serves the files of CPU 0. */
+static void test_main_serves_on_all_cpus(void **state)
+{
+    (void)state;
+    open_machine();
+    command_line[0] = "cpu=all";
+    command_line[1] = "dir=/www";
+    assert_int_equal(start(1), SERVES);
+    assert_ptr_equal(mounted, &devices[0]);
+    assert_ptr_equal(started, &devices[1]);
+    assert_int_equal(devices[0].cpu, 0);
+    assert_int_equal(serving_cpus, 15);
+    assert_int_equal(portals, 14);
+    assert_string_equal(dir_served, "/www");
+    assert_int_equal(port_served, 80);
+    assert_non_null(strstr(logged, "webserver: serving /www on port 80"));
+
+    open_machine();
+    command_line[0] = "cpu=all";
+    all_error = -EBUSY;
+    assert_int_equal(start(1), EXIT_FAILED);
+    assert_non_null(strstr(logged, "the network does not start: error -16"));
+    assert_int_equal(serving_cpus, 0);
+
+    open_machine();
+    command_line[0] = "cpu=all";
+    failing_cpu = 2;
+    assert_int_equal(start(1), EXIT_FAILED);
+    assert_non_null(strstr(logged, "cpu 2: cannot serve: error -98"));
+    assert_int_equal(serving_cpus, 3);
+
+    open_machine();
+    command_line[0] = "cpu=all";
+    poor_cpu = 3;
+    assert_int_equal(start(1), EXIT_FAILED);
+    assert_non_null(strstr(logged, "cpu 3 has 0 KiB of memory, too little"));
+    assert_int_equal(serving_cpus, 7);
+
+    open_machine();
+    command_line[0] = "cpu=all";
+    portal_error = -ENOMEM;
+    assert_int_equal(start(1), EXIT_FAILED);
+    assert_non_null(strstr(logged, "cpu 1: cannot serve: error -12"));
+    assert_int_equal(serving_cpus, 1);
+}
+
 static int mount_status;
 
 static int mount_other(void *arg)
@@ -594,6 +700,7 @@ int main(void)
         cmocka_unit_test(test_options_limits),
         cmocka_unit_test(test_options_take_no_argument),
         cmocka_unit_test(test_main_serves),
+        cmocka_unit_test(test_main_serves_on_all_cpus),
         cmocka_unit_test(test_main_finds_its_disk),
         cmocka_unit_test(test_main_says_what_is_missing),
         cmocka_unit_test(test_serving_without_a_disk),

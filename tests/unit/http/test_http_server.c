@@ -100,6 +100,7 @@ static int64_t lend_more(void *cookie, uint64_t offset, uint64_t size,
         return got;
     }
     buf->base = (uint8_t *)(buf + 1);
+    buf->refs = 1;
     slices[(*count)++] = (struct slice){buf, 0, (uint32_t)got};
     bufs_lent++;
     return got;
