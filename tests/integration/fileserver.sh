@@ -62,7 +62,7 @@ check_store() { # URL
 
 # Some seconds after the last change the disk is clean, though it is mounted.
 await_clean() { # FILE ext2|fat
-    local end=$((SECONDS + 60))
+    local end=$((SECONDS + 120))
     while [ $SECONDS -lt $end ]; do
         case $2 in
         ext2) dumpe2fs -h "$1" 2>/dev/null | grep -q '^Filesystem state: *clean$' ;;
@@ -138,9 +138,10 @@ test_fileserver_host_memory() {
 # It is asked to stop while one client is slow, and another does nothing: it ends in
 # order, in a few seconds, and its disk is clean.
 stop_store() { # DISK COMMAND-THAT-ASKS...
-    local disk="$1" url="$2" began=$SECONDS status
+    local disk="$1" url="$2" began status
     shift 2
     store_ask 201 -T "$site/big.bin" "$url/big.bin"
+    began=$SECONDS
     curl -s --limit-rate 10k --max-time 100 -o "$store/slow" "$url/big.bin" &
     sleep 20 | curl -s --max-time 100 -o /dev/null -T - "$url/never" &
     until [ -s "$store/slow" ]; do

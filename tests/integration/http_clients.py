@@ -24,7 +24,7 @@ def check(holds, what):
 def upload_is_answered():
     """The whole upload is sent before the answer is read: RFC 9112, 9.6."""
     for method in "POST", "PUT":
-        client = http.client.HTTPConnection("127.0.0.1", PORT, timeout=20)
+        client = http.client.HTTPConnection("127.0.0.1", PORT, timeout=120)
         client.request(method, "/", body=UPLOAD)
         answer = client.getresponse()
         check(answer.status == 405, f"{method} of 3 MB: {answer.status}")
@@ -32,7 +32,7 @@ def upload_is_answered():
         check(answer.getheader("Connection") == "close", "it should close")
         check(b"405" in answer.read(), "the page")
         client.close()
-    client = http.client.HTTPConnection("127.0.0.1", PORT, timeout=20)
+    client = http.client.HTTPConnection("127.0.0.1", PORT, timeout=120)
     client.request("GET", "/", body=UPLOAD)
     check(client.getresponse().status == 413, "GET with 3 MB")
     client.close()
@@ -45,7 +45,7 @@ def upload_is_answered():
 
 def connection_goes_on():
     """Answers without a body are followed by others on the same connection."""
-    client = http.client.HTTPConnection("127.0.0.1", PORT, timeout=20)
+    client = http.client.HTTPConnection("127.0.0.1", PORT, timeout=120)
     client.connect()
     first = client.sock
     for method, path, fields, want in (
@@ -76,7 +76,7 @@ def connection_goes_on():
 
 def exchange(text, expect_close=True):
     """Send bytes; what comes until the server closes, and how soon."""
-    with socket.create_connection(("127.0.0.1", PORT), timeout=20) as client:
+    with socket.create_connection(("127.0.0.1", PORT), timeout=120) as client:
         began = time.monotonic()
         client.sendall(text)
         got = b""

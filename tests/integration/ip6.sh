@@ -28,7 +28,7 @@ ip6_router() {
 
 # Which address with that prefix the machine says that it has.
 ip6_address() { # PREFIX
-    local end=$((SECONDS + 60)) address
+    local end=$((SECONDS + 120)) address
     while [ $SECONDS -lt $end ]; do
         address=$(sed -n "s,.* has \($1[0-9a-f:]*\)/.*,\1,p" \
             "$work/$TEST_NAME.machine" | tail -1)

@@ -72,9 +72,9 @@ await() {
     die "no answer from $1"
 }
 
-# await_text TEXT LOG: a minute long; whether it came.
+# await_text TEXT LOG: two minutes long; whether it came.
 await_text() {
-    local end=$((SECONDS + 60))
+    local end=$((SECONDS + 120))
     while [ $SECONDS -lt $end ]; do
         grep -q -- "$1" "$2" && return 0
         sleep 0.1
@@ -604,9 +604,9 @@ check_clients() { # PORT
     local url="http://127.0.0.1:$1"
     tests/integration/http_clients.py "$1" || die "python's clients"
     head -c 3000000 /dev/zero >"$work/$TEST_NAME.bin"
-    wget -q -S -O /dev/null --tries=1 --timeout=20 --post-file "$work/$TEST_NAME.bin" \
+    wget -q -S -O /dev/null --tries=1 --timeout=120 --post-file "$work/$TEST_NAME.bin" \
         "$url/" 2>&1 | grep -q 'HTTP/1.1 405' || die "wget's upload"
-    curl -s --max-time 20 -o /dev/null -w '%{http_code}' -T "$work/$TEST_NAME.bin" \
+    curl -s --max-time 120 -o /dev/null -w '%{http_code}' -T "$work/$TEST_NAME.bin" \
         -H 'Expect:' "$url/x" | grep -q 405 || die "curl's upload"
     ab -q -k -n 200 -c 4 "$url/size-4096.bin" >"$work/$TEST_NAME.ab" ||
         die "ab: $(cat "$work/$TEST_NAME.ab")"
@@ -966,7 +966,7 @@ count_boot() { # QEMU.SH OPTIONS... [-- QEMU'S]: sets count
     *" -- "*) ;;
     *) set -- "$@" -- ;;
     esac
-    timeout 60 tools/qemu.sh --disk "$work/site.img" \
+    timeout 120 tools/qemu.sh --disk "$work/site.img" \
         --kernel "$build/metal/webserver.elf" "$@" "${plugin[@]}" >"$log" 2>&1 &
     child=$!
     await_text 'webserver: serving' "$log"
@@ -1069,7 +1069,7 @@ test_clock_minute() { clock_rates 60000 2 50; } # only when asked for by name
 # QEMU's machine protocol, by descriptor 3: one line for each answer.
 qmp_open() { # PORT
     local i
-    for i in $(seq 100); do
+    for i in $(seq 600); do
         (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null && break
         sleep 0.1
     done
