@@ -33,16 +33,42 @@ static inline __attribute__((always_inline)) void absorb(struct state *s,
     s->v[0] ^= word;
 }
 
-uint64_t siphash(const struct siphash_key *key, const void *data, size_t len)
+static inline __attribute__((always_inline)) struct state
+begin(const struct siphash_key *key)
 {
-    const uint8_t *p = data;
-    uint64_t last = (uint64_t)len;
-    struct state s = {{
+    return (struct state){{
         key->word[0] ^ UINT64_C(0x736f6d6570736575),
         key->word[1] ^ UINT64_C(0x646f72616e646f6d),
         key->word[0] ^ UINT64_C(0x6c7967656e657261),
         key->word[1] ^ UINT64_C(0x7465646279746573),
     }};
+}
+
+static inline __attribute__((always_inline)) uint64_t end(struct state s)
+{
+    s.v[2] ^= 0xff;
+    round_once(&s);
+    round_once(&s);
+    round_once(&s);
+    round_once(&s);
+    return s.v[0] ^ s.v[1] ^ s.v[2] ^ s.v[3];
+}
+
+uint64_t siphash_12(const struct siphash_key *key, uint64_t first,
+                    uint32_t rest)
+{
+    struct state s = begin(key);
+
+    absorb(&s, first);
+    absorb(&s, UINT64_C(12) << 56 | rest);
+    return end(s);
+}
+
+uint64_t siphash(const struct siphash_key *key, const void *data, size_t len)
+{
+    const uint8_t *p = data;
+    uint64_t last = (uint64_t)len;
+    struct state s = begin(key);
 
     for (; len >= 8; len -= 8, p += 8)
         absorb(&s, le64_get(p));
@@ -50,10 +76,5 @@ uint64_t siphash(const struct siphash_key *key, const void *data, size_t len)
     while (len > 0)
         last = last << 8 | p[--len];
     absorb(&s, last);
-    s.v[2] ^= 0xff;
-    round_once(&s);
-    round_once(&s);
-    round_once(&s);
-    round_once(&s);
-    return s.v[0] ^ s.v[1] ^ s.v[2] ^ s.v[3];
+    return end(s);
 }

@@ -86,13 +86,14 @@ $(BENCH)/insn_marks.so: tests/bench/insn_marks.c
 	$(call say,CC,$<)
 	$(Q)$(CC) $(BASE) $(WARN) -shared -fPIC $< -o $@
 
-# Frames and disk requests in the image that boots. It uses interfaces of the kernel,
-# so it is no application, and is built as the kernel is.
+# Frames and disk requests, and idle connections, in images that boot. They use interfaces
+# of the kernel, so they are no applications, and are built as the kernel is.
 $(BUILD)/metal/guest/%.o: tests/bench/%.c
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
 	$(Q)$(CC) $(BASE) $(WARN) $(FREE) $(FLAGS-metal) -c $< -o $@
-$(BUILD)/metal/io_guest.elf: $(BUILD)/metal/guest/io_guest.o \
+$(BUILD)/metal/io_guest.elf $(BUILD)/metal/idle_guest.elf: \
+		$(BUILD)/metal/%_guest.elf: $(BUILD)/metal/guest/%_guest.o \
 		$(BUILD)/metal/apps/bench/marks.o $(BUILD)/metal/libtorc.a \
 		$(OBJS-metal:%=$(BUILD)/metal/%) hal/baremetal/boot/link.ld
 	$(call say,LD,$@)
@@ -132,6 +133,11 @@ bench-net: ## TCP over bad cables beside the kernel's TCP: ROWS= ROUNDS= SECONDS
 	$(Q)$(MAKE) -s --no-print-directory $(addprefix $(BENCH)/,net_host net_peer forward)
 	$(Q)BUILD=$(BUILD) STRICT=$(STRICT) tools/bench_net.sh
 
+bench-idle: ## 100,000 idle connections in a guest: bytes of each, instructions for a packet; STRICT=1
+	$(Q)tools/need.sh --install build run bench
+	$(Q)$(MAKE) -s --no-print-directory $(BENCH)/insn_marks.so $(BUILD)/metal/idle_guest.elf
+	$(Q)BUILD=$(BUILD) STRICT=$(STRICT) tools/bench_idle.sh
+
 packetdrill: $(BUILD)/asan/unit/net/test_drill ## scripts of packetdrill on our TCP: PACKETDRILL_DIR=directory
 	$(Q)BUILD=$(BUILD) tools/packetdrill.sh $(PACKETDRILL_DIR)
 
@@ -142,4 +148,4 @@ pair: $(BUILD)/host/unit/net/test_tcp_pair ## two of our stacks over a bad link:
 fs-limits: $(BENCH)/fs_limits ## ext2 with 1 GiB in a file, 100,000 entries, no inodes, full: MIB= ENTRIES= BLOCKS=
 	$(Q)BUILD=$(BUILD) tools/fs_limits.sh
 
-.PHONY: bench-core bench-io bench-net packetdrill pair fs-limits
+.PHONY: bench-core bench-io bench-net bench-idle packetdrill pair fs-limits
