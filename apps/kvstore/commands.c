@@ -307,11 +307,12 @@ static void run_info(struct kv_run *run)
     run->part->number = (int64_t)run->table->count;
     run->part->expiring = (int64_t)run->table->expiring;
     run->part->used = (int64_t)run->table->used_bytes;
+    run->part->connections = kv_connections_here();
 }
 
 static void merge_info(const struct kv_run *run, struct kv_part *const *parts)
 {
-    long long keys = 0, expiring = 0, used = 0;
+    long long keys = 0, expiring = 0, used = 0, connections = 0;
     char text[600];
     size_t len;
 
@@ -319,18 +320,18 @@ static void merge_info(const struct kv_run *run, struct kv_part *const *parts)
         keys += parts[i]->number;
         expiring += parts[i]->expiring;
         used += parts[i]->used;
+        connections += parts[i]->connections;
     }
     len = fmt_print(
         text, sizeof(text),
         "# Server\r\nredis_version:7.0.0\r\nserver_name:torc-kvstore\r\n"
         "redis_mode:standalone\r\nuptime_in_seconds:%llu\r\ncpus:%u\r\n\r\n"
-        "# Clients\r\nconnected_clients:%u\r\n\r\n"
+        "# Clients\r\nconnected_clients:%lld\r\n\r\n"
         "# Memory\r\nused_memory:%lld\r\nmaxmemory:%llu\r\n"
         "maxmemory_policy:noeviction\r\n\r\n"
         "# Keyspace\r\ndb0:keys=%lld,expires=%lld,avg_ttl=0\r\n",
-        (unsigned long long)(time_ns() / NS_PER_S), run->cpus,
-        kv_limits.connections, used, (unsigned long long)kv_limits.max_bytes,
-        keys, expiring);
+        (unsigned long long)(time_ns() / NS_PER_S), run->cpus, connections,
+        used, (unsigned long long)kv_limits.max_bytes, keys, expiring);
     assert(len < sizeof(text));
     resp_put_bulk(run->out, (struct span){text, len});
 }

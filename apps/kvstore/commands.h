@@ -51,7 +51,7 @@ struct kv_run {
 /* What one CPU says of a command for several. */
 struct kv_part {
     int64_t number;
-    int64_t expiring, used; /* of INFO */
+    int64_t expiring, used, connections; /* of INFO */
     bool is_oom;
     struct resp_text out;
     size_t read; /* what merge() has taken of it */
@@ -78,6 +78,9 @@ unsigned kv_hello_proto(unsigned argc, const struct span *argv, unsigned now);
 /* Whether CPU `cpu` has a part in it. */
 bool kv_concerns(const struct kv_run *run, unsigned cpu);
 
+/* How many connections this CPU has. */
+unsigned kv_connections_here(void);
+
 /* Milliseconds of time_ns(). */
 uint64_t kv_now_ms(void);
 
@@ -85,7 +88,6 @@ uint64_t kv_now_ms(void);
 struct kv_limits {
     uint64_t max_bytes; /* of all CPUs */
     uint64_t value_max;
-    unsigned connections;
 };
 extern struct kv_limits kv_limits;
 

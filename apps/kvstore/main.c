@@ -65,7 +65,7 @@ static int app_main(int argc, char **argv)
 
     if (status != 0)
         return status;
-    status = net_card_start(&options.port);
+    status = net_card_start_all(&options.port);
     if (status != 0)
         return status == -EINVAL ? EXIT_USAGE : EXIT_FAILED;
     status = kv_serve(&options);
@@ -83,7 +83,7 @@ static const char *const options[] = {
     NET_CARD_OPTION_NAMES,
     "memory=BYTES for keys and values of all CPUs (3/4 of what is free)",
     "value-max=BYTES of one value (1048576)",
-    "connections=NUMBER how many there can be at once (256)", NULL};
+    "connections=NUMBER how many each CPU can have at once (256)", NULL};
 
 static const struct driver *const drivers[] = {
     &virtio_rng_driver, &virtio_net_driver, &e1000_driver, &ne2000_driver,

@@ -3,16 +3,32 @@
 #include <torc/errno.h>
 #include <torc/machine.h>
 #include <torc/memory.h>
+#include <torc/message.h>
 #include <torc/string.h>
 
 /* What a step returns, unless it is an error by which the connection is lost:
  * an event must come first, or the next step can be done. */
 enum { WAIT = 0, GO_ON = 1 };
 
-/* Owner: the CPU that has the card. */
-static struct list stalled; /* connections that wait for room for calls */
-static struct list dirty;   /* connections whose replies are to be sent */
-static struct resp_request *request; /* being parsed */
+/* Of one CPU, in its memory. */
+struct front {
+    struct list stalled; /* connections that wait for room for calls */
+    struct list dirty;   /* connections whose replies are to be sent */
+    unsigned connections;
+    struct resp_request request; /* being parsed */
+};
+
+static struct front **fronts; /* of each CPU; constant once the store serves */
+
+static struct front *front_here(void)
+{
+    return fronts[cpu_id()];
+}
+
+unsigned kv_connections_here(void)
+{
+    return front_here()->connections;
+}
 
 void kv_connection_check(const struct kv_connection *connection)
 {
@@ -157,7 +173,8 @@ static int put_error(struct kv_connection *connection, const char *line,
 }
 
 /* HELLO's protocol is that of its own reply, and of those behind it. */
-static unsigned proto_of(struct kv_connection *connection)
+static unsigned proto_of(struct kv_connection *connection,
+                         const struct resp_request *request)
 {
     if (resp_is(request->argv[0], "hello"))
         connection->proto =
@@ -166,7 +183,8 @@ static unsigned proto_of(struct kv_connection *connection)
 }
 
 /* A request with words. */
-static int run_request(struct kv_connection *connection)
+static int run_request(struct kv_connection *connection,
+                       const struct resp_request *request)
 {
     struct resp_text error = {.at = NULL};
     struct kv_run run = {
@@ -183,7 +201,7 @@ static int run_request(struct kv_connection *connection)
         resp_text_free(&error);
         return status;
     }
-    run.proto = proto_of(connection);
+    run.proto = proto_of(connection, request);
     if (resp_is(request->argv[0], "quit"))
         connection->is_ending = true;
     if (!kv_is_here(&run))
@@ -197,6 +215,7 @@ static int run_request(struct kv_connection *connection)
 /* Parse one, and run it. WAIT: it is not complete. */
 static int next_request(struct kv_connection *connection)
 {
+    struct resp_request *request = &front_here()->request;
     const char *error = NULL;
     int64_t len;
 
@@ -213,7 +232,7 @@ static int next_request(struct kv_connection *connection)
         return put_error(connection, error, NULL);
     }
     connection->in_at += (size_t)len;
-    return request->argc == 0 ? GO_ON : run_request(connection);
+    return request->argc == 0 ? GO_ON : run_request(connection, request);
 }
 
 /* ---- Receiving ----------------------------------------------------------- */
@@ -298,7 +317,7 @@ static bool is_stalled(struct kv_connection *connection)
         return false;
     }
     if (list_empty(&connection->stalled_link))
-        list_push_back(&stalled, &connection->stalled_link);
+        list_push_back(&front_here()->stalled, &connection->stalled_link);
     return true;
 }
 
@@ -351,12 +370,13 @@ static void reply_came(struct kv_connection *connection,
     connection->awaited--;
     connection->done_bytes += call->reply.len;
     if (list_empty(&connection->dirty_link))
-        list_push_back(&dirty, &connection->dirty_link);
+        list_push_back(&front_here()->dirty, &connection->dirty_link);
 }
 
 /* Of kv_shards_start(): the replies of several calls go out together. */
 static void answered(struct kv_call *call)
 {
+    struct front *front = front_here();
     struct list *next;
 
     if (call != NULL) {
@@ -366,9 +386,10 @@ static void answered(struct kv_call *call)
             reply_came(call->connection, call);
         return;
     }
-    while ((next = list_pop_front(&dirty)) != NULL)
+    while ((next = list_pop_front(&front->dirty)) != NULL)
         go_on(container_of(next, struct kv_connection, dirty_link));
-    while (kv_call_has_room() && (next = list_pop_front(&stalled)) != NULL)
+    while (kv_call_has_room() &&
+           (next = list_pop_front(&front->stalled)) != NULL)
         go_on(container_of(next, struct kv_connection, stalled_link));
 }
 
@@ -387,7 +408,7 @@ static int on_accept(struct service *service, struct socket *socket)
     list_init(&connection->dirty_link);
     queue_init(&connection->calls);
     socket_set_cookie(socket, connection);
-    kv_limits.connections++;
+    front_here()->connections++;
     return 0;
 }
 
@@ -427,7 +448,32 @@ static void on_close(struct service *service, struct socket *socket)
     resp_text_free(&connection->out);
     in_free(connection);
     mem_free(connection);
-    kv_limits.connections--;
+    front_here()->connections--;
+}
+
+static int front_start(void *arg)
+{
+    struct front *front = mem_alloc_zeroed(sizeof(*front));
+
+    (void)arg;
+    if (front == NULL)
+        return -ENOMEM;
+    list_init(&front->stalled);
+    list_init(&front->dirty);
+    fronts[cpu_id()] = front;
+    return 0;
+}
+
+static int fronts_start(void)
+{
+    int status = 0;
+
+    fronts = mem_alloc_zeroed(cpu_count() * sizeof(struct front *));
+    if (fronts == NULL)
+        return -ENOMEM;
+    for (unsigned cpu = 0; cpu < cpu_count() && status == 0; cpu++)
+        status = remote_call(cpu, front_start, NULL);
+    return status;
 }
 
 int kv_serve(const struct kv_options *options)
@@ -442,15 +488,12 @@ int kv_serve(const struct kv_options *options)
     };
     int status;
 
-    list_init(&stalled);
-    list_init(&dirty);
     service.port = options->port;
     service.backlog = options->connections_max;
     kv_limits.value_max = options->value_max;
     kv_hash_init();
-    request = mem_alloc(sizeof(*request));
-    if (request == NULL)
-        return -ENOMEM;
-    status = kv_shards_start(options->max_bytes, answered);
-    return status != 0 ? status : service_register(&service);
+    status = fronts_start();
+    if (status == 0)
+        status = kv_shards_start(options->max_bytes, answered);
+    return status != 0 ? status : service_register_all(&service);
 }

@@ -8,7 +8,7 @@
  * take, or KV_HELD_MAX bytes of replies: those that are not sent, and one of
  * the longest value for each that is still to come.
  *
- * Owner: the CPU that has the card.
+ * Owner: the CPU that the connection is on.
  */
 #ifndef TORC_APPS_KVSTORE_SERVER_H
 #define TORC_APPS_KVSTORE_SERVER_H
@@ -47,12 +47,13 @@ struct kv_connection {
 
 struct kv_options {
     uint16_t port;
-    unsigned connections_max;
-    uint64_t max_bytes; /* of each CPU; 0: see kv_shards_start() */
-    uint64_t value_max; /* bytes */
+    unsigned connections_max; /* of each CPU */
+    uint64_t max_bytes;       /* of each CPU; 0: see kv_shards_start() */
+    uint64_t value_max;       /* bytes */
 };
 
-/* Serve. Returns 0, or as kv_shards_start() and service_register(). */
+/* Serve on every CPU that has the card. Returns 0, or as kv_shards_start() and
+ * service_register_all(). */
 must_check int kv_serve(const struct kv_options *options);
 
 /* The invariants of a connection between two events. */

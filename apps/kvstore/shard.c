@@ -13,21 +13,26 @@
 
 enum { SWEEP_BUCKETS = 256 };
 
-/* Of one CPU, which alone changes it. `channel` is set before others use it. */
+/* Of one CPU, which alone changes it: its part of the keys, and the calls of
+ * its connections. The channels are set before others use them. */
 struct shard {
     struct kv_table table;
-    struct channel *channel;
+    struct channel *channel; /* what others ask; NULL: there are no others */
     uint64_t sweep_at_ns;
+    struct channel *answers; /* of others to calls of this CPU */
+    bool sleeps;             /* the thread for answers waits for them alone */
+    unsigned under_way;      /* slots */
+    struct kv_part **parts;  /* for each CPU, while replies are merged */
 };
 
-/* Owner: the CPU that has the card. */
+/* Constant once the store serves: */
 static struct shard **shards; /* of each CPU, in its memory */
-static struct channel *home;
-static unsigned home_cpu;
-static bool home_sleeps;       /* its thread waits for messages alone */
-static unsigned under_way;     /* slots */
-static struct kv_part **parts; /* for each CPU, while replies are merged */
 static void (*on_answered)(struct kv_call *call);
+
+static struct shard *shard_here(void)
+{
+    return shards[cpu_id()];
+}
 
 /* ---- On the CPU of a shard ----------------------------------------------- */
 
@@ -76,39 +81,11 @@ static int serve_shard(void *arg)
             struct kv_slot *slot = (struct kv_slot *)(uintptr_t)value;
 
             run_slot(&shard->table, slot);
-            send_home(home, slot);
+            send_home(shards[slot->call->home_cpu]->answers, slot);
         }
         sweep_when_due(shard);
     }
     return 0;
-}
-
-struct start {
-    uint64_t max_bytes;
-    bool has_thread;
-    struct shard *shard;
-};
-
-static int shard_start(void *arg)
-{
-    const struct thread_attr attr = {.name = "shard", .detached = true};
-    struct start *start = arg;
-    struct shard *shard = mem_alloc_zeroed(sizeof(*shard));
-    uint64_t max_bytes = start->max_bytes;
-    int status;
-
-    if (shard == NULL)
-        return -ENOMEM;
-    start->shard = shard;
-    if (max_bytes == 0)
-        max_bytes = mem_free_bytes() / 4 * 3;
-    start->max_bytes = max_bytes;
-    status = kv_table_init(&shard->table, max_bytes);
-    if (status == 0 && start->has_thread)
-        status = channel_create(KV_CALLS_MAX, &shard->channel);
-    if (status == 0 && start->has_thread)
-        status = thread_create(&attr, serve_shard, shard, NULL);
-    return status; /* an application that does not start ends the machine */
 }
 
 /* ---- On the CPU that asks ------------------------------------------------ */
@@ -117,14 +94,15 @@ static void slot_back(struct kv_slot *slot)
 {
     struct kv_call *call = slot->call;
 
-    assert(under_way > 0 && call->waiting > 0);
-    under_way--;
+    assert(shard_here()->under_way > 0 && call->waiting > 0);
+    shard_here()->under_way--;
     call->waiting--;
 }
 
 static void merge(struct kv_call *call)
 {
     const struct kv_command *command = call->run.command;
+    struct kv_part **parts = shard_here()->parts;
     bool is_oom = false;
 
     for (unsigned i = 0; i < call->run.cpus; i++) {
@@ -152,10 +130,10 @@ static void merge(struct kv_call *call)
 /* Keys of this CPU's own shard, which needs no messages, may have come to
  * expire: its thread must sweep them. Without memory it is told by the next
  * command. */
-static void wake_home(void)
+static void wake_home(struct shard *shard)
 {
-    if (home_sleeps && shards[home_cpu]->table.expiring > 0)
-        home_sleeps = channel_send(home, WAKE_HOME) != 0;
+    if (shard->sleeps && shard->table.expiring > 0)
+        shard->sleeps = channel_send(shard->answers, WAKE_HOME) != 0;
 }
 
 static void take_answer(struct kv_slot *slot)
@@ -176,45 +154,81 @@ static int serve_home(void *arg)
     for (;;) {
         int status;
 
-        home_sleeps = shard->table.expiring == 0;
+        shard->sleeps = shard->table.expiring == 0;
         status = channel_receive(
-            home, home_sleeps ? TIME_NEVER : shard->sweep_at_ns, &value);
-        home_sleeps = false;
+            shard->answers, shard->sleeps ? TIME_NEVER : shard->sweep_at_ns,
+            &value);
+        shard->sleeps = false;
         sweep_when_due(shard);
         while (status == 0) {
             if (value != WAKE_HOME)
                 take_answer((struct kv_slot *)(uintptr_t)value);
-            status = channel_receive(home, 0, &value);
+            status = channel_receive(shard->answers, 0, &value);
         }
         on_answered(NULL);
     }
     return 0;
 }
 
+/* ---- The start ----------------------------------------------------------- */
+
+struct start {
+    uint64_t max_bytes;
+    struct shard *shard;
+};
+
+static int threads_start(struct shard *shard)
+{
+    const struct thread_attr asked = {.name = "shard", .detached = true};
+    const struct thread_attr answers = {.name = "answers", .detached = true};
+    int status = 0;
+
+    if (shard->channel != NULL)
+        status = thread_create(&asked, serve_shard, shard, NULL);
+    return status != 0 ? status
+                       : thread_create(&answers, serve_home, shard, NULL);
+}
+
+/* On its CPU. An application that does not start ends the machine. */
+static int shard_start(void *arg)
+{
+    struct start *start = arg;
+    struct shard *shard = mem_alloc_zeroed(sizeof(*shard));
+    int status;
+
+    if (shard == NULL)
+        return -ENOMEM;
+    start->shard = shard;
+    if (start->max_bytes == 0)
+        start->max_bytes = mem_free_bytes() / 4 * 3;
+    shard->parts = mem_alloc_zeroed(cpu_count() * sizeof(struct kv_part *));
+    if (shard->parts == NULL)
+        return -ENOMEM;
+    status = kv_table_init(&shard->table, start->max_bytes);
+    if (status == 0)
+        status = channel_create(KV_CALLS_MAX, &shard->answers);
+    if (status == 0 && cpu_count() > 1)
+        status = channel_create(KV_CALLS_MAX, &shard->channel);
+    return status != 0 ? status : threads_start(shard);
+}
+
 int kv_shards_start(uint64_t max_bytes,
                     void (*call_answered)(struct kv_call *call))
 {
-    const struct thread_attr attr = {.name = "answers", .detached = true};
-    int status = channel_create(KV_CALLS_MAX, &home);
+    int status = 0;
 
-    home_cpu = cpu_id();
-    home_sleeps = false; /* its thread has not begun */
     on_answered = call_answered;
     shards = mem_alloc_zeroed(cpu_count() * sizeof(struct shard *));
-    parts = mem_alloc_zeroed(cpu_count() * sizeof(struct kv_part *));
-    if (status != 0 || shards == NULL || parts == NULL)
+    if (shards == NULL)
         return -ENOMEM;
     kv_limits.max_bytes = 0;
     for (unsigned cpu = 0; cpu < cpu_count() && status == 0; cpu++) {
-        struct start start = {.max_bytes = max_bytes,
-                              .has_thread = cpu != home_cpu};
+        struct start start = {.max_bytes = max_bytes};
 
         status = remote_call(cpu, shard_start, &start);
         shards[cpu] = start.shard;
         kv_limits.max_bytes += start.max_bytes;
     }
-    if (status == 0)
-        status = thread_create(&attr, serve_home, shards[home_cpu], NULL);
     return status;
 }
 
@@ -236,6 +250,7 @@ struct kv_call *kv_call_create(const struct kv_run *run)
         return NULL;
     memset(call, 0, sizeof(*call) + slots);
     call->run = *run;
+    call->home_cpu = cpu_id();
     call->argv = (struct span *)(void *)((char *)(call + 1) + slots);
     at = (char *)call + size;
     for (unsigned i = 0; i < run->argc; i++) {
@@ -255,13 +270,19 @@ void kv_call_free(struct kv_call *call)
     mem_free(call);
 }
 
+/* A CPU's share of the messages that the channel of a shard holds. */
 bool kv_call_has_room(void)
 {
-    return under_way + cpu_count() <= KV_CALLS_MAX;
+    unsigned cpus = cpu_count();
+    unsigned asking = cpus < KV_ASKING_MAX ? cpus : KV_ASKING_MAX;
+
+    return shard_here()->under_way + cpus <= KV_CALLS_MAX / asking;
 }
 
 void kv_call_send(struct kv_call *call)
 {
+    struct shard *own = shard_here();
+
     assert(kv_call_has_room());
     for (unsigned cpu = 0; cpu < call->run.cpus; cpu++) {
         struct kv_slot *slot = &call->slots[cpu];
@@ -270,15 +291,15 @@ void kv_call_send(struct kv_call *call)
             continue;
         slot->is_used = true;
         slot->cpu = cpu;
-        if (cpu == home_cpu) {
-            run_slot(&shards[cpu]->table, slot);
-            wake_home();
+        if (cpu == call->home_cpu) {
+            run_slot(&own->table, slot);
+            wake_home(own);
         } else if (channel_send(shards[cpu]->channel,
                                 (uint64_t)(uintptr_t)slot) != 0) {
             slot->part.is_oom = true;
         } else {
             call->waiting++;
-            under_way++;
+            own->under_way++;
         }
     }
     if (call->waiting == 0)
@@ -292,7 +313,7 @@ bool kv_is_here(const struct kv_run *run)
     if (run->command->kind == KV_ALL)
         return false;
     for (unsigned cpu = 0; cpu < run->cpus; cpu++) {
-        if (cpu != home_cpu && kv_concerns(run, cpu))
+        if (cpu != cpu_id() && kv_concerns(run, cpu))
             return false;
     }
     return true;
@@ -302,10 +323,11 @@ void kv_run_here(struct kv_run *run)
 {
     struct kv_part part = {.number = 0};
     struct resp_text *out = run->out;
+    struct shard *own = shard_here();
     size_t before = out->len;
 
-    run->cpu = home_cpu;
-    run->table = &shards[home_cpu]->table;
+    run->cpu = cpu_id();
+    run->table = &own->table;
     if (run->command->merge == NULL) {
         run->command->run(run);
     } else {
@@ -314,15 +336,15 @@ void kv_run_here(struct kv_run *run)
         run->command->run(run);
         part.is_oom |= part.out.is_short;
         run->out = out;
-        memset(parts, 0, run->cpus * sizeof(struct kv_part *));
-        parts[home_cpu] = &part;
+        memset(own->parts, 0, run->cpus * sizeof(struct kv_part *));
+        own->parts[run->cpu] = &part;
         if (!part.is_oom)
-            run->command->merge(run, parts);
+            run->command->merge(run, own->parts);
         resp_text_free(&part.out);
     }
     if (part.is_oom || out->is_short) {
         resp_text_cut(out, before);
         resp_put_error(out, KV_OOM);
     }
-    wake_home();
+    wake_home(own);
 }

@@ -1,8 +1,8 @@
 /*
  * The keys are divided over the CPUs: each has a shard, in its own memory, and
- * a thread there that does what it is asked for. The CPU that has the card asks
- * by messages and is answered by messages; with its own shard it does it
- * itself.
+ * a thread there that does what it is asked for. A CPU with connections asks
+ * the others by messages and is answered by messages; with its own shard it
+ * does it itself.
  *
  * A call is a command that runs on one or several shards. It is in the memory
  * of the CPU that asks. Its words do not change while it is under way; each of
@@ -28,20 +28,24 @@ struct kv_call {
     struct kv_connection *connection; /* NULL: it is gone */
     struct kv_run run;                /* its out is `reply` */
     struct resp_text reply;
-    unsigned waiting; /* slots that are not back */
+    unsigned home_cpu; /* which asks */
+    unsigned waiting;  /* slots that are not back */
     bool is_done;
     struct span *argv;
     struct kv_slot slots[]; /* for each CPU; then argv, then the words */
 };
 
-enum { KV_CALLS_MAX = 4096 }; /* slots under way, of all connections */
+enum {
+    KV_CALLS_MAX = 4096, /* slots under way, of the connections of all CPUs */
+    KV_ASKING_MAX = 16,  /* CPUs that have connections: net_start_all() */
+};
 
 /*
  * Make a shard on each CPU.
  *   max_bytes  of each; 0: three quarters of what is free there now
- *   answered   is called on the calling CPU, in a thread there, with each call
- *              whose slots are all back; and with NULL when no more are there
- * Returns 0, -ENOMEM, -EAGAIN (threads). Once, by the CPU that has the card.
+ *   answered   is called on the CPU that has asked, in a thread there, with
+ * each call whose slots are all back; and with NULL when no more are there
+ * Returns 0, -ENOMEM, -EAGAIN (threads). Once.
  */
 must_check int kv_shards_start(uint64_t max_bytes,
                                void (*answered)(struct kv_call *call));

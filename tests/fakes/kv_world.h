@@ -23,17 +23,18 @@ size_t world_free_bytes(void);
 int world_thread_create(const struct thread_attr *attr, int (*fn)(void *),
                         void *arg, thread_id *out);
 
-#define mem_usable_size world_usable_size
-#define mem_free_bytes  world_free_bytes
-#define cpu_count       world_cpu_count
-#define cpu_id          world_cpu_id
-#define remote_call     world_remote_call
-#define channel_create  world_channel_create
-#define channel_send    world_channel_send
-#define channel_receive world_channel_receive
-#define thread_create   world_thread_create
-#define random_bytes    world_random_bytes
-#define log_write(...)  ((void)0)
+#define mem_usable_size               world_usable_size
+#define mem_free_bytes                world_free_bytes
+#define cpu_count                     world_cpu_count
+#define cpu_id                        world_cpu_id
+#define remote_call                   world_remote_call
+#define service_register_all(service) service_register(service)
+#define channel_create                world_channel_create
+#define channel_send                  world_channel_send
+#define channel_receive               world_channel_receive
+#define thread_create                 world_thread_create
+#define random_bytes                  world_random_bytes
+#define log_write(...)                ((void)0)
 #include "apps/kvstore/about.c"
 #include "apps/kvstore/commands.c"
 #include "apps/kvstore/resp.c"
@@ -47,12 +48,13 @@ int world_thread_create(const struct thread_attr *attr, int (*fn)(void *),
 enum { WORLD_CPUS_MAX = 4 };
 
 static unsigned world_cpus = 1;
-static unsigned cpu_now; /* whose code runs */
+static unsigned cpu_now;    /* whose code runs */
+static unsigned client_cpu; /* that has the connections of the test */
 static struct channel {
     unsigned cpu;
     uint64_t values[2 * KV_CALLS_MAX];
     unsigned count;
-} channels[WORLD_CPUS_MAX + 1];
+} channels[2 * WORLD_CPUS_MAX];
 static unsigned channels_made;
 static bool messages_fail;
 static uint64_t receiving_ns;   /* how long it takes until a message comes */
@@ -153,7 +155,7 @@ static inline void thread_runs(unsigned cpu, int (*fn)(void *), void *arg,
     if (setjmp(here) == 0)
         fn(arg);
     thread_is_left = NULL;
-    cpu_now = home_cpu;
+    cpu_now = client_cpu;
 }
 
 /* What the thread of a shard does with all that it has been sent. */
@@ -166,15 +168,21 @@ static inline void shard_works(unsigned cpu)
         struct kv_slot *slot = (struct kv_slot *)channel->values[i];
 
         run_slot(&shards[cpu]->table, slot);
-        send_home(home, slot);
+        send_home(shards[slot->call->home_cpu]->answers, slot);
     }
     channel->count = 0;
-    cpu_now = home_cpu;
+    cpu_now = client_cpu;
+}
+
+static inline unsigned under_way(void)
+{
+    return shards[client_cpu]->under_way;
 }
 
 /* What the thread for answers does. */
 static inline void home_works(void)
 {
+    struct channel *home = shards[client_cpu]->answers;
     unsigned count = home->count;
     uint64_t values[2 * KV_CALLS_MAX];
 
@@ -193,10 +201,10 @@ static inline void home_works(void)
 static inline void all_work(void)
 {
     do {
-        for (unsigned cpu = 1; cpu < world_cpus; cpu++)
+        for (unsigned cpu = 0; cpu < world_cpus && world_cpus > 1; cpu++)
             shard_works(cpu);
         home_works();
-    } while (under_way > 0);
+    } while (under_way() > 0);
 }
 
 /* ---- The store ----------------------------------------------------------- */
@@ -211,7 +219,7 @@ static inline void store_open(unsigned cpus, uint64_t max_bytes,
 
     world_begin();
     world_cpus = cpus;
-    cpu_now = 0;
+    cpu_now = client_cpu = 0;
     channels_made = 0;
     messages_fail = false;
     receiving_ns = 0;
@@ -221,16 +229,17 @@ static inline void store_open(unsigned cpus, uint64_t max_bytes,
 /* Nothing of it is left. */
 static inline void store_close(void)
 {
-    assert_int_equal(under_way, 0);
-    assert_int_equal(kv_limits.connections, 0);
     for (unsigned cpu = 0; cpu < world_cpus; cpu++) {
+        assert_int_equal(shards[cpu]->under_way, 0);
+        assert_int_equal(fronts[cpu]->connections, 0);
+        mem_free(fronts[cpu]);
+        mem_free(shards[cpu]->parts);
         kv_table_check(&shards[cpu]->table);
         kv_table_fini(&shards[cpu]->table);
         mem_free(shards[cpu]);
     }
     mem_free(shards);
-    mem_free(parts);
-    mem_free(request);
+    mem_free(fronts);
     assert_int_equal(mem_blocks, 0);
 }
 

@@ -353,13 +353,13 @@ static void test_an_idle_shard_sweeps(void **state)
     thread_runs(0, serve_home, shards[0], 1000); /* both of them */
     assert_int_equal(now_ns, before);
     for (int fails = 0; fails <= 1; fails++) { /* until it is told of keys */
-        assert_true(home_sleeps);
+        assert_true(shards[0]->sleeps);
         messages_fail = fails;
         set_expiring(0, 5);
-        assert_int_equal(home_sleeps, fails);
+        assert_int_equal(shards[0]->sleeps, fails);
         messages_fail = false;
         ask("PING"); /* tells it, if it was not told */
-        assert_false(home_sleeps);
+        assert_false(shards[0]->sleeps);
         thread_runs(0, serve_home, shards[0], 3);
         assert_int_equal(shards[0]->table.count, 0);
     }
@@ -367,6 +367,54 @@ static void test_an_idle_shard_sweeps(void **state)
 }
 
 /* ---- Several CPUs -------------------------------------------------------- */
+
+/* Who is served by which CPU: that of what follows. */
+static void serve_by(unsigned cpu, struct socket *socket)
+{
+    cpu_now = client_cpu = cpu;
+    client = socket;
+}
+
+/* Connections are on any CPU, and see the same keys. */
+static void test_connections_on_several_cpus(void **state)
+{
+    struct socket *first, *second;
+    char line[100], value[20];
+    unsigned n = 0;
+
+    (void)state;
+    open_store(3);
+    first = client;
+    serve_by(1, NULL);
+    second = client = client_connect();
+    for (int i = 0; i < 20; i++) {
+        sprintf(line, "SET key%d %d", i, i);
+        assert_string_equal(ask(line), "+OK|");
+    }
+    assert_non_null(strstr(ask("INFO"), "|connected_clients:2|"));
+    serve_by(0, first);
+    for (int i = 0; i < 20; i++) {
+        sprintf(line, "GET key%d", i);
+        sprintf(value, "$%d|%d|", i < 10 ? 1 : 2, i);
+        assert_string_equal(ask(line), value);
+    }
+    /* Both wait for the same shard, which answers each where it has asked. */
+    sprintf(line, "GET %s", key_of(2, &n));
+    send_words(line);
+    serve_by(1, second);
+    send_words(line);
+    assert_int_equal(shards[0]->under_way, 1);
+    assert_int_equal(shards[1]->under_way, 1);
+    shard_works(2);
+    home_works();
+    assert_string_equal(got(), "$-1|");
+    assert_int_equal(shards[0]->under_way, 1);
+    client_free(second);
+    serve_by(0, first);
+    home_works();
+    assert_string_equal(got(), "$-1|");
+    close_store();
+}
 
 /* Replies have the order of the requests, whoever answers first. */
 static void test_replies_are_in_order(void **state)
@@ -444,7 +492,7 @@ static void test_a_pipeline_is_bounded(void **state)
         text[17] = key[0];
         client_send_bytes(client, text, sizeof(get) - 1);
     }
-    assert_int_equal(under_way, KV_PENDING_MAX);
+    assert_int_equal(under_way(), KV_PENDING_MAX);
     for (int i = 0; i < 10; i++)
         all_work();
     assert_int_equal(client->out_len, 1000 * 5);
@@ -481,13 +529,13 @@ static void test_a_pipeline_is_bounded_in_bytes(void **state)
         client_send_bytes(client, first, strlen(first));
         for (int i = 0; i < ALL; i++)
             client_send_bytes(client, get, strlen(get));
-        assert_int_equal(under_way, AT_ONCE);
+        assert_int_equal(under_way(), AT_ONCE);
         for (int i = 0; i < ALL; i++) {
             shard_works(1);
             home_works();
             assert_true(connection->done_bytes < KV_HELD_MAX);
         }
-        assert_int_equal(under_way, 1); /* short ones: there was room */
+        assert_int_equal(under_way(), 1); /* short ones: there was room */
         assert_true(
             connection->pending ==
             (len == 0 ? 1 + ALL : 1 + (KV_HELD_MAX - VALUE) / reply + 1));
@@ -514,7 +562,7 @@ static void test_many_connections_share_the_messages(void **state)
         for (int n = 0; n < 200; n++)
             client_send_bytes(clients[i], text, strlen(text));
     }
-    assert_true(under_way <= KV_CALLS_MAX);
+    assert_true(under_way() <= KV_CALLS_MAX);
     for (int i = 0; i < 10; i++)
         all_work();
     for (int i = 0; i < 40; i++) {
@@ -778,6 +826,7 @@ int main(void)
         cmocka_unit_test(test_keys_expire),
         cmocka_unit_test(test_a_busy_shard_sweeps),
         cmocka_unit_test(test_an_idle_shard_sweeps),
+        cmocka_unit_test(test_connections_on_several_cpus),
         cmocka_unit_test(test_replies_are_in_order),
         cmocka_unit_test(test_a_client_that_goes_away_leaves_nothing),
         cmocka_unit_test(test_messages_that_fail),
