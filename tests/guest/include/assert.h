@@ -1,0 +1,1 @@
+#include <torc/assert.h>

@@ -1,0 +1,64 @@
+#!/bin/bash
+# Boot the images given, which are unit test programs (tests/guest/rules.mk), in QEMU, JOBS
+# at a time. Prints a line each, a table of the rooms, and the totals. The whole output
+# of an image is shown only when it fails: IMAGE.log.
+#
+#   test_guest.sh IMAGE...
+cd "$(dirname "$0")/.." || exit 1
+. tools/stalls.sh
+export -f stalls_since
+stalls=$(mktemp)
+export stalls
+stalls_watch "$stalls"
+
+run() { # IMAGE: prints one line, or more when it fails, in one piece
+    local image="$1" log="$1.log" status ok bad skipped began try longest cpus=1 ran name skip
+    # Machines of their own have as many as a test wants.
+    nm "$image" | grep -qE ' machine_(run_output|attach_still)$' && cpus=9
+    name="${image#*/unit/}"
+    skip=$(awk -v program="${name%.elf}:" 'index($1, program) == 1 {
+        printf ",%s", substr($1, length(program) + 1) }' tests/guest/host_only.txt)
+    for try in 1 2 3; do
+        began=$EPOCHREALTIME
+        timeout "${GUEST_TIMEOUT:-120}" tools/qemu.sh --no-net --mem 1280 --cpus $cpus \
+            --kernel "$image" --append "skip=$skip," 2>&1 | tr -d '\r' >"$log"
+        status=${PIPESTATUS[0]}
+        [ "$status" -ne 0 ] && longest=$(stalls_since "$began" "$stalls") || break
+        printf 'again %s: it failed while the machine stood still (%s)\n' "$image" "$longest"
+    done
+    ran=$(grep -c '^\[ RUN      \]' "$log")
+    ok=$(grep -c '^\[       OK \]' "$log")
+    skipped=$(grep -c '^\[  SKIPPED \] [a-z]' "$log")
+    bad=$((ran - ok - skipped))
+    if [ "$status" -ne 0 ] && [ "$bad" -eq 0 ] || [ "$ran" -eq 0 ]; then
+        bad=$((bad + 1)) # crashed, or too slow
+        [ "$status" -ne 0 ] || status=1
+    fi
+    echo "$ok $bad $skipped" >"$image.count"
+    if [ "$status" -ne 0 ]; then
+        flock "$0" cat <(tail -n 40 "$log") - <<<"FAIL $image (exit status $status)"
+    else
+        printf 'ok   %-40s %3s tests%s\n' "${name%.elf}" "$ok" "$([ "$skipped" -eq 0 ] || echo ", $skipped skipped")"
+    fi
+}
+export -f run
+
+rm -f "${@/%/.count}"
+printf '%s\0' "$@" | xargs -0 -P "${JOBS:-$(nproc)}" -I{} bash -c 'run "$1"' "$0" {}
+# One that has no count was not run.
+for image in "$@"; do
+    name="${image#*/unit/}"
+    echo "${name%%/*} $(cat "$image.count" 2>/dev/null || echo 0 1 0)"
+done | awk '
+    { programs[$1]++; passed[$1] += $2; failed[$1] += $3; skipped[$1] += $4; ok += $2; bad += $3 }
+    END {
+        printf "\n%-12s %8s %7s %7s\n", "room", "programs", "passed", "failed"
+        for (room in programs)
+            printf "%-12s %8d %7d %7d %7d\n", room, programs[room], passed[room], skipped[room], failed[room] | "sort"
+        close("sort")
+        printf "test-guest: %d passed, %d failed\n", ok, bad
+        exit bad > 0
+    }'
+status=$?
+rm -f "$stalls"
+exit $status
