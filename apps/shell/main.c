@@ -5,13 +5,15 @@
  *   dns=ADDRESS      a server of names
  *   root=DISK|memfs  what is mounted at "/"; default: the first disk that can
  *                    be mounted, else memory
- *   run=FILE         is executed first; when there is nothing to type on, that
- *                    is all
+ *   run=FILE         is executed first
+ *   listen=ADDRESS:PORT   sessions by TCP, too: remote.h
  *
- * The exit status is that of the last command: 0, or 1 when it has failed.
+ * When the console's input ends, and nothing listens, the machine ends. Its
+ * exit status is that of the last command: 0, or 1 when it has failed.
  */
 #include "apps/shell/kept.h"
 #include "apps/shell/mounts.h"
+#include "apps/shell/remote.h"
 #include "apps/shell/shell.h"
 #include <torc/app.h>
 #include <torc/console.h>
@@ -25,6 +27,8 @@
 #include <torc/net_dhcp.h>
 #include <torc/net_resolve.h>
 #include <torc/string.h>
+#include <torc/thread.h>
+#include <torc/time.h>
 
 enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
@@ -36,6 +40,15 @@ void shell_end(bool again)
     if (again)
         machine_reboot();
     machine_exit(0);
+}
+
+/* The power button, or SIGTERM: as poweroff. */
+static int stopper(void *arg)
+{
+    (void)arg;
+    if (machine_stop_wait() == 0)
+        shell_end(false);
+    return 0;
 }
 
 /* Without a card, or with one that does not work, there is a shell, too. */
@@ -121,7 +134,9 @@ static int console_session(void)
 
 static int app_main(int argc, char **argv)
 {
-    int status;
+    const struct thread_attr attr = {.name = "stop", .detached = true};
+    int status, listens;
+    thread_id id;
 
     (void)argc;
     (void)argv;
@@ -132,7 +147,14 @@ static int app_main(int argc, char **argv)
     if (status != 0)
         return status;
     start_net();
+    if (thread_create(&attr, stopper, NULL, &id) != 0)
+        log_warn("shell: no memory to wait for the power button");
+    listens = remote_start();
+    if (listens < 0)
+        return EXIT_USAGE;
     status = console_session();
+    if (listens > 0)
+        thread_sleep_until(TIME_NEVER);
     mounts_end();
     return status;
 }
@@ -142,6 +164,7 @@ static const char *const options[] = {
     "dns=ADDRESS a server of names (by DHCP)",
     "root=DISK what is mounted at /; memfs: memory (the first disk)",
     "run=FILE what is executed first (nothing)",
+    REMOTE_OPTION,
     NULL,
 };
 

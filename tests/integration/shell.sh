@@ -8,6 +8,15 @@ test_shell_host() {
     echo nosuch | "$build/host/shell" | grep 'nosuch: no such command' || die "no reason"
 }
 
+# Sessions by TCP; the console's input has ended.
+test_shell_tcp() {
+    local port
+    port=$(free_port)
+    tests/integration/shell_client.py tcp "$port" "$build/host/shell" \
+        --net "user,hostfwd=tcp:127.0.0.1:$port-:2323" -- listen=0.0.0.0:2323 || die "see above"
+    expect 2 'listen=x' "$build/host/shell" --net user -- listen=x
+}
+
 test_shell_microvm() {
     tests/integration/shell_client.py fifo tools/qemu.sh --kernel "$build/metal/shell.elf" ||
         die "see above"

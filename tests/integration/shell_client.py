@@ -2,6 +2,7 @@
 """Types at a shell, with editing, and checks what it shows.
 
 shell_client.py pty COMMAND...   a hosted shell on a pseudo-terminal
+shell_client.py tcp PORT COMMAND...   a shell that listens there
 shell_client.py fifo COMMAND...  a shell in QEMU; COMMAND gets --typed FIFO
 
 Ends with 0 when all was shown, the machine has ended with status 0, and the
@@ -12,6 +13,7 @@ import os
 import pty
 import re
 import select
+import socket
 import subprocess
 import sys
 import tempfile
@@ -56,14 +58,19 @@ class Machine:
         self.shown = ""
         self.text = codecs.getincrementaldecoder("utf-8")("replace")
         self.since = 0
-        if how == "pty":
+        self.slave = None
+        if how == "tcp":
+            self.port = int(command[0])
+            self.process = subprocess.Popen(command[1:], stdin=subprocess.DEVNULL)
+            self.socket = self.connect()
+            self.out = self.typed = self.socket.fileno()
+        elif how == "pty":
             self.out, self.slave = pty.openpty()
             self.before = termios.tcgetattr(self.slave)
             self.typed = self.out
             self.process = subprocess.Popen(
                 command, stdin=self.slave, stdout=self.slave, stderr=self.slave)
         else:
-            self.slave = None
             directory = tempfile.mkdtemp()
             fifo = os.path.join(directory, "typed")
             os.mkfifo(fifo)
@@ -73,6 +80,18 @@ class Machine:
             self.typed = os.open(fifo, os.O_WRONLY)
             os.unlink(fifo)
             os.rmdir(directory)
+
+    def connect(self):
+        end = time.time() + PATIENCE_S
+        while time.time() < end and self.process.poll() is None:
+            try:
+                link = socket.create_connection(("127.0.0.1", self.port), 10)
+                if select.select([link], [], [], 10)[0] and link.recv(1, socket.MSG_PEEK):
+                    return link
+            except OSError:
+                pass
+            time.sleep(0.1)
+        fail("nobody listens", "")
 
     def read(self, seconds):
         ready, _, _ = select.select([self.out], [], [], seconds)
@@ -113,6 +132,10 @@ def main():
             machine.expect(re.escape(shown))
         if shown is None or not shown.endswith("> "):
             machine.expect(r"> ")
+    if sys.argv[1] == "tcp":
+        with machine.connect() as second:
+            if b"another session is open" not in second.recv(100):
+                fail("two sessions at once", machine.shown)
     machine.type("poweroff\r")
     while machine.process.poll() is None and machine.read(0.2):
         pass

@@ -18,18 +18,21 @@
 #include <torc/net_dhcp.h>
 #include <torc/net_resolve.h>
 
-#define machine_option       world_machine_option
-#define machine_exit(s)      world_machine_end(s)
-#define machine_reboot()     world_machine_end(-1)
-#define device_find          world_device_find
-#define device_name          world_device_name
-#define net_card_start_dhcp  world_net_card_start_dhcp
-#define net_set_name_servers world_net_set_name_servers
-#define figures_start        world_figures_start
-#define mem_alloc            world_mem_alloc
-#define mem_free             world_mem_free
-#define console_read         world_console_read
-#define console_write        world_console_write
+#define machine_option         world_machine_option
+#define machine_exit(s)        world_machine_end(s)
+#define machine_reboot()       world_machine_end(-1)
+#define device_find            world_device_find
+#define device_name            world_device_name
+#define net_card_start_dhcp    world_net_card_start_dhcp
+#define net_set_name_servers   world_net_set_name_servers
+#define machine_stop_wait      world_machine_stop_wait
+#define thread_create          world_thread_create
+#define thread_sleep_until(ns) world_thread_sleep_until(ns)
+#define figures_start          world_figures_start
+#define mem_alloc              world_mem_alloc
+#define mem_free               world_mem_free
+#define console_read           world_console_read
+#define console_write          world_console_write
 
 static const char *world_machine_option(const char *key);
 static _Noreturn void world_machine_end(int status);
@@ -39,6 +42,10 @@ static const char *world_device_name(const struct device *device);
 static int world_net_card_start_dhcp(uint16_t *port);
 static int world_net_set_name_servers(const struct net_addr *addrs,
                                       unsigned count);
+static int world_machine_stop_wait(void);
+static int world_thread_create(const struct thread_attr *attr,
+                               int (*fn)(void *), void *arg, thread_id *out);
+static void world_thread_sleep_until(uint64_t deadline);
 static int world_figures_start(void);
 static void *world_mem_alloc(size_t size);
 static void world_mem_free(void *block);
@@ -108,6 +115,36 @@ static int world_net_set_name_servers(const struct net_addr *addrs,
 static int world_figures_start(void)
 {
     return figures_status;
+}
+
+static int stop_status, thread_status, listen_status;
+static int (*stopper_fn)(void *arg);
+
+static int world_machine_stop_wait(void)
+{
+    return stop_status;
+}
+
+static int world_thread_create(const struct thread_attr *attr,
+                               int (*fn)(void *), void *arg, thread_id *out)
+{
+    assert_true(attr->detached);
+    assert_null(arg);
+    *out = 1;
+    stopper_fn = fn;
+    return thread_status;
+}
+
+static void world_thread_sleep_until(uint64_t deadline)
+{
+    assert_true(deadline == TIME_NEVER);
+    note("sleep", "");
+}
+
+int remote_start(void)
+{
+    note("remote", "");
+    return listen_status;
 }
 
 static struct shell memory;
@@ -208,16 +245,18 @@ static const struct {
 } rows[] = {
     {.name = "nothing but memory",
      .session = -1,
-     .did = "kept mount-memfs session unmount "},
-    {.name = "a disk", .disks = 1, .did = "kept mount-vda session unmount "},
+     .did = "kept mount-memfs remote session unmount "},
+    {.name = "a disk",
+     .disks = 1,
+     .did = "kept mount-vda remote session unmount "},
     {.name = "the second disk",
      .disks = 2,
      .mounts = {-EINVAL},
-     .did = "kept mount-vda mount-vdb session unmount "},
+     .did = "kept mount-vda mount-vdb remote session unmount "},
     {.name = "disks that cannot be mounted",
      .disks = 2,
      .mounts = {-EINVAL, -EIO},
-     .did = "kept mount-vda mount-vdb mount-memfs session unmount "},
+     .did = "kept mount-vda mount-vdb mount-memfs remote session unmount "},
     {.name = "not even memory",
      .mounts = {-ENOMEM},
      .status = 1,
@@ -225,7 +264,7 @@ static const struct {
     {.name = "root=",
      .root = "vdc",
      .disks = 1,
-     .did = "kept mount-vdc session unmount "},
+     .did = "kept mount-vdc remote session unmount "},
     {.name = "a bad root=",
      .root = "vdc",
      .mounts = {-ENODEV},
@@ -237,49 +276,49 @@ static const struct {
      .did = "kept mount-memfs "},
     {.name = "a card",
      .cards = 1,
-     .did = "kept mount-memfs net session unmount "},
+     .did = "kept mount-memfs net remote session unmount "},
     {.name = "a card that fails",
      .cards = 1,
      .card = -EIO,
      .dns = "10.0.2.3",
-     .did = "kept mount-memfs net session unmount "},
+     .did = "kept mount-memfs net remote session unmount "},
     {.name = "dns=",
      .cards = 1,
      .dns = "10.0.2.3",
-     .did = "kept mount-memfs net dns session unmount "},
+     .did = "kept mount-memfs net dns remote session unmount "},
     {.name = "a bad dns=",
      .cards = 1,
      .dns = "x",
-     .did = "kept mount-memfs net session unmount "},
+     .did = "kept mount-memfs net remote session unmount "},
     {.name = "dns= fails",
      .cards = 1,
      .dns = "::1",
      .servers = -ENOTCONN,
-     .did = "kept mount-memfs net dns session unmount "},
+     .did = "kept mount-memfs net dns remote session unmount "},
     {.name = "run=",
      .run = "f",
      .session = -1,
-     .did = "kept mount-memfs run-f session unmount "},
+     .did = "kept mount-memfs remote run-f session unmount "},
     {.name = "run= fails",
      .run = "f",
      .file = SHELL_SAID,
      .session = -1,
      .status = 1,
-     .did = "kept mount-memfs run-f session unmount "},
+     .did = "kept mount-memfs remote run-f session unmount "},
     {.name = "run= of no file",
      .run = "f",
      .file = -ENOENT,
      .session = -1,
      .status = 1,
-     .did = "kept mount-memfs run-f fail-f session unmount "},
+     .did = "kept mount-memfs remote run-f fail-f session unmount "},
     {.name = "the last command fails",
      .session = SHELL_SAID,
      .status = 1,
-     .did = "kept mount-memfs session unmount "},
+     .did = "kept mount-memfs remote session unmount "},
     {.name = "no memory",
      .no_memory = true,
      .status = 1,
-     .did = "kept mount-memfs unmount "},
+     .did = "kept mount-memfs remote unmount "},
 };
 
 static void test_start(void **state)
@@ -305,6 +344,40 @@ static void test_start(void **state)
     }
 }
 
+static void test_listening(void **state)
+{
+    (void)state;
+    memset(mount_status, 0, sizeof(mount_status));
+    session_status = -1;
+    has_no_memory = false;
+    figures_status = file_status = 0;
+    run = root = net_dns = NULL;
+    disks = cards = 0;
+    for (int i = -EINVAL; i < 2; i += EINVAL + 1) {
+        did[0] = '\0';
+        mounts = 0;
+        listen_status = i;
+        thread_status = -ENOMEM; /* that is only logged */
+        assert_int_equal(world_torc_app.main(0, NULL), i < 0 ? 2 : 0);
+        assert_string_equal(
+            did, i < 0 ? "kept mount-memfs remote "
+                       : "kept mount-memfs remote session sleep unmount ");
+    }
+    listen_status = thread_status = 0;
+}
+
+static void test_stop(void **state)
+{
+    (void)state;
+    did[0] = '\0';
+    stop_status = -EXDEV;
+    assert_int_equal(stopper_fn(NULL), 0);
+    stop_status = 0;
+    if (setjmp(end) == 0)
+        (void)stopper_fn(NULL);
+    assert_string_equal(did, "unmount end ");
+}
+
 static void test_end(void **state)
 {
     (void)state;
@@ -320,6 +393,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_start),
+        cmocka_unit_test(test_listening),
+        cmocka_unit_test(test_stop),
         cmocka_unit_test(test_end),
     };
 
