@@ -9,7 +9,7 @@
 # images are those that are released (-O2), so what the compiler merged or dropped is no
 # line of its own. Prints a row "DIRECTORY LINES-PERCENT - LINE-COUNT" of all of
 # hal/baremetal, and writes DIRECTORY/lines.txt: each file with its percentage and the
-# lines that nobody executed.
+# lines that nobody executed; and DIRECTORY/lines.info, the same for tools/coverage_union.pl.
 use strict;
 use warnings;
 use File::Basename qw(basename);
@@ -79,4 +79,11 @@ for my $file (sort keys %lines) {
         100 * (@known - @never) / @known, scalar @known, join ' ', @never;
 }
 close $out;
+open my $info, '>', "$directory/lines.info" or die "lines.info: $!\n";
+for my $file (sort keys %lines) {
+    print $info "SF:$file\n";
+    print $info "DA:$_,$lines{$file}{$_}\n" for sort { $a <=> $b } keys %{$lines{$file}};
+    print $info "end_of_record\n";
+}
+close $info;
 printf "%-28s %5.1f %5s %6d\n", 'guest:hal/baremetal', 100 * $covered / $all, '-', $all;

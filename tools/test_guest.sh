@@ -3,6 +3,9 @@
 # at a time. Prints a line each, a table of the rooms, and the totals. The whole output
 # of an image is shown only when it fails: IMAGE.log.
 #
+# With COUNTERS=yes in the environment they are images that count, and what they count goes
+# into IMAGE.counters.
+#
 #   test_guest.sh IMAGE...
 cd "$(dirname "$0")/.." || exit 1
 . tools/stalls.sh
@@ -12,16 +15,18 @@ export stalls
 stalls_watch "$stalls"
 
 run() { # IMAGE: prints one line, or more when it fails, in one piece
-    local image="$1" log="$1.log" status ok bad skipped began try longest cpus=1 ran name skip
+    local image="$1" log="$1.log" status ok bad skipped began try longest cpus=1 ran name skip counters=()
     # Machines of their own have as many as a test wants.
     nm "$image" | grep -qE ' machine_(run_output|attach_still)$' && cpus=9
     name="${image#*/unit/}"
     skip=$(awk -v program="${name%.elf}:" 'index($1, program) == 1 {
         printf ",%s", substr($1, length(program) + 1) }' tests/guest/host_only.txt)
+    [ -z "$COUNTERS" ] || counters=(-- -chardev "file,id=counters,path=$image.counters"
+        -device "isa-debugcon,iobase=0xe9,chardev=counters")
     for try in 1 2 3; do
         began=$EPOCHREALTIME
         timeout "${GUEST_TIMEOUT:-120}" tools/qemu.sh --no-net --mem 1280 --cpus $cpus \
-            --kernel "$image" --append "skip=$skip," 2>&1 | tr -d '\r' >"$log"
+            --kernel "$image" --append "skip=$skip," "${counters[@]}" 2>&1 | tr -d '\r' >"$log"
         status=${PIPESTATUS[0]}
         [ "$status" -ne 0 ] && longest=$(stalls_since "$began" "$stalls") || break
         printf 'again %s: it failed while the machine stood still (%s)\n' "$image" "$longest"

@@ -194,6 +194,8 @@ void hal_exit(int status)
 {
     if (runs)
         end(status & 0xff);
+    if (guest_counters_dump != NULL)
+        guest_counters_dump();
     metal_exit(status);
 }
 
@@ -202,6 +204,8 @@ void hal_abort(enum hal_end how)
     if (runs)
         end(GUEST_STATUS_ABORT);
     guest_console_tail();
+    if (guest_counters_dump != NULL)
+        guest_counters_dump();
     metal_abort(how);
 }
 

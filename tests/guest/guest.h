@@ -65,6 +65,9 @@ _Noreturn void guest_call_nmi(void (*fn)(void), void *stack_end);
 int guest_child_run(void (*fn)(void), const char **text);
 bool guest_child_runs(void);
 
+/* counters/dump.c; NULL in an image that does not count. */
+void guest_counters_dump(void) __attribute__((weak));
+
 /* memory.c: pages are no guards any more: those of the child, or all. */
 void guest_guards_lift(bool child_only);
 

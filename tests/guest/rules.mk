@@ -65,6 +65,55 @@ $(GUEST)/unit/%.elf: $(GUEST)/tests/unit/%.o $(GUEST_BOOT) $(GUEST)/libguest.a $
 	$(call say,LD,$@)
 	$(Q)$(CC) $(GUEST_LINK) $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group -lgcc -o $@
 
+# ---- Images that count ----------------------------------------------------------------
+#
+# The same with the kernel and the HAL compiled as the host's unit tests that count (-O0), so
+# that both have the same lines; and the tests that include sources.
+
+COUNT := $(BUILD)/guestcov
+COUNT_FLAGS := -O0 --coverage -fprofile-info-section -fprofile-update=atomic -Wno-frame-larger-than
+COUNT_UNIT := $(filter hal/% apps/%,$(GUEST_UNIT))
+COUNT_HAL := $(OBJS-metal:%=$(COUNT)/renamed/%)
+
+$(COUNT)/tests/%.o: tests/%.c
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$(Q)$(CC) $(filter-out -O1,$(GUEST_FLAGS)) $(COUNT_FLAGS) -c $< -o $@
+$(patsubst %,$(COUNT)/tests/unit/%.o,hal/test_discipline): \
+	METAL := $(filter-out -mgeneral-regs-only,$(METAL))
+$(COUNT)/%.o: %.c
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$(Q)command="$(CC) $(filter-out -O2,$(BASE)) $(FREE) $(METAL) $(COUNT_FLAGS) -c $< -o $@"; \
+		$$command 2>$@.log || $$command -Og
+$(COUNT)/%.o: %.S
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(BASE) $(FREE) $(METAL) -c $< -o $@
+$(COUNT)/renamed/%.o: $(COUNT)/%.o $(GUEST)/renamed
+	@mkdir -p $(@D)
+	$(Q)objcopy --redefine-syms=$(GUEST)/renamed $< $@
+$(COUNT)/libcount.a: $(patsubst %.c,$(COUNT)/%.o,$(SRCS-kernel)) $(filter-out %/boot/boot.o,$(COUNT_HAL))
+	$(Q)rm -f $@ && ar rcs $@ $^
+$(COUNT)/link.ld: $(GUEST)/link.ld
+	@mkdir -p $(@D)
+	$(Q)awk '/guest_keep_start = / { print; print "        *(.bss.__gcov*)"; next } \
+		/^    \.trace_sites : / { print "    .gcov_info : {\n        counters_begin = .;\n        KEEP(*(.gcov_info))\n" \
+			"        counters_end = .;\n    } :rodata" } { print }' $< >$@
+count_test = $(if $(filter $(COUNT_UNIT),$(1)),$(COUNT),$(GUEST))/tests/unit/$(1).o
+$(GUEST_UNIT:%=$(COUNT)/unit/%.elf): $(COUNT)/unit/%.elf: $$(call count_test,$$*) \
+		$(COUNT)/renamed/hal/baremetal/boot/boot.o $(GUEST)/tests/guest/counters/dump.o \
+		$(GUEST)/libguest.a $(COUNT)/libcount.a $(COUNT)/link.ld
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(GUEST_LINK:$(GUEST)/link.ld=$(COUNT)/link.ld) $(filter %.o,$^) \
+		-Wl,--start-group $(filter %.a,$^) -lgcov -Wl,--end-group -lgcc -o $@
+
+coverage-union: ## lines that unit tests execute on the host, in the guest, in both: by room
+	$(Q)tools/need.sh build run test coverage
+	$(Q)$(MAKE) --no-print-directory coverage-union-built
+coverage-union-built: $(GUEST_CHOSEN:%=$(COUNT)/unit/%.elf)
+	$(Q)BUILD=$(BUILD) tools/coverage_union.sh $^
+
 guest-programs: $(GUEST_UNIT:%=$(GUEST)/unit/%.elf)
 test-guest: ## unit tests in QEMU, as images: GUEST_TESTS='kernel/test_fmt net/%'
 	$(Q)tools/need.sh build run
@@ -73,4 +122,4 @@ GUEST_TESTS ?= %
 GUEST_CHOSEN = $(filter $(GUEST_TESTS),$(GUEST_UNIT))
 test-guest-built: $(GUEST_CHOSEN:%=$(GUEST)/unit/%.elf)
 	$(Q)tools/test_guest.sh $^
-.PHONY: guest-programs test-guest test-guest-built
+.PHONY: coverage-union coverage-union-built guest-programs test-guest test-guest-built
