@@ -8,6 +8,10 @@
 #
 #   test_guest.sh IMAGE...
 cd "$(dirname "$0")/.." || exit 1
+[ $# -gt 0 ] || {
+    echo "test_guest.sh: there is no such test" >&2
+    exit 2
+}
 . tools/stalls.sh
 export -f stalls_since
 stalls=$(mktemp)

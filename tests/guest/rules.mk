@@ -9,6 +9,8 @@
 GUEST := $(BUILD)/guest
 GUEST_HOST_ONLY := $(shell awk '/^[^#]/ { print $$1 }' tests/guest/host_only.txt)
 GUEST_UNIT := $(filter-out $(GUEST_HOST_ONLY),$(UNIT))
+GUEST_TESTS ?= %
+GUEST_CHOSEN = $(filter $(GUEST_TESTS),$(GUEST_UNIT))
 GUEST_RENAMED := hal_exit hal_abort hal_console_write hal_time_ns hal_wall_ns hal_timer_set \
 	hal_entropy hal_irq_attach hal_irq_msi hal_irq_restore hal_cpu_idle hal_cpu_relax \
 	hal_page_attr hal_io_map hal_io_read8 hal_io_read16 hal_io_read32 hal_io_write8 \
@@ -118,8 +120,6 @@ guest-programs: $(GUEST_UNIT:%=$(GUEST)/unit/%.elf)
 test-guest: ## unit tests in QEMU, as images: GUEST_TESTS='kernel/test_fmt net/%'
 	$(Q)tools/need.sh build run
 	$(Q)$(MAKE) --no-print-directory test-guest-built
-GUEST_TESTS ?= %
-GUEST_CHOSEN = $(filter $(GUEST_TESTS),$(GUEST_UNIT))
 test-guest-built: $(GUEST_CHOSEN:%=$(GUEST)/unit/%.elf)
 	$(Q)tools/test_guest.sh $^
 .PHONY: coverage-union coverage-union-built guest-programs test-guest test-guest-built
