@@ -405,7 +405,7 @@ static void test_connections_on_several_cpus(void **state)
     send_words(line);
     assert_int_equal(shards[0]->under_way, 1);
     assert_int_equal(shards[1]->under_way, 1);
-    shard_works(2);
+    thread_runs(2, serve_shard, shards[2], 0);
     home_works();
     assert_string_equal(got(), "$-1|");
     assert_int_equal(shards[0]->under_way, 1);
