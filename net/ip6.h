@@ -116,6 +116,8 @@ struct ip6 {
     struct queue loop; /* datagrams that were sent to ourselves */
     unsigned loop_count;
 
+    /* One of a group: ip6_start_member(); else NULL. */
+    const struct ip6_members *members;
     struct ip6_news *news;    /* of the first of a group: to each other one */
     struct group_letter here; /* of another one: it wants news; the first's */
 };
@@ -144,6 +146,20 @@ must_check int ip6_config_parse(const char *text, struct ip6_config *out);
  */
 must_check int ip6_start(struct net_stack *stack,
                          const struct ip6_config *config);
+
+/* For ip6_start() and ip6_start_member(): `members` NULL is the former. */
+struct ip6_members;
+must_check int ip6_start_as(struct net_stack *stack,
+                            const struct ip6_config *config,
+                            const struct ip6_members *members);
+
+#define NET_IP6_VALUES "off|auto[,KEY]|ADDRESS/PREFIX[,GATEWAY]"
+
+/* For families of addresses: whether an option may have that value; and let
+ * start() do what it says. Return as those of struct net_family. */
+must_check int ip6_family_check(const char *value);
+must_check int ip6_family_start(const char *value,
+                                int (*start)(void *ip6_config));
 
 /* The name servers that routers have told, at most `max`; how many. */
 unsigned ip6_dns(const struct net_stack *stack, struct net_addr out[],
@@ -218,14 +234,27 @@ void ip6_address_check(const struct net_stack *stack);
  * that can be used: it tells them by letters. What routers say all see.
  */
 
-/* Memory for that, freed with struct ip6. Returns 0, -ENOMEM. */
-must_check int ip6_members_init(struct net_stack *stack);
+struct ip6_members {
+    /* Memory for that, freed with struct ip6. Returns 0, -ENOMEM. */
+    int (*init)(struct net_stack *stack);
 
-/* IPv6 has started on this CPU: it wants to be told. */
-void ip6_members_here(struct net_stack *stack);
+    /* IPv6 has started on this CPU: it wants to be told. */
+    void (*here)(struct net_stack *stack);
 
-/* Addresses that can be used have come, have changed or have gone. */
-void ip6_members_tell(struct net_stack *stack);
+    /* Addresses that can be used have come, have changed or have gone. */
+    void (*tell)(struct net_stack *stack);
+};
+
+/* As ip6_start(), for a stack that may be one of a group. */
+must_check int ip6_start_member(struct net_stack *stack,
+                                const struct ip6_config *config);
+
+/* What the first of a group tells the others of has changed. */
+static inline void ip6_changed(struct net_stack *stack)
+{
+    if (ip6_of(stack)->members != NULL)
+        ip6_of(stack)->members->tell(stack);
+}
 
 /* ---- ip/ip6_start.c ------------------------------------------------------ */
 

@@ -60,7 +60,7 @@ image_size() {
     done <<<"hello 75000
 webserver 313000
 web_virtio 264000
-web_virtio6 285000
+web_virtio6 288000
 webnode 370000
 fileserver 422000
 shell 446000"

@@ -62,7 +62,7 @@ static const struct file_system *const file_systems[] = {
     NULL,
 };
 
-static const struct net_family *const families[] = {&net_ip6, NULL};
+static const struct net_family *const families[] = {&net_ip6_all, NULL};
 
 const struct torc_app torc_app = {
     .name = "webnode",

@@ -57,11 +57,11 @@ struct net_family {
     int (*check)(const char *value);
 
     /*
-     * Give the stack of this CPU, and those of the CPUs that have its card,
-     * the family, as the value says. Context: thread; waits. Returns 0,
+     * Give the stack of this CPU the family, as the value says. Returns 0,
      * -ENOTCONN (there is no stack), -EINVAL (the value, or the card's MTU is
      * too small), -EBUSY (has it), -ENOMEM, -ENOSPC (there are too many
-     * routes).
+     * routes), -ENOTSUP (several CPUs have the card, and it is not for them).
+     * Context: thread; may wait.
      */
     int (*start)(const char *value);
 };
@@ -73,6 +73,10 @@ struct net_family {
  * each start (RFC 7217); without it that follows from the card's address alone.
  */
 extern const struct net_family net_ip6;
+
+/* The same for applications whose card several CPUs may have: all of them get
+ * IPv6. */
+extern const struct net_family net_ip6_all;
 
 /*
  * Dedicate `device` to several CPUs, 1 .. 16, the calling one first, and start

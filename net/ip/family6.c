@@ -1,23 +1,17 @@
 /* IPv6 as an application names it: torc_app.families. */
-#include "kernel/lib/bytes.h"
+#include "net/group.h"
 #include "net/ip6.h"
 #include <torc/net.h>
 #include <torc/string.h>
 
-static int check(const char *value)
+int ip6_family_check(const char *value)
 {
     struct ip6_config config;
 
     return str_equal(value, "off") ? 0 : ip6_config_parse(value, &config);
 }
 
-/* On each CPU of the card. */
-static int start_here(void *config)
-{
-    return ip6_start(stack_self(), config);
-}
-
-static int start(const char *value)
+int ip6_family_start(const char *value, int (*start)(void *ip6_config))
 {
     struct ip6_config config;
 
@@ -27,13 +21,27 @@ static int start(const char *value)
         return 0;
     if (ip6_config_parse(value, &config) != 0)
         return -EINVAL;
-    return net_each_cpu(start_here, &config);
+    return start(&config);
+}
+
+static int start_alone(void *config)
+{
+    const struct net_group *group = stack_self()->group;
+
+    if (group != NULL && group->count > 1)
+        return -ENOTSUP; /* the others would be without it */
+    return ip6_start(stack_self(), config);
+}
+
+static int start(const char *value)
+{
+    return ip6_family_start(value, start_alone);
 }
 
 const struct net_family net_ip6 = {
     .option = "net6",
-    .values = "off|auto[,KEY]|ADDRESS/PREFIX[,GATEWAY]",
+    .values = NET_IP6_VALUES,
     .otherwise = "off",
-    .check = check,
+    .check = ip6_family_check,
     .start = start,
 };

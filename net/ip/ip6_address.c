@@ -198,7 +198,7 @@ static void address_ready(struct net_stack *stack, struct ip6_address *own)
 
     own->state = IP6_READY;
     own->at = TIME_NEVER;
-    ip6_members_tell(stack);
+    ip6_changed(stack);
     addr_format(text, &own->addr);
     log_info("net: %s has %s/%u", device_name(&stack->dev->device), text,
              own->prefix_len);
@@ -218,7 +218,7 @@ static void address_expire(struct net_stack *stack, struct ip6_address *own)
     if (own->state != IP6_DUPLICATE)
         address_leave(stack, own, IP6_FREE);
     *own = (struct ip6_address){0};
-    ip6_members_tell(stack);
+    ip6_changed(stack);
 }
 
 static void tentative_tick(struct net_stack *stack, struct ip6_address *own,

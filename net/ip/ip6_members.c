@@ -54,7 +54,7 @@ static void news_arrived(struct net_stack *stack, struct group_letter *letter)
     stack->group->send(stack->group, 0, letter);
 }
 
-void ip6_members_tell(struct net_stack *stack)
+static void members_tell(struct net_stack *stack)
 {
     struct ip6 *ip6 = ip6_of(stack);
 
@@ -69,10 +69,10 @@ static void member_here(struct net_stack *first, struct group_letter *letter)
 {
     (void)letter;
     if (first->ip6 != NULL)
-        ip6_members_tell(first);
+        members_tell(first);
 }
 
-void ip6_members_here(struct net_stack *stack)
+static void members_here(struct net_stack *stack)
 {
     struct ip6 *ip6 = ip6_of(stack);
 
@@ -82,7 +82,7 @@ void ip6_members_here(struct net_stack *stack)
     stack->group->send(stack->group, 0, &ip6->here);
 }
 
-int ip6_members_init(struct net_stack *stack)
+static int members_init(struct net_stack *stack)
 {
     struct ip6 *ip6 = ip6_of(stack);
     unsigned others = stack->group == NULL ? 0 : stack->group->count - 1;
@@ -96,3 +96,40 @@ int ip6_members_init(struct net_stack *stack)
         ip6->news[i].member = i + 1;
     return 0;
 }
+
+int ip6_start_member(struct net_stack *stack, const struct ip6_config *config)
+{
+    static const struct ip6_members members = {
+        .init = members_init,
+        .here = members_here,
+        .tell = members_tell,
+    };
+
+    return ip6_start_as(stack, config, &members);
+}
+
+/* ---- The family ---------------------------------------------------------- */
+
+/* On each CPU of the card. */
+static int start_here(void *config)
+{
+    return ip6_start_member(stack_self(), config);
+}
+
+static int start_all(void *config)
+{
+    return net_each_cpu(start_here, config);
+}
+
+static int start(const char *value)
+{
+    return ip6_family_start(value, start_all);
+}
+
+const struct net_family net_ip6_all = {
+    .option = "net6",
+    .values = NET_IP6_VALUES,
+    .otherwise = "off",
+    .check = ip6_family_check,
+    .start = start,
+};

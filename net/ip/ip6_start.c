@@ -223,6 +223,12 @@ static int addresses_init(struct net_stack *stack,
 
 int ip6_start(struct net_stack *stack, const struct ip6_config *config)
 {
+    return ip6_start_as(stack, config, NULL);
+}
+
+int ip6_start_as(struct net_stack *stack, const struct ip6_config *config,
+                 const struct ip6_members *members)
+{
     struct ip6 *ip6;
     int error;
 
@@ -255,12 +261,13 @@ int ip6_start(struct net_stack *stack, const struct ip6_config *config)
     stack->ip6_state = ip6;
     stack->ip6 = &calls;
     stack->ip6_mtu = stack->dev->mtu;
-    error = ip6_members_init(stack);
+    ip6->members = members;
+    error = members != NULL ? members->init(stack) : 0;
     if (error == 0)
         error = addresses_init(stack, config);
-    if (error == 0)
-        ip6_members_here(stack);
-    else
+    if (error != 0)
         fini(stack);
+    else if (members != NULL)
+        members->here(stack);
     return error;
 }

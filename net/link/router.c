@@ -295,7 +295,7 @@ static void address_renew(struct ip6 *ip6, struct ip6_address *own,
     else if (own->valid_until > two_hours)
         own->valid_until = two_hours;
     ip6_due(ip6, own->valid_until);
-    ip6_members_tell(stack);
+    ip6_changed(stack);
 }
 
 /* Whether one more address may be made in this minute; counts it. */

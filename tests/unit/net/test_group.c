@@ -602,7 +602,7 @@ static void solicit_comes(unsigned queue, const struct net_addr *ours)
 
 static int start_ip6(void *arg)
 {
-    return ip6_start(stack_self(), arg);
+    return ip6_start_member(stack_self(), arg);
 }
 
 static int is_ready6(void *arg)

@@ -496,7 +496,7 @@ static void see(struct seen *seen, unsigned ms)
 
 static int start6(const char *value)
 {
-    return start(2) != 0 ? -1 : net_ip6.start(value);
+    return start(2) != 0 ? -1 : net_ip6_all.start(value);
 }
 
 static int run_udp6(void *arg)
@@ -609,7 +609,7 @@ static int run_router(void *arg)
     uint64_t end = time_ns() + 10 * NS_PER_S;
 
     (void)arg;
-    if (start6("auto") != 0)
+    if (start6("auto") != 0 || net_ip6.start("auto") != -ENOTSUP)
         return 1;
     router_comes(1, 9000);
     while (made(stack_self()) == NULL && time_ns() < end)
@@ -625,7 +625,7 @@ static int run_router(void *arg)
         return 4;
     /* Two changes in a row: the letters of the first are under way. */
     own->preferred_until = time_ns();
-    ip6_members_tell(stack_self());
+    ip6_changed(stack_self());
     own->valid_until = time_ns();
     ip6_due(ip6_of(stack_self()), time_ns());
     if (!all_have(&addr, false))
@@ -652,7 +652,7 @@ static int run_no_memory6(void *arg)
         int status;
 
         heap_fail(++n);
-        status = ip6_start(stack_self(), &config6);
+        status = ip6_start_member(stack_self(), &config6);
         failed = heap_failed();
         heap_fail(0);
         if (status != (failed ? -ENOMEM : 0) ||
