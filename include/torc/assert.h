@@ -17,6 +17,8 @@
 
 /* Provided by kernel/base/panic.c, and by the test runner on the host. */
 _Noreturn void check_failed(const char *file, int line, const char *expr);
+/* The same, where the function tells the file. */
+_Noreturn void check_failed_line(int line);
 
 #define assert(e) (likely(e) ? (void)0 : check_failed(__FILE__, __LINE__, #e))
 

@@ -128,7 +128,7 @@ static bool place_is(uintptr_t ip)
     struct panic_place *place = &report.place;
 
     if (!symbol_find(ip, &place->symbol) ||
-        str_equal(place->symbol.name, "check_failed"))
+        str_starts(place->symbol.name, "check_failed"))
         return false;
     place->is_known = true;
     place->has_line = symbol_line != NULL && symbol_line(ip, &place->line);
@@ -226,6 +226,11 @@ void check_failed(const char *file, int line, const char *expr)
 
     panic("%s:%d: assertion failed%s%s", file, line, has_text ? ": " : "",
           has_text ? expr : "");
+}
+
+void check_failed_line(int line)
+{
+    panic("line %d: assertion failed", line);
 }
 
 /* What was done to the address, as far as it tells more. */

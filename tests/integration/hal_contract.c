@@ -38,6 +38,11 @@ void check_failed(const char *file, int line, const char *expr)
     hal_abort(HAL_END_OFF);
 }
 
+void check_failed_line(int line)
+{
+    check_failed("the HAL", line, "?");
+}
+
 bool check(bool holds, const char *what, const char *file, int line)
 {
     unsigned cpu = hal_cpu_id();

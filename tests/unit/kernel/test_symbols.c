@@ -305,6 +305,13 @@ static int fail_check(void *arg)
     return 0;
 }
 
+static int fail_line(void *arg)
+{
+    (void)arg;
+    check_failed_line(7);
+    return 0;
+}
+
 static void test_check_with_and_without_text(void **state)
 {
     char output[4096];
@@ -319,6 +326,10 @@ static void test_check_with_and_without_text(void **state)
                      134);
     assert_non_null(
         strstr(output, "panic: file.c:7: assertion failed: a < b\n"));
+    assert_int_equal(machine_run_output(1, 4 << 20, "", fail_line, NULL, output,
+                                        sizeof(output)),
+                     134);
+    assert_non_null(strstr(output, "panic: line 7: assertion failed\n"));
 }
 
 int main(void)
