@@ -32,34 +32,40 @@ static inline uint32_t be32_get(const uint8_t *p)
     return (uint32_t)be16_get(p) << 16 | be16_get(p + 2);
 }
 
+/*
+ * Stores are whole words: the compiler makes single bytes of them otherwise,
+ * where it makes words of the loads.
+ */
+#define BYTES_ARE_LE (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)
+
 static inline void le16_put(uint8_t *p, uint16_t v)
 {
-    p[0] = (uint8_t)v;
-    p[1] = (uint8_t)(v >> 8);
+    v = BYTES_ARE_LE ? v : __builtin_bswap16(v);
+    __builtin_memcpy(p, &v, sizeof(v));
 }
 
 static inline void le32_put(uint8_t *p, uint32_t v)
 {
-    le16_put(p, (uint16_t)v);
-    le16_put(p + 2, (uint16_t)(v >> 16));
+    v = BYTES_ARE_LE ? v : __builtin_bswap32(v);
+    __builtin_memcpy(p, &v, sizeof(v));
 }
 
 static inline void le64_put(uint8_t *p, uint64_t v)
 {
-    le32_put(p, (uint32_t)v);
-    le32_put(p + 4, (uint32_t)(v >> 32));
+    v = BYTES_ARE_LE ? v : __builtin_bswap64(v);
+    __builtin_memcpy(p, &v, sizeof(v));
 }
 
 static inline void be16_put(uint8_t *p, uint16_t v)
 {
-    p[0] = (uint8_t)(v >> 8);
-    p[1] = (uint8_t)v;
+    v = BYTES_ARE_LE ? __builtin_bswap16(v) : v;
+    __builtin_memcpy(p, &v, sizeof(v));
 }
 
 static inline void be32_put(uint8_t *p, uint32_t v)
 {
-    be16_put(p, (uint16_t)(v >> 16));
-    be16_put(p + 2, (uint16_t)v);
+    v = BYTES_ARE_LE ? __builtin_bswap32(v) : v;
+    __builtin_memcpy(p, &v, sizeof(v));
 }
 
 #endif

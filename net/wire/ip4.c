@@ -56,13 +56,6 @@ void ip4_emit(uint8_t *buf, const struct ip4_header *header)
     ip4_header_put(buf, header);
 }
 
-uint32_t ip4_pseudo_sum(uint32_t src, uint32_t dst, uint8_t protocol,
-                        size_t len)
-{
-    return (src >> 16) + (src & 0xffff) + (dst >> 16) + (dst & 0xffff) +
-           protocol + (uint32_t)len;
-}
-
 void ip4_format(char text[IP4_ADDRESS_TEXT], uint32_t address)
 {
     fmt_print(text, IP4_ADDRESS_TEXT, "%u.%u.%u.%u", address >> 24,

@@ -124,11 +124,11 @@ int tcp_parse(const uint8_t *buf, size_t len, uint32_t pseudo,
                          &out->options);
 }
 
-size_t tcp_header_len(const struct tcp_segment *segment)
+size_t tcp_options_len(const struct tcp_segment *segment)
 {
     const struct tcp_options *options = &segment->options;
     bool is_syn = (segment->flags & TCP_SYN) != 0;
-    size_t len = TCP_HEADER_SIZE;
+    size_t len = 0;
 
     if (options->has_timestamp)
         len += TCP_STAMP_OPTION;

@@ -176,8 +176,12 @@ static inline void ip4_header_put(uint8_t *buf, const struct ip4_header *header)
 void ip4_emit(uint8_t *buf, const struct ip4_header *header);
 
 /* The sum over the pseudo header (RFC 9293, 3.1), for checksum_add(). */
-uint32_t ip4_pseudo_sum(uint32_t src, uint32_t dst, uint8_t protocol,
-                        size_t len);
+static inline uint32_t ip4_pseudo_sum(uint32_t src, uint32_t dst,
+                                      uint8_t protocol, size_t len)
+{
+    return (src >> 16) + (src & 0xffff) + (dst >> 16) + (dst & 0xffff) +
+           protocol + (uint32_t)len;
+}
 
 /* Write an address as text. */
 void ip4_format(char text[IP4_ADDRESS_TEXT], uint32_t address);
@@ -291,8 +295,16 @@ struct tcp_segment {
 must_check int tcp_parse(const uint8_t *buf, size_t len, uint32_t pseudo,
                          enum wire_sum sum, struct tcp_segment *out);
 
-/* How long the header of a segment to emit is. */
-size_t tcp_header_len(const struct tcp_segment *segment);
+/* How long the header of a segment to emit is, and the options of it. */
+size_t tcp_options_len(const struct tcp_segment *segment);
+
+static inline size_t tcp_header_len(const struct tcp_segment *segment)
+{
+    return (segment->flags & TCP_SYN) == 0 && !segment->options.has_timestamp &&
+                   segment->options.sack_count == 0
+               ? TCP_HEADER_SIZE
+               : TCP_HEADER_SIZE + tcp_options_len(segment);
+}
 
 /*
  * Write the header in front of the payload that is in place already; `len` is
