@@ -4,15 +4,43 @@
 #include <torc/memory.h>
 #include <torc/string.h>
 
+/* What was lent goes back. */
+static void lent_end(struct net_buffer *buffer, struct net_budget *budget)
+{
+    assert(budget->lent > 0);
+    budget->lent--;
+    buf_put(buffer->lent);
+    *buffer = (struct net_buffer){0};
+}
+
+/* What was lent moves to a ring, or stays. Returns 0, -ENOMEM. */
+static noinline int lent_reserve(struct net_buffer *buffer,
+                                 struct net_budget *budget, uint32_t need)
+{
+    struct net_buffer ring = {0};
+    int status = net_buffer_reserve(&ring, budget, need);
+
+    if (status != 0)
+        return status;
+    ring.used = buffer->used;
+    memcpy(ring.base, buffer->base, buffer->used);
+    lent_end(buffer, budget);
+    *buffer = ring;
+    return 0;
+}
+
 int net_buffer_reserve(struct net_buffer *buffer, struct net_budget *budget,
                        uint32_t need)
 {
-    uint32_t size = buffer->size != 0 ? buffer->size : NET_BUFFER_MIN;
-    uint32_t first = buffer->size - buffer->head;
+    uint32_t size, first;
     uint8_t *base;
 
+    if (buffer->is_lent)
+        return lent_reserve(buffer, budget, need);
     if (need <= buffer->size)
         return 0;
+    size = buffer->size != 0 ? buffer->size : NET_BUFFER_MIN;
+    first = buffer->size - buffer->head;
     /* The first one of all is small: whether there is far more is told sooner
      * than how much. */
     if ((need > NET_BUFFER_MIN ||
@@ -44,7 +72,7 @@ void net_buffer_write(struct net_buffer *buffer, uint32_t offset,
 
     if (len == 0)
         return;
-    assert(offset <= buffer->size);
+    assert(!buffer->is_lent && offset <= buffer->size);
     assert(len <= buffer->size - offset);
     at = (buffer->head + offset) & (buffer->size - 1);
     first = min_u32(buffer->size - at, len);
@@ -55,7 +83,7 @@ void net_buffer_write(struct net_buffer *buffer, uint32_t offset,
 
 void net_buffer_commit(struct net_buffer *buffer, uint32_t len)
 {
-    assert(len <= buffer->size - buffer->used);
+    assert(!buffer->is_lent && len <= buffer->size - buffer->used);
     buffer->used += len;
 }
 
@@ -68,6 +96,10 @@ void net_buffer_peek(const struct net_buffer *buffer, uint32_t offset,
         return;
     assert(offset <= buffer->used);
     assert(len <= buffer->used - offset);
+    if (buffer->is_lent) {
+        memcpy(data, buffer->base + offset, len);
+        return;
+    }
     at = (buffer->head + offset) & (buffer->size - 1);
     first = min_u32(buffer->size - at, len);
     memcpy(data, buffer->base + at, first);
@@ -78,12 +110,21 @@ void net_buffer_peek(const struct net_buffer *buffer, uint32_t offset,
 void net_buffer_drop(struct net_buffer *buffer, uint32_t len)
 {
     assert(len <= buffer->used);
-    buffer->head = (buffer->head + len) & (buffer->size - 1);
     buffer->used -= len;
+    if (buffer->is_lent)
+        buffer->base += len;
+    else
+        buffer->head = (buffer->head + len) & (buffer->size - 1);
 }
 
 void net_buffer_release(struct net_buffer *buffer, struct net_budget *budget)
 {
+    if (buffer->base == NULL)
+        return;
+    if (buffer->is_lent) {
+        lent_end(buffer, budget);
+        return;
+    }
     assert(buffer->size <= budget->used);
     budget->used -= buffer->size;
     mem_free(buffer->base);
@@ -92,6 +133,13 @@ void net_buffer_release(struct net_buffer *buffer, struct net_budget *budget)
 
 __attribute__((cold)) void net_buffer_check(const struct net_buffer *buffer)
 {
+    if (buffer->is_lent) {
+        buf_check(buffer->lent);
+        assert(buffer->base >= buffer->lent->base);
+        assert(buffer->base + buffer->used <=
+               buffer->lent->base + buffer->lent->size);
+        return;
+    }
     assert((buffer->base != NULL) == (buffer->size != 0));
     assert(buffer->used <= buffer->size);
     if (buffer->size == 0) {

@@ -9,6 +9,11 @@
  * for those who have little: when many hold as much as they can get, and let it
  * lie, everybody can still have `least`.
  *
+ * The first bytes of an empty buffer may stay in the packet that has brought
+ * them, or that they are sent in (net_buffer_lend()): no memory, and one copy
+ * less. They move to a ring when more are to come. Packets are fewer than
+ * connections, so the budget says how many may be kept.
+ *
  * Offsets are counted from the oldest byte. Data that come out of order are
  * written behind `used`; net_buffer_commit() makes them part of the contents.
  *
@@ -18,9 +23,11 @@
 #define TORC_NET_BUFFER_H
 
 #include "kernel/lib/minmax.h"
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <torc/assert.h>
+#include <torc/buf.h>
 #include <torc/compiler.h>
 #include <torc/errno.h>
 
@@ -31,14 +38,29 @@ struct net_budget {
     size_t used;
     size_t reserve; /* of limit: for those who have less than `least` */
     uint32_t least; /* a power of two, or 0 */
+    unsigned lent;  /* buffers of packets that are kept */
+    unsigned lent_max;
 };
 
 struct net_buffer {
-    uint8_t *base; /* NULL when size is 0 */
-    uint32_t size; /* 0 or a power of two, NET_BUFFER_MIN .. NET_BUFFER_MAX */
-    uint32_t head; /* index of the oldest byte */
+    uint8_t *base; /* NULL: there is no memory */
+    union {
+        struct {
+            uint32_t size; /* 0 or a power of two, NET_BUFFER_MIN ..
+                              NET_BUFFER_MAX */
+            uint32_t head; /* index of the oldest byte */
+        };
+        struct buf *lent; /* with is_lent: a reference; base is in it */
+    };
     uint32_t used; /* bytes of contents */
+    bool is_lent;
 };
+
+/* Bytes of memory of its own. */
+static inline uint32_t net_buffer_size(const struct net_buffer *buffer)
+{
+    return buffer->is_lent ? 0 : buffer->size;
+}
 
 /* How many bytes of a budget one may have now who has `size` of them; at least
  * `size`. */
@@ -64,7 +86,27 @@ static inline uint32_t net_budget_share(const struct net_budget *budget,
 static inline uint32_t net_buffer_limit(const struct net_buffer *buffer,
                                         const struct net_budget *budget)
 {
-    return net_budget_share(budget, buffer->size);
+    return net_budget_share(budget, net_buffer_size(buffer));
+}
+
+/*
+ * Let `len` bytes at `data`, in `buf`, be the contents of an empty buffer,
+ * which takes a reference. They stay as they are meanwhile. Returns false:
+ * `buf` is NULL, the buffer is not empty, or no more may be kept.
+ */
+static inline bool net_buffer_lend(struct net_buffer *buffer,
+                                   struct net_budget *budget, struct buf *buf,
+                                   const uint8_t *data, uint32_t len)
+{
+    if (buf == NULL || buffer->base != NULL || budget->lent >= budget->lent_max)
+        return false;
+    buf_get(buf);
+    budget->lent++;
+    *buffer = (struct net_buffer){.base = buf->base + (data - buf->base),
+                                  .lent = buf,
+                                  .used = len,
+                                  .is_lent = true};
+    return true;
 }
 
 /* Make the buffer at least `need` bytes large. Returns 0, -ENOMEM (budget or

@@ -89,7 +89,28 @@ static uint32_t ring_reserve(struct net_buffer *ring, struct net_budget *budget,
 
     while (part > 0 && net_buffer_reserve(ring, budget, ring->used + part) != 0)
         part = part > NET_BUFFER_MIN ? part / 2 : 0;
-    return min_u32(len, ring->size - ring->used);
+    return part == 0 ? 0 : min_u32(len, ring->size - ring->used);
+}
+
+/* Put the first bytes into a packet. Returns whether there was one. */
+static bool write_packet(struct send_queue *queue, struct net_budget *budget,
+                         const void *data, uint32_t len)
+{
+    struct packet *packet;
+    bool is_lent;
+
+    if (len > PIECE_PACKET || budget->lent >= budget->lent_max)
+        return false;
+    packet = packet_get();
+    if (packet == NULL)
+        return false;
+    memcpy(packet_append(packet, len), data, len);
+    is_lent =
+        net_buffer_lend(&queue->ring, budget, &packet->buf, packet->data, len);
+    assert(is_lent); /* it was empty */
+    packet_put(packet);
+    queue->used = len;
+    return true;
 }
 
 uint32_t send_queue_write(struct send_queue *queue, struct net_budget *budget,
@@ -97,6 +118,8 @@ uint32_t send_queue_write(struct send_queue *queue, struct net_budget *budget,
 {
     struct net_buffer *ring = &queue->ring;
 
+    if (queue->used == 0 && write_packet(queue, budget, data, len))
+        return len;
     if (queue->count > 0 && piece_new(queue) == NULL)
         return 0;
     len = ring_reserve(ring, budget, len);
@@ -262,6 +285,23 @@ int send_queue_fill(const struct send_queue *queue, uint32_t offset,
     return 0;
 }
 
+struct packet *send_queue_packet(const struct send_queue *queue,
+                                 uint32_t offset, uint32_t len)
+{
+    const struct net_buffer *ring = &queue->ring;
+    struct packet *packet;
+
+    if (!ring->is_lent || offset != 0 || len != queue->used ||
+        len != ring->used)
+        return NULL;
+    packet = container_of(ring->lent, struct packet, buf);
+    /* Headers are in front of it, when it is on its way or was. */
+    if (packet->data != ring->base || packet->buf.refs != 1)
+        return NULL;
+    buf_get(&packet->buf);
+    return packet;
+}
+
 uint32_t send_queue_fit(const struct send_queue *queue, uint32_t offset,
                         uint32_t len)
 {
@@ -289,6 +329,10 @@ void send_queue_drop(struct send_queue *queue, struct net_budget *budget,
 
     assert(len <= queue->used);
     queue->used -= len;
+    if (likely(queue->used == 0 && queue->size == 0)) {
+        net_buffer_release(&queue->ring, budget);
+        return;
+    }
     while (queue->count > 0 && len > 0) {
         struct slice *piece = piece_at(queue, 0);
         uint32_t part = min_u32(piece->len, len);
@@ -351,5 +395,6 @@ void send_queue_check(const struct send_queue *queue)
     assert(lent == queue->lent);
     assert(queue->count == 0 || copied == queue->ring.used);
     assert(queue->used == queue->ring.used + queue->lent);
-    assert((queue->used == 0) == (send_queue_size(queue) == 0));
+    assert((queue->used == 0) ==
+           (queue->ring.base == NULL && queue->lent == 0));
 }

@@ -33,7 +33,7 @@ struct send_queue {
 /* What counts for the budget, in bytes. */
 static inline size_t send_queue_size(const struct send_queue *queue)
 {
-    return queue->ring.size + (size_t)queue->lent;
+    return net_buffer_size(&queue->ring) + (size_t)queue->lent;
 }
 
 /* How many bytes the queue may hold now; at least what it does. */
@@ -44,7 +44,8 @@ uint32_t send_queue_limit(const struct send_queue *queue,
 uint32_t send_queue_room(const struct send_queue *queue,
                          const struct net_budget *budget);
 
-/* Copy data to the end. Returns how many bytes: fewer for lack of memory. */
+/* Copy data to the end: what fits a packet, and is alone, into one that may be
+ * sent as it is. Returns how many bytes: fewer for lack of memory. */
 uint32_t send_queue_write(struct send_queue *queue, struct net_budget *budget,
                           const void *data, uint32_t len);
 
@@ -68,6 +69,11 @@ void send_queue_peek(const struct send_queue *queue, uint32_t offset, void *to,
  */
 must_check int send_queue_fill(const struct send_queue *queue, uint32_t offset,
                                uint32_t len, struct packet *packet);
+
+/* The packet that has these bytes and nothing else, with a reference for the
+ * caller, who may send it: it was not before; or NULL. */
+struct packet *send_queue_packet(const struct send_queue *queue,
+                                 uint32_t offset, uint32_t len);
 
 /* How many of `len` bytes at `offset` surely fit one packet. */
 uint32_t send_queue_fit(const struct send_queue *queue, uint32_t offset,

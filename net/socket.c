@@ -74,6 +74,12 @@ void socket_hold(struct socket *socket)
         tcp_hold(socket->conn);
 }
 
+bool socket_has_input(const struct socket *socket)
+{
+    assert(socket->cpu == cpu_id());
+    return socket->conn == NULL || tcp_can_read(socket->conn);
+}
+
 size_t socket_send_room(const struct socket *socket)
 {
     assert(socket->cpu == cpu_id());

@@ -138,6 +138,8 @@ struct net_stack {
     unsigned place_max;  /* of a service that does not say how many */
     unsigned conn_count; /* in any state */
     uint64_t now;        /* stack_tick() */
+    struct buf *arrived; /* the segment being processed lies there, and may
+                            stay; or NULL */
     uint32_t now_us;     /* the same, modulo 2^32 */
     uint32_t now_ms;
     struct stack_ack ack;

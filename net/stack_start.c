@@ -28,6 +28,7 @@ enum {
     TIME_WAITS_MIN = 16,
     TIME_WAITS_MAX = 4096,
     ORPHANS_SHARE = 4, /* one for so many in TIME-WAIT */
+    LENT_SHARE = 4,    /* a quarter of the packets: kept with what they hold */
 };
 
 struct net_stack *stack_self(void)
@@ -84,6 +85,7 @@ static int memory_init(struct net_stack *stack)
         min_size(stack->place_max * PLACE_BUFFERS * NET_BUFFER_MIN,
                  stack->budget.limit / RESERVE_SHARE);
     stack->budget.least = NET_BUFFER_MIN;
+    stack->budget.lent_max = stack->packet_count / LENT_SHARE;
     stack->orphan_max = stack->time_wait_max / ORPHANS_SHARE;
     return packet_pool_grow((unsigned)packets);
 }

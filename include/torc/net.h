@@ -201,6 +201,9 @@ must_check int64_t socket_lend(struct socket *socket, const void *head,
  */
 void socket_hold(struct socket *socket);
 
+/* Whether socket_receive() would not return -EAGAIN now. */
+bool socket_has_input(const struct socket *socket);
+
 /* How many bytes socket_send() would take now. */
 size_t socket_send_room(const struct socket *socket);
 

@@ -131,6 +131,13 @@ static inline size_t packet_tailroom(const struct packet *packet)
     return PACKET_SIZE - packet_headroom(packet) - packet->len;
 }
 
+/* Whether a reference to the packet's buffer may be kept for long: all of the
+ * frame is there, and it is of the pool of the CPU that it is on. */
+static inline bool packet_may_stay(const struct packet *packet)
+{
+    return packet->slice_count == 0 && packet->home == packet->buf.owner;
+}
+
 /* Device address of the frame's first byte. */
 static inline uint64_t packet_bus(const struct packet *packet)
 {

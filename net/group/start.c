@@ -64,6 +64,8 @@ static int member_create(void *arg)
         queue_drop(member, queue);
         return status;
     }
+    if (!has_queue(member)) /* packets are given away, and kept by nobody */
+        member->stack->budget.lent_max = 0;
     member->stack->group = member->group;
     member->stack->member = member->index;
     member->stack->isn_key = member->group->isn_key;

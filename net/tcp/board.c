@@ -131,10 +131,15 @@ static void append(struct tcp_conn *conn, uint32_t end, uint32_t now_us)
 {
     struct tcp_board *board = &conn->board;
     struct tcp_run *last = runs(board) + board->count - 1;
-    bool is_plain = board->count > 0 && last->flags == 0;
+    bool is_plain = last->flags == 0;
 
-    if (board->count == 0) /* nothing was sent before, so these times go on */
+    if (board->count == 0) { /* nothing was sent before, so these times go on */
         rack_start(conn, now_us);
+        assert(board->more == NULL && board->first == 0);
+        board->inner[0] = (struct tcp_run){.end = end, .sent_us = now_us};
+        board->count = 1;
+        return;
+    }
     if (is_plain && now_us - last->sent_us <= conn_srtt_ns(conn) / TCP_RUN_NS) {
         last->end = end;
         return;
@@ -205,8 +210,10 @@ void board_acked(struct tcp_conn *conn, uint32_t ack)
         board->first++;
         board->count--;
     }
-    if (board->count == 0)
+    if (board->more != NULL && board->count == 0)
         board_free(conn);
+    else if (board->count == 0)
+        board->first = 0;
 }
 
 /* The peer says that it has [start, end). */
@@ -331,7 +338,7 @@ void board_check(struct tcp_conn *conn)
     uint32_t before = conn->snd_una, sacks = 0, lost = 0;
 
     assert(board->first + board->count <= capacity(board));
-    assert(board->more == NULL || board->count > 0);
+    assert((board->more == NULL && board->first == 0) || board->count > 0);
     for (unsigned i = 0; i < board->count; i++) {
         const struct tcp_run *run = runs(board) + i;
         uint32_t len = run->end - before;

@@ -104,8 +104,8 @@ static void receive_check(const struct tcp_conn *conn)
     assert(conn->rcv_scale == 0 || conn->rcv_scale == TCP_SCALE);
     net_buffer_check(&conn->rx);
     (void)reorder_check(conn);
-    assert((conn->rx.size == 0) == (conn->rx.used == 0));
-    assert(conn->socket != NULL || conn->rx.size == 0);
+    assert((conn->rx.base == NULL) == (conn->rx.used == 0));
+    assert(conn->socket != NULL || conn->rx.base == NULL);
     assert(!conn->fin_taken || conn->fin_known);
     if (conn->fin_taken)
         assert(conn->rcv_nxt == conn->fin_seq + 1 && conn->reorder == NULL);
@@ -191,6 +191,7 @@ struct tcp_census {
     unsigned orphans;
     unsigned timers;
     size_t buffer_bytes;
+    unsigned lent;
 };
 
 static void census_take(struct tcp_conn *conn, void *arg)
@@ -206,8 +207,9 @@ static void census_take(struct tcp_conn *conn, void *arg)
     census->time_waits += conn->is_orphan && conn->state == TCP_TIME_WAIT;
     census->open += conn->socket != NULL && conn->server != NULL;
     census->orphans += conn->is_orphan && conn->state != TCP_TIME_WAIT;
-    census->buffer_bytes +=
-        send_queue_size(&conn->tx) + conn->rx.size + reorder_check(conn);
+    census->buffer_bytes += send_queue_size(&conn->tx) +
+                            net_buffer_size(&conn->rx) + reorder_check(conn);
+    census->lent += (unsigned)conn->rx.is_lent + conn->tx.ring.is_lent;
 }
 
 /* Whether all on a list of state_links are in one of `states`; how many there
@@ -263,6 +265,8 @@ void tcp_check_all(const struct net_stack *stack)
     (void)state_list_check(&stack->opening, HALF_OPEN);
     assert(stack->budget.used == census.buffer_bytes);
     assert(stack->budget.used <= stack->budget.limit);
+    assert(stack->budget.lent == census.lent);
+    assert(stack->budget.lent <= stack->budget.lent_max);
     list_for_each (node, &stack->listeners) {
         const struct server *server = container_of(node, struct server, link);
 

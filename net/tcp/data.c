@@ -31,9 +31,12 @@ static uint32_t edge_gain(const struct tcp_conn *conn, uint32_t max)
 
 uint32_t data_window(const struct tcp_conn *conn)
 {
-    uint32_t max = window_max(conn);
-    uint32_t gain = edge_gain(conn, max);
+    uint32_t max, gain;
 
+    if (conn->fin_taken) /* nothing more is to come */
+        return conn->rcv_adv - conn->rcv_nxt;
+    max = window_max(conn);
+    gain = edge_gain(conn, max);
     /* RFC 9293, 3.8.6.2.2: an edge that moves by small steps makes the peer
      * send small segments. */
     if (gain < max / 2 && gain < conn->mss)
@@ -43,15 +46,16 @@ uint32_t data_window(const struct tcp_conn *conn)
 
 bool data_window_opened(const struct tcp_conn *conn)
 {
-    uint32_t max = window_max(conn);
-    uint32_t gain = edge_gain(conn, max);
     uint32_t promised = conn->rcv_adv - conn->rcv_nxt;
+    uint32_t max, gain;
 
     if (conn->fin_taken)
         return false;
     /* An acknowledgement is due, and the peer can go on until it comes. */
     if (conn->rcv_nxt != conn->rcv_acked && promised >= 2U * conn->mss)
         return false;
+    max = window_max(conn);
+    gain = edge_gain(conn, max);
     return gain >= max / 4 || (promised < 2U * conn->mss && gain >= conn->mss);
 }
 
@@ -121,29 +125,41 @@ static __attribute__((cold)) void ack_out_of_order(struct tcp_conn *conn)
         alarm_set(conn, TCP_ALARM_ACK, at);
 }
 
+/* Put a piece into the receive buffer, if it is in order, else aside. Returns
+ * whether there was memory. */
+static __attribute__((cold)) bool piece_copy(struct tcp_conn *conn,
+                                             const struct tcp_piece *piece)
+{
+    if (piece->seq != conn->rcv_nxt) {
+        bool kept = reorder_add(conn, *piece);
+
+        conn->stack->stats.tcp_out_of_order++;
+        ack_out_of_order(conn);
+        return kept;
+    }
+    if (net_buffer_reserve(&conn->rx, &conn->stack->budget,
+                           conn->rx.used + piece->len) != 0)
+        return false;
+    net_buffer_write(&conn->rx, conn->rx.used, piece->data, piece->len);
+    net_buffer_commit(&conn->rx, piece->len);
+    return true;
+}
+
 static __attribute__((cold)) void piece_keep(struct tcp_conn *conn,
                                              struct tcp_piece piece)
 {
     bool fills_hole = conn->reorder != NULL;
-    bool kept;
 
-    if (piece.seq != conn->rcv_nxt) {
-        conn->stack->stats.tcp_out_of_order++;
-        kept = reorder_add(conn, piece);
-        ack_out_of_order(conn);
-    } else {
-        kept = net_buffer_reserve(&conn->rx, &conn->stack->budget,
-                                  conn->rx.used + piece.len) == 0;
-    }
-    if (!kept) {
+    if ((piece.seq != conn->rcv_nxt ||
+         !net_buffer_lend(&conn->rx, &conn->stack->budget, conn->stack->arrived,
+                          piece.data, piece.len)) &&
+        !piece_copy(conn, &piece)) {
         conn->stack->stats.tcp_no_memory++;
         conn->ack_now = true;
         return;
     }
     if (piece.seq != conn->rcv_nxt)
         return;
-    net_buffer_write(&conn->rx, conn->rx.used, piece.data, piece.len);
-    net_buffer_commit(&conn->rx, piece.len);
     conn->rcv_nxt += piece.len;
     if (fills_hole) {
         conn->ack_now = true;
@@ -211,8 +227,11 @@ static __attribute__((cold)) bool fin_is_possible(const struct tcp_conn *conn,
 void data_receive(struct tcp_conn *conn, const struct tcp_segment *segment)
 {
     uint32_t end = segment->seq + (uint32_t)segment->payload_len;
-    struct tcp_piece piece = piece_cut(conn, segment);
+    struct tcp_piece piece;
 
+    if (segment->payload_len == 0 && (segment->flags & TCP_FIN) == 0)
+        return; /* an acknowledgement only */
+    piece = piece_cut(conn, segment);
     if (segment->payload_len > 0 && piece.len == 0)
         conn->ack_now = true; /* nothing new: repeat what we expect */
     if (conn->fin_taken) /* always, when the acknowledgement has ended it */

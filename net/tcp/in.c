@@ -218,12 +218,22 @@ static bool is_of_other(struct net_stack *stack, struct packet *packet,
     return stack->group->pass(stack, packet, info->header_len);
 }
 
-/* Process a segment of a connection, or of none, which is known by now. Takes
- * the packet. */
+/* Process a segment of a connection. Takes the packet. */
 static void segment_take(struct net_stack *stack, struct packet *packet,
                          struct tcp_conn *conn, struct tcp_segment *segment)
 {
+    stack->arrived = packet_may_stay(packet) ? &packet->buf : NULL;
     conn_receive(conn, segment);
+    packet_put(packet);
+    tcp_reap(stack);
+}
+
+/* The same, of none. */
+static void opening_take(struct net_stack *stack, struct packet *packet,
+                         const struct flow *flow,
+                         const struct tcp_segment *segment)
+{
+    listen_receive(stack, flow, segment);
     packet_put(packet);
     tcp_reap(stack);
 }
@@ -253,13 +263,19 @@ void tcp_receive(struct net_stack *stack, struct packet *packet,
         conn = listen_cookie(stack, &flow, &segment);
     if (conn == NULL && is_of_other(stack, packet, info, &flow, &segment))
         return;
-    if (conn != NULL) {
+    if (conn != NULL)
         segment_take(stack, packet, conn, &segment);
-        return;
-    }
-    listen_receive(stack, &flow, &segment);
-    packet_put(packet);
-    tcp_reap(stack);
+    else
+        opening_take(stack, packet, &flow, &segment);
+}
+
+/* Whether a segment of no connection is a SYN for somebody who listens here. */
+static bool is_opening(struct net_stack *stack, const struct flow *flow,
+                       uint8_t flags, uint32_t src)
+{
+    return (flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) == TCP_SYN &&
+           flow->rport != 0 && listen_wants(stack, flow) &&
+           ip4_is_possible_source(stack, src);
 }
 
 bool tcp_receive_frame(struct net_stack *stack, struct packet *packet)
@@ -280,14 +296,18 @@ bool tcp_receive_frame(struct net_stack *stack, struct packet *packet)
     flow = (struct flow){addr_of_ip4(header.dst), addr_of_ip4(header.src),
                          be16_get(tcp + 2), be16_get(tcp), IP4_TCP};
     conn = conn_find(stack, &flow);
-    if (conn == NULL ||
-        tcp_parse(tcp, len,
+    if (conn == NULL && !is_opening(stack, &flow, tcp[13], header.src))
+        return false;
+    if (tcp_parse(tcp, len,
                   ip4_pseudo_sum(header.src, header.dst, IP4_TCP, len), sum,
                   &segment) != 0)
         return false;
     stack->stats.ip_in++;
     stack->stats.tcp_in++;
     segment.is_marked = (header.traffic_class & IP_ECN_MARKED) == IP_ECN_MARKED;
-    segment_take(stack, packet, conn, &segment);
+    if (conn != NULL)
+        segment_take(stack, packet, conn, &segment);
+    else
+        opening_take(stack, packet, &flow, &segment);
     return true;
 }

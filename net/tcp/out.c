@@ -235,6 +235,28 @@ static bool output_new(struct tcp_conn *conn)
                           conn->fin_wanted && len == avail);
 }
 
+/*
+ * What an answer is, most often: all that there is to send, in one segment, and
+ * nothing is in flight. Returns whether it is that; else the long way finds out
+ * what may be sent.
+ */
+static bool output_alone(struct tcp_conn *conn)
+{
+    uint32_t len = conn->tx.used;
+
+    if (len == 0 || len > conn->mss || conn->snd_max != conn->snd_una ||
+        len > conn->snd_wnd || len > conn->cwnd || conn->tx.count > 0 ||
+        (conn->is_held && !conn->fin_wanted) || conn->is_probing ||
+        conn->mtu != NULL || conn->tuning != NULL || stack_tx_full(conn->stack))
+        return false;
+    if (segment_send(conn, conn->snd_max, len,
+                     (conn->fin_wanted ? TCP_FIN : 0) | TCP_PSH))
+        segment_sent(conn, conn->snd_max, len + conn->fin_wanted);
+    else
+        conn_block(conn);
+    return true;
+}
+
 static bool output_one(struct tcp_conn *conn)
 {
     return conn->board.lost > 0 ? output_lost(conn) : output_new(conn);
@@ -269,8 +291,10 @@ void conn_output(struct tcp_conn *conn)
 
     if (conn_has_output(conn) && may_send(conn)) {
         restart_after_idle(conn);
-        while (conn_has_output(conn) && output_one(conn))
-            continue;
+        if (!output_alone(conn)) {
+            while (conn_has_output(conn) && output_one(conn))
+                continue;
+        }
         if (conn->snd_max != before) {
             note_used(conn);
             /* RFC 8985, 7.2: a probe is due a while after that. */

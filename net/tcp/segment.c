@@ -122,6 +122,22 @@ static bool payload_put(struct tcp_conn *conn, struct packet *packet,
     return true;
 }
 
+/* A packet with bytes of the send buffer: that which they are in, or a new one.
+ * NULL: there is none, or no room for their pieces. */
+static struct packet *packet_with(struct tcp_conn *conn, uint32_t offset,
+                                  uint32_t len)
+{
+    struct packet *packet = send_queue_packet(&conn->tx, offset, len);
+
+    if (packet != NULL)
+        return packet;
+    packet = stack_packet(conn->stack);
+    if (packet == NULL || payload_put(conn, packet, offset, len))
+        return packet;
+    packet_put(packet);
+    return NULL;
+}
+
 /* The card is to make segments of the payload. */
 static void segments_leave(const struct tcp_conn *conn, struct packet *packet,
                            const struct tcp_segment *segment)
@@ -137,7 +153,7 @@ static void segments_leave(const struct tcp_conn *conn, struct packet *packet,
 bool segment_send(struct tcp_conn *conn, uint32_t seq, uint32_t len,
                   uint8_t flags)
 {
-    struct packet *packet = stack_packet(conn->stack);
+    struct packet *packet = packet_with(conn, seq - conn->snd_una, len);
     uint8_t blocks[TCP_SACKS_MAX * TCP_SACK_SIZE];
     struct tcp_segment segment = {
         .src_port = conn->flow.lport,
@@ -149,10 +165,6 @@ bool segment_send(struct tcp_conn *conn, uint32_t seq, uint32_t len,
 
     if (packet == NULL)
         return false;
-    if (!payload_put(conn, packet, seq - conn->snd_una, len)) {
-        packet_put(packet);
-        return false;
-    }
     segment.window = window_field(conn);
     options_fill(conn, &segment.options, blocks, min_u32(len, conn->mss));
     if (conn->has_ecn)

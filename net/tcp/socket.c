@@ -38,9 +38,10 @@ int64_t tcp_read(struct tcp_conn *conn, void *buf, size_t size)
 
     if (got <= 0)
         return got;
-    net_buffer_drop(&conn->rx, len);
-    if (conn->rx.used == 0)
+    if (len == conn->rx.used)
         net_buffer_release(&conn->rx, &conn->stack->budget);
+    else
+        net_buffer_drop(&conn->rx, len);
     if (data_window_opened(conn)) {
         stack_tick(conn->stack);
         tcp_send_ack(conn);
@@ -89,13 +90,15 @@ bool tcp_has_room(struct tcp_conn *conn)
 
 int64_t tcp_write(struct tcp_conn *conn, const void *data, size_t size)
 {
-    size_t room = tcp_write_room(conn);
-    uint32_t len = (uint32_t)min_size(size, room);
+    uint32_t len = (uint32_t)size;
 
     if (conn->fin_wanted)
         return -EPIPE;
     if (conn->state < TCP_ESTABLISHED)
         return 0; /* SOCKET_WRITABLE follows */
+    if (conn->tx.used > 0 || size > NET_BUFFER_MIN) /* there is always so much,
+                                                     * or no memory */
+        len = (uint32_t)min_size(size, tcp_write_room(conn));
     len = send_queue_write(&conn->tx, &conn->stack->budget, data, len);
     if (len < size)
         want_write(conn);

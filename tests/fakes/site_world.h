@@ -305,6 +305,7 @@ static inline void world_files_begin(void)
 #define service_register  world_service_register
 #define socket_receive    world_socket_receive
 #define socket_send       world_socket_send
+#define socket_has_input  world_socket_has_input
 #define socket_send_room  world_socket_send_room
 #define socket_lend       world_socket_lend
 #define socket_hold       world_socket_hold
@@ -401,6 +402,12 @@ int64_t socket_lend(struct socket *socket, const void *head, size_t head_len,
     sent = socket_send(socket, all, len);
     free(all);
     return sent;
+}
+
+bool socket_has_input(const struct socket *socket)
+{
+    return socket->in_at < socket->in_len || socket->peer_ended ||
+           socket->receive_error != 0;
 }
 
 size_t socket_send_room(const struct socket *socket)

@@ -174,6 +174,67 @@ static void test_written_ahead_survives_growth(void **state)
     net_buffer_release(&buffer, &budget);
 }
 
+/* The first bytes stay in the packet that has them. */
+static void test_bytes_of_a_packet_stay_there(void **state)
+{
+    struct net_budget budget = {.limit = 1 << 20, .lent_max = 1};
+    struct net_buffer buffer = {0}, other = {0};
+    struct buf *buf = buf_alloc(4096);
+    char out[16];
+
+    (void)state;
+    memcpy(buf->base + 100, "from a packet", 13);
+    assert_false(net_buffer_lend(&buffer, &budget, NULL, buf->base, 13));
+    assert_true(net_buffer_lend(&buffer, &budget, buf, buf->base + 100, 13));
+    assert_false(net_buffer_lend(&buffer, &budget, buf, buf->base, 1));
+    assert_false(net_buffer_lend(&other, &budget, buf, buf->base, 1));
+    net_buffer_check(&buffer);
+    assert_int_equal(net_buffer_size(&buffer), 0);
+    assert_int_equal(net_buffer_limit(&buffer, &budget), 1 << 19);
+    assert_int_equal(budget.used, 0);
+    assert_int_equal(buf->refs, 2);
+    net_buffer_peek(&buffer, 5, out, 8);
+    assert_memory_equal(out, "a packet", 8);
+    net_buffer_drop(&buffer, 5);
+    net_buffer_check(&buffer);
+    assert_int_equal(buffer.used, 8);
+    net_buffer_peek(&buffer, 2, out, 6);
+    assert_memory_equal(out, "packet", 6);
+    net_buffer_release(&buffer, &budget);
+    assert_int_equal(buf->refs, 1);
+    assert_int_equal(budget.lent, 0);
+    buf_put(buf);
+}
+
+/* They move to a ring when more comes, or stay when there is no memory. */
+static void test_what_stays_moves_to_a_ring(void **state)
+{
+    struct net_budget budget = {.limit = 1 << 20, .lent_max = 4};
+    struct net_buffer buffer = {0};
+    struct buf *buf = buf_alloc(4096);
+    char out[8];
+
+    (void)state;
+    memcpy(buf->base, "packet", 6);
+    assert_true(net_buffer_lend(&buffer, &budget, buf, buf->base, 6));
+    assert_int_equal(net_buffer_reserve(&buffer, &budget, 1 << 21), -ENOMEM);
+    assert_int_equal(buf->refs, 2);
+    assert_int_equal(net_buffer_reserve(&buffer, &budget, 8), 0);
+    net_buffer_check(&buffer);
+    assert_int_equal(buf->refs, 1);
+    assert_int_equal(budget.lent, 0);
+    assert_int_equal(budget.used, NET_BUFFER_MIN);
+    net_buffer_write(&buffer, 6, "ed", 2);
+    net_buffer_commit(&buffer, 2);
+    net_buffer_peek(&buffer, 0, out, 8);
+    assert_memory_equal(out, "packeted", 8);
+    assert_false(net_buffer_lend(&buffer, &budget, buf, buf->base, 6));
+    net_buffer_release(&buffer, &budget);
+    net_buffer_release(&buffer, &budget); /* there is nothing: harmless */
+    assert_int_equal(budget.used, 0);
+    buf_put(buf);
+}
+
 static void test_against_a_model(void **state)
 {
     static uint8_t model[NET_BUFFER_MAX + 65536], out[NET_BUFFER_MAX];
@@ -225,6 +286,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_written_ahead_survives_growth,
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(test_limit_counts_the_others, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_bytes_of_a_packet_stay_there,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(test_what_stays_moves_to_a_ring, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_against_a_model, setup, teardown),
     };

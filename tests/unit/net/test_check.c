@@ -41,6 +41,7 @@ static void open_connection(void)
     static const char text[100];
 
     bench_open(8);
+    bench.stack->budget.lent_max = 0; /* all data have memory of their own */
     bench_serve(&service);
     peer_connect(PEER_PORT, 1000, 60000);
     assert_int_equal(socket_send(sock, text, 100), 100);
@@ -291,6 +292,7 @@ static void test_damaged_stacks(void **state)
             ADD(stack->time_wait_count, 1),
             ADD(stack->budget.used, 1),
             SET(stack->budget.limit, 100),
+            ADD(stack->budget.lent, 1),
             ADD(server->conn_count, 1),
             SET(server->backlog, 0),
             ADD(server->half_open_count, 1),

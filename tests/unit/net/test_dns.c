@@ -1138,7 +1138,7 @@ static void fail_tcp(enum tcp_failure how, const struct peer_segment *syn)
         whole[2] ^= 1;
     if (how == NO_MEMORY) {
         say(&question, 0, whole, 0, 1);
-        heap_fail(2); /* the first is the data's */
+        heap_fail(1); /* what it is put together in */
     }
     if (how == NO_MEMORY) {
         say(&question, 0, whole, 1, 1);

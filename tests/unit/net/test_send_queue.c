@@ -34,6 +34,7 @@ static int teardown(void **state)
     (void)state;
     send_queue_release(&queue, &budget);
     assert_int_equal(budget.used, 0);
+    assert_int_equal(budget.lent, 0);
     for (unsigned i = 0; i < BUFS; i++) {
         assert_int_equal(bufs[i]->refs, 1);
         buf_put(bufs[i]);
@@ -98,6 +99,73 @@ static void test_head_and_pages(void **state)
     send_queue_drop(&queue, &budget, 4102);
     assert_int_equal(budget.used, 0);
     assert_null(queue.pieces);
+}
+
+/* What is written alone is in a packet, which may be sent once as it is. */
+static void test_short_bytes_are_in_a_packet(void **state)
+{
+    struct packet *packet;
+    uint8_t out[8];
+
+    (void)state;
+    budget.lent_max = 1;
+    assert_int_equal(send_queue_write(&queue, &budget, "answer", 6), 6);
+    send_queue_check(&queue);
+    assert_int_equal(budget.used, 0);
+    assert_null(send_queue_packet(&queue, 1, 5));
+    assert_null(send_queue_packet(&queue, 0, 5));
+    packet = send_queue_packet(&queue, 0, 6);
+    assert_non_null(packet);
+    assert_int_equal(packet_len(packet), 6);
+    assert_memory_equal(packet->data, "answer", 6);
+    assert_null(send_queue_packet(&queue, 0, 6)); /* somebody has it */
+    memset(packet_push(packet, 20), 'h', 20);
+    packet_put(packet);
+    assert_null(send_queue_packet(&queue, 0, 6)); /* it was sent */
+    send_queue_peek(&queue, 0, out, 6);
+    assert_memory_equal(out, "answer", 6);
+    send_queue_drop(&queue, &budget, 2);
+    send_queue_check(&queue);
+    send_queue_peek(&queue, 0, out, 4);
+    assert_memory_equal(out, "swer", 4);
+    send_queue_drop(&queue, &budget, 4);
+    send_queue_check(&queue);
+    assert_int_equal(packet_free_count(), POOL);
+}
+
+/* More bytes, or pieces: then it is not sent as it is. Without memory for them
+ * nothing moves. */
+static void test_more_follows_the_packet(void **state)
+{
+    const struct slice page = slice_of(0, 0, 4);
+    struct packet *taken[POOL];
+    uint8_t out[16];
+
+    (void)state;
+    budget.lent_max = 2;
+    assert_int_equal(send_queue_write(&queue, &budget, "one", 3), 3);
+    budget.limit = 0;
+    assert_int_equal(send_queue_write(&queue, &budget, "two", 3), 0);
+    budget.limit = 4 << 20;
+    assert_int_equal(send_queue_lend(&queue, &budget, &page, 1, 4), 4);
+    assert_null(send_queue_packet(&queue, 0, 3)); /* it is not alone */
+    assert_null(send_queue_packet(&queue, 0, 7));
+    assert_int_equal(send_queue_write(&queue, &budget, "two", 3), 3);
+    send_queue_check(&queue);
+    send_queue_peek(&queue, 0, out, 10);
+    assert_memory_equal(out, "one", 3);
+    assert_memory_equal(out + 7, "two", 3);
+    send_queue_release(&queue, &budget);
+    assert_int_equal(send_queue_write(&queue, &budget, bufs[1]->base, 2000),
+                     2000);
+    assert_null(send_queue_packet(&queue, 0, 2000)); /* it is too long */
+    send_queue_release(&queue, &budget);
+    for (unsigned i = 0; i < POOL; i++)
+        taken[i] = packet_get();
+    assert_int_equal(send_queue_write(&queue, &budget, "ring", 4), 4);
+    assert_null(send_queue_packet(&queue, 0, 4));
+    for (unsigned i = 0; i < POOL; i++)
+        packet_put(taken[i]);
 }
 
 /* A part of a slice, and nothing without budget or memory. */
@@ -231,6 +299,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_head_and_pages, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_short_bytes_are_in_a_packet, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_more_follows_the_packet, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_limits_of_lending, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_less_memory_and_empty_slices,

@@ -536,6 +536,7 @@ static void test_write_waits_for_memory(void **state)
 
     (void)state;
     open_bench();
+    bench.stack->budget.lent_max = 0; /* nor is there a packet */
     call.socket = connected(60000);
     call_start(call_run, &call);
     assert_waits(&call);

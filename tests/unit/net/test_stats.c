@@ -310,7 +310,7 @@ static void too_many_ranges(void)
 static void no_memory_for_data(void)
 {
     connection();
-    bench.stack->budget.limit = 0;
+    bench.stack->budget.limit = bench.stack->budget.lent_max = 0;
     say((struct peer_segment){
         .flags = ACK, .seq = 1001, .ack = 1, .data = "x", .len = 1});
 }

@@ -97,6 +97,19 @@ static void test_every_address_of_ours_serves(void **state)
     bench_close();
 }
 
+/* A SYN for who listens takes the short way, but not from what is no host. */
+static void test_syn_from_nowhere(void **state)
+{
+    (void)state;
+    open_bench();
+    peer_send((struct peer_segment){
+        .flags = SYN, .seq = 1, .window = 1000, .address = 0x0a0000ff});
+    peer_expect_nothing();
+    assert_int_equal(bench.stack->stats.ip_bad, 1);
+    assert_int_equal(bench.stack->conn_count, 0);
+    bench_close();
+}
+
 static void test_handshake_accepts_once(void **state)
 {
     (void)state;
@@ -924,6 +937,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_handshake_accepts_once),
+        cmocka_unit_test(test_syn_from_nowhere),
         cmocka_unit_test(test_every_address_of_ours_serves),
         cmocka_unit_test(test_syn_ack_offers_mss_and_scale),
         cmocka_unit_test(test_syn_ack_without_scale_when_not_offered),

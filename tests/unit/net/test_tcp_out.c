@@ -647,7 +647,7 @@ static void test_room_is_told_after_no_memory(void **state)
 {
     (void)state;
     open_connection(10000);
-    bench.stack->budget.limit = 0;
+    bench.stack->budget.limit = bench.stack->budget.lent_max = 0;
     assert_int_equal(socket_send(sock, text, 10), 0);
     conn_check_room(conn);
     assert_int_equal(sock->events & SOCKET_WRITABLE, 0);
@@ -667,7 +667,7 @@ static void test_first_retry_for_room(void **state)
 {
     (void)state;
     open_connection(10000);
-    bench.stack->budget.limit = 0;
+    bench.stack->budget.limit = bench.stack->budget.lent_max = 0;
     assert_int_equal(socket_send(sock, text, 10), 0);
     bench.stack->budget.limit = 1 << 20;
     bench_sleep(10 * NS_PER_MS - 1);
