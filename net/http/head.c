@@ -136,17 +136,17 @@ void http_head_begin(struct http_text *text, int status, const char *date,
 void http_connection_put(struct http_text *text, const char *connection)
 {
     static const char keep_alive[] = "Connection: keep-alive\r\n";
+    static const char close[] = "Connection: close\r\n";
+    static const char upgrade[] = "Connection: Upgrade\r\n";
+    struct span line = {upgrade, sizeof(upgrade) - 1};
 
     if (connection == NULL)
         return;
-    if (connection[0] == 'k') {
-        http_text_put_span(text,
-                           (struct span){keep_alive, sizeof(keep_alive) - 1});
-        return;
-    }
-    http_text_put(text, "Connection: ");
-    http_text_put(text, connection);
-    http_text_put(text, "\r\n");
+    if (connection[0] == 'k')
+        line = (struct span){keep_alive, sizeof(keep_alive) - 1};
+    else if (connection[0] == 'c')
+        line = (struct span){close, sizeof(close) - 1};
+    http_text_put_span(text, line);
 }
 
 /* ---- Files --------------------------------------------------------------- */

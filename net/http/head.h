@@ -45,7 +45,7 @@ static inline void http_text_put(struct http_text *text, const char *piece)
 /*
  * The status line, and the fields every answer has.
  *   date  of http_date_format(), or "" when nobody knows the time
- *   connection  "close", "keep-alive", or NULL for no such field
+ *   connection  "close", "keep-alive", "Upgrade", or NULL for no such field
  */
 void http_head_begin(struct http_text *text, int status, const char *date,
                      const char *connection);

@@ -405,6 +405,7 @@ int http_request_repeat(const char *text, size_t len, struct http_repeat *last,
         return (int)last->len;
     }
     last->len = 0;
+    last->found = NULL;
     status = http_request_parse(text, len, out);
     if (status > 0 && status <= HTTP_REPEAT_MAX &&
         out->target.form != HTTP_AUTHORITY) {

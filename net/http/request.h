@@ -84,8 +84,9 @@ enum { HTTP_REPEAT_MAX = 512 };
 
 /* The text that a struct http_request is of. All zeros: of none. */
 struct http_repeat {
-    size_t len;     /* 0: it is too long, or was not right */
-    const char *at; /* where it was: the spans point there */
+    size_t len;        /* 0: it is too long, or was not right */
+    const char *at;    /* where it was: the spans point there */
+    const void *found; /* what the caller has found for it; NULL: nothing */
     char text[HTTP_REPEAT_MAX];
 };
 

@@ -145,19 +145,22 @@ static void put_validators(const struct http_response *response,
     http_text_put(text, "Accept-Ranges: bytes\r\n");
 }
 
+/* What an answer says of the connection, or NULL. */
+static const char *connection_of(const struct http_exchange *exchange)
+{
+    if (exchange->protocol != NULL)
+        return "Upgrade";
+    if (!exchange->keep_alive)
+        return "close";
+    return exchange->is_1_1 ? NULL : "keep-alive"; /* RFC 9112, C.2.2 */
+}
+
 /* The lines that all answers have. */
 static void put_begin(struct http_exchange *exchange, int status,
-                      struct http_text *text)
+                      const char *connection, struct http_text *text)
 {
     const struct http_engine *engine = exchange->engine;
-    const char *connection = NULL;
 
-    if (exchange->protocol != NULL)
-        connection = "Upgrade";
-    else if (!exchange->keep_alive)
-        connection = "close";
-    else if (!exchange->is_1_1)
-        connection = "keep-alive"; /* RFC 9112, C.2.2 */
     if (status == 200) {
         http_text_put_span(text, (struct span){engine->ok, engine->ok_len});
         if (connection != NULL)
@@ -217,8 +220,32 @@ static void ending_keep(struct http_engine *engine,
         return;
     memcpy(ending->type, response->type, type_len + 1);
     memcpy(ending->text, at, len);
+    ending->number++;
     ending->content_len = response->body_len;
     ending->len = len;
+}
+
+/* The head of an answer that ends as the last one: it is in the output, or is
+ * put there. */
+static void put_head_as_last(struct http_exchange *exchange,
+                             const char *connection, struct http_text *text)
+{
+    const struct http_engine *engine = exchange->engine;
+    struct http_worker *worker = exchange->worker;
+
+    if (worker->head_len > 0 && worker->head_connection == connection &&
+        worker->head_ending == engine->ending.number &&
+        worker->head_until_ns == engine->date_until_ns) {
+        text->len = worker->head_len;
+        return;
+    }
+    put_begin(exchange, 200, connection, text);
+    http_text_put_span(text,
+                       (struct span){engine->ending.text, engine->ending.len});
+    worker->head_len = text->len;
+    worker->head_connection = connection;
+    worker->head_ending = engine->ending.number;
+    worker->head_until_ns = engine->date_until_ns;
 }
 
 static void put_head(struct http_exchange *exchange,
@@ -227,14 +254,15 @@ static void put_head(struct http_exchange *exchange,
                      struct http_text *text)
 {
     struct http_engine *engine = exchange->engine;
+    const char *connection = connection_of(exchange);
     size_t begun;
 
-    put_begin(exchange, plan->status, text);
     if (is_as_last) {
-        http_text_put_span(
-            text, (struct span){engine->ending.text, engine->ending.len});
+        put_head_as_last(exchange, connection, text);
         return;
     }
+    exchange->worker->head_len = 0;
+    put_begin(exchange, plan->status, connection, text);
     begun = text->len;
     put_ending(exchange, response, plan, text);
     if (is_short_text(response))

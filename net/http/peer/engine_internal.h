@@ -53,8 +53,13 @@ struct http_worker {
     char *input;  /* HTTP_INPUT_SIZE: of it [in_at, in_len) is not used yet */
     size_t in_at; /* by `running` */
     size_t in_len;
-    char *output;    /* HTTP_OUTPUT_SIZE */
-    uint64_t now_ns; /* 0: it has to be asked for; see http_now() */
+    char *output; /* HTTP_OUTPUT_SIZE */
+    /* It begins with a head that the next answer may have, too: */
+    size_t head_len;             /* 0: it does not */
+    unsigned head_ending;        /* engine->ending.number then */
+    uint64_t head_until_ns;      /* engine->date_until_ns then */
+    const char *head_connection; /* what it says of the connection */
+    uint64_t now_ns;             /* 0: it has to be asked for; see http_now() */
     struct http_request *request;
     struct http_repeat last;                /* what *request is of */
     const struct http_exchange *request_of; /* whose it is; NULL: nobody's */
@@ -64,6 +69,7 @@ struct http_worker {
  * often of the same type and length. */
 struct http_ending {
     char type[HTTP_ENDING_TYPE]; /* "": there was none */
+    unsigned number;             /* of the endings so far */
     size_t content_len;
     size_t len;
     char text[HTTP_ENDING_TYPE + 64];

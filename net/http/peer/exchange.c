@@ -132,6 +132,18 @@ static const struct http_route *find_route(const struct http_exchange *exchange,
     return NULL;
 }
 
+/* The same. A request that repeats the last one has its route. */
+static const struct http_route *take_route(struct http_worker *worker,
+                                           const struct http_exchange *exchange,
+                                           int *status)
+{
+    struct http_repeat *last = &worker->last;
+
+    if (last->found == NULL)
+        last->found = find_route(exchange, worker->request, status);
+    return last->found;
+}
+
 /* Whether the content is wanted; 0, or a status. */
 static int judge_content(const struct http_route *route,
                          const struct http_request *request)
@@ -248,7 +260,7 @@ static int serve(struct http_worker *worker, struct http_exchange *exchange,
     exchange->is_1_1 = request->is_1_1;
     exchange->keep_alive =
         !request->says_close && (request->is_1_1 || request->says_keep_alive);
-    exchange->route = find_route(exchange, request, &status);
+    exchange->route = take_route(worker, exchange, &status);
     if (exchange->route != NULL)
         status = begin(worker, exchange, len);
     else
@@ -333,7 +345,9 @@ static int answer_done(struct http_worker *worker,
     exchange->state = HTTP_IDLE;
     list_push_back(&engine->idle, &exchange->idle_link);
     http_set_deadline(exchange, engine->server->idle_ns);
-    return HTTP_GO_ON;
+    return exchange->socket == NULL || socket_has_input(exchange->socket)
+               ? HTTP_GO_ON
+               : HTTP_WAIT;
 }
 
 static int send_step(struct http_worker *worker, struct http_exchange *exchange)

@@ -204,6 +204,7 @@ static int source_copy(struct http_exchange *exchange, size_t before)
     int64_t got = 0;
     int status;
 
+    exchange->worker->head_len = 0;
     if (size > 0)
         got = exchange->source.read(exchange->source.cookie, exchange->offset,
                                     output + before + head, size);
