@@ -179,8 +179,10 @@ static inline struct vnet_header header_of(const struct vnet_pair *pair,
 
 /* One more buffer of a frame, of which `frame` is there, unless it is dropped
  * (NULL). Returns it, or NULL: now it is dropped. */
-static struct packet *next_take(struct vnet_pair *pair, struct packet *frame,
-                                struct packet *next, uint32_t written)
+static __attribute__((cold)) struct packet *next_take(struct vnet_pair *pair,
+                                                      struct packet *frame,
+                                                      struct packet *next,
+                                                      uint32_t written)
 {
     int status;
 
@@ -206,9 +208,9 @@ static struct packet *next_take(struct vnet_pair *pair, struct packet *frame,
  * first one is seen (5.1.6.4.1), and all but the last are full. Returns the
  * frame, or NULL: it is dropped; sets *status to -EIO when buffers are missing.
  */
-static struct packet *rest_take(struct vnet_pair *pair, struct packet *frame,
-                                uint32_t written, unsigned num_buffers,
-                                int *status)
+static __attribute__((cold)) struct packet *
+rest_take(struct vnet_pair *pair, struct packet *frame, uint32_t written,
+          unsigned num_buffers, int *status)
 {
     bool is_full = written == PACKET_SIZE;
 
@@ -237,11 +239,11 @@ static struct packet *rest_take(struct vnet_pair *pair, struct packet *frame,
     return NULL;
 }
 
-/* A frame of one buffer or several. Returns it, or NULL: it is dropped; sets
- * *status as rest_take(). */
-static noinline struct packet *merged_take(struct vnet_pair *pair,
-                                           struct packet *packet,
-                                           uint32_t written, int *status)
+/* A frame of one buffer or several, which our stack does not ask for. Returns
+ * it, or NULL: it is dropped; sets *status as rest_take(). */
+static noinline __attribute__((cold)) struct packet *
+merged_take(struct vnet_pair *pair, struct packet *packet, uint32_t written,
+            int *status)
 {
     const struct vnet_header header = header_of(pair, packet);
     bool is_short = written < VNET_HEADER_SIZE; /* and so is what it says */
