@@ -213,6 +213,31 @@ static void test_descriptors_behind_the_end(void **state)
     done();
 }
 
+/* Blocks that are kept for descriptors list their copies in other groups. */
+static void test_copies_of_reserved_blocks(void **state)
+{
+    enum { KEPT = 3, GROUP = 1024 }; /* behind the superblock and descriptors */
+    static const unsigned copies[] = {1, 3}; /* groups */
+    uint32_t problem = 0;
+    unsigned count;
+    uint8_t *list;
+
+    (void)state;
+    use(ext2_image("-b 1024 -g 1024 -N 96 -E resize=300000", ext2_small_tree(),
+                   5000, &size));
+    list = work + KEPT * KIB;
+    for (size_t i = 0; i < COUNT_OF(copies); i++) {
+        assert_int_equal(le32_get(list + 4 * i), KEPT + copies[i] * GROUP);
+        le32_put(list + 4 * i, KEPT + copies[i] * GROUP + 1);
+        assert_int_equal(found(CHECK_RESIZE_INODE_BAD), 1);
+        ext2_e2fsck(work, size, &problem, 1, &count);
+        assert_int_equal(count, 1);
+        assert_int_equal(problem, 0x30); /* PR_0_RESIZE_INODE_INVALID */
+        mend();
+    }
+    done();
+}
+
 static void test_superblock_fields(void **state)
 {
     static const struct {
@@ -266,6 +291,7 @@ int main(void)
         cmocka_unit_test(test_journal),
         cmocka_unit_test(test_copies_in_two_groups),
         cmocka_unit_test(test_descriptors_behind_the_end),
+        cmocka_unit_test(test_copies_of_reserved_blocks),
         cmocka_unit_test(test_superblock_fields),
         cmocka_unit_test(test_blocks_of_64_kib),
     };
