@@ -574,6 +574,56 @@ static void test_many_connections_share_the_messages(void **state)
 
 /* ---- Limits -------------------------------------------------------------- */
 
+/* What a start has left that did not come to its end. */
+static void free_rests(unsigned cpus)
+{
+    for (unsigned cpu = 0; cpu < cpus; cpu++) {
+        struct shard *shard = shards != NULL ? shards[cpu] : NULL;
+
+        if (fronts != NULL)
+            mem_free(fronts[cpu]);
+        if (shard == NULL)
+            continue;
+        mem_free(shard->parts);
+        kv_table_fini(&shard->table);
+        mem_free(shard);
+    }
+    mem_free(shards);
+    mem_free(fronts);
+    assert_int_equal(mem_blocks, 0);
+}
+
+/* Each allocation of a start fails. */
+static void test_start_without_memory(void **state)
+{
+    enum { CPUS = 3 };
+    const struct kv_options options = {.port = 6379, .value_max = 1000};
+    int failures = 0;
+    int status;
+
+    (void)state;
+    world_cpus = CPUS;
+    do {
+        world_begin();
+        cpu_now = client_cpu = 0;
+        channels_made = 0;
+        shards = NULL;
+        fronts = NULL;
+        mem_fail_at = failures + 1;
+        status = kv_serve(&options);
+        if (mem_fail_at == 0) {
+            assert_int_equal(status, -ENOMEM);
+            free_rests(CPUS);
+            failures++;
+        }
+    } while (status != 0);
+    mem_fail_at = 0;
+    assert_int_equal(failures, 2 + 4 * CPUS);
+    /* Three quarters of what is free, of each. */
+    assert_int_equal(kv_limits.max_bytes, CPUS * (3 << 20));
+    store_close();
+}
+
 static void test_memory_is_bounded(void **state)
 {
     char line[2000];
@@ -833,6 +883,7 @@ int main(void)
         cmocka_unit_test(test_a_pipeline_is_bounded),
         cmocka_unit_test(test_a_pipeline_is_bounded_in_bytes),
         cmocka_unit_test(test_many_connections_share_the_messages),
+        cmocka_unit_test(test_start_without_memory),
         cmocka_unit_test(test_memory_is_bounded),
         cmocka_unit_test(test_memory_is_bounded_for_long_values),
         cmocka_unit_test(test_values_and_keys_have_limits),
