@@ -270,6 +270,12 @@ void kv_call_free(struct kv_call *call)
     mem_free(call);
 }
 
+/* The CPU that has the one key of a command. */
+static unsigned only_owner(const struct kv_run *run)
+{
+    return kv_owner(kv_hash(run->argv[1]), run->cpus);
+}
+
 /* A CPU's share of the messages that the channel of a shard holds. */
 bool kv_call_has_room(void)
 {
@@ -281,13 +287,16 @@ bool kv_call_has_room(void)
 
 void kv_call_send(struct kv_call *call)
 {
+    const bool is_of_one = call->run.command->kind == KV_ONE;
     struct shard *own = shard_here();
+    unsigned cpu = is_of_one ? only_owner(&call->run) : 0;
+    const unsigned end = is_of_one ? cpu + 1 : call->run.cpus;
 
     assert(kv_call_has_room());
-    for (unsigned cpu = 0; cpu < call->run.cpus; cpu++) {
+    for (; cpu < end; cpu++) {
         struct kv_slot *slot = &call->slots[cpu];
 
-        if (!kv_concerns(&call->run, cpu))
+        if (!is_of_one && !kv_concerns(&call->run, cpu))
             continue;
         slot->is_used = true;
         slot->cpu = cpu;
@@ -312,6 +321,8 @@ bool kv_is_here(const struct kv_run *run)
         return true;
     if (run->command->kind == KV_ALL)
         return false;
+    if (run->command->kind == KV_ONE)
+        return only_owner(run) == cpu_id();
     for (unsigned cpu = 0; cpu < run->cpus; cpu++) {
         if (cpu != cpu_id() && kv_concerns(run, cpu))
             return false;
