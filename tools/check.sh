@@ -63,7 +63,7 @@ web_virtio 264000
 web_virtio6 288000
 webnode 370000
 fileserver 422000
-shell 446000"
+shell 455000"
     return $status
 }
 

@@ -31,10 +31,27 @@ static enum log_level level_max = LOG_INFO;
 
 /* CPU 0 only. */
 static void (*listener)(const char *line, size_t len);
+static struct log_sink *sinks;
 
 void log_listen(void (*fn)(const char *line, size_t len))
 {
     listener = fn;
+}
+
+void log_sink_add(struct log_sink *sink)
+{
+    sink->next = sinks;
+    sinks = sink;
+}
+
+/* On CPU 0, once it has a kernel. */
+static void show(const char *text, size_t len, bool is_heard)
+{
+    hal_console_write(text, len);
+    for (struct log_sink *sink = sinks; sink != NULL; sink = sink->next)
+        sink->write(sink, text, len);
+    if (listener != NULL && is_heard)
+        listener(text, len);
 }
 
 int log_set_level(const char *name)
@@ -54,9 +71,7 @@ static void line_arrived(struct exchange_item *item)
 {
     struct line *line = container_of(item, struct line, item);
 
-    hal_console_write(line->text, line->len);
-    if (listener != NULL && line->is_heard)
-        listener(line->text, line->len);
+    show(line->text, line->len, line->is_heard);
     mem_free(line);
 }
 
@@ -118,6 +133,7 @@ static void say_tails(void)
 void log_init(struct cpu *cpu, void *tail)
 {
     panic_add_part(say_tails);
+    sinks = NULL;
     cpu->log_tail = tail;
 }
 
@@ -134,9 +150,10 @@ static void write_text(const char *text, size_t len, bool is_heard)
     if (cpu != NULL && cpu->id != 0)
         line = mem_alloc(sizeof(*line) + len);
     if (line == NULL) {
-        hal_console_write(text, len);
-        if (listener != NULL && is_heard && cpu != NULL && cpu->id == 0)
-            listener(text, len);
+        if (cpu != NULL && cpu->id == 0)
+            show(text, len, is_heard);
+        else
+            hal_console_write(text, len);
         return;
     }
     line->item.run = line_arrived;

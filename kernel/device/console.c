@@ -63,6 +63,11 @@ size_t console_room(void)
     return room;
 }
 
+void console_hold(void)
+{
+    console_mine()->is_full = true;
+}
+
 void console_input(const void *bytes, size_t len)
 {
     struct console *console = console_mine();

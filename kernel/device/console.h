@@ -29,6 +29,9 @@ void console_source_end(struct console_source *source);
  * thread or irq work. */
 size_t console_room(void);
 
+/* Keep bytes back although there is some room: resume() will be called. */
+void console_hold(void);
+
 /* Give bytes, at most console_room(). CPU 0, thread or irq work. */
 void console_input(const void *bytes, size_t len);
 

@@ -21,3 +21,9 @@ test_shell_microvm() {
     tests/integration/shell_client.py fifo tools/qemu.sh --kernel "$build/metal/shell.elf" ||
         die "see above"
 }
+
+# A keyboard and a screen, without the serial port's help.
+test_shell_pc() {
+    tests/integration/shell_keys.py tools/qemu.sh --machine pc --no-net \
+        --kernel "$build/metal/shell.elf" || die "see above"
+}
