@@ -14,11 +14,13 @@ extern const struct driver leaf_blk_driver;   /* hosted files: vda .. */
 extern const struct driver leaf_net_driver;   /* hosted tap, slirp: net0 .. */
 extern const struct driver leaf_tty_driver;   /* hosted terminal: the console */
 extern const struct driver uart_driver;       /* serial port: the console */
-extern const struct driver ps2_driver;        /* PC keyboard: the console */
-extern const struct driver vga_text_driver;   /* PC screen: the console */
-extern const struct driver env_driver;        /* settings: <torc/env.h> */
-extern const struct driver dump_driver;       /* no device: dump=console */
-extern const struct driver ramdisk_driver;    /* boot modules: rda, rdb .. */
+extern const struct driver
+    virtio_console_driver;                  /* PCI and MMIO: the console */
+extern const struct driver ps2_driver;      /* PC keyboard: the console */
+extern const struct driver vga_text_driver; /* PC screen: the console */
+extern const struct driver env_driver;      /* settings: <torc/env.h> */
+extern const struct driver dump_driver;     /* no device: dump=console */
+extern const struct driver ramdisk_driver;  /* boot modules: rda, rdb .. */
 
 /*
  * In place of dump_driver: dump=DISK, too. Behind the drivers of the disks, and

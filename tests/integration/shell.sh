@@ -27,3 +27,9 @@ test_shell_pc() {
     tests/integration/shell_keys.py tools/qemu.sh --machine pc --no-net \
         --kernel "$build/metal/shell.elf" || die "see above"
 }
+
+# The console is a virtio device; the serial port hears the same.
+test_shell_virtio() {
+    tests/integration/shell_client.py virtio tools/qemu.sh --kernel "$build/metal/shell.elf" ||
+        die "see above"
+}

@@ -3,6 +3,7 @@
 
 shell_client.py pty COMMAND...   a hosted shell on a pseudo-terminal
 shell_client.py tcp PORT COMMAND...   a shell that listens there
+shell_client.py virtio COMMAND...   the same on its virtio console
 shell_client.py fifo COMMAND...  a shell in QEMU; COMMAND gets --typed FIFO
 
 Ends with 0 when all was shown, the machine has ended with status 0, and the
@@ -63,6 +64,18 @@ class Machine:
             self.port = int(command[0])
             self.process = subprocess.Popen(command[1:], stdin=subprocess.DEVNULL)
             self.socket = self.connect()
+            self.out = self.typed = self.socket.fileno()
+        elif how == "virtio":
+            with tempfile.TemporaryDirectory() as directory:
+                path = os.path.join(directory, "console")
+                self.process = subprocess.Popen(command + [
+                    "--", "-device", "virtio-serial-device,max_ports=1", "-chardev",
+                    "socket,id=con,path=%s,server=on,wait=on" % path,
+                    "-device", "virtconsole,chardev=con"], stdout=subprocess.DEVNULL)
+                self.socket = socket.socket(socket.AF_UNIX)
+                end = time.time() + PATIENCE_S
+                while self.socket.connect_ex(path) != 0 and time.time() < end:
+                    time.sleep(0.1)
             self.out = self.typed = self.socket.fileno()
         elif how == "pty":
             self.out, self.slave = pty.openpty()
