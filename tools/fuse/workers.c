@@ -25,6 +25,9 @@ enum {
     TURN = 16,              /* requests, until other threads get the CPU */
     PATIENCE_MIN_NS = 2000,
     PATIENCE_MAX_NS = 50000,
+    DISPLACED_NS = 100000,     /* no system call takes so long */
+    CROWDED_MIN_NS = 10000000, /* no looks after that */
+    CROWDED_MAX_NS = NS_PER_S,
 };
 
 struct worker {
@@ -45,6 +48,8 @@ static struct pool {
     bool has_come;
     uint64_t patience_ns;     /* how long the leader looks before it sleeps */
     uint64_t patience_max_ns; /* 0: there is one processor, or it is not to */
+    uint64_t crowded_ns;      /* how long others were taken to want it */
+    uint64_t crowded_until_ns;
     bool is_over;
     int status;
     struct irq_work work;
@@ -109,17 +114,38 @@ static void over(int status)
         wait_wake_all(&pool.workers[i].wake);
 }
 
+/* Somebody else was given the processor while the leader looked on. If that
+ * happens soon again it sleeps at once for twice as long. */
+static void displaced(uint64_t now)
+{
+    bool again = now < pool.crowded_until_ns + pool.crowded_ns;
+
+    pool.crowded_ns = again ? pool.crowded_ns * 2 : CROWDED_MIN_NS;
+    if (pool.crowded_ns > CROWDED_MAX_NS)
+        pool.crowded_ns = CROWDED_MAX_NS;
+    pool.crowded_until_ns = now + pool.crowded_ns;
+}
+
 /* Let others run, and look again and again, for as long as that has been worth
  * it lately. Returns as conn_receive(). */
 static int look_on(struct worker *worker)
 {
-    uint64_t end = time_ns() + pool.patience_ns;
+    uint64_t now = time_ns();
+    const uint64_t end = now + pool.patience_ns;
     int status = -EAGAIN;
 
-    while (status == -EAGAIN && time_ns() < end) {
+    while (status == -EAGAIN && now < end) {
+        uint64_t before;
+
         thread_yield();
         hal_cpu_relax();
+        before = time_ns();
         status = conn_receive(worker->request);
+        now = time_ns();
+        if (status == -EAGAIN && now - before > DISPLACED_NS) {
+            displaced(now);
+            return status;
+        }
     }
     if (status == -EAGAIN)
         pool.patience_ns /= 2;
@@ -140,13 +166,20 @@ static void sleep(void)
         pool.patience_ns = pool.patience_max_ns;
 }
 
+/* Whether it is worth it, and others do not want the processor. */
+static bool may_look_on(void)
+{
+    return pool.patience_ns > PATIENCE_MIN_NS &&
+           time_ns() >= pool.crowded_until_ns;
+}
+
 /* Wait for a request. Returns whether there is one. */
 static bool receive(struct worker *worker)
 {
     int status = conn_receive(worker->request);
 
     while (status == -EAGAIN) {
-        if (pool.patience_ns > PATIENCE_MIN_NS)
+        if (may_look_on())
             status = look_on(worker);
         if (status == -EAGAIN) {
             sleep();

@@ -83,6 +83,7 @@ int main(int argc, char **argv)
         return STATUS_FAILED;
     fuse_config.uid = getuid();
     fuse_config.gid = getgid();
+    process_hasten();
     process_begin();
     process_catch();
     boot = machine_make();
