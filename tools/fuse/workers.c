@@ -25,9 +25,12 @@ enum {
     TURN = 16,              /* requests, until other threads get the CPU */
     PATIENCE_MIN_NS = 2000,
     PATIENCE_MAX_NS = 50000,
-    DISPLACED_NS = 100000,     /* no system call takes so long */
-    CROWDED_MIN_NS = 10000000, /* no looks after that */
+    LOOKS = 32, /* then it is counted how many were */
+    LOOKS_SPOILT = 8,
+    CROWDED_MIN_NS = 10000000, /* without looks then */
     CROWDED_MAX_NS = NS_PER_S,
+    DRY_MIN = 4,
+    DRY_TURN = 16,
 };
 
 struct worker {
@@ -46,8 +49,10 @@ static struct pool {
     bool leads;             /* the leader has begun to */
     struct wait_queue come; /* the leader waits for a request */
     bool has_come;
-    uint64_t patience_ns;     /* how long the leader looks before it sleeps */
+    unsigned dry;         /* requests in a row that did not wait to be taken */
+    uint64_t patience_ns; /* how long the leader looks before it sleeps */
     uint64_t patience_max_ns; /* 0: there is one processor, or it is not to */
+    unsigned looks;           /* of LOOKS */
     uint64_t crowded_ns;      /* how long others were taken to want it */
     uint64_t crowded_until_ns;
     bool is_over;
@@ -114,8 +119,8 @@ static void over(int status)
         wait_wake_all(&pool.workers[i].wake);
 }
 
-/* Somebody else was given the processor while the leader looked on. If that
- * happens soon again it sleeps at once for twice as long. */
+/* Of these looks many ended late, since Linux let somebody else run: who asks
+ * wants this processor, too, or others do. Soon again: for twice as long. */
 static void displaced(uint64_t now)
 {
     bool again = now < pool.crowded_until_ns + pool.crowded_ns;
@@ -130,25 +135,23 @@ static void displaced(uint64_t now)
  * it lately. Returns as conn_receive(). */
 static int look_on(struct worker *worker)
 {
-    uint64_t now = time_ns();
-    const uint64_t end = now + pool.patience_ns;
+    uint64_t end = time_ns() + pool.patience_ns;
     int status = -EAGAIN;
 
-    while (status == -EAGAIN && now < end) {
-        uint64_t before;
-
+    if (pool.looks++ == 0)
+        (void)conn_displaced();
+    while (status == -EAGAIN && time_ns() < end) {
         thread_yield();
         hal_cpu_relax();
-        before = time_ns();
         status = conn_receive(worker->request);
-        now = time_ns();
-        if (status == -EAGAIN && now - before > DISPLACED_NS) {
-            displaced(now);
-            return status;
-        }
     }
     if (status == -EAGAIN)
         pool.patience_ns /= 2;
+    if (pool.looks == LOOKS) {
+        pool.looks = 0;
+        if (conn_displaced() >= LOOKS_SPOILT)
+            displaced(time_ns());
+    }
     return status;
 }
 
@@ -157,11 +160,11 @@ static void sleep(void)
 {
     uint64_t begin = time_ns();
 
-    pool.has_come = false;
     conn_arm();
     cpu_watch_ring();
     while (!pool.has_come)
         wait_on(&pool.come);
+    pool.has_come = false; /* not before: the end may have come already */
     if (pool.patience_max_ns > 0 && time_ns() - begin < pool.patience_max_ns)
         pool.patience_ns = pool.patience_max_ns;
 }
@@ -173,10 +176,29 @@ static bool may_look_on(void)
            time_ns() >= pool.crowded_until_ns;
 }
 
+/*
+ * Take a request that waits. A program that makes one call after the other has
+ * never made the next one when the answer is out, so after some of that kind
+ * only each 16th time is a look.
+ */
+static int receive_now(struct worker *worker)
+{
+    int status;
+
+    if (pool.dry >= DRY_MIN && ++pool.dry % DRY_TURN != 0)
+        return -EAGAIN;
+    status = conn_receive(worker->request);
+    if (status != -EAGAIN)
+        pool.dry = 0;
+    else if (pool.dry < DRY_MIN)
+        pool.dry++;
+    return status;
+}
+
 /* Wait for a request. Returns whether there is one. */
 static bool receive(struct worker *worker)
 {
-    int status = conn_receive(worker->request);
+    int status = receive_now(worker);
 
     while (status == -EAGAIN) {
         if (may_look_on())

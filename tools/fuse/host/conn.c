@@ -24,6 +24,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/uio.h>
 #include <torc/assert.h>
 #include <unistd.h>
@@ -44,6 +45,7 @@ static struct {
     struct conn_request *current; /* libfuse takes it apart */
     void *room;                   /* for the next request; or NULL */
     uint32_t offered;             /* by Linux: flags of FUSE_INIT */
+    long displaced;               /* how often it was, at the last look */
     bool is_init;                 /* what is written next answers it */
     /* any thread: */
     atomic_bool is_open, stop, over;
@@ -264,6 +266,16 @@ bool conn_may_look_on(void)
 
     return sched_getaffinity(0, sizeof(mine), &mine) == 0 &&
            CPU_COUNT(&mine) > 1;
+}
+
+unsigned conn_displaced(void)
+{
+    struct rusage usage;
+    long before = conn.displaced;
+
+    if (getrusage(RUSAGE_THREAD, &usage) == 0)
+        conn.displaced = usage.ru_nivcsw;
+    return (unsigned)(conn.displaced - before);
 }
 
 void conn_ready(void)

@@ -44,6 +44,10 @@ void conn_arm(void);
  * processors. */
 bool conn_may_look_on(void);
 
+/* How often Linux has given the processor to somebody else since the last call,
+ * though the CPU did not sleep. */
+unsigned conn_displaced(void);
+
 /* All is ready: who has started the process need not wait any longer. */
 void conn_ready(void);
 
