@@ -4,7 +4,10 @@
 # is the floor. Rows are those of tests/bench/fs_client.c. The three take turns, ROUNDS
 # (3) times; the median counts. FS=memory: torc-fuse with files in memory.
 #   MEM=256m                         torc-fuse's memory (FS=memory: 1g)
-#   PEER_OPTIONS=default_permissions fuse2fs lets Linux check rights, as the other two do
+#   RIGHTS=linux                     torc-fuse and the floor let Linux check rights, as
+#                                    torc-fuse does by itself; none: nobody checks, as with
+#                                    fuse2fs, which runs as root with fakeroot
+#   PEER_OPTIONS=default_permissions fuse2fs lets Linux check rights, too
 #
 # A bar that is not held says "over"; with STRICT=1 the exit status is 1 then. Where the
 # floor is not so many times as fast as fuse2fs either, the row says how many times it is.
@@ -12,6 +15,8 @@ cd "$(dirname "$0")/.." || exit 2
 PATH="$PATH:/usr/sbin:/sbin"
 build="${BUILD:-build}"
 fs="${FS:-ext2}"
+rights="${RIGHTS:-linux}"
+[ "$rights" = linux ] && given=default_permissions || given=no_default_permissions
 [ "$fs" = memory ] && memory="${MEM:-1g}" || memory="${MEM:-256m}"
 rows="${ROWS:-create stat stat-cold open-read miss rename unlink tree walk walk-again
     untar seq-write seq-rewrite seq-read random-read random-write}"
@@ -35,13 +40,13 @@ image_new() {
 }
 start() { # KIND
     case "$1" in
-    floor) "$build/bench/fs_floor" "$place" & ;;
+    floor) "$build/bench/fs_floor" "$place" "$rights" & ;;
     fuse2fs) image_new && fuse2fs -o "rw,fakeroot${PEER_OPTIONS:+,$PEER_OPTIONS}" "$image" "$place" 2>/dev/null ;;
     torc)
         if [ "$fs" = memory ]; then
-            "$build/host/torc-fuse" -o "mem=$memory" --memory "$place"
+            "$build/host/torc-fuse" -o "mem=$memory,$given" --memory "$place"
         else
-            image_new && "$build/host/torc-fuse" -o "mem=$memory" "$image" "$place"
+            image_new && "$build/host/torc-fuse" -o "mem=$memory,$given" "$image" "$place"
         fi
         ;;
     esac || exit 2
@@ -55,7 +60,7 @@ one() { # KIND
     wait
 }
 
-echo "Measuring on $(nproc) x $(sed -n '/^model name/{s/.*: //p;q}' /proc/cpuinfo), load $(cut -d' ' -f1 /proc/loadavg); torc-fuse has $fs and $memory"
+echo "Measuring on $(nproc) x $(sed -n '/^model name/{s/.*: //p;q}' /proc/cpuinfo), load $(cut -d' ' -f1 /proc/loadavg); torc-fuse has $fs and $memory; rights: $rights"
 for round in $(seq "${ROUNDS:-3}"); do
     for kind in floor torc fuse2fs; do
         one $kind

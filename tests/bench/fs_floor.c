@@ -2,12 +2,13 @@
  * A FUSE file system that does nothing: the floor of `make bench-fs`, what any
  * file system behind FUSE costs at least.
  *
- *     fs_floor DIR
+ *     fs_floor DIR linux|none
  *
  * It knows the names that were made, in one table, and the sizes. What is
  * written is not kept; what is read are zeros. libfuse's own loop for one
  * thread runs it, and Linux is told the same as torc-fuse tells it: that it may
- * keep all for a long time, and need not ask for open and close.
+ * keep all for a long time, and need not ask for open and close; and who checks
+ * rights: Linux, or nobody.
  */
 #define FUSE_USE_VERSION 314
 #include <errno.h>
@@ -272,7 +273,10 @@ static const struct fuse_lowlevel_ops ops = {
 
 int main(int argc, char **argv)
 {
-    char options[] = "-odefault_permissions,fsname=floor";
+    char checked[] = "-odefault_permissions,fsname=floor";
+    char unchecked[] = "-ofsname=floor";
+    bool checks = argc == 3 && strcmp(argv[2], "linux") == 0;
+    char *options = checks ? checked : unchecked;
     char *words[] = {argv[0], options, NULL};
     struct fuse_args args = FUSE_ARGS_INIT(2, words);
     struct fuse_session *session;
@@ -280,7 +284,7 @@ int main(int argc, char **argv)
 
     nodes[FUSE_ROOT_ID].mode = S_IFDIR | 0755;
     session =
-        argc == 2 ? fuse_session_new(&args, &ops, sizeof(ops), NULL) : NULL;
+        argc == 3 ? fuse_session_new(&args, &ops, sizeof(ops), NULL) : NULL;
     if (session == NULL)
         return 2;
     if (fuse_set_signal_handlers(session) == 0 &&
