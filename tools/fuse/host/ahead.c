@@ -10,7 +10,8 @@
 #define MADV_POPULATE_WRITE 23 /* Linux 5.14; Debian 12's headers lack it */
 #endif
 
-enum { AHEAD = 16 << 20, STEP = 1 << 20 };
+/* How much, at most: as much as is often written at once. */
+enum { AHEAD_SHARE = 4, AHEAD_MAX = 64 << 20, STEP = 1 << 20 };
 
 static struct {
     /* constant: */
@@ -61,10 +62,12 @@ void ahead_open(void *base, size_t size, bool by_thread)
 
 void ahead_used(size_t bytes)
 {
-    size_t want = bytes + AHEAD;
+    size_t more = ahead.size / AHEAD_SHARE;
+    size_t want;
 
-    if (want > ahead.size)
-        want = ahead.size;
+    if (more > AHEAD_MAX)
+        more = AHEAD_MAX;
+    want = bytes + more < ahead.size ? bytes + more : ahead.size;
     if (!ahead.is_open || want < ahead.asked + STEP)
         return;
     ahead.asked = want;
