@@ -47,6 +47,7 @@ struct ip6;
 struct ip6_calls;
 struct tcp_active;
 struct tcp_cc;
+struct tcp_waits;
 struct ip_protocol;
 struct resolver;
 struct udp_table;
@@ -127,10 +128,10 @@ struct net_stack {
     /* owner CPU only, TCP: */
     struct list listeners; /* struct server */
     struct conn_table conns;
-    struct list blocked;    /* wait for room in the card or the packet pool */
-    struct list orphans;    /* closed by their service, oldest first */
-    struct list time_waits; /* in TIME-WAIT without a socket, oldest first */
-    struct list dead;       /* in CLOSED, until tcp_reap() */
+    struct list blocked;     /* wait for room in the card or the packet pool */
+    struct list orphans;     /* closed by their service, oldest first */
+    struct tcp_waits *waits; /* in TIME-WAIT without a socket; NULL: none yet */
+    struct list dead;        /* in CLOSED, until tcp_reap() */
     unsigned orphan_count;
     unsigned orphan_max;
     unsigned time_wait_count;
@@ -151,7 +152,7 @@ struct net_stack {
     const struct tcp_active *tcp_active; /* NULL: none was opened by us */
     struct wheel wheel;                  /* timeouts of connections */
     struct timer wheel_timer; /* always set: when the wheel is to turn */
-    struct wheel_timer time_wait_timer; /* of the oldest of time_waits */
+    struct wheel_timer time_wait_timer; /* of the oldest of `waits` */
     struct list opening;                /* by us: in SYN-SENT or SYN-RECEIVED */
     uint16_t tcp_port_next; /* how many ports were chosen: RFC 6056 */
 };

@@ -98,7 +98,6 @@ static void stack_init(struct net_stack *stack)
     list_init(&stack->listeners);
     list_init(&stack->blocked);
     list_init(&stack->orphans);
-    list_init(&stack->time_waits);
     list_init(&stack->dead);
     list_init(&stack->opening);
 }
@@ -210,6 +209,7 @@ void stack_destroy(struct net_stack *stack)
     timer_cancel(&stack->wheel_timer);
     while ((node = queue_pop(&stack->tx_queue)) != NULL)
         packet_put(container_of(node, struct packet, node));
+    mem_free(stack->waits);
     mem_free(stack->conns.old);
     mem_free(stack->conns.chain);
     mem_free(stack);

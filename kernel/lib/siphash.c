@@ -1,5 +1,6 @@
 #include "kernel/lib/siphash.h"
 #include "kernel/lib/bytes.h"
+#include <torc/compiler.h>
 
 struct state {
     uint64_t v[4];
@@ -44,8 +45,10 @@ begin(const struct siphash_key *key)
     }};
 }
 
-static inline __attribute__((always_inline)) uint64_t end(struct state s)
+static noinline uint64_t end(const struct state *before)
 {
+    struct state s = *before;
+
     s.v[2] ^= 0xff;
     round_once(&s);
     round_once(&s);
@@ -61,7 +64,7 @@ uint64_t siphash_12(const struct siphash_key *key, uint64_t first,
 
     absorb(&s, first);
     absorb(&s, UINT64_C(12) << 56 | rest);
-    return end(s);
+    return end(&s);
 }
 
 uint64_t siphash(const struct siphash_key *key, const void *data, size_t len)
@@ -76,5 +79,5 @@ uint64_t siphash(const struct siphash_key *key, const void *data, size_t len)
     while (len > 0)
         last = last << 8 | p[--len];
     absorb(&s, last);
-    return end(s);
+    return end(&s);
 }

@@ -33,7 +33,8 @@ static void state_check(const struct tcp_conn *conn)
     assert(conn->state > TCP_CLOSED && conn->state <= TCP_LAST_ACK);
     assert((conn->socket == NULL) == (conn->is_orphan || is_passive));
     assert(conn->socket == NULL || conn->socket->conn == conn);
-    assert(!conn->is_orphan || conn->fin_wanted);
+    assert(!conn->is_orphan ||
+           (conn->fin_wanted && conn->state != TCP_TIME_WAIT));
     assert(conn->state != TCP_SYN_SENT || server == NULL);
     assert(conn->fin_wanted == !state_in(conn, OPEN | HALF_OPEN));
     assert(conn->fin_taken == state_in(conn, FIN_RECEIVED));
@@ -136,20 +137,13 @@ static void mtu_check(const struct tcp_conn *conn)
                seq_le(search->start + search->probe, conn->snd_max));
 }
 
-/* Whether an alarm is that of all in stack->time_waits, not in the wheel. */
-static bool is_waiting(const struct tcp_conn *conn, enum tcp_alarm which)
-{
-    return which == TCP_ALARM_LIFE && conn->is_orphan &&
-           conn->state == TCP_TIME_WAIT;
-}
-
 /* Nothing waits that no alarm will wake, and no alarm is left over. */
 static void alarms_check(const struct tcp_conn *conn)
 {
     bool in_flight = conn->snd_una != conn->snd_max;
 
     for (unsigned i = 0; i < TCP_ALARM_COUNT; i++)
-        assert(conn->timer.at <= alarm_at(conn, i) || is_waiting(conn, i));
+        assert(conn->timer.at <= alarm_at(conn, i));
     assert(list_empty(&conn->timer.link) == (conn->timer.at == TIME_NEVER));
     assert(alarm_is_set(conn, TCP_ALARM_REXMIT) ==
            (in_flight || conn->is_probing));
@@ -186,7 +180,6 @@ void tcp_check(const struct tcp_conn *conn)
 struct tcp_census {
     const struct net_stack *stack;
     unsigned conns;
-    unsigned time_waits;
     unsigned open;
     unsigned orphans;
     unsigned timers;
@@ -204,9 +197,8 @@ static void census_take(struct tcp_conn *conn, void *arg)
     tcp_check(conn);
     census->conns++;
     census->timers += conn->timer.at != TIME_NEVER;
-    census->time_waits += conn->is_orphan && conn->state == TCP_TIME_WAIT;
     census->open += conn->socket != NULL && conn->server != NULL;
-    census->orphans += conn->is_orphan && conn->state != TCP_TIME_WAIT;
+    census->orphans += conn->is_orphan;
     census->buffer_bytes += send_queue_size(&conn->tx) +
                             net_buffer_size(&conn->rx) + reorder_check(conn);
     census->lent += (unsigned)conn->rx.is_lent + conn->tx.ring.is_lent;
@@ -226,20 +218,6 @@ static unsigned state_list_check(const struct list *list, unsigned states)
     return count;
 }
 
-/* In the order in which they end, and the wheel knows when the first does. */
-static void time_waits_check(const struct net_stack *stack)
-{
-    uint64_t before = stack->time_wait_timer.at;
-
-    list_for_each (node, &stack->time_waits) {
-        const struct tcp_conn *conn =
-            container_of(node, struct tcp_conn, state_link);
-
-        assert(before <= alarm_at(conn, TCP_ALARM_LIFE));
-        before = alarm_at(conn, TCP_ALARM_LIFE);
-    }
-}
-
 void tcp_check_all(const struct net_stack *stack)
 {
     struct tcp_census census = {.stack = stack};
@@ -253,15 +231,11 @@ void tcp_check_all(const struct net_stack *stack)
     assert(stack->conn_count == census.conns);
     assert(wheel_check(&stack->wheel) ==
            census.timers + (stack->time_wait_timer.at != TIME_NEVER));
-    time_waits_check(stack);
+    waits_check(stack);
     assert(timer_is_set(&stack->wheel_timer));
-    assert(stack->time_wait_count == census.time_waits);
-    assert(stack->time_wait_count <= stack->time_wait_max);
     assert(stack->orphan_count == census.orphans);
     assert(stack->orphan_count <= stack->orphan_max);
     assert(state_list_check(&stack->orphans, ORPHANED) == stack->orphan_count);
-    assert(state_list_check(&stack->time_waits, 1 << TCP_TIME_WAIT) ==
-           stack->time_wait_count);
     (void)state_list_check(&stack->opening, HALF_OPEN);
     assert(stack->budget.used == census.buffer_bytes);
     assert(stack->budget.used <= stack->budget.limit);

@@ -134,9 +134,7 @@ struct tcp_conn *conn_create(struct net_stack *stack, struct server *server,
 static void state_leave(struct tcp_conn *conn)
 {
     list_remove(&conn->state_link);
-    if (conn->is_orphan && conn->state == TCP_TIME_WAIT)
-        conn->stack->time_wait_count--;
-    else if (conn->is_orphan)
+    if (conn->is_orphan)
         conn->stack->orphan_count--;
     else if (conn->server == NULL)
         return;
@@ -179,29 +177,14 @@ void conn_leave_server(struct tcp_conn *conn)
     conn->server = NULL;
 }
 
-/* TIME-WAIT begins, or begins anew: no alarm of the wheel. */
-static void time_wait_start(struct tcp_conn *conn)
+/* TIME-WAIT goes on without the connection, which counts nowhere any more. */
+static void time_wait_begin(struct tcp_conn *conn)
 {
-    conn->alarm[TCP_ALARM_LIFE] =
-        conn_now_us(conn) + (uint32_t)(TCP_TIME_WAIT_NS / NS_PER_US);
-    conn->armed = 1 << TCP_ALARM_LIFE;
-}
-
-/* In TIME-WAIT, without a socket. All stay there for the same time, so the list
- * is in the order of their ends, and the wheel has one timeout for all. */
-static void time_wait_join(struct tcp_conn *conn)
-{
-    struct net_stack *stack = conn->stack;
-
-    wheel_cancel(&conn->timer);
-    list_push_back(&stack->time_waits, &conn->state_link);
-    if (stack->time_wait_count++ == 0)
-        time_wait_call(stack);
-    if (stack->time_wait_count > stack->time_wait_max) {
-        struct list *oldest = stack->time_waits.next;
-
-        conn_end(container_of(oldest, struct tcp_conn, state_link));
-    }
+    list_init(&conn->state_link);
+    conn->server = NULL;
+    conn->is_orphan = false;
+    conn_end(conn);
+    wait_begin(conn);
 }
 
 void conn_orphan(struct tcp_conn *conn)
@@ -210,14 +193,13 @@ void conn_orphan(struct tcp_conn *conn)
 
     assert(conn->socket == NULL && conn->fin_wanted && !conn->is_orphan);
     state_leave(conn);
+    if (conn->state == TCP_TIME_WAIT) {
+        time_wait_begin(conn);
+        return;
+    }
     conn->is_orphan = true;
     conn->discarded = 0;
     conn->orphan_mark = conn->snd_una;
-    if (conn->state == TCP_TIME_WAIT) {
-        time_wait_start(conn);
-        time_wait_join(conn);
-        return;
-    }
     stack->orphan_count++;
     list_push_back(&stack->orphans, &conn->state_link);
     if (stack->orphan_count > stack->orphan_max) {
@@ -273,24 +255,11 @@ void conn_time_wait(struct tcp_conn *conn)
     alarm_clear(conn, TCP_ALARM_REORDER);
     if (conn->is_orphan) {
         state_leave(conn);
-        conn->state = TCP_TIME_WAIT;
-        time_wait_start(conn);
-        time_wait_join(conn);
+        time_wait_begin(conn);
         return;
     }
     conn->state = TCP_TIME_WAIT;
     alarm_set(conn, TCP_ALARM_LIFE, conn_now(conn) + TCP_TIME_WAIT_NS);
-}
-
-void conn_time_wait_again(struct tcp_conn *conn)
-{
-    if (!conn->is_orphan) {
-        alarm_set(conn, TCP_ALARM_LIFE, conn_now(conn) + TCP_TIME_WAIT_NS);
-        return;
-    }
-    time_wait_start(conn);
-    list_remove(&conn->state_link);
-    list_push_back(&conn->stack->time_waits, &conn->state_link);
 }
 
 void conn_free_dead(struct net_stack *stack)
@@ -317,6 +286,7 @@ void tcp_address_lost(struct net_stack *stack, const struct net_addr *local)
     if (local != NULL)
         lost = *local;
     conn_visit_all(stack, on_address_lost, local != NULL ? &lost : NULL);
+    waits_lose(stack, local);
     tcp_reap(stack);
 }
 

@@ -17,6 +17,7 @@
  *   timer.c    timeouts
  *   conn.c     connections are created and freed
  *   table.c    and found
+ *   wait.c     what remains of one in TIME-WAIT
  *   connect.c  active opens; only in images that use them
  *   tuning.c   keep-alive, and what else a socket can choose; the same
  *   ecn.c      congestion that routers tell of
@@ -93,11 +94,14 @@ enum {
 #define TCP_ORPHAN_NS    (60 * NS_PER_S)  /* closed by us: little progress */
 #define TCP_EVICT_NS     (1 * NS_PER_S)   /* no progress: may have to go */
 #define TCP_TIME_WAIT_NS (60 * NS_PER_S)  /* 2 MSL */
-#define TCP_HOLE_WAIT_NS (1 * NS_PER_MS)  /* for more out of order */
-#define TCP_RETRY_NS     (10 * NS_PER_MS) /* after an allocation failed */
-#define TCP_CHALLENGE_MS 50               /* between challenge ACKs */
-#define TCP_PROBE_MIN_NS (10 * NS_PER_MS) /* of a tail loss probe */
-#define TCP_STAMP_NS     (24 * 24 * 3600 * NS_PER_S) /* RFC 7323, 5.5 */
+/* A connection in TIME-WAIT may make place for a new one when both sides can
+ * tell their segments apart by the timestamps, whose clock has moved since. */
+#define TCP_WAIT_LEAST_NS (1 * NS_PER_S)
+#define TCP_HOLE_WAIT_NS  (1 * NS_PER_MS)  /* for more out of order */
+#define TCP_RETRY_NS      (10 * NS_PER_MS) /* after an allocation failed */
+#define TCP_CHALLENGE_MS  50               /* between challenge ACKs */
+#define TCP_PROBE_MIN_NS  (10 * NS_PER_MS) /* of a tail loss probe */
+#define TCP_STAMP_NS      (24 * 24 * 3600 * NS_PER_S) /* RFC 7323, 5.5 */
 
 /* RFC 9293, 3.3.2. LISTEN has no connection. */
 enum tcp_state {
@@ -309,7 +313,7 @@ struct tcp_conn {
 
     struct server *server;    /* NULL: no listener counts it */
     struct list state_link;   /* of server: half_open, open; of stack: opening,
-                                 orphans, time_waits, dead */
+                                 orphans, dead */
     struct list blocked_link; /* in stack->blocked, or on itself */
     struct wheel_timer timer; /* not later than the earliest of these: */
     uint32_t alarm[TCP_ALARM_COUNT]; /* us: when each that is armed is due */
@@ -524,13 +528,10 @@ void conn_reset(struct tcp_conn *conn);
  * now on. */
 void conn_fail(struct tcp_conn *conn, int error);
 
-/* Both FINs are acknowledged: enter TIME-WAIT (RFC 9293, 3.6.1). Ends the
- * oldest connection in TIME-WAIT when there are too many, unless this one still
- * has its socket, which is to be read. */
+/* Both FINs are acknowledged: enter TIME-WAIT (RFC 9293, 3.6.1). The connection
+ * ends, and a struct tcp_wait takes its place, unless it still has its socket,
+ * which is to be read. */
 void conn_time_wait(struct tcp_conn *conn);
-
-/* The peer has sent its FIN again: TIME-WAIT begins anew. */
-void conn_time_wait_again(struct tcp_conn *conn);
 
 /* Free the connections in TCP_CLOSED. */
 void conn_free_dead(struct net_stack *stack);
@@ -571,6 +572,68 @@ void listen_again(struct net_stack *stack, const struct flow *flow,
 /* Our SYN-ACK was acknowledged: create the socket. Returns whether the
  * connection is established now. */
 bool listen_established(struct tcp_conn *conn);
+
+/* ---- wait.c -------------------------------------------------------------- */
+
+/* A connection in TIME-WAIT without a socket. */
+struct tcp_wait {
+    struct tcp_wait *next; /* in its chain */
+    struct net_addr local;
+    struct net_addr remote;
+    uint16_t lport;
+    uint16_t rport;
+    uint32_t snd_max; /* as of a connection; before rcv_nxt is the peer's FIN */
+    uint32_t rcv_nxt;
+    uint32_t stamp_recent;
+    uint32_t end_ms;       /* it ends */
+    uint16_t slot : 14;    /* in the row */
+    bool has_stamps : 1;   /* as of a connection */
+    bool is_again : 1;     /* it begins anew: end_ms is later than in the row */
+    uint16_t challenge_ms; /* the last answer was sent, modulo 2^16 */
+};
+
+static_assert(sizeof(struct tcp_wait) <= 64, "struct tcp_wait");
+
+/* What a segment in TIME-WAIT means. */
+enum tcp_verdict {
+    WAIT_IGNORE,
+    WAIT_ANSWER,  /* by an acknowledgement */
+    WAIT_AGAIN,   /* the same, and TIME-WAIT begins anew */
+    WAIT_REPLACE, /* a new connection begins */
+};
+
+enum tcp_verdict wait_judge(const struct tcp_wait *wait,
+                            const struct tcp_segment *segment);
+
+/* Let it remember a connection; nothing else is set. */
+void wait_fill(struct tcp_wait *wait, const struct tcp_conn *conn);
+
+/* TIME-WAIT of a connection, which ends, begins. Ends the oldest one when there
+ * are too many. Without memory there is none. */
+void wait_begin(struct tcp_conn *conn);
+
+/* The one of a flow, or NULL. */
+struct tcp_wait *wait_find(struct net_stack *stack, const struct flow *flow);
+
+/* Process a segment of one, which may end. */
+void wait_receive(struct net_stack *stack, struct tcp_wait *wait,
+                  const struct tcp_segment *segment);
+
+/* Whether it may make place for an active open (RFC 6191, 2, seen from the
+ * other side). */
+bool wait_is_replaceable(const struct net_stack *stack,
+                         const struct tcp_wait *wait);
+
+void wait_end(struct net_stack *stack, struct tcp_wait *wait);
+
+/* End those whose time is over. Returns when to call again; TIME_NEVER: none is
+ * left. There was one. */
+uint64_t waits_expire(struct net_stack *stack);
+
+/* End those of an address of ours, or all: NULL. */
+void waits_lose(struct net_stack *stack, const struct net_addr *local);
+
+void waits_check(const struct net_stack *stack);
 
 /* ---- places.c ------------------------------------------------------------ */
 
@@ -900,6 +963,10 @@ void tcp_send_cookie(struct net_stack *stack, const struct flow *flow,
 
 void tcp_send_reset(struct tcp_conn *conn);
 
+/* Send the acknowledgement of a connection in TIME-WAIT. */
+void tcp_send_wait(struct net_stack *stack, const struct flow *flow,
+                   const struct tcp_wait *wait);
+
 /* Answer `segment`, which belongs to no connection, with a reset. */
 void tcp_refuse(struct net_stack *stack, const struct flow *flow,
                 const struct tcp_segment *segment);
@@ -934,7 +1001,7 @@ static inline bool alarm_is_set(const struct tcp_conn *conn,
 /* When an alarm is due; TIME_NEVER: it is not set. */
 uint64_t alarm_at(const struct tcp_conn *conn, enum tcp_alarm which);
 
-/* Let the oldest connection in stack->time_waits end in time; there is one. */
+/* Let the connections in TIME-WAIT end in time; there is one. */
 void time_wait_call(struct net_stack *stack);
 
 /* Set TCP_ALARM_REXMIT to one timeout from now. */

@@ -18,9 +18,6 @@ enum {
 
 /* R2 of a SYN is at least 3 minutes: RFC 9293, 3.8.3. */
 #define SYN_GIVE_UP_NS (180 * NS_PER_S)
-/* A connection in TIME-WAIT may make place for a new one when both sides can
- * tell their segments apart by the timestamps, whose clock has moved since. */
-#define TIME_WAIT_LEAST_NS (1 * NS_PER_S)
 
 /* ---- Segments ------------------------------------------------------------ */
 
@@ -195,26 +192,19 @@ static const struct ip_protocol errors = {
 
 /* ---- Opening ------------------------------------------------------------- */
 
-/* Whether a connection in TIME-WAIT may make place (RFC 6191, 2, seen from the
- * other side). */
-static bool is_replaceable(const struct tcp_conn *conn)
-{
-    if (conn->state != TCP_TIME_WAIT || !conn->is_orphan || !conn->has_stamps)
-        return false;
-    return net_now(conn->stack) + TCP_TIME_WAIT_NS - TIME_WAIT_LEAST_NS >=
-           alarm_at(conn, TCP_ALARM_LIFE);
-}
-
 /* Whether a connection can have this flow. */
 static bool is_free(struct net_stack *stack, const struct flow *flow)
 {
-    struct tcp_conn *conn = conn_find(stack, flow);
+    const struct tcp_wait *wait;
 
     if (flow->lport == flow->rport && addr_equal(&flow->local, &flow->remote))
         return false;
     if (stack->group != NULL && !stack->group->may_begin(stack, flow))
         return false;
-    return conn == NULL || is_replaceable(conn);
+    if (conn_find(stack, flow) != NULL)
+        return false;
+    wait = wait_find(stack, flow);
+    return wait == NULL || wait_is_replaceable(stack, wait);
 }
 
 /* RFC 6056, 3.3.3 (algorithm 3): a keyed offset for each destination, and a
@@ -241,13 +231,12 @@ static uint16_t port_choose(struct net_stack *stack, const struct flow *flow)
 static bool place_make(struct net_stack *stack, const struct flow *flow,
                        uint32_t *last)
 {
-    struct tcp_conn *old = conn_find(stack, flow);
+    struct tcp_wait *old = wait_find(stack, flow);
 
     if (old == NULL)
         return false;
     *last = old->snd_max;
-    conn_end(old);
-    tcp_reap(stack);
+    wait_end(stack, old);
     return true;
 }
 

@@ -71,39 +71,25 @@ reset_receive(struct tcp_conn *conn, const struct tcp_segment *segment)
     conn_fail(conn, -ECONNRESET);
 }
 
-/* Whether a SYN in TIME-WAIT is not an old one: RFC 6191, 2. */
-static bool is_newer(const struct tcp_conn *conn,
-                     const struct tcp_segment *segment)
-{
-    if (conn->has_stamps && segment->options.has_timestamp &&
-        segment->options.timestamp != conn->stamp_recent)
-        return seq_lt(conn->stamp_recent, segment->options.timestamp);
-    return seq_lt(conn->rcv_nxt, segment->seq);
-}
-
-/* A segment in TIME-WAIT: RFC 9293, 3.10.7.4; a new SYN: RFC 1122, 4.2.2.13; a
- * reset is ignored: RFC 1337. */
+/* A segment in TIME-WAIT with a socket; while that has something to be read,
+ * nothing replaces it. */
 static __attribute__((cold)) void
 time_wait_receive(struct tcp_conn *conn, const struct tcp_segment *segment)
 {
     struct net_stack *stack = conn->stack;
-    uint32_t last = conn->snd_max;
+    enum tcp_verdict verdict;
+    struct tcp_wait wait;
 
-    if ((segment->flags & TCP_RST) != 0)
-        return;
-    if ((segment->flags & (TCP_SYN | TCP_ACK | TCP_FIN)) == TCP_SYN &&
-        is_newer(conn, segment) && conn->rx.used == 0) {
+    wait_fill(&wait, conn);
+    verdict = wait_judge(&wait, segment);
+    if (verdict == WAIT_REPLACE && conn->rx.used == 0) {
         conn_fail(conn, -EPIPE);
-        listen_again(stack, &conn->flow, segment, last);
+        listen_again(stack, &conn->flow, segment, wait.snd_max);
         return;
     }
-    /* Any other FIN is not the one that we have acknowledged. */
-    if ((segment->flags & (TCP_SYN | TCP_ACK | TCP_FIN)) ==
-            (TCP_ACK | TCP_FIN) &&
-        segment->ack == conn->snd_max &&
-        segment->seq + (uint32_t)segment->payload_len == conn->fin_seq)
-        conn_time_wait_again(conn);
-    if (segment_len(segment) > 0)
+    if (verdict == WAIT_AGAIN)
+        alarm_set(conn, TCP_ALARM_LIFE, conn_now(conn) + TCP_TIME_WAIT_NS);
+    if (verdict != WAIT_IGNORE)
         tcp_challenge(conn);
 }
 
@@ -228,6 +214,17 @@ static void segment_take(struct net_stack *stack, struct packet *packet,
     tcp_reap(stack);
 }
 
+/* The same, of one in TIME-WAIT. */
+static __attribute__((cold)) void late_take(struct net_stack *stack,
+                                            struct packet *packet,
+                                            struct tcp_wait *wait,
+                                            const struct tcp_segment *segment)
+{
+    wait_receive(stack, wait, segment);
+    packet_put(packet);
+    tcp_reap(stack);
+}
+
 /* The same, of none. */
 static void opening_take(struct net_stack *stack, struct packet *packet,
                          const struct flow *flow,
@@ -247,6 +244,7 @@ void tcp_receive(struct net_stack *stack, struct packet *packet,
         sum == WIRE_SUM_HERE ? flow_pseudo_sum(&flow, packet->len) : 0;
     struct tcp_segment segment;
     struct tcp_conn *conn;
+    struct tcp_wait *wait;
 
     stack->stats.tcp_in++;
     if (tcp_parse(packet->data, packet->len, pseudo, sum, &segment) != 0 ||
@@ -259,12 +257,16 @@ void tcp_receive(struct net_stack *stack, struct packet *packet,
     flow.lport = segment.dst_port;
     flow.rport = segment.src_port;
     conn = conn_find(stack, &flow);
-    if (conn == NULL)
+    wait = conn == NULL ? wait_find(stack, &flow) : NULL;
+    if (conn == NULL && wait == NULL)
         conn = listen_cookie(stack, &flow, &segment);
-    if (conn == NULL && is_of_other(stack, packet, info, &flow, &segment))
+    if (conn == NULL && wait == NULL &&
+        is_of_other(stack, packet, info, &flow, &segment))
         return;
     if (conn != NULL)
         segment_take(stack, packet, conn, &segment);
+    else if (wait != NULL)
+        late_take(stack, packet, wait, &segment);
     else
         opening_take(stack, packet, &flow, &segment);
 }
@@ -275,7 +277,7 @@ static bool is_opening(struct net_stack *stack, const struct flow *flow,
 {
     return (flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) == TCP_SYN &&
            flow->rport != 0 && listen_wants(stack, flow) &&
-           ip4_is_possible_source(stack, src);
+           ip4_is_possible_source(stack, src) && wait_find(stack, flow) == NULL;
 }
 
 bool tcp_receive_frame(struct net_stack *stack, struct packet *packet)

@@ -14,6 +14,7 @@ SRCS-kernel += net/tcp/mtu.c
 SRCS-kernel += net/tcp/segment.c
 SRCS-kernel += net/tcp/timer.c
 SRCS-kernel += net/tcp/socket.c
+SRCS-kernel += net/tcp/wait.c
 SRCS-kernel += net/tcp/check.c
 SRCS-kernel += net/tcp/board.c
 SRCS-kernel += net/tcp/rack.c

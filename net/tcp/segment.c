@@ -256,6 +256,27 @@ __attribute__((cold)) void tcp_send_cookie(struct net_stack *stack,
         segment_emit(stack, packet, flow, &answer, &dst);
 }
 
+__attribute__((cold)) void tcp_send_wait(struct net_stack *stack,
+                                         const struct flow *flow,
+                                         const struct tcp_wait *wait)
+{
+    const struct tcp_segment answer = {
+        .src_port = flow->lport,
+        .dst_port = flow->rport,
+        .seq = wait->snd_max,
+        .ack = wait->rcv_nxt,
+        .flags = TCP_ACK,
+        .options = {.has_timestamp = wait->has_stamps,
+                    .timestamp = stack_stamp(stack, flow),
+                    .timestamp_of = wait->stamp_recent},
+    };
+    struct packet *packet = stack_packet(stack);
+    struct dst dst = {0};
+
+    if (packet != NULL)
+        segment_emit(stack, packet, flow, &answer, &dst);
+}
+
 void tcp_send_reset(struct tcp_conn *conn)
 {
     conn->stack->stats.tcp_resets_out++;

@@ -15,7 +15,8 @@
 
 #define ALARM_MAX_NS (30 * 60 * NS_PER_S)
 
-uint64_t alarm_at(const struct tcp_conn *conn, enum tcp_alarm which)
+__attribute__((cold)) uint64_t alarm_at(const struct tcp_conn *conn,
+                                        enum tcp_alarm which)
 {
     int64_t left = (int32_t)(conn->alarm[which] - conn_now_us(conn));
 
@@ -24,7 +25,8 @@ uint64_t alarm_at(const struct tcp_conn *conn, enum tcp_alarm which)
     return (conn_now(conn) / NS_PER_US + (uint64_t)left) * NS_PER_US;
 }
 
-static uint64_t alarm_earliest(const struct tcp_conn *conn)
+static __attribute__((cold)) uint64_t
+alarm_earliest(const struct tcp_conn *conn)
 {
     uint64_t earliest = TIME_NEVER;
 
@@ -35,7 +37,8 @@ static uint64_t alarm_earliest(const struct tcp_conn *conn)
 
 /* None is due before `from`; those that have been since are due now, however
  * long ago that was: the machine may have stood still. */
-static void alarms_renew(struct tcp_conn *conn, uint64_t from)
+static __attribute__((cold)) void alarms_renew(struct tcp_conn *conn,
+                                               uint64_t from)
 {
     uint64_t from_us = from / NS_PER_US;
     uint64_t passed = conn_now(conn) / NS_PER_US - from_us;
@@ -72,7 +75,7 @@ void alarm_set(struct tcp_conn *conn, enum tcp_alarm which, uint64_t at)
         timeout_move(conn->stack, &conn->timer, us * NS_PER_US);
 }
 
-void alarm_set_idle(struct tcp_conn *conn, uint64_t at)
+__attribute__((cold)) void alarm_set_idle(struct tcp_conn *conn, uint64_t at)
 {
     if (at == TIME_NEVER)
         alarm_clear(conn, TCP_ALARM_IDLE);
@@ -82,7 +85,8 @@ void alarm_set_idle(struct tcp_conn *conn, uint64_t at)
 }
 
 /* What is left of the user timeout, at least a little. */
-static uint64_t until_given_up(const struct tcp_conn *conn)
+static __attribute__((cold)) uint64_t
+until_given_up(const struct tcp_conn *conn)
 {
     uint64_t silent = conn_since_ns(conn, conn->progress_ms);
     uint64_t limit = conn_give_up_ns(conn);
@@ -193,7 +197,8 @@ static __attribute__((cold)) void on_rexmit(struct tcp_conn *conn)
 
 /* When the service is to be told that the connection is idle; when it is, it is
  * told. */
-static uint64_t service_idle(struct tcp_conn *conn, uint64_t idle)
+static __attribute__((cold)) uint64_t service_idle(struct tcp_conn *conn,
+                                                   uint64_t idle)
 {
     uint64_t quiet = conn_since_ns(conn, conn->active_ms);
 
@@ -205,7 +210,7 @@ static uint64_t service_idle(struct tcp_conn *conn, uint64_t idle)
     return conn_now(conn) + idle - quiet;
 }
 
-static void on_idle(struct tcp_conn *conn)
+static __attribute__((cold)) void on_idle(struct tcp_conn *conn)
 {
     uint64_t idle = server_idle_ns(conn->server);
     uint64_t at = TIME_NEVER;
@@ -232,7 +237,8 @@ static __attribute__((cold)) void on_life(struct tcp_conn *conn)
         give_up(conn);
 }
 
-static void alarm_expire(struct tcp_conn *conn, enum tcp_alarm which)
+static __attribute__((cold)) void alarm_expire(struct tcp_conn *conn,
+                                               enum tcp_alarm which)
 {
     switch (which) {
     case TCP_ALARM_REXMIT:
@@ -258,40 +264,20 @@ static void alarm_expire(struct tcp_conn *conn, enum tcp_alarm which)
     }
 }
 
-static struct tcp_conn *time_wait_oldest(const struct net_stack *stack)
+__attribute__((cold)) void time_wait_call(struct net_stack *stack)
 {
-    return container_of(stack->time_waits.next, struct tcp_conn, state_link);
+    timeout_move(stack, &stack->time_wait_timer, waits_expire(stack));
 }
 
-void time_wait_call(struct net_stack *stack)
-{
-    timeout_move(stack, &stack->time_wait_timer,
-                 alarm_at(time_wait_oldest(stack), TCP_ALARM_LIFE));
-}
-
-/* Those whose time is over end, and the others are looked at later. */
-static void time_waits_end(struct net_stack *stack)
-{
-    while (!list_empty(&stack->time_waits)) {
-        struct tcp_conn *oldest = time_wait_oldest(stack);
-
-        if (alarm_at(oldest, TCP_ALARM_LIFE) > stack->now) {
-            time_wait_call(stack);
-            return;
-        }
-        conn_end(oldest);
-    }
-}
-
-static void timeout_run(struct wheel *wheel, struct wheel_timer *timer,
-                        uint64_t at)
+static __attribute__((cold)) void
+timeout_run(struct wheel *wheel, struct wheel_timer *timer, uint64_t at)
 {
     struct net_stack *stack = container_of(wheel, struct net_stack, wheel);
     struct tcp_conn *conn = container_of(timer, struct tcp_conn, timer);
     uint64_t earliest;
 
     if (timer == &stack->time_wait_timer) {
-        time_waits_end(stack);
+        time_wait_call(stack);
         return;
     }
     alarms_renew(conn, at);

@@ -274,6 +274,23 @@ struct tcp_conn *bench_conn(uint32_t remote, uint16_t rport, uint16_t lport)
     return conn_find(bench.stack, &flow);
 }
 
+struct tcp_wait *bench_wait(uint32_t remote, uint16_t rport, uint16_t lport)
+{
+    const struct flow flow = flow_of(remote, rport, lport);
+
+    return wait_find(bench.stack, &flow);
+}
+
+enum tcp_state bench_state(uint32_t remote, uint16_t rport, uint16_t lport)
+{
+    const struct tcp_conn *conn = bench_conn(remote, rport, lport);
+
+    if (conn != NULL)
+        return conn->state;
+    return bench_wait(remote, rport, lport) != NULL ? TCP_TIME_WAIT
+                                                    : TCP_CLOSED;
+}
+
 struct tcp_conn **bench_chain(uint32_t remote, uint16_t rport, uint16_t lport)
 {
     const struct flow flow = flow_of(remote, rport, lport);

@@ -285,7 +285,6 @@ class Net(Part):
     def show(self, words):
         try:
             stack_type = gdb.lookup_type("struct net_stack").pointer()
-            conn_type = gdb.lookup_type("struct tcp_conn").pointer()
         except gdb.error:
             print("this image has no network")
             return
@@ -295,12 +294,28 @@ class Net(Part):
                 continue
             stack = cpu["net_stack"].cast(stack_type)
             print(f"cpu {i}: {stack['dev']['device']['name'].string()}")
-            buckets = stack["conns"]
-            for bucket in range(int(value("STACK_CONN_BUCKETS"))):
-                head = buckets[bucket].address
-                for node in each(head["next"], head):
-                    conn = node.cast(conn_type)  # hash_link is its first member
-                    print(f"  {conn['state']}: {conn['flow']}")
+            for conn in self.connections(stack["conns"]):
+                state = conn["state"].cast(gdb.lookup_type("enum tcp_state"))
+                print(f"  {state}: {conn['flow']}")
+            waits = stack["waits"]
+            for j in range(int(waits["size"]) if int(waits) != 0 else 0):
+                wait = waits["row"][j]
+                if int(wait) != 0:
+                    print(f"  TCP_TIME_WAIT: {wait.dereference()}")
+
+    @staticmethod
+    def connections(table):
+        """Those of a table that may be growing: what has moved left no chain"""
+        chains = [table["chain"][i] for i in range(int(table["size"]))]
+        if int(table["old"]) != 0:
+            chains += [table["old"][i] for i in range(int(table["moved"]),
+                                                      int(table["old_size"]))]
+        for conn in chains:
+            for _ in range(LIST_MAX):
+                if int(conn) == 0:
+                    break
+                yield conn
+                conn = conn["next"]
 
 
 Torc()

@@ -241,26 +241,46 @@ static void test_damaged_alarms(void **state)
     bench_close();
 }
 
+static void test_damaged_orphans(void **state)
+{
+    (void)state;
+    open_connection();
+    socket_close(sock);
+    {
+        struct tcp_conn *c = conn;
+        const struct damage rows[] = {
+            ADD(c->armed, MINUS(1 << TCP_ALARM_LIFE)),
+            SET(c->state, TCP_TIME_WAIT),
+            SET(c->discarded, TCP_DISCARD_MAX + 1),
+            ADD(c->rcv_nxt, 100000),
+            SET(bench.stack->orphan_max, 0),
+        };
+
+        all_noticed(rows, COUNT_OF(rows));
+    }
+    bench_close();
+}
+
 static void test_damaged_time_waits(void **state)
 {
+    struct tcp_wait *wait;
+
     (void)state;
     open_connection();
     socket_close(sock);
     peer_send((struct peer_segment){
         .flags = FIN | ACK, .seq = 1011, .ack = 102, .window = 60000});
-    assert_int_equal(conn->state, TCP_TIME_WAIT);
+    wait = bench_wait(PEER_ADDRESS, PEER_PORT, SERVICE_PORT);
+    assert_non_null(wait);
     {
-        struct tcp_conn *c = conn;
         struct net_stack *stack = bench.stack;
         const struct damage rows[] = {
-            ADD(c->armed, MINUS(1 << TCP_ALARM_LIFE)),
-            ADD(c->armed, 1 << TCP_ALARM_ACK),
-            SET(c->state, TCP_CLOSING),
-            SET(c->discarded, TCP_DISCARD_MAX + 1),
-            ADD(c->rcv_nxt, 1),
-            ADD(c->snd_una, MINUS(1)),
+            ADD(wait->lport, 1),
+            ADD(wait->remote.byte[15], 1),
             SET(stack->time_wait_count, 0),
+            SET(stack->time_wait_count, 2),
             SET(stack->time_wait_max, 0),
+            SET(stack->time_wait_timer.at, TIME_NEVER),
         };
 
         all_noticed(rows, COUNT_OF(rows));
@@ -384,6 +404,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_damaged_connections),
         cmocka_unit_test(test_damaged_alarms),
+        cmocka_unit_test(test_damaged_orphans),
         cmocka_unit_test(test_damaged_time_waits),
         cmocka_unit_test(test_damaged_stacks),
         cmocka_unit_test(test_damaged_ip6),

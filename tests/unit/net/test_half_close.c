@@ -43,9 +43,7 @@ static void peer_says(uint8_t flags, uint32_t seq, uint32_t ack,
 
 static unsigned state_now(void)
 {
-    struct tcp_conn *conn = bench_conn(PEER_ADDRESS, PORT, SERVICE_PORT);
-
-    return conn == NULL ? TCP_CLOSED : conn->state;
+    return bench_state(PEER_ADDRESS, PORT, SERVICE_PORT);
 }
 
 static void expect_text(const char *text)
@@ -90,6 +88,36 @@ static void test_we_end_first(void **state)
     bench_check();
     assert_int_equal(bench.stack->time_wait_count, 1);
     bench_sleep(61 * NS_PER_S);
+    assert_int_equal(state_now(), TCP_CLOSED);
+    bench_close();
+}
+
+/* So long it answers as one without a socket does. */
+static void test_time_wait_of_a_reader_answers(void **state)
+{
+    struct peer_segment got;
+
+    (void)state;
+    open_bench();
+    assert_int_equal(socket_shutdown(sock), 0);
+    peer_says(FIN, 1, 2, "end");
+    while (peer_receive(&got))
+        continue;
+    peer_send(
+        (struct peer_segment){.flags = RST, .seq = IRS + 5, .port = PORT});
+    peer_expect_nothing();
+    bench_sleep(59 * NS_PER_S);
+    peer_says(FIN, 1, 2, "end"); /* anew */
+    assert_true(peer_receive(&got));
+    assert_int_equal(got.flags, ACK);
+    assert_int_equal(got.ack, IRS + 5);
+    expect_text("end");
+    bench_sleep(59 * NS_PER_S);
+    assert_int_equal(state_now(), TCP_TIME_WAIT);
+    peer_says(0, 9, 2, "x");
+    assert_true(peer_receive(&got));
+    assert_int_equal(got.ack, IRS + 5);
+    bench_sleep(NS_PER_S);
     assert_int_equal(state_now(), TCP_CLOSED);
     bench_close();
 }
@@ -276,6 +304,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_we_end_first),
+        cmocka_unit_test(test_time_wait_of_a_reader_answers),
         cmocka_unit_test(test_time_wait_waits_for_the_reader),
         cmocka_unit_test(test_time_wait_with_data_is_not_replaced),
         cmocka_unit_test(test_both_end),

@@ -61,9 +61,7 @@ static void open_connection(void)
 
 static enum tcp_state state_of(uint16_t port)
 {
-    struct tcp_conn *conn = bench_conn(PEER_ADDRESS, port, SERVICE_PORT);
-
-    return conn == NULL ? TCP_CLOSED : conn->state;
+    return bench_state(PEER_ADDRESS, port, SERVICE_PORT);
 }
 
 static void say(uint32_t seq, uint32_t ack, uint8_t flags)
@@ -595,15 +593,14 @@ static void test_new_numbers_are_behind_the_old(void **state)
 
     (void)state;
     for (size_t i = 0; i < COUNT_OF(ahead); i++) {
-        struct tcp_conn *conn;
+        struct tcp_wait *wait;
         uint32_t last;
 
         open_connection();
         to_time_wait(7);
-        conn = bench_conn(PEER_ADDRESS, 7, SERVICE_PORT);
-        conn->snd_una += ahead[i]; /* so much was sent, and fast */
-        conn->snd_max += ahead[i];
-        last = conn->snd_max;
+        wait = bench_wait(PEER_ADDRESS, 7, SERVICE_PORT);
+        wait->snd_max += ahead[i]; /* so much was sent, and fast */
+        last = wait->snd_max;
         bench.relative = false;
         bench.server->half_open_max = 1; /* and no cookie */
         peer_send((struct peer_segment){.flags = SYN, .seq = 1, .port = 8});

@@ -251,7 +251,7 @@ static void test_timeout_after_a_lost_syn(void **state)
 
 static unsigned state_now(void)
 {
-    return bench_conn(PEER_ADDRESS, REMOTE_PORT, our_port)->state;
+    return bench_state(PEER_ADDRESS, REMOTE_PORT, our_port);
 }
 
 /* RFC 9293, figure 8. */
@@ -553,8 +553,7 @@ static void test_time_wait_makes_place(void **state)
     reach_time_wait(true);
     assert_int_equal(start(PEER_ADDRESS, REMOTE_PORT), -EADDRINUSE);
     bench_sleep(NS_PER_S);
-    bench_conn(PEER_ADDRESS, REMOTE_PORT, our_port)->snd_max += 0x10000000;
-    bench_conn(PEER_ADDRESS, REMOTE_PORT, our_port)->snd_una += 0x10000000;
+    bench_wait(PEER_ADDRESS, REMOTE_PORT, our_port)->snd_max += 0x10000000;
     assert_int_equal(start(PEER_ADDRESS, REMOTE_PORT), 0);
     assert_true(peer_receive(&got));
     assert_int_equal(got.flags, SYN);

@@ -227,9 +227,7 @@ static uint32_t snd_next; /* the stack's, from its first one */
 
 static unsigned state_now(void)
 {
-    struct tcp_conn *conn = bench_conn(PEER_ADDRESS, PORT, SERVICE_PORT);
-
-    return conn == NULL ? TCP_CLOSED : conn->state;
+    return bench_state(PEER_ADDRESS, PORT, SERVICE_PORT);
 }
 
 static void drain(void)
