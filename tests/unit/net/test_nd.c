@@ -919,6 +919,26 @@ static void test_the_best_router_is_chosen(void **state)
 }
 
 /* RFC 4861, 6.3.6: who does not answer is not chosen while another does. */
+/* Where all routes are used a router waits for one that is free. */
+static void test_no_room_for_the_route_to_a_router(void **state)
+{
+    const struct net_addr on_link = {.word = {0, 0}};
+
+    (void)state;
+    open_auto();
+    for (unsigned i = 0; bench.stack->routes.count < ROUTES_MAX; i++)
+        assert_int_equal(
+            route_add(bench.stack, addr_of_ip4(0xc0000000 + i), 128, &on_link),
+            0);
+    router_from("fe80::a", 1800, MEDIUM);
+    assert_false(has_default());
+    assert_int_equal(route_remove(bench.stack, addr_of_ip4(0xc0000000), 128),
+                     0);
+    router_from("fe80::a", 1800, MEDIUM);
+    assert_true(default_is("fe80::a"));
+    bench_close();
+}
+
 static void test_a_router_that_is_silent_is_left(void **state)
 {
     (void)state;
@@ -1575,6 +1595,7 @@ int main(void)
         cmocka_unit_test(test_a_prefix_leaves_the_link),
         cmocka_unit_test(test_the_mtu_and_the_hop_limit_of_the_link),
         cmocka_unit_test(test_the_best_router_is_chosen),
+        cmocka_unit_test(test_no_room_for_the_route_to_a_router),
         cmocka_unit_test(test_a_router_that_is_silent_is_left),
         cmocka_unit_test(test_routers_that_are_silent_are_not_tried_again),
         cmocka_unit_test(test_lifetimes_of_two_addresses),
