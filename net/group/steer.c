@@ -54,6 +54,38 @@ static bool may_give(const struct net_stack *stack, const struct packet *packet,
     return packet_given_count(cpu) < given_max(stack);
 }
 
+/* A copy of a packet in one piece; NULL: no packet is free, or the packet is
+ * longer than a copy of it can be, as nothing is that needs one. */
+static __attribute__((cold)) struct packet *copy_of(struct net_stack *stack,
+                                                    const struct packet *packet)
+{
+    struct packet *copy = stack_packet(stack);
+    uint8_t *to;
+
+    if (copy == NULL)
+        return NULL;
+    to = packet_append(copy, packet->len);
+    if (to == NULL) {
+        packet_put(copy);
+        return NULL;
+    }
+    memcpy(to, packet->data, packet->len);
+    copy->hops = packet->hops;
+    copy->offload.csum_valid = packet->offload.csum_valid;
+    copy->offload.csum_partial = packet->offload.csum_partial;
+    return copy;
+}
+
+/* Whoever has sent it keeps it until it is acknowledged. Takes the packet. */
+static __attribute__((cold)) struct packet *let_go(struct net_stack *stack,
+                                                   struct packet *packet)
+{
+    struct packet *copy = copy_of(stack, packet);
+
+    packet_put(packet);
+    return copy;
+}
+
 /* Give a packet to another member, or drop it when that one has many. Takes the
  * packet. */
 static void hand_over(struct net_stack *stack, struct packet *packet,
@@ -61,6 +93,10 @@ static void hand_over(struct net_stack *stack, struct packet *packet,
 {
     unsigned cpu = stack->group->cpu[member];
 
+    if (unlikely(packet->buf.refs > 1))
+        packet = let_go(stack, packet);
+    if (packet == NULL)
+        return;
     if (!may_give(stack, packet, cpu)) {
         stack->stats.handover_dropped++;
         packet_put(packet);
@@ -78,22 +114,12 @@ static __attribute__((cold)) void show(struct net_stack *stack,
 {
     for (unsigned i = 0; i < stack->group->count; i++) {
         struct packet *copy;
-        uint8_t *to;
 
         if (i == stack->member)
             continue;
-        copy = stack_packet(stack);
+        copy = copy_of(stack, packet);
         if (copy == NULL)
             return;
-        to = packet_append(copy, packet->len);
-        if (to == NULL) { /* nothing that concerns all is so long */
-            packet_put(copy);
-            return;
-        }
-        memcpy(to, packet->data, packet->len);
-        copy->hops = packet->hops & PACKET_NO_FRAME;
-        copy->offload.csum_valid = packet->offload.csum_valid;
-        copy->offload.csum_partial = packet->offload.csum_partial;
         hand_over(stack, copy, i);
     }
 }
