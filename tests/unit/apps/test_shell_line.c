@@ -333,6 +333,12 @@ static void test_history(void **state)
     keys("\x0e\x0e\x0e");
     assert_string_equal(row, "> new");
     assert_int_equal(at, 5);
+    keys("\x1b[A\x1b[A\r"); /* line1, again */
+    line_begin(&line, "> ");
+    keys("\x1b[A"); /* the next line begins with the newest */
+    assert_string_equal(row, "> line1");
+    keys("\x1b[A");
+    assert_string_equal(row, "> line2");
 }
 
 static void test_history_forgets(void **state)

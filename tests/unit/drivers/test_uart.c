@@ -26,7 +26,8 @@ static struct uart_model {
     bool overrun;
     char typed[3000];
     size_t first, count;
-    bool has_no_end; /* a byte is always there */
+    bool has_no_end;  /* a byte is always there */
+    unsigned enables; /* of the interrupt */
 } model;
 
 static bool has_byte(void)
@@ -86,6 +87,7 @@ static void write(void *arg, size_t offset, unsigned width, uint32_t value)
     switch (offset) {
     case 1:
         model.irq_enable = (uint8_t)value;
+        model.enables += value & 1;
         interrupt();
         break;
     case 4:
@@ -202,6 +204,7 @@ static void test_a_port_without_end(void **state)
     settle();
     assert_int_equal(console_room(), 0);
     assert_int_equal(model.irq_enable, 0);
+    assert_int_equal(model.enables, 1); /* at the start */
     assert_int_equal(console_read(&byte, 1, 0), 1);
     settle();
     assert_int_equal(model.irq_enable, 0);

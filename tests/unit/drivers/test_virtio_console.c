@@ -220,6 +220,7 @@ static void test_much_is_typed(void **state)
 /* Queues that are shorter than ours. */
 static void test_short_queues(void **state)
 {
+    static char text[3000];
     char got[64];
 
     (void)state;
@@ -234,6 +235,11 @@ static void test_short_queues(void **state)
         show_all();
     }
     assert_non_null(strstr(shown, "abcabcabc"));
+    memset(text, 'x', sizeof(text));
+    console_write(text, sizeof(text)); /* more than two buffers */
+    shown_len = 0;
+    show_all();
+    assert_int_equal(shown_len, sizeof(text));
     finish();
 }
 
