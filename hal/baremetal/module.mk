@@ -34,6 +34,7 @@ SRCS-metal += hal/baremetal/cpu/start.S
 SRCS-metal += hal/baremetal/cpu/cpu.c
 SRCS-metal += hal/baremetal/cpu/vectors.S
 SRCS-metal += hal/baremetal/cpu/traps.c
+SRCS-metal += hal/baremetal/cpu/debug.c
 SRCS-metal += hal/baremetal/cpu/idle.c
 SRCS-metal += hal/baremetal/cpu/switch.S
 SRCS-metal += hal/baremetal/cpu/trace_sites.c

@@ -22,6 +22,8 @@ extern const struct driver env_driver;      /* settings: <torc/env.h> */
 extern const struct driver dump_driver;     /* no device: dump=console */
 extern const struct driver ramdisk_driver;  /* boot modules: rda, rdb .. */
 
+extern const struct driver gdb_driver; /* no device: gdb= */
+
 /*
  * In place of dump_driver: dump=DISK, too. Behind the drivers of the disks, and
  * with those of them that can write when nothing else works any more.

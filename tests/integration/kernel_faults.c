@@ -78,7 +78,58 @@ static int fault_lost_disk(void *arg)
     machine_exit(5);
 }
 
+/* ---- For a debugger ------------------------------------------------------ */
+
+static volatile int debug_counter; /* CPU 0's */
+
+static noinline void debug_here(unsigned thread_here)
+{
+    hidden = thread_here;
+}
+
+static noinline void debug_count(void)
+{
+    debug_counter++;
+    debug_counter++;
+}
+
+static int pass_by(void *arg)
+{
+    for (;;) {
+        debug_here(cpu_id());
+        thread_sleep(5 * NS_PER_MS);
+    }
+    return arg != NULL;
+}
+
+/* Both CPUs pass by breakpoints, for ever. */
+static int fault_debug(void *arg)
+{
+    const struct thread_attr attr = {.place = THREAD_ON_CPU, .cpu = 1};
+    thread_id id;
+
+    if (thread_create(&attr, pass_by, arg, &id) != 0)
+        machine_exit(3);
+    for (;;) {
+        debug_here(cpu_id());
+        debug_count();
+        thread_sleep(5 * NS_PER_MS);
+    }
+}
+
+/* When a debugger has set the counter. */
+static int fault_debug_fault(void *arg)
+{
+    (void)arg;
+    while (debug_counter == 0)
+        thread_sleep(5 * NS_PER_MS);
+    hidden = 8;
+    return *(volatile int *)hidden;
+}
+
 const struct fault kernel_faults[] = {
+    {"debug", fault_debug},
+    {"debug-fault", fault_debug_fault},
     {"hang-off", fault_hang_off},
     {"lost-disk", fault_lost_disk},
     {NULL, NULL},

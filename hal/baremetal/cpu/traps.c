@@ -1,20 +1,13 @@
 /* The interrupt descriptor table, and exceptions. */
 #include "hal/baremetal/base/cpu_block.h"
 #include "hal/baremetal/cpu/cpu.h"
+#include "hal/baremetal/cpu/trap_frame.h"
 #include "hal/baremetal/irq/irq.h"
 #include "hal/baremetal/irq/lapic.h"
 #include "hal/baremetal/irq/stop.h"
 #include "hal/baremetal/memory/paging.h"
 #include "hal/baremetal/time/clock.h"
 #include <torc/format.h>
-
-/* As vectors.S pushes it. */
-struct trap_frame {
-    uint64_t r15, r14, r13, r12, r11, r10, r9, r8;
-    uint64_t rbp, rdi, rsi, rdx, rcx, rbx, rax;
-    uint64_t vector, error;
-    uint64_t rip, cs, rflags, rsp, ss;
-};
 
 struct idt_gate {
     uint16_t offset_low;
@@ -33,7 +26,6 @@ enum {
     GATE_INTERRUPT = 0x8e, /* present, ring 0, interrupts off */
     STUB_SIZE = 16,
     EXCEPTION_COUNT = 32,
-    VECTOR_NMI = 2,
     VECTOR_DOUBLE_FAULT = 8,
     VECTOR_PAGE_FAULT = 14,
     VECTOR_MACHINE_CHECK = 18,
@@ -126,9 +118,10 @@ static bool may_continue(const struct trap_frame *frame)
            frame->vector != VECTOR_MACHINE_CHECK;
 }
 
-/* In the order of struct hal_registers. */
-static noinline void registers_of(const struct trap_frame *frame,
-                                  struct hal_registers *out)
+bool (*trap_debug)(struct trap_frame *frame);
+
+noinline void trap_registers(const struct trap_frame *frame,
+                             struct hal_registers *out)
 {
     *out = (struct hal_registers){
         {frame->r15, frame->r14, frame->r13, frame->r12,    frame->rbp,
@@ -190,7 +183,7 @@ static noinline void exception(struct trap_frame *frame)
         fault.what = "stack overflow";
         fault.may_continue = false;
     }
-    registers_of(frame, &registers);
+    trap_registers(frame, &registers);
     detail_print(frame, detail, sizeof(detail));
     kernel_fault(&fault);
     go_on(frame, &registers);
@@ -200,7 +193,7 @@ static noinline void interrupted_for_stop(const struct trap_frame *frame)
 {
     struct hal_registers registers;
 
-    registers_of(frame, &registers);
+    trap_registers(frame, &registers);
     stop_here(&registers);
 }
 
@@ -232,6 +225,9 @@ static noinline bool interrupted_for_sample(const struct trap_frame *frame)
 
 void trap_handle(struct trap_frame *frame)
 {
+    if (frame->vector < EXCEPTION_COUNT && trap_debug != NULL &&
+        trap_debug(frame))
+        return;
     if (frame->vector == VECTOR_NMI) {
         interrupted_for_stop(frame);
         if (interrupted_for_sample(frame))

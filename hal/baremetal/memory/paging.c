@@ -279,6 +279,23 @@ bool paging_is_guard(uintptr_t address)
     return table[index_of(address, 0)] == PTE_GUARD;
 }
 
+bool paging_is_mapped(uintptr_t address)
+{
+    const uint64_t *table = page_pml4;
+
+    if (address >= level_size(LEVELS))
+        return false;
+    for (unsigned level = LEVELS - 1;; level--) {
+        uint64_t entry = table[index_of(address, level)];
+
+        if ((entry & PTE_PRESENT) == 0)
+            return false;
+        if (level == 0 || (entry & PTE_LARGE) != 0)
+            return true;
+        table = table_of(entry);
+    }
+}
+
 /* One page of registers; uncached. */
 static int map_io_page(uint64_t at, unsigned level)
 {

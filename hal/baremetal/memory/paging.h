@@ -22,6 +22,9 @@ void paging_guard(void *page);
 /* Whether an address lies in a guard page, the kernel's included. */
 bool paging_is_guard(uintptr_t address);
 
+/* Whether there is memory, or registers, at an address. */
+bool paging_is_mapped(uintptr_t address);
+
 /* Set pages aside for the page tables of each CPU, on its node. */
 void paging_pools_init(const uint8_t *cpu_node);
 
