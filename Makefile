@@ -327,6 +327,7 @@ include tests/crash/rules.mk
 include tests/sequences/rules.mk
 include tests/agree/rules.mk
 include tests/guest/rules.mk
+include tests/flips/rules.mk
 
 # ---- Targets --------------------------------------------------------------------
 
