@@ -53,26 +53,21 @@ static bool is_any_or(const struct net_addr *have, const struct net_addr *addr)
     return addr_is_none(have) || addr_equal(have, addr);
 }
 
-/* The socket that a datagram of this flow is for; a connected one before one
- * that takes all. NULL: none. */
+/* The socket that a datagram of this flow is for, which no other one is for:
+ * is_taken(). NULL: none. */
 static struct udp_socket *socket_find(struct udp_table *table,
                                       const struct flow *flow)
 {
-    struct udp_socket *best = NULL;
-
     list_for_each (node, bucket_of(table, flow->lport)) {
         struct udp_socket *socket = container_of(node, struct udp_socket, link);
         const struct flow *own = &socket->flow;
 
-        if (own->lport != flow->lport ||
-            !is_any_or(&own->local, &flow->local) ||
-            !is_any_or(&own->remote, &flow->remote) ||
-            (own->rport != 0 && own->rport != flow->rport))
-            continue;
-        if (best == NULL || own->rport != 0)
-            best = socket;
+        if (own->lport == flow->lport && is_any_or(&own->local, &flow->local) &&
+            is_any_or(&own->remote, &flow->remote) &&
+            (own->rport == 0 || own->rport == flow->rport))
+            return socket;
     }
-    return best;
+    return NULL;
 }
 
 /* ---- In ------------------------------------------------------------------ */
@@ -253,11 +248,10 @@ static uint16_t port_choose(const struct net_stack *stack,
                             const struct net_addr *local)
 {
     for (unsigned i = 0; i < PORT_TRIES; i++) {
-        uint16_t number;
-        uint16_t port;
+        uint16_t number, port;
+        int error = random_bytes(&number, sizeof(number));
 
-        if (random_bytes(&number, sizeof(number)) != 0)
-            number = (uint16_t)(number + i); /* it can be guessed */
+        (void)error; /* of those that can be guessed each is another, too */
         port = (uint16_t)(UDP_PORT_FIRST + number % UDP_PORT_COUNT);
         if (stack->group != NULL)
             port = group_port_near(stack->group, stack->member, port);
@@ -285,7 +279,6 @@ int udp_open(struct net_stack *stack, const struct net_addr *local,
     socket->stack = stack;
     socket->flow.local = *local;
     socket->flow.lport = port;
-    socket->dst.may_fragment = true;
     wait_queue_init(&socket->readable);
     list_push_back(bucket_of(stack->udp, port), &socket->link);
     *out = socket;
