@@ -205,6 +205,7 @@ static void test_results_after_close(void **state)
     assert_int_equal(socket_send(socket, buf, 1), -EPIPE);
     assert_int_equal(socket_receive(socket, buf, 1), 0);
     assert_int_equal(socket_send_room(socket), 0);
+    assert_true(socket_has_input(socket));
     socket_close(socket);
     socket_abort(socket);
     bench_run();
@@ -220,7 +221,9 @@ static void test_calls_on_another_cpu(void **state)
     (void)state;
     open_bench();
     connect_port(1);
+    assert_false(socket_has_input(sockets[1]));
     quietly(1, 1001, ACK, "xyz");
+    assert_true(socket_has_input(sockets[1]));
     sockets[1]->cpu = 1;
     assert_int_equal(socket_receive(sockets[1], buf, 3), -EXDEV);
     assert_int_equal(socket_send(sockets[1], buf, 3), -EXDEV);

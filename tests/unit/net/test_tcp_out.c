@@ -642,6 +642,28 @@ static void test_send_buffer_fills_and_room_is_told(void **state)
     bench_close();
 }
 
+/* A short answer for which there is no packet is sent when there is one. */
+static void test_answer_waits_for_a_packet(void **state)
+{
+    static struct packet *taken[4096];
+    struct peer_segment got;
+    unsigned count = 0;
+
+    (void)state;
+    open_connection(10000);
+    bench.stack->budget.lent_max = 0;
+    while ((taken[count] = packet_get()) != NULL)
+        count++;
+    assert_int_equal(socket_send(sock, text, 10), 10);
+    assert_int_equal(bench.stack->stats.no_packet, 1);
+    while (count > 0)
+        packet_put(taken[--count]);
+    bench_sleep(NS_PER_MS);
+    assert_true(peer_receive(&got));
+    assert_int_equal(got.len, 10);
+    bench_close();
+}
+
 /* Without memory for the first byte only time can help. */
 static void test_room_is_told_after_no_memory(void **state)
 {
@@ -762,6 +784,7 @@ int main(void)
         cmocka_unit_test(test_probe_is_not_put_off),
         cmocka_unit_test(test_last_segment_is_pushed),
         cmocka_unit_test(test_send_buffer_fills_and_room_is_told),
+        cmocka_unit_test(test_answer_waits_for_a_packet),
         cmocka_unit_test(test_room_is_told_after_no_memory),
         cmocka_unit_test(test_first_retry_for_room),
         cmocka_unit_test(test_full_card_is_waited_for),
