@@ -193,7 +193,7 @@ void __wrap_stop_here(const struct hal_registers *registers)
 void hal_exit(int status)
 {
     if (runs)
-        end(status & 0xff);
+        end(status == HAL_EXIT_AGAIN ? 0 : status & 0xff);
     if (guest_counters_dump != NULL)
         guest_counters_dump();
     metal_exit(status);
