@@ -594,7 +594,7 @@ static enum action action_of(struct rsp *rsp)
     }
 }
 
-static void answer(struct rsp *rsp)
+static noinline void answer(struct rsp *rsp)
 {
     const char *rest = rsp->in + 1;
 
