@@ -326,6 +326,8 @@ static void test_memory(void **state)
     ASK("X1000,0:", "OK");
     assert_string_equal(ask_bytes("X1004,3:a}\x03z", 12), "OK");
     assert_memory_equal(memory + 4, "a#z", 3);
+    assert_string_equal(ask_bytes("X1008,4:\xe8\x03\0\0", 12), "OK");
+    assert_memory_equal(memory + 8, "\xe8\x03\0\0", 4);
     ASK("X1004,3:ab", "E01");
     ASK("X1004,3:abcd", "E01");
     ASK("X1004,1:}", "OK"); /* nothing is escaped: the byte itself */
