@@ -126,7 +126,7 @@ static void test_any_bytes(void **state)
 
     (void)state;
     text_screen_init(&screen, &ops, ROWS, COLUMNS);
-    for (unsigned i = 0; i < 200000; i++) {
+    for (unsigned i = 0; i < 20000; i++) {
         char byte;
 
         seed = seed * 1664525 + 1013904223;
