@@ -29,7 +29,7 @@ run() { # IMAGE: prints one line, or more when it fails, in one piece
         -device "isa-debugcon,iobase=0xe9,chardev=counters")
     for try in 1 2 3; do
         began=$EPOCHREALTIME
-        timeout "${GUEST_TIMEOUT:-120}" tools/qemu.sh --no-net --mem 1280 --cpus $cpus \
+        timeout "${GUEST_TIMEOUT:-400}" tools/qemu.sh --no-net --mem 1280 --cpus $cpus \
             --kernel "$image" --append "skip=$skip," "${counters[@]}" 2>&1 | tr -d '\r' >"$log"
         status=${PIPESTATUS[0]}
         [ "$status" -ne 0 ] && longest=$(stalls_since "$began" "$stalls") || break

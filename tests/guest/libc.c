@@ -375,6 +375,12 @@ __attribute__((weak)) ssize_t getrandom(void *to, unsigned long size,
     return (ssize_t)size;
 }
 
+int rand_r(unsigned *seed)
+{
+    *seed = *seed * 1103515245u + 12345;
+    return (int)(*seed >> 1);
+}
+
 char *getenv(const char *name)
 {
     (void)name;

@@ -20,6 +20,7 @@ int system(const char *command); /* these three are the host's: host.c */
 int mkstemp(char *path);
 char *mkdtemp(char *path);
 int rand(void);
+int rand_r(unsigned *seed);
 void srand(unsigned seed);
 int abs(int value);
 long long llabs(long long value);
