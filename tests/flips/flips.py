@@ -74,8 +74,22 @@ class Process:
             for tid in self.tids:
                 self.stopped(tid)
         except (Unfit, OSError):
-            self.go_on()
+            self.end()
             raise
+
+    def end(self):
+        """It is about to end anyhow; threads that are held would keep it."""
+        os.kill(self.pid, signal.SIGKILL)
+        until = time.monotonic() + 2
+        held = set(self.held) - {self.pid}
+        while held and time.monotonic() < until:
+            for tid in list(held):
+                try:
+                    if os.waitpid(tid, 0x40000000 | os.WNOHANG)[0] == tid:
+                        held.discard(tid)
+                except ChildProcessError:
+                    held.discard(tid)
+            time.sleep(0.001)
 
     @staticmethod
     def stopped(tid):
@@ -197,7 +211,10 @@ class Stub:
         try:
             self.socket.connect(path)
             self.ask("?")
-            self.ask(f"Hg{rng.choice((1, 2))}")
+            time.sleep(0.2)  # that it has stopped may be told twice
+            select.select([self.socket], [], [], 0.2)[0] and self.socket.recv(4096)
+            if self.ask(f"Hg{rng.choice((1, 2))}") != "OK":
+                raise Unfit()
         except OSError:
             raise Unfit() from None
 
@@ -235,7 +252,7 @@ class Stub:
 
     def flip(self, address, bit):
         byte = self.ask(f"m{address:x},1")
-        if byte.startswith("E"):
+        if not re.fullmatch("[0-9a-f]{2}", byte):
             raise Unfit()
         self.ask(f"M{address:x},1:{int(byte, 16) ^ 1 << bit:02x}")
 
