@@ -4,6 +4,7 @@
 # sources: those of which no test executes anything count too. A last row is for what
 # the integration tests execute of hal/baremetal in QEMU: tools/guest_coverage.sh.
 #   coverage.sh PROGRAM...
+# PAGES=no: the table alone.
 cd "$(dirname "$0")/.." || exit 1
 build="${BUILD:-build}"
 out="$build/coverage"
@@ -26,8 +27,10 @@ if [ "${PIPESTATUS[*]}" != "0 0 0" ] ||
     echo "gcov has failed"
     exit 1
 fi
-genhtml --branch-coverage --quiet --prefix "$PWD" --title Torc \
-    --output-directory "$out" "$out/torc.info" 2>/dev/null || exit 1
+if [ "$PAGES" != no ]; then
+    genhtml --branch-coverage --quiet --prefix "$PWD" --title Torc \
+        --output-directory "$out" "$out/torc.info" 2>/dev/null || exit 1
+fi
 awk -v root="$PWD/" '
     /^SF:/ { directory = substr($0, 4); sub(root, "", directory); sub(/\/[^\/]*$/, "", directory) }
     /^LF:/ { lf[directory] += substr($0, 4) } /^LH:/ { lh[directory] += substr($0, 4) }
@@ -39,7 +42,7 @@ awk -v root="$PWD/" '
 tools/guest_coverage.sh >>"$out/table.txt" || exit 1
 printf '%-28s %5s %6s %6s\n' directory lines branch count
 cat "$out/table.txt"
-echo "pages: $out/index.html"
+[ "$PAGES" = no ] || echo "pages: $out/index.html"
 awk '
     FILENAME ~ /table/ { line[$1] = $2; branch[$1] = $3; next }
     /^#/ || !NF { next }
