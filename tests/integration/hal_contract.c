@@ -8,6 +8,7 @@
  * 0 or 1.
  */
 #include "tests/integration/hal_contract.h"
+#include "hal/debug.h"
 #include <stdarg.h>
 #include <torc/assert.h>
 #include <torc/format.h>
@@ -255,6 +256,14 @@ void kernel_fault(const struct hal_fault *fault)
               fault->detail);
     print("[%s] %s\n", expected ? "       OK " : "  FAILED  ", fault_test);
     hal_exit(expected ? 0 : 1);
+}
+
+/* Of bare metal: nobody debugs this test. */
+enum hal_debug_go kernel_debug(const struct hal_debug_stop *stop, unsigned *cpu)
+{
+    (void)stop;
+    (void)cpu;
+    return HAL_DEBUG_RUN;
 }
 
 /* Use more stack with each call; the address keeps it from becoming a loop. */
