@@ -31,7 +31,7 @@ crash: $(BUILD)/crash/explore ## every crash of ext2 in sequences of LENGTH=2 op
 
 # The operations that change names, which order between blocks is about.
 CRASH_NAMES := create,many,fsync,rename,replace,across,exchange,move-dir,link,unlink
-CRASH_NIGHT := --alphabet $(CRASH_NAMES) --share $(SHARE) --seed $(SEED) --progress 500
+CRASH_NIGHT = --alphabet $(CRASH_NAMES) --share $(SHARE) --seed $(SEED) --progress 500
 crash-nightly: $(BUILD)/crash/explore ## all sequences of up to four operations on names: SHARE=0/10
 	$(Q)tools/need.sh build run test
 	$(Q)status=0; for length in 1 2 3 4; do for volume in $(CRASH_VOLUMES); do \
