@@ -24,6 +24,7 @@ __attribute__((cold)) void ack_init(struct tcp_conn *conn)
     conn->rack.round = iss;
     conn->used = 0;
     conn->used_end = iss;
+    conn->sent_ms = conn_now_ms(conn); /* the first data are after no pause */
     conn->stack->cc->init(conn);
 }
 

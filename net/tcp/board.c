@@ -328,8 +328,11 @@ void board_first_lost(struct tcp_conn *conn, uint32_t *start, uint32_t *end)
 
 void board_free(struct tcp_conn *conn)
 {
-    mem_free(conn->board.more);
-    conn->board = (struct tcp_board){0};
+    struct tcp_board *board = &conn->board;
+
+    if (board->more != NULL)
+        mem_free(board->more);
+    *board = (struct tcp_board){0};
 }
 
 void board_check(struct tcp_conn *conn)

@@ -177,13 +177,33 @@ void conn_leave_server(struct tcp_conn *conn)
     conn->server = NULL;
 }
 
+/* The connection, which counts nowhere any more, ends. */
+static void conn_die(struct tcp_conn *conn)
+{
+    struct net_stack *stack = conn->stack;
+
+    conn->state = TCP_CLOSED;
+    wheel_cancel(&conn->timer);
+    conn_hide(conn);
+    list_remove(&conn->blocked_link);
+    list_push_back(&stack->dead, &conn->state_link);
+    send_queue_release(&conn->tx, &stack->budget);
+    net_buffer_release(&conn->rx, &stack->budget);
+    reorder_free(conn);
+    board_free(conn);
+    if (conn->loss != NULL)
+        loss_free(conn);
+    if (conn->tuning != NULL)
+        mem_free(conn->tuning);
+    conn->tuning = NULL;
+    if (conn->mtu != NULL)
+        mtu_free(conn);
+}
+
 /* TIME-WAIT goes on without the connection, which counts nowhere any more. */
 static void time_wait_begin(struct tcp_conn *conn)
 {
-    list_init(&conn->state_link);
-    conn->server = NULL;
-    conn->is_orphan = false;
-    conn_end(conn);
+    conn_die(conn);
     wait_begin(conn);
 }
 
@@ -211,24 +231,10 @@ void conn_orphan(struct tcp_conn *conn)
 
 void conn_end(struct tcp_conn *conn)
 {
-    struct net_stack *stack = conn->stack;
-
     assert(conn->state != TCP_CLOSED);
     assert(conn->socket == NULL);
     state_leave(conn);
-    conn->state = TCP_CLOSED;
-    wheel_cancel(&conn->timer);
-    conn_hide(conn);
-    list_remove(&conn->blocked_link);
-    list_push_back(&stack->dead, &conn->state_link);
-    send_queue_release(&conn->tx, &stack->budget);
-    net_buffer_release(&conn->rx, &stack->budget);
-    reorder_free(conn);
-    board_free(conn);
-    loss_free(conn);
-    mem_free(conn->tuning);
-    conn->tuning = NULL;
-    mtu_free(conn);
+    conn_die(conn);
 }
 
 void conn_reset(struct tcp_conn *conn)
@@ -250,14 +256,14 @@ void conn_fail(struct tcp_conn *conn, int error)
 void conn_time_wait(struct tcp_conn *conn)
 {
     assert(conn->state == TCP_FIN_WAIT_2 || conn->state == TCP_CLOSING);
-    alarm_clear(conn, TCP_ALARM_ACK); /* the peer will send its FIN again */
-    list_remove(&conn->blocked_link);
-    alarm_clear(conn, TCP_ALARM_REORDER);
     if (conn->is_orphan) {
         state_leave(conn);
         time_wait_begin(conn);
         return;
     }
+    alarm_clear(conn, TCP_ALARM_ACK); /* the peer will send its FIN again */
+    list_remove(&conn->blocked_link);
+    alarm_clear(conn, TCP_ALARM_REORDER);
     conn->state = TCP_TIME_WAIT;
     alarm_set(conn, TCP_ALARM_LIFE, conn_now(conn) + TCP_TIME_WAIT_NS);
 }

@@ -61,13 +61,18 @@ enum tcp_verdict wait_judge(const struct tcp_wait *wait,
 
 /* ---- The table and the row ----------------------------------------------- */
 
-static struct tcp_wait **chain_of(struct net_stack *stack,
-                                  const struct flow *flow)
+/* `hash` is as of a connection. */
+static struct tcp_wait **chain_at(const struct net_stack *stack, uint32_t hash)
 {
     const struct tcp_waits *waits = stack->waits;
 
-    return &waits->chain[conn_hash(stack, flow) >> 48 &
-                         (waits->chain_count - 1)];
+    return &waits->chain[hash >> 16 & (waits->chain_count - 1)];
+}
+
+static struct tcp_wait **chain_of(struct net_stack *stack,
+                                  const struct flow *flow)
+{
+    return chain_at(stack, (uint32_t)(conn_hash(stack, flow) >> 32));
 }
 
 static noinline struct flow flow_of(const struct tcp_wait *wait)
@@ -180,7 +185,7 @@ static void begin(struct net_stack *stack, struct tcp_wait *wait)
 void wait_begin(struct tcp_conn *conn)
 {
     struct net_stack *stack = conn->stack;
-    struct tcp_wait *wait = mem_alloc_zeroed(sizeof(*wait));
+    struct tcp_wait *wait = mem_alloc(sizeof(*wait));
     struct tcp_wait **chain, *first;
 
     if (wait == NULL || !prepare(stack)) {
@@ -189,6 +194,7 @@ void wait_begin(struct tcp_conn *conn)
         return;
     }
     wait_fill(wait, conn);
+    wait->is_again = false;
     begin(stack, wait);
     wait->challenge_ms = (uint16_t)(stack->now_ms - TCP_CHALLENGE_MS);
     first = oldest(stack->waits);
@@ -198,7 +204,7 @@ void wait_begin(struct tcp_conn *conn)
         (void)oldest(stack->waits);
     }
     row_push(stack->waits, wait);
-    chain = chain_of(stack, &conn->flow);
+    chain = chain_at(stack, conn->hash);
     wait->next = *chain;
     *chain = wait;
     if (stack->time_wait_count++ == 0)
