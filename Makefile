@@ -529,7 +529,7 @@ clean: ## remove everything made
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z_-]+:.*## /{printf "  %-14s %s\n",$$1,$$2}' Makefile tests/qtest/rules.mk tests/attack/rules.mk \
-		tests/bench/rules.mk tools/profile/rules.mk tools/fuse/rules.mk tools/fsck/rules.mk tools/mkimg/rules.mk tools/trace/rules.mk tools/boot/rules.mk tests/crash/rules.mk tests/sequences/rules.mk tests/agree/rules.mk tests/guest/rules.mk
+		tests/bench/rules.mk tools/profile/rules.mk tools/fuse/rules.mk tools/fsck/rules.mk tools/mkimg/rules.mk tools/trace/rules.mk tools/boot/rules.mk tests/crash/rules.mk tests/sequences/rules.mk tests/agree/rules.mk tests/guest/rules.mk tests/flips/rules.mk
 
 .PHONY: tidy debug debug-host debug-server ide faults bzimage boot-matrix metal host deps run run-installed run-host image test need-build need-test \
 	unit integration second-compiler sim-check sim-commands stress check coverage mutants wmm fuzz fuzz-all fuzz-programs all-tests unit-programs coverage-programs format clean help
