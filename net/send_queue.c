@@ -118,6 +118,8 @@ uint32_t send_queue_write(struct send_queue *queue, struct net_budget *budget,
 {
     struct net_buffer *ring = &queue->ring;
 
+    if (len == 0)
+        return 0;
     if (queue->used == 0 && write_packet(queue, budget, data, len))
         return len;
     if (queue->count > 0 && piece_new(queue) == NULL)
@@ -356,6 +358,8 @@ void send_queue_drop(struct send_queue *queue, struct net_budget *budget,
     net_buffer_drop(&queue->ring, from_ring);
     if (queue->used == 0)
         send_queue_release(queue, budget);
+    else if (queue->ring.is_lent && queue->ring.used == 0)
+        net_buffer_release(&queue->ring, budget); /* others need the packet */
 }
 
 void send_queue_release(struct send_queue *queue, struct net_budget *budget)

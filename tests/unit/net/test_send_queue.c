@@ -133,6 +133,45 @@ static void test_short_bytes_are_in_a_packet(void **state)
     assert_int_equal(packet_free_count(), POOL);
 }
 
+/* No bytes need no packet. */
+static void test_nothing_is_written(void **state)
+{
+    (void)state;
+    budget.lent_max = 1;
+    assert_int_equal(send_queue_write(&queue, &budget, "", 0), 0);
+    send_queue_check(&queue);
+    assert_int_equal(budget.lent, 0);
+    assert_int_equal(send_queue_write(&queue, &budget, "x", 1), 1);
+    assert_int_equal(send_queue_write(&queue, &budget, "", 0), 0);
+    send_queue_check(&queue);
+    assert_int_equal(queue.used, 1);
+}
+
+/* A packet goes back as soon as none of its bytes is needed. */
+static void test_head_goes_before_its_page(void **state)
+{
+    const struct slice page = slice_of(0, 0, 4000);
+    uint8_t out[4000];
+
+    (void)state;
+    budget.lent_max = 1;
+    assert_int_equal(send_queue_write(&queue, &budget, "head", 4), 4);
+    assert_int_equal(send_queue_lend(&queue, &budget, &page, 1, 4000), 4000);
+    send_queue_drop(&queue, &budget, 3);
+    assert_int_equal(budget.lent, 1);
+    send_queue_drop(&queue, &budget, 1);
+    assert_int_equal(budget.lent, 0);
+    send_queue_check(&queue);
+    assert_int_equal(packet_free_count(), POOL);
+    send_queue_peek(&queue, 0, out, 4000);
+    assert_memory_equal(out, bufs[0]->base, 4000);
+    assert_int_equal(send_queue_write(&queue, &budget, "tail", 4), 4);
+    send_queue_drop(&queue, &budget, 4000);
+    send_queue_check(&queue);
+    send_queue_peek(&queue, 0, out, 4);
+    assert_memory_equal(out, "tail", 4);
+}
+
 /* More bytes, or pieces: then it is not sent as it is. Without memory for them
  * nothing moves. */
 static void test_more_follows_the_packet(void **state)
@@ -300,6 +339,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_head_and_pages, setup, teardown),
         cmocka_unit_test_setup_teardown(test_short_bytes_are_in_a_packet, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_nothing_is_written, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_head_goes_before_its_page, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_more_follows_the_packet, setup,
                                         teardown),

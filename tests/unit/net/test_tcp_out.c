@@ -684,6 +684,36 @@ static void test_room_is_told_after_no_memory(void **state)
     bench_close();
 }
 
+/* The same where a packet could be lent, but there is no room for a byte. */
+static void test_no_room_for_a_first_byte(void **state)
+{
+    (void)state;
+    open_connection(10000);
+    assert_true(bench.stack->budget.lent_max > 0);
+    bench.stack->budget.limit = 0;
+    assert_int_equal(socket_send(sock, text, 3000), 0);
+    assert_int_equal(socket_lend(sock, text, 5, NULL, 0), 0);
+    send_queue_check(&conn->tx);
+    assert_int_equal(bench.stack->budget.lent, 0);
+    peer_expect_nothing();
+    bench.stack->budget.limit = 1 << 20;
+    assert_int_equal(socket_send(sock, text, 10), 10);
+    expect_data(1, 10);
+    bench_close();
+}
+
+static void test_nothing_is_sent(void **state)
+{
+    (void)state;
+    open_connection(10000);
+    assert_int_equal(socket_send(sock, text, 0), 0);
+    assert_int_equal(socket_lend(sock, text, 0, NULL, 0), 0);
+    peer_expect_nothing();
+    assert_int_equal(socket_send(sock, text, 1), 1);
+    expect_data(1, 1);
+    bench_close();
+}
+
 /* The first look is 10 ms after the failure, too. */
 static void test_first_retry_for_room(void **state)
 {
@@ -786,6 +816,8 @@ int main(void)
         cmocka_unit_test(test_send_buffer_fills_and_room_is_told),
         cmocka_unit_test(test_answer_waits_for_a_packet),
         cmocka_unit_test(test_room_is_told_after_no_memory),
+        cmocka_unit_test(test_no_room_for_a_first_byte),
+        cmocka_unit_test(test_nothing_is_sent),
         cmocka_unit_test(test_first_retry_for_room),
         cmocka_unit_test(test_full_card_is_waited_for),
         cmocka_unit_test(test_empty_pool_is_waited_for),
