@@ -104,12 +104,13 @@ static void tick(struct timer *timer)
 {
     struct ip6 *ip6 = container_of(timer, struct ip6, timer);
     struct net_stack *stack = ip6->stack;
-    uint64_t now = net_now(stack);
-    uint64_t next;
-    /* First, since what happens below may be due earlier. */
-    int error = timer_set(timer, now + IP6_TICK_NS);
+    uint64_t now, next;
+    int error;
 
-    stack->now = now;
+    stack_tick(stack);
+    now = stack->now;
+    /* First, since what happens below may be due earlier. */
+    error = timer_set(timer, now + IP6_TICK_NS);
     assert(error == 0); /* its place in the queue has just become free */
     /* A group is joined before its address is probed: RFC 4862, 5.4.2. */
     if (stack_answers(stack)) {
