@@ -13,8 +13,10 @@ goes on. A process is stopped by ptrace(2), QEMU by its gdbstub. By turns the bi
     memory     the machine's memory: heap, stacks, page tables; pages that are in use
 
 The ends: right (status 0, the known result), told (a status that is not 0 and a line that says
-why), mute (a status that is not 0, and nothing), hang (it has not ended), wrong (status 0 and another
-result). `wrong` and `mute` are failures, and each run is named so that it can be done again.
+why), early (by a signal, and when its bit was turned over the process could not catch it yet: it is
+in the dynamic linker, or the C library starts a thread), mute (another status that is not 0, and
+nothing), hang (it has not ended), damaged (status 0, and a line that does not fit its own check, or
+none), wrong (status 0 and another result, with its check). `wrong` and `mute` are failures. Each run but right, told and unfit is named, with where it was stopped.
 """
 import argparse
 import collections
@@ -31,11 +33,16 @@ import sys
 import time
 
 KINDS = "register", "text", "data", "stack", "memory"
-ENDS = "right", "told", "mute", "hang", "wrong", "unfit"
-PATIENCE = 40  # s
+ENDS = "right", "told", "early", "damaged", "mute", "hang", "wrong", "unfit"
+PATIENCE = 40  # s; the application gives up after 10
+PATIENCE_KILLED = 10  # s
 OPTIONS = "watchdog=500 stuck=end memcheck=1"
+TOLD = (r"panic|error|warning|fault|[Aa]ssert|broken rule|triple|\*\*\*|"
+        r"(free|alloc)\(\): |corrupt|double free")  # the last are the C library's
 libc = ctypes.CDLL(None, use_errno=True)
 SEIZE, INTERRUPT, DETACH, GETREGS, SETREGS = 0x4206, 0x4207, 17, 12, 13
+O_EXITKILL, WALL, EVENT_STOP = 1 << 20, 0x40000000, 128
+FATAL = signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE
 REGS = 15  # that may be turned over, and then rip, flags, rsp
 NAMES = ("r15 r14 r13 r12 rbp rbx r11 r10 r9 r8 rax rcx rdx rsi rdi orig rip cs flags rsp ss "
          "fs gs ds es fs gs").split()
@@ -57,52 +64,103 @@ def ptrace(request, tid, addr=0, data=0):
         raise Unfit()
 
 
+class Child:
+    """A process with its own group. Whoever traces its threads has to wait for each of them, or
+    the process never ends: so all that ends or stops is taken here, and nowhere else."""
+
+    def __init__(self, command):
+        self.popen = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                      stderr=subprocess.STDOUT, start_new_session=True)
+        self.pid = self.popen.pid
+        self.status = None  # as Popen has it
+        self.stops = {}  # of each thread that stands still: the signal that it is about to get
+
+    def take(self):
+        """All that can be taken now; whether there was anything."""
+        any_taken = False
+        while True:
+            try:
+                tid, status = os.waitpid(-1, WALL | os.WNOHANG)
+            except ChildProcessError:
+                return any_taken
+            if tid == 0:
+                return any_taken
+            any_taken = True
+            if os.WIFSTOPPED(status):
+                self.stops[tid] = 0 if status >> 16 == EVENT_STOP else os.WSTOPSIG(status)
+                continue
+            self.stops.pop(tid, None)
+            if tid == self.pid:
+                self.status = self.popen.returncode = os.waitstatus_to_exitcode(status)
+
+    def let_go(self):
+        for tid, number in list(self.stops.items()):
+            del self.stops[tid]
+            try:
+                ptrace(DETACH, tid, 0, number)
+            except Unfit:
+                pass  # it is being ended
+
+    def wait(self, seconds):
+        """Its status; None: it has not ended."""
+        end, pause = time.monotonic() + seconds, 0.0005
+        while self.status is None and time.monotonic() < end:
+            if not self.take():
+                time.sleep(pause)
+                pause = min(pause * 2, 0.01)
+            self.let_go()
+        return self.status
+
+    def kill(self):
+        try:
+            os.killpg(self.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        if self.wait(PATIENCE_KILLED) is None:
+            print(f"flips.py: process {self.pid} is left: it does not end", file=sys.stderr)
+            self.popen.returncode = -signal.SIGKILL  # Popen shall not wait for it
+
+    def close(self):
+        self.kill()  # or what it has started
+        self.popen.stdout.close()
+        self.take()
+
+
 class Process:
     """All threads stopped; `tid` is one of its CPUs."""
 
-    def __init__(self, pid, image, rng):
-        self.pid, self.image = pid, image
+    def __init__(self, child, image, rng):
+        pid = child.pid
+        self.child, self.pid, self.image = child, pid, image
         self.tids = sorted(int(name) for name in os.listdir(f"/proc/{pid}/task"))
         cpus = [tid for tid in self.tids if self.name(tid).startswith("cpu") or tid == pid]
         self.tid = rng.choice(cpus)
-        self.held = []
-        try:
-            for tid in self.tids:
-                ptrace(SEIZE, tid)
-                self.held.append(tid)
-                ptrace(INTERRUPT, tid)
-            for tid in self.tids:
-                self.stopped(tid)
-        except (Unfit, OSError):
-            self.end()
-            raise
-
-    def end(self):
-        """It is about to end anyhow; threads that are held would keep it."""
-        os.kill(self.pid, signal.SIGKILL)
-        until = time.monotonic() + 2
-        held = set(self.held) - {self.pid}
-        while held and time.monotonic() < until:
-            for tid in list(held):
-                try:
-                    if os.waitpid(tid, 0x40000000 | os.WNOHANG)[0] == tid:
-                        held.discard(tid)
-                except ChildProcessError:
-                    held.discard(tid)
-            time.sleep(0.001)
-
-    @staticmethod
-    def stopped(tid):
-        """Wait until it has stopped; not for one that is about to end."""
+        for tid in self.tids:
+            ptrace(SEIZE, tid, 0, O_EXITKILL)
+            ptrace(INTERRUPT, tid)
         end = time.monotonic() + 1
-        while time.monotonic() < end:
-            pid, status = os.waitpid(tid, 0x40000000 | os.WNOHANG)
-            if pid == tid and os.WIFSTOPPED(status):
-                return
-            if pid == tid:
-                break
-            time.sleep(0.0005)
-        raise Unfit()
+        while not set(self.tids) <= set(child.stops):
+            if child.status is not None or time.monotonic() > end:
+                raise Unfit()
+            if not child.take():
+                time.sleep(0.0003)
+
+    def where(self):
+        """Where its CPU is, and (text) whether it could not catch a fault now."""
+        rip = self.registers()[NAMES.index("rip")]
+        place = f"{rip:#x}"
+        with open(f"/proc/{self.pid}/maps", encoding="ascii") as maps:
+            for line in maps:
+                words = line.split()
+                low, high = (int(text, 16) for text in words[0].split("-"))
+                if low <= rip < high and len(words) > 5:
+                    place += f" in {os.path.basename(words[5])}+{rip - low + int(words[2], 16):#x}"
+        with open(f"/proc/{self.pid}/task/{self.tid}/status", encoding="ascii") as file:
+            masks = dict(line.split(":\t") for line in file if line.startswith("Sig"))
+        bit = 1 << signal.SIGSEGV - 1
+        if not int(masks["SigCgt"], 16) & bit:
+            return place, "no handlers yet"
+        return place, "signals blocked" if int(masks["SigBlk"], 16) & bit else ""
 
     def name(self, tid):
         with open(f"/proc/{self.pid}/task/{tid}/comm", encoding="ascii") as file:
@@ -161,25 +219,18 @@ class Process:
             memory.seek(address)
             memory.write(bytes([byte[0] ^ 1 << bit]))
 
-    def go_on(self):
-        for tid in self.held:
-            try:
-                ptrace(DETACH, tid)
-            except Unfit:
-                pass
-
 
 def flip_process(child, image, kind, rng):
+    """(What was turned over, for people; why a fault could not be caught then)"""
     try:
-        process = Process(child.pid, image, rng)
-    except (FileNotFoundError, ProcessLookupError, ChildProcessError):
-        raise Unfit() from None
-    try:
-        return flip_one(process, kind, rng)
+        process = Process(child, image, rng)
+        place, cannot = process.where()
+        cpu = "cpu0" if process.tid == child.pid else "another CPU"
+        return f"{flip_one(process, kind, rng)}, {cpu} at {place}, {cannot or 'handlers'}", cannot
     except OSError:
         raise Unfit() from None
     finally:
-        process.go_on()
+        child.let_go()
 
 
 def flip_one(machine, kind, rng):
@@ -277,53 +328,60 @@ def symbols_of(image):
 def wait_output(child, seconds):
     """(output, status or None)"""
     data, end = b"", time.monotonic() + seconds
+    output = child.popen.stdout
     while time.monotonic() < end:
-        ready, _, _ = select.select([child.stdout], [], [], max(0, end - time.monotonic()))
+        ready, _, _ = select.select([output], [], [], min(0.5, max(0, end - time.monotonic())))
         if ready:
-            more = os.read(child.stdout.fileno(), 65536)
+            more = os.read(output.fileno(), 65536)
             if not more:
                 break
             data += more
-    try:
-        return data, child.wait(max(0.1, end - time.monotonic()))
-    except subprocess.TimeoutExpired:
-        return data, None
+        elif child.wait(0.001) is not None:
+            break  # who has inherited its output keeps it open
+    return data, child.wait(max(0.1, end - time.monotonic()))
 
 
-def end_of(output, status, known):
+def fits(line):
+    """Whether the check in the line is that of its result, as tests/flips/app.c makes it."""
+    match = re.fullmatch(r"result ([0-9a-f]{16}) check ([0-9a-f]{16})", line)
+    if not match:
+        return False
+    value, check = (int(text, 16) for text in match.groups())
+    return check == (value * 3 & (1 << 64) - 1) ^ 0x5bd1e995
+
+
+def end_of(output, status, known, cannot):
     text = output.decode("latin-1").replace("\r", "")
     if status is None:
         return "hang"
     results = re.findall(r"^result .*$", text, re.M)
     if status == 0:
-        return "right" if results == [known] else "wrong"
-    return "told" if re.search(r"panic|error|warning|fault|assert|broken rule|triple|\*\*\*", text) else "mute"
+        if results == [known]:
+            return "right"
+        return "wrong" if any(fits(line) for line in results) else "damaged"
+    if re.search(TOLD, text):
+        return "told"
+    return "early" if cannot and -status in FATAL else "mute"
 
 
 def run_host(image, kind, rng, known, longest):
-    child = subprocess.Popen([image, "--cpus", "2", "--", *OPTIONS.split()], stdin=subprocess.DEVNULL,
-                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    what = None
+    child = Child([image, "--cpus", "2", "--", *OPTIONS.split()])
+    what, cannot = None, ""
     try:
         if kind is not None:
             time.sleep(rng.uniform(0.002, longest))
-            what = flip_process(child, image, kind, rng)
+            what, cannot = flip_process(child, image, kind, rng)
     except Unfit:
         pass
-    output, status = wait_output(child, PATIENCE)
-    if status is None:
-        child.kill()
-        child.wait()
-    child.stdout.close()
-    return finish(kind, what, output, status, known)
+    output, status = wait_output(child, PATIENCE if kind is None or what else 1)
+    child.close()
+    return finish(kind, what, output, status, known, cannot)
 
 
 def run_qemu(image, kind, rng, known, longest, symbols):
     path = f"/tmp/flips.{os.getpid()}.sock"
-    command = ["tools/qemu.sh", "--no-net", "--cpus", "2", "--mem", "32", "--kernel", image, "--append",
-               OPTIONS, "--", "-gdb", f"unix:{path},server=on,wait=off"]
-    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                             stderr=subprocess.STDOUT, start_new_session=True)
+    child = Child(["tools/qemu.sh", "--no-net", "--cpus", "2", "--mem", "32", "--kernel", image, "--append",
+                   OPTIONS, "--", "-gdb", f"unix:{path},server=on,wait=off"])
     what = None
     try:
         if kind is not None:
@@ -336,17 +394,14 @@ def run_qemu(image, kind, rng, known, longest, symbols):
     except (Unfit, OSError):
         pass
     output, status = wait_output(child, PATIENCE)
-    if status is None:
-        os.killpg(child.pid, signal.SIGTERM)
-        child.wait()
-    child.stdout.close()
-    return finish(kind, what, output, status, known)
+    child.close()
+    return finish(kind, what, output, status, known, "")
 
 
-def finish(kind, what, output, status, known):
+def finish(kind, what, output, status, known, cannot):
     if kind is not None and what is None:
         return "unfit", what, output, status
-    return end_of(output, status, known), what, output, status
+    return end_of(output, status, known, cannot), what, output, status
 
 
 def series(name, run, flips, seed, log):
@@ -367,7 +422,7 @@ def series(name, run, flips, seed, log):
             if end != "unfit":
                 break
         table[kind, end] += 1
-        if end in ("wrong", "mute", "hang"):
+        if end not in ("right", "told", "unfit"):
             print(f"{name} {i}: {kind} {what}: {end}, status {status}", file=log, flush=True)
             log.write("    " + output.decode("latin-1")[-1500:].replace("\n", "\n    ") + "\n")
         if i % 100 == 99:
@@ -376,10 +431,10 @@ def series(name, run, flips, seed, log):
 
 
 def show(title, table, log):
-    lines = [f"{title}\n  {'':9}" + "".join(f"{end:>7}" for end in ENDS)]
+    lines = [f"{title}\n  {'':9}" + "".join(f"{end:>8}" for end in ENDS)]
     for kind in KINDS:
-        lines.append(f"  {kind:9}" + "".join(f"{table[kind, end]:7}" for end in ENDS))
-    lines.append(f"  {'all':9}" + "".join(f"{sum(table[kind, end] for kind in KINDS):7}" for end in ENDS))
+        lines.append(f"  {kind:9}" + "".join(f"{table[kind, end]:8}" for end in ENDS))
+    lines.append(f"  {'all':9}" + "".join(f"{sum(table[kind, end] for kind in KINDS):8}" for end in ENDS))
     print("\n".join(lines), file=log, flush=True)
 
 

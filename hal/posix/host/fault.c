@@ -29,10 +29,9 @@ static const struct {
     const char *what;
     bool has_address;
 } faults[] = {
-    {SIGSEGV, "segmentation fault", true},
-    {SIGBUS, "bus error", true},
-    {SIGILL, "invalid instruction", false},
-    {SIGFPE, "arithmetic fault", false},
+    {SIGSEGV, "segmentation fault", true},  {SIGBUS, "bus error", true},
+    {SIGILL, "invalid instruction", false}, {SIGFPE, "arithmetic fault", false},
+    {SIGTRAP, "breakpoint", false},
 };
 
 enum { FAULT_COUNT = sizeof(faults) / sizeof(faults[0]) };

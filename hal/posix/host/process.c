@@ -53,6 +53,8 @@ int host_process_run(int argc, char **argv)
     const struct hal_boot_info *boot;
     struct host_signal_stack stack;
 
+    host_signal_stack_open(&stack);
+    host_fault_catch(); /* first of all: what fails from here on is told */
     if (host_args_parse(argc, argv, &args) != 0) {
         host_complain("%s", args.error);
         return STATUS_USAGE;
@@ -65,7 +67,5 @@ int host_process_run(int argc, char **argv)
     boot = host_machine_prepare(&args.config);
     if (boot == NULL)
         return STATUS_FAILED;
-    host_signal_stack_open(&stack);
-    host_fault_catch();
     kernel_main(boot);
 }

@@ -110,6 +110,12 @@ static void fault_instruction(void)
     __asm__ volatile("ud2");
 }
 
+static void fault_breakpoint(void)
+{
+    fault_prepare();
+    __asm__ volatile("int3");
+}
+
 static void fault_division(void)
 {
     fault_prepare();
@@ -152,6 +158,7 @@ static void test_faults_are_reported(void **state)
         {"read", fault_read, "segmentation fault", 0x123},
         {"bus", fault_bus, "bus error", (uintptr_t)no_page},
         {"instruction", fault_instruction, "invalid instruction", 0},
+        {"breakpoint", fault_breakpoint, "breakpoint", 0},
         {"division", fault_division, "arithmetic fault", 0},
     };
     /* clang-format on */

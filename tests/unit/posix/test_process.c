@@ -266,6 +266,25 @@ static void test_faults_reach_the_kernel(void **state)
     assert_string_equal(text, "torc: segmentation fault\n");
 }
 
+/* Neither a machine nor a kernel is there yet. */
+static void arguments_wild(void)
+{
+    char *argv[] = {(char[]){"torc"}, (char *)(uintptr_t)8, NULL};
+
+    _exit(host_process_run(2, argv));
+}
+
+static void test_faults_before_the_machine_are_told(void **state)
+{
+    char text[256];
+
+    (void)state;
+    assert_int_equal(bare_child(arguments_wild, text, sizeof(text)),
+                     128 + SIGABRT);
+    assert_memory_equal(text, "torc: segmentation fault at 0x", 30);
+    assert_non_null(strstr(text, ", address 0x8, in a thread of the host"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -276,6 +295,7 @@ int main(void)
         cmocka_unit_test(test_signals_ask_the_machine),
         cmocka_unit_test(test_a_broken_pipe_is_ignored),
         cmocka_unit_test(test_faults_reach_the_kernel),
+        cmocka_unit_test(test_faults_before_the_machine_are_told),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
