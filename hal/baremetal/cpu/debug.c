@@ -22,7 +22,9 @@ enum {
     OPCODE_INT3 = 0xcc,
     OPCODE_CLI = 0xfa,
     OPCODE_STI = 0xfb,
+    OPCODE_PUSHF = 0x9c,
     OPCODE_POPF = 0x9d,
+    OPCODE_HLT = 0xf4,
     SIGNAL_TRAP = 5,
     PATIENCE_LOOKS = 100 * 1000 * 1000,
     NOBODY = -1,
@@ -38,7 +40,8 @@ static struct {
     uint32_t taken;         /* of them */
     _Atomic uint32_t order; /* one more: go on */
     _Atomic bool single;    /* for one instruction only */
-    bool irqs_kept;         /* by its step */
+    bool irqs_were;         /* on before its step */
+    uint8_t opcode;         /* of its step */
 } cpus[HAL_CPU_MAX];
 
 /* The master's. */
@@ -101,23 +104,55 @@ static void state_load(struct trap_frame *frame,
     __asm__ volatile("movq %0, %%dr7" ::"r"(dr7 | 0x400));
 }
 
-/* One instruction, which no interrupt comes before. */
+/* 0: there is no memory. */
+static uint8_t byte_at(uintptr_t address)
+{
+    return paging_is_mapped(address) ? *(const uint8_t *)address : 0;
+}
+
+/* The bytes of an instruction that would wait for an interrupt: HLT, MWAIT. */
+static unsigned sleep_length(uintptr_t ip)
+{
+    if (byte_at(ip) == OPCODE_HLT)
+        return 1;
+    return byte_at(ip) == 0x0f && byte_at(ip + 1) == 1 &&
+                   byte_at(ip + 2) == 0xc9
+               ? 3
+               : 0;
+}
+
+/* One instruction, which no interrupt comes before; and a sleep before it,
+ * which is over at once. */
 static void step_begin(struct trap_frame *frame, unsigned cpu)
 {
-    uint8_t opcode = *(const uint8_t *)frame->rip;
-
-    cpus[cpu].irqs_kept = (frame->rflags & FLAG_IRQS) != 0 &&
-                          opcode != OPCODE_CLI && opcode != OPCODE_POPF;
-    if (opcode != OPCODE_POPF)
-        frame->rflags &= ~(uint64_t)FLAG_IRQS;
+    frame->rip += sleep_length(frame->rip);
+    cpus[cpu].opcode = byte_at(frame->rip);
+    cpus[cpu].irqs_were = (frame->rflags & FLAG_IRQS) != 0;
+    frame->rflags &= ~(uint64_t)FLAG_IRQS;
     frame->rflags |= FLAG_TRAP | FLAG_RESUME;
 }
 
+/* Whether the instruction has left the flag for interrupts as it was. */
+static bool keeps_irqs(uint8_t opcode)
+{
+    return opcode != OPCODE_CLI && opcode != OPCODE_STI &&
+           opcode != OPCODE_POPF;
+}
+
+/* A step is over: by the trap behind it, or by a fault of it. */
 static void step_end(struct trap_frame *frame, unsigned cpu)
 {
+    bool is_done = frame->vector == VECTOR_DEBUG;
+    uint64_t irqs = cpus[cpu].irqs_were ? FLAG_IRQS : 0;
+
     frame->rflags &= ~(uint64_t)FLAG_TRAP;
-    if (cpus[cpu].irqs_kept)
-        frame->rflags |= FLAG_IRQS;
+    if (!is_done || keeps_irqs(cpus[cpu].opcode))
+        frame->rflags |= irqs;
+    if (is_done && cpus[cpu].opcode == OPCODE_PUSHF) {
+        uint64_t *pushed = (uint64_t *)frame->rsp;
+
+        *pushed = (*pushed & ~(uint64_t)FLAG_TRAP) | irqs;
+    }
 }
 
 static uint32_t arrivals_of(unsigned cpu)
@@ -313,7 +348,7 @@ static bool serve(struct trap_frame *frame, unsigned self)
 static bool is_stale(struct trap_frame *frame)
 {
     if (frame->vector != VECTOR_BREAKPOINT || stop_signal != 0 ||
-        *(const uint8_t *)(frame->rip - 1) == OPCODE_INT3)
+        byte_at(frame->rip - 1) == OPCODE_INT3)
         return false;
     frame->rip--;
     return true;
