@@ -26,7 +26,7 @@ enum {
     OPCODE_POPF = 0x9d,
     OPCODE_HLT = 0xf4,
     SIGNAL_TRAP = 5,
-    PATIENCE_LOOKS = 100 * 1000 * 1000,
+    PATIENCE_LOOKS = 10 * 1000 * 1000,
     NOBODY = -1,
 };
 #define CR0_WRITE_PROTECT (UINT64_C(1) << 16)
@@ -38,8 +38,8 @@ static struct {
     _Atomic uint32_t arrivals;              /* how often it has parked */
     _Atomic uint32_t asked; /* interrupts that a master has sent to it */
     uint32_t taken;         /* of them */
-    _Atomic uint32_t order; /* one more: go on */
-    _Atomic bool single;    /* for one instruction only */
+    _Atomic uint32_t order; /* one more: one instruction */
+    _Atomic bool single;    /* it executes that */
     bool irqs_were;         /* on before its step */
     uint8_t opcode;         /* of its step */
 } cpus[HAL_CPU_MAX];
@@ -160,31 +160,56 @@ static uint32_t arrivals_of(unsigned cpu)
     return atomic_load_explicit(&cpus[cpu].arrivals, memory_order_acquire);
 }
 
-/* Wait here until the master lets this CPU go on. */
+static uint32_t order_of(unsigned cpu)
+{
+    return atomic_load_explicit(&cpus[cpu].order, memory_order_acquire);
+}
+
+static bool is_stopping(void)
+{
+    return atomic_load_explicit(&stopping, memory_order_acquire);
+}
+
+/* Wait here until the master lets this CPU go on, or has gone on. */
 static void park(struct trap_frame *frame, unsigned cpu)
 {
     struct hal_debug_cpu state;
-    uint32_t order =
-        atomic_load_explicit(&cpus[cpu].order, memory_order_relaxed);
+    uint32_t order = order_of(cpu);
 
     state_save(frame, &state);
     atomic_store_explicit(&cpus[cpu].parked, &state, memory_order_relaxed);
     atomic_store_explicit(&cpus[cpu].arrivals, arrivals_of(cpu) + 1,
                           memory_order_release);
-    while (atomic_load_explicit(&cpus[cpu].order, memory_order_acquire) ==
-           order)
+    hal_fence(); /* before this CPU looks whether the master is still there */
+    while (is_stopping() && order_of(cpu) == order)
         hal_cpu_relax();
     state_load(frame, &state);
-    if (atomic_load_explicit(&cpus[cpu].single, memory_order_relaxed))
+    if (order_of(cpu) != order)
         step_begin(frame, cpu);
     atomic_store_explicit(&cpus[cpu].parked, NULL, memory_order_release);
 }
 
 /* ---- The master ---------------------------------------------------------- */
 
+static bool is_parked(unsigned cpu)
+{
+    return atomic_load_explicit(&cpus[cpu].parked, memory_order_acquire) !=
+           NULL;
+}
+
+/* Those that a panic has stopped stay where they are. */
+static bool is_out(unsigned cpu)
+{
+    const struct cpu_block *block = cpu_blocks[cpu];
+
+    return !block->started ||
+           atomic_load_explicit(&block->is_stopped, memory_order_acquire);
+}
+
 static bool wants(unsigned cpu)
 {
-    return atomic_load_explicit(&cpus[cpu].wants, memory_order_acquire);
+    return atomic_load_explicit(&cpus[cpu].wants, memory_order_acquire) &&
+           !is_out(cpu);
 }
 
 static noinline void wants_set(unsigned cpu, bool value)
@@ -212,52 +237,41 @@ again:
     }
 }
 
-static bool is_parked(unsigned cpu)
-{
-    return atomic_load_explicit(&cpus[cpu].parked, memory_order_acquire) !=
-           NULL;
-}
-
 static void others_stop(unsigned self)
 {
+    unsigned looks = 0; /* one patience for all */
+
     atomic_store_explicit(&stopping, true, memory_order_release);
     for (unsigned i = 0; i < cpu_block_count; i++) {
         uint32_t asked =
             atomic_load_explicit(&cpus[i].asked, memory_order_relaxed);
 
-        if (i == self || !cpu_blocks[i]->started)
+        if (i == self || is_out(i))
             continue;
         atomic_store_explicit(&cpus[i].asked, asked + 1, memory_order_release);
         lapic_ipi(cpu_blocks[i]->apic_id, IPI_NMI);
     }
     for (unsigned i = 0; i < cpu_block_count; i++) {
-        for (unsigned looks = 0; i != self && cpu_blocks[i]->started &&
-                                 !is_parked(i) && looks < PATIENCE_LOOKS;
-             looks++)
+        while (i != self && !is_out(i) && !is_parked(i) &&
+               looks++ < PATIENCE_LOOKS)
             hal_cpu_relax();
     }
-}
-
-static void order_give(unsigned cpu, bool is_single)
-{
-    uint32_t order =
-        atomic_load_explicit(&cpus[cpu].order, memory_order_relaxed);
-
-    atomic_store_explicit(&cpus[cpu].single, is_single, memory_order_relaxed);
-    atomic_store_explicit(&cpus[cpu].order, order + 1, memory_order_release);
 }
 
 /* Until each has gone: a new stop must not take them for those of the old. */
 static void others_release(unsigned self)
 {
     atomic_store_explicit(&stopping, false, memory_order_release);
+    hal_fence(); /* who parks now sees it, or is seen here */
     for (unsigned i = 0; i < cpu_block_count; i++) {
-        if (i != self && is_parked(i)) {
-            order_give(i, false);
-            while (is_parked(i))
-                hal_cpu_relax();
-        }
+        while (i != self && is_parked(i))
+            hal_cpu_relax();
     }
+}
+
+static void single_set(unsigned cpu, bool value)
+{
+    atomic_store_explicit(&cpus[cpu].single, value, memory_order_relaxed);
 }
 
 /* Another CPU executes one instruction, and waits again. */
@@ -265,9 +279,12 @@ static void other_steps(unsigned cpu)
 {
     uint32_t before = arrivals_of(cpu);
 
-    order_give(cpu, true);
+    single_set(cpu, true);
+    atomic_store_explicit(&cpus[cpu].order, order_of(cpu) + 1,
+                          memory_order_release);
     while (arrivals_of(cpu) == before)
         hal_cpu_relax();
+    single_set(cpu, false);
 }
 
 static int signal_of(uint64_t vector)
@@ -364,8 +381,7 @@ static bool interrupted(struct trap_frame *frame, unsigned self)
     if (asked == cpus[self].taken)
         return false;
     cpus[self].taken = asked;
-    if (atomic_load_explicit(&stopping, memory_order_acquire) &&
-        !is_parked(self))
+    if (is_stopping() && !is_parked(self))
         park(frame, self);
     return true;
 }
@@ -378,7 +394,7 @@ static bool enter(struct trap_frame *frame)
         return interrupted(frame, self);
     if (stepping == (int)self) { /* a fault comes again when it goes on */
         step_end(frame, self);
-        if (!wants(self)) { /* another CPU has told it to */
+        if (atomic_load_explicit(&cpus[self].single, memory_order_relaxed)) {
             park(frame, self);
             return true;
         }
