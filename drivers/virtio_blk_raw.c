@@ -21,12 +21,13 @@ static struct {
 
 static int raw_prepare(struct block_device *disk)
 {
-    struct virtio_device *virtio = blk_of(disk)->virtio;
     struct vq_shape shape = {0};
+    struct virtio_device *virtio;
     int status;
 
     if (raw.disk != NULL)
         return raw.disk == disk ? 0 : -EBUSY;
+    virtio = blk_of(disk)->virtio;
     status = virtio_begin(virtio, blk_of(disk)->features);
     if (status != 0)
         return status;
