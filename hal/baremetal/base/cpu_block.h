@@ -51,7 +51,7 @@ struct cpu_block {
 
     /* hang.c; read by the CPU that watches this one: */
     _Atomic uint64_t late_ns; /* then samples are missed; UINT64_MAX: none is */
-    uint64_t answered_ns;     /* the last value of asked_ns it has seen */
+    _Atomic uint64_t answered_ns; /* the last asked_ns it has seen */
     /* written by that CPU: */
     _Atomic uint64_t asked_ns; /* when it has asked what this one does */
 

@@ -6,12 +6,18 @@
  * itself in that. One that sleeps has none to miss.
  *
  * The one that asks writes when into the other's block, which tells the
- * interrupt from those that others send.
+ * interrupt from those that others send. It does not ask again before it has an
+ * answer: one answer may be for two questions, and then the second interrupt
+ * looks like one that nobody has sent. A debugger may have taken an interrupt
+ * for its own: after LOST_NS no answer comes any more.
  */
 #include "hal/baremetal/base/cpu_block.h"
 #include "hal/baremetal/irq/lapic.h"
 #include "hal/baremetal/time/clock.h"
 #include <stdatomic.h>
+#include <torc/time.h>
+
+#define LOST_NS (10 * NS_PER_S)
 
 static uint64_t missed_ns(const struct cpu_block *block)
 {
@@ -31,9 +37,20 @@ bool hang_watches(const struct cpu_block *block)
     return block->id <= 1 && cpu_block_count > 1;
 }
 
+static bool waits_for_answer(const struct cpu_block *other, uint64_t now_ns)
+{
+    uint64_t asked =
+        atomic_load_explicit(&other->asked_ns, memory_order_relaxed);
+    uint64_t answered =
+        atomic_load_explicit(&other->answered_ns, memory_order_acquire);
+
+    return asked != answered && now_ns < asked + LOST_NS;
+}
+
 static void look_at(struct cpu_block *other, uint64_t now_ns)
 {
-    if (now_ns <= atomic_load_explicit(&other->late_ns, memory_order_relaxed))
+    if (now_ns <= atomic_load_explicit(&other->late_ns, memory_order_relaxed) ||
+        waits_for_answer(other, now_ns))
         return;
     atomic_store_explicit(&other->asked_ns, now_ns, memory_order_release);
     lapic_ipi(other->apic_id, IPI_NMI);
@@ -55,9 +72,9 @@ bool hang_asked(uint64_t *off_ns)
         atomic_load_explicit(&self->asked_ns, memory_order_acquire);
     uint64_t late = atomic_load_explicit(&self->late_ns, memory_order_relaxed);
 
-    if (asked == self->answered_ns)
+    if (asked == atomic_load_explicit(&self->answered_ns, memory_order_relaxed))
         return false;
-    self->answered_ns = asked;
+    atomic_store_explicit(&self->answered_ns, asked, memory_order_release);
     *off_ns = 0;
     if (asked > late) {
         *off_ns = asked - late + missed_ns(self);

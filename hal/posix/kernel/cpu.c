@@ -45,6 +45,7 @@ void cpu_reset(void)
         cpu->id = i;
         cpu->local = NULL;
         cpu->irq_on = false;
+        cpu->is_idle = false;
         cpu->sample_period = 0;
         cpu->samples_off = 0;
         cpu->watched = NULL;

@@ -24,6 +24,7 @@ struct vcpu {
     /* this CPU only: */
     void *local;
     bool irq_on;
+    bool is_idle;           /* in a sleep, or on its way to one */
     uint64_t sample_period; /* sample.c; in the handler of a signal: */
     unsigned samples_off;   /* in a row with interrupts off */
     bool ring_watched;      /* Linux works for it: delivery points look there */

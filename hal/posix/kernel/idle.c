@@ -42,6 +42,8 @@ void hal_cpu_idle(void)
 
     if (cpu->irq_on)
         machine_bug("hal_cpu_idle() with interrupts on");
+    cpu->is_idle = true;
+    atomic_signal_fence(memory_order_seq_cst); /* sample.c looks at it */
     if (cpu_ring_look(cpu))
         cpu->watched = NULL; /* there is no sleep */
     else if (cpu->watched == NULL)
@@ -50,6 +52,8 @@ void hal_cpu_idle(void)
            line_same(cpu) && !cpu_ring_look(cpu))
         host_cpu_look_on(cpu->id);
     cpu->watched = NULL;
+    atomic_signal_fence(memory_order_seq_cst);
+    cpu->is_idle = false;
     cpu->irq_on = true;
     cpu_attend(cpu);
     cpu->irq_on = false;

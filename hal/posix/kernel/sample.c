@@ -13,13 +13,15 @@ int hal_sample_start(uint64_t period_ns)
 
 /*
  * For how long interrupts have been off, in periods; 0: they are on. A sample
- * while they are off sets `attention`, and who turns them on clears it.
+ * while they are off sets `attention`, and who turns them on clears it. A CPU
+ * that goes to sleep must not have it set: whoever interrupts it would take it
+ * for awake.
  */
 static unsigned periods_off(struct vcpu *cpu)
 {
     bool was_set;
 
-    if (cpu->irq_on) {
+    if (cpu->irq_on || cpu->is_idle) {
         cpu->samples_off = 0;
         return 0;
     }

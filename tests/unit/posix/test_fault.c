@@ -5,6 +5,7 @@
 #include "hal/posix/host/fault.h"
 #include "hal/posix/host/sample.h"
 #include "hal/posix/host/signal_stack.h"
+#include "hal/posix/kernel/irq.h"
 #include "tests/unit/posix/machine_bare.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -378,6 +379,42 @@ static void test_a_sleeper_has_no_samples(void **state)
     assert_true(atomic_load(&told->samples) <= cpu_ms() - began + 2);
 }
 
+/* A sample that a CPU gets while it sleeps does not keep others from waking it:
+ * what it would set means that it is awake. */
+static pthread_t sleeper;
+
+static void *sampler_thread(void *arg)
+{
+    const struct timespec moment = {.tv_nsec = 30 * 1000 * 1000};
+
+    (void)arg;
+    nanosleep(&moment, NULL);
+    pthread_kill(sleeper, SIGPROF);
+    nanosleep(&moment, NULL);
+    irq_raise(5);
+    return NULL;
+}
+
+static void test_a_sample_does_not_lose_a_wake_up(void **state)
+{
+    unsigned interrupts = 0;
+    uint64_t began;
+    pthread_t thread;
+
+    (void)state;
+    sleeper = pthread_self();
+    assert_int_equal(hal_irq_attach(5, 0, count_irq, &interrupts), 0);
+    assert_int_equal(hal_sample_start(3600 * UINT64_C(1000000000)), 0);
+    began = hal_time_ns();
+    hal_timer_set(began + 10 * UINT64_C(1000000000));
+    assert_int_equal(pthread_create(&thread, NULL, sampler_thread, NULL), 0);
+    while (interrupts == 0)
+        hal_cpu_idle();
+    assert_true(hal_time_ns() - began < 9 * UINT64_C(1000000000));
+    pthread_join(thread, NULL);
+    assert_int_equal(atomic_load(&told->samples), 0);
+}
+
 /* The next machine begins without; ending what never began is harmless. */
 static void test_samples_end_with_the_machine(void **state)
 {
@@ -485,6 +522,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_samples_of_a_cpu_that_hangs,
                                         sample_setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_sleeper_has_no_samples,
+                                        sample_setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_sample_does_not_lose_a_wake_up,
                                         sample_setup, teardown),
         cmocka_unit_test_setup_teardown(test_samples_end_with_the_machine,
                                         sample_setup, teardown),
