@@ -55,27 +55,32 @@ def fail(text, shown):
 
 
 class Machine:
-    def __init__(self, how, command):
+    def __init__(self):
+        self.process = None
+        self.directory = tempfile.TemporaryDirectory()
         self.shown = ""
         self.text = codecs.getincrementaldecoder("utf-8")("replace")
         self.since = 0
         self.slave = None
+
+    def start(self, how, command):
         if how == "tcp":
             self.port = int(command[0])
             self.process = subprocess.Popen(command[1:], stdin=subprocess.DEVNULL)
             self.socket = self.connect()
             self.out = self.typed = self.socket.fileno()
         elif how == "virtio":
-            with tempfile.TemporaryDirectory() as directory:
-                path = os.path.join(directory, "console")
-                self.process = subprocess.Popen(command + [
-                    "--", "-device", "virtio-serial-device,max_ports=1", "-chardev",
-                    "socket,id=con,path=%s,server=on,wait=on" % path,
-                    "-device", "virtconsole,chardev=con"], stdout=subprocess.DEVNULL)
-                self.socket = socket.socket(socket.AF_UNIX)
-                end = time.time() + PATIENCE_S
-                while self.socket.connect_ex(path) != 0 and time.time() < end:
-                    time.sleep(0.1)
+            path = os.path.join(self.directory.name, "console")
+            self.process = subprocess.Popen(command + [
+                "--", "-device", "virtio-serial-device,max_ports=1", "-chardev",
+                "socket,id=con,path=%s,server=on,wait=on" % path,
+                "-device", "virtconsole,chardev=con"], stdout=subprocess.DEVNULL)
+            self.socket = socket.socket(socket.AF_UNIX)
+            end = time.time() + PATIENCE_S
+            while self.socket.connect_ex(path) != 0:
+                if time.time() > end or self.process.poll() is not None:
+                    fail("QEMU does not listen", "")
+                time.sleep(0.1)
             self.out = self.typed = self.socket.fileno()
         elif how == "pty":
             self.out, self.slave = pty.openpty()
@@ -84,23 +89,34 @@ class Machine:
             self.process = subprocess.Popen(
                 command, stdin=self.slave, stdout=self.slave, stderr=self.slave)
         else:
-            directory = tempfile.mkdtemp()
-            fifo = os.path.join(directory, "typed")
+            fifo = os.path.join(self.directory.name, "typed")
             os.mkfifo(fifo)
+            self.typed = os.open(fifo, os.O_RDWR) # does not wait for a reader
             self.process = subprocess.Popen(
                 [command[0], "--typed", fifo] + command[1:], stdout=subprocess.PIPE)
             self.out = self.process.stdout.fileno()
-            self.typed = os.open(fifo, os.O_WRONLY)
-            os.unlink(fifo)
-            os.rmdir(directory)
+
+    def end(self):
+        if self.process is not None and self.process.poll() is None:
+            self.process.terminate() # qemu.sh ends QEMU
+            try:
+                self.process.wait(20)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
 
     def connect(self):
+        """A link on which something is shown. One that is open is kept: a second
+        one is told that another session is open."""
         end = time.time() + PATIENCE_S
         while time.time() < end and self.process.poll() is None:
             try:
                 link = socket.create_connection(("127.0.0.1", self.port), 10)
-                if select.select([link], [], [], 10)[0] and link.recv(1, socket.MSG_PEEK):
-                    return link
+                while time.time() < end and self.process.poll() is None:
+                    if not select.select([link], [], [], 1)[0]:
+                        continue
+                    if link.recv(1, socket.MSG_PEEK):
+                        return link
+                    break # nobody has listened
             except OSError:
                 pass
             time.sleep(0.1)
@@ -136,8 +152,8 @@ class Machine:
                 pass
 
 
-def main():
-    machine = Machine(sys.argv[1], sys.argv[2:])
+def run(machine):
+    machine.start(sys.argv[1], sys.argv[2:])
     machine.expect(r"/> ")
     for typed, shown in STEPS:
         machine.type(typed)
@@ -160,6 +176,14 @@ def main():
         if termios.tcgetattr(machine.slave) != machine.before:
             sys.exit("FAILED: the terminal is not as before")
     print("all %d steps" % len(STEPS))
+
+
+def main():
+    machine = Machine()
+    try:
+        run(machine)
+    finally:
+        machine.end()
 
 
 main()
