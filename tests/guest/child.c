@@ -14,6 +14,7 @@
 #include "hal/baremetal/irq/stop.h"
 #include "tests/guest/guest.h"
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 
 enum {
@@ -137,6 +138,18 @@ static void stopped(struct cpu_block *block)
     atomic_store_explicit(&block->is_stopped, true, memory_order_release);
 }
 
+/* It would run in memory that is put back under it. */
+static _Noreturn void cannot_stop(unsigned cpu)
+{
+    char line[80];
+
+    snprintf(line, sizeof(line),
+             "guest: CPU %u takes no non-maskable interrupt\n", cpu);
+    metal_console_write(line, strlen(line));
+    runs = false;
+    metal_exit(1);
+}
+
 /* CPU 0, on a stack that nobody uses. */
 static void child_end(void)
 {
@@ -148,6 +161,8 @@ static void child_end(void)
         lapic_ipi(block->apic_id, IPI_NMI);
         for (unsigned looks = 0; looks < LOOKS && !is_stopped(block); looks++)
             metal_cpu_relax();
+        if (!is_stopped(block))
+            cannot_stop(i);
     }
     restore_all();
     for (unsigned i = 0; i < INTERRUPTS_MAX; i++)

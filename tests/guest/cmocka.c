@@ -232,8 +232,10 @@ int _cmocka_run_group_tests(const char *group_name,
                                        : "  FAILED  ",
                       tests[i].name);
     }
-    if (fixture_run(teardown, &state) != 0)
-        print_error("[  FAILED  ] GROUP TEARDOWN: %s\n", group_name);
     report(count, skipped, failed);
+    if (fixture_run(teardown, &state) != 0) {
+        print_error("[  FAILED  ] GROUP TEARDOWN: %s\n", group_name);
+        failed++;
+    }
     return (int)failed;
 }

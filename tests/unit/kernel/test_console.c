@@ -201,15 +201,21 @@ static thread_id start_reader(int64_t *result)
     return id;
 }
 
+/* Two threads wait for a byte each. */
+static void begin_two(thread_id ids[2])
+{
+    begin();
+    deadline = TIME_NEVER;
+    for (unsigned i = 0; i < 2; i++)
+        ids[i] = start_reader(&results[i]);
+}
+
 static void test_a_byte_wakes_one_and_the_rest_the_next(void **state)
 {
     thread_id ids[2];
 
     (void)state;
-    begin();
-    deadline = TIME_NEVER;
-    for (unsigned i = 0; i < 2; i++)
-        ids[i] = start_reader(&results[i]);
+    begin_two(ids);
     type("a");
     thread_yield();
     assert_int_equal(results[0], 'a');
@@ -228,10 +234,7 @@ static void test_two_bytes_at_once_wake_two(void **state)
     thread_id ids[2];
 
     (void)state;
-    begin();
-    deadline = TIME_NEVER;
-    for (unsigned i = 0; i < 2; i++)
-        ids[i] = start_reader(&results[i]);
+    begin_two(ids);
     type("ab");
     for (unsigned i = 0; i < 2; i++)
         assert_int_equal(thread_join(ids[i], NULL), 0);
