@@ -3,7 +3,7 @@
  * counts, libgcov's own writer gives what a .gcda file has, object by object,
  * and it leaves by the port of QEMU's debug console (isa-debugcon) as a stream
  * for tools/guest_counters.pl: a letter ('F' name, 'D' data, 'E' end of the
- * file), the length as 32 bits, the bytes.
+ * file, 'Z' end of the stream), the length as 32 bits, the bytes.
  */
 #include "tests/guest/guest.h"
 #include <string.h>
@@ -81,4 +81,5 @@ void guest_counters_dump(void)
         __gcov_info_to_gcda(*info, filename, dump, allocate, NULL);
         frame('E', NULL, 0);
     }
+    frame('Z', NULL, 0);
 }
