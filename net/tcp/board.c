@@ -332,7 +332,9 @@ void board_free(struct tcp_conn *conn)
 
     if (board->more != NULL)
         mem_free(board->more);
-    *board = (struct tcp_board){0};
+    board->more = NULL;
+    board->first = board->count = 0;
+    board->sacked = board->lost = 0;
 }
 
 void board_check(struct tcp_conn *conn)

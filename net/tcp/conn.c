@@ -189,7 +189,8 @@ static void conn_die(struct tcp_conn *conn)
     list_push_back(&stack->dead, &conn->state_link);
     send_queue_release(&conn->tx, &stack->budget);
     net_buffer_release(&conn->rx, &stack->budget);
-    reorder_free(conn);
+    if (conn->reorder != NULL)
+        reorder_free(conn);
     board_free(conn);
     if (conn->loss != NULL)
         loss_free(conn);

@@ -107,9 +107,10 @@ static void cubic_lost(struct tcp_conn *conn)
 
 static void cubic_init(struct tcp_conn *conn)
 {
-    conn->cubic = (struct tcp_cubic){0};
     if (conn_is_first_start(conn))
         hystart_init(conn);
+    else
+        conn->cubic = (struct tcp_cubic){0};
 }
 
 const struct tcp_cc tcp_cubic = {

@@ -22,7 +22,11 @@ enum {
 
 void hystart_init(struct tcp_conn *conn)
 {
-    conn->hystart = (struct tcp_hystart){.is_new = true};
+    struct tcp_hystart *start = &conn->hystart;
+
+    start->last_us = start->least_us = start->base_us = NONE;
+    start->samples = start->rounds = 0;
+    start->is_new = true; /* round_end follows */
 }
 
 /* Round trips have become longer since the last one. */

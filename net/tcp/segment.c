@@ -203,25 +203,25 @@ __attribute__((cold)) void tcp_send_syn(struct tcp_conn *conn)
     struct net_stack *stack = conn->stack;
     struct packet *packet = stack_packet(stack);
     uint32_t window = data_window(conn);
-    const struct tcp_segment segment = {
-        .src_port = conn->flow.lport,
-        .dst_port = conn->flow.rport,
-        .seq = conn->snd_una,
-        .ack = has_ack ? conn->rcv_nxt : 0,
-        .flags = (uint8_t)(TCP_SYN | (has_ack ? TCP_ACK : 0) |
-                           (conn->has_ecn ? ecn : 0)),
-        .window = (uint16_t)min_u32(window, UINT16_MAX), /* not scaled */
-        .options = {.mss = tcp_link_mss(stack, &conn->flow),
-                    .has_scale = conn->rcv_scale != 0,
-                    .scale = conn->rcv_scale,
-                    .sack_permitted = conn->has_sack,
-                    .has_timestamp = conn->has_stamps,
-                    .timestamp = conn_stamp(conn),
-                    .timestamp_of = conn->stamp_recent},
-    };
+    struct tcp_segment segment = {0}; /* by words, not by bytes */
+    struct tcp_options *options = &segment.options;
 
     if (packet == NULL)
         return; /* the retransmission timer sends it again */
+    segment.src_port = conn->flow.lport;
+    segment.dst_port = conn->flow.rport;
+    segment.seq = conn->snd_una;
+    segment.ack = has_ack ? conn->rcv_nxt : 0;
+    segment.flags = (uint8_t)(TCP_SYN | (has_ack ? TCP_ACK : 0) |
+                              (conn->has_ecn ? ecn : 0));
+    segment.window = (uint16_t)min_u32(window, UINT16_MAX); /* not scaled */
+    options->mss = tcp_link_mss(stack, &conn->flow);
+    options->has_scale = conn->rcv_scale != 0;
+    options->scale = conn->rcv_scale;
+    options->sack_permitted = conn->has_sack;
+    options->has_timestamp = conn->has_stamps;
+    options->timestamp = conn_stamp(conn);
+    options->timestamp_of = conn->stamp_recent;
     conn->rcv_adv = conn->rcv_nxt + segment.window;
     segment_emit(stack, packet, &conn->flow, &segment, &conn->dst);
 }

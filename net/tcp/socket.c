@@ -198,7 +198,8 @@ void conn_close(struct tcp_conn *conn)
     alarm_clear(conn, TCP_ALARM_IDLE);
     if (conn->state != TCP_TIME_WAIT)
         alarm_set(conn, TCP_ALARM_LIFE, stack->now + TCP_ORPHAN_NS);
-    reorder_free(conn);
+    if (conn->reorder != NULL)
+        reorder_free(conn);
     net_buffer_release(&conn->rx, &stack->budget);
     send_end(conn);
     conn_orphan(conn);

@@ -78,7 +78,8 @@ static void destroy(struct http_exchange *exchange)
     list_remove(&exchange->link);
     list_remove(&exchange->idle_link);
     list_remove(&exchange->ready_link);
-    mem_free(exchange->kept);
+    if (exchange->kept != NULL)
+        mem_free(exchange->kept);
     mem_free(exchange);
     assert(engine->connection_count > 0);
     engine->connection_count--;
