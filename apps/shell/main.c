@@ -8,8 +8,9 @@
  *   run=FILE         is executed first
  *   listen=ADDRESS:PORT   sessions by TCP, too: remote.h
  *
- * When the console's input ends, and nothing listens, the machine ends. Its
- * exit status is that of the last command: 0, or 1 when it has failed.
+ * When the console's session ends, and nothing listens, the machine ends. Its
+ * exit status is that of the last command: 0, or 1 when it has failed, or when
+ * something could not be unmounted.
  */
 #include "apps/shell/kept.h"
 #include "apps/shell/mounts.h"
@@ -34,12 +35,26 @@ enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
 /* ---- The machine --------------------------------------------------------- */
 
+static bool is_ending; /* CPU 0 only */
+
+/* End what is open. Returns 0 or EXIT_FAILED. Only the first caller comes
+ * back. */
+static int end_all(void)
+{
+    while (is_ending)
+        thread_sleep_until(TIME_NEVER);
+    is_ending = true;
+    sessions_end();
+    return mounts_end() == 0 ? 0 : EXIT_FAILED;
+}
+
 void shell_end(bool again)
 {
-    mounts_end();
+    int status = end_all();
+
     if (again)
         machine_reboot();
-    machine_exit(0);
+    machine_exit(status);
 }
 
 /* The power button, or SIGTERM: as poweroff. */
@@ -116,9 +131,14 @@ static int run_first(struct shell *shell)
     return status != 0 ? EXIT_FAILED : 0;
 }
 
-static int console_session(void)
+/* A session, and if somebody else can reach the machine, one after the other
+ * until there is no input. Returns an exit status. */
+static int console_sessions(bool goes_on)
 {
-    const struct terminal terminal = {.read = typed, .write = shown};
+    const struct terminal terminal = {.read = typed,
+                                      .write = shown,
+                                      .idle_ns = TIME_NEVER,
+                                      .linger_ns = TIME_NEVER};
     struct shell *shell = mem_alloc(sizeof(*shell));
     int status;
 
@@ -127,6 +147,10 @@ static int console_session(void)
     shell_init(shell, &terminal);
     (void)run_first(shell);
     shell_session(shell);
+    while (goes_on && !shell->has_ended && !is_ending) {
+        shell_init(shell, &terminal);
+        shell_session(shell);
+    }
     status = shell->status != 0 ? EXIT_FAILED : 0;
     mem_free(shell);
     return status;
@@ -135,7 +159,7 @@ static int console_session(void)
 static int app_main(int argc, char **argv)
 {
     const struct thread_attr attr = {.name = "stop", .detached = true};
-    int status, listens;
+    int status, ended, listens;
     thread_id id;
 
     (void)argc;
@@ -144,19 +168,22 @@ static int app_main(int argc, char **argv)
     status = mount_root();
     if (status == 0 && figures_start() != 0)
         status = EXIT_FAILED;
-    if (status != 0)
+    if (status != 0) {
+        (void)end_all();
         return status;
+    }
     start_net();
     if (thread_create(&attr, stopper, NULL, &id) != 0)
         log_warn("shell: no memory to wait for the power button");
     listens = remote_start();
     if (listens < 0)
-        return EXIT_USAGE;
-    status = console_session();
+        status = EXIT_USAGE;
+    else
+        status = console_sessions(listens > 0);
     if (listens > 0)
         thread_sleep_until(TIME_NEVER);
-    mounts_end();
-    return status;
+    ended = end_all();
+    return ended != 0 ? ended : status;
 }
 
 static const char *const options[] = {

@@ -46,9 +46,10 @@ int mounts_add(const char *device, const char *path, const char *type)
         i++;
     if (i == MOUNTS_MAX)
         return -ENOSPC;
+    mount_rows[i] = row; /* another session may mount meanwhile */
     status = mount(device, path, type);
-    if (status == 0)
-        mount_rows[i] = row;
+    if (status != 0)
+        mount_rows[i].path[0] = '\0';
     return status;
 }
 
@@ -67,16 +68,45 @@ int mounts_remove(const char *path)
     return -EINVAL;
 }
 
-void mounts_end(void)
+/* Unmount what can be. Returns whether there was something. */
+static bool unmount_some(void)
 {
+    bool is_any = false;
+
+    for (unsigned i = MOUNTS_MAX; i-- > 0;) {
+        struct mount_row *row = &mount_rows[i];
+
+        if (row->path[0] != '\0' && file_unmount(row->path) == 0) {
+            row->path[0] = '\0';
+            is_any = true;
+        }
+    }
+    return is_any;
+}
+
+/* What is mounted on another one goes first. */
+int mounts_end(void)
+{
+    int result = 0;
+
     if (file_chdir("/") != 0)
         log_warn("shell: the root is not there");
-    for (unsigned i = MOUNTS_MAX; i-- > 0;) {
+    while (unmount_some())
+        ;
+    for (unsigned i = 0; i < MOUNTS_MAX; i++) {
         const char *path = mount_rows[i].path;
-        int status = path[0] == '\0' ? 0 : file_unmount(path);
+        int status;
 
-        if (status != 0)
+        if (path[0] == '\0')
+            continue;
+        status = file_sync_mount(path);
+        if (status == 0)
+            log_error("shell: %s is in use; it is written, but not unmounted",
+                      path);
+        else
             log_error("shell: %s is not unmounted (error %d)", path, status);
         mount_rows[i].path[0] = '\0';
+        result = -EBUSY;
     }
+    return result;
 }

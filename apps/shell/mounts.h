@@ -24,7 +24,10 @@ must_check int mounts_add(const char *device, const char *path,
 /* Returns 0, -EINVAL, or as file_unmount(). */
 must_check int mounts_remove(const char *path);
 
-/* Unmount all, the last one first; what fails is logged. */
-void mounts_end(void);
+/*
+ * Unmount all. What is in use is written to its disk and stays; it is logged.
+ * Returns 0, or -EBUSY: something has stayed, or could not be written.
+ */
+must_check int mounts_end(void);
 
 #endif

@@ -140,6 +140,7 @@ static int ping(struct shell *shell, int argc, char **argv)
         return shell_fail(shell, argv[1], status);
     status = random_bytes(&echo.id, sizeof(echo.id));
     (void)status; /* any id will do */
+    shell->is_endless = count > LONG_ROUNDS;
     while (sent < count) {
         echo.sequence = (uint16_t)sent++;
         if (ping_once(shell, &echo))

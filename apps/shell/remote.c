@@ -10,8 +10,9 @@
 #include <torc/time.h>
 
 enum { BACKLOG = 4, STACK_SIZE = 64 * 1024 };
-#define IDLE_NS  (600 * NS_PER_S) /* then a session ends */
-#define WRITE_NS (20 * NS_PER_S)  /* a peer takes nothing for so long */
+#define IDLE_NS   (600 * NS_PER_S) /* then a session ends */
+#define LINGER_NS (10 * NS_PER_S)  /* a command goes on without its peer */
+#define WRITE_NS  (20 * NS_PER_S)  /* a peer takes nothing for so long */
 
 /* CPU 0 only. */
 struct remote {
@@ -29,22 +30,20 @@ static int64_t remote_read(void *ctx, void *buf, size_t size,
                            uint64_t deadline_ns)
 {
     struct remote *remote = ctx;
-    uint64_t idle_ns = time_ns() + IDLE_NS;
-    int64_t got;
 
-    if (remote->has_failed)
-        return 0;
-    if (deadline_ns < idle_ns)
-        return socket_read(remote->socket, buf, size, deadline_ns);
-    got = socket_read(remote->socket, buf, size, idle_ns);
-    return got == -EAGAIN ? 0 : got;
+    return remote->has_failed
+               ? -EPIPE
+               : socket_read(remote->socket, buf, size, deadline_ns);
 }
 
+/* When the peer takes nothing, the command ends, too. */
 static void send(struct remote *remote, const char *text, size_t len)
 {
-    if (len > 0 && !remote->has_failed)
-        remote->has_failed = socket_write(remote->socket, text, len,
-                                          time_ns() + WRITE_NS) != (int64_t)len;
+    if (len == 0 || remote->has_failed)
+        return;
+    if (socket_write(remote->socket, text, len, time_ns() + WRITE_NS) !=
+        (int64_t)len)
+        remote->has_failed = remote->shell.is_told = true;
 }
 
 /* Lines end as terminals want it. */
@@ -77,12 +76,15 @@ static void session_end(void *arg)
     log_info("shell: the session by TCP has ended");
 }
 
-/* It may be killed by another session: then the cleanup runs, too. */
+/* `kill` only tells it to end (shell_kill()): what its command has is freed. */
 static int session(void *arg)
 {
     struct remote *remote = arg;
-    const struct terminal terminal = {
-        .read = remote_read, .write = remote_write, .ctx = remote};
+    const struct terminal terminal = {.read = remote_read,
+                                      .write = remote_write,
+                                      .ctx = remote,
+                                      .idle_ns = IDLE_NS,
+                                      .linger_ns = LINGER_NS};
 
     thread_cleanup_push(&remote->cleanup, session_end, remote);
     shell_init(&remote->shell, &terminal);

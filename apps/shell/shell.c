@@ -1,14 +1,21 @@
 /* Sessions: see shell.h. */
 #include "apps/shell/shell.h"
 #include "apps/shell/words.h"
-#include <torc/assert.h>
 #include <torc/format.h>
+#include <torc/log.h>
 #include <torc/memory.h>
 #include <torc/string.h>
 #include <torc/thread.h>
 #include <torc/time.h>
 
 enum { STOP = 3, FILE_PIECE = 256 };
+#define LOOK_NS (NS_PER_S / 4) /* a session looks whether it is to end */
+#define STEP_NS (NS_PER_S / 50)
+#define END_NS  (2 * NS_PER_S) /* others wait for it */
+
+/* CPU 0 only: the sessions that are open, and whether all are to end. */
+static struct shell *sessions;
+static bool all_end;
 
 /* ---- Output -------------------------------------------------------------- */
 
@@ -63,28 +70,58 @@ int shell_fail(struct shell *shell, const char *what, int error)
 
 /* ---- Input --------------------------------------------------------------- */
 
-/* Read what has come until then, as far as there is room. Returns 0, -EAGAIN
- * (nothing has), another error: the input has ended. */
+static void input_ends(struct shell *shell, bool in_order)
+{
+    uint64_t linger = shell->terminal.linger_ns;
+
+    shell->has_ended = true;
+    if (linger == TIME_NEVER)
+        shell->end_ns = TIME_NEVER;
+    else
+        shell->end_ns = in_order ? time_ns() + linger : 0;
+}
+
+/* Keep what was typed. Behind Ctrl-C nothing before it matters. */
+static void typed_put(struct shell *shell, const uint8_t *bytes, size_t count)
+{
+    bool is_lost = false;
+
+    for (size_t i = 0; i < count; i++) {
+        if (shell->typed_count == SHELL_TYPED && bytes[i] == STOP)
+            shell->typed_count = 0;
+        if (shell->typed_count == SHELL_TYPED) {
+            is_lost = true;
+            continue;
+        }
+        shell
+            ->typed[(shell->typed_first + shell->typed_count++) % SHELL_TYPED] =
+            bytes[i];
+    }
+    if (is_lost)
+        terminal_write(shell, "\a", 1);
+}
+
+/* Read what has come until then, as far as there is room; while an endless
+ * command runs also more, since Ctrl-C may be there. Returns 0, -EAGAIN
+ * (nothing has), another error: the input has ended, or there is no room. */
 static int typed_read(struct shell *shell, uint64_t deadline_ns)
 {
-    uint8_t bytes[SHELL_TYPED];
+    uint8_t bytes[FILE_PIECE];
     size_t room = SHELL_TYPED - shell->typed_count;
     int64_t got;
 
-    assert(room > 0);
-    if (shell->has_ended)
+    if (shell->is_endless || room > sizeof(bytes))
+        room = sizeof(bytes);
+    if (shell->has_ended || room == 0)
         return -EPIPE;
     got = shell->terminal.read(shell->terminal.ctx, bytes, room, deadline_ns);
     if (got == -EAGAIN)
         return -EAGAIN;
     if (got <= 0) {
-        shell->has_ended = true;
+        input_ends(shell, got == 0);
         return -EPIPE;
     }
-    for (int64_t i = 0; i < got; i++)
-        shell
-            ->typed[(shell->typed_first + shell->typed_count++) % SHELL_TYPED] =
-            bytes[i];
+    typed_put(shell, bytes, (size_t)got);
     return 0;
 }
 
@@ -103,20 +140,32 @@ static bool typed_stops(struct shell *shell)
     return false;
 }
 
+static bool is_over(const struct shell *shell)
+{
+    return shell->is_told || (shell->has_ended && time_ns() >= shell->end_ns);
+}
+
+static bool stops(struct shell *shell)
+{
+    if (is_over(shell) || typed_stops(shell))
+        shell->is_stopped = true;
+    return shell->is_stopped || shell->target_error != 0;
+}
+
 bool shell_wait(struct shell *shell, uint64_t deadline_ns)
 {
+    bool is_stopped = stops(shell);
     int status = 0;
 
-    while (status == 0) {
-        if (typed_stops(shell))
-            return true;
-        if (shell->typed_count == SHELL_TYPED)
-            break; /* nothing is lost, but Ctrl-C waits */
+    while (!is_stopped && status == 0) {
         status = typed_read(shell, deadline_ns);
+        is_stopped = stops(shell);
+        if (time_ns() >= deadline_ns)
+            return is_stopped;
     }
-    if (status != -EAGAIN)
+    if (!is_stopped && status != -EAGAIN)
         thread_sleep_until(deadline_ns);
-    return false;
+    return is_stopped;
 }
 
 bool shell_stopped(struct shell *shell)
@@ -125,12 +174,27 @@ bool shell_stopped(struct shell *shell)
     return shell_wait(shell, 0);
 }
 
+/* Wait for a key. Returns 0, or -EPIPE: there will be none. */
+static int key_wait(struct shell *shell)
+{
+    uint64_t idle_ns = shell->terminal.idle_ns;
+    uint64_t from = time_ns();
+    int status = -EAGAIN;
+
+    while (status == -EAGAIN && !shell->is_told) {
+        if (idle_ns != TIME_NEVER && time_ns() - from >= idle_ns)
+            return -EPIPE;
+        status = typed_read(shell, time_ns() + LOOK_NS);
+    }
+    return status == 0 ? 0 : -EPIPE;
+}
+
 /* The next byte, or -EPIPE. */
 static int next_byte(struct shell *shell)
 {
     int byte;
 
-    if (shell->typed_count == 0 && typed_read(shell, TIME_NEVER) != 0)
+    if (shell->is_told || (shell->typed_count == 0 && key_wait(shell) != 0))
         return -EPIPE;
     byte = shell->typed[shell->typed_first];
     shell->typed_first = (shell->typed_first + 1) % SHELL_TYPED;
@@ -164,6 +228,7 @@ static int command_run(struct shell *shell, const struct words *words)
         return shell_say(shell, "usage: %s %s\n", command->name,
                          command->arguments);
     status = command->run(shell, words->count, (char **)words->word);
+    shell->is_endless = false;
     if (status < 0)
         status = shell_fail(shell, command->name, status);
     return status;
@@ -206,7 +271,7 @@ int shell_line(struct shell *shell, char *line)
             shell->status = command_run(shell, &words);
         if (status != 0)
             break;
-    } while (line != NULL && !shell->leaves);
+    } while (line != NULL && !shell->leaves && !shell->is_stopped);
     return shell->status;
 }
 
@@ -300,11 +365,20 @@ static void line_write(void *ctx, const char *text, size_t len)
 static const struct line_ops ops = {
     .write = line_write, .complete = shell_complete, .list = shell_candidates};
 
+static void session_open(struct shell *shell)
+{
+    shell->thread = thread_self();
+    shell->is_told = all_end;
+    shell->next = sessions;
+    sessions = shell;
+}
+
 void shell_init(struct shell *shell, const struct terminal *terminal)
 {
     memset(shell, 0, sizeof(*shell));
     shell->terminal = *terminal;
     line_init(&shell->line, &ops, shell);
+    session_open(shell);
 }
 
 /* The working directory; of a long one the end, from a character's begin on. */
@@ -339,7 +413,7 @@ static enum line_event line_read(struct shell *shell)
     return event;
 }
 
-void shell_session(struct shell *shell)
+static void lines_read(struct shell *shell)
 {
     while (!shell->leaves) {
         enum line_event event = line_read(shell);
@@ -349,6 +423,50 @@ void shell_session(struct shell *shell)
         if (event == LINE_DROPPED)
             continue;
         memcpy(shell->command, shell->line.text, shell->line.len + 1);
+        shell->is_stopped = false;
         (void)shell_line(shell, shell->command);
     }
+}
+
+/* What it was in can be unmounted. */
+static void session_close(struct shell *shell)
+{
+    struct shell **at = &sessions;
+
+    while (*at != NULL && *at != shell)
+        at = &(*at)->next;
+    if (*at != NULL)
+        *at = shell->next;
+    if (file_chdir("/") != 0)
+        log_warn("shell: the root is not there");
+}
+
+void shell_session(struct shell *shell)
+{
+    lines_read(shell);
+    session_close(shell);
+    if (shell->ends_machine)
+        shell_end(shell->begins_again);
+}
+
+bool shell_kill(thread_id id)
+{
+    for (struct shell *shell = sessions; shell != NULL; shell = shell->next) {
+        if (shell->thread == id) {
+            shell->is_told = true;
+            return true;
+        }
+    }
+    return false;
+}
+
+void sessions_end(void)
+{
+    uint64_t deadline_ns = time_ns() + END_NS;
+
+    all_end = true;
+    for (struct shell *shell = sessions; shell != NULL; shell = shell->next)
+        shell->is_told = true;
+    while (sessions != NULL && time_ns() < deadline_ns)
+        thread_sleep(STEP_NS);
 }

@@ -73,7 +73,7 @@ static int kill(struct shell *shell, int argc, char **argv)
 
     (void)argc;
     if (status == 0)
-        status = thread_kill(id);
+        status = shell_kill(id) ? 0 : thread_kill(id);
     return status == 0 ? 0 : shell_fail(shell, argv[1], status);
 }
 
@@ -176,6 +176,7 @@ static int top(struct shell *shell, int argc, char **argv)
 
     if (status == 0 && argc > 1)
         status = str_to_u64(argv[1], &rounds);
+    shell->is_endless = rounds > LONG_ROUNDS;
     if (status == 0)
         status = top_rows(shell, before, figures, true);
     for (uint64_t i = 0; status == 0 && i < rounds; i++) {
@@ -268,21 +269,21 @@ static int date(struct shell *shell, int argc, char **argv)
 
 /* ---- The end ------------------------------------------------------------- */
 
+/* The machine ends with the session, when what its commands have is closed. */
+
 static int poweroff(struct shell *shell, int argc, char **argv)
 {
-    (void)shell;
     (void)argc;
     (void)argv;
-    shell_end(false);
+    shell->leaves = shell->ends_machine = true;
     return 0;
 }
 
 static int reboot(struct shell *shell, int argc, char **argv)
 {
-    (void)shell;
     (void)argc;
     (void)argv;
-    shell_end(true);
+    shell->leaves = shell->ends_machine = shell->begins_again = true;
     return 0;
 }
 

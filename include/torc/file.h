@@ -340,6 +340,11 @@ struct file_fs_stat {
 /* What the file system is that `path` is on. Returns as file_stat(). */
 must_check int file_stat_fs(const char *path, struct file_fs_stat *stat);
 
+/* Write all that the file system which `path` is on has in memory, and wait
+ * until the device has it for good. Returns 0, -EIO, -ENOSPC, -ENOMEM, or as
+ * file_stat(). */
+must_check int file_sync_mount(const char *path);
+
 /*
  * Let what is mounted at `path` be read-only, or not. Returns 0, -EINVAL
  * (nothing is mounted there), -EBUSY (a file is open for writing, or it was

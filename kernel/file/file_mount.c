@@ -21,6 +21,26 @@ int file_stat_fs(const char *path, struct file_fs_stat *stat)
     return status;
 }
 
+static int64_t run_sync_mount(struct carried *call)
+{
+    return file_sync_mount(call->path);
+}
+
+int file_sync_mount(const char *path)
+{
+    struct inode *inode;
+    int status = vfs_walk(path, true, &inode);
+
+    if (status == -EREMOTE)
+        return (int)carry_path(
+            &(struct carried){.run = run_sync_mount, .path = path});
+    if (status != 0)
+        return status;
+    status = vfs_sync_mount(inode->mount);
+    inode_put(inode);
+    return status;
+}
+
 static int64_t run_remount(struct carried *call)
 {
     return file_remount(call->path, call->number != 0);

@@ -50,6 +50,7 @@ int world_trace_header_get(struct trace_header *);
 int world_trace_take(unsigned, void **, size_t *);
 uint64_t world_time_wall_ns(void);
 int64_t world_file_write(struct file *, const void *, size_t);
+int world_file_mount_memory(const char *, const struct memfs_limits *);
 int64_t world_file_read(struct file *, void *, size_t);
 int64_t world_file_getcwd(char *, size_t);
 int world_dir_read(struct file *, struct dir_entry *);
@@ -68,8 +69,10 @@ int world_dir_read(struct file *, struct dir_entry *);
 #include "apps/shell/complete.c"
 #include "apps/shell/date.c"
 #include "apps/shell/disks.c"
-#define mount mounts_mount
+#define file_mount_memory world_file_mount_memory
+#define mount             mounts_mount
 #include "apps/shell/mounts.c"
+#undef file_mount_memory
 #undef file_open_changing
 #undef file_write
 #undef file_read
@@ -85,6 +88,8 @@ static char screen[200000];
 static size_t screen_len;
 static struct shell *session;
 static int read_error;
+static unsigned empty_reads;
+static bool really_waits;
 
 static int64_t terminal_read(void *ctx, void *buf, size_t size,
                              uint64_t deadline_ns)
@@ -97,8 +102,10 @@ static int64_t terminal_read(void *ctx, void *buf, size_t size,
         return read_error;
     if (len == 0 && ends)
         return 0;
-    if (len == 0 && deadline_ns == TIME_NEVER)
+    if (len == 0 && !really_waits && ++empty_reads > 1000)
         fail_msg("the shell waits for ever");
+    if (len == 0 && really_waits)
+        thread_sleep_until(deadline_ns);
     if (len == 0)
         return -EAGAIN;
     if (len > size)
@@ -151,6 +158,19 @@ int64_t world_file_getcwd(char *buf, size_t size)
 int world_dir_read(struct file *dir, struct dir_entry *entry)
 {
     return dir_error != 0 ? dir_error : dir_read(dir, entry);
+}
+
+/* Another thread mounts before this mount has come. */
+static int (*other_mounts)(void *arg);
+
+int world_file_mount_memory(const char *path, const struct memfs_limits *limits)
+{
+    int (*other)(void *arg) = other_mounts;
+
+    other_mounts = NULL;
+    if (other != NULL)
+        assert_int_equal(other(NULL), 0);
+    return file_mount_memory(path, limits);
 }
 
 /* ---- The network --------------------------------------------------------- */
@@ -261,16 +281,22 @@ uint64_t world_time_wall_ns(void)
 static const struct file_system *const systems[] = {&memfs_file_system,
                                                     &ext2_file_system, NULL};
 
+static int end_status; /* of mounts_end() */
+
 static void begin(void)
 {
     static const struct terminal terminal = {.read = terminal_read,
-                                             .write = terminal_show};
+                                             .write = terminal_show,
+                                             .idle_ns = TIME_NEVER,
+                                             .linger_ns = TIME_NEVER};
 
     console_forget();
     machine_attach(16 << 20);
     vfs_init(systems);
     typing = "";
-    ends = false;
+    ends = really_waits = all_end = false;
+    empty_reads = 0;
+    sessions = NULL;
     screen_len = 0;
     screen[0] = '\0';
     has_ended = begins_again = false;
@@ -294,7 +320,8 @@ static void finish(void)
 {
     assert_int_equal(clients, 0);
     mem_free(session);
-    mounts_end();
+    assert_int_equal(mounts_end(), end_status);
+    end_status = 0;
     machine_detach();
 }
 
@@ -306,6 +333,7 @@ static int line_run(const char *text)
     snprintf(copy, sizeof(copy), "%s", text);
     screen_len = 0;
     screen[0] = '\0';
+    session->is_stopped = false;
     return shell_line(session, copy);
 }
 
@@ -469,7 +497,7 @@ static void test_a_session(void **state)
     typing = "exit\recho x\r";
     screen_len = 0;
     shell_session(session);
-    assert_string_equal(screen, "/d> exit\n");
+    assert_string_equal(screen, "/> exit\n");
     session->leaves = false;
     typing = "echo end";
     ends = true;
@@ -504,7 +532,7 @@ static void test_prompts(void **state)
     for (unsigned i = 0; i < 3; i++) {
         typing = "\x04";
         screen_len = 0;
-        shell_session(session);
+        lines_read(session);
         assert_true(strlen(screen) < LINE_PROMPT + 2);
         assert_non_null(strstr(screen, "\xbc> \n"));
         assert_int_not_equal((uint8_t)screen[0] & 0xc0, 0x80);
@@ -515,7 +543,7 @@ static void test_prompts(void **state)
     cwd_error = -ENOENT;
     typing = "\x04";
     screen_len = 0;
-    shell_session(session);
+    lines_read(session);
     assert_string_equal(screen, "?> \n");
     finish();
 }
@@ -547,7 +575,7 @@ static void test_a_prompt_is_not_cut_in_a_character(void **state)
 
 static void test_what_is_typed_ahead_is_kept(void **state)
 {
-    char text[2 * SHELL_TYPED];
+    static char text[2 * SHELL_TYPED];
 
     (void)state;
     begin();
@@ -555,12 +583,14 @@ static void test_what_is_typed_ahead_is_kept(void **state)
              "cd";
     assert_true(shell_stopped(session));
     assert_int_equal(session->typed_count, 2);
+    session->is_stopped = false;
     assert_false(shell_stopped(session));
-    memset(text, 'x', sizeof(text));
-    text[sizeof(text) - 1] = '\0';
+    memset(text, 'x', sizeof(text) - 1);
     typing = text;
-    assert_false(shell_wait(session, 0)); /* as much as there is room for */
+    assert_false(shell_wait(session, time_ns() + 10 * NS_PER_MS));
+    /* as much as there is room for */
     assert_int_equal(session->typed_count, SHELL_TYPED);
+    assert_int_equal(strlen(typing), SHELL_TYPED + 1);
     assert_int_equal(next_byte(session), 'c');
     assert_int_equal(next_byte(session), 'd');
     assert_int_equal(next_byte(session), 'x');
@@ -573,6 +603,156 @@ static void test_what_is_typed_ahead_is_kept(void **state)
     session->has_ended = false;
     read_error = -EXDEV;
     assert_int_equal(next_byte(session), -EPIPE);
+    finish();
+}
+
+/* Too many keys do not make an endless command deaf. */
+static void test_an_endless_command_hears(void **state)
+{
+    static char text[2 * SHELL_TYPED];
+
+    (void)state;
+    memset(text, 'x', sizeof(text) - 1);
+    text[sizeof(text) - 10] = 3; /* Ctrl-C */
+    for (unsigned i = 0; i < 3; i++) {
+        static const char *const lines[] = {"top", "top 999999999",
+                                            "ping a 1000000"};
+
+        begin();
+        resolve_status = 1;
+        typing = text;
+        assert_int_equal(line_run(lines[i]), 0);
+        assert_non_null(strchr(screen, '\a'));
+        assert_true(session->typed_count < 10);
+        assert_true(session->is_stopped);
+        assert_false(session->is_endless);
+        finish();
+    }
+}
+
+/* Without its peer a command goes on for a while, or not at all. */
+static void test_the_end_of_the_input_ends_a_command(void **state)
+{
+    (void)state;
+    begin();
+    ends = true;
+    says("top 1", "busy%"); /* a pipe: it is executed to its end */
+    assert_false(session->is_stopped);
+    session->has_ended = false;
+    session->terminal.linger_ns = 50 * NS_PER_MS;
+    assert_int_equal(line_run("top 999999999; echo x"), 0);
+    assert_true(session->is_stopped);
+    assert_null(strstr(screen, "x"));
+    session->has_ended = false;
+    session->terminal.linger_ns = NS_PER_S;
+    read_error = -ECONNRESET;
+    shows("top 999999999; echo x", "");
+    finish();
+}
+
+/* Ctrl-C ends the whole line, and what is typed next is executed. */
+static void test_ctrl_c_ends_the_line(void **state)
+{
+    (void)state;
+    begin();
+    line_run("echo big > big; echo 'cat big\necho b' > script");
+    typing = "\x03";
+    assert_int_not_equal(line_run("cp big copy; rm big"), 0);
+    typing = "";
+    shows("cat big", "big\n");
+    typing = "\x03";
+    assert_int_not_equal(line_run("run script; echo c"), 0);
+    assert_null(strstr(screen, "b\nb\n"));
+    assert_null(strstr(screen, "c\n"));
+    typing = "cat big\recho next\r\x04";
+    session->is_stopped = true;
+    screen_len = 0;
+    shell_session(session);
+    assert_non_null(strstr(screen, "\nnext\n"));
+    finish();
+}
+
+/* What cannot be written is not read on. */
+static void test_a_full_target_ends_a_command(void **state)
+{
+    (void)state;
+    begin();
+    line_run("echo big > big");
+    write_error = -ENOSPC;
+    fails("top 999999 > f", "f: no space left");
+    fails("hexdump big > f", "f: no space left");
+    finish();
+}
+
+static void test_a_session_is_idle(void **state)
+{
+    (void)state;
+    begin();
+    session->terminal.idle_ns = 20 * NS_PER_MS;
+    really_waits = true;
+    shell_session(session);
+    assert_string_equal(screen, "/> ");
+    assert_false(session->has_ended);
+    finish();
+}
+
+/* ---- Sessions that others end -------------------------------------------- */
+
+static int waiting_session(void *arg)
+{
+    static struct shell other;
+
+    really_waits = true;
+    shell_init(&other, &session->terminal);
+    if (arg != NULL)
+        assert_int_equal(shell_line(&other, arg), 0);
+    shell_session(&other);
+    return 0;
+}
+
+static void test_sessions_end(void **state)
+{
+    thread_id id;
+
+    (void)state;
+    for (unsigned i = 0; i < 3; i++) {
+        char in_it[] = "mkdir /m; mount memfs /m; cd /m", endless[] = "top";
+        char kill_text[40];
+
+        begin();
+        sessions = NULL; /* but not the test's */
+        assert_int_equal(
+            thread_create(NULL, waiting_session, i == 1 ? endless : in_it, &id),
+            0);
+        thread_sleep(20 * NS_PER_MS);
+        snprintf(kill_text, sizeof(kill_text), "kill %llu",
+                 (unsigned long long)id);
+        if (i == 2)
+            shows(kill_text, "");
+        else
+            sessions_end();
+        assert_int_equal(thread_join(id, NULL), 0);
+        assert_null(sessions);
+        if (i < 2) { /* one that begins now ends at once */
+            assert_int_equal(thread_create(NULL, waiting_session, NULL, &id),
+                             0);
+            assert_int_equal(thread_join(id, NULL), 0);
+        }
+        finish(); /* unmounts what that session was in */
+    }
+}
+
+/* One that does not end is not waited for, for ever. */
+static void test_a_session_that_stays(void **state)
+{
+    uint64_t from;
+
+    (void)state;
+    begin();
+    from = time_ns();
+    sessions_end();
+    assert_true(session->is_told);
+    assert_true(time_ns() - from >= END_NS);
     finish();
 }
 
@@ -824,8 +1004,67 @@ static void test_mounts(void **state)
     shows("mount memfs /m", "");
     assert_int_equal(file_unmount("/m"), 0); /* behind the shell's back */
     fails("umount /m", "/m: that makes no sense");
+    end_status = -EBUSY;
     finish();
     assert_true(console_has("shell: /m is not unmounted"));
+}
+
+/* A row that is used again is no sign of the order. */
+static void test_unmount_in_order(void **state)
+{
+    (void)state;
+    begin();
+    shows("mkdir a b; mount memfs /a; mount memfs /b; umount /a", "");
+    shows("mkdir b/c; mount memfs /b/c; mkdir b/c/d; mount memfs /b/c/d", "");
+    finish();
+    for (unsigned i = 0; i < MOUNTS_MAX; i++)
+        assert_int_equal(mount_rows[i].path[0], '\0');
+}
+
+/* What is in use cannot be unmounted, but it is written. */
+static void test_what_is_in_use_is_written(void **state)
+{
+    struct file *file;
+
+    (void)state;
+    begin();
+    shows("mkdir a; mount memfs /a", "");
+    assert_int_equal(file_open("/a/f", FILE_WRITE | FILE_CREATE, 0644, &file),
+                     0);
+    end_status = -EBUSY;
+    mem_free(session);
+    assert_int_equal(mounts_end(), -EBUSY);
+    file_close(file);
+    assert_true(console_has("shell: /a is in use; it is written"));
+    assert_true(console_has("shell: / is in use; it is written"));
+    assert_int_equal(file_unmount("/a"), 0);
+    assert_int_equal(file_unmount("/"), 0);
+    end_status = 0;
+    machine_detach();
+}
+
+static int mounts_b(void *arg)
+{
+    (void)arg;
+    return mounts_add("memfs", "/b", NULL);
+}
+
+/* The row is taken before the mount, which may wait, has come. */
+static void test_two_mount_at_once(void **state)
+{
+    thread_id id;
+    int status;
+
+    (void)state;
+    begin();
+    shows("mkdir a b", "");
+    other_mounts = mounts_b;
+    assert_int_equal(mounts_add("memfs", "/a", NULL), 0);
+    assert_int_equal(thread_create(NULL, mounts_b, NULL, &id), 0);
+    assert_int_equal(thread_join(id, &status), 0);
+    assert_int_equal(status, -EBUSY); /* the other one has come */
+    shows("umount /a; umount /b", "");
+    finish();
 }
 
 static void test_what_is_gone_is_said(void **state)
@@ -835,6 +1074,7 @@ static void test_what_is_gone_is_said(void **state)
     assert_int_equal(file_unmount("/"), 0);
     says("mount", "memfs    /                        no such file");
     says("df", "/: no such file");
+    end_status = -EBUSY;
     finish();
     assert_true(console_has("shell: the root is not there"));
 }
@@ -966,18 +1206,25 @@ static void test_trace(void **state)
 
 static int ends_machine(void *arg)
 {
-    return line_run(arg);
+    typing = arg;
+    shell_session(session);
+    return 0;
 }
 
 static void test_the_end(void **state)
 {
-    static char words[2][10] = {"poweroff", "reboot"};
+    /* What the session's commands have open is closed then. */
+    static char words[][40] = {"poweroff\r", "reboot\r"};
+    static char script[] = "mkdir m\rmount memfs /m\rcd m\r"
+                           "echo poweroff > s\rrun s > o\r";
     thread_id id;
 
     (void)state;
-    for (unsigned i = 0; i < 2; i++) {
+    for (unsigned i = 0; i < 3; i++) {
         begin();
-        assert_int_equal(thread_create(NULL, ends_machine, words[i], &id), 0);
+        assert_int_equal(
+            thread_create(NULL, ends_machine, i == 2 ? script : words[i], &id),
+            0);
         assert_int_equal(thread_join(id, NULL), 0);
         assert_true(has_ended);
         assert_int_equal(begins_again, i == 1);
@@ -1103,6 +1350,16 @@ int main(void)
         cmocka_unit_test(test_prompts),
         cmocka_unit_test(test_a_prompt_is_not_cut_in_a_character),
         cmocka_unit_test(test_what_is_typed_ahead_is_kept),
+        cmocka_unit_test(test_an_endless_command_hears),
+        cmocka_unit_test(test_the_end_of_the_input_ends_a_command),
+        cmocka_unit_test(test_ctrl_c_ends_the_line),
+        cmocka_unit_test(test_a_full_target_ends_a_command),
+        cmocka_unit_test(test_a_session_is_idle),
+        cmocka_unit_test(test_sessions_end),
+        cmocka_unit_test(test_a_session_that_stays),
+        cmocka_unit_test(test_unmount_in_order),
+        cmocka_unit_test(test_what_is_in_use_is_written),
+        cmocka_unit_test(test_two_mount_at_once),
         cmocka_unit_test(test_completion),
         cmocka_unit_test(test_many_candidates),
         cmocka_unit_test(test_directories),

@@ -62,6 +62,7 @@ static char did[500]; /* what was called, in its order */
 static int mount_status[4];
 static unsigned mounts;
 static int file_status, session_status;
+static unsigned sessions_left;
 static jmp_buf end;
 
 static void note(const char *what, const char *which)
@@ -80,7 +81,7 @@ static const char *world_machine_option(const char *key)
 
 static _Noreturn void world_machine_end(int status)
 {
-    note("end", status < 0 ? "-again" : "");
+    note("end", status < 0 ? "-again" : status > 0 ? "-1" : "");
     longjmp(end, 1);
 }
 
@@ -139,6 +140,7 @@ static void world_thread_sleep_until(uint64_t deadline)
 {
     assert_true(deadline == TIME_NEVER);
     note("sleep", "");
+    longjmp(end, 1);
 }
 
 int remote_start(void)
@@ -188,9 +190,17 @@ int mounts_add(const char *device, const char *path, const char *type)
     return mount_status[mounts++];
 }
 
-void mounts_end(void)
+static int unmount_status;
+
+int mounts_end(void)
 {
     note("unmount", "");
+    return unmount_status;
+}
+
+void sessions_end(void)
+{
+    note("tell", "");
 }
 
 const char *error_text(int error)
@@ -229,6 +239,7 @@ void shell_session(struct shell *shell)
     shell->terminal.write(NULL, "session", 7);
     if (session_status >= 0)
         shell->status = session_status;
+    shell->has_ended = sessions_left == 0 || --sessions_left == 0;
 }
 
 /* ---- Tests --------------------------------------------------------------- */
@@ -245,80 +256,81 @@ static const struct {
 } rows[] = {
     {.name = "nothing but memory",
      .session = -1,
-     .did = "kept mount-memfs remote session unmount "},
+     .did = "kept mount-memfs remote session tell unmount "},
     {.name = "a disk",
      .disks = 1,
-     .did = "kept mount-vda remote session unmount "},
+     .did = "kept mount-vda remote session tell unmount "},
     {.name = "the second disk",
      .disks = 2,
      .mounts = {-EINVAL},
-     .did = "kept mount-vda mount-vdb remote session unmount "},
+     .did = "kept mount-vda mount-vdb remote session tell unmount "},
     {.name = "disks that cannot be mounted",
      .disks = 2,
      .mounts = {-EINVAL, -EIO},
-     .did = "kept mount-vda mount-vdb mount-memfs remote session unmount "},
+     .did =
+         "kept mount-vda mount-vdb mount-memfs remote session tell unmount "},
     {.name = "not even memory",
      .mounts = {-ENOMEM},
      .status = 1,
-     .did = "kept mount-memfs "},
+     .did = "kept mount-memfs tell unmount "},
     {.name = "root=",
      .root = "vdc",
      .disks = 1,
-     .did = "kept mount-vdc remote session unmount "},
+     .did = "kept mount-vdc remote session tell unmount "},
     {.name = "a bad root=",
      .root = "vdc",
      .mounts = {-ENODEV},
      .status = 2,
-     .did = "kept mount-vdc "},
+     .did = "kept mount-vdc tell unmount "},
     {.name = "no figures",
      .figures = -ENOMEM,
      .status = 1,
-     .did = "kept mount-memfs "},
+     .did = "kept mount-memfs tell unmount "},
     {.name = "a card",
      .cards = 1,
-     .did = "kept mount-memfs net remote session unmount "},
+     .did = "kept mount-memfs net remote session tell unmount "},
     {.name = "a card that fails",
      .cards = 1,
      .card = -EIO,
      .dns = "10.0.2.3",
-     .did = "kept mount-memfs net remote session unmount "},
+     .did = "kept mount-memfs net remote session tell unmount "},
     {.name = "dns=",
      .cards = 1,
      .dns = "10.0.2.3",
-     .did = "kept mount-memfs net dns remote session unmount "},
+     .did = "kept mount-memfs net dns remote session tell unmount "},
     {.name = "a bad dns=",
      .cards = 1,
      .dns = "x",
-     .did = "kept mount-memfs net remote session unmount "},
+     .did = "kept mount-memfs net remote session tell unmount "},
     {.name = "dns= fails",
      .cards = 1,
      .dns = "::1",
      .servers = -ENOTCONN,
-     .did = "kept mount-memfs net dns remote session unmount "},
+     .did = "kept mount-memfs net dns remote session tell unmount "},
     {.name = "run=",
      .run = "f",
      .session = -1,
-     .did = "kept mount-memfs remote run-f session unmount "},
+     .did = "kept mount-memfs remote run-f session tell unmount "},
     {.name = "run= fails",
      .run = "f",
      .file = SHELL_SAID,
      .session = -1,
      .status = 1,
-     .did = "kept mount-memfs remote run-f session unmount "},
+     .did = "kept mount-memfs remote run-f session tell unmount "},
     {.name = "run= of no file",
      .run = "f",
      .file = -ENOENT,
      .session = -1,
      .status = 1,
-     .did = "kept mount-memfs remote run-f fail-f session unmount "},
+     .did = "kept mount-memfs remote run-f fail-f session tell unmount "},
     {.name = "the last command fails",
      .session = SHELL_SAID,
      .status = 1,
-     .did = "kept mount-memfs remote session unmount "},
+     .did = "kept mount-memfs remote session tell unmount "},
     {.name = "no memory",
      .no_memory = true,
      .status = 1,
-     .did = "kept mount-memfs remote unmount "},
+     .did = "kept mount-memfs remote tell unmount "},
 };
 
 static void test_start(void **state)
@@ -326,6 +338,7 @@ static void test_start(void **state)
     (void)state;
     for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         did[0] = '\0';
+        is_ending = false;
         mounts = 0;
         root = rows[i].root;
         run = rows[i].run;
@@ -356,45 +369,78 @@ static void test_listening(void **state)
     for (int i = -EINVAL; i < 2; i += EINVAL + 1) {
         did[0] = '\0';
         mounts = 0;
+        is_ending = false;
+        sessions_left = 3; /* two are ended by their user */
         listen_status = i;
         thread_status = -ENOMEM; /* that is only logged */
-        assert_int_equal(world_torc_app.main(0, NULL), i < 0 ? 2 : 0);
-        assert_string_equal(
-            did, i < 0 ? "kept mount-memfs remote "
-                       : "kept mount-memfs remote session sleep unmount ");
+        if (setjmp(end) == 0)
+            assert_int_equal(world_torc_app.main(0, NULL), 2);
+        assert_string_equal(did, i < 0 ? "kept mount-memfs remote tell unmount "
+                                       : "kept mount-memfs remote session "
+                                         "session session sleep ");
     }
+    did[0] = '\0';
+    mounts = 0;
+    sessions_left = 3;
+    is_ending = true; /* by a session of a peer: no new one begins */
+    if (setjmp(end) == 0)
+        (void)world_torc_app.main(0, NULL);
+    assert_string_equal(did, "kept mount-memfs remote session sleep ");
     listen_status = thread_status = 0;
+    sessions_left = 0;
+}
+
+/* What could not be unmounted is no success. */
+static void test_not_unmounted(void **state)
+{
+    (void)state;
+    did[0] = '\0';
+    mounts = 0;
+    is_ending = false;
+    unmount_status = -EBUSY;
+    assert_int_equal(world_torc_app.main(0, NULL), 1);
+    is_ending = false;
+    did[0] = '\0';
+    if (setjmp(end) == 0)
+        shell_end(false);
+    assert_string_equal(did, "tell unmount end-1 ");
+    unmount_status = 0;
 }
 
 static void test_stop(void **state)
 {
     (void)state;
     did[0] = '\0';
+    is_ending = false;
     stop_status = -EXDEV;
     assert_int_equal(stopper_fn(NULL), 0);
     stop_status = 0;
     if (setjmp(end) == 0)
         (void)stopper_fn(NULL);
-    assert_string_equal(did, "unmount end ");
+    assert_string_equal(did, "tell unmount end ");
 }
 
+/* The first one ends the machine; a second one waits. */
 static void test_end(void **state)
 {
     (void)state;
-    did[0] = '\0';
-    if (setjmp(end) == 0)
-        shell_end(false);
-    if (setjmp(end) == 0)
-        shell_end(true);
-    assert_string_equal(did, "unmount end unmount end-again ");
+    for (unsigned i = 0; i < 2; i++) {
+        did[0] = '\0';
+        is_ending = false;
+        if (setjmp(end) == 0)
+            shell_end(i == 1);
+        if (setjmp(end) == 0)
+            shell_end(false);
+        assert_string_equal(did, i == 1 ? "tell unmount end-again sleep "
+                                        : "tell unmount end sleep ");
+    }
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_start),
-        cmocka_unit_test(test_listening),
-        cmocka_unit_test(test_stop),
+        cmocka_unit_test(test_start),         cmocka_unit_test(test_listening),
+        cmocka_unit_test(test_not_unmounted), cmocka_unit_test(test_stop),
         cmocka_unit_test(test_end),
     };
 

@@ -111,6 +111,7 @@ static void test_paths_that_lead_nowhere(void **state)
     assert_int_equal(file_read_link("/n", buf, 8), -ENOENT);
     assert_int_equal(file_stat_fs("/n", &fs), -ENOENT);
     assert_int_equal(file_remount("/n", true), -ENOENT);
+    assert_int_equal(file_sync_mount("/n"), -ENOENT);
     assert_int_equal(file_unmount("/n"), -ENOENT);
     assert_int_equal(file_mkdir("", 0), -ENOENT);
     assert_int_equal(file_symlink("x", ""), -ENOENT);

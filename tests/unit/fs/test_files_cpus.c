@@ -137,6 +137,7 @@ static int check_names(void)
     MUST(file_rmdir(at("/d")) == 0);
     MUST(file_rmdir(at("/d")) == -ENOENT);
     MUST(file_stat_fs(at("/"), &fs) == 0 && strcmp(fs.type, "memfs") == 0);
+    MUST(file_sync_mount(at("/")) == 0);
     MUST(file_remount(at("/"), true) == 0);
     MUST(file_mkdir(at("/d"), 0751) == -EROFS);
     MUST(file_remount(at("/"), false) == 0);
