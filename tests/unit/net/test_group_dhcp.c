@@ -16,7 +16,8 @@ enum {
     ACKNOWLEDGE = 5,
     REFUSE = 6,
     LEASE_S = 3600,
-    DATA = 42, /* behind Ethernet, IPv4 and UDP */
+    DATA = 42,        /* behind Ethernet, IPv4 and UDP */
+    STACK = 64 << 10, /* of a thread that starts all, without optimisation */
 };
 
 /* ---- The server ---------------------------------------------------------- */
@@ -168,7 +169,8 @@ static bool gets_lease(void)
 
 static int run_lease(void *arg)
 {
-    const struct thread_attr attr = {.name = "starts", .detached = true};
+    const struct thread_attr attr = {
+        .name = "starts", .stack_size = STACK, .detached = true};
 
     (void)arg;
     card_make(2);
@@ -258,7 +260,8 @@ static int fail_next(void *arg)
 /* A CPU that has no memory for a call is told later. */
 static int run_late_cpu(void *arg)
 {
-    const struct thread_attr attr = {.name = "starts", .detached = true};
+    const struct thread_attr attr = {
+        .name = "starts", .stack_size = STACK, .detached = true};
     const struct thread_attr there = {
         .place = THREAD_ON_CPU, .cpu = 2, .detached = true};
 

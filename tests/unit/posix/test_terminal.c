@@ -327,13 +327,16 @@ static int finds_no_room(void *arg)
 {
     uint64_t address;
     uint32_t data;
-    int file;
+    int first = dup(0);
+    int status;
 
     (void)arg;
     bare_open((struct host_config){.cpus = 1});
-    while ((file = dup(0)) >= 0)
+    while (dup(0) >= 0)
         ;
-    if (hal_tty_open() != -ENFILE)
+    status = hal_tty_open();
+    close(first); /* for the counters of what is executed, at the end */
+    if (status != -ENFILE)
         return 1;
     while (hal_irq_msi(0, &address, &data) >= 0)
         ;
