@@ -59,20 +59,29 @@ struct hal_debug_point {
 };
 
 struct hal_debug_ops {
-    /* Open serial port 2, 3 or 4. From now on CPUs stop for kernel_debug(), and
+    /* Open serial port 2, 3 or 4. From now on CPUs stop for kernel_debug(), at
+     * exceptions while is_awaited() (any CPU, interrupts off), and
      * received(byte) is called for each byte that comes while they run. CPU 0,
-     * thread. Returns 0, -ENODEV, or as hal_irq_attach(). */
-    int (*open)(unsigned port, void (*received)(uint8_t byte));
+     * thread. Returns 0, -ENODEV, or as hal_irq_attach(): nothing is open. */
+    int (*open)(unsigned port, void (*received)(uint8_t byte),
+                bool (*is_awaited)(void));
 
-    /* While all are stopped: the next byte, waiting for it; and send one. */
-    uint8_t (*get)(void);
+    /* While all are stopped: the next byte, waiting for it; -1: it is
+     * `deadline_ns` of hal_time_ns() (0: never; else on CPU 0 only). And send
+     * one. */
+    int (*get)(uint64_t deadline_ns);
     void (*put)(uint8_t byte);
 
-    /* Stop here, for kernel_debug(), with this signal. Any context. */
+    /* Stop here, for kernel_debug(), with this signal. Any context; in that of
+     * a double fault nothing happens. */
     void (*stop)(int signal);
 
     /* While all are stopped: a CPU; NULL: there is none, or it did not stop. */
     struct hal_debug_cpu *(*cpu)(unsigned cpu);
+
+    /* While all are stopped: whether one that did may execute an instruction by
+     * itself. It may not while it waits to stop for a reason of its own. */
+    bool (*can_step)(unsigned cpu);
 
     /* Copy memory, as far as there is any. Returns how many bytes. */
     size_t (*read)(uintptr_t from, void *to, size_t size);

@@ -27,7 +27,7 @@ static void byte_received(uint8_t byte)
 {
     if (byte == '$')
         rsp.pushed_back = byte;
-    else if (byte != BYTE_INTERRUPT || !rsp.is_attached)
+    else if (byte != BYTE_INTERRUPT || !rsp_is_attached(&rsp))
         return;
     hal_debug_ops.stop(SIGNAL_INTERRUPT);
 }
@@ -35,8 +35,14 @@ static void byte_received(uint8_t byte)
 /* The last part of a report: whoever debugs can look at it. */
 static void panic_stop(void)
 {
-    if (rsp.is_attached)
+    if (rsp_is_attached(&rsp))
         hal_debug_ops.stop(SIGNAL_ABORT);
+}
+
+/* Any CPU. */
+static bool is_awaited(void)
+{
+    return rsp_is_attached(&rsp);
 }
 
 static int gdb_probe(void)
@@ -48,9 +54,13 @@ static int gdb_probe(void)
         return 0;
     rsp_init(&rsp, &hal_debug_ops, cpu_count());
     if (&hal_debug_ops != NULL)
-        status = hal_debug_ops.open((unsigned)(where[3] - '0'), byte_received);
+        status = hal_debug_ops.open((unsigned)(where[3] - '0'), byte_received,
+                                    is_awaited);
     if (status != 0) {
-        log_error("gdb=%s: no such serial port (error %d)", where, status);
+        log_error("gdb=%s: %s (error %d)", where,
+                  status == -EBUSY ? "its interrupt is in use"
+                                   : "no such serial port",
+                  status);
         return 0;
     }
     panic_add_part(panic_stop);

@@ -1,5 +1,7 @@
 #include "kernel/debug/rsp.h"
+#include <stdatomic.h>
 #include <torc/string.h>
+#include <torc/time.h>
 
 enum {
     SIGNAL_TRAP = 5,
@@ -15,6 +17,16 @@ void rsp_init(struct rsp *rsp, const struct hal_debug_ops *ops,
     rsp->ops = ops;
     rsp->cpu_count = cpu_count;
     rsp->pushed_back = -1;
+}
+
+bool rsp_is_attached(const struct rsp *rsp)
+{
+    return atomic_load_explicit(&rsp->is_attached, memory_order_acquire);
+}
+
+static void attached_set(struct rsp *rsp, bool value)
+{
+    atomic_store_explicit(&rsp->is_attached, value, memory_order_release);
 }
 
 /* ---- Text ---------------------------------------------------------------- */
@@ -117,12 +129,20 @@ static void out_byte(struct rsp *rsp, uint8_t byte)
 
 /* ---- Packets ------------------------------------------------------------- */
 
-static uint8_t next_byte(struct rsp *rsp)
+/* -1: the first packet has not come in time. */
+static int next_byte(struct rsp *rsp)
 {
     int byte = rsp->pushed_back;
 
     rsp->pushed_back = -1;
-    return byte >= 0 ? (uint8_t)byte : rsp->ops->get();
+    if (byte >= 0)
+        return byte;
+    if (rsp_is_attached(rsp))
+        return rsp->ops->get(0);
+    if (rsp->first_left == 0)
+        return -1;
+    rsp->first_left--;
+    return rsp->ops->get(hal_time_ns() + NS_PER_S);
 }
 
 static void packet_send(struct rsp *rsp)
@@ -140,46 +160,68 @@ static void packet_send(struct rsp *rsp)
         rsp->ops->put((uint8_t)digits[sum >> 4]);
         rsp->ops->put((uint8_t)digits[sum & 15]);
         do
-            rsp->pushed_back = rsp->ops->get();
+            rsp->pushed_back = rsp->ops->get(0);
         while (rsp->pushed_back == BYTE_INTERRUPT);
     } while (rsp->pushed_back == '-');
     if (rsp->pushed_back == '+')
         rsp->pushed_back = -1; /* else it is the next packet's */
 }
 
-/* The next packet whose sum is right, NUL-terminated. */
-static void packet_get(struct rsp *rsp)
+/* The rest of a packet, behind its '$'. Returns 1: its sum is right; 0; or -1
+ * as next_byte(). */
+static int packet_rest(struct rsp *rsp)
+{
+    uint8_t sum = 0, want = 0, sent[2];
+    const char *at = (const char *)sent;
+    bool fits = true;
+    int byte;
+
+    rsp->in_len = 0;
+    while ((byte = next_byte(rsp)) != '#') {
+        if (byte < 0)
+            return -1;
+        if (byte == '$') { /* a new one: the first has lost its end */
+            rsp->in_len = 0;
+            sum = 0;
+            fits = true;
+            continue;
+        }
+        sum = (uint8_t)(sum + byte);
+        fits = fits && rsp->in_len < RSP_PACKET_MAX;
+        if (fits)
+            rsp->in[rsp->in_len++] = (char)byte;
+    }
+    for (unsigned i = 0; i < sizeof(sent); i++) {
+        byte = next_byte(rsp);
+        if (byte < 0)
+            return -1;
+        sent[i] = (uint8_t)byte;
+    }
+    return fits && bytes_get(&at, &want, 1) && want == sum;
+}
+
+/* The next packet whose sum is right, NUL-terminated. Returns false: none has
+ * come in time. */
+static bool packet_get(struct rsp *rsp)
 {
     for (;;) {
-        uint8_t sum = 0, byte, sent[2];
-        const char *at = (const char *)sent;
-        uint8_t want = 0;
-        bool fits = true;
+        int byte, is_right;
 
-        while ((byte = next_byte(rsp)) != '$')
-            ;
-        rsp->in_len = 0;
-        while ((byte = next_byte(rsp)) != '#') {
-            if (byte == '$') { /* a new one: the first has lost its end */
-                rsp->in_len = 0;
-                sum = 0;
-                fits = true;
-                continue;
-            }
-            sum = (uint8_t)(sum + byte);
-            fits = fits && rsp->in_len < RSP_PACKET_MAX;
-            if (fits)
-                rsp->in[rsp->in_len++] = (char)byte;
+        while ((byte = next_byte(rsp)) != '$') {
+            if (byte < 0)
+                return false;
         }
-        sent[0] = next_byte(rsp);
-        sent[1] = next_byte(rsp);
-        if (fits && bytes_get(&at, &want, 1) && want == sum)
+        is_right = packet_rest(rsp);
+        if (is_right < 0)
+            return false;
+        if (is_right > 0)
             break;
         rsp->ops->put('-');
     }
     rsp->in[rsp->in_len] = '\0';
     rsp->ops->put('+');
     rsp->out_len = 0;
+    return true;
 }
 
 /* ---- CPUs and registers -------------------------------------------------- */
@@ -476,7 +518,7 @@ static void forget_all(struct rsp *rsp)
     }
     memset(rsp->points, 0, sizeof(rsp->points));
     rsp->ops->points(rsp->points);
-    rsp->is_attached = false;
+    attached_set(rsp, false);
     rsp->owes_stop = false;
 }
 
@@ -651,9 +693,9 @@ static noinline void answer(struct rsp *rsp)
 enum hal_debug_go rsp_serve(struct rsp *rsp, const struct hal_debug_stop *stop,
                             unsigned *cpu)
 {
-    if (!rsp->is_attached && rsp->pushed_back < 0)
+    if (!rsp_is_attached(rsp) && rsp->pushed_back < 0)
         return HAL_DEBUG_RUN;
-    rsp->is_attached = true;
+    rsp->first_left = RSP_PACKET_MAX;
     rsp->stop = *stop;
     rsp->cpu = rsp->step_cpu = stop->cpu;
     if (rsp->owes_stop) {
@@ -665,15 +707,21 @@ enum hal_debug_go rsp_serve(struct rsp *rsp, const struct hal_debug_stop *stop,
     for (;;) {
         enum action action;
 
-        packet_get(rsp);
+        if (!packet_get(rsp))
+            return HAL_DEBUG_RUN;
+        attached_set(rsp, true);
         action = action_of(rsp);
-        if (action == STAY)
+        if (action == STEP && !rsp->ops->can_step(rsp->step_cpu)) {
+            out_text(rsp, "E01");
+            action = STAY;
+        } else if (action == STAY) {
             answer(rsp);
-        if (action == STAY || !rsp->is_attached)
+        }
+        if (action == STAY || !rsp_is_attached(rsp))
             packet_send(rsp);
         if (action == STAY)
             continue;
-        rsp->owes_stop = rsp->is_attached;
+        rsp->owes_stop = rsp_is_attached(rsp);
         *cpu = rsp->step_cpu;
         return action == STEP ? HAL_DEBUG_STEP : HAL_DEBUG_RUN;
     }

@@ -15,10 +15,12 @@ enum { RSP_PACKET_MAX = 2048, RSP_BREAKPOINTS_MAX = 64 };
 struct rsp {
     const struct hal_debug_ops *ops;
     unsigned cpu_count;
-    bool is_attached; /* somebody has sent a packet, and has not detached */
-    bool owes_stop;   /* it waits to be told why the machine has stopped */
-    int pushed_back;  /* a byte that was read already; -1: none */
-    unsigned cpu;     /* of g, G, p, P: by H */
+    /* Somebody has sent a packet, and has not detached: rsp_is_attached(). */
+    _Atomic bool is_attached;
+    unsigned first_left; /* how many bytes his first one may still have */
+    bool owes_stop;      /* it waits to be told why the machine has stopped */
+    int pushed_back;     /* a byte that was read already; -1: none */
+    unsigned cpu;        /* of g, G, p, P: by H */
     unsigned step_cpu;
     struct hal_debug_stop stop;
     struct hal_debug_point points[HAL_DEBUG_POINTS];
@@ -36,8 +38,13 @@ struct rsp {
 void rsp_init(struct rsp *rsp, const struct hal_debug_ops *ops,
               unsigned cpu_count);
 
+/* Any CPU. */
+bool rsp_is_attached(const struct rsp *rsp);
+
 /* Serve packets while the machine stands still, until it is to go on; as
- * kernel_debug(). Returns at once when nobody is attached. */
+ * kernel_debug(). When nobody is attached it returns at once; if a byte was
+ * pushed back (CPU 0 only), after a second without one, or a packet's bytes
+ * without a packet. */
 enum hal_debug_go rsp_serve(struct rsp *rsp, const struct hal_debug_stop *stop,
                             unsigned *cpu);
 

@@ -7,6 +7,7 @@
 #include "hal/debug.h"
 #include "hal/baremetal/base/cpu_block.h"
 #include "hal/baremetal/base/insn.h"
+#include "hal/baremetal/cpu/cpu.h"
 #include "hal/baremetal/cpu/trap_frame.h"
 #include "hal/baremetal/irq/lapic.h"
 #include "hal/baremetal/memory/paging.h"
@@ -18,6 +19,7 @@ enum {
     FLAG_IRQS = 1 << 9,
     FLAG_RESUME = 1 << 16,
     DR6_POINTS = 15,
+    DR6_STEP = 1 << 14,
     DR6_CLEAR = 0xffff0ff0 & 0x7fffffff,
     OPCODE_INT3 = 0xcc,
     OPCODE_CLI = 0xfa,
@@ -28,6 +30,9 @@ enum {
     SIGNAL_TRAP = 5,
     PATIENCE_LOOKS = 10 * 1000 * 1000,
     NOBODY = -1,
+    TSS_IST1 = 36,
+    GATE_SIZE = 16,
+    GATE_IST = 4,
 };
 #define CR0_WRITE_PROTECT (UINT64_C(1) << 16)
 
@@ -42,16 +47,19 @@ static struct {
     _Atomic bool single;    /* it executes that */
     bool irqs_were;         /* on before its step */
     uint8_t opcode;         /* of its step */
+    bool is_inside;         /* it has stopped in a handler of this file */
+    int stop_signal;        /* of its ops->stop(); 0: none */
 } cpus[HAL_CPU_MAX];
 
 /* The master's. */
 static _Atomic bool stopping; /* CPUs that are interrupted wait */
 static int stepping = NOBODY; /* the CPU that executes one instruction */
-static int stop_signal;       /* of ops->stop() */
 static uint64_t dr7;          /* and the addresses; read by CPUs that go on */
 static uintptr_t dr_address[HAL_DEBUG_POINTS];
 
-static void (*byte_received)(uint8_t byte); /* constant after open() */
+/* Constant after open(). */
+static void (*byte_received)(uint8_t byte);
+static bool (*debugger_is_there)(void);
 
 /* ---- A CPU --------------------------------------------------------------- */
 
@@ -80,10 +88,38 @@ static void registers_put(struct trap_frame *frame,
     frame->rsp = value[HAL_REGISTER_SP];
 }
 
+/*
+ * Breakpoints and steps use the stack of double faults, so that they can be in
+ * handlers of exceptions, and behind a panic there. Another one on that stack
+ * would overwrite the frame of the first.
+ */
+static bool is_on_own_stack(unsigned cpu, uint64_t sp)
+{
+    uint64_t end;
+
+    memcpy(&end, cpu_blocks[cpu]->tss + TSS_IST1 + 8 * (IST_DOUBLE - 1),
+           sizeof(end));
+    return sp <= end && sp > end - FAULT_STACK_SIZE;
+}
+
+static void own_stack_take(void)
+{
+    struct {
+        uint16_t limit;
+        uint64_t base;
+    } __attribute__((packed)) idt;
+
+    __asm__ volatile("sidt %0" : "=m"(idt));
+    ((uint8_t *)idt.base)[GATE_SIZE * VECTOR_DEBUG + GATE_IST] = IST_DOUBLE;
+    ((uint8_t *)idt.base)[GATE_SIZE * VECTOR_BREAKPOINT + GATE_IST] =
+        IST_DOUBLE;
+}
+
 /* Its points are off from here on: what the debugger writes to is no event. */
 static void state_save(const struct trap_frame *frame,
-                       struct hal_debug_cpu *out)
+                       struct hal_debug_cpu *out, unsigned cpu)
 {
+    cpus[cpu].is_inside = is_on_own_stack(cpu, frame->rsp);
     __asm__ volatile("movq %0, %%dr7" ::"r"(UINT64_C(0x400)));
     memset(out, 0, sizeof(*out));
     trap_registers(frame, &out->registers);
@@ -176,7 +212,7 @@ static void park(struct trap_frame *frame, unsigned cpu)
     struct hal_debug_cpu state;
     uint32_t order = order_of(cpu);
 
-    state_save(frame, &state);
+    state_save(frame, &state, cpu);
     atomic_store_explicit(&cpus[cpu].parked, &state, memory_order_relaxed);
     atomic_store_explicit(&cpus[cpu].arrivals, arrivals_of(cpu) + 1,
                           memory_order_release);
@@ -319,10 +355,10 @@ static struct hal_debug_stop stop_of(const struct trap_frame *frame,
         __asm__ volatile("movq %%dr6, %0" : "=r"(dr6));
     if ((dr6 & DR6_POINTS) != 0)
         stop.point = __builtin_ctz((unsigned)dr6 & DR6_POINTS);
-    if (stop_signal != 0) {
+    if (cpus[self].stop_signal != 0) {
         stop.reason = HAL_DEBUG_INTERRUPT;
-        stop.signal = stop_signal;
-        stop_signal = 0;
+        stop.signal = cpus[self].stop_signal;
+        cpus[self].stop_signal = 0;
     }
     return stop;
 }
@@ -336,7 +372,7 @@ static bool serve(struct trap_frame *frame, unsigned self)
     struct hal_debug_cpu state;
     unsigned cpu = self;
 
-    state_save(frame, &state);
+    state_save(frame, &state, self);
     atomic_store_explicit(&cpus[self].parked, &state, memory_order_release);
     while (kernel_debug(&stop, &cpu) == HAL_DEBUG_STEP) {
         is_fault = is_fault && cpu != self;
@@ -360,15 +396,26 @@ static bool serve(struct trap_frame *frame, unsigned self)
     return !is_fault;
 }
 
-/* Whether the breakpoint is gone that this CPU has run into, while it waited:
- * then it executes what is there. */
-static bool is_stale(struct trap_frame *frame)
+/* Whether what this CPU has run into is gone, because it was stopped on its
+ * way here: a breakpoint, then it executes what is there; or a point. */
+static bool is_stale(struct trap_frame *frame, unsigned self)
 {
-    if (frame->vector != VECTOR_BREAKPOINT || stop_signal != 0 ||
-        byte_at(frame->rip - 1) == OPCODE_INT3)
-        return false;
-    frame->rip--;
-    return true;
+    uint64_t dr6 = DR6_STEP;
+
+    if (frame->vector == VECTOR_BREAKPOINT &&
+        byte_at(frame->rip - 1) != OPCODE_INT3) {
+        frame->rip--;
+        return true;
+    }
+    if (frame->vector == VECTOR_DEBUG && arrivals_of(self) != 0)
+        __asm__ volatile("movq %%dr6, %0" : "=r"(dr6));
+    return (dr6 & (DR6_POINTS | DR6_STEP)) == 0;
+}
+
+/* An exception while nobody debugs is as if this file was not there. */
+static bool is_for_debugger(unsigned self)
+{
+    return cpus[self].stop_signal != 0 || debugger_is_there();
 }
 
 /* A non-maskable interrupt: one that a master has sent may come when that has
@@ -389,6 +436,7 @@ static bool interrupted(struct trap_frame *frame, unsigned self)
 static bool enter(struct trap_frame *frame)
 {
     unsigned self = (unsigned)cpu_block_self()->id;
+    bool may_stop, is_gone;
 
     if (frame->vector == VECTOR_NMI)
         return interrupted(frame, self);
@@ -401,13 +449,16 @@ static bool enter(struct trap_frame *frame)
         stepping = NOBODY;
         return serve(frame, self);
     }
-    become_master(self);
-    if (is_stale(frame)) {
-        wants_set(self, false);
-        return true;
+    may_stop = is_for_debugger(self);
+    if (may_stop)
+        become_master(self);
+    is_gone = is_stale(frame, self);
+    if (may_stop && !is_gone && is_for_debugger(self)) {
+        others_stop(self);
+        return serve(frame, self);
     }
-    others_stop(self);
-    return serve(frame, self);
+    wants_set(self, false);
+    return is_gone;
 }
 
 /* ---- Memory -------------------------------------------------------------- */
@@ -483,20 +534,25 @@ enum {
     IRQ_RECEIVED = 1,
     HAS_DATA = 1,
     CAN_SEND = 0x20,
+    SEND_LOOKS = 1000 * 1000, /* of about a microsecond */
 };
 
 static uint16_t port; /* constant after open() */
 
-static uint8_t debug_get(void)
+static int debug_get(uint64_t deadline_ns)
 {
-    while ((inb(port + LINE_STATUS) & HAS_DATA) == 0)
+    for (;;) {
+        if (deadline_ns != 0 && hal_time_ns() >= deadline_ns)
+            return -1;
+        if ((inb(port + LINE_STATUS) & HAS_DATA) != 0)
+            return inb(port + DATA);
         hal_cpu_relax();
-    return inb(port + DATA);
+    }
 }
 
 static void debug_put(uint8_t byte)
 {
-    for (unsigned i = 0; i < PATIENCE_LOOKS; i++) {
+    for (unsigned i = 0; i < SEND_LOOKS; i++) {
         if ((inb(port + LINE_STATUS) & CAN_SEND) != 0)
             break;
     }
@@ -513,14 +569,19 @@ static void serial_irq(void *arg)
 static void debug_stop(int signal)
 {
     hal_irqflags flags = hal_irq_save();
+    unsigned self = hal_cpu_id();
 
-    stop_signal = signal;
-    __asm__ volatile("int3");
+    if (!is_on_own_stack(self, (uintptr_t)__builtin_frame_address(0))) {
+        cpus[self].stop_signal = signal;
+        __asm__ volatile("int3");
+    }
     hal_irq_restore(flags);
 }
 
-static int debug_open(unsigned number, void (*received)(uint8_t byte))
+static int debug_open(unsigned number, void (*received)(uint8_t byte),
+                      bool (*is_awaited)(void))
 {
+    int status;
     static const struct {
         uint16_t port;
         uint8_t irq;
@@ -532,6 +593,11 @@ static int debug_open(unsigned number, void (*received)(uint8_t byte))
     outb(port + SCRATCH, 0xa5);
     if (inb(port + SCRATCH) != 0xa5)
         return -ENODEV;
+    byte_received = received;
+    debugger_is_there = is_awaited;
+    status = hal_irq_attach(places[number - 2].irq, 0, serial_irq, NULL);
+    if (status != 0)
+        return status;
     outb(port + IRQ_ENABLE, 0);
     outb(port + LINE_CONTROL, 0x80);
     outb(port + DATA, 1); /* 115200 */
@@ -539,10 +605,10 @@ static int debug_open(unsigned number, void (*received)(uint8_t byte))
     outb(port + LINE_CONTROL, 3);
     outb(port + FIFO_CONTROL, 7);
     outb(port + MODEM_CONTROL, 0xb); /* with the interrupt's line */
-    byte_received = received;
+    own_stack_take();
     trap_debug = enter;
     outb(port + IRQ_ENABLE, IRQ_RECEIVED);
-    return hal_irq_attach(places[number - 2].irq, 0, serial_irq, NULL);
+    return 0;
 }
 
 static struct hal_debug_cpu *debug_cpu(unsigned cpu)
@@ -552,12 +618,18 @@ static struct hal_debug_cpu *debug_cpu(unsigned cpu)
                : NULL;
 }
 
+static bool debug_can_step(unsigned cpu)
+{
+    return !cpus[cpu].is_inside;
+}
+
 const struct hal_debug_ops hal_debug_ops = {
     .open = debug_open,
     .get = debug_get,
     .put = debug_put,
     .stop = debug_stop,
     .cpu = debug_cpu,
+    .can_step = debug_can_step,
     .read = debug_read,
     .write = debug_write,
     .points = debug_points,

@@ -225,14 +225,13 @@ static noinline bool interrupted_for_sample(const struct trap_frame *frame)
 
 void trap_handle(struct trap_frame *frame)
 {
-    if (frame->vector == VECTOR_NMI) /* it may be for several at once */
-        interrupted_for_stop(frame);
-    if (frame->vector < EXCEPTION_COUNT && trap_debug != NULL &&
-        trap_debug(frame))
-        return;
-    if (frame->vector == VECTOR_NMI && interrupted_for_sample(frame))
-        return;
     if (frame->vector < EXCEPTION_COUNT) {
+        if (frame->vector == VECTOR_NMI) /* it may be for several at once */
+            interrupted_for_stop(frame);
+        if (trap_debug != NULL && trap_debug(frame))
+            return;
+        if (frame->vector == VECTOR_NMI && interrupted_for_sample(frame))
+            return;
         exception(frame);
         return;
     }

@@ -15,15 +15,19 @@ static unsigned opened;
 static void (*received)(uint8_t byte);
 static const char *input = "";
 
-static int fake_open(unsigned port, void (*fn)(uint8_t byte))
+static bool (*is_awaited)(void);
+
+static int fake_open(unsigned port, void (*fn)(uint8_t byte), bool (*is)(void))
 {
+    is_awaited = is;
     opened = port;
     received = fn;
     return open_status;
 }
 
-static uint8_t fake_get(void)
+static int fake_get(uint64_t deadline_ns)
 {
+    (void)deadline_ns;
     return (uint8_t)*input++;
 }
 
@@ -91,6 +95,9 @@ static void test_ports(void **state)
     open_status = -ENODEV;
     assert_int_equal(run("gdb=com3", give_port), 3);
     assert_true(says("gdb=com3: no such serial port (error -19)\n"));
+    open_status = -EBUSY;
+    assert_int_equal(run("gdb=com3", give_port), 3);
+    assert_true(says("gdb=com3: its interrupt is in use (error -16)\n"));
     open_status = 0;
 }
 
@@ -101,8 +108,10 @@ static int get_bytes(void *arg)
     received('x');
     received(3);
     console_print("connects\n");
+    assert_false(is_awaited());
     input = "c#63";
     received('$');
+    assert_true(is_awaited());
     input = "";
     received('x');
     received(3);

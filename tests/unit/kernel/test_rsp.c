@@ -19,11 +19,23 @@ static uint8_t input[65536], output[65536];
 static size_t input_len, input_at, output_len;
 static jmp_buf no_input;
 
-static uint8_t fake_get(void)
+static bool cannot_step;
+
+/* With a deadline the time is over when there is no more. */
+static int fake_get(uint64_t deadline_ns)
 {
-    if (input_at == input_len)
+    assert_true(deadline_ns == 0 || deadline_ns > hal_time_ns());
+    if (input_at == input_len) {
+        if (deadline_ns != 0)
+            return -1;
         longjmp(no_input, 1);
+    }
     return input[input_at++];
+}
+
+static bool fake_can_step(unsigned cpu)
+{
+    return cpu != 1 || !cannot_step;
 }
 
 static void fake_put(uint8_t byte)
@@ -71,6 +83,7 @@ static const struct hal_debug_ops ops = {
     .get = fake_get,
     .put = fake_put,
     .cpu = fake_cpu,
+    .can_step = fake_can_step,
     .read = fake_read,
     .write = fake_write,
     .points = fake_points,
@@ -157,6 +170,7 @@ static int setup(void **state)
     memset(cpus, 0, sizeof(cpus));
     memset(points, 0, sizeof(points));
     second_is_missing = false;
+    cannot_step = false;
     stopped = (struct hal_debug_stop){.cpu = 0, .signal = 5, .point = -1};
     for (unsigned i = 0; i < MEMORY_SIZE; i++)
         memory[i] = (uint8_t)i;
@@ -482,6 +496,58 @@ static void test_attaching(void **state)
     assert_true(rsp.is_attached);
 }
 
+/* Noise on the line: the machine goes on when no packet comes of it. */
+static void test_no_packet(void **state)
+{
+    static const char *const noise[] = {"",      "x",     "qC",      "qC#",
+                                        "qC#b",  "qC#xy", "qC#b3x",  "$$$",
+                                        "#01$q", "###",   "qC#b5$qC"};
+
+    (void)state;
+    rsp.is_attached = false;
+    for (unsigned i = 0; i < COUNT_OF(noise); i++) {
+        input_at = input_len = 0;
+        feed_raw(noise[i], strlen(noise[i]));
+        rsp.pushed_back = '$';
+        assert_int_equal(serve(), HAL_DEBUG_RUN);
+        assert_false(rsp.is_attached);
+        assert_null(memchr(output, '+', output_len));
+        assert_int_equal(rsp.pushed_back, -1);
+    }
+    input_at = input_len = 0;
+    for (unsigned i = 0; i < 2 * RSP_PACKET_MAX; i++)
+        feed_raw("$", 1);
+    rsp.pushed_back = '$';
+    assert_int_equal(serve(), HAL_DEBUG_RUN);
+    assert_int_equal(input_at, RSP_PACKET_MAX);
+    input_at = input_len = 0;
+    feed_raw("qC#b5$qC#b4+", 12);
+    rsp.pushed_back = '$';
+    assert_int_equal(serve(), -1);
+    assert_true(rsp.is_attached);
+    assert_memory_equal(output, "-+$QC1#", 7);
+}
+
+/* A CPU that waits to stop for a reason of its own. */
+static void test_cannot_step(void **state)
+{
+    (void)state;
+    cannot_step = true;
+    ASK("vCont;s:2", "E01");
+    ASK("Hc2", "OK");
+    input_at = input_len = 0;
+    feed("Hc2");
+    feed_raw("+", 1);
+    feed("s");
+    feed_raw("+", 1);
+    assert_int_equal(serve(), -1);
+    assert_string_equal(last(), "E01");
+    input_at = input_len = 0;
+    feed("vCont;s:1");
+    assert_int_equal(serve(), HAL_DEBUG_STEP);
+    assert_int_equal(go_cpu, 0);
+}
+
 /* Whatever comes, an answer has an end, and nothing is left broken. */
 static void test_random_packets(void **state)
 {
@@ -530,6 +596,8 @@ int main(void)
         READY(test_going_on),
         READY(test_lines_that_are_disturbed),
         READY(test_attaching),
+        READY(test_no_packet),
+        READY(test_cannot_step),
         READY(test_random_packets),
     };
 
