@@ -90,11 +90,46 @@ set debug_counter = 1
 continue
 bt 1
 continue
+bt 3
+continue
 END
-    says 'SIGSEGV' 'fault_debug_fault'
+    says 'SIGSEGV' 'fault_debug_fault' 'SIGABRT' 'in report_rest'
     wait $machine
     grep -q '^panic in fault_debug_fault' "$work/log" || { echo "FAIL $what: no report"; failed=$((failed + 1)); }
 done
+
+what="steps over PUSHFQ, to no memory, of a CPU that sleeps; noise before it"
+boot microvm debug
+python3 -c 'import socket, sys, time
+line = socket.socket(socket.AF_UNIX)
+line.connect(sys.argv[1])
+line.send(b"noise$noise")
+time.sleep(2)' "$work/line"
+talk <<'END'
+tbreak debug_count
+continue
+set $before = $pc
+set $pc = hal_irq_save
+stepi
+stepi
+printf "rax %lx flags %lx\n", $rax, $eflags
+set $pc = 0
+stepi
+printf "at zero %d\n", $pc == 0
+set $pc = $before
+thread 2
+stepi
+stepi
+stepi
+stepi
+thread 1
+tbreak debug_count
+continue
+printf "goes on, %d\n", debug_counter > 0
+END
+says 'rax 2(..) flags 2\1' 'at zero 1' 'goes on, 1'
+kill $machine
+wait $machine 2>/dev/null
 
 what="the interrupt key, and the end"
 boot pc debug
