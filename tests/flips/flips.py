@@ -38,7 +38,7 @@ PATIENCE = 40  # s; the application gives up after 10
 PATIENCE_KILLED = 10  # s
 OPTIONS = "watchdog=500 stuck=end memcheck=1"
 TOLD = (r"panic|error|warning|fault|[Aa]ssert|broken rule|triple|\*\*\*|"
-        r"(free|alloc)\(\): |corrupt|double free")  # the last are the C library's
+        r"(free|alloc)\(\): |corrupt|double free|ERROR")  # these are the host's libraries'
 libc = ctypes.CDLL(None, use_errno=True)
 SEIZE, INTERRUPT, DETACH, GETREGS, SETREGS = 0x4206, 0x4207, 17, 12, 13
 O_EXITKILL, WALL, EVENT_STOP = 1 << 20, 0x40000000, 128
