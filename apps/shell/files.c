@@ -57,21 +57,23 @@ static void mode_text(char out[11], const struct file_stat *stat)
 static int list_long(struct shell *shell, const char *path, const char *name)
 {
     struct file_stat stat;
-    char mode[11], when[DATE_SIZE];
+    char mode[11], when[DATE_SIZE], shown[FILE_PATH_MAX / 8];
     int status = file_stat(path, false, &stat);
 
     if (status != 0)
         return shell_fail(shell, path, status);
     mode_text(mode, &stat);
     date_format(when, stat.mtime.s);
+    (void)str_copy(shown, sizeof(shown), name);
+    shell_tame(shown, strlen(shown));
     shell_print(shell, "%s %3u %4u %4u %10llu %s %s\n", mode, stat.links,
                 stat.uid, stat.gid, (unsigned long long)stat.size_bytes, when,
-                name);
+                shown);
     return 0;
 }
 
 static int list_entry(struct shell *shell, const char *directory,
-                      const struct dir_entry *entry, bool is_long)
+                      struct dir_entry *entry, bool is_long)
 {
     char path[FILE_PATH_MAX / 8];
     size_t len = strlen(directory);
@@ -79,6 +81,7 @@ static int list_entry(struct shell *shell, const char *directory,
     if (str_equal(entry->name, ".") || str_equal(entry->name, ".."))
         return 0;
     if (!is_long) {
+        shell_tame(entry->name, strlen(entry->name));
         shell_print(shell, "%s%s\n", entry->name,
                     entry->type == FILE_DIRECTORY ? "/" : "");
         return 0;
@@ -211,6 +214,20 @@ static int touch(struct shell *shell, int argc, char **argv)
 
 /* ---- Contents ------------------------------------------------------------ */
 
+static bool is_same(const struct file_stat *a, const struct file_stat *b)
+{
+    return a->mount == b->mount && a->inode == b->inode;
+}
+
+/* Whether the output goes to that file: it would never end. */
+static bool is_target(struct shell *shell, struct file *file)
+{
+    struct file_stat one, two;
+
+    return shell->target != NULL && file_fstat(file, &one) == 0 &&
+           file_fstat(shell->target, &two) == 0 && is_same(&one, &two);
+}
+
 /* Returns 0, -EINTR (Ctrl-C), or as file_read(). */
 static int show(struct shell *shell, struct file *file, char *piece)
 {
@@ -230,7 +247,7 @@ static int cat_one(struct shell *shell, const char *path, char *piece)
     int status = file_open(path, FILE_READ, 0, &file);
 
     if (status == 0) {
-        status = show(shell, file, piece);
+        status = is_target(shell, file) ? -EDEADLK : show(shell, file, piece);
         file_close(file);
     }
     return status == 0 ? 0 : shell_fail(shell, path, status);
@@ -249,10 +266,13 @@ static int cat(struct shell *shell, int argc, char **argv)
     return status;
 }
 
-/* Returns 0, -EINTR, -ENOSPC, or as file_read() and file_write(). */
-static int copy(struct shell *shell, struct file *from, struct file *to)
+/* Returns 0, -EINTR, -ENOSPC, or as file_read(), then with *is_read, and
+ * file_write(). */
+static int copy(struct shell *shell, struct file *from, struct file *to,
+                bool *is_read)
 {
     char *piece = mem_alloc(COPY_PIECE);
+    bool is_reading = piece != NULL;
     int64_t got = -ENOMEM;
 
     while (piece != NULL && (got = file_read(from, piece, COPY_PIECE)) > 0) {
@@ -262,26 +282,44 @@ static int copy(struct shell *shell, struct file *from, struct file *to)
             got = done < 0 ? done : -ENOSPC;
         else if (shell_stopped(shell))
             got = -EINTR;
-        if (got < 0)
+        if (got < 0) {
+            is_reading = false;
             break;
+        }
     }
+    *is_read = is_reading && got < 0;
     mem_free(piece);
     return (int)got;
 }
 
-static bool is_same(struct file *a, const char *b)
+/* Nothing of the target changes before all is known. Returns 0, SHELL_SAID. */
+static int copy_to(struct shell *shell, const char *name, struct file *from,
+                   const char *path)
 {
     struct file_stat one, two;
+    bool is_read = false;
+    struct file *to;
+    int status = file_fstat(from, &one);
 
-    return file_fstat(a, &one) == 0 && file_stat(b, true, &two) == 0 &&
-           one.inode == two.inode && one.ctime.s == two.ctime.s &&
-           one.ctime.ns == two.ctime.ns && one.size_bytes == two.size_bytes;
+    if (status == 0 && one.type == FILE_DIRECTORY)
+        status = -EISDIR;
+    if (status != 0)
+        return shell_fail(shell, name, status);
+    if (file_stat(path, true, &two) == 0 && is_same(&one, &two))
+        return shell_say(shell, "%s: it would be copied onto itself\n", path);
+    status =
+        file_open(path, FILE_WRITE | FILE_CREATE | FILE_TRUNCATE, 0644, &to);
+    if (status == 0) {
+        status = copy(shell, from, to, &is_read);
+        file_close(to);
+    }
+    return status == 0 ? 0 : shell_fail(shell, is_read ? name : path, status);
 }
 
 static int cp(struct shell *shell, int argc, char **argv)
 {
     char path[FILE_PATH_MAX / 8];
-    struct file *from, *to;
+    struct file *from;
     int status = target_of(argv[1], argv[2], path, sizeof(path));
 
     (void)argc;
@@ -290,17 +328,9 @@ static int cp(struct shell *shell, int argc, char **argv)
     status = file_open(argv[1], FILE_READ, 0, &from);
     if (status != 0)
         return shell_fail(shell, argv[1], status);
-    if (is_same(from, path))
-        status = shell_say(shell, "%s: it would be copied onto itself\n", path);
-    else
-        status = file_open(path, FILE_WRITE | FILE_CREATE | FILE_TRUNCATE, 0644,
-                           &to);
-    if (status == 0) {
-        status = copy(shell, from, to);
-        file_close(to);
-    }
+    status = copy_to(shell, argv[1], from, path);
     file_close(from);
-    return status < 0 ? shell_fail(shell, path, status) : status;
+    return status;
 }
 
 static int mv(struct shell *shell, int argc, char **argv)

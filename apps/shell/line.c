@@ -290,15 +290,14 @@ static void number_key(struct line *line, uint8_t digit)
 }
 
 /* The bytes of an escape sequence so far (ECMA-48, 5.4): ESC [ parameters and
- * a letter or "~", or ESC O letter, or ESC and something else. Returns whether
- * it goes on. */
+ * a letter or "~", or ESC O letter. Returns whether it goes on. */
 static bool escape_goes_on(struct line *line)
 {
     size_t count = line->key_count;
     uint8_t last = line->keys[count - 1];
 
     if (count == 2)
-        return last == '[' || last == 'O';
+        return true;
     if (line->keys[1] == '[' && last >= 0x20 && last < 0x40) {
         if (count == LINE_SEQUENCE)
             line->key_count--; /* too long: it is ignored to its end */
@@ -412,7 +411,10 @@ enum line_event line_byte(struct line *line, uint8_t byte)
         return first_byte(line, byte);
     assert(line->key_count < LINE_SEQUENCE);
     line->keys[line->key_count++] = byte;
-    if (line->keys[0] == ESCAPE)
+    if (line->keys[0] == ESCAPE && line->key_count == 2 && byte != '[' &&
+        byte != 'O')
+        progress = BROKEN; /* the key ESC alone, and another one */
+    else if (line->keys[0] == ESCAPE)
         progress = escape_goes_on(line) ? GOES_ON : IS_DONE;
     else
         progress = character_byte(line);

@@ -203,17 +203,14 @@ static int ask(const struct url *url, struct http_client **client)
                        : http_client_request(*client, &request, deadline);
 }
 
-static int http_into(struct shell *shell, const char *text, struct file *file)
+/* Returns 0, SHELL_SAID. */
+static int http_into(struct shell *shell, const char *text,
+                     const struct url *url, struct file *file)
 {
     struct http_client *client = NULL;
-    struct url url;
-    int answer;
-    int status = url_parse(text, &url);
+    int answer = ask(url, &client);
+    int status = answer < 0 ? answer : content(shell, client, file);
 
-    if (status != 0)
-        return shell_say(shell, "%.200s: give http://HOST[:PORT]/PATH\n", text);
-    answer = ask(&url, &client);
-    status = answer < 0 ? answer : content(shell, client, file);
     http_client_close(client);
     if (status != 0)
         return shell_fail(shell, text, status);
@@ -222,21 +219,43 @@ static int http_into(struct shell *shell, const char *text, struct file *file)
     return shell_say(shell, "%.200s: the server says %d\n", text, answer);
 }
 
+/* Into a file beside it first: what was there goes when all has come. */
+static int http_file(struct shell *shell, const char *text,
+                     const struct url *url, const char *path)
+{
+    char part[FILE_PATH_MAX / 16];
+    size_t len = strlen(path);
+    struct file *file;
+    int status = -ENAMETOOLONG;
+
+    if (str_copy(part, sizeof(part), path) == 0 &&
+        str_copy(part + len, sizeof(part) - len, ".part") == 0)
+        status = file_open(part, FILE_WRITE | FILE_CREATE | FILE_TRUNCATE, 0644,
+                           &file);
+    if (status != 0)
+        return shell_fail(shell, path, status);
+    status = http_into(shell, text, url, file);
+    file_close(file);
+    if (status == 0) {
+        status = file_rename(part, path, 0);
+        if (status != 0)
+            status = shell_fail(shell, path, status);
+    }
+    if (status != 0 && file_unlink(part) != 0)
+        (void)shell_say(shell, "%s stays\n", part);
+    return status;
+}
+
 static int http(struct shell *shell, int argc, char **argv)
 {
-    struct file *file = NULL;
-    int status;
+    struct url url;
 
-    if (argc > 2) {
-        status = file_open(argv[2], FILE_WRITE | FILE_CREATE | FILE_TRUNCATE,
-                           0644, &file);
-        if (status != 0)
-            return shell_fail(shell, argv[2], status);
-    }
-    status = http_into(shell, argv[1], file);
-    if (file != NULL)
-        file_close(file);
-    return status;
+    if (url_parse(argv[1], &url) != 0)
+        return shell_say(shell, "%.200s: give http://HOST[:PORT]/PATH\n",
+                         argv[1]);
+    if (argc > 2)
+        return http_file(shell, argv[1], &url, argv[2]);
+    return http_into(shell, argv[1], &url, NULL);
 }
 
 const struct command net_commands[] = {

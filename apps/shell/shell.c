@@ -49,6 +49,20 @@ void shell_print(struct shell *shell, const char *format, ...)
     shell_write(shell, text, len < sizeof(text) ? len : sizeof(text) - 1);
 }
 
+/* Those of ASCII, and in UTF-8 the ones from 0x80 to 0x9f. */
+void shell_tame(char *text, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        uint8_t byte = (uint8_t)text[i];
+
+        if (byte < ' ' || byte == 127)
+            text[i] = '?';
+        else if (byte == 0xc2 && i + 1 < len && (uint8_t)text[i + 1] >= 0x80 &&
+                 (uint8_t)text[i + 1] < 0xa0)
+            text[i] = text[i + 1] = '?';
+    }
+}
+
 int shell_say(struct shell *shell, const char *format, ...)
 {
     char text[SHELL_PRINT_MAX];
@@ -58,7 +72,10 @@ int shell_say(struct shell *shell, const char *format, ...)
     va_start(args, format);
     len = fmt_vprint(text, sizeof(text), format, args);
     va_end(args);
-    terminal_write(shell, text, len < sizeof(text) ? len : sizeof(text) - 1);
+    if (len >= sizeof(text))
+        len = sizeof(text) - 1;
+    shell_tame(text, len - 1); /* but the end of the line */
+    terminal_write(shell, text, len);
     return SHELL_SAID;
 }
 
@@ -396,6 +413,7 @@ static void prompt(char out[LINE_PROMPT])
     while (((uint8_t)path[from] & 0xc0) == 0x80)
         from++;
     fmt_print(out, LINE_PROMPT, "%s> ", path + from);
+    shell_tame(out, strlen(out));
 }
 
 static enum line_event line_read(struct shell *shell)

@@ -80,6 +80,10 @@ void shell_print(struct shell *shell, const char *format, ...)
 /* To the terminal, wherever the output goes. Returns SHELL_SAID. */
 int shell_say(struct shell *shell, const char *format, ...) printf_like(2, 3);
 
+/* Make a text that others have chosen harmless for a terminal: control
+ * characters become "?". */
+void shell_tame(char *text, size_t len);
+
 /* Say there why `what` has failed. Returns SHELL_SAID. */
 int shell_fail(struct shell *shell, const char *what, int error);
 

@@ -57,6 +57,9 @@ static void ps_rows(struct shell *shell, unsigned cpu,
                     (unsigned long long)(thread->time_ns / NS_PER_US),
                     (unsigned)(thread->stack_size / KIB), thread->name);
     }
+    if (figures->thread_count == FIGURES_THREADS)
+        shell_print(shell, "cpu %u may have more than these %u\n", cpu,
+                    figures->thread_count);
 }
 
 static int ps(struct shell *shell, int argc, char **argv)
@@ -207,15 +210,25 @@ static int show_log(struct shell *shell, int argc, char **argv)
     return 0;
 }
 
+/* Returns 0, -ENOSPC, or as file_write(). */
+static int write_all(struct file *file, const void *bytes, size_t len)
+{
+    int64_t done = file_write(file, bytes, len);
+
+    if (done >= 0 && (size_t)done != len)
+        return -ENOSPC;
+    return done < 0 ? (int)done : 0;
+}
+
 /* What the rings of all CPUs have, into an open file. */
 static int trace_write(struct file *file)
 {
     struct trace_header header;
     int status = trace_header_get(&header);
-    int64_t done = 0;
+    int done = 0;
 
     if (status == 0)
-        done = file_write(file, &header, sizeof(header));
+        done = write_all(file, &header, sizeof(header));
     for (unsigned cpu = 0; status == 0 && done >= 0 && cpu < cpu_count();
          cpu++) {
         void *part;
@@ -223,13 +236,11 @@ static int trace_write(struct file *file)
 
         status = trace_take(cpu, &part, &len);
         if (status == 0) {
-            done = file_write(file, part, len);
-            if (done >= 0 && (size_t)done != len)
-                done = -ENOSPC;
+            done = write_all(file, part, len);
             mem_free(part);
         }
     }
-    return done < 0 ? (int)done : status;
+    return done < 0 ? done : status;
 }
 
 static int trace(struct shell *shell, int argc, char **argv)

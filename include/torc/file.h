@@ -40,6 +40,7 @@ struct file_time {
 };
 
 struct file_stat {
+    uint64_t mount; /* the same for all files of one mount, and only for them */
     uint64_t inode;
     enum file_type type;
     uint32_t mode; /* the low 12 bits of st_mode */

@@ -111,6 +111,7 @@ uint64_t vfs_blocks(const struct inode *inode)
 
 void vfs_stat(const struct inode *inode, struct file_stat *stat)
 {
+    stat->mount = (uintptr_t)inode->mount;
     stat->inode = inode->number;
     stat->type = inode->type;
     stat->mode = inode->mode;

@@ -866,6 +866,23 @@ static void test_directories(void **state)
     finish();
 }
 
+/* Names do nothing to the terminal. */
+static void test_names_are_tame(void **state)
+{
+    (void)state;
+    begin();
+    shows("mkdir 'a\x1b[2Jb\xc2\x9b\x7f\xc2\xa9'", "");
+    shows("ls", "a?[2Jb???\xc2\xa9/\n");
+    says("ls -l", " a?[2Jb???\xc2\xa9\n");
+    fails("rm 'a\x1b[2Jb\xc2'", "a?[2Jb\xc2: no such file");
+    assert_int_equal(line_run("cd 'a\x1b[2Jb\xc2\x9b\x7f\xc2\xa9'"), 0);
+    typing = "\x04";
+    screen_len = 0;
+    lines_read(session);
+    assert_string_equal(screen, "/a?[2Jb???\xc2\xa9> \n");
+    finish();
+}
+
 static void test_types(void **state)
 {
     (void)state;
@@ -931,6 +948,13 @@ static void test_contents(void **state)
     fails("cp f /a/b", "/a/b: no such file");
     fails("cp f f", "f: it would be copied onto itself");
     shows("cat f", "hello\n");
+    fails("cp d h", "d: a directory"); /* which stays as it is */
+    shows("cat h", "hello\n");
+    fails("cat f >> f", "f: it would wait for itself");
+    shows("cat f >> h; cat f h", "hello\nhello\nhello\n");
+    /* The same number in another mount is another file. */
+    shows("mkdir m n; mount memfs /m; mount memfs /n", "");
+    shows("touch m/f n/f; cp m/f n/f; umount /m; umount /n", "");
     fails("mv nothing g", "nothing: no such file");
     typing = "\x03";
     fails("cat f", "f: interrupted");
@@ -944,7 +968,7 @@ static void test_contents(void **state)
     write_short = 0;
     read_fails = -EIO;
     fails("cat f", "f: the device");
-    fails("cp f g", "g: the device");
+    fails("cp f g", "f: the device");
     read_fails = 0;
     fails_without_memory("cat f", 0);
     fails_without_memory("cp f g", 0);
@@ -1106,6 +1130,13 @@ static void test_machine(void **state)
     fails("ps 1", "ps: that makes no sense");
     fails("ps x", "ps: that makes no sense");
     fails_without_memory("ps", 0);
+    screen_len = 0;
+    {
+        static struct figures many = {.thread_count = FIGURES_THREADS};
+
+        ps_rows(session, 0, &many);
+        assert_non_null(strstr(screen, "cpu 0 may have more than these 64\n"));
+    }
     says("cpu", "idle ms");
     says("slots", "blocked");
     says("mem", "kept");
@@ -1192,6 +1223,10 @@ static void test_trace(void **state)
     take_status = 0;
     header_count = 2;
     fails("trace t", "t: try again");
+    take_status = -EAGAIN; /* it is not the parts that are cut */
+    write_short = 1;
+    fails("trace t", "t: no space");
+    take_status = write_short = 0;
     write_error = -ENOSPC;
     fails("trace t", "t: no space");
     write_error = 0;
@@ -1292,6 +1327,8 @@ static void test_ping(void **state)
 
 static void test_http(void **state)
 {
+    static char text[700], line[800];
+
     (void)state;
     begin();
     resolve_status = 1;
@@ -1299,6 +1336,20 @@ static void test_http(void **state)
     content_left = "content";
     shows("http http://a f; cat f", "content");
     fails("http ftp://a", "ftp://a: give http://HOST");
+    fails("http ftp://a f", "ftp://a: give http://HOST");
+    http_status = 500;
+    content_left = "sorry";
+    fails("http http://a f", "the server says 500\n");
+    http_status = 200;
+    content_left = "more";
+    fails("http http://a /", "/: ");  /* is no file */
+    shows("ls; cat f", "f\ncontent"); /* as it was, and nothing else */
+    memset(text, 'x', sizeof(text) - 1);
+    for (unsigned i = 0; i < 2; i++) {
+        snprintf(line, sizeof(line), "http http://a %.*s", i == 0 ? 509 : 600,
+                 text);
+        fails(line, "the name is too long");
+    }
     fails("http http://a /a/b", "/a/b: no such file");
     http_status = 404;
     content_left = "sorry";
@@ -1363,6 +1414,7 @@ int main(void)
         cmocka_unit_test(test_completion),
         cmocka_unit_test(test_many_candidates),
         cmocka_unit_test(test_directories),
+        cmocka_unit_test(test_names_are_tame),
         cmocka_unit_test(test_types),
         cmocka_unit_test(test_long_paths),
         cmocka_unit_test(test_contents),

@@ -178,7 +178,8 @@ static const struct {
     {"abc def\x02\x17", "abc f", 4},
     {"abcdef\x02\x02\x0b", "abcd", 4},
     {"abcdef\x02\x02\x15", "ef", 0},
-    {"abc\x1b[5~\x1b[Z\x1b[1;5C\x1bx", "abc", 3},
+    {"abc\x1b[5~\x1b[Z\x1b[1;5C", "abc", 3},
+    {"abc\x1bx\x1b\x1b[DY\x1b\x7f", "abcx", 3}, /* ESC alone is no key */
     {"abc\x1b[1;2;3;4;5;6;7;8~d", "abcd", 4},
     {"abc\x1b[12~\x1b[20~d", "abcd", 4},
     {"abc\x1b[12345678901234567890Rd", "abcd", 4},
