@@ -61,7 +61,12 @@ static int tty_start(struct tty *tty)
     if (status != 0)
         return status;
     irq = hal_tty_open();
-    status = irq < 0 ? irq : hal_irq_attach(irq, 0, tty_irq, tty);
+    status = irq;
+    if (irq >= 0) {
+        status = hal_irq_attach(irq, 0, tty_irq, tty);
+        if (status != 0)
+            hal_tty_close();
+    }
     if (status != 0)
         console_source_end(&tty->source);
     return status;

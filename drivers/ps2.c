@@ -54,6 +54,7 @@ struct ps2 {
     struct hal_io io;
     struct irq_work work;
     struct ps2_keys keys;
+    bool is_done; /* it does not start, and its interrupt is attached */
 };
 
 /* ---- Keys ---------------------------------------------------------------- */
@@ -62,7 +63,7 @@ static void work_run(struct irq_work *work)
 {
     struct ps2 *ps2 = container_of(work, struct ps2, work);
 
-    for (unsigned i = 0; i < CODES_MAX; i++) {
+    for (unsigned i = 0; i < CODES_MAX && !ps2->is_done; i++) {
         uint8_t status;
         uint8_t code;
         char bytes[PS2_KEY_MAX];
@@ -143,18 +144,27 @@ static int set_up(struct hal_io io)
     return status == 0 ? put(io, DATA, START) : status;
 }
 
-/* Returns 0, or an error: nobody uses it then. */
+/* Returns 0, or an error: it is given back then, unless its interrupt is
+ * attached. */
 static int start(struct ps2 *ps2)
 {
     int status = console_source_add(&ps2->source);
 
-    if (status != 0)
+    if (status != 0) {
+        mem_free(ps2);
         return status;
+    }
     status = hal_irq_attach(LINE, 0, ps2_irq, ps2);
-    if (status == 0)
-        status = set_up(ps2->io);
-    if (status != 0)
+    if (status != 0) {
         console_source_end(&ps2->source);
+        mem_free(ps2);
+        return status;
+    }
+    status = set_up(ps2->io);
+    if (status != 0) {
+        ps2->is_done = true;
+        console_source_end(&ps2->source);
+    }
     return status;
 }
 
@@ -167,7 +177,7 @@ static int ps2_probe(void)
     if (hal_io_map(HAL_IO_PORT, PORT, PORTS, &io) != 0 ||
         hal_io_read8(io, STATUS) == NOTHING_THERE)
         return 0;
-    ps2 = mem_alloc_zeroed(sizeof(*ps2)); /* stays, with its interrupt */
+    ps2 = mem_alloc_zeroed(sizeof(*ps2));
     if (ps2 == NULL)
         return -ENOMEM;
     ps2->io = io;

@@ -7,6 +7,9 @@
  * are there. While the console has no room it stays off: the bytes wait in the
  * port, and an emulated one makes their sender wait. A real port loses what
  * comes when its 16 bytes are full; the driver says so once.
+ *
+ * Reading the status clears its error bits, and the HAL reads it when it
+ * writes: a damaged byte that arrives meanwhile is taken for a good one.
  */
 #include "hal/hal.h"
 #include "kernel/cpu/irq_work.h"

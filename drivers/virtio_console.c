@@ -5,10 +5,12 @@
  *
  * Bytes to send wait in a ring and leave in buffers, as the device completes
  * them. A writer waits a moment for a full ring; then what has no room is lost,
- * as nobody reads at the other end. Received buffers go back to the device when
+ * at once until the device has completed a buffer, as nobody reads at the other
+ * end. Received buffers go back to the device when
  * the console has taken their bytes.
  *
- * A device that breaks the rules, or asks to be reset, is left alone.
+ * A device that breaks the rules, or asks to be reset, is left alone. Irq work
+ * does that, and says so: a writer may have found it, who must not log.
  */
 #include "drivers/virtio.h"
 #include "kernel/cpu/irq_work.h"
@@ -48,7 +50,9 @@ struct virtio_console {
     struct virtio_device *virtio;
     struct virtqueue rx, tx;
     struct irq_work work;
-    bool is_done; /* the device is left alone */
+    bool is_done;    /* the device is left alone, or will be */
+    bool is_stuck;   /* it has completed nothing while a writer waited */
+    const char *why; /* it is to be left alone */
     uint8_t *memory;
     /* As many as the queues take are used. */
     struct console_buffer received[BUFFERS], sent[BUFFERS];
@@ -72,6 +76,16 @@ static void stop(struct virtio_console *console, int stopped)
 
 static void give_up(struct virtio_console *console, const char *why)
 {
+    console->is_done = true;
+    console->why = why;
+    irq_work_raise(&console->work);
+}
+
+static void leave_alone(struct virtio_console *console)
+{
+    const char *why = console->why;
+
+    console->why = NULL;
     stop(console, virtio_stop(console->virtio));
     console_source_end(&console->source);
     log_error("virtio: the console at %s %s: it is left alone",
@@ -79,7 +93,7 @@ static void give_up(struct virtio_console *console, const char *why)
 }
 
 /* Take what the device has completed. Returns 1 and *out, 0 (nothing), or -EIO:
- * it has been given up. */
+ * it is given up. */
 static int take(struct virtio_console *console, struct virtqueue *vq,
                 struct console_buffer **out, uint32_t *written)
 {
@@ -126,8 +140,10 @@ static void pump(struct virtio_console *console)
     struct console_buffer *buffer;
     uint32_t written;
 
-    while (take(console, &console->tx, &buffer, &written) > 0)
+    while (take(console, &console->tx, &buffer, &written) > 0) {
         buffer->is_free = true;
+        console->is_stuck = false;
+    }
     if (!console->is_done)
         buffers_send(console);
 }
@@ -149,8 +165,10 @@ static void room_await(struct virtio_console *console, size_t len)
         if (end == 0)
             end = now + PATIENCE_NS;
         else if (now >= end)
-            return;
+            console->is_stuck = true;
         pump(console);
+        if (console->is_stuck)
+            return;
         hal_cpu_relax();
     }
 }
@@ -205,16 +223,20 @@ static void feed(struct virtio_console *console)
     }
 }
 
+/* A device that fills buffers without end does not get the machine for itself:
+ * a run takes as many as there are. */
 static void receive(struct virtio_console *console)
 {
     struct console_buffer *buffer;
+    unsigned taken = 0;
     uint32_t written;
 
-    while (!console->is_done &&
+    while (!console->is_done && taken < BUFFERS &&
            take(console, &console->rx, &buffer, &written) > 0) {
         assert(written <= BUFFER_SIZE);
         buffer->at = 0;
         buffer->len = written;
+        taken++;
         console->waiting[console->waiting_count++] = buffer;
         feed(console);
     }
@@ -223,6 +245,8 @@ static void receive(struct virtio_console *console)
     feed(console);
     vq_want_interrupt(&console->rx, true);
     virtio_kick(console->virtio, RX, &console->rx);
+    if (taken == BUFFERS)
+        irq_work_raise(&console->work);
 }
 
 /* Asked for an interrupt, it looks once more: virtqueue.h. */
@@ -235,6 +259,8 @@ static void work_run(struct irq_work *work)
         pump(console);
         receive(console);
     }
+    if (console->why != NULL)
+        leave_alone(console);
 }
 
 static void resume(struct console_source *source)

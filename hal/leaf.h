@@ -221,4 +221,8 @@ must_check int hal_tty_open(void);
  * are no more now; -EPIPE: there will be no more, ever. */
 must_check int hal_tty_read(void *buf, size_t size);
 
+/* Nobody reads: the terminal is as it was, and hal_tty_open() may come again.
+ * Its interrupt is not raised any more. The CPU that has opened it. */
+void hal_tty_close(void);
+
 #endif

@@ -22,7 +22,9 @@ extern const struct driver env_driver;      /* settings: <torc/env.h> */
 extern const struct driver dump_driver;     /* no device: dump=console */
 extern const struct driver ramdisk_driver;  /* boot modules: rda, rdb .. */
 
-extern const struct driver gdb_driver; /* no device: gdb= */
+/* No device: gdb=. Behind dump_driver or dump_disk_driver: a debugger that is
+ * attached takes a panic over when its turn comes, and ends its report. */
+extern const struct driver gdb_driver;
 
 /*
  * In place of dump_driver: dump=DISK, too. Behind the drivers of the disks, and

@@ -114,3 +114,7 @@ int hal_tty_read(void *buf, size_t size)
     (void)size;
     return -EPIPE;
 }
+
+void hal_tty_close(void)
+{
+}

@@ -332,3 +332,11 @@ int irq_from_msi(uint64_t addr, uint32_t data)
     table_release();
     return irq;
 }
+
+void irq_msi_undo(int irq)
+{
+    table_acquire();
+    if (irq == (int)(IRQ_LINE_COUNT + msi_count) - 1)
+        msi_count--;
+    table_release();
+}

@@ -33,6 +33,10 @@ void irq_raise(int irq);
  */
 int irq_from_msi(uint64_t addr, uint32_t data);
 
+/* Give back what hal_irq_msi() has returned, while nothing is attached to it.
+ * It stays when another has been handed out since. */
+void irq_msi_undo(int irq);
+
 /* ---- For the other files of this directory ------------------------------- */
 
 struct vcpu;

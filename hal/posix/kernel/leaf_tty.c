@@ -14,7 +14,15 @@ int hal_tty_open(void)
     if (irq < 0)
         return irq;
     err = host_terminal_open(irq);
-    return err != 0 ? err : irq;
+    if (err == 0)
+        return irq;
+    irq_msi_undo(irq);
+    return err;
+}
+
+void hal_tty_close(void)
+{
+    host_terminal_close();
 }
 
 int hal_tty_read(void *buf, size_t size)

@@ -21,10 +21,18 @@ static int open_status;
 static char typed[3000];
 static size_t first, count;
 static bool has_ended;
+static bool is_open;
 
 int hal_tty_open(void)
 {
+    is_open = open_status >= 0;
     return open_status;
+}
+
+void hal_tty_close(void)
+{
+    assert_true(is_open);
+    is_open = false;
 }
 
 int hal_tty_read(void *buf, size_t size)
@@ -131,6 +139,7 @@ static void test_no_terminal(void **state)
         begin();
         open_status = rows[i].status;
         ROW(rows[i].name, leaf_tty_driver.probe() == 0);
+        ROW(rows[i].name, !is_open);
         ROW(rows[i].name, console_has("terminal: ") == rows[i].is_told);
         ROW(rows[i].name, console_read(&byte, 1, 0) == 0);
         finish();

@@ -194,6 +194,9 @@ static void test_more_than_there_is_room_for(void **state)
 
 static void test_no_keyboard(void **state)
 {
+    size_t waiting;
+    char byte;
+
     (void)state;
     sim_reset();
     machine_attach(8 << 20);
@@ -214,6 +217,11 @@ static void test_no_keyboard(void **state)
         model.stop_before = i;
         assert_int_equal(ps2_driver.probe(), 0);
         assert_true(console_has("ps2: the keyboard does not start"));
+        model.busy = 0;
+        waiting = model.count;
+        codes("\x1e", 1); /* nobody takes it */
+        assert_int_equal(model.count, waiting + 1);
+        assert_int_equal(console_read(&byte, 1, 0), 0);
         finish();
     }
 }
