@@ -207,7 +207,7 @@ static bool is_stopping(void)
 }
 
 /* Wait here until the master lets this CPU go on, or has gone on. */
-static void park(struct trap_frame *frame, unsigned cpu)
+static noinline void park(struct trap_frame *frame, unsigned cpu)
 {
     struct hal_debug_cpu state;
     uint32_t order = order_of(cpu);
@@ -295,7 +295,7 @@ static void others_stop(unsigned self)
 }
 
 /* Until each has gone: a new stop must not take them for those of the old. */
-static void others_release(unsigned self)
+static noinline void others_release(unsigned self)
 {
     atomic_store_explicit(&stopping, false, memory_order_release);
     hal_fence(); /* who parks now sees it, or is seen here */
