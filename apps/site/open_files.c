@@ -5,6 +5,9 @@
 #include <torc/memory.h>
 #include <torc/string.h>
 
+/* A byte of a page keeps all of it. */
+#define PAGE_BYTES UINT64_C(4096)
+
 static_assert((OPEN_FILES_PLACES & (OPEN_FILES_PLACES - 1)) == 0,
               "places are chosen by a mask");
 
@@ -20,7 +23,7 @@ int open_files_init(struct open_files *cache, uint64_t pages_max)
 
 static void pages_drop(struct open_files *cache, struct open_file *open)
 {
-    cache->pages_bytes -= open->page_bytes;
+    cache->pages_bytes -= open->page_count * PAGE_BYTES;
     open->page_bytes = 0;
     while (open->page_count > 0)
         buf_put(open->pages[--open->page_count].buf);
@@ -31,14 +34,16 @@ static void pages_drop(struct open_files *cache, struct open_file *open)
 /* Without memory, or where the file cannot be read, each request asks. */
 static void pages_keep(struct open_files *cache, struct open_file *open)
 {
-    const uint64_t most = OPEN_FILES_PAGES * UINT64_C(4096);
+    const uint64_t most = OPEN_FILES_PAGES * PAGE_BYTES;
     uint64_t size = open->stat.size_bytes;
     unsigned count = OPEN_FILES_PAGES;
+    uint64_t kept;
     int64_t got;
 
     if (size > most)
         size = most;
-    if (size == 0 || size > cache->pages_max - cache->pages_bytes)
+    kept = (size + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
+    if (size == 0 || cache->pages_bytes + kept > cache->pages_max)
         return;
     open->pages = mem_alloc(OPEN_FILES_PAGES * sizeof(*open->pages));
     if (open->pages == NULL)
@@ -47,7 +52,7 @@ static void pages_keep(struct open_files *cache, struct open_file *open)
     if (got > 0) {
         open->page_count = count;
         open->page_bytes = (uint64_t)got;
-        cache->pages_bytes += open->page_bytes;
+        cache->pages_bytes += count * PAGE_BYTES;
     } else {
         pages_drop(cache, open);
     }

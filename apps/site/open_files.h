@@ -41,7 +41,7 @@ struct open_file {
 struct open_files {
     struct open_file *place; /* OPEN_FILES_PLACES */
     uint64_t pages_max;      /* bytes; 0: the files are this CPU's */
-    uint64_t pages_bytes;
+    uint64_t pages_bytes;    /* of whole pages */
 };
 
 /* `pages_max`: the files are another CPU's, which is to lend so many bytes at

@@ -1258,7 +1258,8 @@ static void test_pages_of_another_cpu_stay(void **state)
         get_all(socket, GET("/empty"), "/www/empty");
         file_named("/www/a.css")->stat_error = -EIO;
     }
-    assert_int_equal(site.responder.open.pages_bytes, 300 + LENT);
+    assert_int_equal(site.responder.open.pages_bytes,
+                     (1 + OPEN_FILES_PAGES) * 4096);
     assert_int_equal(bufs_lent, 1 + OPEN_FILES_PAGES);
     client_free(socket);
     close_site();

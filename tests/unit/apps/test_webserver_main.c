@@ -60,7 +60,7 @@ static enum file_type dir_type;
 static const char *dir_asked, *dir_served;
 static unsigned port_served;
 static struct net_config net_given;
-static size_t memory_bytes; /* of each CPU */
+static size_t memory_bytes; /* of CPU 0; the others have twice as much */
 static jmp_buf serving;
 
 void log_write(enum log_level level, const char *format, ...)
@@ -101,7 +101,7 @@ unsigned cpu_id(void)
 
 size_t mem_total_bytes(void)
 {
-    return memory_bytes;
+    return cpu_of_call > 0 ? memory_bytes * 2 : memory_bytes;
 }
 
 struct device *device_find(enum device_class class, unsigned index)
@@ -203,7 +203,7 @@ int net_each_cpu(int (*fn)(void *), void *arg)
 
     for (unsigned cpu = 0; cpu < cpu_count() && status == 0; cpu++) {
         if ((int)cpu == poor_cpu)
-            memory_bytes = 1000;
+            memory_bytes = 500;
         status = remote_call(cpu, fn, arg);
     }
     cpu_of_call = before;
@@ -221,7 +221,7 @@ int file_mount_cpu(unsigned cpu, const char *path)
 
 int site_start_one(const char *dir, uint16_t port, uint64_t pages_max)
 {
-    /* A quarter of a CPU's memory for all others. */
+    /* A quarter of the memory of the CPU with the disk for all others. */
     assert_int_equal(pages_max, cpu_of_call == 0 ? 0 : memory_bytes / 4 / 4);
     if (cpu_of_call == failing_cpu)
         return -EADDRINUSE;
