@@ -91,7 +91,7 @@ until_given_up(const struct tcp_conn *conn)
     uint64_t silent = conn_since_ns(conn, conn->progress_ms);
     uint64_t limit = conn_give_up_ns(conn);
 
-    return limit - min_u64(limit - NS_PER_MS, silent);
+    return max_u64(limit, silent + NS_PER_MS) - silent;
 }
 
 void rexmit_start(struct tcp_conn *conn)

@@ -350,6 +350,43 @@ static void test_user_timeout(void **state)
     }
 }
 
+/* One that is shorter than a millisecond, by which silence is measured, is as
+ * long as that; and nothing is sent again before. */
+static void test_user_timeout_below_a_millisecond(void **state)
+{
+    const uint64_t limits[] = {1, NS_PER_MS / 2, NS_PER_MS - 1};
+
+    (void)state;
+    for (unsigned i = 0; i < COUNT_OF(limits); i++) {
+        struct peer_segment got;
+
+        open_bench();
+        set(SOCKET_USER_TIMEOUT, limits[i]);
+        assert_int_equal(socket_send(sock, "x", 1), 1);
+        assert_true(peer_receive(&got));
+        bench_sleep(NS_PER_MS);
+        assert_false(is_alive());
+        assert_true(peer_receive(&got));
+        assert_int_equal(got.flags & RST, RST);
+        assert_int_equal(socket_send(sock, "x", 1), -ETIMEDOUT);
+        finish();
+    }
+}
+
+/* Shorter than what has passed already: it is over soon. */
+static void test_user_timeout_that_is_over(void **state)
+{
+    (void)state;
+    open_bench();
+    assert_int_equal(socket_send(sock, "x", 1), 1);
+    bench_sleep(50 * NS_PER_MS);
+    set(SOCKET_USER_TIMEOUT, NS_PER_MS / 2);
+    rexmit_start(bench_conn(PEER_ADDRESS, PORT, SERVICE_PORT));
+    bench_sleep(NS_PER_MS);
+    assert_false(is_alive());
+    finish();
+}
+
 /* A closed window is no silence. */
 static void test_user_timeout_and_a_closed_window(void **state)
 {
@@ -676,6 +713,8 @@ int main(void)
         cmocka_unit_test(test_keep_alive_of_a_service),
         cmocka_unit_test(test_keep_alive_is_not_early),
         cmocka_unit_test(test_user_timeout),
+        cmocka_unit_test(test_user_timeout_below_a_millisecond),
+        cmocka_unit_test(test_user_timeout_that_is_over),
         cmocka_unit_test(test_user_timeout_and_a_closed_window),
         cmocka_unit_test(test_user_timeout_of_connecting),
         cmocka_unit_test(test_options_and_connecting),
