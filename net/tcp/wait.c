@@ -5,8 +5,9 @@
  * a row in the order in which they end. What leaves from within the row leaves
  * a gap there; where the row is full the oldest ends.
  *
- * One that begins anew moves to the end of the row only when its turn comes. So
- * those behind it may stay longer than they must, never shorter.
+ * One that begins anew moves to the end of the row only when its turn comes, so
+ * it ends with those that are before it there: never too early, and at most
+ * 60 s too late. Nobody else stays longer for it.
  *
  * Both have room for the most that may be, and memory from the first one on.
  */
@@ -16,6 +17,8 @@
 #include <torc/memory.h>
 
 enum { PER_CHAIN = 4, WAIT_SLOT_MAX = (1 << 14) - 1 };
+
+#define TIME_WAIT_MS ((uint32_t)(TCP_TIME_WAIT_NS / NS_PER_MS))
 
 struct tcp_waits {
     struct tcp_wait **chain;
@@ -160,11 +163,13 @@ uint64_t waits_expire(struct net_stack *stack)
     struct tcp_wait *wait;
 
     while ((wait = oldest(waits)) != NULL) {
-        int32_t left = (int32_t)(wait->end_ms - stack->now_ms);
+        uint32_t left = wait->end_ms - stack->now_ms;
+        /* However long ago its end was: the machine may have stood still. */
+        bool is_over = left == 0 || left > TIME_WAIT_MS;
 
-        if (left > 0 && !wait->is_again)
-            return (stack->now / NS_PER_MS + (uint32_t)left) * NS_PER_MS;
-        if (left > 0) { /* to the end of the row */
+        if (!is_over && !wait->is_again)
+            return (stack->now / NS_PER_MS + left) * NS_PER_MS;
+        if (!is_over) { /* to the end of the row */
             wait->is_again = false;
             *slot(waits, waits->first) = NULL;
             waits->first++;
@@ -179,7 +184,7 @@ uint64_t waits_expire(struct net_stack *stack)
 
 static void begin(struct net_stack *stack, struct tcp_wait *wait)
 {
-    wait->end_ms = stack->now_ms + (uint32_t)(TCP_TIME_WAIT_NS / NS_PER_MS);
+    wait->end_ms = stack->now_ms + TIME_WAIT_MS;
 }
 
 void wait_begin(struct tcp_conn *conn)

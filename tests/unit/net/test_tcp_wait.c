@@ -110,7 +110,8 @@ static void test_answers(void **state)
     bench_close();
 }
 
-/* The FIN again: anew. Who is behind it in the row is not shortened. */
+/* The FIN again: anew. It stays until those have ended that were in the row
+ * when its turn came; they end when they must. */
 static void test_begins_anew(void **state)
 {
     uint32_t iss;
@@ -125,15 +126,38 @@ static void test_begins_anew(void **state)
     bench.iss = iss;
     say(1, FIN | ACK, 1001, 2);
     drain();
-    bench_sleep(20 * NS_PER_S);
+    bench_sleep(15 * NS_PER_S);
+    reach(3);
+    bench_sleep(5 * NS_PER_S);
     assert_int_equal(state_of(1), TCP_TIME_WAIT);
     assert_int_equal(state_of(2), TCP_TIME_WAIT);
     bench_sleep(20 * NS_PER_S);
     assert_int_equal(state_of(1), TCP_TIME_WAIT);
     assert_int_equal(state_of(2), TCP_CLOSED);
-    bench_sleep(20 * NS_PER_S);
+    bench_sleep(35 * NS_PER_S - NS_PER_MS);
+    assert_int_equal(state_of(1), TCP_TIME_WAIT);
+    assert_int_equal(state_of(3), TCP_TIME_WAIT);
+    bench_sleep(NS_PER_MS);
     assert_int_equal(state_of(1), TCP_CLOSED);
+    assert_int_equal(state_of(3), TCP_CLOSED);
     bench_close();
+}
+
+/* A machine that stood still for any time has none left. */
+static void test_stands_still(void **state)
+{
+    const uint64_t days[] = {1, 24, 25, 30, 49};
+
+    (void)state;
+    for (unsigned i = 0; i < COUNT_OF(days); i++) {
+        open_bench();
+        reach(1);
+        bench.now += days[i] * 24 * 3600 * NS_PER_S;
+        bench_sleep(1);
+        assert_int_equal(state_of(1), TCP_CLOSED);
+        assert_int_equal(bench.stack->time_wait_count, 0);
+        bench_close();
+    }
 }
 
 static void reuse(uint16_t port)
@@ -238,6 +262,7 @@ int main(void)
         cmocka_unit_test(test_is_small),
         cmocka_unit_test(test_answers),
         cmocka_unit_test(test_begins_anew),
+        cmocka_unit_test(test_stands_still),
         cmocka_unit_test(test_gaps),
         cmocka_unit_test(test_without_memory),
         cmocka_unit_test(test_without_packets),
