@@ -198,6 +198,7 @@ __attribute__((cold)) void stack_check(const struct net_stack *stack)
 
     assert(stack->queue->user == stack);
     assert(stack->queue->device == stack->dev);
+    assert(stack->arrived == NULL);
     assert(stack->now_us == (uint32_t)(stack->now / NS_PER_US));
     assert(stack->now_ms == (uint32_t)(stack->now / NS_PER_MS));
     for (struct queue_node *node = stack->tx_queue.head; node != NULL;

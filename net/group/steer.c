@@ -60,16 +60,17 @@ static __attribute__((cold)) struct packet *copy_of(struct net_stack *stack,
                                                     const struct packet *packet)
 {
     struct packet *copy = stack_packet(stack);
+    uint32_t len = packet_len(packet);
     uint8_t *to;
 
     if (copy == NULL)
         return NULL;
-    to = packet_append(copy, packet->len);
+    to = packet_append(copy, len);
     if (to == NULL) {
         packet_put(copy);
         return NULL;
     }
-    memcpy(to, packet->data, packet->len);
+    (void)packet_read(packet, 0, to, len);
     copy->hops = packet->hops;
     copy->offload.csum_valid = packet->offload.csum_valid;
     copy->offload.csum_partial = packet->offload.csum_partial;

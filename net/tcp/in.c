@@ -210,6 +210,7 @@ static void segment_take(struct net_stack *stack, struct packet *packet,
 {
     stack->arrived = packet_may_stay(packet) ? &packet->buf : NULL;
     conn_receive(conn, segment);
+    stack->arrived = NULL;
     packet_put(packet);
     tcp_reap(stack);
 }

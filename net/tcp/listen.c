@@ -48,7 +48,6 @@ static void syn_receive(struct net_stack *stack, struct server *server,
         stack->stats.tcp_no_memory++;
         return;
     }
-    *conn_recent(stack, flow) = conn; /* more of it comes soon */
     if (last != NULL && seq_le(conn->snd_una, *last)) /* RFC 9293, 3.6.1 */
         conn_set_iss(conn, *last + UINT16_MAX);
     tcp_send_syn(conn);
