@@ -9,6 +9,7 @@
 #include "net/stack.h"
 #include <torc/log.h>
 #include <torc/memory.h>
+#include <torc/message.h>
 #include <torc/net_dhcp.h>
 #include <torc/thread.h>
 
@@ -29,6 +30,15 @@ struct lessee {
     struct follower follower[GROUP_MAX];
 };
 
+/* Whether an address that was leased is ours no longer: all that was missed
+ * while this CPU could not be told may have been in between. */
+static bool is_lost(const struct net_stack *stack,
+                    const struct dhcp_client *client)
+{
+    return !dhcp_is_bound(client) ||
+           stack->config.address != client->lease.address;
+}
+
 /* On each CPU: the lease of this stack is to be that of the client. */
 static int follow(void *arg)
 {
@@ -39,7 +49,7 @@ static int follow(void *arg)
 
     if (stack == client->stack)
         return 0;
-    if (own->has_lease && !dhcp_is_bound(client))
+    if (own->has_lease && is_lost(stack, client))
         lease_withdraw(stack, &own->routes);
     else if (own->has_lease)
         lease_forget(stack, &own->routes);
@@ -47,6 +57,22 @@ static int follow(void *arg)
     if (own->has_lease)
         lease_apply(stack, &client->lease, &own->routes);
     return 0;
+}
+
+/* Who cannot be told keeps nobody else waiting. Returns the last error, or 0.
+ */
+static int tell_each(struct lessee *lessee)
+{
+    const struct net_group *group = lessee->client->stack->group;
+    int status = 0;
+
+    for (unsigned i = 0; i < group->count; i++) {
+        int error = remote_call(group->cpu[i], follow, lessee);
+
+        if (error != 0)
+            status = error;
+    }
+    return status;
 }
 
 /* Tell the others what is new. Returns when the client is to go on, `until` or
@@ -58,7 +84,7 @@ static uint64_t tell(struct lessee *lessee, uint64_t until)
 
     if (lessee->told == client->changes)
         return until;
-    status = net_each_cpu(follow, lessee);
+    status = tell_each(lessee);
     if (status != 0) {
         log_warn("dhcp: a CPU cannot be told of the lease yet: error %d",
                  status);
