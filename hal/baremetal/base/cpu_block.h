@@ -38,7 +38,7 @@ struct cpu_block {
     uint64_t sample_ns;     /* the next sample, if the CPU stays awake */
     uint64_t clock_ns;      /* CPU 0: the clock's own reading */
     uint64_t sample_period; /* 0: none */
-    uint64_t look_ns;       /* while it sleeps: hang.c */
+    uint64_t look_ns;       /* since it has slept: hang.c */
     uint64_t timer_ticks;   /* what the local APIC's timer was set to */
     uint64_t timer_tsc;     /* and when */
 

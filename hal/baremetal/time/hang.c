@@ -1,7 +1,8 @@
 /*
  * CPUs that hang with interrupts off. Such a CPU takes no samples, and cannot
  * tell by itself: CPU 0 watches all others, and CPU 1 watches CPU 0. While they
- * are awake they look when they take a sample; while they sleep, once a second.
+ * are awake they look when they take a sample; when they have slept, once a
+ * second as well.
  * A CPU that has missed its samples gets a non-maskable interrupt, and samples
  * itself in that. One that sleeps has none to miss.
  *

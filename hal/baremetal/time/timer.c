@@ -61,6 +61,7 @@ int hal_sample_start(uint64_t period_ns)
     if (period_ns != 0 && period_ns < HAL_SAMPLE_MIN_NS)
         period_ns = HAL_SAMPLE_MIN_NS;
     block->sample_period = period_ns;
+    block->look_ns = UINT64_MAX;
     hang_sample_due(block,
                     period_ns == 0 ? UINT64_MAX : clock_now() + period_ns);
     timer_program(block);
@@ -76,7 +77,8 @@ void clock_sleep_begin(void)
     if (block->sample_period == 0)
         return;
     hang_sample_due(block, UINT64_MAX);
-    if (hang_watches(block))
+    /* Short sleeps put it off no further: it stays set while it is awake. */
+    if (hang_watches(block) && block->look_ns == UINT64_MAX)
         block->look_ns = clock_now() + LOOK_NS;
     if (is_next)
         timer_program(block);
@@ -88,7 +90,6 @@ void clock_sleep_end(void)
 
     if (block->sample_period == 0 || block->sample_ns != UINT64_MAX)
         return;
-    block->look_ns = UINT64_MAX;
     hang_sample_due(block, clock_now() + block->sample_period);
     if (block->sample_ns < block->deadline_ns)
         timer_program(block);
