@@ -50,7 +50,7 @@ struct figures {
 };
 
 /* Let each CPU count the time of its threads, and learn the rate of the
- * counter, which takes 10 ms. Once, before figures_get(). Context: thread;
+ * counter, which takes 20 ms. Once, before figures_get(). Context: thread;
  * waits. Returns 0, or as remote_call() of <torc/message.h>. */
 must_check int figures_start(void);
 

@@ -7,6 +7,10 @@
 #include <torc/string.h>
 #include <torc/time.h>
 
+#define LEARN_NS (20 * NS_PER_MS)
+
+uint64_t status_cycles_per_ms = 1; /* constant after status_count_time() */
+
 static void slots_collect(struct exchange_counters *sum)
 {
     for (unsigned cpu = 0; cpu < cpu_count(); cpu++) {
@@ -120,10 +124,25 @@ static int count_here(void *unused)
     return 0;
 }
 
+static void rate_learn(void)
+{
+    struct cpu_load from;
+    struct cpu_load to;
+    uint64_t ns = time_ns();
+
+    cpu_load_get(&from);
+    thread_sleep(LEARN_NS);
+    cpu_load_get(&to);
+    ns = time_ns() - ns;
+    status_cycles_per_ms =
+        max_u64((to.cycles - from.cycles) * 1000 / (ns / 1000), 1);
+}
+
 int status_count_time(void)
 {
     int status = 0;
 
+    rate_learn();
     for (unsigned cpu = 0; status == 0 && cpu < cpu_count(); cpu++)
         status = remote_call(cpu, count_here, NULL);
     return status;

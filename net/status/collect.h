@@ -47,7 +47,17 @@ must_check int status_collect(struct status_cpu out[]);
 /* Ask one CPU. As status_collect(). */
 must_check int status_collect_one(unsigned cpu, struct status_cpu *out);
 
-/* Let each CPU count the time of its threads. As status_collect(). */
+/* Counter cycles to nanoseconds; the rate is constant after
+ * status_count_time(). */
+extern uint64_t status_cycles_per_ms;
+static inline uint64_t status_ns(uint64_t cycles)
+{
+    return cycles / status_cycles_per_ms * 1000000 +
+           cycles % status_cycles_per_ms * 1000000 / status_cycles_per_ms;
+}
+
+/* Let each CPU count the time of its threads, and learn the rate of the
+ * counter, which takes 20 ms. As status_collect(). */
 must_check int status_count_time(void);
 
 #endif

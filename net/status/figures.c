@@ -2,32 +2,9 @@
 #include "net/status/collect.h"
 #include <torc/figures.h>
 #include <torc/string.h>
-#include <torc/time.h>
-
-#define CALIBRATE_NS (10 * NS_PER_MS)
-
-/* Constant after figures_start(). */
-static uint64_t cycles_per_ms = 1;
-
-static uint64_t ns_of(uint64_t cycles)
-{
-    return cycles / cycles_per_ms * NS_PER_MS +
-           cycles % cycles_per_ms * NS_PER_MS / cycles_per_ms;
-}
 
 int figures_start(void)
 {
-    struct cpu_load from;
-    struct cpu_load to;
-    uint64_t ns = time_ns();
-
-    cpu_load_get(&from);
-    thread_sleep(CALIBRATE_NS);
-    cpu_load_get(&to);
-    ns = time_ns() - ns;
-    cycles_per_ms = (to.cycles - from.cycles) * 1000 / (ns / 1000);
-    if (cycles_per_ms == 0)
-        cycles_per_ms = 1;
     return status_count_time();
 }
 
@@ -41,7 +18,7 @@ static void threads_fill(struct figures *out, const struct status_cpu *from)
 
         *thread = (struct figures_thread){.id = row->id,
                                           .state = row->state,
-                                          .time_ns = ns_of(row->cycles),
+                                          .time_ns = status_ns(row->cycles),
                                           .stack_size = row->stack_size};
         memcpy(thread->name, row->name, sizeof(thread->name));
     }
@@ -81,7 +58,7 @@ int figures_get(unsigned cpu, struct figures *out)
     status = status_collect_one(cpu, from);
     if (status == 0) {
         out->time_ns = from->time_ns;
-        out->idle_ns = ns_of(from->load.idle_cycles);
+        out->idle_ns = status_ns(from->load.idle_cycles);
         out->switches = from->load.switches;
         out->memory = from->memory;
         out->lists_sent = from->slots.batches;

@@ -10,10 +10,6 @@
 #include <torc/time.h>
 #include <torc/trace.h>
 
-#define CALIBRATE_NS (20 * NS_PER_MS)
-
-uint64_t status_cycles_per_ms;
-
 /* Constant after status_start(): where requests may come to; any is all 0. */
 static struct net_endpoint listens;
 
@@ -224,21 +220,6 @@ static int address_check(const char *option)
     return 0;
 }
 
-static void calibrate(void)
-{
-    struct cpu_load from;
-    struct cpu_load to;
-    uint64_t ns = time_ns();
-
-    cpu_load_get(&from);
-    thread_sleep(CALIBRATE_NS);
-    cpu_load_get(&to);
-    ns = time_ns() - ns;
-    status_cycles_per_ms = (to.cycles - from.cycles) * 1000 / (ns / 1000);
-    if (status_cycles_per_ms == 0)
-        status_cycles_per_ms = 1;
-}
-
 int status_start(void)
 {
     const char *option = machine_option("status");
@@ -254,7 +235,6 @@ int status_start(void)
     status = address_check(option);
     if (status != 0)
         return status;
-    calibrate();
     status = status_count_time();
     if (status == 0)
         status = remote_call(0, start_log, NULL);

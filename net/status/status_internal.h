@@ -7,14 +7,6 @@
 
 extern const char status_page[]; /* HTML */
 
-/* Counter cycles to nanoseconds; constant after status_start(). */
-extern uint64_t status_cycles_per_ms;
-static inline uint64_t status_ns(uint64_t cycles)
-{
-    return cycles / status_cycles_per_ms * 1000000 +
-           cycles % status_cycles_per_ms * 1000000 / status_cycles_per_ms;
-}
-
 /* Write all CPUs' figures, and for JSON the log. */
 void status_json(struct text *text, const struct status_cpu cpus[],
                  const char *log);

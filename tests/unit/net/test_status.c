@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <torc/figures.h>
 #include <torc/http.h>
 #include <torc/log.h>
 #include <torc/machine.h>
@@ -462,6 +463,44 @@ static void test_status_asks_each_cpu(void **state)
     assert_non_null(strstr(output, "status page: http://0.0.0.0:81/"));
 }
 
+static int figures_fail(void *arg)
+{
+    static struct figures figures;
+
+    (void)arg;
+    if (figures_start() != 0 || figures_get(1, &figures) != 0 ||
+        figures.thread_count == 0 || figures.has_net)
+        return 1;
+    if (figures_get(2, &figures) != -EINVAL)
+        return 2;
+    heap_fail(1);
+    return figures_get(0, &figures) == -ENOMEM ? 0 : 3;
+}
+
+static void test_figures_that_cannot_be_had(void **state)
+{
+    (void)state;
+    begin("");
+    assert_int_equal(machine_run(2, MEMORY, figures_fail, NULL), 0);
+}
+
+/* What JSON has words for, and a line that is longer than what is kept. */
+static void test_status_log_of_any_bytes(void **state)
+{
+    char log[STATUS_LOG_MAX];
+
+    (void)state;
+    begin("status=0.0.0.0:81");
+    assert_int_equal(status_start(), 0);
+    log_info("a \"quoted\" back\\slash");
+    log_info("of another\x01 \x7f machine");
+    assert_int_equal(status_log_get(log), 0);
+    assert_non_null(strstr(log, "a \"quoted\" back\\slash\n"));
+    assert_int_equal(get("/status.json"), 200);
+    assert_non_null(strstr(body, "a \\\"quoted\\\" back\\\\slash\\n"));
+    assert_non_null(strstr(body, "of another? ? machine\\n"));
+}
+
 static void test_text_add_quoted(void **state)
 {
     struct text text = {.bytes = NULL};
@@ -491,6 +530,8 @@ int main(void)
         ROW_OF(test_status_trace),
         ROW_OF(test_status_trace_that_is_off),
         ROW_OF(test_status_asks_each_cpu),
+        ROW_OF(test_figures_that_cannot_be_had),
+        ROW_OF(test_status_log_of_any_bytes),
         ROW_OF(test_text_add_quoted),
     };
 
