@@ -124,7 +124,7 @@ test-guest: ## unit tests in QEMU, as images: GUEST_TESTS='kernel/test_fmt net/%
 	$(Q)$(MAKE) --no-print-directory test-guest-built
 # Those of CI: the room that all else stands on, with several CPUs; one image after the other,
 # since CI runs other tests beside them.
-GUEST_FEW := $(addprefix kernel/test_,str heap heap_home exchange thread thread_journey timer wait)
+GUEST_FEW := $(addprefix kernel/test_,str heap heap_home exchange thread thread_journey timer)
 test-guest-few: need-build $(GUEST_FEW:%=$(GUEST)/unit/%.elf)
 	$(Q)MEM=640 JOBS=1 tools/test_guest.sh $(GUEST_FEW:%=$(GUEST)/unit/%.elf)
 test-guest-built: $(GUEST_CHOSEN:%=$(GUEST)/unit/%.elf)
