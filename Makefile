@@ -456,13 +456,14 @@ check: ## layers, no lock, format, second compiler, tidiness
 	$(Q)BUILD=$(BUILD) tools/check.sh
 
 coverage: ## lcov pages of the unit tests, and how much of hal/baremetal runs in QEMU
-	$(Q)tools/need.sh build run test coverage mutants
+	$(Q)tools/need.sh build run test coverage mutants debug
 	$(Q)$(MAKE) --no-print-directory coverage-programs
 	$(Q)BUILD=$(BUILD) tools/coverage.sh $(UNIT:%=$(BUILD)/cov/unit/%)
 # The application's objects: what no unit test links counts as never executed.
 coverage-programs: $(UNIT:%=$(BUILD)/cov/unit/%) $(call app_objects,cov,webserver) \
 		$(call app_objects,cov,fileserver) \
-		metal host $(BUILD)/metal/hal_contract.elf
+		metal host $(addprefix $(BUILD)/metal/,hal_contract.elf hello.bzimage webserver.bzimage) \
+		$(BUILD)/host/torc-trace
 
 include tests/attack/rules.mk
 include tests/bench/rules.mk

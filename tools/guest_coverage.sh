@@ -27,6 +27,12 @@ BUILD=$build WORK="$directory/tests" GUEST_LINES="$directory" \
     echo "guest coverage: a test failed: $directory/log" >&2
     exit 1
 }
+# What the stub for gdb executes, which a real gdb has asked it for.
+BUILD=$build GUEST_LINES="$directory" tests/faults/gdb_stub.sh microvm >"$directory/gdb.log" 2>&1 || {
+    echo "guest coverage: tests/faults/gdb_stub.sh failed:" >&2
+    tail -n 60 "$directory/gdb.log" >&2
+    exit 1
+}
 for name in hello webserver faults hal_contract fileserver hello_service; do
     images+=("$build/metal/$name.elf")
 done
