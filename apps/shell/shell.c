@@ -37,6 +37,15 @@ void shell_write(struct shell *shell, const char *text, size_t len)
         shell->target_error = done < 0 ? (int)done : -ENOSPC;
 }
 
+/* Returns the length of what has room. */
+static size_t cut_print(char text[SHELL_PRINT_MAX], const char *format,
+                        va_list args)
+{
+    size_t len = fmt_vprint(text, SHELL_PRINT_MAX, format, args);
+
+    return len < SHELL_PRINT_MAX ? len : SHELL_PRINT_MAX - 1;
+}
+
 void shell_print(struct shell *shell, const char *format, ...)
 {
     char text[SHELL_PRINT_MAX];
@@ -44,9 +53,9 @@ void shell_print(struct shell *shell, const char *format, ...)
     size_t len;
 
     va_start(args, format);
-    len = fmt_vprint(text, sizeof(text), format, args);
+    len = cut_print(text, format, args);
     va_end(args);
-    shell_write(shell, text, len < sizeof(text) ? len : sizeof(text) - 1);
+    shell_write(shell, text, len);
 }
 
 /* Those of ASCII, and in UTF-8 the ones from 0x80 to 0x9f. */
@@ -70,10 +79,8 @@ int shell_say(struct shell *shell, const char *format, ...)
     size_t len;
 
     va_start(args, format);
-    len = fmt_vprint(text, sizeof(text), format, args);
+    len = cut_print(text, format, args);
     va_end(args);
-    if (len >= sizeof(text))
-        len = sizeof(text) - 1;
     shell_tame(text, len - 1); /* but the end of the line */
     terminal_write(shell, text, len);
     return SHELL_SAID;
