@@ -191,7 +191,8 @@ static bool may_be_lost(void)
 }
 
 /* Whether `name` is listed at an earlier place of the directory, too, or, as an
- * index may lead to it, at a later one. */
+ * index may lead to it, at a later one. The list ends at damage, and the name
+ * may stand behind that as well. */
 static bool is_repeated(const char *path, const char *name, unsigned index)
 {
     struct dir_entry entry;
@@ -200,10 +201,14 @@ static bool is_repeated(const char *path, const char *name, unsigned index)
 
     must(directory_open(path, &dir) == 0);
     for (unsigned i = 0; i < ENTRIES_MAX && !repeated; i++) {
+        int status;
+
         if (i >= index && !may_be_lost())
             break;
-        if (dir_read(dir, &entry) != 1) {
+        status = dir_read(dir, &entry);
+        if (status != 1) {
             must(i > index);
+            repeated = status < 0;
             break;
         }
         repeated = i != index && strcmp(entry.name, name) == 0;
