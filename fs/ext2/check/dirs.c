@@ -76,7 +76,7 @@ int fsck_dirs(struct fsck *fsck)
     memset(fsck->seen, 0, fsck_map_size(fsck));
     if (fsck->inode[EXT2_ROOT_INODE].type == DIRENT_TYPE_DIRECTORY)
         fsck->inode[EXT2_ROOT_INODE].parent = EXT2_ROOT_INODE;
-    for (uint32_t i = 1; i <= fsck->inodes; i++) {
+    for (uint32_t i = EXT2_ROOT_INODE; i <= fsck->inodes; i++) {
         struct fsck_view view;
         int status;
 
