@@ -36,6 +36,7 @@
 #include <torc/errno.h>
 #include <torc/net.h>
 #include <torc/span.h>
+#include <torc/string.h>
 
 struct file; /* <torc/file.h> */
 struct http_exchange;
@@ -248,9 +249,15 @@ must_check int http_respond(struct http_exchange *exchange,
 
 enum { HTTP_FIELDS_MAX = 21 * 1024, HTTP_VALUE_MAX = 1024 };
 
-/* Answer with a text; an answer that is refused drops the connection. */
-void http_respond_text(struct http_exchange *exchange, int status,
-                       const char *type, const char *text);
+/* Answer with bytes, or a text; an answer that is refused drops the connection.
+ */
+void http_respond_bytes(struct http_exchange *exchange, int status,
+                        const char *type, const void *bytes, size_t size);
+static inline void http_respond_text(struct http_exchange *exchange, int status,
+                                     const char *type, const char *text)
+{
+    http_respond_bytes(exchange, status, type, text, strlen(text));
+}
 
 /*
  * Answer with a file: its media type by its name, conditions and ranges looked

@@ -199,13 +199,15 @@ static bool is_short_text(const struct http_response *response)
            response->source.read == NULL && response->type != NULL;
 }
 
-/* Whether it ends as the last plain one did. */
-static bool ends_as_last(const struct http_engine *engine,
-                         const struct http_response *response)
+/* Whether an answer with a text ends as the last plain one did, whose type lay
+ * at the same address: so there is as much to compare. */
+static bool ends_as_last(const struct http_engine *engine, int status,
+                         const char *type, size_t size)
 {
-    return engine->ending.content_len == response->body_len &&
-           is_short_text(response) &&
-           str_equal(engine->ending.type, response->type);
+    const struct http_ending *ending = &engine->ending;
+
+    return ending->content_len == size && ending->type_at == type &&
+           status == 200 && memcmp(ending->type, type, ending->type_size) == 0;
 }
 
 /* A plain one has been written, and ends from `at` on. */
@@ -214,11 +216,13 @@ static void ending_keep(struct http_engine *engine,
                         size_t len)
 {
     struct http_ending *ending = &engine->ending;
-    size_t type_len = strlen(response->type);
+    size_t type_size = strlen(response->type) + 1;
 
-    if (type_len >= sizeof(ending->type) || len > sizeof(ending->text))
+    if (type_size > sizeof(ending->type) || len > sizeof(ending->text))
         return;
-    memcpy(ending->type, response->type, type_len + 1);
+    memcpy(ending->type, response->type, type_size);
+    ending->type_size = type_size;
+    ending->type_at = response->type;
     memcpy(ending->text, at, len);
     ending->number++;
     ending->content_len = response->body_len;
@@ -228,9 +232,10 @@ static void ending_keep(struct http_engine *engine,
 /* The head of an answer that ends as the last one: it is in the output, or is
  * put there. */
 static void put_head_as_last(struct http_exchange *exchange,
-                             const char *connection, struct http_text *text)
+                             struct http_text *text)
 {
     const struct http_engine *engine = exchange->engine;
+    const char *connection = connection_of(exchange);
     struct http_worker *worker = exchange->worker;
 
     if (worker->head_len > 0 && worker->head_connection == connection &&
@@ -250,23 +255,17 @@ static void put_head_as_last(struct http_exchange *exchange,
 
 static void put_head(struct http_exchange *exchange,
                      const struct http_response *response,
-                     const struct plan *plan, bool is_as_last,
-                     struct http_text *text)
+                     const struct plan *plan, struct http_text *text)
 {
-    struct http_engine *engine = exchange->engine;
-    const char *connection = connection_of(exchange);
     size_t begun;
 
-    if (is_as_last) {
-        put_head_as_last(exchange, connection, text);
-        return;
-    }
     exchange->worker->head_len = 0;
-    put_begin(exchange, plan->status, connection, text);
+    put_begin(exchange, plan->status, connection_of(exchange), text);
     begun = text->len;
     put_ending(exchange, response, plan, text);
     if (is_short_text(response))
-        ending_keep(engine, response, text->at + begun, text->len - begun);
+        ending_keep(exchange->engine, response, text->at + begun,
+                    text->len - begun);
 }
 
 /* ---- Answers ------------------------------------------------------------- */
@@ -350,33 +349,40 @@ static void respond_unmet(struct http_exchange *exchange, int status,
 }
 
 /* The handler may have waited, and the connection may be gone: false. */
-static bool begin_answer(struct http_exchange *exchange,
-                         const struct http_response *response)
+static bool begin_answer(struct http_exchange *exchange)
 {
-    exchange->source = response->source;
-    if (exchange->state == HTTP_ENDED) {
-        http_source_close(exchange);
+    if (exchange->state == HTTP_ENDED)
         return false;
-    }
     exchange->worker->now_ns = 0;
     http_update_date(exchange->engine, http_now(exchange));
     return true;
+}
+
+/* What was sent of an answer, or is to be, has this status. */
+static void sent(struct http_exchange *exchange, int status)
+{
+    if (status == HTTP_NO_CONTENT)
+        http_refuse(exchange, 500);
+    else if (status < 0)
+        http_lose(exchange);
 }
 
 int http_respond(struct http_exchange *exchange,
                  const struct http_response *response)
 {
     struct http_text text = {exchange->worker->output, HTTP_OUTPUT_SIZE, 0};
-    bool is_as_last = ends_as_last(exchange->engine, response);
     struct plan plan;
-    int status = is_as_last ? 0 : check_response(exchange, response);
+    int status = check_response(exchange, response);
 
     if (exchange->is_answered)
         return -EALREADY;
     if (status != 0)
         return status;
-    if (!begin_answer(exchange, response))
+    exchange->source = response->source;
+    if (!begin_answer(exchange)) {
+        http_source_close(exchange);
         return 0;
+    }
     plan_make(&plan, exchange, response);
     if (response->status == 200 && plan.status >= 400) {
         http_source_close(exchange);
@@ -384,32 +390,57 @@ int http_respond(struct http_exchange *exchange,
         return 0;
     }
     set_framing(exchange, &plan);
-    put_head(exchange, response, &plan, is_as_last, &text);
+    put_head(exchange, response, &plan, &text);
     exchange->is_answered = true;
     exchange->state = HTTP_SEND;
     http_set_deadline(exchange, exchange->engine->server->send_ns);
     exchange->offset = plan.first;
     exchange->left = plan.count;
-    status = send_answer(exchange, response, &plan, &text);
-    if (status == HTTP_NO_CONTENT)
-        http_refuse(exchange, 500);
-    else if (status < 0)
-        http_lose(exchange);
+    sent(exchange, send_answer(exchange, response, &plan, &text));
     return 0;
 }
 
-void http_respond_text(struct http_exchange *exchange, int status,
-                       const char *type, const char *text)
+/* The same, of a text that ends as the last one: nothing of it is to be found
+ * out. */
+static void respond_as_last(struct http_exchange *exchange, struct span body)
+{
+    struct http_text text = {exchange->worker->output, HTTP_OUTPUT_SIZE, 0};
+    const struct plan plan = {.has_content = true, .has_length = true};
+    int status;
+
+    if (!begin_answer(exchange))
+        return;
+    set_framing(exchange, &plan);
+    put_head_as_last(exchange, &text);
+    exchange->is_answered = true;
+    exchange->state = HTTP_SEND;
+    if (exchange->is_head)
+        body.len = 0;
+    status = send_body(exchange, &text, body);
+    if (exchange->rest != NULL)
+        http_set_deadline(exchange, exchange->engine->server->send_ns);
+    sent(exchange, status);
+}
+
+/* The same, of any text. */
+static noinline void respond_text(struct http_exchange *exchange, int status,
+                                  const char *type, struct span body)
 {
     const struct http_response response = {
-        .status = status,
-        .type = type,
-        .body = text,
-        .body_len = strlen(text),
-    };
+        .status = status, .type = type, .body = body.at, .body_len = body.len};
 
     if (http_respond(exchange, &response) != 0)
         http_lose(exchange);
+}
+
+void http_respond_bytes(struct http_exchange *exchange, int status,
+                        const char *type, const void *bytes, size_t size)
+{
+    if (!exchange->is_answered &&
+        ends_as_last(exchange->engine, status, type, size))
+        respond_as_last(exchange, (struct span){bytes, size});
+    else
+        respond_text(exchange, status, type, (struct span){bytes, size});
 }
 
 void http_respond_page(struct http_exchange *exchange, int status,

@@ -68,8 +68,11 @@ struct http_worker {
 /* How the head of the last 200 without fields of its own ended: the next one is
  * often of the same type and length. */
 struct http_ending {
-    char type[HTTP_ENDING_TYPE]; /* "": there was none */
-    unsigned number;             /* of the endings so far */
+    const char
+        *type_at;     /* where the application has it; NULL: there was none */
+    size_t type_size; /* with its NUL */
+    char type[HTTP_ENDING_TYPE];
+    unsigned number; /* of the endings so far */
     size_t content_len;
     size_t len;
     char text[HTTP_ENDING_TYPE + 64];
@@ -274,6 +277,12 @@ must_check int http_source_send(struct http_exchange *exchange, size_t before);
 
 /* Let the source go. */
 void http_source_close(struct http_exchange *exchange);
+
+/* Whether a part of the answer is not sent yet. */
+static inline bool http_has_unsent(const struct http_exchange *exchange)
+{
+    return exchange->rest != NULL || exchange->source.read != NULL;
+}
 
 /* Forget what is not sent. */
 void http_send_abandon(struct http_exchange *exchange);

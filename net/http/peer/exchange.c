@@ -94,7 +94,8 @@ static int keep_head(struct http_worker *worker, struct http_exchange *exchange,
 
 void http_exchange_end(struct http_exchange *exchange)
 {
-    http_send_abandon(exchange);
+    if (http_has_unsent(exchange))
+        http_send_abandon(exchange);
     if (exchange->is_begun) {
         exchange->is_begun = false;
         if (exchange->route->end != NULL)
@@ -352,7 +353,8 @@ static int answer_done(struct http_worker *worker,
 
 static int send_step(struct http_worker *worker, struct http_exchange *exchange)
 {
-    int status = http_send_more(exchange);
+    int status =
+        http_has_unsent(exchange) ? http_send_more(exchange) : HTTP_GO_ON;
 
     if (status == HTTP_GO_ON)
         return answer_done(worker, exchange);

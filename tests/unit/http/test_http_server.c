@@ -142,6 +142,15 @@ static void on_tagged(struct http_exchange *exchange)
     assert_int_equal(http_respond(exchange, &response), 0);
 }
 
+static char kind[32]; /* the type of /kind */
+static int kind_status;
+static const char *kind_text;
+
+static void on_kind(struct http_exchange *exchange)
+{
+    http_respond_text(exchange, kind_status, kind, kind_text);
+}
+
 static struct http_response odd;
 static int odd_status;
 
@@ -170,6 +179,7 @@ static const struct http_route routes[] = {
     {.method = "GET", .path = "/source", .complete = on_source},
     {.method = "GET", .path = "/tagged", .complete = on_tagged},
     {.path = "/any/*", .complete = on_taken},
+    {.method = "GET", .path = "/kind", .complete = on_kind},
     {.method = "GET", .path = "/odd", .complete = on_odd},
     {.method = "PUT", .path = "/odd", .complete = on_odd},
     {.method = "GET", .path = "/odd", .complete = on_hello},
@@ -957,6 +967,68 @@ static void test_without_memory(void **state)
     }
 }
 
+/* An answer may end as the last one: what differs is said all the same, also
+ * where the type lies at the same address. */
+static void test_answers_that_end_as_the_last(void **state)
+{
+    static const struct {
+        const char *type, *text;
+        int status;
+        const char *head; /* how it begins */
+    } rows_of_kinds[] = {
+        {"text/a", "12", 200, "HTTP/1.1 200 OK\r\n"},
+        {"text/a", "34", 200, "HTTP/1.1 200 OK\r\n"},
+        {"text/a", "345", 200, "HTTP/1.1 200 OK\r\n"},
+        {"text/b", "678", 200, "HTTP/1.1 200 OK\r\n"},
+        {"text/b; c", "678", 200, "HTTP/1.1 200 OK\r\n"},
+        {"text/b", "678", 200, "HTTP/1.1 200 OK\r\n"},
+        {"text/b", "678", 404, "HTTP/1.1 404 Not Found\r\n"},
+        {"text/b", "678", 200, "HTTP/1.1 200 OK\r\n"},
+        {"text/b", "", 200, "HTTP/1.1 200 OK\r\n"},
+        {"text/b", "", 200, "HTTP/1.1 200 OK\r\n"},
+    };
+    struct socket *socket;
+    char expected[400];
+
+    (void)state;
+    begin_test();
+    socket = client_open();
+    for (size_t i = 0; i < COUNT_OF(rows_of_kinds); i++) {
+        strcpy(kind, rows_of_kinds[i].type);
+        kind_text = rows_of_kinds[i].text;
+        kind_status = rows_of_kinds[i].status;
+        out_clear(socket);
+        client_send(socket, GET("/kind"));
+        snprintf(expected, sizeof(expected),
+                 "%s" DATE "Content-Length: %zu\r\nContent-Type: %s\r\n\r\n%s",
+                 rows_of_kinds[i].head, strlen(kind_text), kind, kind_text);
+        assert_string_equal(out(socket), expected);
+    }
+    client_free(socket);
+    server_close();
+}
+
+/* The last answer again, of which the peer takes a part, and then no more. */
+static void test_the_last_answer_again_is_not_taken(void **state)
+{
+    struct socket *socket;
+
+    (void)state;
+    begin_test();
+    socket = client_open();
+    client_send(socket, GET("/"));
+    out_clear(socket);
+    socket->room = 10;
+    client_send(socket, GET("/"));
+    pass(socket, HTTP_SEND_S * NS_PER_S - HTTP_CHECK_NS);
+    assert_false(socket->is_aborted);
+    pass(socket, HTTP_CHECK_NS);
+    assert_true(socket->is_aborted);
+    assert_int_equal(strlen(out(socket)), 10);
+    client_free(socket);
+    server_close();
+}
+
 static void test_serving_fails(void **state)
 {
     (void)state;
@@ -1025,6 +1097,8 @@ int main(void)
         cmocka_unit_test(test_stopping),
         cmocka_unit_test(test_a_request_that_has_begun_is_answered_at_the_end),
         cmocka_unit_test(test_without_memory),
+        cmocka_unit_test(test_answers_that_end_as_the_last),
+        cmocka_unit_test(test_the_last_answer_again_is_not_taken),
         cmocka_unit_test(test_serving_fails),
         cmocka_unit_test(test_the_socket_fails),
     };
