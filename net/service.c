@@ -31,7 +31,8 @@ int server_init(struct server *server, struct net_stack *stack,
             return -EADDRINUSE;
     }
     list_init(&server->ready);
-    list_init(&server->half_open);
+    for (unsigned i = 0; i <= TCP_SYN_TRIES; i++)
+        list_init(&server->half_open[i]);
     list_init(&server->open);
     wait_queue_init(&server->wake);
     server->local = *local;
@@ -100,7 +101,7 @@ int server_create(struct net_stack *stack, struct service *service,
 
 void server_destroy(struct server *server)
 {
-    assert(list_empty(&server->half_open));
+    assert(server->half_open_count == 0);
     assert(list_empty(&server->ready));
     assert(server->conn_count == 0);
     list_remove(&server->link);

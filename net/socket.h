@@ -27,7 +27,10 @@ struct tcp_conn;
 struct server;
 
 /* The half-open connections of a service; beyond them, SYN cookies. */
-enum { TCP_HALF_OPEN_MAX = 128 };
+enum {
+    TCP_HALF_OPEN_MAX = 128,
+    TCP_SYN_TRIES = 5, /* retransmissions of a SYN-ACK */
+};
 
 /* Counters of a server's sources: net/tcp/places.c. */
 enum { SERVER_SOURCE_ROWS = 2, SERVER_SOURCE_BITS = 8 };
@@ -88,9 +91,11 @@ struct server {
     unsigned conn_count; /* with a socket that is not closed */
     unsigned half_open_max;
     unsigned half_open_count;
-    struct list half_open; /* struct tcp_conn, oldest first */
-    struct list open;      /* struct tcp_conn that conn_count counts: first
-                               those without progress for longest */
+    /* struct tcp_half, by how often its SYN-ACK was sent again; in the order in
+     * which that was. */
+    struct list half_open[TCP_SYN_TRIES + 1];
+    struct list open; /* struct tcp_conn that conn_count counts: first those
+                         without progress for longest */
     /* Of them, by a hash of the peer's address. */
     uint32_t sources[SERVER_SOURCE_ROWS][1 << SERVER_SOURCE_BITS];
     uint64_t cookies_until; /* SYN cookies are accepted */

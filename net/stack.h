@@ -37,6 +37,7 @@ enum {
     STACK_TX_HOLD = 128,      /* with so many waiting TCP does not send */
     STACK_CONN_CHAINS = 2048, /* at first; a power of two */
     STACK_CONN_RECENT = 64,   /* a power of two */
+    STACK_HALF_CHAINS = 128,  /* a power of two */
     IP4_ADDRESSES_MAX = 4,
     IP_PROTOCOLS_MAX = 4, /* that register: ip.h */
 };
@@ -47,6 +48,7 @@ struct ip6;
 struct ip6_calls;
 struct tcp_active;
 struct tcp_cc;
+struct tcp_half;
 struct tcp_waits;
 struct ip_protocol;
 struct resolver;
@@ -138,7 +140,9 @@ struct net_stack {
     unsigned time_wait_max;
     unsigned place_max;  /* of a service that does not say how many */
     unsigned conn_count; /* in any state */
-    uint64_t now;        /* stack_tick() */
+    unsigned half_open_count;
+    struct tcp_half *halves[STACK_HALF_CHAINS]; /* net/tcp/half.c */
+    uint64_t now;                               /* stack_tick() */
     struct buf *arrived; /* the segment being processed lies there, and may
                             stay; or NULL */
     uint32_t now_us;     /* the same, modulo 2^32 */
@@ -153,6 +157,7 @@ struct net_stack {
     struct wheel wheel;                  /* timeouts of connections */
     struct timer wheel_timer; /* always set: when the wheel is to turn */
     struct wheel_timer time_wait_timer; /* of the oldest of `waits` */
+    struct wheel_timer half_timer;      /* of the first of `halves` */
     struct list opening;                /* by us: in SYN-SENT or SYN-RECEIVED */
     uint16_t tcp_port_next; /* how many ports were chosen: RFC 6056 */
 };

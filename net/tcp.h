@@ -135,7 +135,7 @@ int64_t tcp_peek(const struct tcp_conn *conn, void *buf, size_t size);
 void tcp_accept(struct tcp_conn *conn);
 
 /* Reset the half-open connections of a listener that is about to go. */
-void tcp_unlisten(struct server *server);
+void tcp_unlisten(struct net_stack *stack, struct server *server);
 
 /* Queue at most `size` bytes to send. Returns how many were taken; when that
  * is less than `size`, SOCKET_WRITABLE follows. -EPIPE: after tcp_shutdown().

@@ -170,7 +170,7 @@ static void listener_close(struct user_socket *user)
     struct list *node;
 
     listener->server.is_listening = false;
-    tcp_unlisten(&listener->server);
+    tcp_unlisten(user->stack, &listener->server);
     while ((node = list_pop_front(&listener->server.ready)) != NULL) {
         struct socket *socket = container_of(node, struct socket, link);
 

@@ -99,7 +99,7 @@ static int collect_here(void *arg)
     devices_collect(out);
     out->has_net = net_get_stats(&out->net) == 0;
     if (out->has_net)
-        out->connections = stack->conn_count;
+        out->connections = stack->conn_count + stack->half_open_count;
     return 0;
 }
 

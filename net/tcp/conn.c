@@ -66,13 +66,10 @@ void conn_set_iss(struct tcp_conn *conn, uint32_t iss)
     conn->snd_max = iss + 1;
 }
 
-/* RFC 6528: a clock with a period of 4 us, plus a keyed hash of the flow. */
-static void numbers_choose(struct tcp_conn *conn)
+/* A clock with a period of 4 us, plus a keyed hash of the flow. */
+uint32_t stack_iss(struct net_stack *stack, const struct flow *flow)
 {
-    uint64_t hash = conn_hash(conn->stack, &conn->flow);
-
-    conn->hash = (uint32_t)(hash >> 32);
-    conn_set_iss(conn, (uint32_t)(conn_now(conn) / 4000 + hash));
+    return (uint32_t)(stack->now / 4000 + conn_hash(stack, flow));
 }
 
 struct tcp_conn *conn_new(struct net_stack *stack, const struct flow *flow)
@@ -85,7 +82,8 @@ struct tcp_conn *conn_new(struct net_stack *stack, const struct flow *flow)
     conn->flow = *flow;
     alarm_init(conn);
     conn->state = TCP_SYN_SENT;
-    numbers_choose(conn);
+    conn->hash = (uint32_t)(conn_hash(stack, flow) >> 32);
+    conn_set_iss(conn, stack_iss(stack, flow));
     conn->rto_ms = TCP_RTO_FIRST_MS;
     conn->progress_ms = conn_now_ms(conn);
     conn->rack.sent_us = conn_now_us(conn);
@@ -114,33 +112,13 @@ void conn_take_syn(struct tcp_conn *conn, const struct tcp_segment *segment)
     conn->rcv_acked = conn->rcv_nxt;
 }
 
-struct tcp_conn *conn_create(struct net_stack *stack, struct server *server,
-                             const struct flow *flow,
-                             const struct tcp_segment *segment)
-{
-    struct tcp_conn *conn = conn_new(stack, flow);
-
-    if (conn == NULL)
-        return NULL;
-    conn->state = TCP_SYN_RECEIVED;
-    conn->server = server;
-    conn_take_syn(conn, segment);
-    list_push_back(&server->half_open, &conn->state_link);
-    server->half_open_count++;
-    return conn;
-}
-
 /* Take the connection out of the list and the counter of its state. */
 static void state_leave(struct tcp_conn *conn)
 {
     list_remove(&conn->state_link);
     if (conn->is_orphan)
         conn->stack->orphan_count--;
-    else if (conn->server == NULL)
-        return;
-    else if (conn->state == TCP_SYN_RECEIVED)
-        conn->server->half_open_count--;
-    else
+    else if (conn->server != NULL && conn->state != TCP_SYN_RECEIVED)
         places_count(conn, -1);
 }
 
@@ -294,6 +272,7 @@ void tcp_address_lost(struct net_stack *stack, const struct net_addr *local)
         lost = *local;
     conn_visit_all(stack, on_address_lost, local != NULL ? &lost : NULL);
     waits_lose(stack, local);
+    halves_lose(stack, local);
     tcp_reap(stack);
 }
 

@@ -2,7 +2,8 @@
  * A TCP connection, and what the files of this room call in each other.
  *
  *   in.c       a segment arrives: find its connection, check it, pass it on
- *   listen.c   segments without a connection: SYNs, and the handshake's end
+ *   listen.c   segments without a connection: SYNs
+ *   half.c     half-open connections, and how one becomes whole
  *   places.c   who has the places of a service, and who must go
  *   cookie.c   SYN cookies
  *   ack.c      acknowledgements: round trip time, recovery without SACK
@@ -71,7 +72,6 @@ enum {
     TCP_RUN_NS = 32 * 1000,    /* a run: what is sent in 1/32 of a round trip */
     TCP_REORDER_MAX = 15,      /* quarters of a round trip: RFC 8985, 6.2 */
     TCP_REORDER_PERSIST = 16,  /* recoveries */
-    TCP_SYN_TRIES = 5,         /* retransmissions of a SYN-ACK */
     TCP_COOKIE_WINDOW = 8192,  /* announced with a SYN cookie */
     TCP_INITIAL_SEGMENTS = 10, /* initial window: RFC 6928 */
     TCP_CWND_MAX = 4 * NET_BUFFER_MAX,  /* congestion window, bytes */
@@ -309,11 +309,11 @@ struct tcp_conn {
     uint32_t stamp_at;     /* when it came, in 2^TCP_STAMP_SHIFT ns */
     uint32_t cwnd;         /* bytes */
     uint32_t active_ms;    /* last data or new acknowledgement: for idle_ns */
-    struct socket *socket; /* NULL: half open, or closed by its owner */
+    struct socket *socket; /* NULL: closed by its owner */
 
     struct server *server;    /* NULL: no listener counts it */
-    struct list state_link;   /* of server: half_open, open; of stack: opening,
-                                 orphans, dead */
+    struct list state_link;   /* of server: open; of stack: opening, orphans,
+                                 dead */
     struct list blocked_link; /* in stack->blocked, or on itself */
     struct wheel_timer timer; /* not later than the earliest of these: */
     uint32_t alarm[TCP_ALARM_COUNT]; /* us: when each that is armed is due */
@@ -410,6 +410,12 @@ void conn_hide(struct tcp_conn *conn);
 void conn_visit_all(const struct net_stack *stack,
                     void (*visit)(struct tcp_conn *conn, void *arg), void *arg);
 
+/* ---- in.c ---------------------------------------------------------------- */
+
+/* Whether a segment is in the window [next, edge): RFC 9293, 3.10.7.4. */
+bool segment_is_acceptable(uint32_t next, uint32_t edge,
+                           const struct tcp_segment *segment);
+
 /* ---- conn.c -------------------------------------------------------------- */
 
 /* The clock of the timestamps of a flow, and of a connection. */
@@ -497,13 +503,10 @@ static inline uint16_t tcp_mss_default(const struct flow *flow)
 /* Take the peer's numbers, window and options from its SYN. */
 void conn_take_syn(struct tcp_conn *conn, const struct tcp_segment *segment);
 
-/* A connection in TCP_SYN_RECEIVED for the SYN `segment`; no alarm is set.
- * NULL: no memory. */
-struct tcp_conn *conn_create(struct net_stack *stack, struct server *server,
-                             const struct flow *flow,
-                             const struct tcp_segment *segment);
+/* The initial sequence number of a flow: RFC 6528. */
+uint32_t stack_iss(struct net_stack *stack, const struct flow *flow);
 
-/* Replace the initial send sequence number that conn_create() chose. */
+/* Replace the one that conn_new() chose. */
 void conn_set_iss(struct tcp_conn *conn, uint32_t iss);
 
 /* SYN-RECEIVED or SYN-SENT becomes ESTABLISHED; the connection has a socket. */
@@ -555,8 +558,8 @@ void conn_close(struct tcp_conn *conn);
 /* Whether there is a service for the local end of a flow. */
 bool listen_wants(struct net_stack *stack, const struct flow *flow);
 
-/* The connection that a segment of none creates by the SYN cookie it brings, or
- * NULL. */
+/* What half_promote() makes of the SYN cookie that a segment of no connection
+ * brings, or NULL. */
 struct tcp_conn *listen_cookie(struct net_stack *stack, const struct flow *flow,
                                const struct tcp_segment *segment);
 
@@ -569,9 +572,72 @@ void listen_receive(struct net_stack *stack, const struct flow *flow,
 void listen_again(struct net_stack *stack, const struct flow *flow,
                   const struct tcp_segment *segment, uint32_t last);
 
-/* Our SYN-ACK was acknowledged: create the socket. Returns whether the
- * connection is established now. */
-bool listen_established(struct tcp_conn *conn);
+/* ---- half.c -------------------------------------------------------------- */
+
+/* A half-open connection. Owner CPU only. */
+struct tcp_half {
+    struct list link;      /* in a row of its server */
+    struct tcp_half *next; /* in its chain of stack->halves */
+    struct server *server;
+    struct net_addr local;
+    struct net_addr remote;
+    uint16_t lport;
+    uint16_t rport;
+    uint32_t iss; /* our initial sequence number, and the peer's */
+    uint32_t irs;
+    uint32_t stamp_recent; /* as of a connection */
+    uint32_t sent_us;      /* when the SYN-ACK was last due and sent */
+    uint16_t mss;          /* that the peer offers; 0: none */
+    uint16_t snd_wnd;      /* the peer's window, in its SYN */
+    uint16_t rcv_wnd;      /* ours, in the SYN-ACK */
+    uint16_t challenge_ms; /* the last challenge ACK, modulo 2^16 */
+    uint8_t scale : 4;     /* the peer's, with has_scale */
+    bool has_scale : 1;
+    bool has_sack : 1;
+    bool has_stamps : 1;
+    bool has_ecn : 1;
+    uint8_t tries; /* how often the SYN-ACK was sent again */
+};
+
+static_assert(sizeof(struct tcp_half) <= 96, "struct tcp_half");
+
+/* The one of a flow, or NULL. */
+struct tcp_half *half_find(struct net_stack *stack, const struct flow *flow);
+
+/* Let it be what a SYN says; all else is 0. It is in no list. */
+void half_fill(struct tcp_half *half, struct server *server,
+               const struct flow *flow, const struct tcp_segment *syn);
+
+/* Answer a SYN and remember it; `last`: our numbers begin behind that one, or
+ * NULL. Without memory nothing is answered. */
+void half_begin(struct net_stack *stack, struct server *server,
+                const struct flow *flow, const struct tcp_segment *syn,
+                const uint32_t *last);
+
+/* Process a segment of one, which may end. Returns as half_promote(). */
+struct tcp_conn *half_receive(struct net_stack *stack, struct tcp_half *half,
+                              const struct tcp_segment *segment);
+
+/*
+ * The handshake has come to its end: make the connection, which is established
+ * then and still has to process the segment that has ended the handshake; or,
+ * when there was no memory for its socket, was reset and is in TCP_CLOSED.
+ * NULL: there is no place or no memory for it. `half` stays as it is.
+ */
+struct tcp_conn *half_promote(struct net_stack *stack,
+                              const struct tcp_half *half);
+
+/* End the one of a server that came first; there is one. */
+void half_end_oldest(struct net_stack *stack, struct server *server);
+
+/* Send SYN-ACKs again, or give up, where that is due. Returns when to call
+ * again; TIME_NEVER: none is left. */
+uint64_t halves_expire(struct net_stack *stack);
+
+/* End those of an address of ours, or all: NULL. */
+void halves_lose(struct net_stack *stack, const struct net_addr *local);
+
+void halves_check(const struct net_stack *stack);
 
 /* ---- wait.c -------------------------------------------------------------- */
 
@@ -669,7 +735,8 @@ static inline void conn_moved(struct tcp_conn *conn, uint32_t bytes,
 void cookie_send(struct net_stack *stack, struct server *server,
                  const struct flow *flow, const struct tcp_segment *segment);
 
-/* The connection of an ACK that brings a valid cookie back, or NULL. */
+/* What half_promote() makes of a valid cookie that an ACK brings back; NULL:
+ * also when it is not valid. */
 struct tcp_conn *cookie_receive(struct net_stack *stack, struct server *server,
                                 const struct flow *flow,
                                 const struct tcp_segment *segment);
@@ -952,14 +1019,13 @@ void tcp_send_ack(struct tcp_conn *conn);
 /* Send a challenge ACK (RFC 5961), at most one in TCP_CHALLENGE_MS. */
 void tcp_challenge(struct tcp_conn *conn);
 
-/* Send the SYN in SYN-SENT, SYN and ACK in SYN-RECEIVED. */
+/* Send the SYN in SYN-SENT, SYN and ACK in SYN-RECEIVED after that. */
 void tcp_send_syn(struct tcp_conn *conn);
 
-/* Answer the SYN `segment` with sequence number `cookie` and, if it has one,
- * the timestamp `stamp`; no connection. */
-void tcp_send_cookie(struct net_stack *stack, const struct flow *flow,
-                     const struct tcp_segment *segment, uint32_t cookie,
-                     uint32_t stamp);
+/* Send a segment of a half-open connection, whose flow and timestamp are
+ * known: a SYN-ACK, an acknowledgement or a reset. */
+void tcp_send_half(struct net_stack *stack, const struct flow *flow,
+                   const struct tcp_half *half, uint8_t flags, uint32_t stamp);
 
 void tcp_send_reset(struct tcp_conn *conn);
 
@@ -1000,6 +1066,10 @@ static inline bool alarm_is_set(const struct tcp_conn *conn,
 
 /* When an alarm is due; TIME_NEVER: it is not set. */
 uint64_t alarm_at(const struct tcp_conn *conn, enum tcp_alarm which);
+
+/* Set a timeout of the stack. */
+void timeout_move(struct net_stack *stack, struct wheel_timer *timer,
+                  uint64_t at);
 
 /* Let the connections in TIME-WAIT end in time; there is one. */
 void time_wait_call(struct net_stack *stack);

@@ -201,7 +201,7 @@ static bool is_free(struct net_stack *stack, const struct flow *flow)
         return false;
     if (stack->group != NULL && !stack->group->may_begin(stack, flow))
         return false;
-    if (conn_find(stack, flow) != NULL)
+    if (conn_find(stack, flow) != NULL || half_find(stack, flow) != NULL)
         return false;
     wait = wait_find(stack, flow);
     return wait == NULL || wait_is_replaceable(stack, wait);

@@ -74,15 +74,20 @@ void cookie_send(struct net_stack *stack, struct server *server,
     uint32_t index = COUNT_OF(cookie_mss) - 1;
     uint16_t mss = segment->options.mss != 0 ? segment->options.mss
                                              : tcp_mss_default(flow);
+    struct tcp_half half;
 
     while (index > 0 && cookie_mss[index] > mss)
         index--;
+    half_fill(&half, server, flow, segment);
+    if (!half.has_stamps) /* which would bring it back */
+        half.has_scale = half.has_sack = false;
+    half.iss = cookie_make(stack, flow, segment->seq, tick, index);
+    half.rcv_wnd = TCP_COOKIE_WINDOW;
     server->cookies_until =
         net_now(stack) + COOKIE_TICKS * COOKIE_TICK_S * NS_PER_S;
     stack->stats.tcp_cookies_out++;
-    tcp_send_cookie(stack, flow, segment,
-                    cookie_make(stack, flow, segment->seq, tick, index),
-                    stamp_make(stack, flow, segment));
+    tcp_send_half(stack, flow, &half, TCP_SYN | TCP_ACK,
+                  stamp_make(stack, flow, segment));
 }
 
 /* Cookies are accepted only while one that was sent may still come back, so
@@ -95,32 +100,28 @@ struct tcp_conn *cookie_receive(struct net_stack *stack, struct server *server,
     uint32_t index = cookie >> COOKIE_HASH_BITS & 7;
     uint32_t now = cookie_tick(stack);
     uint32_t age = (now - (cookie >> (COOKIE_HASH_BITS + 3))) & 31;
-    struct tcp_segment syn = *segment;
+    uint32_t stamp = segment->options.timestamp_of;
+    struct tcp_half half;
     struct tcp_conn *conn;
 
     if (net_now(stack) >= server->cookies_until || age >= COOKIE_TICKS ||
         (segment->flags & TCP_SYN) != 0)
         return NULL;
-    syn.seq = segment->seq - 1;
-    if (cookie_make(stack, flow, syn.seq, now - age, index) != cookie)
-        return NULL;
-    if (!places_make(stack, server, flow))
-        return NULL;
-    syn.options.mss = cookie_mss[index];
-    if (syn.options.has_timestamp) {
-        syn.options.scale = syn.options.timestamp_of & STAMP_SCALE;
-        syn.options.has_scale = syn.options.scale != STAMP_SCALE;
-        syn.options.sack_permitted =
-            (syn.options.timestamp_of & STAMP_SACK) != 0;
+    half_fill(&half, server, flow, segment);
+    half.irs = segment->seq - 1;
+    half.iss = cookie;
+    half.mss = cookie_mss[index];
+    half.rcv_wnd = TCP_COOKIE_WINDOW;
+    half.tries = 1; /* not measured: the SYN-ACK may have been lost */
+    if (half.has_stamps) {
+        half.scale = stamp & STAMP_SCALE;
+        half.has_scale = half.scale != STAMP_SCALE;
+        half.has_sack = (stamp & STAMP_SACK) != 0;
     }
-    conn = conn_create(stack, server, flow, &syn);
-    if (conn == NULL) {
-        stack->stats.tcp_no_memory++;
+    if (cookie_make(stack, flow, half.irs, now - age, index) != cookie)
         return NULL;
-    }
-    conn_set_iss(conn, cookie);
-    conn->rcv_adv = conn->rcv_nxt + TCP_COOKIE_WINDOW;
-    conn->backoff = 1; /* not measured: the SYN-ACK may have been lost */
-    stack->stats.tcp_cookies_in++;
+    conn = half_promote(stack, &half);
+    if (conn != NULL)
+        stack->stats.tcp_cookies_in++;
     return conn;
 }

@@ -19,24 +19,23 @@ static uint32_t segment_len(const struct tcp_segment *segment)
 }
 
 /*
- * The table of RFC 9293, 3.10.7.4, "first". A segment that begins at rcv_nxt is
+ * The table of RFC 9293, 3.10.7.4, "first". A segment that begins at `next` is
  * accepted even when the window is closed, so that its acknowledgement counts;
  * payload outside the window is cut off later.
  */
-static bool is_acceptable(const struct tcp_conn *conn,
-                          const struct tcp_segment *segment)
+bool segment_is_acceptable(uint32_t next, uint32_t edge,
+                           const struct tcp_segment *segment)
 {
     uint32_t len = segment_len(segment);
     uint32_t last = segment->seq + len - 1;
 
-    if (segment->seq == conn->rcv_nxt)
+    if (segment->seq == next)
         return true;
     if (len == 0)
-        return seq_le(conn->rcv_nxt, segment->seq) &&
-               seq_le(segment->seq, conn->rcv_adv);
-    if (seq_le(conn->rcv_nxt, segment->seq))
-        return seq_lt(segment->seq, conn->rcv_adv);
-    return seq_le(conn->rcv_nxt, last) && seq_lt(last, conn->rcv_adv);
+        return seq_le(next, segment->seq) && seq_le(segment->seq, edge);
+    if (seq_le(next, segment->seq))
+        return seq_lt(segment->seq, edge);
+    return seq_le(next, last) && seq_lt(last, edge);
 }
 
 /* A segment outside the window is an old duplicate or an attack: answer with
@@ -104,8 +103,6 @@ static bool handshake_done(struct tcp_conn *conn,
         tcp_refuse(conn->stack, &conn->flow, segment);
         return false;
     }
-    if (conn->server != NULL)
-        return listen_established(conn);
     conn->stack->tcp_active->established(conn);
     return true;
 }
@@ -147,12 +144,12 @@ static void conn_receive(struct tcp_conn *conn, struct tcp_segment *segment)
         time_wait_receive(conn, segment);
         return;
     }
-    if (conn->state < TCP_ESTABLISHED && conn->server == NULL &&
+    if (conn->state < TCP_ESTABLISHED &&
         !conn->stack->tcp_active->receive(conn, segment))
         return;
     if (is_stale(conn, segment))
         return;
-    if (!is_acceptable(conn, segment)) {
+    if (!segment_is_acceptable(conn->rcv_nxt, conn->rcv_adv, segment)) {
         answer_unacceptable(conn, segment);
         return;
     }
@@ -215,6 +212,18 @@ static void segment_take(struct net_stack *stack, struct packet *packet,
     tcp_reap(stack);
 }
 
+/* The same, of one that the segment has opened; NULL: it has not. */
+static void first_take(struct net_stack *stack, struct packet *packet,
+                       struct tcp_conn *conn, struct tcp_segment *segment)
+{
+    if (conn != NULL && conn->state != TCP_CLOSED) {
+        segment_take(stack, packet, conn, segment);
+        return;
+    }
+    packet_put(packet);
+    tcp_reap(stack);
+}
+
 /* The same, of one in TIME-WAIT. */
 static __attribute__((cold)) void late_take(struct net_stack *stack,
                                             struct packet *packet,
@@ -236,6 +245,28 @@ static void opening_take(struct net_stack *stack, struct packet *packet,
     tcp_reap(stack);
 }
 
+/* The same, of none that conn_find() knows. */
+static noinline void other_take(struct net_stack *stack, struct packet *packet,
+                                const struct ip_info *info,
+                                const struct flow *flow,
+                                struct tcp_segment *segment)
+{
+    struct tcp_half *half = half_find(stack, flow);
+    struct tcp_wait *wait = half == NULL ? wait_find(stack, flow) : NULL;
+    struct tcp_conn *conn = NULL;
+
+    if (half != NULL)
+        conn = half_receive(stack, half, segment);
+    else if (wait == NULL)
+        conn = listen_cookie(stack, flow, segment);
+    if (half != NULL || conn != NULL)
+        first_take(stack, packet, conn, segment);
+    else if (wait != NULL)
+        late_take(stack, packet, wait, segment);
+    else if (!is_of_other(stack, packet, info, flow, segment))
+        opening_take(stack, packet, flow, segment);
+}
+
 void tcp_receive(struct net_stack *stack, struct packet *packet,
                  const struct ip_info *info)
 {
@@ -245,7 +276,6 @@ void tcp_receive(struct net_stack *stack, struct packet *packet,
         sum == WIRE_SUM_HERE ? flow_pseudo_sum(&flow, packet->len) : 0;
     struct tcp_segment segment;
     struct tcp_conn *conn;
-    struct tcp_wait *wait;
 
     stack->stats.tcp_in++;
     if (tcp_parse(packet->data, packet->len, pseudo, sum, &segment) != 0 ||
@@ -258,18 +288,10 @@ void tcp_receive(struct net_stack *stack, struct packet *packet,
     flow.lport = segment.dst_port;
     flow.rport = segment.src_port;
     conn = conn_find(stack, &flow);
-    wait = conn == NULL ? wait_find(stack, &flow) : NULL;
-    if (conn == NULL && wait == NULL)
-        conn = listen_cookie(stack, &flow, &segment);
-    if (conn == NULL && wait == NULL &&
-        is_of_other(stack, packet, info, &flow, &segment))
-        return;
     if (conn != NULL)
         segment_take(stack, packet, conn, &segment);
-    else if (wait != NULL)
-        late_take(stack, packet, wait, &segment);
     else
-        opening_take(stack, packet, &flow, &segment);
+        other_take(stack, packet, info, &flow, &segment);
 }
 
 /* Whether a segment of no connection is a SYN for somebody who listens here. */
@@ -286,6 +308,7 @@ bool tcp_receive_frame(struct net_stack *stack, struct packet *packet)
     const uint8_t *tcp = packet->data + ETHER_HEADER_SIZE + IP4_HEADER_SIZE;
     enum wire_sum sum = sum_of(packet);
     struct ip4_header header;
+    struct tcp_half *half = NULL;
     struct tcp_segment segment;
     struct tcp_conn *conn;
     struct flow flow;
@@ -299,8 +322,11 @@ bool tcp_receive_frame(struct net_stack *stack, struct packet *packet)
     flow = (struct flow){addr_of_ip4(header.dst), addr_of_ip4(header.src),
                          be16_get(tcp + 2), be16_get(tcp), IP4_TCP};
     conn = conn_find(stack, &flow);
-    if (conn == NULL && !is_opening(stack, &flow, tcp[13], header.src))
-        return false;
+    if (conn == NULL) {
+        half = half_find(stack, &flow);
+        if (half == NULL && !is_opening(stack, &flow, tcp[13], header.src))
+            return false;
+    }
     if (tcp_parse(tcp, len,
                   ip4_pseudo_sum(header.src, header.dst, IP4_TCP, len), sum,
                   &segment) != 0)
@@ -310,6 +336,9 @@ bool tcp_receive_frame(struct net_stack *stack, struct packet *packet)
     segment.is_marked = (header.traffic_class & IP_ECN_MARKED) == IP_ECN_MARKED;
     if (conn != NULL)
         segment_take(stack, packet, conn, &segment);
+    else if (half != NULL)
+        first_take(stack, packet, half_receive(stack, half, &segment),
+                   &segment);
     else
         opening_take(stack, packet, &flow, &segment);
     return true;

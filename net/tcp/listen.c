@@ -1,9 +1,8 @@
 /*
- * Segments that belong to no connection, and the end of the handshake.
+ * Segments that belong to no connection.
  *
- * A connection whose SYN-ACK was not acknowledged yet is half open. It costs a
- * struct tcp_conn and no buffers. A service has at most half_open_max of them;
- * SYNs beyond that are answered with SYN cookies (cookie.c).
+ * A service has at most half_open_max half-open connections (half.c); SYNs
+ * beyond that are answered with SYN cookies (cookie.c).
  */
 #include "net/socket.h"
 #include "net/stack.h"
@@ -30,8 +29,6 @@ static void syn_receive(struct net_stack *stack, struct server *server,
                         const struct flow *flow,
                         const struct tcp_segment *segment, const uint32_t *last)
 {
-    struct tcp_conn *conn;
-
     if (!places_expected(stack, server, flow))
         return;
     if (server->half_open_count >= server->half_open_max) {
@@ -39,19 +36,9 @@ static void syn_receive(struct net_stack *stack, struct server *server,
             cookie_send(stack, server, flow, segment);
             return;
         }
-        /* A cookie cannot be behind `last`. */
-        conn_end(
-            container_of(server->half_open.next, struct tcp_conn, state_link));
+        half_end_oldest(stack, server); /* no cookie can be behind `last` */
     }
-    conn = conn_create(stack, server, flow, segment);
-    if (conn == NULL) {
-        stack->stats.tcp_no_memory++;
-        return;
-    }
-    if (last != NULL && seq_le(conn->snd_una, *last)) /* RFC 9293, 3.6.1 */
-        conn_set_iss(conn, *last + UINT16_MAX);
-    tcp_send_syn(conn);
-    rexmit_start(conn);
+    half_begin(stack, server, flow, segment, last);
 }
 
 void listen_again(struct net_stack *stack, const struct flow *flow,
@@ -92,37 +79,4 @@ void listen_receive(struct net_stack *stack, const struct flow *flow,
         tcp_refuse(stack, flow, segment);
     else if ((segment->flags & (TCP_SYN | TCP_FIN)) == TCP_SYN)
         syn_receive(stack, server, flow, segment, NULL);
-}
-
-bool listen_established(struct tcp_conn *conn)
-{
-    struct server *server = conn->server;
-
-    /* Other handshakes were faster: stay half open. The peer retransmits, and
-     * by then there may be a place. */
-    if (!places_make(conn->stack, server, &conn->flow))
-        return false;
-    conn->socket = server->client->create(server, conn);
-    if (conn->socket == NULL) {
-        conn->stack->stats.tcp_no_memory++;
-        conn_reset(conn);
-        return false;
-    }
-    conn_establish(conn);
-    return true;
-}
-
-void tcp_unlisten(struct server *server)
-{
-    struct net_stack *stack = NULL;
-
-    while (!list_empty(&server->half_open)) {
-        struct tcp_conn *conn =
-            container_of(server->half_open.next, struct tcp_conn, state_link);
-
-        stack = conn->stack;
-        conn_reset(conn);
-    }
-    if (stack != NULL)
-        tcp_reap(stack);
 }

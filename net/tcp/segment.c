@@ -226,34 +226,43 @@ __attribute__((cold)) void tcp_send_syn(struct tcp_conn *conn)
     segment_emit(stack, packet, &conn->flow, &segment, &conn->dst);
 }
 
-__attribute__((cold)) void tcp_send_cookie(struct net_stack *stack,
-                                           const struct flow *flow,
-                                           const struct tcp_segment *segment,
-                                           uint32_t cookie, uint32_t stamp)
+/* Send a segment of no connection. Returns whether there was a packet. */
+static bool send_alone(struct net_stack *stack, const struct flow *flow,
+                       const struct tcp_segment *segment)
 {
-    const struct tcp_options *offered = &segment->options;
-    bool has_stamp = offered->has_timestamp;
-    const struct tcp_segment answer = {
-        .src_port = segment->dst_port,
-        .dst_port = segment->src_port,
-        .seq = cookie,
-        .ack = segment->seq + 1,
-        .flags = TCP_SYN | TCP_ACK,
-        .window = TCP_COOKIE_WINDOW,
-        /* What the timestamp brings back. */
-        .options = {.mss = tcp_link_mss(stack, flow),
-                    .has_scale = has_stamp && offered->has_scale,
-                    .scale = TCP_SCALE,
-                    .sack_permitted = has_stamp && offered->sack_permitted,
-                    .has_timestamp = has_stamp,
-                    .timestamp = stamp,
-                    .timestamp_of = offered->timestamp},
-    };
     struct packet *packet = stack_packet(stack);
     struct dst dst = {0};
 
     if (packet != NULL)
-        segment_emit(stack, packet, flow, &answer, &dst);
+        segment_emit(stack, packet, flow, segment, &dst);
+    return packet != NULL;
+}
+
+__attribute__((cold)) void tcp_send_half(struct net_stack *stack,
+                                         const struct flow *flow,
+                                         const struct tcp_half *half,
+                                         uint8_t flags, uint32_t stamp)
+{
+    bool is_syn = (flags & TCP_SYN) != 0; /* whose window is not scaled */
+    const struct tcp_segment segment = {
+        .src_port = half->lport,
+        .dst_port = half->rport,
+        .seq = half->iss + !is_syn,
+        .ack = half->irs + 1,
+        .flags = flags,
+        .window = is_syn || !half->has_scale
+                      ? half->rcv_wnd
+                      : (uint16_t)(half->rcv_wnd >> TCP_SCALE),
+        .options = {.mss = is_syn ? tcp_link_mss(stack, flow) : 0,
+                    .has_scale = is_syn && half->has_scale,
+                    .scale = TCP_SCALE,
+                    .sack_permitted = is_syn && half->has_sack,
+                    .has_timestamp = half->has_stamps,
+                    .timestamp = stamp,
+                    .timestamp_of = half->stamp_recent},
+    };
+
+    (void)send_alone(stack, flow, &segment);
 }
 
 __attribute__((cold)) void tcp_send_wait(struct net_stack *stack,
@@ -270,11 +279,8 @@ __attribute__((cold)) void tcp_send_wait(struct net_stack *stack,
                     .timestamp = stack_stamp(stack, flow),
                     .timestamp_of = wait->stamp_recent},
     };
-    struct packet *packet = stack_packet(stack);
-    struct dst dst = {0};
 
-    if (packet != NULL)
-        segment_emit(stack, packet, flow, &answer, &dst);
+    (void)send_alone(stack, flow, &answer);
 }
 
 void tcp_send_reset(struct tcp_conn *conn)
@@ -293,8 +299,6 @@ __attribute__((cold)) void tcp_refuse(struct net_stack *stack,
         .dst_port = segment->src_port,
         .flags = TCP_RST,
     };
-    struct dst dst = {0};
-    struct packet *packet;
 
     assert((segment->flags & TCP_RST) == 0); /* the callers drop those */
     if ((segment->flags & TCP_ACK) != 0) {
@@ -305,9 +309,6 @@ __attribute__((cold)) void tcp_refuse(struct net_stack *stack,
                     ((segment->flags & TCP_FIN) != 0);
         reset.flags = TCP_RST | TCP_ACK;
     }
-    packet = stack_packet(stack);
-    if (packet == NULL)
-        return;
-    stack->stats.tcp_resets_out++;
-    segment_emit(stack, packet, flow, &reset, &dst);
+    if (send_alone(stack, flow, &reset))
+        stack->stats.tcp_resets_out++;
 }

@@ -57,8 +57,8 @@ static void wheel_call(struct net_stack *stack, uint64_t at)
     assert(error == 0); /* moving a timer that is set never fails */
 }
 
-static noinline void timeout_move(struct net_stack *stack,
-                                  struct wheel_timer *timer, uint64_t at)
+noinline void timeout_move(struct net_stack *stack, struct wheel_timer *timer,
+                           uint64_t at)
 {
     wheel_set(&stack->wheel, timer, at);
     if (at < stack->wheel_timer.deadline_ns)
@@ -117,8 +117,7 @@ static void backoff_increase(struct tcp_conn *conn)
 static __attribute__((cold)) void give_up(struct tcp_conn *conn)
 {
     conn->stack->stats.tcp_timeouts++;
-    if (conn->state != TCP_SYN_RECEIVED)
-        tcp_send_reset(conn);
+    tcp_send_reset(conn);
     conn_fail(conn, -ETIMEDOUT);
 }
 
@@ -126,18 +125,6 @@ static __attribute__((cold)) void give_up(struct tcp_conn *conn)
 static bool is_over(const struct tcp_conn *conn)
 {
     return conn_since_ns(conn, conn->progress_ms) >= conn_give_up_ns(conn);
-}
-
-static __attribute__((cold)) void syn_ack_timeout(struct tcp_conn *conn)
-{
-    if (conn->backoff >= TCP_SYN_TRIES || is_over(conn)) {
-        give_up(conn);
-        return;
-    }
-    conn->backoff++;
-    conn->stack->stats.tcp_retransmits++;
-    tcp_send_syn(conn);
-    rexmit_start(conn);
 }
 
 /*
@@ -181,9 +168,7 @@ static __attribute__((cold)) void rexmit_timeout(struct tcp_conn *conn)
 
 static __attribute__((cold)) void on_rexmit(struct tcp_conn *conn)
 {
-    if (conn->state == TCP_SYN_RECEIVED)
-        syn_ack_timeout(conn);
-    else if (conn->state == TCP_SYN_SENT)
+    if (conn->state < TCP_ESTABLISHED)
         conn->stack->tcp_active->timeout(conn);
     else if (is_over(conn))
         give_up(conn);
@@ -280,6 +265,10 @@ timeout_run(struct wheel *wheel, struct wheel_timer *timer, uint64_t at)
         time_wait_call(stack);
         return;
     }
+    if (timer == &stack->half_timer) {
+        timeout_move(stack, timer, halves_expire(stack));
+        return;
+    }
     alarms_renew(conn, at);
     for (unsigned i = 0; i < TCP_ALARM_COUNT; i++) {
         enum tcp_alarm which = (enum tcp_alarm)i;
@@ -313,6 +302,7 @@ __attribute__((cold)) int tcp_timers_init(struct net_stack *stack)
 {
     wheel_init(&stack->wheel, net_now(stack), timeout_run);
     wheel_timer_init(&stack->time_wait_timer);
+    wheel_timer_init(&stack->half_timer);
     stack->cc = &tcp_cubic;
     timer_init(&stack->wheel_timer, wheel_expire);
     return timer_set(&stack->wheel_timer, TIME_NEVER);

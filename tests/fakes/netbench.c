@@ -234,6 +234,7 @@ void bench_close(void)
     if (bench.server != NULL) {
         tcp_fini(bench.stack);
         assert_int_equal(bench.stack->conn_count, 0);
+        assert_int_equal(bench.stack->half_open_count, 0);
         while (server_dispatch(bench.server, 1000))
             continue;
         server_destroy(bench.server);
@@ -274,6 +275,13 @@ struct tcp_conn *bench_conn(uint32_t remote, uint16_t rport, uint16_t lport)
     return conn_find(bench.stack, &flow);
 }
 
+struct tcp_half *bench_half(uint32_t remote, uint16_t rport, uint16_t lport)
+{
+    const struct flow flow = flow_of(remote, rport, lport);
+
+    return half_find(bench.stack, &flow);
+}
+
 struct tcp_wait *bench_wait(uint32_t remote, uint16_t rport, uint16_t lport)
 {
     const struct flow flow = flow_of(remote, rport, lport);
@@ -287,6 +295,8 @@ enum tcp_state bench_state(uint32_t remote, uint16_t rport, uint16_t lport)
 
     if (conn != NULL)
         return conn->state;
+    if (bench_half(remote, rport, lport) != NULL)
+        return TCP_SYN_RECEIVED;
     return bench_wait(remote, rport, lport) != NULL ? TCP_TIME_WAIT
                                                     : TCP_CLOSED;
 }

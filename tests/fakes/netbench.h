@@ -98,8 +98,9 @@ void bench_check(void);
 /* The connection of a peer's address and port with a port of ours, or NULL; and
  * the hash chain where it is or would be. */
 struct tcp_conn *bench_conn(uint32_t remote, uint16_t rport, uint16_t lport);
-/* What remains of it in TIME-WAIT, or NULL; and its state in either case, or
- * TCP_CLOSED. */
+/* What there is before it is established, or remains in TIME-WAIT, or NULL; and
+ * its state in all cases, or TCP_CLOSED. */
+struct tcp_half *bench_half(uint32_t remote, uint16_t rport, uint16_t lport);
 struct tcp_wait *bench_wait(uint32_t remote, uint16_t rport, uint16_t lport);
 enum tcp_state bench_state(uint32_t remote, uint16_t rport, uint16_t lport);
 struct tcp_conn **bench_chain(uint32_t remote, uint16_t rport, uint16_t lport);

@@ -261,6 +261,41 @@ static void test_damaged_orphans(void **state)
     bench_close();
 }
 
+static void test_damaged_half_open(void **state)
+{
+    struct tcp_half *half;
+
+    (void)state;
+    open_connection();
+    peer_send((struct peer_segment){.flags = SYN, .seq = 1, .port = 9});
+    bench_sleep(NS_PER_S);
+    peer_send((struct peer_segment){.flags = SYN, .seq = 1, .port = 8});
+    peer_send((struct peer_segment){.flags = SYN, .seq = 1, .port = 7});
+    half = bench_half(PEER_ADDRESS, 8, SERVICE_PORT);
+    assert_non_null(half);
+    {
+        struct net_stack *stack = bench.stack;
+        const struct damage rows[] = {
+            ADD(half->lport, 1),
+            ADD(half->rport, 1),
+            ADD(half->remote.byte[15], 1),
+            ADD(half->tries, 1),
+            ADD(half->sent_us, 1000),
+            ADD(half->sent_us, MINUS(500000)),
+            SET(half->server, 0),
+            SET(stack->half_open_count, 2),
+            SET(stack->half_open_count, 4),
+            SET(bench.server->half_open_count, 2),
+            SET(stack->half_timer.at, TIME_NEVER),
+        };
+
+        all_noticed(rows, COUNT_OF(rows));
+    }
+    while (fakenet_sent(&bench.net) != NULL)
+        continue;
+    bench_close();
+}
+
 static void test_damaged_time_waits(void **state)
 {
     struct tcp_wait *wait;
@@ -405,6 +440,7 @@ int main(void)
         cmocka_unit_test(test_damaged_connections),
         cmocka_unit_test(test_damaged_alarms),
         cmocka_unit_test(test_damaged_orphans),
+        cmocka_unit_test(test_damaged_half_open),
         cmocka_unit_test(test_damaged_time_waits),
         cmocka_unit_test(test_damaged_stacks),
         cmocka_unit_test(test_damaged_ip6),

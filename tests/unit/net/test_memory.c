@@ -77,7 +77,8 @@ static struct service service = {.port = SERVICE_PORT,
 
 static uint16_t port; /* of the peer's present connection */
 
-/* SYN and ACK until there is a socket; a reset means another port. */
+/* SYN and ACK until there is a socket; a reset means another port, silence that
+ * all comes again. */
 static void open_connection(void)
 {
     sock = NULL;
@@ -97,9 +98,8 @@ static void open_connection(void)
                                         .ack = 1,
                                         .window = 60000,
                                         .port = port});
-        if (sock != NULL)
-            break;
-        assert_true(peer_receive(&got));
+        if (sock != NULL || !peer_receive(&got))
+            continue;
         assert_int_equal(got.flags & RST, RST);
         port++;
     }

@@ -243,7 +243,7 @@ static void test_addresses_of_listeners(void **state)
     peer_expect({.flags = RST | ACK, .ack = IRS + 1}); /* to the first one */
     peer_send((struct peer_segment){
         .flags = SYN, .seq = IRS, .port = 1, .own = SECOND});
-    assert_int_equal(bench.stack->conn_count, 1);
+    assert_int_equal(bench.stack->half_open_count, 1);
     socket_close(one);
     assert_int_equal(socket_listen(two, 0), 0);
     socket_close(two);
@@ -775,7 +775,8 @@ static void test_without_memory(void **state)
     assert_int_equal(socket_listen(tcp, 0), -ENOMEM);
     heap_fail(0);
     assert_int_equal(socket_listen(tcp, 0), 0);
-    /* No memory for the socket: the connection is reset. */
+    /* No memory for the connection: it stays half open. None for its socket:
+     * it is reset. */
     bench.relative = false;
     peer_send((struct peer_segment){
         .flags = SYN, .seq = IRS, .port = 1, .window = 100});
@@ -786,11 +787,17 @@ static void test_without_memory(void **state)
         heap_fail(1);
         peer_send((struct peer_segment){
             .flags = ACK, .seq = IRS + 1, .ack = got.seq + 1, .port = 1});
+        peer_expect_nothing();
+        assert_int_equal(bench.stack->half_open_count, 1);
+        heap_fail(2);
+        peer_send((struct peer_segment){
+            .flags = ACK, .seq = IRS + 1, .ack = got.seq + 1, .port = 1});
         heap_fail(0);
         peer_expect({.flags = RST | ACK, .seq = got.seq + 1, .ack = IRS + 1});
     }
     assert_int_equal(socket_accept(tcp, &taken, 0), -EAGAIN);
     assert_int_equal(bench.stack->conn_count, 0);
+    assert_int_equal(bench.stack->half_open_count, 0);
     socket_close(tcp);
     bench_close();
 }

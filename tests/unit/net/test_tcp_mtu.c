@@ -307,24 +307,30 @@ static void test_the_link_takes_less(void **state)
     bench_close();
 }
 
-/* One that is not open yet sends nothing, but keeps to it. */
+/* One that is not open yet keeps to it when it is. */
 static void test_the_link_takes_less_for_a_half_open_connection(void **state)
 {
+    static const uint8_t mss[4] = {2, 4, 1460 >> 8, 1460 & 255};
     struct peer_segment got;
 
     (void)state;
     open_connection();
     bench.relative = false;
-    peer_send((struct peer_segment){.flags = SYN, .seq = 1, .port = 9});
+    peer_send((struct peer_segment){.flags = SYN,
+                                    .seq = 1,
+                                    .port = 9,
+                                    .options = mss,
+                                    .options_len = sizeof(mss)});
     assert_true(peer_receive(&got));
-    conn = bench_conn(PEER_ADDRESS, 9, SERVICE_PORT);
-    assert_non_null(conn);
-    conn->mss = 1460;
     bench.stack->mtu = 576;
     tcp_link_shrunk(bench.stack);
     tcp_check_all(bench.stack);
-    assert_int_equal(conn->mss, 536);
     peer_expect_nothing();
+    peer_send((struct peer_segment){
+        .flags = ACK, .seq = 2, .ack = got.seq + 1, .port = 9});
+    conn = bench_conn(PEER_ADDRESS, 9, SERVICE_PORT);
+    assert_non_null(conn);
+    assert_int_equal(conn->mss, 536);
     bench_close();
 }
 

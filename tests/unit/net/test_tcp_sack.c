@@ -16,6 +16,7 @@ enum { STAMP = 5000 };
 
 static struct socket *sock;
 static struct tcp_conn *conn;
+static bool has_stamps; /* what open_with() has offered */
 static char text[100000];
 static uint32_t stamp_first; /* the stack's, in its SYN-ACK */
 static uint64_t begin;       /* when it sent that */
@@ -104,7 +105,7 @@ static void open_with(bool stamps, bool scale)
     }
     bench.iss = got.seq;
     bench.relative = true;
-    conn = bench_conn(PEER_ADDRESS, PEER_PORT, SERVICE_PORT);
+    has_stamps = stamps;
 }
 
 /* The stack's timestamp at a time after the SYN-ACK. */
@@ -125,7 +126,7 @@ static void ack_full(uint32_t number, const struct block *blocks, uint32_t echo)
     uint8_t *end = options;
     unsigned count = 0;
 
-    if (conn->has_stamps)
+    if (has_stamps)
         end = put_stamps(end, STAMP, echo);
     while (count < 3 && blocks[count].end != 0)
         count++;
@@ -153,6 +154,7 @@ static void establish(bool stamps)
 {
     open_with(stamps, false);
     ack_sack(1, 0, 0);
+    conn = bench_conn(PEER_ADDRESS, PEER_PORT, SERVICE_PORT);
     peer_expect_nothing();
     assert_int_equal(conn->state, TCP_ESTABLISHED);
     conn->srtt = 0;
@@ -208,6 +210,8 @@ static void test_scale_is_offered_with_the_others(void **state)
 {
     (void)state;
     open_with(true, true);
+    ack_sack(1, 0, 0);
+    conn = bench_conn(PEER_ADDRESS, PEER_PORT, SERVICE_PORT);
     assert_int_equal(conn->rcv_scale, TCP_SCALE);
     assert_int_equal(conn->snd_scale, 4);
     bench_close();

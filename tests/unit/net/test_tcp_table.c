@@ -182,7 +182,7 @@ static void test_no_memory_to_grow(void **state)
     open_bench();
     table = &bench.stack->conns;
     connect_more(STACK_CONN_CHAINS);
-    heap_fail(2); /* the first is for the connection */
+    heap_fail(3); /* the first two are for the connection */
     connect_more(1);
     assert_true(heap_failed());
     heap_fail(0);
