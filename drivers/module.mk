@@ -15,6 +15,7 @@ SRCS-kernel += drivers/virtio_blk_device.c
 SRCS-kernel += drivers/virtio_blk_raw.c
 SRCS-kernel += drivers/virtio_rng.c
 SRCS-kernel += drivers/virtio_console.c
+SRCS-kernel += drivers/virtio_vsock.c
 SRCS-kernel += drivers/virtio_net.c
 SRCS-kernel += drivers/virtio_net_pair.c
 SRCS-kernel += drivers/virtio_net_rx.c

@@ -3,8 +3,8 @@
  *
  * A transport (virtio_pci.c, virtio_pci_legacy.c, virtio_mmio.c) finds devices
  * and implements the operations; a driver (virtio_blk.c, virtio_net.c,
- * virtio_rng.c, virtio_console.c) does not know which one it is. A driver sets
- * a device up, for the first time or again:
+ * virtio_rng.c, virtio_console.c, virtio_vsock.c) does not know which one it
+ * is. A driver sets a device up, for the first time or again:
  *
  *   virtio_begin()    reset it, agree on features
  *   virtio_attach()   interrupts
@@ -29,7 +29,8 @@ enum {
     VIRTIO_ID_NET = 1,
     VIRTIO_ID_BLOCK = 2,
     VIRTIO_ID_CONSOLE = 3,
-    VIRTIO_ID_ENTROPY = 4
+    VIRTIO_ID_ENTROPY = 4,
+    VIRTIO_ID_VSOCK = 19,
 };
 
 /* Device status: section 2.1. */

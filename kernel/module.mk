@@ -72,6 +72,7 @@ SRCS-kernel += kernel/device/packet.c
 SRCS-kernel += kernel/device/packet_give.c
 SRCS-kernel += kernel/device/random.c
 SRCS-kernel += kernel/device/console.c
+SRCS-kernel += kernel/device/vsock_device.c
 SRCS-kernel += kernel/cache/radix.c
 SRCS-kernel += kernel/cache/page.c
 SRCS-kernel += kernel/cache/change.c

@@ -6,6 +6,7 @@
 #include <torc/log.h>
 #include <torc/machine.h>
 #include <torc/memory.h>
+#include <torc/socket.h>
 #include <torc/thread.h>
 
 enum {
@@ -23,6 +24,16 @@ static bool overlaps(const struct server *server, const struct net_addr *local,
             addr_equal(local, &server->local));
 }
 
+void server_prepare(struct server *server, unsigned backlog)
+{
+    list_init(&server->ready);
+    for (unsigned i = 0; i <= TCP_SYN_TRIES; i++)
+        list_init(&server->half_open[i]);
+    list_init(&server->open);
+    wait_queue_init(&server->wake);
+    server->backlog = backlog;
+}
+
 int server_init(struct server *server, struct net_stack *stack,
                 const struct net_addr *local, uint16_t port, unsigned backlog)
 {
@@ -30,14 +41,9 @@ int server_init(struct server *server, struct net_stack *stack,
         if (overlaps(container_of(node, struct server, link), local, port))
             return -EADDRINUSE;
     }
-    list_init(&server->ready);
-    for (unsigned i = 0; i <= TCP_SYN_TRIES; i++)
-        list_init(&server->half_open[i]);
-    list_init(&server->open);
-    wait_queue_init(&server->wake);
+    server_prepare(server, backlog != 0 ? backlog : NET_BACKLOG_DEFAULT);
     server->local = *local;
     server->port = port;
-    server->backlog = backlog != 0 ? backlog : NET_BACKLOG_DEFAULT;
     server->half_open_max = server->backlog > TCP_HALF_OPEN_MAX
                                 ? TCP_HALF_OPEN_MAX * 2
                                 : TCP_HALF_OPEN_MAX;
@@ -47,7 +53,7 @@ int server_init(struct server *server, struct net_stack *stack,
 
 /* ---- The client of sockets ----------------------------------------------- */
 
-static void on_notify(struct socket *socket, enum socket_event event)
+void service_notify(struct socket *socket, enum socket_event event)
 {
     (void)event;
     if (list_empty(&socket->link))
@@ -59,7 +65,7 @@ static struct socket *on_create(struct server *server, struct tcp_conn *conn);
 
 static const struct socket_client service_client = {
     .create = on_create,
-    .notify = on_notify,
+    .notify = service_notify,
 };
 
 static struct socket *on_create(struct server *server, struct tcp_conn *conn)
@@ -131,6 +137,14 @@ static void call_close(struct server *server, struct socket *socket)
     mem_free(socket);
 }
 
+static bool socket_has_room(struct socket *socket)
+{
+    return socket->conn != NULL
+               ? tcp_has_room(socket->conn)
+               : (socket->client->calls->ready(socket, SOCKET_CAN_SEND) &
+                  SOCKET_CAN_SEND) != 0;
+}
+
 /* Call back for one event, which was removed from the socket's events. */
 static void call_event(struct server *server, struct socket *socket,
                        enum socket_event event)
@@ -146,7 +160,7 @@ static void call_event(struct server *server, struct socket *socket,
         break;
     case SOCKET_WRITABLE:
         /* Since the event an earlier callback may have used the room. */
-        if (service->writable != NULL && tcp_has_room(socket->conn))
+        if (service->writable != NULL && socket_has_room(socket))
             service->writable(service, socket);
         break;
     case SOCKET_TIMEOUT:
@@ -236,7 +250,7 @@ static int service_run(void *arg)
     return 0;
 }
 
-static int service_start(struct server *server)
+int server_start(struct server *server)
 {
     const struct thread_attr attr = {
         .name = server->service->name,
@@ -264,7 +278,7 @@ int service_register(struct service *service)
     error = server_create(stack, service, &server);
     if (error != 0)
         return error;
-    error = service_start(server);
+    error = server_start(server);
     if (error != 0) {
         server_destroy(server);
         return error;

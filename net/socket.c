@@ -24,8 +24,12 @@ void socket_notify(struct socket *socket, enum socket_event event)
     socket->client->notify(socket, event);
 }
 
-/* close() is the only callback from now on. */
-static void socket_finish(struct socket *socket, int error)
+static const struct socket_calls *calls_of(const struct socket *socket)
+{
+    return socket->client->calls;
+}
+
+void socket_finish(struct socket *socket, int error)
 {
     socket->conn = NULL;
     socket->error = error;
@@ -43,6 +47,8 @@ int64_t socket_receive(struct socket *socket, void *buf, size_t size)
 {
     if (socket->cpu != cpu_id())
         return -EXDEV;
+    if (socket->conn == NULL && calls_of(socket) != NULL)
+        return calls_of(socket)->receive(socket, buf, size, false);
     if (socket->conn == NULL)
         return socket->error == -EPIPE ? 0 : socket->error;
     return tcp_read(socket->conn, buf, size);
@@ -52,6 +58,8 @@ int64_t socket_send(struct socket *socket, const void *data, size_t size)
 {
     if (socket->cpu != cpu_id())
         return -EXDEV;
+    if (socket->conn == NULL && calls_of(socket) != NULL)
+        return calls_of(socket)->send(socket, data, size);
     if (socket->conn == NULL)
         return socket->error;
     return tcp_write(socket->conn, data, size);
@@ -62,6 +70,8 @@ int64_t socket_lend(struct socket *socket, const void *head, size_t head_len,
 {
     if (socket->cpu != cpu_id())
         return -EXDEV;
+    if (socket->conn == NULL && calls_of(socket) != NULL)
+        return calls_of(socket)->lend(socket, head, head_len, slices, count);
     if (socket->conn == NULL)
         return socket->error;
     return tcp_lend(socket->conn, head, head_len, slices, count);
@@ -76,13 +86,20 @@ void socket_hold(struct socket *socket)
 
 bool socket_has_input(const struct socket *socket)
 {
+    char byte;
+
     assert(socket->cpu == cpu_id());
+    if (socket->conn == NULL && calls_of(socket) != NULL)
+        return calls_of(socket)->receive((struct socket *)socket, &byte, 1,
+                                         true) != -EAGAIN;
     return socket->conn == NULL || tcp_can_read(socket->conn);
 }
 
 size_t socket_send_room(const struct socket *socket)
 {
     assert(socket->cpu == cpu_id());
+    if (socket->conn == NULL && calls_of(socket) != NULL)
+        return calls_of(socket)->room(socket);
     return socket->conn == NULL ? 0 : tcp_write_room(socket->conn);
 }
 
@@ -95,6 +112,8 @@ void socket_close(struct socket *socket)
         socket->client->close(socket, false);
         return;
     }
+    if (conn == NULL && calls_of(socket) != NULL)
+        calls_of(socket)->close(socket, false);
     if (conn == NULL)
         return;
     socket_finish(socket, -EPIPE);
@@ -110,6 +129,8 @@ void socket_abort(struct socket *socket)
         socket->client->close(socket, true);
         return;
     }
+    if (conn == NULL && calls_of(socket) != NULL)
+        calls_of(socket)->close(socket, true);
     if (conn == NULL)
         return;
     socket_finish(socket, -EPIPE);
@@ -129,10 +150,14 @@ void *socket_cookie(const struct socket *socket)
 
 struct net_endpoint socket_peer(const struct socket *socket)
 {
+    if (calls_of(socket) != NULL)
+        return (struct net_endpoint){.port = 0};
     return (struct net_endpoint){socket->flow.remote, socket->flow.rport};
 }
 
 struct net_endpoint socket_local(const struct socket *socket)
 {
+    if (calls_of(socket) != NULL)
+        return (struct net_endpoint){.port = 0};
     return (struct net_endpoint){socket->flow.local, socket->flow.lport};
 }

@@ -45,6 +45,28 @@ enum socket_event {
 };
 
 /*
+ * What carries the bytes of a socket that is not TCP's, such as net/vsock/: it
+ * has clients of its own with these calls, and socket->conn is NULL. They are
+ * called on the socket's CPU, and do as <torc/net.h> and <torc/socket.h> say.
+ */
+struct socket_calls {
+    /* `stays`: the bytes are not taken away. */
+    int64_t (*receive)(struct socket *socket, void *buf, size_t size,
+                       bool stays);
+    int64_t (*send)(struct socket *socket, const void *data, size_t size);
+    int64_t (*lend)(struct socket *socket, const void *head, size_t head_len,
+                    const struct slice *slices, unsigned count);
+    size_t (*room)(const struct socket *socket);
+    /* As user_socket_ready(). */
+    unsigned (*ready)(struct socket *socket, unsigned asked);
+    int (*listen)(struct socket *socket, unsigned backlog);
+    void (*accepted)(struct socket *socket); /* taken from its listener */
+    int (*shutdown)(struct socket *socket);
+    /* The service has closed the socket, or aborted it. Raises SOCKET_CLOSE. */
+    void (*close)(struct socket *socket, bool abort);
+};
+
+/*
  * The two kinds of owners of sockets, services and threads, are clients of one
  * thing: a socket has events, and its client is told when there is a new one.
  */
@@ -59,7 +81,11 @@ struct socket_client {
     /* The application has closed the socket, or aborted it. NULL: it hears of
      * SOCKET_CLOSE instead. */
     void (*close)(struct socket *socket, bool abort);
+
+    const struct socket_calls *calls; /* NULL: TCP's, or UDP's */
 };
+
+struct vsock_conn;
 
 struct socket {
     struct list link; /* in server->ready, or on itself */
@@ -71,7 +97,10 @@ struct socket {
     uint8_t events; /* enum socket_event */
     bool is_accepted;
     int error; /* what calls return when conn is NULL */
-    struct flow flow;
+    union {
+        struct flow flow;         /* TCP's and UDP's */
+        struct vsock_conn *vsock; /* NULL: as `conn` */
+    };
 };
 
 /* What an idle one costs: docs/net.md. */
@@ -116,6 +145,9 @@ void socket_init(struct socket *socket, const struct socket_client *client,
 /* TCP: raise an event; the client is told. */
 void socket_notify(struct socket *socket, enum socket_event event);
 
+/* Replace all events by SOCKET_CLOSE, which is raised; `error` as below. */
+void socket_finish(struct socket *socket, int error);
+
 /* TCP: the connection has ended; `error` is what calls of the socket return
  * from now on. Raises SOCKET_CLOSE. */
 void socket_detach(struct socket *socket, int error);
@@ -125,6 +157,17 @@ void socket_detach(struct socket *socket, int error);
 must_check int server_init(struct server *server, struct net_stack *stack,
                            const struct net_addr *local, uint16_t port,
                            unsigned backlog);
+
+/* The part of it that is not TCP's: nothing is ready, nobody waits. */
+void server_prepare(struct server *server, unsigned backlog);
+
+/* Make the thread of a server with a service, which listens from now on.
+ * Returns 0, -ENOMEM, or what service->init() returned. Thread; waits for
+ * that. */
+must_check int server_start(struct server *server);
+
+/* notify() of the clients that are services. */
+void service_notify(struct socket *socket, enum socket_event event);
 
 /* Make a server and reserve its port. Returns 0 and *out, -EADDRINUSE,
  * -EINVAL, -ENOMEM. */

@@ -15,12 +15,13 @@ extern const struct driver leaf_net_driver;   /* hosted tap, slirp: net0 .. */
 extern const struct driver leaf_tty_driver;   /* hosted terminal: the console */
 extern const struct driver uart_driver;       /* serial port: the console */
 extern const struct driver
-    virtio_console_driver;                  /* PCI and MMIO: the console */
-extern const struct driver ps2_driver;      /* PC keyboard: the console */
-extern const struct driver vga_text_driver; /* PC screen: the console */
-extern const struct driver env_driver;      /* settings: <torc/env.h> */
-extern const struct driver dump_driver;     /* no device: dump=console */
-extern const struct driver ramdisk_driver;  /* boot modules: rda, rdb .. */
+    virtio_console_driver;                      /* PCI and MMIO: the console */
+extern const struct driver virtio_vsock_driver; /* <torc/vsock.h> */
+extern const struct driver ps2_driver;          /* PC keyboard: the console */
+extern const struct driver vga_text_driver;     /* PC screen: the console */
+extern const struct driver env_driver;          /* settings: <torc/env.h> */
+extern const struct driver dump_driver;         /* no device: dump=console */
+extern const struct driver ramdisk_driver;      /* boot modules: rda, rdb .. */
 
 /* No device: gdb=. Behind dump_driver or dump_disk_driver: a debugger that is
  * attached takes a panic over when its turn comes, and ends its report. */

@@ -15,7 +15,7 @@ int user_socket_any(struct socket *socket, struct user_socket **out)
 {
     if (socket->cpu != cpu_id())
         return -EXDEV;
-    if (socket->client != &user_client)
+    if (socket->client->notify != user_socket_notify)
         return -EINVAL;
     *out = user_of(socket);
     return 0;
@@ -30,7 +30,8 @@ int user_socket_of(struct socket *socket, bool is_udp, struct user_socket **out)
     return ((*out)->udp_calls != NULL) == is_udp ? 0 : -EINVAL;
 }
 
-static struct user_socket *user_socket_create(struct net_stack *stack)
+struct user_socket *user_socket_create(const struct socket_client *client,
+                                       struct net_stack *stack)
 {
     const struct flow none = {.lport = 0};
     struct user_socket *user = mem_alloc_zeroed(sizeof(*user));
@@ -39,7 +40,7 @@ static struct user_socket *user_socket_create(struct net_stack *stack)
         return NULL;
     list_init(&user->waiters);
     user->stack = stack;
-    socket_init(&user->socket, &user_client, NULL, NULL, &none);
+    socket_init(&user->socket, client, NULL, NULL, &none);
     user->socket.error = -ENOTCONN;
     return user;
 }
@@ -50,7 +51,7 @@ int user_socket_open(struct user_socket **out)
 
     if (stack == NULL)
         return -ENOTCONN;
-    *out = user_socket_create(stack);
+    *out = user_socket_create(&user_client, stack);
     return *out != NULL ? 0 : -ENOMEM;
 }
 
@@ -71,8 +72,9 @@ int socket_bind(struct socket *socket, const struct net_endpoint *local)
 
     if (error != 0)
         return error;
-    if (user->local.port != 0 || !addr_is_none(&user->local.addr) ||
-        user->listener != NULL || user->udp != NULL || socket->conn != NULL)
+    if (socket->client->calls != NULL || user->local.port != 0 ||
+        !addr_is_none(&user->local.addr) || user->listener != NULL ||
+        user->udp != NULL || socket->conn != NULL)
         return -EINVAL;
     if (!addr_is_none(&local->addr) && !ip_is_ours(user->stack, &local->addr))
         return -EINVAL;
@@ -95,6 +97,8 @@ int socket_listen(struct socket *socket, unsigned backlog)
 
     if (error != 0)
         return error;
+    if (socket->client->calls != NULL)
+        return socket->client->calls->listen(socket, backlog);
     if (user->local.port == 0 || user->listener != NULL ||
         socket->conn != NULL || backlog > BACKLOG_MAX)
         return -EINVAL;
@@ -118,7 +122,8 @@ int socket_listen(struct socket *socket, unsigned backlog)
 static struct socket *on_create(struct server *server, struct tcp_conn *conn)
 {
     struct listener *listener = container_of(server, struct listener, server);
-    struct user_socket *user = user_socket_create(listener->owner->stack);
+    struct user_socket *user =
+        user_socket_create(&user_client, listener->owner->stack);
 
     if (user == NULL)
         return NULL;
@@ -151,6 +156,8 @@ int socket_accept(struct socket *socket, struct socket **out,
     error = user_socket_wait(user, SOCKET_CAN_READ, deadline_ns);
     if (error != 0)
         return error;
+    if (list_empty(&user->listener->server.ready))
+        return -ENODEV; /* what it came over is gone */
     taken =
         container_of(user->listener->server.ready.next, struct socket, link);
     error = options_apply(user, taken->conn);
@@ -159,7 +166,10 @@ int socket_accept(struct socket *socket, struct socket **out,
     list_remove(&taken->link);
     taken->server = NULL;
     taken->is_accepted = true;
-    tcp_accept(taken->conn);
+    if (taken->conn != NULL)
+        tcp_accept(taken->conn);
+    else
+        taken->client->calls->accepted(taken);
     *out = taken;
     return 0;
 }
@@ -193,7 +203,8 @@ int socket_connect_start(struct socket *socket,
 
     if (error != 0)
         return error;
-    if (user->listener != NULL || socket->conn != NULL)
+    if (socket->client->calls != NULL || user->listener != NULL ||
+        socket->conn != NULL)
         return -EINVAL;
     flow.local = user->local.addr;
     flow.lport = user->local.port;
@@ -235,7 +246,7 @@ int socket_connect(struct socket *socket, const struct net_endpoint *remote,
 
 /* ---- The client ---------------------------------------------------------- */
 
-static void on_notify(struct socket *socket, enum socket_event event)
+void user_socket_notify(struct socket *socket, enum socket_event event)
 {
     struct user_socket *user = user_of(socket);
 
@@ -267,6 +278,6 @@ static void on_close(struct socket *socket, bool abort)
 
 const struct socket_client user_client = {
     .create = on_create,
-    .notify = on_notify,
+    .notify = user_socket_notify,
     .close = on_close,
 };

@@ -24,8 +24,9 @@ static int tuning_get(struct socket *socket, struct tcp_tuning *out)
 
     if (socket->cpu != cpu_id())
         return -EXDEV;
-    if (socket->client == &user_client &&
-        user_socket_of(socket, false, &user) != 0)
+    if (socket->client->calls != NULL ||
+        (socket->client == &user_client &&
+         user_socket_of(socket, false, &user) != 0))
         return -EINVAL;
     *out = usual;
     if (socket->conn != NULL)

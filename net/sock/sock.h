@@ -26,6 +26,7 @@ struct user_socket {
     struct net_endpoint local;         /* none, 0: socket_bind() chose none */
     struct listener *listener;         /* NULL: it does not listen */
     struct udp_socket *udp;            /* NULL: it has no port yet */
+    uint32_t vsock_port;               /* of vsock: as socket_bind_vsock() */
     struct tuned *tuned;               /* NULL: no option was set; option.c */
 };
 
@@ -44,6 +45,9 @@ struct tuned {
 
 extern const struct socket_client user_client;
 
+/* notify() of the clients that are threads, of each family. */
+void user_socket_notify(struct socket *socket, enum socket_event event);
+
 /* The thread's socket behind a struct socket of this CPU; `is_udp`: it must be
  * UDP's, or TCP's. Returns 0, -EXDEV, -EINVAL (a service's, the other kind). */
 must_check int user_socket_any(struct socket *socket, struct user_socket **out);
@@ -57,6 +61,11 @@ must_check int user_socket_open(struct user_socket **out);
 /* What of SOCKET_CAN_READ, SOCKET_CAN_SEND and SOCKET_HAS_ENDED it is now. When
  * it cannot send, and that is among `asked`, an event will tell. */
 unsigned user_socket_ready(struct user_socket *user, unsigned asked);
+
+/* The same, of a client of its own; `stack` may be NULL then. Returns NULL: no
+ * memory. */
+must_check struct user_socket *
+user_socket_create(const struct socket_client *client, struct net_stack *stack);
 
 /* Wake who waits for it. */
 void user_socket_wake(struct user_socket *user);

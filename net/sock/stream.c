@@ -2,6 +2,15 @@
 #include "net/sock/sock.h"
 #include "net/tcp.h"
 
+static int64_t peek(struct socket *socket, void *buf, size_t size)
+{
+    if (socket->conn != NULL)
+        return tcp_peek(socket->conn, buf, size);
+    if (socket->client->calls != NULL)
+        return socket->client->calls->receive(socket, buf, size, true);
+    return socket_receive(socket, buf, size);
+}
+
 /* What to do again is done again until it answers something else than -EAGAIN,
  * or until the deadline. */
 static int64_t take(struct socket *socket, void *buf, size_t size,
@@ -13,9 +22,8 @@ static int64_t take(struct socket *socket, void *buf, size_t size,
     if (error != 0)
         return error;
     for (;;) {
-        int64_t got = stays && socket->conn != NULL
-                          ? tcp_peek(socket->conn, buf, size)
-                          : socket_receive(socket, buf, size);
+        int64_t got =
+            stays ? peek(socket, buf, size) : socket_receive(socket, buf, size);
 
         if (got != -EAGAIN)
             return got;
@@ -131,6 +139,8 @@ int socket_shutdown(struct socket *socket)
 {
     if (socket->cpu != cpu_id())
         return -EXDEV;
+    if (socket->client->calls != NULL)
+        return socket->client->calls->shutdown(socket);
     if (socket->conn == NULL || !tcp_is_established(socket->conn))
         return -ENOTCONN;
     tcp_shutdown(socket->conn);

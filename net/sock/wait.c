@@ -23,6 +23,8 @@ unsigned user_socket_ready(struct user_socket *user, unsigned asked)
     if (user->udp_calls != NULL)
         return SOCKET_CAN_SEND |
                (user->udp_calls->is_ready(user) ? SOCKET_CAN_READ : 0);
+    if (user->socket.client->calls != NULL)
+        return user->socket.client->calls->ready(&user->socket, asked);
     if (user->listener != NULL)
         return list_empty(&user->listener->server.ready) ? 0 : SOCKET_CAN_READ;
     return connection_ready(&user->socket, asked);
@@ -74,9 +76,16 @@ static void sleep_once(struct socket_poll *polls, unsigned count,
         list_remove(&polls[i].link);
 }
 
+/* The time of its stack; of a family without one, the machine's. */
+static uint64_t now_of(struct socket *socket)
+{
+    struct user_socket *user = container_of(socket, struct user_socket, socket);
+
+    return user->stack != NULL ? net_now(user->stack) : time_ns();
+}
+
 int socket_wait(struct socket_poll *polls, unsigned count, uint64_t deadline_ns)
 {
-    struct net_stack *stack = stack_self();
     unsigned found;
 
     for (unsigned i = 0; i < count; i++) {
@@ -89,7 +98,7 @@ int socket_wait(struct socket_poll *polls, unsigned count, uint64_t deadline_ns)
     if (count == 0)
         return -EINVAL;
     while ((found = look(polls, count)) == 0) {
-        if (net_now(stack) >= deadline_ns)
+        if (now_of(polls[0].socket) >= deadline_ns)
             return -EAGAIN;
         sleep_once(polls, count, deadline_ns);
     }
