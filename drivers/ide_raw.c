@@ -142,10 +142,4 @@ const struct block_raw_ops ide_raw = {
     .flush = raw_flush,
 };
 
-static int nothing_to_find(void)
-{
-    return 0;
-}
-
-const struct driver ide_dump_driver = {.name = "ide_dump",
-                                       .probe = nothing_to_find};
+const struct driver ide_dump_driver = {.name = "ide_dump"};

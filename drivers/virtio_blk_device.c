@@ -355,6 +355,7 @@ static int blk_found(struct virtio_device *virtio)
         return blk_left_out(blk, "does not start", status);
     virtio->driver = blk;
     blk->features = virtio->features;
+    blk->raw_size = virtio_queue_max(virtio, 0, BLK_RAW_QUEUE_SIZE);
     describe(blk, config);
     fault = fault_of(&blk->block);
     if (fault != NULL)

@@ -22,6 +22,7 @@ enum {
 enum {
     BLK_QUEUE_SIZE = 256,
     BLK_QUEUE_SIZE_SMALL = 64, /* where memory is short */
+    BLK_RAW_QUEUE_SIZE = 4,    /* for crash dumps */
     BLK_SEGMENTS_MAX = 126,    /* pieces of data in a request */
     BLK_PIECES_MIN = 3,        /* of a request: header, data, status */
     BLK_HEADER_SIZE = 16,
@@ -73,6 +74,7 @@ struct virtio_blk {
     struct block_device block;
     struct virtio_device *virtio;
     uint64_t features; /* as they were when it was registered */
+    uint16_t raw_size; /* of the queue of virtio_blk_raw.c, constant */
     int status; /* of what is being done on each queue; one CPU at a time */
 };
 

@@ -9,12 +9,12 @@
 #include <torc/memory.h>
 #include <torc/time.h>
 
-enum { RAW_QUEUE_SIZE = 4 };
 #define RAW_TIMEOUT_NS (5 * NS_PER_S)
 
 /* CPU 0's at boot, then of the CPU that reports. */
 static struct {
-    struct block_device *disk; /* NULL: not prepared */
+    struct block_device *disk; /* of the boot `epoch`; NULL: not prepared */
+    unsigned epoch;
     struct virtqueue vq;
     struct blk_slot *slot;
 } raw;
@@ -22,20 +22,14 @@ static struct {
 static int raw_prepare(struct block_device *disk)
 {
     struct vq_shape shape = {0};
-    struct virtio_device *virtio;
     int status;
 
-    if (raw.disk != NULL)
+    if (raw.disk != NULL && raw.epoch == device_epoch())
         return raw.disk == disk ? 0 : -EBUSY;
-    virtio = blk_of(disk)->virtio;
-    status = virtio_begin(virtio, blk_of(disk)->features);
-    if (status != 0)
-        return status;
-    shape.size = virtio_queue_max(virtio, 0, RAW_QUEUE_SIZE);
-    shape.is_packed = (virtio->features & VIRTIO_F_RING_PACKED) != 0;
-    shape.has_event_idx = (virtio->features & VIRTIO_F_EVENT_IDX) != 0;
-    if (shape.size < BLK_PIECES_MIN)
-        return -ENOTSUP;
+    shape.size = blk_of(disk)->raw_size;
+    shape.is_packed = (blk_of(disk)->features & VIRTIO_F_RING_PACKED) != 0;
+    shape.has_event_idx = (blk_of(disk)->features & VIRTIO_F_EVENT_IDX) != 0;
+    raw.disk = NULL;
     raw.slot = dma_alloc(sizeof(*raw.slot));
     if (raw.slot == NULL)
         return -ENOMEM;
@@ -45,6 +39,7 @@ static int raw_prepare(struct block_device *disk)
         return status;
     }
     raw.disk = disk;
+    raw.epoch = device_epoch();
     return 0;
 }
 
@@ -53,7 +48,9 @@ static int raw_begin(struct block_device *disk)
     struct virtio_device *virtio = blk_of(disk)->virtio;
     int status = virtio_begin(virtio, blk_of(disk)->features);
 
-    if (status == 0 && virtio->features != blk_of(disk)->features)
+    if (status == 0 && (virtio->features != blk_of(disk)->features ||
+                        virtio_queue_max(virtio, 0, BLK_RAW_QUEUE_SIZE) !=
+                            blk_of(disk)->raw_size))
         status = -ENODEV; /* the queue is for others */
     if (status != 0)
         return status;
@@ -134,11 +131,4 @@ const struct block_raw_ops virtio_blk_raw = {
     .flush = raw_flush,
 };
 
-static int nothing_to_find(void)
-{
-    raw.disk = NULL; /* of an earlier boot */
-    return 0;
-}
-
-const struct driver virtio_blk_dump_driver = {.name = "virtio_blk_dump",
-                                              .probe = nothing_to_find};
+const struct driver virtio_blk_dump_driver = {.name = "virtio_blk_dump"};

@@ -7,6 +7,7 @@
 #include "kernel/base/backtrace.h"
 #include "kernel/base/symbols_internal.h"
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <torc/assert.h>
 #include <torc/machine.h>
 #include <torc/string.h>
@@ -36,6 +37,7 @@ static struct {
     uintptr_t fp;      /* of the first frame */
     uintptr_t jump_sp; /* where it has jumped from lies here; 0: no jump */
     uintptr_t address;
+    _Atomic bool is_open; /* other CPUs may ask until they are stopped */
     bool is_said;
     bool has_failed;
     unsigned part; /* the next one */
@@ -76,6 +78,16 @@ void panic_options(void)
 const struct hal_registers *panic_registers(unsigned cpu)
 {
     return cpu == hal_cpu_id() ? &report.registers : hal_stopped[cpu];
+}
+
+static void report_open(void)
+{
+    atomic_store_explicit(&report.is_open, true, memory_order_relaxed);
+}
+
+bool panic_is_reported(void)
+{
+    return atomic_load_explicit(&report.is_open, memory_order_relaxed);
 }
 
 const struct panic_place *panic_place(void)
@@ -206,6 +218,7 @@ void panic(const char *format, ...)
 
     if (!hal_panic_begin())
         report_failed("another panic", (uintptr_t)__builtin_return_address(0));
+    report_open();
     report.fp = (uintptr_t)frame;
     report.ip = (uintptr_t)__builtin_return_address(0);
     report.registers.value[HAL_REGISTER_IP] = report.ip - 1; /* in the call */
@@ -282,6 +295,7 @@ static _Noreturn void report_fault(const struct hal_fault *fault,
 {
     if (!hal_panic_begin())
         report_failed(fault->what, fault->ip);
+    report_open();
     report.not_caught = why;
     report.what = fault->what;
     (void)str_copy(report.detail, sizeof(report.detail), fault->detail);

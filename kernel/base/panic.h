@@ -53,6 +53,9 @@ void panic_add_part(void (*fn)(void));
 struct hal_registers;
 const struct hal_registers *panic_registers(unsigned cpu);
 
+/* Whether a report has begun. Any CPU, any context. */
+bool panic_is_reported(void);
+
 /* And the function that failed. */
 struct panic_place {
     bool is_known, has_line;

@@ -9,7 +9,8 @@
  *
  * The area is looked at when the machine boots, which can still say what is
  * wrong, and again before it is written to: what the kernel knows may be
- * damaged then, and the disk is not.
+ * damaged then, and the disk is not. At boot it takes a reset of the disk, and
+ * of what shares its cable: not when any disk is in use by then.
  */
 #include "kernel/base/backtrace.h"
 #include "kernel/base/panic.h"
@@ -20,6 +21,7 @@
 #include "kernel/device/mbr.h"
 #include "kernel/lib/bytes.h"
 #include "kernel/lib/crc32.h"
+#include <stdatomic.h>
 #include <torc/drivers.h>
 #include <torc/log.h>
 #include <torc/machine.h>
@@ -274,6 +276,18 @@ static const char *disk_find(const char *name)
     return area.disk->read_only ? "the disk is read-only" : NULL;
 }
 
+static bool disks_are_in_use(void)
+{
+    struct device *device;
+
+    for (unsigned i = 0; (device = device_find(DEVICE_BLOCK, i)) != NULL; i++) {
+        if (atomic_load_explicit(&device->owner, memory_order_relaxed) !=
+            DEVICE_NOBODY)
+            return true;
+    }
+    return false;
+}
+
 static const char *area_open(const char *where)
 {
     char name[NAME_MAX];
@@ -290,7 +304,8 @@ static const char *area_open(const char *where)
     if (area.buffer == NULL)
         return "there is no memory for it";
     status = area.ops->prepare(area.disk);
-    if (status == 0)
+    area.bytes = 0;
+    if (status == 0 && !disks_are_in_use())
         status = area_find();
     if (status == -EINVAL)
         return "no area for dumps is there: tools/gdb/torc_core.py --mark";
@@ -312,7 +327,12 @@ static int dump_disk_probe(void)
         log_error("dump=%s: %s", where, why);
         return 0;
     }
-    log_info("dump=%s: %llu KiB", where, (unsigned long long)area.bytes / 1024);
+    if (area.bytes > 0)
+        log_info("dump=%s: %llu KiB", where,
+                 (unsigned long long)area.bytes / 1024);
+    else
+        log_warn("dump=%s: disks are in use, so it has not been looked at",
+                 where);
     panic_add_part(dump_to_disk);
     panic_add_part(dump_cut);
     return 0;

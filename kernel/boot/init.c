@@ -284,7 +284,7 @@ static int main_thread(void *arg)
     vfs_init(torc_app.file_systems);
     for (const struct driver *const *driver = torc_app.drivers;
          driver != NULL && *driver != NULL; driver++) {
-        int status = (*driver)->probe();
+        int status = (*driver)->probe != NULL ? (*driver)->probe() : 0;
 
         if (status != 0)
             log_error("driver %s: error %d while looking for devices",

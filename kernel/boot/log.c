@@ -144,6 +144,10 @@ static void write_text(const char *text, size_t len, bool is_heard)
     struct cpu *cpu = cpu_self();
     struct line *line = NULL;
 
+    if (panic_is_reported()) { /* CPUs and memory may be damaged */
+        hal_console_write(text, len);
+        return;
+    }
     if (cpu != NULL)
         tail_add(cpu->log_tail, text, len);
 

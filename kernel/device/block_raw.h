@@ -14,8 +14,9 @@
 enum { BLOCK_RAW_BYTES = 16 * 1024 }; /* of one move, at most */
 
 struct block_raw_ops {
-    /* Get what the others need, for one disk of the driver. CPU 0, at boot,
-     * thread. Returns 0, -ENOMEM, -ENOTSUP, -EBUSY (it is another disk's). */
+    /* Get what the others need, for one disk of the driver, and leave the disk
+     * alone: somebody may have it. CPU 0, at boot, thread. Returns 0, -ENOMEM,
+     * -EBUSY (it is another disk's). */
     int (*prepare)(struct block_device *disk);
 
     /* Reset the disk and make it ready. Returns 0, -EIO, -ETIMEDOUT .. */

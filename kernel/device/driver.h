@@ -11,6 +11,7 @@ struct driver {
      * Look for devices and register each with block_register() or
      * net_register(). On CPU 0, in a thread, once. Finding none is success; a
      * device that fails to answer is logged and left out. Returns 0, -ENOMEM.
+     * NULL: it has nothing to look for, and is named for what it links.
      */
     int (*probe)(void);
 

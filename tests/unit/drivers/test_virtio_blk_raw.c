@@ -23,7 +23,7 @@ static void raw_plug(unsigned transport, uint64_t features, uint32_t size_max)
     plug(transport);
     clock_set(NS_PER_S);
     clock_step(NS_PER_MS);
-    assert_int_equal(virtio_blk_dump_driver.probe(), 0);
+    assert_null(virtio_blk_dump_driver.probe); /* it is linked */
     probe();
     assert_non_null(disk);
     assert_ptr_equal(disk->ops->raw, &virtio_blk_raw);
@@ -105,6 +105,26 @@ static void test_the_driver_goes_on(void **state)
     unplug();
 }
 
+/* Somebody has the disk: to prepare does not reset it. */
+static void test_prepare_of_an_open_disk(void **state)
+{
+    uint8_t *bytes;
+
+    (void)state;
+    for (unsigned transport = 0; transport < TRANSPORTS; transport++) {
+        raw_plug(transport, 0, 0);
+        assert_int_equal(block_start_bare(disk), 0);
+        assert_true((model.virtio.status & VIRTIO_DRIVER_OK) != 0);
+        assert_int_equal(virtio_blk_raw.prepare(disk), 0);
+        assert_true((model.virtio.status & VIRTIO_DRIVER_OK) != 0);
+        bytes = dma_alloc(BLOCK_RAW_BYTES);
+        assert_int_equal(virtio_blk_raw.begin(disk), 0); /* the dump's */
+        assert_int_equal(
+            virtio_blk_raw.move(disk, true, 100, bytes, BLOCK_RAW_BYTES), 0);
+        unplug();
+    }
+}
+
 static void test_raw_prepare_fails(void **state)
 {
     struct block_device *first;
@@ -119,12 +139,6 @@ static void test_raw_prepare_fails(void **state)
         heap_fail(0);
         assert_int_equal(stats().block_count, before.block_count);
     }
-    model.virtio.queue_max = 2;
-    assert_int_equal(virtio_blk_raw.prepare(disk), -ENOTSUP);
-    model.virtio.queue_max = 128;
-    model.virtio.never_resets = true;
-    assert_int_equal(virtio_blk_raw.prepare(disk), -ETIMEDOUT);
-    model.virtio.never_resets = false;
     assert_int_equal(virtio_blk_raw.prepare(disk), 0);
     first = disk;
     assert_int_equal(
@@ -148,6 +162,9 @@ static void test_raw_fails(void **state)
     model.virtio.offered &= ~(uint64_t)BLK_FLUSH; /* it is another one */
     assert_int_equal(virtio_blk_raw.begin(disk), -ENODEV);
     model.virtio.offered |= BLK_FLUSH;
+    model.virtio.queue_max = 2;
+    assert_int_equal(virtio_blk_raw.begin(disk), -ENODEV);
+    model.virtio.queue_max = 128;
     assert_int_equal(virtio_blk_raw.begin(disk), 0);
     model.plan = &faults;
     assert_int_equal(virtio_blk_raw.move(disk, true, 8, bytes, 512), -EIO);
@@ -174,6 +191,7 @@ int main(void)
         cmocka_unit_test(test_raw_on_each_transport),
         cmocka_unit_test(test_raw_in_pieces),
         cmocka_unit_test(test_the_driver_goes_on),
+        cmocka_unit_test(test_prepare_of_an_open_disk),
         cmocka_unit_test(test_raw_prepare_fails),
         cmocka_unit_test(test_raw_fails),
     };

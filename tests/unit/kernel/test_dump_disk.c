@@ -11,6 +11,9 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <torc/drivers.h>
+#include <torc/log.h>
+#include <torc/log_listen.h>
+#include <torc/message.h>
 
 /* The dump of a program with sanitizers has more than 1 MiB. */
 enum {
@@ -27,6 +30,7 @@ static struct shared {
     uint8_t data[DISK_SIZE];
     unsigned begins, moves, flushes;
     bool outside; /* something was moved that is not there */
+    bool sunk;    /* a sink of the log got what is logged in a report */
 } * shared;
 
 static struct {
@@ -36,6 +40,8 @@ static struct {
     unsigned begin_fails_at, move_fails_at, flush_fails_at; /* 0: never */
     bool mark_goes;                                         /* after the boot */
     bool damages;
+    bool in_use; /* when the machine boots */
+    bool logs;   /* in the report */
 } plan;
 
 static int fake_prepare(struct block_device *disk)
@@ -49,6 +55,8 @@ static int fake_begin(struct block_device *disk)
     (void)disk;
     if (++shared->begins == 2 && plan.mark_goes)
         shared->data[0] ^= 1;
+    if (plan.logs)
+        log_error("fake: refused");
     return shared->begins == plan.begin_fails_at ? -ETIMEDOUT : 0;
 }
 
@@ -82,12 +90,36 @@ static const struct block_raw_ops fake_raw = {
     .move = fake_move,
     .flush = fake_flush,
 };
-static const struct block_ops raw_ops = {.raw = &fake_raw};
+static int fake_start(struct block_device *disk)
+{
+    (void)disk;
+    return 0;
+}
+
+/* Its partitions cannot be read: it is of use still. */
+static int fake_submit(struct block_queue *queue, struct block_request *first)
+{
+    (void)queue;
+    (void)first;
+    return -EIO;
+}
+
+static const struct block_ops raw_ops = {
+    .start = fake_start, .submit = fake_submit, .raw = &fake_raw};
 static const struct block_ops no_raw_ops = {.raw = NULL};
+
+static void sink_write(struct log_sink *sink, const char *text, size_t len)
+{
+    (void)sink;
+    for (size_t i = 0; i + 7 <= len; i++)
+        shared->sunk = shared->sunk || memcmp(text + i, "refused", 7) == 0;
+}
 
 static int fake_probe(void)
 {
+    static struct log_sink sink = {.write = sink_write};
     static struct block_device disk;
+    int status;
 
     if (plan.has_no_disk)
         return 0;
@@ -97,15 +129,23 @@ static int fake_probe(void)
         .sector_size = plan.sector_size,
         .read_only = plan.read_only,
         .limits = {.sectors = 8, .segments = 1},
+        .queue_max = 1,
     };
-    return block_register(&disk, "vd");
+    log_sink_add(&sink);
+    status = block_register(&disk, "vd");
+    if (status == 0 && plan.in_use)
+        status = device_dedicate(&disk.device, 1);
+    return status;
 }
 
 static const struct driver fake_driver = {.name = "fake", .probe = fake_probe};
 
 static int fail_now(void *arg)
 {
-    (void)arg;
+    unsigned cpu = plan.logs && arg == NULL ? 1 : 0;
+
+    if (cpu != 0)
+        return remote_call(cpu, fail_now, &cpu);
     if (plan.damages) /* what the dump reads of this CPU */
         cpu_self()->threads = (void *)(uintptr_t)16;
     panic("enough");
@@ -456,6 +496,35 @@ static void test_a_dump_that_faults(void **state)
     assert_true(says("bytes, and ends where the fault was\n"));
 }
 
+/* No disk is reset that somebody uses; the dump does it. */
+static void test_disks_in_use_at_boot(void **state)
+{
+    (void)state;
+    mark(0, DISK_SIZE);
+    plan.in_use = true;
+    assert_int_equal(run("dump=vda"), 134);
+    assert_true(says("warning: dump=vda: disks are in use, so it has not been "
+                     "looked at\n"));
+    assert_int_equal(shared->begins, 1);
+    assert_whole(0);
+    shared->data[0] ^= 1; /* no area */
+    assert_int_equal(run("dump=vda"), 134);
+    assert_true(says("the dump has failed behind 0 bytes (error -22)\n"));
+}
+
+/* What drivers log within a report comes out at once, on each CPU: nobody else
+ * runs, and what a sink needs may be damaged. */
+static void test_drivers_that_log_in_the_report(void **state)
+{
+    (void)state;
+    mark(0, DISK_SIZE);
+    plan.in_use = plan.logs = true;
+    assert_int_equal(run("dump=vda"), 134);
+    assert_true(says("error: fake: refused\n"));
+    assert_false(shared->sunk);
+    assert_whole(0);
+}
+
 static void test_other_places(void **state)
 {
     (void)state;
@@ -483,6 +552,8 @@ int main(void)
         READY(test_disks_that_fail_at_the_end),
         READY(test_a_mark_that_has_gone),
         READY(test_a_dump_that_faults),
+        READY(test_disks_in_use_at_boot),
+        READY(test_drivers_that_log_in_the_report),
         READY(test_other_places),
     };
 

@@ -134,6 +134,7 @@ static void test_init_asks_all_drivers(void **state)
 {
     static const struct driver bad = {.name = "broken", .probe = probe_badly};
     static const struct driver good = {.name = "good", .probe = probe_well};
+    static const struct driver quiet = {.name = "quiet"};
 
     (void)state;
     machine_drivers[0] = &bad;
@@ -142,6 +143,9 @@ static void test_init_asks_all_drivers(void **state)
     expect("driver broken: error -7 while looking for devices\n");
     expect("looked on cpu 0\n");
     assert_null(strstr(output, "driver good"));
+    machine_drivers[0] = &quiet; /* has nothing to look for */
+    assert_int_equal(run(2, "", give_3), 3);
+    expect("looked on cpu 0\n");
     machine_drivers[0] = machine_drivers[1] = NULL;
     assert_int_equal(run(2, "", give_3), 3);
     assert_null(strstr(output, "driver"));
