@@ -63,7 +63,9 @@ static bool is_plain(const char *name)
     for (; *name != '\0'; name++) {
         if ((uint8_t)*name <= ' ' || *name == 127 || *name == ';' ||
             *name == '>' || *name == '#' || *name == '"' || *name == '\'' ||
-            *name == '\\')
+            *name == '\\' ||
+            ((uint8_t)name[0] == 0xc2 && (uint8_t)name[1] >= 0x80 &&
+             (uint8_t)name[1] < 0xa0)) /* of control, as for shell_tame() */
             return false;
     }
     return true;

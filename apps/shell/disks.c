@@ -20,12 +20,13 @@ static int mount(struct shell *shell, int argc, char **argv)
     }
     for (unsigned i = 0; i < MOUNTS_MAX; i++) {
         struct file_fs_stat stat;
+        char path[MOUNT_TEXT];
 
         if (mount_rows[i].path[0] == '\0')
             continue;
         status = file_stat_fs(mount_rows[i].path, &stat);
         shell_print(shell, "%-8s %-24s %s%s\n", mount_rows[i].device,
-                    mount_rows[i].path,
+                    mounts_tame(&mount_rows[i], path),
                     status == 0 ? stat.type : error_text(status),
                     status == 0 && stat.is_read_only ? ", read-only" : "");
     }
@@ -43,6 +44,7 @@ static int umount(struct shell *shell, int argc, char **argv)
 static void df_row(struct shell *shell, const struct mount_row *row)
 {
     struct file_fs_stat stat;
+    char path[MOUNT_TEXT];
     uint64_t whole, left;
     int status = file_stat_fs(row->path, &stat);
 
@@ -55,7 +57,7 @@ static void df_row(struct shell *shell, const struct mount_row *row)
     shell_print(shell, "%-8s %12llu %12llu %10llu %10llu %s\n", row->device,
                 (unsigned long long)whole, (unsigned long long)left,
                 (unsigned long long)stat.inodes,
-                (unsigned long long)stat.inodes_free, row->path);
+                (unsigned long long)stat.inodes_free, mounts_tame(row, path));
 }
 
 static int df(struct shell *shell, int argc, char **argv)

@@ -1,5 +1,6 @@
 /* What is mounted where: see mounts.h. */
 #include "apps/shell/mounts.h"
+#include "apps/shell/shell.h"
 #include <stddef.h>
 #include <torc/device.h>
 #include <torc/file.h>
@@ -53,6 +54,13 @@ int mounts_add(const char *device, const char *path, const char *type)
     return status;
 }
 
+const char *mounts_tame(const struct mount_row *row, char out[MOUNT_TEXT])
+{
+    (void)str_copy(out, MOUNT_TEXT, row->path);
+    shell_tame(out, strlen(out));
+    return out;
+}
+
 int mounts_remove(const char *path)
 {
     for (unsigned i = 0; i < MOUNTS_MAX; i++) {
@@ -95,6 +103,7 @@ int mounts_end(void)
         ;
     for (unsigned i = 0; i < MOUNTS_MAX; i++) {
         const char *path = mount_rows[i].path;
+        char shown[MOUNT_TEXT];
         int status;
 
         if (path[0] == '\0')
@@ -102,9 +111,10 @@ int mounts_end(void)
         status = file_sync_mount(path);
         if (status == 0)
             log_error("shell: %s is in use; it is written, but not unmounted",
-                      path);
+                      mounts_tame(&mount_rows[i], shown));
         else
-            log_error("shell: %s is not unmounted (error %d)", path, status);
+            log_error("shell: %s is not unmounted (error %d)",
+                      mounts_tame(&mount_rows[i], shown), status);
         mount_rows[i].path[0] = '\0';
         result = -EBUSY;
     }

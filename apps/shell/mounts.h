@@ -21,6 +21,9 @@ extern struct mount_row mount_rows[MOUNTS_MAX];
 must_check int mounts_add(const char *device, const char *path,
                           const char *type);
 
+/* Where it is mounted, as it is shown: shell_tame(). */
+const char *mounts_tame(const struct mount_row *row, char out[MOUNT_TEXT]);
+
 /* Returns 0, -EINVAL, or as file_unmount(). */
 must_check int mounts_remove(const char *path);
 

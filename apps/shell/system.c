@@ -57,9 +57,9 @@ static void ps_rows(struct shell *shell, unsigned cpu,
                     (unsigned long long)(thread->time_ns / NS_PER_US),
                     (unsigned)(thread->stack_size / KIB), thread->name);
     }
-    if (figures->thread_count == FIGURES_THREADS)
-        shell_print(shell, "cpu %u may have more than these %u\n", cpu,
-                    figures->thread_count);
+    if (figures->threads_all > figures->thread_count)
+        shell_print(shell, "cpu %u has %u more\n", cpu,
+                    figures->threads_all - figures->thread_count);
 }
 
 static int ps(struct shell *shell, int argc, char **argv)
@@ -88,7 +88,7 @@ static void cpu_row(struct shell *shell, unsigned cpu,
     shell_print(shell, "%3u %12llu %12llu %12llu %8u %12u\n", cpu,
                 (unsigned long long)(figures->time_ns / NS_PER_MS),
                 (unsigned long long)(figures->idle_ns / NS_PER_MS),
-                (unsigned long long)figures->switches, figures->thread_count,
+                (unsigned long long)figures->switches, figures->threads_all,
                 figures->connections);
 }
 
@@ -162,7 +162,7 @@ static int top_rows(struct shell *shell, struct load before[],
                                          ? 0
                                          : PERCENT - idle * PERCENT / time),
                 (unsigned long long)(figures->switches - last->switches),
-                figures->thread_count,
+                figures->threads_all,
                 (unsigned long long)(figures->memory.free_bytes / KIB));
         *last = (struct load){figures->time_ns, figures->idle_ns,
                               figures->switches};

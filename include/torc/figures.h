@@ -41,7 +41,8 @@ struct figures {
     /* with all other CPUs together: lists of items, passes that found a slot
      * full, items */
     uint64_t lists_sent, lists_taken, blocked, items_received;
-    unsigned thread_count; /* FIGURES_THREADS: there may be more, not here */
+    unsigned threads_all;  /* how many there are */
+    unsigned thread_count; /* of which these are here */
     struct figures_thread threads[FIGURES_THREADS];
     unsigned queue_count;
     struct figures_queue queues[FIGURES_QUEUES];

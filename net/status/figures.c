@@ -11,6 +11,7 @@ int figures_start(void)
 static void threads_fill(struct figures *out, const struct status_cpu *from)
 {
     static_assert((int)FIGURES_THREADS == (int)STATUS_THREADS, "all of them");
+    out->threads_all = from->load.threads;
     out->thread_count = from->thread_count;
     for (unsigned i = 0; i < from->thread_count; i++) {
         const struct thread_row *row = &from->threads[i];

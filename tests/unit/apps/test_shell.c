@@ -880,6 +880,16 @@ static void test_names_are_tame(void **state)
     screen_len = 0;
     lines_read(session);
     assert_string_equal(screen, "/a?[2Jb???\xc2\xa9> \n");
+    shows("mkdir 'm\x1b\xc2\x9b'; mount memfs '/a\x1b[2Jb\xc2\x9b\x7f\xc2\xa9'",
+          "");
+    says("mount", "memfs    /a?[2Jb???\xc2\xa9 ");
+    says("df", " /a?[2Jb???\xc2\xa9\n");
+    assert_null(strchr(screen, '\x1b'));
+    /* No such name is completed, and so none is listed. */
+    shows("cd /; touch 'n\xc2\x9b' 'n\xc2\xa0' 'n\x1b' 'n\xc3\x9b'", "");
+    screen_len = 0;
+    shell_candidates(session, "cat n", 5);
+    assert_string_equal(screen, "n\xc2\xa0 \nn\xc3\x9b \n");
     finish();
 }
 
@@ -1132,10 +1142,18 @@ static void test_machine(void **state)
     fails_without_memory("ps", 0);
     screen_len = 0;
     {
-        static struct figures many = {.thread_count = FIGURES_THREADS};
+        static struct figures many = {.threads_all = FIGURES_THREADS + 7,
+                                      .thread_count = FIGURES_THREADS};
 
         ps_rows(session, 0, &many);
-        assert_non_null(strstr(screen, "cpu 0 may have more than these 64\n"));
+        assert_non_null(strstr(screen, "cpu 0 has 7 more\n"));
+        many.threads_all = FIGURES_THREADS;
+        screen_len = 0;
+        ps_rows(session, 0, &many);
+        assert_null(strstr(screen, "more\n"));
+        many.threads_all = 12345;
+        cpu_row(session, 0, &many);
+        assert_non_null(strstr(screen, " 12345 "));
     }
     says("cpu", "idle ms");
     says("slots", "blocked");

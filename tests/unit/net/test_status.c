@@ -469,7 +469,8 @@ static int figures_fail(void *arg)
 
     (void)arg;
     if (figures_start() != 0 || figures_get(1, &figures) != 0 ||
-        figures.thread_count == 0 || figures.has_net)
+        figures.thread_count == 0 ||
+        figures.threads_all < figures.thread_count || figures.has_net)
         return 1;
     if (figures_get(2, &figures) != -EINVAL)
         return 2;
