@@ -36,10 +36,30 @@ static atomic_bool is_raw;
 
 /* ---- Raw or not ---------------------------------------------------------- */
 
+/*
+ * A process in the background leaves the terminal to who has it, and who
+ * changes it there is stopped by SIGTTOU (POSIX, 11.1.4). What comes between
+ * the look and the change stops nobody. Where the terminal is not that of the
+ * process's session, there is no background. Also in handlers of signals.
+ */
+static void change_if_ours(const struct termios *to)
+{
+    pid_t front = tcgetpgrp(STDIN_FILENO);
+    sigset_t stops, mask;
+
+    if (front >= 0 && front != getpgrp())
+        return;
+    sigemptyset(&stops);
+    sigaddset(&stops, SIGTTOU);
+    pthread_sigmask(SIG_BLOCK, &stops, &mask);
+    tcsetattr(STDIN_FILENO, TCSANOW, to);
+    pthread_sigmask(SIG_SETMASK, &mask, NULL);
+}
+
 void host_terminal_restore(void)
 {
     if (atomic_load(&is_raw))
-        tcsetattr(STDIN_FILENO, TCSANOW, &before);
+        change_if_ours(&before);
 }
 
 /* The signal comes again when this one is over, and ends the process. */
@@ -49,14 +69,15 @@ static void end_handle(int number)
     raise(number);
 }
 
-/* Stopped by somebody, and now it goes on: a shell has changed the terminal. */
+/* Stopped by somebody, and now it goes on: a shell has changed the terminal, or
+ * has brought it into the foreground. */
 static void continue_handle(int number)
 {
     int error = errno;
 
     (void)number;
     if (atomic_load(&is_raw))
-        tcsetattr(STDIN_FILENO, TCSANOW, &raw);
+        change_if_ours(&raw);
     errno = error;
 }
 
@@ -86,7 +107,7 @@ static void make_raw(void)
     raw.c_cc[VTIME] = 0;
     atomic_store(&is_raw, true);
     signals_catch();
-    tcsetattr(STDIN_FILENO, TCSANOW, &raw);
+    change_if_ours(&raw);
 }
 
 /* ---- Reading ------------------------------------------------------------- */

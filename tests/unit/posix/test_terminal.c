@@ -9,6 +9,7 @@
 #include "tests/unit/posix/machine_bare.h"
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <time.h>
@@ -17,6 +18,7 @@ enum { KEY = 'k', WAIT_S = 20 };
 
 static int master;
 static char slave_name[100];
+static struct termios cooked;
 
 static void pty_open(void)
 {
@@ -180,7 +182,6 @@ static void test_the_terminal_is_as_before(void **state)
 /* Somebody stops the process, uses the terminal, and lets it go on. */
 static void test_it_is_raw_again_when_it_goes_on(void **state)
 {
-    struct termios cooked;
     char key = KEY;
     int slave, status;
     pid_t pid;
@@ -200,6 +201,84 @@ static void test_it_is_raw_again_when_it_goes_on(void **state)
     assert_int_equal(write(master, &key, 1), 1);
     assert_int_equal(status_of(pid), 7);
     assert_false(is_raw());
+    close(slave);
+    close(master);
+}
+
+/* In a session of its own whose terminal is the pty: a shell with a job. */
+static void job_control(int slave)
+{
+    static const int rounds[] = {1, 0}; /* begins in the background, or not */
+    char key = KEY;
+
+    if (setsid() < 0 || ioctl(slave, TIOCSCTTY, 0) != 0)
+        _exit(40);
+    signal(SIGTTOU, SIG_IGN); /* ours; the job has the default */
+    for (unsigned i = 0; i < 2; i++) {
+        int status;
+        pid_t job = fork();
+
+        if (job == 0) {
+            setpgid(0, 0);
+            if (rounds[i] == 0)
+                tcsetpgrp(slave, getpgrp());
+            signal(SIGTTOU, SIG_DFL);
+            dup2(slave, STDIN_FILENO);
+            tty_open();
+            if (rounds[i] == 1) {
+                raise(SIGSTOP); /* it is looked at */
+                if (!is_raw())  /* in the foreground now */
+                    _exit(50);
+            }
+            if (key_read() != KEY)
+                _exit(51);
+            raise(SIGSTOP); /* and put into the background */
+            host_terminal_close();
+            _exit(0);
+        }
+        setpgid(job, job);
+        if (rounds[i] == 1) {
+            if (waitpid(job, &status, WUNTRACED) != job ||
+                !WIFSTOPPED(status) || WSTOPSIG(status) != SIGSTOP)
+                _exit(41);
+            if (is_raw())
+                _exit(42);
+            tcsetpgrp(slave, job);
+            kill(job, SIGCONT);
+        }
+        while (!is_raw())
+            moment();
+        if (write(master, &key, 1) != 1 ||
+            waitpid(job, &status, WUNTRACED) != job || !WIFSTOPPED(status) ||
+            WSTOPSIG(status) != SIGSTOP)
+            _exit(43);
+        tcsetpgrp(slave, getpgrp());
+        kill(job, SIGCONT);
+        /* It leaves the terminal as it is, and is not stopped. */
+        if (waitpid(job, &status, WUNTRACED) != job || !WIFEXITED(status) ||
+            WEXITSTATUS(status) != 0)
+            _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 44);
+        if (!is_raw())
+            _exit(45);
+        tcsetattr(slave, TCSANOW, &cooked);
+    }
+    _exit(0);
+}
+
+static void test_a_job_in_the_background(void **state)
+{
+    int slave;
+    pid_t pid;
+
+    (void)state;
+    pty_open();
+    slave = open(slave_name, O_RDWR | O_NOCTTY);
+    assert_int_equal(tcgetattr(slave, &cooked), 0);
+    fflush(NULL);
+    pid = fork();
+    if (pid == 0)
+        job_control(slave);
+    assert_int_equal(status_of(pid), 0);
     close(slave);
     close(master);
 }
@@ -357,6 +436,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_terminal_is_as_before),
         cmocka_unit_test(test_it_is_raw_again_when_it_goes_on),
+        cmocka_unit_test(test_a_job_in_the_background),
         cmocka_unit_test(test_bytes_of_a_terminal),
         cmocka_unit_test(test_input_that_ends),
         cmocka_unit_test(test_much_input),
