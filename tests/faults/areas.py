@@ -17,9 +17,9 @@ TOOL = os.path.join(os.path.dirname(__file__), "../../tools/gdb/torc_core.py")
 MIB, FIRST, SIZE = 1 << 20, 256 << 10, 512 << 10
 
 
-def mbr_disk():
+def mbr_disk(unit=512):
     data = bytearray(MIB)
-    struct.pack_into("<B3xB3xII", data, 446 + 16, 0, 0x83, FIRST // 512, SIZE // 512)
+    struct.pack_into("<B3xB3xII", data, 446 + 16, 0, 0x83, FIRST // unit, SIZE // unit)
     data[510:512] = b"\x55\xaa"
     return data
 
@@ -69,16 +69,24 @@ def state(kind, length):
 
 
 def test_marks(disk):
-    for what, data in (("mbr", mbr_disk()), ("gpt", gpt_disk(512)), ("gpt 4096", gpt_disk(4096))):
+    for what, data, words in (("mbr", mbr_disk(), ()),
+                              ("mbr 512", mbr_disk(), ("--sector", "512")),
+                              ("mbr 4096", mbr_disk(4096), ("--sector", "4096")),
+                              ("gpt", gpt_disk(512), ()),
+                              ("gpt 4096", gpt_disk(4096), ())):
         write(disk, data)
-        wants(what, run("--mark", disk + ":2"), 0, "512 KiB")
+        wants(what, run(*words, "--mark", disk + ":2"), 0, "512 KiB")
         made = read(disk)
         if made[FIRST:FIRST + 16] != b"TORC DUMP AREA 1" or made[:FIRST] != bytes(data[:FIRST]) or \
                 made[FIRST + 8192:] != bytes(data[FIRST + 8192:]):
             sys.exit(f"areas.py: {what}: something else was written")
-        wants(what, run("--mark", disk + ":2"), 0, "512 KiB")  # again
+        wants(what, run(*words, "--mark", disk + ":2"), 0, "512 KiB")  # again
+        wants(what, run(*words, disk + ":2", disk + ".core"), 1, "no dump was written")
         for number in "1", "3", "5", "129", "0":
-            wants(what, run("--mark", f"{disk}:{number}"), 1, "torc_core.py")
+            wants(what, run(*words, "--mark", f"{disk}:{number}"), 1, "torc_core.py")
+    wants("sector", run("--sector", "1024", "--mark", disk), 1, "usage")
+    write(disk, mbr_disk(4096))  # without the word it is one of 512
+    wants("mbr as of 512", run("--mark", disk + ":2"), 0, "64 KiB")
     write(disk, bytes(MIB))
     wants("size", run("--mark", disk, "128K"), 0, "128 KiB")
     for size in "0x", "1T", "63K", "2M", "-5":

@@ -7,14 +7,18 @@
                                        make that area: all of the disk, file or partition, or
                                        SIZE bytes (with K, M, G). What is there must be zero,
                                        or such an area
+    --sector 4096                      first: DISK is a file, and the machine's disk has such
+                                       sectors, in which an MBR counts. A disk says it itself
 
 Then: gdb IMAGE CORE. Each thread of each CPU is a thread of gdb; the first is the one
 that failed. The formats: kernel/boot/dump.c, dump_disk.c.
 """
 import base64
 import binascii
+import fcntl
 import os
 import re
+import stat
 import struct
 import sys
 import zlib
@@ -27,6 +31,7 @@ STREAM_MAX = 1 << 30  # of a dump in an area
 AREA_MARK, STATE_MARK = b"TORC DUMP AREA 1", b"TORC DUMP STATE1"
 STATE_AT, STREAM_AT, AREA_MIN = 4096, 8192, 64 << 10
 BEGUN, WHOLE, CUT = 1, 2, 3
+BLKSSZGET = 0x1268  # of Linux: the bytes of a logical sector
 
 
 class Damaged(Exception):
@@ -60,8 +65,15 @@ def partition_gpt(disk, number):
     raise Damaged(f"it has no partition {number}")
 
 
-def area_range(disk, number):
-    """Where the area may be: (first byte, bytes)."""
+def sector_of(disk, wanted):
+    """The bytes of a disk's sectors; of a file whatever is wanted, else 512."""
+    if not stat.S_ISBLK(os.fstat(disk.fileno()).st_mode):
+        return wanted or 512
+    return struct.unpack("I", fcntl.ioctl(disk, BLKSSZGET, bytes(4)))[0]
+
+
+def area_range(disk, number, unit):
+    """Where the area may be: (first byte, bytes); an MBR counts in units."""
     end = disk.seek(0, os.SEEK_END)
     if number == 0:
         return 0, end
@@ -72,7 +84,7 @@ def area_range(disk, number):
     if any(kind == 0xee for _, kind, _, _ in entries):
         first, size = partition_gpt(disk, number)
     elif number <= 4 and entries[number - 1][2] != 0 and entries[number - 1][3] != 0:
-        first, size = entries[number - 1][2] * 512, entries[number - 1][3] * 512
+        first, size = entries[number - 1][2] * unit, entries[number - 1][3] * unit
     else:
         raise Damaged(f"it has no partition {number}")
     if size > end - first:
@@ -94,9 +106,9 @@ def area_size(disk, first, room):
     return size
 
 
-def area_make(name, number, wanted):
+def area_make(name, number, wanted, unit):
     with open(name, "r+b") as disk:
-        first, room = area_range(disk, number)
+        first, room = area_range(disk, number, sector_of(disk, unit))
         size = (wanted or room) // 4096 * 4096
         if not AREA_MIN <= size <= room:
             raise Damaged(f"an area has {AREA_MIN} bytes or more, and there are {room}")
@@ -131,14 +143,14 @@ def stream_of_area(disk, first, size):
     return read_at(disk, first + STREAM_AT, length)
 
 
-def stream_of_file(name):
+def stream_of_file(name, unit):
     """Of a log, or of an area on a disk: DISK:PART, or what begins with the mark."""
     path, number = name_of(name)
     with open(path, "rb") as file:
         if number == 0 and file.read(16) != AREA_MARK:
             file.seek(0)
             return stream_of(file.read())
-        first, room = area_range(file, number)
+        first, room = area_range(file, number, sector_of(file, unit))
         size = area_size(file, first, room)
         if size is None:
             raise Damaged("no area for dumps is there")
@@ -269,20 +281,22 @@ def size_of(text):
 
 
 def main():
-    args = sys.argv[1:]
+    args, unit = sys.argv[1:], 0
+    if args[:1] == ["--sector"] and args[1:2] in (["512"], ["4096"]):
+        unit, args = int(args[1]), args[2:]
     if args[:1] == ["--mark"] and len(args) in (2, 3):
         wanted = size_of(args[2]) if len(args) == 3 else 0
         try:
-            size = area_make(*name_of(args[1]), wanted)
+            size = area_make(*name_of(args[1]), wanted, unit)
         except (Damaged, OSError) as error:
             sys.exit(f"torc_core.py: {args[1]}: {error}")
         print(f"{args[1]}: an area of {size >> 10} KiB for dumps")
         return
     if len(args) != 2 or args[0].startswith("--"):
-        sys.exit("usage: torc_core.py LOG|DISK[:PART] CORE\n"
-                 "       torc_core.py --mark DISK[:PART] [SIZE]")
+        sys.exit("usage: torc_core.py [--sector 4096] LOG|DISK[:PART] CORE\n"
+                 "       torc_core.py [--sector 4096] --mark DISK[:PART] [SIZE]")
     try:
-        core, threads = core_of(*read(stream_of_file(args[0])))
+        core, threads = core_of(*read(stream_of_file(args[0], unit)))
         with open(args[1], "wb") as out:
             out.write(core)
     except (Damaged, OSError) as error:
