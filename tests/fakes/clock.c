@@ -1,8 +1,6 @@
 #include "tests/fakes/clock.h"
 #include "hal/hal.h"
-#include "hal/posix/host/clock.h"
-#include "hal/posix/host/entropy.h"
-#include "hal/posix/kernel/cpu.h"
+#include "tests/fakes/beneath.h"
 #include <string.h>
 
 static uint64_t now_ns, step_ns;
@@ -16,7 +14,7 @@ void clock_set(uint64_t ns)
 
 uint64_t clock_now(void)
 {
-    return now_ns != 0 ? now_ns : host_time_ns();
+    return now_ns != 0 ? now_ns : beneath_time_ns();
 }
 
 void clock_step(uint64_t ns)
@@ -35,12 +33,12 @@ uint64_t hal_time_ns(void)
 
 uint64_t hal_wall_ns(void)
 {
-    return entropy_byte < 0 ? host_wall_ns() : 0;
+    return entropy_byte < 0 ? beneath_wall_ns() : 0;
 }
 
 void hal_timer_set(uint64_t deadline_ns)
 {
-    host_timer_set(vcpu_self()->id, now_ns != 0 ? UINT64_MAX : deadline_ns);
+    beneath_timer_set(now_ns != 0 ? UINT64_MAX : deadline_ns);
 }
 
 static size_t entropy_good;
@@ -62,7 +60,7 @@ size_t hal_entropy(void *buf, size_t len)
 {
     entropy_count++;
     if (entropy_byte < 0)
-        return host_entropy(buf, len);
+        return beneath_entropy(buf, len);
     memset(buf, entropy_byte, len);
     return entropy_good < len ? entropy_good : len;
 }

@@ -1,7 +1,7 @@
 #include "tests/fakes/console.h"
 #include "hal/hal.h"
-#include "hal/posix/host/console.h"
 #include "hal/posix/kernel/console.h"
+#include "tests/fakes/beneath.h"
 #include <string.h>
 
 static char written[65536];
@@ -19,6 +19,11 @@ bool console_has(const char *text)
     return strstr(written, text) != NULL;
 }
 
+const char *console_unseen(void)
+{
+    return is_quiet ? written : "";
+}
+
 void console_quiet(bool quiet)
 {
     is_quiet = quiet;
@@ -33,5 +38,5 @@ void hal_console_write(const char *text, size_t len)
     written_len += kept;
     written[written_len] = '\0';
     if (!is_quiet)
-        host_console_write(text, len);
+        beneath_console_write(text, len);
 }

@@ -13,4 +13,7 @@ void console_forget(void);
 /* Whether `text` was written since then. */
 bool console_has(const char *text);
 
+/* What was written since then, when the console is quiet; else "". */
+const char *console_unseen(void);
+
 #endif

@@ -12,6 +12,7 @@
 #include "hal/baremetal/base/image.h"
 #include "hal/baremetal/irq/lapic.h"
 #include "hal/baremetal/irq/stop.h"
+#include "tests/fakes/console.h"
 #include "tests/guest/guest.h"
 #include <stdatomic.h>
 #include <stdio.h>
@@ -20,6 +21,7 @@
 enum {
     CHILD_STACK_SIZE = 64 * 1024,
     TEXT_MAX = 1 << 20,
+    TAIL = 2000,
     PIECES_MAX = 8 + HAL_CPU_MAX,
     LOOKS = 10 * 1000 * 1000,
     INTERRUPTS_MAX = 16, /* that one CPU can be in at once */
@@ -214,11 +216,20 @@ void hal_exit(int status)
     metal_exit(status);
 }
 
+/* The end of what a quiet console was told. */
+static void unseen_tail(void)
+{
+    const char *unseen = console_unseen();
+    size_t len = strlen(unseen), tail = len < TAIL ? len : TAIL;
+
+    guest_write(unseen + len - tail, tail);
+}
+
 void hal_abort(enum hal_end how)
 {
     if (runs)
         end(GUEST_STATUS_ABORT);
-    guest_console_tail();
+    unseen_tail();
     if (guest_counters_dump != NULL)
         guest_counters_dump();
     metal_abort(how);

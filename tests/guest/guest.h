@@ -36,9 +36,6 @@ extern struct guest_area guest_areas[GUEST_USES];
 /* The command line, which names tests to skip: "skip=,test_a,test_b,". */
 extern const char *guest_cmdline;
 
-/* The end of what the console was told, also while it was quiet. */
-void guest_console_tail(void);
-
 /* What the root stack is, on which main() runs. */
 extern char guest_stack[];
 extern char *const guest_stack_end;
