@@ -257,6 +257,29 @@ void bench_serve(struct service *service)
     bench.server->is_listening = true;
 }
 
+int bench_accept(struct service *service, struct socket *socket)
+{
+    (void)service;
+    bench.socket = socket;
+    bench.accepted++;
+    return 0;
+}
+
+void bench_leave(struct service *service, struct socket *socket)
+{
+    (void)service;
+    (void)socket;
+}
+
+void bench_drain(struct service *service, struct socket *socket)
+{
+    char buf[2000];
+
+    (void)service;
+    while (socket_receive(socket, buf, sizeof(buf)) > 0)
+        continue;
+}
+
 static struct flow flow_of(uint32_t remote, uint16_t rport, uint16_t lport)
 {
     return (struct flow){

@@ -69,6 +69,8 @@ struct bench {
     size_t blocks;                    /* live memory, when there is no stack */
     unsigned check_every; /* check the stack at every n-th occasion; 1 */
     unsigned check_calls;
+    struct socket *socket; /* the last that bench_accept() took, and how many */
+    unsigned accepted;
 };
 
 extern struct bench bench;
@@ -87,6 +89,12 @@ void bench_close(void);
 
 /* Make a server without a thread: bench_run() calls it back. */
 void bench_serve(struct service *service);
+
+/* What a service does that the test is not about: it takes each connection and
+ * remembers it in `bench`; it leaves what comes, or reads and forgets it. */
+int bench_accept(struct service *service, struct socket *socket);
+void bench_leave(struct service *service, struct socket *socket);
+void bench_drain(struct service *service, struct socket *socket);
 
 /* Let time pass, in steps of the timers that go off. */
 void bench_sleep(uint64_t ns);

@@ -14,23 +14,8 @@
 #include <cmocka.h>
 /* clang-format on */
 
-static struct socket *sock;
-
-static int on_accept(struct service *service, struct socket *socket)
-{
-    (void)service;
-    sock = socket;
-    return 0;
-}
-
-static void on_receive(struct service *service, struct socket *socket)
-{
-    (void)service;
-    (void)socket;
-}
-
 static struct service service = {
-    .port = SERVICE_PORT, .accept = on_accept, .receive = on_receive};
+    .port = SERVICE_PORT, .accept = bench_accept, .receive = bench_leave};
 
 static struct tcp_conn *conn;
 
@@ -44,7 +29,7 @@ static void open_connection(void)
     bench.stack->budget.lent_max = 0; /* all data have memory of their own */
     bench_serve(&service);
     peer_connect(PEER_PORT, 1000, 60000);
-    assert_int_equal(socket_send(sock, text, 100), 100);
+    assert_int_equal(socket_send(bench.socket, text, 100), 100);
     for (unsigned i = 0; i < 2; i++)
         peer_send((struct peer_segment){.flags = ACK,
                                         .seq = i == 0 ? 1012 : 1001,
@@ -139,7 +124,7 @@ static void test_damaged_connections(void **state)
             SET(c->state, TCP_CLOSE_WAIT),
             SET(c->state, TCP_FIN_WAIT_1),
             SET(c->socket, 0),
-            SET(sock->conn, 0),
+            SET(bench.socket->conn, 0),
             FLAG(c, fin_wanted),
             FLAG(c, fin_taken),
             FLAG(c, fin_known),
@@ -245,7 +230,7 @@ static void test_damaged_orphans(void **state)
 {
     (void)state;
     open_connection();
-    socket_close(sock);
+    socket_close(bench.socket);
     {
         struct tcp_conn *c = conn;
         const struct damage rows[] = {
@@ -302,7 +287,7 @@ static void test_damaged_time_waits(void **state)
 
     (void)state;
     open_connection();
-    socket_close(sock);
+    socket_close(bench.socket);
     peer_send((struct peer_segment){
         .flags = FIN | ACK, .seq = 1011, .ack = 102, .window = 60000});
     wait = bench_wait(PEER_ADDRESS, PEER_PORT, SERVICE_PORT);

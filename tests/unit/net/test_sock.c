@@ -700,25 +700,11 @@ static void test_without_a_stack(void **state)
 }
 
 /* Calls for the other kind, and for what a service has. */
-static struct socket *served;
-
-static int on_accept(struct service *service, struct socket *socket)
-{
-    (void)service;
-    served = socket;
-    return 0;
-}
-
-static void on_receive(struct service *service, struct socket *socket)
-{
-    (void)service;
-    (void)socket;
-}
 
 static void test_wrong_kinds(void **state)
 {
     static struct service service = {
-        .port = LISTEN_PORT, .accept = on_accept, .receive = on_receive};
+        .port = LISTEN_PORT, .accept = bench_accept, .receive = bench_leave};
     const struct net_endpoint end = end_of(PEER_ADDRESS, 1);
     struct socket *tcp, *udp, *out;
     struct socket_poll poll;
@@ -742,11 +728,11 @@ static void test_wrong_kinds(void **state)
     assert_int_equal(socket_read(tcp, &c, 1, 0), -ENOTCONN);
     assert_int_equal(socket_write(tcp, &c, 1, 0), -ENOTCONN);
     assert_int_equal(socket_write(udp, &c, 1, 0), -EINVAL);
-    assert_int_equal(socket_read(served, &c, 1, 0), -EINVAL);
-    assert_int_equal(socket_write(served, &c, 1, 0), -EINVAL);
-    assert_int_equal(socket_bind(served, &end), -EINVAL);
-    assert_int_equal(socket_connect(served, &end, 0), -EINVAL);
-    poll = (struct socket_poll){.socket = served, .events = 1};
+    assert_int_equal(socket_read(bench.socket, &c, 1, 0), -EINVAL);
+    assert_int_equal(socket_write(bench.socket, &c, 1, 0), -EINVAL);
+    assert_int_equal(socket_bind(bench.socket, &end), -EINVAL);
+    assert_int_equal(socket_connect(bench.socket, &end, 0), -EINVAL);
+    poll = (struct socket_poll){.socket = bench.socket, .events = 1};
     assert_int_equal(socket_wait(&poll, 1, 0), -EINVAL);
     socket_close(tcp);
     socket_close(udp);

@@ -10,23 +10,8 @@
 #include <cmocka.h>
 /* clang-format on */
 
-static struct socket *sock;
-
-static int on_accept(struct service *service, struct socket *socket)
-{
-    (void)service;
-    sock = socket;
-    return 0;
-}
-
-static void on_receive(struct service *service, struct socket *socket)
-{
-    (void)service;
-    (void)socket;
-}
-
 static struct service service = {
-    .port = SERVICE_PORT, .accept = on_accept, .receive = on_receive};
+    .port = SERVICE_PORT, .accept = bench_accept, .receive = bench_leave};
 
 static uint8_t frame[FAKENET_FRAME_MAX];
 
@@ -318,7 +303,7 @@ static void no_memory_for_data(void)
 static void data_unanswered(void)
 {
     connection();
-    assert_int_equal(socket_send(sock, "abc", 3), 3);
+    assert_int_equal(socket_send(bench.socket, "abc", 3), 3);
     bench_sleep(200 * NS_PER_MS);
 }
 
@@ -327,7 +312,7 @@ static void data_lost(void)
     static const char text[4000];
 
     connection();
-    assert_int_equal(socket_send(sock, text, 4000), 4000);
+    assert_int_equal(socket_send(bench.socket, text, 4000), 4000);
     for (unsigned i = 0; i < 3; i++)
         say((struct peer_segment){.flags = ACK, .seq = 1001, .ack = 1});
 }
@@ -335,7 +320,7 @@ static void data_lost(void)
 static void abortion(void)
 {
     connection();
-    socket_abort(sock);
+    socket_abort(bench.socket);
 }
 
 /* Only what is counted at the end: ARP and retransmissions come before. */
@@ -344,7 +329,7 @@ static void silence(void)
     struct net_stats *stats = &bench.stack->stats;
 
     connection();
-    assert_int_equal(socket_send(sock, "abc", 3), 3);
+    assert_int_equal(socket_send(bench.socket, "abc", 3), 3);
     bench_sleep(200 * NS_PER_S);
     *stats = (struct net_stats){.tcp_timeouts = stats->tcp_timeouts,
                                 .tcp_resets_out = stats->tcp_resets_out};
@@ -524,7 +509,7 @@ static void data_without_packet(void)
     connection();
     pool_empty();
     assert_non_null(packet_get());
-    assert_int_equal(socket_send(sock, "abc", 3), 3);
+    assert_int_equal(socket_send(bench.socket, "abc", 3), 3);
     assert_int_equal(bench.stack->stats.tcp_out, 1);
     held_count++; /* the one taken last */
     pool_refill();

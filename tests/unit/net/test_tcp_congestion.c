@@ -10,23 +10,9 @@
 #include <cmocka.h>
 /* clang-format on */
 
-static struct socket *sock;
 static struct tcp_conn *conn;
 static char text[100000];
 static int closed;
-
-static int on_accept(struct service *service, struct socket *socket)
-{
-    (void)service;
-    sock = socket;
-    return 0;
-}
-
-static void on_receive(struct service *service, struct socket *socket)
-{
-    (void)service;
-    (void)socket;
-}
 
 static void on_close(struct service *service, struct socket *socket)
 {
@@ -36,8 +22,8 @@ static void on_close(struct service *service, struct socket *socket)
 }
 
 static struct service service = {.port = SERVICE_PORT,
-                                 .accept = on_accept,
-                                 .receive = on_receive,
+                                 .accept = bench_accept,
+                                 .receive = bench_leave,
                                  .close = on_close};
 
 static void open_connection(uint16_t window)
@@ -64,7 +50,7 @@ static unsigned drain(void)
 /* Send `len` bytes in full segments, all of which go out. */
 static void send_data(uint32_t len)
 {
-    assert_int_equal(socket_send(sock, text, len), len);
+    assert_int_equal(socket_send(bench.socket, text, len), len);
     assert_int_equal(drain(), (len + 999) / 1000);
 }
 
@@ -231,14 +217,14 @@ static void test_recovery_ends_with_data_in_flight(void **state)
     (void)state;
     open_connection(60000);
     send_data(10000);
-    assert_int_equal(socket_send(sock, text, 2000), 2000);
+    assert_int_equal(socket_send(bench.socket, text, 2000), 2000);
     dup_acks(1, 2); /* limited transmit */
     assert_int_equal(drain(), 2);
     ack(1);
     assert_int_equal(drain(), 1);
     assert_int_equal(conn->ssthresh, 6000);
     assert_int_equal(conn->recover - bench.iss, 12001);
-    assert_int_equal(socket_send(sock, text, 6000), 6000);
+    assert_int_equal(socket_send(bench.socket, text, 6000), 6000);
     assert_int_equal(conn->cwnd, 9000);
     dup_acks(1, 5);
     assert_int_equal(drain(), 2); /* 14000 are the window */
@@ -262,7 +248,7 @@ static void test_duplicates_right_after_a_recovery(void **state)
     open_connection(60000);
     send_data(10000);
     dup_acks(1, 3);
-    assert_int_equal(socket_send(sock, text, 3000), 3000);
+    assert_int_equal(socket_send(bench.socket, text, 3000), 3000);
     dup_acks(1, 5);
     (void)drain();
     assert_true(conn->snd_max - bench.iss > 12001);
@@ -291,7 +277,7 @@ static void test_duplicates_after_a_timeout(void **state)
     }
     assert_int_equal(bench.stack->stats.tcp_fast_retransmits, 0);
     ack(10001); /* all that was in flight, and not one byte more */
-    assert_int_equal(socket_send(sock, text, 2000), 2000);
+    assert_int_equal(socket_send(bench.socket, text, 2000), 2000);
     (void)drain();
     dup_acks(10001, 3);
     assert_int_equal(bench.stack->stats.tcp_fast_retransmits, 0);
@@ -431,12 +417,12 @@ static void test_oldest_acknowledgement(void **state)
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         open_connection(2000); /* the largest window */
         for (uint32_t at = 1; at <= 3001; at += 1000) {
-            assert_int_equal(socket_send(sock, text, 1000), 1000);
+            assert_int_equal(socket_send(bench.socket, text, 1000), 1000);
             peer_send((struct peer_segment){
                 .flags = ACK, .seq = 1001, .ack = at + 1000, .window = 1500});
         }
         assert_int_equal(conn->snd_una - bench.iss, 4001);
-        assert_int_equal(socket_send(sock, text, 1000), 1000);
+        assert_int_equal(socket_send(bench.socket, text, 1000), 1000);
         ack(rows[i].ack);
         assert_int_equal(bench.stack->stats.tcp_challenges, rows[i].challenges);
         bench_close();
@@ -561,7 +547,7 @@ static void test_slow_progress_is_progress(void **state)
 {
     (void)state;
     open_connection(60000);
-    assert_int_equal(socket_send(sock, text, 20000), 20000);
+    assert_int_equal(socket_send(bench.socket, text, 20000), 20000);
     for (uint32_t at = 1001; at < 15000; at += 1000) {
         (void)drain();
         bench_sleep(30 * NS_PER_S);
@@ -584,7 +570,7 @@ static void test_probe_fills_a_small_window(void **state)
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         open_connection(1000);
         send_data(1000);
-        assert_int_equal(socket_send(sock, text, 1000), 1000);
+        assert_int_equal(socket_send(bench.socket, text, 1000), 1000);
         peer_send((struct peer_segment){
             .flags = ACK, .seq = 1001, .ack = 1001, .window = rows[i].window});
         peer_expect_nothing();
@@ -614,7 +600,7 @@ static void test_probes_do_not_inherit_the_backoff(void **state)
     ack(1001); /* no measurement, so the timer stays backed off */
     assert_int_equal(drain(), 1);
     ack_window(2001, 0);
-    assert_int_equal(socket_send(sock, text, 1000), 1000);
+    assert_int_equal(socket_send(bench.socket, text, 1000), 1000);
     bench_sleep(200 * NS_PER_MS - 1);
     assert_int_equal(drain(), 0);
     bench_sleep(1);
@@ -640,7 +626,7 @@ static void test_probe_for_one_byte(void **state)
     (void)state;
     open_connection(60000);
     ack_window(1, 0);
-    assert_int_equal(socket_send(sock, text, 1), 1);
+    assert_int_equal(socket_send(bench.socket, text, 1), 1);
     bench_sleep(200 * NS_PER_MS);
     peer_expect({.flags = ACK, .seq = 1, .ack = 1001, .len = 1});
     bench_close();

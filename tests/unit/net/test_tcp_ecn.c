@@ -12,28 +12,11 @@
 
 enum { ECE = 64, CWR = 128, ECT = 2, CE = 3, IRS = 1000 };
 
-static struct socket *sock;
 static struct tcp_conn *conn;
 static uint8_t data[20000];
 
-static int on_accept(struct service *service, struct socket *socket)
-{
-    (void)service;
-    sock = socket;
-    return 0;
-}
-
-static void on_receive(struct service *service, struct socket *socket)
-{
-    char buf[2000];
-
-    (void)service;
-    while (socket_receive(socket, buf, sizeof(buf)) > 0)
-        continue;
-}
-
 static struct service service = {
-    .port = SERVICE_PORT, .accept = on_accept, .receive = on_receive};
+    .port = SERVICE_PORT, .accept = bench_accept, .receive = bench_drain};
 
 static bool offers_sack;
 
@@ -104,7 +87,7 @@ static void test_who_asks_gets_it(void **state)
     for (unsigned i = 0; i < COUNT_OF(rows); i++) {
         assert_int_equal(open_with(rows[i].asked), rows[i].answer);
         assert_int_equal(conn->has_ecn, i == 0);
-        assert_int_equal(socket_send(sock, "x", 1), 1);
+        assert_int_equal(socket_send(bench.socket, "x", 1), 1);
         assert_int_equal(next().tos, i == 0 ? ECT : 0);
         bench_close();
     }
@@ -121,9 +104,9 @@ static void test_we_ask(void **state)
     for (unsigned i = 0; i < COUNT_OF(rows); i++) {
         bench_open(64);
         bench.relative = false;
-        assert_int_equal(socket_open_tcp(&sock), 0);
-        assert_int_equal(socket_set_option(sock, SOCKET_ECN, 1), 0);
-        assert_int_equal(socket_connect_start(sock, &remote), 0);
+        assert_int_equal(socket_open_tcp(&bench.socket), 0);
+        assert_int_equal(socket_set_option(bench.socket, SOCKET_ECN, 1), 0);
+        assert_int_equal(socket_connect_start(bench.socket, &remote), 0);
         got = next();
         assert_int_equal(got.flags, SYN | ECE | CWR);
         assert_int_equal(got.tos, 0);
@@ -134,9 +117,9 @@ static void test_we_ask(void **state)
                                         .port = 7000,
                                         .target = got.target});
         assert_int_equal(next().flags, ACK);
-        assert_int_equal(socket_send(sock, "x", 1), 1);
+        assert_int_equal(socket_send(bench.socket, "x", 1), 1);
         assert_int_equal(next().tos, i == 0 ? ECT : 0);
-        socket_abort(sock);
+        socket_abort(bench.socket);
         bench_close();
     }
 }
@@ -150,9 +133,9 @@ static void test_a_lost_syn_asks_no_more(void **state)
     (void)state;
     bench_open(64);
     bench.relative = false;
-    assert_int_equal(socket_open_tcp(&sock), 0);
-    assert_int_equal(socket_set_option(sock, SOCKET_ECN, 1), 0);
-    assert_int_equal(socket_connect_start(sock, &remote), 0);
+    assert_int_equal(socket_open_tcp(&bench.socket), 0);
+    assert_int_equal(socket_set_option(bench.socket, SOCKET_ECN, 1), 0);
+    assert_int_equal(socket_connect_start(bench.socket, &remote), 0);
     (void)next();
     bench_sleep(NS_PER_S);
     got = next();
@@ -164,9 +147,9 @@ static void test_a_lost_syn_asks_no_more(void **state)
                                     .port = 7000,
                                     .target = got.target});
     (void)next();
-    assert_int_equal(socket_send(sock, "x", 1), 1);
+    assert_int_equal(socket_send(bench.socket, "x", 1), 1);
     assert_int_equal(next().tos, 0);
-    socket_abort(sock);
+    socket_abort(bench.socket);
     bench_close();
 }
 
@@ -200,7 +183,7 @@ static void test_marks_are_told_until_answered(void **state)
     says(0, FIRST + 4000, 1, ECT, 1000);
     says(0, FIRST + 5000, 1, ECT, 1000);
     assert_int_equal(next().flags, ACK | ECE);
-    assert_int_equal(socket_send(sock, "x", 1), 1);
+    assert_int_equal(socket_send(bench.socket, "x", 1), 1);
     assert_int_equal(next().flags & ~PSH, ACK | ECE);
     says(CWR, FIRST + 6000, 2, ECT, 1000);
     says(0, FIRST + 7000, 2, ECT, 1000);
@@ -238,7 +221,7 @@ static void test_the_window_becomes_smaller(void **state)
     assert_int_equal(open_with(ECE | CWR), SYN | ACK | ECE);
     before = conn->cwnd;
     assert_int_equal(before, 10000);
-    assert_int_equal(socket_send(sock, data, 20000), 20000);
+    assert_int_equal(socket_send(bench.socket, data, 20000), 20000);
     drain();
     assert_int_equal(conn->snd_max - conn->snd_una, 10000);
     says(ECE, 1, 1001, 0, 0);
@@ -269,11 +252,11 @@ static void test_an_answer_is_of_new_data(void **state)
 {
     (void)state;
     assert_int_equal(open_with(ECE | CWR), SYN | ACK | ECE);
-    assert_int_equal(socket_send(sock, data, 10000), 10000);
+    assert_int_equal(socket_send(bench.socket, data, 10000), 10000);
     drain();
     says(ECE, 1, 1001, 0, 1000);
     assert_int_equal(next().flags, ACK);
-    assert_int_equal(socket_send(sock, data, 1), 1);
+    assert_int_equal(socket_send(bench.socket, data, 1), 1);
     says(0, 1001, 10001, 0, 0);
     assert_int_equal(next().flags & CWR, CWR);
     bench_close();
@@ -284,7 +267,7 @@ static void test_an_echo_without_news(void **state)
 {
     (void)state;
     assert_int_equal(open_with(ECE | CWR), SYN | ACK | ECE);
-    assert_int_equal(socket_send(sock, data, 10000), 10000);
+    assert_int_equal(socket_send(bench.socket, data, 10000), 10000);
     drain();
     says(0, 1, 1001, 0, 0);
     says(ECE, 1, 1001, 0, 500);
@@ -300,7 +283,7 @@ static void test_each_reduction_is_told_once(void **state)
 
     (void)state;
     assert_int_equal(open_with(ECE | CWR), SYN | ACK | ECE);
-    assert_int_equal(socket_send(sock, data, 20000), 20000);
+    assert_int_equal(socket_send(bench.socket, data, 20000), 20000);
     drain();
     says(ECE, 1, 1001, 0, 0);
     says(ECE, 1, 9001, 0, 0);
@@ -343,7 +326,7 @@ static void test_losses_are_told(void **state)
         offers_sack = rows[i].has_sack;
         assert_int_equal(open_with(ECE | CWR), SYN | ACK | ECE);
         offers_sack = false;
-        assert_int_equal(socket_send(sock, data, 10000), 10000);
+        assert_int_equal(socket_send(bench.socket, data, 10000), 10000);
         drain();
         memcpy(block, sack, sizeof(sack));
         be32_put(block + 4, bench.iss + 1001);
@@ -363,9 +346,9 @@ static void test_losses_are_told(void **state)
         drain();
         says(ECE, 1, 10001, 0, 0);
         assert_int_equal(bench.stack->stats.tcp_marked, 0);
-        assert_int_equal(socket_send(sock, data, 1), 1);
+        assert_int_equal(socket_send(bench.socket, data, 1), 1);
         assert_int_equal(next().flags & CWR, CWR);
-        assert_int_equal(socket_send(sock, data, 1), 1);
+        assert_int_equal(socket_send(bench.socket, data, 1), 1);
         assert_int_equal(next().flags & CWR, 0);
         bench_close();
     }
@@ -378,7 +361,7 @@ static void test_marks_beside_a_loss(void **state)
 
     (void)state;
     assert_int_equal(open_with(ECE | CWR), SYN | ACK | ECE);
-    assert_int_equal(socket_send(sock, data, 20000), 20000);
+    assert_int_equal(socket_send(bench.socket, data, 20000), 20000);
     drain();
     for (unsigned i = 0; i < 3; i++)
         says(0, 1, 1, 0, 0);
@@ -398,7 +381,7 @@ static void test_only_new_data_are_capable(void **state)
 
     (void)state;
     assert_int_equal(open_with(ECE | CWR), SYN | ACK | ECE);
-    assert_int_equal(socket_send(sock, data, 100), 100);
+    assert_int_equal(socket_send(bench.socket, data, 100), 100);
     assert_int_equal(next().tos, ECT);
     bench_sleep(3 * NS_PER_S);
     got = next();
@@ -407,7 +390,7 @@ static void test_only_new_data_are_capable(void **state)
     drain();
     peer_send((struct peer_segment){
         .flags = ACK, .seq = IRS + 1, .ack = 101, .window = 0});
-    assert_int_equal(socket_send(sock, data, 100), 100);
+    assert_int_equal(socket_send(bench.socket, data, 100), 100);
     peer_expect_nothing();
     bench_sleep(10 * NS_PER_S);
     got = next();
@@ -422,7 +405,7 @@ static void test_not_agreed(void **state)
 {
     (void)state;
     assert_int_equal(open_with(0), SYN | ACK);
-    assert_int_equal(socket_send(sock, data, 20000), 20000);
+    assert_int_equal(socket_send(bench.socket, data, 20000), 20000);
     drain();
     says(ECE | CWR, 1, 1001, CE, 500);
     assert_int_equal(bench.stack->stats.tcp_marked, 0);

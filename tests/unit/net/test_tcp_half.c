@@ -14,29 +14,13 @@
 
 enum { IRS = 1000, STAMP = 7000, SECOND = 0x0a000009 };
 
-static int accepted;
-
-static int on_accept(struct service *service, struct socket *socket)
-{
-    (void)service;
-    (void)socket;
-    accepted++;
-    return 0;
-}
-
-static void on_receive(struct service *service, struct socket *socket)
-{
-    (void)service;
-    (void)socket;
-}
-
 static struct service service = {
-    .port = SERVICE_PORT, .accept = on_accept, .receive = on_receive};
+    .port = SERVICE_PORT, .accept = bench_accept, .receive = bench_leave};
 
 static void open_bench(void)
 {
     bench_open(64);
-    accepted = 0;
+    bench.accepted = 0;
     bench_serve(&service);
 }
 
@@ -166,10 +150,10 @@ static void test_segments_of_a_half_open_connection(void **state)
         }
         assert_int_equal(half_of(PEER_PORT) == NULL, rows[i].ends);
         assert_int_equal(bench.stack->stats.tcp_resets_in, rows[i].ends);
-        assert_int_equal(accepted, 0);
+        assert_int_equal(bench.accepted, 0);
         peer_send(
             (struct peer_segment){.flags = ACK, .seq = IRS + 1, .ack = 1});
-        assert_int_equal(accepted, !rows[i].ends);
+        assert_int_equal(bench.accepted, !rows[i].ends);
         drain();
         bench_close();
     }
@@ -207,7 +191,7 @@ static void test_timestamps(void **state)
                                   .ack = 1,
                                   .options = options,
                                   .options_len = rows[i].stamp != 0 ? 12 : 0});
-        assert_int_equal(accepted, rows[i].is_last);
+        assert_int_equal(bench.accepted, rows[i].is_last);
         assert_int_equal(half_of(PEER_PORT) == NULL, rows[i].ends);
         if (rows[i].is_answered) { /* by a segment that has one, too */
             assert_true(peer_receive(&got));

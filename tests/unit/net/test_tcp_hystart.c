@@ -9,25 +9,11 @@
 
 enum { MSS = 1460, SAMPLES = 8, SCALE = 7 };
 
-static struct socket *sock;
 static struct tcp_conn *conn;
 static char lot[65536];
 
-static int on_accept(struct service *service, struct socket *socket)
-{
-    (void)service;
-    sock = socket;
-    return 0;
-}
-
-static void on_receive(struct service *service, struct socket *socket)
-{
-    (void)service;
-    (void)socket;
-}
-
 static struct service service = {
-    .port = SERVICE_PORT, .accept = on_accept, .receive = on_receive};
+    .port = SERVICE_PORT, .accept = bench_accept, .receive = bench_leave};
 
 /* A connection whose peer has a large window, and tells what it has; its
  * handshake takes `us`. */
@@ -62,7 +48,8 @@ static void fill(void)
     bool is_full = false;
 
     while (!is_full)
-        is_full = socket_send(sock, lot, sizeof(lot)) < (int64_t)sizeof(lot);
+        is_full =
+            socket_send(bench.socket, lot, sizeof(lot)) < (int64_t)sizeof(lot);
     bench_run();
     while (peer_receive(&got))
         continue;

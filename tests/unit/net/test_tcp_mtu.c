@@ -9,25 +9,11 @@
 #include <cmocka.h>
 /* clang-format on */
 
-static struct socket *sock;
 static struct tcp_conn *conn;
 static char text[2000];
 
-static int on_accept(struct service *service, struct socket *socket)
-{
-    (void)service;
-    sock = socket;
-    return 0;
-}
-
-static void on_receive(struct service *service, struct socket *socket)
-{
-    (void)service;
-    (void)socket;
-}
-
 static struct service service = {
-    .port = SERVICE_PORT, .accept = on_accept, .receive = on_receive};
+    .port = SERVICE_PORT, .accept = bench_accept, .receive = bench_leave};
 
 static void open_connection(void)
 {
@@ -159,7 +145,7 @@ static void test_path_mtu_quotes(void **state)
     for (size_t i = 0; i < COUNT_OF(quotes); i++) {
         open_connection();
         print_message("row %s\n", quotes[i].name);
-        assert_int_equal(socket_send(sock, text, 2000), 2000);
+        assert_int_equal(socket_send(bench.socket, text, 2000), 2000);
         assert_int_equal(drain(), 2);
         router_says(quotes[i].quote);
         assert_int_equal(conn->mss,
@@ -190,7 +176,7 @@ static void test_path_mtu(void **state)
 {
     (void)state;
     open_connection();
-    assert_int_equal(socket_send(sock, text, 2000), 2000);
+    assert_int_equal(socket_send(bench.socket, text, 2000), 2000);
     assert_int_equal(drain(), 2);
     too_big(5000, 600); /* never sent */
     too_big(1, 9000);
@@ -231,7 +217,7 @@ static void test_small_path_mtus(void **state)
 
         open_connection();
         print_message("row %u\n", rows[i].mtu);
-        assert_int_equal(socket_send(sock, text, 2000), 2000);
+        assert_int_equal(socket_send(bench.socket, text, 2000), 2000);
         assert_int_equal(drain(), 2);
         too_big(1, rows[i].mtu);
         assert_int_equal(conn->mss, rows[i].want);
@@ -263,7 +249,7 @@ static void test_small_segments_may_be_cut_up(void **state)
     (void)state;
     open_connection();
     conn->mss = 400;
-    assert_int_equal(socket_send(sock, text, 400), 400);
+    assert_int_equal(socket_send(bench.socket, text, 400), 400);
     assert_int_equal(drain(), 1);
     too_big(1, 552); /* it is smaller than that: not ours */
     peer_expect_nothing();
@@ -283,7 +269,7 @@ static void test_the_link_takes_less(void **state)
 {
     (void)state;
     open_connection();
-    assert_int_equal(socket_send(sock, text, 2000), 2000);
+    assert_int_equal(socket_send(bench.socket, text, 2000), 2000);
     assert_int_equal(drain(), 2);
     bench.stack->mtu = 600;
     tcp_link_shrunk(bench.stack);
@@ -301,7 +287,7 @@ static void test_the_link_takes_less(void **state)
     peer_expect_nothing();
     peer_send((struct peer_segment){
         .flags = ACK, .seq = 1001, .ack = 2001, .window = 60000});
-    assert_int_equal(socket_send(sock, text, 700), 700);
+    assert_int_equal(socket_send(bench.socket, text, 700), 700);
     expect_data(2001, 560);
     expect_data(2561, 140);
     bench_close();
@@ -360,7 +346,7 @@ static void test_icmp_lies_change_nothing(void **state)
 
         print_message("row %s\n", rows[i].name);
         open_connection();
-        assert_int_equal(socket_send(sock, text, 1000), 1000);
+        assert_int_equal(socket_send(bench.socket, text, 1000), 1000);
         assert_int_equal(drain(), 1);
         cwnd = conn->cwnd;
         quote.type = rows[i].type;
@@ -404,7 +390,7 @@ static void open_telling(void)
 
 static void write_bytes(size_t len)
 {
-    assert_int_equal(socket_send(sock, lot, len), len);
+    assert_int_equal(socket_send(bench.socket, lot, len), len);
     bench_run(); /* who is asked for its address answers */
 }
 
@@ -759,7 +745,7 @@ static void test_peers_that_do_not_tell(void **state)
 {
     (void)state;
     open_connection();
-    assert_int_equal(socket_send(sock, text, 2000), 2000);
+    assert_int_equal(socket_send(bench.socket, text, 2000), 2000);
     time_out(3);
     assert_int_equal(conn->mss, 1000); /* less than the base */
     time_out(5);
@@ -855,7 +841,7 @@ static void test_a_closed_window_while_held(void **state)
 {
     (void)state;
     open_telling();
-    socket_hold(sock);
+    socket_hold(bench.socket);
     conn->snd_wnd = 0;
     write_bytes(2 * FULL);
     assert_true(conn->is_probing);
@@ -868,7 +854,7 @@ static void test_what_is_held_back_is_sent_again(void **state)
 {
     (void)state;
     open_telling();
-    socket_hold(sock);
+    socket_hold(bench.socket);
     write_bytes(3 * FULL + 100);
     assert_int_equal(drain(), 3);
     conn->ack_now = true;

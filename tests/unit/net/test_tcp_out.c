@@ -7,26 +7,9 @@
 #include <cmocka.h>
 /* clang-format on */
 
-static struct socket *sock;
 static char text[1 << 20];
 static int writable;
 static int closed;
-
-static int on_accept(struct service *service, struct socket *socket)
-{
-    (void)service;
-    sock = socket;
-    return 0;
-}
-
-static void on_receive(struct service *service, struct socket *socket)
-{
-    char buf[2000];
-
-    (void)service;
-    while (socket_receive(socket, buf, 500) > 0)
-        continue;
-}
 
 static void on_writable(struct service *service, struct socket *socket)
 {
@@ -40,12 +23,12 @@ static void on_close(struct service *service, struct socket *socket)
     (void)service;
     (void)socket;
     closed++;
-    sock = NULL;
+    bench.socket = NULL;
 }
 
 static struct service service = {.port = SERVICE_PORT,
-                                 .accept = on_accept,
-                                 .receive = on_receive,
+                                 .accept = bench_accept,
+                                 .receive = bench_drain,
                                  .writable = on_writable,
                                  .close = on_close};
 
@@ -93,9 +76,9 @@ static void test_data_goes_at_once(void **state)
 {
     (void)state;
     open_connection(60000);
-    assert_int_equal(socket_send(sock, text, 5), 5);
+    assert_int_equal(socket_send(bench.socket, text, 5), 5);
     expect_data(1, 5);
-    assert_int_equal(socket_send(sock, text + 5, 3), 3); /* no Nagle */
+    assert_int_equal(socket_send(bench.socket, text + 5, 3), 3); /* no Nagle */
     expect_data(6, 3);
     ack(9, 60000);
     assert_int_equal(conn->tx.used, 0);
@@ -109,7 +92,7 @@ static void test_data_is_cut_into_segments(void **state)
 {
     (void)state;
     open_connection(60000);
-    assert_int_equal(socket_send(sock, text, 2500), 2500);
+    assert_int_equal(socket_send(bench.socket, text, 2500), 2500);
     expect_data(1, 1000);
     expect_data(1001, 1000);
     expect_data(2001, 500);
@@ -121,7 +104,7 @@ static void test_slow_start(void **state)
 {
     (void)state;
     open_connection(60000);
-    assert_int_equal(socket_send(sock, text, 60000), 60000);
+    assert_int_equal(socket_send(bench.socket, text, 60000), 60000);
     assert_int_equal(drain(), 10);
     ack(1001, 60000);
     assert_int_equal(drain(), 2);
@@ -135,7 +118,7 @@ static void test_congestion_avoidance(void **state)
     (void)state;
     open_connection(60000);
     conn->ssthresh = 10000;
-    assert_int_equal(socket_send(sock, text, 60000), 60000);
+    assert_int_equal(socket_send(bench.socket, text, 60000), 60000);
     assert_int_equal(drain(), 10);
     for (uint32_t i = 1; i <= 10; i++)
         ack(1 + i * 1000, 60000);
@@ -149,7 +132,7 @@ static void test_peer_window_limits(void **state)
 {
     (void)state;
     open_connection(3000);
-    assert_int_equal(socket_send(sock, text, 10000), 10000);
+    assert_int_equal(socket_send(bench.socket, text, 10000), 10000);
     expect_data(1, 1000);
     expect_data(1001, 1000);
     expect_data(2001, 1000);
@@ -180,7 +163,7 @@ static void test_peer_window_scale(void **state)
     bench.iss = got.seq;
     bench.relative = true;
     ack(1, 250); /* times 16: 4000 */
-    assert_int_equal(socket_send(sock, text, 10000), 10000);
+    assert_int_equal(socket_send(bench.socket, text, 10000), 10000);
     assert_int_equal(drain(), 4);
     bench_close();
 }
@@ -190,7 +173,7 @@ static void test_silly_windows_are_not_used(void **state)
 {
     (void)state;
     open_connection(2000);
-    assert_int_equal(socket_send(sock, text, 5000), 5000);
+    assert_int_equal(socket_send(bench.socket, text, 5000), 5000);
     assert_int_equal(drain(), 2);
     ack(1001, 1300); /* 300 bytes of room */
     peer_expect_nothing();
@@ -203,7 +186,7 @@ static void test_retransmission_timeout(void **state)
 {
     (void)state;
     open_connection(60000);
-    assert_int_equal(socket_send(sock, text, 2000), 2000);
+    assert_int_equal(socket_send(bench.socket, text, 2000), 2000);
     assert_int_equal(drain(), 2);
     bench_sleep(199 * NS_PER_MS);
     peer_expect_nothing();
@@ -231,8 +214,8 @@ static void test_backoff_ends_in_giving_up(void **state)
     (void)state;
     open_connection(60000);
     begin = bench.now;
-    assert_int_equal(socket_send(sock, text, 100), 100);
-    while (sock != NULL && bench.now - begin < 1000 * NS_PER_S)
+    assert_int_equal(socket_send(bench.socket, text, 100), 100);
+    while (bench.socket != NULL && bench.now - begin < 1000 * NS_PER_S)
         bench_sleep(NS_PER_S);
     while (peer_receive(&got)) {
         count++;
@@ -257,7 +240,7 @@ static void test_timeout_after_a_pause_of_the_machine(void **state)
     (void)state;
     for (size_t i = 0; i < COUNT_OF(pauses); i++) {
         open_connection(60000);
-        assert_int_equal(socket_send(sock, text, 100), 100);
+        assert_int_equal(socket_send(bench.socket, text, 100), 100);
         assert_int_equal(drain(), 1);
         conn->progress_ms += (uint32_t)(pauses[i] / NS_PER_MS);
         bench.now += pauses[i];
@@ -273,19 +256,19 @@ static void test_round_trip_times(void **state)
     (void)state;
     open_connection(60000);
     conn->srtt = 0;
-    assert_int_equal(socket_send(sock, text, 100), 100);
+    assert_int_equal(socket_send(bench.socket, text, 100), 100);
     bench.now += 100 * NS_PER_MS;
     ack(101, 60000);
     assert_int_equal(conn_srtt_ns(conn), 100 * NS_PER_MS);
     assert_int_equal(conn->rttvar * TCP_RTT_UNIT, 50 * NS_PER_MS);
     assert_int_equal(conn->rto_ms, 300);
-    assert_int_equal(socket_send(sock, text + 100, 100), 100);
+    assert_int_equal(socket_send(bench.socket, text + 100, 100), 100);
     bench.now += 180 * NS_PER_MS;
     ack(201, 60000);
     /* rttvar = 3/4*50 + 1/4*80, srtt = 7/8*100 + 1/8*180 */
     assert_int_equal(conn->rttvar * TCP_RTT_UNIT, 57500 * NS_PER_US);
     assert_int_equal(conn_srtt_ns(conn), 110 * NS_PER_MS);
-    assert_int_equal(socket_send(sock, text + 200, 100), 100);
+    assert_int_equal(socket_send(bench.socket, text + 200, 100), 100);
     bench_sleep(400 * NS_PER_MS); /* sent again */
     ack(301, 60000);
     assert_int_equal(conn_srtt_ns(conn), 110 * NS_PER_MS);
@@ -296,7 +279,7 @@ static void test_fast_retransmit(void **state)
 {
     (void)state;
     open_connection(60000);
-    assert_int_equal(socket_send(sock, text, 10000), 10000);
+    assert_int_equal(socket_send(bench.socket, text, 10000), 10000);
     assert_int_equal(drain(), 10);
     ack(1, 60000);
     ack(1, 60000);
@@ -319,11 +302,11 @@ static void test_fast_retransmit_after_two_gigabytes(void **state)
     open_connection(60000);
     conn->recover = conn->snd_una - 0x7fffe000;
     for (uint32_t at = 0; at < 10000; at += 5000) {
-        assert_int_equal(socket_send(sock, text + at, 5000), 5000);
+        assert_int_equal(socket_send(bench.socket, text + at, 5000), 5000);
         assert_int_equal(drain(), 5);
         ack(at + 5001, 60000);
     }
-    assert_int_equal(socket_send(sock, text + 10000, 5000), 5000);
+    assert_int_equal(socket_send(bench.socket, text + 10000, 5000), 5000);
     assert_int_equal(drain(), 5);
     for (unsigned i = 0; i < 3; i++)
         ack(10001, 60000);
@@ -336,7 +319,7 @@ static void test_timeouts_set_ssthresh_once(void **state)
 {
     (void)state;
     open_connection(60000);
-    assert_int_equal(socket_send(sock, text, 10000), 10000);
+    assert_int_equal(socket_send(bench.socket, text, 10000), 10000);
     assert_int_equal(drain(), 10);
     bench_sleep(200 * NS_PER_MS);
     assert_int_equal(drain(), 1);
@@ -353,7 +336,7 @@ static void test_timeout_with_little_in_flight(void **state)
 {
     (void)state;
     open_connection(60000);
-    assert_int_equal(socket_send(sock, text, 1500), 1500);
+    assert_int_equal(socket_send(bench.socket, text, 1500), 1500);
     assert_int_equal(drain(), 2);
     bench_sleep(200 * NS_PER_MS);
     assert_int_equal(conn->ssthresh, 2000); /* at least two segments */
@@ -382,10 +365,10 @@ static void test_short_segments_wait(void **state)
     for (size_t i = 0; i < COUNT_OF(windows); i++) {
         open_connection(800);
         print_message("row %s\n", windows[i].name);
-        assert_int_equal(socket_send(sock, text, 400), 400);
-        assert_int_equal(socket_send(sock, text + 400, 400), 400);
+        assert_int_equal(socket_send(bench.socket, text, 400), 400);
+        assert_int_equal(socket_send(bench.socket, text + 400, 400), 400);
         assert_int_equal(drain(), 2);
-        assert_int_equal(socket_send(sock, text + 800, 700), 700);
+        assert_int_equal(socket_send(bench.socket, text + 800, 700), 700);
         assert_int_equal(drain(), 0);
         ack(windows[i].acked, windows[i].window);
         assert_int_equal(drain(), windows[i].sent);
@@ -426,7 +409,7 @@ static void test_old_segments_do_not_set_the_window(void **state)
     for (size_t i = 0; i < COUNT_OF(segments); i++) {
         open_connection(60000);
         print_message("row %s\n", segments[i].name);
-        assert_int_equal(socket_send(sock, text, 2000), 2000);
+        assert_int_equal(socket_send(bench.socket, text, 2000), 2000);
         data_with_window(1001, 1001, 10, 50000);
         data_with_window(1011, 1001, 10, 45000);
         assert_int_equal(conn->snd_wnd, 45000);
@@ -441,7 +424,7 @@ static void test_new_reno_repairs_several_losses(void **state)
 {
     (void)state;
     open_connection(60000);
-    assert_int_equal(socket_send(sock, text, 10000), 10000);
+    assert_int_equal(socket_send(bench.socket, text, 10000), 10000);
     assert_int_equal(drain(), 10);
     /* Lost: 1, 4001, 7001. The other seven cause duplicates. */
     for (unsigned i = 0; i < 3; i++)
@@ -466,7 +449,7 @@ static void test_limited_transmit(void **state)
 {
     (void)state;
     open_connection(60000);
-    assert_int_equal(socket_send(sock, text, 20000), 20000);
+    assert_int_equal(socket_send(bench.socket, text, 20000), 20000);
     assert_int_equal(drain(), 10);
     ack(1, 60000);
     expect_data(10001, 1000);
@@ -482,7 +465,7 @@ static void test_not_duplicates(void **state)
 {
     (void)state;
     open_connection(30000);
-    assert_int_equal(socket_send(sock, text, 10000), 10000);
+    assert_int_equal(socket_send(bench.socket, text, 10000), 10000);
     assert_int_equal(drain(), 10);
     for (uint16_t i = 1; i < 8; i++)
         ack(1, (uint16_t)(30000 + i)); /* the window moves */
@@ -503,7 +486,7 @@ static void test_zero_window_is_probed(void **state)
 
     (void)state;
     open_connection(2000);
-    assert_int_equal(socket_send(sock, text, 5000), 5000);
+    assert_int_equal(socket_send(bench.socket, text, 5000), 5000);
     assert_int_equal(drain(), 2);
     ack(2001, 0);
     peer_expect_nothing();
@@ -528,7 +511,7 @@ static void test_zero_window_lasts(void **state)
 {
     (void)state;
     open_connection(1000);
-    assert_int_equal(socket_send(sock, text, 2000), 2000);
+    assert_int_equal(socket_send(bench.socket, text, 2000), 2000);
     drain();
     ack(1001, 0);
     for (unsigned i = 0; i < 120; i++) {
@@ -548,7 +531,7 @@ static void test_silence_counts_from_the_first_data(void **state)
     (void)state;
     open_connection(60000);
     bench_sleep(200 * NS_PER_S);
-    assert_int_equal(socket_send(sock, text, 1000), 1000);
+    assert_int_equal(socket_send(bench.socket, text, 1000), 1000);
     bench_run(); /* ARP is asked again */
     assert_int_equal(drain(), 1);
     bench_sleep(300 * NS_PER_MS);
@@ -558,7 +541,7 @@ static void test_silence_counts_from_the_first_data(void **state)
     open_connection(60000); /* and with a closed window */
     ack(1, 0);
     bench_sleep(200 * NS_PER_S);
-    assert_int_equal(socket_send(sock, text, 1000), 1000);
+    assert_int_equal(socket_send(bench.socket, text, 1000), 1000);
     peer_expect_nothing();
     bench_sleep(300 * NS_PER_MS);
     expect_data(1, 1);
@@ -572,10 +555,10 @@ static void test_probe_is_not_put_off(void **state)
     (void)state;
     open_connection(60000);
     ack(1, 0);
-    assert_int_equal(socket_send(sock, text, 1000), 1000);
+    assert_int_equal(socket_send(bench.socket, text, 1000), 1000);
     bench_sleep(150 * NS_PER_MS);
     ack(1, 0);
-    assert_int_equal(socket_send(sock, text, 1000), 1000);
+    assert_int_equal(socket_send(bench.socket, text, 1000), 1000);
     peer_expect_nothing();
     bench_sleep(50 * NS_PER_MS);
     expect_data(1, 1);
@@ -589,7 +572,7 @@ static void test_last_segment_is_pushed(void **state)
 
     (void)state;
     open_connection(60000);
-    assert_int_equal(socket_send(sock, text, 2500), 2500);
+    assert_int_equal(socket_send(bench.socket, text, 2500), 2500);
     for (unsigned i = 0; i < 3; i++) {
         assert_true(peer_receive(&got));
         assert_int_equal(got.flags & PSH, i == 2 ? PSH : 0);
@@ -606,7 +589,7 @@ static void test_probe_byte_may_be_taken(void **state)
 {
     (void)state;
     open_connection(1000);
-    assert_int_equal(socket_send(sock, text, 3000), 3000);
+    assert_int_equal(socket_send(bench.socket, text, 3000), 3000);
     drain();
     ack(1001, 0);
     bench_sleep(200 * NS_PER_MS);
@@ -625,10 +608,10 @@ static void test_send_buffer_fills_and_room_is_told(void **state)
 
     (void)state;
     open_connection(10000);
-    while ((took = socket_send(sock, text, sizeof(text))) > 0)
+    while ((took = socket_send(bench.socket, text, sizeof(text))) > 0)
         all += took;
     assert_int_equal(all, TCP_SEND_BUFFER);
-    assert_int_equal(socket_send_room(sock), 0);
+    assert_int_equal(socket_send_room(bench.socket), 0);
     assert_int_equal(writable, 0);
     drain();
     while (writable == 0 && acked < (uint32_t)all) {
@@ -637,7 +620,7 @@ static void test_send_buffer_fills_and_room_is_told(void **state)
         drain();
     }
     assert_int_equal(writable, 1);
-    assert_in_range(socket_send_room(sock), TCP_SEND_BUFFER / 4,
+    assert_in_range(socket_send_room(bench.socket), TCP_SEND_BUFFER / 4,
                     TCP_SEND_BUFFER / 4 + 10000);
     bench_close();
 }
@@ -654,7 +637,7 @@ static void test_answer_waits_for_a_packet(void **state)
     bench.stack->budget.lent_max = 0;
     while ((taken[count] = packet_get()) != NULL)
         count++;
-    assert_int_equal(socket_send(sock, text, 10), 10);
+    assert_int_equal(socket_send(bench.socket, text, 10), 10);
     assert_int_equal(bench.stack->stats.no_packet, 1);
     while (count > 0)
         packet_put(taken[--count]);
@@ -670,9 +653,9 @@ static void test_room_is_told_after_no_memory(void **state)
     (void)state;
     open_connection(10000);
     bench.stack->budget.limit = bench.stack->budget.lent_max = 0;
-    assert_int_equal(socket_send(sock, text, 10), 0);
+    assert_int_equal(socket_send(bench.socket, text, 10), 0);
     conn_check_room(conn);
-    assert_int_equal(sock->events & SOCKET_WRITABLE, 0);
+    assert_int_equal(bench.socket->events & SOCKET_WRITABLE, 0);
     bench_sleep(NS_PER_S); /* looked at each 10 ms */
     assert_int_equal(writable, 0);
     bench.stack->budget.limit = 1 << 20;
@@ -680,7 +663,7 @@ static void test_room_is_told_after_no_memory(void **state)
     assert_int_equal(writable, 0);
     bench_sleep(1);
     assert_int_equal(writable, 1);
-    assert_int_equal(socket_send(sock, text, 10), 10);
+    assert_int_equal(socket_send(bench.socket, text, 10), 10);
     bench_close();
 }
 
@@ -691,13 +674,13 @@ static void test_no_room_for_a_first_byte(void **state)
     open_connection(10000);
     assert_true(bench.stack->budget.lent_max > 0);
     bench.stack->budget.limit = 0;
-    assert_int_equal(socket_send(sock, text, 3000), 0);
-    assert_int_equal(socket_lend(sock, text, 5, NULL, 0), 0);
+    assert_int_equal(socket_send(bench.socket, text, 3000), 0);
+    assert_int_equal(socket_lend(bench.socket, text, 5, NULL, 0), 0);
     send_queue_check(&conn->tx);
     assert_int_equal(bench.stack->budget.lent, 0);
     peer_expect_nothing();
     bench.stack->budget.limit = 1 << 20;
-    assert_int_equal(socket_send(sock, text, 10), 10);
+    assert_int_equal(socket_send(bench.socket, text, 10), 10);
     expect_data(1, 10);
     bench_close();
 }
@@ -706,10 +689,10 @@ static void test_nothing_is_sent(void **state)
 {
     (void)state;
     open_connection(10000);
-    assert_int_equal(socket_send(sock, text, 0), 0);
-    assert_int_equal(socket_lend(sock, text, 0, NULL, 0), 0);
+    assert_int_equal(socket_send(bench.socket, text, 0), 0);
+    assert_int_equal(socket_lend(bench.socket, text, 0, NULL, 0), 0);
     peer_expect_nothing();
-    assert_int_equal(socket_send(sock, text, 1), 1);
+    assert_int_equal(socket_send(bench.socket, text, 1), 1);
     expect_data(1, 1);
     bench_close();
 }
@@ -720,7 +703,7 @@ static void test_first_retry_for_room(void **state)
     (void)state;
     open_connection(10000);
     bench.stack->budget.limit = bench.stack->budget.lent_max = 0;
-    assert_int_equal(socket_send(sock, text, 10), 0);
+    assert_int_equal(socket_send(bench.socket, text, 10), 0);
     bench.stack->budget.limit = 1 << 20;
     bench_sleep(10 * NS_PER_MS - 1);
     assert_int_equal(writable, 0);
@@ -737,7 +720,7 @@ static void test_full_card_is_waited_for(void **state)
     (void)state;
     open_connection(60000);
     bench.net.is_full = true;
-    assert_int_equal(socket_send(sock, text, 5000), 5000);
+    assert_int_equal(socket_send(bench.socket, text, 5000), 5000);
     peer_expect_nothing();
     bench_sleep(10 * NS_PER_MS);
     bench.net.is_full = false;
@@ -758,7 +741,8 @@ static void test_full_card_holds_tcp_back(void **state)
     conn->snd_scale = 3;
     ack(1, 60000);
     bench.net.is_full = true;
-    assert_int_equal(socket_send(sock, text, TCP_SEND_BUFFER), TCP_SEND_BUFFER);
+    assert_int_equal(socket_send(bench.socket, text, TCP_SEND_BUFFER),
+                     TCP_SEND_BUFFER);
     assert_int_equal(bench.stack->tx_queued, STACK_TX_HOLD);
     bench.net.is_full = false;
     bench_sleep(1 * NS_PER_MS);
@@ -778,7 +762,7 @@ static void test_empty_pool_is_waited_for(void **state)
     open_connection(60000);
     while (count < 4096 && (held[count] = packet_get()) != NULL)
         count++;
-    assert_int_equal(socket_send(sock, text, 3000), 3000);
+    assert_int_equal(socket_send(bench.socket, text, 3000), 3000);
     peer_expect_nothing();
     bench_sleep(10 * NS_PER_MS);
     while (count > 0)

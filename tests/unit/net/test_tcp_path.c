@@ -238,7 +238,6 @@ static void receiver_take(const struct peer_segment *got)
 
 /* ---- Our side ------------------------------------------------------------ */
 
-static struct socket *sock;
 static uint64_t written;
 static uint8_t zeros[65536];
 
@@ -257,23 +256,10 @@ static void on_writable(struct service *service, struct socket *socket)
     }
 }
 
-static int on_accept(struct service *service, struct socket *socket)
-{
-    (void)service;
-    sock = socket;
-    return 0;
-}
-
-static void on_receive(struct service *service, struct socket *socket)
-{
-    (void)service;
-    (void)socket;
-}
-
 static struct service service = {.port = SERVICE_PORT,
-                                 .accept = on_accept,
+                                 .accept = bench_accept,
                                  .writable = on_writable,
-                                 .receive = on_receive};
+                                 .receive = bench_leave};
 
 static void collect(void)
 {
@@ -288,7 +274,7 @@ static void collect(void)
 static void trace(void)
 {
     static uint64_t next;
-    const struct tcp_conn *conn = sock->conn;
+    const struct tcp_conn *conn = bench.socket->conn;
 
     if (getenv("TRACE") == NULL || bench.now < next)
         return;
@@ -372,7 +358,7 @@ static double run(uint64_t first)
     bench_serve(&service);
     open_connection();
     start = bench.now;
-    on_writable(&service, sock);
+    on_writable(&service, bench.socket);
     collect();
     while (receiver.next < 1 + path->bytes)
         step();
@@ -380,9 +366,9 @@ static double run(uint64_t first)
         free(air_take());
     if (path->largest != 0) {
         print_message("%u vanished, segments of %u\n", vanished,
-                      sock->conn->mss);
+                      bench.socket->conn->mss);
         /* Other losses of probes, twice of one size, end the search early. */
-        assert_in_range(sock->conn->mss,
+        assert_in_range(bench.socket->conn->mss,
                         path->largest - HEADERS - (path->loss > 0 ? 64 : 8),
                         path->largest - HEADERS);
     }

@@ -11,21 +11,7 @@
 
 enum { OTHERS = 0xc0000200 }; /* 192.0.2.0: behind the gateway */
 
-static int accepted, closed;
-
-static int on_accept(struct service *service, struct socket *socket)
-{
-    (void)service;
-    (void)socket;
-    accepted++;
-    return 0;
-}
-
-static void on_receive(struct service *service, struct socket *socket)
-{
-    (void)service;
-    (void)socket;
-}
+static int closed;
 
 static void on_close(struct service *service, struct socket *socket)
 {
@@ -35,14 +21,14 @@ static void on_close(struct service *service, struct socket *socket)
 }
 
 static struct service service = {.port = SERVICE_PORT,
-                                 .accept = on_accept,
-                                 .receive = on_receive,
+                                 .accept = bench_accept,
+                                 .receive = bench_leave,
                                  .close = on_close};
 
 static void open_bench(unsigned backlog)
 {
     bench_open(64);
-    accepted = closed = 0;
+    bench.accepted = closed = 0;
     bench_serve(&service);
     bench.server->backlog = backlog;
     bench.answers_arp = true; /* of the gateway */
@@ -256,12 +242,12 @@ static void test_places_at_the_last_ack(void **state)
     last_ack(PEER_ADDRESS, 1, iss[0]);
     be_useful(PEER_ADDRESS, 1);
     last_ack(PEER_ADDRESS, 2, iss[1]);
-    assert_int_equal(accepted, 1);
+    assert_int_equal(bench.accepted, 1);
     assert_int_equal(bench.server->half_open_count, 1);
     assert_int_equal(bench.stack->stats.tcp_backlog_full, 1);
     bench.now += NS_PER_S;
     last_ack(PEER_ADDRESS, 2, iss[1]);
-    assert_int_equal(accepted, 2);
+    assert_int_equal(bench.accepted, 2);
     assert_false(is_open(PEER_ADDRESS, 1));
     drain();
     bench_close();

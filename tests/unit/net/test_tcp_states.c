@@ -201,26 +201,8 @@ static const struct row *row_of(const struct attempt *it)
 
 enum { PORT = 7, IRS = 1000, LEN = 3 };
 
-static struct socket *sock;
-
-static int on_accept(struct service *service, struct socket *socket)
-{
-    (void)service;
-    sock = socket;
-    return 0;
-}
-
-static void on_receive(struct service *service, struct socket *socket)
-{
-    char buf[10];
-
-    (void)service;
-    while (socket_receive(socket, buf, sizeof(buf)) > 0)
-        continue;
-}
-
 static struct service service = {
-    .port = SERVICE_PORT, .accept = on_accept, .receive = on_receive};
+    .port = SERVICE_PORT, .accept = bench_accept, .receive = bench_drain};
 
 static uint32_t rcv_next; /* the peer's next sequence number */
 static uint32_t snd_next; /* the stack's, from its first one */
@@ -246,7 +228,7 @@ static void say(uint8_t flags, uint32_t seq, uint32_t ack)
 
 static void our_close(void)
 {
-    socket_close(sock);
+    socket_close(bench.socket);
     bench_run();
     snd_next++;
 }
@@ -264,9 +246,9 @@ static void our_open(void)
     const struct net_endpoint remote = {addr_of_ip4(PEER_ADDRESS), PORT};
     struct peer_segment got;
 
-    assert_int_equal(socket_open_tcp(&sock), 0);
-    assert_int_equal(socket_bind(sock, &local), 0);
-    assert_int_equal(socket_connect_start(sock, &remote), 0);
+    assert_int_equal(socket_open_tcp(&bench.socket), 0);
+    assert_int_equal(socket_bind(bench.socket, &local), 0);
+    assert_int_equal(socket_connect_start(bench.socket, &remote), 0);
     assert_true(peer_receive(&got));
     assert_int_equal(got.flags, SYN);
     bench.iss = got.seq;
@@ -394,7 +376,7 @@ static void attempt_run(const struct attempt *it)
     bench_run();
     drain();
     if (it->state == TCP_SYN_SENT)
-        socket_close(sock);
+        socket_close(bench.socket);
 }
 
 /* One test a state; its number is the test's initial state. */

@@ -18,21 +18,8 @@ enum {
     BYTES = 640, /* of an idle connection, its socket, its share of the table */
 };
 
-static int on_accept(struct service *service, struct socket *socket)
-{
-    (void)service;
-    (void)socket;
-    return 0;
-}
-
-static void on_receive(struct service *service, struct socket *socket)
-{
-    (void)service;
-    (void)socket;
-}
-
 static struct service service = {
-    .port = SERVICE_PORT, .accept = on_accept, .receive = on_receive};
+    .port = SERVICE_PORT, .accept = bench_accept, .receive = bench_leave};
 
 static unsigned opened;
 

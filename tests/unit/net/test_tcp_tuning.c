@@ -241,21 +241,7 @@ static void test_keep_alive_and_data(void **state)
 }
 
 /* RFC 9293: off again; and beside the time-out of a service. */
-static struct socket *served;
 static unsigned timeouts;
-
-static int on_accept(struct service *service, struct socket *socket)
-{
-    (void)service;
-    served = socket;
-    return 0;
-}
-
-static void on_receive(struct service *service, struct socket *socket)
-{
-    (void)service;
-    (void)socket;
-}
 
 static void on_timeout(struct service *service, struct socket *socket)
 {
@@ -277,8 +263,8 @@ static void test_keep_alive_of_a_service(void **state)
 {
     static struct service service = {.port = SERVICE_PORT,
                                      .idle_ns = 30 * NS_PER_S,
-                                     .accept = on_accept,
-                                     .receive = on_receive,
+                                     .accept = bench_accept,
+                                     .receive = bench_leave,
                                      .timeout = on_timeout};
 
     (void)state;
@@ -286,7 +272,7 @@ static void test_keep_alive_of_a_service(void **state)
     bench_open(64);
     bench_serve(&service);
     peer_connect(PORT, IRS, 60000);
-    sock = served;
+    sock = bench.socket;
     set(SOCKET_KEEP_IDLE, 20 * NS_PER_S);
     expect_idle_alarm(20 * NS_PER_S); /* it would do nothing earlier */
     bench_sleep(20 * NS_PER_S);
@@ -301,7 +287,8 @@ static void test_keep_alive_of_a_service(void **state)
     peer_expect_nothing();
     assert_int_equal(timeouts, 2);
     tcp_fini(bench.stack);
-    assert_int_equal(socket_set_option(served, SOCKET_NODELAY, 0), -ENOTCONN);
+    assert_int_equal(socket_set_option(bench.socket, SOCKET_NODELAY, 0),
+                     -ENOTCONN);
     bench_close();
 }
 
@@ -309,13 +296,13 @@ static void test_keep_alive_of_a_service(void **state)
 static void test_keep_alive_is_not_early(void **state)
 {
     static struct service service = {
-        .port = SERVICE_PORT, .accept = on_accept, .receive = on_receive};
+        .port = SERVICE_PORT, .accept = bench_accept, .receive = bench_leave};
 
     (void)state;
     bench_open(64);
     bench_serve(&service);
     peer_connect(PORT, IRS, 60000);
-    sock = served;
+    sock = bench.socket;
     set(SOCKET_KEEP_IDLE, 2 * 3600 * NS_PER_S);
     set(SOCKET_KEEP_INTERVAL, 3 * 3600 * NS_PER_S);
     for (uint64_t hours = 2; hours <= 3; hours++) {

@@ -11,23 +11,8 @@
 
 #define WAIT_NS (60 * NS_PER_S)
 
-static struct socket *sock;
-
-static int on_accept(struct service *service, struct socket *socket)
-{
-    (void)service;
-    sock = socket;
-    return 0;
-}
-
-static void on_receive(struct service *service, struct socket *socket)
-{
-    (void)service;
-    (void)socket;
-}
-
 static struct service service = {
-    .port = SERVICE_PORT, .accept = on_accept, .receive = on_receive};
+    .port = SERVICE_PORT, .accept = bench_accept, .receive = bench_leave};
 
 static void open_bench(void)
 {
@@ -52,7 +37,7 @@ static void nearly(uint16_t port)
 {
     bench.relative = true;
     peer_connect(port, 1000, 60000);
-    socket_close(sock);
+    socket_close(bench.socket);
     bench_run();
     drain();
 }
