@@ -150,28 +150,80 @@ static void segments_leave(const struct tcp_conn *conn, struct packet *packet,
                    tcp_header_len(segment));
 }
 
-bool segment_send(struct tcp_conn *conn, uint32_t seq, uint32_t len,
-                  uint8_t flags)
+static inline struct tcp_segment segment_of(const struct tcp_conn *conn,
+                                            uint32_t seq, uint8_t flags,
+                                            uint16_t window)
 {
-    struct packet *packet = packet_with(conn, seq - conn->snd_una, len);
-    uint8_t blocks[TCP_SACKS_MAX * TCP_SACK_SIZE];
-    struct tcp_segment segment = {
-        .src_port = conn->flow.lport,
-        .dst_port = conn->flow.rport,
-        .seq = seq,
-        .ack = conn->rcv_nxt,
-        .flags = flags | TCP_ACK,
-    };
+    return (struct tcp_segment){.src_port = conn->flow.lport,
+                                .dst_port = conn->flow.rport,
+                                .seq = seq,
+                                .ack = conn->rcv_nxt,
+                                .flags = flags | TCP_ACK,
+                                .window = window};
+}
 
-    if (packet == NULL)
-        return false;
-    segment.window = window_field(conn);
+/* Whether a segment is as most are: of IPv4, with no option but timestamps. */
+static bool is_plain(const struct tcp_conn *conn, uint32_t len)
+{
+    return len <= conn->mss && conn->reorder == NULL && conn->dsack_len == 0 &&
+           !conn->has_ecn && flow_is_ip4(&conn->flow);
+}
+
+/* Such a segment of the payload in `packet`: what segment_emit() does. */
+static inline void plain_emit(struct tcp_conn *conn, struct packet *packet,
+                              uint32_t seq, uint8_t flags, uint16_t window)
+{
+    const struct tcp_segment segment = segment_of(conn, seq, flags, window);
+    struct net_stack *stack = conn->stack;
+    size_t header_len = TCP_HEADER_SIZE + conn_options_len(conn);
+    uint8_t *start = packet_push(packet, header_len);
+    bool by_card = (stack->dev->offloads & NET_TX_CSUM) != 0;
+    uint32_t len = packet_len(packet);
+    uint32_t remote = addr_ip4(&conn->flow.remote);
+
+    conn->dst.source = addr_ip4(&conn->flow.local);
+    tcp_header_put(start, header_len, &segment);
+    if (conn->has_stamps)
+        tcp_stamp_put(start + TCP_HEADER_SIZE, conn_stamp(conn),
+                      conn->stamp_recent);
+    tcp_sum_put(start, len,
+                ip4_pseudo_sum(conn->dst.source, remote, IP4_TCP, len),
+                by_card ? WIRE_SUM_BY_CARD : WIRE_SUM_HERE);
+    if (by_card)
+        checksum_leave(packet);
+    stack->stats.tcp_out++;
+    ip4_output(stack, packet, remote, IP4_TCP, &conn->dst);
+}
+
+/* Any other. */
+static noinline void other_emit(struct tcp_conn *conn, struct packet *packet,
+                                uint32_t seq, uint32_t len, uint8_t flags,
+                                uint16_t window)
+{
+    uint8_t blocks[TCP_SACKS_MAX * TCP_SACK_SIZE];
+    struct tcp_segment segment = segment_of(conn, seq, flags, window);
+
     options_fill(conn, &segment.options, blocks, min_u32(len, conn->mss));
     if (conn->has_ecn)
         ecn_send(conn, &segment, len);
     if (len > conn->mss)
         segments_leave(conn, packet, &segment);
     segment_emit(conn->stack, packet, &conn->flow, &segment, &conn->dst);
+}
+
+bool segment_send(struct tcp_conn *conn, uint32_t seq, uint32_t len,
+                  uint8_t flags)
+{
+    struct packet *packet = packet_with(conn, seq - conn->snd_una, len);
+    uint16_t window;
+
+    if (packet == NULL)
+        return false;
+    window = window_field(conn);
+    if (likely(is_plain(conn, len)))
+        plain_emit(conn, packet, seq, flags, window);
+    else
+        other_emit(conn, packet, seq, len, flags, window);
     conn->rcv_acked = conn->rcv_nxt;
     conn->ack_now = false;
     alarm_clear(conn, TCP_ALARM_ACK);

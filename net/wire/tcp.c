@@ -14,9 +14,6 @@ enum {
     OPTION_SACK = 5,
     OPTION_TIMESTAMP = 8,
     SCALE_MAX = 14, /* RFC 7323, section 2.3: larger means 14 */
-    /* Two NOPs in front of the timestamps: RFC 7323, appendix A. */
-    STAMP_START =
-        OPTION_NOP << 24 | OPTION_NOP << 16 | OPTION_TIMESTAMP << 8 | 10,
 };
 
 /* The length an option of `kind` must have; 0: any. */
@@ -74,7 +71,7 @@ static int parse_options(const uint8_t *buf, size_t len,
     size_t at = 0;
 
     *out = (struct tcp_options){0};
-    if (len == TCP_STAMP_OPTION && be32_get(buf) == STAMP_START) {
+    if (len == TCP_STAMP_OPTION && be32_get(buf) == TCP_STAMP_START) {
         take_timestamp(buf + 2, out); /* what most segments have */
         return 0;
     }
@@ -192,19 +189,8 @@ void tcp_emit(uint8_t *buf, size_t len, uint32_t pseudo, enum wire_sum sum,
 {
     size_t header_len = tcp_header_len(segment);
 
-    be16_put(buf, segment->src_port);
-    be16_put(buf + 2, segment->dst_port);
-    be32_put(buf + 4, segment->seq);
-    be32_put(buf + 8, segment->ack);
-    buf[12] = (uint8_t)(header_len / 4 << 4);
-    buf[13] = segment->flags;
-    be16_put(buf + 14, segment->window);
-    be16_put(buf + 16, 0);
-    be16_put(buf + 18, segment->urgent);
+    tcp_header_put(buf, header_len, segment);
     if (header_len > TCP_HEADER_SIZE)
         emit_options(buf + TCP_HEADER_SIZE, segment);
-    if (sum == WIRE_SUM_HERE)
-        be16_put(buf + 16, checksum_finish(checksum_add(pseudo, buf, len)));
-    else
-        be16_put(buf + 16, (uint16_t)~checksum_finish(pseudo));
+    tcp_sum_put(buf, len, pseudo, sum);
 }

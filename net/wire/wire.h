@@ -11,6 +11,7 @@
 #define TORC_NET_WIRE_WIRE_H
 
 #include "kernel/lib/bytes.h"
+#include "kernel/lib/checksum.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -242,8 +243,10 @@ enum {
     TCP_OPTIONS_MAX = 40,
     TCP_CHECKSUM_OFFSET = 16,
     TCP_STAMP_OPTION = 12, /* the timestamps, with two NOPs before them */
-    TCP_SACK_SIZE = 8,     /* a block: begin and end */
-    TCP_SACKS_MAX = 4,     /* blocks in a segment */
+    /* NOP, NOP, kind 8, 10 bytes: RFC 7323, appendix A */
+    TCP_STAMP_START = 0x0101080a,
+    TCP_SACK_SIZE = 8, /* a block: begin and end */
+    TCP_SACKS_MAX = 4, /* blocks in a segment */
 };
 
 /* Who adds a checksum up. */
@@ -304,6 +307,38 @@ static inline size_t tcp_header_len(const struct tcp_segment *segment)
                    segment->options.sack_count == 0
                ? TCP_HEADER_SIZE
                : TCP_HEADER_SIZE + tcp_options_len(segment);
+}
+
+/* The parts of tcp_emit() in line, for the segments that most are: the header
+ * of `header_len` bytes without the checksum, timestamps as the only option, and
+ * the checksum. */
+static inline void tcp_header_put(uint8_t *buf, size_t header_len,
+                                  const struct tcp_segment *segment)
+{
+    be16_put(buf, segment->src_port);
+    be16_put(buf + 2, segment->dst_port);
+    be32_put(buf + 4, segment->seq);
+    be32_put(buf + 8, segment->ack);
+    be32_put(buf + 12, (uint32_t)header_len << 26 |
+                           (uint32_t)segment->flags << 16 | segment->window);
+    be32_put(buf + 16, segment->urgent);
+}
+
+static inline void tcp_stamp_put(uint8_t *option, uint32_t timestamp,
+                                 uint32_t timestamp_of)
+{
+    be32_put(option, TCP_STAMP_START);
+    be32_put(option + 4, timestamp);
+    be32_put(option + 8, timestamp_of);
+}
+
+static inline void tcp_sum_put(uint8_t *buf, size_t len, uint32_t pseudo,
+                               enum wire_sum sum)
+{
+    if (sum == WIRE_SUM_HERE)
+        be16_put(buf + 16, checksum_finish(checksum_add(pseudo, buf, len)));
+    else
+        be16_put(buf + 16, (uint16_t)~checksum_finish(pseudo));
 }
 
 /*
