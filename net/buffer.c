@@ -4,6 +4,28 @@
 #include <torc/memory.h>
 #include <torc/string.h>
 
+uint32_t net_budget_find_share(struct net_budget *budget, uint32_t size)
+{
+    size_t free = budget->limit - budget->used + size;
+    size_t avail = free - min_size(free, budget->reserve);
+    uint32_t half = (uint32_t)min_size(avail / 2, NET_BUFFER_MAX);
+    uint32_t share;
+
+    assert(budget->used <= budget->limit);
+    assert(size <= budget->used);
+    if (half < 2 * NET_BUFFER_MIN)
+        share = avail < NET_BUFFER_MIN ? size : max_u32(NET_BUFFER_MIN, size);
+    else /* the largest power of two that is not more */
+        share = max_u32(1U << (31 - __builtin_clz(half)), size);
+    if (free >= budget->least)
+        share = max_u32(share, budget->least);
+    if (size == 0) {
+        budget->share = share;
+        budget->shared = free;
+    }
+    return share;
+}
+
 /* What was lent goes back. */
 static void lent_end(struct net_buffer *buffer, struct net_budget *budget)
 {

@@ -40,6 +40,8 @@ struct net_budget {
     uint32_t least; /* a power of two, or 0 */
     unsigned lent;  /* buffers of packets that are kept */
     unsigned lent_max;
+    uint32_t share; /* of who has nothing, while so many bytes are free: */
+    size_t shared;
 };
 
 struct net_buffer {
@@ -63,28 +65,21 @@ static inline uint32_t net_buffer_size(const struct net_buffer *buffer)
 }
 
 /* How many bytes of a budget one may have now who has `size` of them; at least
- * `size`. */
-static inline uint32_t net_budget_share(const struct net_budget *budget,
+ * `size`. What it is for who has none is kept until the budget changes. */
+uint32_t net_budget_find_share(struct net_budget *budget, uint32_t size);
+
+static inline uint32_t net_budget_share(struct net_budget *budget,
                                         uint32_t size)
 {
-    size_t free = budget->limit - budget->used + size;
-    size_t avail = free - min_size(free, budget->reserve);
-    uint32_t half = (uint32_t)min_size(avail / 2, NET_BUFFER_MAX);
-    uint32_t share;
-
-    assert(budget->used <= budget->limit);
-    assert(size <= budget->used);
-    if (half < 2 * NET_BUFFER_MIN)
-        share = avail < NET_BUFFER_MIN ? size : max_u32(NET_BUFFER_MIN, size);
-    else /* the largest power of two that is not more */
-        share = max_u32(1U << (31 - __builtin_clz(half)), size);
-    return free < budget->least ? share : max_u32(share, budget->least);
+    if (size == 0 && budget->limit - budget->used == budget->shared)
+        return budget->share;
+    return net_budget_find_share(budget, size);
 }
 
 /* The size, in bytes, to which the buffer may grow now; at least its present
  * size. */
 static inline uint32_t net_buffer_limit(const struct net_buffer *buffer,
-                                        const struct net_budget *budget)
+                                        struct net_budget *budget)
 {
     return net_budget_share(budget, net_buffer_size(buffer));
 }

@@ -6,13 +6,13 @@
 enum { PIECES_FIRST = 32, PIECE_PACKET = PACKET_SIZE - PACKET_HEADROOM };
 
 uint32_t send_queue_limit(const struct send_queue *queue,
-                          const struct net_budget *budget)
+                          struct net_budget *budget)
 {
     return net_budget_share(budget, (uint32_t)send_queue_size(queue));
 }
 
 uint32_t send_queue_room(const struct send_queue *queue,
-                         const struct net_budget *budget)
+                         struct net_budget *budget)
 {
     return send_queue_limit(queue, budget) - (uint32_t)send_queue_size(queue);
 }

@@ -38,11 +38,11 @@ static inline size_t send_queue_size(const struct send_queue *queue)
 
 /* How many bytes the queue may hold now; at least what it does. */
 uint32_t send_queue_limit(const struct send_queue *queue,
-                          const struct net_budget *budget);
+                          struct net_budget *budget);
 
 /* How many bytes may be lent now, besides what the queue has. */
 uint32_t send_queue_room(const struct send_queue *queue,
-                         const struct net_budget *budget);
+                         struct net_budget *budget);
 
 /* Copy data to the end: what fits a packet, and is alone, into one that may be
  * sent as it is. Returns how many bytes: fewer for lack of memory. */

@@ -287,18 +287,21 @@ static void note_used(struct tcp_conn *conn)
 
 void conn_output(struct tcp_conn *conn)
 {
+    bool is_armed = alarm_is_set(conn, TCP_ALARM_REXMIT);
     uint32_t before = conn->snd_max;
 
     if (conn_has_output(conn) && may_send(conn)) {
+        bool is_alone;
+
         restart_after_idle(conn);
-        if (!output_alone(conn)) {
-            while (conn_has_output(conn) && output_one(conn))
-                continue;
-        }
+        is_alone = output_alone(conn);
+        while (!is_alone && conn_has_output(conn) && output_one(conn))
+            continue;
         if (conn->snd_max != before) {
             note_used(conn);
-            /* RFC 8985, 7.2: a probe is due a while after that. */
-            if (tlp_delay(conn) != TIME_NEVER)
+            /* RFC 8985, 7.2: a probe is due a while after that. The first
+             * segment in flight has set the timer already. */
+            if ((is_armed || !is_alone) && tlp_delay(conn) != TIME_NEVER)
                 rexmit_start(conn);
         }
     }

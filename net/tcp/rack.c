@@ -123,12 +123,13 @@ bool rack_detect(struct tcp_conn *conn)
 /* RFC 8985, 7.2: when a probe is due, from now; TIME_NEVER: there is none. */
 uint64_t tlp_delay(const struct tcp_conn *conn)
 {
-    uint64_t delay = max_u64(2 * conn_srtt_ns(conn), TCP_PROBE_MIN_NS);
+    uint64_t delay;
 
     if (!conn->has_sack || conn->is_recovering || conn->backoff > 0 ||
         conn->tlp_sent || conn->is_probing || conn->board.sacked > 0 ||
         conn->board.lost > 0 || conn_flight(conn) == 0 || conn->srtt == 0)
         return TIME_NEVER;
+    delay = max_u64(2 * conn_srtt_ns(conn), TCP_PROBE_MIN_NS);
     if (conn_flight(conn) <= conn->mss)
         delay += TCP_RTO_MIN_NS; /* the peer may wait for a second one */
     return delay;

@@ -56,16 +56,16 @@ static void test_reserve_is_for_those_who_have_little(void **state)
         {"not even for one who has a part", 131072, 2048, 2048},
     };
 
+    struct net_budget budget = {
+        .limit = 131072, .reserve = 32768, .least = 4096};
+
     (void)state;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        const struct net_budget budget = {.limit = 131072,
-                                          .used = rows[i].used,
-                                          .reserve = 32768,
-                                          .least = 4096};
-
         print_message("row %s\n", rows[i].name);
-        assert_int_equal(net_budget_share(&budget, rows[i].size),
-                         rows[i].share);
+        budget.used = rows[i].used;
+        for (int again = 0; again < 2; again++)
+            assert_int_equal(net_budget_share(&budget, rows[i].size),
+                             rows[i].share);
     }
 }
 
