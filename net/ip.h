@@ -113,6 +113,38 @@ static inline uint32_t ip_link_mtu(const struct net_stack *stack,
     return flow_is_ip4(flow) ? stack->mtu : stack->ip6_mtu;
 }
 
+/*
+ * Whether a frame in one piece is one of TCP over IPv4 as nearly all are: to
+ * our first address, from none of ours, without options of IP, whole, and with
+ * the right checksum. Then *header tells what ip4_parse() would. A frame that
+ * is not may still be right.
+ */
+static inline bool ip4_is_plain_tcp(const struct net_stack *stack,
+                                    const struct packet *packet,
+                                    struct ip4_header *header)
+{
+    const uint8_t *ip = packet->data + ETHER_HEADER_SIZE;
+
+    if (packet->rest > 0 || packet->len < ETHER_HEADER_SIZE + IP4_HEADER_SIZE ||
+        be16_get(ip - 2) != ETHER_TYPE_IP4 ||
+        ether_is_group(packet->data + ETHER_ADDR_SIZE) ||
+        memcmp(packet->data, stack->dev->mac, ETHER_ADDR_SIZE) != 0)
+        return false;
+    if (ip[0] != 0x45 || ip[9] != IP4_TCP ||
+        (be16_get(ip + 6) & (IP4_MORE_FRAGMENTS | IP4_OFFSET_MASK)) != 0 ||
+        ip4_header_sum(ip, IP4_HEADER_SIZE) != 0)
+        return false;
+    header->header_len = IP4_HEADER_SIZE;
+    header->traffic_class = ip[1];
+    header->total_len = be16_get(ip + 2);
+    header->src = be32_get(ip + 12);
+    header->dst = be32_get(ip + 16);
+    return header->total_len >= IP4_HEADER_SIZE &&
+           header->total_len <= packet->len - ETHER_HEADER_SIZE &&
+           stack->ip4_count > 0 && header->dst == stack->ip4[0].address &&
+           !ip4_is_ours(stack, header->src);
+}
+
 /* The neighbour that `dst` keeps, or NULL when that is out of date. */
 static inline struct neigh *dst_neigh(const struct net_stack *stack,
                                       const struct dst *dst)

@@ -18,15 +18,6 @@ struct net_stack;
  * sent to a group of cards. Takes the packet. */
 void ip4_receive(struct net_stack *stack, struct packet *packet, bool to_group);
 
-/*
- * Whether a frame in one piece is one of TCP over IPv4 as nearly all are: to
- * our first address, from none of ours, without options of IP, whole, and with
- * the right checksum. Then *header tells what ip4_parse() would. A frame that
- * is not may still be right.
- */
-bool ip4_is_plain_tcp(const struct net_stack *stack,
-                      const struct packet *packet, struct ip4_header *header);
-
 /* Send the payload in `packet` to `remote`, behind an IPv4 header, the way that
  * `dst` describes and keeps. Takes the packet. */
 void ip4_output(struct net_stack *stack, struct packet *packet, uint32_t remote,

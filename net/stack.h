@@ -36,7 +36,7 @@ enum {
     STACK_TX_QUEUE_MAX = 256, /* frames that wait for the card */
     STACK_TX_HOLD = 128,      /* with so many waiting TCP does not send */
     STACK_CONN_CHAINS = 2048, /* at first; a power of two */
-    STACK_CONN_RECENT = 64,   /* a power of two */
+    STACK_CONN_RECENT = 256,  /* a power of two */
     STACK_HALF_CHAINS = 128,  /* a power of two */
     IP4_ADDRESSES_MAX = 4,
     IP_PROTOCOLS_MAX = 4, /* that register: ip.h */

@@ -68,4 +68,10 @@ static inline void be32_put(uint8_t *p, uint32_t v)
     __builtin_memcpy(p, &v, sizeof(v));
 }
 
+/* The word whose bytes in memory are those of `v` in network order. */
+static inline uint64_t be64_word(uint64_t v)
+{
+    return BYTES_ARE_LE ? __builtin_bswap64(v) : v;
+}
+
 #endif

@@ -207,31 +207,6 @@ void ip4_receive(struct net_stack *stack, struct packet *packet, bool to_group)
         packet_put(packet);
 }
 
-bool ip4_is_plain_tcp(const struct net_stack *stack,
-                      const struct packet *packet, struct ip4_header *header)
-{
-    const uint8_t *ip = packet->data + ETHER_HEADER_SIZE;
-
-    if (packet->rest > 0 || packet->len < ETHER_HEADER_SIZE + IP4_HEADER_SIZE ||
-        be16_get(ip - 2) != ETHER_TYPE_IP4 ||
-        ether_is_group(packet->data + ETHER_ADDR_SIZE) ||
-        memcmp(packet->data, stack->dev->mac, ETHER_ADDR_SIZE) != 0)
-        return false;
-    if (ip[0] != 0x45 || ip[9] != IP4_TCP ||
-        (be16_get(ip + 6) & (IP4_MORE_FRAGMENTS | IP4_OFFSET_MASK)) != 0 ||
-        ip4_header_sum(ip, IP4_HEADER_SIZE) != 0)
-        return false;
-    header->header_len = IP4_HEADER_SIZE;
-    header->traffic_class = ip[1];
-    header->total_len = be16_get(ip + 2);
-    header->src = be32_get(ip + 12);
-    header->dst = be32_get(ip + 16);
-    return header->total_len >= IP4_HEADER_SIZE &&
-           header->total_len <= packet->len - ETHER_HEADER_SIZE &&
-           stack->ip4_count > 0 && header->dst == stack->ip4[0].address &&
-           !ip4_is_ours(stack, header->src);
-}
-
 /* ---- Out ----------------------------------------------------------------- */
 
 /* Look the way up, keep it in `dst`, and send a datagram that has its header.

@@ -480,14 +480,21 @@ static inline struct tcp_conn **conn_recent(struct net_stack *stack,
 struct tcp_conn *conn_find_hashed(struct net_stack *stack,
                                   const struct flow *flow);
 
-static inline struct tcp_conn *conn_find(struct net_stack *stack,
-                                         const struct flow *flow)
+/* The same, or NULL when it was not found lately. */
+static inline struct tcp_conn *conn_find_recent(struct net_stack *stack,
+                                                const struct flow *flow)
 {
     struct tcp_conn *recent = *conn_recent(stack, flow);
 
-    if (likely(recent != NULL && flow_equal(&recent->flow, flow)))
-        return recent;
-    return conn_find_hashed(stack, flow);
+    return recent != NULL && flow_equal(&recent->flow, flow) ? recent : NULL;
+}
+
+static inline struct tcp_conn *conn_find(struct net_stack *stack,
+                                         const struct flow *flow)
+{
+    struct tcp_conn *recent = conn_find_recent(stack, flow);
+
+    return likely(recent != NULL) ? recent : conn_find_hashed(stack, flow);
 }
 
 /* A connection in TCP_SYN_SENT with the numbers of its flow, in no list but the

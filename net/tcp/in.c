@@ -303,37 +303,60 @@ static bool is_opening(struct net_stack *stack, const struct flow *flow,
            ip4_is_possible_source(stack, src) && wait_find(stack, flow) == NULL;
 }
 
-bool tcp_receive_frame(struct net_stack *stack, struct packet *packet)
+/* Where the segment of a plain frame begins, and how long it is. */
+static inline const uint8_t *frame_segment(const struct packet *packet)
 {
-    const uint8_t *tcp = packet->data + ETHER_HEADER_SIZE + IP4_HEADER_SIZE;
-    enum wire_sum sum = sum_of(packet);
-    struct ip4_header header;
-    struct tcp_half *half = NULL;
-    struct tcp_segment segment;
-    struct tcp_conn *conn;
-    struct flow flow;
-    size_t len;
+    return packet->data + ETHER_HEADER_SIZE + IP4_HEADER_SIZE;
+}
 
-    if (!ip4_is_plain_tcp(stack, packet, &header))
-        return false;
-    len = header.total_len - IP4_HEADER_SIZE;
-    if (len < TCP_HEADER_SIZE)
-        return false;
-    flow = (struct flow){addr_of_ip4(header.dst), addr_of_ip4(header.src),
+static inline size_t frame_segment_len(const struct ip4_header *header)
+{
+    return header->total_len - IP4_HEADER_SIZE;
+}
+
+static inline struct flow frame_flow(const struct packet *packet,
+                                     const struct ip4_header *header)
+{
+    const uint8_t *tcp = frame_segment(packet);
+
+    return (struct flow){addr_of_ip4(header->dst), addr_of_ip4(header->src),
                          be16_get(tcp + 2), be16_get(tcp), IP4_TCP};
-    conn = conn_find(stack, &flow);
-    if (conn == NULL) {
-        half = half_find(stack, &flow);
-        if (half == NULL && !is_opening(stack, &flow, tcp[13], header.src))
-            return false;
-    }
-    if (tcp_parse(tcp, len,
-                  ip4_pseudo_sum(header.src, header.dst, IP4_TCP, len), sum,
-                  &segment) != 0)
+}
+
+/* Read the segment of a plain frame. Returns whether it is one. */
+static inline bool frame_parse(struct net_stack *stack,
+                               const struct packet *packet,
+                               const struct ip4_header *header,
+                               struct tcp_segment *segment)
+{
+    size_t len = frame_segment_len(header);
+    uint32_t pseudo = ip4_pseudo_sum(header->src, header->dst, IP4_TCP, len);
+
+    if (tcp_parse(frame_segment(packet), len, pseudo, sum_of(packet),
+                  segment) != 0)
         return false;
     stack->stats.ip_in++;
     stack->stats.tcp_in++;
-    segment.is_marked = (header.traffic_class & IP_ECN_MARKED) == IP_ECN_MARKED;
+    segment->is_marked =
+        (header->traffic_class & IP_ECN_MARKED) == IP_ECN_MARKED;
+    return true;
+}
+
+/* A plain frame of a connection that was not found lately, or of none. */
+static noinline bool receive_rare(struct net_stack *stack,
+                                  struct packet *packet,
+                                  const struct ip4_header *header)
+{
+    const struct flow flow = frame_flow(packet, header);
+    struct tcp_conn *conn = conn_find_hashed(stack, &flow);
+    struct tcp_half *half = conn == NULL ? half_find(stack, &flow) : NULL;
+    struct tcp_segment segment;
+
+    if (conn == NULL && half == NULL &&
+        !is_opening(stack, &flow, frame_segment(packet)[13], header->src))
+        return false;
+    if (!frame_parse(stack, packet, header, &segment))
+        return false;
     if (conn != NULL)
         segment_take(stack, packet, conn, &segment);
     else if (half != NULL)
@@ -341,5 +364,28 @@ bool tcp_receive_frame(struct net_stack *stack, struct packet *packet)
                    &segment);
     else
         opening_take(stack, packet, &flow, &segment);
+    return true;
+}
+
+bool tcp_receive_frame(struct net_stack *stack, struct packet *packet)
+{
+    struct tcp_segment segment;
+    struct ip4_header header;
+    struct tcp_conn *conn;
+    struct flow flow;
+
+    if (!ip4_is_plain_tcp(stack, packet, &header) ||
+        frame_segment_len(&header) < TCP_HEADER_SIZE)
+        return false;
+    flow = frame_flow(packet, &header);
+    conn = conn_find_recent(stack, &flow);
+    if (unlikely(conn == NULL)) {
+        const struct ip4_header rare = header;
+
+        return receive_rare(stack, packet, &rare);
+    }
+    if (!frame_parse(stack, packet, &header, &segment))
+        return false;
+    segment_take(stack, packet, conn, &segment);
     return true;
 }

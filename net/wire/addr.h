@@ -10,10 +10,8 @@
 
 static inline struct net_addr addr_of_ip4(uint32_t address)
 {
-    struct net_addr addr = {.byte = {[10] = 0xff, [11] = 0xff}};
-
-    be32_put(addr.byte + 12, address);
-    return addr;
+    return (struct net_addr){
+        .word = {0, be64_word(UINT64_C(0xffff) << 32 | address)}};
 }
 
 static inline bool addr_is_ip4(const struct net_addr *addr)
