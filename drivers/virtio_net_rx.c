@@ -170,8 +170,10 @@ static inline struct vnet_header header_of(const struct vnet_pair *pair,
 {
     struct vnet_header header = {.num_buffers = 1};
 
-    memcpy(&header, packet->buf.base,
-           pair->is_merging ? VNET_HEADER_SIZE : VNET_HEADER_SIZE_LEGACY);
+    memcpy(&header, packet->buf.base, VNET_HEADER_SIZE_LEGACY);
+    if (pair->is_merging)
+        memcpy(&header.num_buffers, packet->buf.base + VNET_HEADER_SIZE_LEGACY,
+               sizeof(header.num_buffers));
     if (!pair->has_rx_sums)
         header.flags = header.gso_type = 0; /* they mean nothing */
     return header;

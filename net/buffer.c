@@ -27,12 +27,15 @@ uint32_t net_budget_find_share(struct net_budget *budget, uint32_t size)
 }
 
 /* What was lent goes back. */
-static void lent_end(struct net_buffer *buffer, struct net_budget *budget)
+static inline void lent_end(struct net_buffer *buffer,
+                            struct net_budget *budget)
 {
+    struct buf *lent = buffer->lent;
+
     assert(budget->lent > 0);
     budget->lent--;
-    buf_put(buffer->lent);
     *buffer = (struct net_buffer){0};
+    buf_put(lent);
 }
 
 /* What was lent moves to a ring, or stays. Returns 0, -ENOMEM. */
