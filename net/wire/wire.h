@@ -310,8 +310,8 @@ static inline size_t tcp_header_len(const struct tcp_segment *segment)
 }
 
 /* The parts of tcp_emit() in line, for the segments that most are: the header
- * of `header_len` bytes without the checksum, timestamps as the only option, and
- * the checksum. */
+ * of `header_len` bytes without the checksum; timestamps, as the only option;
+ * and the checksum. */
 static inline void tcp_header_put(uint8_t *buf, size_t header_len,
                                   const struct tcp_segment *segment)
 {
