@@ -20,6 +20,7 @@ SRCS-kernel += kernel/base/symbols.c
 SRCS-kernel += kernel/base/lines.c
 SRCS-kernel += kernel/base/backtrace.c
 SRCS-kernel += kernel/boot/watchdog.c
+SRCS-kernel += kernel/boot/asleep.c
 SRCS-kernel += kernel/boot/dump_disk.c
 SRCS-kernel += kernel/debug/gdb.c
 SRCS-kernel += kernel/debug/rsp.c

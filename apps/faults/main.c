@@ -353,6 +353,7 @@ static const struct driver *const drivers[] = {&virtio_blk_driver,
                                                &ide_dump_driver,
                                                &leaf_blk_driver,
                                                &leaf_blk_dump_driver,
+                                               &asleep_driver,
                                                &dump_disk_driver,
                                                &gdb_driver,
                                                NULL};

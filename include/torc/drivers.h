@@ -21,6 +21,8 @@ extern const struct driver ps2_driver;          /* PC keyboard: the console */
 extern const struct driver vga_text_driver;     /* PC screen: the console */
 extern const struct driver env_driver;          /* settings: <torc/env.h> */
 extern const struct driver dump_driver;         /* no device: dump=console */
+extern const struct driver asleep_driver;       /* no device: watchdog= looks
+                                                 * at CPUs that sleep, too */
 extern const struct driver ramdisk_driver;      /* boot modules: rda, rdb .. */
 
 /* No device: gdb=. Behind dump_driver or dump_disk_driver: a debugger that is

@@ -34,6 +34,16 @@ int watchdog_options(void)
     return status;
 }
 
+bool watchdog_is_on(void)
+{
+    return limit_ns != 0;
+}
+
+bool watchdog_is_the_end(void)
+{
+    return is_the_end;
+}
+
 void watchdog_init(void)
 {
     if (limit_ns != 0 && hal_sample_start(limit_ns / SAMPLES_PER_LIMIT) != 0)

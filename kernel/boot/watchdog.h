@@ -6,6 +6,7 @@
 #ifndef TORC_KERNEL_WATCHDOG_H
 #define TORC_KERNEL_WATCHDOG_H
 
+#include <stdbool.h>
 #include <torc/compiler.h>
 
 /*
@@ -13,6 +14,10 @@
  * -EINVAL after a line.
  */
 must_check int watchdog_options(void);
+
+/* Whether the option is there, and stuck=end with it. Any CPU. */
+bool watchdog_is_on(void);
+bool watchdog_is_the_end(void);
 
 /* Watch this CPU, if the option is there. Each CPU once, at its start. */
 void watchdog_init(void);

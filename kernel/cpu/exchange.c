@@ -484,6 +484,20 @@ void exchange_wake(void)
                           memory_order_relaxed);
 }
 
+__attribute__((no_sanitize_thread)) bool
+exchange_is_given(const struct cpu *cpu)
+{
+    for (unsigned from = 0; from < exchange_cpu_count; from++) {
+        _Atomic uintptr_t *slot = slot_of(cpu->exchange->port, from);
+
+        if (atomic_load_explicit(slot, memory_order_acquire) != 0 &&
+            !__atomic_load_n(&cpu_of(from)->exchange->links[cpu->id].quietly,
+                             __ATOMIC_RELAXED))
+            return true;
+    }
+    return false;
+}
+
 /* ---- Counters ------------------------------------------------------------ */
 
 void exchange_get_counters(unsigned cpu, struct exchange_counters *out)

@@ -117,6 +117,13 @@ bool exchange_may_sleep(void);
 void exchange_wake(void);
 
 /*
+ * Whether a slot of `cpu` has a list that was published with an interrupt for
+ * who sleeps. Any CPU: what it says is true only if `cpu` has slept all the
+ * time.
+ */
+bool exchange_is_given(const struct cpu *cpu);
+
+/*
  * What must be true of a CPU's side of the exchange between any two calls.
  * Panics when it is not. For tests and the simulated machine; takes as long as
  * there are CPUs.

@@ -11,6 +11,7 @@
 #include "hal/hal.h"
 #include "kernel/cpu/exchange.h"
 #include "kernel/cpu/irq_work.h"
+#include <stdatomic.h>
 #include <stdint.h>
 #include <torc/list.h>
 
@@ -55,6 +56,11 @@ struct cpu {
 
     /* owner CPU only: how long sleeps were of late (idle.c) */
     uint64_t idle_estimate_ns;
+
+    /* written by the owner, read by every CPU: odd while it sleeps, and when
+     * the earliest timer then ends that (asleep.c) */
+    _Atomic uint64_t sleeps;
+    _Atomic uint64_t sleep_end_ns;
 
     /* owner CPU, interrupts off: raised by handlers, taken by the pass */
     struct irq_work *irq_work_head;

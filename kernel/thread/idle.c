@@ -16,6 +16,7 @@
 #include "kernel/base/options.h"
 #include "kernel/cpu/exchange.h"
 #include "kernel/cpu/percpu.h"
+#include "kernel/thread/timer.h"
 #include <torc/time.h>
 
 enum { ESTIMATE_WEIGHT = 8 };
@@ -48,12 +49,26 @@ static bool poll(struct cpu *cpu, uint64_t start_ns)
     return true;
 }
 
+/* Sleeps are counted for who looks at them from outside. */
+static void sleep_now(struct cpu *cpu)
+{
+    uint64_t sleeps = atomic_load_explicit(&cpu->sleeps, memory_order_relaxed);
+
+    atomic_store_explicit(&cpu->sleep_end_ns, timer_next(),
+                          memory_order_relaxed);
+    atomic_store_explicit(&cpu->sleeps, sleeps + 1, memory_order_release);
+    hal_cpu_idle();
+    atomic_store_explicit(&cpu->sleeps, sleeps + 2, memory_order_release);
+    if (idle_woken_ready != NULL && unlikely(!queue_empty(&cpu->ready)))
+        idle_woken_ready(cpu);
+}
+
 static void sleep(struct cpu *cpu)
 {
     hal_irqflags flags = hal_irq_save();
 
     if (cpu->irq_work_head == NULL && exchange_may_sleep())
-        hal_cpu_idle();
+        sleep_now(cpu);
     exchange_wake();
     hal_irq_restore(flags);
     hal_cpu_relax();

@@ -13,6 +13,13 @@ struct cpu;
  */
 int idle_init(void) __attribute__((warn_unused_result));
 
+/*
+ * This CPU has slept, and a thread is ready: a handler of an interrupt, another
+ * CPU or a damage has made it so. Interrupts are off. Of kernel/boot/asleep.c;
+ * weak: NULL where that is not linked.
+ */
+__attribute__((weak)) void idle_woken_ready(const struct cpu *cpu);
+
 /* Sleep unless something came since the last pass. The idle thread's. */
 void idle_sleep(struct cpu *cpu);
 

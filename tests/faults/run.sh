@@ -38,6 +38,9 @@ deadlock       hm |                         | assertion failed      | lock_right
 stuck          hm | watchdog=20 stuck=end   | does not yield        | fault_stuck
 hang-off       hm | watchdog=20 stuck=end   | interrupts off        | fault_hang_off
 hang-irq        m | watchdog=20 stuck=end   | interrupts off        | hang
+asleep-ready   hm | watchdog=20 stuck=end   | cpu 1 sleeps, and a thread is ready | -
+asleep-message h  | watchdog=20 stuck=end   | cpu 1 sleeps, and a message waits  | -
+asleep-timer   hm | watchdog=20 stuck=end   | cpu 1 sleeps, and a timer is overdue | -
 queue          hm |                         | panic: .*fault        | fault_queue
 slot           hm |                         | panic: .*fault        | fault_free_there
 corrupt        hm |                         | panic in fault_corrupt | -

@@ -176,7 +176,8 @@ static int app_main(int argc, char **argv)
     return 0;
 }
 
-static const struct driver *const drivers[] = {&dump_driver, NULL};
+static const struct driver *const drivers[] = {&asleep_driver, &dump_driver,
+                                               NULL};
 
 const struct torc_app torc_app = {
     .name = "flips",

@@ -4,7 +4,10 @@
  */
 #include "apps/faults/fault.h"
 #include "hal/hal.h"
+#include "kernel/cpu/percpu.h"
 #include "kernel/device/block.h"
+#include "kernel/thread/thread.h"
+#include <stdatomic.h>
 #include <torc/log.h>
 #include <torc/machine.h>
 #include <torc/thread.h>
@@ -18,6 +21,62 @@ static int fault_hang_off(void *arg)
     for (hidden = 0; hidden < UINTPTR_MAX; hidden++)
         ;
     return arg != NULL;
+}
+
+/* ---- CPUs that sleep though there is something to do --------------------- */
+
+/* With watchdog=20 stuck=end; the CPU that it is about is CPU 1, which sleeps
+ * soon after this. */
+static void ignored(struct exchange_item *item)
+{
+    (void)item;
+}
+
+static int sleep_for_ever(void *arg)
+{
+    thread_sleep_until(TIME_NEVER);
+    return arg != NULL;
+}
+
+/* Made ready by who may not. */
+static int fault_asleep_ready(void *arg)
+{
+    static struct thread nobody; /* CPU 1's, as far as it is anybody's */
+
+    (void)arg;
+    thread_sleep(NS_PER_S);
+    queue_push(&cpu_of(1)->ready, &nobody.ready);
+    return sleep_for_ever(NULL);
+}
+
+/* Published, and nobody is woken: soon after CPU 1 has woken by itself to look
+ * at CPU 0. */
+static int fault_asleep_message(void *arg)
+{
+    static struct exchange_item item = {.run = ignored};
+
+    (void)arg;
+    thread_sleep_until(time_ns() / (4 * NS_PER_S) * 4 * NS_PER_S +
+                       3 * NS_PER_S);
+    atomic_store(cpu_self()->exchange->links[1].slot, (uintptr_t)&item.node);
+    return sleep_for_ever(NULL);
+}
+
+/* The clock's interrupt is lost. */
+static int lose_timer(void *arg)
+{
+    hal_timer_set(TIME_NEVER);
+    return sleep_for_ever(arg);
+}
+
+static int fault_asleep_timer(void *arg)
+{
+    const struct thread_attr attr = {.place = THREAD_ON_CPU, .cpu = 1};
+
+    (void)arg;
+    if (thread_create(&attr, lose_timer, NULL, NULL) != 0)
+        return 1;
+    return sleep_for_ever(NULL);
 }
 
 /* ---- A disk that vanishes ------------------------------------------------ */
@@ -128,6 +187,9 @@ static int fault_debug_fault(void *arg)
 }
 
 const struct fault kernel_faults[] = {
+    {"asleep-ready", fault_asleep_ready},
+    {"asleep-message", fault_asleep_message},
+    {"asleep-timer", fault_asleep_timer},
     {"debug", fault_debug},
     {"debug-fault", fault_debug_fault},
     {"hang-off", fault_hang_off},
