@@ -30,6 +30,13 @@ static inline bool flow_equal(const struct flow *a, const struct flow *b)
            addr_equal(&a->local, &b->local);
 }
 
+/* Who a flow is with, as far as one host may have many addresses: an address of
+ * IPv4, or a /64 of IPv6. */
+static inline uint64_t flow_source(const struct flow *flow)
+{
+    return flow->remote.word[flow_is_ip4(flow) ? 1 : 0];
+}
+
 /* The sum over the pseudo header of a segment of `len` bytes, in either
  * direction, for checksum_add(): RFC 9293, 3.1; RFC 8200, 8.1. */
 static inline uint32_t flow_pseudo_sum(const struct flow *flow, size_t len)

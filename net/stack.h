@@ -38,6 +38,8 @@ enum {
     STACK_CONN_CHAINS = 2048, /* at first; a power of two */
     STACK_CONN_RECENT = 256,  /* a power of two */
     STACK_HALF_CHAINS = 128,  /* a power of two */
+    CROWD_POLLS = 4,          /* full ones in a row: too many frames wait */
+    CROWD_BITS = 32768,       /* a power of two */
     IP4_ADDRESSES_MAX = 4,
     IP_PROTOCOLS_MAX = 4, /* that register: ip.h */
 };
@@ -76,6 +78,15 @@ struct stack_ack {
     uint32_t delivered; /* bytes */
     uint32_t window_us; /* the reordering window; and how long to wait until */
     uint32_t wait_us;   /* more is lost: rack_detect() */
+};
+
+/* When more SYNs come than can be answered: net/tcp/crowd.c. */
+struct syn_crowd {
+    unsigned full_polls; /* in a row */
+    unsigned answers;    /* in this poll, to strangers */
+    unsigned present;    /* the younger of the two generations of sources */
+    unsigned count;      /* that it knows */
+    uint64_t known[2][CROWD_BITS / 64];
 };
 
 struct net_stack {
@@ -138,7 +149,8 @@ struct net_stack {
     unsigned orphan_max;
     unsigned time_wait_count;
     unsigned time_wait_max;
-    unsigned place_max;  /* of a service that does not say how many */
+    unsigned place_max; /* of a service that does not say how many */
+    struct syn_crowd crowd;
     unsigned conn_count; /* in any state */
     unsigned half_open_count;
     struct tcp_half *halves[STACK_HALF_CHAINS]; /* net/tcp/half.c */

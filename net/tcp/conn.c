@@ -47,19 +47,6 @@ static uint16_t mss_choose(const struct tcp_conn *conn, uint16_t offered)
                              tcp_link_mss(conn->stack, &conn->flow));
 }
 
-/* What the peer offers in its SYN is used. */
-static void options_take(struct tcp_conn *conn,
-                         const struct tcp_options *options)
-{
-    conn->has_sack = options->sack_permitted;
-    conn->has_stamps = options->has_timestamp;
-    conn->stamp_recent = options->has_timestamp ? options->timestamp : 0;
-    conn->mss =
-        (uint16_t)(mss_choose(conn, options->mss) - conn_options_len(conn));
-    conn->snd_scale = options->has_scale ? options->scale : 0;
-    conn->rcv_scale = options->has_scale ? TCP_SCALE : 0;
-}
-
 void conn_set_iss(struct tcp_conn *conn, uint32_t iss)
 {
     conn->snd_una = iss;
@@ -94,20 +81,23 @@ struct tcp_conn *conn_new(struct net_stack *stack, const struct flow *flow)
     return conn;
 }
 
-void conn_take_syn(struct tcp_conn *conn, const struct tcp_segment *segment)
+void conn_take_syn(struct tcp_conn *conn, const struct tcp_half *half)
 {
     uint32_t window = conn->rcv_adv - conn->rcv_nxt;
-    unsigned ecn = segment->flags & (TCP_ECE | TCP_CWR);
+    bool has_scale = half->scale != TCP_SCALE_NONE;
 
-    /* RFC 3168, 6.1.1: ECE and CWR ask, ECE alone agrees. */
-    conn->has_ecn = (segment->flags & TCP_ACK) == 0
-                        ? ecn == (TCP_ECE | TCP_CWR)
-                        : conn->has_ecn && ecn == TCP_ECE;
-    options_take(conn, &segment->options);
-    conn->snd_wnd = segment->window; /* never scaled in a SYN */
-    conn->snd_wnd_max = segment->window;
-    conn->irs = segment->seq;
-    conn->rcv_nxt = segment->seq + 1;
+    conn->has_ecn = half->has_ecn;
+    conn->has_sack = half->has_sack;
+    conn->has_stamps = half->has_stamps;
+    conn->stamp_recent = half->stamp_recent;
+    conn->mss =
+        (uint16_t)(mss_choose(conn, half->mss) - conn_options_len(conn));
+    conn->snd_scale = has_scale ? half->scale : 0;
+    conn->rcv_scale = has_scale ? TCP_SCALE : 0;
+    conn->snd_wnd = half->snd_wnd; /* never scaled in a SYN */
+    conn->snd_wnd_max = half->snd_wnd;
+    conn->irs = half->irs;
+    conn->rcv_nxt = half->irs + 1;
     conn->rcv_adv = conn->rcv_nxt + window;
     conn->rcv_acked = conn->rcv_nxt;
 }

@@ -4,6 +4,7 @@
  *   in.c       a segment arrives: find its connection, check it, pass it on
  *   listen.c   segments without a connection: SYNs
  *   half.c     half-open connections, and how one becomes whole
+ *   crowd.c    more SYNs than can be answered
  *   places.c   who has the places of a service, and who must go
  *   cookie.c   SYN cookies
  *   ack.c      acknowledgements: round trip time, recovery without SACK
@@ -55,12 +56,14 @@
 
 struct server;
 struct socket;
+struct tcp_half;
 
 enum {
     TCP_MSS_DEFAULT = 536,   /* the peer sent no MSS option: RFC 9293, 3.7.1 */
     TCP_MSS_DEFAULT6 = 1220, /* over IPv6 */
     TCP_MSS_MIN = 64,        /* a smaller MSS is an attack (CVE-2019-11479) */
     TCP_SCALE = 8,           /* lets a 16-bit window announce NET_BUFFER_MAX */
+    TCP_SCALE_NONE = 15,     /* the peer's, when it offers none */
     TCP_QUICK_SEGMENTS = 16, /* at first: each is acknowledged */
     TCP_HOLE_SEGMENTS = 16,  /* out of order: acknowledged at once again */
     TCP_DUP_ACKS = 3,        /* start a fast retransmit: RFC 5681, 3.2 */
@@ -507,8 +510,8 @@ static inline uint16_t tcp_mss_default(const struct flow *flow)
     return flow_is_ip4(flow) ? TCP_MSS_DEFAULT : TCP_MSS_DEFAULT6;
 }
 
-/* Take the peer's numbers, window and options from its SYN. */
-void conn_take_syn(struct tcp_conn *conn, const struct tcp_segment *segment);
+/* Take the peer's numbers, window and options from what its SYN says. */
+void conn_take_syn(struct tcp_conn *conn, const struct tcp_half *half);
 
 /* The initial sequence number of a flow: RFC 6528. */
 uint32_t stack_iss(struct net_stack *stack, const struct flow *flow);
@@ -598,12 +601,11 @@ struct tcp_half {
     uint16_t snd_wnd;      /* the peer's window, in its SYN */
     uint16_t rcv_wnd;      /* ours, in the SYN-ACK */
     uint16_t challenge_ms; /* the last challenge ACK, modulo 2^16 */
-    uint8_t scale : 4;     /* the peer's, with has_scale */
-    bool has_scale : 1;
-    bool has_sack : 1;
-    bool has_stamps : 1;
-    bool has_ecn : 1;
-    uint8_t tries; /* how often the SYN-ACK was sent again */
+    uint8_t scale : 4;     /* the peer's, or TCP_SCALE_NONE */
+    uint8_t tries : 4;     /* how often the SYN-ACK was sent again */
+    bool has_sack;         /* what both ends can */
+    bool has_stamps;
+    bool has_ecn;
 };
 
 static_assert(sizeof(struct tcp_half) <= 96, "struct tcp_half");
@@ -611,7 +613,7 @@ static_assert(sizeof(struct tcp_half) <= 96, "struct tcp_half");
 /* The one of a flow, or NULL. */
 struct tcp_half *half_find(struct net_stack *stack, const struct flow *flow);
 
-/* Let it be what a SYN says; all else is 0. It is in no list. */
+/* Let it be what a SYN, or a SYN-ACK, says; all else is 0. It is in no list. */
 void half_fill(struct tcp_half *half, struct server *server,
                const struct flow *flow, const struct tcp_segment *syn);
 
@@ -707,6 +709,23 @@ uint64_t waits_expire(struct net_stack *stack);
 void waits_lose(struct net_stack *stack, const struct net_addr *local);
 
 void waits_check(const struct net_stack *stack);
+
+/* ---- crowd.c ------------------------------------------------------------- */
+
+/* Whether a SYN is passed over while too many frames wait; counts that. */
+bool crowd_is_shed(struct net_stack *stack, const struct flow *flow);
+
+/* The same, of any segment at any time. */
+static inline bool segment_is_shed(struct net_stack *stack,
+                                   const struct flow *flow, uint8_t flags)
+{
+    return unlikely(stack->crowd.full_polls >= CROWD_POLLS) &&
+           (flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) == TCP_SYN &&
+           crowd_is_shed(stack, flow);
+}
+
+/* A handshake has come to its end: its source is no stranger. */
+void crowd_learn(struct net_stack *stack, const struct flow *flow);
 
 /* ---- places.c ------------------------------------------------------------ */
 

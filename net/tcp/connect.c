@@ -21,11 +21,21 @@ enum {
 
 /* ---- Segments ------------------------------------------------------------ */
 
+static void syn_take(struct tcp_conn *conn, const struct tcp_segment *segment)
+{
+    bool is_answer = (segment->flags & TCP_ACK) != 0;
+    struct tcp_half half;
+
+    half_fill(&half, NULL, &conn->flow, segment);
+    half.has_ecn = half.has_ecn && (!is_answer || conn->has_ecn);
+    conn_take_syn(conn, &half);
+}
+
 /* SYN and ACK have come: the connection is established. What else the segment
  * has is processed, too (RFC 9293, 3.10.7.3, fourth). */
 static void syn_ack_receive(struct tcp_conn *conn, struct tcp_segment *segment)
 {
-    conn_take_syn(conn, segment);
+    syn_take(conn, segment);
     conn_establish(conn);
     socket_notify(conn->socket, SOCKET_WRITABLE);
     conn->ack_now = true;
@@ -62,7 +72,7 @@ static void syn_sent_receive(struct tcp_conn *conn, struct tcp_segment *segment)
     }
     /* Both have opened at the same time. What else the segment has comes again.
      */
-    conn_take_syn(conn, segment);
+    syn_take(conn, segment);
     conn->state = TCP_SYN_RECEIVED;
     tcp_send_syn(conn);
 }

@@ -25,7 +25,7 @@ enum {
     COOKIE_TICKS = 2, /* a cookie this old is refused */
     COOKIE_HASH_BITS = 24,
     COOKIE_INPUT = 17, /* bytes that are hashed */
-    STAMP_SCALE = 15,  /* in the timestamp */
+    STAMP_SCALE = 15,  /* in the timestamp: or TCP_SCALE_NONE */
     STAMP_SACK = 16,
     STAMP_BITS = 31,
 };
@@ -56,14 +56,13 @@ static uint32_t cookie_make(struct net_stack *stack, const struct flow *flow,
 /* The timestamp of a SYN-ACK; not one of the future, or those that follow would
  * be older. */
 static uint32_t stamp_make(struct net_stack *stack, const struct flow *flow,
-                           const struct tcp_segment *segment)
+                           const struct tcp_half *half)
 {
-    const struct tcp_options *options = &segment->options;
     uint32_t now = stack_stamp(stack, flow);
     uint32_t stamp = now & ~(uint32_t)STAMP_BITS;
 
-    stamp |= options->has_scale ? options->scale : STAMP_SCALE;
-    stamp |= options->sack_permitted ? STAMP_SACK : 0;
+    stamp |= half->scale;
+    stamp |= half->has_sack ? STAMP_SACK : 0;
     return seq_lt(now, stamp) ? stamp - STAMP_BITS - 1 : stamp;
 }
 
@@ -79,15 +78,17 @@ void cookie_send(struct net_stack *stack, struct server *server,
     while (index > 0 && cookie_mss[index] > mss)
         index--;
     half_fill(&half, server, flow, segment);
-    if (!half.has_stamps) /* which would bring it back */
-        half.has_scale = half.has_sack = false;
+    if (!half.has_stamps) { /* which would bring it back */
+        half.scale = TCP_SCALE_NONE;
+        half.has_sack = false;
+    }
     half.iss = cookie_make(stack, flow, segment->seq, tick, index);
     half.rcv_wnd = TCP_COOKIE_WINDOW;
     server->cookies_until =
         net_now(stack) + COOKIE_TICKS * COOKIE_TICK_S * NS_PER_S;
     stack->stats.tcp_cookies_out++;
     tcp_send_half(stack, flow, &half, TCP_SYN | TCP_ACK,
-                  stamp_make(stack, flow, segment));
+                  stamp_make(stack, flow, &half));
 }
 
 /* Cookies are accepted only while one that was sent may still come back, so
@@ -112,10 +113,10 @@ struct tcp_conn *cookie_receive(struct net_stack *stack, struct server *server,
     half.iss = cookie;
     half.mss = cookie_mss[index];
     half.rcv_wnd = TCP_COOKIE_WINDOW;
+    half.has_ecn = false;
     half.tries = 1; /* not measured: the SYN-ACK may have been lost */
     if (half.has_stamps) {
         half.scale = stamp & STAMP_SCALE;
-        half.has_scale = half.scale != STAMP_SCALE;
         half.has_sack = (stamp & STAMP_SACK) != 0;
     }
     if (cookie_make(stack, flow, half.irs, now - age, index) != cookie)

@@ -17,7 +17,7 @@
 
 /* ---- The table ----------------------------------------------------------- */
 
-static struct flow flow_of(const struct tcp_half *half)
+static noinline struct flow flow_of(const struct tcp_half *half)
 {
     return (struct flow){half->local, half->remote, half->lport, half->rport,
                          IP4_TCP};
@@ -109,6 +109,7 @@ void half_fill(struct tcp_half *half, struct server *server,
                const struct flow *flow, const struct tcp_segment *syn)
 {
     const struct tcp_options *options = &syn->options;
+    unsigned ecn = syn->flags & (TCP_ECE | TCP_CWR);
 
     *half = (struct tcp_half){
         .server = server,
@@ -120,10 +121,14 @@ void half_fill(struct tcp_half *half, struct server *server,
         .stamp_recent = options->has_timestamp ? options->timestamp : 0,
         .mss = options->mss,
         .snd_wnd = syn->window,
-        .scale = (uint8_t)(options->scale & 15),
-        .has_scale = options->has_scale,
+        .scale =
+            (uint8_t)((options->has_scale ? options->scale : TCP_SCALE_NONE) &
+                      15),
         .has_sack = options->sack_permitted,
         .has_stamps = options->has_timestamp,
+        /* RFC 3168, 6.1.1: ECE and CWR ask, ECE alone agrees. */
+        .has_ecn =
+            ecn == ((syn->flags & TCP_ACK) == 0 ? TCP_ECE | TCP_CWR : TCP_ECE),
     };
 }
 
@@ -131,7 +136,6 @@ void half_begin(struct net_stack *stack, struct server *server,
                 const struct flow *flow, const struct tcp_segment *syn,
                 const uint32_t *last)
 {
-    const uint8_t ecn = TCP_ECE | TCP_CWR; /* asks: RFC 3168, 6.1.1 */
     struct tcp_half *half = mem_alloc(sizeof(*half));
     struct tcp_half **chain = chain_of(stack, flow);
 
@@ -140,7 +144,6 @@ void half_begin(struct net_stack *stack, struct server *server,
         return;
     }
     half_fill(half, server, flow, syn);
-    half->has_ecn = (syn->flags & ecn) == ecn;
     half->iss = stack_iss(stack, flow);
     if (last != NULL && seq_le(half->iss, *last)) /* RFC 9293, 3.6.1 */
         half->iss = *last + UINT16_MAX;
@@ -224,26 +227,9 @@ struct tcp_conn *half_receive(struct net_stack *stack, struct tcp_half *half,
 
 /* ---- The end of the handshake -------------------------------------------- */
 
-/* The SYN once more. */
-static struct tcp_segment syn_of(const struct tcp_half *half)
-{
-    return (struct tcp_segment){
-        .seq = half->irs,
-        .flags = TCP_SYN | (half->has_ecn ? TCP_ECE | TCP_CWR : 0),
-        .window = half->snd_wnd,
-        .options = {.mss = half->mss,
-                    .has_scale = half->has_scale,
-                    .scale = half->scale,
-                    .sack_permitted = half->has_sack,
-                    .has_timestamp = half->has_stamps,
-                    .timestamp = half->stamp_recent},
-    };
-}
-
 struct tcp_conn *half_promote(struct net_stack *stack,
                               const struct tcp_half *half)
 {
-    const struct tcp_segment syn = syn_of(half);
     const struct flow flow = flow_of(half);
     struct server *server = half->server;
     struct tcp_conn *conn;
@@ -258,7 +244,7 @@ struct tcp_conn *half_promote(struct net_stack *stack,
     }
     conn->state = TCP_SYN_RECEIVED;
     conn->server = server;
-    conn_take_syn(conn, &syn);
+    conn_take_syn(conn, half);
     conn_set_iss(conn, half->iss);
     conn->rcv_adv = conn->rcv_nxt + half->rcv_wnd;
     conn->backoff = half->tries;
@@ -270,6 +256,7 @@ struct tcp_conn *half_promote(struct net_stack *stack,
         return conn;
     }
     conn_establish(conn);
+    crowd_learn(stack, &flow);
     return conn;
 }
 
@@ -285,7 +272,7 @@ static void half_timeout(struct net_stack *stack, struct tcp_half *half)
     }
     stack->stats.tcp_retransmits++;
     list_remove(&half->link);
-    half->tries++;
+    half->tries = (uint8_t)((half->tries + 1) & 15);
     row_join(stack, half);
     syn_ack_send(stack, half);
 }

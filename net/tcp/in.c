@@ -212,44 +212,12 @@ static void segment_take(struct net_stack *stack, struct packet *packet,
     tcp_reap(stack);
 }
 
-/* The same, of one that the segment has opened; NULL: it has not. */
-static void first_take(struct net_stack *stack, struct packet *packet,
-                       struct tcp_conn *conn, struct tcp_segment *segment)
-{
-    if (conn != NULL && conn->state != TCP_CLOSED) {
-        segment_take(stack, packet, conn, segment);
-        return;
-    }
-    packet_put(packet);
-    tcp_reap(stack);
-}
-
-/* The same, of one in TIME-WAIT. */
-static __attribute__((cold)) void late_take(struct net_stack *stack,
-                                            struct packet *packet,
-                                            struct tcp_wait *wait,
-                                            const struct tcp_segment *segment)
-{
-    wait_receive(stack, wait, segment);
-    packet_put(packet);
-    tcp_reap(stack);
-}
-
-/* The same, of none. */
-static void opening_take(struct net_stack *stack, struct packet *packet,
-                         const struct flow *flow,
-                         const struct tcp_segment *segment)
-{
-    listen_receive(stack, flow, segment);
-    packet_put(packet);
-    tcp_reap(stack);
-}
-
-/* The same, of none that conn_find() knows. */
-static noinline void other_take(struct net_stack *stack, struct packet *packet,
-                                const struct ip_info *info,
-                                const struct flow *flow,
-                                struct tcp_segment *segment)
+/* The same, of no connection that conn_find() knows; `info` may be NULL when it
+ * is surely one of this CPU. */
+static noinline __attribute__((cold)) void
+other_take(struct net_stack *stack, struct packet *packet,
+           const struct ip_info *info, const struct flow *flow,
+           struct tcp_segment *segment)
 {
     struct tcp_half *half = half_find(stack, flow);
     struct tcp_wait *wait = half == NULL ? wait_find(stack, flow) : NULL;
@@ -257,14 +225,21 @@ static noinline void other_take(struct net_stack *stack, struct packet *packet,
 
     if (half != NULL)
         conn = half_receive(stack, half, segment);
-    else if (wait == NULL)
-        conn = listen_cookie(stack, flow, segment);
-    if (half != NULL || conn != NULL)
-        first_take(stack, packet, conn, segment);
     else if (wait != NULL)
-        late_take(stack, packet, wait, segment);
-    else if (!is_of_other(stack, packet, info, flow, segment))
-        opening_take(stack, packet, flow, segment);
+        wait_receive(stack, wait, segment);
+    else
+        conn = listen_cookie(stack, flow, segment);
+    if (conn != NULL && conn->state != TCP_CLOSED) {
+        segment_take(stack, packet, conn, segment); /* which has opened it */
+        return;
+    }
+    if (conn == NULL && half == NULL && wait == NULL) {
+        if (is_of_other(stack, packet, info, flow, segment))
+            return;
+        listen_receive(stack, flow, segment);
+    }
+    packet_put(packet);
+    tcp_reap(stack);
 }
 
 void tcp_receive(struct net_stack *stack, struct packet *packet,
@@ -290,6 +265,8 @@ void tcp_receive(struct net_stack *stack, struct packet *packet,
     conn = conn_find(stack, &flow);
     if (conn != NULL)
         segment_take(stack, packet, conn, &segment);
+    else if (segment_is_shed(stack, &flow, segment.flags))
+        packet_put(packet);
     else
         other_take(stack, packet, info, &flow, &segment);
 }
@@ -348,22 +325,24 @@ static noinline bool receive_rare(struct net_stack *stack,
                                   const struct ip4_header *header)
 {
     const struct flow flow = frame_flow(packet, header);
-    struct tcp_conn *conn = conn_find_hashed(stack, &flow);
-    struct tcp_half *half = conn == NULL ? half_find(stack, &flow) : NULL;
+    uint8_t flags = frame_segment(packet)[13];
     struct tcp_segment segment;
+    struct tcp_conn *conn;
 
-    if (conn == NULL && half == NULL &&
-        !is_opening(stack, &flow, frame_segment(packet)[13], header->src))
+    if (segment_is_shed(stack, &flow, flags)) {
+        packet_put(packet);
+        return true;
+    }
+    conn = conn_find_hashed(stack, &flow);
+    if (conn == NULL && half_find(stack, &flow) == NULL &&
+        !is_opening(stack, &flow, flags, header->src))
         return false;
     if (!frame_parse(stack, packet, header, &segment))
         return false;
     if (conn != NULL)
         segment_take(stack, packet, conn, &segment);
-    else if (half != NULL)
-        first_take(stack, packet, half_receive(stack, half, &segment),
-                   &segment);
     else
-        opening_take(stack, packet, &flow, &segment);
+        other_take(stack, packet, NULL, &flow, &segment);
     return true;
 }
 

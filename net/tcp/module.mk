@@ -2,6 +2,7 @@ SRCS-kernel += net/tcp/conn.c
 SRCS-kernel += net/tcp/table.c
 SRCS-kernel += net/tcp/listen.c
 SRCS-kernel += net/tcp/half.c
+SRCS-kernel += net/tcp/crowd.c
 SRCS-kernel += net/tcp/places.c
 SRCS-kernel += net/tcp/connect.c
 SRCS-kernel += net/tcp/tuning.c

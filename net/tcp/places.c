@@ -36,19 +36,14 @@ enum {
 
 /* ---- Sources ------------------------------------------------------------- */
 
-static uint64_t source_of(const struct flow *flow)
-{
-    return flow->remote.word[flow_is_ip4(flow) ? 1 : 0];
-}
-
 static uint32_t *counter(const struct net_stack *stack, struct server *server,
                          const struct flow *flow, unsigned row)
 {
     /* Multiply-shift hashing. */
     uint64_t key = stack->hash_key.word[row] * UINT64_C(0x9e3779b97f4a7c15) | 1;
 
-    return &server->sources[row]
-                           [source_of(flow) * key >> (64 - SERVER_SOURCE_BITS)];
+    return &server->sources[row][flow_source(flow) * key >>
+                                 (64 - SERVER_SOURCE_BITS)];
 }
 
 void places_count(struct tcp_conn *conn, int change)
@@ -103,7 +98,7 @@ static struct tcp_conn *victim(struct server *server, const struct flow *flow)
 
         if (looks-- == 0)
             return NULL;
-        if ((flow == NULL || source_of(&conn->flow) == source_of(flow)) &&
+        if ((flow == NULL || flow_source(&conn->flow) == flow_source(flow)) &&
             may_go(conn))
             return conn;
     }

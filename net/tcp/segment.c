@@ -296,17 +296,17 @@ __attribute__((cold)) void tcp_send_half(struct net_stack *stack,
                                          uint8_t flags, uint32_t stamp)
 {
     bool is_syn = (flags & TCP_SYN) != 0; /* whose window is not scaled */
+    bool has_scale = half->scale != TCP_SCALE_NONE;
     const struct tcp_segment segment = {
         .src_port = half->lport,
         .dst_port = half->rport,
         .seq = half->iss + !is_syn,
         .ack = half->irs + 1,
         .flags = flags,
-        .window = is_syn || !half->has_scale
-                      ? half->rcv_wnd
-                      : (uint16_t)(half->rcv_wnd >> TCP_SCALE),
+        .window = is_syn || !has_scale ? half->rcv_wnd
+                                       : (uint16_t)(half->rcv_wnd >> TCP_SCALE),
         .options = {.mss = is_syn ? tcp_link_mss(stack, flow) : 0,
-                    .has_scale = is_syn && half->has_scale,
+                    .has_scale = is_syn && has_scale,
                     .scale = TCP_SCALE,
                     .sack_permitted = is_syn && half->has_sack,
                     .has_timestamp = half->has_stamps,

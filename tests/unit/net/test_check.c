@@ -264,7 +264,6 @@ static void test_damaged_half_open(void **state)
             ADD(half->lport, 1),
             ADD(half->rport, 1),
             ADD(half->remote.byte[15], 1),
-            ADD(half->tries, 1),
             ADD(half->sent_us, 1000),
             ADD(half->sent_us, MINUS(500000)),
             SET(half->server, 0),

@@ -1,0 +1,215 @@
+/* SYNs while more frames wait than can be answered: net/tcp/crowd.c. */
+#include "net/ip4.h"
+#include "tests/fakes/netbench.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+/* clang-format off */
+#include <cmocka.h>
+/* clang-format on */
+
+enum { SECOND = 0x0a000009, STRANGERS = 0x08000000, ANSWERS = 8 };
+
+static void on_receive(struct service *service, struct socket *socket)
+{
+    (void)service;
+    (void)socket;
+}
+
+static struct service service = {.port = SERVICE_PORT, .receive = on_receive};
+
+static void open_bench(void)
+{
+    bench_open(64);
+    bench_serve(&service);
+    assert_int_equal(ip4_address_add(bench.stack, SECOND, 0xffffff00), 0);
+    bench.net.poll_max = 0;
+}
+
+static void inject(struct peer_segment segment)
+{
+    uint8_t frame[FAKENET_FRAME_MAX];
+
+    fakenet_inject(&bench.net, frame, peer_frame(frame, &segment));
+}
+
+static void inject_strangers(uint32_t first, unsigned count, uint32_t own)
+{
+    for (unsigned i = 0; i < count; i++)
+        inject((struct peer_segment){
+            .flags = SYN, .seq = 10, .address = first + i, .own = own});
+}
+
+/* Poll once; returns how many SYN-ACKs were sent. */
+static unsigned poll_once(void)
+{
+    struct peer_segment got;
+    unsigned count = 0;
+
+    bench.relative = false;
+    (void)stack_poll(bench.stack);
+    bench_check();
+    while (peer_receive(&got)) {
+        assert_int_equal(got.flags, SYN | ACK);
+        count++;
+    }
+    return count;
+}
+
+/* So many polls are full; all SYNs of them are answered. */
+static void crowd(unsigned polls)
+{
+    for (unsigned i = 0; i < polls; i++) {
+        inject_strangers(STRANGERS + i * STACK_POLL_BUDGET, STACK_POLL_BUDGET,
+                         0);
+        assert_int_equal(poll_once(), STACK_POLL_BUDGET);
+    }
+    assert_int_equal(bench.stack->stats.tcp_syns_shed, 0);
+}
+
+/* The fifth full poll in a row answers a few, on the short way and the long
+ * one. */
+static void test_few_strangers_are_answered(void **state)
+{
+    static const uint32_t own[] = {OUR_ADDRESS, SECOND};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(own); i++) {
+        open_bench();
+        crowd(CROWD_POLLS);
+        inject_strangers(STRANGERS + 4096, STACK_POLL_BUDGET, own[i]);
+        assert_int_equal(poll_once(), ANSWERS);
+        assert_int_equal(bench.stack->stats.tcp_syns_shed,
+                         STACK_POLL_BUDGET - ANSWERS);
+        /* As many in the next one. */
+        inject_strangers(STRANGERS + 8192, STACK_POLL_BUDGET, own[i]);
+        assert_int_equal(poll_once(), ANSWERS);
+        bench_close();
+    }
+}
+
+/* A poll that is not full ends it. */
+static void test_the_crowd_is_gone(void **state)
+{
+    (void)state;
+    open_bench();
+    crowd(CROWD_POLLS);
+    inject_strangers(STRANGERS + 4096, STACK_POLL_BUDGET - 1, 0);
+    assert_int_equal(poll_once(), ANSWERS);
+    inject_strangers(STRANGERS + 8192, STACK_POLL_BUDGET - 1, 0);
+    assert_int_equal(poll_once(), STACK_POLL_BUDGET - 1);
+    bench_close();
+}
+
+static void test_three_full_polls_are_no_crowd(void **state)
+{
+    (void)state;
+    open_bench();
+    crowd(CROWD_POLLS - 1);
+    inject_strangers(STRANGERS + 4096, 1, 0);
+    assert_int_equal(poll_once(), 1);
+    crowd(CROWD_POLLS);
+    bench_close();
+}
+
+/* Who has ended a handshake is answered, with what else it sends. */
+static void test_who_is_known_is_answered(void **state)
+{
+    struct peer_segment got;
+
+    (void)state;
+    open_bench();
+    peer_connect(PEER_PORT, 1000, 60000);
+    bench_run();
+    crowd(CROWD_POLLS);
+    inject_strangers(STRANGERS + 4096, STACK_POLL_BUDGET - 4, 0);
+    inject((struct peer_segment){.flags = SYN, .seq = 10, .port = 1});
+    inject((struct peer_segment){
+        .flags = SYN, .seq = 10, .port = 2, .own = SECOND});
+    /* No SYN that begins anything. */
+    inject((struct peer_segment){
+        .flags = SYN | ACK, .seq = 9, .ack = 77, .address = 0x0b000001});
+    inject((struct peer_segment){
+        .flags = SYN, .seq = 10, .address = STRANGERS + 9999});
+    bench.relative = false;
+    (void)stack_poll(bench.stack);
+    for (unsigned i = 0; i < ANSWERS; i++) {
+        assert_true(peer_receive(&got));
+        assert_int_equal(got.flags, SYN | ACK);
+    }
+    for (uint16_t port = 1; port <= 2; port++) {
+        assert_true(peer_receive(&got));
+        assert_int_equal(got.flags, SYN | ACK);
+        assert_int_equal(got.port, port);
+    }
+    assert_true(peer_receive(&got));
+    assert_int_equal(got.flags, RST);
+    peer_expect_nothing();
+    bench_close();
+}
+
+/* ---- Who is known -------------------------------------------------------- */
+
+static void learn(uint32_t address)
+{
+    const struct flow flow = {.remote = addr_of_ip4(address)};
+
+    crowd_learn(bench.stack, &flow);
+}
+
+static bool is_stranger(uint32_t address)
+{
+    const struct flow flow = {.remote = addr_of_ip4(address)};
+
+    bench.stack->crowd.answers = 1000;
+    return crowd_is_shed(bench.stack, &flow);
+}
+
+/* The last 4096 at least; and of others few are taken for them. */
+static void test_the_latest_are_remembered(void **state)
+{
+    enum { SOURCES = 20000, LATEST = 4096, OTHERS = 20000 };
+    unsigned forgotten = 0, mistaken = 0;
+
+    (void)state;
+    open_bench();
+    for (uint32_t i = 0; i < SOURCES; i++)
+        learn(STRANGERS + i);
+    for (uint32_t i = 0; i < LATEST; i++)
+        assert_false(is_stranger(STRANGERS + SOURCES - 1 - i));
+    for (uint32_t i = 0; i < 1000; i++)
+        forgotten += is_stranger(STRANGERS + i);
+    for (uint32_t i = 0; i < OTHERS; i++)
+        mistaken += !is_stranger(0x09000000 + i * 77);
+    print_message("forgotten %u, mistaken %u\n", forgotten, mistaken);
+    assert_true(forgotten > 800);
+    assert_true(mistaken < OTHERS / 8);
+    bench_close();
+}
+
+/* Who comes again and again takes no place of others. */
+static void test_one_source_counts_once(void **state)
+{
+    (void)state;
+    open_bench();
+    learn(STRANGERS);
+    for (unsigned i = 0; i < 10000; i++)
+        learn(STRANGERS + 1);
+    assert_false(is_stranger(STRANGERS));
+    assert_int_equal(bench.stack->crowd.count, 2);
+    bench_close();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_few_strangers_are_answered),
+        cmocka_unit_test(test_the_crowd_is_gone),
+        cmocka_unit_test(test_three_full_polls_are_no_crowd),
+        cmocka_unit_test(test_who_is_known_is_answered),
+        cmocka_unit_test(test_the_latest_are_remembered),
+        cmocka_unit_test(test_one_source_counts_once),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
