@@ -86,6 +86,7 @@ struct ext2_fs {
     bool is_hash_unsigned;
     bool has_copies; /* of blocks, in the journal */
     bool is_rev0;
+    bool hides_inodes;  /* the superblock names one of ext2_hidden_inodes */
     bool takes_orphans; /* inodes without links are read, too */
     const struct mapping_ops *file_ops;
     struct ext2_rw *rw; /* rw.h; NULL: it is only read */
@@ -200,6 +201,10 @@ must_check int ext2_features_check(const struct ext2_fs *fs);
 const char *ext2_feature_unwritable(const struct ext2_fs *fs);
 
 /* ---- super.c ------------------------------------------------------------- */
+
+/* Where the superblock names inodes that have no name: those of quotas and of
+ * orphans. Most volumes have 0 there. */
+extern const uint32_t ext2_hidden_inodes[4];
 
 /* Read and check the superblock. Thread; may wait. Returns as struct
  * file_system.mount. */

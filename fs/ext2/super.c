@@ -10,6 +10,9 @@
 #include <torc/log.h>
 #include <torc/memory.h>
 
+const uint32_t ext2_hidden_inodes[] = {SUPER_QUOTA_USER, SUPER_QUOTA_GROUP,
+                                       SUPER_QUOTA_PROJECT, SUPER_ORPHAN_FILE};
+
 /* What revision 0 does not have. */
 static void parse_rev1(struct ext2_fs *fs, const uint8_t *super)
 {
@@ -43,6 +46,10 @@ static void parse(struct ext2_fs *fs, const uint8_t *super, uint32_t log)
     fs->inode_size = EXT2_INODE_SIZE_MIN;
     fs->first_inode = EXT2_FIRST_INODE_REV0;
     fs->desc_size = EXT2_GROUP_DESC_SIZE;
+    fs->hides_inodes = false;
+    for (size_t i = 0; i < COUNT_OF(ext2_hidden_inodes); i++)
+        if (le32_get(super + ext2_hidden_inodes[i]) != 0)
+            fs->hides_inodes = true;
     if (!fs->is_rev0)
         parse_rev1(fs, super);
 }

@@ -3,6 +3,7 @@
  * are "." and "..".
  */
 #include "fs/ext2/check/check_internal.h"
+#include "fs/ext2/ext2.h"
 #include "fs/ext2/hash.h"
 #include "kernel/lib/minmax.h"
 #include "kernel/lib/siphash.h"
@@ -70,11 +71,8 @@ static void dotdot(struct fsck_dir *dir, const struct entry *entry,
 /* Whether an inode may have a name at all. */
 static bool is_legal(const struct fsck *fsck, uint32_t number)
 {
-    static const uint32_t hidden[] = {SUPER_QUOTA_USER, SUPER_QUOTA_GROUP,
-                                      SUPER_QUOTA_PROJECT, SUPER_ORPHAN_FILE};
-
-    for (size_t i = 0; i < COUNT_OF(hidden); i++)
-        if (number == le32_get(fsck->super + hidden[i]))
+    for (size_t i = 0; i < COUNT_OF(ext2_hidden_inodes); i++)
+        if (number == le32_get(fsck->super + ext2_hidden_inodes[i]))
             return false;
     return number == EXT2_ROOT_INODE ||
            (number >= fsck->first_inode && number <= fsck->inodes);

@@ -5,6 +5,7 @@
 #include "fs/ext2/write/rw.h"
 #include "kernel/lib/bytes.h"
 #include "tests/fakes/cmocka_all.h"
+#include "tests/fakes/console.h"
 #include "tests/fakes/ext2_image.h"
 #include "tests/fakes/machine.h"
 #include "tests/fakes/ramblk.h"
@@ -45,16 +46,22 @@ static void end(void)
     free(image);
 }
 
+/* Mount what is unmounted, on a machine that knows nothing of it. */
+static int mount_afresh(void)
+{
+    machine_detach();
+    machine_attach(64 << 20);
+    vfs_init(file_systems);
+    return mount_image();
+}
+
 /* Unmount, check, and mount again. */
 static void again(void)
 {
     vfs_check();
     assert_int_equal(file_unmount("/"), 0);
     assert_int_equal(ext2_fsck_status(image, image_size, "-fn", 0), 0);
-    machine_detach();
-    machine_attach(64 << 20);
-    vfs_init(file_systems);
-    assert_int_equal(mount_image(), 0);
+    assert_int_equal(mount_afresh(), 0);
 }
 
 static const uint8_t *super(void)
@@ -86,6 +93,43 @@ static void test_state(void **state)
     assert_int_equal(le16_get(super() + SUPER_STATE), 0);
     assert_int_equal(le16_get(super() + SUPER_MOUNT_COUNT), 3);
     assert_int_equal(file_chmod("/file", true, 0600), 0);
+    end();
+}
+
+/* Fields that a volume that is read may have, and one that is written not; what
+ * the log says of them. */
+static void test_reasons_to_only_read(void **state)
+{
+    static const struct {
+        uint32_t offset, value;
+        const char *says; /* NULL: it is written */
+    } rows[] = {
+        {SUPER_QUOTA_USER, 0, NULL},
+        {SUPER_QUOTA_USER, 20, "names inodes of quotas or of orphans"},
+        {SUPER_QUOTA_GROUP, 20, "names inodes of quotas or of orphans"},
+        {SUPER_QUOTA_PROJECT, 20, "names inodes of quotas or of orphans"},
+        {SUPER_ORPHAN_FILE, 20, "names inodes of quotas or of orphans"},
+        {SUPER_FEATURE_RO_COMPAT, 0x103, "read-only: quota"},
+        {SUPER_INODES_COUNT, 63, "read-only: the number of inodes"},
+    };
+
+    (void)state;
+    begin("-b 1024 -N 64", ext2_small_tree(), 2000);
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        uint8_t *field = image + EXT2_SUPER_OFFSET + rows[i].offset;
+        const uint32_t good = le32_get(field);
+
+        assert_int_equal(file_unmount("/"), 0);
+        le32_put(field, rows[i].value);
+        console_forget();
+        assert_int_equal(mount_afresh(), 0);
+        assert_true(rows[i].says == NULL || console_has(rows[i].says));
+        assert_int_equal(file_chmod("/file", true, 0600),
+                         rows[i].says == NULL ? 0 : -EROFS);
+        assert_int_equal(file_unmount("/"), 0);
+        le32_put(field, good);
+        assert_int_equal(mount_afresh(), 0);
+    }
     end();
 }
 
@@ -592,6 +636,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_state),
+        cmocka_unit_test(test_reasons_to_only_read),
         cmocka_unit_test(test_read_only_is_clean),
         cmocka_unit_test(test_not_clean_before),
         cmocka_unit_test(test_attributes),
