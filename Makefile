@@ -23,7 +23,7 @@ SRCS-posix-real :=
 SRCS-posix-sim :=
 include kernel/module.mk drivers/module.mk fs/ext2/module.mk fs/ext2/check/module.mk
 include fs/make/module.mk fs/ext2/make/module.mk fs/fat/make/module.mk
-include fs/memfs/module.mk fs/fat/module.mk net/module.mk $(sort $(wildcard net/*/module.mk))
+include fs/memfs/module.mk fs/fat/module.mk fs/fuse/module.mk net/module.mk $(sort $(wildcard net/*/module.mk))
 include hal/baremetal/module.mk hal/posix/module.mk
 
 APPS := $(patsubst apps/%/main.c,%,$(wildcard apps/*/main.c))

@@ -150,6 +150,7 @@ struct block_device {
     unsigned features; /* BLOCK_HAS_... */
     struct block_limits limits;
     unsigned queue_max; /* how many queues the device has; 0 is 1 */
+    bool is_channel;    /* no disk, but a struct fuse_channel */
 
     /* of a partition, constant: its disk, its first sector there in 512 bytes,
      * and its number from 1 on; of a whole disk NULL, 0, 0 */

@@ -132,6 +132,22 @@ int device_register(struct device *device, const char *prefix)
     return 0;
 }
 
+int device_rename(struct device *device, const char *name)
+{
+    size_t len = str_len(name, DEVICE_NAME_MAX);
+
+    if (len == 0 || len == DEVICE_NAME_MAX)
+        return -EINVAL;
+    for (size_t i = 0; i < len; i++) {
+        if (name[i] <= ' ' || name[i] > '~' || name[i] == '/')
+            return -EINVAL;
+    }
+    if (device_by_name(name) != NULL)
+        return -EBUSY;
+    memcpy(device->name, name, len + 1);
+    return 0;
+}
+
 void device_add_child(struct device *parent, struct device *child)
 {
     assert(device_is_mine(parent));

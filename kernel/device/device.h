@@ -68,6 +68,14 @@ unsigned device_epoch(void);
 must_check int device_register(struct device *device, const char *prefix);
 
 /*
+ * Give a device that has just been registered another name, before any other
+ * CPU looks for devices. CPU 0, at boot. Returns 0, -EINVAL (a name of none or
+ * too many bytes, or with one that is no visible character, or '/'), -EBUSY
+ * (another device has it).
+ */
+must_check int device_rename(struct device *device, const char *name);
+
+/*
  * In start(): announce a device found behind `parent`. The caller filled its
  * name and class; it belongs to the parent's owner.
  */

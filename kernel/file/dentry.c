@@ -95,8 +95,8 @@ void dentry_set(struct inode *dir, const struct name *name, struct inode *inode)
     struct dentry *dentry = dentry_find(dir, name);
 
     assert(dir->refs > 0);
-    if (inode == NULL && mount->ops->folds_names) {
-        /* It may be made by another name of it. */
+    if (mount->keeps_no_names || (inode == NULL && mount->ops->folds_names)) {
+        /* It may be made by another name of it, or by others. */
         if (dentry != NULL)
             dentry_free(dentry);
         return;
@@ -149,6 +149,11 @@ void dentries_shrink(struct mount *mount, unsigned keep)
             dentry_free(dentry);
         }
     }
+}
+
+void vfs_forget_names(struct mount *mount)
+{
+    dentries_shrink(mount, 0);
 }
 
 static void dentry_check(struct hash_node *node, void *arg)

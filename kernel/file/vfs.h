@@ -122,6 +122,11 @@ struct fs_ops {
      * Does not wait. Returns 0, -EPERM. NULL: it keeps all. */
     int (*attr_fit)(const struct inode *inode, struct vfs_attr *attr);
 
+    /* Attributes are about to be set of an inode, which is locked: set them
+     * where the file system keeps them, now. Returns 0, or an error: they stay
+     * as they are. NULL: inode_write() is in time. */
+    int (*attr_set)(struct inode *inode, const struct vfs_attr *attr);
+
     /*
      * Find a name in a directory, which is locked. Returns 0 and *out, held
      * (inode_get()), -ENOENT, -EUCLEAN, -EIO, -ENOMEM. ".." is a name.
@@ -261,6 +266,9 @@ struct mount {
     unsigned writers;          /* files open for writing */
     unsigned changes;          /* calls under way that change something */
     bool is_remounting;        /* vfs_remount() is under way */
+    bool keeps_no_names;       /* what lookup() or a change of a name has just
+                                * told is not kept: the file system sets it
+                                * before it returns, if others change names */
     struct rwlock rename_lock; /* held exclusively or not at all */
 
     /* inode.c */
@@ -414,6 +422,10 @@ must_check int vfs_lookup(struct inode *dir, const struct name *name,
  * -ENOENT (it is empty), -ENAMETOOLONG, -EINVAL (a byte that no name has). */
 must_check int name_init(struct name *name, const struct mount *mount,
                          const char *text, size_t len);
+
+/* Forget what is known of the names of a mount: others may have changed them.
+ * Does not wait. */
+void vfs_forget_names(struct mount *mount);
 
 /* ---- Names that change (vfs_create.c, vfs_remove.c, vfs_rename.c) -------- */
 

@@ -51,9 +51,13 @@ int vfs_setattr(struct inode *inode, const struct vfs_attr *attr)
         return status;
     change_begin(inode->mount);
     rwlock_lock(&inode->lock);
-    set(inode, &fit);
-    inode_dirty(inode, INODE_REST);
+    if (ops->attr_set != NULL)
+        status = ops->attr_set(inode, &fit);
+    if (status == 0) {
+        set(inode, &fit);
+        inode_dirty(inode, INODE_REST);
+    }
     rwlock_unlock(&inode->lock);
     change_end(inode->mount);
-    return 0;
+    return status;
 }

@@ -1,0 +1,13 @@
+SRCS-kernel += fs/fuse/message.c
+SRCS-kernel += fs/fuse/parse.c
+SRCS-kernel += fs/fuse/parting.c
+SRCS-kernel += fs/fuse/inode.c
+SRCS-kernel += fs/fuse/names.c
+SRCS-kernel += fs/fuse/up.c
+SRCS-kernel += fs/fuse/dir.c
+SRCS-kernel += fs/fuse/handle.c
+SRCS-kernel += fs/fuse/data.c
+SRCS-kernel += fs/fuse/transfer.c
+SRCS-kernel += fs/fuse/attr.c
+SRCS-kernel += fs/fuse/xattr.c
+SRCS-kernel += fs/fuse/ops.c
