@@ -3,6 +3,7 @@
 #include "tests/fakes/cmocka_all.h"
 #include "tests/fakes/ext2_image.h"
 #include "tests/fakes/fat_image.h"
+#include "tests/fakes/fuse_world.h"
 #include "tests/fakes/machine.h"
 #include <fcntl.h>
 #include <stdio.h>
@@ -21,6 +22,7 @@ const struct world worlds[WORLDS] = {
 };
 const struct world world_fat = {
     .name = "fat", .options = "-F 12 -s 1", .kib = 300};
+const struct world world_fuse = {.name = "fuse"};
 const struct world *world = &worlds[0];
 struct ramblk world_disk;
 uint8_t *world_image;
@@ -82,8 +84,17 @@ int world_run(const char *name, const struct CMUnitTest *tests, size_t count)
 
 /* ---- Mounting ------------------------------------------------------------ */
 
+static bool is_fuse(void)
+{
+    return world == &world_fuse;
+}
+
 void world_attach(size_t mem_bytes)
 {
+    if (is_fuse()) {
+        fuse_world_attach(mem_bytes);
+        return;
+    }
     machine_attach(mem_bytes);
     vfs_init(file_systems);
     if (world->options != NULL)
@@ -92,7 +103,10 @@ void world_attach(size_t mem_bytes)
 
 void world_detach(void)
 {
-    machine_detach();
+    if (is_fuse())
+        fuse_world_detach();
+    else
+        machine_detach();
 }
 
 int world_setup(void **state)
@@ -126,6 +140,10 @@ int world_make(const char *path)
 
 void world_mount(void)
 {
+    if (is_fuse()) {
+        fuse_world_mount();
+        return;
+    }
     if (world->options == NULL) {
         assert_int_equal(file_mount_memory("/", NULL), 0);
         return;
@@ -150,6 +168,10 @@ static void check(void)
 
 void world_unmount(void)
 {
+    if (is_fuse()) {
+        fuse_world_unmount();
+        return;
+    }
     assert_int_equal(file_unmount("/"), 0);
     if (world->options != NULL)
         check();
@@ -157,6 +179,10 @@ void world_unmount(void)
 
 void world_unmount_quick(void)
 {
+    if (is_fuse()) {
+        fuse_world_unmount();
+        return;
+    }
     assert_int_equal(file_unmount("/"), 0);
     if (world->options != NULL && unmounts++ % QUICK == 0)
         check();

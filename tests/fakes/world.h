@@ -27,6 +27,9 @@ extern const struct world worlds[WORLDS];
  * indices: for tests that do without. */
 extern const struct world world_fat;
 
+/* Files of a server, by virtio-fs: fuse_world.h. */
+extern const struct world world_fuse;
+
 static inline bool world_is_fat(const struct world *world)
 {
     return world == &world_fat;

@@ -1,0 +1,52 @@
+/*
+ * Files of a server: fs/fuse and drivers/virtio_fs.c, against the model of
+ * both, VIRTIO 1.2, section 5.11, and FUSE 7.31.
+ */
+#include "kernel/file/vfs_internal.h"
+#include "kernel/thread/thread.h"
+#include "tests/fakes/cmocka_all.h"
+#include "tests/fakes/fuse_world.h"
+#include "tests/fakes/root_mount.h"
+#include <string.h>
+#include <torc/file.h>
+#include <torc/time.h>
+
+static int setup(void **state)
+{
+    (void)state;
+    fuse_world_attach(16 << 20);
+    fuse_world_mount();
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    vfs_check();
+    fuse_world_unmount();
+    fuse_world_detach();
+    return 0;
+}
+
+static void test_read(void **state)
+{
+    char buf[100];
+    struct file *file;
+
+    (void)state;
+    (void)fs_model_file(&fuse_model, "f", "hello", 5);
+    assert_int_equal(file_open("/f", FILE_READ, 0, &file), 0);
+    assert_int_equal(file_read(file, buf, sizeof(buf)), 5);
+    assert_memory_equal(buf, "hello", 5);
+    file_close(file);
+}
+
+int main(void)
+{
+#define MOUNTED(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        MOUNTED(test_read),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
