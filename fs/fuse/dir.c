@@ -137,6 +137,8 @@ int fuse_readdir(struct inode *dir, uint64_t *cursor, struct dir_entry *entry)
     struct fuse_inode *node = fuse_inode_of(dir);
     int status;
 
+    if (dir->links == 0)
+        return 0; /* it has been removed */
     rwlock_lock(&node->inner);
     status = read_entry(dir, cursor, entry);
     if (status <= 0)

@@ -30,6 +30,7 @@
 
 enum {
     FUSE_SYNC_MAX = 8,      /* messages that threads wait for, at a time */
+    FUSE_ASYNC_MAX = 8,     /* those that nobody waits for */
     FUSE_FLIGHTS = 32,      /* reads and writes at a time */
     FUSE_HANDLES_MAX = 64,  /* files open at the server that nobody uses */
     FUSE_WINDOW_SHIFT = 33, /* sectors of the channel for each file: 4 TiB */
@@ -47,7 +48,7 @@ struct fuse_fs {
     uint64_t serial_last;
     unsigned sync_count;     /* messages that threads wait for */
     unsigned async_count;    /* that nobody waits for */
-    struct wait_queue quiet; /* until async_count is 0 */
+    struct wait_queue quiet; /* until there are fewer of these */
 
     struct list looked; /* struct looked, of lookups under way */
 
@@ -89,6 +90,7 @@ struct listing;
 struct fuse_inode {
     struct inode inode;      /* first; its number is the server's node id */
     uint64_t lookups;        /* that the server counts */
+    uint64_t host_number;    /* what users are told as its number */
     uint64_t serial;         /* no other inode of the mount has, or had, it */
     uint64_t parent;         /* of a directory: the node it was found in, */
     uint64_t parent_serial;  /* as it was then; 0: not known */
@@ -169,6 +171,9 @@ void message_end(struct message *message);
  * before others, without an answer. In any case it is not the caller's any
  * more. Returns 0, -EAGAIN, -EIO. */
 must_check int message_send(struct message *message, bool first);
+
+/* Wait until one of those that nobody waits for has ended. */
+void async_wait(struct fuse_fs *fs);
 
 /* The server has broken the protocol. Returns -EIO. */
 int fuse_fault(struct fuse_fs *fs, const char *what);
@@ -269,6 +274,7 @@ void fuse_names_init(struct fuse_fs *fs);
 
 int fuse_inode_read(struct inode *inode);
 void fuse_inode_drop(struct inode *inode);
+uint64_t fuse_number_told(const struct inode *inode);
 
 /* ---- up.c ---------------------------------------------------------------- */
 

@@ -118,6 +118,7 @@ int fuse_fill(struct inode *inode, const struct fuse_attr *attr)
     rwlock_init(&node->inner);
     list_init(&node->handle_link);
     node->serial = ++fuse_of(inode)->serial_last;
+    node->host_number = attr->ino;
     inode->type = attr->type;
     inode->size_bytes = attr->size;
     take_attr(inode, attr);
@@ -214,6 +215,11 @@ int fuse_inode_get(struct fuse_fs *fs, const struct fuse_entry *entry,
     if (status != 0)
         inode_put_quick(*out);
     return status;
+}
+
+uint64_t fuse_number_told(const struct inode *inode)
+{
+    return container_of(inode, struct fuse_inode, inode)->host_number;
 }
 
 void fuse_inode_drop(struct inode *inode)

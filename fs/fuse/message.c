@@ -122,10 +122,11 @@ static void async_free(struct message *message)
 
 int message_send(struct message *message, bool first)
 {
-    int status;
+    int status = -EAGAIN;
 
     message->is_async = true;
-    status = send(message, first);
+    if (message->fs->async_count < FUSE_ASYNC_MAX)
+        status = send(message, first);
     if (status == 0)
         message->fs->async_count++;
     else
@@ -170,20 +171,39 @@ static int send_in_turn(struct message *message, uint64_t deadline_ns)
     return status;
 }
 
-/* A server that does not answer is given up, which ends the call. */
+/* Its time is over: a server that has not answered yet is given up. */
+static void give_up(struct fuse_fs *fs)
+{
+    block_recover(fs->channel->block.queues[0],
+                  "the server of files does not answer in time");
+}
+
+/* Its end comes in any case: if the server is given up, by that. */
 static void wait_ended(struct message *message, uint64_t deadline_ns)
 {
-    struct fuse_channel *channel = message->fs->channel;
+    struct fuse_fs *fs = message->fs;
 
     while (!message->is_ended) {
         if (wait_on_until(&message->ended, deadline_ns) == 0)
             continue;
-        if (!message->is_ended) {
-            block_poll(channel->block.queues[0]);
-            if (!message->is_ended)
-                block_recover(channel->block.queues[0],
-                              "the server of files does not answer in time");
-        }
+        block_poll(fs->channel->block.queues[0]); /* an interrupt was lost? */
+        if (!message->is_ended)
+            give_up(fs);
+        deadline_ns = TIME_NEVER;
+    }
+}
+
+void async_wait(struct fuse_fs *fs)
+{
+    const unsigned count = fs->async_count;
+    uint64_t deadline_ns = time_ns() + BLOCK_TIMEOUT_NS;
+
+    while (fs->async_count == count) {
+        if (wait_on_until(&fs->quiet, deadline_ns) == 0)
+            continue;
+        block_poll(fs->channel->block.queues[0]);
+        if (fs->async_count == count)
+            give_up(fs);
         deadline_ns = TIME_NEVER;
     }
 }

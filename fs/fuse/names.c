@@ -139,6 +139,22 @@ static void put_create(struct message *message, const struct name *name,
     put_name(message, name);
 }
 
+/* UNLINK or RMDIR. */
+static int ask_remove(struct inode *dir, const struct name *name, bool is_dir)
+{
+    struct message message;
+    int status =
+        message_begin(&message, fuse_of(dir), is_dir ? FUSE_RMDIR : FUSE_UNLINK,
+                      dir->number, name->len + 1, 0);
+
+    if (status != 0)
+        return status;
+    put_name(&message, name);
+    status = message_ask_for(&message, 0);
+    message_end(&message);
+    return status;
+}
+
 /* The inode of what the server has made. */
 static int created(struct fuse_fs *fs, struct asked *asked,
                    const struct new_inode *what, struct inode **out)
@@ -175,7 +191,6 @@ int fuse_create(struct inode *dir, const struct name *name,
     int status =
         asked_begin(&asked, dir, create_opcode(what), create_room(name, what));
 
-    fuse_trust(fs, 0);
     if (status != 0)
         return status;
     put_create(&asked.message, name, what);
@@ -185,6 +200,8 @@ int fuse_create(struct inode *dir, const struct name *name,
     if (status != 0)
         return status;
     status = created(fs, &asked, what, out);
+    if (status == -ENOMEM) /* nothing is to have changed, if that can be */
+        (void)!ask_remove(dir, name, what->type == FILE_DIRECTORY);
     if (status == 0 && what->type == FILE_DIRECTORY) {
         fuse_parent_set(*out, dir);
         dir->links++;
@@ -199,7 +216,6 @@ int fuse_link(struct inode *dir, const struct name *name, struct inode *inode)
     struct asked asked;
     int status = asked_begin(&asked, dir, FUSE_LINK, 8 + name->len + 1);
 
-    fuse_trust(fs, 0);
     if (status != 0)
         return status;
     put64(&asked.message, inode->number);
@@ -210,6 +226,7 @@ int fuse_link(struct inode *dir, const struct name *name, struct inode *inode)
     if (status != 0)
         return status;
     if (asked.entry.node == inode->number) {
+        fuse_trust(fs, asked.entry.valid_ns);
         fuse_inode_of(inode)->lookups++;
         inode->links = asked.entry.attr.links > 0 ? asked.entry.attr.links : 1;
         mem_free(asked.parting);
@@ -224,24 +241,16 @@ int fuse_link(struct inode *dir, const struct name *name, struct inode *inode)
 int fuse_unlink(struct inode *dir, const struct name *name, struct inode *inode)
 {
     const bool is_dir = inode->type == FILE_DIRECTORY;
-    struct fuse_fs *fs = fuse_of(dir);
-    struct message message;
-    int status = message_begin(&message, fs, is_dir ? FUSE_RMDIR : FUSE_UNLINK,
-                               dir->number, name->len + 1, 0);
+    int status = ask_remove(dir, name, is_dir);
 
-    fuse_trust(fs, 0);
-    if (status != 0)
-        return status;
-    put_name(&message, name);
-    status = message_ask_for(&message, 0);
-    message_end(&message);
     if (status == -ENOENT)
-        vfs_forget_names(fs->mount);
+        vfs_forget_names(dir->mount);
     if (status != 0)
         return status;
     fuse_links_less(inode);
     if (is_dir && dir->links > 1)
         dir->links--;
+    fuse_trust(fuse_of(dir), 0);
     return 0;
 }
 
@@ -271,7 +280,6 @@ int fuse_rename(const struct rename *rename)
                                rename->exchange ? FUSE_RENAME2 : FUSE_RENAME,
                                rename->dir1->number, 16 + names, 0);
 
-    fuse_trust(fs, 0);
     if (status != 0)
         return status;
     put64(&message, rename->dir2->number);
@@ -293,6 +301,7 @@ int fuse_rename(const struct rename *rename)
         fuse_parent_set(rename->inode2, rename->dir1);
     if (rename->inode2 != NULL && !rename->exchange)
         fuse_links_less(rename->inode2);
+    fuse_trust(fs, 0);
     return 0;
 }
 

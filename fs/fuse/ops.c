@@ -112,6 +112,7 @@ static const struct fs_ops fuse_ops = {
     .readdir = fuse_readdir,
     .readlink = fuse_readlink,
     .sync = fuse_sync,
+    .number_told = fuse_number_told,
     .statfs = fuse_statfs,
     .unmount = fuse_unmount,
     .check = fuse_check,

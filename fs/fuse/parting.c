@@ -143,8 +143,11 @@ static void run(struct flush_work *work)
     struct fuse_fs *fs = container_of(work, struct fuse_fs, parting_work);
     int status = 0;
 
-    while (status == 0 && !list_empty(&fs->partings))
+    while (status == 0 && !list_empty(&fs->partings)) {
         status = send_some(fs);
+        if (status == -EAGAIN && fs->async_count > 0)
+            status = wait_on_until(&fs->quiet, time_ns() + AGAIN_NS);
+    }
     if (status == -EIO)
         free_all(&fs->partings); /* nobody is there to be told */
     else if (status != 0)
@@ -172,9 +175,14 @@ void partings_end(struct fuse_fs *fs)
     int status = 0;
 
     flush_work_cancel(&fs->parting_work);
-    while (status == 0 && !list_empty(&fs->partings))
+    while (status == 0 && !list_empty(&fs->partings)) {
         status = send_some(fs);
+        if (status == -EAGAIN && fs->async_count > 0) {
+            async_wait(fs);
+            status = 0;
+        }
+    }
     free_all(&fs->partings);
     while (fs->async_count > 0)
-        wait_on(&fs->quiet);
+        async_wait(fs);
 }

@@ -1,8 +1,8 @@
 /*
  * The way up: what ".." of a directory leads to. It is known from the way down
- * while the parent is in memory; else the server is asked. A server may not know
- * its own root by that name (virtiofsd tells of another node): then it is the
- * root if it has its attributes.
+ * while the parent is in memory; else the server is asked. A server may not
+ * know its own root by that name (virtiofsd tells of another node): then it is
+ * the root if it has its attributes.
  */
 #include "fs/fuse/fuse_internal.h"
 #include <torc/memory.h>
@@ -53,12 +53,12 @@ int fuse_lookup_up(struct inode *dir, struct inode **out)
     struct fuse_fs *fs = fuse_of(dir);
     int status = parent_known(fuse_inode_of(dir), out);
 
-    fuse_trust(fs, 0);
     if (status != 0)
         status = fuse_ask_up(dir, out);
     if (status == 0 && (*out)->type != FILE_DIRECTORY) {
         inode_put_quick(*out);
-        return fuse_fault(fs, "a parent that is no directory");
+        status = fuse_fault(fs, "a parent that is no directory");
     }
+    fuse_trust(fs, 0);
     return status;
 }

@@ -200,6 +200,10 @@ struct fs_ops {
      */
     int (*sync_fs)(struct mount *mount);
 
+    /* What file_stat() tells as the number of an inode, as readdir() does. Does
+     * not wait. NULL: inode->number. */
+    uint64_t (*number_told)(const struct inode *inode);
+
     /* Fill blocks and inodes of *stat. NULL: they are not known. Returns 0,
      * -EIO, -EUCLEAN. */
     int (*statfs)(struct mount *mount, struct file_fs_stat *stat);

@@ -111,8 +111,11 @@ uint64_t vfs_blocks(const struct inode *inode)
 
 void vfs_stat(const struct inode *inode, struct file_stat *stat)
 {
+    const struct fs_ops *ops = inode->mount->ops;
+
     stat->mount = (uintptr_t)inode->mount;
-    stat->inode = inode->number;
+    stat->inode =
+        ops->number_told == NULL ? inode->number : ops->number_told(inode);
     stat->type = inode->type;
     stat->mode = inode->mode;
     stat->links = inode->links;

@@ -38,7 +38,7 @@ static int device_run(void *arg)
     while (!stop) {
         is_told = false;
         while (fs_model_step(&fuse_model))
-            thread_yield();
+            ;
         while (!is_told)
             wait_on(&wake);
     }

@@ -356,5 +356,7 @@ int main(void)
         cmocka_unit_test(test_like_the_model),
     };
 
-    return world_run("random operations", tests, COUNT_OF(tests));
+    return world_run("random operations", tests, COUNT_OF(tests)) +
+           world_run_in(&world_fuse, "random operations", tests,
+                        COUNT_OF(tests));
 }

@@ -779,5 +779,6 @@ int main(void)
     };
 
     return world_run("names", tests, COUNT_OF(tests)) +
-           world_run_in(&world_fat, "names", tests, COUNT_OF(tests));
+           world_run_in(&world_fat, "names", tests, COUNT_OF(tests)) +
+           world_run_in(&world_fuse, "names", tests, COUNT_OF(tests));
 }
