@@ -85,7 +85,8 @@ COLD_GCC := $(STACK_GCC) -mstringop-strategy=libcall -fno-jump-tables -fno-tree-
 HOT_GCC := $(STACK_GCC) -fno-reorder-blocks-and-partition -falign-functions=1 -falign-jumps=1 \
 	-falign-loops=1
 gcc_only = $(if $(findstring clang,$(CC)),,$(1))
-COLD-metal := -Os -include hal/baremetal/brief_assert.h $(call gcc_only,$(COLD_GCC))
+COLD_LEVEL := -Oz
+COLD-metal := $(COLD_LEVEL) -include hal/baremetal/brief_assert.h $(call gcc_only,$(COLD_GCC))
 HOT-metal := -include hal/baremetal/brief_assert.h $(call gcc_only,$(HOT_GCC))
 
 # Applications, and the test of it, may use floating point; the kernel may not.
@@ -119,7 +120,7 @@ VARIANTS := metal host asan tsan cov fuzz sim
 # The image's objects are made again when they would be compiled otherwise than last time.
 # The compiler does not count: fuzz-programs has clang, and leaves the image alone, which
 # another make may be at.
-IMAGE_FLAGS := $(strip $(FLAGS-metal) $(COLD_GCC) $(HOT_GCC) $(HOT))
+IMAGE_FLAGS := $(strip $(FLAGS-metal) $(COLD_LEVEL) $(COLD_GCC) $(HOT_GCC) $(HOT))
 ifneq ($(file <$(BUILD)/metal/flags),$(IMAGE_FLAGS))
 $(shell mkdir -p $(BUILD)/metal && find $(BUILD)/metal -type f ! -name '*.d' -delete)
 $(file >$(BUILD)/metal/flags,$(IMAGE_FLAGS))

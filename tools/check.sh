@@ -57,13 +57,13 @@ image_size() {
         size=$(stat -c %s "$build/metal/$app.stripped")
         echo "$app has $size bytes stripped, under $limit are allowed"
         [ "$size" -lt "$limit" ] || status=1
-    done <<<"hello 75000
-webserver 313000
-web_virtio 264000
-web_virtio6 288000
-webnode 370000
-fileserver 422000
-shell 455000"
+    done <<<"hello 73000
+webserver 309000
+web_virtio 262500
+web_virtio6 286000
+webnode 364000
+fileserver 410000
+shell 442000"
     return $status
 }
 

@@ -7,36 +7,51 @@
 
 #include <stdint.h>
 
+/*
+ * Whole words are loaded and stored: of single bytes the compiler makes words
+ * later than it decides that their function is too large for a place in line.
+ */
+#define BYTES_ARE_LE (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)
+
 static inline uint16_t le16_get(const uint8_t *p)
 {
-    return (uint16_t)(p[0] | (unsigned)p[1] << 8);
+    uint16_t v;
+
+    __builtin_memcpy(&v, p, sizeof(v));
+    return BYTES_ARE_LE ? v : __builtin_bswap16(v);
 }
 
 static inline uint32_t le32_get(const uint8_t *p)
 {
-    return (uint32_t)le16_get(p) | (uint32_t)le16_get(p + 2) << 16;
+    uint32_t v;
+
+    __builtin_memcpy(&v, p, sizeof(v));
+    return BYTES_ARE_LE ? v : __builtin_bswap32(v);
 }
 
 static inline uint64_t le64_get(const uint8_t *p)
 {
-    return (uint64_t)le32_get(p) | (uint64_t)le32_get(p + 4) << 32;
+    uint64_t v;
+
+    __builtin_memcpy(&v, p, sizeof(v));
+    return BYTES_ARE_LE ? v : __builtin_bswap64(v);
 }
 
 static inline uint16_t be16_get(const uint8_t *p)
 {
-    return (uint16_t)((unsigned)p[0] << 8 | p[1]);
+    uint16_t v;
+
+    __builtin_memcpy(&v, p, sizeof(v));
+    return BYTES_ARE_LE ? __builtin_bswap16(v) : v;
 }
 
 static inline uint32_t be32_get(const uint8_t *p)
 {
-    return (uint32_t)be16_get(p) << 16 | be16_get(p + 2);
-}
+    uint32_t v;
 
-/*
- * Stores are whole words: the compiler makes single bytes of them otherwise,
- * where it makes words of the loads.
- */
-#define BYTES_ARE_LE (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)
+    __builtin_memcpy(&v, p, sizeof(v));
+    return BYTES_ARE_LE ? __builtin_bswap32(v) : v;
+}
 
 static inline void le16_put(uint8_t *p, uint16_t v)
 {
