@@ -69,7 +69,7 @@ static noinline void frame_receive(struct net_stack *stack,
 void stack_receive(struct net_stack *stack, struct packet *packet)
 {
     stack->stats.frames_in++;
-    if (!tcp_receive_frame(stack, packet))
+    if (!tcp_receive_frame(stack, packet, true))
         frame_receive(stack, packet);
 }
 
@@ -149,12 +149,18 @@ void stack_wake(struct net_queue *queue)
     wait_wake_one(&stack->wake);
 }
 
+/* The card has received a frame. In a group it may be another member's, unless
+ * its connection is here. Takes the packet. */
 static void frame_received(struct net_stack *stack, struct packet *packet)
 {
-    if (stack->group == NULL || stack->group->count == 1)
+    const struct net_group *group = stack->group;
+
+    if (group == NULL || group->count == 1)
         stack_receive(stack, packet);
+    else if (tcp_receive_frame(stack, packet, false))
+        stack->stats.frames_in++;
     else
-        stack->group->receive(stack, packet);
+        group->receive(stack, packet);
 }
 
 bool stack_poll(struct net_stack *stack)

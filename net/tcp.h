@@ -38,9 +38,12 @@ void tcp_receive(struct net_stack *stack, struct packet *packet,
  * Process a frame, with all its headers, when it is one of TCP over IPv4 of a
  * connection that is there, and neither headers nor options are unusual.
  * Returns whether it was: the packet is taken then, and all has happened that
- * stack_receive() would have done.
+ * stack_receive() would have done. While it is not known whether the frame
+ * `is_ours`, and not another member's of the group, only a connection that was
+ * found here lately takes it.
  */
-bool tcp_receive_frame(struct net_stack *stack, struct packet *packet);
+bool tcp_receive_frame(struct net_stack *stack, struct packet *packet,
+                       bool is_ours);
 
 /*
  * An ICMP message says that a segment of `flow` with sequence number `seq`, in

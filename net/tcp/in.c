@@ -346,7 +346,8 @@ static noinline bool receive_rare(struct net_stack *stack,
     return true;
 }
 
-bool tcp_receive_frame(struct net_stack *stack, struct packet *packet)
+bool tcp_receive_frame(struct net_stack *stack, struct packet *packet,
+                       bool is_ours)
 {
     struct tcp_segment segment;
     struct ip4_header header;
@@ -361,7 +362,7 @@ bool tcp_receive_frame(struct net_stack *stack, struct packet *packet)
     if (unlikely(conn == NULL)) {
         const struct ip4_header rare = header;
 
-        return receive_rare(stack, packet, &rare);
+        return is_ours && receive_rare(stack, packet, &rare);
     }
     if (!frame_parse(stack, packet, &header, &segment))
         return false;
