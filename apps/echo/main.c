@@ -1,15 +1,22 @@
 /*
  * Send back what comes: RFC 862, over TCP and UDP. Options:
  * <torc/net_card.h>; the port is 7.
+ *
+ *   vsock=PORT   the same for the host, over vsock; a network card need not be
+ *                there then
  */
 #include <torc/app.h>
 #include <torc/assert.h>
+#include <torc/device.h>
 #include <torc/drivers.h>
 #include <torc/log.h>
+#include <torc/machine.h>
 #include <torc/memory.h>
 #include <torc/net_card.h>
 #include <torc/socket.h>
+#include <torc/string.h>
 #include <torc/thread.h>
+#include <torc/vsock.h>
 
 enum {
     PORT = 7,
@@ -24,7 +31,7 @@ enum {
 /* Owner: CPU 0. */
 static unsigned connection_count;
 
-/* ---- TCP ----------------------------------------------------------------- */
+/* ---- Streams ------------------------------------------------------------- */
 
 /* Until the peer has ended its side: 0, or an error. */
 static int echo_bytes(struct socket *socket, char *buffer)
@@ -56,7 +63,7 @@ static int serve_connection(void *arg)
     return status;
 }
 
-static int serve_tcp(void *arg)
+static int serve_stream(void *arg)
 {
     const struct thread_attr attr = {.name = "echo", .detached = true};
     struct socket *listener = arg;
@@ -112,34 +119,70 @@ static int start(uint16_t port)
     if (status == 0)
         status = socket_bind(udp, &local);
     if (status == 0)
-        status = thread_create(&attr, serve_tcp, tcp, NULL);
+        status = thread_create(&attr, serve_stream, tcp, NULL);
     if (status == 0)
         status = thread_create(&attr, serve_udp, udp, NULL);
     return status; /* what was opened ends with the machine */
 }
 
-static int app_main(int argc, char **argv)
+static int start_vsock(uint32_t port)
 {
-    uint16_t port = PORT;
-    int status;
+    const struct thread_attr attr = {.name = "vsock", .detached = true};
+    struct socket *socket;
+    int status = socket_open_vsock(&socket);
 
-    (void)argv;
-    if (argc > 1 || net_card_start(&port) != 0)
-        return 2;
-    status = start(port);
-    if (status != 0) {
-        log_error("echo: cannot serve: error %d", status);
-        return 1;
-    }
-    log_info("echo: listens on port %u", port);
-    thread_sleep_until(TIME_NEVER);
-    return 0;
+    if (status == 0)
+        status = socket_bind_vsock(socket, port);
+    if (status == 0)
+        status = socket_listen(socket, CONNECTIONS_MAX);
+    if (status == 0)
+        status = thread_create(&attr, serve_stream, socket, NULL);
+    return status;
 }
 
-static const char *const options[] = {NET_CARD_OPTION_NAMES, NULL};
+/* As the options say. Returns 0, or the status of the machine. */
+static int serve(void)
+{
+    const char *vsock = machine_option("vsock");
+    uint64_t vsock_port = 0;
+    uint16_t port = PORT;
+    int status = 0;
+
+    if (vsock != NULL && str_to_u64(vsock, &vsock_port) != 0)
+        return 2;
+    if (vsock != NULL)
+        status = start_vsock((uint32_t)vsock_port);
+    if (status == 0 && vsock != NULL)
+        log_info("echo: listens on port %s of vsock", vsock);
+    if (status == 0 && (vsock == NULL || device_find(DEVICE_NET, 0) != NULL)) {
+        if (net_card_start(&port) != 0)
+            return 2;
+        status = start(port);
+        if (status == 0)
+            log_info("echo: listens on port %u", port);
+    }
+    if (status != 0)
+        log_error("echo: cannot serve: error %d", status);
+    return status != 0;
+}
+
+static int app_main(int argc, char **argv)
+{
+    int status = argc > 1 ? 2 : serve();
+
+    (void)argv;
+    if (status == 0)
+        thread_sleep_until(TIME_NEVER);
+    return status;
+}
+
+static const char *const options[] = {
+    NET_CARD_OPTION_NAMES,
+    "vsock=1..4294967294 the port on which the host is served, too (none)",
+    NULL};
 static const struct driver *const drivers[] = {
-    &virtio_rng_driver, &virtio_net_driver, &e1000_driver,
-    &ne2000_driver,     &leaf_net_driver,   NULL};
+    &virtio_rng_driver, &virtio_net_driver,   &e1000_driver, &ne2000_driver,
+    &leaf_net_driver,   &virtio_vsock_driver, NULL};
 
 const struct torc_app torc_app = {
     .name = "echo", .main = app_main, .options = options, .drivers = drivers};

@@ -1544,6 +1544,7 @@ test_agree() {
 . tests/integration/ip6.sh
 . tests/integration/shell.sh
 . tests/integration/sockets.sh
+. tests/integration/vsock.sh
 
 # ---- Running them --------------------------------------------------------------------------
 

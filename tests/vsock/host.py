@@ -47,7 +47,7 @@ class Connection:
         self.rx_cnt = self.fwd_cnt = self.told = 0  # from it
         self.pending = bytearray()  # to the program
         self.shut = self.peer_shut = 0
-        self.buffer = mux.draw(1, BUFFER) if mux.random else BUFFER
+        self.buffer = mux.draw(2048, BUFFER) if mux.random else BUFFER
         stream.setblocking(False)
 
     def send(self, op, flags=0, data=b""):
@@ -147,8 +147,9 @@ class Mux:
 
     def draw(self, low, high):
         """A number, small or large."""
-        return self.random.randint(low, min(high, 1 << self.random.randint(1, 17)) + low)\
-            if high > low + 1 and self.random.random() < 0.5 else high
+        if self.random.random() < 0.5:
+            return high
+        return self.random.randint(low, min(high, low + (1 << self.random.randint(0, 17))))
 
     def is_busy(self):
         return len(self.wire.queue) > 64
@@ -300,7 +301,8 @@ RX, TX = 0, 1
 
 
 class Ring:
-    """A split virtqueue (VIRTIO 1.2, section 2.7), from the device's side."""
+    """A split virtqueue (VIRTIO 1.2, section 2.7), from the device's side. An index is read
+    and written as a whole: with "<H" Python moves single bytes."""
 
     def __init__(self):
         self.size = self.next = self.used = 0
@@ -313,7 +315,7 @@ class Ring:
 
     def has_more(self):
         memory, at = self.avail
-        return struct.unpack_from("<H", memory, at + 2)[0] != self.next
+        return struct.unpack_from("H", memory, at + 2)[0] != self.next
 
     def take(self, reach):
         """Returns the head of the next chain and its pieces: (memory, offset, length,
@@ -340,7 +342,7 @@ class Ring:
         memory, at = self.used_at
         struct.pack_into("<II", memory, at + 4 + 8 * (self.used % self.size), head, written)
         self.used = self.used + 1 & 0xffff
-        struct.pack_into("<H", memory, at + 2, self.used)
+        struct.pack_into("H", memory, at + 2, self.used)
 
     def interrupt(self):
         if self.call is not None:

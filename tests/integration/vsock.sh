@@ -1,0 +1,32 @@
+# Sockets between machine and host: tests/vsock/host.py is the host's side.
+
+# Start it for CID 5; its Unix sockets are in $sockets.
+vsock_host() { # ARGUMENT...
+    child=
+    tests/vsock/host.py --cid 5 "$@" "$sockets/v" >"$work/$TEST_NAME.host" 2>&1 &
+    host=$!
+    trap 'kill $host $child 2>/dev/null; wait $host $child 2>/dev/null; rm -rf "$sockets"' EXIT
+    await_text ready "$work/$TEST_NAME.host" || die "no host"
+}
+
+# The machine with its device; its memory is shared with host.py.
+vsock_qemu() { # MACHINE DEVICE IMAGE COMMANDLINE
+    tools/qemu.sh --no-net --machine "$1,memory-backend=mem" --mem 64 \
+        --kernel "$build/metal/$3.elf" --append "$4" -- \
+        -object memory-backend-memfd,id=mem,size=64M,share=on \
+        -chardev "socket,id=vsock,path=$sockets/qemu" -device "$2,chardev=vsock" \
+        >"$work/$TEST_NAME.machine" 2>&1 &
+    child=$!
+}
+
+vsock_echo() { # MACHINE DEVICE [ARGUMENT...]
+    sockets=$(mktemp -d) || die "no directory" # the path of a socket is short
+    vsock_host "${@:3}" --vhost-user "$sockets/qemu"
+    vsock_qemu "$1" "$2" echo vsock=5000
+    await_text 'port 5000 of vsock' "$work/$TEST_NAME.machine" || die "the machine"
+    timeout 200 tests/vsock/client.py "$sockets/v" 5000 1000000 || die "other bytes"
+    timeout 200 tests/vsock/client.py "$sockets/v" 5000 20000 30 || die "other bytes of thirty"
+    ! timeout 20 tests/vsock/client.py "$sockets/v" 5001 1 || die "nobody listens there"
+}
+test_vsock_microvm() { vsock_echo microvm vhost-user-vsock-device; }
+test_vsock_q35() { vsock_echo q35 vhost-user-vsock-pci --random 1; }
