@@ -503,8 +503,11 @@ static int leaf_probe(void)
     struct hal_net_info info;
 
     for (unsigned unit = 0; hal_net_info(unit, &info) == 0; unit++) {
-        struct leaf_net *leaf = mem_alloc_zeroed(sizeof(*leaf));
+        struct leaf_net *leaf;
 
+        if (info.vsock_cid != 0)
+            continue; /* leaf_vsock.c's */
+        leaf = mem_alloc_zeroed(sizeof(*leaf));
         if (leaf == NULL)
             return -ENOMEM;
         leaf->unit = unit;

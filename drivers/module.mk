@@ -31,6 +31,7 @@ SRCS-kernel += drivers/leaf_blk.c
 SRCS-kernel += drivers/leaf_blk_raw.c
 SRCS-kernel += drivers/leaf_net.c
 SRCS-kernel += drivers/leaf_tty.c
+SRCS-kernel += drivers/leaf_vsock.c
 SRCS-kernel += drivers/uart.c
 SRCS-kernel += drivers/ps2.c
 SRCS-kernel += drivers/ps2_keys.c

@@ -123,6 +123,8 @@ struct hal_net_info {
     unsigned offloads;    /* enum hal_net_offload */
     unsigned queue_count; /* at least 1 */
     uint32_t frame_max;   /* bytes of the longest frame that comes */
+    uint32_t vsock_cid;   /* not 0: no card, but a socket device with this CID;
+                             a frame is a packet of VIRTIO 1.2, 5.10.6 */
 };
 
 enum hal_net_segments { HAL_NET_WHOLE, HAL_NET_TCP4, HAL_NET_TCP6 };

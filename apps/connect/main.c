@@ -2,7 +2,8 @@
  * Connect, send bytes, end our side, and check that the same bytes come back:
  * what a server that echoes (RFC 862) does.
  *
- *   connect ENDPOINT [BYTES]     10.0.2.2:7 or [fd77::1]:7; default 100000
+ *   connect ENDPOINT [BYTES]     10.0.2.2:7, [fd77::1]:7 or vsock:2:7, which
+ *                                needs no network; default 100000
  *
  *   net=ADDRESS/PREFIX[,GATEWAY]   default 10.0.2.15/24,10.0.2.2
  *   net6=ADDRESS/PREFIX[,GATEWAY]  or auto, which is waited for; default: none
@@ -21,6 +22,7 @@
 #include <torc/string.h>
 #include <torc/thread.h>
 #include <torc/time.h>
+#include <torc/vsock.h>
 
 enum { PIECE = 16 * 1024, TRIES = 100 };
 
@@ -144,21 +146,46 @@ static int run(const struct net_endpoint *to, uint64_t size, uint64_t ecn)
     return error != 0;
 }
 
+/* As run(), to the host's side of vsock. */
+static int run_vsock(const struct vsock_address *to, uint64_t size)
+{
+    struct socket *socket;
+    int64_t error = socket_open_vsock(&socket);
+
+    if (error == 0) {
+        error = socket_connect_vsock(socket, to, time_ns() + WAIT_NS);
+        if (error == 0)
+            error = exchange(socket, size);
+        socket_close(socket);
+    }
+    if (error == 0)
+        console_print("connect: %llu bytes there and back\n",
+                      (unsigned long long)size);
+    else
+        log_error("connect: error %d", (int)error);
+    return error != 0;
+}
+
 static int app_main(int argc, char **argv)
 {
+    struct vsock_address vsock;
     const char *net6 = machine_option("net6");
     const char *wish = machine_option("ecn");
     uint64_t size = 100000, ecn = 0;
     struct net_endpoint to;
     uint16_t port = 1;
+    bool is_vsock = argc >= 2 && vsock_address_parse(argv[1], &vsock) == 0;
 
-    if (argc < 2 || argc > 3 || net_endpoint_parse(argv[1], &to) != 0 ||
+    if (argc < 2 || argc > 3 ||
+        (!is_vsock && net_endpoint_parse(argv[1], &to) != 0) ||
         (argc == 3 && str_to_u64(argv[2], &size) != 0) ||
         (wish != NULL && (str_to_u64(wish, &ecn) != 0 || ecn > 1))) {
         log_error("connect: usage: [net=A.B.C.D/PREFIX[,GATEWAY]] [ecn=1] -- "
-                  "A.B.C.D:PORT|[X::Y]:PORT [BYTES]");
+                  "A.B.C.D:PORT|[X::Y]:PORT|vsock:CID:PORT [BYTES]");
         return 2;
     }
+    if (is_vsock)
+        return run_vsock(&vsock, size);
     if (net_card_start(&port) != 0 ||
         (net6 != NULL && net_ip6.start(net6) != 0))
         return 2;
@@ -171,8 +198,10 @@ static const char *const options[] = {
     "ecn=0..1 1: asks for explicit congestion notification (0)", NULL};
 
 static const struct driver *const drivers[] = {
-    &virtio_rng_driver, &virtio_net_driver, &e1000_driver,
-    &ne2000_driver,     &leaf_net_driver,   NULL};
+    &virtio_rng_driver, &virtio_net_driver,
+    &e1000_driver,      &ne2000_driver,
+    &leaf_net_driver,   &virtio_vsock_driver,
+    &leaf_vsock_driver, NULL};
 
 const struct torc_app torc_app = {
     .name = "connect",

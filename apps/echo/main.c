@@ -181,8 +181,10 @@ static const char *const options[] = {
     "vsock=1..4294967294 the port on which the host is served, too (none)",
     NULL};
 static const struct driver *const drivers[] = {
-    &virtio_rng_driver, &virtio_net_driver,   &e1000_driver, &ne2000_driver,
-    &leaf_net_driver,   &virtio_vsock_driver, NULL};
+    &virtio_rng_driver, &virtio_net_driver,
+    &e1000_driver,      &ne2000_driver,
+    &leaf_net_driver,   &virtio_vsock_driver,
+    &leaf_vsock_driver, NULL};
 
 const struct torc_app torc_app = {
     .name = "echo", .main = app_main, .options = options, .drivers = drivers};

@@ -13,6 +13,7 @@ extern const struct driver e1000_driver;      /* Intel gigabit: net0 .. */
 extern const struct driver ide_driver;        /* PCI: hda, hdb .. */
 extern const struct driver leaf_blk_driver;   /* hosted files: vda .. */
 extern const struct driver leaf_net_driver;   /* hosted tap, slirp: net0 .. */
+extern const struct driver leaf_vsock_driver; /* hosted wire: vsock */
 extern const struct driver leaf_tty_driver;   /* hosted terminal: the console */
 extern const struct driver uart_driver;       /* serial port: the console */
 extern const struct driver

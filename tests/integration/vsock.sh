@@ -30,3 +30,41 @@ vsock_echo() { # MACHINE DEVICE [ARGUMENT...]
 }
 test_vsock_microvm() { vsock_echo microvm vhost-user-vsock-device; }
 test_vsock_q35() { vsock_echo q35 vhost-user-vsock-pci --random 1; }
+
+# A program of the host that echoes on port 9000, for the machine to connect to.
+vsock_echo_server() {
+    tests/vsock/echo.py "$sockets/v_9000" >"$work/$TEST_NAME.echo" 2>&1 &
+    echo=$!
+    trap 'kill $echo $host $child 2>/dev/null; wait $echo $host $child 2>/dev/null
+        rm -rf "$sockets"' EXIT
+    await_text ready "$work/$TEST_NAME.echo" || die "no echo"
+}
+
+test_vsock_connect_microvm() {
+    sockets=$(mktemp -d) || die "no directory"
+    vsock_host --vhost-user "$sockets/qemu"
+    vsock_echo_server
+    vsock_qemu microvm vhost-user-vsock-device connect "-- vsock:2:9000 1000000"
+    wait $child || die "the machine"
+    grep -q 'connect: 1000000 bytes there and back' "$work/$TEST_NAME.machine" ||
+        die "no word of it"
+}
+
+# A hosted machine: the packets are datagrams.
+vsock_hosted() { # PROGRAM ARGUMENT...
+    timeout 200 "$build/host/$1" --mem 32m \
+        --net "unix:$sockets/machine,peer=$sockets/host,vsock=5" -- "${@:2}" \
+        >"$work/$TEST_NAME.machine" 2>&1
+}
+test_vsock_hosted() {
+    sockets=$(mktemp -d) || die "no directory"
+    vsock_host --random 1 --datagrams "$sockets/host,$sockets/machine"
+    vsock_echo_server
+    vsock_hosted connect vsock:2:9000 1000000 || die "connect"
+    ! vsock_hosted connect vsock:2:9001 1 || die "nobody listens there"
+    grep -q 'error -111' "$work/$TEST_NAME.machine" || die "it is not refused"
+    vsock_hosted echo vsock=5000 &
+    child=$!
+    await_text 'port 5000 of vsock' "$work/$TEST_NAME.machine" || die "the machine"
+    timeout 200 tests/vsock/client.py "$sockets/v" 5000 1000000 4 || die "other bytes"
+}

@@ -82,6 +82,19 @@ static int path_check(struct host_args *args, const char *path)
                           path, HOST_PATH_MAX);
 }
 
+/* A CID that a guest can have: VIRTIO 1.2, 5.10.4. */
+static int cid_parse(struct host_args *args, struct host_net_config *net,
+                     const char *word)
+{
+    uint64_t cid;
+
+    if (host_number_parse(word + 6, UINT32_MAX - 1, &cid) != 0 || cid < 3)
+        return host_args_fail(
+            args, "--net unix,%s: give a CID from 3 to 4294967294", word);
+    net->vsock_cid = (uint32_t)cid;
+    return 0;
+}
+
 static int net_option_parse(struct host_args *args, struct host_net_config *net,
                             char *word)
 {
@@ -121,6 +134,8 @@ static int net_option_parse(struct host_args *args, struct host_net_config *net,
         net->peer = word + 5;
         return path_check(args, net->peer);
     }
+    if (net->kind == HOST_NET_UNIX && strncmp(word, "vsock=", 6) == 0)
+        return cid_parse(args, net, word);
     if (net->kind == HOST_NET_LINK)
         return host_link_option_parse(args, net, word);
     return host_args_fail(args, "--net: unknown option '%s', see --help", word);

@@ -81,6 +81,7 @@ struct host_net_config {
     uint16_t mtu;                 /* of a link; 0: HOST_MTU */
     const char *path, *peer; /* names of a wire's ends: this, the other one; at
                                 most HOST_PATH_MAX letters */
+    uint32_t vsock_cid;      /* of a wire: it is a socket device; 0: a card */
     uint8_t mac[6];          /* all 0: 52:54:00:12:34:56 plus the unit */
     unsigned forward_count;
     struct host_forward forward[HOST_FORWARD_MAX];

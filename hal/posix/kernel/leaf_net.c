@@ -22,6 +22,7 @@ static struct net {
     /* constant from host_machine_prepare() on: */
     bool present;
     uint8_t mac[6];
+    uint32_t vsock_cid;
     struct host_net_info info;
     /* any CPU: */
     struct {
@@ -42,6 +43,7 @@ static int net_open(unsigned unit, const struct host_net_config *config)
     assert(net->info.queue_count > 0);
     assert(net->info.queue_count <= HOST_NET_QUEUES);
     net->present = true;
+    net->vsock_cid = config->vsock_cid;
     for (unsigned i = 0; i < HOST_NET_QUEUES; i++)
         atomic_store(&net->queues[i].owner, NOBODY);
     for (unsigned i = 0; i < 6; i++)
@@ -86,7 +88,8 @@ int hal_net_info(unsigned unit, struct hal_net_info *info)
     *info = (struct hal_net_info){.mtu = net->info.mtu,
                                   .offloads = net->info.offloads,
                                   .queue_count = net->info.queue_count,
-                                  .frame_max = net->info.frame_max};
+                                  .frame_max = net->info.frame_max,
+                                  .vsock_cid = net->vsock_cid};
     for (unsigned i = 0; i < 6; i++)
         info->mac[i] = net->mac[i];
     return 0;
