@@ -202,40 +202,55 @@ static void step_run(uint8_t step)
     vsock_check(device.client_arg);
 }
 
-static void end(const struct vsock_stack *stack)
-{
-    for (unsigned i = 0; i < SOCKETS; i++) {
-        if (sockets[i] != NULL)
-            socket_close(sockets[i]);
-    }
-    socket_close(listener);
-    device.client->reset(device.client_arg);
-    for (unsigned i = 0; i < 100; i++)
-        thread_yield();
-    must(stack->count == 0);
-}
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+/* One machine for all runs, which is as it was behind each. */
+static struct vsock_stack *machine_get(void)
 {
     static struct service service = {.receive = receive, .backlog = 3};
-    struct vsock_stack *stack;
+    static struct vsock_stack *stack;
 
-    input = (struct input){data, size};
-    is_full = false;
-    memset(sockets, 0, sizeof(sockets));
+    if (stack != NULL)
+        return stack;
     device = (struct vsock_device){.ops = &ops, .data_max = 1000, .cid = CID};
     machine_attach(4 << 20);
     clock_set(NS_PER_S);
     must(vsock_device_register(&device) == 0);
     must(vsock_stack_get(&stack) == 0);
+    must(service_register_vsock(&service, SERVICE) == 0);
+    return stack;
+}
+
+static void end(struct vsock_stack *stack)
+{
+    is_full = false;
+    device.client->writable(stack);
+    for (unsigned i = 0; i < SOCKETS; i++) {
+        if (sockets[i] != NULL)
+            socket_close(sockets[i]);
+    }
+    socket_close(listener);
+    device.client->reset(stack);
+    for (unsigned i = 0; stack->count > 0; i++) {
+        must(i < 100); /* the service has closed its own */
+        thread_yield();
+    }
+    timer_cancel(&stack->tick);
+    stack->next_port = 2000;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct vsock_stack *stack = machine_get();
+    size_t blocks = stats().block_count;
+
+    input = (struct input){data, size};
+    memset(sockets, 0, sizeof(sockets));
+    our_port = 0;
     must(socket_open_vsock(&listener) == 0);
     must(socket_bind_vsock(listener, PORT) == 0);
     must(socket_listen(listener, 2) == 0);
-    must(service_register_vsock(&service, SERVICE) == 0);
     while (input.len > 0)
         step_run(take(&input));
     end(stack);
-    clock_set(0);
-    machine_detach();
+    must(stats().block_count <= blocks);
     return 0;
 }

@@ -2,6 +2,7 @@
 #include "hal/posix/host/args.h"
 #include "tests/fakes/cmocka_all.h"
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <torc/compiler.h>
 
@@ -252,8 +253,37 @@ static void test_a_wire_to_another_process(void **state)
     assert_string_equal(args.nets[0].path, "/tmp/a");
     assert_string_equal(args.nets[0].peer, "/tmp/b");
     assert_int_equal(args.nets[0].mac[5], 1);
+    assert_int_equal(args.nets[0].vsock_cid, 0);
     assert_int_equal(parse(more), 0);
     assert_int_equal(strlen(args.nets[0].path), 107);
+}
+
+/* The same for vsock: a CID that a guest can have. */
+static void test_a_wire_of_vsock(void **state)
+{
+    static const struct {
+        const char *word;
+        uint32_t cid; /* 0: refused */
+    } rows[] = {
+        {"unix:a,peer=b,vsock=3", 3},
+        {"unix:a,vsock=4294967294,peer=b", 4294967294},
+        {"unix:a,peer=b,vsock=2", 0},
+        {"unix:a,peer=b,vsock=4294967295", 0},
+        {"unix:a,peer=b,vsock=", 0},
+        {"unix:a,peer=b,vsock=x", 0},
+        {"user,vsock=3", 0},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        char word[64];
+        const char *const words[WORDS_MAX] = {"--net", word, NULL};
+
+        snprintf(word, sizeof(word), "%s", rows[i].word);
+        ROW(rows[i].word, parse(words) == (rows[i].cid != 0 ? 0 : -EINVAL));
+        if (rows[i].cid != 0)
+            ROW(rows[i].word, args.nets[0].vsock_cid == rows[i].cid);
+    }
 }
 
 /* As many as there may be, then one more. */
@@ -579,6 +609,7 @@ int main(void)
         cmocka_unit_test(test_devices),
         cmocka_unit_test(test_a_file_of_frames),
         cmocka_unit_test(test_a_wire_to_another_process),
+        cmocka_unit_test(test_a_wire_of_vsock),
         cmocka_unit_test(test_devices_are_limited),
         cmocka_unit_test(test_forwards_are_limited),
         cmocka_unit_test(test_borders_are_accepted),
