@@ -200,6 +200,7 @@ static void new_ack(struct tcp_conn *conn, const struct tcp_segment *segment)
     board_acked(conn, ack);
     round_trip(conn, segment);
     send_queue_drop(&conn->tx, &conn->stack->budget, data);
+    share_shrunk(conn);
     conn->snd_una = ack;
     conn->progress_ms = conn_now_ms(conn);
     conn->active_ms = conn_now_ms(conn);

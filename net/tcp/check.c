@@ -183,6 +183,7 @@ struct tcp_census {
     unsigned timers;
     size_t buffer_bytes;
     unsigned lent;
+    size_t held; /* KiB */
 };
 
 static void census_take(struct tcp_conn *conn, void *arg)
@@ -199,6 +200,9 @@ static void census_take(struct tcp_conn *conn, void *arg)
     census->orphans += conn->is_orphan;
     census->buffer_bytes += send_queue_size(&conn->tx) +
                             net_buffer_size(&conn->rx) + reorder_check(conn);
+    assert(conn->held == share_held(conn) ||
+           (conn->held == 0 && conn->tx.used <= SHARE_SMALL));
+    census->held += conn->held;
     census->lent += (unsigned)conn->rx.is_lent + conn->tx.ring.is_lent;
 }
 
@@ -240,6 +244,13 @@ void tcp_check_all(const struct net_stack *stack)
     assert(stack->budget.used == census.buffer_bytes);
     assert(stack->budget.used <= stack->budget.limit);
     assert(stack->budget.lent == census.lent);
+    for (unsigned row = 0; row < HELD_ROWS; row++) {
+        size_t held = 0;
+
+        for (unsigned i = 0; i < 1U << HELD_BITS; i++)
+            held += stack->held[row][i];
+        assert(held == census.held);
+    }
     assert(stack->budget.lent <= stack->budget.lent_max);
     list_for_each (node, &stack->listeners) {
         const struct server *server = container_of(node, struct server, link);

@@ -74,7 +74,7 @@ struct tcp_conn *conn_new(struct net_stack *stack, const struct flow *flow)
     conn->rto_ms = TCP_RTO_FIRST_MS;
     conn->progress_ms = conn_now_ms(conn);
     conn->rack.sent_us = conn_now_us(conn);
-    conn->challenge_ms = conn_now_ms(conn) - TCP_CHALLENGE_MS;
+    conn->challenge_ms = (uint16_t)(conn_now_ms(conn) - TCP_CHALLENGE_MS);
     list_init(&conn->blocked_link);
     list_init(&conn->state_link);
     conn_insert(conn);
@@ -159,6 +159,7 @@ static void conn_die(struct tcp_conn *conn)
     net_buffer_release(&conn->rx, &stack->budget);
     if (conn->reorder != NULL)
         reorder_free(conn);
+    share_shrunk(conn);
     board_free(conn);
     if (conn->loss != NULL)
         loss_free(conn);

@@ -6,6 +6,7 @@
  *   half.c     half-open connections, and how one becomes whole
  *   crowd.c    more SYNs than can be answered
  *   places.c   who has the places of a service, and who must go
+ *   share.c    what a source may have of the memory for data
  *   cookie.c   SYN cookies
  *   ack.c      acknowledgements: round trip time, recovery without SACK
  *   board.c    what is in flight, and what the peer says that it has
@@ -360,7 +361,8 @@ struct tcp_conn {
     /* in ms */
     uint32_t progress_ms;  /* the peer last answered: for TCP_GIVE_UP_NS */
     uint32_t sent_ms;      /* when data were last sent */
-    uint32_t challenge_ms; /* the last challenge ACK was sent */
+    uint16_t challenge_ms; /* the last challenge ACK was sent, modulo 2^16 */
+    uint16_t held;         /* KiB that count for its source: share.c */
 
     uint32_t irs;         /* initial receive sequence number */
     uint32_t fin_seq;     /* of the peer */
@@ -755,6 +757,28 @@ static inline void conn_moved(struct tcp_conn *conn, uint32_t bytes,
         places_progress(conn);
 }
 
+/* ---- share.c ------------------------------------------------------------- */
+
+enum { SHARE_SMALL = 4096 }; /* bytes of a connection that do not count */
+
+/* What the queues of a connection count for its source, in KiB. */
+uint32_t share_held(const struct tcp_conn *conn);
+
+/* They may have changed: count them anew. */
+void share_count(struct tcp_conn *conn);
+
+/* The same, cheaply, when they have become smaller. */
+static inline void share_shrunk(struct tcp_conn *conn)
+{
+    if (unlikely(conn->held != 0))
+        share_count(conn);
+}
+
+/* How many bytes a queue that has `part` of them may have, so that the source
+ * of the connection has a quarter of the budget at most; at least `part`, and
+ * NET_BUFFER_MIN. */
+uint32_t share_limit(const struct tcp_conn *conn, uint32_t part);
+
 /* ---- cookie.c ------------------------------------------------------------ */
 
 /* Answer a SYN with a SYN-ACK whose sequence number is a cookie. */
@@ -932,6 +956,10 @@ void recover_reordered(struct tcp_conn *conn);
 
 /* Process the payload and FIN of an acceptable segment. */
 void data_receive(struct tcp_conn *conn, const struct tcp_segment *segment);
+
+/* Make room for `len` more bytes in the receive buffer. Returns whether there
+ * is memory, and the source may have it. */
+bool data_reserve(struct tcp_conn *conn, uint32_t len);
 
 /* Note that the peer has sent [start, end) before. */
 void conn_duplicate(struct tcp_conn *conn, uint32_t start, uint32_t end);

@@ -15,7 +15,10 @@ static uint32_t window_max(const struct tcp_conn *conn)
 {
     uint32_t max = net_buffer_limit(&conn->rx, &conn->stack->budget);
     uint32_t field_max = (uint32_t)UINT16_MAX << conn->rcv_scale;
+    uint32_t size = net_buffer_size(&conn->rx);
 
+    if (unlikely(size > NET_BUFFER_MIN))
+        max = min_u32(max, share_limit(conn, size));
     return min_u32(max, field_max);
 }
 
@@ -125,6 +128,22 @@ static __attribute__((cold)) void ack_out_of_order(struct tcp_conn *conn)
         alarm_set(conn, TCP_ALARM_ACK, at);
 }
 
+/* What waits to be read, or for its predecessors, has become more. */
+static void rx_grown(struct tcp_conn *conn)
+{
+    if (conn->held != 0 || share_held(conn) != 0)
+        share_count(conn);
+}
+
+bool data_reserve(struct tcp_conn *conn, uint32_t len)
+{
+    uint32_t size = net_buffer_size(&conn->rx);
+    uint32_t need = conn->rx.used + len;
+
+    return (need <= size || need <= share_limit(conn, size)) &&
+           net_buffer_reserve(&conn->rx, &conn->stack->budget, need) == 0;
+}
+
 /* Put a piece into the receive buffer, if it is in order, else aside. Returns
  * whether there was memory. */
 static __attribute__((cold)) bool piece_copy(struct tcp_conn *conn,
@@ -135,13 +154,14 @@ static __attribute__((cold)) bool piece_copy(struct tcp_conn *conn,
 
         conn->stack->stats.tcp_out_of_order++;
         ack_out_of_order(conn);
+        rx_grown(conn);
         return kept;
     }
-    if (net_buffer_reserve(&conn->rx, &conn->stack->budget,
-                           conn->rx.used + piece->len) != 0)
+    if (!data_reserve(conn, piece->len))
         return false;
     net_buffer_write(&conn->rx, conn->rx.used, piece->data, piece->len);
     net_buffer_commit(&conn->rx, piece->len);
+    rx_grown(conn);
     return true;
 }
 
@@ -165,6 +185,7 @@ static __attribute__((cold)) void piece_keep(struct tcp_conn *conn,
         conn->ack_now = true;
         conn->hole_segments = 0;
         reorder_advance(conn);
+        rx_grown(conn);
     }
     conn->active_ms = conn_now_ms(conn);
     conn_moved(conn, piece.len, false);

@@ -4,6 +4,7 @@ SRCS-kernel += net/tcp/listen.c
 SRCS-kernel += net/tcp/half.c
 SRCS-kernel += net/tcp/crowd.c
 SRCS-kernel += net/tcp/places.c
+SRCS-kernel += net/tcp/share.c
 SRCS-kernel += net/tcp/connect.c
 SRCS-kernel += net/tcp/tuning.c
 SRCS-kernel += net/tcp/ecn.c

@@ -52,6 +52,7 @@ static struct chunk *chunk_alloc(struct tcp_conn *conn, uint32_t room)
     struct chunk *chunk;
 
     if (reorder->count >= CHUNKS_MAX ||
+        reorder->bytes + size > share_limit(conn, (uint32_t)reorder->bytes) ||
         reorder->bytes + size >
             (budget->limit - budget->used + reorder->bytes) / 2)
         return NULL;
@@ -162,8 +163,8 @@ bool reorder_add(struct tcp_conn *conn, struct tcp_piece piece)
     return added;
 }
 
-/* Move what is in order now to the receive buffer. Without memory it stays,
- * and the peer sends it again. */
+/* Move what is in order now to the receive buffer. Without memory it stays, or
+ * goes when part of it came again, and the peer sends it again. */
 void reorder_advance(struct tcp_conn *conn)
 {
     while (conn->reorder != NULL) {
@@ -174,10 +175,13 @@ void reorder_advance(struct tcp_conn *conn)
         if (seq_lt(conn->rcv_nxt, chunk->seq))
             return;
         if (len > 0) {
-            if (net_buffer_reserve(&conn->rx, &conn->stack->budget,
-                                   conn->rx.used + len) != 0) {
+            if (!data_reserve(conn, len)) {
                 conn->stack->stats.tcp_no_memory++;
-                return;
+                if (old == 0)
+                    return;
+                chunk_free(conn, chunk);
+                free_if_empty(conn);
+                continue;
             }
             net_buffer_write(&conn->rx, conn->rx.used, chunk->data + old, len);
             net_buffer_commit(&conn->rx, len);

@@ -241,9 +241,9 @@ void tcp_send_ack(struct tcp_conn *conn)
 
 __attribute__((cold)) void tcp_challenge(struct tcp_conn *conn)
 {
-    if (conn_now_ms(conn) - conn->challenge_ms < TCP_CHALLENGE_MS)
+    if ((uint16_t)(conn_now_ms(conn) - conn->challenge_ms) < TCP_CHALLENGE_MS)
         return;
-    conn->challenge_ms = conn_now_ms(conn);
+    conn->challenge_ms = (uint16_t)conn_now_ms(conn);
     conn->stack->stats.tcp_challenges++;
     segment_send(conn, conn->snd_max, 0, 0);
 }

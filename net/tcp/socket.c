@@ -42,6 +42,7 @@ int64_t tcp_read(struct tcp_conn *conn, void *buf, size_t size)
         net_buffer_release(&conn->rx, &conn->stack->budget);
     else
         net_buffer_drop(&conn->rx, len);
+    share_shrunk(conn);
     if (data_window_opened(conn)) {
         stack_tick(conn->stack);
         tcp_send_ack(conn);
@@ -54,7 +55,9 @@ int64_t tcp_read(struct tcp_conn *conn, void *buf, size_t size)
  * the peer has out of order is in it, too. */
 static uint32_t write_limit(const struct tcp_conn *conn)
 {
-    uint32_t limit = send_queue_limit(&conn->tx, &conn->stack->budget);
+    uint32_t limit =
+        min_u32(send_queue_limit(&conn->tx, &conn->stack->budget),
+                share_limit(conn, (uint32_t)send_queue_size(&conn->tx)));
     uint32_t useful =
         max_u32(2 * conn->cwnd + conn->board.sacked, TCP_SEND_BUFFER);
 
@@ -88,6 +91,13 @@ bool tcp_has_room(struct tcp_conn *conn)
     return room;
 }
 
+/* What the send queue has may have become more. */
+static void tx_grown(struct tcp_conn *conn)
+{
+    if (unlikely(conn->tx.used > SHARE_SMALL || conn->held != 0))
+        share_count(conn);
+}
+
 int64_t tcp_write(struct tcp_conn *conn, const void *data, size_t size)
 {
     uint32_t len = (uint32_t)size;
@@ -100,6 +110,7 @@ int64_t tcp_write(struct tcp_conn *conn, const void *data, size_t size)
                                                      * or no memory */
         len = (uint32_t)min_size(size, tcp_write_room(conn));
     len = send_queue_write(&conn->tx, &conn->stack->budget, data, len);
+    tx_grown(conn);
     if (len < size)
         want_write(conn);
     tcp_output(conn);
@@ -110,14 +121,17 @@ int64_t tcp_lend(struct tcp_conn *conn, const void *head, size_t head_len,
                  const struct slice *slices, unsigned count)
 {
     struct net_budget *budget = &conn->stack->budget;
-    uint32_t room = (uint32_t)tcp_write_room(conn);
     uint64_t size = slices_len(slices, count);
     uint32_t taken = 0;
+    uint32_t room;
 
     if (conn->fin_wanted)
         return -EPIPE;
     if (conn->state < TCP_ESTABLISHED)
         return 0; /* SOCKET_WRITABLE follows */
+    room = conn->tx.used > 0 || head_len + size > NET_BUFFER_MIN
+               ? (uint32_t)tcp_write_room(conn)
+               : send_queue_room(&conn->tx, budget);
     if (head_len > 0) {
         taken = (uint32_t)min_size(head_len, room);
         taken = send_queue_write(&conn->tx, budget, head, taken);
@@ -127,6 +141,7 @@ int64_t tcp_lend(struct tcp_conn *conn, const void *head, size_t head_len,
         taken += send_queue_lend(&conn->tx, budget, slices, count,
                                  (uint32_t)min_u64(size, room));
     }
+    tx_grown(conn);
     if (taken < head_len + size)
         want_write(conn);
     tcp_output(conn);
@@ -201,6 +216,7 @@ void conn_close(struct tcp_conn *conn)
     if (conn->reorder != NULL)
         reorder_free(conn);
     net_buffer_release(&conn->rx, &stack->budget);
+    share_shrunk(conn);
     send_end(conn);
     conn_orphan(conn);
     if (conn->state != TCP_CLOSED && conn->state != TCP_TIME_WAIT)
