@@ -68,11 +68,13 @@ static int app_main(int argc, char **argv)
     return 0;
 }
 
-static const struct driver *const drivers[] = {SITE_DRIVERS, NULL};
+static const struct driver *const drivers[] = {SITE_DRIVERS, &virtio_fs_driver,
+                                               NULL};
 
 static const struct file_system *const file_systems[] = {
     &ext2_rw_file_system,
     &fat_file_system,
+    &fuse_file_system,
     NULL,
 };
 

@@ -1536,6 +1536,7 @@ test_agree() {
 }
 
 . tests/integration/fuse.sh
+. tests/integration/virtio_fs.sh
 . tests/integration/fileserver.sh
 . tests/integration/boot.sh
 . tests/integration/mkimg.sh

@@ -941,6 +941,17 @@ static void answer(struct fs_model *model, const struct ring_chain *chain,
     model_complete(&model->virtio, 1, chain->head, used);
 }
 
+static void answer_instead(struct fs_model *model,
+                           const struct ring_chain *chain,
+                           const struct fs_message *message)
+{
+    uint32_t len = 0, used = 0;
+
+    model->instead(model, message, told, &len, &used);
+    scatter(chain, len);
+    model_complete(&model->virtio, 1, chain->head, used);
+}
+
 static bool step_first(struct fs_model *model)
 {
     static struct ring_chain chain;
@@ -954,7 +965,8 @@ static bool step_first(struct fs_model *model)
         model_breach("message %u on the queue that comes first",
                      message.opcode);
     model->counts[message.opcode]++;
-    do_forget(model, &message);
+    if (model->instead == NULL)
+        do_forget(model, &message);
     model_complete(&model->virtio, 0, chain.head, 0);
     return true;
 }
@@ -971,7 +983,10 @@ bool fs_model_step(struct fs_model *model)
     if (!model_take(&model->virtio, 1, &chain))
         return false;
     gather(&chain, &message);
-    answer(model, &chain, &message);
+    if (model->instead != NULL)
+        answer_instead(model, &chain, &message);
+    else
+        answer(model, &chain, &message);
     return true;
 }
 
