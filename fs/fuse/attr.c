@@ -96,7 +96,7 @@ int fuse_size_set(struct inode *inode)
         status = set(inode, &setting);
         if (status == 0) {
             node->server_size = setting.size;
-            node->has_written = true;
+            node->has_written = node->needs_sync = true;
         }
     }
     rwlock_unlock(&node->inner);

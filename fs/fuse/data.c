@@ -66,27 +66,42 @@ int fuse_punch(struct inode *inode, uint64_t from, uint64_t to)
     put32(&message, 0);
     status = message_ask_for(&message, 0);
     message_end(&message);
-    node->has_written = true;
+    node->has_written = node->needs_sync = true;
     return status == -ENOSYS ? -ENOTSUP : status;
 }
 
-/* What is not open for writing was not written here. */
-int fuse_sync(struct inode *inode, bool data_only)
+static int ask_sync(struct inode *inode, bool data_only)
 {
-    const struct handle *handle = &fuse_inode_of(inode)->handles[HANDLE_BOTH];
     struct message message;
-    int status;
+    int status = message_begin(&message, fuse_of(inode), FUSE_FSYNC,
+                               inode->number, 16, 0);
 
-    if (!handle->is_open)
-        return 0;
-    status = message_begin(&message, fuse_of(inode), FUSE_FSYNC, inode->number,
-                           16, 0);
     if (status != 0)
         return status;
-    put64(&message, handle->fh);
+    put64(&message, handle_any(fuse_inode_of(inode))->fh);
     put32(&message, data_only ? FUSE_FSYNC_DATA : 0);
     put32(&message, 0);
     status = message_ask_for(&message, 0);
     message_end(&message);
     return status == -ENOSYS ? 0 : status;
+}
+
+/* It may have been written by way of a handle that is closed: any one will do.
+ */
+int fuse_sync(struct inode *inode, bool data_only)
+{
+    struct fuse_inode *node = fuse_inode_of(inode);
+    int status = 0;
+
+    if (!node->needs_sync)
+        return 0;
+    if (handle_any(node) == NULL)
+        status = handle_open(inode, HANDLE_READ);
+    if (status != 0)
+        return status;
+    node->needs_sync = data_only;
+    status = ask_sync(inode, data_only);
+    if (status != 0)
+        node->needs_sync = true;
+    return status;
 }

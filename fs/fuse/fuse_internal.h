@@ -105,6 +105,7 @@ struct fuse_inode {
     uint64_t server_size;
     struct file_time server_mtime;
     bool has_written; /* since then: its time is another one */
+    bool needs_sync;  /* written since the last FSYNC */
 
     struct listing *listing; /* of a directory: dir.c; NULL: none */
 };

@@ -25,6 +25,7 @@ enum {
     OPEN = 14,
     READ = 15,
     WRITE = 16,
+    FSYNC = 20,
     READDIR = 28,
 };
 
@@ -146,6 +147,31 @@ static void test_punch(void **state)
     assert_int_equal(file_read_at(file, got, BIG, 0), 5 * 4096);
     assert_memory_equal(got, content, 5 * 4096);
     assert_holds("f", content, 5 * 4096);
+    file_close(file);
+}
+
+/* FSYNC when something was written since the last one. */
+static void test_sync_once(void **state)
+{
+    struct file *file = open_it("/f", RW | FILE_CREATE);
+
+    (void)state;
+    assert_int_equal(file_sync(file), 0);
+    assert_int_equal(fuse_model.counts[FSYNC], 0);
+    for (unsigned i = 1; i < 3; i++) {
+        assert_int_equal(file_write(file, "x", 1), 1);
+        assert_int_equal(file_sync(file), 0);
+        assert_int_equal(fuse_model.counts[FSYNC], i);
+        assert_int_equal(file_sync(file), 0);
+        assert_int_equal(fuse_model.counts[FSYNC], i);
+    }
+    assert_int_equal(file_write(file, "x", 1), 1);
+    fuse_model.fail_at = 1;
+    fuse_model.fail_error = -5;
+    fuse_model.fail_opcode = FSYNC;
+    assert_int_equal(file_sync(file), -EIO);
+    assert_int_equal(file_sync(file), 0);
+    assert_int_equal(fuse_model.counts[FSYNC], 4);
     file_close(file);
 }
 
@@ -599,6 +625,7 @@ int main(void)
         MOUNTED(test_data_both_ways),
         MOUNTED(test_sizes),
         MOUNTED(test_punch),
+        MOUNTED(test_sync_once),
         MOUNTED(test_directory_of_many),
         MOUNTED(test_host_changes_a_file),
         MOUNTED(test_host_changes_what_is_dirty),
