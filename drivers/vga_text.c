@@ -4,13 +4,12 @@
  * shown there, too, from the time that the driver has found it. A VGA that
  * shows graphics is left alone.
  */
-#include "drivers/text_screen.h"
+#include "drivers/text_cells.h"
 #include "hal/hal.h"
 #include "kernel/device/driver.h"
 #include <torc/drivers.h>
 #include <torc/list.h>
 #include <torc/log.h>
-#include <torc/log_listen.h>
 #include <torc/memory.h>
 
 enum {
@@ -38,15 +37,14 @@ enum {
 
 /* CPU 0 only. */
 struct vga {
-    struct log_sink sink;
-    struct text_screen screen;
+    struct text_cells cells;
     struct hal_io memory, ports;
-    uint16_t cells[ROWS * COLUMNS]; /* as in the memory */
+    uint16_t glyphs[ROWS * COLUMNS]; /* as in the memory */
 };
 
-static struct vga *vga_of(struct text_screen *screen)
+static struct vga *vga_of(struct text_cells *cells)
 {
-    return container_of(screen, struct vga, screen);
+    return container_of(cells, struct vga, cells);
 }
 
 /* Letters of Latin-1 as the font of a PC (code page 437) has them. */
@@ -76,36 +74,19 @@ static uint8_t glyph_of(uint32_t code)
     return UNKNOWN;
 }
 
-static void cell_put(struct vga *vga, unsigned at, uint16_t cell)
+static uint16_t cell_of(uint32_t code)
 {
-    if (vga->cells[at] == cell)
-        return; /* the device is slow */
-    vga->cells[at] = cell;
-    hal_io_write16(vga->memory, at * CELL, cell);
+    return COLOR | glyph_of(code);
 }
 
-static void put(struct text_screen *screen, unsigned row, unsigned column,
-                uint32_t code)
+static void draw(struct text_cells *cells, unsigned at, uint16_t cell)
 {
-    cell_put(vga_of(screen), row * COLUMNS + column,
-             (uint16_t)(COLOR | glyph_of(code)));
+    hal_io_write16(vga_of(cells)->memory, (size_t)at * CELL, cell);
 }
 
-static void scroll(struct text_screen *screen)
+static void cursor(struct text_cells *cells, unsigned at)
 {
-    struct vga *vga = vga_of(screen);
-    unsigned i = 0;
-
-    for (; i < (ROWS - 1) * COLUMNS; i++)
-        cell_put(vga, i, vga->cells[i + COLUMNS]);
-    for (; i < ROWS * COLUMNS; i++)
-        cell_put(vga, i, COLOR | ' ');
-}
-
-static void cursor(struct text_screen *screen, unsigned row, unsigned column)
-{
-    struct vga *vga = vga_of(screen);
-    unsigned at = row * COLUMNS + column;
+    struct vga *vga = vga_of(cells);
 
     hal_io_write8(vga->ports, CRTC_INDEX, CURSOR_HIGH);
     hal_io_write8(vga->ports, CRTC_DATA, (uint8_t)(at >> 8));
@@ -113,12 +94,7 @@ static void cursor(struct text_screen *screen, unsigned row, unsigned column)
     hal_io_write8(vga->ports, CRTC_DATA, (uint8_t)at);
 }
 
-static const struct text_screen_ops ops = {put, scroll, cursor};
-
-static void sink_write(struct log_sink *sink, const char *text, size_t len)
-{
-    text_screen_write(&container_of(sink, struct vga, sink)->screen, text, len);
-}
+static const struct text_cells_ops ops = {cell_of, draw, cursor};
 
 static bool shows_text(struct hal_io ports)
 {
@@ -137,15 +113,14 @@ static int vga_probe(void)
     if (vga == NULL)
         return -ENOMEM;
     vga->ports = ports;
-    vga->sink.write = sink_write;
-    if (hal_io_map(HAL_IO_MEMORY, MEMORY, sizeof(vga->cells), &vga->memory) !=
+    if (hal_io_map(HAL_IO_MEMORY, MEMORY, sizeof(vga->glyphs), &vga->memory) !=
         0) {
         mem_free(vga);
         return 0;
     }
-    text_screen_init(&vga->screen, &ops, ROWS, COLUMNS);
-    text_screen_write(&vga->screen, "\x1b[J", 3);
-    log_sink_add(&vga->sink);
+    vga->cells.ops = &ops;
+    vga->cells.glyphs = vga->glyphs;
+    text_cells_show(&vga->cells, ROWS, COLUMNS);
     log_info("vga: the console is shown as text");
     return 0;
 }

@@ -60,6 +60,19 @@ struct hal_module {
 };
 
 /* Constant; lives as long as the machine. */
+/* The pixels of a screen, as the boot loader says. */
+struct hal_color {
+    uint8_t at, bits; /* of a pixel */
+};
+struct hal_framebuffer {
+    uint64_t base;  /* 0: there is none */
+    uint32_t pitch; /* bytes from a row to the next */
+    uint32_t width;
+    uint32_t height;
+    uint32_t depth; /* bits of a pixel: 15, 16, 24 or 32, in whole bytes */
+    struct hal_color red, green, blue;
+};
+
 struct hal_boot_info {
     const char *cmdline; /* NUL-terminated, never NULL, at most 4095 bytes */
     unsigned cpu_count;  /* 1 .. HAL_CPU_MAX; CPU 0 runs, the rest wait */
@@ -68,6 +81,7 @@ struct hal_boot_info {
     struct hal_region region[HAL_REGION_MAX]; /* disjoint, ascending */
     struct hal_module module[HAL_MODULE_MAX];
     uint8_t cpu_node[HAL_CPU_MAX]; /* NUMA node of each CPU, 0 if unknown */
+    struct hal_framebuffer framebuffer; /* no memory of a region */
     const char *machine; /* for people: "x86-64 pc", "posix threads" */
 };
 

@@ -196,14 +196,23 @@ static const char *const options[] = {
 };
 
 static const struct driver *const drivers[] = {
-    &uart_driver,       &ps2_driver,
-    &vga_text_driver,   &virtio_console_driver,
-    &leaf_tty_driver,   &virtio_rng_driver,
-    &virtio_blk_driver, &virtio_net_driver,
-    &ide_driver,        &e1000_driver,
-    &ne2000_driver,     &leaf_blk_driver,
-    &leaf_net_driver,   &ramdisk_driver,
-    &virtio_fs_driver,  NULL,
+    &uart_driver,
+    &ps2_driver,
+    &vga_text_driver,
+    &framebuffer_driver,
+    &virtio_console_driver,
+    &leaf_tty_driver,
+    &virtio_rng_driver,
+    &virtio_blk_driver,
+    &virtio_net_driver,
+    &ide_driver,
+    &e1000_driver,
+    &ne2000_driver,
+    &leaf_blk_driver,
+    &leaf_net_driver,
+    &ramdisk_driver,
+    &virtio_fs_driver,
+    NULL,
 };
 
 static const struct file_system *const file_systems[] = {

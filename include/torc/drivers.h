@@ -21,6 +21,7 @@ extern const struct driver
 extern const struct driver virtio_vsock_driver; /* <torc/vsock.h> */
 extern const struct driver ps2_driver;          /* PC keyboard: the console */
 extern const struct driver vga_text_driver;     /* PC screen: the console */
+extern const struct driver framebuffer_driver;  /* its pixels: the console */
 extern const struct driver env_driver;          /* settings: <torc/env.h> */
 extern const struct driver dump_driver;         /* no device: dump=console */
 extern const struct driver asleep_driver;       /* no device: watchdog= looks

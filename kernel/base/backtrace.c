@@ -1,5 +1,6 @@
 #include "kernel/base/backtrace.h"
 #include "hal/hal.h"
+#include "kernel/base/panic.h"
 #include "kernel/base/symbols_internal.h"
 #include <stddef.h>
 #include <torc/format.h>
@@ -10,6 +11,7 @@ static void put_text(void *ctx, const char *text, size_t len)
 {
     (void)ctx;
     hal_console_write(text, len);
+    panic_screen_write(text, len);
 }
 
 void say_args(const char *format, va_list args)

@@ -48,6 +48,9 @@ static struct {
 /* How the machine ends; constant after panic_options(). */
 static enum hal_end end;
 
+/* Constant after boot, until a report. */
+static void (*screen)(const char *text, size_t len);
+
 /* Constant after boot. */
 enum { PARTS_MAX = 8 };
 static void (*parts[PARTS_MAX])(void);
@@ -67,6 +70,7 @@ void panic_options(void)
 {
     const char *value = machine_option("panic");
 
+    screen = NULL; /* that of an earlier boot is gone */
     end = HAL_END_OFF;
     if (value == NULL || str_equal(value, "off"))
         return;
@@ -88,6 +92,23 @@ static void report_open(void)
 bool panic_is_reported(void)
 {
     return atomic_load_explicit(&report.is_open, memory_order_relaxed);
+}
+
+void panic_set_screen(void (*write)(const char *text, size_t len))
+{
+    screen = write;
+}
+
+/* It is forgotten meanwhile: a report of a fault in it does not need it. */
+void panic_screen_write(const char *text, size_t len)
+{
+    void (*write)(const char *, size_t) = screen;
+
+    if (write == NULL || !panic_is_reported())
+        return;
+    screen = NULL;
+    write(text, len);
+    screen = write;
 }
 
 const struct panic_place *panic_place(void)

@@ -4,6 +4,7 @@
 
 #include "kernel/base/symbols.h"
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <torc/compiler.h>
 
@@ -52,6 +53,15 @@ void panic_add_part(void (*fn)(void));
  */
 struct hal_registers;
 const struct hal_registers *panic_registers(unsigned cpu);
+
+/*
+ * Let what a report says be shown by `write`, too. A fault in it ends that. CPU
+ * 0, at boot.
+ */
+void panic_set_screen(void (*write)(const char *text, size_t len));
+
+/* For say(): show it there, if a report has begun. */
+void panic_screen_write(const char *text, size_t len);
 
 /* Whether a report has begun. Any CPU, any context. */
 bool panic_is_reported(void);

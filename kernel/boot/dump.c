@@ -83,8 +83,10 @@ static bool line_write(const uint8_t *line, size_t size)
         text[len++] = left > 1 ? digits[word >> 6 & 63] : '=';
         text[len++] = left > 2 ? digits[word & 63] : '=';
     }
-    text[len] = '\0';
-    say("dump: %s\n", text);
+    text[len++] = '\n';
+    /* Not on a screen, where it would take the place of the report. */
+    hal_console_write("dump: ", 6);
+    hal_console_write(text, len);
     return true;
 }
 

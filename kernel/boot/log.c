@@ -125,8 +125,10 @@ static void say_tails(void)
         if (tail == NULL || start == tail->end)
             continue;
         say("last lines of cpu %u:\n", cpu);
-        for (; start < tail->end; start++)
+        for (; start < tail->end; start++) {
             hal_console_write(&tail->text[start % TAIL_SIZE], 1);
+            panic_screen_write(&tail->text[start % TAIL_SIZE], 1);
+        }
     }
 }
 
@@ -146,6 +148,7 @@ static void write_text(const char *text, size_t len, bool is_heard)
 
     if (panic_is_reported()) { /* CPUs and memory may be damaged */
         hal_console_write(text, len);
+        panic_screen_write(text, len);
         return;
     }
     if (cpu != NULL)

@@ -22,6 +22,16 @@ test_shell_microvm() {
         die "see above"
 }
 
+# A panic on the pixels that GRUB has set up, under UEFI.
+test_screen() {
+    mkdir -p "$work/screen"
+    tools/mkimg/mkimg.sh disk --kernel "$build/metal/faults.elf" --dir "$work/screen" \
+        --out "$work/screen.img" --cmdline "panic=halt read" || die "the disk is not made"
+    tests/integration/screen_text.py tools/qemu.sh --machine q35 --mem 64 --no-net --uefi \
+        --boot "$work/screen.img" -- "32 bits: " "panic: page fault, address 0x8, read of page 0" \
+        "threads of all CPUs:" "panic in fault_read, apps/faults/main.c:" || die "see above"
+}
+
 # A keyboard and a screen, without the serial port's help.
 test_shell_pc() {
     tests/integration/shell_keys.py tools/qemu.sh --machine pc --no-net \

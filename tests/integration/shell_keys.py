@@ -171,4 +171,5 @@ def main():
         machine.end()
 
 
-main()
+if __name__ == "__main__":
+    main()

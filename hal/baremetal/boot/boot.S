@@ -53,6 +53,10 @@ multiboot_header:
     .long 0                     /* i386 */
     .long header_end - multiboot_header
     .long -(MULTIBOOT2_MAGIC + 0 + (header_end - multiboot_header))
+    .short 5, 1                 /* any pixels, if it has a screen; no need */
+    .long 20
+    .long 0, 0, 0               /* width, height, depth */
+    .long 0
     .short 0, 0                 /* end tag */
     .long 8
 header_end:

@@ -124,6 +124,7 @@ void hal_start(uint32_t magic, uintptr_t info)
     tables_read(&low_memory, loader.rsdp); /* before memory is used */
     boot.cmdline = loader.cmdline;
     boot.machine = loader.machine;
+    boot.framebuffer = loader.framebuffer;
     memory_init();
     ram.count = numa_split(&platform, ram.region, ram.count, HAL_REGION_MAX);
     cpus_find();

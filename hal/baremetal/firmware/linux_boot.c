@@ -21,6 +21,7 @@ enum {
     SCREEN_DEPTH = 0x016,
     SCREEN_BASE = 0x018,
     SCREEN_PITCH = 0x024,
+    SCREEN_COLORS = 0x026, /* bits, then the lowest: red, green, blue */
     SCREEN_CAPABILITIES = 0x036,
     SCREEN_BASE_HIGH = 0x03a,
     SCREEN_HAS_BASE_HIGH = 1 << 1,
@@ -165,13 +166,16 @@ static void screen_read(struct loader_info *info, const uint8_t *page)
 {
     bool is_high =
         (le32_get(page + SCREEN_CAPABILITIES) & SCREEN_HAS_BASE_HIGH) != 0;
-    const struct loader_framebuffer screen = {
+    const struct hal_framebuffer screen = {
         .base = is_high ? wide(page, SCREEN_BASE, SCREEN_BASE_HIGH)
                         : le32_get(page + SCREEN_BASE),
         .pitch = le16_get(page + SCREEN_PITCH),
         .width = le16_get(page + SCREEN_WIDTH),
         .height = le16_get(page + SCREEN_HEIGHT),
         .depth = le16_get(page + SCREEN_DEPTH),
+        .red = {page[SCREEN_COLORS + 1], page[SCREEN_COLORS]},
+        .green = {page[SCREEN_COLORS + 3], page[SCREEN_COLORS + 2]},
+        .blue = {page[SCREEN_COLORS + 5], page[SCREEN_COLORS + 4]},
     };
 
     if (page[SCREEN_KIND] == SCREEN_KIND_VESA ||

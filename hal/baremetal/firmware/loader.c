@@ -89,18 +89,60 @@ const char *loader_cmdline(const struct loader_context *ctx, uint64_t address)
     return NULL;
 }
 
-void loader_framebuffer_set(struct loader_info *info,
-                            const struct loader_framebuffer *screen)
+/* Where the colors are when nobody says it, as VESA has them. */
+static void colors_guess(struct hal_framebuffer *screen)
 {
-    uint64_t row = (uint64_t)screen->width * screen->depth / 8;
+    uint8_t bits = screen->depth >= 24 ? 8 : 5;
+    uint8_t green = screen->depth == 16 ? 6 : bits;
 
-    if (screen->base == 0 || row == 0 || screen->height == 0 ||
-        screen->pitch < row || screen->depth < 15 || screen->depth > 32 ||
-        screen->base > REGION_ADDRESS_LIMIT ||
-        (uint64_t)screen->pitch * screen->height >
-            REGION_ADDRESS_LIMIT - screen->base)
+    screen->blue = (struct hal_color){0, bits};
+    screen->green = (struct hal_color){bits, green};
+    screen->red = (struct hal_color){(uint8_t)(bits + green), bits};
+}
+
+static bool color_is_good(struct hal_color color, uint32_t pixel_bytes)
+{
+    return color.bits > 0 && (unsigned)color.at + color.bits <= 8 * pixel_bytes;
+}
+
+void loader_framebuffer_set(struct loader_info *info,
+                            const struct hal_framebuffer *told)
+{
+    struct hal_framebuffer screen = *told;
+    uint32_t pixel = (screen.depth + 7) / 8;
+
+    if (screen.depth != 15 && screen.depth != 16 && screen.depth != 24 &&
+        screen.depth != 32)
         return;
-    info->framebuffer = *screen;
+    if (screen.red.bits == 0 && screen.green.bits == 0 && screen.blue.bits == 0)
+        colors_guess(&screen);
+    if (!color_is_good(screen.red, pixel) ||
+        !color_is_good(screen.green, pixel) ||
+        !color_is_good(screen.blue, pixel))
+        return;
+    if (screen.base == 0 || screen.width == 0 || screen.height == 0 ||
+        screen.pitch < (uint64_t)screen.width * pixel ||
+        screen.base > REGION_ADDRESS_LIMIT ||
+        (uint64_t)screen.pitch * screen.height >
+            REGION_ADDRESS_LIMIT - screen.base)
+        return;
+    info->framebuffer = screen;
+}
+
+/* Pixels in memory that is used would be written over it. */
+static void framebuffer_check(struct loader_info *info)
+{
+    const struct hal_framebuffer *screen = &info->framebuffer;
+    uint64_t end = screen->base + (uint64_t)screen->pitch * screen->height;
+
+    for (unsigned i = 0; i < info->ram.count; i++) {
+        const struct hal_region *region = &info->ram.region[i];
+
+        if (screen->base < region->base + region->size && end > region->base) {
+            memset(&info->framebuffer, 0, sizeof(info->framebuffer));
+            return;
+        }
+    }
 }
 
 /* ---- PVH ----------------------------------------------------------------- */
@@ -262,14 +304,30 @@ static const char *multiboot_maps(struct loader_info *info,
     return error;
 }
 
-static void multiboot_screen(struct loader_info *info, const uint8_t *tag)
+static struct hal_color color_get(const uint8_t *at, bool is_there)
 {
-    const struct loader_framebuffer screen = {
+    struct hal_color color = {0};
+
+    if (is_there)
+        color = (struct hal_color){at[0], at[1]};
+    return color;
+}
+
+/* The colors are where GRUB has them, behind two reserved bytes; the
+ * specification has one. */
+static void multiboot_screen(struct loader_info *info, const uint8_t *tag,
+                             uint32_t size)
+{
+    bool has_colors = size >= 38;
+    const struct hal_framebuffer screen = {
         .base = le64_get(tag + 8),
         .pitch = le32_get(tag + 16),
         .width = le32_get(tag + 20),
         .height = le32_get(tag + 24),
         .depth = tag[28],
+        .red = color_get(tag + 32, has_colors),
+        .green = color_get(tag + 34, has_colors),
+        .blue = color_get(tag + 36, has_colors),
     };
 
     if (tag[29] == FRAMEBUFFER_RGB)
@@ -296,7 +354,7 @@ static const char *multiboot_tag(struct loader_info *info, const uint8_t *tag,
                size >= TAG_HEADER + RSDP_SIZE) {
         info->rsdp = address + TAG_HEADER;
     } else if (type == TAG_FRAMEBUFFER && size >= TAG_FRAMEBUFFER_SIZE) {
-        multiboot_screen(info, tag);
+        multiboot_screen(info, tag, size);
     }
     return NULL;
 }
@@ -352,5 +410,6 @@ const char *loader_parse(struct loader_info *out,
     if (error == NULL && out->ram.count == 0)
         error = "the boot loader tells of no usable memory above 1 MiB";
     regions_check(&out->ram);
+    framebuffer_check(out);
     return error;
 }

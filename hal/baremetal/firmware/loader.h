@@ -20,22 +20,13 @@ enum {
                                        and where other CPUs start */
 };
 
-/* A screen with pixels. */
-struct loader_framebuffer {
-    uint64_t base;  /* 0: there is none */
-    uint32_t pitch; /* bytes from a row to the next */
-    uint32_t width;
-    uint32_t height;
-    uint32_t depth; /* bits of a pixel, 15 .. 32 */
-};
-
 struct loader_info {
     /* Set by the caller: where the image lies, no module. */
     uint64_t image_start, image_end;
     const char *machine; /* hal_boot_info.machine */
     char cmdline[LOADER_CMDLINE_SIZE];
     uint64_t rsdp; /* 0: not told */
-    struct loader_framebuffer framebuffer;
+    struct hal_framebuffer framebuffer;
     struct region_list ram; /* usable memory, without what else is told of it */
     unsigned module_count;  /* whole in `ram`, below 4 GiB, not in the image and
                               none in another */

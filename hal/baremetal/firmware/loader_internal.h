@@ -30,7 +30,7 @@ const char *loader_cmdline(const struct loader_context *ctx, uint64_t address);
 /* Keep what the loader says of the screen, if pixels of it can be addressed.
  * `pitch` is in bytes, `depth` in bits. */
 void loader_framebuffer_set(struct loader_info *info,
-                            const struct loader_framebuffer *screen);
+                            const struct hal_framebuffer *told);
 
 /* linux_boot.c: the zero page at an address. */
 const char *linux_parse(const struct loader_context *ctx, uint64_t address);

@@ -672,53 +672,144 @@ static void test_linux_rsdp_of_uefi(void **state)
 
 /* ---- Screens ------------------------------------------------------------- */
 
+#define NO_COLORS   \
+    {0, 0}, {0, 0}, \
+    {               \
+        0, 0        \
+    }
+#define RGB8         \
+    {16, 8}, {8, 8}, \
+    {                \
+        0, 8         \
+    }
+
 static const struct {
     const char *name;
-    struct loader_framebuffer screen;
+    struct hal_framebuffer screen;
     bool good;
+    struct hal_color red, green, blue; /* if it is good */
 } screens[] = {
-    {"32 bits", {0xfd000000, 4096, 1024, 768, 32}, true},
-    {"24 bits, padded", {0xfd000000, 4096, 800, 600, 24}, true},
-    {"15 bits", {0xfd000000, 4096, 800, 600, 15}, true},
-    {"far up", {UINT64_C(0x1000000000), 4096, 1024, 768, 32}, true},
-    {"nowhere", {0, 4096, 1024, 768, 32}, false},
-    {"no columns", {0xfd000000, 4096, 0, 768, 32}, false},
-    {"no rows", {0xfd000000, 4096, 1024, 0, 32}, false},
-    {"rows that overlap", {0xfd000000, 4095, 1024, 768, 32}, false},
-    {"8 bits", {0xfd000000, 4096, 1024, 768, 8}, false},
-    {"33 bits", {0xfd000000, 8192, 1024, 768, 33}, false},
-    {"at the end", {UINT64_MAX - 4096, 4096, 1024, 768, 32}, false},
-    {"over the end", {REGION_ADDRESS_LIMIT - 4096, 4096, 1024, 2, 32}, false},
+    {"32 bits", {0xfd000000, 4096, 1024, 768, 32, RGB8}, true, RGB8},
+    {"BGR",
+     {0xfd000000, 4096, 1024, 768, 32, {0, 8}, {8, 8}, {16, 8}},
+     true,
+     {0, 8},
+     {8, 8},
+     {16, 8}},
+    {"colors not told",
+     {0xfd000000, 4096, 1024, 768, 32, NO_COLORS},
+     true,
+     RGB8},
+    {"10 bits each",
+     {0xfd000000, 4096, 1024, 768, 32, {20, 10}, {10, 10}, {0, 10}},
+     true,
+     {20, 10},
+     {10, 10},
+     {0, 10}},
+    {"24 bits, padded",
+     {0xfd000000, 4096, 800, 600, 24, NO_COLORS},
+     true,
+     RGB8},
+    {"24 bits, one is red", {0xfd000000, 2400, 800, 600, 24, RGB8}, true, RGB8},
+    {"16 bits",
+     {0xfd000000, 1600, 800, 600, 16, NO_COLORS},
+     true,
+     {11, 5},
+     {5, 6},
+     {0, 5}},
+    {"15 bits",
+     {0xfd000000, 4096, 800, 600, 15, NO_COLORS},
+     true,
+     {10, 5},
+     {5, 5},
+     {0, 5}},
+    {"far up", {UINT64_C(0x1000000000), 4096, 1024, 768, 32, RGB8}, true, RGB8},
+    {"nowhere", {0, 4096, 1024, 768, 32, RGB8}, false, NO_COLORS},
+    {"no columns", {0xfd000000, 4096, 0, 768, 32, RGB8}, false, NO_COLORS},
+    {"no rows", {0xfd000000, 4096, 1024, 0, 32, RGB8}, false, NO_COLORS},
+    {"rows that overlap",
+     {0xfd000000, 4095, 1024, 768, 32, RGB8},
+     false,
+     NO_COLORS},
+    {"of 24 bits", {0xfd000000, 2399, 800, 600, 24, RGB8}, false, NO_COLORS},
+    {"of 15 bits",
+     {0xfd000000, 1599, 800, 600, 15, NO_COLORS},
+     false,
+     NO_COLORS},
+    {"8 bits", {0xfd000000, 4096, 1024, 768, 8, RGB8}, false, NO_COLORS},
+    {"0 bits", {0xfd000000, 4096, 1024, 768, 0, RGB8}, false, NO_COLORS},
+    {"17 bits", {0xfd000000, 8192, 1024, 768, 17, NO_COLORS}, false, NO_COLORS},
+    {"33 bits", {0xfd000000, 8192, 1024, 768, 33, RGB8}, false, NO_COLORS},
+    {"no red",
+     {0xfd000000, 4096, 1024, 768, 32, {0, 0}, {8, 8}, {0, 8}},
+     false,
+     NO_COLORS},
+    {"no green",
+     {0xfd000000, 4096, 1024, 768, 32, {8, 8}, {0, 0}, {0, 8}},
+     false,
+     NO_COLORS},
+    {"no blue",
+     {0xfd000000, 4096, 1024, 768, 32, {8, 8}, {0, 8}, {0, 0}},
+     false,
+     NO_COLORS},
+    {"red outside",
+     {0xfd000000, 4096, 1024, 768, 32, {25, 8}, {8, 8}, {0, 8}},
+     false,
+     NO_COLORS},
+    {"red far outside",
+     {0xfd000000, 4096, 1024, 768, 32, {255, 255}, {8, 8}, {0, 8}},
+     false,
+     NO_COLORS},
+    {"in memory", {MIB, 4096, 1024, 1, 32, RGB8}, false, NO_COLORS},
+    {"around memory", {4096, 1U << 20, 1024, 768, 32, RGB8}, false, NO_COLORS},
+    {"at the end",
+     {UINT64_MAX - 4096, 4096, 1024, 768, 32, RGB8},
+     false,
+     NO_COLORS},
+    {"over the end",
+     {REGION_ADDRESS_LIMIT - 4096, 4096, 1024, 2, 32, RGB8},
+     false,
+     NO_COLORS},
 };
+
+static bool color_is(struct hal_color got, struct hal_color want)
+{
+    return got.at == want.at && got.bits == want.bits;
+}
 
 static bool screen_is(size_t i)
 {
-    const struct loader_framebuffer *want = &screens[i].screen;
-    const struct loader_framebuffer *got = &info.framebuffer;
+    const struct hal_framebuffer *want = &screens[i].screen;
+    const struct hal_framebuffer *got = &info.framebuffer;
 
     if (!screens[i].good)
         return got->base == 0;
     return got->base == want->base && got->pitch == want->pitch &&
            got->width == want->width && got->height == want->height &&
-           got->depth == want->depth;
+           got->depth == want->depth && color_is(got->red, screens[i].red) &&
+           color_is(got->green, screens[i].green) &&
+           color_is(got->blue, screens[i].blue);
 }
 
 static void test_screens_of_multiboot(void **state)
 {
     (void)state;
     for (size_t i = 0; i < COUNT_OF(screens); i++) {
-        const struct loader_framebuffer *screen = &screens[i].screen;
+        const struct hal_framebuffer *screen = &screens[i].screen;
         uint8_t *tag;
 
         mbi_build();
         mbi_end -= 8;
-        tag = tag_add(TAG_FRAMEBUFFER, 31);
+        tag = tag_add(TAG_FRAMEBUFFER, 38);
         le64_put(tag + 8, screen->base);
         le32_put(tag + 16, screen->pitch);
         le32_put(tag + 20, screen->width);
         le32_put(tag + 24, screen->height);
         tag[28] = (uint8_t)screen->depth;
         tag[29] = FRAMEBUFFER_RGB;
+        memcpy(tag + 32, &screen->red, 2);
+        memcpy(tag + 34, &screen->green, 2);
+        memcpy(tag + 36, &screen->blue, 2);
         ROW(screens[i].name, parse(LOADER_MULTIBOOT2, MBI) == NULL);
         ROW(screens[i].name, screen_is(i));
         tag[29] = 2; /* text */
@@ -735,7 +826,7 @@ static void test_screens_of_linux(void **state)
 {
     (void)state;
     for (size_t i = 0; i < COUNT_OF(screens); i++) {
-        const struct loader_framebuffer *screen = &screens[i].screen;
+        const struct hal_framebuffer *screen = &screens[i].screen;
         uint8_t *page = at(ZERO);
 
         zero_build();
@@ -747,6 +838,12 @@ static void test_screens_of_linux(void **state)
         le16_put(page + SCREEN_WIDTH, (uint16_t)screen->width);
         le16_put(page + SCREEN_HEIGHT, (uint16_t)screen->height);
         le16_put(page + SCREEN_DEPTH, (uint16_t)screen->depth);
+        page[SCREEN_COLORS] = screen->red.bits;
+        page[SCREEN_COLORS + 1] = screen->red.at;
+        page[SCREEN_COLORS + 2] = screen->green.bits;
+        page[SCREEN_COLORS + 3] = screen->green.at;
+        page[SCREEN_COLORS + 4] = screen->blue.bits;
+        page[SCREEN_COLORS + 5] = screen->blue.at;
         ROW(screens[i].name, parse(LOADER_LINUX, ZERO) == NULL);
         ROW(screens[i].name, screen_is(i));
         page[SCREEN_KIND] = 1; /* text */

@@ -604,6 +604,56 @@ static void test_panic_in_the_report(void **state)
     expect("panic: the report has failed: ");
 }
 
+/* What says all of a report again, between marks; or fails. */
+static void screen_write(const char *text, size_t len)
+{
+    hal_console_write("<", 1);
+    hal_console_write(text, len);
+    hal_console_write(">", 1);
+}
+
+static void screen_fault(const char *text, size_t len)
+{
+    (void)text;
+    (void)len;
+    (void)fault_now(NULL);
+}
+
+static void (*screen)(const char *text, size_t len);
+
+static int screen_probe(void)
+{
+    panic_set_screen(screen);
+    return 0;
+}
+
+static int log_and_panic(void *arg)
+{
+    log_info("all is well");
+    return panic_elsewhere(arg);
+}
+
+static void test_panic_on_a_screen(void **state)
+{
+    static const struct driver driver = {.name = "screen",
+                                         .probe = screen_probe};
+
+    (void)state;
+    machine_drivers[0] = &driver;
+    screen = screen_write;
+    assert_int_equal(run(2, "", log_and_panic), 134);
+    expect("< is gone>");
+    expect("remote<remote>");
+    expect("<w>e"); /* the last lines, byte by byte */
+    assert_null(strstr(output, "<all is well"));
+    screen = screen_fault;
+    assert_int_equal(run(2, "", log_and_panic), 134);
+    expect("panic: the report has failed: ");
+    expect("last lines of cpu 0:");
+    assert_null(strstr(output, "failed again"));
+    machine_drivers[0] = NULL;
+}
+
 static void test_panic_fault(void **state)
 {
     (void)state;
@@ -677,6 +727,7 @@ int main(void)
         cmocka_unit_test(test_log_lines_of_cpus_do_not_mix),
         cmocka_unit_test(test_panic_says_why_and_where),
         cmocka_unit_test(test_panic_in_the_report),
+        cmocka_unit_test(test_panic_on_a_screen),
         cmocka_unit_test(test_panic_fault),
         cmocka_unit_test(test_panic_idle_stack),
         cmocka_unit_test(test_init_prepares_where_shares_begin),
