@@ -210,6 +210,11 @@ void virtio_queue_end(struct virtqueue *vq, int stopped)
         vq_abandon(vq);
 }
 
+bool virtio_is_ready(struct virtio_device *dev)
+{
+    return (dev->ops->get_status(dev) & VIRTIO_DRIVER_OK) != 0;
+}
+
 bool virtio_needs_reset(struct virtio_device *dev)
 {
     return (dev->ops->get_status(dev) & VIRTIO_NEEDS_RESET) != 0;

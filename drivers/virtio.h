@@ -201,6 +201,10 @@ void virtio_queue_end(struct virtqueue *vq, int stopped);
 /* Whether the device has met an error from which only a reset helps: 2.1.2. */
 bool virtio_needs_reset(struct virtio_device *dev);
 
+/* Whether it still knows that it was told to work: it was not reset by somebody
+ * else, and is there. After virtio_ready(). */
+bool virtio_is_ready(struct virtio_device *dev);
+
 /* Notify the device of requests that were added, if it wants to know. The
  * queue's CPU. */
 static inline void virtio_kick(struct virtio_device *dev, unsigned index,

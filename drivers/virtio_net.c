@@ -149,6 +149,10 @@ void vnet_look(struct virtio_net *net)
         vnet_ask_reset(net, "asks to be reset");
         return;
     }
+    if (!virtio_is_ready(net->virtio)) { /* what is not there reads as 0 */
+        vnet_ask_reset(net, "is gone or was reset");
+        return;
+    }
     if (config_read(net->virtio, LINK, LINK + 1, config) != 0)
         return;
     is_up = (config[LINK] & LINK_UP) != 0;

@@ -17,7 +17,7 @@ extern const struct fault machine_faults[] __attribute__((weak));
  * in both images. */
 extern const struct fault kernel_faults[] __attribute__((weak));
 
-/* Take the disk out of the machine; NULL: somebody outside does. */
+/* Take disks and cards out of the machine; NULL: somebody outside does. */
 __attribute__((weak)) void lose_disk(void);
 
 extern const struct fault more_faults[]; /* more.c */

@@ -347,17 +347,13 @@ static int app_main(int argc, char **argv)
     return 2;
 }
 
-static const struct driver *const drivers[] = {&virtio_blk_driver,
-                                               &virtio_blk_dump_driver,
-                                               &ide_driver,
-                                               &ide_dump_driver,
-                                               &leaf_blk_driver,
-                                               &leaf_blk_dump_driver,
-                                               &asleep_driver,
-                                               &dump_disk_driver,
-                                               &framebuffer_driver,
-                                               &gdb_driver,
-                                               NULL};
+static const struct driver *const drivers[] = {
+    &virtio_blk_driver, &virtio_blk_dump_driver,
+    &ide_driver,        &ide_dump_driver,
+    &leaf_blk_driver,   &leaf_blk_dump_driver,
+    &virtio_net_driver, &asleep_driver,
+    &dump_disk_driver,  &framebuffer_driver,
+    &gdb_driver,        NULL};
 
 const struct torc_app torc_app = {
     .name = "faults",

@@ -57,6 +57,7 @@ double          m |                         | double fault          | fault_doub
 # says so. name | machines | a line that names the device | status
 lost='
 lost-disk      hm | error: vda: a read of 1 sectors at 0 has failed | 5
+lost-card       m | error: net0: it cannot be reset .*: the card is given up | 5
 '
 
 # Dumps to a disk: name | machine, kind of drive | where | KiB of the area | words | what it
@@ -115,7 +116,7 @@ one() { # MACHINE NAME OPTIONS TEXT FUNCTION
 # The disk is gone half a second after it was read: a file that is cut, or a card that is
 # pulled out of its slot by the machine itself.
 lose() { # MACHINE NAME TEXT STATUS
-    local status cutter
+    local status cutter net=(--no-net)
     label="$1 $2"
     truncate -s 1M "$work/disk"
     if [ "$1" = h ]; then
@@ -125,14 +126,15 @@ lose() { # MACHINE NAME TEXT STATUS
         status=$?
         wait $cutter
     else
-        timeout $limit tools/qemu.sh --machine pc --no-net --mem 32 --disk "$work/disk" \
+        [ "$2" = lost-card ] && net=()
+        timeout $limit tools/qemu.sh --machine pc "${net[@]}" --mem 32 --disk "$work/disk" \
             --kernel "$build/metal/faults.elf" --append "$2" >"$work/raw" 2>&1
         status=$?
         tr -d '\r' <"$work/raw" >"$work/log"
     fi
     [ $status -eq "$4" ] || { die "status $status" && return; }
     grep -qE "$3" "$work/log" || { die "it does not say \"$3\"" && return; }
-    echo "ok   $label: $(grep -oE 'faults: vda.*' "$work/log"), status $status"
+    echo "ok   $label: $(grep -oE 'faults: (vda|net0).*' "$work/log"), status $status"
     passed=$((passed + 1))
 }
 

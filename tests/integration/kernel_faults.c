@@ -6,10 +6,12 @@
 #include "hal/hal.h"
 #include "kernel/cpu/percpu.h"
 #include "kernel/device/block.h"
+#include "kernel/device/netdev.h"
 #include "kernel/thread/thread.h"
 #include <stdatomic.h>
 #include <torc/log.h>
 #include <torc/machine.h>
+#include <torc/string.h>
 #include <torc/thread.h>
 
 static volatile uintptr_t hidden;
@@ -137,6 +139,56 @@ static int fault_lost_disk(void *arg)
     machine_exit(5);
 }
 
+/* ---- A card that vanishes ------------------------------------------------ */
+
+/* Take what has come, and give it a frame that nobody knows. */
+static void card_use(struct net_queue *queue)
+{
+    struct packet *packet, *come[8];
+    unsigned count = net_poll(queue, come, COUNT_OF(come));
+
+    while (count > 0)
+        packet_put(come[--count]);
+    packet = packet_get();
+    if (packet == NULL)
+        return;
+    memset(packet_append(packet, 60), 0, 60);
+    memcpy(packet->data + 6, queue->device->mac, 6);
+    packet->data[12] = 0x88; /* for experiments: IEEE 802, 88b5 */
+    packet->data[13] = 0xb5;
+    if (net_send(queue, &packet, 1) == 0)
+        packet_put(packet);
+}
+
+/* The link goes down, frames are taken and dropped, and the application, which
+ * is told so, goes on: it ends. */
+static int fault_lost_card(void *arg)
+{
+    struct device *device = device_find(DEVICE_NET, 0);
+    unsigned cpu = cpu_id();
+    uint64_t end_ns, dropped;
+    struct net_device *card;
+
+    (void)arg;
+    if (device == NULL)
+        machine_exit(3);
+    card = net_from_device(device);
+    if (net_dedicate(card, &cpu, 1) != 0)
+        machine_exit(3);
+    if (lose_disk != NULL)
+        lose_disk();
+    end_ns = time_ns() + 60 * NS_PER_S;
+    for (; card->link_up && time_ns() < end_ns; thread_sleep(10 * NS_PER_MS))
+        card_use(&card->queues[0]);
+    dropped = card->queues[0].tx_dropped;
+    card_use(&card->queues[0]);
+    log_error("faults: %s has %s link, and drops %u of 1", device_name(device),
+              card->link_up ? "a" : "no",
+              (unsigned)(card->queues[0].tx_dropped - dropped));
+    thread_sleep(NS_PER_MS);
+    machine_exit(5);
+}
+
 /* ---- For a debugger ------------------------------------------------------ */
 
 static volatile int debug_counter; /* CPU 0's */
@@ -193,6 +245,7 @@ const struct fault kernel_faults[] = {
     {"debug", fault_debug},
     {"debug-fault", fault_debug_fault},
     {"hang-off", fault_hang_off},
+    {"lost-card", fault_lost_card},
     {"lost-disk", fault_lost_disk},
     {NULL, NULL},
 };

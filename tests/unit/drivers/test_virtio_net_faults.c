@@ -332,6 +332,47 @@ static void test_needs_reset(void **state)
     }
 }
 
+/* It was pulled out: all that is read is zero. Nobody waits for it. */
+static void test_a_card_that_is_gone(void **state)
+{
+    (void)state;
+    for (unsigned transport = 0; transport < TRANSPORTS; transport++) {
+        started(transport, FEATURES);
+        assert_works();
+        model.virtio.status = 0;
+        model.virtio.offered = 0;
+        for (unsigned i = 0; i < 30; i++) {
+            time_passes(3 * NS_PER_S);
+            settle();
+        }
+        assert_true(console_has("net0: the card is gone or was reset: it is "
+                                "reset\n"));
+        assert_true(console_has("the card is given up\n"));
+        assert_false(card->link_up);
+        for (unsigned i = 0; i < 300; i++) /* more than a ring has */
+            assert_true(send(make(60)));
+        assert_int_equal(QUEUE->tx_dropped, 300);
+        finish();
+    }
+}
+
+/* Somebody else has reset it, and it is as it was: it works again. */
+static void test_a_card_that_was_reset(void **state)
+{
+    (void)state;
+    started(MMIO, FEATURES);
+    model.virtio.status = 0;
+    model_config_changed(&model.virtio);
+    for (unsigned i = 0; i < 30; i++) {
+        time_passes(3 * NS_PER_S);
+        settle();
+    }
+    assert_true(console_has("is gone or was reset"));
+    assert_true(console_has("net0: works again\n"));
+    assert_works();
+    finish();
+}
+
 /* The link has changed meanwhile. */
 static void test_link_changes_during_a_reset(void **state)
 {
@@ -573,6 +614,8 @@ int main(void)
         cmocka_unit_test(test_always_lies),
         cmocka_unit_test(test_lies_now_and_then),
         cmocka_unit_test(test_needs_reset),
+        cmocka_unit_test(test_a_card_that_is_gone),
+        cmocka_unit_test(test_a_card_that_was_reset),
         cmocka_unit_test(test_link_changes_during_a_reset),
         cmocka_unit_test(test_does_not_come_back),
         cmocka_unit_test(test_out_of_memory_at_reset),
