@@ -75,10 +75,12 @@ int fuse_attr_set(struct inode *inode, const struct vfs_attr *attr)
     if (status == 0)
         status = set(inode, &setting);
     if (status == 0)
-        fuse_inode_of(inode)->has_written = true;
+        fuse_inode_of(inode)->needs_sync = true;
     return status;
 }
 
+/* What is under way meanwhile ends before this size: nobody who wants to write
+ * behind it has the lock. */
 int fuse_size_set(struct inode *inode)
 {
     static const struct vfs_attr nothing = {.mask = 0};
@@ -86,6 +88,7 @@ int fuse_size_set(struct inode *inode)
     struct setting setting = {.valid = FUSE_SET_SIZE, .attr = &nothing};
     int status = 0;
 
+    assert(rwlock_is_mine(&inode->lock));
     rwlock_lock(&node->inner);
     if (inode->size_bytes != node->server_size) {
         setting.size = inode->size_bytes;
@@ -96,19 +99,38 @@ int fuse_size_set(struct inode *inode)
         status = set(inode, &setting);
         if (status == 0) {
             node->server_size = setting.size;
-            node->has_written = node->needs_sync = true;
+            node->needs_sync = true;
         }
     }
     rwlock_unlock(&node->inner);
     return status;
 }
 
-/* All but the size the server has already: it was set, or written, there. */
+/*
+ * All but the size the server has already: it was set, or written, there. The
+ * lock is not waited for: who has it may wait for the flusher, whose thread
+ * this may be. Then it comes again, and fuse_sync() does not go without it.
+ */
 int fuse_inode_write(struct inode *inode)
 {
-    if (inode->type != FILE_REGULAR || inode->links == 0)
+    int status;
+
+    if (!fuse_size_differs(inode))
         return 0;
-    return fuse_size_set(inode);
+    if (!rwlock_try_lock(&inode->lock)) {
+        inode_dirty(inode, INODE_REST);
+        return 0;
+    }
+    status = fuse_size_set(inode);
+    rwlock_unlock(&inode->lock);
+    return status;
+}
+
+bool fuse_size_differs(const struct inode *inode)
+{
+    return inode->type == FILE_REGULAR && inode->links > 0 &&
+           inode->size_bytes !=
+               container_of(inode, struct fuse_inode, inode)->server_size;
 }
 
 int fuse_statfs(struct mount *mount, struct file_fs_stat *stat)

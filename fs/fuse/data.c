@@ -66,19 +66,20 @@ int fuse_punch(struct inode *inode, uint64_t from, uint64_t to)
     put32(&message, 0);
     status = message_ask_for(&message, 0);
     message_end(&message);
-    node->has_written = node->needs_sync = true;
+    node->needs_sync = true;
     return status == -ENOSYS ? -ENOTSUP : status;
 }
 
-static int ask_sync(struct inode *inode, bool data_only)
+int fuse_ask_sync(struct inode *inode, enum fuse_opcode opcode, uint64_t fh,
+                  bool data_only)
 {
     struct message message;
-    int status = message_begin(&message, fuse_of(inode), FUSE_FSYNC,
-                               inode->number, 16, 0);
+    int status =
+        message_begin(&message, fuse_of(inode), opcode, inode->number, 16, 0);
 
     if (status != 0)
         return status;
-    put64(&message, handle_any(fuse_inode_of(inode))->fh);
+    put64(&message, fh);
     put32(&message, data_only ? FUSE_FSYNC_DATA : 0);
     put32(&message, 0);
     status = message_ask_for(&message, 0);
@@ -88,19 +89,43 @@ static int ask_sync(struct inode *inode, bool data_only)
 
 /* It may have been written by way of a handle that is closed: any one will do.
  */
-int fuse_sync(struct inode *inode, bool data_only)
+static int file_sync_data(struct inode *inode, bool data_only)
 {
     struct fuse_inode *node = fuse_inode_of(inode);
     int status = 0;
 
-    if (!node->needs_sync)
-        return 0;
     if (handle_any(node) == NULL)
         status = handle_open(inode, HANDLE_READ);
     if (status != 0)
         return status;
+    return fuse_ask_sync(inode, FUSE_FSYNC, handle_any(node)->fh, data_only);
+}
+
+static int size_sync(struct inode *inode)
+{
+    int status;
+
+    if (!fuse_size_differs(inode))
+        return 0;
+    rwlock_lock(&inode->lock);
+    status = fuse_size_set(inode);
+    rwlock_unlock(&inode->lock);
+    return status;
+}
+
+/* What is changed while this is under way needs another one. */
+int fuse_sync(struct inode *inode, bool data_only)
+{
+    struct fuse_inode *node = fuse_inode_of(inode);
+    int status = size_sync(inode);
+
+    if (status != 0 || !node->needs_sync)
+        return status;
     node->needs_sync = data_only;
-    status = ask_sync(inode, data_only);
+    if (inode->type == FILE_DIRECTORY)
+        status = fuse_dir_sync(inode, data_only);
+    else if (inode->type == FILE_REGULAR)
+        status = file_sync_data(inode, data_only);
     if (status != 0)
         node->needs_sync = true;
     return status;

@@ -146,3 +146,24 @@ int fuse_readdir(struct inode *dir, uint64_t *cursor, struct dir_entry *entry)
     rwlock_unlock(&node->inner);
     return status;
 }
+
+/* Opened for it alone, if nobody lists it. */
+int fuse_dir_sync(struct inode *dir, bool data_only)
+{
+    struct fuse_inode *node = fuse_inode_of(dir);
+    const struct handle *handle = &node->handles[HANDLE_DIR];
+    bool was_open;
+    int status;
+
+    if (dir->links == 0)
+        return 0; /* nothing of it is to stay */
+    rwlock_lock(&node->inner);
+    was_open = handle->is_open;
+    status = dir_open(dir);
+    if (status == 0)
+        status = fuse_ask_sync(dir, FUSE_FSYNCDIR, handle->fh, data_only);
+    if (!was_open)
+        dir_close(dir);
+    rwlock_unlock(&node->inner);
+    return status;
+}

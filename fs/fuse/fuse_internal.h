@@ -104,8 +104,8 @@ struct fuse_inode {
     /* Of a regular file: what the server has told last. */
     uint64_t server_size;
     struct file_time server_mtime;
-    bool has_written; /* since then: its time is another one */
-    bool needs_sync;  /* written since the last FSYNC */
+
+    bool needs_sync; /* changed since the last FSYNC, or FSYNCDIR */
 
     struct listing *listing; /* of a directory: dir.c; NULL: none */
 };
@@ -336,6 +336,10 @@ int fuse_unlink(struct inode *dir, const struct name *name,
                 struct inode *inode);
 int fuse_rename(const struct rename *rename);
 int fuse_readdir(struct inode *dir, uint64_t *cursor, struct dir_entry *entry);
+must_check int fuse_dir_sync(struct inode *dir, bool data_only);
+/* FSYNC or FSYNCDIR of what is open. */
+must_check int fuse_ask_sync(struct inode *inode, enum fuse_opcode opcode,
+                             uint64_t fh, bool data_only);
 void listing_drop(struct fuse_inode *node);
 int64_t fuse_readlink(struct inode *inode, char *buf, size_t size);
 int fuse_attr_set(struct inode *inode, const struct vfs_attr *attr);
@@ -347,7 +351,11 @@ int64_t fuse_xattr_list(struct inode *inode, char *names, size_t size);
 int fuse_xattr_set(struct inode *inode, const char *name, const void *value,
                    size_t size);
 
-/* Set the size at the server to what it is here, if that is another one. */
+/* Set the size at the server to what it is here, if that is another one. The
+ * file is locked exclusively. */
 must_check int fuse_size_set(struct inode *inode);
+
+/* Whether the server is to be told the size of a file that has a name. */
+bool fuse_size_differs(const struct inode *inode);
 
 #endif

@@ -63,7 +63,6 @@ static void take_told(struct fuse_inode *node, const struct fuse_attr *attr)
 {
     node->server_size = attr->size;
     node->server_mtime = attr->mtime;
-    node->has_written = false;
 }
 
 /* Whether something of a file is here that the server has not. */
@@ -73,13 +72,14 @@ static bool is_ahead(const struct inode *inode)
            (inode->type == FILE_REGULAR && inode->pages.dirty_count > 0);
 }
 
-/* The file is locked, and nothing of it is dirty. */
+/* The file is locked, and nothing of it is dirty. What was written here has
+ * changed the time, too: whether somebody else has written as well cannot be
+ * told from it, so the pages go once. */
 static int refresh_file(struct inode *inode, const struct fuse_attr *attr)
 {
     struct fuse_inode *node = fuse_inode_of(inode);
     bool has_changed = attr->size != inode->size_bytes ||
-                       (!node->has_written &&
-                        !is_same_time(&attr->mtime, &node->server_mtime));
+                       !is_same_time(&attr->mtime, &node->server_mtime);
     int status = 0;
 
     take_told(node, attr);

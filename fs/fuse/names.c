@@ -199,6 +199,7 @@ int fuse_create(struct inode *dir, const struct name *name,
         vfs_forget_names(fs->mount); /* others have made it: look again */
     if (status != 0)
         return status;
+    fuse_inode_of(dir)->needs_sync = true;
     status = created(fs, &asked, what, out);
     if (status == -ENOMEM) /* nothing is to have changed, if that can be */
         (void)!ask_remove(dir, name, what->type == FILE_DIRECTORY);
@@ -225,6 +226,7 @@ int fuse_link(struct inode *dir, const struct name *name, struct inode *inode)
         vfs_forget_names(fs->mount);
     if (status != 0)
         return status;
+    fuse_inode_of(dir)->needs_sync = true;
     if (asked.entry.node == inode->number) {
         fuse_trust(fs, asked.entry.valid_ns);
         fuse_inode_of(inode)->lookups++;
@@ -247,6 +249,7 @@ int fuse_unlink(struct inode *dir, const struct name *name, struct inode *inode)
         vfs_forget_names(dir->mount);
     if (status != 0)
         return status;
+    fuse_inode_of(dir)->needs_sync = true;
     fuse_links_less(inode);
     if (is_dir && dir->links > 1)
         dir->links--;
@@ -296,6 +299,8 @@ int fuse_rename(const struct rename *rename)
     if (status != 0)
         return status == -ENOSYS ? -ENOTSUP : status;
     links_move(rename);
+    fuse_inode_of(rename->dir1)->needs_sync = true;
+    fuse_inode_of(rename->dir2)->needs_sync = true;
     fuse_parent_set(rename->inode1, rename->dir2);
     if (rename->exchange)
         fuse_parent_set(rename->inode2, rename->dir1);

@@ -31,6 +31,7 @@ enum {
     OPENDIR,
     READDIR,
     RELEASEDIR,
+    FSYNCDIR,
     DESTROY = 38,
     BATCH_FORGET = 42,
     FALLOCATE,
@@ -846,7 +847,8 @@ static int serve(struct fs_model *model, const struct fs_message *message,
     case RELEASEDIR:
         return do_release(model, message);
     case FSYNC:
-        (void)handle_of(model, message, false);
+    case FSYNCDIR:
+        (void)handle_of(model, message, message->opcode == FSYNCDIR);
         exact(message, 16);
         return 0;
     case FALLOCATE:

@@ -27,6 +27,7 @@ enum {
     WRITE = 16,
     FSYNC = 20,
     READDIR = 28,
+    FSYNCDIR = 30,
 };
 
 static uint8_t content[BIG], got[BIG];
@@ -175,6 +176,55 @@ static void test_sync_once(void **state)
     file_close(file);
 }
 
+static int change_names(unsigned which)
+{
+    switch (which) {
+    case 0:
+        return file_mkdir("/d/sub", 0755);
+    case 1:
+        return file_link("/f", "/d/f");
+    case 2:
+        return file_rename("/d/f", "/d/g", 0);
+    case 3:
+        return file_unlink("/d/g");
+    case 4:
+        return file_rename("/f", "/d/f", 0); /* from elsewhere */
+    case 5:
+        return file_rename("/d/f", "/f", 0);
+    default:
+        return file_chmod("/d", true, 0700);
+    }
+}
+
+/* FSYNCDIR when names were changed, or the directory itself, since the last
+ * one. */
+static void test_sync_directory(void **state)
+{
+    struct file *dir;
+    unsigned count = 0;
+
+    (void)state;
+    assert_int_equal(file_mkdir("/d", 0755), 0);
+    file_close(open_it("/f", RW | FILE_CREATE));
+    dir = open_it("/d", FILE_READ | FILE_DIRECTORY_ONLY);
+    for (unsigned i = 0; i < 7; i++) {
+        assert_int_equal(change_names(i), 0);
+        for (unsigned j = 0; j < 2; j++)
+            assert_int_equal(file_sync(dir), 0);
+        assert_int_equal(fuse_model.counts[FSYNCDIR], ++count);
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(file_chmod("/d", true, 0700), 0);
+        fuse_model.fail_at = 1;
+        fuse_model.fail_error = i == 0 ? -5 : -38; /* EIO, ENOSYS */
+        fuse_model.fail_opcode = FSYNCDIR;
+        assert_int_equal(file_sync(dir), i == 0 ? -EIO : 0);
+        assert_int_equal(file_sync(dir), 0);
+    }
+    assert_int_equal(fuse_model.counts[FSYNCDIR], count + 3);
+    file_close(dir);
+}
+
 static void test_directory_of_many(void **state)
 {
     struct dir_entry entry;
@@ -241,8 +291,9 @@ static void test_host_changes_what_is_dirty(void **state)
     assert_holds("f", "heree!", 6); /* the server has both */
 }
 
-/* Own writes change the server's time: that drops no pages. */
-static void test_own_writes_keep_pages(void **state)
+/* Own writes change the server's time: the pages are read once again, since
+ * others may have written, too. Other attributes drop none. */
+static void test_own_writes_and_pages(void **state)
 {
     struct file *file = open_it("/f", RW | FILE_CREATE);
     unsigned reads;
@@ -251,13 +302,104 @@ static void test_own_writes_keep_pages(void **state)
     assert_int_equal(file_write(file, content, 8192), 8192);
     assert_int_equal(file_sync(file), 0);
     time_passes();
-    reads = fuse_model.counts[READ];
     file_close(open_it("/f", FILE_READ));
     assert_int_equal(file_read_at(file, got, 8192, 0), 8192);
     assert_memory_equal(got, content, 8192);
+    reads = fuse_model.counts[READ];
+    assert_int_equal(file_chmod("/f", true, 0600), 0);
+    time_passes();
+    file_close(open_it("/f", FILE_READ));
+    assert_int_equal(file_read_at(file, got, 8192, 0), 8192);
     assert_int_equal(fuse_model.counts[READ], reads);
     file_close(file);
 }
+
+/* The host changes a file in place, right behind a write from here. */
+static void test_host_changes_what_was_written(void **state)
+{
+    struct file *file = open_it("/f", RW | FILE_CREATE);
+
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(file_write_at(file, "from here", 9, 0), 9);
+        assert_int_equal(file_sync(file), 0);
+        (void)fs_model_file(&fuse_model, "f", "FROM HOST", 9);
+        if (i == 1)
+            assert_int_equal(file_chmod("/f", true, 0600), 0);
+        time_passes();
+        file_close(open_it("/f", FILE_READ));
+        assert_int_equal(file_read_at(file, got, 100, 0), 9);
+        assert_memory_equal(got, "FROM HOST", 9);
+    }
+    file_close(file);
+}
+
+/* ---- At the same time ---------------------------------------------------- */
+
+static void settle(void)
+{
+    for (int i = 0; i < 50; i++)
+        thread_yield();
+}
+
+static int stat_missing(void *arg)
+{
+    struct file_stat stat;
+
+    return file_stat(arg, true, &stat) == -ENOENT ? 0 : 1;
+}
+
+static int sync_it(void *arg)
+{
+    return file_sync(arg);
+}
+
+static int append_and_sync(void *arg)
+{
+    if (file_write_at(arg, content, 100, 400) != 100)
+        return 1;
+    return file_sync(arg);
+}
+
+/* A size that waits to be told does not cut off what is appended, and synced,
+ * meanwhile. */
+static void test_growing_against_append(void **state)
+{
+    static char names[8][4] = {"/0", "/1", "/2", "/3", "/4", "/5", "/6", "/7"};
+    struct file *file = open_it("/f", RW | FILE_CREATE);
+    thread_id threads[10];
+    int status;
+
+    (void)state;
+    assert_int_equal(file_write(file, content, 300), 300);
+    assert_int_equal(file_sync(file), 0);
+    assert_int_equal(file_truncate(file, 400), 0);
+    fuse_model.is_silent = true;
+    for (unsigned i = 0; i < 10; i++) {
+        void *arg = i < 8 ? (void *)names[i] : file;
+
+        assert_int_equal(thread_create(NULL,
+                                       i < 8    ? stat_missing
+                                       : i == 8 ? sync_it
+                                                : append_and_sync,
+                                       arg, &threads[i]),
+                         0);
+        settle();
+    }
+    fuse_model.is_silent = false;
+    fuse_world_wake();
+    for (unsigned i = 0; i < 10; i++) {
+        assert_int_equal(thread_join(threads[i], &status), 0);
+        assert_int_equal(status, 0);
+    }
+    memcpy(got, content, 300);
+    memset(got + 300, 0, 100);
+    memcpy(got + 400, content, 100);
+    assert_holds("f", got, 500);
+    file_close(file);
+}
+
+/* ---- Names --------------------------------------------------------------- */
 
 static void test_host_removes_and_makes(void **state)
 {
@@ -626,10 +768,13 @@ int main(void)
         MOUNTED(test_sizes),
         MOUNTED(test_punch),
         MOUNTED(test_sync_once),
+        MOUNTED(test_sync_directory),
         MOUNTED(test_directory_of_many),
         MOUNTED(test_host_changes_a_file),
         MOUNTED(test_host_changes_what_is_dirty),
-        MOUNTED(test_own_writes_keep_pages),
+        MOUNTED(test_own_writes_and_pages),
+        MOUNTED(test_host_changes_what_was_written),
+        MOUNTED(test_growing_against_append),
         MOUNTED(test_host_removes_and_makes),
         MOUNTED(test_names_are_trusted),
         MOUNTED(test_up_to_the_root),
