@@ -199,15 +199,16 @@ static bool is_short_text(const struct http_response *response)
            response->source.read == NULL && response->type != NULL;
 }
 
-/* Whether an answer with a text ends as the last plain one did, whose type lay
- * at the same address: so there is as much to compare. */
+/* Whether an answer with a text ends as the last plain one did. The types are
+ * compared only where both lay at one address, since that is cheap to see; what
+ * lies there now may be another one. */
 static bool ends_as_last(const struct http_engine *engine, int status,
                          const char *type, size_t size)
 {
     const struct http_ending *ending = &engine->ending;
 
     return ending->content_len == size && ending->type_at == type &&
-           status == 200 && memcmp(ending->type, type, ending->type_size) == 0;
+           type != NULL && status == 200 && str_equal(ending->type, type);
 }
 
 /* A plain one has been written, and ends from `at` on. */
@@ -221,7 +222,6 @@ static void ending_keep(struct http_engine *engine,
     if (type_size > sizeof(ending->type) || len > sizeof(ending->text))
         return;
     memcpy(ending->type, response->type, type_size);
-    ending->type_size = type_size;
     ending->type_at = response->type;
     memcpy(ending->text, at, len);
     ending->number++;

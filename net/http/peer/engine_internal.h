@@ -68,9 +68,7 @@ struct http_worker {
 /* How the head of the last 200 without fields of its own ended: the next one is
  * often of the same type and length. */
 struct http_ending {
-    const char
-        *type_at;     /* where the application has it; NULL: there was none */
-    size_t type_size; /* with its NUL */
+    const char *type_at; /* where the application had it; NULL: none yet */
     char type[HTTP_ENDING_TYPE];
     unsigned number; /* of the endings so far */
     size_t content_len;
