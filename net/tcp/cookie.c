@@ -66,6 +66,15 @@ static uint32_t stamp_make(struct net_stack *stack, const struct flow *flow,
     return seq_lt(now, stamp) ? stamp - STAMP_BITS - 1 : stamp;
 }
 
+/* Without timestamps nothing brings these back, whatever the ACK claims. */
+static void stamps_missing(struct tcp_half *half)
+{
+    if (half->has_stamps)
+        return;
+    half->scale = TCP_SCALE_NONE;
+    half->has_sack = false;
+}
+
 void cookie_send(struct net_stack *stack, struct server *server,
                  const struct flow *flow, const struct tcp_segment *segment)
 {
@@ -78,10 +87,7 @@ void cookie_send(struct net_stack *stack, struct server *server,
     while (index > 0 && cookie_mss[index] > mss)
         index--;
     half_fill(&half, server, flow, segment);
-    if (!half.has_stamps) { /* which would bring it back */
-        half.scale = TCP_SCALE_NONE;
-        half.has_sack = false;
-    }
+    stamps_missing(&half);
     half.iss = cookie_make(stack, flow, segment->seq, tick, index);
     half.rcv_wnd = TCP_COOKIE_WINDOW;
     server->cookies_until =
@@ -119,6 +125,7 @@ struct tcp_conn *cookie_receive(struct net_stack *stack, struct server *server,
         half.scale = stamp & STAMP_SCALE;
         half.has_sack = (stamp & STAMP_SACK) != 0;
     }
+    stamps_missing(&half);
     if (cookie_make(stack, flow, half.irs, now - age, index) != cookie)
         return NULL;
     conn = half_promote(stack, &half);

@@ -634,6 +634,31 @@ static void test_cookies_keep_the_mss(void **state)
     }
 }
 
+/* Without timestamps the ACK's own options mean nothing. */
+static void test_cookies_believe_no_ack(void **state)
+{
+    static const uint8_t claims[8] = {1, 3, 3, 7, 1, 1, 4, 2};
+    struct tcp_conn *conn;
+
+    (void)state;
+    open_bench();
+    bench.server->half_open_max = 0;
+    bench.iss = syn(PEER_PORT, 10);
+    bench.relative = true;
+    peer_send((struct peer_segment){.flags = ACK,
+                                    .seq = 11,
+                                    .ack = 1,
+                                    .window = 100,
+                                    .options = claims,
+                                    .options_len = sizeof(claims)});
+    conn = bench_conn(PEER_ADDRESS, PEER_PORT, SERVICE_PORT);
+    assert_non_null(conn);
+    assert_false(conn->has_sack);
+    assert_int_equal(conn->rcv_scale, 0);
+    assert_int_equal(conn->snd_wnd, 100);
+    bench_close();
+}
+
 /* All 24 bits of the hash are used; with less a cookie is guessed sooner. */
 static void test_cookies_use_all_bits(void **state)
 {
@@ -972,6 +997,7 @@ int main(void)
         cmocka_unit_test(test_short_option_at_the_end),
         cmocka_unit_test(test_malformed_options_are_dropped),
         cmocka_unit_test(test_cookies_keep_the_mss),
+        cmocka_unit_test(test_cookies_believe_no_ack),
         cmocka_unit_test(test_cookies_use_all_bits),
         cmocka_unit_test(test_cookies_age),
         cmocka_unit_test(test_cookies_are_accepted_for_a_while),
