@@ -172,9 +172,11 @@ bool stack_poll(struct net_stack *stack)
     stack_tick(stack);
     (void)net_arm(stack->queue, false);
     count = net_poll(stack->queue, packets, STACK_POLL_BUDGET);
-    stack->crowd.answers = 0;
+    if (unlikely(stack->crowd.full_polls >= CROWD_POLLS))
+        crowd_begin(stack);
     for (unsigned i = 0; i < count; i++)
         frame_received(stack, packets[i]);
+    stack->crowd.sheds = false;
     stack->crowd.full_polls =
         count < STACK_POLL_BUDGET ? 0 : stack->crowd.full_polls + 1;
     if (stack->ip4_more != NULL)

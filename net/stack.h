@@ -42,6 +42,7 @@ enum {
     HELD_BITS = 8,
     CROWD_POLLS = 4,    /* full ones in a row: too many frames wait */
     CROWD_BITS = 32768, /* a power of two */
+    CROWD_BUCKETS = 64, /* a power of two */
     IP4_ADDRESSES_MAX = 4,
     IP_PROTOCOLS_MAX = 4, /* that register: ip.h */
 };
@@ -85,9 +86,13 @@ struct stack_ack {
 /* When more SYNs come than can be answered: net/tcp/crowd.c. */
 struct syn_crowd {
     unsigned full_polls; /* in a row */
-    unsigned answers;    /* in this poll, to strangers */
-    unsigned present;    /* the younger of the two generations of sources */
-    unsigned count;      /* that it knows */
+    bool sheds;          /* now: frames of the card of a poll after these */
+    /* SYNs that were answered in this poll: */
+    uint8_t strangers[2];             /* [1]: for somebody who listens here */
+    uint8_t answers;                  /* to known sources */
+    uint8_t of_source[CROWD_BUCKETS]; /* the same, by the source's hash */
+    unsigned present; /* the younger of the two generations of sources */
+    unsigned count;   /* that it knows */
     uint64_t known[2][CROWD_BITS / 64];
 };
 

@@ -69,7 +69,8 @@ struct net_stats {
     uint64_t tcp_cookies_in;   /* connections created from cookies */
     uint64_t tcp_evicted;      /* idle ones that had to make room */
     uint64_t tcp_backlog_full; /* the service has all its connections */
-    uint64_t tcp_syns_shed;    /* of strangers, while too many frames wait */
+    uint64_t tcp_syns_shed;    /* while too many frames wait: crowd.c. They are
+                                  in tcp_in; the checksum may be wrong */
     uint64_t tcp_opened;
 };
 

@@ -45,6 +45,10 @@ void tcp_receive(struct net_stack *stack, struct packet *packet,
 bool tcp_receive_frame(struct net_stack *stack, struct packet *packet,
                        bool is_ours);
 
+/* Frames of the card come, of a poll that follows too many full ones: from now
+ * on SYNs are passed over (net/tcp/crowd.c). */
+void crowd_begin(struct net_stack *stack);
+
 /*
  * An ICMP message says that a segment of `flow` with sequence number `seq`, in
  * a datagram of `len` bytes, did not fit into `mtu` bytes (0: into an unknown

@@ -598,7 +598,7 @@ struct tcp_half {
     uint32_t iss; /* our initial sequence number, and the peer's */
     uint32_t irs;
     uint32_t stamp_recent; /* as of a connection */
-    uint32_t sent_us;      /* when the SYN-ACK was last due and sent */
+    uint32_t sent_us;      /* when the SYN-ACK was last sent by time */
     uint16_t mss;          /* that the peer offers; 0: none */
     uint16_t snd_wnd;      /* the peer's window, in its SYN */
     uint16_t rcv_wnd;      /* ours, in the SYN-ACK */
@@ -607,7 +607,8 @@ struct tcp_half {
     uint8_t tries : 4;     /* how often the SYN-ACK was sent again */
     bool has_sack;         /* what both ends can */
     bool has_stamps;
-    bool has_ecn;
+    bool has_ecn : 1;
+    bool is_resent : 1; /* the SYN-ACK, since the SYN came again */
 };
 
 static_assert(sizeof(struct tcp_half) <= 96, "struct tcp_half");
@@ -714,14 +715,15 @@ void waits_check(const struct net_stack *stack);
 
 /* ---- crowd.c ------------------------------------------------------------- */
 
-/* Whether a SYN is passed over while too many frames wait; counts that. */
+/* Whether a SYN is passed over while too many frames wait; counts that, or the
+ * answer. */
 bool crowd_is_shed(struct net_stack *stack, const struct flow *flow);
 
-/* The same, of any segment at any time. */
+/* Whether a segment is a SYN that is passed over now. */
 static inline bool segment_is_shed(struct net_stack *stack,
                                    const struct flow *flow, uint8_t flags)
 {
-    return unlikely(stack->crowd.full_polls >= CROWD_POLLS) &&
+    return unlikely(stack->crowd.sheds) &&
            (flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) == TCP_SYN &&
            crowd_is_shed(stack, flow);
 }
@@ -778,6 +780,10 @@ static inline void share_shrunk(struct tcp_conn *conn)
  * of the connection has a quarter of the budget at most; at least `part`, and
  * NET_BUFFER_MIN. */
 uint32_t share_limit(const struct tcp_conn *conn, uint32_t part);
+
+/* The same for any flow; `is_counted`: `part` is in what its source has. */
+uint32_t share_of(struct net_stack *stack, const struct flow *flow,
+                  uint32_t part, bool is_counted);
 
 /* ---- cookie.c ------------------------------------------------------------ */
 

@@ -13,11 +13,13 @@
 /* The largest window the buffer and the header's field allow. */
 static uint32_t window_max(const struct tcp_conn *conn)
 {
-    uint32_t max = net_buffer_limit(&conn->rx, &conn->stack->budget);
+    struct net_budget *budget = &conn->stack->budget;
+    uint32_t max = net_buffer_limit(&conn->rx, budget);
     uint32_t field_max = (uint32_t)UINT16_MAX << conn->rcv_scale;
     uint32_t size = net_buffer_size(&conn->rx);
 
-    if (unlikely(size > NET_BUFFER_MIN))
+    /* Nothing is announced that data_reserve() would not take. */
+    if (unlikely(size > NET_BUFFER_MIN || budget->used > budget->limit / 8))
         max = min_u32(max, share_limit(conn, size));
     return min_u32(max, field_max);
 }

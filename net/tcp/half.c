@@ -148,7 +148,9 @@ void half_begin(struct net_stack *stack, struct server *server,
     if (last != NULL && seq_le(half->iss, *last)) /* RFC 9293, 3.6.1 */
         half->iss = *last + UINT16_MAX;
     half->rcv_wnd =
-        (uint16_t)min_u32(net_budget_share(&stack->budget, 0), UINT16_MAX);
+        (uint16_t)min_u32(min_u32(net_budget_share(&stack->budget, 0),
+                                  share_of(stack, flow, 0, false)),
+                          UINT16_MAX);
     half->challenge_ms = (uint16_t)(stack->now_ms - TCP_CHALLENGE_MS);
     half->next = *chain;
     *chain = half;
@@ -167,6 +169,13 @@ static void challenge(struct net_stack *stack, struct tcp_half *half)
     half_send(stack, half, TCP_ACK);
 }
 
+/* With data, too, which are not in the window before the SYN-ACK arrives. */
+static bool is_syn_again(const struct tcp_half *half,
+                         const struct tcp_segment *segment)
+{
+    return (segment->flags & TCP_SYN) != 0 && segment->seq == half->irs;
+}
+
 /* As answer_unacceptable() of a connection. */
 static void answer(struct net_stack *stack, struct tcp_half *half,
                    const struct tcp_segment *segment)
@@ -174,12 +183,15 @@ static void answer(struct net_stack *stack, struct tcp_half *half,
     if ((segment->flags & TCP_RST) != 0)
         return;
     stack->stats.tcp_out_of_window++;
-    if ((segment->flags & TCP_SYN) != 0 && segment->seq == half->irs)
-        syn_ack_send(stack, half); /* the last one was lost */
-    else if (segment->payload_len > 0 || (segment->flags & TCP_FIN) != 0)
+    if (is_syn_again(half, segment)) { /* the last SYN-ACK was lost */
+        half->is_resent = true;
+        stack->stats.tcp_retransmits++;
+        syn_ack_send(stack, half);
+    } else if (segment->payload_len > 0 || (segment->flags & TCP_FIN) != 0) {
         half_send(stack, half, TCP_ACK);
-    else
+    } else {
         challenge(stack, half);
+    }
 }
 
 /* The checks of RFC 9293, 3.10.7.4, RFC 7323, 5.3 and RFC 5961. Returns
@@ -195,6 +207,7 @@ static bool is_last(struct net_stack *stack, struct tcp_half *half,
         return false;
     if ((half->has_stamps && !is_reset &&
          seq_lt(options->timestamp, half->stamp_recent)) ||
+        is_syn_again(half, segment) ||
         !segment_is_acceptable(next, next + half->rcv_wnd, segment)) {
         answer(stack, half, segment);
     } else if (is_reset && segment->seq == next) {
@@ -247,7 +260,8 @@ struct tcp_conn *half_promote(struct net_stack *stack,
     conn_take_syn(conn, half);
     conn_set_iss(conn, half->iss);
     conn->rcv_adv = conn->rcv_nxt + half->rcv_wnd;
-    conn->backoff = half->tries;
+    /* RFC 6298, 3: what was sent twice is not measured. */
+    conn->backoff = half->tries + half->is_resent;
     conn->rack.sent_us = half->sent_us;
     conn->socket = server->client->create(server, conn);
     if (conn->socket == NULL) {

@@ -319,6 +319,20 @@ static inline bool frame_parse(struct net_stack *stack,
     return true;
 }
 
+/* Whether a plain frame is a SYN that would be taken here, and is passed over.
+ * Any other is judged, once, by tcp_receive(). */
+static noinline __attribute__((cold)) bool
+frame_is_shed(struct net_stack *stack, const struct flow *flow, uint8_t flags,
+              const struct ip4_header *header)
+{
+    if (!is_opening(stack, flow, flags, header->src) ||
+        !crowd_is_shed(stack, flow))
+        return false;
+    stack->stats.ip_in++;
+    stack->stats.tcp_in++;
+    return true;
+}
+
 /* A plain frame of a connection that was not found lately, or of none. */
 static noinline bool receive_rare(struct net_stack *stack,
                                   struct packet *packet,
@@ -329,7 +343,8 @@ static noinline bool receive_rare(struct net_stack *stack,
     struct tcp_segment segment;
     struct tcp_conn *conn;
 
-    if (segment_is_shed(stack, &flow, flags)) {
+    if (unlikely(stack->crowd.sheds) &&
+        frame_is_shed(stack, &flow, flags, header)) {
         packet_put(packet);
         return true;
     }

@@ -40,17 +40,18 @@ void share_count(struct tcp_conn *conn)
     conn->held = (uint16_t)held;
 }
 
-uint32_t share_limit(const struct tcp_conn *conn, uint32_t part)
+uint32_t share_of(struct net_stack *stack, const struct flow *flow,
+                  uint32_t part, bool is_counted)
 {
-    const struct net_budget *budget = &conn->stack->budget;
+    const struct net_budget *budget = &stack->budget;
     size_t quarter = budget->limit / 4;
     size_t others = budget->used - part; /* a source has no more than all */
     size_t left;
 
     if (others > quarter / 2) {
-        others = (size_t)1024 * min_u32(*counter(conn->stack, &conn->flow, 0),
-                                        *counter(conn->stack, &conn->flow, 1));
-        if (conn->held != 0)
+        others = (size_t)1024 *
+                 min_u32(*counter(stack, flow, 0), *counter(stack, flow, 1));
+        if (is_counted)
             others -= min_size(others, part);
     }
     left = min_size(quarter - min_size(quarter, others), NET_BUFFER_MAX);
@@ -58,4 +59,9 @@ uint32_t share_limit(const struct tcp_conn *conn, uint32_t part)
         return max_u32(NET_BUFFER_MIN, part);
     /* The largest power of two that is not more: so large are buffers. */
     return max_u32(1U << (31 - __builtin_clz((uint32_t)left)), part);
+}
+
+uint32_t share_limit(const struct tcp_conn *conn, uint32_t part)
+{
+    return share_of(conn->stack, &conn->flow, part, conn->held != 0);
 }

@@ -1,9 +1,11 @@
 /* SYNs while more frames wait than can be answered: net/tcp/crowd.c. */
 #include "net/ip4.h"
+#include "net/tcp.h"
 #include "tests/fakes/netbench.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
+#include <torc/socket.h>
 /* clang-format off */
 #include <cmocka.h>
 /* clang-format on */
@@ -84,8 +86,100 @@ static void test_few_strangers_are_answered(void **state)
         /* As many in the next one. */
         inject_strangers(STRANGERS + 8192, STACK_POLL_BUDGET, own[i]);
         assert_int_equal(poll_once(), ANSWERS);
+        /* Both ways count all that came. */
+        assert_int_equal(bench.stack->stats.tcp_in,
+                         (CROWD_POLLS + 2) * STACK_POLL_BUDGET);
+        assert_int_equal(bench.stack->stats.ip_in, bench.stack->stats.tcp_in);
         bench_close();
     }
+}
+
+/* SYNs for nobody are counted once, and take no answer of a service. */
+static void test_a_closed_port(void **state)
+{
+    struct peer_segment got;
+    unsigned resets = 0, answers = 0;
+
+    (void)state;
+    open_bench();
+    crowd(CROWD_POLLS);
+    for (uint32_t i = 0; i < STACK_POLL_BUDGET; i++)
+        inject((struct peer_segment){.flags = SYN,
+                                     .seq = 10,
+                                     .address = STRANGERS + 4096 + i,
+                                     .target = i < 50 ? 81 : 80});
+    (void)stack_poll(bench.stack);
+    while (peer_receive(&got)) {
+        resets += got.flags == (RST | ACK);
+        answers += got.flags == (SYN | ACK);
+    }
+    assert_int_equal(resets, ANSWERS);
+    assert_int_equal(answers, ANSWERS);
+    bench_close();
+}
+
+/* What does not come from the card in this poll is answered: of another member
+ * of a group, or of ourselves. */
+static void test_others_are_not_of_the_crowd(void **state)
+{
+    const struct net_endpoint remote = {addr_of_ip4(0x7f000001), SERVICE_PORT};
+    uint8_t frame[FAKENET_FRAME_MAX];
+    const struct peer_segment segment = {
+        .flags = SYN, .seq = 10, .address = STRANGERS + 9999};
+    struct packet *packet;
+    struct peer_segment got;
+    struct socket_poll wait = {.events = SOCKET_CAN_SEND};
+    struct socket *sock;
+    size_t len;
+
+    (void)state;
+    open_bench();
+    packet = packet_get();
+    assert_int_equal(socket_open_tcp(&sock), 0);
+    wait.socket = sock;
+    crowd(CROWD_POLLS);
+    inject_strangers(STRANGERS + 4096, STACK_POLL_BUDGET, 0);
+    assert_int_equal(socket_connect_start(sock, &remote), 0);
+    assert_int_equal(poll_once(), ANSWERS);
+    assert_int_equal(bench.stack->stats.tcp_syns_shed,
+                     STACK_POLL_BUDGET - ANSWERS);
+    bench_check();
+    len = peer_frame(frame, &segment);
+    memcpy(packet_append(packet, (uint32_t)len), frame, len);
+    packet->hops = 1;
+    stack_receive(bench.stack, packet);
+    assert_true(peer_receive(&got));
+    assert_int_equal(got.flags, SYN | ACK);
+    inject_strangers(STRANGERS + 8192, STACK_POLL_BUDGET, 0);
+    assert_int_equal(poll_once(), ANSWERS);
+    assert_int_equal(socket_wait(&wait, 1, 0), 1);
+    socket_close(sock);
+    bench_close();
+}
+
+/* Who is known has no more than its part: a source, and all of them. */
+static void test_known_sources_have_a_part(void **state)
+{
+    (void)state;
+    open_bench();
+    for (uint32_t i = 0; i < STACK_POLL_BUDGET; i++) {
+        const struct flow flow = {.remote = addr_of_ip4(STRANGERS + 5000 + i)};
+
+        crowd_learn(bench.stack, &flow);
+    }
+    crowd(CROWD_POLLS);
+    for (unsigned poll = 0; poll < 2; poll++) {
+        for (uint16_t i = 1; i <= STACK_POLL_BUDGET; i++)
+            inject((struct peer_segment){
+                .flags = SYN,
+                .seq = 10,
+                .address = STRANGERS + 5000,
+                .port = (uint16_t)(poll * STACK_POLL_BUDGET + i)});
+        assert_int_equal(poll_once(), 4);
+    }
+    inject_strangers(STRANGERS + 5000, STACK_POLL_BUDGET, 0);
+    assert_int_equal(poll_once(), 32);
+    bench_close();
 }
 
 /* A poll that is not full ends it. */
@@ -157,11 +251,32 @@ static void learn(uint32_t address)
     crowd_learn(bench.stack, &flow);
 }
 
+/* All addresses of an IPv6 /64 are one source. */
+static void test_a_source_of_ip6(void **state)
+{
+    struct flow flow = {.remote.word = {0x20010db8, 1}};
+
+    (void)state;
+    open_bench();
+    crowd_begin(bench.stack);
+    memset(bench.stack->crowd.strangers, ANSWERS, 2);
+    crowd_learn(bench.stack, &flow);
+    flow.remote.word[1] = 77;
+    assert_false(crowd_is_shed(bench.stack, &flow));
+    flow.remote.word[0]++;
+    assert_true(crowd_is_shed(bench.stack, &flow));
+    bench.stack->crowd.sheds = false;
+    bench_close();
+}
+
 static bool is_stranger(uint32_t address)
 {
     const struct flow flow = {.remote = addr_of_ip4(address)};
 
-    bench.stack->crowd.answers = 1000;
+    crowd_begin(bench.stack);
+    bench.stack->crowd.sheds = false;
+    memset(bench.stack->crowd.strangers, ANSWERS,
+           sizeof(bench.stack->crowd.strangers));
     return crowd_is_shed(bench.stack, &flow);
 }
 
@@ -204,6 +319,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_few_strangers_are_answered),
+        cmocka_unit_test(test_a_closed_port),
+        cmocka_unit_test(test_others_are_not_of_the_crowd),
+        cmocka_unit_test(test_known_sources_have_a_part),
+        cmocka_unit_test(test_a_source_of_ip6),
         cmocka_unit_test(test_the_crowd_is_gone),
         cmocka_unit_test(test_three_full_polls_are_no_crowd),
         cmocka_unit_test(test_who_is_known_is_answered),

@@ -94,6 +94,10 @@ static void test_segments_of_a_half_open_connection(void **state)
          {.flags = SYN | ACK, .seq = IRS, .ack = 1},
          SYN | ACK,
          false},
+        {"SYN again, with data",
+         {.flags = SYN, .seq = IRS, .data = "x", .len = 1},
+         SYN | ACK,
+         false},
         {"another SYN before it", {.flags = SYN, .seq = IRS - 1}, ACK, false},
         {"another SYN, next", {.flags = SYN, .seq = IRS + 1}, ACK, false},
         {"another SYN in the window",
@@ -274,6 +278,28 @@ static void test_window_of_an_answer(void **state)
 
 /* ---- Time ---------------------------------------------------------------- */
 
+/* RFC 6298, 3: nobody knows which of two SYN-ACKs is acknowledged. */
+static void test_what_was_sent_twice_is_not_measured(void **state)
+{
+    (void)state;
+    for (unsigned again = 0; again < 2; again++) {
+        open_bench();
+        syn(PEER_PORT, false);
+        bench_sleep(100 * NS_PER_MS);
+        if (again)
+            peer_send((struct peer_segment){.flags = SYN, .seq = IRS});
+        assert_int_equal(drain(), again);
+        assert_int_equal(bench.stack->stats.tcp_retransmits, again);
+        peer_send(
+            (struct peer_segment){.flags = ACK, .seq = IRS + 1, .ack = 1});
+        assert_int_equal(
+            bench_conn(PEER_ADDRESS, PEER_PORT, SERVICE_PORT)->srtt == 0,
+            again);
+        drain();
+        bench_close();
+    }
+}
+
 /* Those that wait for 2 s do not keep one that waits for 1 s waiting. */
 static void test_rows_go_side_by_side(void **state)
 {
@@ -415,6 +441,7 @@ int main(void)
         cmocka_unit_test(test_challenges_are_limited),
         cmocka_unit_test(test_the_window_that_was_announced),
         cmocka_unit_test(test_window_of_an_answer),
+        cmocka_unit_test(test_what_was_sent_twice_is_not_measured),
         cmocka_unit_test(test_rows_go_side_by_side),
         cmocka_unit_test(test_the_first_one_has_ended),
         cmocka_unit_test(test_long_after_it_was_due),

@@ -114,6 +114,31 @@ static void test_received(void **state)
     bench_close();
 }
 
+/* What a window announces is taken, by the SYN-ACK, too. */
+static void test_no_window_that_is_not_taken(void **state)
+{
+    struct tcp_conn *conn;
+    uint32_t window;
+
+    (void)state;
+    open_bench();
+    for (uint16_t port = 1; port <= 40; port++)
+        fill(connect_from(PEER_ADDRESS, port), 200000);
+    conn = connect_from(PEER_ADDRESS, 41);
+    window = conn->rcv_adv - conn->rcv_nxt;
+    assert_int_equal(window, NET_BUFFER_MIN);
+    assert_true(fill(conn, 1) > 0);
+    assert_true(conn->rcv_adv - 1001 <= NET_BUFFER_MIN);
+    bench.stack->stats.tcp_no_memory = 0;
+    fill(conn, 10000);
+    assert_int_equal(conn->rcv_nxt - 1001, NET_BUFFER_MIN);
+    assert_int_equal(bench.stack->stats.tcp_no_memory, 0);
+    conn = connect_from(OTHER, 1);
+    assert_int_equal(conn->rcv_adv - conn->rcv_nxt, UINT16_MAX);
+    bench_check();
+    bench_close();
+}
+
 /* Sent and not acknowledged; room that an acknowledgement makes is the
  * source's again. */
 static void test_sent(void **state)
@@ -198,6 +223,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_received),
+        cmocka_unit_test(test_no_window_that_is_not_taken),
         cmocka_unit_test(test_sent),
         cmocka_unit_test(test_out_of_order),
         cmocka_unit_test(test_what_is_read_counts_no_more),
