@@ -124,7 +124,11 @@ static void test_other_calls(void **state)
     assert_int_equal(socket_peer(socket).port, 0);
     assert_int_equal(socket_local(socket).port, 0);
     assert_int_equal(socket_peer_vsock(socket).cid, 0);
+    assert_int_equal(socket_open_vsock(&other), 0);
+    assert_int_equal(socket_bind_vsock(other, PORT), 0);
     listener = listener_open(3);
+    assert_int_equal(socket_listen(other, 0), -EADDRINUSE);
+    socket_close(other);
     assert_int_equal(socket_listen(listener, 0), -EINVAL);
     assert_int_equal(socket_listen(socket, 65537), -EINVAL);
     assert_int_equal(socket_bind_vsock(socket, PORT), -EADDRINUSE);
@@ -374,6 +378,33 @@ static void test_strangers(void **state)
         expect_nothing();
     }
     assert_int_equal(stack_now()->count, 0);
+    socket_close(listener);
+    finish();
+}
+
+/* The same ports of another machine are another connection. */
+static void test_another_cid(void **state)
+{
+    struct model_packet packet;
+    struct socket *listener, *socket;
+
+    (void)state;
+    open_bench();
+    listener = listener_open(0);
+    socket = accepted(listener, HOST_PORT);
+    packet = packet_from(HOST_PORT, MODEL_RW);
+    packet.src_cid = 9;
+    packet.len = 1;
+    put(&packet, "x", 1);
+    assert_true(vsock_model_take(&model, &packet, data));
+    assert_int_equal(packet.op, MODEL_RST);
+    assert_int_equal(packet.dst_cid, 9);
+    assert_reads_error(socket, -EAGAIN);
+    say_bytes(HOST_PORT, "", 0); /* no bytes are no end */
+    assert_reads_error(socket, -EAGAIN);
+    say_bytes(HOST_PORT, "y", 1);
+    assert_reads(socket, "y");
+    socket_close(socket);
     socket_close(listener);
     finish();
 }
@@ -767,6 +798,7 @@ static void test_aborts_with_a_full_queue(void **state)
     vsock_check(stack_now());
     say(1, MODEL_RST);            /* the peer was first */
     say(2, MODEL_CREDIT_REQUEST); /* behind a reset nothing is owed */
+    say_shutdown(2, 3);
     assert_int_equal(stack_now()->count, 3);
     for (unsigned i = 0; i < 16; i++)
         (void)expect(HOST_PORT, MODEL_RW);
@@ -1028,6 +1060,7 @@ int main(void)
         cmocka_unit_test(test_accept_waits),
         cmocka_unit_test(test_backlog),
         cmocka_unit_test(test_strangers),
+        cmocka_unit_test(test_another_cid),
         cmocka_unit_test(test_lies),
         cmocka_unit_test(test_credit_of_the_peer),
         cmocka_unit_test(test_our_credit),
