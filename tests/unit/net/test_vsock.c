@@ -393,12 +393,12 @@ static void test_another_cid(void **state)
     listener = listener_open(0);
     socket = accepted(listener, HOST_PORT);
     packet = packet_from(HOST_PORT, MODEL_RW);
-    packet.src_cid = 9;
+    packet.src_cid = HOST + (1U << 24); /* of the same chain */
     packet.len = 1;
     put(&packet, "x", 1);
     assert_true(vsock_model_take(&model, &packet, data));
     assert_int_equal(packet.op, MODEL_RST);
-    assert_int_equal(packet.dst_cid, 9);
+    assert_int_equal(packet.dst_cid, HOST + (1U << 24));
     assert_reads_error(socket, -EAGAIN);
     say_bytes(HOST_PORT, "", 0); /* no bytes are no end */
     assert_reads_error(socket, -EAGAIN);
