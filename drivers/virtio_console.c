@@ -140,12 +140,15 @@ static void pump(struct virtio_console *console)
     struct console_buffer *buffer;
     uint32_t written;
 
-    while (take(console, &console->tx, &buffer, &written) > 0) {
-        buffer->is_free = true;
-        console->is_stuck = false;
-    }
-    if (!console->is_done)
+    do {
+        while (take(console, &console->tx, &buffer, &written) > 0) {
+            buffer->is_free = true;
+            console->is_stuck = false;
+        }
+        if (console->is_done)
+            return;
         buffers_send(console);
+    } while (vq_has_used(&console->tx)); /* see vq_want_interrupt() */
 }
 
 static void byte_put(struct virtio_console *console, char byte)
@@ -214,8 +217,10 @@ static void feed(struct virtio_console *console)
 
         console_input(buffer->bytes + buffer->at, part);
         buffer->at += part;
-        if (buffer->at < buffer->len)
-            return; /* the console has no room */
+        if (buffer->at < buffer->len) { /* the console has no room */
+            console_hold();
+            return;
+        }
         console->waiting_count--;
         memmove(console->waiting, console->waiting + 1,
                 console->waiting_count * sizeof(console->waiting[0]));
@@ -245,20 +250,18 @@ static void receive(struct virtio_console *console)
     feed(console);
     vq_want_interrupt(&console->rx, true);
     virtio_kick(console->virtio, RX, &console->rx);
-    if (taken == BUFFERS)
+    if (vq_has_used(&console->rx)) /* see vq_want_interrupt() */
         irq_work_raise(&console->work);
 }
 
-/* Asked for an interrupt, it looks once more: virtqueue.h. */
 static void work_run(struct irq_work *work)
 {
     struct virtio_console *console =
         container_of(work, struct virtio_console, work);
 
-    for (unsigned i = 0; i < 2 && !console->is_done; i++) {
+    if (!console->is_done)
         pump(console);
-        receive(console);
-    }
+    receive(console);
     if (console->why != NULL)
         leave_alone(console);
 }

@@ -223,8 +223,6 @@ static void receive(struct virtio_vsock *vsock)
         return;
     vq_want_interrupt(&vsock->rx, true);
     virtio_kick(vsock->virtio, RX, &vsock->rx);
-    if (taken == RX_BUFFERS)
-        irq_work_raise(&vsock->work);
 }
 
 /* ---- The identifier, and events ------------------------------------------ */
@@ -303,13 +301,26 @@ static void look(struct virtio_vsock *vsock)
         receive(vsock);
 }
 
-/* Asked for an interrupt, it looks once more: virtqueue.h. */
+/* The look behind the wishes for an interrupt: virtqueue.h. What the client
+ * does not take now it takes when it can send: look() is called then. */
+static bool has_more(const struct virtio_vsock *vsock)
+{
+    if (vsock->device.is_gone)
+        return false;
+    if (vq_has_used(&vsock->event))
+        return true;
+    return vsock->is_begun && vq_has_used(&vsock->rx) &&
+           vsock->device.client->can_receive(vsock->device.client_arg);
+}
+
 static void work_run(struct irq_work *work)
 {
     struct virtio_vsock *vsock = container_of(work, struct virtio_vsock, work);
 
-    for (unsigned i = 0; i < 2 && !vsock->device.is_gone; i++)
+    if (!vsock->device.is_gone)
         look(vsock);
+    if (has_more(vsock))
+        irq_work_raise(&vsock->work);
     if (vsock->why != NULL)
         leave_alone(vsock);
 }

@@ -297,6 +297,56 @@ static void test_buffers_with_nothing(void **state)
     finish();
 }
 
+/* With EVENT_IDX one interrupt answers a wish. The device completes buffers
+ * before it has seen the wish: nobody is interrupted. */
+static unsigned quiet; /* notifications that it answers so */
+
+static void completes_quietly(struct virtio_model *its, unsigned index)
+{
+    static struct ring_chain chain;
+
+    if (quiet == 0)
+        return;
+    quiet--;
+    its->lose_interrupts = true;
+    while (index == TX && show_one())
+        continue;
+    if (index == RX && model_take(its, RX, &chain)) {
+        chain.piece[0].data[0] = 'q';
+        model_complete(its, RX, chain.head, 1);
+    }
+    its->lose_interrupts = false;
+}
+
+static void test_completed_before_the_wish(void **state)
+{
+    char lines[1024], got[16];
+
+    (void)state;
+    memset(lines, '\n', sizeof(lines));
+    for (unsigned i = 0; i < 2; i++) {
+        plug(MMIO);
+        model.offered |= 1 << 29 | (i == 1 ? UINT64_C(1) << 34 : 0);
+        assert_int_equal(virtio_console_driver.probe(), 0);
+        settle();
+        show_all();
+        quiet = 5;
+        model.notified = completes_quietly;
+        assert_true(type("p"));
+        settle();
+        assert_int_equal(quiet, 0);
+        assert_int_equal(console_read(got, sizeof(got), 0), 6);
+        assert_memory_equal(got, "pqqqqq", 6);
+        console_write("x", 1); /* a buffer, which stays with the device */
+        shown_len = 0;
+        quiet = 1;
+        console_write(lines, sizeof(lines)); /* more than the other three */
+        show_all();
+        assert_int_equal(shown_len, 1 + 2 * sizeof(lines));
+        finish();
+    }
+}
+
 static void test_lies(void **state)
 {
     char byte;
@@ -404,6 +454,7 @@ int main(void)
         cmocka_unit_test(test_much_is_typed),
         cmocka_unit_test(test_short_queues),
         cmocka_unit_test(test_buffers_with_nothing),
+        cmocka_unit_test(test_completed_before_the_wish),
         cmocka_unit_test(test_lies),
         cmocka_unit_test(test_asks_to_be_reset),
         cmocka_unit_test(test_does_not_start),

@@ -182,6 +182,73 @@ static void test_packets_without_end(void **state)
     finish();
 }
 
+/* With EVENT_IDX one interrupt answers a wish. Each time that it is notified
+ * the device completes a buffer before it has seen the wish: nobody is
+ * interrupted, and the driver must find it by itself. */
+static unsigned quiet; /* so often it still does */
+
+static void gives_quietly(struct virtio_model *its, unsigned index)
+{
+    const struct model_packet packet = packet_from(1, MODEL_RST);
+
+    if (quiet == 0 || index == MODEL_VSOCK_TX)
+        return;
+    its->lose_interrupts = true;
+    if (index == MODEL_VSOCK_EVENT)
+        assert_true(vsock_model_event(its, 1, 4));
+    else
+        assert_true(vsock_model_put(its, &packet, NULL, 0));
+    its->lose_interrupts = false;
+    quiet--;
+}
+
+static void test_completed_before_the_wish(void **state)
+{
+    static const unsigned queues[] = {MODEL_VSOCK_RX, MODEL_VSOCK_EVENT};
+
+    (void)state;
+    for (unsigned i = 0; i < 4; i++) {
+        const struct model_packet packet = packet_from(1, MODEL_RST);
+        uint64_t packed = i % 2 != 0 ? UINT64_C(1) << 34 : 0;
+        struct socket *listener;
+
+        plug_features(16, false, UINT64_C(1) << 29 | packed);
+        listener = listener_open(0);
+        settle();
+        quiet = 5;
+        model.notified = gives_quietly;
+        if (queues[i / 2] == MODEL_VSOCK_EVENT)
+            assert_true(vsock_model_event(&model, 1, 4));
+        else
+            assert_true(vsock_model_put(&model, &packet, NULL, 0));
+        for (unsigned turn = 0; turn < 8; turn++)
+            settle();
+        assert_int_equal(quiet, 0);
+        socket_close(accepted(listener, HOST_PORT)); /* the last one, too */
+        socket_close(listener);
+        finish();
+    }
+}
+
+/* A device that lies before anybody uses it. */
+static void test_lies_before_it_is_used(void **state)
+{
+    struct socket *socket;
+
+    (void)state;
+    plug_only();
+    assert_int_equal(virtio_vsock_driver.probe(), 0);
+    settle();
+    model_used_index(&model, MODEL_VSOCK_RX, 500);
+    model_interrupt(&model, MODEL_VSOCK_RX);
+    settle();
+    assert_int_equal(socket_open_vsock(&socket), 0);
+    settle();
+    assert_true(console_has("breaks the rules of its queue"));
+    socket_close(socket);
+    machine_detach();
+}
+
 static void test_out_of_memory(void **state)
 {
     unsigned failures = 0;
@@ -221,6 +288,8 @@ int main(void)
         cmocka_unit_test(test_nobody_uses_it),
         cmocka_unit_test(test_short_queues),
         cmocka_unit_test(test_packets_without_end),
+        cmocka_unit_test(test_completed_before_the_wish),
+        cmocka_unit_test(test_lies_before_it_is_used),
         cmocka_unit_test(test_out_of_memory),
     };
 
