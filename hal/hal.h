@@ -59,7 +59,6 @@ struct hal_module {
     size_t size;
 };
 
-/* Constant; lives as long as the machine. */
 /* The pixels of a screen, as the boot loader says. */
 struct hal_color {
     uint8_t at, bits; /* of a pixel */
@@ -73,6 +72,7 @@ struct hal_framebuffer {
     struct hal_color red, green, blue;
 };
 
+/* Constant; lives as long as the machine. */
 struct hal_boot_info {
     const char *cmdline; /* NUL-terminated, never NULL, at most 4095 bytes */
     unsigned cpu_count;  /* 1 .. HAL_CPU_MAX; CPU 0 runs, the rest wait */
