@@ -149,6 +149,7 @@ static unsigned conn_ready(struct vsock_conn *conn, const struct socket *socket,
 
     if (conn->state == VSOCK_CONNECTING)
         return 0;
+    ready |= VSOCK_IS_ANSWERED;
     if (vsock_unread(conn) > 0 || (conn->peer_shut & VSOCK_SHUT_SEND) != 0)
         ready |= SOCKET_CAN_READ;
     if (conn->state == VSOCK_ENDED)

@@ -107,15 +107,6 @@ struct vsock_conn *vsock_conn_find(struct vsock_stack *stack,
     return NULL;
 }
 
-/* Without memory for a timer nothing times out, until it is tried again with
- * the next connection. */
-static void tick_set(struct vsock_stack *stack)
-{
-    if (!timer_is_set(&stack->tick) &&
-        timer_set(&stack->tick, time_ns() + VSOCK_TICK_NS) != 0)
-        return;
-}
-
 /* Whether there is room for one more connection: those that only wait for the
  * peer's answer give way. */
 static bool room_make(struct vsock_stack *stack)
@@ -157,7 +148,6 @@ int vsock_conn_create(struct vsock_stack *stack,
     conn->moved_ns = time_ns();
     list_push_back(chain_of(stack, local, remote), &conn->link);
     stack->count++;
-    tick_set(stack);
     *out = conn;
     return 0;
 }
@@ -238,6 +228,7 @@ static void conn_orphan(struct vsock_conn *conn)
     conn->ring = NULL;
     list_remove(&conn->thirst);
     list_push_back(&conn->stack->closing, &conn->closing);
+    vsock_conn_watch(conn);
 }
 
 void vsock_conn_reset(struct vsock_conn *conn, int error)
@@ -301,6 +292,38 @@ static void conn_tick(struct vsock_conn *conn, uint64_t now)
         vsock_owe(conn, OWES_RST);
 }
 
+/* When it has to be looked at, if nothing moves on it; TIME_NEVER: not at all.
+ * One that owes RST waits for the device. */
+static uint64_t conn_deadline(const struct vsock_conn *conn)
+{
+    uint64_t patience_ns = VSOCK_CONNECT_NS;
+
+    if (conn->state == VSOCK_OPEN)
+        patience_ns = server_idle_ns(conn->socket->server);
+    else if (conn->state == VSOCK_CLOSING)
+        patience_ns = (conn->owed & OWES_RST) == 0 ? VSOCK_CLOSE_NS : 0;
+    if (patience_ns == 0 || patience_ns > TIME_NEVER - conn->moved_ns)
+        return TIME_NEVER;
+    return conn->moved_ns + patience_ns;
+}
+
+/* Look at the time then, or before. Without memory for a timer nothing times
+ * out, until the next connection has a deadline. */
+static void tick_set(struct vsock_stack *stack, uint64_t deadline_ns)
+{
+    deadline_ns = max_u64(deadline_ns, time_ns() + VSOCK_TICK_NS);
+    if (deadline_ns == TIME_NEVER ||
+        (timer_is_set(&stack->tick) && stack->tick.deadline_ns <= deadline_ns))
+        return;
+    if (timer_set(&stack->tick, deadline_ns) != 0)
+        return;
+}
+
+void vsock_conn_watch(struct vsock_conn *conn)
+{
+    tick_set(conn->stack, conn_deadline(conn));
+}
+
 static void tick_run(struct timer *timer)
 {
     struct vsock_stack *stack = container_of(timer, struct vsock_stack, tick);
@@ -310,8 +333,10 @@ static void tick_run(struct timer *timer)
         list_for_each_safe (node, &stack->chains[i])
             conn_tick(container_of(node, struct vsock_conn, link), now);
     }
-    if (stack->count > 0)
-        tick_set(stack);
+    for (unsigned i = 0; i < VSOCK_CHAINS; i++) {
+        list_for_each (node, &stack->chains[i])
+            vsock_conn_watch(container_of(node, struct vsock_conn, link));
+    }
 }
 
 /* ---- Checks -------------------------------------------------------------- */

@@ -32,6 +32,7 @@ static bool request_take(struct vsock_listener *listener,
     conn->peer_alloc = packet->buf_alloc;
     conn->peer_fwd = packet->fwd_cnt;
     conn->tx_cnt = packet->fwd_cnt;
+    vsock_conn_watch(conn);
     vsock_owe(conn, OWES_RESPONSE);
     return true;
 }

@@ -179,6 +179,7 @@ int socket_connect_start_vsock(struct socket *socket,
     socket->vsock = conn;
     socket->is_accepted = true;
     socket->error = 0;
+    vsock_conn_watch(conn);
     vsock_owe(conn, OWES_REQUEST);
     return 0;
 }
@@ -192,7 +193,8 @@ int socket_connect_vsock(struct socket *socket,
 
     if (error == 0)
         error = user_of(socket, &user);
-    if (error == 0 && user_socket_wait(user, SOCKET_CAN_SEND, deadline_ns) == 0)
+    if (error == 0 &&
+        user_socket_wait(user, VSOCK_IS_ANSWERED, deadline_ns) == 0)
         return socket->vsock != NULL ? 0 : socket->error;
     if (error == 0) { /* it is given up */
         vsock_conn_hang_up(socket->vsock, -ETIMEDOUT);

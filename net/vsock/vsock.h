@@ -37,9 +37,9 @@ enum {
     VSOCK_CHAINS = 256,
     VSOCK_STRAYS = 64,
 };
-#define VSOCK_CONNECT_NS (10 * NS_PER_S) /* the peer says nothing */
-#define VSOCK_CLOSE_NS   (8 * NS_PER_S)  /* it does not answer SHUTDOWN */
-#define VSOCK_TICK_NS    (250 * NS_PER_MS)
+#define VSOCK_CONNECT_NS (10 * NS_PER_S)   /* the peer says nothing */
+#define VSOCK_CLOSE_NS   (8 * NS_PER_S)    /* it does not answer SHUTDOWN */
+#define VSOCK_TICK_NS    (250 * NS_PER_MS) /* between two looks at the time */
 
 enum vsock_state {
     VSOCK_CONNECTING, /* REQUEST was sent */
@@ -116,7 +116,7 @@ struct vsock_stack {
     unsigned stray_count;
     bool is_full; /* the device's queue: writable() will come */
     uint32_t next_port;
-    struct timer tick; /* set while there are connections */
+    struct timer tick; /* at the first deadline of a connection, or before it */
 };
 
 /* ---- The stack and its connections: conn.c ------------------------------- */
@@ -131,6 +131,9 @@ must_check int vsock_conn_create(struct vsock_stack *stack,
                                  const struct vsock_address *local,
                                  const struct vsock_address *remote,
                                  struct vsock_conn **out);
+
+/* Its state is new: what becomes of it in time? */
+void vsock_conn_watch(struct vsock_conn *conn);
 
 /* The connection between two ends; NULL: none. */
 struct vsock_conn *vsock_conn_find(struct vsock_stack *stack,
@@ -208,6 +211,10 @@ bool vsock_has_room(struct vsock_conn *conn);
 void vsock_wake_thirsty(struct vsock_stack *stack);
 
 /* ---- Sockets: calls.c, service.c, thread.c ------------------------------- */
+
+/* ready() of vsock_calls says it of a connection that the peer has answered,
+ * along with SOCKET_CAN_... */
+enum { VSOCK_IS_ANSWERED = 1 << 16 };
 
 extern const struct socket_calls vsock_calls;
 

@@ -202,6 +202,58 @@ static void test_connect(void **state)
     finish();
 }
 
+/* The peer has no room yet: it is connected all the same. */
+static void test_connect_without_credit(void **state)
+{
+    struct model_packet request;
+    struct call call;
+
+    (void)state;
+    open_bench();
+    request = connect_begin(&call, TIME_NEVER);
+    peer_alloc = 0;
+    answer(&request, MODEL_RESPONSE);
+    assert_true(call.is_done);
+    assert_int_equal(call.result, 0);
+    assert_int_equal(socket_write(call.socket, "x", 1, 0), -EAGAIN);
+    (void)expect(HOST_PORT, MODEL_CREDIT_REQUEST);
+    socket_close(call.socket);
+    finish();
+}
+
+/* A connection that is open wakes nobody. */
+static void test_no_timer(void **state)
+{
+    struct model_packet request;
+    struct socket *listener, *socket;
+    struct timer *tick;
+    struct call call;
+
+    (void)state;
+    open_bench();
+    tick = &stack_now()->tick;
+    listener = listener_open(0);
+    socket = accepted(listener, HOST_PORT);
+    assert_false(timer_is_set(tick));
+    request = connect_begin(&call, TIME_NEVER);
+    assert_true(timer_is_set(tick));
+    assert_true(tick->deadline_ns == time_ns() + VSOCK_CONNECT_NS);
+    answer(&request, MODEL_RESPONSE);
+    time_passes(VSOCK_CONNECT_NS); /* once more, and no more */
+    assert_false(timer_is_set(tick));
+    socket_close(socket); /* the earlier of two deadlines: */
+    time_passes(NS_PER_S);
+    socket_close(call.socket);
+    assert_true(tick->deadline_ns == time_ns() - NS_PER_S + VSOCK_CLOSE_NS);
+    time_passes(VSOCK_CLOSE_NS - NS_PER_S);
+    assert_int_equal(stack_now()->count, 1);
+    time_passes(NS_PER_S);
+    assert_int_equal(stack_now()->count, 0);
+    assert_false(timer_is_set(tick));
+    socket_close(listener);
+    finish();
+}
+
 static void test_connect_fails(void **state)
 {
     struct model_packet request;
@@ -1055,6 +1107,8 @@ int main(void)
         cmocka_unit_test(test_without_a_device),
         cmocka_unit_test(test_other_calls),
         cmocka_unit_test(test_connect),
+        cmocka_unit_test(test_connect_without_credit),
+        cmocka_unit_test(test_no_timer),
         cmocka_unit_test(test_connect_fails),
         cmocka_unit_test(test_connect_from),
         cmocka_unit_test(test_accept_waits),

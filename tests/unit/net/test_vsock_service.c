@@ -235,12 +235,12 @@ static void test_idle(void **state)
     finish();
 }
 
-/* ---- Ten megabytes ------------------------------------------------------- */
+/* ---- Many bytes ---------------------------------------------------------- */
 
-enum { MANY = 10 << 20 };
+enum { MANY = 512 << 10 };
 
 /* The counts of both directions begin here: they pass 2^32 on the way. */
-#define BASE 0xffb00000U
+#define BASE 0xfffc0000U
 
 static uint32_t seed = 1;
 
@@ -272,12 +272,14 @@ static void we_read(struct socket *socket)
 {
     static uint8_t bytes[70000];
     int64_t got = socket_read(socket, bytes, 1 + draw(sizeof(bytes) - 1), 0);
+    unsigned differ = 0;
 
     if (got == -EAGAIN)
         return;
     assert_true(got > 0);
     for (int64_t i = 0; i < got; i++)
-        assert_int_equal(bytes[i], in_at(at.we_read++));
+        differ += bytes[i] != in_at(at.we_read++);
+    assert_int_equal(differ, 0);
 }
 
 static void we_send(struct socket *socket)
@@ -300,6 +302,7 @@ static void we_send(struct socket *socket)
 static void peer_takes(void)
 {
     struct model_packet packet;
+    unsigned differ = 0;
 
     while (draw(4) != 0 && vsock_model_take(&model, &packet, data)) {
         at.our_alloc = packet.buf_alloc;
@@ -307,7 +310,8 @@ static void peer_takes(void)
                     BASE + at.peer_sent - at.our_fwd);
         at.our_fwd = packet.fwd_cnt;
         for (uint32_t i = 0; i < packet.len; i++)
-            assert_int_equal(data[i], out_at(at.peer_got++));
+            differ += data[i] != out_at(at.peer_got++);
+        assert_int_equal(differ, 0);
         /* It never sends more than the peer has room for. */
         assert_true(at.peer_got <= at.promised);
         if (packet.op == MODEL_CREDIT_REQUEST)
@@ -347,7 +351,7 @@ static void peer_sends(void)
     say_bytes(1, bytes, len);
 }
 
-static void test_ten_megabytes(void **state)
+static void test_many_bytes(void **state)
 {
     struct socket *listener, *socket;
     unsigned turns = 0;
@@ -390,13 +394,10 @@ static void test_ten_megabytes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_echo),
-        cmocka_unit_test(test_cannot_listen),
-        cmocka_unit_test(test_refuses),
-        cmocka_unit_test(test_reset_by_peer),
-        cmocka_unit_test(test_writable),
-        cmocka_unit_test(test_idle),
-        cmocka_unit_test(test_ten_megabytes),
+        cmocka_unit_test(test_echo),       cmocka_unit_test(test_cannot_listen),
+        cmocka_unit_test(test_refuses),    cmocka_unit_test(test_reset_by_peer),
+        cmocka_unit_test(test_writable),   cmocka_unit_test(test_idle),
+        cmocka_unit_test(test_many_bytes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
