@@ -63,6 +63,11 @@ test_vsock_hosted() {
     vsock_hosted connect vsock:2:9000 1000000 || die "connect"
     ! vsock_hosted connect vsock:2:9001 1 || die "nobody listens there"
     grep -q 'error -111' "$work/$TEST_NAME.machine" || die "it is not refused"
+    for port in 0 4294967295 4294972296; do
+        ! vsock_hosted echo "vsock=$port" || die "the port $port"
+        grep -q "vsock=$port: give a number from 1 to 4294967294" \
+            "$work/$TEST_NAME.machine" || die "no word of the port $port"
+    done
     vsock_hosted echo vsock=5000 &
     child=$!
     await_text 'port 5000 of vsock' "$work/$TEST_NAME.machine" || die "the machine"
