@@ -75,7 +75,7 @@ int fuse_attr_set(struct inode *inode, const struct vfs_attr *attr)
     if (status == 0)
         status = set(inode, &setting);
     if (status == 0)
-        fuse_inode_of(inode)->needs_sync = true;
+        fuse_changed(fuse_inode_of(inode));
     return status;
 }
 
@@ -99,7 +99,7 @@ int fuse_size_set(struct inode *inode)
         status = set(inode, &setting);
         if (status == 0) {
             node->server_size = setting.size;
-            node->needs_sync = true;
+            fuse_changed(node);
         }
     }
     rwlock_unlock(&node->inner);

@@ -66,7 +66,7 @@ int fuse_punch(struct inode *inode, uint64_t from, uint64_t to)
     put32(&message, 0);
     status = message_ask_for(&message, 0);
     message_end(&message);
-    node->needs_sync = true;
+    fuse_changed(node);
     return status == -ENOSYS ? -ENOTSUP : status;
 }
 

@@ -48,13 +48,15 @@ struct fuse_fs {
     uint64_t serial_last;
     unsigned sync_count;     /* messages that threads wait for */
     unsigned async_count;    /* that nobody waits for */
+    uint64_t async_at_ns;    /* since then there are not fewer of these */
+    unsigned release_count;  /* of these: files that are being closed */
     struct wait_queue quiet; /* until there are fewer of these */
 
     struct list looked; /* struct looked, of lookups under way */
 
     struct list partings; /* struct parting, to be sent */
+    struct list forgets;  /* those whose files are being closed, or are */
     struct flush_work parting_work;
-    struct flush_work names_work; /* known names are forgotten */
 
     struct list handles; /* inodes with handles, used longest ago first */
     unsigned handle_count;
@@ -99,6 +101,7 @@ struct fuse_inode {
     struct handle handles[HANDLE_KINDS];
     struct list handle_link; /* in fs->handles */
     unsigned in_flight;      /* reads and writes under way */
+    uint64_t changed_at;     /* messages that began before it tell what was */
     uint32_t window;         /* in fs->windows; 0: none */
 
     /* Of a regular file: what the server has told last. */
@@ -132,6 +135,7 @@ struct message {
     uint32_t out_max; /* of the answer, with its header */
     uint64_t unique;
     bool is_async; /* nobody waits: it frees itself, on the heap */
+    bool is_release;
     bool is_ended;
     int status;
     uint32_t written;
@@ -176,13 +180,17 @@ must_check int message_send(struct message *message, bool first);
 /* Wait until one of those that nobody waits for has ended. */
 void async_wait(struct fuse_fs *fs);
 
+/* Give the server up if it has ended none of them for BLOCK_TIMEOUT_NS. */
+void async_check(struct fuse_fs *fs);
+
 /* The server has broken the protocol. Returns -EIO. */
 int fuse_fault(struct fuse_fs *fs, const char *what);
 
 /* ---- parse.c: what the server says --------------------------------------- */
 
 struct fuse_attr {
-    uint64_t ino; /* at the host */
+    uint64_t unique; /* of the message that asked for them */
+    uint64_t ino;    /* at the host */
     uint64_t size;
     uint64_t blocks;
     struct file_time atime, mtime, ctime;
@@ -251,12 +259,12 @@ struct looked {
  * The inode of an entry that the server has counted: *out, held. `parting` is
  * taken in any case. Returns as inode_get().
  */
-must_check int fuse_inode_get(struct fuse_fs *fs,
-                              const struct fuse_entry *entry,
+must_check int fuse_inode_get(struct fuse_fs *fs, struct fuse_entry *entry,
                               struct parting *parting, struct inode **out);
 
-/* What the server says of an inode becomes what we know, unless somebody is
- * changing it here. Returns 0, -EIO (it has become something else). */
+/* What the server says of an inode becomes what we know. Returns 0, 1 (not now:
+ * somebody uses it, or has changed it meanwhile), -EIO (it has become something
+ * else). */
 must_check int fuse_refresh(struct inode *inode, const struct fuse_attr *attr);
 
 /* A new inode is what the server says. */
@@ -266,12 +274,15 @@ must_check int fuse_fill(struct inode *inode, const struct fuse_attr *attr);
 must_check int fuse_ask_attr(struct fuse_fs *fs, uint64_t node,
                              struct fuse_attr *attr);
 
+/* It was changed at the server: it needs an FSYNC, and what the server has said
+ * of it before is old. */
+void fuse_changed(struct fuse_inode *node);
+
 /* How many links it has, after one was removed. */
 void fuse_links_less(struct inode *inode);
 
 /* Names are trusted for so long from now on; 0: not at all. */
 void fuse_trust(struct fuse_fs *fs, uint64_t valid_ns);
-void fuse_names_init(struct fuse_fs *fs);
 
 int fuse_inode_read(struct inode *inode);
 void fuse_inode_drop(struct inode *inode);

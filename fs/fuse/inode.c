@@ -14,27 +14,18 @@
 
 /* ---- Names in memory ----------------------------------------------------- */
 
-static void names_run(struct flush_work *work)
-{
-    vfs_forget_names(container_of(work, struct fuse_fs, names_work)->mount);
-}
-
-void fuse_names_init(struct fuse_fs *fs)
-{
-    fs->names_work.run = names_run;
-    fs->mount->keeps_no_names = true;
-}
-
 /* All names are forgotten at one time: those are kept that may stay so long. */
 void fuse_trust(struct fuse_fs *fs, uint64_t valid_ns)
 {
+    struct mount *mount = fs->mount;
+    const uint64_t until_ns = time_ns() + valid_ns;
     bool is_kept = valid_ns > 0;
 
-    if (is_kept && fs->names_work.is_queued)
-        is_kept = fs->names_work.at_ns <= time_ns() + valid_ns;
+    if (is_kept && mount->names_until_ns != 0)
+        is_kept = mount->names_until_ns <= until_ns;
     else if (is_kept)
-        flush_work_queue(&fs->names_work, valid_ns);
-    fs->mount->keeps_no_names = !is_kept;
+        mount->names_until_ns = until_ns;
+    mount->keeps_no_names = !is_kept;
 }
 
 /* ---- Attributes ---------------------------------------------------------- */
@@ -68,7 +59,10 @@ static void take_told(struct fuse_inode *node, const struct fuse_attr *attr)
 /* Whether something of a file is here that the server has not. */
 static bool is_ahead(const struct inode *inode)
 {
-    return inode->dirty != 0 || inode->is_writing ||
+    const struct fuse_inode *node =
+        container_of(inode, struct fuse_inode, inode);
+
+    return inode->dirty != 0 || inode->is_writing || node->in_flight > 0 ||
            (inode->type == FILE_REGULAR && inode->pages.dirty_count > 0);
 }
 
@@ -98,8 +92,9 @@ int fuse_refresh(struct inode *inode, const struct fuse_attr *attr)
 
     if (attr->type != inode->type)
         return fuse_fault(fuse_of(inode), "a node has another type");
-    if (is_ahead(inode) || !rwlock_try_lock(&inode->lock))
-        return 0;
+    if (is_ahead(inode) || attr->unique < fuse_inode_of(inode)->changed_at ||
+        !rwlock_try_lock(&inode->lock))
+        return 1;
     if (inode->links > 0) { /* else it has just been removed here */
         take_attr(inode, attr);
         if (inode->type == FILE_REGULAR)
@@ -140,6 +135,7 @@ int fuse_ask_attr(struct fuse_fs *fs, uint64_t number, struct fuse_attr *attr)
     status = message_ask_for(&message, FUSE_ATTR_OUT);
     if (status == 0 && !parse_attr(message_answer(&message) + 16, attr))
         status = fuse_fault(fs, "attributes that cannot be");
+    attr->unique = message.unique;
     message_end(&message);
     return status;
 }
@@ -155,6 +151,12 @@ void fuse_links_less(struct inode *inode)
         inode->links = attr.links;
     else if (inode->links > 0)
         inode->links--;
+}
+
+void fuse_changed(struct fuse_inode *node)
+{
+    node->changed_at = fuse_of(&node->inode)->unique_next;
+    node->needs_sync = true;
 }
 
 /* ---- Inodes -------------------------------------------------------------- */
@@ -188,7 +190,7 @@ int fuse_inode_read(struct inode *inode)
     return status == 0 ? fuse_fill(inode, &attr) : status;
 }
 
-int fuse_inode_get(struct fuse_fs *fs, const struct fuse_entry *entry,
+int fuse_inode_get(struct fuse_fs *fs, struct fuse_entry *entry,
                    struct parting *parting, struct inode **out)
 {
     struct looked looked = {.entry = entry};
@@ -212,9 +214,11 @@ int fuse_inode_get(struct fuse_fs *fs, const struct fuse_entry *entry,
     if (looked.is_used)
         return 0;
     status = fuse_refresh(*out, &entry->attr);
-    if (status != 0)
+    if (status < 0)
         inode_put_quick(*out);
-    return status;
+    else if (status > 0)
+        entry->valid_ns = 0; /* it is asked for again */
+    return status < 0 ? status : 0;
 }
 
 uint64_t fuse_number_told(const struct inode *inode)

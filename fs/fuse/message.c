@@ -122,16 +122,21 @@ static void async_free(struct message *message)
 
 int message_send(struct message *message, bool first)
 {
+    struct fuse_fs *fs = message->fs;
     int status = -EAGAIN;
 
     message->is_async = true;
-    if (message->fs->async_count < FUSE_ASYNC_MAX)
+    message->is_release = !first;
+    if (fs->async_count < FUSE_ASYNC_MAX)
         status = send(message, first);
-    if (status == 0)
-        message->fs->async_count++;
-    else
+    if (status != 0) {
         async_free(message);
-    return status;
+        return status;
+    }
+    if (fs->async_count++ == 0)
+        fs->async_at_ns = time_ns();
+    fs->release_count += !first;
+    return 0;
 }
 
 static void message_ended(struct fuse_call *call, int status, uint32_t written)
@@ -140,8 +145,10 @@ static void message_ended(struct fuse_call *call, int status, uint32_t written)
     struct fuse_fs *fs = message->fs;
 
     if (message->is_async) {
+        fs->release_count -= message->is_release;
         async_free(message);
         fs->async_count--;
+        fs->async_at_ns = time_ns();
         wait_wake_all(&fs->quiet);
         return;
     }
@@ -206,6 +213,21 @@ void async_wait(struct fuse_fs *fs)
             give_up(fs);
         deadline_ns = TIME_NEVER;
     }
+}
+
+static bool is_async_late(const struct fuse_fs *fs)
+{
+    return fs->async_count > 0 &&
+           time_ns() - fs->async_at_ns >= BLOCK_TIMEOUT_NS;
+}
+
+void async_check(struct fuse_fs *fs)
+{
+    if (!is_async_late(fs))
+        return;
+    block_poll(fs->channel->block.queues[0]);
+    if (is_async_late(fs))
+        give_up(fs);
 }
 
 int64_t message_ask(struct message *message)

@@ -26,17 +26,29 @@ static int asked_begin(struct asked *asked, struct inode *dir,
     return status;
 }
 
-/* Ask, and end the message. With an error there is no parting any more. */
+/* Nothing was looked up after all. */
+static void look_undo(struct asked *asked)
+{
+    *asked->parting = (struct parting){.node = asked->entry.node, .lookups = 1};
+    parting_queue(asked->message.fs, asked->parting);
+}
+
+/* Ask, and end the message. With an error there is no parting any more: what
+ * cannot be, but was counted, is forgotten again. */
 static int asked_ask(struct asked *asked)
 {
     struct fuse_fs *fs = asked->message.fs;
     int status = message_ask_for(&asked->message, FUSE_ENTRY_OUT);
 
+    asked->entry.node = 0;
     if (status == 0 &&
         !parse_entry(message_answer(&asked->message), &asked->entry))
         status = fuse_fault(fs, "an entry that cannot be");
+    asked->entry.attr.unique = asked->message.unique;
     message_end(&asked->message);
-    if (status != 0)
+    if (status != 0 && asked->entry.node != 0)
+        look_undo(asked);
+    else if (status != 0)
         mem_free(asked->parting);
     return status;
 }
@@ -57,13 +69,6 @@ static int look(struct asked *asked, struct inode *dir, const struct name *name)
         return -ENOENT;
     }
     return status;
-}
-
-/* Nothing was looked up after all. */
-static void look_undo(struct asked *asked)
-{
-    *asked->parting = (struct parting){.node = asked->entry.node, .lookups = 1};
-    parting_queue(asked->message.fs, asked->parting);
 }
 
 int fuse_lookup(struct inode *dir, const struct name *name, struct inode **out)

@@ -73,7 +73,6 @@ static void fuse_unmount(struct mount *mount)
 {
     struct fuse_fs *fs = mount->fs_data;
 
-    flush_work_cancel(&fs->names_work);
     partings_end(fs);
     session_end(fs);
     fs->channel->transfer = NULL;
@@ -131,7 +130,6 @@ static struct fuse_fs *fs_make(struct mount *mount,
     list_init(&fs->looked);
     list_init(&fs->handles);
     partings_init(fs);
-    fuse_names_init(fs);
     if (transfers_init(fs) != 0) {
         mem_free(fs);
         return NULL;
@@ -163,6 +161,7 @@ static int fuse_mount(struct mount *mount, const void *options)
     mount->ops = &fuse_ops;
     mount->fs_data = fs;
     mount->root_number = FUSE_ROOT_NODE;
+    mount->keeps_no_names = true;
     mount->size_max =
         (UINT64_C(1) << FUSE_WINDOW_SHIFT) * BLOCK_SECTOR_SIZE - PAGE_BYTES;
     channel->fs = fs;

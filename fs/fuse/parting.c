@@ -1,6 +1,6 @@
 /*
  * Telling the server what is not needed any more: files to close, and nodes to
- * forget. Nobody waits for it. A file is closed before its node is forgotten.
+ * forget. Nobody waits for it. Files are closed before nodes are forgotten.
  */
 #include "fs/fuse/fuse_internal.h"
 #include <torc/memory.h>
@@ -66,16 +66,21 @@ static int release_all(struct fuse_fs *fs, struct parting *parting)
 
 /* ---- Forgetting nodes ---------------------------------------------------- */
 
-/* Forget the first ones in `list` with one message. */
-static int forget(struct fuse_fs *fs, struct list *list)
+static unsigned count_of(const struct list *list)
 {
     unsigned count = 0;
-    struct message *message;
 
     list_for_each (node, list)
         count++;
-    if (count == 0)
-        return 0;
+    return count;
+}
+
+/* Forget those in `list` with one message. */
+static int forget(struct fuse_fs *fs, struct list *list)
+{
+    const unsigned count = count_of(list);
+    struct message *message;
+
     message = message_new(fs, FUSE_BATCH_FORGET, 0,
                           8 + (size_t)count * FUSE_FORGET_ONE);
     if (message == NULL)
@@ -98,13 +103,13 @@ static void free_all(struct list *list)
         mem_free(container_of(list_pop_front(list), struct parting, link));
 }
 
-/* Take up to BATCH_MAX whose files have been closed and whose nodes are to be
- * forgotten. */
-static int take_batch(struct fuse_fs *fs, struct list *batch)
+/* Close the files of as many as one message forgets. */
+static int take_batch(struct fuse_fs *fs)
 {
+    unsigned count = count_of(&fs->forgets);
     int status = 0;
 
-    for (unsigned i = 0; i < BATCH_MAX && !list_empty(&fs->partings);) {
+    while (count < BATCH_MAX && !list_empty(&fs->partings)) {
         struct parting *parting = first_of(fs);
 
         status = release_all(fs, parting);
@@ -115,27 +120,37 @@ static int take_batch(struct fuse_fs *fs, struct list *batch)
             mem_free(parting);
             continue;
         }
-        list_push_back(batch, &parting->link);
-        i++;
+        list_push_back(&fs->forgets, &parting->link);
+        count++;
     }
     return status;
 }
 
+/* What forgets comes first, on its own queue, and is not answered: it is sent
+ * when the files are closed. */
 static int send_some(struct fuse_fs *fs)
 {
-    struct list batch;
-    int status, forgotten;
+    int status = take_batch(fs), forgotten;
 
-    list_init(&batch);
-    status = take_batch(fs, &batch);
-    forgotten = forget(fs, &batch);
-    if (forgotten == 0 || forgotten == -EIO) {
-        free_all(&batch);
-    } else {
-        while (!list_empty(&batch))
-            list_push_front(&fs->partings, list_pop_front(&batch));
-    }
-    return status != 0 ? status : forgotten;
+    if (list_empty(&fs->forgets) || status == -EIO)
+        return status;
+    if (fs->release_count > 0)
+        return -EAGAIN;
+    forgotten = forget(fs, &fs->forgets);
+    if (forgotten == 0)
+        free_all(&fs->forgets);
+    return forgotten != 0 ? forgotten : status;
+}
+
+static bool is_all_sent(const struct fuse_fs *fs)
+{
+    return list_empty(&fs->partings) && list_empty(&fs->forgets);
+}
+
+static void drop_all(struct fuse_fs *fs)
+{
+    free_all(&fs->partings);
+    free_all(&fs->forgets);
 }
 
 static void run(struct flush_work *work)
@@ -143,13 +158,15 @@ static void run(struct flush_work *work)
     struct fuse_fs *fs = container_of(work, struct fuse_fs, parting_work);
     int status = 0;
 
-    while (status == 0 && !list_empty(&fs->partings)) {
+    while (status == 0 && !is_all_sent(fs)) {
         status = send_some(fs);
-        if (status == -EAGAIN && fs->async_count > 0)
-            status = wait_on_until(&fs->quiet, time_ns() + AGAIN_NS);
+        if (status != -EAGAIN || fs->async_count == 0)
+            continue;
+        async_check(fs);
+        status = wait_on_until(&fs->quiet, time_ns() + AGAIN_NS);
     }
     if (status == -EIO)
-        free_all(&fs->partings); /* nobody is there to be told */
+        drop_all(fs); /* nobody is there to be told */
     else if (status != 0)
         flush_work_queue(work, AGAIN_NS);
 }
@@ -157,6 +174,7 @@ static void run(struct flush_work *work)
 void partings_init(struct fuse_fs *fs)
 {
     list_init(&fs->partings);
+    list_init(&fs->forgets);
     wait_queue_init(&fs->quiet);
     fs->parting_work.run = run;
 }
@@ -175,14 +193,14 @@ void partings_end(struct fuse_fs *fs)
     int status = 0;
 
     flush_work_cancel(&fs->parting_work);
-    while (status == 0 && !list_empty(&fs->partings)) {
+    while (status == 0 && !is_all_sent(fs)) {
         status = send_some(fs);
         if (status == -EAGAIN && fs->async_count > 0) {
             async_wait(fs);
             status = 0;
         }
     }
-    free_all(&fs->partings);
+    drop_all(fs);
     while (fs->async_count > 0)
         async_wait(fs);
 }

@@ -125,7 +125,7 @@ static int written_check(struct flight *flight, int64_t got)
         return fuse_fault(flight->fs, "an answer of another length");
     if (le32_get(flight->slot + ANSWER_AT + FUSE_OUT_HEADER) != flight->len)
         return -EIO; /* not all of it */
-    node->needs_sync = true;
+    fuse_changed(node);
     if (flight->offset + flight->len > node->server_size)
         node->server_size = flight->offset + flight->len;
     return 0;

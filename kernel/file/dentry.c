@@ -8,6 +8,7 @@
 #include <torc/memory.h>
 #include <torc/random.h>
 #include <torc/string.h>
+#include <torc/time.h>
 
 static struct dentry *dentry_of(struct hash_node *node)
 {
@@ -46,10 +47,20 @@ static void dentry_free(struct dentry *dentry)
     mem_free(dentry);
 }
 
+static __attribute__((cold)) void names_end(struct mount *mount)
+{
+    if (time_ns() < mount->names_until_ns)
+        return;
+    mount->names_until_ns = 0;
+    vfs_forget_names(mount);
+}
+
 struct dentry *dentry_find(const struct inode *dir, const struct name *name)
 {
     uint32_t hash = dentry_hash(dir, name);
 
+    if (unlikely(dir->mount->names_until_ns != 0))
+        names_end(dir->mount);
     for (struct hash_node *node = hash_chain(&dir->mount->dentries, hash);
          node != NULL; node = node->next) {
         struct dentry *dentry = dentry_of(node);

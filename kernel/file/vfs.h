@@ -273,6 +273,8 @@ struct mount {
     bool keeps_no_names;       /* what lookup() or a change of a name has just
                                 * told is not kept: the file system sets it
                                 * before it returns, if others change names */
+    uint64_t names_until_ns;   /* then all that is known is forgotten; 0: it
+                                * stays. The file system sets it. */
     struct rwlock rename_lock; /* held exclusively or not at all */
 
     /* inode.c */

@@ -65,6 +65,11 @@ enum {
 
 static uint8_t asked[FS_MESSAGE_MAX], told[FS_MESSAGE_MAX];
 
+/* An answer that is kept. */
+static uint8_t late_told[FS_MESSAGE_MAX];
+static struct ring_chain late;
+static uint32_t late_len;
+
 /* ---- Nodes --------------------------------------------------------------- */
 
 static bool is_dir(const struct fs_node *node)
@@ -760,6 +765,9 @@ static void forget(struct fs_model *model, uint64_t id, uint64_t count)
         model_breach("node %llx is forgotten %llu times",
                      (unsigned long long)id, (unsigned long long)count);
     node->lookups -= count;
+    if (node->lookups == 0 && is_open(model, node))
+        model_breach("node %llx is forgotten while it is open",
+                     (unsigned long long)id);
     node_settle(model, node);
 }
 
@@ -899,7 +907,8 @@ static void gather(const struct ring_chain *chain, struct fs_message *message)
                                    .room = room < 16 ? 0 : room - OUT_HEADER};
 }
 
-static void scatter(const struct ring_chain *chain, uint32_t len)
+static void scatter(const struct ring_chain *chain, const uint8_t *from,
+                    uint32_t len)
 {
     uint32_t at = 0;
 
@@ -910,7 +919,7 @@ static void scatter(const struct ring_chain *chain, uint32_t len)
             continue;
         if (piece > len - at)
             piece = len - at;
-        memcpy(chain->piece[i].data, told + at, piece);
+        memcpy(chain->piece[i].data, from + at, piece);
         at += piece;
     }
 }
@@ -939,8 +948,26 @@ static void answer(struct fs_model *model, const struct ring_chain *chain,
     used = len;
     if (model->spoil != NULL)
         model->spoil(model, message, told, &len, &used);
-    scatter(chain, len);
+    if (model->late_opcode == message->opcode && !model->is_late) {
+        model->is_late = true;
+        late = *chain;
+        late_len = len;
+        memcpy(late_told, told, len);
+        return;
+    }
+    scatter(chain, told, len);
     model_complete(&model->virtio, 1, chain->head, used);
+}
+
+/* The answer that was kept is given when it is not to be late any more. */
+static bool answer_late(struct fs_model *model)
+{
+    if (!model->is_late || model->late_opcode != 0)
+        return false;
+    model->is_late = false;
+    scatter(&late, late_told, late_len);
+    model_complete(&model->virtio, 1, late.head, late_len);
+    return true;
 }
 
 static void answer_instead(struct fs_model *model,
@@ -950,7 +977,7 @@ static void answer_instead(struct fs_model *model,
     uint32_t len = 0, used = 0;
 
     model->instead(model, message, told, &len, &used);
-    scatter(chain, len);
+    scatter(chain, told, len);
     model_complete(&model->virtio, 1, chain->head, used);
 }
 
@@ -980,7 +1007,7 @@ bool fs_model_step(struct fs_model *model)
 
     if (model->is_silent)
         return false;
-    if (step_first(model))
+    if (answer_late(model) || step_first(model))
         return true;
     if (!model_take(&model->virtio, 1, &chain))
         return false;

@@ -250,6 +250,40 @@ static void test_gone(void **state)
     }
 }
 
+/* A server that answers all that somebody waits for, but never closes a file:
+ * it is given up, too. */
+static void test_never_closes(void **state)
+{
+    struct file_stat stat;
+    struct file *file;
+    char buf[4];
+
+    (void)state;
+    console_forget();
+    fuse_world_attach(MEMORY);
+    fuse_world_mount();
+    clock_set(T0);
+    (void)fs_model_file(&fuse_model, "f", "abc", 3);
+    fuse_model.late_opcode = 18; /* RELEASE */
+    assert_int_equal(file_open("/f", FILE_READ, 0, &file), 0);
+    assert_int_equal(file_read(file, buf, 4), 3);
+    assert_int_equal(file_unlink("/f"), 0);
+    file_close(file);
+    for (unsigned i = 0; i < 28; i++) {
+        pass(NS_PER_S);
+        assert_int_equal(file_stat("/other", true, &stat), -ENOENT);
+    }
+    assert_true(fuse_model.is_late);
+    assert_false(console_has("given up"));
+    for (unsigned i = 0; i < 4; i++)
+        pass(NS_PER_S);
+    assert_true(console_has("given up"));
+    assert_int_equal(file_stat("/other", true, &stat), -EIO);
+    assert_int_equal(file_unmount("/"), 0);
+    clock_set(0);
+    fuse_world_detach();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -257,6 +291,7 @@ int main(void)
         cmocka_unit_test(test_sessions_that_cannot_be),
         cmocka_unit_test(test_no_disk),
         cmocka_unit_test(test_gone),
+        cmocka_unit_test(test_never_closes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
