@@ -159,7 +159,7 @@ static uint32_t run_length(const struct ext2_rw *rw, uint32_t group,
  * what is wanted. Returns where, or the end of the group: there is none. */
 static uint32_t run_find(const struct ext2_rw *rw, uint32_t group,
                          const uint8_t *bits, const struct wish *wish,
-                         uint32_t from, uint32_t *count)
+                         uint32_t from, uint32_t *length)
 {
     uint32_t end = ext2_group_blocks(rw->fs, group);
     uint32_t at = bit_next(bits, from, end, false);
@@ -167,8 +167,8 @@ static uint32_t run_find(const struct ext2_rw *rw, uint32_t group,
     while (at < end) {
         uint32_t next;
 
-        *count = run_length(rw, group, bits, wish, at, &next);
-        if (*count > 0 && (at == from || *count >= wish->wanted))
+        *length = run_length(rw, group, bits, wish, at, &next);
+        if (*length > 0 && (at == from || *length >= wish->wanted))
             return at;
         at = bit_next(bits, next, end, false);
     }
@@ -184,36 +184,38 @@ static void counts_lie(struct ext2_rw *rw, uint32_t group)
     (void)ext2_damaged_volume(rw->fs, "free blocks of a group");
 }
 
-/* Take a run out of a group. Returns 1, 0 (it has none), or an error. */
+/* Take a run out of a group. Returns 1, 0 (it has none), or an error; *block
+ * and *count are set with 1 alone: who fails frees what they say. */
 static int group_take(struct ext2_rw *rw, uint32_t group,
                       const struct wish *wish, uint64_t *block, uint32_t *count)
 {
-    uint32_t end = ext2_group_blocks(rw->fs, group), desc_at, found;
+    uint32_t end = ext2_group_blocks(rw->fs, group), desc_at, found, run = 0;
     struct change_block *bitmap, *desc;
     struct change change;
     int status = group_start(rw, group, &change, &bitmap, &desc, &desc_at);
 
     if (status != 0)
         return status == -EUCLEAN ? 0 : status;
-    found = run_find(rw, group, bitmap->data, wish, wish->from, count);
+    found = run_find(rw, group, bitmap->data, wish, wish->from, &run);
     if (found == end && wish->from > 0)
-        found = run_find(rw, group, bitmap->data, wish, 0, count);
+        found = run_find(rw, group, bitmap->data, wish, 0, &run);
     if (found == end && wish->wanted == 1 && !wish->keeps_off)
         counts_lie(rw, group);
     if (found == end || rw->groups[group].free_blocks == 0) {
         ext2_change_abort(&change);
         return 0;
     }
-    *count = min_u32(*count, rw->groups[group].free_blocks);
-    bits_set(bitmap->data, found, *count);
-    rw->groups[group].free_blocks -= *count;
-    rw->free_blocks -= *count;
+    run = min_u32(run, rw->groups[group].free_blocks);
+    bits_set(bitmap->data, found, run);
+    rw->groups[group].free_blocks -= run;
+    rw->free_blocks -= run;
     if (wish->reserved)
-        rw->reserved_blocks -= *count;
+        rw->reserved_blocks -= run;
     rw->is_super_dirty = true;
     ext2_group_put(rw, group, desc, desc_at);
     ext2_change_end(&change);
     *block = group_first(rw->fs, group) + found;
+    *count = run;
     return 1;
 }
 

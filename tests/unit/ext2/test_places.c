@@ -5,6 +5,7 @@
 #include "fs/ext2/write/alloc.h"
 #include "fs/ext2/write/rw.h"
 #include "kernel/file/vfs.h"
+#include "kernel/heap/heap.h"
 #include "kernel/lib/bytes.h"
 #include "tests/fakes/cmocka_all.h"
 #include "tests/fakes/ext2_image.h"
@@ -415,6 +416,37 @@ static void test_runs(void **state)
     assert_int_equal(rw->free_blocks, kept_blocks);
 }
 
+/* A run that is too short is found, and then there is an error: who asks frees
+ * what he was told of, so he must not be told of the short one. */
+static void test_nothing_is_said_of_a_failed_run(void **state)
+{
+    const uint32_t all = END - BASE + 40;
+    unsigned failed = 0;
+    int status;
+
+    (void)state;
+    take(BASE - 40, all, BASE - 40, all);
+    for (uint64_t at = BASE; at < BASE + 40; at += 10)
+        give(at, 4); /* enough for a long run, in pieces */
+    do {
+        uint64_t block = 0;
+        uint32_t count = 0;
+
+        heap_fail(++failed);
+        status = ext2_alloc_run(root, BASE + 5, 60, false, &block, &count);
+        heap_fail(0);
+        assert_true(status == 0 || status == -ENOMEM);
+        assert_int_equal(count, status == 0 ? 60 : 0);
+        if (status == 0)
+            give(block, count);
+    } while (status != 0);
+    assert_true(failed > 1);
+    give(BASE - 40, 40);
+    for (uint64_t at = BASE; at < BASE + 40; at += 10)
+        give(at + 4, 6);
+    give(BASE + 40, all - 80);
+}
+
 static void test_runs_that_are_promised(void **state)
 {
     uint64_t block;
@@ -544,6 +576,7 @@ int main(void)
         READY(test_last_inode),
         READY(test_group_without_directories),
         READY(test_runs),
+        READY(test_nothing_is_said_of_a_failed_run),
         READY(test_runs_that_are_promised),
         READY(test_counts),
         READY(test_windows),

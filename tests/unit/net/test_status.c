@@ -108,14 +108,14 @@ int http_respond(struct http_exchange *exchange,
     return 0;
 }
 
-void http_respond_text(struct http_exchange *exchange, int status,
-                       const char *type, const char *text)
+void http_respond_bytes(struct http_exchange *exchange, int status,
+                        const char *type, const void *bytes, size_t size)
 {
     (void)exchange;
     (void)type;
     assert_int_equal(answered, 0);
     answered = status;
-    body_add(text, strlen(text));
+    body_add(bytes, size);
 }
 
 void http_respond_page(struct http_exchange *exchange, int status,
