@@ -1,7 +1,7 @@
 /*
  * What the fakes of this folder stand on: the machine's own clock, entropy and
- * console, and machines for tests. beneath.c is the hosted machine's; the
- * guest's is in tests/guest/. Only fakes call these.
+ * console, and machines for tests. beneath.c and beneath_machine.c are the
+ * hosted machine's; the guest's is in tests/guest/. Only fakes call these.
  */
 #ifndef TORC_TESTS_FAKES_BENEATH_H
 #define TORC_TESTS_FAKES_BENEATH_H

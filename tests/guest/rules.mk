@@ -18,7 +18,7 @@ GUEST_RENAMED := hal_exit hal_abort hal_console_write hal_time_ns hal_wall_ns ha
 	hal_dma_map hal_dma_unmap hal_dma_addr clock_now
 # Where models of devices plug in: the hosted machine's own.
 GUEST_BUS := $(patsubst %,hal/posix/kernel/%.c,io pci platform dma)
-GUEST_FAKES := $(filter-out $(addprefix tests/fakes/,beneath.c drill.c drill_parse.c),$(FAKES))
+GUEST_FAKES := $(filter-out $(addprefix tests/fakes/,beneath.c beneath_machine.c drill.c drill_parse.c),$(FAKES))
 GUEST_FLAGS = $(filter-out -O2,$(BASE)) -O1 $(filter-out -Wframe%,$(WARN)) -Wno-format-truncation $(FREE) -Itests/guest/include \
 	$(METAL) $(foreach o,read write,$(foreach w,8 16 32,-Dhal_io_$(o)$(w)=model_$(o)$(w)))
 
