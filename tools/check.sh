@@ -60,8 +60,8 @@ image_size() {
         [ "$size" -lt "$limit" ] || status=1
     done <<<"hello 73000
 webserver 309000
-web_virtio 262500
-web_virtio6 286000
+web_virtio 263000
+web_virtio6 286500
 webnode 364000
 fileserver 434000
 shell 468000"
