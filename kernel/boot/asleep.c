@@ -45,8 +45,9 @@ static struct {
     bool is_told;
 } cache_aligned state[HAL_CPU_MAX];
 
-/* What another CPU owns, which may change it: see above. */
-#define LOOK(place) __atomic_load_n(&(place), __ATOMIC_RELAXED)
+/* What another CPU owns, which may change it: see above. Each look acquires, so
+ * that the second look at the counter of sleeps comes behind it. */
+#define LOOK(place) __atomic_load_n(&(place), __ATOMIC_ACQUIRE)
 #define OF_ANOTHER  __attribute__((no_sanitize_thread)) noinline
 
 static uint64_t sleeps_of(const struct cpu *cpu)
@@ -64,7 +65,7 @@ OF_ANOTHER static const char *work_of(const struct cpu *cpu, uint64_t now_ns)
     if (exchange_is_given(cpu))
         return "a message waits";
     if (now_ns > OVERDUE_NS &&
-        atomic_load_explicit(&cpu->sleep_end_ns, memory_order_relaxed) <
+        atomic_load_explicit(&cpu->sleep_end_ns, memory_order_acquire) <
             now_ns - OVERDUE_NS)
         return "a timer is overdue";
     return NULL;
@@ -86,7 +87,6 @@ static bool look_at(unsigned self, const struct cpu *cpu, uint64_t now_ns)
     uint64_t sleeps = sleeps_of(cpu);
     const char *why = sleeps % 2 == 1 ? work_of(cpu, now_ns) : NULL;
 
-    atomic_thread_fence(memory_order_acquire);
     if (sleeps_of(cpu) != sleeps)
         why = NULL; /* it was none of that sleep */
     if (sleeps != state[self].sleeps || why == NULL) {

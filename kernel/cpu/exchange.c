@@ -492,7 +492,7 @@ exchange_is_given(const struct cpu *cpu)
 
         if (atomic_load_explicit(slot, memory_order_acquire) != 0 &&
             !__atomic_load_n(&cpu_of(from)->exchange->links[cpu->id].quietly,
-                             __ATOMIC_RELAXED))
+                             __ATOMIC_ACQUIRE))
             return true;
     }
     return false;
