@@ -258,7 +258,8 @@ $(SIMS:%=$(BUILD)/sim/%): $(BUILD)/sim/%: $$(call sim_objects,$$*) $(BUILD)/sim/
 	$(Q)$(CC) -pthread -Wl,--start-group $^ -Wl,--end-group $(HOST_LIBS) -o $@
 
 $(BUILD)/%/stress: $(BUILD)/%/tests/stress/stress_main.o $(BUILD)/%/tests/stress/stress.o \
-		$(BUILD)/%/tests/fakes/machine.o $(BUILD)/%/libkernel.a
+		$(BUILD)/%/tests/fakes/machine.o $(BUILD)/%/tests/fakes/beneath_machine.o \
+		$(BUILD)/%/libkernel.a
 	$(call say,LD,$@)
 	$(Q)$(CC) -pthread $(LINK-$*) -Wl,--start-group $^ -Wl,--end-group \
 		-lcmocka $(HOST_LIBS) -o $@

@@ -8,6 +8,7 @@
 #include "kernel/memory/mem.h"
 #include "kernel/thread/idle.h"
 #include "kernel/thread/thread.h"
+#include "kernel/thread/timer.h"
 #include "tests/wmm/threads.h"
 #include <stdarg.h>
 #include <stdio.h>
@@ -110,6 +111,11 @@ int option_number(const char *key, uint64_t *value)
 void hal_cpu_relax(void)
 {
     wmm_pause();
+}
+
+uint64_t timer_next(void)
+{
+    return UINT64_MAX; /* no scenario has a timer */
 }
 
 void hal_cpu_idle(void)
