@@ -60,7 +60,8 @@ static int fault_asleep_message(void *arg)
     (void)arg;
     thread_sleep_until(time_ns() / (4 * NS_PER_S) * 4 * NS_PER_S +
                        3 * NS_PER_S);
-    atomic_store(cpu_self()->exchange->links[1].slot, (uintptr_t)&item.node);
+    atomic_store_explicit(cpu_self()->exchange->links[1].slot,
+                          (uintptr_t)&item.node, memory_order_release);
     return sleep_for_ever(NULL);
 }
 
