@@ -30,6 +30,8 @@ static inline bool flow_equal(const struct flow *a, const struct flow *b)
            addr_equal(&a->local, &b->local);
 }
 
+enum { SOURCE_BITS = 8 }; /* a row has 1 << SOURCE_BITS counters of sources */
+
 /* Who a flow is with, as far as one host may have many addresses: an address of
  * IPv4, or a /64 of IPv6. */
 static inline uint64_t flow_source(const struct flow *flow)

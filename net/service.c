@@ -206,7 +206,7 @@ void server_check(const struct server *server)
     for (unsigned row = 0; row < SERVER_SOURCE_ROWS; row++) {
         uint32_t count = 0;
 
-        for (unsigned i = 0; i < 1U << SERVER_SOURCE_BITS; i++)
+        for (unsigned i = 0; i < 1U << SOURCE_BITS; i++)
             count += server->sources[row][i];
         assert(count == server->conn_count);
     }

@@ -33,7 +33,7 @@ enum {
 };
 
 /* Counters of a server's sources: net/tcp/places.c. */
-enum { SERVER_SOURCE_ROWS = 2, SERVER_SOURCE_BITS = 8 };
+enum { SERVER_SOURCE_ROWS = 2 };
 
 /* A lower bit is called back first. */
 enum socket_event {
@@ -126,7 +126,7 @@ struct server {
     struct list open; /* struct tcp_conn that conn_count counts: first those
                          without progress for longest */
     /* Of them, by a hash of the peer's address. */
-    uint32_t sources[SERVER_SOURCE_ROWS][1 << SERVER_SOURCE_BITS];
+    uint32_t sources[SERVER_SOURCE_ROWS][1 << SOURCE_BITS];
     uint64_t cookies_until; /* SYN cookies are accepted */
 };
 

@@ -39,10 +39,9 @@ enum {
     STACK_CONN_RECENT = 256,  /* a power of two */
     STACK_HALF_CHAINS = 128,  /* a power of two */
     HELD_ROWS = 2,            /* net/tcp/share.c */
-    HELD_BITS = 8,
-    CROWD_POLLS = 4,    /* full ones in a row: too many frames wait */
-    CROWD_BITS = 32768, /* a power of two */
-    CROWD_BUCKETS = 64, /* a power of two */
+    CROWD_POLLS = 4,          /* full ones in a row: too many frames wait */
+    CROWD_BITS = 32768,       /* a power of two */
+    CROWD_BUCKETS = 64,       /* a power of two */
     IP4_ADDRESSES_MAX = 4,
     IP_PROTOCOLS_MAX = 4, /* that register: ip.h */
 };
@@ -159,7 +158,7 @@ struct net_stack {
     unsigned place_max; /* of a service that does not say how many */
     struct syn_crowd crowd;
     /* KiB of the budget that sources have, by a hash: net/tcp/share.c. */
-    uint32_t held[HELD_ROWS][1 << HELD_BITS];
+    uint32_t held[HELD_ROWS][1 << SOURCE_BITS];
     unsigned conn_count; /* in any state */
     unsigned half_open_count;
     struct tcp_half *halves[STACK_HALF_CHAINS]; /* net/tcp/half.c */

@@ -247,7 +247,7 @@ void tcp_check_all(const struct net_stack *stack)
     for (unsigned row = 0; row < HELD_ROWS; row++) {
         size_t held = 0;
 
-        for (unsigned i = 0; i < 1U << HELD_BITS; i++)
+        for (unsigned i = 0; i < 1U << SOURCE_BITS; i++)
             held += stack->held[row][i];
         assert(held == census.held);
     }

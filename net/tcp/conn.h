@@ -733,6 +733,10 @@ void crowd_learn(struct net_stack *stack, const struct flow *flow);
 
 /* ---- places.c ------------------------------------------------------------ */
 
+/* Which counter of a row, of 1 << SOURCE_BITS, is that of a flow's source. */
+unsigned source_slot(const struct net_stack *stack, const struct flow *flow,
+                     unsigned row);
+
 /* The connection has taken a place of its server (1), or leaves it (-1). */
 void places_count(struct tcp_conn *conn, int change);
 
@@ -1075,6 +1079,10 @@ uint32_t segment_fit(const struct tcp_conn *conn, uint32_t offset,
 
 /* Send a segment without data; without a packet, try again by an alarm. */
 void tcp_send_ack(struct tcp_conn *conn);
+
+/* Whether a challenge ACK may be sent now, TCP_CHALLENGE_MS after the last one,
+ * *last_ms, which is now then; counts it. */
+bool challenge_is_due(struct net_stack *stack, uint16_t *last_ms);
 
 /* Send a challenge ACK (RFC 5961), at most one in TCP_CHALLENGE_MS. */
 void tcp_challenge(struct tcp_conn *conn);

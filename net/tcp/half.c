@@ -162,11 +162,8 @@ void half_begin(struct net_stack *stack, struct server *server,
 
 static void challenge(struct net_stack *stack, struct tcp_half *half)
 {
-    if ((uint16_t)(stack->now_ms - half->challenge_ms) < TCP_CHALLENGE_MS)
-        return;
-    half->challenge_ms = (uint16_t)stack->now_ms;
-    stack->stats.tcp_challenges++;
-    half_send(stack, half, TCP_ACK);
+    if (challenge_is_due(stack, &half->challenge_ms))
+        half_send(stack, half, TCP_ACK);
 }
 
 /* With data, too, which are not in the window before the SYN-ACK arrives. */

@@ -36,14 +36,19 @@ enum {
 
 /* ---- Sources ------------------------------------------------------------- */
 
-static uint32_t *counter(const struct net_stack *stack, struct server *server,
-                         const struct flow *flow, unsigned row)
+noinline unsigned source_slot(const struct net_stack *stack,
+                              const struct flow *flow, unsigned row)
 {
     /* Multiply-shift hashing. */
     uint64_t key = stack->hash_key.word[row] * UINT64_C(0x9e3779b97f4a7c15) | 1;
 
-    return &server->sources[row][flow_source(flow) * key >>
-                                 (64 - SERVER_SOURCE_BITS)];
+    return (unsigned)(flow_source(flow) * key >> (64 - SOURCE_BITS));
+}
+
+static uint32_t *counter(const struct net_stack *stack, struct server *server,
+                         const struct flow *flow, unsigned row)
+{
+    return &server->sources[row][source_slot(stack, flow, row)];
 }
 
 void places_count(struct tcp_conn *conn, int change)

@@ -239,13 +239,20 @@ void tcp_send_ack(struct tcp_conn *conn)
     alarm_set(conn, TCP_ALARM_ACK, net_now(conn->stack) + TCP_RETRY_NS);
 }
 
+__attribute__((cold)) bool challenge_is_due(struct net_stack *stack,
+                                            uint16_t *last_ms)
+{
+    if ((uint16_t)(stack->now_ms - *last_ms) < TCP_CHALLENGE_MS)
+        return false;
+    *last_ms = (uint16_t)stack->now_ms;
+    stack->stats.tcp_challenges++;
+    return true;
+}
+
 __attribute__((cold)) void tcp_challenge(struct tcp_conn *conn)
 {
-    if ((uint16_t)(conn_now_ms(conn) - conn->challenge_ms) < TCP_CHALLENGE_MS)
-        return;
-    conn->challenge_ms = (uint16_t)conn_now_ms(conn);
-    conn->stack->stats.tcp_challenges++;
-    segment_send(conn, conn->snd_max, 0, 0);
+    if (challenge_is_due(conn->stack, &conn->challenge_ms))
+        segment_send(conn, conn->snd_max, 0, 0);
 }
 
 __attribute__((cold)) void tcp_send_syn(struct tcp_conn *conn)

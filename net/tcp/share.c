@@ -15,10 +15,7 @@
 static uint32_t *counter(struct net_stack *stack, const struct flow *flow,
                          unsigned row)
 {
-    /* Multiply-shift hashing. */
-    uint64_t key = stack->hash_key.word[row] * UINT64_C(0x9e3779b97f4a7c15) | 1;
-
-    return &stack->held[row][flow_source(flow) * key >> (64 - HELD_BITS)];
+    return &stack->held[row][source_slot(stack, flow, row)];
 }
 
 uint32_t share_held(const struct tcp_conn *conn)

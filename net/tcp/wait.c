@@ -235,11 +235,8 @@ static void answer(struct net_stack *stack, struct tcp_wait *wait)
 {
     struct flow flow = flow_of(wait);
 
-    if ((uint16_t)(stack->now_ms - wait->challenge_ms) < TCP_CHALLENGE_MS)
-        return;
-    wait->challenge_ms = (uint16_t)stack->now_ms;
-    stack->stats.tcp_challenges++;
-    tcp_send_wait(stack, &flow, wait);
+    if (challenge_is_due(stack, &wait->challenge_ms))
+        tcp_send_wait(stack, &flow, wait);
 }
 
 void wait_receive(struct net_stack *stack, struct tcp_wait *wait,
