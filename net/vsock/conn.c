@@ -39,15 +39,22 @@ static struct vsock_stack *vsock_create(struct vsock_device *device)
     return stack;
 }
 
+/* The device, which CPU 0 alone may use. Returns 0, -EXDEV, -ENODEV. */
+static int device_get(struct vsock_device **out)
+{
+    if (cpu_self()->id != 0)
+        return -EXDEV;
+    *out = vsock_device_find();
+    return *out != NULL ? 0 : -ENODEV;
+}
+
 int vsock_stack_get(struct vsock_stack **out)
 {
     struct vsock_device *device;
+    int error = device_get(&device);
 
-    if (cpu_self()->id != 0)
-        return -EXDEV;
-    device = vsock_device_find();
-    if (device == NULL)
-        return -ENODEV;
+    if (error != 0)
+        return error;
     if (device->client == NULL) {
         struct vsock_stack *stack = vsock_create(device);
 
@@ -64,14 +71,11 @@ int vsock_stack_get(struct vsock_stack **out)
 int vsock_cid(uint32_t *out)
 {
     struct vsock_device *device;
+    int error = device_get(&device);
 
-    if (cpu_self()->id != 0)
-        return -EXDEV;
-    device = vsock_device_find();
-    if (device == NULL)
-        return -ENODEV;
-    *out = device->cid;
-    return 0;
+    if (error == 0)
+        *out = device->cid;
+    return error;
 }
 
 /* ---- The table ----------------------------------------------------------- */

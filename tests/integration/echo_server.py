@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""Echo on a port of TCP, of both families: a thread for each connection, which ends
-its side when the other one has ended. Prints "ready" when it listens."""
+"""echo_server.py PORT|PATH: echo on a port of TCP, of both families, or on a Unix socket: a
+thread for each connection, which ends its side when the other one has ended. Prints "ready"
+when it listens."""
 import socket
 import sys
 import threading
@@ -18,8 +19,14 @@ def serve(connection):
 
 
 def main():
-    listener = socket.create_server(("", int(sys.argv[1])), family=socket.AF_INET6,
-                                    dualstack_ipv6=True)
+    where = sys.argv[1]
+    if where.isdigit():
+        listener = socket.create_server(("", int(where)), family=socket.AF_INET6,
+                                        dualstack_ipv6=True)
+    else:
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(where)
+        listener.listen(16)
     print("ready", flush=True)
     while True:
         connection, _ = listener.accept()

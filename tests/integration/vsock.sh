@@ -33,7 +33,7 @@ test_vsock_q35() { vsock_echo q35 vhost-user-vsock-pci --random 1; }
 
 # A program of the host that echoes on port 9000, for the machine to connect to.
 vsock_echo_server() {
-    tests/vsock/echo.py "$sockets/v_9000" >"$work/$TEST_NAME.echo" 2>&1 &
+    tests/integration/echo_server.py "$sockets/v_9000" >"$work/$TEST_NAME.echo" 2>&1 &
     echo=$!
     trap 'kill $echo $host $child 2>/dev/null; wait $echo $host $child 2>/dev/null
         rm -rf "$sockets"' EXIT
