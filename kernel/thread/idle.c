@@ -49,16 +49,18 @@ static bool poll(struct cpu *cpu, uint64_t start_ns)
     return true;
 }
 
-/* Sleeps are counted for who looks at them from outside. */
+/* Sleeps are counted for who looks at them from outside. The stores need no
+ * order: who looks believes only what it has found several times, long apart
+ * (asleep.c). */
 static void sleep_now(struct cpu *cpu)
 {
     uint64_t sleeps = atomic_load_explicit(&cpu->sleeps, memory_order_relaxed);
 
     atomic_store_explicit(&cpu->sleep_end_ns, timer_next(),
                           memory_order_relaxed);
-    atomic_store_explicit(&cpu->sleeps, sleeps + 1, memory_order_release);
+    atomic_store_explicit(&cpu->sleeps, sleeps + 1, memory_order_relaxed);
     hal_cpu_idle();
-    atomic_store_explicit(&cpu->sleeps, sleeps + 2, memory_order_release);
+    atomic_store_explicit(&cpu->sleeps, sleeps + 2, memory_order_relaxed);
     if (idle_woken_ready != NULL && unlikely(!queue_empty(&cpu->ready)))
         idle_woken_ready(cpu);
 }

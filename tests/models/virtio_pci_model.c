@@ -239,7 +239,7 @@ static void bar_write(void *arg, size_t offset, unsigned width, uint32_t value)
         model_notify(place->model, value);
     } else if (offset >= 0x3000 && offset < 0x3000 + sizeof(place->table) &&
                width == 4) {
-        le32_put(place->table + offset - 0x3000, value);
+        le32_put(&place->table[offset - 0x3000], value);
     } else {
         model_breach("nothing to write at %#zx", offset);
     }
