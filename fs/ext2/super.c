@@ -13,15 +13,27 @@
 const uint32_t ext2_hidden_inodes[] = {SUPER_QUOTA_USER, SUPER_QUOTA_GROUP,
                                        SUPER_QUOTA_PROJECT, SUPER_ORPHAN_FILE};
 
-/* What revision 0 does not have. */
-static void parse_rev1(struct ext2_fs *fs, const uint8_t *super)
+const char *ext2_oddity(const uint8_t *super)
+{
+    for (size_t i = 0; i < COUNT_OF(ext2_hidden_inodes); i++)
+        if (le32_get(super + ext2_hidden_inodes[i]) != 0)
+            return "the superblock names inodes of quotas or of orphans";
+    if (le32_get(super + SUPER_REV_LEVEL) == 0 &&
+        (le32_get(super + SUPER_FEATURE_COMPAT) |
+         le32_get(super + SUPER_FEATURE_INCOMPAT) |
+         le32_get(super + SUPER_FEATURE_RO_COMPAT)) != 0)
+        return "features in a volume of revision 0";
+    return NULL;
+}
+
+/* Revision 0 has none; if it has, they say how the volume is read, as they do
+ * for Linux and e2fsck. */
+static void parse_features(struct ext2_fs *fs, const uint8_t *super)
 {
     fs->compat = le32_get(super + SUPER_FEATURE_COMPAT);
     fs->incompat = le32_get(super + SUPER_FEATURE_INCOMPAT);
     fs->ro_compat = le32_get(super + SUPER_FEATURE_RO_COMPAT);
     fs->first_meta_bg = le32_get(super + SUPER_FIRST_META_BG);
-    fs->inode_size = le16_get(super + SUPER_INODE_SIZE);
-    fs->first_inode = le32_get(super + SUPER_FIRST_INO);
     for (unsigned i = 0; i < COUNT_OF(fs->hash_seed); i++)
         fs->hash_seed[i] = le32_get(super + SUPER_HASH_SEED + 4 * i);
     fs->index_version = super[SUPER_DEF_HASH_VERSION];
@@ -43,15 +55,13 @@ static void parse(struct ext2_fs *fs, const uint8_t *super, uint32_t log)
     fs->inodes_per_group = le32_get(super + SUPER_INODES_PER_GROUP);
     fs->inodes_count = le32_get(super + SUPER_INODES_COUNT);
     fs->is_rev0 = le32_get(super + SUPER_REV_LEVEL) == 0;
-    fs->inode_size = EXT2_INODE_SIZE_MIN;
-    fs->first_inode = EXT2_FIRST_INODE_REV0;
+    fs->inode_size =
+        fs->is_rev0 ? EXT2_INODE_SIZE_MIN : le16_get(super + SUPER_INODE_SIZE);
+    fs->first_inode =
+        fs->is_rev0 ? EXT2_FIRST_INODE_REV0 : le32_get(super + SUPER_FIRST_INO);
     fs->desc_size = EXT2_GROUP_DESC_SIZE;
-    fs->hides_inodes = false;
-    for (size_t i = 0; i < COUNT_OF(ext2_hidden_inodes); i++)
-        if (le32_get(super + ext2_hidden_inodes[i]) != 0)
-            fs->hides_inodes = true;
-    if (!fs->is_rev0)
-        parse_rev1(fs, super);
+    fs->oddity = ext2_oddity(super);
+    parse_features(fs, super);
 }
 
 /* How many groups its blocks make. */

@@ -93,16 +93,6 @@ static bool is_clean(size_t size)
     return checked.status == 0 && checked.count == 0;
 }
 
-/* It may be clean, and is only read nevertheless. */
-static bool hides_inodes(void)
-{
-    bool hides = false;
-
-    for (size_t i = 0; i < COUNT_OF(ext2_hidden_inodes); i++)
-        hides = hides || le32_get(work + 1024 + ext2_hidden_inodes[i]) != 0;
-    return hides;
-}
-
 /* The volume in `work`. */
 static void run(size_t size, const uint8_t *ops, size_t count)
 {
@@ -111,7 +101,8 @@ static void run(size_t size, const uint8_t *ops, size_t count)
         .type = "ext2",
         .size = size,
         .is_clean = is_clean,
-        .is_good = is_clean(size) && !hides_inodes(),
+        .is_good = is_clean(size),
+        .may_refuse = ext2_oddity(work + EXT2_SUPER_OFFSET) != NULL,
         .now = NS_PER_S,
     };
     struct mem_stats before, after;

@@ -38,7 +38,7 @@ struct volume {
     /* Whether nothing is to be repaired; NULL: not known. */
     bool (*is_clean)(size_t size);
     bool is_good;
-    bool has_failed; /* memory, so that it may have become read-only */
+    bool may_refuse; /* to write: it is odd, or memory has failed */
     uint64_t now;
 };
 
@@ -52,7 +52,7 @@ static inline void volume_must(bool holds)
 static inline void volume_answered(const struct volume *volume, int64_t status)
 {
     volume_must(!volume->is_good || status != -EUCLEAN);
-    volume_must(!volume->is_good || volume->has_failed || status != -EROFS);
+    volume_must(!volume->is_good || volume->may_refuse || status != -EROFS);
 }
 
 static inline bool volume_mount(struct volume *volume)
@@ -150,7 +150,7 @@ static inline bool memory_fail(struct volume *volume, unsigned nth,
     volume_answered(volume, file_op_run(op));
     has_failed = heap_failed();
     heap_fail(0);
-    volume->has_failed = volume->has_failed || has_failed;
+    volume->may_refuse = volume->may_refuse || has_failed;
     file_ops_may_fail(disk_may_fail);
     vfs_check();
     return has_failed;

@@ -174,8 +174,8 @@ static const char *reason_of(const struct ext2_fs *fs)
         return "the disk is read-only";
     if (feature != NULL)
         return feature;
-    if (fs->hides_inodes) /* also without the feature: none may get a name */
-        return "the superblock names inodes of quotas or of orphans";
+    if (fs->oddity != NULL)
+        return fs->oddity;
     if (fs->block_size > PAGE_BYTES)
         return "blocks of more than 4 KiB";
     if (fs->inodes_per_group > 8 * fs->block_size ||

@@ -96,26 +96,18 @@ static void test_state(void **state)
     end();
 }
 
-/* Fields that a volume that is read may have, and one that is written not; what
- * the log says of them. */
-static void test_reasons_to_only_read(void **state)
-{
-    static const struct {
-        uint32_t offset, value;
-        const char *says; /* NULL: it is written */
-    } rows[] = {
-        {SUPER_QUOTA_USER, 0, NULL},
-        {SUPER_QUOTA_USER, 20, "names inodes of quotas or of orphans"},
-        {SUPER_QUOTA_GROUP, 20, "names inodes of quotas or of orphans"},
-        {SUPER_QUOTA_PROJECT, 20, "names inodes of quotas or of orphans"},
-        {SUPER_ORPHAN_FILE, 20, "names inodes of quotas or of orphans"},
-        {SUPER_FEATURE_RO_COMPAT, 0x103, "read-only: quota"},
-        {SUPER_INODES_COUNT, 63, "read-only: the number of inodes"},
-    };
+struct field_row {
+    uint32_t offset, value; /* of the superblock */
+    const char *says;       /* in the log; NULL: the volume is written */
+};
 
-    (void)state;
-    begin("-b 1024 -N 64", ext2_small_tree(), 2000);
-    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+/* A volume that has such a field is read, and written only if it says nothing.
+ */
+static void expect_said(const struct field_row *rows, size_t count)
+{
+    struct file_stat stat;
+
+    for (size_t i = 0; i < count; i++) {
         uint8_t *field = image + EXT2_SUPER_OFFSET + rows[i].offset;
         const uint32_t good = le32_get(field);
 
@@ -124,12 +116,47 @@ static void test_reasons_to_only_read(void **state)
         console_forget();
         assert_int_equal(mount_afresh(), 0);
         assert_true(rows[i].says == NULL || console_has(rows[i].says));
+        assert_int_equal(file_stat("/file", true, &stat), 0);
         assert_int_equal(file_chmod("/file", true, 0600),
                          rows[i].says == NULL ? 0 : -EROFS);
         assert_int_equal(file_unmount("/"), 0);
         le32_put(field, good);
         assert_int_equal(mount_afresh(), 0);
     }
+}
+
+static void test_reasons_to_only_read(void **state)
+{
+    static const struct field_row rows[] = {
+        {SUPER_QUOTA_USER, 0, NULL},
+        {SUPER_QUOTA_USER, 20, "names inodes of quotas or of orphans"},
+        {SUPER_QUOTA_GROUP, 20, "names inodes of quotas or of orphans"},
+        {SUPER_QUOTA_PROJECT, 20, "names inodes of quotas or of orphans"},
+        {SUPER_ORPHAN_FILE, 20, "names inodes of quotas or of orphans"},
+        {SUPER_FEATURE_RO_COMPAT, 0x103, "read-only: quota"},
+        {SUPER_REV_LEVEL, 0, "read-only: features in a volume of revision 0"},
+        {SUPER_INODES_COUNT, 63, "read-only: the number of inodes"},
+    };
+
+    (void)state;
+    begin("-b 1024 -N 64 -I 128", ext2_small_tree(), 2000);
+    expect_said(rows, COUNT_OF(rows));
+    end();
+}
+
+/* Any feature is one too many. */
+static void test_features_in_revision_0(void **state)
+{
+    static const struct field_row rows[] = {
+        {SUPER_FEATURE_COMPAT, 0, NULL},
+        {SUPER_FEATURE_COMPAT, COMPAT_EXT_ATTR, "of revision 0"},
+        {SUPER_FEATURE_INCOMPAT, INCOMPAT_FILETYPE, "of revision 0"},
+        {SUPER_FEATURE_RO_COMPAT, RO_COMPAT_SPARSE_SUPER, "of revision 0"},
+    };
+
+    (void)state;
+    begin("-r 0 -b 1024 -N 64 -O none", ext2_small_tree(), 2000);
+    expect_said(rows, COUNT_OF(rows));
     end();
 }
 
@@ -637,6 +664,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_state),
         cmocka_unit_test(test_reasons_to_only_read),
+        cmocka_unit_test(test_features_in_revision_0),
         cmocka_unit_test(test_read_only_is_clean),
         cmocka_unit_test(test_not_clean_before),
         cmocka_unit_test(test_attributes),
