@@ -76,7 +76,7 @@ static const struct {
 static int setup(void **state)
 {
     (void)state;
-    return ext2_bench_open("-b 1024");
+    return ext2_bench_open("-b 1024 -I 128");
 }
 
 /* The three words of flags are next to each other. */
@@ -138,10 +138,9 @@ static void test_feature_names(void **state)
     assert_true(known >= 35);
 }
 
-/* One flag more on a good image. */
-static void test_feature_mounting(void **state)
+/* One flag more on a good image, of a revision. */
+static void mount_with_each(uint32_t revision)
 {
-    (void)state;
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         bool is_read = rows[i].use == '=' || rows[i].use == '-';
         char says[80];
@@ -151,6 +150,7 @@ static void test_feature_mounting(void **state)
         /* With these the good image would be another one. */
         if (strcmp(rows[i].name, "meta_bg") == 0)
             continue;
+        le32_put(ext2_volume.work + 1024 + SUPER_REV_LEVEL, revision);
         le32_put(flags(rows[i].set),
                  le32_get(flags(rows[i].set)) | UINT32_C(1) << rows[i].bit);
         console_forget();
@@ -166,12 +166,26 @@ static void test_feature_mounting(void **state)
     }
 }
 
+static void test_feature_mounting(void **state)
+{
+    (void)state;
+    mount_with_each(1);
+}
+
+/* It has no features; if it has, they count. */
+static void test_feature_in_revision_0(void **state)
+{
+    (void)state;
+    mount_with_each(0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_feature_table),
         cmocka_unit_test(test_feature_names),
         cmocka_unit_test(test_feature_mounting),
+        cmocka_unit_test(test_feature_in_revision_0),
     };
 
     return cmocka_run_group_tests(tests, setup, ext2_bench_close);
