@@ -86,8 +86,8 @@ struct ext2_fs {
     bool is_hash_unsigned;
     bool has_copies; /* of blocks, in the journal */
     bool is_rev0;
+    bool hides_inodes;  /* the superblock names one of ext2_hidden_inodes */
     bool takes_orphans; /* inodes without links are read, too */
-    const char *oddity; /* ext2_oddity() of its superblock */
     const struct mapping_ops *file_ops;
     struct ext2_rw *rw; /* rw.h; NULL: it is only read */
 
@@ -205,10 +205,6 @@ const char *ext2_feature_unwritable(const struct ext2_fs *fs);
 /* Where the superblock names inodes that have no name: those of quotas and of
  * orphans. Most volumes have 0 there. */
 extern const uint32_t ext2_hidden_inodes[4];
-
-/* What a superblock of EXT2_SUPER_SIZE bytes says that e2fsck does not mind,
- * but what is written may not agree with; NULL: nothing. */
-const char *ext2_oddity(const uint8_t *super);
 
 /* Read and check the superblock. Thread; may wait. Returns as struct
  * file_system.mount. */

@@ -13,19 +13,6 @@
 const uint32_t ext2_hidden_inodes[] = {SUPER_QUOTA_USER, SUPER_QUOTA_GROUP,
                                        SUPER_QUOTA_PROJECT, SUPER_ORPHAN_FILE};
 
-const char *ext2_oddity(const uint8_t *super)
-{
-    for (size_t i = 0; i < COUNT_OF(ext2_hidden_inodes); i++)
-        if (le32_get(super + ext2_hidden_inodes[i]) != 0)
-            return "the superblock names inodes of quotas or of orphans";
-    if (le32_get(super + SUPER_REV_LEVEL) == 0 &&
-        (le32_get(super + SUPER_FEATURE_COMPAT) |
-         le32_get(super + SUPER_FEATURE_INCOMPAT) |
-         le32_get(super + SUPER_FEATURE_RO_COMPAT)) != 0)
-        return "features in a volume of revision 0";
-    return NULL;
-}
-
 /* Revision 0 has none; if it has, they say how the volume is read, as they do
  * for Linux and e2fsck. */
 static void parse_features(struct ext2_fs *fs, const uint8_t *super)
@@ -60,7 +47,10 @@ static void parse(struct ext2_fs *fs, const uint8_t *super, uint32_t log)
     fs->first_inode =
         fs->is_rev0 ? EXT2_FIRST_INODE_REV0 : le32_get(super + SUPER_FIRST_INO);
     fs->desc_size = EXT2_GROUP_DESC_SIZE;
-    fs->oddity = ext2_oddity(super);
+    fs->hides_inodes = false;
+    for (size_t i = 0; i < COUNT_OF(ext2_hidden_inodes); i++)
+        if (le32_get(super + ext2_hidden_inodes[i]) != 0)
+            fs->hides_inodes = true;
     parse_features(fs, super);
 }
 

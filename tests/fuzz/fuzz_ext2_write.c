@@ -15,10 +15,11 @@
  * The mutations know where fields are (field_mutator.h). Time stands still,
  * unless an operation lets it pass, so that an input replays alone.
  */
-#include "fs/ext2/ext2.h"
+#include "fs/ext2/write/rw.h"
 #include "tests/fakes/ext2_check.h"
 #include "tests/fakes/ext2_image.h"
 #include "tests/fakes/machine.h"
+#include "tests/fakes/root_mount.h"
 #include "tests/fuzz/field_mutator.h"
 #include "tests/fuzz/image_input.h"
 #include "tests/fuzz/volume_input.h"
@@ -102,7 +103,6 @@ static void run(size_t size, const uint8_t *ops, size_t count)
         .size = size,
         .is_clean = is_clean,
         .is_good = is_clean(size),
-        .may_refuse = ext2_oddity(work + EXT2_SUPER_OFFSET) != NULL,
         .now = NS_PER_S,
     };
     struct mem_stats before, after;
@@ -117,6 +117,7 @@ static void run(size_t size, const uint8_t *ops, size_t count)
     mem_get_stats(&before);
     is_mounted = volume_mount(&volume);
     if (is_mounted) {
+        volume.may_refuse = ext2_oddity(root_mount()->fs_data) != NULL;
         status = file_ops_walk();
         must(status == 0 || !volume.is_good);
         is_mounted = volume_run(&volume, ops, count);

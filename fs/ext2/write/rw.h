@@ -321,4 +321,10 @@ uint64_t ext2_promised(const struct inode *inode);
 int ext2_rw_truncate(struct inode *inode, uint64_t old_bytes);
 int ext2_rw_punch(struct inode *inode, uint64_t from, uint64_t to);
 
+/* ---- rw_ops.c ------------------------------------------------------------ */
+
+/* What the superblock says that e2fsck does not mind, but what we would write
+ * may not agree with; NULL: nothing. Such a volume is only read. */
+const char *ext2_oddity(const struct ext2_fs *fs);
+
 #endif

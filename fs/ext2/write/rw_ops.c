@@ -165,17 +165,27 @@ static const struct fs_ops ext2_rw_ops = {
 
 /* ---- Mounting ------------------------------------------------------------ */
 
+const char *ext2_oddity(const struct ext2_fs *fs)
+{
+    if (fs->hides_inodes) /* also without the feature: none may get a name */
+        return "the superblock names inodes of quotas or of orphans";
+    if (fs->is_rev0 && (fs->compat | fs->incompat | fs->ro_compat) != 0)
+        return "features in a volume of revision 0";
+    return NULL;
+}
+
 /* Why the volume cannot be written; NULL: it can. */
 static const char *reason_of(const struct ext2_fs *fs)
 {
     const char *feature = ext2_feature_unwritable(fs);
+    const char *oddity = ext2_oddity(fs);
 
     if (fs->device.open->dev->read_only)
         return "the disk is read-only";
     if (feature != NULL)
         return feature;
-    if (fs->oddity != NULL)
-        return fs->oddity;
+    if (oddity != NULL)
+        return oddity;
     if (fs->block_size > PAGE_BYTES)
         return "blocks of more than 4 KiB";
     if (fs->inodes_per_group > 8 * fs->block_size ||
