@@ -366,7 +366,7 @@ static void test_listening(void **state)
     figures_status = file_status = 0;
     run = root = net_dns = NULL;
     disks = cards = 0;
-    for (int i = -EINVAL; i < 2; i += EINVAL + 1) {
+    for (volatile int i = -EINVAL; i < 2; i += EINVAL + 1) {
         did[0] = '\0';
         mounts = 0;
         is_ending = false;
