@@ -9,7 +9,7 @@ serve_files() {
     local sandbox
     for sandbox in namespace chroot; do
         rm -f "$2"
-        "$virtiofsd" --socket-path="$2" -o "source=$1" -o "sandbox=$sandbox" -o xattr \
+        "$virtiofsd" --socket-path="$2" -o "source=$(realpath "$1")" -o "sandbox=$sandbox" -o xattr \
             >"$3" 2>&1 </dev/null &
         fsd=$!
         local end=$((SECONDS + 20))
