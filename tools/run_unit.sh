@@ -2,7 +2,8 @@
 # Run the test programs given, JOBS of them at a time (one for each processor), a line
 # each, and print the totals of all, which begin with NAME. The whole output of a program
 # is shown only when it fails. One that fails while the machine stood still for a while
-# (tools/stalls.sh) is run again, three times at most; a line says so.
+# (tools/stalls.sh) is run again, three times at most; a line says so. Those that took the
+# most processor time are named at the end.
 #
 #   run_unit.sh [--name NAME] PROGRAM...
 export name=unit
@@ -33,7 +34,9 @@ run() { # PROGRAM: prints one line, or more when it fails, in one piece
     if [ "$status" -ne 0 ] && [ "${bad:-0}" -eq 0 ]; then
         bad=1 # crashed, or too slow
     fi
-    echo "$ok ${bad:-0}" >"$program.count"
+    # The processor time of this shell's children, in ticks.
+    echo "$ok ${bad:-0} $(awk '{ print $16 + $17 }' /proc/$$/stat) ${program#*/"$name"/}" \
+        >"$program.count"
     if [ "$status" -ne 0 ]; then
         flock "$0" cat "$log" - <<<"FAIL $program (exit status $status)"
     else
@@ -45,6 +48,9 @@ export -f run
 counts=("${@/%/.count}")
 rm -f "${counts[@]}"
 printf '%s\0' "$@" | xargs -0 -P "${JOBS:-$(nproc)}" -I{} bash -c 'run "$1"' "$0" {}
+sort -nrk3 "${counts[@]}" 2>/dev/null | head -n 8 | awk -v hz="$(getconf CLK_TCK)" '
+    { printf("%s %s %.1f s", NR == 1 ? "most processor time:" : ",", $4, $3 / hz) }
+    END { print "" }'
 # One that has no count was not run.
 cat "${counts[@]}" 2>/dev/null | awk -v name="$name" -v programs="$#" '
     { passed += $1; failed += $2; programs-- }
