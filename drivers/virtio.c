@@ -2,6 +2,7 @@
 #include "kernel/cpu/percpu.h"
 #include "kernel/device/device.h"
 #include <torc/assert.h>
+#include <torc/drivers.h>
 #include <torc/log.h>
 #include <torc/time.h>
 
@@ -31,9 +32,11 @@ static int scan_once(void)
         return scan_status;
     scanned_epoch = device_epoch();
     device_count = 0;
-    scan_status = virtio_pci_scan(device_add);
-    if (scan_status == 0)
-        scan_status = virtio_mmio_scan(device_add);
+    scan_status = 0;
+    for (unsigned i = 0; scan_status == 0 && virtio_parts[i] != NULL; i++) {
+        if (virtio_parts[i]->scan != NULL)
+            scan_status = virtio_parts[i]->scan(device_add);
+    }
     return scan_status;
 }
 
@@ -75,9 +78,11 @@ static uint64_t ring_features(const struct virtio_device *dev)
 {
     uint64_t features = VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX;
 
-    return features |
-           (dev->is_legacy ? VIRTIO_F_ANY_LAYOUT
-                           : VIRTIO_F_VERSION_1 | VIRTIO_F_RING_PACKED);
+    if (dev->is_legacy)
+        return features | VIRTIO_F_ANY_LAYOUT;
+    for (unsigned i = 0; virtio_parts[i] != NULL; i++)
+        features |= virtio_parts[i]->features;
+    return features | VIRTIO_F_VERSION_1;
 }
 
 int virtio_begin(struct virtio_device *dev, uint64_t wanted)

@@ -302,12 +302,16 @@ static inline void virtio_write_halves(struct hal_io io, size_t select,
 /* Read 1, 2 or 4 bytes at an offset; 0 behind the end of the window. */
 uint32_t virtio_io_read(struct hal_io io, size_t offset, unsigned width);
 
-/* For virtio.c: call add(dev) for each device of a transport. Returns 0,
- * -ENOMEM. */
-must_check int virtio_pci_scan(void (*add)(struct virtio_device *dev));
-must_check int virtio_mmio_scan(void (*add)(struct virtio_device *dev));
+/* What an image may have or not: virtio_parts of <torc/drivers.h>. */
+struct virtio_part {
+    /* Call add(dev) for each device of a bus. Returns 0, -ENOMEM. NULL: it is
+     * no bus. */
+    int (*scan)(void (*add)(struct virtio_device *dev));
+    uint64_t features; /* how rings can be with it */
+};
 
-/* The options of the drivers of virtio. */
-extern const char *const virtio_options[];
+/* The options of the drivers of virtio: those of virtio_mmio_part; NULL
+ * without it. */
+__attribute__((weak)) extern const char *const virtio_options[];
 
 #endif

@@ -9,6 +9,7 @@
 #include "drivers/virtio.h"
 #include "kernel/base/cmdline.h"
 #include <torc/assert.h>
+#include <torc/drivers.h>
 #include <torc/format.h>
 #include <torc/log.h>
 #include <torc/memory.h>
@@ -262,7 +263,7 @@ static int option_probe(const char *text,
     return device_probe(base, size, (int)irq, add);
 }
 
-int virtio_mmio_scan(void (*add)(struct virtio_device *dev))
+static int mmio_scan(void (*add)(struct virtio_device *dev))
 {
     struct hal_platform_device platform;
     const char *text;
@@ -280,3 +281,5 @@ int virtio_mmio_scan(void (*add)(struct virtio_device *dev))
         status = option_probe(text, add);
     return status;
 }
+
+const struct virtio_part virtio_mmio_part = {.scan = mmio_scan};

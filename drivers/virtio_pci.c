@@ -5,6 +5,7 @@
  */
 #include "drivers/virtio_pci_internal.h"
 #include <torc/assert.h>
+#include <torc/drivers.h>
 #include <torc/format.h>
 #include <torc/log.h>
 #include <torc/memory.h>
@@ -261,7 +262,9 @@ static int map_any(struct virtio_pci *pci)
 {
     int status = map_modern(pci);
 
-    return status == -ENOTSUP ? virtio_pci_legacy_map(pci) : status;
+    return status == -ENOTSUP && virtio_pci_legacy_map != NULL
+               ? virtio_pci_legacy_map(pci)
+               : status;
 }
 
 struct scan {
@@ -306,10 +309,12 @@ static void function_found(const struct pci_function *function, void *ctx)
     mem_free(pci);
 }
 
-int virtio_pci_scan(void (*add)(struct virtio_device *dev))
+static int scan_pci(void (*add)(struct virtio_device *dev))
 {
     struct scan scan = {.add = add};
 
     pci_scan(function_found, &scan);
     return scan.status;
 }
+
+const struct virtio_part virtio_pci_part = {.scan = scan_pci};

@@ -54,6 +54,7 @@ must_check int virtio_pci_vector_set(struct hal_io io, size_t reg,
  * Find the legacy interface of a device. Returns 0; -ENOTSUP (it cannot have
  * one), or as pci_map_bar().
  */
-must_check int virtio_pci_legacy_map(struct virtio_pci *pci);
+__attribute__((weak)) must_check int
+virtio_pci_legacy_map(struct virtio_pci *pci);
 
 #endif

@@ -5,6 +5,7 @@
  */
 #include "drivers/virtio_pci_internal.h"
 #include <torc/assert.h>
+#include <torc/drivers.h>
 
 enum {
     REG_DEVICE_FEATURES = 0,
@@ -135,3 +136,6 @@ int virtio_pci_legacy_map(struct virtio_pci *pci)
     pci->virtio.is_size_fixed = true;
     return 0;
 }
+
+/* It has no bus of its own: virtio_pci.c asks for it. */
+const struct virtio_part virtio_legacy_part = {.scan = NULL};

@@ -174,14 +174,18 @@ must_check int vq_split_take(struct virtqueue *vq, void **cookie,
                              uint32_t *written);
 bool vq_split_has_used(const struct virtqueue *vq);
 void vq_split_want_interrupt(struct virtqueue *vq, bool want);
-must_check int vq_packed_add(struct virtqueue *vq,
-                             const struct vq_piece *pieces, unsigned count,
-                             void *cookie);
-must_check bool vq_packed_must_notify(struct virtqueue *vq);
-must_check int vq_packed_take(struct virtqueue *vq, void **cookie,
-                              uint32_t *written);
-bool vq_packed_has_used(const struct virtqueue *vq);
-void vq_packed_want_interrupt(struct virtqueue *vq, bool want);
+
+/* Those of the packed format are linked by virtio_packed_part. */
+__attribute__((weak)) must_check int
+vq_packed_add(struct virtqueue *vq, const struct vq_piece *pieces,
+              unsigned count, void *cookie);
+__attribute__((weak)) must_check bool
+vq_packed_must_notify(struct virtqueue *vq);
+__attribute__((weak)) must_check int
+vq_packed_take(struct virtqueue *vq, void **cookie, uint32_t *written);
+__attribute__((weak)) bool vq_packed_has_used(const struct virtqueue *vq);
+__attribute__((weak)) void vq_packed_want_interrupt(struct virtqueue *vq,
+                                                    bool want);
 
 static inline int vq_add(struct virtqueue *vq, const struct vq_piece *pieces,
                          unsigned count, void *cookie)

@@ -56,18 +56,19 @@ struct vq_layout {
 };
 
 struct vq_layout vq_split_layout(uint16_t size);
-struct vq_layout vq_packed_layout(uint16_t size);
+__attribute__((weak)) struct vq_layout vq_packed_layout(uint16_t size);
 
 /* The areas are in zeroed memory from vq->memory on: all slots are free. */
 void vq_split_init(struct virtqueue *vq, const struct vq_layout *layout);
-void vq_packed_init(struct virtqueue *vq, const struct vq_layout *layout);
+__attribute__((weak)) void vq_packed_init(struct virtqueue *vq,
+                                          const struct vq_layout *layout);
 
 /* Free a request, but not its table. */
 void vq_split_release(struct virtqueue *vq, uint16_t head);
-void vq_packed_release(struct virtqueue *vq, uint16_t id);
+__attribute__((weak)) void vq_packed_release(struct virtqueue *vq, uint16_t id);
 
 void vq_split_check(const struct virtqueue *vq);
-void vq_packed_check(const struct virtqueue *vq);
+__attribute__((weak)) void vq_packed_check(const struct virtqueue *vq);
 
 /* Each descriptor, id or table is used once, or free, and nowhere twice. */
 struct vq_census {

@@ -8,8 +8,10 @@
  * by which the device names it. A place is free again when as many descriptors
  * were given back, of whichever request.
  */
+#include "drivers/virtio.h"
 #include "drivers/virtqueue_internal.h"
 #include "hal/hal.h"
+#include <torc/drivers.h>
 
 /* Event suppression: 2.8.14. In one word, so that no half of it is seen. */
 struct vq_event {
@@ -301,3 +303,6 @@ void vq_packed_check(const struct virtqueue *vq)
     assert(vq->broken || vq->avail_next + (same_lap ? 0U : vq->size) ==
                              vq->used_next + in_ring);
 }
+
+const struct virtio_part virtio_packed_part = {.features =
+                                                   VIRTIO_F_RING_PACKED};

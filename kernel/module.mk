@@ -66,6 +66,7 @@ SRCS-kernel += kernel/device/block_recover.c
 SRCS-kernel += kernel/device/block_request.c
 SRCS-kernel += kernel/device/block_wait.c
 SRCS-kernel += kernel/device/partition.c
+SRCS-kernel += kernel/device/partitions.c
 SRCS-kernel += kernel/device/mbr.c
 SRCS-kernel += kernel/device/gpt.c
 SRCS-kernel += kernel/device/netdev.c

@@ -58,13 +58,13 @@ image_size() {
         size=$(stat -c %s "$build/metal/$app.stripped")
         echo "$app has $size bytes stripped, under $limit are allowed"
         [ "$size" -lt "$limit" ] || status=1
-    done <<<"hello 73000
-webserver 309000
-web_virtio 263000
-web_virtio6 286500
-webnode 364000
-fileserver 434000
-shell 468000"
+    done <<<"hello 72000
+webserver 306800
+web_virtio 250200
+web_virtio6 273200
+webnode 361000
+fileserver 425500
+shell 459900"
     return $status
 }
 

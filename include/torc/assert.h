@@ -17,8 +17,9 @@
 
 /* Provided by kernel/base/panic.c, and by the test runner on the host. */
 _Noreturn void check_failed(const char *file, int line, const char *expr);
-/* The same, where the function tells the file. */
+/* The same, where the function tells the file; and by "FILE:LINE". */
 _Noreturn void check_failed_line(int line);
+_Noreturn void check_failed_place(const char *place);
 
 #define assert(e) (likely(e) ? (void)0 : check_failed(__FILE__, __LINE__, #e))
 

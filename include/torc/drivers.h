@@ -41,4 +41,26 @@ extern const struct driver virtio_blk_dump_driver;
 extern const struct driver ide_dump_driver;
 extern const struct driver leaf_blk_dump_driver;
 
+/*
+ * What the drivers of virtio can. An image has all of it (drivers/virtio_parts.c)
+ * but where the application has a virtio_parts of its own, with less. A device
+ * that needs another part is not found, or does not work.
+ */
+struct virtio_part;
+extern const struct virtio_part virtio_pci_part;    /* VIRTIO 1.x on PCI */
+extern const struct virtio_part virtio_legacy_part; /* behind it: what was
+                                                     * there before 1.0 */
+extern const struct virtio_part virtio_mmio_part;   /* the other bus */
+extern const struct virtio_part virtio_packed_part; /* rings of that format, as
+                                                     * fast as the others */
+extern const struct virtio_part *const virtio_parts[]; /* NULL-terminated */
+
+/*
+ * How the partitions of a disk are found; the image has a way
+ * (kernel/device/partitions.c), but where the application has one of its own:
+ * NULL, if disks are used whole.
+ */
+struct block_device;
+extern int (*const disk_partitions)(struct block_device *disk);
+
 #endif

@@ -267,6 +267,11 @@ void check_failed_line(int line)
     panic("line %d: assertion failed", line);
 }
 
+void check_failed_place(const char *place)
+{
+    panic("%s: assertion failed", place);
+}
+
 /* What was done to the address, as far as it tells more. */
 static void say_access(const struct hal_fault *fault)
 {

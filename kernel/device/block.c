@@ -4,6 +4,7 @@
 #include "kernel/device/block_internal.h"
 #include "kernel/lib/minmax.h"
 #include <torc/assert.h>
+#include <torc/drivers.h>
 #include <torc/log.h>
 #include <torc/message.h>
 
@@ -192,7 +193,8 @@ static int block_start(struct device *device)
 
     if (status != 0)
         return status;
-    status = partition_scan(disk);
+    if (disk_partitions != NULL)
+        status = disk_partitions(disk);
     if (status != 0)
         log_error("%s: its partition table cannot be read (error %d): "
                   "partitions are missing",

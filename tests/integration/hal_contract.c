@@ -44,6 +44,11 @@ void check_failed_line(int line)
     check_failed("the HAL", line, "?");
 }
 
+void check_failed_place(const char *place)
+{
+    check_failed(place, 0, "?");
+}
+
 bool check(bool holds, const char *what, const char *file, int line)
 {
     unsigned cpu = hal_cpu_id();

@@ -26,6 +26,7 @@ enum {
     GATE_INTERRUPT = 0x8e, /* present, ring 0, interrupts off */
     STUB_SIZE = 16,
     EXCEPTION_COUNT = 32,
+    VECTOR_INVALID = 6, /* instruction */
     VECTOR_DOUBLE_FAULT = 8,
     VECTOR_PAGE_FAULT = 14,
     VECTOR_MACHINE_CHECK = 18,
@@ -223,9 +224,37 @@ static noinline bool interrupted_for_sample(const struct trap_frame *frame)
     return true;
 }
 
+/*
+ * A failed assertion (brief_assert.h) becomes the call that it stands for: of
+ * check_failed_line(), or check_failed_place(). Returns whether it was one.
+ */
+static noinline bool made_a_call(struct trap_frame *frame)
+{
+    const uint8_t *at = (const uint8_t *)frame->rip;
+    uint64_t *sp = (uint64_t *)frame->rsp - 1;
+    uint32_t place;
+
+    if (frame->vector != VECTOR_INVALID || at[0] != 0x0f || at[1] != 0xb9)
+        return false;
+    if (at[2] >= 0x80) {
+        memcpy(&place, at + 3, sizeof(place));
+        frame->rdi = place;
+        *sp = frame->rip + 3 + sizeof(place);
+        frame->rip = (uintptr_t)check_failed_place;
+    } else {
+        frame->rdi = (at[2] & 0x38) << 5 | at[3];
+        *sp = frame->rip + 4;
+        frame->rip = (uintptr_t)check_failed_line;
+    }
+    frame->rsp = (uintptr_t)sp;
+    return true;
+}
+
 void trap_handle(struct trap_frame *frame)
 {
     if (frame->vector < EXCEPTION_COUNT) {
+        if (made_a_call(frame))
+            return;
         if (frame->vector == VECTOR_NMI) /* it may be for several at once */
             interrupted_for_stop(frame);
         if (trap_debug != NULL && trap_debug(frame))

@@ -2,6 +2,7 @@
  * Virtqueues of both formats, with and without EVENT_IDX and indirect tables,
  * against the device's side of tests/models/virtio_ring.c.
  */
+#include "drivers/virtio.h"
 #include "drivers/virtqueue.h"
 #include "drivers/virtqueue_internal.h"
 #include "hal/hal.h"
@@ -15,6 +16,7 @@
 #include "tests/models/virtio_ring.h"
 #include <stdlib.h>
 #include <string.h>
+#include <torc/drivers.h>
 #include <torc/errno.h>
 #include <torc/memory.h>
 
@@ -234,6 +236,8 @@ static void test_vq_split_layout(void **state)
 static void test_vq_packed_layout(void **state)
 {
     (void)state;
+    /* what links the packed format */
+    assert_int_equal(virtio_packed_part.features, VIRTIO_F_RING_PACKED);
     machine_attach(8 << 20);
     for (unsigned size = 2; size <= 1024; size *= 2) {
         const struct vq_shape shape = {.size = (uint16_t)size,
