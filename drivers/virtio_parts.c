@@ -1,4 +1,4 @@
-/* All that virtio can: for applications that do not say what they want of it. */
+/* All that virtio can: for applications that do not say what they want. */
 #include <stddef.h>
 #include <torc/drivers.h>
 

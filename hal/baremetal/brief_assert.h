@@ -4,9 +4,9 @@
  * The text and the file would take a fifteenth of the image. An assertion of a
  * header says its file, too.
  *
- * To fail takes an instruction that there is not, UD1 (Intel SDM volume 2), with
- * what is to be said in its operands: it is shorter than a call. traps.c makes
- * the call of it. What may run before there are traps calls by itself.
+ * To fail takes an instruction that there is not, UD1 (Intel SDM volume 2),
+ * with what is to be said in its operands: it is shorter than a call. traps.c
+ * makes the call of it. What may run before there are traps calls by itself.
  */
 #ifndef TORC_HAL_BRIEF_ASSERT_H
 #define TORC_HAL_BRIEF_ASSERT_H

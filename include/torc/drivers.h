@@ -42,9 +42,9 @@ extern const struct driver ide_dump_driver;
 extern const struct driver leaf_blk_dump_driver;
 
 /*
- * What the drivers of virtio can. An image has all of it (drivers/virtio_parts.c)
- * but where the application has a virtio_parts of its own, with less. A device
- * that needs another part is not found, or does not work.
+ * What the drivers of virtio can. An image has all of it, of
+ * drivers/virtio_parts.c, but where the application has a virtio_parts of its
+ * own, with less. A device that needs another part is left out.
  */
 struct virtio_part;
 extern const struct virtio_part virtio_pci_part;    /* VIRTIO 1.x on PCI */
