@@ -172,19 +172,22 @@ static void test_ext2_disk_is_large_enough(void **state)
     assert_true(console_has("damaged volume: group descriptors"));
 }
 
-/* What revision 0 does not have, it does not look at. */
-static void test_ext2_rev0_has_no_features(void **state)
+/* Revision 0 has inodes of 128 bytes, whatever is there; features count. */
+static void test_ext2_rev0_has_features(void **state)
 {
     struct file_stat stat;
 
     (void)state;
     ext2_bench_mend();
-    memset(ext2_volume.work + 1024 + 84, 0xff, 20); /* inode size, features */
+    memset(ext2_volume.work + 1024 + 84, 0xff, 8); /* first inode, inode size */
     le32_put(ext2_bench_inode("/file") + 108, 1);
     assert_int_equal(mount(), 0);
     assert_int_equal(file_stat("/file", false, &stat), 0);
     assert_int_equal(stat.size_bytes, 20000);
     unmount();
+    ext2_bench_mend();
+    memset(ext2_volume.work + 1024 + 92, 0xff, 12); /* features */
+    assert_int_equal(mount(), -ENOTSUP);
 }
 
 /* ---- Inodes -------------------------------------------------------------- */
@@ -528,7 +531,7 @@ int main(void)
         ON(setup, test_ext2_says_what_is_wrong),
         ON(setup, test_ext2_inode_table_at_the_end),
         ON(setup_4k, test_ext2_disk_is_large_enough),
-        ON(setup_rev0, test_ext2_rev0_has_no_features),
+        ON(setup_rev0, test_ext2_rev0_has_features),
         ON(setup, test_ext2_inode_limits),
         ON(setup, test_ext2_where_a_target_is),
         ON(setup, test_ext2_reads_no_block_more),
