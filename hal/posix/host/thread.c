@@ -231,7 +231,8 @@ void host_cpu_relax(void)
 {
     static _Thread_local unsigned count;
 
-    if (++count % RELAX_YIELD == 0)
+    /* What is waited for may be done by another CPU, which has no processor. */
+    if (cpu_count > 1 && ++count % RELAX_YIELD == 0)
         sched_yield();
     else
         __builtin_ia32_pause();
