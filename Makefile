@@ -321,6 +321,12 @@ $(BUILD)/metal/profile_app.elf: $(BUILD)/metal/contract/profile_app.o \
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LINK-image) $(filter %.o,$^) $(filter %.a,$^) -o $@
 
+# It uses and frees memory as it is told.
+$(BUILD)/metal/balloon_app.elf: $(BUILD)/metal/contract/balloon_app.o \
+		$(BUILD)/metal/libtorc.a $(OBJS-metal:%=$(BUILD)/metal/%) hal/baremetal/boot/link.ld
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LINK-image) $(filter %.o,$^) $(filter %.a,$^) -o $@
+
 include tests/wmm/rules.mk
 include tests/qtest/rules.mk
 include tools/fuse/rules.mk
@@ -431,7 +437,7 @@ unit: $(UNIT:%=$(BUILD)/asan/unit/%) | need-test ## unit tests on the host, ASan
 	$(Q)tools/run_unit.sh $^
 
 # What the integration tests run.
-INTEGRATION := $(addprefix $(BUILD)/metal/,hal_contract.elf big_image.elf profile_app.elf \
+INTEGRATION := $(addprefix $(BUILD)/metal/,hal_contract.elf big_image.elf profile_app.elf balloon_app.elf \
 		hello.bzimage webserver.bzimage linux64.elf linux64_elf.elf) \
 	$(addprefix $(BUILD)/host/,hal_contract torc-fuse torc-mkimg torc-trace) \
 	$(BUILD)/asan/torc-mkimg $(BUILD)/asan/agree/trees $(TOOLS:%=$(BUILD)/asan/%) \

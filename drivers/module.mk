@@ -15,6 +15,7 @@ SRCS-kernel += drivers/virtio_blk.c
 SRCS-kernel += drivers/virtio_blk_device.c
 SRCS-kernel += drivers/virtio_blk_raw.c
 SRCS-kernel += drivers/virtio_rng.c
+SRCS-kernel += drivers/virtio_balloon.c
 SRCS-kernel += drivers/virtio_fs.c
 SRCS-kernel += drivers/virtio_console.c
 SRCS-kernel += drivers/virtio_vsock.c

@@ -3,8 +3,8 @@
  *
  * A transport (virtio_pci.c, virtio_pci_legacy.c, virtio_mmio.c) finds devices
  * and implements the operations; a driver (virtio_blk.c, virtio_net.c,
- * virtio_rng.c, virtio_console.c, virtio_vsock.c) does not know which one it
- * is. A driver sets a device up, for the first time or again:
+ * virtio_rng.c, virtio_console.c, virtio_vsock.c, virtio_balloon.c) does not
+ * know which one it is. A driver sets a device up, for the first time or again:
  *
  *   virtio_begin()    reset it, agree on features
  *   virtio_attach()   interrupts
@@ -77,10 +77,8 @@ struct virtio_transport_ops {
     /* Any CPU. */
     void (*notify)(struct virtio_device *dev, unsigned index);
 
-    /* A field of the configuration, `width` 1, 2 or 4 bytes; 0 behind its
-     * end. */
-    uint32_t (*config)(struct virtio_device *dev, unsigned offset,
-                       unsigned width);
+    /* Where the configuration is. */
+    struct hal_io (*config)(struct virtio_device *dev);
     /* The configuration's generation; not called of a legacy device, which has
      * none. */
     uint32_t (*generation)(struct virtio_device *dev);
@@ -267,6 +265,10 @@ must_check int virtio_config_read(struct virtio_device *dev,
                                   const struct virtio_field fields[],
                                   unsigned count, uint64_t values[]);
 
+/* Write a field of 32 bits; nothing is written behind the end. */
+void virtio_config_write32(struct virtio_device *dev, unsigned offset,
+                           uint32_t value);
+
 /* ---- For transports ------------------------------------------------------ */
 
 /* A 64-bit address register, as two halves. */
@@ -297,6 +299,12 @@ static inline void virtio_write_halves(struct hal_io io, size_t select,
     hal_io_write32(io, at, (uint32_t)value);
     hal_io_write32(io, select, 1);
     hal_io_write32(io, at, (uint32_t)(value >> 32));
+}
+
+/* The part of a window from `offset` on; it is that large. */
+static inline struct hal_io virtio_io_behind(struct hal_io io, size_t offset)
+{
+    return (struct hal_io){io.space, io.base + offset, io.size - offset};
 }
 
 /* Read 1, 2 or 4 bytes at an offset; 0 behind the end of the window. */

@@ -19,12 +19,14 @@ uint32_t virtio_io_read(struct hal_io io, size_t offset, unsigned width)
 static uint64_t field_read(struct virtio_device *dev,
                            const struct virtio_field *field)
 {
-    uint64_t low;
+    struct hal_io io = dev->ops->config(dev);
+    unsigned width = field->width < 4 ? field->width : 4;
+    uint64_t value = 0;
 
-    if (field->width != 8)
-        return dev->ops->config(dev, field->offset, field->width);
-    low = dev->ops->config(dev, field->offset, 4);
-    return low | (uint64_t)dev->ops->config(dev, field->offset + 4U, 4) << 32;
+    for (unsigned at = 0; at < field->width; at += width)
+        value |= (uint64_t)virtio_io_read(io, field->offset + at, width)
+                 << 8 * at;
+    return value;
 }
 
 /* Read all fields. Returns whether one differs from what was there. */
@@ -63,4 +65,13 @@ int virtio_config_read(struct virtio_device *dev,
     log_error("virtio: the configuration of %s does not come to rest",
               dev->where);
     return -EIO;
+}
+
+void virtio_config_write32(struct virtio_device *dev, unsigned offset,
+                           uint32_t value)
+{
+    struct hal_io io = dev->ops->config(dev);
+
+    if (offset < io.size && io.size - offset >= sizeof(value))
+        hal_io_write32(io, offset, value);
 }

@@ -129,10 +129,9 @@ static void notify(struct virtio_device *dev, unsigned index)
     hal_io_write32(mmio_of(dev)->io, REG_QUEUE_NOTIFY, index);
 }
 
-static uint32_t config(struct virtio_device *dev, unsigned offset,
-                       unsigned width)
+static struct hal_io config(struct virtio_device *dev)
 {
-    return virtio_io_read(mmio_of(dev)->io, (size_t)REG_CONFIG + offset, width);
+    return virtio_io_behind(mmio_of(dev)->io, REG_CONFIG);
 }
 
 static uint32_t generation(struct virtio_device *dev)

@@ -163,10 +163,9 @@ static void notify(struct virtio_device *dev, unsigned index)
     hal_io_write16(pci->notify, pci->notify_at[index], (uint16_t)index);
 }
 
-static uint32_t config(struct virtio_device *dev, unsigned offset,
-                       unsigned width)
+static struct hal_io config(struct virtio_device *dev)
 {
-    return virtio_io_read(virtio_pci_of(dev)->config, offset, width);
+    return virtio_pci_of(dev)->config;
 }
 
 static uint32_t generation(struct virtio_device *dev)

@@ -80,14 +80,13 @@ static void notify(struct virtio_device *dev, unsigned index)
     hal_io_write16(io_of(dev), REG_QUEUE_NOTIFY, (uint16_t)index);
 }
 
-static uint32_t config(struct virtio_device *dev, unsigned offset,
-                       unsigned width)
+static struct hal_io config(struct virtio_device *dev)
 {
     struct virtio_pci *pci = virtio_pci_of(dev);
-    unsigned base =
-        pci_msix_is_on(&pci->function) ? REG_CONFIG_MSIX : REG_CONFIG;
 
-    return virtio_io_read(pci->legacy, (size_t)base + offset, width);
+    return virtio_io_behind(pci->legacy, pci_msix_is_on(&pci->function)
+                                             ? REG_CONFIG_MSIX
+                                             : REG_CONFIG);
 }
 
 static int config_vector(struct virtio_device *dev, unsigned vector)

@@ -8,6 +8,7 @@ extern const struct driver virtio_blk_driver; /* PCI and MMIO: vda, vdb .. */
 extern const struct driver virtio_net_driver; /* PCI and MMIO: net0 .. */
 extern const struct driver virtio_rng_driver; /* PCI and MMIO: no name */
 extern const struct driver virtio_fs_driver;  /* PCI and MMIO: by their tags */
+extern const struct driver virtio_balloon_driver; /* PCI and MMIO: no name */
 extern const struct driver ne2000_driver;     /* PCI: net0 .. */
 extern const struct driver e1000_driver;      /* Intel gigabit: net0 .. */
 extern const struct driver ide_driver;        /* PCI: hda, hdb .. */

@@ -81,6 +81,7 @@ struct cpu {
     void *random;        /* random.c */
     void *log_tail;      /* log.c */
     void *console;       /* console.c; of CPU 0 */
+    void *balloon;       /* kernel/balloon */
     struct trace *trace; /* kernel/trace; NULL: nothing is traced */
 };
 

@@ -122,7 +122,8 @@ static void pages_free(struct page_allocator *pages,
 }
 
 /* Make the next chunk of never-used pages ready; false when there is none. */
-static bool range_grow(struct page_allocator *pages, struct page_range *range)
+static __attribute__((cold)) bool range_grow(struct page_allocator *pages,
+                                             struct page_range *range)
 {
     uintptr_t address = range->base + range->fresh * PAGE_SIZE;
     size_t first = range->fresh;
@@ -189,11 +190,9 @@ static size_t used_length(const struct page_info *page)
     return page->state == PAGE_RUN ? page->used : 1;
 }
 
-/* Take the pages [first, first+count), which lie in a free run from `run` on.
- * The struct pages of all of them are ready. */
-static char *run_take(struct page_allocator *pages,
-                      const struct page_range *range, size_t run, size_t first,
-                      size_t count)
+__attribute__((cold)) char *page_claim(struct page_allocator *pages,
+                                       const struct page_range *range,
+                                       size_t run, size_t first, size_t count)
 {
     size_t end = run;
 
@@ -214,8 +213,9 @@ static char *run_take(struct page_allocator *pages,
 }
 
 /* The first run of a range that has room. Looks at all its blocks. */
-static char *run_alloc(struct page_allocator *pages, struct page_range *range,
-                       size_t count, size_t align)
+static __attribute__((cold)) char *run_alloc(struct page_allocator *pages,
+                                             struct page_range *range,
+                                             size_t count, size_t align)
 {
     for (size_t at = 0; at < range->page_count;) {
         uintptr_t number = (range->base >> PAGE_SHIFT) + at;
@@ -225,7 +225,7 @@ static char *run_alloc(struct page_allocator *pages, struct page_range *range,
         if (length >= skip + count) {
             while (range->fresh < at + skip + count)
                 (void)range_grow(pages, range);
-            return run_take(pages, range, at, at + skip, count);
+            return page_claim(pages, range, at, at + skip, count);
         }
         at += length > 0 ? length : used_length(&range->pages[at]);
     }
@@ -276,6 +276,16 @@ void *page_alloc(struct page_allocator *pages, size_t count,
     return (char *)address;
 }
 
+/* Pages that were used are free again. */
+static void give_back(struct page_allocator *pages, uintptr_t address,
+                      size_t count)
+{
+    if (unlikely(pages->watch != NULL))
+        pages->watch->freed(pages->watch, address, count);
+    pages->free_pages += count;
+    pages_free(pages, range_of(pages, address), address, count);
+}
+
 size_t page_count_of(const struct page_allocator *pages, const void *ptr)
 {
     struct page_info *page = page_at(pages, ptr);
@@ -290,21 +300,18 @@ void page_free(struct page_allocator *pages, void *ptr)
     size_t count = page_count_of(pages, ptr);
 
     page_at(pages, ptr)->state = PAGE_INNER;
-    pages->free_pages += count;
-    pages_free(pages, range_of(pages, (uintptr_t)ptr), (uintptr_t)ptr, count);
+    give_back(pages, (uintptr_t)ptr, count);
 }
 
 __attribute__((cold)) void page_shrink(struct page_allocator *pages, void *ptr,
                                        size_t count)
 {
     size_t old = page_count_of(pages, ptr);
-    uintptr_t address = (uintptr_t)ptr;
 
     assert(count > 0 && count <= old);
     page_at(pages, ptr)->used = (uint32_t)count;
-    pages->free_pages += old - count;
-    pages_free(pages, range_of(pages, address), address + count * PAGE_SIZE,
-               old - count);
+    if (count < old)
+        give_back(pages, (uintptr_t)ptr + count * PAGE_SIZE, old - count);
 }
 
 __attribute__((cold)) void *page_split(struct page_allocator *pages, void *ptr,
@@ -322,8 +329,9 @@ __attribute__((cold)) void *page_split(struct page_allocator *pages, void *ptr,
     return (char *)ptr + count * PAGE_SIZE;
 }
 
-void page_set_class(struct page_allocator *pages, const void *ptr, size_t count,
-                    uint8_t class)
+__attribute__((cold)) void page_set_class(struct page_allocator *pages,
+                                          const void *ptr, size_t count,
+                                          uint8_t class)
 {
     const struct page_range *range = range_of(pages, (uintptr_t)ptr);
     size_t first = ((uintptr_t)ptr - range->base) >> PAGE_SHIFT;

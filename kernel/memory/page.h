@@ -54,6 +54,12 @@ struct page_range {
                            MEM_NO_CLASS; just below base */
 };
 
+/* Is told of pages that were used and are free from now on, before they are.
+ * Owner CPU; it may neither allocate nor free. */
+struct page_watch {
+    void (*freed)(struct page_watch *watch, uintptr_t address, size_t count);
+};
+
 struct page_allocator {
     /* constant after mem_init(): */
     unsigned cpu;
@@ -63,7 +69,8 @@ struct page_allocator {
     struct list free[PAGE_ORDER_MAX + 1];
     uint32_t free_orders; /* bit k: free[k] is not empty */
     size_t total_pages;
-    size_t free_pages; /* fresh ones included */
+    size_t free_pages;        /* fresh ones included */
+    struct page_watch *watch; /* NULL: none */
 };
 
 /*
@@ -91,6 +98,14 @@ void *page_split(struct page_allocator *pages, void *ptr, size_t count);
 /* Say that `count` pages from `ptr` on belong to a slab of a class. */
 void page_set_class(struct page_allocator *pages, const void *ptr, size_t count,
                     uint8_t class);
+
+/*
+ * Take pages of a range that are known to be free: [first, first + count), in a
+ * row of free blocks that begins at page `run`, none of it fresh. They are
+ * freed as page_alloc()'s. Owner CPU.
+ */
+char *page_claim(struct page_allocator *pages, const struct page_range *range,
+                 size_t run, size_t first, size_t count);
 
 /* Whether `ptr` is in this share. */
 bool page_is_mine(const struct page_allocator *pages, const void *ptr);

@@ -64,7 +64,8 @@ static void test_virtio_pci_structures(void **state)
         ROW(rows[i].name, found_count == (rows[i].line == NULL));
         if (device != NULL) {
             ROW(rows[i].name,
-                device->ops->config(device, 0, 1) == rows[i].config);
+                virtio_io_read(device->ops->config(device), 0, 1) ==
+                    rows[i].config);
         } else {
             ROW(rows[i].name, console_has(rows[i].line));
             ROW(rows[i].name, stats().block_count == before.block_count);
