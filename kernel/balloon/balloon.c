@@ -37,8 +37,11 @@ struct giver {
 
     struct list kept; /* struct page_info: runs that are in the balloon */
     size_t kept_pages;
-    struct balloon_batch taken;
-    bool is_taking; /* `taken` is under way */
+    size_t kept_runs;
+    /* Batches to take them back in when memory is short: for each of them there
+     * is room. */
+    struct queue spares;
+    size_t spare_count;
 } cache_aligned;
 
 static struct giver *giver_self(void)
@@ -163,6 +166,38 @@ static void keep(struct giver *giver, void *base, size_t pages)
 {
     list_push_front(&giver->kept, &page_at(giver->pages, base)->link);
     giver->kept_pages += pages;
+    giver->kept_runs++;
+}
+
+static bool spare_add(struct giver *giver)
+{
+    struct balloon_batch *batch = mem_alloc_zeroed(sizeof(*batch));
+
+    if (batch == NULL)
+        return false;
+    batch->host = giver->host;
+    batch->cpu = cpu_self()->id;
+    queue_push(&giver->spares, &batch->node);
+    giver->spare_count++;
+    return true;
+}
+
+static struct balloon_batch *spare_take(struct giver *giver)
+{
+    struct queue_node *node = queue_pop(&giver->spares);
+
+    if (node == NULL)
+        return NULL;
+    giver->spare_count--;
+    return container_of(node, struct balloon_batch, node);
+}
+
+/* One less, if the others are enough. */
+static void spare_drop(struct giver *giver)
+{
+    if (giver->spare_count > 0 &&
+        (giver->spare_count - 1) * BALLOON_PIECES >= giver->kept_runs)
+        mem_free(spare_take(giver));
 }
 
 /* A run of at most `want` pages, the larger the better, while there is more
@@ -203,6 +238,8 @@ static void fill_run(struct exchange_item *item)
 
     assert(want <= BALLOON_BATCH_PAGES);
     batch->count = 0;
+    if (!spare_add(giver))
+        want = 0;
     while (batch->count < BALLOON_PIECES && want > 0) {
         size_t count;
         void *base = run_for_balloon(giver, want, &count);
@@ -216,6 +253,8 @@ static void fill_run(struct exchange_item *item)
         keep(giver, base, count);
         want -= count;
     }
+    if (batch->count == 0)
+        spare_drop(giver);
     send(giver->host->cpu, batch, fill_answer);
 }
 
@@ -238,6 +277,7 @@ static void kept_take(struct giver *giver, struct balloon_batch *batch,
         void *base = page_address(giver->pages, page);
 
         list_remove(&page->link);
+        giver->kept_runs--;
         batch->piece[batch->count++] =
             (struct balloon_piece){base, hal_dma_addr(base), page->used};
         sum += page->used;
@@ -288,6 +328,7 @@ static void release_run(struct exchange_item *item)
 
     pieces_free(giver, batch);
     batch->count = 0;
+    spare_drop(giver);
     send(giver->host->cpu, batch, release_answer);
 }
 
@@ -310,34 +351,37 @@ static void take_on_host(struct exchange_item *item)
     batch->host->take(batch);
 }
 
-/*
- * Without must_tell the pieces are used at once, and the host learns of it; it
- * takes one batch at a time. With must_tell they come too late for this
- * allocation.
- */
+/* Without must_tell the pieces are used at once, and the host learns of it; with
+ * it they come too late for this allocation. */
 static bool reclaim(void)
 {
     struct giver *giver = giver_self();
+    struct balloon_batch *batch;
 
-    if (giver == NULL || giver->is_taking || list_empty(&giver->kept))
+    if (giver == NULL || list_empty(&giver->kept))
         return false;
-    kept_take(giver, &giver->taken, BALLOON_BATCH_PAGES);
-    giver->is_taking = true;
+    batch = spare_take(giver);
+    if (batch == NULL)
+        return false;
+    kept_take(giver, batch, BALLOON_BATCH_PAGES);
     if (!giver->host->must_tell)
-        pieces_free(giver, &giver->taken);
-    send(giver->host->cpu, &giver->taken, take_on_host);
-    return false;
+        pieces_free(giver, batch);
+    send(giver->host->cpu, batch, take_on_host);
+    return !giver->host->must_tell && !list_empty(&giver->kept);
 }
 
 static struct heap_reclaimer reclaimer = {.run = reclaim};
 
 static void take_end(struct exchange_item *item)
 {
+    struct balloon_batch *batch = batch_of(item);
     struct giver *giver = giver_self();
 
     if (giver->host->must_tell)
-        pieces_free(giver, batch_of(item));
-    giver->is_taking = false;
+        pieces_free(giver, batch);
+    queue_push(&giver->spares, &batch->node);
+    giver->spare_count++;
+    spare_drop(giver);
 }
 
 void balloon_taken(struct balloon_batch *batch)
@@ -368,11 +412,12 @@ static void giver_init(struct giver *giver, const struct balloon_host *host,
     giver->host = host;
     giver->pages = mem_pages_of(cpu);
     giver->begin.run = begin_run;
-    giver->reported.cpu = giver->taken.cpu = cpu;
-    giver->reported.host = giver->taken.host = host;
+    giver->reported.cpu = cpu;
+    giver->reported.host = host;
     irq_work_init(&giver->stirred, stirred_run);
     timer_init(&giver->timer, timer_run_report);
     list_init(&giver->kept);
+    queue_init(&giver->spares);
 }
 
 int balloon_begin(const struct balloon_host *host)

@@ -121,8 +121,8 @@ static int app_main(int argc, char **argv)
     return 0;
 }
 
-static const struct driver *const drivers[] = {
-    &uart_driver, &virtio_balloon_driver, NULL};
+static const struct driver *const drivers[] = {&uart_driver,
+                                               &virtio_balloon_driver, NULL};
 
 const struct torc_app torc_app = {
     .name = "balloon_app", .main = app_main, .drivers = drivers};

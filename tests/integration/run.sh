@@ -1537,6 +1537,7 @@ test_agree() {
 
 . tests/integration/fuse.sh
 . tests/integration/virtio_fs.sh
+. tests/integration/balloon.sh
 . tests/integration/fileserver.sh
 . tests/integration/boot.sh
 . tests/integration/mkimg.sh

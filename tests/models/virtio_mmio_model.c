@@ -143,7 +143,11 @@ static void write(void *arg, size_t offset, unsigned width, uint32_t value)
     struct place *place = arg;
     struct virtio_model *model = place->model;
 
-    if (width != 4 || offset % 4 != 0 || offset >= 0x100)
+    if (offset >= 0x100) {
+        model_config_write(model, offset - 0x100, width, value);
+        return;
+    }
+    if (width != 4 || offset % 4 != 0)
         model_breach("register %#zx written with %u bytes", offset, width);
     switch (offset) {
     case 0x014:

@@ -184,6 +184,18 @@ uint32_t model_config_read(struct virtio_model *model, size_t offset,
     return value;
 }
 
+void model_config_write(struct virtio_model *model, size_t offset,
+                        unsigned width, uint32_t value)
+{
+    /* The balloon's `actual`, section 5.5.4; all else is for reading. */
+    if (model->id != 5 || offset != 4 || width != 4)
+        model_breach("configuration field %zu written with %u bytes", offset,
+                     width);
+    if (!(model->status & DRIVER_OK))
+        model_breach("the configuration is written before DRIVER_OK");
+    le32_put(model->config + offset, value);
+}
+
 /* ---- Requests ------------------------------------------------------------ */
 
 void model_notify(struct virtio_model *model, unsigned index)

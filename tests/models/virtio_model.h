@@ -76,6 +76,8 @@ void model_notify(struct virtio_model *model, unsigned index);
 void model_select_check(uint32_t select); /* of feature bits */
 uint32_t model_config_read(struct virtio_model *model, size_t offset,
                            unsigned width);
+void model_config_write(struct virtio_model *model, size_t offset,
+                        unsigned width, uint32_t value);
 /* A queue of a legacy device, at one address: 2.7.2. */
 void model_legacy_queue(struct virtio_model *model, unsigned index,
                         uint16_t size, uint64_t base);

@@ -87,7 +87,11 @@ static void ports_write(void *arg, size_t offset, unsigned width,
     struct pci_place *place = arg;
     struct virtio_model *model = place->model;
 
-    if (offset >= config_at(place) || width != width_of(offset))
+    if (offset >= config_at(place)) {
+        model_config_write(model, offset - config_at(place), width, value);
+        return;
+    }
+    if (width != width_of(offset))
         model_breach("port %zu written with %u bytes", offset, width);
     switch (offset) {
     case DRIVER_FEATURES:

@@ -240,6 +240,9 @@ static void bar_write(void *arg, size_t offset, unsigned width, uint32_t value)
     } else if (offset >= 0x3000 && offset < 0x3000 + sizeof(place->table) &&
                width == 4) {
         le32_put(&place->table[offset - 0x3000], value);
+    } else if (offset >= 0x1800 &&
+               offset < 0x1800 + sizeof(place->model->config)) {
+        model_config_write(place->model, offset - 0x1800, width, value);
     } else {
         model_breach("nothing to write at %#zx", offset);
     }

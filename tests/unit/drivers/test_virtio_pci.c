@@ -63,9 +63,8 @@ static void test_virtio_pci_structures(void **state)
         assert_int_equal(virtio_find(ID, found), 0);
         ROW(rows[i].name, found_count == (rows[i].line == NULL));
         if (device != NULL) {
-            ROW(rows[i].name,
-                virtio_io_read(device->ops->config(device), 0, 1) ==
-                    rows[i].config);
+            ROW(rows[i].name, virtio_io_read(device->ops->config(device), 0,
+                                             1) == rows[i].config);
         } else {
             ROW(rows[i].name, console_has(rows[i].line));
             ROW(rows[i].name, stats().block_count == before.block_count);
