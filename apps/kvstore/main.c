@@ -86,8 +86,10 @@ static const char *const options[] = {
     "connections=NUMBER how many each CPU can have at once (256)", NULL};
 
 static const struct driver *const drivers[] = {
-    &virtio_rng_driver, &virtio_net_driver, &e1000_driver, &ne2000_driver,
-    &leaf_net_driver,   &env_driver,        NULL,
+    &virtio_rng_driver, &virtio_balloon_driver,
+    &virtio_net_driver, &e1000_driver,
+    &ne2000_driver,     &leaf_net_driver,
+    &env_driver,        NULL,
 };
 
 const struct torc_app torc_app = {

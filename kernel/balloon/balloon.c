@@ -351,8 +351,8 @@ static void take_on_host(struct exchange_item *item)
     batch->host->take(batch);
 }
 
-/* Without must_tell the pieces are used at once, and the host learns of it; with
- * it they come too late for this allocation. */
+/* Without must_tell the pieces are used at once, and the host learns of it;
+ * otherwise they come too late for this allocation. */
 static bool reclaim(void)
 {
     struct giver *giver = giver_self();
