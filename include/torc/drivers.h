@@ -9,10 +9,10 @@ extern const struct driver virtio_net_driver; /* PCI and MMIO: net0 .. */
 extern const struct driver virtio_rng_driver; /* PCI and MMIO: no name */
 extern const struct driver virtio_fs_driver;  /* PCI and MMIO: by their tags */
 extern const struct driver virtio_balloon_driver; /* PCI and MMIO: no name */
-extern const struct driver ne2000_driver;     /* PCI: net0 .. */
-extern const struct driver e1000_driver;      /* Intel gigabit: net0 .. */
-extern const struct driver ide_driver;        /* PCI: hda, hdb .. */
-extern const struct driver leaf_blk_driver;   /* hosted files: vda .. */
+extern const struct driver ne2000_driver;         /* PCI: net0 .. */
+extern const struct driver e1000_driver;          /* Intel gigabit: net0 .. */
+extern const struct driver ide_driver;            /* PCI: hda, hdb .. */
+extern const struct driver leaf_blk_driver;       /* hosted files: vda .. */
 extern const struct driver leaf_net_driver;   /* hosted tap, slirp: net0 .. */
 extern const struct driver leaf_vsock_driver; /* hosted wire: vsock */
 extern const struct driver leaf_tty_driver;   /* hosted terminal: the console */
