@@ -351,7 +351,8 @@ static const struct driver *const drivers[] = {
     &virtio_blk_driver, &virtio_blk_dump_driver,
     &ide_driver,        &ide_dump_driver,
     &leaf_blk_driver,   &leaf_blk_dump_driver,
-    &virtio_net_driver, &asleep_driver,
+    &virtio_net_driver, &e1000_driver,
+    &ne2000_driver,     &asleep_driver,
     &dump_disk_driver,  &framebuffer_driver,
     &gdb_driver,        NULL};
 

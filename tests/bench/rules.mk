@@ -148,4 +148,7 @@ pair: $(BUILD)/host/unit/net/test_tcp_pair ## two of our stacks over a bad link:
 fs-limits: $(BENCH)/fs_limits ## ext2 with 1 GiB in a file, 100,000 entries, no inodes, full: MIB= ENTRIES= BLOCKS=
 	$(Q)BUILD=$(BUILD) tools/fs_limits.sh
 
-.PHONY: bench-core bench-io bench-net bench-idle packetdrill pair fs-limits
+bench-power: $(BUILD)/metal/webserver.elf $(BUILD)/host/webserver $(BUILD)/host/torc-mkimg ## CPU of an idle machine, and of traffic in bursts: docs/power.svg; IDLE= BURSTS= ON= OFF= RATE=
+	$(Q)BUILD=$(BUILD) tools/power/bench_power.sh docs/power.svg
+
+.PHONY: bench-power bench-core bench-io bench-net bench-idle packetdrill pair fs-limits

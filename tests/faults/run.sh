@@ -54,10 +54,13 @@ double          m |                         | double fault          | fault_doub
 '
 
 # A device that is lost is no panic: its requests end with an error, and the application
-# says so. name | machines | a line that names the device | status
+# says so. name, or name:card | machines | a line that names the device | status
 lost='
 lost-disk      hm | error: vda: a read of 1 sectors at 0 has failed | 5
 lost-card       m | error: net0: it cannot be reset .*: the card is given up | 5
+lost-card:e1000 m | net0: the card has forgotten its set-up | 5
+lost-card:e1000e m | net0: the card has forgotten its set-up | 5
+lost-card:ne2k_pci m | error: net0: the card .*: it is given up | 5
 '
 
 # Dumps to a disk: name | machine, kind of drive | where | KiB of the area | words | what it
@@ -116,19 +119,20 @@ one() { # MACHINE NAME OPTIONS TEXT FUNCTION
 # The disk is gone half a second after it was read: a file that is cut, or a card that is
 # pulled out of its slot by the machine itself.
 lose() { # MACHINE NAME TEXT STATUS
-    local status cutter net=(--no-net)
+    local status cutter net=(--no-net) fault="${2%:*}"
     label="$1 $2"
     truncate -s 1M "$work/disk"
     if [ "$1" = h ]; then
         (sleep 0.5; truncate -s 0 "$work/disk") &
         cutter=$!
-        timeout $limit "$build/host/faults" --disk "$work/disk" -- "$2" >"$work/log" 2>&1 </dev/null
+        timeout $limit "$build/host/faults" --disk "$work/disk" -- "$fault" >"$work/log" 2>&1 </dev/null
         status=$?
         wait $cutter
     else
-        [ "$2" = lost-card ] && net=()
+        [ "$fault" = lost-card ] && net=()
+        [ "$fault" = "$2" ] || net=(--card "${2#*:}")
         timeout $limit tools/qemu.sh --machine pc "${net[@]}" --mem 32 --disk "$work/disk" \
-            --kernel "$build/metal/faults.elf" --append "$2" >"$work/raw" 2>&1
+            --kernel "$build/metal/faults.elf" --append "$fault" >"$work/raw" 2>&1
         status=$?
         tr -d '\r' <"$work/raw" >"$work/log"
     fi
