@@ -1000,6 +1000,30 @@ static bool step_first(struct fs_model *model)
     return true;
 }
 
+/* Take the next message: the one that was held, when it is not to be any more.
+ * Returns false when there is none that is to be done. */
+static bool take_next(struct fs_model *model, struct ring_chain *chain,
+                      struct fs_message *message)
+{
+    static struct ring_chain held;
+
+    if (model->is_held && model->held_opcode == 0) {
+        model->is_held = false;
+        *chain = held;
+        gather(chain, message);
+        return true;
+    }
+    if (!model_take(&model->virtio, 1, chain))
+        return false;
+    gather(chain, message);
+    if (model->is_held || model->held_opcode == 0 ||
+        model->held_opcode != message->opcode)
+        return true;
+    model->is_held = true;
+    held = *chain;
+    return take_next(model, chain, message);
+}
+
 bool fs_model_step(struct fs_model *model)
 {
     static struct ring_chain chain;
@@ -1009,9 +1033,8 @@ bool fs_model_step(struct fs_model *model)
         return false;
     if (answer_late(model) || step_first(model))
         return true;
-    if (!model_take(&model->virtio, 1, &chain))
+    if (!take_next(model, &chain, &message))
         return false;
-    gather(&chain, &message);
     if (model->instead != NULL)
         answer_instead(model, &chain, &message);
     else

@@ -90,6 +90,9 @@ struct fs_model {
     /* The first answer to one of these is made, and kept until it is 0. */
     uint32_t late_opcode;
     bool is_late; /* one is kept */
+    /* The first of these is kept as it came, and done when it is 0. */
+    uint32_t held_opcode;
+    bool is_held; /* one is kept */
     /* This answers in place of the server, as `spoil`; nothing is checked. */
     void (*instead)(struct fs_model *model, const struct fs_message *message,
                     uint8_t *answer, uint32_t *len, uint32_t *used);

@@ -22,6 +22,7 @@ enum {
     BIG = 700 * 1000,
     LOOKUP = 1,
     GETATTR = 3,
+    SETATTR = 4,
     OPEN = 14,
     READ = 15,
     WRITE = 16,
@@ -394,6 +395,45 @@ static void test_growing_against_append(void **state)
     }
     memcpy(got, content, 4096);
     memset(got + 4096, 0, 4096);
+    memcpy(got + 8192, content, 4096);
+    assert_holds("f", got, 12288);
+    file_close(file);
+}
+
+/*
+ * What was appended while the data before it was on its way makes the file
+ * larger, and that is told. The server does it late, behind what was appended,
+ * and synced, once more, if that was not made to wait.
+ */
+static void test_size_against_append(void **state)
+{
+    struct file *file = open_it("/f", RW | FILE_CREATE);
+    thread_id threads[2];
+    int status;
+
+    (void)state;
+    assert_int_equal(file_write(file, content, 4096), 4096);
+    fuse_model.late_opcode = WRITE;
+    assert_int_equal(thread_create(NULL, sync_it, file, &threads[0]), 0);
+    settle();
+    assert_true(fuse_model.is_late);
+    assert_int_equal(file_write_at(file, content, 4096, 4096), 4096);
+    fuse_model.held_opcode = SETATTR;
+    fuse_model.late_opcode = 0;
+    fuse_world_wake();
+    settle();
+    assert_true(fuse_model.is_held);
+    assert_int_equal(thread_create(NULL, append_and_sync, file, &threads[1]),
+                     0);
+    settle();
+    fuse_model.held_opcode = 0;
+    fuse_world_wake();
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(thread_join(threads[i], &status), 0);
+        assert_int_equal(status, 0);
+    }
+    memcpy(got, content, 4096);
+    memcpy(got + 4096, content, 4096);
     memcpy(got + 8192, content, 4096);
     assert_holds("f", got, 12288);
     file_close(file);
@@ -859,6 +899,7 @@ int main(void)
         MOUNTED(test_own_writes_and_pages),
         MOUNTED(test_host_changes_what_was_written),
         MOUNTED(test_growing_against_append),
+        MOUNTED(test_size_against_append),
         MOUNTED(test_old_attributes),
         MOUNTED(test_news_while_it_is_read),
         MOUNTED(test_names_end),
