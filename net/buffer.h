@@ -85,10 +85,23 @@ static inline uint32_t net_buffer_limit(const struct net_buffer *buffer,
 }
 
 /*
- * Let `len` bytes at `data`, in `buf`, be the contents of an empty buffer,
- * which takes a reference. They stay as they are meanwhile. Returns false:
- * `buf` is NULL, the buffer is not empty, or no more may be kept.
+ * Let `len` bytes at `data`, in `buf`, be the contents of the buffer, which is
+ * empty and takes the caller's reference; one more may be kept. They stay as
+ * they are meanwhile.
  */
+static inline void net_buffer_give(struct net_buffer *buffer,
+                                   struct net_budget *budget, struct buf *buf,
+                                   const uint8_t *data, uint32_t len)
+{
+    budget->lent++;
+    *buffer = (struct net_buffer){.base = buf->base + (data - buf->base),
+                                  .lent = buf,
+                                  .used = len,
+                                  .is_lent = true};
+}
+
+/* The same with a reference of its own. Returns false: `buf` is NULL, the
+ * buffer is not empty, or no more may be kept. */
 static inline bool net_buffer_lend(struct net_buffer *buffer,
                                    struct net_budget *budget, struct buf *buf,
                                    const uint8_t *data, uint32_t len)
@@ -96,11 +109,7 @@ static inline bool net_buffer_lend(struct net_buffer *buffer,
     if (buf == NULL || buffer->base != NULL || budget->lent >= budget->lent_max)
         return false;
     buf_get(buf);
-    budget->lent++;
-    *buffer = (struct net_buffer){.base = buf->base + (data - buf->base),
-                                  .lent = buf,
-                                  .used = len,
-                                  .is_lent = true};
+    net_buffer_give(buffer, budget, buf, data, len);
     return true;
 }
 

@@ -12,6 +12,7 @@
 #include <torc/compiler.h>
 #include <torc/errno.h>
 
+struct dst;
 struct net_stack;
 
 enum { ROUTES_MAX = 16 };
@@ -53,6 +54,11 @@ bool route_is_on_link(const struct net_stack *stack,
 must_check int route_next_hop(const struct net_stack *stack,
                               const struct net_addr *addr,
                               struct net_addr *hop);
+
+/* Look the way to an address of another host up, and keep it in `dst`. Returns
+ * 0; -EHOSTUNREACH: there is no route; -ENOMEM: no room for its neighbour. */
+int dst_find(struct net_stack *stack, struct dst *dst,
+             const struct net_addr *addr);
 
 /* Assert what must be true of the routes. */
 void route_check(const struct net_stack *stack);

@@ -3,7 +3,7 @@
 #include <torc/memory.h>
 #include <torc/string.h>
 
-enum { PIECES_FIRST = 32, PIECE_PACKET = PACKET_SIZE - PACKET_HEADROOM };
+enum { PIECES_FIRST = 31, PIECE_PACKET = PACKET_SIZE - PACKET_HEADROOM };
 
 uint32_t send_queue_limit(const struct send_queue *queue,
                           struct net_budget *budget)
@@ -21,28 +21,31 @@ uint32_t send_queue_room(const struct send_queue *queue,
 
 static struct slice *piece_at(const struct send_queue *queue, unsigned i)
 {
-    return &queue->pieces[queue->first + i];
+    return &queue->pieces->piece[queue->first + i];
 }
 
 /* A place behind the last piece, or NULL. */
 static struct slice *piece_new(struct send_queue *queue)
 {
-    unsigned size = queue->size == 0 ? PIECES_FIRST : queue->size * 2U;
-    struct slice *pieces;
+    unsigned size = queue->size == 0 ? PIECES_FIRST : queue->size * 2U + 1;
+    struct send_pieces *pieces;
 
     if (queue->first + queue->count < queue->size)
         return piece_at(queue, queue->count);
     if (queue->first > queue->size / 2) {
-        memmove(queue->pieces, piece_at(queue, 0),
-                queue->count * sizeof(*pieces));
+        memmove(queue->pieces->piece, piece_at(queue, 0),
+                queue->count * sizeof(struct slice));
         queue->first = 0;
         return piece_at(queue, queue->count);
     }
     if (size > SEND_PIECES_MAX)
         return NULL;
-    pieces = mem_resize(queue->pieces, size * sizeof(*pieces));
+    pieces = mem_resize(queue->pieces,
+                        sizeof(*pieces) + size * sizeof(struct slice));
     if (pieces == NULL)
         return NULL;
+    if (queue->pieces == NULL)
+        pieces->last = (struct send_place){.offset = 0};
     queue->pieces = pieces;
     queue->size = (uint16_t)size;
     return piece_at(queue, queue->count);
@@ -74,8 +77,7 @@ static void pieces_grow(struct send_queue *queue, uint32_t len)
     if (last->buf == NULL)
         last->len += len;
     else
-        queue->pieces[queue->first + queue->count++] =
-            (struct slice){.len = len};
+        *piece_at(queue, queue->count++) = (struct slice){.len = len};
 }
 
 /* ---- Putting in ---------------------------------------------------------- */
@@ -97,7 +99,6 @@ static bool write_packet(struct send_queue *queue, struct net_budget *budget,
                          const void *data, uint32_t len)
 {
     struct packet *packet;
-    bool is_lent;
 
     if (len > PIECE_PACKET || budget->lent >= budget->lent_max)
         return false;
@@ -105,10 +106,8 @@ static bool write_packet(struct send_queue *queue, struct net_budget *budget,
     if (packet == NULL)
         return false;
     memcpy(packet_append(packet, len), data, len);
-    is_lent =
-        net_buffer_lend(&queue->ring, budget, &packet->buf, packet->data, len);
-    assert(is_lent); /* it was empty */
-    packet_put(packet);
+    assert(queue->ring.base == NULL);
+    net_buffer_give(&queue->ring, budget, &packet->buf, packet->data, len);
     queue->used = len;
     return true;
 }
@@ -165,36 +164,57 @@ uint32_t send_queue_lend(struct send_queue *queue, struct net_budget *budget,
 
 /* ---- Taking out ---------------------------------------------------------- */
 
-/* Where a walk over the pieces is. */
-struct place {
-    unsigned piece;
-    uint32_t skip; /* bytes of that piece before the place */
-    uint32_t ring; /* and of the ring */
-};
-
-static struct place place_find(const struct send_queue *queue, uint32_t offset)
+/* Go on to the next piece, when the place is at the end of this one: but not of
+ * the last one, if that is the ring's, which may grow. */
+static inline bool piece_left(const struct send_queue *queue,
+                              struct send_place *place,
+                              const struct slice *piece)
 {
-    struct place place = {0, offset, 0};
+    if (place->skip < piece->len ||
+        (piece->buf == NULL && place->piece == queue->count - 1U))
+        return false;
+    place->piece++;
+    place->skip = 0;
+    return true;
+}
 
-    while (place.piece < queue->count) {
-        const struct slice *piece = piece_at(queue, place.piece);
-        uint32_t len = min_u32(piece->len, place.skip);
+/* Move a place forward to `offset`. */
+static void place_move(const struct send_queue *queue, struct send_place *place,
+                       uint32_t offset)
+{
+    uint32_t left = offset - place->offset;
+
+    place->offset = offset;
+    while (place->piece < queue->count) {
+        const struct slice *piece = piece_at(queue, place->piece);
+        uint32_t part = min_u32(piece->len - place->skip, left);
 
         if (piece->buf == NULL)
-            place.ring += len;
-        if (place.skip < piece->len)
-            return place;
-        place.skip -= len;
-        place.piece++;
+            place->ring += part;
+        place->skip += part;
+        left -= part;
+        if (!piece_left(queue, place, piece))
+            return;
     }
-    place.ring = offset; /* no pieces: all is in the ring */
+}
+
+static struct send_place place_find(const struct send_queue *queue,
+                                    uint32_t offset)
+{
+    struct send_place place = {.offset = 0};
+
+    if (queue->count == 0) /* all is in the ring */
+        return (struct send_place){.offset = offset, .ring = offset};
+    if (queue->pieces->last.offset <= offset)
+        place = queue->pieces->last;
+    place_move(queue, &place, offset);
     return place;
 }
 
 /* The next bytes of one kind, at most `len`: a slice, or with buf NULL bytes of
  * the ring from `offset` on. */
 static struct slice next_part(const struct send_queue *queue,
-                              struct place *place, uint32_t len)
+                              struct send_place *place, uint32_t len)
 {
     struct slice part = {.offset = place->ring, .len = len};
 
@@ -204,20 +224,18 @@ static struct slice next_part(const struct send_queue *queue,
             part.buf != NULL ? part.offset + place->skip : place->ring;
         part.len = min_u32(part.len - place->skip, len);
         place->skip += part.len;
-        if (place->skip == piece_at(queue, place->piece)->len) {
-            place->piece++;
-            place->skip = 0;
-        }
+        (void)piece_left(queue, place, piece_at(queue, place->piece));
     }
     if (part.buf == NULL)
         place->ring += part.len;
+    place->offset += part.len;
     return part;
 }
 
 void send_queue_peek(const struct send_queue *queue, uint32_t offset, void *to,
                      uint32_t len)
 {
-    struct place place = place_find(queue, offset);
+    struct send_place place = place_find(queue, offset);
     uint8_t *at = to;
 
     assert(offset <= queue->used && len <= queue->used - offset);
@@ -263,10 +281,10 @@ static int fill_copied(const struct send_queue *queue, struct slice part,
     return 0;
 }
 
-int send_queue_fill(const struct send_queue *queue, uint32_t offset,
-                    uint32_t len, struct packet *packet)
+int send_queue_fill(struct send_queue *queue, uint32_t offset, uint32_t len,
+                    struct packet *packet)
 {
-    struct place place = place_find(queue, offset);
+    struct send_place place = place_find(queue, offset);
 
     assert(offset <= queue->used && len <= queue->used - offset);
     while (len > 0) {
@@ -284,6 +302,8 @@ int send_queue_fill(const struct send_queue *queue, uint32_t offset,
         if (status != 0)
             return status;
     }
+    if (queue->count > 0 && place.offset > queue->pieces->last.offset)
+        queue->pieces->last = place;
     return 0;
 }
 
@@ -307,7 +327,7 @@ struct packet *send_queue_packet(const struct send_queue *queue,
 uint32_t send_queue_fit(const struct send_queue *queue, uint32_t offset,
                         uint32_t len)
 {
-    struct place place = place_find(queue, offset);
+    struct send_place place = place_find(queue, offset);
     unsigned left = PACKET_SLICES;
     uint32_t fit = 0;
 
@@ -324,10 +344,29 @@ uint32_t send_queue_fit(const struct send_queue *queue, uint32_t offset,
     return fit;
 }
 
+/* `len` bytes were removed, `pieces` whole ones and `skip` bytes of the next
+ * among them. */
+static void place_shift(struct send_place *place, uint32_t len,
+                        uint32_t from_ring, unsigned pieces, uint32_t skip)
+{
+    if (place->offset <= len) {
+        *place = (struct send_place){.offset = 0};
+        return;
+    }
+    assert(place->piece >= pieces);
+    if (place->piece == pieces)
+        place->skip -= skip;
+    place->piece -= pieces;
+    place->offset -= len;
+    place->ring -= from_ring;
+}
+
 void send_queue_drop(struct send_queue *queue, struct net_budget *budget,
                      uint32_t len)
 {
     uint32_t from_ring = queue->count == 0 ? len : 0;
+    uint32_t all = len, skip = 0;
+    unsigned first = queue->first;
 
     assert(len <= queue->used);
     queue->used -= len;
@@ -348,13 +387,18 @@ void send_queue_drop(struct send_queue *queue, struct net_budget *budget,
             queue->lent -= part;
             budget->used -= part;
         }
-        if (piece->len > 0)
+        if (piece->len > 0) {
+            skip = part;
             break;
+        }
         if (piece->buf != NULL)
             buf_put(piece->buf);
         queue->first++;
         queue->count--;
     }
+    if (queue->pieces != NULL)
+        place_shift(&queue->pieces->last, all, from_ring, queue->first - first,
+                    skip);
     net_buffer_drop(&queue->ring, from_ring);
     if (queue->used == 0)
         send_queue_release(queue, budget);
@@ -378,12 +422,27 @@ void send_queue_release(struct send_queue *queue, struct net_budget *budget)
     queue->size = queue->first = queue->count = 0;
 }
 
+/* What is remembered is what a search finds. */
+static void last_check(const struct send_queue *queue)
+{
+    const struct send_place *last = &queue->pieces->last;
+    struct send_place place = {.offset = 0}, same = *last;
+
+    assert(last->offset <= queue->used);
+    place_move(queue, &place, last->offset);
+    place_move(queue, &same, last->offset);
+    assert(place.piece == same.piece && place.skip == same.skip);
+    assert(place.ring == same.ring);
+}
+
 void send_queue_check(const struct send_queue *queue)
 {
     uint32_t lent = 0, copied = 0;
 
     net_buffer_check(&queue->ring);
     assert((queue->pieces != NULL) == (queue->size != 0));
+    if (queue->pieces != NULL)
+        last_check(queue);
     assert(queue->first + queue->count <= queue->size);
     for (unsigned i = 0; i < queue->count; i++) {
         const struct slice *piece = piece_at(queue, i);

@@ -16,16 +16,31 @@
 #include "kernel/device/packet.h"
 #include "net/buffer.h"
 
-enum { SEND_PIECES_MAX = 1024 };
+enum { SEND_PIECES_MAX = 1023 };
+
+/* Where a byte is: its piece, how many bytes of that are before it, and how
+ * many of the ring. */
+struct send_place {
+    uint32_t offset;
+    uint32_t skip;
+    uint32_t ring;
+    uint32_t piece;
+};
+
+/* As large as a slice each is: with its place a list is a power of two. */
+struct send_pieces {
+    struct send_place last; /* behind the last byte that was sent, so that what
+                             * follows it is not searched for; or the first */
+    /* Each with a reference; with buf NULL: the next bytes of the ring. */
+    struct slice piece[];
+};
 
 struct send_queue {
     uint32_t used; /* bytes of all */
     uint32_t lent; /* of them in slices */
     struct net_buffer ring;
-    /* Each a slice with a reference; with buf NULL: the next bytes of the ring.
-     * NULL: nothing is lent. */
-    struct slice *pieces;
-    uint16_t size; /* of `pieces` */
+    struct send_pieces *pieces; /* NULL: nothing is lent */
+    uint16_t size;              /* how many there is room for */
     uint16_t first;
     uint16_t count;
 };
@@ -67,7 +82,7 @@ void send_queue_peek(const struct send_queue *queue, uint32_t offset, void *to,
  * copying them. Returns 0; -ENOMEM (no packet for what must be copied), -ENOSPC
  * (too many slices): some bytes may have been appended.
  */
-must_check int send_queue_fill(const struct send_queue *queue, uint32_t offset,
+must_check int send_queue_fill(struct send_queue *queue, uint32_t offset,
                                uint32_t len, struct packet *packet);
 
 /* The packet that has these bytes and nothing else, with a reference for the

@@ -59,9 +59,9 @@ image_size() {
         echo "$app has $size bytes stripped, under $limit are allowed"
         [ "$size" -lt "$limit" ] || status=1
     done <<<"hello 72000
-webserver 306800
-web_virtio 250200
-web_virtio6 273200
+webserver 307100
+web_virtio 250700
+web_virtio6 273600
 webnode 361000
 fileserver 425500
 shell 459900"

@@ -214,24 +214,20 @@ void ip4_receive(struct net_stack *stack, struct packet *packet, bool to_group)
 static void find_and_send(struct net_stack *stack, struct packet *packet,
                           uint32_t remote, struct dst *dst)
 {
-    struct net_addr hop = addr_of_ip4(remote);
+    const struct net_addr addr = addr_of_ip4(remote);
+    int status;
 
     if (stack->ip4_more != NULL && stack->ip4_more->send(stack, packet, remote))
         return;
-    if (route_next_hop(stack, &hop, &hop) != 0) {
+    status = dst_find(stack, dst, &addr);
+    if (status == -EHOSTUNREACH) {
         stack->stats.ip_out--;
         stack->stats.ip_no_route++;
-        packet_put(packet);
-        return;
     }
-    dst->neigh = neigh_get(stack, &hop);
-    if (dst->neigh == NULL) {
+    if (status == 0)
+        neigh_send(stack, packet, dst->neigh);
+    else
         packet_put(packet);
-        return;
-    }
-    dst->neigh_generation = dst->neigh->generation;
-    dst->route_generation = stack->routes.generation;
-    neigh_send(stack, packet, dst->neigh);
 }
 
 /* Whether a datagram is larger than the link takes: then it is dropped. */

@@ -256,7 +256,7 @@ bool ip6_loop_poll(struct net_stack *stack)
 static void find_and_send(struct net_stack *stack, struct packet *packet,
                           const struct net_addr *remote, struct dst *dst)
 {
-    struct net_addr hop;
+    int status;
 
     if (ip6_is_multicast(remote)) {
         uint8_t mac[ETHER_ADDR_SIZE];
@@ -269,20 +269,15 @@ static void find_and_send(struct net_stack *stack, struct packet *packet,
         loop_send(stack, packet);
         return;
     }
-    if (route_next_hop(stack, remote, &hop) != 0) {
+    status = dst_find(stack, dst, remote);
+    if (status == -EHOSTUNREACH) {
         stack->stats.ip_out--;
         stack->stats.ip_no_route++;
-        packet_put(packet);
-        return;
     }
-    dst->neigh = neigh_get(stack, &hop);
-    if (dst->neigh == NULL) {
+    if (status == 0)
+        neigh_send(stack, packet, dst->neigh);
+    else
         packet_put(packet);
-        return;
-    }
-    dst->neigh_generation = dst->neigh->generation;
-    dst->route_generation = stack->routes.generation;
-    neigh_send(stack, packet, dst->neigh);
 }
 
 /* Put the header in front and send. Takes the packet. */

@@ -1,5 +1,7 @@
 /* Routes. */
 #include "net/route.h"
+#include "net/dst.h"
+#include "net/neigh.h"
 #include "net/stack.h"
 #include <torc/assert.h>
 
@@ -56,6 +58,22 @@ int route_next_hop(const struct net_stack *stack, const struct net_addr *addr,
     if (route == NULL)
         return -EHOSTUNREACH;
     *hop = addr_is_none(&route->gateway) ? *addr : route->gateway;
+    return 0;
+}
+
+int dst_find(struct net_stack *stack, struct dst *dst,
+             const struct net_addr *addr)
+{
+    struct net_addr hop;
+    int status = route_next_hop(stack, addr, &hop);
+
+    if (status != 0)
+        return status;
+    dst->neigh = neigh_get(stack, &hop);
+    if (dst->neigh == NULL)
+        return -ENOMEM;
+    dst->neigh_generation = dst->neigh->generation;
+    dst->route_generation = stack->routes.generation;
     return 0;
 }
 

@@ -7,13 +7,18 @@
 #include <torc/memory.h>
 #include <torc/string.h>
 
+static noinline uint64_t hash_anew(struct net_stack *stack,
+                                   const struct flow *flow)
+{
+    stack->hashed = *flow;
+    stack->hash = flow_hash(&stack->isn_key, flow);
+    return stack->hash;
+}
+
 uint64_t conn_hash(struct net_stack *stack, const struct flow *flow)
 {
-    if (!flow_equal(&stack->hashed, flow)) {
-        stack->hashed = *flow;
-        stack->hash = flow_hash(&stack->isn_key, flow);
-    }
-    return stack->hash;
+    return likely(flow_equal(&stack->hashed, flow)) ? stack->hash
+                                                    : hash_anew(stack, flow);
 }
 
 static uint32_t stamp_clock(const struct net_stack *stack)
@@ -59,7 +64,8 @@ uint32_t stack_iss(struct net_stack *stack, const struct flow *flow)
     return (uint32_t)(stack->now / 4000 + conn_hash(stack, flow));
 }
 
-struct tcp_conn *conn_new(struct net_stack *stack, const struct flow *flow)
+struct tcp_conn *conn_new(struct net_stack *stack, const struct flow *flow,
+                          uint32_t iss)
 {
     struct tcp_conn *conn = mem_alloc_zeroed(sizeof(*conn));
 
@@ -70,7 +76,7 @@ struct tcp_conn *conn_new(struct net_stack *stack, const struct flow *flow)
     alarm_init(conn);
     conn->state = TCP_SYN_SENT;
     conn->hash = (uint32_t)(conn_hash(stack, flow) >> 32);
-    conn_set_iss(conn, stack_iss(stack, flow));
+    conn_set_iss(conn, iss);
     conn->rto_ms = TCP_RTO_FIRST_MS;
     conn->progress_ms = conn_now_ms(conn);
     conn->rack.sent_us = conn_now_us(conn);

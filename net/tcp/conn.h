@@ -502,9 +502,10 @@ static inline struct tcp_conn *conn_find(struct net_stack *stack,
     return likely(recent != NULL) ? recent : conn_find_hashed(stack, flow);
 }
 
-/* A connection in TCP_SYN_SENT with the numbers of its flow, in no list but the
- * hash chain; no alarm is set. NULL: no memory. */
-struct tcp_conn *conn_new(struct net_stack *stack, const struct flow *flow);
+/* A connection in TCP_SYN_SENT whose numbers begin with `iss`, in no list but
+ * the hash chain; no alarm is set. NULL: no memory. */
+struct tcp_conn *conn_new(struct net_stack *stack, const struct flow *flow,
+                          uint32_t iss);
 
 /* The MSS of a peer that offers none. */
 static inline uint16_t tcp_mss_default(const struct flow *flow)
@@ -518,7 +519,7 @@ void conn_take_syn(struct tcp_conn *conn, const struct tcp_half *half);
 /* The initial sequence number of a flow: RFC 6528. */
 uint32_t stack_iss(struct net_stack *stack, const struct flow *flow);
 
-/* Replace the one that conn_new() chose. */
+/* Replace the one of conn_new(). */
 void conn_set_iss(struct tcp_conn *conn, uint32_t iss);
 
 /* SYN-RECEIVED or SYN-SENT becomes ESTABLISHED; the connection has a socket. */

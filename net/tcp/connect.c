@@ -278,7 +278,7 @@ int tcp_connect(struct net_stack *stack, struct socket *socket,
         return -EADDRINUSE;
     again = place_make(stack, &flow, &last);
     stack_tick(stack);
-    conn = conn_new(stack, &flow);
+    conn = conn_new(stack, &flow, stack_iss(stack, &flow));
     if (conn == NULL)
         return -ENOMEM;
     stack->tcp_active = &active;

@@ -247,7 +247,7 @@ struct tcp_conn *half_promote(struct net_stack *stack,
     /* Other handshakes may have been faster. */
     if (!places_make(stack, server, &flow))
         return NULL;
-    conn = conn_new(stack, &flow);
+    conn = conn_new(stack, &flow, half->iss);
     if (conn == NULL) {
         stack->stats.tcp_no_memory++;
         return NULL;
@@ -255,7 +255,6 @@ struct tcp_conn *half_promote(struct net_stack *stack,
     conn->state = TCP_SYN_RECEIVED;
     conn->server = server;
     conn_take_syn(conn, half);
-    conn_set_iss(conn, half->iss);
     conn->rcv_adv = conn->rcv_nxt + half->rcv_wnd;
     /* RFC 6298, 3: what was sent twice is not measured. */
     conn->backoff = half->tries + half->is_resent;

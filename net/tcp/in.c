@@ -8,6 +8,7 @@
  */
 #include "net/group.h"
 #include "net/ip.h"
+#include "net/route.h"
 #include "net/stack.h"
 #include "net/tcp/conn.h"
 
@@ -212,8 +213,19 @@ static void segment_take(struct net_stack *stack, struct packet *packet,
     tcp_reap(stack);
 }
 
-/* The same, of no connection that conn_find() knows; `info` may be NULL when it
- * is surely one of this CPU. */
+/* A segment has been processed, which `conn` comes of; or NULL: none does. */
+static void opened_take(struct net_stack *stack, struct packet *packet,
+                        struct tcp_conn *conn, struct tcp_segment *segment)
+{
+    if (conn != NULL && conn->state != TCP_CLOSED) {
+        segment_take(stack, packet, conn, segment); /* which has opened it */
+        return;
+    }
+    packet_put(packet);
+    tcp_reap(stack);
+}
+
+/* The same, of no connection that conn_find() knows. */
 static noinline __attribute__((cold)) void
 other_take(struct net_stack *stack, struct packet *packet,
            const struct ip_info *info, const struct flow *flow,
@@ -229,17 +241,12 @@ other_take(struct net_stack *stack, struct packet *packet,
         wait_receive(stack, wait, segment);
     else
         conn = listen_cookie(stack, flow, segment);
-    if (conn != NULL && conn->state != TCP_CLOSED) {
-        segment_take(stack, packet, conn, segment); /* which has opened it */
-        return;
-    }
     if (conn == NULL && half == NULL && wait == NULL) {
         if (is_of_other(stack, packet, info, flow, segment))
             return;
         listen_receive(stack, flow, segment);
     }
-    packet_put(packet);
-    tcp_reap(stack);
+    opened_take(stack, packet, conn, segment);
 }
 
 void tcp_receive(struct net_stack *stack, struct packet *packet,
@@ -341,6 +348,7 @@ static noinline bool receive_rare(struct net_stack *stack,
     const struct flow flow = frame_flow(packet, header);
     uint8_t flags = frame_segment(packet)[13];
     struct tcp_segment segment;
+    struct tcp_half *half = NULL;
     struct tcp_conn *conn;
 
     if (unlikely(stack->crowd.sheds) &&
@@ -349,15 +357,26 @@ static noinline bool receive_rare(struct net_stack *stack,
         return true;
     }
     conn = conn_find_hashed(stack, &flow);
-    if (conn == NULL && half_find(stack, &flow) == NULL &&
+    if (conn == NULL)
+        half = half_find(stack, &flow);
+    if (conn == NULL && half == NULL &&
         !is_opening(stack, &flow, flags, header->src))
         return false;
     if (!frame_parse(stack, packet, header, &segment))
         return false;
-    if (conn != NULL)
+    if (conn != NULL) {
         segment_take(stack, packet, conn, &segment);
-    else
-        other_take(stack, packet, NULL, &flow, &segment);
+        return true;
+    }
+    if (half != NULL)
+        conn = half_receive(stack, half, &segment);
+    else /* a SYN for somebody here */
+        listen_receive(stack, &flow, &segment);
+    /* Where the way is known, its first data may stay where they are; else it
+     * is looked up when they are sent. */
+    if (conn != NULL)
+        (void)dst_find(stack, &conn->dst, &flow.remote);
+    opened_take(stack, packet, conn, &segment);
     return true;
 }
 

@@ -4,6 +4,7 @@
 #include "net/stack.h"
 #include "net/tcp/conn.h"
 #include <torc/assert.h>
+#include <torc/string.h>
 
 __attribute__((cold)) uint16_t tcp_link_mss(const struct net_stack *stack,
                                             const struct flow *flow)
@@ -304,23 +305,24 @@ __attribute__((cold)) void tcp_send_half(struct net_stack *stack,
 {
     bool is_syn = (flags & TCP_SYN) != 0; /* whose window is not scaled */
     bool has_scale = half->scale != TCP_SCALE_NONE;
-    const struct tcp_segment segment = {
-        .src_port = half->lport,
-        .dst_port = half->rport,
-        .seq = half->iss + !is_syn,
-        .ack = half->irs + 1,
-        .flags = flags,
-        .window = is_syn || !has_scale ? half->rcv_wnd
-                                       : (uint16_t)(half->rcv_wnd >> TCP_SCALE),
-        .options = {.mss = is_syn ? tcp_link_mss(stack, flow) : 0,
-                    .has_scale = is_syn && has_scale,
-                    .scale = TCP_SCALE,
-                    .sack_permitted = is_syn && half->has_sack,
-                    .has_timestamp = half->has_stamps,
-                    .timestamp = stamp,
-                    .timestamp_of = half->stamp_recent},
-    };
+    struct tcp_segment segment;
 
+    memset(&segment, 0, sizeof(segment)); /* an initializer goes by bytes */
+    segment.src_port = half->lport;
+    segment.dst_port = half->rport;
+    segment.seq = half->iss + !is_syn;
+    segment.ack = half->irs + 1;
+    segment.flags = flags;
+    segment.window = is_syn || !has_scale
+                         ? half->rcv_wnd
+                         : (uint16_t)(half->rcv_wnd >> TCP_SCALE);
+    segment.options.mss = is_syn ? tcp_link_mss(stack, flow) : 0;
+    segment.options.has_scale = is_syn && has_scale;
+    segment.options.scale = TCP_SCALE;
+    segment.options.sack_permitted = is_syn && half->has_sack;
+    segment.options.has_timestamp = half->has_stamps;
+    segment.options.timestamp = stamp;
+    segment.options.timestamp_of = half->stamp_recent;
     (void)send_alone(stack, flow, &segment);
 }
 

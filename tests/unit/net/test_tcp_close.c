@@ -616,6 +616,37 @@ static void test_new_numbers_are_behind_the_old(void **state)
     }
 }
 
+/* It takes the place of the half-open connection that has waited longest: of
+ * those whose SYN-ACK was sent most often the first. */
+static void test_new_connection_takes_the_place_of_the_oldest(void **state)
+{
+    (void)state;
+    open_connection();
+    for (uint16_t port = 5; port <= 7; port++)
+        to_time_wait(port);
+    bench.relative = false;
+    bench.server->half_open_max = 4;
+    for (uint16_t port = 8; port <= 11; port++) {
+        peer_send((struct peer_segment){.flags = SYN, .seq = 1, .port = port});
+        bench_sleep(NS_PER_S * 6 / 10); /* 8 and 9 are answered again */
+    }
+    assert_int_equal(bench_half(PEER_ADDRESS, 9, SERVICE_PORT)->tries, 1);
+    assert_int_equal(bench_half(PEER_ADDRESS, 10, SERVICE_PORT)->tries, 1);
+    assert_int_equal(bench_half(PEER_ADDRESS, 11, SERVICE_PORT)->tries, 0);
+    for (uint16_t port = 5; port <= 7; port++) {
+        peer_send((struct peer_segment){
+            .flags = SYN, .seq = 5000000, .port = port, .window = 1000});
+        assert_int_equal(state_of(port), TCP_SYN_RECEIVED);
+        assert_int_equal(bench.server->half_open_count, 4);
+        for (uint16_t i = 8; i <= 11; i++)
+            assert_int_equal(state_of(i),
+                             i <= port + 3 ? TCP_CLOSED : TCP_SYN_RECEIVED);
+    }
+    while (fakenet_sent(&bench.net) != NULL)
+        continue;
+    bench_close();
+}
+
 /* RFC 9293, 3.10.7.4: the peer's own FIN again, and nothing else. */
 static void test_fins_in_time_wait(void **state)
 {
@@ -871,6 +902,7 @@ int main(void)
         cmocka_unit_test(test_orphan_of_a_slow_reader),
         cmocka_unit_test(test_orphans_take_no_place),
         cmocka_unit_test(test_new_numbers_are_behind_the_old),
+        cmocka_unit_test(test_new_connection_takes_the_place_of_the_oldest),
         cmocka_unit_test(test_fins_in_time_wait),
         cmocka_unit_test(test_time_wait_ends_on_time),
         cmocka_unit_test(test_time_wait_without_packets),
