@@ -62,9 +62,9 @@ image_size() {
 webserver 307100
 web_virtio 250700
 web_virtio6 273600
-webnode 361000
-fileserver 425500
-shell 459900"
+webnode 361400
+fileserver 426100
+shell 460400"
     return $status
 }
 
