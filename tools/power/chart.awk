@@ -14,7 +14,7 @@ $1 != last {
 }
 END {
     left = 110; width = 850; row = 110; top = 50; high = 80
-    most = most < 100 ? 100 : most
+    most = int((most + 9) / 10) * 10
     printf "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"1000\" height=\"%d\" " \
         "font-family=\"sans-serif\" font-size=\"12\">\n" \
         "<rect width=\"100%%\" height=\"100%%\" fill=\"white\"/>\n" \
