@@ -3,6 +3,7 @@
  * inodes, limits, what the volume says of itself.
  */
 #include "fs/fat/fat_internal.h"
+#include "kernel/cache/cache_internal.h"
 #include "kernel/file/vfs_internal.h"
 #include "kernel/heap/heap.h"
 #include "kernel/lib/bytes.h"
@@ -1109,6 +1110,67 @@ static void test_threads_in_two_directories(void **state)
     (void)names("/e");
 }
 
+static int number_told(void *arg)
+{
+    *(int64_t *)arg = number("/x");
+    return 0;
+}
+
+static int disk_answers(void *arg)
+{
+    (void)arg;
+    disk.deferred = false;
+    assert_true(ramblk_complete(&disk) > 0);
+    return 0;
+}
+
+/* "/x" in the slots of a file that was removed and is open: its number is not
+ * that of its place. */
+static struct inode *numbered_otherwise(void)
+{
+    struct file *removed;
+    struct inode *inode;
+
+    assert_int_equal(file_open("/y", FILE_WRITE | FILE_CREATE, 0644, &removed),
+                     0);
+    assert_int_equal(file_unlink("/y"), 0);
+    put("/x", "text");
+    assert_int_equal(file_sync_mount("/"), 0);
+    inodes_shrink(root_mount(), 0, true); /* with what was read of it */
+    assert_int_equal(vfs_walk("/x", true, &inode), 0);
+    assert_true(inode->number !=
+                (FAT_NUMBER_FILE | fat_inode_of(inode)->position));
+    file_close(removed);
+    return inode;
+}
+
+/* An inode leaves the memory while its pages are read, and two ask for it: one
+ * waits for it to be gone, the other comes directly behind that, when the
+ * number of the place is free again. They get one inode. */
+static void test_one_inode_of_an_entry(void **state)
+{
+    const struct thread_attr attr = {.name = "worker"};
+    struct inode *inode = numbered_otherwise();
+    int64_t before = (int64_t)inode->number, waited = 0, after;
+    thread_id threads[2];
+    int status;
+
+    (void)state;
+    disk.deferred = true;
+    page_read_ahead(&inode->pages, 0, 1);
+    inode_put(inode);
+    assert_int_equal(thread_create(&attr, number_told, &waited, &threads[0]),
+                     0);
+    assert_int_equal(thread_create(&attr, disk_answers, NULL, &threads[1]), 0);
+    inodes_shrink(root_mount(), 0, true);
+    after = number("/x");
+    for (size_t i = 0; i < COUNT_OF(threads); i++)
+        assert_int_equal(thread_join(threads[i], &status), 0);
+    assert_true(after != before);
+    assert_int_equal(waited, after);
+    vfs_check();
+}
+
 int main(void)
 {
 #define ATTACHED(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -1147,6 +1209,7 @@ int main(void)
         ATTACHED(test_only_the_active_fat_is_written),
         ATTACHED(test_second_fat_where_the_first_cannot_be_read),
         ATTACHED(test_threads_in_two_directories),
+        ATTACHED(test_one_inode_of_an_entry),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
