@@ -84,14 +84,15 @@ sample() {
 
 # Requests at that rate for ON seconds, over one connection in five of a second.
 burst() {
-    local i urls=()
+    local i urls=() pids=()
     for ((i = 0; i < rate / 5; i++)); do urls+=(-o /dev/null "http://127.0.0.1:$port/"); done
     local end=$((SECONDS + on))
     while [ $SECONDS -lt $end ]; do
         curl -s --max-time 30 "${urls[@]}" -w '%{http_code}\n' >>"$work/codes" &
+        pids+=($!)
         sleep 0.2
     done
-    wait %curl 2>/dev/null
+    wait "${pids[@]}"
     return 0
 }
 
