@@ -57,8 +57,8 @@ must_check int route_next_hop(const struct net_stack *stack,
 
 /* Look the way to an address of another host up, and keep it in `dst`. Returns
  * 0; -EHOSTUNREACH: there is no route; -ENOMEM: no room for its neighbour. */
-int dst_find(struct net_stack *stack, struct dst *dst,
-             const struct net_addr *addr);
+must_check int dst_find(struct net_stack *stack, struct dst *dst,
+                        const struct net_addr *addr);
 
 /* Assert what must be true of the routes. */
 void route_check(const struct net_stack *stack);

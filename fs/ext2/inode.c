@@ -165,7 +165,8 @@ static int fill(struct inode *inode, const uint8_t *raw)
         return ext2_damaged(fs, inode->number, "size of inode",
                             le16_get(raw + INODE_EXTRA_SIZE));
     parse(raw, end, ext2);
-    if (inode->type == FILE_REGULAR && !fs->is_rev0)
+    if (inode->type == FILE_REGULAR &&
+        (!fs->is_rev0 || (fs->ro_compat & RO_COMPAT_LARGE_FILE) != 0))
         inode->size_bytes |= (uint64_t)le32_get(raw + INODE_SIZE_HIGH) << 32;
     return 0;
 }

@@ -24,11 +24,13 @@ enum { BRIEF_LINE_MAX = 2047 };
 #define brief_line()                                                   \
     __asm__ volatile(                                                  \
         ".byte 0x0f, 0xb9, %c0, %c1" ::"i"(0x40 | __LINE__ >> 8 << 3), \
-        "i"(__LINE__ & 0xff), "r"(__builtin_frame_address(0)))
+        "i"(__LINE__ & 0xff), "r"(__builtin_frame_address(0))          \
+        : "memory")
 #define brief_place()                                           \
     __asm__ volatile(".byte 0x0f, 0xb9, 0x80; .long %c0" ::"i"( \
                          __FILE__ ":" BRIEF_TEXT(__LINE__)),    \
-                     "r"(__builtin_frame_address(0)))
+                     "r"(__builtin_frame_address(0))            \
+                     : "memory")
 
 #define BRIEF_IS_EARLY                                           \
     (__builtin_strncmp(__BASE_FILE__, "hal/", 4) == 0 ||         \

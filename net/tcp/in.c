@@ -375,7 +375,7 @@ static noinline bool receive_rare(struct net_stack *stack,
     /* Where the way is known, its first data may stay where they are; else it
      * is looked up when they are sent. */
     if (conn != NULL)
-        (void)dst_find(stack, &conn->dst, &flow.remote);
+        (void)!dst_find(stack, &conn->dst, &flow.remote);
     opened_take(stack, packet, conn, &segment);
     return true;
 }

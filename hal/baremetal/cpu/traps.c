@@ -236,15 +236,17 @@ static noinline bool made_a_call(struct trap_frame *frame)
 
     if (frame->vector != VECTOR_INVALID || at[0] != 0x0f || at[1] != 0xb9)
         return false;
-    if (at[2] >= 0x80) {
+    if (at[2] == 0x80) {
         memcpy(&place, at + 3, sizeof(place));
         frame->rdi = place;
         *sp = frame->rip + 3 + sizeof(place);
         frame->rip = (uintptr_t)check_failed_place;
-    } else {
+    } else if ((at[2] & 0xc7) == 0x40) {
         frame->rdi = (at[2] & 0x38) << 5 | at[3];
         *sp = frame->rip + 4;
         frame->rip = (uintptr_t)check_failed_line;
+    } else {
+        return false; /* others are nobody's assertion */
     }
     frame->rsp = (uintptr_t)sp;
     return true;

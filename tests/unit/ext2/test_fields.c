@@ -186,6 +186,13 @@ static void test_ext2_rev0_has_features(void **state)
     assert_int_equal(stat.size_bytes, 20000);
     unmount();
     ext2_bench_mend();
+    le32_put(ext2_volume.work + 1024 + 100, 2); /* files of 2 GiB and more */
+    le32_put(ext2_bench_inode("/file") + 108, 1);
+    assert_int_equal(mount(), 0);
+    assert_int_equal(file_stat("/file", false, &stat), 0);
+    assert_int_equal(stat.size_bytes, (UINT64_C(1) << 32) + 20000);
+    unmount();
+    ext2_bench_mend();
     memset(ext2_volume.work + 1024 + 92, 0xff, 12); /* features */
     assert_int_equal(mount(), -ENOTSUP);
 }
