@@ -32,7 +32,6 @@ struct page_cache {
     /* flusher.c */
     bool has_flusher;
     thread_id flusher;
-    struct mapping *flushing;  /* it is looking at this one */
     struct list works;         /* struct flush_work, in no order */
     struct wait_queue work;    /* the flusher, until there is something */
     struct wait_queue flushed; /* for the end of a flush */
@@ -140,6 +139,27 @@ struct order_ops {
 struct order {
     const struct order_ops *ops;
 };
+
+/* What mapping_write() does, in two steps. Owner CPU only. */
+struct writing {
+    struct mapping *mapping;
+    unsigned under_way; /* pieces */
+    int status;         /* the first error */
+    bool has_tried;     /* something was dirty */
+    bool is_waiting;    /* something was, and must not be written yet */
+    uint64_t end;       /* of the last run, in sectors */
+    uint8_t end_bits;   /* the run's sectors of the page with its end */
+    struct wait_queue ended;
+};
+
+/* Begin to write what may be written of the pages first .. last. Thread of the
+ * owner; may wait, but not for what it has given to the device. */
+void writing_begin(struct writing *writing, struct mapping *mapping,
+                   uint64_t first, uint64_t last);
+
+/* Wait until it is written; the mapping may have ended meanwhile. Returns 0, or
+ * the first error. */
+must_check int writing_end(struct writing *writing);
 
 /* Write what may be written of the pages first .. last, and wait for it, as
  * mapping_write(); *is_waiting: there is more, which waits for a flush. */

@@ -13,7 +13,11 @@
 #include <torc/errno.h>
 #include <torc/memory.h>
 
-enum { SPARE_PIECES = 16 };
+enum {
+    SPARE_PIECES = 16,
+    FILES_MAX = 12,  /* that are written at the same time, */
+    PAGES_MAX = 256, /* until they are so many pages */
+};
 
 /* What could not be written for want of memory is not tried again before. */
 #define MEMORY_AFTER_NS (NS_PER_S / 10)
@@ -72,25 +76,77 @@ void flush_status_set(struct mapping *mapping, int status)
     wait_wake_all(&mapping->cache->room);
 }
 
-static void flush(struct page_cache *cache, struct mapping *mapping)
-{
-    int status;
+/* ---- Writing it ---------------------------------------------------------- */
 
+/* A mapping that the flusher writes. */
+struct flush {
+    struct mapping *mapping; /* NULL: it has ended in its own flush */
+    struct writing writing;
+};
+
+static void flush_begin(struct flush *flush, struct mapping *mapping)
+{
     mapping->flush_at_ns = time_ns() + FLUSH_AFTER_NS;
     list_remove(&mapping->dirty_link);
-    list_push_back(&cache->dirty, &mapping->dirty_link);
-    cache->flushing = mapping;
+    list_push_back(&mapping->cache->dirty, &mapping->dirty_link);
+    *flush = (struct flush){.mapping = mapping};
+    mapping->flush = flush;
+}
+
+static void flush_end(struct page_cache *cache, struct flush *flush, int status)
+{
+    struct mapping *mapping = flush->mapping;
+
+    if (mapping != NULL) {
+        if (status != 0 || flush->writing.has_tried)
+            flush_status_set(mapping, status);
+        if (status == -ENOMEM)
+            mapping->urgent_at_ns = time_ns() + MEMORY_AFTER_NS;
+        mapping->flush = NULL;
+    }
+    wait_wake_all(&cache->flushed);
+    wait_wake_all(&cache->room);
+}
+
+/* A file of which only pages are to be written: in any order, and whatever
+ * others do. */
+static bool is_plain(const struct mapping *mapping)
+{
+    return mapping->is_file && mapping->ops->flush == NULL;
+}
+
+static void flush_other(struct page_cache *cache, struct mapping *mapping)
+{
+    struct flush flush;
+    int status;
+
+    flush_begin(&flush, mapping);
     if (mapping->ops != NULL && mapping->ops->flush != NULL)
         status = mapping->ops->flush(mapping);
     else
         status = mapping_write(mapping, 0, UINT64_MAX);
-    if (cache->flushing == mapping && status != 0)
-        flush_status_set(mapping, status);
-    if (cache->flushing == mapping && status == -ENOMEM)
-        mapping->urgent_at_ns = time_ns() + MEMORY_AFTER_NS;
-    cache->flushing = NULL;
-    wait_wake_all(&cache->flushed);
-    wait_wake_all(&cache->room);
+    flush_end(cache, &flush, status);
+}
+
+/* Write a file, and at the same time those that are to be written next: a
+ * device has little to do with a small one, but each takes as long. */
+static void flush_files(struct page_cache *cache, struct mapping *mapping)
+{
+    struct flush flushes[FILES_MAX];
+    unsigned count = 0;
+    uint64_t pages = 0, deadline_ns;
+
+    do {
+        struct flush *flush = &flushes[count++];
+
+        pages += mapping->dirty_count;
+        flush_begin(flush, mapping);
+        writing_begin(&flush->writing, mapping, 0, UINT64_MAX);
+        mapping = choose(cache, &deadline_ns);
+    } while (count < FILES_MAX && pages < PAGES_MAX && mapping != NULL &&
+             mapping->flush == NULL && is_plain(mapping));
+    for (unsigned i = 0; i < count; i++)
+        flush_end(cache, &flushes[i], writing_end(&flushes[i].writing));
 }
 
 /* ---- Other work ---------------------------------------------------------- */
@@ -169,8 +225,10 @@ static int flusher_main(void *arg)
 
         if (work != NULL)
             work_run(cache, work);
+        else if (mapping != NULL && is_plain(mapping))
+            flush_files(cache, mapping);
         else if (mapping != NULL)
-            flush(cache, mapping);
+            flush_other(cache, mapping);
         else if (wait_on_until(&cache->work, deadline_ns) != 0)
             continue; /* it is time */
     }
@@ -181,9 +239,11 @@ void flusher_leave(struct mapping *mapping)
 {
     struct page_cache *cache = mapping->cache;
 
-    if (cache->flushing == mapping && thread_self() == cache->flusher)
-        cache->flushing = NULL; /* it ends in its own flush */
-    while (cache->flushing == mapping)
+    if (mapping->flush != NULL && thread_self() == cache->flusher) {
+        mapping->flush->mapping = NULL; /* it ends in its own flush */
+        mapping->flush = NULL;
+    }
+    while (mapping->flush != NULL)
         wait_on(&cache->flushed);
 }
 

@@ -75,5 +75,5 @@ void mapping_destroy(struct mapping *mapping)
 
 bool mapping_is_idle(const struct mapping *mapping)
 {
-    return mapping->page_count == 0 && mapping->cache->flushing != mapping;
+    return mapping->page_count == 0 && mapping->flush == NULL;
 }

@@ -24,6 +24,7 @@
 #include <torc/list.h>
 #include <torc/time.h>
 
+struct flush;
 struct order;
 struct page_cache;
 
@@ -92,6 +93,7 @@ struct mapping {
     bool error_told;
     int flush_status; /* of the last write to the device; not -ENOMEM */
 
+    struct flush *flush;    /* the flusher looks at it; NULL: it does not */
     struct list dirty_link; /* in cache->dirty while dirty_count > 0 */
     uint64_t flush_at_ns;   /* then; when the flusher is to write it */
     uint64_t urgent_at_ns;  /* not before, even if somebody waits for it */

@@ -12,18 +12,6 @@
 
 enum { RUN_SECTORS = 1024 * 1024 / BLOCK_SECTOR_SIZE }; /* of one request */
 
-/* A call of mapping_write(). */
-struct writing {
-    struct mapping *mapping;
-    unsigned under_way; /* pieces */
-    int status;         /* the first error */
-    bool has_tried;     /* something was dirty */
-    bool is_waiting;    /* something was, and must not be written yet */
-    uint64_t end;       /* of the last run, in sectors */
-    uint8_t end_bits;   /* the run's sectors of the page with its end */
-    struct wait_queue ended;
-};
-
 /* ---- Errors -------------------------------------------------------------- */
 
 /* What the device or the file system said is kept for all who have the file
@@ -322,20 +310,34 @@ static uint64_t page_write(struct writing *writing, struct page *page,
     return sector + run_write(writing, sector);
 }
 
-int mapping_write_step(struct mapping *mapping, uint64_t first, uint64_t last,
-                       bool *is_waiting)
+void writing_begin(struct writing *writing, struct mapping *mapping,
+                   uint64_t first, uint64_t last)
 {
-    struct writing writing = {.mapping = mapping};
     uint64_t sector = first * PAGE_SECTORS;
     struct page *page;
 
-    wait_queue_init(&writing.ended);
+    *writing = (struct writing){.mapping = mapping};
+    wait_queue_init(&writing->ended);
     while ((page = radix_next(&mapping->tree, sector / PAGE_SECTORS, true)) !=
                NULL &&
            page->index <= last)
-        sector = page_write(&writing, page, sector);
-    while (writing.under_way > 0)
-        wait_on(&writing.ended);
+        sector = page_write(writing, page, sector);
+}
+
+int writing_end(struct writing *writing)
+{
+    while (writing->under_way > 0)
+        wait_on(&writing->ended);
+    return writing->status;
+}
+
+int mapping_write_step(struct mapping *mapping, uint64_t first, uint64_t last,
+                       bool *is_waiting)
+{
+    struct writing writing;
+
+    writing_begin(&writing, mapping, first, last);
+    (void)!writing_end(&writing);
     if (writing.has_tried)
         flush_status_set(mapping, writing.status);
     *is_waiting = writing.is_waiting;

@@ -145,6 +145,170 @@ static void test_flush_function_that_fails(void **state)
     other.flush_status = 0;
 }
 
+static int destroy_thread(void *arg)
+{
+    mapping_destroy(arg);
+    return 0;
+}
+
+/* ---- Small files --------------------------------------------------------- */
+
+enum { SMALL = 13 };
+
+static struct toy_file small[SMALL];
+
+/* Files with so many dirty pages each. */
+static void small_begin(unsigned count, unsigned pages)
+{
+    pass(0);
+    for (unsigned i = 0; i < count; i++) {
+        toy_create(&small[i], 8, &toy_ops);
+        small[i].next_place = 300 + 60 * i;
+        assert_int_equal(
+            toy_write(&small[i].pages, 0, data, pages * PAGE_BYTES), 0);
+    }
+    toy_disk.deferred = true;
+    toy_disk.requests = 0;
+}
+
+static void small_end(unsigned count)
+{
+    while (ramblk_complete(&toy_disk) > 0)
+        pass(0);
+    toy_disk.deferred = false;
+    assert_int_equal(dirty_pages(), 0);
+    for (unsigned i = 0; i < count; i++) {
+        assert_null(small[i].pages.flush);
+        assert_int_equal(toy_on_disk(&small[i], 0), 5);
+        mapping_destroy(&small[i].pages);
+    }
+}
+
+/* The disk gets them together, up to a dozen. */
+static void test_small_files_at_the_same_time(void **state)
+{
+    (void)state;
+    small_begin(SMALL, 1);
+    pass(5 * NS_PER_S);
+    assert_int_equal(toy_disk.requests, SMALL - 1);
+    assert_non_null(small[0].pages.flush);
+    assert_null(small[SMALL - 1].pages.flush);
+    assert_int_equal(small[SMALL - 1].pages.dirty_count, 1);
+    small_end(SMALL);
+}
+
+/* Nor more than so many pages. */
+static void test_large_files_one_by_one(void **state)
+{
+    static const struct {
+        unsigned pages, files;
+    } rows[] = {{32, 8}, {51, 6}, {52, 5}};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        small_begin(9, rows[i].pages);
+        pass(5 * NS_PER_S);
+        for (unsigned k = 0; k < 9; k++)
+            assert_int_equal(small[k].pages.flush != NULL, k < rows[i].files);
+        small_end(9);
+    }
+}
+
+/* What has more to do than to write its pages, a device and what is not due
+ * come by themselves. */
+static void test_others_come_later(void **state)
+{
+    struct mapping device;
+
+    (void)state;
+    assert_int_equal(mapping_init_device(&device, &toy_open), 0);
+    for (unsigned i = 0; i < 3; i++) {
+        small_begin(1, 1);
+        if (i == 0)
+            assert_int_equal(toy_write(&other.pages, 0, data, 1), 0);
+        if (i == 1)
+            assert_int_equal(toy_write(&device, 0, data, BLOCK_SECTOR_SIZE), 0);
+        if (i == 2)
+            pass(1);
+        if (i == 2)
+            assert_int_equal(toy_write(&file.pages, 0, data, 1), 0);
+        pass(5 * NS_PER_S - (i == 2));
+        assert_int_equal(toy_disk.requests, 1);
+        pass(1);
+        small_end(1);
+        assert_int_equal(toy_disk.requests, 2);
+    }
+    mapping_destroy(&device);
+}
+
+/* Each has its own error. */
+static void test_one_of_several_fails(void **state)
+{
+    (void)state;
+    small_begin(2, 1);
+    toy_disk.deferred = false;
+    toy_disk.fail_at = 1;
+    pass(5 * NS_PER_S);
+    assert_int_equal(small[0].pages.flush_status, -EIO);
+    assert_int_equal(small[0].pages.dirty_count, 1);
+    assert_int_equal(small[1].pages.flush_status, 0);
+    assert_int_equal(small[1].pages.dirty_count, 0);
+    pass(5 * NS_PER_S);
+    assert_int_equal(small[0].pages.flush_status, 0);
+    small_end(2);
+}
+
+static int map_and_end_the_first(struct mapping *mapping, uint64_t sector,
+                                 uint32_t sectors, enum map_mode mode,
+                                 struct extent *out)
+{
+    if (mode == MAP_WRITE) {
+        mapping_destroy(&small[0].pages);
+        memset(&small[0].pages, 0xff, sizeof(small[0].pages));
+    }
+    return toy_map(mapping, sector, sectors, mode, out);
+}
+
+/* To find room for one may end another that is written already. */
+static void test_one_ends_another(void **state)
+{
+    static const struct mapping_ops ops = {.map = map_and_end_the_first};
+
+    (void)state;
+    small_begin(2, 1);
+    toy_disk.deferred = false;
+    small[1].pages.ops = &ops;
+    pass(5 * NS_PER_S);
+    assert_int_equal(dirty_pages(), 0);
+    assert_int_equal(toy_on_disk(&small[1], 0), 5);
+    assert_null(small[1].pages.flush);
+    mapping_destroy(&small[1].pages);
+}
+
+/* Who ends one waits until it is written. All is due while a writer waits, also
+ * what is on its way: it does not begin again. */
+static void test_destroy_waits_for_one_of_several(void **state)
+{
+    thread_id thread;
+
+    (void)state;
+    small_begin(2, 1);
+    file.pages.cache->throttled++;
+    pass(5 * NS_PER_S);
+    assert_int_equal(toy_disk.requests, 2);
+    assert_false(mapping_is_idle(&small[1].pages));
+    assert_int_equal(
+        thread_create(NULL, destroy_thread, &small[1].pages, &thread), 0);
+    pass(0);
+    assert_true(ramblk_complete_one(&toy_disk, 0));
+    pass(0);
+    assert_null(small[0].pages.flush);
+    assert_non_null(small[1].pages.flush);
+    file.pages.cache->throttled--;
+    small_end(1);
+    assert_int_equal(thread_join(thread, NULL), 0);
+}
+
 /* ---- Other work ---------------------------------------------------------- */
 
 static struct flush_work works[2];
@@ -217,12 +381,6 @@ static void test_work_is_cancelled(void **state)
 }
 
 /* ---- A mapping that ends ------------------------------------------------- */
-
-static int destroy_thread(void *arg)
-{
-    mapping_destroy(arg);
-    return 0;
-}
 
 static void test_destroy_waits_for_the_flusher(void **state)
 {
@@ -560,6 +718,12 @@ int main(void)
         ATTACHED(test_flush_when_much_is_dirty),
         ATTACHED(test_flush_that_fails),
         ATTACHED(test_flush_function_that_fails),
+        ATTACHED(test_small_files_at_the_same_time),
+        ATTACHED(test_large_files_one_by_one),
+        ATTACHED(test_others_come_later),
+        ATTACHED(test_one_of_several_fails),
+        ATTACHED(test_one_ends_another),
+        ATTACHED(test_destroy_waits_for_one_of_several),
         ATTACHED(test_work_is_done_when_it_is_due),
         ATTACHED(test_work_is_cancelled),
         ATTACHED(test_destroy_waits_for_the_flusher),
