@@ -63,8 +63,8 @@ webserver 307100
 web_virtio 250700
 web_virtio6 273600
 webnode 361400
-fileserver 426100
-shell 460400"
+fileserver 426400
+shell 460800"
     return $status
 }
 
