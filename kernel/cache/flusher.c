@@ -98,7 +98,9 @@ static void flush_end(struct page_cache *cache, struct flush *flush, int status)
     struct mapping *mapping = flush->mapping;
 
     if (mapping != NULL) {
-        if (status != 0 || flush->writing.has_tried)
+        /* What failed somebody else may have written meanwhile. */
+        if (flush->writing.has_tried ? status == 0 || mapping->dirty_count > 0
+                                     : status != 0)
             flush_status_set(mapping, status);
         if (status == -ENOMEM)
             mapping->urgent_at_ns = time_ns() + MEMORY_AFTER_NS;

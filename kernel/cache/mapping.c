@@ -67,6 +67,7 @@ void mapping_destroy(struct mapping *mapping)
 {
     flusher_leave(mapping);
     mapping_drop(mapping, 0, RADIX_LIMIT);
+    flusher_leave(mapping); /* it may have been chosen while that waited */
     assert(mapping->page_count == 0);
     if (mapping->order != NULL)
         mapping->order->ops->fini(mapping);
