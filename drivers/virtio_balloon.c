@@ -140,10 +140,8 @@ static void end_balloon(struct virtio_balloon *balloon)
 
     if (balloon->stopped != 0)
         return;
-    if (vq_recall(&balloon->inflate) != NULL) {
-        count(balloon, &balloon->ask, true); /* the CPU keeps it, too */
-        balloon->is_asking = false;
-    }
+    if (vq_recall(&balloon->inflate) != NULL)
+        balloon_release(&balloon->ask);
     (void)vq_recall(&balloon->deflate);
     if (balloon->telling != NULL)
         queue_push_front(&balloon->taken, &balloon->telling->node);
@@ -374,8 +372,7 @@ static void filled(struct balloon_batch *batch)
     if (batch->count == 0) {
         asked(balloon, true);
     } else if (balloon->is_done) {
-        count(balloon, batch, true);
-        asked(balloon, false);
+        balloon_release(batch); /* it was told of none of it */
     } else {
         tell(balloon, Q_INFLATE, &balloon->inflate, batch, balloon->inflated);
     }
@@ -389,7 +386,7 @@ static void drained(struct balloon_batch *batch)
         take(batch);
 }
 
-static void released(struct balloon_batch *batch)
+static void done(struct balloon_batch *batch)
 {
     (void)batch;
     asked(the_balloon, false);
@@ -400,7 +397,7 @@ static void released(struct balloon_batch *batch)
 static void inflate_done(struct virtio_balloon *balloon, void *cookie)
 {
     count(balloon, cookie, true);
-    asked(balloon, false);
+    balloon_keep(cookie);
 }
 
 static void deflate_done(struct virtio_balloon *balloon, void *cookie)
@@ -421,7 +418,8 @@ static void report_done(struct virtio_balloon *balloon, void *cookie)
 
 /* Returns false when the device has been left alone. */
 static bool look_at(struct virtio_balloon *balloon, struct virtqueue *vq,
-                    void (*done)(struct virtio_balloon *balloon, void *cookie))
+                    void (*take_one)(struct virtio_balloon *balloon,
+                                     void *cookie))
 {
     uint32_t written;
     void *cookie;
@@ -432,7 +430,7 @@ static bool look_at(struct virtio_balloon *balloon, struct virtqueue *vq,
     do {
         while ((status = vq_take(vq, &cookie, &written)) > 0) {
             balloon->looks = 0;
-            done(balloon, cookie);
+            take_one(balloon, cookie);
         }
         vq_want_interrupt(vq, true);
     } while (status == 0 && vq_has_used(vq));
@@ -609,7 +607,7 @@ static struct virtio_balloon *balloon_create(struct virtio_device *virtio)
                                           .take = take,
                                           .filled = filled,
                                           .drained = drained,
-                                          .released = released};
+                                          .done = done};
     balloon->ask.host = &balloon->host;
     irq_work_init(&balloon->work, work_run);
     timer_init(&balloon->watch, watch_run);

@@ -42,6 +42,7 @@ struct giver {
      * is room. */
     struct queue spares;
     size_t spare_count;
+    bool is_filling; /* a batch is on its way into the balloon */
 } cache_aligned;
 
 static struct giver *giver_self(void)
@@ -195,8 +196,9 @@ static struct balloon_batch *spare_take(struct giver *giver)
 /* One less, if the others are enough. */
 static void spare_drop(struct giver *giver)
 {
-    if (giver->spare_count > 0 &&
-        (giver->spare_count - 1) * BALLOON_PIECES >= giver->kept_runs)
+    if (giver->spare_count > giver->is_filling &&
+        (giver->spare_count - 1 - giver->is_filling) * BALLOON_PIECES >=
+            giver->kept_runs)
         mem_free(spare_take(giver));
 }
 
@@ -250,10 +252,10 @@ static void fill_run(struct exchange_item *item)
             page_free(giver->pages, base);
             break;
         }
-        keep(giver, base, count);
         want -= count;
     }
-    if (batch->count == 0)
+    giver->is_filling = batch->count > 0;
+    if (!giver->is_filling)
         spare_drop(giver);
     send(giver->host->cpu, batch, fill_answer);
 }
@@ -261,6 +263,32 @@ static void fill_run(struct exchange_item *item)
 void balloon_fill(struct balloon_batch *batch)
 {
     send(batch->cpu, batch, fill_run);
+}
+
+static void done_answer(struct exchange_item *item)
+{
+    struct balloon_batch *batch = batch_of(item);
+
+    batch->host->done(batch);
+}
+
+/* Not before the host has answered: it may throw away what a piece holds until
+ * then, so that nobody may take it back. */
+static void keep_run(struct exchange_item *item)
+{
+    struct balloon_batch *batch = batch_of(item);
+    struct giver *giver = giver_self();
+
+    for (unsigned i = 0; i < batch->count; i++)
+        keep(giver, batch->piece[i].base, batch->piece[i].pages);
+    batch->count = 0;
+    giver->is_filling = false;
+    send(giver->host->cpu, batch, done_answer);
+}
+
+void balloon_keep(struct balloon_batch *batch)
+{
+    send(batch->cpu, batch, keep_run);
 }
 
 /* Pieces of `want` pages in sum, or a little more, leave the balloon. */
@@ -314,13 +342,6 @@ void balloon_drain(struct balloon_batch *batch)
     send(batch->cpu, batch, drain_run);
 }
 
-static void release_answer(struct exchange_item *item)
-{
-    struct balloon_batch *batch = batch_of(item);
-
-    batch->host->released(batch);
-}
-
 static void release_run(struct exchange_item *item)
 {
     struct balloon_batch *batch = batch_of(item);
@@ -328,8 +349,9 @@ static void release_run(struct exchange_item *item)
 
     pieces_free(giver, batch);
     batch->count = 0;
+    giver->is_filling = false; /* if it was this one, it does not arrive */
     spare_drop(giver);
-    send(giver->host->cpu, batch, release_answer);
+    send(giver->host->cpu, batch, done_answer);
 }
 
 void balloon_release(struct balloon_batch *batch)

@@ -68,8 +68,8 @@ struct balloon_host {
     /* The answers to balloon_fill() and balloon_drain(). */
     void (*filled)(struct balloon_batch *batch);
     void (*drained)(struct balloon_batch *batch);
-    /* The answer to balloon_release(): the batch is empty. */
-    void (*released)(struct balloon_batch *batch);
+    /* The answer to balloon_keep() and balloon_release(): it is empty. */
+    void (*done)(struct balloon_batch *batch);
 };
 
 /* There is a host: CPUs report from now on. `host` stays. The driver's CPU, in
@@ -81,9 +81,11 @@ void balloon_reported(struct balloon_batch *batch);
 void balloon_taken(struct balloon_batch *batch);
 
 /* Let batch->cpu put up to batch->want pages (at most BALLOON_BATCH_PAGES) of
- * its free memory into the balloon, as this batch's pieces. The driver's
- * CPU. */
+ * its free memory aside for the balloon, as this batch's pieces. When the host
+ * has answered, let the CPU keep them: from then on it may take them back. What
+ * the host is not told of is released instead. The driver's CPU. */
 void balloon_fill(struct balloon_batch *batch);
+void balloon_keep(struct balloon_batch *batch);
 
 /* Let it take as many out of the balloon, or a little more, which are this
  * batch's pieces then; and let it use them again. The driver's CPU. */
