@@ -545,6 +545,9 @@ static int queues_begin(struct virtio_balloon *balloon)
 
     if (status == 0)
         status = virtio_queue(virtio, Q_DEFLATE, &one, &balloon->deflate);
+    /* There are devices that say here how much they have read. */
+    balloon->inflate.ignores_len = true;
+    balloon->deflate.ignores_len = true;
     if (status != 0 || !virtio_has(virtio, F_REPORTING))
         return status;
     balloon->report_index = report_queue_index(virtio);

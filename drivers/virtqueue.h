@@ -70,6 +70,9 @@ struct virtqueue {
     uint16_t used_flags;  /* descriptor at avail_next; of one at used_next */
     uint16_t free_table;  /* the first free table, or VQ_NO_TABLE */
     bool broken;
+    /* The user reads no length, and the device may say any: set behind
+     * vq_init(), for queues where it writes nothing. */
+    bool ignores_len;
     uint16_t *table_next;  /* of each free table the next free one */
     struct vq_slot {       /* split: of each descriptor; packed: of each id: */
         void *cookie;      /* NULL: free, or not the first of a request */

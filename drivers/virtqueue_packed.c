@@ -248,7 +248,7 @@ int vq_packed_take(struct virtqueue *vq, void **cookie, uint32_t *written)
     if (len > slot->writable) {
         /* Without the flag the length means nothing: 2.8.4. (With QEMU, which
          * never sets the flag, it does.) */
-        if ((flags & DESC_WRITE) != 0)
+        if ((flags & DESC_WRITE) != 0 && !vq->ignores_len)
             return vq_break(vq);
         len = 0;
     }

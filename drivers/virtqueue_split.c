@@ -295,7 +295,7 @@ int vq_split_take(struct virtqueue *vq, void **cookie, uint32_t *written)
     if (id >= vq->size)
         return vq_break(vq);
     slot = &vq->slots[id];
-    if (slot->cookie == NULL || len > slot->writable)
+    if (slot->cookie == NULL || (len > slot->writable && !vq->ignores_len))
         return vq_break(vq);
     vq->used_next++;
     *cookie = slot->cookie;

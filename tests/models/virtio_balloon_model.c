@@ -8,6 +8,7 @@ enum { UNIT = 4096, LOST = 0xd1 };
 static struct {
     uint32_t number[MODEL_BALLOON_PAGES];
     unsigned count;
+    bool says_read;
 } balloon;
 
 void balloon_model_init(struct virtio_model *model, uint32_t features,
@@ -18,6 +19,12 @@ void balloon_model_init(struct virtio_model *model, uint32_t features,
     model->queue_max = model->queue_max == 0 ? 32 : model->queue_max;
     model->queue_count = queues;
     balloon.count = 0;
+    balloon.says_read = false;
+}
+
+void balloon_model_says_read(void)
+{
+    balloon.says_read = true;
 }
 
 void balloon_model_want(struct virtio_model *model, uint32_t pages)
@@ -95,7 +102,8 @@ unsigned balloon_model_answer(struct virtio_model *model, unsigned queue)
         else
             deflate(model, number);
     }
-    model_complete(model, queue, chain.head, 0);
+    model_complete(model, queue, chain.head,
+                   balloon.says_read ? chain.piece[0].len : 0);
     return count;
 }
 

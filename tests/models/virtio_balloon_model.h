@@ -27,6 +27,10 @@ enum {
 void balloon_model_init(struct virtio_model *model, uint32_t features,
                         unsigned queues);
 
+/* Its answers say how many bytes it has read, where it has written none: there
+ * are devices that do, and a driver reads no length there. */
+void balloon_model_says_read(void);
+
 /* The host wants so many pages; it tells the driver. */
 void balloon_model_want(struct virtio_model *model, uint32_t pages);
 

@@ -358,6 +358,26 @@ static void test_balloon_over_each_transport(void **state)
     }
 }
 
+/* A device whose answers say how much it has read, in both formats. */
+static void test_balloon_that_says_what_it_read(void **state)
+{
+    (void)state;
+    for (unsigned packed = 0; packed < 2; packed++) {
+        plug(PCI, 0);
+        model.offered |= (uint64_t)packed << 34;
+        balloon_model_says_read();
+        assert_int_equal(virtio_balloon_driver.probe(), 0);
+        assert_int_equal(model.accepted >> 34 & 1, packed);
+        balloon_model_want(&model, 3000);
+        (void)answer();
+        assert_int_equal(balloon_model_actual(&model), 3000);
+        balloon_model_want(&model, 0);
+        (void)answer();
+        assert_int_equal(balloon_model_actual(&model), 0);
+        finish();
+    }
+}
+
 /* What is wanted at the start; and a wish that comes while one is under way. */
 static void test_balloon_wishes(void **state)
 {
@@ -518,8 +538,8 @@ static void test_lies(void **state)
             balloon_model_want(&model, 0);
             settle();
         }
-        if (i % 3 == 0)
-            model_use_raw(&model, queue, 500, 8);
+        if (i % 3 == 0 || (i % 3 == 1 && queue != REPORT))
+            model_use_raw(&model, queue, i % 3 == 0 ? 500 : 1, 8);
         else if (i % 3 == 1)
             model_use_raw(&model, queue, 0, UINT32_MAX);
         else
@@ -841,6 +861,7 @@ int main(void)
         cmocka_unit_test(test_queue_of_reports),
         cmocka_unit_test(test_small_queue_or_none),
         cmocka_unit_test(test_balloon_over_each_transport),
+        cmocka_unit_test(test_balloon_that_says_what_it_read),
         cmocka_unit_test(test_balloon_wishes),
         cmocka_unit_test(test_balloon_of_all),
         cmocka_unit_test(test_balloon_when_memory_is_short),
