@@ -380,7 +380,8 @@ static bool reclaim(void)
     struct giver *giver = giver_self();
     struct balloon_batch *batch;
 
-    if (giver == NULL || list_empty(&giver->kept))
+    /* It stays linked: tests boot a machine more than once. */
+    if (giver == NULL || !giver->host->may_deflate || list_empty(&giver->kept))
         return false;
     batch = spare_take(giver);
     if (batch == NULL)
@@ -453,8 +454,9 @@ int balloon_begin(const struct balloon_host *host)
     memset(givers, 0, size);
     for (unsigned cpu = 0; cpu < cpu_count(); cpu++)
         giver_init(&givers[cpu], host, cpu);
+    /* What others keep for later costs the host nothing: it goes before. */
     if (host->may_deflate)
-        heap_add_reclaimer(&reclaimer);
+        heap_add_last_reclaimer(&reclaimer);
     for (unsigned cpu = 0; cpu < cpu_count(); cpu++) {
         if (cpu == cpu_self()->id)
             giver_begin(&givers[cpu]);

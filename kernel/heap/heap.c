@@ -223,7 +223,7 @@ static void quick_drain(struct heap *heap, unsigned class)
 }
 
 /* Written at boot, constant after. */
-static const struct heap_reclaimer *reclaimers;
+static struct heap_reclaimer *reclaimers;
 
 void heap_add_reclaimer(struct heap_reclaimer *reclaimer)
 {
@@ -233,6 +233,15 @@ void heap_add_reclaimer(struct heap_reclaimer *reclaimer)
             return; /* tests boot a machine more than once */
     reclaimer->next = reclaimers;
     reclaimers = reclaimer;
+}
+
+void heap_add_last_reclaimer(struct heap_reclaimer *reclaimer)
+{
+    struct heap_reclaimer **end = &reclaimers;
+
+    while (*end != NULL && *end != reclaimer)
+        end = &(*end)->next;
+    *end = reclaimer;
 }
 
 /* Returns whether a reclaimer may give more; those behind it wait until it has

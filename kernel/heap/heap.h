@@ -58,13 +58,17 @@ void heap_create(struct cpu *cpu);
  * allocation fails: it gives back memory that its room keeps for later. It
  * returns whether it has given a part and may give more: then it is called
  * again if that was not enough, before those that were added earlier. CPU 0, at
- * boot; the reclaimer stays linked for ever.
+ * boot; the reclaimer stays linked for ever. It allocates nothing: what is
+ * short may be half way through its own growth.
  */
 struct heap_reclaimer {
     bool (*run)(void);
-    const struct heap_reclaimer *next; /* set by heap_add_reclaimer() */
+    struct heap_reclaimer *next; /* set by heap_add_reclaimer() */
 };
 void heap_add_reclaimer(struct heap_reclaimer *reclaimer);
+
+/* One that is asked behind those that are there and those that still come. */
+void heap_add_last_reclaimer(struct heap_reclaimer *reclaimer);
 
 /*
  * page_alloc() for the kernel's own needs: gives back what the quick lists keep

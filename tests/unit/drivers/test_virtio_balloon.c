@@ -431,9 +431,13 @@ static void test_balloon_of_all(void **state)
  * it must be told before, it is there for the next one. */
 static void test_balloon_when_memory_is_short(void **state)
 {
-    static const uint32_t rows[] = {
-        0, MODEL_BALLOON_MUST_TELL, MODEL_BALLOON_ON_OOM,
-        MODEL_BALLOON_ON_OOM | MODEL_BALLOON_MUST_TELL};
+    static const uint32_t rows[] = {0,
+                                    MODEL_BALLOON_MUST_TELL,
+                                    MODEL_BALLOON_ON_OOM,
+                                    MODEL_BALLOON_ON_OOM |
+                                        MODEL_BALLOON_MUST_TELL,
+                                    MODEL_BALLOON_MUST_TELL,
+                                    0};
 
     (void)state;
     for (unsigned i = 0; i < COUNT_OF(rows); i++) {
@@ -473,6 +477,46 @@ static void test_balloon_when_memory_is_short(void **state)
         balloon_model_want(&model, 0);
         (void)answer();
         assert_int_equal(balloon_model_pages(), 0);
+        finish();
+    }
+}
+
+static void *kept_for_later;
+
+static bool give_a_block(void)
+{
+    bool any = kept_for_later != NULL;
+
+    mem_free(kept_for_later);
+    kept_for_later = NULL;
+    return any;
+}
+
+/* Linked before the balloon's. */
+static struct heap_reclaimer other = {.run = give_a_block};
+
+/* What others keep goes before what the host has, whoever came first. */
+static void test_balloon_is_asked_last(void **state)
+{
+    (void)state;
+    for (unsigned again = 0; again < 2; again++) {
+        void *blocks[BLOCKS_MAX];
+        unsigned count = 0;
+
+        start(MMIO, MODEL_BALLOON_ON_OOM);
+        balloon_model_want(&model, 16 * MIB / 4096);
+        (void)answer();
+        kept_for_later = mem_alloc(2 * MIB);
+        do
+            blocks[count++] = mem_alloc(MIB);
+        while (kept_for_later != NULL);
+        assert_int_equal(balloon_pages(), 16 * MIB / 4096);
+        blocks[count++] = mem_alloc(MIB);
+        assert_int_equal(balloon_pages(), 16 * MIB / 4096);
+        blocks[count++] = mem_alloc(MIB);
+        assert_in_range(balloon_pages(), 1, 16 * MIB / 4096 - 1);
+        (void)answer();
+        free_all(blocks, count);
         finish();
     }
 }
@@ -865,6 +909,7 @@ int main(void)
         cmocka_unit_test(test_balloon_wishes),
         cmocka_unit_test(test_balloon_of_all),
         cmocka_unit_test(test_balloon_when_memory_is_short),
+        cmocka_unit_test(test_balloon_is_asked_last),
         cmocka_unit_test(test_balloon_unanswered),
         cmocka_unit_test(test_lies),
         cmocka_unit_test(test_late_and_never),
@@ -877,5 +922,6 @@ int main(void)
         cmocka_unit_test(test_several_cpus),
     };
 
+    heap_add_reclaimer(&other);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
