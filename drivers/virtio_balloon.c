@@ -63,7 +63,8 @@ struct virtio_balloon {
     unsigned looks;
     struct timer retry; /* the CPUs had nothing to give */
     unsigned retries;
-    bool is_done; /* the device has been stopped; `stopped` as it says */
+    bool was_short; /* a CPU has taken pages back; `work` sees to it */
+    bool is_done;   /* the device has been stopped; `stopped` as it says */
     int stopped;
 
     uint32_t target;          /* pages that the host wants */
@@ -305,7 +306,8 @@ static void take_in_the_end(struct virtio_balloon *balloon,
     told(balloon, batch);
 }
 
-/* A CPU has taken pages back, or `ask` is to be told of. */
+/* A CPU has taken pages back, or `ask` is to be told of. The former comes from
+ * within an allocation: nothing is allocated here, and no timer set. */
 static void take(struct balloon_batch *batch)
 {
     struct virtio_balloon *balloon = the_balloon;
@@ -315,11 +317,8 @@ static void take(struct balloon_batch *batch)
         return;
     }
     queue_push(&balloon->taken, &batch->node);
-    if (batch != &balloon->ask) {
-        /* That CPU needs it: the host is not given it at once again. */
-        balloon->retries = RETRIES_MAX;
-        try_later(balloon);
-    }
+    if (batch != &balloon->ask)
+        balloon->was_short = true;
     irq_work_raise(&balloon->work);
 }
 
@@ -457,6 +456,12 @@ static void work_run(struct irq_work *work)
     struct virtio_balloon *balloon =
         container_of(work, struct virtio_balloon, work);
 
+    if (balloon->was_short) {
+        /* That CPU needs it: the host is not given it at once again. */
+        balloon->was_short = false;
+        balloon->retries = RETRIES_MAX;
+        try_later(balloon);
+    }
     look(balloon);
     ask_next(balloon);
 }

@@ -1,6 +1,7 @@
 /* The virtio balloon, against a model of VIRTIO 1.2, section 5.5; and with it
  * what CPUs give up: kernel/balloon/, kernel/memory/page_report.c. */
 #include "kernel/balloon/balloon.h"
+#include "kernel/cpu/percpu.h"
 #include "kernel/device/driver.h"
 #include "kernel/heap/heap.h"
 #include "kernel/thread/timer.h"
@@ -521,6 +522,47 @@ static void test_balloon_is_asked_last(void **state)
     }
 }
 
+static void nothing(struct timer *timer)
+{
+    (void)timer;
+}
+
+/* Memory is short just when the array of timers grows: the balloon sets none
+ * before that is over. */
+static void test_balloon_when_timers_grow(void **state)
+{
+    enum { TIMERS = 9000, SMALL = 16384 };
+    static struct timer timers[TIMERS];
+    static void *small[2048];
+    void *blocks[BLOCKS_MAX];
+    unsigned count = 0, smalls = 0;
+
+    (void)state;
+    start(MMIO, MODEL_BALLOON_ON_OOM);
+    balloon_model_want(&model, 16 * MIB / 4096);
+    (void)answer();
+    while (mem_free_bytes() > 3 * MIB)
+        blocks[count++] = mem_alloc(MIB);
+    while (mem_free_bytes() > 2 * SMALL)
+        small[smalls++] = mem_alloc(SMALL);
+    assert_int_equal(balloon_pages(), 16 * MIB / 4096);
+    for (unsigned i = 0; i < TIMERS; i++) {
+        timer_init(&timers[i], nothing);
+        assert_int_equal(timer_set(&timers[i], time_ns() + NS_PER_S + i), 0);
+        timer_check(cpu_self());
+    }
+    assert_in_range(balloon_pages(), 1, 16 * MIB / 4096 - 1);
+    for (unsigned i = 0; i < TIMERS; i++)
+        timer_cancel(&timers[i]);
+    free_all(blocks, count);
+    while (smalls > 0)
+        mem_free(small[--smalls]);
+    (void)answer();
+    time_passes(NS_PER_S);
+    assert_int_equal(answer(), 0);
+    finish();
+}
+
 static bool holds(const uint8_t *block, size_t bytes, uint8_t value)
 {
     return block[0] == value && memcmp(block, block + 1, bytes - 1) == 0;
@@ -910,6 +952,7 @@ int main(void)
         cmocka_unit_test(test_balloon_of_all),
         cmocka_unit_test(test_balloon_when_memory_is_short),
         cmocka_unit_test(test_balloon_is_asked_last),
+        cmocka_unit_test(test_balloon_when_timers_grow),
         cmocka_unit_test(test_balloon_unanswered),
         cmocka_unit_test(test_lies),
         cmocka_unit_test(test_late_and_never),
