@@ -231,8 +231,9 @@ void host_cpu_relax(void)
 {
     static _Thread_local unsigned count;
 
-    /* Another CPU may have what is waited for, and no processor. To a machine of
-     * one CPU only the host's kernel can bring it, which needs nobody's leave. */
+    /* Another CPU may have what is waited for, and no processor. To a machine
+     * of one CPU only the host's kernel can bring it, which needs nobody's
+     * leave. */
     if (cpu_count > 1 && ++count % RELAX_YIELD == 0)
         sched_yield();
     else
