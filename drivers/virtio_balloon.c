@@ -501,9 +501,10 @@ static void read_target(struct virtio_balloon *balloon)
         give_up(balloon, "has no configuration");
         return;
     }
-    if (balloon->target != (uint32_t)pages)
-        log_info("virtio: the host wants %u MiB of memory",
-                 (uint32_t)pages >> (20 - UNIT_SHIFT));
+    if (balloon->target == (uint32_t)pages)
+        return; /* with one vector each answer looks like a change */
+    log_info("virtio: the host wants %u MiB of memory",
+             (uint32_t)pages >> (20 - UNIT_SHIFT));
     balloon->target = (uint32_t)pages;
     balloon->refused = 0;
     balloon->retries = 0;
