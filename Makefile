@@ -470,7 +470,8 @@ coverage: ## lcov pages of the unit tests, and how much of hal/baremetal runs in
 # The application's objects: what no unit test links counts as never executed.
 coverage-programs: $(UNIT:%=$(BUILD)/cov/unit/%) $(call app_objects,cov,webserver) \
 		$(call app_objects,cov,fileserver) \
-		metal host $(addprefix $(BUILD)/metal/,hal_contract.elf hello.bzimage webserver.bzimage) \
+		metal host $(addprefix $(BUILD)/metal/,hal_contract.elf hello.bzimage webserver.bzimage \
+		linux64.elf linux64_elf.elf) \
 		$(BUILD)/host/torc-trace
 
 include tests/attack/rules.mk
