@@ -1,4 +1,5 @@
 #include "kernel/memory/mem.h"
+#include "kernel/memory/page_report.h"
 #include "tests/fakes/cmocka_all.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -940,9 +941,81 @@ static void test_pages_check_sees_what_is_wrong(void **state)
     expect_abort(wrong_total);
 }
 
+/* ---- What the host is told of -------------------------------------------- */
+
+static unsigned stirs;
+
+static void stirred(struct page_report *report)
+{
+    (void)report;
+    stirs++;
+}
+
+/* Take all that is not known; how many pages. */
+static size_t report_all(struct page_report *report, size_t *low)
+{
+    size_t sum = 0, count;
+    char *ptr;
+
+    *low = 0;
+    while ((ptr = page_report_take(report, 256, &count)) != NULL) {
+        assert_in_range(count, 16, 256);
+        *low += ptr < arena + 8 * MIB ? count : 0;
+        sum += count;
+        page_report_put(report, ptr, true);
+    }
+    return sum;
+}
+
+/* In each of several ranges only what was used is not known. */
+static void test_report_of_several_ranges(void **state)
+{
+    const size_t offsets[] = {0, 16 * MIB}, sizes[] = {4 * MIB, 4 * MIB};
+    static void *taken[4096];
+    struct page_report report = {.stir = stirred};
+    struct page_allocator *pages;
+    size_t count = 0, low, sum;
+
+    (void)state;
+    regions(2, offsets, sizes);
+    assert_int_equal(mem_init(&info, 1), 0);
+    pages = mem_pages_of(0);
+    assert_int_equal(pages->range_count, 2);
+    assert_int_equal(page_report_begin(&report, pages), 0);
+    sum = report_all(&report, &low);
+    assert_int_equal(low, sum); /* the second one was never used */
+    pages->watch = NULL;
+    page_free(pages, report.known);
+
+    while ((taken[count] = page_alloc(pages, 1, 0)) != NULL)
+        count++;
+    report = (struct page_report){.stir = stirred};
+    stirs = 0;
+    assert_int_equal(page_report_begin(&report, pages), -ENOMEM);
+    assert_null(pages->watch);
+    assert_int_equal(stirs, 0);
+    for (size_t i = 0; i < count; i++)
+        page_free(pages, taken[i]);
+    assert_int_equal(page_report_begin(&report, pages), 0);
+    assert_int_equal(stirs, 1);
+    sum = report_all(&report, &low);
+    assert_in_range(sum, count - 64, count);
+    assert_in_range(low, count / 2 - 64, count / 2 + 64);
+    assert_int_equal(report_all(&report, &low), 0);
+
+    report.stirred = false;
+    taken[0] = page_alloc(pages, 16, 4);
+    page_free(pages, taken[0]);
+    assert_int_equal(stirs, 2);
+    assert_int_equal(report_all(&report, &low), 16);
+    pages_check(pages);
+    pages->watch = NULL;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_report_of_several_ranges),
         cmocka_unit_test(test_pages_never_used_are_not_joined),
         cmocka_unit_test(test_pages_check_sees_what_is_wrong),
         cmocka_unit_test(test_mem_divides_evenly),
