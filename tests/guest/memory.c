@@ -8,35 +8,42 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { GUARDS_MAX = 1024 };
+enum { GUARD_CPUS = 8, GUARDS_MAX = 1024 };
 
 unsigned machine_attr_fails;
 bool machine_watches; /* what a test writes there changes nothing */
 struct machine_memory machine_memory;
 
-/* Those that are not normal; of a child any CPU adds its own. */
+/* Those that are not normal. Each CPU adds to a row of its own: two that took
+ * the same place would lose one, which nobody made normal again. */
 struct guard {
     char *base;
-    size_t size;
+    size_t size; /* 0: a free place */
     bool of_child;
 };
-GUEST_KEEP static struct guard guards[GUARDS_MAX];
+GUEST_KEEP static struct guard guards[GUARD_CPUS][GUARDS_MAX];
 
-static bool guard_note(char *base, size_t size, bool normal)
+static void guard_forget(const char *base, size_t size)
 {
-    struct guard *free = NULL;
-
-    for (struct guard *g = guards; g < guards + GUARDS_MAX; g++) {
-        if (g->size == 0)
-            free = g;
-        else if (g->base == base && g->size == size) {
-            if (normal)
+    for (unsigned cpu = 0; cpu < GUARD_CPUS; cpu++) {
+        for (struct guard *g = guards[cpu]; g < guards[cpu] + GUARDS_MAX; g++) {
+            if (g->base == base && g->size == size)
                 g->size = 0;
-            return true;
         }
     }
-    if (normal)
-        return true;
+}
+
+static bool guard_note(char *base, size_t size)
+{
+    struct guard *row = guards[hal_cpu_id() % GUARD_CPUS];
+    struct guard *free = NULL;
+
+    for (struct guard *g = row; g < row + GUARDS_MAX; g++) {
+        if (g->size == 0)
+            free = g;
+        else if (g->base == base && g->size == size)
+            return true;
+    }
     if (free == NULL)
         return false;
     *free = (struct guard){base, size, guest_child_runs()};
@@ -50,14 +57,18 @@ int hal_page_attr(void *base, size_t size, enum hal_page_attr attr)
     if (machine_attr_fails != 0 && --machine_attr_fails == 0)
         return -ENOMEM;
     status = metal_page_attr(base, size, attr);
-    if (status == 0 && !guard_note(base, size, attr == HAL_PAGE_NORMAL))
+    if (status == 0 && attr == HAL_PAGE_NORMAL)
+        guard_forget(base, size);
+    else if (status == 0 && !guard_note(base, size))
         status = -ENOMEM;
     return status;
 }
 
 void guest_guards_lift(bool child_only)
 {
-    for (struct guard *g = guards; g < guards + GUARDS_MAX; g++) {
+    struct guard *end = guards[0] + GUARD_CPUS * GUARDS_MAX;
+
+    for (struct guard *g = guards[0]; g < end; g++) {
         if (g->size == 0 || (child_only && !g->of_child))
             continue;
         if (metal_page_attr(g->base, g->size, HAL_PAGE_NORMAL) != 0)
