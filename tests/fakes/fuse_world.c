@@ -4,6 +4,7 @@
 #include "kernel/file/vfs.h"
 #include "kernel/thread/thread.h"
 #include "tests/fakes/cmocka_all.h"
+#include "tests/fakes/console.h"
 #include "tests/fakes/machine.h"
 #include <torc/drivers.h>
 #include <torc/file_systems.h>
@@ -108,4 +109,22 @@ void fuse_world_unmount(void)
 {
     assert_int_equal(file_unmount("/"), 0);
     fs_model_left(&fuse_model);
+}
+
+int fuse_world_setup(void **state)
+{
+    (void)state;
+    console_forget();
+    fuse_world_attach(16 << 20);
+    fuse_world_mount();
+    return 0;
+}
+
+int fuse_world_teardown(void **state)
+{
+    (void)state;
+    vfs_check();
+    fuse_world_unmount();
+    fuse_world_detach();
+    return 0;
 }

@@ -25,6 +25,10 @@ void fuse_world_detach(void);
 void fuse_world_mount(void);
 void fuse_world_unmount(void);
 
+/* A test's set-up and its end: a machine of 16 MiB with a server, mounted. */
+int fuse_world_setup(void **state);
+int fuse_world_teardown(void **state);
+
 /* The device does something without being told: after a test has changed what
  * it is to do. */
 void fuse_world_wake(void);

@@ -11,23 +11,6 @@
 #include <torc/file.h>
 #include <torc/time.h>
 
-static int setup(void **state)
-{
-    (void)state;
-    fuse_world_attach(16 << 20);
-    fuse_world_mount();
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    vfs_check();
-    fuse_world_unmount();
-    fuse_world_detach();
-    return 0;
-}
-
 static void test_read(void **state)
 {
     char buf[100];
@@ -43,7 +26,8 @@ static void test_read(void **state)
 
 int main(void)
 {
-#define MOUNTED(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define MOUNTED(test) \
+    cmocka_unit_test_setup_teardown(test, fuse_world_setup, fuse_world_teardown)
     const struct CMUnitTest tests[] = {
         MOUNTED(test_read),
     };

@@ -35,22 +35,9 @@ static uint8_t content[BIG], got[BIG];
 
 static int setup(void **state)
 {
-    (void)state;
     for (size_t i = 0; i < BIG; i++)
         content[i] = (uint8_t)(i * 7 + i / 4096);
-    console_forget();
-    fuse_world_attach(16 << 20);
-    fuse_world_mount();
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    vfs_check();
-    fuse_world_unmount();
-    fuse_world_detach();
-    return 0;
+    return fuse_world_setup(state);
 }
 
 static struct file *open_it(const char *path, unsigned flags)
@@ -886,7 +873,8 @@ static void test_lies(void **state)
 
 int main(void)
 {
-#define MOUNTED(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define MOUNTED(test) \
+    cmocka_unit_test_setup_teardown(test, setup, fuse_world_teardown)
     const struct CMUnitTest tests[] = {
         MOUNTED(test_data_both_ways),
         MOUNTED(test_sizes),

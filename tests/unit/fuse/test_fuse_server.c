@@ -21,24 +21,6 @@
 
 enum { RW = FILE_READ | FILE_WRITE };
 
-static int setup(void **state)
-{
-    (void)state;
-    console_forget();
-    fuse_world_attach(16 << 20);
-    fuse_world_mount();
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    vfs_check();
-    fuse_world_unmount();
-    fuse_world_detach();
-    return 0;
-}
-
 static struct file *open_it(const char *path, unsigned flags)
 {
     struct file *file;
@@ -462,7 +444,8 @@ static void test_sync_of_a_removed_directory(void **state)
 
 int main(void)
 {
-#define MOUNTED(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define MOUNTED(test) \
+    cmocka_unit_test_setup_teardown(test, fuse_world_setup, fuse_world_teardown)
     const struct CMUnitTest tests[] = {
         MOUNTED(test_errors_of_linux),
         MOUNTED(test_others_are_faster),
