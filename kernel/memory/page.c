@@ -11,22 +11,6 @@ enum {
 static_assert(sizeof(struct page_info) == 32,
               "33 bytes for 4 KiB: 0.8 percent");
 
-static bool range_holds(const struct page_range *range, uintptr_t address)
-{
-    return address >= range->base &&
-           address - range->base < range->page_count * (uintptr_t)PAGE_SIZE;
-}
-
-static const struct page_range *range_of(const struct page_allocator *pages,
-                                         uintptr_t address)
-{
-    for (unsigned i = 0; i < pages->range_count; i++) {
-        if (range_holds(&pages->range[i], address))
-            return &pages->range[i];
-    }
-    return NULL;
-}
-
 static struct page_info *page_in(const struct page_range *range,
                                  uintptr_t address)
 {
@@ -35,7 +19,7 @@ static struct page_info *page_in(const struct page_range *range,
 
 struct page_info *page_at(const struct page_allocator *pages, const void *ptr)
 {
-    const struct page_range *range = range_of(pages, (uintptr_t)ptr);
+    const struct page_range *range = page_range_of(pages, (uintptr_t)ptr);
 
     if (unlikely(range == NULL))
         panic("address %p is not memory of cpu %u", ptr, pages->cpu);
@@ -267,7 +251,7 @@ void *page_alloc(struct page_allocator *pages, size_t count,
     if (page == NULL)
         return large_alloc(pages, count, align_order);
     address = (uintptr_t)page_address(pages, page);
-    range = range_of(pages, address);
+    range = page_range_of(pages, address);
     page->state = PAGE_RUN;
     page->used = (uint32_t)count;
     pages->free_pages -= count;
@@ -283,7 +267,7 @@ static void give_back(struct page_allocator *pages, uintptr_t address,
     if (unlikely(pages->watch != NULL))
         pages->watch->freed(pages->watch, address, count);
     pages->free_pages += count;
-    pages_free(pages, range_of(pages, address), address, count);
+    pages_free(pages, page_range_of(pages, address), address, count);
 }
 
 size_t page_count_of(const struct page_allocator *pages, const void *ptr)
@@ -333,7 +317,7 @@ __attribute__((cold)) void page_set_class(struct page_allocator *pages,
                                           const void *ptr, size_t count,
                                           uint8_t class)
 {
-    const struct page_range *range = range_of(pages, (uintptr_t)ptr);
+    const struct page_range *range = page_range_of(pages, (uintptr_t)ptr);
     size_t first = ((uintptr_t)ptr - range->base) >> PAGE_SHIFT;
 
     for (size_t i = first; i < first + count; i++)
@@ -370,7 +354,7 @@ free_list_check(const struct page_allocator *pages, unsigned order)
         uintptr_t address = (uintptr_t)page_address(pages, page);
 
         assert(node->next->prev == node);
-        block_check(range_of(pages, address), address, order);
+        block_check(page_range_of(pages, address), address, order);
         count += (size_t)1 << order;
         assert(count <= pages->free_pages);
     }
@@ -398,5 +382,5 @@ __attribute__((cold)) void pages_check(const struct page_allocator *pages)
 
 bool page_is_mine(const struct page_allocator *pages, const void *ptr)
 {
-    return range_of(pages, (uintptr_t)ptr) != NULL;
+    return page_range_of(pages, (uintptr_t)ptr) != NULL;
 }

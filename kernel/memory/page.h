@@ -107,6 +107,25 @@ void page_set_class(struct page_allocator *pages, const void *ptr, size_t count,
 char *page_claim(struct page_allocator *pages, const struct page_range *range,
                  size_t run, size_t first, size_t count);
 
+/* Whether an address is in a range. */
+static inline bool page_range_holds(const struct page_range *range,
+                                    uintptr_t address)
+{
+    return address >= range->base &&
+           address - range->base < range->page_count * (uintptr_t)PAGE_SIZE;
+}
+
+/* The range of an address; NULL: it is not in this share. */
+static inline const struct page_range *
+page_range_of(const struct page_allocator *pages, uintptr_t address)
+{
+    for (unsigned i = 0; i < pages->range_count; i++) {
+        if (page_range_holds(&pages->range[i], address))
+            return &pages->range[i];
+    }
+    return NULL;
+}
+
 /* Whether `ptr` is in this share. */
 bool page_is_mine(const struct page_allocator *pages, const void *ptr);
 

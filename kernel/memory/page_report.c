@@ -25,18 +25,14 @@ static size_t range_chunks(const struct page_report *report,
     return chunk_of(report, last) - chunk_of(report, range->base) + 1;
 }
 
+/* Which of the ranges has an address, which is in this share. */
 static unsigned range_number(const struct page_report *report,
                              uintptr_t address)
 {
-    const struct page_allocator *pages = report->pages;
-    unsigned i = 0;
+    const struct page_range *range = page_range_of(report->pages, address);
 
-    while (address - pages->range[i].base >=
-           pages->range[i].page_count * PAGE_SIZE) {
-        i++;
-        assert(i < pages->range_count);
-    }
-    return i;
+    assert(range != NULL);
+    return (unsigned)(range - report->pages->range);
 }
 
 /* The bit of the chunk of an address in a range. */
