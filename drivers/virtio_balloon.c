@@ -44,27 +44,36 @@ enum {
     NUMBERS_MAX = BALLOON_BATCH_PAGES + BALLOON_PIECE_PAGES,
     NUMBERS_SIZE = NUMBERS_MAX * sizeof(uint32_t),
     REPORT_QUEUE_MAX = 4 * BALLOON_PIECES,
-    LOOKS_MAX = 8,   /* for an answer, ever less often */
-    RETRIES_MAX = 5, /* the time between tries doubles so often */
+    LOOKS_MAX = 6,   /* the time between looks for an answer doubles so often */
+    RETRIES_MAX = 5, /* and that between tries */
 };
-#define LOOK_NS  NS_PER_S
-#define RETRY_NS NS_PER_S
+#define LOOK_NS   NS_PER_S
+#define ANSWER_NS (240 * NS_PER_S) /* a queue's next, at the latest */
+#define RETRY_NS  NS_PER_S
+#define CALM_NS   (32 * NS_PER_S)
 
 static_assert(HAL_PAGE_SIZE == 1 << UNIT_SHIFT, "a page is a unit");
 
-/* CPU 0 only. */
+/* CPU 0 only, this and the next. */
+struct balloon_queue {
+    struct virtqueue vq;
+    unsigned index;
+    unsigned waiting;      /* requests without an answer */
+    uint64_t answer_by_ns; /* for the next of them */
+};
+
 struct virtio_balloon {
     struct virtio_device *virtio;
-    struct virtqueue inflate, deflate, report;
-    unsigned report_index;
+    struct balloon_queue inflate, deflate, report;
     struct balloon_host host;
     struct irq_work work; /* the device has interrupted, or a batch has come */
     struct timer watch;   /* for interrupts that were lost */
     unsigned looks;
     struct timer retry; /* the CPUs had nothing to give */
     unsigned retries;
-    bool was_short; /* a CPU has taken pages back; `work` sees to it */
-    bool is_done;   /* the device has been stopped; `stopped` as it says */
+    struct timer calm; /* a CPU needs its memory: the host gets no more of it */
+    bool was_short;    /* a CPU has taken pages back; `work` sees to it */
+    bool is_done;      /* the device has been stopped; `stopped` as it says */
     int stopped;
 
     uint32_t target;          /* pages that the host wants */
@@ -79,7 +88,6 @@ struct virtio_balloon {
     struct balloon_batch *telling; /* in the deflate queue; NULL: none */
     struct queue taken;            /* to be told of next */
     struct queue reports;          /* to be told of */
-    unsigned reporting;            /* in the queue */
 };
 
 /* CPU 0 only: a machine has one. */
@@ -116,7 +124,7 @@ static void end_reports(struct virtio_balloon *balloon)
     struct balloon_batch *batch;
 
     while (balloon->stopped == 0 &&
-           (batch = vq_recall(&balloon->report)) != NULL) {
+           (batch = vq_recall(&balloon->report.vq)) != NULL) {
         batch->is_told = false;
         balloon_reported(batch);
     }
@@ -141,9 +149,9 @@ static void end_balloon(struct virtio_balloon *balloon)
 
     if (balloon->stopped != 0)
         return;
-    if (vq_recall(&balloon->inflate) != NULL)
+    if (vq_recall(&balloon->inflate.vq) != NULL)
         balloon_release(&balloon->ask);
-    (void)vq_recall(&balloon->deflate);
+    (void)vq_recall(&balloon->deflate.vq);
     if (balloon->telling != NULL)
         queue_push_front(&balloon->taken, &balloon->telling->node);
     balloon->telling = NULL;
@@ -155,9 +163,9 @@ static void end_balloon(struct virtio_balloon *balloon)
 
 static void queues_end(struct virtio_balloon *balloon)
 {
-    virtio_queue_end(&balloon->inflate, balloon->stopped);
-    virtio_queue_end(&balloon->deflate, balloon->stopped);
-    virtio_queue_end(&balloon->report, balloon->stopped);
+    virtio_queue_end(&balloon->inflate.vq, balloon->stopped);
+    virtio_queue_end(&balloon->deflate.vq, balloon->stopped);
+    virtio_queue_end(&balloon->report.vq, balloon->stopped);
     if (balloon->stopped != 0)
         return;
     dma_free(balloon->inflated, NUMBERS_SIZE);
@@ -175,6 +183,7 @@ static void give_up(struct virtio_balloon *balloon, const char *why)
     balloon->target = 0;
     timer_cancel(&balloon->watch);
     timer_cancel(&balloon->retry);
+    timer_cancel(&balloon->calm);
     virtio_detach(balloon->virtio, 0);
     end_reports(balloon);
     end_balloon(balloon);
@@ -186,8 +195,14 @@ static void give_up(struct virtio_balloon *balloon, const char *why)
 
 static bool is_waiting(const struct virtio_balloon *balloon)
 {
-    return balloon->reporting > 0 || balloon->telling != NULL ||
-           balloon->inflate.free_count < balloon->inflate.size;
+    return balloon->inflate.waiting + balloon->deflate.waiting +
+               balloon->report.waiting >
+           0;
+}
+
+static bool is_overdue(const struct balloon_queue *queue)
+{
+    return queue->waiting > 0 && time_ns() >= queue->answer_by_ns;
 }
 
 /* Without memory for the timer an interrupt must not be lost. */
@@ -197,13 +212,20 @@ static void watch_in(struct virtio_balloon *balloon, uint64_t ns)
         log_warn("virtio: no memory for a timer");
 }
 
-static void kick(struct virtio_balloon *balloon, unsigned index,
-                 struct virtqueue *vq)
+/* There are `count` requests more. */
+static void kick(struct virtio_balloon *balloon, struct balloon_queue *queue,
+                 unsigned count)
 {
-    vq_want_interrupt(vq, true);
-    virtio_kick(balloon->virtio, index, vq);
+    if (queue->waiting == 0)
+        queue->answer_by_ns = time_ns() + ANSWER_NS;
+    queue->waiting += count;
+    vq_want_interrupt(&queue->vq, true);
+    virtio_kick(balloon->virtio, queue->index, &queue->vq);
     balloon->looks = 0;
-    watch_in(balloon, LOOK_NS);
+    /* Others of its kicks do not put a look off. */
+    if (!timer_is_set(&balloon->watch) ||
+        balloon->watch.deadline_ns > time_ns() + LOOK_NS)
+        watch_in(balloon, LOOK_NS);
 }
 
 /* ---- Reports ------------------------------------------------------------- */
@@ -212,7 +234,7 @@ static void report_next(struct virtio_balloon *balloon)
 {
     struct vq_piece pieces[BALLOON_PIECES];
     struct balloon_batch *batch;
-    bool any = false;
+    unsigned count = 0;
 
     while ((batch = pop(&balloon->reports)) != NULL) {
         for (unsigned i = 0; i < batch->count; i++)
@@ -220,15 +242,14 @@ static void report_next(struct virtio_balloon *balloon)
                 .bus = batch->piece[i].bus,
                 .len = (uint32_t)(batch->piece[i].pages << UNIT_SHIFT),
                 .device_writes = true};
-        if (vq_add(&balloon->report, pieces, batch->count, batch) != 0) {
+        if (vq_add(&balloon->report.vq, pieces, batch->count, batch) != 0) {
             queue_push_front(&balloon->reports, &batch->node);
             break;
         }
-        balloon->reporting++;
-        any = true;
+        count++;
     }
-    if (any)
-        kick(balloon, balloon->report_index, &balloon->report);
+    if (count > 0)
+        kick(balloon, &balloon->report, count);
 }
 
 static void report(struct balloon_batch *batch)
@@ -263,15 +284,15 @@ static uint32_t number_pages(const struct balloon_batch *batch,
     return count;
 }
 
-static void tell(struct virtio_balloon *balloon, unsigned index,
-                 struct virtqueue *vq, struct balloon_batch *batch,
-                 uint32_t *numbers)
+static void tell(struct virtio_balloon *balloon, struct balloon_queue *queue,
+                 struct balloon_batch *batch, uint32_t *numbers)
 {
     uint32_t bytes = number_pages(batch, numbers) * sizeof(uint32_t);
-    int status = vq_add_one(vq, hal_dma_addr(numbers), bytes, false, batch);
+    int status =
+        vq_add_one(&queue->vq, hal_dma_addr(numbers), bytes, false, batch);
 
     assert(status == 0);
-    kick(balloon, index, vq);
+    kick(balloon, queue, 1);
 }
 
 static void tell_next(struct virtio_balloon *balloon)
@@ -280,20 +301,24 @@ static void tell_next(struct virtio_balloon *balloon)
         return;
     balloon->telling = pop(&balloon->taken);
     if (balloon->telling != NULL)
-        tell(balloon, Q_DEFLATE, &balloon->deflate, balloon->telling,
-             balloon->deflated);
+        tell(balloon, &balloon->deflate, balloon->telling, balloon->deflated);
+}
+
+/* Go on no earlier than that: `retry` or `calm`. */
+static void pause(struct virtio_balloon *balloon, struct timer *timer,
+                  uint64_t ns)
+{
+    if (!balloon->is_done && timer_set(timer, time_ns() + ns) != 0)
+        log_warn("virtio: no memory for a timer");
 }
 
 /* Each CPU was asked in vain. */
 static void try_later(struct virtio_balloon *balloon)
 {
-    uint64_t ns = RETRY_NS << balloon->retries;
-
+    pause(balloon, &balloon->retry, RETRY_NS << balloon->retries);
     balloon->refused = 0;
     if (balloon->retries < RETRIES_MAX)
         balloon->retries++;
-    if (!balloon->is_done && timer_set(&balloon->retry, time_ns() + ns) != 0)
-        log_warn("virtio: no memory for a timer");
 }
 
 /* The device is not told of these any more. */
@@ -339,7 +364,8 @@ static void ask_next(struct virtio_balloon *balloon)
     uint32_t want = fill ? balloon->target - balloon->actual
                          : balloon->actual - balloon->target;
 
-    if (balloon->is_asking || want == 0 || timer_is_set(&balloon->retry))
+    if (balloon->is_asking || want == 0 || timer_is_set(&balloon->retry) ||
+        (fill && timer_is_set(&balloon->calm)))
         return;
     if (balloon->is_done && balloon->stopped != 0)
         return; /* what is in the balloon stays there */
@@ -373,7 +399,7 @@ static void filled(struct balloon_batch *batch)
     } else if (balloon->is_done) {
         balloon_release(batch); /* it was told of none of it */
     } else {
-        tell(balloon, Q_INFLATE, &balloon->inflate, batch, balloon->inflated);
+        tell(balloon, &balloon->inflate, batch, balloon->inflated);
     }
 }
 
@@ -410,13 +436,13 @@ static void report_done(struct virtio_balloon *balloon, void *cookie)
 {
     struct balloon_batch *batch = cookie;
 
-    balloon->reporting--;
+    (void)balloon;
     batch->is_told = true;
     balloon_reported(batch);
 }
 
 /* Returns false when the device has been left alone. */
-static bool look_at(struct virtio_balloon *balloon, struct virtqueue *vq,
+static bool look_at(struct virtio_balloon *balloon, struct balloon_queue *queue,
                     void (*take_one)(struct virtio_balloon *balloon,
                                      void *cookie))
 {
@@ -424,15 +450,16 @@ static bool look_at(struct virtio_balloon *balloon, struct virtqueue *vq,
     void *cookie;
     int status;
 
-    if (vq->memory == NULL)
+    if (queue->vq.memory == NULL)
         return true;
     do {
-        while ((status = vq_take(vq, &cookie, &written)) > 0) {
-            balloon->looks = 0;
+        while ((status = vq_take(&queue->vq, &cookie, &written)) > 0) {
+            queue->waiting--;
+            queue->answer_by_ns = time_ns() + ANSWER_NS;
             take_one(balloon, cookie);
         }
-        vq_want_interrupt(vq, true);
-    } while (status == 0 && vq_has_used(vq));
+        vq_want_interrupt(&queue->vq, true);
+    } while (status == 0 && vq_has_used(&queue->vq));
     if (status < 0)
         give_up(balloon, "breaks the rules of its queue");
     return status == 0;
@@ -457,10 +484,8 @@ static void work_run(struct irq_work *work)
         container_of(work, struct virtio_balloon, work);
 
     if (balloon->was_short) {
-        /* That CPU needs it: the host is not given it at once again. */
         balloon->was_short = false;
-        balloon->retries = RETRIES_MAX;
-        try_later(balloon);
+        pause(balloon, &balloon->calm, CALM_NS);
     }
     look(balloon);
     ask_next(balloon);
@@ -474,15 +499,24 @@ static void watch_run(struct timer *timer)
     look(balloon);
     if (balloon->is_done || !is_waiting(balloon))
         return;
-    if (++balloon->looks == LOOKS_MAX)
+    if (is_overdue(&balloon->inflate) || is_overdue(&balloon->deflate) ||
+        is_overdue(&balloon->report)) {
         give_up(balloon, "does not answer");
-    else
-        watch_in(balloon, LOOK_NS << balloon->looks);
+        return;
+    }
+    if (balloon->looks < LOOKS_MAX)
+        balloon->looks++;
+    watch_in(balloon, LOOK_NS << balloon->looks);
 }
 
 static void retry_run(struct timer *timer)
 {
     ask_next(container_of(timer, struct virtio_balloon, retry));
+}
+
+static void calm_run(struct timer *timer)
+{
+    ask_next(container_of(timer, struct virtio_balloon, calm));
 }
 
 static void balloon_irq(void *arg)
@@ -547,20 +581,22 @@ static int queues_begin(struct virtio_balloon *balloon)
     const struct virtio_queue_wish one = {.size_max = 2};
     const struct virtio_queue_wish many = {.size_max = REPORT_QUEUE_MAX};
     struct virtio_device *virtio = balloon->virtio;
-    int status = virtio_queue(virtio, Q_INFLATE, &one, &balloon->inflate);
+    int status = virtio_queue(virtio, Q_INFLATE, &one, &balloon->inflate.vq);
 
+    balloon->inflate.index = Q_INFLATE;
+    balloon->deflate.index = Q_DEFLATE;
     if (status == 0)
-        status = virtio_queue(virtio, Q_DEFLATE, &one, &balloon->deflate);
+        status = virtio_queue(virtio, Q_DEFLATE, &one, &balloon->deflate.vq);
     /* There are devices that say here how much they have read. */
-    balloon->inflate.ignores_len = true;
-    balloon->deflate.ignores_len = true;
+    balloon->inflate.vq.ignores_len = true;
+    balloon->deflate.vq.ignores_len = true;
     if (status != 0 || !virtio_has(virtio, F_REPORTING))
         return status;
-    balloon->report_index = report_queue_index(virtio);
+    balloon->report.index = report_queue_index(virtio);
     status =
-        virtio_queue(virtio, balloon->report_index, &many, &balloon->report);
-    balloon->host.report_pieces = balloon->report.size < BALLOON_PIECES
-                                      ? balloon->report.size
+        virtio_queue(virtio, balloon->report.index, &many, &balloon->report.vq);
+    balloon->host.report_pieces = balloon->report.vq.size < BALLOON_PIECES
+                                      ? balloon->report.vq.size
                                       : BALLOON_PIECES;
     return status;
 }
@@ -621,6 +657,7 @@ static struct virtio_balloon *balloon_create(struct virtio_device *virtio)
     irq_work_init(&balloon->work, work_run);
     timer_init(&balloon->watch, watch_run);
     timer_init(&balloon->retry, retry_run);
+    timer_init(&balloon->calm, calm_run);
     queue_init(&balloon->taken);
     queue_init(&balloon->reports);
     virtio->driver = balloon;

@@ -32,6 +32,7 @@ struct giver {
 
     struct page_report report;
     struct balloon_batch reported;
+    size_t row_pages; /* to be told of before there is a pause */
     struct irq_work stirred;
     struct timer timer;
 
@@ -95,9 +96,17 @@ static void stir(struct page_report *report)
     irq_work_raise(&container_of(report, struct giver, report)->stirred);
 }
 
+/* Reports follow each other until all is told. What is freed meanwhile waits
+ * for the next row: one that frees all the time would never see an end. */
+static void row_begin(struct giver *giver)
+{
+    giver->row_pages = giver->pages->total_pages;
+    report_in(giver, REPORT_DELAY_NS);
+}
+
 static void stirred_run(struct irq_work *work)
 {
-    report_in(container_of(work, struct giver, stirred), REPORT_DELAY_NS);
+    row_begin(container_of(work, struct giver, stirred));
 }
 
 static void report_on_host(struct exchange_item *item)
@@ -119,13 +128,17 @@ static void report_fill(struct giver *giver, struct balloon_batch *batch)
         size_t count;
         void *base = page_report_take(&giver->report, limit, &count);
 
-        if (base == NULL)
+        if (base == NULL) {
+            if (limit >= (size_t)1 << giver->report.order)
+                giver->row_pages = 0; /* that is all */
             break;
-        limit -= count;
+        }
         if (!piece_add(batch, base, count)) {
             page_report_put(&giver->report, base, false);
             break;
         }
+        limit -= count;
+        giver->row_pages -= count < giver->row_pages ? count : giver->row_pages;
     }
 }
 
@@ -140,7 +153,7 @@ static void timer_run_report(struct timer *timer)
         send(giver->host->cpu, &giver->reported, report_on_host);
 }
 
-/* A host that does not answer is not told again until more is freed. */
+/* What the host is not told of it will not be: it has gone. */
 static void report_end(struct exchange_item *item)
 {
     struct balloon_batch *batch = batch_of(item);
@@ -150,10 +163,12 @@ static void report_end(struct exchange_item *item)
         piece_end(&batch->piece[i]);
         page_report_put(&giver->report, batch->piece[i].base, batch->is_told);
     }
-    if (batch->is_told)
-        report_in(giver, REPORT_GAP_NS);
+    if (!batch->is_told)
+        page_report_end(&giver->report);
+    else if (giver->row_pages == 0)
+        row_begin(giver);
     else
-        giver->report.stirred = false;
+        report_in(giver, REPORT_GAP_NS);
 }
 
 void balloon_reported(struct balloon_batch *batch)
@@ -193,12 +208,19 @@ static struct balloon_batch *spare_take(struct giver *giver)
     return container_of(node, struct balloon_batch, node);
 }
 
-/* One less, if the others are enough. */
-static void spare_drop(struct giver *giver)
+/*
+ * Only as many stay as are enough for all that is in the balloon, and for the
+ * batch on its way there. All but the last one to be taken are full, of pieces
+ * or of pages: kept_take().
+ */
+static void spares_drop(struct giver *giver)
 {
-    if (giver->spare_count > giver->is_filling &&
-        (giver->spare_count - 1 - giver->is_filling) * BALLOON_PIECES >=
-            giver->kept_runs)
+    size_t enough = giver->is_filling;
+
+    if (giver->kept_runs > 0)
+        enough += giver->kept_runs / BALLOON_PIECES +
+                  giver->kept_pages / BALLOON_BATCH_PAGES + 1;
+    while (giver->spare_count > enough)
         mem_free(spare_take(giver));
 }
 
@@ -255,8 +277,7 @@ static void fill_run(struct exchange_item *item)
         want -= count;
     }
     giver->is_filling = batch->count > 0;
-    if (!giver->is_filling)
-        spare_drop(giver);
+    spares_drop(giver);
     send(giver->host->cpu, batch, fill_answer);
 }
 
@@ -283,6 +304,7 @@ static void keep_run(struct exchange_item *item)
         keep(giver, batch->piece[i].base, batch->piece[i].pages);
     batch->count = 0;
     giver->is_filling = false;
+    spares_drop(giver);
     send(giver->host->cpu, batch, done_answer);
 }
 
@@ -350,7 +372,7 @@ static void release_run(struct exchange_item *item)
     pieces_free(giver, batch);
     batch->count = 0;
     giver->is_filling = false; /* if it was this one, it does not arrive */
-    spare_drop(giver);
+    spares_drop(giver);
     send(giver->host->cpu, batch, done_answer);
 }
 
@@ -380,8 +402,7 @@ static bool reclaim(void)
     struct giver *giver = giver_self();
     struct balloon_batch *batch;
 
-    /* It stays linked: tests boot a machine more than once. */
-    if (giver == NULL || !giver->host->may_deflate || list_empty(&giver->kept))
+    if (list_empty(&giver->kept))
         return false;
     batch = spare_take(giver);
     if (batch == NULL)
@@ -390,10 +411,8 @@ static bool reclaim(void)
     if (!giver->host->must_tell)
         pieces_free(giver, batch);
     send(giver->host->cpu, batch, take_on_host);
-    return !giver->host->must_tell && !list_empty(&giver->kept);
+    return !giver->host->must_tell;
 }
-
-static struct heap_reclaimer reclaimer = {.run = reclaim};
 
 static void take_end(struct exchange_item *item)
 {
@@ -404,7 +423,7 @@ static void take_end(struct exchange_item *item)
         pieces_free(giver, batch);
     queue_push(&giver->spares, &batch->node);
     giver->spare_count++;
-    spare_drop(giver);
+    spares_drop(giver);
 }
 
 void balloon_taken(struct balloon_batch *batch)
@@ -417,6 +436,9 @@ void balloon_taken(struct balloon_batch *batch)
 static void giver_begin(struct giver *giver)
 {
     cpu_self()->balloon = giver;
+    /* What is kept for later costs the host nothing: it goes before. */
+    if (giver->host->may_deflate)
+        heap_set_last_resort(reclaim);
     if (giver->host->report_pieces == 0)
         return;
     giver->report.stir = stir;
@@ -454,9 +476,6 @@ int balloon_begin(const struct balloon_host *host)
     memset(givers, 0, size);
     for (unsigned cpu = 0; cpu < cpu_count(); cpu++)
         giver_init(&givers[cpu], host, cpu);
-    /* What others keep for later costs the host nothing: it goes before. */
-    if (host->may_deflate)
-        heap_add_last_reclaimer(&reclaimer);
     for (unsigned cpu = 0; cpu < cpu_count(); cpu++) {
         if (cpu == cpu_self()->id)
             giver_begin(&givers[cpu]);

@@ -281,7 +281,6 @@ static int main_thread(void *arg)
 {
     (void)arg;
     wait_for_cpus();
-    vfs_init(torc_app.file_systems);
     for (const struct driver *const *driver = torc_app.drivers;
          driver != NULL && *driver != NULL; driver++) {
         int status = (*driver)->probe != NULL ? (*driver)->probe() : 0;
@@ -304,6 +303,7 @@ void kernel_main(const struct hal_boot_info *info)
     log_info("Torc on %s, %u CPU%s: %s", info->machine, cpu_count(),
              cpu_count() == 1 ? "" : "s", torc_app.name);
     log_memory();
+    vfs_init(torc_app.file_systems);
     start_cpus();
     if (thread_create_here(&attr, main_thread, NULL, &thread) != 0)
         too_little_memory();

@@ -222,7 +222,7 @@ static void quick_drain(struct heap *heap, unsigned class)
     }
 }
 
-/* Written at boot, constant after. */
+/* Written by CPU 0 at boot, constant when others have started. */
 static struct heap_reclaimer *reclaimers;
 
 void heap_add_reclaimer(struct heap_reclaimer *reclaimer)
@@ -235,13 +235,9 @@ void heap_add_reclaimer(struct heap_reclaimer *reclaimer)
     reclaimers = reclaimer;
 }
 
-void heap_add_last_reclaimer(struct heap_reclaimer *reclaimer)
+void heap_set_last_resort(bool (*run)(void))
 {
-    struct heap_reclaimer **end = &reclaimers;
-
-    while (*end != NULL && *end != reclaimer)
-        end = &(*end)->next;
-    *end = reclaimer;
+    heap_self()->last_resort = run;
 }
 
 /* Returns whether a reclaimer may give more; those behind it wait until it has
@@ -276,6 +272,16 @@ void mem_trim(void)
     (void)trim(heap_self());
 }
 
+/* What is kept for later, and when that is nothing, the last resort. Returns
+ * whether something may have become free. */
+static noinline bool make_room(struct heap *heap)
+{
+    size_t before = heap->pages->free_pages;
+
+    return trim(heap) || heap->pages->free_pages > before ||
+           (heap->last_resort != NULL && heap->last_resort());
+}
+
 /* ---- Failing on request -------------------------------------------------- */
 
 /* While a failure is asked for, nothing is quick: all calls are counted. */
@@ -302,11 +308,9 @@ void *heap_pages(struct heap *heap, size_t count, unsigned align_order)
 
     if (unlikely(heap_must_fail(heap)))
         return NULL;
-    ptr = page_alloc(heap->pages, count, align_order);
-    for (bool more = true; unlikely(ptr == NULL) && more;) {
-        more = trim(heap);
+    do
         ptr = page_alloc(heap->pages, count, align_order);
-    }
+    while (unlikely(ptr == NULL) && make_room(heap));
     if (unlikely(ptr == NULL))
         heap->failed++;
     return ptr;
@@ -351,13 +355,10 @@ static void *run_alloc(struct heap *heap, size_t size, size_t align)
  * one needs. */
 static bool quick_fill_hard(struct heap *heap, unsigned class)
 {
-    bool more = true;
     bool filled = false;
 
-    while (!filled && more) {
-        more = trim(heap);
+    while (!filled && make_room(heap))
         filled = quick_fill(heap, class);
-    }
     return filled;
 }
 

@@ -24,8 +24,9 @@ struct heap {
     uint64_t fault_after; /* tests: allocations until one fails; 0: never */
     struct open_parcel open[HAL_CPU_MAX]; /* the last one to each CPU */
     struct away away;
-    struct parcel *spare; /* one that came back */
-    void *run;            /* the next pages for devices; NULL: none */
+    struct parcel *spare;      /* one that came back */
+    bool (*last_resort)(void); /* heap_set_last_resort() */
+    void *run;                 /* the next pages for devices; NULL: none */
     /* memcheck=1: */
     struct quarantine quarantine;
     uint64_t serial; /* of the block allocated last */
@@ -55,11 +56,11 @@ void heap_create(struct cpu *cpu);
 
 /*
  * Let `reclaimer->run` be called, on the CPU that is short, before an
- * allocation fails: it gives back memory that its room keeps for later. It
- * returns whether it has given a part and may give more: then it is called
- * again if that was not enough, before those that were added earlier. CPU 0, at
- * boot; the reclaimer stays linked for ever. It allocates nothing: what is
- * short may be half way through its own growth.
+ * allocation fails, and by mem_trim(): it gives back memory that its room keeps
+ * for later. It returns whether it has given a part and may give more: then it
+ * is called again if that was not enough, before those that were added earlier.
+ * CPU 0, at boot, before the others start; the reclaimer stays linked for ever.
+ * It allocates nothing: what is short may be half way through its own growth.
  */
 struct heap_reclaimer {
     bool (*run)(void);
@@ -67,8 +68,13 @@ struct heap_reclaimer {
 };
 void heap_add_reclaimer(struct heap_reclaimer *reclaimer);
 
-/* One that is asked behind those that are there and those that still come. */
-void heap_add_last_reclaimer(struct heap_reclaimer *reclaimer);
+/*
+ * Let `run` be called, too, on this CPU only, when all that is kept for later
+ * has been given back and was not enough: it gets pages from elsewhere, and
+ * returns whether it did; then it is called again if that was not enough. It
+ * allocates nothing. There is one; NULL: none.
+ */
+void heap_set_last_resort(bool (*run)(void));
 
 /*
  * page_alloc() for the kernel's own needs: gives back what the quick lists keep

@@ -113,6 +113,12 @@ int page_report_begin(struct page_report *report, struct page_allocator *pages)
     return 0;
 }
 
+void page_report_end(struct page_report *report)
+{
+    report->pages->watch = NULL;
+    page_free(report->pages, report->known);
+}
+
 /* ---- Take and put -------------------------------------------------------- */
 
 /*

@@ -40,6 +40,9 @@ must_check int page_report_begin(struct page_report *report,
  */
 void *page_report_take(struct page_report *report, size_t limit, size_t *count);
 
+/* Watch no more, and free the bits. What was taken is put back before. */
+void page_report_end(struct page_report *report);
+
 /* Free what was taken; it is known now, or not. */
 void page_report_put(struct page_report *report, void *ptr, bool is_known);
 

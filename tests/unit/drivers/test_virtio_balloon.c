@@ -87,20 +87,35 @@ static void time_passes(uint64_t ns)
 
 /* ---- Reports ------------------------------------------------------------- */
 
-/* Answer all reports that come; returns of how many bytes. */
-static uint64_t reports(unsigned queue)
+/* Answer all reports that there are; returns of how many bytes. */
+static uint64_t reports_now(unsigned queue)
 {
     static struct model_report report;
     uint64_t sum = 0;
 
-    for (unsigned idle = 0; idle < 2; idle++) {
+    while (balloon_model_report(&model, queue, &report)) {
+        assert_true(report.bytes > 0);
+        sum += report.bytes;
+        assert_true(sum <= UINT64_C(16) * MEMORY);
+        balloon_model_reported(&model, queue, &report);
+        settle();
+    }
+    return sum;
+}
+
+/* Answer all that come until there are no more; returns of how many bytes. */
+static uint64_t reports(unsigned queue)
+{
+    uint64_t sum = 0;
+
+    for (unsigned idle = 0, looks = 0; idle < 2; idle++) {
+        uint64_t bytes;
+
+        assert_true(looks++ < 1000);
         time_passes(NS_PER_S);
-        while (balloon_model_report(&model, queue, &report)) {
-            sum += report.bytes;
-            balloon_model_reported(&model, queue, &report);
-            settle();
-            idle = 0;
-        }
+        bytes = reports_now(queue);
+        sum += bytes;
+        idle = bytes > 0 ? 0 : idle;
     }
     return sum;
 }
@@ -140,28 +155,26 @@ static void test_reports_over_each_transport(void **state)
  * in use keeps it from being told. */
 static void test_report_of_parts(void **state)
 {
-    void *first, *last;
+    void *block;
 
     (void)state;
     start(MMIO, MODEL_BALLOON_REPORTING);
     use(8 * MIB);
     (void)reports(REPORT);
-    first = dma_alloc(4 * CHUNK);
-    last = dma_alloc(8192); /* a page alone is kept for the next */
-    assert_non_null(first);
-    assert_non_null(last);
-    dma_free(first, 4 * CHUNK);
-    assert_in_range(reports(REPORT), 3 * CHUNK, 5 * CHUNK);
-    dma_free(last, 8192);
-    assert_in_range(reports(REPORT), 1, 3 * CHUNK);
+    block = mem_alloc(4 * CHUNK);
+    assert_non_null(block);
+    block = mem_resize(block, 3 * 4096);
+    assert_int_equal(reports(REPORT), 3 * CHUNK);
+    mem_free(block);
+    assert_int_equal(reports(REPORT), CHUNK);
     /* A block that is made smaller frees its end. */
-    first = mem_alloc(4 * MIB);
-    assert_non_null(first);
-    first = mem_resize(first, 3 * MIB);
+    block = mem_alloc(4 * MIB);
+    assert_non_null(block);
+    block = mem_resize(block, 3 * MIB);
     assert_in_range(reports(REPORT), 0, 0);
-    first = mem_resize(first, MIB);
+    block = mem_resize(block, MIB);
     assert_in_range(reports(REPORT), MIB, 3 * MIB);
-    mem_free(first);
+    mem_free(block);
     (void)reports(REPORT);
     assert_int_equal(reports(REPORT), 0);
     finish();
@@ -197,6 +210,40 @@ static void test_report_in_time(void **state)
     balloon_model_reported(&model, REPORT, &report);
     settle();
     finish();
+}
+
+/*
+ * A server frees all the time, little or much: it is told of once a second, and
+ * no more than the share has.
+ */
+static void test_report_of_what_is_freed_all_the_time(void **state)
+{
+    static const struct {
+        size_t bytes;
+        uint64_t most; /* told of in four seconds */
+    } rows[] = {
+        {2 * CHUNK, 5 * 6 * CHUNK},
+        {8 * MIB, 5 * (MEMORY + 4 * MIB)},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        uint64_t sum = 0;
+
+        start(PCI, MODEL_BALLOON_REPORTING);
+        (void)reports(REPORT);
+        for (unsigned k = 0; k < 400; k++) {
+            mem_free(mem_alloc(rows[i].bytes));
+            time_passes(10 * NS_PER_MS);
+            sum += reports_now(REPORT);
+        }
+        assert_in_range(sum, 3 * rows[i].bytes, rows[i].most);
+        /* What was freed last is told of, too. */
+        (void)reports(REPORT);
+        use(rows[i].bytes);
+        assert_true(reports(REPORT) >= rows[i].bytes);
+        finish();
+    }
 }
 
 /* Take all that there is, and write to it; returns how many MiB. */
@@ -482,6 +529,162 @@ static void test_balloon_when_memory_is_short(void **state)
     }
 }
 
+static unsigned pages_of_mib(unsigned mib)
+{
+    return mib * (MIB / 4096);
+}
+
+/* Use so much that the balloon has less than before; returns how many MiB. */
+static unsigned take_until_short(void *blocks[BLOCKS_MAX])
+{
+    size_t before = balloon_pages();
+    unsigned count = 0;
+
+    while (balloon_pages() == before) {
+        assert_true(count < BLOCKS_MAX);
+        blocks[count] = mem_alloc(MIB);
+        assert_non_null(blocks[count++]);
+    }
+    return count;
+}
+
+/* All of the balloon can be taken back, however it came to be as large as it
+ * is: before the host has answered anything. */
+static void test_balloon_has_batches_for_all(void **state)
+{
+    static const struct {
+        unsigned from, to; /* MiB, in steps of one */
+    } rows[] = {{1, 20}, {24, 16}, {24, 5}, {12, 12}};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        void *blocks[BLOCKS_MAX];
+        unsigned at = rows[i].from;
+        unsigned count;
+
+        start(MMIO, MODEL_BALLOON_ON_OOM);
+        for (;;) {
+            balloon_model_want(&model, pages_of_mib(at));
+            (void)answer();
+            assert_int_equal(balloon_pages(), pages_of_mib(at));
+            if (at == rows[i].to)
+                break;
+            at += at < rows[i].to ? 1U : -1U;
+        }
+        count = take_all(blocks);
+        assert_int_equal(balloon_pages(), 0);
+        assert_in_range(count, 25, 31);
+        free_all(blocks, count);
+        (void)answer();
+        finish();
+    }
+}
+
+/* And there are not many more of these batches. */
+static void test_balloon_keeps_few_batches(void **state)
+{
+    enum { PAGES = 400 };
+    size_t before;
+
+    (void)state;
+    start(MMIO, MODEL_BALLOON_ON_OOM);
+    balloon_model_want(&model, 1);
+    (void)answer();
+    balloon_model_want(&model, 0);
+    (void)answer();
+    before = stats().block_count;
+    for (unsigned i = 1; i <= PAGES; i++) {
+        balloon_model_want(&model, i);
+        (void)answer();
+    }
+    assert_int_equal(balloon_pages(), PAGES);
+    /* Each page of it is a block, too. */
+    assert_in_range(stats().block_count, before + PAGES / BALLOON_PIECES,
+                    before + PAGES / BALLOON_PIECES + 2);
+    balloon_model_want(&model, 0);
+    (void)answer();
+    assert_int_equal(stats().block_count, before);
+    finish();
+}
+
+/* A CPU is short of memory while the host gives it back: that goes on. */
+static void test_balloon_shrinks_when_memory_is_short(void **state)
+{
+    void *blocks[BLOCKS_MAX];
+    unsigned count;
+
+    (void)state;
+    start(MMIO, MODEL_BALLOON_ON_OOM);
+    balloon_model_want(&model, pages_of_mib(20));
+    (void)answer();
+    balloon_model_want(&model, 0);
+    settle(); /* the first batch waits for its answer */
+    count = take_until_short(blocks);
+    assert_in_range(balloon_pages(), 1, pages_of_mib(16));
+    (void)answer();
+    assert_int_equal(balloon_pages(), 0);
+    assert_int_equal(balloon_model_pages(), 0);
+    free_all(blocks, count);
+    finish();
+}
+
+/* A new wish does not end the pause either, but for what it gives back. */
+static void test_balloon_wishes_when_memory_is_short(void **state)
+{
+    void *blocks[BLOCKS_MAX];
+    unsigned count;
+
+    (void)state;
+    start(MMIO, MODEL_BALLOON_ON_OOM);
+    balloon_model_want(&model, pages_of_mib(16));
+    (void)answer();
+    count = take_until_short(blocks);
+    free_all(blocks, count);
+    (void)answer();
+    assert_int_equal(balloon_pages(), pages_of_mib(12));
+    balloon_model_want(&model, pages_of_mib(15));
+    (void)answer();
+    assert_int_equal(balloon_pages(), pages_of_mib(12));
+    balloon_model_want(&model, pages_of_mib(2));
+    (void)answer();
+    assert_int_equal(balloon_pages(), pages_of_mib(2));
+    balloon_model_want(&model, pages_of_mib(15));
+    for (unsigned i = 0; i < 31; i++) {
+        time_passes(NS_PER_S);
+        assert_int_equal(answer(), 0);
+    }
+    time_passes(NS_PER_S);
+    (void)answer();
+    assert_int_equal(balloon_pages(), pages_of_mib(15));
+    finish();
+}
+
+/* What is kept for later goes before, and to give that back takes nothing. */
+static void test_balloon_is_no_spare_memory(void **state)
+{
+    static void *small[200000];
+    unsigned count = 0;
+    void *large;
+
+    (void)state;
+    start(MMIO, MODEL_BALLOON_ON_OOM);
+    balloon_model_want(&model, pages_of_mib(16));
+    (void)answer();
+    mem_trim();
+    assert_int_equal(balloon_pages(), pages_of_mib(16));
+    while (mem_free_bytes() > 2 * MIB)
+        small[count++] = mem_alloc(100);
+    while (count > 0)
+        mem_free(small[--count]);
+    assert_true(mem_free_bytes() < 4 * MIB);
+    large = mem_alloc(6 * MIB);
+    assert_non_null(large);
+    mem_free(large);
+    assert_int_equal(balloon_pages(), pages_of_mib(16));
+    assert_int_equal(answer(), 0);
+    finish();
+}
+
 static void *kept_for_later;
 
 static bool give_a_block(void)
@@ -639,10 +842,14 @@ static void test_lies(void **state)
         /* All memory is ours again. */
         assert_int_equal(balloon_pages(), 0);
         assert_in_range(mem_free_bytes(), before - 16 * 4096, before + MIB);
-        /* Nor is it told of anything more. */
+        /* Nor is it told of anything more, or anything noted for it. */
         use(8 * MIB);
         time_passes(NS_PER_S);
         time_passes(NS_PER_S);
+        assert_null(heap_self()->pages->watch);
+        assert_int_equal(timer_next(), TIME_NEVER);
+        use(8 * MIB);
+        assert_int_equal(timer_next(), TIME_NEVER);
         model.isr = 3;
         model.raise(&model, 0);
         settle();
@@ -678,6 +885,36 @@ static void test_late_and_never(void **state)
             settle();
             assert_int_equal(balloon_pages(), 0);
         }
+        finish();
+    }
+}
+
+/* One queue does not answer, while others do: that does not help it. */
+static void test_one_queue_never(void **state)
+{
+    (void)state;
+    for (unsigned silent = 0; silent < 3; silent++) {
+        unsigned k = 0;
+
+        start(PCI, MODEL_BALLOON_REPORTING);
+        balloon_model_want(&model, 1000);
+        (void)answer();
+        balloon_model_want(&model, silent == MODEL_BALLOON_DEFLATE ? 0 : 2000);
+        settle();
+        for (; k < 80 && (model.status & 4) != 0; k++) {
+            use(4 * MIB);
+            time_passes(5 * NS_PER_S);
+            if (silent < 2) {
+                (void)reports_now(REPORT);
+            } else {
+                balloon_model_want(&model, k % 2 != 0 ? 1000 : 1500);
+                (void)answer();
+            }
+        }
+        assert_in_range(k, 240 / 5, 270 / 5);
+        assert_true(console_has("does not answer: it is left alone"));
+        settle();
+        assert_int_equal(balloon_pages(), 0);
         finish();
     }
 }
@@ -840,6 +1077,24 @@ static int use_here(void *arg)
     return 0;
 }
 
+/* Memory of this CPU is short. */
+static int short_here(void *arg)
+{
+    void *blocks[BLOCKS_MAX];
+    unsigned count = 0;
+    size_t before = balloon_pages();
+
+    (void)arg;
+    while (count < BLOCKS_MAX && balloon_pages() == before) {
+        blocks[count] = mem_alloc(MIB);
+        if (blocks[count] == NULL)
+            break;
+        count++;
+    }
+    free_all(blocks, count);
+    return balloon_pages() < before ? 0 : 1;
+}
+
 static int pages_here(void *arg)
 {
     (void)arg;
@@ -910,6 +1165,10 @@ static int several_cpus(void *arg)
         if (on_cpu(cpu, pages_here) < 900)
             return 4;
     }
+    for (unsigned cpu = 0; cpu < CPUS; cpu++) {
+        if (on_cpu(cpu, short_here) != 0)
+            return 7;
+    }
     balloon_model_want(&model, 0);
     if (!serve(none_given))
         return 5;
@@ -920,7 +1179,7 @@ static int several_cpus(void *arg)
     return 0;
 }
 
-/* Each CPU reports, and gives its part. */
+/* Each CPU reports, gives its part, and takes it back when it has to. */
 static void test_several_cpus(void **state)
 {
     const struct pci_model_options pci = {.no_msix = false};
@@ -929,7 +1188,8 @@ static void test_several_cpus(void **state)
     models_reset();
     memset(&model, 0, sizeof(model));
     model.offered = UINT64_C(1) << 32;
-    balloon_model_init(&model, MODEL_BALLOON_REPORTING, 5);
+    balloon_model_init(&model, MODEL_BALLOON_REPORTING | MODEL_BALLOON_ON_OOM,
+                       5);
     model_on_pci(&model, &pci);
     machine_drivers[0] = &virtio_balloon_driver;
     assert_int_equal(machine_run(CPUS, MEMORY, several_cpus, NULL), 0);
@@ -942,6 +1202,7 @@ int main(void)
         cmocka_unit_test(test_reports_over_each_transport),
         cmocka_unit_test(test_report_of_parts),
         cmocka_unit_test(test_report_in_time),
+        cmocka_unit_test(test_report_of_what_is_freed_all_the_time),
         cmocka_unit_test(test_report_is_left_alone),
         cmocka_unit_test(test_report_of_large_memory),
         cmocka_unit_test(test_queue_of_reports),
@@ -951,11 +1212,17 @@ int main(void)
         cmocka_unit_test(test_balloon_wishes),
         cmocka_unit_test(test_balloon_of_all),
         cmocka_unit_test(test_balloon_when_memory_is_short),
+        cmocka_unit_test(test_balloon_has_batches_for_all),
+        cmocka_unit_test(test_balloon_keeps_few_batches),
+        cmocka_unit_test(test_balloon_shrinks_when_memory_is_short),
+        cmocka_unit_test(test_balloon_wishes_when_memory_is_short),
+        cmocka_unit_test(test_balloon_is_no_spare_memory),
         cmocka_unit_test(test_balloon_is_asked_last),
         cmocka_unit_test(test_balloon_when_timers_grow),
         cmocka_unit_test(test_balloon_unanswered),
         cmocka_unit_test(test_lies),
         cmocka_unit_test(test_late_and_never),
+        cmocka_unit_test(test_one_queue_never),
         cmocka_unit_test(test_asks_to_be_reset),
         cmocka_unit_test(test_restless_configuration),
         cmocka_unit_test(test_spurious_interrupts),

@@ -678,6 +678,47 @@ static void test_mem_asks_a_reclaimer_again(void **state)
         mem_free(live[--count]);
 }
 
+static void *far[8];
+static unsigned far_left, far_calls;
+
+static bool get_from_afar(void)
+{
+    far_calls++;
+    if (far_left == 0)
+        return false;
+    mem_free(far[--far_left]);
+    return true;
+}
+
+/* The last resort is called when nothing else is left, until it has no more;
+ * not to give memory back. */
+static void test_mem_has_a_last_resort(void **state)
+{
+    static void *live[8192];
+    size_t count = 0;
+
+    (void)state;
+    for (far_left = 0; far_left < COUNT_OF(far); far_left++)
+        far[far_left] = mem_alloc(4 * 4096);
+    while ((live[count] = mem_alloc(4 * 4096)) != NULL)
+        count++;
+    heap_set_last_resort(get_from_afar);
+    mem_trim();
+    mem_free(live[--count]);
+    live[count++] = mem_alloc(4 * 4096);
+    assert_int_equal(far_calls, 0);
+    live[count++] = mem_alloc(4 * 4096);
+    assert_int_equal(far_calls, 1);
+    assert_null(mem_alloc(400 * 4096));
+    assert_int_equal(far_left, 0);
+    assert_int_equal(far_calls, COUNT_OF(far) + 1);
+    heap_set_last_resort(NULL);
+    assert_null(mem_alloc(400 * 4096));
+    assert_int_equal(far_calls, COUNT_OF(far) + 1);
+    while (count > 0)
+        mem_free(live[--count]);
+}
+
 static void test_dma_fails_where_a_page_is_mapped_already(void **state)
 {
     char *ptr = dma_alloc(4096);
@@ -1211,6 +1252,8 @@ int main(void)
       cmocka_unit_test_setup_teardown(test_mem_shrinks_in_place, setup,
                                       teardown),
       cmocka_unit_test_setup_teardown(test_mem_asks_a_reclaimer_again, setup,
+                                      teardown),
+      cmocka_unit_test_setup_teardown(test_mem_has_a_last_resort, setup,
                                       teardown),
       cmocka_unit_test_setup_teardown(test_mem_trims_before_it_fails, setup,
                                       teardown),
