@@ -9,7 +9,8 @@
  *   alloca    a frame much larger than a guard page is below the stack
  *   ist1..4   the page below a stack for interrupts is written (bare metal)
  *   boot      the page below the boot stack is written (bare metal)
- *   assert    an assertion fails
+ *   assert    an assertion fails; assert-late far down in a file,
+ *   assert-header in a header
  *   spin      nothing is given up for 300 ms; then all is well
  *   corrupt   what the kernel knows of this CPU is overwritten, then read
  *   noisy     the same as read, while CPU 0 prints without end
@@ -28,6 +29,7 @@
 #include <stdbool.h>
 #include <torc/app.h>
 #include <torc/assert.h>
+#include <torc/buf.h>
 #include <torc/cpu_local.h>
 #include <torc/drivers.h>
 #include <torc/exception.h>
@@ -285,12 +287,30 @@ static int fault_caught_corrupt(void *arg)
     return exception_catch(fault_corrupt, arg, &value, NULL);
 }
 
+/* Its line is beyond 255. */
+static int fault_assert_late(void *arg)
+{
+    assert(arg != NULL);
+    return 0;
+}
+
+static int fault_assert_header(void *arg)
+{
+    struct buf nobodys = {.refs = 0};
+
+    (void)arg;
+    buf_put(&nobodys);
+    return 0;
+}
+
 static const struct fault faults[] = {
     {"read", fault_read},
     {"write", fault_write},
     {"execute", fault_execute},
     {"stack", fault_stack},
     {"assert", fault_assert},
+    {"assert-late", fault_assert_late},
+    {"assert-header", fault_assert_header},
     {"spin", fault_spin},
     {"alloca", fault_alloca},
     {"corrupt", fault_corrupt},

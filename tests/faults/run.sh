@@ -24,6 +24,9 @@ smash          hm |                         | execution of page 0   | lost
 stack          hm |                         | stack overflow        | fault_stack
 alloca         hm |                         | stack overflow        | fault_alloca
 assert         hm |                         | assertion failed      | fault_assert
+assert-late    hm |                         | assertion failed      | fault_assert_late
+assert-header  hm |                         | buf.h:[0-9]*: assertion failed | fault_assert_header
+assert-report  hm |                         | report has failed: another panic | fault_assert_report
 divide         hm |                         | division error|arithmetic | fault_divide
 fp             h  |                         | arithmetic            | fault_fp
 x87             m |                         | floating point error  | fault_x87
@@ -82,7 +85,7 @@ die() {
 }
 
 one() { # MACHINE NAME OPTIONS TEXT FUNCTION
-    local image status place words
+    local image status place words said
     label="$1 $2"
     words="${2%-there}"
     [ "$2" != "$words" ] && [ "$2" != twice-there ] && words="$words there"
@@ -104,6 +107,12 @@ one() { # MACHINE NAME OPTIONS TEXT FUNCTION
     [ -n "$place" ] || { die "no function, file and line at the end" && return; }
     [ "$5" = - ] || [ "$5" = lost ] || grep -qE "^  (in|at) .* ($5)\+0x.*:[0-9]+$" "$work/log" ||
         { die "no frame of $5" && return; }
+    said=$(sed -n 's/^panic: \(line \|.*:\)\([0-9]*\): assertion failed.*/\2/p' "$work/log" | head -1)
+    if [ -n "$said" ]; then
+        [ "$said" = "${place##*:}" ] || { die "it says line $said, and is at $place" && return; }
+        sed -n "${said}p" "${place%:*}" | grep -q 'assert(' ||
+            { die "no assertion is at $place" && return; }
+    fi
     tools/gdb/torc_core.py "$work/log" "$work/core" >"$work/threads" 2>&1 ||
         { die "$(cat "$work/threads")" && return; }
     gdb -q -nx -batch -ex 'bt 30' "$image" "$work/core" >"$work/bt" 2>&1 </dev/null

@@ -4,11 +4,13 @@
  */
 #include "apps/faults/fault.h"
 #include "hal/hal.h"
+#include "kernel/base/panic.h"
 #include "kernel/cpu/percpu.h"
 #include "kernel/device/block.h"
 #include "kernel/device/netdev.h"
 #include "kernel/thread/thread.h"
 #include <stdatomic.h>
+#include <torc/assert.h>
 #include <torc/log.h>
 #include <torc/machine.h>
 #include <torc/string.h>
@@ -23,6 +25,21 @@ static int fault_hang_off(void *arg)
     for (hidden = 0; hidden < UINTPTR_MAX; hidden++)
         ;
     return arg != NULL;
+}
+
+/* ---- A report that fails ------------------------------------------------ */
+
+static void assert_in_report(void)
+{
+    assert(hidden == 1);
+}
+
+/* A part of the report fails an assertion: on bare metal that is an exception,
+ * on the stack of the one that is reported. */
+static int fault_assert_report(void *arg)
+{
+    panic_add_part(assert_in_report);
+    return *(volatile int *)hidden + (arg != NULL);
 }
 
 /* ---- CPUs that sleep though there is something to do --------------------- */
@@ -240,6 +257,7 @@ static int fault_debug_fault(void *arg)
 }
 
 const struct fault kernel_faults[] = {
+    {"assert-report", fault_assert_report},
     {"asleep-ready", fault_asleep_ready},
     {"asleep-message", fault_asleep_message},
     {"asleep-timer", fault_asleep_timer},

@@ -227,6 +227,11 @@ static noinline bool interrupted_for_sample(const struct trap_frame *frame)
 /*
  * A failed assertion (brief_assert.h) becomes the call that it stands for: of
  * check_failed_line(), or check_failed_place(). Returns whether it was one.
+ *
+ * One that fails while an exception is reported overwrites the frame of that,
+ * which has the same stack. Nobody returns to it: to report and to fail both
+ * end the machine, and the report has copies. Who may let a thread go on,
+ * kernel/thread/catch.c, asserts nothing.
  */
 static noinline bool made_a_call(struct trap_frame *frame)
 {
