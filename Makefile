@@ -437,7 +437,7 @@ unit: $(UNIT:%=$(BUILD)/asan/unit/%) | need-test ## unit tests on the host, ASan
 	$(Q)tools/run_unit.sh $^
 
 # What the integration tests run.
-INTEGRATION := $(addprefix $(BUILD)/metal/,hal_contract.elf big_image.elf profile_app.elf balloon_app.elf \
+INTEGRATION := $(addprefix $(BUILD)/metal/,hal_contract.elf big_image.elf profile_app.elf balloon_app.elf web_virtio.elf \
 		hello.bzimage webserver.bzimage linux64.elf linux64_elf.elf) \
 	$(addprefix $(BUILD)/host/,hal_contract torc-fuse torc-mkimg torc-trace) \
 	$(BUILD)/asan/torc-mkimg $(BUILD)/asan/agree/trees $(TOOLS:%=$(BUILD)/asan/%) \

@@ -3,6 +3,7 @@ SRCS-kernel += drivers/env.c
 SRCS-kernel += drivers/fw_cfg.c
 SRCS-kernel += drivers/virtio.c
 SRCS-kernel += drivers/virtio_parts.c
+SRCS-kernel += drivers/virtio_left_out.c
 SRCS-kernel += drivers/virtio_config.c
 SRCS-kernel += drivers/virtio_irq.c
 SRCS-kernel += drivers/virtqueue.c

@@ -11,10 +11,6 @@
 #include <torc/memory.h>
 
 enum {
-    VENDOR = 0x1af4,
-    DEVICE_FIRST = 0x1000, /* transitional: the subsystem has the virtio id */
-    DEVICE_MODERN = 0x1040,
-    DEVICE_LAST = 0x107f,
     CAP_VENDOR = 0x09,
     /* A capability: 4.1.4. */
     CAP_TYPE = 3,
@@ -277,8 +273,7 @@ static void function_found(const struct pci_function *function, void *ctx)
     struct virtio_pci *pci;
     int status;
 
-    if (function->vendor != VENDOR || function->device < DEVICE_FIRST ||
-        function->device > DEVICE_LAST || scan->status != 0)
+    if (!virtio_is_pci(function) || scan->status != 0)
         return;
     pci = mem_alloc_zeroed(sizeof(*pci));
     if (pci == NULL) {
@@ -287,8 +282,8 @@ static void function_found(const struct pci_function *function, void *ctx)
     }
     assert(function->addr.dev < 32);
     pci->function = *function;
-    pci->virtio.id = function->device >= DEVICE_MODERN
-                         ? function->device - DEVICE_MODERN
+    pci->virtio.id = function->device >= VIRTIO_PCI_MODERN
+                         ? function->device - VIRTIO_PCI_MODERN
                          : function->subsystem;
     fmt_print(pci->virtio.where, sizeof(pci->virtio.where), "pci %02x:%02x.%x",
               function->addr.bus, function->addr.dev, function->addr.fn);

@@ -9,6 +9,21 @@
 #include "drivers/virtio.h"
 #include <torc/list.h>
 
+/* What PCI says of them: 4.1.2. */
+enum {
+    VIRTIO_PCI_VENDOR = 0x1af4,
+    VIRTIO_PCI_FIRST = 0x1000, /* transitional: the id is in the subsystem */
+    VIRTIO_PCI_MODERN = 0x1040,
+    VIRTIO_PCI_LAST = 0x107f,
+};
+
+static inline bool virtio_is_pci(const struct pci_function *function)
+{
+    return function->vendor == VIRTIO_PCI_VENDOR &&
+           function->device >= VIRTIO_PCI_FIRST &&
+           function->device <= VIRTIO_PCI_LAST;
+}
+
 enum virtio_pci_interrupts {
     VIRTIO_PCI_UNKNOWN, /* not yet asked for */
     VIRTIO_PCI_MSIX,

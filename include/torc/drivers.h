@@ -56,6 +56,10 @@ extern const struct virtio_part virtio_packed_part; /* rings of that format, as
                                                      * fast as the others */
 extern const struct virtio_part *const virtio_parts[]; /* NULL-terminated */
 
+/* In place of a bus: if there are devices on it the log says so. */
+extern const struct virtio_part virtio_mmio_left_out;
+extern const struct virtio_part virtio_pci_left_out;
+
 /*
  * How the partitions of a disk are found; the image has a way
  * (kernel/device/partitions.c), but where the application has one of its own:

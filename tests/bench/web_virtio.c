@@ -15,7 +15,8 @@ static const char *const names[] = {SITE_OPTION_NAMES, NULL};
 
 static const struct driver *const drivers[] = {
     &virtio_rng_driver, &virtio_blk_driver, &virtio_net_driver, NULL};
-const struct virtio_part *const virtio_parts[] = {&virtio_pci_part, NULL};
+const struct virtio_part *const virtio_parts[] = {&virtio_pci_part,
+                                                  &virtio_mmio_left_out, NULL};
 int (*const disk_partitions)(struct block_device *disk) = NULL;
 
 static const struct file_system *const file_systems[] = {&ext2_file_system,

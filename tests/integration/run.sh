@@ -360,6 +360,29 @@ test_web_q35_4() {
     web qemu_web --machine q35 --cpus 4 --mem 64 --disk "$work/site4k.img" \
         --kernel "$build/metal/webserver.elf"
 }
+# The web server with virtio over PCI alone, and rings of one format.
+test_web_virtio() {
+    local image="$build/metal/web_virtio.elf"
+    web qemu_web --machine q35 --mem 32 --disk "$work/site4k.img" --kernel "$image"
+}
+test_web_virtio_packed() {
+    local port log="$work/$TEST_NAME.machine"
+    port=$(free_port)
+    start "$log" tools/qemu.sh --machine q35 --mem 32 --no-net \
+        --kernel "$build/metal/web_virtio.elf" -- \
+        -drive "if=none,id=disk0,file=$work/site4k.img,format=raw,snapshot=on" \
+        -device virtio-blk-pci,packed=on,drive=disk0 \
+        -netdev "user,id=net0,hostfwd=tcp:127.0.0.1:$port-:80" \
+        -device virtio-net-pci,packed=on,romfile=,netdev=net0
+    await "http://127.0.0.1:$port/" "$log"
+    check_files "http://127.0.0.1:$port"
+    cat "$log"
+}
+test_web_virtio_other_bus() {
+    expect fail "virtio: image without MMIO: 2 left out" tools/qemu.sh --machine microvm \
+        --disk "$work/site4k.img" --kernel "$build/metal/web_virtio.elf"
+    [ "$(grep -c 'image without' "$work/$TEST_NAME.out")" = 1 ] || die "it says so again"
+}
 test_web_e1000() {
     web qemu_web --machine pc --mem 32 --disk "$work/site.img" --card e1000 \
         --kernel "$build/metal/webserver.elf"
