@@ -108,6 +108,9 @@ FLAGS-fuzz := -Ihal/posix $(SAN) -fsanitize=fuzzer-no-link -O1 $(SAN_DEBUG)
 FLAGS-sim := -Ihal/posix -DHAL_SIM=1
 # What tests have of the compiler's time is a fifth then, and they run no longer.
 FLAGS-unit-asan := -O0
+# Tests, fakes and models are not counted: half of what they would take is counters.
+FLAGS-tests-cov := -Ihal/posix -O1
+FLAGS-unit-cov := -O0
 LINK-host :=
 LINK-sim :=
 # gold links in half the time.
@@ -137,7 +140,8 @@ $(BUILD)/$(1)/tests/%.o: tests/%.c
 	@mkdir -p $$(@D)
 	$$(call say,CC,$$<)
 	$$(Q)$$(CC) $$(BASE) $$(filter-out -Wframe%,$$(WARN)) $$(HOSTED) \
-		$$(FLAGS-$(1)) $$(if $$(filter tests/unit/%,$$<),$$(FLAGS-unit-$(1))) \
+		$$(or $$(FLAGS-tests-$(1)),$$(FLAGS-$(1))) \
+		$$(if $$(filter tests/unit/%,$$<),$$(FLAGS-unit-$(1))) \
 		-c $$< -o $$@
 
 # It includes host/slirp.c.

@@ -30,8 +30,8 @@ static void line_update(struct e1000_model *model)
         return;
     if (wanted) {
         model->quiet_until_ns[0] = now + (uint64_t)e1k_reg(model, ITR) * ITR_NS;
-        model->card.muffled = model->lose_next;
-        model->lose_next = false;
+        model->card.muffled = model->met.lose_next;
+        model->met.lose_next = false;
     }
     pci_card_line(&model->card, wanted);
 }
@@ -59,9 +59,9 @@ static void message_update(struct e1000_model *model, unsigned index)
     model->quiet_until_ns[vector] =
         now + (uint64_t)e1k_reg(model, EITR + 4 * vector) * ITR_NS;
     model->messages |= bit;
-    if (!model->lose_next)
+    if (!model->met.lose_next)
         pci_card_message(&model->card, vector);
-    model->lose_next = false;
+    model->met.lose_next = false;
     if ((e1k_reg(model, EIAC) & bit) == 0)
         return;
     model->cause &= ~bit;
@@ -189,8 +189,8 @@ bool e1k_irq_step(struct e1000_model *model)
 {
     bool did = false;
 
-    if (model->spurious_due) {
-        model->spurious_due = false;
+    if (model->met.spurious_due) {
+        model->met.spurious_due = false;
         pci_card_spurious(&model->card);
         did = true;
     }
@@ -225,7 +225,8 @@ uint64_t e1000_model_next_ns(const struct e1000_model *model)
     for (unsigned i = 0; i < E1000_MODEL_VECTORS; i++)
         if (model->quiet_until_ns[i] > now)
             first = earlier(first, model->quiet_until_ns[i]);
-    first = earlier(first, earlier(model->rx_late_ns, model->tx_late_ns));
+    first =
+        earlier(first, earlier(model->met.rx.late_ns, model->met.tx.late_ns));
     first = earlier(
         first, earlier(model->phy_late_ns,
                        earlier(model->eeprom_late_ns, model->reset_late_ns)));

@@ -442,13 +442,11 @@ void e1k_reset(struct e1000_model *model)
     model->reg[TXDCTL / 4] = is_82574 ? 1 << 22 : 0;
     station_address_load(model);
     model->cause = model->mask = model->messages = 0;
-    model->lose_next = model->spurious_due = false;
+    model->met = (struct nic_faults){.lose_next = false};
     model->fifo_bytes = model->fifo_frames = 0;
     model->eerd_reads = model->mdic_reads = 0;
     model->rx_last = model->rx_counted = false;
-    model->rx_stuck = model->tx_stuck = false;
     model->phy_stuck = model->eeprom_stuck = false;
-    model->rx_late_ns = model->tx_late_ns = 0;
     model->phy_late_ns = model->eeprom_late_ns = 0;
     e1k_irq_update(model);
 }

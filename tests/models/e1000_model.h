@@ -28,7 +28,7 @@
 #define TORC_TESTS_MODELS_E1000_MODEL_H
 
 #include "tests/models/breach.h"
-#include "tests/models/fault.h"
+#include "tests/models/nic_fault.h"
 #include "tests/models/pci_card.h"
 
 enum e1000_chip { E1000_82540EM, E1000_82574L };
@@ -109,8 +109,7 @@ struct e1000_model {
 
     uint32_t cause, mask; /* ICR, IMS */
     uint32_t messages;    /* causes whose message was sent */
-    bool lose_next;       /* interrupt */
-    bool spurious_due;
+    struct nic_faults met;
     uint64_t quiet_until_ns[E1000_MODEL_VECTORS]; /* ITR or EITR */
     uint64_t rx_timer_ns[E1000_MODEL_RINGS], rx_limit_ns[E1000_MODEL_RINGS];
     uint64_t tx_timer_ns[E1000_MODEL_RINGS], tx_limit_ns[E1000_MODEL_RINGS];
@@ -122,8 +121,8 @@ struct e1000_model {
     unsigned eerd_reads, mdic_reads;
     bool cable, link_pending;
     bool rx_last; /* RCTL.EN went while a frame was on its way */
-    bool rx_stuck, tx_stuck, phy_stuck, eeprom_stuck, reset_stuck;
-    uint64_t rx_late_ns, tx_late_ns, phy_late_ns, eeprom_late_ns, reset_late_ns;
+    bool phy_stuck, eeprom_stuck, reset_stuck;
+    uint64_t phy_late_ns, eeprom_late_ns, reset_late_ns;
     bool rx_counted; /* the first frame of the FIFO is in RNBC */
 
     uint8_t fifo[E1000_MODEL_FIFO];

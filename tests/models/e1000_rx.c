@@ -491,34 +491,16 @@ static uint32_t tag_strip(struct e1000_model *model,
 static bool receive_begins(struct e1000_model *model, struct verdict *verdict,
                            uint32_t *size)
 {
-    switch (fault_next(model->faults, "receive")) {
-    case FAULT_FAIL:
+    enum model_fault fault = fault_next(model->faults, "receive");
+
+    if (fault == FAULT_FAIL)
         verdict->errors |= ERROR_RXE;
-        return true;
-    case FAULT_LATE:
-        model->rx_late_ns = e1k_late(model);
-        return false;
-    case FAULT_NEVER:
-        model->rx_stuck = true;
-        return false;
-    case FAULT_TWICE:
-        model->spurious_due = true;
-        return true;
-    case FAULT_LOST_IRQ:
-        model->lose_next = true;
-        return true;
-    case FAULT_SPURIOUS_IRQ:
-        pci_card_spurious(&model->card);
-        return true;
-    case FAULT_SHORT:
+    if (fault == FAULT_SHORT)
         *size = SHORT_LENGTH;
-        return true;
-    case FAULT_RESET:
+    if (fault == FAULT_RESET)
         e1k_forget(model);
-        return false;
-    default:
-        return true;
-    }
+    return nic_fault_met(&model->met, &model->met.rx, &model->card, fault,
+                         e1k_late(model));
 }
 
 /* Whether there are descriptors for the frame; a lack is counted once. */
@@ -544,12 +526,12 @@ static void frame_drop(struct e1000_model *model)
 bool e1000_model_step_receive(struct e1000_model *model)
 {
     bool is_on = (e1k_reg(model, RCTL) & RCTL_EN) != 0;
-    bool was_late = model->rx_late_ns != 0;
+    bool was_late = model->met.rx.late_ns != 0;
     struct verdict verdict;
     uint32_t size, from;
 
-    if (model->fifo_frames == 0 || model->rx_stuck ||
-        (was_late && hal_time_ns() < model->rx_late_ns))
+    if (model->fifo_frames == 0 || model->met.rx.stuck ||
+        (was_late && hal_time_ns() < model->met.rx.late_ns))
         return false;
     if (!is_on && !model->rx_last) {
         frame_drop(model);
@@ -559,7 +541,7 @@ bool e1000_model_step_receive(struct e1000_model *model)
     verdict = judge(model, model->fifo, size - CRC_SIZE, model->fifo_bad[0]);
     if (!has_room(model, &model->rx[verdict.queue], size))
         return false;
-    model->rx_late_ns = 0;
+    model->met.rx.late_ns = 0;
     if (!was_late && !receive_begins(model, &verdict, &size))
         return true;
     from = tag_strip(model, &verdict);

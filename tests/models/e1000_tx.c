@@ -411,32 +411,14 @@ static void low_check(struct e1000_model *model,
 static bool transmit_begins(struct e1000_model *model, uint8_t *status)
 {
     unsigned kinds = FAULT_ALL & ~fault_bit(FAULT_SHORT);
+    enum model_fault fault = fault_among(model->faults, "transmit", kinds);
 
-    switch (fault_among(model->faults, "transmit", kinds)) {
-    case FAULT_FAIL:
+    if (fault == FAULT_FAIL)
         *status |= EC;
-        return true;
-    case FAULT_LATE:
-        model->tx_late_ns = e1k_late(model);
-        return false;
-    case FAULT_NEVER:
-        model->tx_stuck = true;
-        return false;
-    case FAULT_TWICE:
-        model->spurious_due = true;
-        return true;
-    case FAULT_LOST_IRQ:
-        model->lose_next = true;
-        return true;
-    case FAULT_SPURIOUS_IRQ:
-        pci_card_spurious(&model->card);
-        return true;
-    case FAULT_RESET:
+    if (fault == FAULT_RESET)
         e1k_forget(model);
-        return false;
-    default:
-        return true;
-    }
+    return nic_fault_met(&model->met, &model->met.tx, &model->card, fault,
+                         e1k_late(model));
 }
 
 static bool ring_step(struct e1000_model *model, unsigned queue)
@@ -444,7 +426,7 @@ static bool ring_step(struct e1000_model *model, unsigned queue)
     struct e1000_model_ring *ring = &model->tx[queue];
     struct e1000_model_context *context = &model->context[queue];
     uint32_t held = e1k_ring_held(ring);
-    bool was_late = model->tx_late_ns != 0;
+    bool was_late = model->met.tx.late_ns != 0;
     uint8_t status = DD;
     uint32_t count;
     struct packet packet;
@@ -457,7 +439,7 @@ static bool ring_step(struct e1000_model *model, unsigned queue)
         write_back(model, ring, 1, DD);
         return true;
     }
-    model->tx_late_ns = 0;
+    model->met.tx.late_ns = 0;
     if (!was_late && !transmit_begins(model, &status))
         return true;
     packet = packet_gather(model, ring, count);
@@ -472,10 +454,10 @@ bool e1000_model_step_transmit(struct e1000_model *model)
 {
     bool loops = (e1k_reg(model, RCTL) & RCTL_LBM_MAC) != 0;
 
-    if (model->resetting || model->tx_stuck ||
+    if (model->resetting || model->met.tx.stuck ||
         (e1k_reg(model, TCTL) & TCTL_EN) == 0 ||
         (!e1k_link_up(model) && !loops) ||
-        (model->tx_late_ns != 0 && hal_time_ns() < model->tx_late_ns))
+        (model->met.tx.late_ns != 0 && hal_time_ns() < model->met.tx.late_ns))
         return false;
     for (unsigned queue = 0; queue < e1k_rings(model); queue++)
         if (ring_step(model, queue))

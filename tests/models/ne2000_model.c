@@ -31,8 +31,8 @@ void ne2k_line_update(struct ne2000_model *model)
     bool wanted = (model->isr & model->imr & 0x7f) != 0;
 
     if (wanted && !model->card.asserted) {
-        model->card.muffled = model->lose_next;
-        model->lose_next = false;
+        model->card.muffled = model->met.lose_next;
+        model->met.lose_next = false;
     }
     pci_card_line(&model->card, wanted);
 }
@@ -183,9 +183,9 @@ void ne2k_reset(struct ne2000_model *model)
     model->remote_done = false;
     model->was_running = false;
     model->overflow = OVERFLOW_NONE;
-    model->tx_stuck = model->rx_stuck = model->remote_stuck = false;
-    model->tx_late_ns = model->rx_late_ns = model->isr_late_ns = 0;
-    model->spurious_due = model->lose_next = false;
+    model->met = (struct nic_faults){.lose_next = false};
+    model->remote_stuck = false;
+    model->isr_late_ns = 0;
     ne2k_line_update(model);
 }
 
@@ -252,8 +252,8 @@ static void stop(struct ne2000_model *model)
     model->isr_reads = ANSWER_READS;
     model->command &= (uint8_t)~CR_TXP; /* what was not sent is not */
     model->count_cleared = false;
-    model->tx_late_ns = 0;
-    model->tx_stuck = false;
+    model->met.tx.late_ns = 0;
+    model->met.tx.stuck = false;
     if (model->overflow != OVERFLOW_NONE)
         model->overflow = OVERFLOW_STOPPED;
 }
@@ -323,44 +323,26 @@ static void transmit(struct ne2000_model *model)
 static bool transmit_begins(struct ne2000_model *model, uint8_t *status)
 {
     unsigned kinds = FAULT_ALL & ~fault_bit(FAULT_SHORT);
+    enum model_fault fault = fault_among(model->faults, "transmit", kinds);
 
-    switch (fault_among(model->faults, "transmit", kinds)) {
-    case FAULT_FAIL:
+    if (fault == FAULT_FAIL)
         *status = TSR_ONE | TSR_COL | TSR_ABT;
-        return true;
-    case FAULT_LATE:
-        model->tx_late_ns = ne2k_late(model);
-        return false;
-    case FAULT_NEVER:
-        model->tx_stuck = true;
-        return false;
-    case FAULT_TWICE:
-        model->spurious_due = true;
-        return true;
-    case FAULT_LOST_IRQ:
-        model->lose_next = true;
-        return true;
-    case FAULT_SPURIOUS_IRQ:
-        pci_card_spurious(&model->card);
-        return true;
-    case FAULT_RESET:
+    if (fault == FAULT_RESET)
         ne2k_forget(model);
-        return false;
-    default:
-        return true;
-    }
+    return nic_fault_met(&model->met, &model->met.tx, &model->card, fault,
+                         ne2k_late(model));
 }
 
 bool ne2000_model_step_transmit(struct ne2000_model *model)
 {
-    bool was_late = model->tx_late_ns != 0;
+    bool was_late = model->met.tx.late_ns != 0;
     bool loops = (model->tcr & TCR_LOOP) != 0;
     uint8_t status = TSR_ONE | TSR_PTX;
 
-    if ((model->command & CR_TXP) == 0 || model->tx_stuck ||
-        (was_late && hal_time_ns() < model->tx_late_ns))
+    if ((model->command & CR_TXP) == 0 || model->met.tx.stuck ||
+        (was_late && hal_time_ns() < model->met.tx.late_ns))
         return false;
-    model->tx_late_ns = 0;
+    model->met.tx.late_ns = 0;
     if (!was_late && !transmit_begins(model, &status))
         return true;
     if (!model->cable && !loops && (status & TSR_PTX) != 0)
@@ -667,8 +649,8 @@ bool ne2000_model_step(struct ne2000_model *model)
 {
     bool did = answer_step(model);
 
-    if (model->spurious_due) {
-        model->spurious_due = false;
+    if (model->met.spurious_due) {
+        model->met.spurious_due = false;
         pci_card_spurious(&model->card);
         did = true;
     }
@@ -680,7 +662,7 @@ bool ne2000_model_step(struct ne2000_model *model)
 
 uint64_t ne2000_model_next_ns(const struct ne2000_model *model)
 {
-    const uint64_t times[] = {model->tx_late_ns, model->rx_late_ns,
+    const uint64_t times[] = {model->met.tx.late_ns, model->met.rx.late_ns,
                               model->isr_late_ns};
     uint64_t first = UINT64_MAX;
 

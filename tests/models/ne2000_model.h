@@ -23,7 +23,7 @@
 #define TORC_TESTS_MODELS_NE2000_MODEL_H
 
 #include "tests/models/breach.h"
-#include "tests/models/fault.h"
+#include "tests/models/nic_fault.h"
 #include "tests/models/pci_card.h"
 
 enum {
@@ -107,10 +107,9 @@ struct ne2000_model {
     bool cable;
 
     /* and what went wrong. */
-    bool tx_stuck, rx_stuck, remote_stuck, reset_stuck;
-    uint64_t tx_late_ns, rx_late_ns, isr_late_ns;
-    bool spurious_due;
-    bool lose_next;
+    struct nic_faults met;
+    bool remote_stuck, reset_stuck;
+    uint64_t isr_late_ns;
 
     uint8_t wire[NE2000_MODEL_WIRE][NE2000_MODEL_FRAME_MAX];
     size_t wire_len[NE2000_MODEL_WIRE];

@@ -144,34 +144,16 @@ static void frame_put(struct ne2000_model *model, const uint8_t *frame,
 static bool receive_begins(struct ne2000_model *model, bool *bad,
                            bool *is_short)
 {
-    switch (fault_next(model->faults, "receive")) {
-    case FAULT_FAIL:
+    enum model_fault fault = fault_next(model->faults, "receive");
+
+    if (fault == FAULT_FAIL)
         *bad = true;
-        return true;
-    case FAULT_LATE:
-        model->rx_late_ns = ne2k_late(model);
-        return false;
-    case FAULT_NEVER:
-        model->rx_stuck = true;
-        return false;
-    case FAULT_TWICE:
-        model->spurious_due = true;
-        return true;
-    case FAULT_LOST_IRQ:
-        model->lose_next = true;
-        return true;
-    case FAULT_SPURIOUS_IRQ:
-        pci_card_spurious(&model->card);
-        return true;
-    case FAULT_SHORT:
+    if (fault == FAULT_SHORT)
         *is_short = true;
-        return true;
-    case FAULT_RESET:
+    if (fault == FAULT_RESET)
         ne2k_forget(model);
-        return false;
-    default:
-        return true;
-    }
+    return nic_fault_met(&model->met, &model->met.rx, &model->card, fault,
+                         ne2k_late(model));
 }
 
 /* A frame that the card wants: into the ring if there is room. */
@@ -197,7 +179,7 @@ static void frame_take(struct ne2000_model *model, const uint8_t *frame,
 
 bool ne2000_model_step_receive(struct ne2000_model *model)
 {
-    bool was_late = model->rx_late_ns != 0;
+    bool was_late = model->met.rx.late_ns != 0;
     const uint8_t *frame = model->wire[0];
     size_t len = model->wire_len[0];
     bool bad = model->wire_bad[0];
@@ -206,10 +188,10 @@ bool ne2000_model_step_receive(struct ne2000_model *model)
                   model->cable && len >= 14 && address_match(model, frame) &&
                   (len >= FRAME_MIN || (model->rcr & RCR_AR) != 0);
 
-    if (model->wire_count == 0 || model->rx_stuck ||
-        (was_late && hal_time_ns() < model->rx_late_ns))
+    if (model->wire_count == 0 || model->met.rx.stuck ||
+        (was_late && hal_time_ns() < model->met.rx.late_ns))
         return false;
-    model->rx_late_ns = 0;
+    model->met.rx.late_ns = 0;
     if (wanted && (model->rcr & RCR_MON) != 0) {
         model->rsr = RSR_DIS | RSR_MPA;
         tally(model, TALLY_MISSED);

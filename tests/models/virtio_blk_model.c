@@ -20,7 +20,7 @@ void blk_model_init(struct blk_model *blk, uint8_t *data, uint64_t sectors)
     memset(blk, 0, sizeof(*blk));
     blk->data = data;
     blk->sectors = sectors;
-    blk->late_steps = 3;
+    blk->late.steps = 3;
     blk->virtio.id = 2;
     blk->virtio.offered = UINT64_C(1) << 32 | BLK_FLUSH;
     blk->virtio.queue_max = 128;
@@ -211,56 +211,6 @@ static const char *name_of(uint32_t type)
                                        : "unknown";
 }
 
-static void late_add(struct blk_model *blk, unsigned queue, uint16_t head,
-                     uint32_t written)
-{
-    for (unsigned i = 0; i < BLK_MODEL_LATE; i++) {
-        if (blk->late[i].steps > 0)
-            continue;
-        blk->late[i].steps = blk->late_steps;
-        blk->late[i].queue = queue;
-        blk->late[i].head = head;
-        blk->late[i].written = written;
-        blk->late[i].resets = blk->virtio.resets;
-        return;
-    }
-    model_breach("more late requests than there is room for");
-}
-
-/* End a request, with what the fault does to its end. */
-static void end(struct blk_model *blk, unsigned queue, uint16_t head,
-                uint32_t written, enum model_fault fault)
-{
-    struct virtio_model *virtio = &blk->virtio;
-
-    switch (fault) {
-    case FAULT_NEVER:
-        return;
-    case FAULT_LATE:
-        late_add(blk, queue, head, written);
-        return;
-    case FAULT_RESET:
-        model_need_reset(virtio);
-        return;
-    case FAULT_LOST_IRQ:
-        virtio->lose_interrupts = true;
-        model_complete(virtio, queue, head, written);
-        virtio->lose_interrupts = false;
-        return;
-    case FAULT_SPURIOUS_IRQ:
-        virtio->isr |= 1;
-        virtio->raise(virtio, (int)queue);
-        break;
-    default:
-        break;
-    }
-    model_complete(virtio, queue, head, written);
-    if (fault == FAULT_TWICE) {
-        model_use_raw(virtio, queue, head, written);
-        model_interrupt(virtio, queue);
-    }
-}
-
 uint32_t blk_model_perform(struct blk_model *blk, unsigned queue,
                            const struct ring_chain *chain,
                            enum model_fault *fault)
@@ -299,22 +249,8 @@ static void serve(struct blk_model *blk, unsigned queue,
     enum model_fault fault;
     uint32_t written = blk_model_perform(blk, queue, chain, &fault);
 
-    end(blk, queue, chain->head, written, fault);
-}
-
-/* Of what was late one may end now; whether one has. */
-static bool late_step(struct blk_model *blk)
-{
-    for (unsigned i = 0; i < BLK_MODEL_LATE; i++) {
-        if (blk->late[i].steps == 0 || --blk->late[i].steps > 0)
-            continue;
-        if (blk->late[i].resets != blk->virtio.resets)
-            continue; /* a reset has ended it */
-        model_complete(&blk->virtio, blk->late[i].queue, blk->late[i].head,
-                       blk->late[i].written);
-        return true;
-    }
-    return false;
+    virtio_fault_end(&blk->virtio, &blk->late, queue, chain->head, written,
+                     fault);
 }
 
 bool blk_model_step_queue(struct blk_model *blk, unsigned queue)
@@ -329,7 +265,7 @@ bool blk_model_step_queue(struct blk_model *blk, unsigned queue)
 
 bool blk_model_step(struct blk_model *blk)
 {
-    if (late_step(blk))
+    if (virtio_late_step(&blk->virtio, &blk->late))
         return true;
     for (unsigned i = 0; i < blk->virtio.queue_count; i++) {
         if (blk_model_step_queue(blk, i))

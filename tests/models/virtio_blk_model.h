@@ -7,9 +7,8 @@
 #define TORC_TESTS_MODELS_VIRTIO_BLK_MODEL_H
 
 #include "tests/models/fault.h"
+#include "tests/models/virtio_fault.h"
 #include "tests/models/virtio_model.h"
-
-enum { BLK_MODEL_LATE = 8 };
 
 /* What it offers: 5.2.3. */
 enum {
@@ -32,7 +31,6 @@ struct blk_model {
     /* what it does: */
     struct fault_plan *plan; /* NULL: no faults */
     bool silent;             /* it serves nothing */
-    unsigned late_steps;     /* FAULT_LATE: so many steps later */
 
     /* what it has seen: */
     unsigned requests; /* of them: */
@@ -40,14 +38,7 @@ struct blk_model {
     unsigned of_queue[MODEL_QUEUES];
     unsigned segments_most; /* pieces of data in one */
 
-    /* requests that end later: */
-    struct {
-        unsigned steps; /* 0: none */
-        unsigned queue;
-        uint16_t head;
-        uint32_t written;
-        unsigned resets;
-    } late[BLK_MODEL_LATE];
+    struct virtio_late late;
 };
 
 /*

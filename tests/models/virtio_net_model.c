@@ -56,7 +56,7 @@ void net_model_init(struct net_model *net)
     static const uint8_t mac[6] = {0x52, 0x54, 0, 1, 2, 3};
 
     memset(net, 0, sizeof(*net));
-    net->late_steps = 3;
+    net->late.steps = 3;
     net->virtio.id = 1;
     net->virtio.offered = UINT64_C(1) << 32 | NETF_MAC;
     net->virtio.queue_max = 256;
@@ -108,70 +108,9 @@ static uint32_t mtu(const struct net_model *net)
 
 /* ---- Ending requests ----------------------------------------------------- */
 
-static void late_add(struct net_model *net, unsigned queue, uint16_t head,
-                     uint32_t written)
-{
-    for (unsigned i = 0; i < NET_MODEL_LATE; i++) {
-        if (net->late[i].steps > 0)
-            continue;
-        net->late[i].steps = net->late_steps;
-        net->late[i].queue = queue;
-        net->late[i].head = head;
-        net->late[i].written = written;
-        net->late[i].resets = net->virtio.resets;
-        return;
-    }
-    model_breach("more late requests than there is room for");
-}
-
 bool net_model_late(struct net_model *net)
 {
-    bool any = false;
-
-    for (unsigned i = 0; i < NET_MODEL_LATE; i++) {
-        if (net->late[i].steps == 0 || --net->late[i].steps > 0)
-            continue;
-        if (net->late[i].resets != net->virtio.resets)
-            continue; /* a reset has ended it */
-        model_complete(&net->virtio, net->late[i].queue, net->late[i].head,
-                       net->late[i].written);
-        any = true;
-    }
-    return any;
-}
-
-/* End a request, with what the fault does to its end. */
-static void end(struct net_model *net, unsigned queue, uint16_t head,
-                uint32_t written, enum model_fault fault)
-{
-    struct virtio_model *virtio = &net->virtio;
-
-    switch (fault) {
-    case FAULT_NEVER:
-        return;
-    case FAULT_LATE:
-        late_add(net, queue, head, written);
-        return;
-    case FAULT_RESET:
-        model_need_reset(virtio);
-        return;
-    case FAULT_LOST_IRQ:
-        virtio->lose_interrupts = true;
-        model_complete(virtio, queue, head, written);
-        virtio->lose_interrupts = false;
-        return;
-    case FAULT_SPURIOUS_IRQ:
-        virtio->isr |= 1;
-        virtio->raise(virtio, (int)queue);
-        break;
-    default:
-        break;
-    }
-    model_complete(virtio, queue, head, written);
-    if (fault == FAULT_TWICE) {
-        model_use_raw(virtio, queue, head, written);
-        model_interrupt(virtio, queue);
-    }
+    return virtio_late_step(&net->virtio, &net->late);
 }
 
 /* ---- What the driver sends ----------------------------------------------- */
@@ -293,10 +232,10 @@ const struct net_model_frame *net_model_take(struct net_model *net,
     if (!model_take(&net->virtio, queue, &chain))
         return NULL;
     frame = net_model_read(net, pair, &chain);
-    end(net, queue, chain.head, 0,
-        fault_among(net->plan, "send",
-                    FAULT_ALL &
-                        ~(fault_bit(FAULT_FAIL) | fault_bit(FAULT_SHORT))));
+    virtio_fault_end(&net->virtio, &net->late, queue, chain.head, 0,
+                     fault_among(net->plan, "send",
+                                 FAULT_ALL & ~(fault_bit(FAULT_FAIL) |
+                                               fault_bit(FAULT_SHORT))));
     return frame;
 }
 
@@ -431,7 +370,8 @@ bool net_model_send(struct net_model *net, unsigned pair,
     for (unsigned i = 0; i + 1 < count; i++)
         ring_complete(&net->virtio.queue[queue], parts[i].head,
                       parts[i].written);
-    end(net, queue, parts[count - 1].head, parts[count - 1].written, fault);
+    virtio_fault_end(&net->virtio, &net->late, queue, parts[count - 1].head,
+                     parts[count - 1].written, fault);
     if (fault != FAULT_NEVER)
         net->delivered++;
     return true;
@@ -514,7 +454,7 @@ bool net_model_command(struct net_model *net)
         model_breach("command %u of class %u", command[1], command[0]);
     *chain.piece[chain.count - 1].data =
         net->fail_commands || fault == FAULT_FAIL;
-    end(net, queue, chain.head, 1, fault);
+    virtio_fault_end(&net->virtio, &net->late, queue, chain.head, 1, fault);
     return true;
 }
 

@@ -8,9 +8,10 @@
 #define TORC_TESTS_MODELS_VIRTIO_NET_MODEL_H
 
 #include "tests/models/fault.h"
+#include "tests/models/virtio_fault.h"
 #include "tests/models/virtio_model.h"
 
-enum { NET_MODEL_FRAME_MAX = 65589, NET_MODEL_PARTS = 64, NET_MODEL_LATE = 8 };
+enum { NET_MODEL_FRAME_MAX = 65589, NET_MODEL_PARTS = 64 };
 
 /* What it offers: 5.1.3. */
 enum {
@@ -48,7 +49,6 @@ struct net_model {
 
     /* what it does: */
     struct fault_plan *plan; /* NULL: no faults */
-    unsigned late_steps;     /* FAULT_LATE: so many steps later */
     /* A lie in the next frame that is received; 0: none. */
     uint16_t lie_num_buffers;
     bool lie_short_part; /* a buffer that is not the last one is not full */
@@ -60,14 +60,7 @@ struct net_model {
     unsigned pairs;               /* as set by command */
     unsigned resets;              /* that `pairs` knows of */
 
-    /* requests that end later: */
-    struct {
-        unsigned steps; /* 0: none */
-        unsigned queue;
-        uint16_t head;
-        uint32_t written;
-        unsigned resets;
-    } late[NET_MODEL_LATE];
+    struct virtio_late late;
 };
 
 /* A card with an address of its own and one pair of queues of 256 descriptors,

@@ -419,7 +419,7 @@ static void test_the_link_changes_while_nobody_waits(void **state)
         e1000_model_link(&model, true);
         run_card();
         ROW(kinds[k].name, !card->link_up);
-        time_passes(SECOND); /* the watchdog sees it, too */
+        time_passes(NS_PER_S); /* the watchdog sees it, too */
         ROW(kinds[k].name, card->link_up);
         finish();
     }
@@ -612,7 +612,7 @@ static void test_frames_without_buffers_are_counted(void **state)
         run_card();
     }
     assert_true(taken > 255 && taken < 400);
-    time_passes(2 * SECOND);
+    time_passes(2 * NS_PER_S);
     assert_int_equal(QUEUE->rx_dropped, 400 - taken);
     while (poll(64) > 0)
         run_card();

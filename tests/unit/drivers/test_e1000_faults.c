@@ -82,9 +82,9 @@ static unsigned stack_runs(unsigned to_send)
  * it frees itself. */
 static void receiver_frees(void)
 {
-    if (!model.rx_stuck)
+    if (!model.met.rx.stuck)
         return;
-    model.rx_stuck = false;
+    model.met.rx.stuck = false;
     (void)stack_runs(0);
 }
 
@@ -130,7 +130,7 @@ static void scenario(struct fault_plan *plan, void *arg)
         0) { /* of one that does not reset */
         assert_true(plan->used);
         model.reset_stuck = false;
-        time_passes(3 * SECOND);
+        time_passes(3 * NS_PER_S);
         assert_int_equal(device_dedicate(&card->device, 0), 0);
     }
     QUEUE->wake = wake_note;
@@ -177,7 +177,7 @@ static void probe_scenario(struct fault_plan *plan, void *arg)
     assert_non_null(card);
     assert_memory_equal(card->mac, model.mac, 6);
     if (plan->kind == FAULT_NEVER || plan->kind == FAULT_LATE)
-        assert_true(!plan->used || clock_now() < SECOND + SECOND / 5);
+        assert_true(!plan->used || clock_now() < NS_PER_S + NS_PER_S / 5);
     assert_int_equal(device_dedicate(&card->device, 0), 0);
     QUEUE->wake = wake_note;
     assert_works();
@@ -208,14 +208,14 @@ static void test_a_card_that_sends_nothing(void **state)
 
         fresh_start(&kinds[k]);
         free_count = packet_free_count();
-        time_passes(SECOND / 2); /* in between of two looks */
+        time_passes(NS_PER_S / 2); /* in between of two looks */
         model.faults = &plan;
         for (unsigned i = 0; i < 3; i++)
             send_must(make(100 + i));
         run_card();
-        time_passes(SECOND - 10 * NS_PER_MS);
+        time_passes(NS_PER_S - 10 * NS_PER_MS);
         ROW(kinds[k].name, model.resets == 1);
-        time_passes(SECOND + 20 * NS_PER_MS); /* at its next look */
+        time_passes(NS_PER_S + 20 * NS_PER_MS); /* at its next look */
         ROW(kinds[k].name, model.resets == 2);
         assert_true(console_has("net0: the card sends nothing: it is reset\n"));
         assert_int_equal(sent_count, 0);
@@ -235,17 +235,17 @@ static void test_a_card_that_is_slow(void **state)
     fresh_start(&kinds[0]);
     for (unsigned i = 0; i < 4; i++)
         send_must(make(100));
-    model.tx_stuck = true;
+    model.met.tx.stuck = true;
     for (unsigned i = 0; i < 4; i++) {
         time_passes(900 * NS_PER_MS);
-        model.tx_stuck = false;
+        model.met.tx.stuck = false;
         assert_true(e1000_model_step_transmit(&model)); /* a frame of it */
-        model.tx_stuck = true;
+        model.met.tx.stuck = true;
         settle();
     }
     assert_int_equal(sent_count, 4);
     assert_int_equal(model.resets, 1);
-    model.tx_stuck = false;
+    model.met.tx.stuck = false;
     assert_works();
     finish();
 }
@@ -260,7 +260,7 @@ static void test_a_card_that_forgets(void **state)
             struct fault_plan plan = {.kind = FAULT_RESET, .nth = 1};
 
             fresh_start(&kinds[k]);
-            time_passes(i == 0 ? 0 : 200 * SECOND);
+            time_passes(i == 0 ? 0 : 200 * NS_PER_S);
             model.faults = &plan;
             if (i == 0)
                 send_must(make(100));
@@ -270,7 +270,7 @@ static void test_a_card_that_forgets(void **state)
             assert_true(plan.used);
             model.faults = NULL;
             assert_int_equal(poll(16), 0);
-            time_passes(i == 0 ? SECOND + 10 * NS_PER_MS : 65 * SECOND);
+            time_passes(i == 0 ? NS_PER_S + 10 * NS_PER_MS : 65 * NS_PER_S);
             ROW(kinds[k].name, model.resets == 2);
             assert_true(console_has(
                 "net0: the card has forgotten its set-up: it is reset\n"));
@@ -290,7 +290,7 @@ static void test_a_card_that_forgets_half(void **state)
     for (unsigned i = 0; i < 2; i++) {
         fresh_start(&kinds[0]);
         model.reg[registers[i] / 4] &= ~2U;
-        time_passes(2 * SECOND);
+        time_passes(2 * NS_PER_S);
         assert_int_equal(model.resets, 2);
         assert_true(console_has("has forgotten its set-up"));
         assert_works();
@@ -303,26 +303,26 @@ static void test_looks_become_rare(void **state)
 {
     (void)state;
     fresh_start(&kinds[0]);
-    time_passes(2 * SECOND); /* a frame at its start counts */
+    time_passes(2 * NS_PER_S); /* a frame at its start counts */
     for (uint64_t seconds = 2; seconds < 64; seconds *= 2) {
         uint64_t next = timer_next() - clock_now();
 
         time_passes(next + NS_PER_MS);
         assert_true(timer_next() - clock_now() > next);
     }
-    time_passes(200 * SECOND);
-    assert_true(timer_next() - clock_now() <= 64 * SECOND);
+    time_passes(200 * NS_PER_S);
+    assert_true(timer_next() - clock_now() <= 64 * NS_PER_S);
     time_passes(timer_next() - clock_now() + NS_PER_MS);
-    assert_true(timer_next() - clock_now() > 63 * SECOND);
+    assert_true(timer_next() - clock_now() > 63 * NS_PER_S);
     send_must(make(100)); /* from now on it may hang */
-    assert_true(timer_next() - clock_now() <= SECOND);
+    assert_true(timer_next() - clock_now() <= NS_PER_S);
     run_card();
-    time_passes(SECOND);
+    time_passes(NS_PER_S);
     assert_true(arrives(100));
     run_card();
     assert_int_equal(poll(16), 1);
-    time_passes(3 * SECOND);
-    assert_true(timer_next() - clock_now() <= 4 * SECOND);
+    time_passes(3 * NS_PER_S);
+    assert_true(timer_next() - clock_now() <= 4 * NS_PER_S);
     finish();
 }
 
@@ -332,11 +332,11 @@ static void test_a_lost_interrupt_is_late(void **state)
     (void)state;
     for (unsigned k = 0; k < KINDS; k++) {
         fresh_start(&kinds[k]);
-        model.lose_next = true;
+        model.met.lose_next = true;
         assert_true(arrives(100));
         run_card();
         ROW(kinds[k].name, wakes == 0);
-        time_passes(2 * SECOND);
+        time_passes(2 * NS_PER_S);
         ROW(kinds[k].name, wakes >= 1);
         assert_int_equal(poll(16), 1);
         assert_works();
@@ -358,7 +358,7 @@ static void test_a_late_reset(void **state)
         fresh_start(&kinds[k]);
         model.reg[0x100 / 4] &= ~2U;
         model.faults = &plan;
-        time_passes(SECOND);
+        time_passes(NS_PER_S);
         assert_int_equal(model.resets, 2);
         packet = make(200);
         for (i = 0; i < 100; i++) {
@@ -368,7 +368,7 @@ static void test_a_late_reset(void **state)
             time_passes(10 * NS_PER_MS);
         }
         ROW(kinds[k].name, wakes == 0);
-        time_passes(SECOND + 10 * NS_PER_MS);
+        time_passes(NS_PER_S + 10 * NS_PER_MS);
         ROW(kinds[k].name, wakes == 1);
         send_must(packet);
         run_card();
@@ -385,7 +385,7 @@ static void test_a_reset_goes_on_with_a_poll(void **state)
     for (unsigned who = 0; who < 3; who++) {
         fresh_start(&kinds[0]);
         model.reg[0x100 / 4] &= ~2U;
-        clock_set(clock_now() + 2 * SECOND);
+        clock_set(clock_now() + 2 * NS_PER_S);
         clock_step(NS_PER_US);
         timer_run(clock_now());
         assert_int_equal(model.resets, 2);
@@ -415,14 +415,14 @@ static void test_never_a_reset(void **state)
         fresh_start(&kinds[k]);
         model.reg[0x100 / 4] &= ~2U;
         model.faults = &plan;
-        time_passes(2 * SECOND);
+        time_passes(2 * NS_PER_S);
         assert_int_equal(model.resets, 2);
         packet = make(100);
         assert_false(send(packet));
-        time_passes(3 * SECOND + SECOND / 2);
+        time_passes(3 * NS_PER_S + NS_PER_S / 2);
         assert_false(send(packet));
         ROW(kinds[k].name, wakes == 0);
-        time_passes(SECOND);
+        time_passes(NS_PER_S);
         ROW(kinds[k].name, wakes == 1); /* it waits no more */
         assert_true(
             console_has("net0: the card does not reset: it is given up\n"));
@@ -444,14 +444,14 @@ static void test_a_master_that_does_not_stop(void **state)
         fresh_start(&kinds[1]);
         model.reg[0x0100 / 4] &= ~2U;
         model.master_stuck = stuck;
-        clock_set(clock_now() + SECOND);
+        clock_set(clock_now() + NS_PER_S);
         clock_step(NS_PER_US);
         before = clock_now();
         timer_run(clock_now());
         assert_int_equal(model.resets, 2);
         assert_int_equal(clock_now() - before >= 200 * NS_PER_US, stuck);
         assert_true(clock_now() - before < 2 * NS_PER_MS);
-        time_passes(SECOND);
+        time_passes(NS_PER_S);
         assert_works();
         finish();
     }
@@ -471,8 +471,8 @@ static void test_starts_again_after_a_late_reset(void **state)
         for (unsigned i = 0; i < 3; i++)
             assert_int_equal(device_dedicate(&card->device, 0), -ETIMEDOUT);
         assert_int_equal(model.resets, 1);
-        assert_true(clock_now() < SECOND + 400 * NS_PER_MS);
-        clock_set(clock_now() + 2 * SECOND);
+        assert_true(clock_now() < NS_PER_S + 400 * NS_PER_MS);
+        clock_set(clock_now() + 2 * NS_PER_S);
         clock_step(NS_PER_US);
         assert_int_equal(device_dedicate(&card->device, 0), 0);
         QUEUE->wake = wake_note;
@@ -500,7 +500,7 @@ static void test_gone(void **state)
         assert_non_null(packet);
         pull_out();
         assert_false(send(packet));
-        time_passes(2 * SECOND);
+        time_passes(2 * NS_PER_S);
         assert_true(console_has("net0: the card is gone: it is given up\n"));
         ROW(kinds[k].name, wakes == 1); /* who waits for room */
         send_must(packet);
@@ -529,11 +529,11 @@ static void test_gone_during_a_reset(void **state)
     (void)state;
     fresh_start(&kinds[0]);
     model.reg[0x100 / 4] &= ~2U;
-    clock_set(clock_now() + 2 * SECOND);
+    clock_set(clock_now() + 2 * NS_PER_S);
     clock_step(NS_PER_US);
     timer_run(clock_now());
     pull_out();
-    time_passes(6 * SECOND);
+    time_passes(6 * NS_PER_S);
     assert_true(console_has("does not reset: it is given up"));
     assert_is_dead();
     finish();
@@ -560,7 +560,7 @@ static void test_an_interrupt_of_a_card_that_is_gone(void **state)
     irq_raise(E1000_MODEL_LINE);
     settle();
     assert_true(wakes <= 1);
-    time_passes(2 * SECOND);
+    time_passes(2 * NS_PER_S);
     irq_raise(E1000_MODEL_LINE);
     assert_is_dead();
     finish();

@@ -109,7 +109,7 @@ static void test_a_reset_forgets_the_context(void **state)
         flow_goes(&flows[0]);
         flow_goes(&flows[FLOW_TSO4]);
         model.reg[0x400 / 4] &= ~2U; /* TCTL.EN: it has forgotten */
-        time_passes(2 * SECOND);
+        time_passes(2 * NS_PER_S);
         ROW(kinds[k].name, model.resets == 2);
         flow_goes(&flows[FLOW_TSO4]);
         flow_goes(&flows[0]);
@@ -172,7 +172,7 @@ static void scenario(struct fault_plan *plan, void *arg)
         run_card();
         poll(16);
     }
-    time_passes(4 * SECOND);
+    time_passes(4 * NS_PER_S);
     model.faults = NULL;
     model.sent = frame_check;
     poll(16);

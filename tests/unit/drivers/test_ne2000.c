@@ -350,7 +350,7 @@ static void test_a_lost_interrupt_is_late(void **state)
     fresh();
     start();
     assert_int_equal(poll(16), 0);
-    model.lose_next = true;
+    model.met.lose_next = true;
     arrives(100);
     run_card();
     assert_int_equal(wakes, 0);
@@ -439,7 +439,7 @@ static void test_full_and_a_poll(void **state)
     assert_true(send(100));
     assert_true(send(101));
     assert_false(send(102));
-    model.lose_next = true;
+    model.met.lose_next = true;
     assert_true(ne2000_model_step_transmit(&model));
     settle();
     assert_int_equal(wakes, 0);

@@ -235,9 +235,9 @@ static unsigned stack_runs(unsigned to_send)
  * it frees itself. */
 static void receiver_frees(void)
 {
-    if (!model.rx_stuck)
+    if (!model.met.rx.stuck)
         return;
-    model.rx_stuck = false;
+    model.met.rx.stuck = false;
     (void)stack_runs(0);
 }
 
