@@ -9,6 +9,7 @@
 #include "tests/fakes/ext2_image.h"
 #include "tests/fakes/machine.h"
 #include "tests/fakes/ramblk.h"
+#include "tests/unit/ext2/sweep.h"
 #include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -285,39 +286,13 @@ static void test_ext2_out_of_memory_sweep(void **state)
 {
     size_t size;
     uint8_t *image = ext2_image("-b 1024", ext2_small_tree(), 1024, &size);
-    uint64_t n = 1;
 
     (void)state;
     machine_attach(64 << 20);
     vfs_init(file_systems);
     ramblk_init(&disk, image, size);
     read_a_file();
-    for (;; n++) {
-        struct mem_stats before, after;
-        struct ext2_walk walk = {.errors = 0};
-        bool failed;
-        int status;
-
-        mem_get_stats(&before);
-        heap_fail(n);
-        status = file_mount(&disk.block.device, "/", NULL);
-        if (status == 0)
-            ext2_walk_all(&walk);
-        failed = heap_failed();
-        heap_fail(0);
-        if (status == 0)
-            assert_int_equal(file_unmount("/"), 0);
-        mem_get_stats(&after);
-        assert_int_equal(before.block_count, after.block_count);
-        if (!failed)
-            break;
-        /* Reported; or pages that were only read ahead are missing. */
-        if (status != 0)
-            assert_int_equal(status, -ENOMEM);
-        else if (walk.errors > 0)
-            assert_int_equal(walk.first_error, -ENOMEM);
-    }
-    assert_true(n > 20);
+    assert_true(walks_without_memory(&disk.block.device) > 20);
     machine_detach();
     free(image);
 }
