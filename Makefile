@@ -108,9 +108,12 @@ FLAGS-fuzz := -Ihal/posix $(SAN) -fsanitize=fuzzer-no-link -O1 $(SAN_DEBUG)
 FLAGS-sim := -Ihal/posix -DHAL_SIM=1
 # What tests have of the compiler's time is a fifth then, and they run no longer.
 FLAGS-unit-asan := -O0
-# Tests, fakes and models are not counted: half of what they would take is counters.
+# Tests, fakes and models are not counted: half of what they would take is counters. Those
+# are that include a source of the kernel, or a world that includes it.
 FLAGS-tests-cov := -Ihal/posix -O1
 FLAGS-unit-cov := -O0
+COUNTED := $(shell grep -lE '^\#include "[^"]*(\.c|/(http|kv)_world\.h)"' tests/unit/*/*.c)
+test_flags = $(if $(filter $(COUNTED),$(1)),,$(FLAGS-tests-$(2)))
 LINK-host :=
 LINK-sim :=
 # gold links in half the time.
@@ -140,7 +143,7 @@ $(BUILD)/$(1)/tests/%.o: tests/%.c
 	@mkdir -p $$(@D)
 	$$(call say,CC,$$<)
 	$$(Q)$$(CC) $$(BASE) $$(filter-out -Wframe%,$$(WARN)) $$(HOSTED) \
-		$$(or $$(FLAGS-tests-$(1)),$$(FLAGS-$(1))) \
+		$$(or $$(call test_flags,$$<,$(1)),$$(FLAGS-$(1))) \
 		$$(if $$(filter tests/unit/%,$$<),$$(FLAGS-unit-$(1))) \
 		-c $$< -o $$@
 
