@@ -1,6 +1,6 @@
 /*
- * What faults do to the frames of a network card on PCI: the part that does not depend on
- * which card it is.
+ * What faults do to the frames of a network card on PCI: the part that does
+ * not depend on which card it is.
  */
 #ifndef TORC_TESTS_MODELS_NIC_FAULT_H
 #define TORC_TESTS_MODELS_NIC_FAULT_H
@@ -24,9 +24,9 @@ struct nic_faults {
 };
 
 /*
- * The first frame of `way` meets the fault; a late one goes on at `late_ns`. True: the frame
- * goes on now. FAULT_FAIL and FAULT_SHORT change the frame, and FAULT_RESET the card: these
- * are the caller's.
+ * The first frame of `way` meets the fault; a late one goes on at `late_ns`.
+ * True: the frame goes on now. FAULT_FAIL and FAULT_SHORT change the frame,
+ * and FAULT_RESET the card: these are the caller's.
  */
 bool nic_fault_met(struct nic_faults *faults, struct nic_way *way,
                    struct pci_card *card, enum model_fault fault,

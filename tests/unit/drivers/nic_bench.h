@@ -1,6 +1,7 @@
 /*
- * A network card on one CPU, with its model and driver: what the tests of all cards share
- * whose model is stepped. Time stands but for a microsecond at each look at the clock.
+ * A network card on one CPU, with its model and driver: what the tests of all
+ * cards share whose model is stepped. Time stands but for a microsecond at
+ * each look at the clock.
  */
 #ifndef TORC_TESTS_UNIT_DRIVERS_NIC_BENCH_H
 #define TORC_TESTS_UNIT_DRIVERS_NIC_BENCH_H

@@ -10,10 +10,10 @@
 #include <torc/memory.h>
 
 /*
- * Mount the volume, read all of it and unmount it, while the first, the second, the third ...
- * allocation fails, until none is left that can. An allocation that fails is reported; or
- * pages that were only read ahead are missing. Nothing is kept. Returns how many rounds
- * there were.
+ * Mount the volume, read all of it and unmount it, while the first, the
+ * second, the third ... allocation fails, until none is left that can. An
+ * allocation that fails is reported; or pages that were only read ahead are
+ * missing. Nothing is kept. Returns how many rounds there were.
  */
 static inline uint64_t walks_without_memory(struct device *device)
 {
