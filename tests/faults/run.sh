@@ -42,7 +42,7 @@ stuck          hm | watchdog=20 stuck=end   | does not yield        | fault_stuc
 hang-off       hm | watchdog=20 stuck=end   | interrupts off        | fault_hang_off
 hang-irq        m | watchdog=20 stuck=end   | interrupts off        | hang
 asleep-ready   hm | watchdog=20 stuck=end   | cpu 1 sleeps, and a thread is ready | -
-asleep-message h  | watchdog=20 stuck=end   | cpu 1 sleeps, and a message waits  | -
+asleep-message hm | watchdog=20 stuck=end   | cpu 1 sleeps, and a message waits  | -
 asleep-timer   hm | watchdog=20 stuck=end   | cpu 1 sleeps, and a timer is overdue | -
 queue          hm |                         | panic: .*fault        | fault_queue
 slot           hm |                         | panic: .*fault        | fault_free_there

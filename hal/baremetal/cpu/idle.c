@@ -64,12 +64,14 @@ void hal_cpu_idle(void)
 {
     struct cpu_block *block = cpu_block_self();
 
-    clock_sleep_begin();
+    clock_sleep_begin(block);
     if (block->watching)
         __asm__ volatile("sti\n\tmwait\n\tnop\n\tcli" ::"a"(0), "c"(0)
                          : "memory");
     else
-        __asm__ volatile("sti\n\thlt\n\tcli" ::: "memory");
+        do /* to look at other CPUs, with watchdog=, is no reason to wake */
+            __asm__ volatile("sti\n\thlt\n\tcli" ::: "memory");
+        while (clock_is_asleep(block));
     block->watching = false;
     clock_sleep_end();
 }

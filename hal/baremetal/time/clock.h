@@ -37,8 +37,15 @@ enum { TIMER_DEADLINE = 1, TIMER_SAMPLE = 2 };
 unsigned clock_timer_fired(void);
 
 /* No samples from here to there: around a sleep, with interrupts off. */
-void clock_sleep_begin(void);
+void clock_sleep_begin(struct cpu_block *block);
 void clock_sleep_end(void);
+
+/* Whether nothing but that timer's looks at other CPUs has come since the
+ * beginning; without samples nobody looks. */
+static inline bool clock_is_asleep(const struct cpu_block *block)
+{
+    return block->sample_period != 0 && block->sample_ns == UINT64_MAX;
+}
 
 /* Set the timer of this CPU to the nearest of what it is for. */
 void timer_program(struct cpu_block *block);

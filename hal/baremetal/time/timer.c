@@ -69,9 +69,8 @@ int hal_sample_start(uint64_t period_ns)
     return 0;
 }
 
-void clock_sleep_begin(void)
+void clock_sleep_begin(struct cpu_block *block)
 {
-    struct cpu_block *block = cpu_block_self();
     bool is_next = block->sample_ns < block->deadline_ns;
 
     if (block->sample_period == 0)
