@@ -1,15 +1,16 @@
 /*
  * The legacy hash adds the hash before the last one to the last one, changed by
- * a multiple of the byte: whatever five bytes are before it, the last byte that
+ * a multiple of the byte: whatever bytes are before it, the last byte that
  * leads to the hash wanted is found by one division, if there is one.
  */
 #include "tests/fakes/collide.h"
 #include "tests/fakes/cmocka_all.h"
 #include <string.h>
 
-enum { VARIED = 5 };
+/* Bytes that are varied before the last two. */
+enum { VARIED = 4, VARIED_FIRST = '0', VARIED_BYTES = 64 };
 
-static const uint32_t factor = 7152373;
+static const uint32_t factor = 7152373, REDUCED = 0x7fffffff;
 
 struct state {
     uint32_t last, before;
@@ -26,7 +27,7 @@ static void step(struct state *state, int c, bool is_unsigned)
         state->before + (state->last ^ byte_of(c, is_unsigned) * factor);
 
     if ((next & 0x80000000) != 0)
-        next -= 0x7fffffff;
+        next -= REDUCED;
     state->before = state->last;
     state->last = next;
 }
@@ -40,58 +41,80 @@ static struct state state_of(const char *name, size_t len, bool is_unsigned)
     return state;
 }
 
-/* The byte that leads from a state to `next` before it is reduced; or 0. */
-static char last_byte(const struct state *state, uint32_t next,
-                      bool is_unsigned)
-{
-    static uint32_t inverse;
-    uint32_t byte;
+/* What is looked for, and names of the same beginning. */
+struct search {
+    char (*names)[256];
+    unsigned count, found;
+    char name[256];
+    size_t len;
+    bool is_unsigned;
+    uint32_t target;
+    uint32_t inverse; /* of the factor */
+};
 
-    if (inverse == 0) {
-        inverse = factor;
-        for (unsigned i = 0; i < 5; i++) /* Newton: 3, 6, 12 ... bits */
-            inverse *= 2 - factor * inverse;
-    }
-    byte = ((next - state->before) ^ state->last) * inverse;
-    if (byte_of((int)byte, is_unsigned) != byte || (char)byte == '/')
-        return 0;
-    return (char)byte;
+/* A last byte, if it is one and makes a name with the hash wanted. */
+static void try_byte(struct search *search, uint32_t byte)
+{
+    char *name = search->name;
+
+    name[search->len - 1] = (char)byte;
+    if (search->found == search->count || (char)byte == 0 ||
+        (char)byte == '/' ||
+        state_of(name, search->len, search->is_unsigned).last != search->target)
+        return;
+    memcpy(search->names[search->found++], name, search->len + 1);
 }
 
-/* Whether a last byte makes a name of it. */
-static bool solve(char *name, size_t len, const struct state *before,
-                  uint32_t target, bool is_unsigned)
+/*
+ * All names that go on behind a state with one byte that is varied and a last
+ * one. Nearly all of them are none: this runs some hundred million times, so it
+ * calls nothing.
+ */
+static void try_all(struct search *search, const struct state *state)
 {
-    uint32_t high = target + 0x7fffffff;
-    char c = last_byte(before, target, is_unsigned);
+    const uint32_t bias = search->is_unsigned ? 0 : 128;
+    const uint32_t inverse = search->inverse;
+    const uint32_t last = state->last, before = state->before;
+    const uint32_t low = search->target - last; /* before it is reduced, or */
+    const uint32_t high = low + REDUCED;        /* after it */
 
-    if (c == 0 && (high & 0x80000000) != 0)
-        c = last_byte(before, high, is_unsigned);
-    name[len - 1] = c;
-    return c != 0 && state_of(name, len, is_unsigned).last == target;
+    for (uint32_t c = VARIED_FIRST; c < VARIED_FIRST + VARIED_BYTES; c++) {
+        uint32_t next = before + (last ^ c * factor);
+
+        if ((next & 0x80000000) != 0)
+            next -= REDUCED;
+        if (((low ^ next) * inverse + bias) >> 8 != 0 &&
+            ((high ^ next) * inverse + bias) >> 8 != 0)
+            continue;
+        search->name[search->len - 2] = (char)c;
+        try_byte(search, (low ^ next) * inverse);
+        try_byte(search, (high ^ next) * inverse);
+    }
 }
 
 void collide(char names[][256], unsigned count, size_t len, bool is_unsigned)
 {
+    struct search search = {.names = names,
+                            .count = count,
+                            .len = len,
+                            .is_unsigned = is_unsigned,
+                            .inverse = factor};
+    char *varied = search.name + len - 2 - VARIED;
     struct state common;
-    char name[256];
-    uint32_t target;
-    unsigned found = 0;
 
-    memset(name, 'n', sizeof(name));
-    name[len] = '\0';
-    common = state_of(name, len - 1 - VARIED, is_unsigned);
-    target = state_of(name, len, is_unsigned).last;
-    for (uint32_t i = 0; found < count; i++) {
+    memset(search.name, 'n', len);
+    for (unsigned i = 0; i < 5; i++) /* Newton: 3, 6, 12 ... bits */
+        search.inverse *= 2 - factor * search.inverse;
+    search.target = state_of(search.name, len, is_unsigned).last;
+    common = state_of(search.name, len - 2 - VARIED, is_unsigned);
+    for (uint32_t i = 0; search.found < count; i++) {
         struct state state = common;
-        char *at = name + len - 1 - VARIED;
 
-        assert_true(i < 64u << 24);
+        assert_true(i < 1u << 6 * VARIED);
         for (unsigned k = 0; k < VARIED; k++) {
-            at[k] = (char)('0' + (i >> 6 * k & 63));
-            step(&state, at[k], is_unsigned);
+            varied[k] = (char)(VARIED_FIRST + (i >> 6 * k & 63));
+            step(&state, varied[k], is_unsigned);
         }
-        if (solve(name, len, &state, target, is_unsigned))
-            memcpy(names[found++], name, len + 1);
+        try_all(&search, &state);
     }
 }

@@ -272,8 +272,8 @@ int ext2_fsck_status(const uint8_t *image, size_t size, const char *options,
     close(mkstemp(path));
     store(path, image, size);
     snprintf(command, sizeof(command),
-             "PATH=$PATH:/sbin:/usr/sbin; e2fsck %s %s >%s.log 2>&1", options,
-             path, path);
+             "PATH=$PATH:/sbin:/usr/sbin; exec e2fsck %s %s >%s.log 2>&1",
+             options, path, path);
     status = system(command);
     status = WIFEXITED(status) ? WEXITSTATUS(status) : 255;
     snprintf(line, sizeof(line), "cat %s.log >&2", path);

@@ -175,13 +175,32 @@ static int with_image(uint8_t *image, size_t size, const char *before,
     return WEXITSTATUS(status);
 }
 
+/* Print a file, and remove it. */
+static void show(const char *path, bool is_wanted)
+{
+    char line[400];
+    FILE *file = fopen(path, "r");
+
+    must(file != NULL, path);
+    while (is_wanted && fgets(line, sizeof(line), file) != NULL)
+        fputs(line, stdout);
+    fclose(file);
+    unlink(path);
+}
+
 int fat_fsck(uint8_t *image, size_t size, bool mend)
 {
-    return with_image(image, size, mend ? "fsck.fat -a" : "fsck.fat -n",
-                      mend ? ">/dev/null"
-                           : ">/tmp/torc_fsck.$$ || { cat /tmp/torc_fsck.$$; "
-                             "rm /tmp/torc_fsck.$$; exit 1; }; "
-                             "rm /tmp/torc_fsck.$$");
+    char path[] = "/tmp/torc_image_XXXXXX", log[sizeof(path) + 4];
+    int status;
+
+    if (mend)
+        return with_image(image, size, "exec fsck.fat -a", ">/dev/null");
+    store(path, image, size);
+    snprintf(log, sizeof(log), "%s.log", path);
+    status = WEXITSTATUS(run(TOOLS "exec fsck.fat -n %s >%s", path, log));
+    show(log, status != 0);
+    unlink(path);
+    return status;
 }
 
 void fat_mtools(uint8_t *image, size_t size, const char *command)

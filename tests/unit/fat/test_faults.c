@@ -184,11 +184,14 @@ static void detach(void)
 }
 
 /* fsck.fat may find lost clusters and what goes with them, and mends it: in up
- * to three runs if a directory has two names. */
+ * to three runs if a directory has two names. Each run is a process: the last
+ * one, which finds nothing, says that all is well. */
 static void judge(bool may_lose)
 {
-    for (unsigned runs = 0; may_lose && runs < 3; runs++)
-        may_lose = fat_fsck(image, image_size, true) != 0;
+    for (unsigned runs = 0; may_lose && runs < 3; runs++) {
+        if (fat_fsck(image, image_size, true) == 0)
+            return;
+    }
     assert_int_equal(fat_fsck(image, image_size, false), 0);
 }
 
@@ -461,7 +464,8 @@ static int setup(void **state)
              tree);
     if (system(command) != 0)
         return -1;
-    good = fat_image("-F 16 -s 1", tree, 8000, &image_size);
+    /* Just enough clusters for FAT16: the image is copied for each run. */
+    good = fat_image("-F 16 -s 1", tree, 2200, &image_size);
     image = malloc(image_size);
     snprintf(command, sizeof(command), "rm -rf %s", tree);
     return system(command);
