@@ -255,6 +255,10 @@ void ext2_inode_check(const struct inode *inode);
 /* fs_ops.inode_drop() */
 void ext2_inode_drop(struct inode *inode);
 
+/* Whether its size has upper bits in the inode. Of volumes of revision 0 only
+ * those without features are written: none has. */
+bool ext2_has_size_high(const struct inode *inode);
+
 /* Whether the blocks of a file are mapped by extents. */
 static inline bool ext2_has_extents(const struct inode *inode)
 {

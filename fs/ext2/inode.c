@@ -154,6 +154,14 @@ static int locate(struct ext2_fs *fs, uint64_t number, uint64_t *offset)
     return 0;
 }
 
+bool ext2_has_size_high(const struct inode *inode)
+{
+    const struct ext2_fs *fs = ext2_of(inode);
+
+    return inode->type == FILE_REGULAR &&
+           (!fs->is_rev0 || (fs->ro_compat & RO_COMPAT_LARGE_FILE) != 0);
+}
+
 /* Fill the inode from its bytes on the disk. Returns 0, -EUCLEAN. */
 static int fill(struct inode *inode, const uint8_t *raw)
 {
@@ -165,8 +173,7 @@ static int fill(struct inode *inode, const uint8_t *raw)
         return ext2_damaged(fs, inode->number, "size of inode",
                             le16_get(raw + INODE_EXTRA_SIZE));
     parse(raw, end, ext2);
-    if (inode->type == FILE_REGULAR &&
-        (!fs->is_rev0 || (fs->ro_compat & RO_COMPAT_LARGE_FILE) != 0))
+    if (ext2_has_size_high(inode))
         inode->size_bytes |= (uint64_t)le32_get(raw + INODE_SIZE_HIGH) << 32;
     return 0;
 }

@@ -132,11 +132,10 @@ static uint64_t size_of(struct inode *inode)
     struct ext2_rw_inode *rwi = ext2_rw_inode_of(inode);
     uint64_t size = inode->size_bytes;
 
-    if (inode->type != FILE_REGULAR)
-        return size;
-    rwi->disk_size =
-        max_u64(rwi->disk_size, max_u64(size, inode->pages.size_bytes));
-    return rwi->disk_size;
+    if (inode->type == FILE_REGULAR)
+        rwi->disk_size = size =
+            max_u64(rwi->disk_size, max_u64(size, inode->pages.size_bytes));
+    return size;
 }
 
 /* Since when it is deleted: never a number that could be an inode's. */
@@ -168,7 +167,6 @@ static uint32_t flags_of(const struct ext2_inode *ext2)
 
 static void put(struct inode *inode, uint8_t *raw)
 {
-    const struct ext2_fs *fs = ext2_of(inode);
     struct ext2_inode *ext2 = ext2_inode_of(inode);
     uint64_t size = size_of(inode);
 
@@ -180,7 +178,7 @@ static void put(struct inode *inode, uint8_t *raw)
     le16_put(raw + INODE_GID, (uint16_t)inode->gid);
     le16_put(raw + INODE_GID_HIGH, (uint16_t)(inode->gid >> 16));
     le32_put(raw + INODE_SIZE, (uint32_t)size);
-    if (inode->type == FILE_REGULAR && !fs->is_rev0)
+    if (ext2_has_size_high(inode))
         le32_put(raw + INODE_SIZE_HIGH, (uint32_t)(size >> 32));
     le16_put(raw + INODE_LINKS, (uint16_t)inode->links);
     le32_put(raw + INODE_BLOCKS, (uint32_t)inode->blocks);
@@ -189,7 +187,7 @@ static void put(struct inode *inode, uint8_t *raw)
     le32_put(raw + INODE_FILE_ACL, (uint32_t)ext2->file_acl);
     le32_put(raw + INODE_DTIME, inode->links == 0 ? dtime_of(inode) : 0);
     memcpy(raw + INODE_BLOCK, ext2->in_inode, sizeof(ext2->in_inode));
-    times_put(raw, end_of(fs, raw), inode);
+    times_put(raw, end_of(ext2_of(inode), raw), inode);
 }
 
 /* ---- Writing ------------------------------------------------------------- */
@@ -198,10 +196,8 @@ static void put(struct inode *inode, uint8_t *raw)
  * superblock. */
 static bool is_first_large(struct inode *inode)
 {
-    const struct ext2_fs *fs = ext2_of(inode);
-
-    return inode->type == FILE_REGULAR && size_of(inode) > INT32_MAX &&
-           !fs->is_rev0 && (fs->ro_compat & RO_COMPAT_LARGE_FILE) == 0;
+    return (ext2_of(inode)->ro_compat & RO_COMPAT_LARGE_FILE) == 0 &&
+           ext2_has_size_high(inode) && size_of(inode) > INT32_MAX;
 }
 
 static void put_large(struct ext2_fs *fs, const struct change_block *block)
@@ -295,8 +291,7 @@ static int bury(struct inode *inode)
     raw = table->data + at;
     ext2_inode_put_dead(inode, raw);
     le32_put(raw + INODE_SIZE, 0);
-    if (inode->type == FILE_REGULAR && !rw->fs->is_rev0)
-        le32_put(raw + INODE_SIZE_HIGH, 0);
+    le32_put(raw + INODE_SIZE_HIGH, 0);
     le32_put(raw + INODE_BLOCKS, 0);
     le32_put(raw + INODE_FILE_ACL, 0);
     memset(raw + INODE_BLOCK, 0, EXT2_IN_INODE_SIZE);
