@@ -316,7 +316,7 @@ static void work_run(struct irq_work *work)
         return;
     if (flag_is(&e1000->link_news))
         link_look(e1000);
-    net_wake(queue_of(e1000));
+    net_attend(queue_of(e1000));
 }
 
 /* ---- Operations ---------------------------------------------------------- */

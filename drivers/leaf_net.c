@@ -369,7 +369,7 @@ static void leaf_work(struct irq_work *work)
     if (queue->index == 0)
         net_link_set(dev, hal_net_link(queue->leaf->unit));
     waiting_send(queue);
-    net_wake(&dev->queues[queue->index]);
+    net_attend(&dev->queues[queue->index]);
 }
 
 /* ---- Starting ------------------------------------------------------------ */

@@ -58,7 +58,11 @@ static void work_run(struct irq_work *work)
     }
     if (pair->queue->index == 0)
         vnet_ctrl_poll(pair->net);
-    wake(pair);
+    pair->is_awaited = false;
+    /* With EVENT_IDX the one interrupt has answered. */
+    if (!pair->rx.has_event_idx && pair->state == VNET_LIVE)
+        vq_want_interrupt(&pair->rx, false);
+    net_attend(pair->queue);
 }
 
 /* ---- The watchdog -------------------------------------------------------- */

@@ -3,6 +3,7 @@
 #include "net/tcp.h"
 #include <torc/assert.h>
 #include <torc/machine.h>
+#include <torc/time.h>
 
 void socket_init(struct socket *socket, const struct socket_client *client,
                  struct server *server, struct tcp_conn *conn,
@@ -75,6 +76,11 @@ int64_t socket_lend(struct socket *socket, const void *head, size_t head_len,
     if (socket->conn == NULL)
         return socket->error;
     return tcp_lend(socket->conn, head, head_len, slices, count);
+}
+
+uint64_t socket_time_ns(const struct socket *socket)
+{
+    return socket->conn != NULL ? tcp_time(socket->conn) : time_ns();
 }
 
 void socket_hold(struct socket *socket)

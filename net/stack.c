@@ -12,6 +12,30 @@
 
 enum { TX_RETRY_US = 500 };
 
+/* ---- Time ---------------------------------------------------------------- */
+
+static inline void tick(struct net_stack *stack)
+{
+    stack->now = net_now(stack);
+    stack->now_us = (uint32_t)(stack->now / NS_PER_US);
+    stack->now_ms = (uint32_t)(stack->now / NS_PER_MS);
+}
+
+uint64_t stack_time(struct net_stack *stack)
+{
+    tick(stack);
+    stack->told_at = cpu_self()->switch_count + 1;
+    return stack->now;
+}
+
+__attribute__((cold)) void stack_tick(struct net_stack *stack)
+{
+    (void)stack_time(stack);
+    stack->told_at = 0;
+}
+
+/* ---- In ------------------------------------------------------------------ */
+
 struct packet *stack_packet(struct net_stack *stack)
 {
     struct packet *packet = packet_get();
@@ -20,8 +44,6 @@ struct packet *stack_packet(struct net_stack *stack)
         stack->stats.no_packet++;
     return packet;
 }
-
-/* ---- In ------------------------------------------------------------------ */
 
 /* Process a frame of any kind. Takes the packet. */
 static noinline void frame_receive(struct net_stack *stack,
@@ -128,7 +150,8 @@ static void stack_flush(struct net_stack *stack)
         }
         stack->tx_queued--;
     }
-    tcp_unblock(stack);
+    if (!list_empty(&stack->blocked))
+        tcp_unblock(stack);
     if (!queue_empty(&stack->tx_queue))
         stack_retry(stack);
 }
@@ -147,6 +170,18 @@ void stack_wake(struct net_queue *queue)
     struct net_stack *stack = queue->user;
 
     wait_wake_one(&stack->wake);
+}
+
+/* The thread waits: poll for it, in the scheduler's pass, which costs no switch.
+ * It goes on where there is more; and where each thread's time is counted, so
+ * that what the network takes is told. */
+void stack_attend(struct net_queue *queue)
+{
+    struct net_stack *stack = queue->user;
+
+    if (!list_empty(&stack->wake.waiters) &&
+        (cpu_self()->switch_extras || stack_poll(stack)))
+        wait_wake_one(&stack->wake);
 }
 
 /* The card has received a frame. In a group it may be another member's, unless
@@ -169,8 +204,7 @@ bool stack_poll(struct net_stack *stack)
     unsigned count;
     bool more = false;
 
-    stack_tick(stack);
-    (void)net_arm(stack->queue, false);
+    tick(stack);
     count = net_poll(stack->queue, packets, STACK_POLL_BUDGET);
     if (unlikely(stack->crowd.full_polls >= CROWD_POLLS))
         crowd_begin(stack);

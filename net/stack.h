@@ -12,6 +12,7 @@
 #ifndef TORC_NET_STACK_H
 #define TORC_NET_STACK_H
 
+#include "kernel/cpu/percpu.h"
 #include "kernel/device/netdev.h"
 #include "kernel/lib/siphash.h"
 #include "kernel/thread/timer.h"
@@ -167,6 +168,8 @@ struct net_stack {
                             stay; or NULL */
     uint32_t now_us;     /* the same, modulo 2^32 */
     uint32_t now_ms;
+    uint64_t told_at; /* its CPU's switch_count when stack_time() told `now`,
+                         + 1; 0: that was used */
     struct stack_ack ack;
     const struct tcp_cc *cc;
     struct flow hashed; /* the flow whose hash was computed last; and that */
@@ -216,8 +219,9 @@ int stack_run(void *stack);
  * the packet. */
 void stack_receive(struct net_stack *stack, struct packet *packet);
 
-/* The card has interrupted: wake the stack's thread. */
+/* The card has interrupted: wake the stack's thread; or do its work. */
 void stack_wake(struct net_queue *queue);
+void stack_attend(struct net_queue *queue);
 
 /* Send an Ethernet frame, or queue it when the card is full. Takes the packet.
  */
@@ -249,11 +253,20 @@ static inline uint64_t net_now(const struct net_stack *stack)
  * a timer has expired, or when a socket has something to send. What is called
  * from there uses stack->now.
  */
-static inline void stack_tick(struct net_stack *stack)
+void stack_tick(struct net_stack *stack);
+
+/*
+ * The same for who asks what time it is and has something to send right behind
+ * that: the output uses this time, unless the thread gives up the CPU before.
+ */
+uint64_t stack_time(struct net_stack *stack);
+
+/* A thread has something to send. */
+static inline void stack_tick_to_send(struct net_stack *stack)
 {
-    stack->now = net_now(stack);
-    stack->now_us = (uint32_t)(stack->now / NS_PER_US);
-    stack->now_ms = (uint32_t)(stack->now / NS_PER_MS);
+    if (stack->told_at != cpu_self()->switch_count + 1)
+        stack_tick(stack);
+    stack->told_at = 0;
 }
 
 /* The counters of this CPU's stack. Returns 0, -ENOTCONN (no stack). */

@@ -1,5 +1,4 @@
 /* The stack of a CPU: made, started, and its share of memory. */
-#include "kernel/cpu/percpu.h"
 #include "kernel/lib/minmax.h"
 #include "net/arp.h"
 #include "net/ip.h"
@@ -181,6 +180,7 @@ int stack_create(struct net_queue *queue, const struct net_config *config,
         addresses_init(stack, config);
     queue->user = stack;
     queue->wake = stack_wake;
+    queue->attend = stack_attend;
     if (queue->index == 0)
         stack->dev->announce = stack_announce;
     *out = stack;
@@ -195,6 +195,7 @@ void stack_destroy(struct net_stack *stack)
     if (stack->queue->index == 0)
         stack->dev->announce = NULL;
     stack->queue->wake = NULL;
+    stack->queue->attend = NULL;
     stack->queue->user = NULL;
     neigh_fini(stack);
     if (stack->ip4_more != NULL)

@@ -154,6 +154,9 @@ int64_t tcp_write(struct tcp_conn *conn, const void *data, size_t size);
 int64_t tcp_lend(struct tcp_conn *conn, const void *head, size_t head_len,
                  const struct slice *slices, unsigned count);
 
+/* What time it is; which is that of what is sent next. */
+uint64_t tcp_time(struct tcp_conn *conn);
+
 /* Send only full segments until tcp_close() or tcp_shutdown(). */
 void tcp_hold(struct tcp_conn *conn);
 

@@ -195,6 +195,12 @@ must_check int64_t socket_lend(struct socket *socket, const void *head,
                                unsigned count);
 
 /*
+ * time_ns(), for who sends something right behind that: TCP does not read the
+ * time again for it, unless the thread gives up the CPU before.
+ */
+uint64_t socket_time_ns(const struct socket *socket);
+
+/*
  * More follows what is sent from now on, and at last socket_close(): segments
  * that are not full wait for that, and the end goes with the last data. Does
  * nothing when the connection is over.

@@ -160,9 +160,19 @@ static bool line_quiet(struct exchange_line *line)
 {
     uintptr_t any = 0;
 
+#pragma GCC unroll 8
     for (unsigned i = 0; i < LINE_WORDS; i++)
         any |= atomic_load_explicit(&line->word[i], memory_order_relaxed);
     return any == 0;
+}
+
+static bool slots_quiet(struct exchange_port *port)
+{
+    for (unsigned line = 0; line < lines_for(exchange_cpu_count); line++) {
+        if (!line_quiet(&port->slots[line]))
+            return false;
+    }
+    return true;
 }
 
 /* ---- Sending ------------------------------------------------------------- */
@@ -471,10 +481,8 @@ bool exchange_may_sleep(void)
      * change nothing, and who watches for a change would see none. */
     if (exchange_look(mine->watch) != 0)
         return false;
-    for (unsigned line = 0; line < lines_for(exchange_cpu_count); line++) {
-        if (!line_quiet(&mine->port->slots[line]))
-            return false;
-    }
+    if (has_flags && !slots_quiet(mine->port))
+        return false;
     return !mine->busy || !may_publish(mine);
 }
 

@@ -96,6 +96,14 @@ void net_wake(struct net_queue *queue)
         queue->wake(queue);
 }
 
+void net_attend(struct net_queue *queue)
+{
+    if (queue->attend != NULL)
+        queue->attend(queue);
+    else
+        net_wake(queue);
+}
+
 void net_link_set(struct net_device *dev, bool up)
 {
     assert(device_is_mine(&dev->device));

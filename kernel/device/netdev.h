@@ -3,8 +3,8 @@
  *
  * A card has one or more queues. Each queue belongs to one CPU, with its rings
  * in that CPU's memory and its interrupts there. The interrupt handler raises
- * irq work; the work calls queue->wake(), and whoever set that polls soon, in a
- * thread: so frames are processed a bounded number at a time.
+ * irq work; the work calls net_attend(), and whoever uses the queue polls, a
+ * bounded number of frames: at once, or soon, in a thread.
  */
 #ifndef TORC_KERNEL_NETDEV_H
 #define TORC_KERNEL_NETDEV_H
@@ -36,7 +36,8 @@ struct net_queue {
     unsigned cpu; /* the owner */
 
     /* owner CPU only, set by the queue's user, else NULL: */
-    void (*wake)(struct net_queue *queue); /* irq work: poll soon */
+    void (*wake)(struct net_queue *queue);   /* irq work: poll soon */
+    void (*attend)(struct net_queue *queue); /* or now; NULL: wake does */
     void *user;
     void *driver; /* the driver's */
 
@@ -70,8 +71,10 @@ struct net_ops {
                      unsigned count);
 
     /*
-     * Ask for an interrupt when a frame comes, or for none. Returns false when
-     * one has come before: it interrupts nobody, so poll again.
+     * Ask for an interrupt when a frame comes, or for none. One interrupt
+     * answers: after net_attend() none comes until it is asked for again.
+     * Returns false when a frame has come before: it interrupts nobody, so poll
+     * again.
      */
     bool (*arm)(struct net_queue *queue, bool on);
 
@@ -202,6 +205,10 @@ static inline void net_drop_sent(struct net_queue *queue, struct packet *packet)
 
 /* Drivers, in irq work on the queue's CPU: something happened, poll soon. */
 void net_wake(struct net_queue *queue);
+
+/* The same, as the last thing that the irq work does: the user may call any
+ * operation of the queue before this returns. */
+void net_attend(struct net_queue *queue);
 
 /* Drivers, on the CPU of queue 0: the link went up or down (logged); neighbours
  * are to be told the address again. */

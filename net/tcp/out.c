@@ -319,7 +319,7 @@ void tcp_output(struct tcp_conn *conn)
     if (conn->is_held && !conn->fin_wanted && conn->board.lost == 0 &&
         !conn->ack_now && conn_unsent(conn) < conn->mss)
         return; /* more follows */
-    stack_tick(conn->stack);
+    stack_tick_to_send(conn->stack);
     conn_output(conn);
 }
 

@@ -148,6 +148,11 @@ int64_t tcp_lend(struct tcp_conn *conn, const void *head, size_t head_len,
     return taken;
 }
 
+uint64_t tcp_time(struct tcp_conn *conn)
+{
+    return stack_time(conn->stack);
+}
+
 void tcp_hold(struct tcp_conn *conn)
 {
     conn->is_held = true;

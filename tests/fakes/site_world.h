@@ -305,6 +305,7 @@ static inline void world_files_begin(void)
 #define service_register  world_service_register
 #define socket_receive    world_socket_receive
 #define socket_send       world_socket_send
+#define socket_time_ns    world_socket_time_ns
 #define socket_has_input  world_socket_has_input
 #define socket_send_room  world_socket_send_room
 #define socket_lend       world_socket_lend
@@ -361,6 +362,12 @@ int64_t socket_receive(struct socket *socket, void *buf, size_t size)
     memcpy(buf, socket->in + socket->in_at, size);
     socket->in_at += size;
     return (int64_t)size;
+}
+
+uint64_t socket_time_ns(const struct socket *socket)
+{
+    assert_false(socket->is_closed || socket->is_aborted);
+    return time_ns();
 }
 
 int64_t socket_send(struct socket *socket, const void *data, size_t size)

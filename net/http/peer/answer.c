@@ -319,11 +319,10 @@ static int send_answer(struct http_exchange *exchange,
     return http_send(exchange, text->at, text->len);
 }
 
-/* What decides about the connection. */
-static void set_framing(struct http_exchange *exchange, const struct plan *plan)
+/* What decides about the connection. `is_open_ended`: the content has no
+ * length. */
+static void set_framing(struct http_exchange *exchange, bool is_open_ended)
 {
-    bool is_open_ended = plan->has_content && !plan->has_length;
-
     exchange->is_chunked = is_open_ended && exchange->is_1_1;
     if ((exchange->state == HTTP_CONTENT &&
          exchange->content.state != CONTENT_COMPLETE) ||
@@ -389,7 +388,7 @@ int http_respond(struct http_exchange *exchange,
         respond_unmet(exchange, plan.status, plan.size);
         return 0;
     }
-    set_framing(exchange, &plan);
+    set_framing(exchange, plan.has_content && !plan.has_length);
     put_head(exchange, response, &plan, &text);
     exchange->is_answered = true;
     exchange->state = HTTP_SEND;
@@ -405,12 +404,11 @@ int http_respond(struct http_exchange *exchange,
 static void respond_as_last(struct http_exchange *exchange, struct span body)
 {
     struct http_text text = {exchange->worker->output, HTTP_OUTPUT_SIZE, 0};
-    const struct plan plan = {.has_content = true, .has_length = true};
     int status;
 
     if (!begin_answer(exchange))
         return;
-    set_framing(exchange, &plan);
+    set_framing(exchange, false);
     put_head_as_last(exchange, &text);
     exchange->is_answered = true;
     exchange->state = HTTP_SEND;

@@ -276,6 +276,33 @@ static void test_net_polled_dry_interrupts_again(void **state)
     machine_detach();
 }
 
+/* One interrupt answers: none follows before it is asked for again. */
+static void test_net_one_interrupt_answers(void **state)
+{
+    static const uint64_t event_idx[] = {0, 1 << 29};
+
+    (void)state;
+    for (unsigned i = 0; i < COUNT_OF(event_idx); i++) {
+        unsigned interrupts;
+
+        fresh();
+        model.offered |= event_idx[i];
+        model_on_mmio(&model, 2);
+        start();
+        assert_int_equal(poll(16), 0);
+        interrupts = model.interrupts;
+        assert_true(device_sends(100));
+        assert_int_equal(model.interrupts, interrupts + 1);
+        settle();
+        assert_true(device_sends(100));
+        assert_int_equal(model.interrupts, interrupts + 1);
+        assert_int_equal(poll(16), 2);
+        assert_true(device_sends(100));
+        assert_int_equal(model.interrupts, interrupts + 2);
+        machine_detach();
+    }
+}
+
 static void test_net_bad_lengths_are_dropped(void **state)
 {
     unsigned free_count;
@@ -843,6 +870,7 @@ int main(void)
         cmocka_unit_test(test_net_over_pci_line),
         cmocka_unit_test(test_net_poll_keeps_its_budget),
         cmocka_unit_test(test_net_polled_dry_interrupts_again),
+        cmocka_unit_test(test_net_one_interrupt_answers),
         cmocka_unit_test(test_net_bad_lengths_are_dropped),
         cmocka_unit_test(test_net_empty_pool_drops_and_recovers),
         cmocka_unit_test(test_net_full_ring_and_its_interrupt),

@@ -259,7 +259,7 @@ static void test_netdev_calls_the_driver(void **state)
     packet_put(packets[1]);
 }
 
-static unsigned wakes, changes, announcements;
+static unsigned wakes, attended, changes, announcements;
 
 static void wake(struct net_queue *queue)
 {
@@ -274,6 +274,11 @@ static void link_changed(struct net_device *dev)
 static void announce(struct net_device *dev)
 {
     announcements += dev->mtu == 1500;
+}
+
+static void attend(struct net_queue *queue)
+{
+    attended += queue->index == 0;
 }
 
 static void test_netdev_tells_its_user(void **state)
@@ -293,6 +298,12 @@ static void test_netdev_tells_its_user(void **state)
     card->announce = announce;
     net_wake(&card->queues[0]);
     assert_int_equal(wakes, 1);
+    net_attend(&card->queues[0]);
+    assert_int_equal(wakes, 2);
+    card->queues[0].attend = attend;
+    net_attend(&card->queues[0]);
+    assert_int_equal(attended, 1);
+    assert_int_equal(wakes, 2);
     net_announce(card);
     assert_int_equal(announcements, 1);
     net_link_set(card, false); /* as it is: nothing to tell */

@@ -213,6 +213,32 @@ static void test_results_after_close(void **state)
     bench_close();
 }
 
+/* Who asks for the time and sends then does not make TCP read it again; once,
+ * and unless the CPU has been given up between. */
+static void test_time_is_read_once_for_what_is_sent(void **state)
+{
+    uint64_t told;
+
+    (void)state;
+    open_bench();
+    connect_port(1);
+    told = socket_time_ns(sockets[1]);
+    assert_int_equal(told, bench.now);
+    bench.now += NS_PER_MS;
+    assert_int_equal(socket_send(sockets[1], "a", 1), 1);
+    assert_int_equal(bench.stack->now, told);
+    assert_int_equal(socket_send(sockets[1], "b", 1), 1);
+    assert_int_equal(bench.stack->now, told + NS_PER_MS);
+    (void)!socket_time_ns(sockets[1]);
+    bench.now += NS_PER_MS;
+    cpu_self()->switch_count++;
+    assert_int_equal(socket_send(sockets[1], "c", 1), 1);
+    assert_int_equal(bench.stack->now, told + 2 * NS_PER_MS);
+    quietly(1, 1001, RST, "");
+    assert_true(socket_time_ns(sockets[1]) > 0);
+    bench_close();
+}
+
 /* Sockets are used on their CPU. */
 static void test_calls_on_another_cpu(void **state)
 {
@@ -625,6 +651,7 @@ int main(void)
         cmocka_unit_test(test_events_coalesce),
         cmocka_unit_test(test_receive_is_called_for_new_data_only),
         cmocka_unit_test(test_receive_results),
+        cmocka_unit_test(test_time_is_read_once_for_what_is_sent),
         cmocka_unit_test(test_results_after_close),
         cmocka_unit_test(test_cookie_and_peer),
         cmocka_unit_test(test_calls_on_another_cpu),

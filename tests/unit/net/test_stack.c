@@ -159,7 +159,7 @@ static int register_leaves_nothing(void *arg)
 
 static void card_interrupt(void)
 {
-    net_wake(&bench.net.dev.queues[0]);
+    net_attend(&bench.net.dev.queues[0]);
 }
 
 /* Wait until the stack has sent something. */
@@ -237,6 +237,40 @@ static int echo_over_threads(void *arg)
     return 0;
 }
 
+/* What has interrupted is processed at once, when the stack's thread waits; by
+ * the thread when there is more, or each thread's time is counted. */
+static int interrupts_are_attended(void *arg)
+{
+    struct cpu *cpu = cpu_self();
+    bool counted = cpu->switch_extras;
+    unsigned *coming = &bench.net.coming.count;
+
+    (void)arg;
+    need(start_on_card(&bench.net) == 0);
+    thread_sleep(NS_PER_MS);
+    cpu->switch_extras = false;
+    fakenet_inject(&bench.net, "short", 5);
+    card_interrupt();
+    need(*coming == 0);
+    cpu->switch_extras = true;
+    fakenet_inject(&bench.net, "short", 5);
+    card_interrupt();
+    need(*coming == 1);
+    thread_yield();
+    need(*coming == 0);
+    cpu->switch_extras = false;
+    for (unsigned i = 0; i < STACK_POLL_BUDGET + 1; i++)
+        fakenet_inject(&bench.net, "short", 5);
+    card_interrupt();
+    need(*coming == 1);
+    card_interrupt(); /* the thread is at it */
+    need(*coming == 1);
+    thread_yield();
+    need(*coming == 0);
+    cpu->switch_extras = counted;
+    return 0;
+}
+
 /* Many frames, and many events, are handled with pauses for other threads. */
 static int accepted;
 
@@ -262,7 +296,7 @@ static int pauses_for_others(void *arg)
     need(service_register(&service) == 0);
     while (fakenet_sent(&bench.net) != NULL)
         continue;
-    for (unsigned i = 0; i < 4 * STACK_POLL_BUDGET; i++)
+    for (unsigned i = 0; i < 5 * STACK_POLL_BUDGET; i++)
         fakenet_inject(&bench.net, "short", 5);
     card_interrupt();
     while (bench.net.coming.count > 0) {
@@ -592,6 +626,13 @@ static void test_echo_over_threads(void **state)
     assert_int_equal(machine_run(2, 32 << 20, echo_on_cpu_1, NULL), 0);
 }
 
+static void test_interrupts_are_attended(void **state)
+{
+    (void)state;
+    assert_int_equal(machine_run(1, 32 << 20, interrupts_are_attended, NULL),
+                     0);
+}
+
 static void test_pauses_for_others(void **state)
 {
     (void)state;
@@ -612,6 +653,7 @@ int main(void)
         cmocka_unit_test(test_register_checks),
         cmocka_unit_test(test_register_leaves_nothing),
         cmocka_unit_test(test_echo_over_threads),
+        cmocka_unit_test(test_interrupts_are_attended),
         cmocka_unit_test(test_pauses_for_others),
         cmocka_unit_test(test_start_on_a_small_machine),
         cmocka_unit_test(test_the_log_names_card_and_address),
