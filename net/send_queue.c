@@ -232,7 +232,14 @@ static struct slice next_part(const struct send_queue *queue,
     return part;
 }
 
-void send_queue_peek(const struct send_queue *queue, uint32_t offset, void *to,
+/* What follows is not searched for from the beginning. */
+static void place_keep(struct send_queue *queue, const struct send_place *place)
+{
+    if (queue->count > 0 && place->offset > queue->pieces->last.offset)
+        queue->pieces->last = *place;
+}
+
+void send_queue_peek(struct send_queue *queue, uint32_t offset, void *to,
                      uint32_t len)
 {
     struct send_place place = place_find(queue, offset);
@@ -249,6 +256,7 @@ void send_queue_peek(const struct send_queue *queue, uint32_t offset, void *to,
         at += part.len;
         len -= part.len;
     }
+    place_keep(queue, &place);
 }
 
 /* Copy bytes of the ring to the end of a packet, in as many buffers as that
@@ -302,8 +310,7 @@ int send_queue_fill(struct send_queue *queue, uint32_t offset, uint32_t len,
         if (status != 0)
             return status;
     }
-    if (queue->count > 0 && place.offset > queue->pieces->last.offset)
-        queue->pieces->last = place;
+    place_keep(queue, &place);
     return 0;
 }
 

@@ -74,7 +74,7 @@ uint32_t send_queue_lend(struct send_queue *queue, struct net_budget *budget,
                          uint32_t len);
 
 /* Copy `len` bytes at `offset` out; offset + len <= used. */
-void send_queue_peek(const struct send_queue *queue, uint32_t offset, void *to,
+void send_queue_peek(struct send_queue *queue, uint32_t offset, void *to,
                      uint32_t len);
 
 /*

@@ -213,6 +213,15 @@ static void segment_take(struct net_stack *stack, struct packet *packet,
     tcp_reap(stack);
 }
 
+/* A connection has begun: where the way is known, its first data may stay where
+ * they are; else it is looked up when they are sent. */
+static noinline __attribute__((cold)) void way_find(struct net_stack *stack,
+                                                    struct tcp_conn *conn)
+{
+    if (conn != NULL)
+        (void)!dst_find(stack, &conn->dst, &conn->flow.remote);
+}
+
 /* A segment has been processed, which `conn` comes of; or NULL: none does. */
 static void opened_take(struct net_stack *stack, struct packet *packet,
                         struct tcp_conn *conn, struct tcp_segment *segment)
@@ -246,6 +255,8 @@ other_take(struct net_stack *stack, struct packet *packet,
             return;
         listen_receive(stack, flow, segment);
     }
+    if (!ip_is_ours(stack, &flow->remote)) /* that way needs no card */
+        way_find(stack, conn);
     opened_take(stack, packet, conn, segment);
 }
 
@@ -372,10 +383,7 @@ static noinline bool receive_rare(struct net_stack *stack,
         conn = half_receive(stack, half, &segment);
     else /* a SYN for somebody here */
         listen_receive(stack, &flow, &segment);
-    /* Where the way is known, its first data may stay where they are; else it
-     * is looked up when they are sent. */
-    if (conn != NULL)
-        (void)!dst_find(stack, &conn->dst, &flow.remote);
+    way_find(stack, conn);
     opened_take(stack, packet, conn, &segment);
     return true;
 }

@@ -82,7 +82,8 @@ static void options_fill(struct tcp_conn *conn, struct tcp_options *options,
 }
 
 /* Whether payload may stay where it is: nothing here has to look at it, and the
- * frame goes to a card: to a neighbour that is known. */
+ * frame goes to a card. It does when there is a neighbour on the way, though
+ * its address may be asked for first: the frame waits then as it is. */
 static bool is_left_to_card(const struct tcp_conn *conn)
 {
     return (conn->stack->dev->offloads & NET_TX_CSUM) != 0 &&

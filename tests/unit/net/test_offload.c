@@ -133,6 +133,49 @@ static void test_memory_that_is_lent(void **state)
     }
 }
 
+/* From the first data on the card cuts up, however a connection has begun. */
+static void test_first_data_are_left_to_the_card(void **state)
+{
+    static const struct {
+        uint32_t own;
+        unsigned half_open_max; /* 0: all get cookies */
+    } rows[] = {{OUR_ADDRESS, 128}, {OUR_ADDRESS, 0}, {0x0a000063, 128}};
+
+    (void)state;
+    for (unsigned i = 0; i < COUNT_OF(rows); i++) {
+        struct peer_segment ack = hello, request = hello, got;
+
+        bench_open(64);
+        bench.relative = false;
+        bench.net.dev.offloads = NET_TX_CSUM | NET_TX_TCP4;
+        assert_int_equal(ip4_address_add(bench.stack, 0x0a000063, 0xffffff00),
+                         0);
+        bench_serve(&lender);
+        bench.server->half_open_max = rows[i].half_open_max;
+        while (fakenet_sent(&bench.net) != NULL)
+            continue; /* the neighbours are told of the address */
+        lent = buf_alloc(LENT_BYTES);
+        peer_send((struct peer_segment){
+            .flags = SYN, .seq = 1000, .window = 60000, .own = rows[i].own});
+        assert_true(peer_receive(&got));
+        assert_int_equal(bench.server->half_open_count,
+                         rows[i].half_open_max > 0);
+        request.own = ack.own = rows[i].own;
+        request.ack = ack.ack = got.seq + 1;
+        ack.flags = ACK;
+        ack.len = 0;
+        peer_send_quietly(ack);
+        assert_int_equal(bench.stack->conn_count, 1);
+        assert_int_equal(bench.net.segments_cut, 0);
+        peer_send(request);
+        assert_true(bench.net.segments_cut > 0);
+        while (peer_receive(&got))
+            assert_int_equal(got.own, rows[i].own);
+        buf_put(lent);
+        bench_close();
+    }
+}
+
 /* A connection that is reset drops what it was lent. */
 static void test_reset_drops_what_was_lent(void **state)
 {
@@ -321,6 +364,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_checksums_are_left_to_a_card_that_adds_up),
         cmocka_unit_test(test_memory_that_is_lent),
+        cmocka_unit_test(test_first_data_are_left_to_the_card),
         cmocka_unit_test(test_reset_drops_what_was_lent),
         cmocka_unit_test(test_many_small_slices),
         cmocka_unit_test(test_slices_to_ourselves),

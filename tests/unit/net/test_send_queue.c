@@ -85,6 +85,9 @@ static void test_head_and_pages(void **state)
     memcpy(model + 4004, bufs[1]->base, 4096);
     memcpy(model + 8100, bufs[2]->base + 8191, 1);
     memcpy(model + 8101, "tails", 5);
+    send_queue_peek(&queue, 0, out, 4100);
+    assert_int_equal(queue.pieces->last.offset, 4100); /* found at once */
+    send_queue_check(&queue);
     for (uint32_t at = 0; at < 8106; at += 13) {
         send_queue_peek(&queue, at, out, 8106 - at);
         assert_memory_equal(out, model + at, 8106 - at);
