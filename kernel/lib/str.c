@@ -12,11 +12,13 @@ size_t str_len(const char *s, size_t limit)
 
 bool str_equal(const char *a, const char *b)
 {
-    while (*a != '\0' && *a == *b) {
-        a++;
-        b++;
+    size_t i = 0;
+
+    for (; a[i] == b[i]; i++) {
+        if (a[i] == '\0')
+            return true;
     }
-    return *a == *b;
+    return false;
 }
 
 bool str_starts(const char *s, const char *prefix)

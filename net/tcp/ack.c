@@ -206,13 +206,18 @@ static void new_ack(struct tcp_conn *conn, const struct tcp_segment *segment)
     conn->active_ms = conn_now_ms(conn);
     if (data > 0 && !conn->is_orphan)
         conn_moved(conn, data, conn->tx.used == 0);
-    undo_acked(conn, segment);
+    if (conn->loss != NULL)
+        undo_acked(conn, segment);
     if (conn->mtu != NULL)
         mtu_acked(conn);
     if (conn->has_sack) {
-        board_sacks(conn, segment);
+        if (segment->options.sack_count > 0)
+            board_sacks(conn, segment);
         tlp_acked(conn, ack);
-        recover_acked(conn, acked);
+        if (conn_is_whole(conn)) /* recover_acked() without detours */
+            window_grow(conn, acked);
+        else
+            recover_acked(conn, acked);
     } else if (conn->is_recovering) {
         recovery_ack(conn, acked);
     } else {

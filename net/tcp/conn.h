@@ -1010,6 +1010,13 @@ static inline uint32_t conn_flight(const struct tcp_conn *conn)
     return conn->snd_max - conn->snd_una;
 }
 
+/* Whether nothing in flight is lost, being repaired, or with the peer before
+ * what it waits for. */
+static inline bool conn_is_whole(const struct tcp_conn *conn)
+{
+    return (conn->board.sacked | conn->board.lost) == 0 && !conn->is_recovering;
+}
+
 /* Whether there is something that was not sent, or is to be sent again. */
 static inline bool conn_has_output(const struct tcp_conn *conn)
 {

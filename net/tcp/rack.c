@@ -125,9 +125,9 @@ uint64_t tlp_delay(const struct tcp_conn *conn)
 {
     uint64_t delay;
 
-    if (!conn->has_sack || conn->is_recovering || conn->backoff > 0 ||
-        conn->tlp_sent || conn->is_probing || conn->board.sacked > 0 ||
-        conn->board.lost > 0 || conn_flight(conn) == 0 || conn->srtt == 0)
+    if (!conn->has_sack || !conn_is_whole(conn) || conn->tlp_sent ||
+        conn->is_probing || conn->backoff > 0 || conn_flight(conn) == 0 ||
+        conn->srtt == 0)
         return TIME_NEVER;
     delay = max_u64(2 * conn_srtt_ns(conn), TCP_PROBE_MIN_NS);
     if (conn_flight(conn) <= conn->mss)

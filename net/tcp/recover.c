@@ -141,7 +141,7 @@ void recover_acked(struct tcp_conn *conn, uint32_t acked)
     uint32_t delivered = conn->stack->ack.delivered;
     bool lost = false;
 
-    if (conn->board.sacked > 0 || conn->board.lost > 0 || conn->is_recovering)
+    if (!conn_is_whole(conn))
         lost = rack_detect(conn);
     /* The probe first, whatever else: sent again, it would seem to pass. */
     if (lost && !mtu_probe_lost(conn) && !conn->is_recovering &&

@@ -6,14 +6,31 @@
 #include <stdint.h>
 #include <torc/string.h>
 
+static uint64_t word_at(const void *p)
+{
+    uint64_t word;
+
+    __builtin_memcpy(&word, p, sizeof(word));
+    return word;
+}
+
+/* The last word is read first and written last, perhaps over bytes that the
+ * others have written: so it may be a part of them (memmove()). */
 void *memcpy(void *restrict dst, const void *restrict src, size_t size)
 {
     void *to = dst;
     size_t words = size / 8;
-    size_t rest = size % 8;
 
-    __asm__ volatile("rep movsq" : "+D"(to), "+S"(src), "+c"(words)::"memory");
-    __asm__ volatile("rep movsb" : "+D"(to), "+S"(src), "+c"(rest)::"memory");
+    if (words > 0) {
+        char *end = (char *)dst + size - 8;
+        uint64_t last = word_at((const char *)src + size - 8);
+
+        __asm__ volatile("rep movsq"
+                         : "+D"(to), "+S"(src), "+c"(words)::"memory");
+        __builtin_memcpy(end, &last, sizeof(last));
+        return dst;
+    }
+    __asm__ volatile("rep movsb" : "+D"(to), "+S"(src), "+c"(size)::"memory");
     return dst;
 }
 
@@ -42,14 +59,6 @@ void *memmove(void *dst, const void *src, size_t size)
     for (size_t i = size; i-- > 0;)
         ((char *)dst)[i] = ((const char *)src)[i];
     return dst;
-}
-
-static uint64_t word_at(const void *p)
-{
-    uint64_t word;
-
-    __builtin_memcpy(&word, p, sizeof(word));
-    return word;
 }
 
 int memcmp(const void *a, const void *b, size_t size)
