@@ -172,9 +172,9 @@ void stack_wake(struct net_queue *queue)
     wait_wake_one(&stack->wake);
 }
 
-/* The thread waits: poll for it, in the scheduler's pass, which costs no switch.
- * It goes on where there is more; and where each thread's time is counted, so
- * that what the network takes is told. */
+/* The thread waits: poll for it, in the scheduler's pass, without a switch. It
+ * goes on where there is more; and where each thread's time is counted, so that
+ * what the network takes is told. */
 void stack_attend(struct net_queue *queue)
 {
     struct net_stack *stack = queue->user;
