@@ -60,8 +60,8 @@ static void work_run(struct irq_work *work)
         vnet_ctrl_poll(pair->net);
     pair->is_awaited = false;
     /* With EVENT_IDX the one interrupt has answered. */
-    if (!pair->rx.has_event_idx && pair->state == VNET_LIVE)
-        vq_want_interrupt(&pair->rx, false);
+    if (!pair->rx.has_event_idx)
+        (void)vnet_arm(pair->queue, false);
     net_attend(pair->queue);
 }
 

@@ -14,16 +14,11 @@ enum { TX_RETRY_US = 500 };
 
 /* ---- Time ---------------------------------------------------------------- */
 
-static inline void tick(struct net_stack *stack)
+uint64_t stack_time(struct net_stack *stack)
 {
     stack->now = net_now(stack);
     stack->now_us = (uint32_t)(stack->now / NS_PER_US);
     stack->now_ms = (uint32_t)(stack->now / NS_PER_MS);
-}
-
-uint64_t stack_time(struct net_stack *stack)
-{
-    tick(stack);
     stack->told_at = cpu_self()->switch_count + 1;
     return stack->now;
 }
@@ -136,7 +131,7 @@ bool stack_tx_full(const struct net_stack *stack)
 }
 
 /* Send the frames in tx_queue, then let the blocked connections send. */
-static void stack_flush(struct net_stack *stack)
+static __attribute__((cold)) void stack_flush(struct net_stack *stack)
 {
     struct queue_node *node;
 
@@ -150,8 +145,7 @@ static void stack_flush(struct net_stack *stack)
         }
         stack->tx_queued--;
     }
-    if (!list_empty(&stack->blocked))
-        tcp_unblock(stack);
+    tcp_unblock(stack);
     if (!queue_empty(&stack->tx_queue))
         stack_retry(stack);
 }
@@ -204,7 +198,7 @@ bool stack_poll(struct net_stack *stack)
     unsigned count;
     bool more = false;
 
-    tick(stack);
+    stack_tick(stack);
     count = net_poll(stack->queue, packets, STACK_POLL_BUDGET);
     if (unlikely(stack->crowd.full_polls >= CROWD_POLLS))
         crowd_begin(stack);
@@ -217,7 +211,8 @@ bool stack_poll(struct net_stack *stack)
         more = stack->ip4_more->poll(stack);
     if (stack->ip6 != NULL)
         more |= stack->ip6->poll(stack);
-    stack_flush(stack);
+    if (!queue_empty(&stack->tx_queue) || !list_empty(&stack->blocked))
+        stack_flush(stack);
     return more || count >= STACK_POLL_BUDGET || !net_arm(stack->queue, true);
 }
 

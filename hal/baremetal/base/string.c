@@ -4,6 +4,7 @@
  * and runs, each step.
  */
 #include <stdint.h>
+#include <torc/compiler.h>
 #include <torc/string.h>
 
 static uint64_t word_at(const void *p)
@@ -16,7 +17,7 @@ static uint64_t word_at(const void *p)
 
 /* The last word is read first and written last, perhaps over bytes that the
  * others have written: so it may be a part of them (memmove()). */
-void *memcpy(void *restrict dst, const void *restrict src, size_t size)
+noinline void *memcpy(void *restrict dst, const void *restrict src, size_t size)
 {
     void *to = dst;
     size_t words = size / 8;
