@@ -222,9 +222,11 @@ static noinline __attribute__((cold)) void way_find(struct net_stack *stack,
         (void)!dst_find(stack, &conn->dst, &conn->flow.remote);
 }
 
-/* A segment has been processed, which `conn` comes of; or NULL: none does. */
-static void opened_take(struct net_stack *stack, struct packet *packet,
-                        struct tcp_conn *conn, struct tcp_segment *segment)
+/* A segment is of `conn`, or has been processed and `conn` comes of it; or NULL:
+ * none does. */
+static noinline void opened_take(struct net_stack *stack, struct packet *packet,
+                                 struct tcp_conn *conn,
+                                 struct tcp_segment *segment)
 {
     if (conn != NULL && conn->state != TCP_CLOSED) {
         segment_take(stack, packet, conn, segment); /* which has opened it */
@@ -255,7 +257,7 @@ other_take(struct net_stack *stack, struct packet *packet,
             return;
         listen_receive(stack, flow, segment);
     }
-    if (!ip_is_ours(stack, &flow->remote)) /* that way needs no card */
+    if ((packet->hops & PACKET_NO_FRAME) == 0) /* from the card, not looped */
         way_find(stack, conn);
     opened_take(stack, packet, conn, segment);
 }
@@ -282,20 +284,20 @@ void tcp_receive(struct net_stack *stack, struct packet *packet,
     flow.rport = segment.src_port;
     conn = conn_find(stack, &flow);
     if (conn != NULL)
-        segment_take(stack, packet, conn, &segment);
+        opened_take(stack, packet, conn, &segment);
     else if (segment_is_shed(stack, &flow, segment.flags))
         packet_put(packet);
     else
         other_take(stack, packet, info, &flow, &segment);
 }
 
-/* Whether a segment of no connection is a SYN for somebody who listens here. */
-static bool is_opening(struct net_stack *stack, const struct flow *flow,
-                       uint8_t flags, uint32_t src)
+/* Whether a segment is a SYN for somebody who listens here. */
+static bool is_syn(struct net_stack *stack, const struct flow *flow,
+                   uint8_t flags, uint32_t src)
 {
     return (flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) == TCP_SYN &&
            flow->rport != 0 && listen_wants(stack, flow) &&
-           ip4_is_possible_source(stack, src) && wait_find(stack, flow) == NULL;
+           ip4_is_possible_source(stack, src);
 }
 
 /* Where the segment of a plain frame begins, and how long it is. */
@@ -337,14 +339,14 @@ static inline bool frame_parse(struct net_stack *stack,
     return true;
 }
 
-/* Whether a plain frame is a SYN that would be taken here, and is passed over.
- * Any other is judged, once, by tcp_receive(). */
+/* Whether a plain frame is a SYN for somebody here, and is passed over. It is
+ * not looked for in TIME-WAIT before, since that would hash its flow. Any other
+ * is judged by tcp_receive(), and what is in TIME-WAIT once more there. */
 static noinline __attribute__((cold)) bool
 frame_is_shed(struct net_stack *stack, const struct flow *flow, uint8_t flags,
               const struct ip4_header *header)
 {
-    if (!is_opening(stack, flow, flags, header->src) ||
-        !crowd_is_shed(stack, flow))
+    if (!is_syn(stack, flow, flags, header->src) || !crowd_is_shed(stack, flow))
         return false;
     stack->stats.ip_in++;
     stack->stats.tcp_in++;
@@ -371,19 +373,17 @@ static noinline bool receive_rare(struct net_stack *stack,
     if (conn == NULL)
         half = half_find(stack, &flow);
     if (conn == NULL && half == NULL &&
-        !is_opening(stack, &flow, flags, header->src))
+        (!is_syn(stack, &flow, flags, header->src) ||
+         wait_find(stack, &flow) != NULL))
         return false;
     if (!frame_parse(stack, packet, header, &segment))
         return false;
-    if (conn != NULL) {
-        segment_take(stack, packet, conn, &segment);
-        return true;
-    }
-    if (half != NULL)
+    if (half != NULL) {
         conn = half_receive(stack, half, &segment);
-    else /* a SYN for somebody here */
+        way_find(stack, conn);
+    } else if (conn == NULL) { /* a SYN for somebody here */
         listen_receive(stack, &flow, &segment);
-    way_find(stack, conn);
+    }
     opened_take(stack, packet, conn, &segment);
     return true;
 }

@@ -12,10 +12,13 @@
 
 enum { SECOND = 0x0a000009, STRANGERS = 0x08000000, ANSWERS = 8 };
 
+static bool closes;
+
 static void on_receive(struct service *service, struct socket *socket)
 {
     (void)service;
-    (void)socket;
+    if (closes)
+        socket_close(socket);
 }
 
 static struct service service = {.port = SERVICE_PORT, .receive = on_receive};
@@ -92,6 +95,30 @@ static void test_few_strangers_are_answered(void **state)
         assert_int_equal(bench.stack->stats.ip_in, bench.stack->stats.tcp_in);
         bench_close();
     }
+}
+
+/* What is passed over is not hashed, though it could be of the TIME-WAIT that
+ * there is. */
+static void test_what_is_passed_over_is_not_hashed(void **state)
+{
+    (void)state;
+    open_bench();
+    closes = true;
+    peer_connect(PEER_PORT, 1000, 60000);
+    peer_send((struct peer_segment){
+        .flags = ACK, .seq = 1001, .ack = 1, .data = "x", .len = 1});
+    peer_send((struct peer_segment){.flags = FIN | ACK, .seq = 1002, .ack = 2});
+    closes = false;
+    assert_int_equal(bench.stack->time_wait_count, 1);
+    while (fakenet_sent(&bench.net) != NULL)
+        continue;
+    crowd(CROWD_POLLS);
+    inject_strangers(STRANGERS + 4096, STACK_POLL_BUDGET, 0);
+    (void)stack_poll(bench.stack); /* the bench's checks hash, too */
+    assert_int_equal(addr_ip4(&bench.stack->hashed.remote),
+                     STRANGERS + 4096 + ANSWERS - 1);
+    assert_int_equal(poll_once(), ANSWERS);
+    bench_close();
 }
 
 /* SYNs for nobody are counted once, and take no answer of a service. */
@@ -319,6 +346,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_few_strangers_are_answered),
+        cmocka_unit_test(test_what_is_passed_over_is_not_hashed),
         cmocka_unit_test(test_a_closed_port),
         cmocka_unit_test(test_others_are_not_of_the_crowd),
         cmocka_unit_test(test_known_sources_have_a_part),
