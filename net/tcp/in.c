@@ -222,7 +222,7 @@ static noinline __attribute__((cold)) void way_find(struct net_stack *stack,
         (void)!dst_find(stack, &conn->dst, &conn->flow.remote);
 }
 
-/* A segment is of `conn`, or has been processed and `conn` comes of it; or NULL:
+/* A segment is of `conn`, or was processed, and `conn` comes of it; or NULL:
  * none does. */
 static noinline void opened_take(struct net_stack *stack, struct packet *packet,
                                  struct tcp_conn *conn,
