@@ -198,12 +198,12 @@ static bool spare_add(struct giver *giver)
     return true;
 }
 
+/* There is one while something is in the balloon: spares_drop(). */
 static struct balloon_batch *spare_take(struct giver *giver)
 {
     struct queue_node *node = queue_pop(&giver->spares);
 
-    if (node == NULL)
-        return NULL;
+    assert(node != NULL);
     giver->spare_count--;
     return container_of(node, struct balloon_batch, node);
 }
@@ -405,8 +405,6 @@ static bool reclaim(void)
     if (list_empty(&giver->kept))
         return false;
     batch = spare_take(giver);
-    if (batch == NULL)
-        return false;
     kept_take(giver, batch, BALLOON_BATCH_PAGES);
     if (!giver->host->must_tell)
         pieces_free(giver, batch);

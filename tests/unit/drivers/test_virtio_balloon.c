@@ -889,6 +889,35 @@ static void test_late_and_never(void **state)
     }
 }
 
+/* The device goes while no report is under way: the next one is the last. */
+static void test_gone_before_a_report(void **state)
+{
+    size_t free;
+
+    (void)state;
+    for (unsigned never = 0; never < 2; never++) {
+        start(PCI, MODEL_BALLOON_REPORTING);
+        use(8 * MIB);
+        (void)reports(REPORT);
+        model.never_resets = never != 0;
+        clock_step(NS_PER_MS);
+        model_need_reset(&model);
+        settle();
+        clock_step(0);
+        free = mem_free_bytes();
+        use(8 * MIB);
+        time_passes(NS_PER_S);
+        assert_null(heap_self()->pages->watch);
+        assert_true(mem_free_bytes() >= free);
+        assert_int_equal(timer_next(), TIME_NEVER);
+        if (never)
+            machine_detach();
+        else
+            finish();
+        clock_set(0);
+    }
+}
+
 /* One queue does not answer, while others do: that does not help it. */
 static void test_one_queue_never(void **state)
 {
@@ -1222,6 +1251,7 @@ int main(void)
         cmocka_unit_test(test_balloon_unanswered),
         cmocka_unit_test(test_lies),
         cmocka_unit_test(test_late_and_never),
+        cmocka_unit_test(test_gone_before_a_report),
         cmocka_unit_test(test_one_queue_never),
         cmocka_unit_test(test_asks_to_be_reset),
         cmocka_unit_test(test_restless_configuration),
