@@ -20,6 +20,7 @@
 enum {
     FIRST = PEER_ADDRESS, /* the servers of names */
     SECOND = GATEWAY,
+    THIRD = 0x08080808,
     NO_ERROR = 0x8180,
 };
 
@@ -157,7 +158,8 @@ static struct dns_name name_of(const char *text)
 
 static void set_servers(unsigned count)
 {
-    const struct net_addr servers[] = {addr_of_ip4(FIRST), addr_of_ip4(SECOND)};
+    const struct net_addr servers[] = {addr_of_ip4(FIRST), addr_of_ip4(SECOND),
+                                       addr_of_ip4(THIRD)};
 
     servers_set(bench.stack, SERVER_DNS, SERVER_BY_DHCP, servers, count);
 }
@@ -490,6 +492,28 @@ static void test_a_silent_server_is_asked_last(void **state)
     ask("e.com");
     expect(SECOND);
     dns_query_put(query);
+    bench_close();
+}
+
+/* Two that are silent at a time are known to be. */
+static void test_silent_servers_are_remembered(void **state)
+{
+    struct question question;
+
+    (void)state;
+    open_resolver(3);
+    ask("a.com");
+    expect(FIRST);
+    sleep_s(1);
+    expect(SECOND);
+    sleep_s(1);
+    question = expect(THIRD);
+    reply_address(&question, 1, 1);
+    expect_done(0, DNS_FOUND);
+    ask("b.com");
+    question = expect(THIRD);
+    reply_address(&question, 1, 1);
+    expect_done(0, DNS_FOUND);
     bench_close();
 }
 
@@ -1246,6 +1270,7 @@ int main(void)
         cmocka_unit_test(test_silent_servers_are_asked_in_turn),
         cmocka_unit_test(test_only_the_last_message_counts),
         cmocka_unit_test(test_a_silent_server_is_asked_last),
+        cmocka_unit_test(test_silent_servers_are_remembered),
         cmocka_unit_test(test_a_server_that_does_not_help),
         cmocka_unit_test(test_a_damaged_answer_is_no_help),
         cmocka_unit_test(test_a_server_without_edns),

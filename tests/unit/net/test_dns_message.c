@@ -364,6 +364,14 @@ static void test_what_is_not_there(void **state)
     expect(DNS_NO_NAME, DNS_NEGATIVE_TTL_MAX);
     begin_as(0x8183, "www.example.com", DNS_A);
     expect(DNS_NO_NAME, 0);
+    for (uint16_t len = 3; len <= 4; len++) { /* as short as its last field */
+        begin_as(0x8183, "www.example.com", DNS_A);
+        dns_record(DNS_AUTHORITY, "example.com", DNS_SOA, 500);
+        dns_put16(len);
+        for (unsigned i = 1; i <= len; i++)
+            dns_put8(i == len);
+        expect(DNS_NO_NAME, len == 4 ? 1 : 0);
+    }
     begin();
     dns_record_soa(500, 300);
     expect(DNS_NO_RECORD, 300);

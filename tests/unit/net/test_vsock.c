@@ -714,6 +714,27 @@ static void test_we_end_our_side(void **state)
     finish();
 }
 
+/* Who waits for bytes hears of them, and of no others. */
+static void test_bytes_are_waited_for(void **state)
+{
+    struct socket *listener, *socket;
+    struct socket_poll poll = {.events = SOCKET_CAN_READ};
+
+    (void)state;
+    open_bench();
+    listener = listener_open(0);
+    socket = poll.socket = accepted(listener, HOST_PORT);
+    assert_int_equal(socket_wait(&poll, 1, 0), -EAGAIN);
+    say_bytes(HOST_PORT, "all", 3);
+    assert_int_equal(socket_wait(&poll, 1, 0), 1);
+    assert_int_equal(poll.ready, SOCKET_CAN_READ);
+    assert_reads(socket, "all");
+    assert_int_equal(socket_wait(&poll, 1, 0), -EAGAIN);
+    socket_close(socket);
+    socket_close(listener);
+    finish();
+}
+
 /* A reset behind the peer's end of data is an end in order. */
 static void test_reset_behind_the_end(void **state)
 {
@@ -1061,6 +1082,10 @@ static void test_device_is_lost(void **state)
         assert_int_equal(accept.result, -ENODEV);
         assert_int_equal(socket_open_vsock(&socket), -ENODEV);
         assert_int_equal(socket_bind_vsock(accept.socket, 1), -ENODEV);
+        assert_int_equal(socket_connect_vsock(accept.socket,
+                                              &(struct vsock_address){HOST, 1},
+                                              0),
+                         -ENODEV);
         assert_int_equal(socket_write(read.socket, "x", 1, 0), -ECONNRESET);
         socket_close(read.socket);
         socket_close(accept.socket);
@@ -1122,6 +1147,7 @@ int main(void)
         cmocka_unit_test(test_peer_ends_its_side),
         cmocka_unit_test(test_peer_reads_no_more),
         cmocka_unit_test(test_we_end_our_side),
+        cmocka_unit_test(test_bytes_are_waited_for),
         cmocka_unit_test(test_reset_behind_the_end),
         cmocka_unit_test(test_close_times_out),
         cmocka_unit_test(test_device_is_slow),
