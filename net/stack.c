@@ -83,11 +83,18 @@ static noinline void frame_receive(struct net_stack *stack,
     packet_put(packet);
 }
 
-void stack_receive(struct net_stack *stack, struct packet *packet)
+/* In line where the card's frames are polled. */
+static inline __attribute__((always_inline)) void
+frame_take(struct net_stack *stack, struct packet *packet)
 {
     stack->stats.frames_in++;
     if (!tcp_receive_frame(stack, packet, true))
         frame_receive(stack, packet);
+}
+
+void stack_receive(struct net_stack *stack, struct packet *packet)
+{
+    frame_take(stack, packet);
 }
 
 /* ---- Out ----------------------------------------------------------------- */
@@ -185,7 +192,7 @@ static void frame_received(struct net_stack *stack, struct packet *packet)
     const struct net_group *group = stack->group;
 
     if (group == NULL || group->count == 1)
-        stack_receive(stack, packet);
+        frame_take(stack, packet);
     else if (tcp_receive_frame(stack, packet, false))
         stack->stats.frames_in++;
     else
