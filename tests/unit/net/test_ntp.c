@@ -597,6 +597,26 @@ static void test_an_impossible_answer(void **state)
     close_client();
 }
 
+/* An answer without sense ends its question: a second one is not heard. */
+static void test_an_answer_without_sense(void **state)
+{
+    struct question question;
+    uint8_t buf[48];
+
+    (void)state;
+    open_client(1, 10 * S);
+    question = expect(PEER_ADDRESS);
+    make_reply(buf, question.cookie, true_time(), true_time());
+    buf[0] = 0xe4; /* the clock is not set */
+    reply_bytes(&question, buf);
+    assert_int_equal(client->bad, 1);
+    make_reply(buf, question.cookie, true_time(), true_time());
+    reply_bytes(&question, buf);
+    assert_int_equal(client->sample_count, 0);
+    assert_int_equal(client->bad, 1);
+    close_client();
+}
+
 static void test_servers_that_never_answer(void **state)
 {
     unsigned questions = 0;
@@ -845,6 +865,7 @@ int main(void)
         cmocka_unit_test(test_cookies_are_random),
         cmocka_unit_test(test_lost_answers),
         cmocka_unit_test(test_an_impossible_answer),
+        cmocka_unit_test(test_an_answer_without_sense),
         cmocka_unit_test(test_servers_that_never_answer),
         cmocka_unit_test(test_a_server_that_denies),
         cmocka_unit_test(test_a_server_that_is_asked_too_often),
