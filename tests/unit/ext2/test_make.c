@@ -113,6 +113,19 @@ static void compare_mounted(unsigned files)
 
 /* ---- Shapes -------------------------------------------------------------- */
 
+static void test_zeros_are_told_from_others(void **state)
+{
+    static const uint8_t rows[][8] = {
+        {0}, {1}, {0, 1, 0, 1, 0, 1, 0, 1}, {0, 0, 0, 0, 0, 0, 0, 1}};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        assert_int_equal(make_is_zero(rows[i], sizeof(rows[i])), i == 0);
+        assert_true(make_is_zero(rows[i], 0));
+    }
+    assert_true(make_is_zero(rows[3], 7));
+}
+
 static void test_every_shape_reads_as_it_was_filled(void **state)
 {
     static const struct {
@@ -172,6 +185,7 @@ static void test_superblock_and_copies(void **state)
     assert_memory_equal(super + SUPER_UUID, options.uuid, 16);
     assert_int_equal(le32_get(super + SUPER_RESERVED_BLOCKS), 33);
     assert_int_equal(le32_get(super + SUPER_MAKE_TIME), 1700000000);
+    assert_int_equal(le16_get(super + SUPER_ERRORS), SUPER_ERRORS_CONTINUE);
     assert_int_equal(le32_get(super + SUPER_FREE_BLOCKS), result.blocks_free);
     assert_int_equal(le32_get(super + SUPER_FREE_INODES), result.inodes_free);
     assert_int_equal(le32_get(super + SUPER_BLOCKS_COUNT), result.blocks);
@@ -416,8 +430,8 @@ static bool holds(const uint8_t *bytes, size_t size)
 static void test_attributes_in_inode_and_block(void **state)
 {
     static char large[700];
-    const struct make_xattr few[] = {{"user.a", "value", 5},
-                                     {"trusted.b", "", 0}};
+    const struct make_xattr few[] = {
+        {"user.a", "value", 5}, {"trusted.b", "", 0}, {"user.c", "cc", 2}};
     const struct make_xattr many[] = {{"user.large", large, sizeof(large)},
                                       {"security.c", "capable", 7}};
     const struct make_xattr lists[] = {
@@ -429,11 +443,12 @@ static void test_attributes_in_inode_and_block(void **state)
     for (uint32_t inode = 128; inode <= 256; inode *= 2) {
         struct ext2_make_options options = options_of(1024, inode);
         struct make_file *file;
+        struct file_stat stat;
 
         make_world_begin(&world);
         file = make_world_file(&world, world.root, "few", 1);
         file->xattrs = few;
-        file->xattr_count = 2;
+        file->xattr_count = COUNT_OF(few);
         file = make_world_add(&world, world.root, "many", FILE_DIRECTORY);
         file->xattrs = many;
         file->xattr_count = 2;
@@ -450,6 +465,12 @@ static void test_attributes_in_inode_and_block(void **state)
         assert_memory_equal(value, "value", 5);
         assert_int_equal(file_xattr_get("/few", true, "trusted.b", value, 800),
                          0);
+        assert_int_equal(file_xattr_get("/few", true, "user.c", value, 800), 2);
+        assert_memory_equal(value, "cc", 2);
+        /* A large inode says when it was made. */
+        assert_int_equal(file_stat("/few", true, &stat), 0);
+        assert_int_not_equal(stat.mtime.s, 0);
+        assert_int_equal(stat.btime.s, inode == 256 ? stat.mtime.s : 0);
         assert_int_equal(
             file_xattr_get("/many", true, "user.large", value, 800), 700);
         assert_memory_equal(value, large, 700);
@@ -623,6 +644,7 @@ static void test_everything_fails_once(void **state)
     (void)state;
     for (size_t i = 0; i < COUNT_OF(countdowns); i++) {
         unsigned n = 0;
+        bool has_failed;
         int status;
 
         fill_for_faults();
@@ -631,9 +653,11 @@ static void test_everything_fails_once(void **state)
 
             *countdowns[i] = ++n;
             status = make(&options, 4 << 20);
-            assert_true(status == 0 || status == statuses[i]);
+            has_failed = *countdowns[i] == 0;
+            assert_int_equal(status, has_failed ? statuses[i] : 0);
             assert_int_equal(world.allocated, 0);
-        } while (status != 0);
+        } while (has_failed);
+        *countdowns[i] = 0;
         make_world_end(&world);
         print_message("%u\n", n);
         assert_true(n > 5);
@@ -681,6 +705,7 @@ static void test_no_room_anywhere(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_zeros_are_told_from_others),
         cmocka_unit_test(test_every_shape_reads_as_it_was_filled),
         cmocka_unit_test(test_same_tree_makes_same_bytes),
         cmocka_unit_test(test_superblock_and_copies),

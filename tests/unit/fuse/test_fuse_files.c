@@ -5,6 +5,7 @@
  */
 #include "kernel/file/vfs_internal.h"
 #include "kernel/heap/heap.h"
+#include "kernel/lib/bytes.h"
 #include "kernel/thread/thread.h"
 #include "kernel/thread/timer.h"
 #include "tests/fakes/clock.h"
@@ -161,6 +162,12 @@ static void test_sync_once(void **state)
     assert_int_equal(file_sync(file), -EIO);
     assert_int_equal(file_sync(file), 0);
     assert_int_equal(fuse_model.counts[FSYNC], 4);
+    file_close(file);
+    /* A size that is told is a change, too. */
+    file = open_it("/empty", RW | FILE_CREATE);
+    assert_int_equal(file_truncate(file, 100), 0);
+    assert_int_equal(file_sync(file), 0);
+    assert_int_equal(fuse_model.counts[FSYNC], 5);
     file_close(file);
 }
 
@@ -507,6 +514,54 @@ static void test_names_end(void **state)
     clock_set(0);
 }
 
+static uint64_t name_valid_s, attr_valid_s;
+
+static void tell_times(struct fs_model *model, const struct fs_message *message,
+                       uint8_t *answer, uint32_t *len, uint32_t *used)
+{
+    uint8_t *body = answer + 16;
+
+    (void)model;
+    (void)used;
+    if (message->opcode != LOOKUP || *len == 16)
+        return;
+    le64_put(body + 16, name_valid_s);
+    le64_put(body + 24, attr_valid_s);
+    memset(body + 32, 0, 8);
+}
+
+/* Of the time of a name and that of what it leads to, the shorter one counts.
+ */
+static void test_the_shorter_time_counts(void **state)
+{
+    static const uint64_t rows[][2] = {{100, 1}, {1, 100}, {1, 1}};
+    const uint64_t now = 1000 * NS_PER_S;
+    struct file_stat stat;
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        unsigned before;
+
+        fuse_world_unmount();
+        fuse_world_mount();
+        name_valid_s = rows[i][0];
+        attr_valid_s = rows[i][1];
+        fuse_model.spoil = tell_times;
+        (void)fs_model_file(&fuse_model, "f", "1", 1);
+        clock_set(now);
+        assert_int_equal(file_stat("/f", true, &stat), 0);
+        before = fuse_model.counts[LOOKUP];
+        clock_set(now + NS_PER_S - 1);
+        assert_int_equal(file_stat("/f", true, &stat), 0);
+        assert_int_equal(fuse_model.counts[LOOKUP], before);
+        clock_set(now + NS_PER_S);
+        assert_int_equal(file_stat("/f", true, &stat), 0);
+        assert_int_equal(fuse_model.counts[LOOKUP], before + 1);
+        fuse_model.spoil = NULL;
+        clock_set(0);
+    }
+}
+
 /* ---- Names --------------------------------------------------------------- */
 
 static void test_host_removes_and_makes(void **state)
@@ -581,6 +636,19 @@ static void test_attributes_at_once(void **state)
     assert_int_equal(file_chmod("/f", true, 0644), -EPERM);
     assert_int_equal(file_stat("/f", true, &stat), 0);
     assert_int_equal(stat.mode, 0600);
+}
+
+/* What users are told is what the host says. */
+static void test_attributes_of_the_host(void **state)
+{
+    const struct fs_node *node = fs_model_file(&fuse_model, "f", content, 5000);
+    struct file_stat stat;
+
+    (void)state;
+    assert_int_equal(file_stat("/f", true, &stat), 0);
+    assert_int_equal(stat.inode, node->id & 0xffffffffff);
+    assert_int_equal(stat.size_bytes, 5000);
+    assert_int_equal(stat.blocks, 16); /* as the model counts them */
 }
 
 static void test_xattr(void **state)
@@ -706,6 +774,30 @@ static void test_each_allocation_fails(void **state)
         vfs_check();
     }
     assert_false(has_failed);
+}
+
+/* A mount without memory is none, and the next one goes on as if nothing had
+ * been. */
+static void test_mount_without_memory(void **state)
+{
+    bool has_failed = true;
+    unsigned failures = 0;
+
+    (void)state;
+    for (uint64_t n = 1; has_failed; n++) {
+        int status;
+
+        fuse_world_unmount();
+        heap_fail(n);
+        status = file_mount(&fuse_channel->block.device, "/", "fuse");
+        has_failed = heap_failed();
+        heap_fail(0);
+        assert_true(status == 0 || (has_failed && status == -ENOMEM));
+        failures += status != 0;
+        if (status != 0)
+            fuse_world_mount();
+    }
+    assert_true(failures > 3);
 }
 
 /* ---- Lies ---------------------------------------------------------------- */
@@ -891,14 +983,17 @@ int main(void)
         MOUNTED(test_old_attributes),
         MOUNTED(test_news_while_it_is_read),
         MOUNTED(test_names_end),
+        MOUNTED(test_the_shorter_time_counts),
         MOUNTED(test_host_removes_and_makes),
         MOUNTED(test_names_are_trusted),
         MOUNTED(test_up_to_the_root),
         MOUNTED(test_attributes_at_once),
+        MOUNTED(test_attributes_of_the_host),
         MOUNTED(test_xattr),
         MOUNTED(test_statfs),
         MOUNTED(test_each_message_fails),
         MOUNTED(test_each_allocation_fails),
+        MOUNTED(test_mount_without_memory),
         MOUNTED(test_lies),
     };
 

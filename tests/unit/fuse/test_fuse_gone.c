@@ -284,6 +284,35 @@ static void test_never_closes(void **state)
     fuse_world_detach();
 }
 
+/* What is done is not late, however long ago that was. */
+static void test_long_after_the_last_answer(void **state)
+{
+    struct file_stat stat;
+    struct file *file;
+    char buf[4];
+
+    (void)state;
+    console_forget();
+    fuse_world_attach(MEMORY);
+    fuse_world_mount();
+    clock_set(T0);
+    for (unsigned i = 0; i < 3; i++) {
+        (void)fs_model_file(&fuse_model, "f", "abc", 3);
+        assert_int_equal(file_open("/f", FILE_READ, 0, &file), 0);
+        assert_int_equal(file_read(file, buf, 4), 3);
+        assert_int_equal(file_unlink("/f"), 0);
+        file_close(file); /* nobody waits for RELEASE and FORGET */
+        pass(NS_PER_S);
+        assert_int_equal(fuse_model.counts[18], i + 1);
+        pass(100 * NS_PER_S);
+    }
+    assert_false(console_has("given up"));
+    assert_int_equal(file_stat("/f", true, &stat), -ENOENT);
+    fuse_world_unmount();
+    clock_set(0);
+    fuse_world_detach();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -292,6 +321,7 @@ int main(void)
         cmocka_unit_test(test_no_disk),
         cmocka_unit_test(test_gone),
         cmocka_unit_test(test_never_closes),
+        cmocka_unit_test(test_long_after_the_last_answer),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -412,17 +412,37 @@ static void test_files_are_closed_at_the_server(void **state)
                     FUSE_HANDLES_MAX + 1);
 }
 
-/* No file is larger than its window. */
+static const uint64_t window_end = UINT64_C(512) << FUSE_WINDOW_SHIFT;
+
+static void long_file(uint8_t *p) /* of an entry */
+{
+    le64_put(p + 40 + 8, window_end + 8192);
+}
+
+/* No file is larger than its window, whatever the server says. */
 static void test_window_has_an_end(void **state)
 {
-    const uint64_t end = UINT64_C(512) << FUSE_WINDOW_SHIFT;
+    const uint64_t end = window_end;
     struct file *file = open_it("/f", RW | FILE_CREATE);
+    char bytes[8192];
 
     (void)state;
     assert_int_equal(file_write_at(file, "x", 1, end), -EFBIG);
     assert_int_equal(file_write_at(file, "y", 1, 0), 1);
     assert_int_equal(file_sync(file), 0);
     assert_int_equal(fs_model_at(&fuse_model, "f")->size, 1);
+    file_close(file);
+    (void)fs_model_file(&fuse_model, "g", "g", 1);
+    spoiled = FUSE_LOOKUP;
+    change = long_file;
+    cut = 0;
+    fuse_model.spoil = spoil;
+    file = open_it("/g", FILE_READ);
+    fuse_model.spoil = NULL;
+    assert_int_equal(file_read_at(file, bytes, 8192, end - 4096), 4096);
+    assert_int_equal(file_read_at(file, bytes, 8192, end), -EFBIG);
+    assert_int_equal(file_read_at(file, bytes, 1, 0), 1);
+    assert_int_equal(bytes[0], 'g');
     file_close(file);
 }
 
