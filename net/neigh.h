@@ -89,6 +89,9 @@ void neigh_fini(struct net_stack *stack);
  * its generation is the same. NULL: there is no room for it. */
 struct neigh *neigh_get(struct net_stack *stack, const struct net_addr *hop);
 
+/* Whether the hardware address of a neighbour is known. */
+bool neigh_is_known(struct net_stack *stack, const struct net_addr *hop);
+
 /*
  * Send a datagram to a neighbour: at once when its hardware address is known,
  * else when it answers. The frame's type follows from the family of its

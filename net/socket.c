@@ -80,6 +80,7 @@ int64_t socket_lend(struct socket *socket, const void *head, size_t head_len,
 
 uint64_t socket_time_ns(const struct socket *socket)
 {
+    assert(socket->cpu == cpu_id());
     return socket->conn != NULL ? tcp_time(socket->conn) : time_ns();
 }
 

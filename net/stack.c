@@ -161,6 +161,7 @@ __attribute__((cold)) void stack_tx_timeout(struct timer *timer)
 {
     struct net_stack *stack = container_of(timer, struct net_stack, tx_timer);
 
+    stack_tick(stack);
     stack_flush(stack);
 }
 
@@ -201,16 +202,15 @@ static void frame_received(struct net_stack *stack, struct packet *packet)
 
 bool stack_poll(struct net_stack *stack)
 {
-    struct packet *packets[STACK_POLL_BUDGET];
     unsigned count;
     bool more = false;
 
     stack_tick(stack);
-    count = net_poll(stack->queue, packets, STACK_POLL_BUDGET);
+    count = net_poll(stack->queue, stack->polled, STACK_POLL_BUDGET);
     if (unlikely(stack->crowd.full_polls >= CROWD_POLLS))
         crowd_begin(stack);
     for (unsigned i = 0; i < count; i++)
-        frame_received(stack, packets[i]);
+        frame_received(stack, stack->polled[i]);
     stack->crowd.sheds = false;
     stack->crowd.full_polls =
         count < STACK_POLL_BUDGET ? 0 : stack->crowd.full_polls + 1;

@@ -164,6 +164,7 @@ struct net_stack {
     unsigned half_open_count;
     struct tcp_half *halves[STACK_HALF_CHAINS]; /* net/tcp/half.c */
     uint64_t now;                               /* stack_tick() */
+    struct packet *polled[STACK_POLL_BUDGET];   /* stack_poll()'s */
     struct buf *arrived; /* the segment being processed lies there, and may
                             stay; or NULL */
     uint32_t now_us;     /* the same, modulo 2^32 */

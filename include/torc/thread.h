@@ -17,7 +17,7 @@ typedef uint64_t thread_id;
 enum {
     THREAD_NAME_MAX = 16,             /* with its NUL */
     THREAD_STACK_DEFAULT = 16 * 1024, /* or the option stack=KIB */
-    THREAD_STACK_MIN = 4 * 1024,
+    THREAD_STACK_MIN = 8 * 1024, /* timers and the network run on it, too */
     THREAD_STACK_MAX = 8 * 1024 * 1024,
 };
 

@@ -22,7 +22,7 @@ const char *const kernel_options[] = {
     "panic=off|halt|reboot|-1|0..3600 what a panic ends in; 0 is halt, "
     "other numbers reboot at once (off)",
     "poll=0..1000 microseconds that a CPU polls before it sleeps (0)",
-    "stack=4..8192 KiB of a stack whose thread names no size (16)",
+    "stack=8..8192 KiB of a stack whose thread names no size (16)",
     "stuck=tell|end what watchdog= does: a line, or a panic (tell)",
     "threads=2..1048576 how many threads a CPU can have (1048576)",
     "watchdog=10..60000 milliseconds without a yield that are told (none)",

@@ -98,6 +98,7 @@ void net_wake(struct net_queue *queue)
 
 void net_attend(struct net_queue *queue)
 {
+    assert(queue->cpu == cpu_self()->id);
     if (queue->attend != NULL)
         queue->attend(queue);
     else

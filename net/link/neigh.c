@@ -271,6 +271,14 @@ entry_wait(struct net_stack *stack, struct neigh *entry, struct packet *packet)
     table->waiting_count++;
 }
 
+__attribute__((cold)) bool neigh_is_known(struct net_stack *stack,
+                                          const struct net_addr *hop)
+{
+    const struct neigh *entry = entry_find(stack, hop);
+
+    return entry != NULL && entry->is_known;
+}
+
 struct neigh *neigh_get(struct net_stack *stack, const struct net_addr *hop)
 {
     struct neigh *entry = entry_find(stack, hop);

@@ -347,12 +347,16 @@ static void respond_unmet(struct http_exchange *exchange, int status,
     http_respond_page(exchange, status, fields);
 }
 
-/* The handler may have waited, and the connection may be gone: false. */
+/* The handler may have waited, and the connection may be gone: false. What has
+ * no source is sent right behind this. */
 static bool begin_answer(struct http_exchange *exchange)
 {
     if (exchange->state == HTTP_ENDED)
         return false;
-    exchange->worker->now_ns = 0;
+    exchange->worker->now_ns =
+        exchange->source.read == NULL && exchange->socket != NULL
+            ? socket_time_ns(exchange->socket)
+            : time_ns();
     http_update_date(exchange->engine, http_now(exchange));
     return true;
 }

@@ -27,9 +27,7 @@ uint64_t http_now(const struct http_exchange *exchange)
     if (worker == NULL)
         return time_ns();
     if (worker->now_ns == 0)
-        worker->now_ns = exchange->socket != NULL
-                             ? socket_time_ns(exchange->socket)
-                             : time_ns();
+        worker->now_ns = time_ns();
     return worker->now_ns;
 }
 

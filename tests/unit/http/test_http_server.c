@@ -555,6 +555,26 @@ static void test_a_source_lends_later(void **state)
     server_close();
 }
 
+/* TCP goes by the time that HTTP has asked for only if nothing is computed
+ * before it sends: a source may compute. */
+static void test_a_source_leaves_the_time_to_tcp(void **state)
+{
+    struct socket *socket;
+    unsigned told;
+
+    (void)state;
+    begin_test();
+    socket = client_open();
+    told = world_times_told;
+    client_send(socket, GET("/"));
+    assert_int_equal(world_times_told, told + 1);
+    source_has = 30;
+    client_send(socket, GET("/source"));
+    assert_int_equal(world_times_told, told + 1);
+    client_free(socket);
+    server_close();
+}
+
 static void test_a_source_is_sent_in_chunks(void **state)
 {
     struct socket *socket;
@@ -1088,6 +1108,7 @@ int main(void)
         cmocka_unit_test(test_content_that_is_there_needs_no_100),
         cmocka_unit_test(test_an_answer_may_come_later),
         cmocka_unit_test(test_a_source_lends_later),
+        cmocka_unit_test(test_a_source_leaves_the_time_to_tcp),
         cmocka_unit_test(test_a_source_is_sent_in_chunks),
         cmocka_unit_test(test_a_source_for_1_0_ends_with_the_connection),
         cmocka_unit_test(test_a_source_waits_for_the_socket),

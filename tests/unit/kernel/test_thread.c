@@ -263,7 +263,7 @@ static const struct {
     {"default", {.stack_size = 0}, 0, THREAD_STACK_DEFAULT},
     {"smallest stack", {.stack_size = THREAD_STACK_MIN}, 0, THREAD_STACK_MIN},
     {"below it", {.stack_size = THREAD_STACK_MIN - 1}, -EINVAL, 0},
-    {"rounded up", {.stack_size = THREAD_STACK_MIN + 1}, 0, 8192},
+    {"rounded up", {.stack_size = THREAD_STACK_MIN + 1}, 0, 12288},
     {"largest stack", {.stack_size = THREAD_STACK_MAX}, 0, THREAD_STACK_MAX},
     {"above it", {.stack_size = THREAD_STACK_MAX + 1}, -EINVAL, 0},
     {"size that wraps", {.stack_size = SIZE_MAX}, -EINVAL, 0},

@@ -914,8 +914,8 @@ static void test_option_limits(void **state)
         const char *options;
         const char *want;
     } rows[] = {
-        {"stack=4", "stack 4096\n"},
-        {"stack=5", "stack 8192\n"},
+        {"stack=8", "stack 8192\n"},
+        {"stack=9", "stack 12288\n"},
         {"stack=8192", "stack 8388608\n"},
         {"threads=2", "stack 16384\n"},
         {"threads=1048576", "stack 16384\n"},
@@ -939,7 +939,7 @@ static void test_bad_options_are_named(void **state)
 {
     static const char *const bad[] = {
         "threads=1", "threads=1048577", "threads=many",
-        "stack=3",   "stack=8193",      "cputime=2",
+        "stack=7",   "stack=8193",      "cputime=2",
         "poll=1001", "memcheck=on",     "memcheck=2",
     };
 
