@@ -6,8 +6,8 @@
  * The table has a fixed size. It is set-associative under a keyed hash, so that
  * no outsider can aim at one set. Rules, against those who lie on the link:
  *
- * - An entry is created only when we want to send to an address, or when its
- *   host asks for ours.
+ * - An entry is created only when we want to send to an address, when a
+ *   connection with it has begun, or when its host asks for ours.
  * - An entry without a hardware address never takes the place of one that has
  *   been used in the last NEIGH_FRESH_NS.
  * - A known hardware address is changed only when its owner no longer answers
@@ -88,9 +88,6 @@ void neigh_fini(struct net_stack *stack);
 /* The entry of a neighbour, found or created; it is that neighbour's as long as
  * its generation is the same. NULL: there is no room for it. */
 struct neigh *neigh_get(struct net_stack *stack, const struct net_addr *hop);
-
-/* Whether the hardware address of a neighbour is known. */
-bool neigh_is_known(struct net_stack *stack, const struct net_addr *hop);
 
 /*
  * Send a datagram to a neighbour: at once when its hardware address is known,

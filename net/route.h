@@ -60,11 +60,6 @@ must_check int route_next_hop(const struct net_stack *stack,
 must_check int dst_find(struct net_stack *stack, struct dst *dst,
                         const struct net_addr *addr);
 
-/* The same, if its neighbour is known: else nobody would ask who that is before
- * something is sent. Returns whether it is. */
-bool dst_find_known(struct net_stack *stack, struct dst *dst,
-                    const struct net_addr *addr);
-
 /* Assert what must be true of the routes. */
 void route_check(const struct net_stack *stack);
 

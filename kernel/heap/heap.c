@@ -272,14 +272,11 @@ void mem_trim(void)
     (void)trim(heap_self());
 }
 
-/* What is kept for later, and when that is nothing, the last resort. Returns
- * whether something may have become free. */
-static noinline bool make_room(struct heap *heap)
+/* All that is kept for later was given back, and was not enough. Returns
+ * whether something has become free. */
+static noinline bool last_resort(const struct heap *heap)
 {
-    size_t before = heap->pages->free_pages;
-
-    return trim(heap) || heap->pages->free_pages > before ||
-           (heap->last_resort != NULL && heap->last_resort());
+    return heap->last_resort != NULL && heap->last_resort();
 }
 
 /* ---- Failing on request -------------------------------------------------- */
@@ -308,9 +305,14 @@ void *heap_pages(struct heap *heap, size_t count, unsigned align_order)
 
     if (unlikely(heap_must_fail(heap)))
         return NULL;
-    do
+    ptr = page_alloc(heap->pages, count, align_order);
+    while (unlikely(ptr == NULL) && count <= heap->pages->total_pages) {
+        bool more = trim(heap);
+
         ptr = page_alloc(heap->pages, count, align_order);
-    while (unlikely(ptr == NULL) && make_room(heap));
+        if (ptr == NULL && !more && !last_resort(heap))
+            break;
+    }
     if (unlikely(ptr == NULL))
         heap->failed++;
     return ptr;
@@ -355,11 +357,14 @@ static void *run_alloc(struct heap *heap, size_t size, size_t align)
  * one needs. */
 static bool quick_fill_hard(struct heap *heap, unsigned class)
 {
-    bool filled = false;
+    bool more;
 
-    while (!filled && make_room(heap))
-        filled = quick_fill(heap, class);
-    return filled;
+    do {
+        more = trim(heap);
+        if (quick_fill(heap, class))
+            return true;
+    } while (more || last_resort(heap));
+    return false;
 }
 
 static void *small_alloc(struct heap *heap, unsigned class)

@@ -61,16 +61,6 @@ int route_next_hop(const struct net_stack *stack, const struct net_addr *addr,
     return 0;
 }
 
-__attribute__((cold)) bool dst_find_known(struct net_stack *stack,
-                                          struct dst *dst,
-                                          const struct net_addr *addr)
-{
-    struct net_addr hop;
-
-    return route_next_hop(stack, addr, &hop) == 0 &&
-           neigh_is_known(stack, &hop) && dst_find(stack, dst, addr) == 0;
-}
-
 int dst_find(struct net_stack *stack, struct dst *dst,
              const struct net_addr *addr)
 {

@@ -271,14 +271,6 @@ entry_wait(struct net_stack *stack, struct neigh *entry, struct packet *packet)
     table->waiting_count++;
 }
 
-__attribute__((cold)) bool neigh_is_known(struct net_stack *stack,
-                                          const struct net_addr *hop)
-{
-    const struct neigh *entry = entry_find(stack, hop);
-
-    return entry != NULL && entry->is_known;
-}
-
 struct neigh *neigh_get(struct net_stack *stack, const struct net_addr *hop)
 {
     struct neigh *entry = entry_find(stack, hop);
@@ -375,7 +367,8 @@ static __attribute__((cold)) void entry_check(const struct net_stack *stack,
     assert((address_hash(stack, &entry->address) & (NEIGH_SETS - 1)) == set);
     assert(entry->generation != 0);
     assert(!entry->is_known || count == 0);
-    assert(entry->is_known || entry->asked > 0); /* else nobody would answer */
+    /* What waits has been asked for: else nobody would answer. */
+    assert(count == 0 || entry->asked > 0);
 }
 
 __attribute__((cold)) void neigh_check(const struct neigh_table *table)

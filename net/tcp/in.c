@@ -219,7 +219,7 @@ static noinline __attribute__((cold)) void way_find(struct net_stack *stack,
                                                     struct tcp_conn *conn)
 {
     if (conn != NULL)
-        (void)dst_find_known(stack, &conn->dst, &conn->flow.remote);
+        (void)!dst_find(stack, &conn->dst, &conn->flow.remote);
 }
 
 /* A segment is of `conn`, or was processed, and `conn` comes of it; or NULL:

@@ -15,6 +15,12 @@
 static char full_tree[] = "/tmp/torc_fat_XXXXXX";
 static char extracted[64];
 
+/* Of what system() has returned: a program that crashed has no status. */
+static int exit_status(int status)
+{
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 255;
+}
+
 static int run(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 static int run(const char *format, ...)
@@ -172,7 +178,7 @@ static int with_image(uint8_t *image, size_t size, const char *before,
     memcpy(image, changed, size);
     free(changed);
     unlink(path);
-    return WEXITSTATUS(status);
+    return exit_status(status);
 }
 
 /* Print a file, and remove it. */
@@ -197,7 +203,7 @@ int fat_fsck(uint8_t *image, size_t size, bool mend)
         return with_image(image, size, "exec fsck.fat -a", ">/dev/null");
     store(path, image, size);
     snprintf(log, sizeof(log), "%s.log", path);
-    status = WEXITSTATUS(run(TOOLS "exec fsck.fat -n %s >%s", path, log));
+    status = exit_status(run(TOOLS "exec fsck.fat -n %s >%s", path, log));
     show(log, status != 0);
     unlink(path);
     return status;

@@ -719,6 +719,49 @@ static void test_mem_has_a_last_resort(void **state)
         mem_free(live[--count]);
 }
 
+static void *kept_object;
+
+/* No page becomes free, and it has no more. */
+static bool give_an_object(void)
+{
+    mem_free(kept_object);
+    kept_object = NULL;
+    return false;
+}
+
+/* An object that a reclaimer has freed is taken, though its page stays in use;
+ * and what can never be had makes nobody give anything. */
+static void test_mem_takes_an_object_before_the_last_resort(void **state)
+{
+    static struct heap_reclaimer reclaimer = {.run = give_an_object};
+    static void *live[8192];
+    size_t count = 0;
+    void *object;
+
+    (void)state;
+    heap_add_reclaimer(&reclaimer);
+    far_left = far_calls = 0;
+    while ((live[count] = mem_alloc(4 * 4096)) != NULL)
+        count++;
+    while ((live[count] = mem_alloc(1024)) != NULL)
+        count++;
+    heap_set_last_resort(get_from_afar);
+    kept_object = live[--count];
+    object = mem_alloc(1024);
+    assert_non_null(object);
+    assert_null(kept_object);
+    assert_int_equal(far_calls, 0);
+    kept_object = object;
+    assert_null(mem_alloc((size_t)1 << 40));
+    assert_ptr_equal(kept_object, object);
+    assert_int_equal(far_calls, 0);
+    heap_set_last_resort(NULL);
+    while (count > 0)
+        mem_free(live[--count]);
+    mem_trim();
+    assert_null(kept_object);
+}
+
 static void test_dma_fails_where_a_page_is_mapped_already(void **state)
 {
     char *ptr = dma_alloc(4096);
@@ -1251,6 +1294,8 @@ int main(void)
       cmocka_unit_test_setup_teardown(test_mem_aligned, setup, teardown),
       cmocka_unit_test_setup_teardown(test_mem_shrinks_in_place, setup,
                                       teardown),
+      cmocka_unit_test_setup_teardown(
+          test_mem_takes_an_object_before_the_last_resort, setup, teardown),
       cmocka_unit_test_setup_teardown(test_mem_asks_a_reclaimer_again, setup,
                                       teardown),
       cmocka_unit_test_setup_teardown(test_mem_has_a_last_resort, setup,

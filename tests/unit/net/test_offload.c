@@ -177,27 +177,34 @@ static void test_first_data_are_left_to_the_card(void **state)
     }
 }
 
-/* A way whose neighbour was forgotten meanwhile is looked up when something is
- * sent, and not before: until then nobody would ask who it is. */
-static void test_a_forgotten_way_is_not_made_up(void **state)
+/* The neighbour was forgotten before the connection began: it is asked for when
+ * there is something to send, and the data wait for the answer. */
+static void test_a_forgotten_neighbour_is_asked_for(void **state)
 {
-    struct peer_segment ack = hello, got;
+    struct peer_segment ack = hello, request = hello, got;
+    const struct fakenet_frame *frame;
 
     (void)state;
     bench_open(64);
     bench.relative = false;
     bench_serve(&lender);
+    lent = buf_alloc(LENT_BYTES);
     peer_send(
         (struct peer_segment){.flags = SYN, .seq = 1000, .window = 60000});
     assert_true(peer_receive(&got));
     neigh_fini(bench.stack);
-    neigh_init(bench.stack);
-    ack.ack = got.seq + 1;
+    request.ack = ack.ack = got.seq + 1;
     ack.flags = ACK;
     ack.len = 0;
     peer_send_quietly(ack);
     assert_int_equal(bench.stack->conn_count, 1);
     stack_check(bench.stack);
+    peer_send(request);
+    frame = fakenet_sent(&bench.net);
+    assert_non_null(frame);
+    assert_int_equal(be16_get(frame->data + 12), 0x0806);
+    stack_check(bench.stack);
+    buf_put(lent);
     bench_close();
 }
 
@@ -390,7 +397,7 @@ int main(void)
         cmocka_unit_test(test_checksums_are_left_to_a_card_that_adds_up),
         cmocka_unit_test(test_memory_that_is_lent),
         cmocka_unit_test(test_first_data_are_left_to_the_card),
-        cmocka_unit_test(test_a_forgotten_way_is_not_made_up),
+        cmocka_unit_test(test_a_forgotten_neighbour_is_asked_for),
         cmocka_unit_test(test_reset_drops_what_was_lent),
         cmocka_unit_test(test_many_small_slices),
         cmocka_unit_test(test_slices_to_ourselves),
