@@ -60,6 +60,7 @@ struct balloon_queue {
     unsigned index;
     unsigned waiting;      /* requests without an answer */
     uint64_t answer_by_ns; /* for the next of them */
+    bool is_late;          /* at the last look */
 };
 
 struct virtio_balloon {
@@ -200,9 +201,24 @@ static bool is_waiting(const struct virtio_balloon *balloon)
            0;
 }
 
-static bool is_overdue(const struct balloon_queue *queue)
+/* At two looks: a machine that stood still for long may see the answer only
+ * after the first one. */
+static bool is_overdue(struct balloon_queue *queue)
 {
-    return queue->waiting > 0 && time_ns() >= queue->answer_by_ns;
+    bool was_late = queue->is_late;
+
+    queue->is_late = queue->waiting > 0 && time_ns() >= queue->answer_by_ns;
+    return was_late && queue->is_late;
+}
+
+/* Each of them is looked at. */
+static bool any_is_overdue(struct virtio_balloon *balloon)
+{
+    bool inflate = is_overdue(&balloon->inflate);
+    bool deflate = is_overdue(&balloon->deflate);
+    bool report = is_overdue(&balloon->report);
+
+    return inflate || deflate || report;
 }
 
 /* Without memory for the timer an interrupt must not be lost. */
@@ -455,6 +471,7 @@ static bool look_at(struct virtio_balloon *balloon, struct balloon_queue *queue,
     do {
         while ((status = vq_take(&queue->vq, &cookie, &written)) > 0) {
             queue->waiting--;
+            queue->is_late = false;
             queue->answer_by_ns = time_ns() + ANSWER_NS;
             take_one(balloon, cookie);
         }
@@ -499,8 +516,7 @@ static void watch_run(struct timer *timer)
     look(balloon);
     if (balloon->is_done || !is_waiting(balloon))
         return;
-    if (is_overdue(&balloon->inflate) || is_overdue(&balloon->deflate) ||
-        is_overdue(&balloon->report)) {
+    if (any_is_overdue(balloon)) {
         give_up(balloon, "does not answer");
         return;
     }

@@ -7,7 +7,8 @@
  * takes what it needs from the bytes that follow. Whatever the device does:
  *   - the heap is whole after every step;
  *   - a block of the application holds what was written to it: what the device
- *     has is nobody's;
+ *     has is nobody's, and if it wants to be told so, until it has answered;
+ *   - a device that does what it should is not given up;
  *   - a device that has been reset has nothing more of it, once what was under
  *     way is over.
  */
@@ -44,6 +45,15 @@ static struct block {
     uint8_t *ptr;
     size_t size;
 } blocks[BLOCKS];
+
+/* Pages in the balloon of a device that wants to be told of those that are
+ * taken out: it writes to them until it has answered. */
+static uint64_t inflated[MEMORY / 4096];
+static size_t inflated_count;
+static bool must_tell;
+
+static bool is_spoiled;    /* the device has done what it should not, */
+static uint64_t silent_ns; /* or may have been silent for so long */
 
 /* A property does not hold. */
 static void must(bool holds)
@@ -102,6 +112,18 @@ static unsigned any_queue(void)
     return queues[take(&input) % 3];
 }
 
+static void page_lose(uint64_t bus)
+{
+    memset(ring_reach(bus, 4096, "a page of the balloon"), LOST, 4096);
+}
+
+static void inflated_remove(uint64_t bus)
+{
+    for (size_t i = 0; i < inflated_count; i++)
+        if (inflated[i] == bus)
+            inflated[i] = inflated[--inflated_count];
+}
+
 /* What is in a piece is lost, or in the pages that it names. */
 static void lose(unsigned queue, uint8_t *data, uint32_t len)
 {
@@ -110,11 +132,25 @@ static void lose(unsigned queue, uint8_t *data, uint32_t len)
         return;
     }
     must(len % 4 == 0);
-    for (uint32_t i = 0; queue == MODEL_BALLOON_INFLATE && i < len; i += 4) {
+    for (uint32_t i = 0; i < len; i += 4) {
         uint64_t bus = (uint64_t)le32_get(data + i) * 4096;
 
-        memset(ring_reach(bus, 4096, "a page of the balloon"), LOST, 4096);
+        if (queue != MODEL_BALLOON_INFLATE) {
+            inflated_remove(bus);
+            continue;
+        }
+        page_lose(bus);
+        must(!must_tell || inflated_count < MEMORY / 4096);
+        if (must_tell)
+            inflated[inflated_count++] = bus;
     }
+}
+
+/* The host has other uses for what is in the balloon. */
+static void inflated_lose(void)
+{
+    for (size_t i = 0; i < inflated_count && is_alive() && !is_spoiled; i++)
+        page_lose(inflated[i]);
 }
 
 /* Answer the next request rightly. One that has lied does not know any more
@@ -134,6 +170,7 @@ static void lie(unsigned queue, unsigned how)
 {
     if (!model.queue[queue].ready)
         return;
+    is_spoiled = true;
     if (how == 0)
         model_use_raw(&model, queue, take(&input) % 4, 0);
     else if (how == 1)
@@ -170,14 +207,19 @@ static void device_step(unsigned step)
         model.isr = take(&input) % 4;
         model.raise(&model, take(&input) % 3 - 1);
         break;
+    case 9:
+        inflated_lose();
+        break;
     case 8:
         model.lose_interrupts = take(&input) % 2 != 0;
         break;
     default: /* rarely: most inputs would end with it */
-        if (take(&input) == 0xfb)
+        if (take(&input) == 0xfb) {
+            is_spoiled = true;
             model_need_reset(&model);
-        else if (take(&input) == 0xfb)
-            model.restless = true;
+        } else if (take(&input) == 0xfb) {
+            is_spoiled = model.restless = true;
+        }
     }
 }
 
@@ -192,6 +234,7 @@ static void settle(void)
 static void time_passes(uint64_t ns)
 {
     clock_set(clock_now() + ns);
+    silent_ns += ns;
     timer_run(time_ns());
     settle();
 }
@@ -225,6 +268,10 @@ static void begin(uint8_t form)
 {
     memset(&model, 0, sizeof(model));
     memset(blocks, 0, sizeof(blocks));
+    inflated_count = 0;
+    silent_ns = 0;
+    is_spoiled = false;
+    must_tell = (form & 2) != 0;
     models_reset();
     machine_attach(MEMORY);
     clock_set(1000 * NS_PER_S);
@@ -232,7 +279,7 @@ static void begin(uint8_t form)
     balloon_model_init(&model,
                        MODEL_BALLOON_REPORTING |
                            ((form & 1) != 0 ? MODEL_BALLOON_ON_OOM : 0) |
-                           ((form & 2) != 0 ? MODEL_BALLOON_MUST_TELL : 0),
+                           (must_tell ? MODEL_BALLOON_MUST_TELL : 0),
                        5);
     model_on_mmio(&model, 2);
     must(virtio_balloon_driver.probe() == 0);
@@ -250,6 +297,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         block_end(&blocks[i]);
     settle();
     if (!is_alive()) {
+        must(is_spoiled || silent_ns >= 240 * NS_PER_S);
         must(balloon_pages() == 0);
         time_passes(4 * NS_PER_S);
         must(heap_self()->pages->watch == NULL || timer_next() == TIME_NEVER);
