@@ -108,6 +108,7 @@ one() { # MACHINE NAME OPTIONS TEXT FUNCTION
     [ "$5" = - ] || [ "$5" = lost ] || grep -qE "^  (in|at) .* ($5)\+0x.*:[0-9]+$" "$work/log" ||
         { die "no frame of $5" && return; }
     said=$(sed -n 's/^panic: \(line \|.*:\)\([0-9]*\): assertion failed.*/\2/p' "$work/log" | head -1)
+    [ -n "$said" ] || [[ "$4" != *"assertion failed" ]] || { die "it says no line" && return; }
     if [ -n "$said" ]; then
         # Of a process gcc may tell the line of the function for the call; the text is exact.
         [ "$1" = h ] || [ "$said" = "${place##*:}" ] || { die "it says line $said, and is at $place" && return; }

@@ -143,7 +143,7 @@ static void test_errors_of_the_disk(void **state)
     struct ext2_survey_group group;
 
     (void)state;
-    assert_null(mem_alloc((size_t)1 << 40)); /* what is clean goes */
+    assert_null(mem_alloc(mem_total_bytes())); /* what is clean goes */
     ext2_volume.disk.fail_from = 1;
     assert_int_equal(ext2_survey_group(mount, 0, &group), -EIO);
     ext2_volume.disk.fail_from = 0;

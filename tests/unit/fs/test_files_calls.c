@@ -280,10 +280,10 @@ static void test_memory_runs_short_without_mounts(void **state)
     (void)state;
     machine_attach(2 << 20);
     vfs_init(NULL);
-    assert_null(mem_alloc((size_t)1 << 40));
+    assert_null(mem_alloc(mem_total_bytes()));
     assert_int_equal(file_mount_memory("/", NULL), 0);
     assert_in_range(root_mount()->cached_max, 16, 1000);
-    assert_null(mem_alloc((size_t)1 << 40));
+    assert_null(mem_alloc(mem_total_bytes()));
     assert_int_equal(file_unmount("/"), 0);
     machine_detach();
 }

@@ -338,7 +338,6 @@ static void test_damaged_stacks(void **state)
             ADD(stack->neigh.waiting_count, 1),
             SET(stack->neigh.timer.slot, 0),
             ADD(known->address.byte[15], 1),
-            SET(known->is_known, false),
             SET(known->address.word[1], 0),
             SET(known->generation, 0),
             SET(asked->is_known, true),
