@@ -221,10 +221,11 @@ static bool any_is_overdue(struct virtio_balloon *balloon)
     return inflate || deflate || report;
 }
 
-/* Without memory for the timer an interrupt must not be lost. */
-static void watch_in(struct virtio_balloon *balloon, uint64_t ns)
+/* Without memory for `watch` an interrupt must not be lost; without that for
+ * the others there is no pause. */
+static void timer_in(struct timer *timer, uint64_t ns)
 {
-    if (timer_set(&balloon->watch, time_ns() + ns) != 0)
+    if (timer_set(timer, time_ns() + ns) != 0)
         log_warn("virtio: no memory for a timer");
 }
 
@@ -241,7 +242,7 @@ static void kick(struct virtio_balloon *balloon, struct balloon_queue *queue,
     /* Others of its kicks do not put a look off. */
     if (!timer_is_set(&balloon->watch) ||
         balloon->watch.deadline_ns > time_ns() + LOOK_NS)
-        watch_in(balloon, LOOK_NS);
+        timer_in(&balloon->watch, LOOK_NS);
 }
 
 /* ---- Reports ------------------------------------------------------------- */
@@ -324,8 +325,8 @@ static void tell_next(struct virtio_balloon *balloon)
 static void pause(struct virtio_balloon *balloon, struct timer *timer,
                   uint64_t ns)
 {
-    if (!balloon->is_done && timer_set(timer, time_ns() + ns) != 0)
-        log_warn("virtio: no memory for a timer");
+    if (!balloon->is_done)
+        timer_in(timer, ns);
 }
 
 /* Each CPU was asked in vain. */
@@ -522,7 +523,7 @@ static void watch_run(struct timer *timer)
     }
     if (balloon->looks < LOOKS_MAX)
         balloon->looks++;
-    watch_in(balloon, LOOK_NS << balloon->looks);
+    timer_in(&balloon->watch, LOOK_NS << balloon->looks);
 }
 
 static void retry_run(struct timer *timer)

@@ -72,7 +72,8 @@ struct net_ops {
 
     /*
      * Ask for an interrupt when a frame comes, or for none. One interrupt
-     * answers: after net_attend() none comes until it is asked for again.
+     * answers: after net_attend() at most a stray one comes until it is asked
+     * for again.
      * Returns false when a frame has come before: it interrupts nobody, so poll
      * again.
      */

@@ -128,3 +128,11 @@ int fuse_world_teardown(void **state)
     fuse_world_detach();
     return 0;
 }
+
+struct file *fuse_world_open(const char *path, unsigned flags)
+{
+    struct file *file;
+
+    assert_int_equal(file_open(path, flags, 0644, &file), 0);
+    return file;
+}

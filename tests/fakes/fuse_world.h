@@ -29,6 +29,9 @@ void fuse_world_unmount(void);
 int fuse_world_setup(void **state);
 int fuse_world_teardown(void **state);
 
+/* Open a file, which must succeed; one that is created has mode 0644. */
+struct file *fuse_world_open(const char *path, unsigned flags);
+
 /* The device does something without being told: after a test has changed what
  * it is to do. */
 void fuse_world_wake(void);

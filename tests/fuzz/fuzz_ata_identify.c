@@ -3,18 +3,11 @@
  * behind what there is. With the checksum as it is, and with a right one.
  */
 #include "drivers/ata.h"
-#include <stdlib.h>
+#include "tests/fuzz/must.h"
 #include <string.h>
 #include <torc/errno.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-/* A property does not hold. */
-static void must(bool holds)
-{
-    if (!holds)
-        abort();
-}
 
 static void text_check(const char *text, size_t size)
 {

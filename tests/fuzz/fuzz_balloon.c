@@ -20,9 +20,9 @@
 #include "kernel/thread/timer.h"
 #include "tests/fakes/clock.h"
 #include "tests/fakes/machine.h"
+#include "tests/fuzz/must.h"
 #include "tests/fuzz/step_input.h"
 #include "tests/models/virtio_balloon_model.h"
-#include <stdlib.h>
 #include <torc/drivers.h>
 #include <torc/memory.h>
 #include <torc/thread.h>
@@ -54,22 +54,6 @@ static bool must_tell;
 
 static bool is_spoiled;    /* the device has done what it should not, */
 static uint64_t silent_ns; /* or may have been silent for so long */
-
-/* A property does not hold. */
-static void must(bool holds)
-{
-    if (!holds)
-        abort();
-}
-
-static uint32_t take32(void)
-{
-    uint32_t value = 0;
-
-    for (unsigned i = 0; i < 4; i++)
-        value = value << 8 | take(&input);
-    return value;
-}
 
 static bool is_alive(void)
 {
@@ -174,16 +158,16 @@ static void lie(unsigned queue, unsigned how)
     if (how == 0)
         model_use_raw(&model, queue, take(&input) % 4, 0);
     else if (how == 1)
-        model_use_raw(&model, queue, take32(), take32());
+        model_use_raw(&model, queue, take32(&input), take32(&input));
     else
-        model_used_index(&model, queue, (uint16_t)take32());
+        model_used_index(&model, queue, (uint16_t)take32(&input));
 }
 
 static void device_step(unsigned step)
 {
     switch (step) {
     case 0:
-        balloon_model_want(&model, take32());
+        balloon_model_want(&model, take32(&input));
         break;
     case 1:
         balloon_model_want(&model, take(&input) * 16U);

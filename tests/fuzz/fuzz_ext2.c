@@ -31,6 +31,7 @@
 #include "tests/fakes/ramblk.h"
 #include "tests/fuzz/field_mutator.h"
 #include "tests/fuzz/image_input.h"
+#include "tests/fuzz/must.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -108,13 +109,6 @@ static void shape_use(size_t i)
     memcpy(work, shapes[i].fields.image, shapes[i].fields.size);
     disk.block.sectors = shapes[i].fields.size / BLOCK_SECTOR_SIZE;
     shape_is((unsigned)i);
-}
-
-/* A property does not hold. */
-static void must(bool holds)
-{
-    if (!holds)
-        abort();
 }
 
 /* Of damage, or of a walk that is too long: what reading may answer. */

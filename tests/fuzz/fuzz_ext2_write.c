@@ -22,6 +22,7 @@
 #include "tests/fakes/root_mount.h"
 #include "tests/fuzz/field_mutator.h"
 #include "tests/fuzz/image_input.h"
+#include "tests/fuzz/must.h"
 #include "tests/fuzz/volume_input.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -77,12 +78,6 @@ static struct {
 
 static struct ramblk disk;
 static uint8_t *work;
-
-static void must(bool holds)
-{
-    if (!holds)
-        abort();
-}
 
 /* ---- A run --------------------------------------------------------------- */
 

@@ -19,6 +19,7 @@
 #include "tests/fakes/fat_image.h"
 #include "tests/fakes/machine.h"
 #include "tests/fuzz/image_input.h"
+#include "tests/fuzz/must.h"
 #include "tests/fuzz/volume_input.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,12 +56,6 @@ static struct {
 
 static struct ramblk disk;
 static uint8_t *work;
-
-static void must(bool holds)
-{
-    if (!holds)
-        abort();
-}
 
 static void put(const char *path, size_t size)
 {

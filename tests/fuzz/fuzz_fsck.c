@@ -14,6 +14,7 @@
 #include "tests/fakes/ext2_image.h"
 #include "tests/fuzz/field_mutator.h"
 #include "tests/fuzz/image_input.h"
+#include "tests/fuzz/must.h"
 #include <stdlib.h>
 #include <string.h>
 #include <torc/compiler.h>
@@ -48,12 +49,6 @@ static struct {
      .change = "set_super_value def_hash_version tea"},
 };
 static uint8_t *work;
-
-static void must(bool holds)
-{
-    if (!holds)
-        abort();
-}
 
 static void shape_make(size_t i)
 {

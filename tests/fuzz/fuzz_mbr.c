@@ -22,7 +22,7 @@
 #include "tests/fakes/machine.h"
 #include "tests/fakes/part_image.h"
 #include "tests/fakes/ramblk.h"
-#include <stdlib.h>
+#include "tests/fuzz/must.h"
 #include <string.h>
 #include <torc/device.h>
 #include <torc/errno.h>
@@ -36,13 +36,6 @@ static struct block_device disk;
 static uint64_t lba_count;
 static uint8_t begin_bytes[END_MAX], end_bytes[END_MAX];
 static unsigned fail_read;
-
-/* A property does not hold. */
-static void must(bool holds)
-{
-    if (!holds)
-        abort();
-}
 
 /* The first and the last sectors of the disk that are as the input says. */
 static uint64_t end_count(void)

@@ -19,8 +19,8 @@
 #include "kernel/thread/timer.h"
 #include "tests/fakes/clock.h"
 #include "tests/fakes/machine.h"
+#include "tests/fuzz/must.h"
 #include "tests/models/virtio_model.h"
-#include <stdlib.h>
 #include <string.h>
 #include <torc/drivers.h>
 #include <torc/errno.h>
@@ -29,13 +29,6 @@
 #include <torc/time.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-/* A property does not hold. */
-static void must(bool holds)
-{
-    if (!holds)
-        abort();
-}
 
 /* ---- Input --------------------------------------------------------------- */
 

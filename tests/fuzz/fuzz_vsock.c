@@ -13,8 +13,8 @@
 #include "tests/fakes/clock.h"
 #include "tests/fakes/heap.h"
 #include "tests/fakes/machine.h"
+#include "tests/fuzz/must.h"
 #include "tests/fuzz/step_input.h"
-#include <stdlib.h>
 #include <torc/memory.h>
 #include <torc/socket.h>
 #include <torc/thread.h>
@@ -27,21 +27,6 @@ static struct input input;
 static bool is_full;
 static struct socket *sockets[SOCKETS], *listener;
 static uint32_t our_port; /* of the last REQUEST of ours */
-
-static void must(bool holds)
-{
-    if (!holds)
-        abort();
-}
-
-static uint32_t take32(void)
-{
-    uint32_t value = 0;
-
-    for (unsigned i = 0; i < 4; i++)
-        value = value << 8 | take(&input);
-    return value;
-}
 
 /* ---- The device ---------------------------------------------------------- */
 
@@ -94,11 +79,11 @@ static void packet_come(void)
     if (form & 2)
         packet.dst.port = our_port;
     if (form & 4)
-        packet.buf_alloc = take32();
+        packet.buf_alloc = take32(&input);
     if (form & 8)
-        packet.fwd_cnt = take32();
+        packet.fwd_cnt = take32(&input);
     if (form & 16)
-        packet.len = take32();
+        packet.len = take32(&input);
     vsock_packet_write(header, &packet);
     if (form & 32)
         header[take(&input) % VSOCK_HEADER_SIZE] = take(&input);

@@ -20,6 +20,15 @@ static inline uint8_t take(struct input *input)
     return *input->data++;
 }
 
+static inline uint32_t take32(struct input *input)
+{
+    uint32_t value = 0;
+
+    for (unsigned i = 0; i < 4; i++)
+        value = value << 8 | take(input);
+    return value;
+}
+
 /* The next `len` bytes, `max` at most, as far as there are any. Returns how
  * many. */
 static inline size_t take_part(struct input *input, uint8_t *out, size_t len,

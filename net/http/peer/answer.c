@@ -357,7 +357,7 @@ static bool begin_answer(struct http_exchange *exchange)
         exchange->source.read == NULL && exchange->socket != NULL
             ? socket_time_ns(exchange->socket)
             : time_ns();
-    http_update_date(exchange->engine, http_now(exchange));
+    http_update_date(exchange->engine, exchange->worker->now_ns);
     return true;
 }
 

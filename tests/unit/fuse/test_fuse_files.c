@@ -41,14 +41,6 @@ static int setup(void **state)
     return fuse_world_setup(state);
 }
 
-static struct file *open_it(const char *path, unsigned flags)
-{
-    struct file *file;
-
-    assert_int_equal(file_open(path, flags, 0644, &file), 0);
-    return file;
-}
-
 static void assert_holds(const char *path, const void *want, size_t size)
 {
     const struct fs_node *node = fs_model_at(&fuse_model, path);
@@ -68,7 +60,7 @@ static void time_passes(void)
 
 static void test_data_both_ways(void **state)
 {
-    struct file *file = open_it("/f", RW | FILE_CREATE);
+    struct file *file = fuse_world_open("/f", RW | FILE_CREATE);
 
     (void)state;
     assert_int_equal(file_write(file, content, BIG), BIG);
@@ -78,7 +70,7 @@ static void test_data_both_ways(void **state)
     file_close(file);
     /* What is read comes from there when it was changed there. */
     (void)fs_model_file(&fuse_model, "g", content, BIG);
-    file = open_it("/g", FILE_READ);
+    file = fuse_world_open("/g", FILE_READ);
     assert_int_equal(file_read(file, got, BIG), BIG);
     assert_memory_equal(got, content, BIG);
     assert_int_equal(file_read(file, got, BIG), 0);
@@ -98,7 +90,8 @@ static void test_sizes(void **state)
 
     (void)state;
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
-        struct file *file = open_it("/f", RW | FILE_CREATE | FILE_TRUNCATE);
+        struct file *file =
+            fuse_world_open("/f", RW | FILE_CREATE | FILE_TRUNCATE);
         const uint64_t end = rows[i].write_at + rows[i].len;
 
         memset(want, 0, sizeof(want));
@@ -126,7 +119,7 @@ static void test_sizes(void **state)
 
 static void test_punch(void **state)
 {
-    struct file *file = open_it("/f", RW | FILE_CREATE);
+    struct file *file = fuse_world_open("/f", RW | FILE_CREATE);
 
     (void)state;
     assert_int_equal(file_write(file, content, 5 * 4096), 5 * 4096);
@@ -143,7 +136,7 @@ static void test_punch(void **state)
 /* FSYNC when something was written since the last one. */
 static void test_sync_once(void **state)
 {
-    struct file *file = open_it("/f", RW | FILE_CREATE);
+    struct file *file = fuse_world_open("/f", RW | FILE_CREATE);
 
     (void)state;
     assert_int_equal(file_sync(file), 0);
@@ -164,7 +157,7 @@ static void test_sync_once(void **state)
     assert_int_equal(fuse_model.counts[FSYNC], 4);
     file_close(file);
     /* A size that is told is a change, too. */
-    file = open_it("/empty", RW | FILE_CREATE);
+    file = fuse_world_open("/empty", RW | FILE_CREATE);
     assert_int_equal(file_truncate(file, 100), 0);
     assert_int_equal(file_sync(file), 0);
     assert_int_equal(fuse_model.counts[FSYNC], 5);
@@ -200,8 +193,8 @@ static void test_sync_directory(void **state)
 
     (void)state;
     assert_int_equal(file_mkdir("/d", 0755), 0);
-    file_close(open_it("/f", RW | FILE_CREATE));
-    dir = open_it("/d", FILE_READ | FILE_DIRECTORY_ONLY);
+    file_close(fuse_world_open("/f", RW | FILE_CREATE));
+    dir = fuse_world_open("/d", FILE_READ | FILE_DIRECTORY_ONLY);
     for (unsigned i = 0; i < 7; i++) {
         assert_int_equal(change_names(i), 0);
         for (unsigned j = 0; j < 2; j++)
@@ -235,7 +228,7 @@ static void test_directory_of_many(void **state)
         name[7] = (char)('0' + i % 10);
         (void)fs_model_file(&fuse_model, name, "", 0);
     }
-    dir = open_it("/", FILE_READ | FILE_DIRECTORY_ONLY);
+    dir = fuse_world_open("/", FILE_READ | FILE_DIRECTORY_ONLY);
     while (dir_read(dir, &entry) == 1)
         count++;
     assert_int_equal(count, 302);
@@ -251,19 +244,19 @@ static void test_host_changes_a_file(void **state)
 
     (void)state;
     (void)fs_model_file(&fuse_model, "f", "before", 6);
-    file = open_it("/f", FILE_READ);
+    file = fuse_world_open("/f", FILE_READ);
     assert_int_equal(file_read(file, got, 100), 6);
     file_close(file);
     (void)fs_model_file(&fuse_model, "f", "behind it", 9);
     time_passes();
-    file = open_it("/f", FILE_READ);
+    file = fuse_world_open("/f", FILE_READ);
     assert_int_equal(file_read(file, got, 100), 9);
     assert_memory_equal(got, "behind it", 9);
     file_close(file);
     /* The same size: its time tells. */
     (void)fs_model_file(&fuse_model, "f", "BEHIND IT", 9);
     time_passes();
-    file = open_it("/f", FILE_READ);
+    file = fuse_world_open("/f", FILE_READ);
     assert_int_equal(file_read(file, got, 100), 9);
     assert_memory_equal(got, "BEHIND IT", 9);
     file_close(file);
@@ -272,13 +265,13 @@ static void test_host_changes_a_file(void **state)
 /* What was written here is not lost to what others wrote. */
 static void test_host_changes_what_is_dirty(void **state)
 {
-    struct file *file = open_it("/f", RW | FILE_CREATE);
+    struct file *file = fuse_world_open("/f", RW | FILE_CREATE);
 
     (void)state;
     assert_int_equal(file_write(file, "here", 4), 4);
     (void)fs_model_file(&fuse_model, "f", "there!", 6);
     time_passes();
-    file_close(open_it("/f", FILE_READ));
+    file_close(fuse_world_open("/f", FILE_READ));
     assert_int_equal(file_read_at(file, got, 100, 0), 4);
     assert_memory_equal(got, "here", 4);
     assert_int_equal(file_sync(file), 0);
@@ -290,20 +283,20 @@ static void test_host_changes_what_is_dirty(void **state)
  * others may have written, too. Other attributes drop none. */
 static void test_own_writes_and_pages(void **state)
 {
-    struct file *file = open_it("/f", RW | FILE_CREATE);
+    struct file *file = fuse_world_open("/f", RW | FILE_CREATE);
     unsigned reads;
 
     (void)state;
     assert_int_equal(file_write(file, content, 8192), 8192);
     assert_int_equal(file_sync(file), 0);
     time_passes();
-    file_close(open_it("/f", FILE_READ));
+    file_close(fuse_world_open("/f", FILE_READ));
     assert_int_equal(file_read_at(file, got, 8192, 0), 8192);
     assert_memory_equal(got, content, 8192);
     reads = fuse_model.counts[READ];
     assert_int_equal(file_chmod("/f", true, 0600), 0);
     time_passes();
-    file_close(open_it("/f", FILE_READ));
+    file_close(fuse_world_open("/f", FILE_READ));
     assert_int_equal(file_read_at(file, got, 8192, 0), 8192);
     assert_int_equal(fuse_model.counts[READ], reads);
     file_close(file);
@@ -312,7 +305,7 @@ static void test_own_writes_and_pages(void **state)
 /* The host changes a file in place, right behind a write from here. */
 static void test_host_changes_what_was_written(void **state)
 {
-    struct file *file = open_it("/f", RW | FILE_CREATE);
+    struct file *file = fuse_world_open("/f", RW | FILE_CREATE);
 
     (void)state;
     for (unsigned i = 0; i < 2; i++) {
@@ -322,7 +315,7 @@ static void test_host_changes_what_was_written(void **state)
         if (i == 1)
             assert_int_equal(file_chmod("/f", true, 0600), 0);
         time_passes();
-        file_close(open_it("/f", FILE_READ));
+        file_close(fuse_world_open("/f", FILE_READ));
         assert_int_equal(file_read_at(file, got, 100, 0), 9);
         assert_memory_equal(got, "FROM HOST", 9);
     }
@@ -361,7 +354,7 @@ static int append_and_sync(void *arg)
 static void test_growing_against_append(void **state)
 {
     static char names[8][4] = {"/0", "/1", "/2", "/3", "/4", "/5", "/6", "/7"};
-    struct file *file = open_it("/f", RW | FILE_CREATE);
+    struct file *file = fuse_world_open("/f", RW | FILE_CREATE);
     thread_id threads[10];
     int status;
 
@@ -401,7 +394,7 @@ static void test_growing_against_append(void **state)
  */
 static void test_size_against_append(void **state)
 {
-    struct file *file = open_it("/f", RW | FILE_CREATE);
+    struct file *file = fuse_world_open("/f", RW | FILE_CREATE);
     thread_id threads[2];
     int status;
 
@@ -446,7 +439,7 @@ static int stat_it(void *arg)
  * later, is not taken. */
 static void test_old_attributes(void **state)
 {
-    struct file *file = open_it("/f", RW | FILE_CREATE);
+    struct file *file = fuse_world_open("/f", RW | FILE_CREATE);
     struct file_stat stat;
     thread_id thread;
     int status;
@@ -491,16 +484,14 @@ static void test_news_while_it_is_read(void **state)
     assert_int_equal(stat.size_bytes, 2);
 }
 
-/* Names end at their time, whatever the flusher is doing. */
-static void test_names_end(void **state)
+/* "/f" is looked up, and again a second later, once and no earlier. */
+static void assert_ends_in_a_second(void)
 {
     const uint64_t now = 1000 * NS_PER_S;
     struct file_stat stat;
     unsigned before;
 
-    (void)state;
     clock_set(now);
-    fuse_model.valid_ns = NS_PER_S;
     (void)fs_model_file(&fuse_model, "f", "1", 1);
     assert_int_equal(file_stat("/f", true, &stat), 0);
     before = fuse_model.counts[LOOKUP];
@@ -512,6 +503,14 @@ static void test_names_end(void **state)
         assert_int_equal(file_stat("/f", true, &stat), 0);
     assert_int_equal(fuse_model.counts[LOOKUP], before + 1);
     clock_set(0);
+}
+
+/* Names end at their time, whatever the flusher is doing. */
+static void test_names_end(void **state)
+{
+    (void)state;
+    fuse_model.valid_ns = NS_PER_S;
+    assert_ends_in_a_second();
 }
 
 static uint64_t name_valid_s, attr_valid_s;
@@ -535,30 +534,16 @@ static void tell_times(struct fs_model *model, const struct fs_message *message,
 static void test_the_shorter_time_counts(void **state)
 {
     static const uint64_t rows[][2] = {{100, 1}, {1, 100}, {1, 1}};
-    const uint64_t now = 1000 * NS_PER_S;
-    struct file_stat stat;
 
     (void)state;
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
-        unsigned before;
-
         fuse_world_unmount();
         fuse_world_mount();
         name_valid_s = rows[i][0];
         attr_valid_s = rows[i][1];
         fuse_model.spoil = tell_times;
-        (void)fs_model_file(&fuse_model, "f", "1", 1);
-        clock_set(now);
-        assert_int_equal(file_stat("/f", true, &stat), 0);
-        before = fuse_model.counts[LOOKUP];
-        clock_set(now + NS_PER_S - 1);
-        assert_int_equal(file_stat("/f", true, &stat), 0);
-        assert_int_equal(fuse_model.counts[LOOKUP], before);
-        clock_set(now + NS_PER_S);
-        assert_int_equal(file_stat("/f", true, &stat), 0);
-        assert_int_equal(fuse_model.counts[LOOKUP], before + 1);
+        assert_ends_in_a_second();
         fuse_model.spoil = NULL;
-        clock_set(0);
     }
 }
 
@@ -627,7 +612,7 @@ static void test_attributes_at_once(void **state)
     struct file_stat stat;
 
     (void)state;
-    file_close(open_it("/f", FILE_WRITE | FILE_CREATE));
+    file_close(fuse_world_open("/f", FILE_WRITE | FILE_CREATE));
     assert_int_equal(file_chmod("/f", true, 0600), 0);
     assert_int_equal(fs_model_at(&fuse_model, "f")->mode & 07777, 0600);
     fuse_model.fail_at = 1;
@@ -656,7 +641,7 @@ static void test_xattr(void **state)
     char buf[100];
 
     (void)state;
-    file_close(open_it("/f", FILE_WRITE | FILE_CREATE));
+    file_close(fuse_world_open("/f", FILE_WRITE | FILE_CREATE));
     assert_int_equal(file_xattr_set("/f", true, "user.a", "value", 5, 0), 0);
     assert_int_equal(file_xattr_set("/f", true, "user.b", "", 0, 0), 0);
     assert_int_equal(file_xattr_get("/f", true, "user.a", buf, 100), 5);
@@ -919,12 +904,12 @@ static int ask(uint32_t opcode)
     int64_t status;
 
     if (opcode == READDIR) {
-        file = open_it("/", FILE_READ);
+        file = fuse_world_open("/", FILE_READ);
         status = dir_read(file, &entry);
     } else if (opcode == LOOKUP) {
         return file_open("/f", FILE_READ, 0, &file);
     } else {
-        file = open_it("/f", RW);
+        file = fuse_world_open("/f", RW);
         status =
             opcode == OPEN ? file_read(file, got, 1) : file_write(file, "x", 1);
         if (status > 0)

@@ -250,25 +250,33 @@ static void test_gone(void **state)
     }
 }
 
+/* "f" is read, and has no name when it is closed: nobody waits for RELEASE and
+ * FORGET. */
+static void read_unlinked(void)
+{
+    struct file *file;
+    char buf[4];
+
+    (void)fs_model_file(&fuse_model, "f", "abc", 3);
+    assert_int_equal(file_open("/f", FILE_READ, 0, &file), 0);
+    assert_int_equal(file_read(file, buf, 4), 3);
+    assert_int_equal(file_unlink("/f"), 0);
+    file_close(file);
+}
+
 /* A server that answers all that somebody waits for, but never closes a file:
  * it is given up, too. */
 static void test_never_closes(void **state)
 {
     struct file_stat stat;
-    struct file *file;
-    char buf[4];
 
     (void)state;
     console_forget();
     fuse_world_attach(MEMORY);
     fuse_world_mount();
     clock_set(T0);
-    (void)fs_model_file(&fuse_model, "f", "abc", 3);
     fuse_model.late_opcode = 18; /* RELEASE */
-    assert_int_equal(file_open("/f", FILE_READ, 0, &file), 0);
-    assert_int_equal(file_read(file, buf, 4), 3);
-    assert_int_equal(file_unlink("/f"), 0);
-    file_close(file);
+    read_unlinked();
     for (unsigned i = 0; i < 28; i++) {
         pass(NS_PER_S);
         assert_int_equal(file_stat("/other", true, &stat), -ENOENT);
@@ -288,8 +296,6 @@ static void test_never_closes(void **state)
 static void test_long_after_the_last_answer(void **state)
 {
     struct file_stat stat;
-    struct file *file;
-    char buf[4];
 
     (void)state;
     console_forget();
@@ -297,11 +303,7 @@ static void test_long_after_the_last_answer(void **state)
     fuse_world_mount();
     clock_set(T0);
     for (unsigned i = 0; i < 3; i++) {
-        (void)fs_model_file(&fuse_model, "f", "abc", 3);
-        assert_int_equal(file_open("/f", FILE_READ, 0, &file), 0);
-        assert_int_equal(file_read(file, buf, 4), 3);
-        assert_int_equal(file_unlink("/f"), 0);
-        file_close(file); /* nobody waits for RELEASE and FORGET */
+        read_unlinked();
         pass(NS_PER_S);
         assert_int_equal(fuse_model.counts[18], i + 1);
         pass(100 * NS_PER_S);

@@ -21,14 +21,6 @@
 
 enum { RW = FILE_READ | FILE_WRITE };
 
-static struct file *open_it(const char *path, unsigned flags)
-{
-    struct file *file;
-
-    assert_int_equal(file_open(path, flags, 0644, &file), 0);
-    return file;
-}
-
 /* ---- Errors -------------------------------------------------------------- */
 
 /* The next message of this kind gets an error. */
@@ -244,7 +236,7 @@ static int look(void)
 
 static int write_it(void)
 {
-    struct file *file = open_it("/f", RW);
+    struct file *file = fuse_world_open("/f", RW);
     int status = (int)file_write_at(file, "x", 1, 0);
 
     if (status == 1)
@@ -256,7 +248,7 @@ static int write_it(void)
 
 static int read_it(void)
 {
-    struct file *file = open_it("/f", FILE_READ);
+    struct file *file = fuse_world_open("/f", FILE_READ);
     char byte;
     int status = (int)file_read(file, &byte, 1);
 
@@ -361,7 +353,7 @@ static void read_file(unsigned i)
     struct file *file;
 
     (void)snprintf(path, sizeof(path), "/f%u", i);
-    file = open_it(path, FILE_READ);
+    file = fuse_world_open(path, FILE_READ);
     assert_int_equal(file_read(file, &byte, 1), 1);
     assert_int_equal(byte, 'a' + i % 26);
     file_close(file);
@@ -423,7 +415,7 @@ static void long_file(uint8_t *p) /* of an entry */
 static void test_window_has_an_end(void **state)
 {
     const uint64_t end = window_end;
-    struct file *file = open_it("/f", RW | FILE_CREATE);
+    struct file *file = fuse_world_open("/f", RW | FILE_CREATE);
     char bytes[8192];
 
     (void)state;
@@ -437,7 +429,7 @@ static void test_window_has_an_end(void **state)
     change = long_file;
     cut = 0;
     fuse_model.spoil = spoil;
-    file = open_it("/g", FILE_READ);
+    file = fuse_world_open("/g", FILE_READ);
     fuse_model.spoil = NULL;
     assert_int_equal(file_read_at(file, bytes, 8192, end - 4096), 4096);
     assert_int_equal(file_read_at(file, bytes, 8192, end), -EFBIG);
@@ -454,7 +446,7 @@ static void test_sync_of_a_removed_directory(void **state)
 
     (void)state;
     assert_int_equal(file_mkdir("/d", 0755), 0);
-    dir = open_it("/d", FILE_READ);
+    dir = fuse_world_open("/d", FILE_READ);
     assert_int_equal(file_rmdir("/d"), 0);
     before = fuse_model.count;
     assert_int_equal(file_sync(dir), 0);
